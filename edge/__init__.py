@@ -1,0 +1,7 @@
+"""mammo-edge: an inference daemon for mammography at the edge. Research software, not a medical device."""
+
+from typing import Final
+
+__version__: Final = "0.1.0"
+
+NOTICE: Final = "Research software, not a medical device. Not for diagnosis or treatment."

@@ -1,0 +1,197 @@
+"""What the daemon talks about: an image, what became of it, and what the model wants to be fed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
+
+from edge.errors import Reason
+
+Label: TypeAlias = Literal["benign", "malignant", "indeterminate"]
+Laterality: TypeAlias = Literal["L", "R"]
+Aspect: TypeAlias = Literal["pad", "squeeze"]
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        msg = f"{name} is {value}, expected {low} to {high}"
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is published about the pixels: no identity, no name, no date."""
+
+    rows: int
+    columns: int
+    bits: int
+    """Bits stored per pixel, 1 to 16."""
+    photometric: str
+    """DICOM's Photometric Interpretation; a raster image is MONOCHROME2."""
+    format: str
+    """`dicom`, `png`, `jpeg`, ..."""
+    laterality: Laterality | None = None
+    view: str | None = None
+    """DICOM's View Position (CC, MLO, ...)."""
+    transfer_syntax: str | None = None
+    """DICOM's transfer syntax name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """UIDs that link a result to its DICOM object. They leave the process only as a keyed HMAC."""
+
+    sop_instance_uid: str = field(repr=False)
+    study_instance_uid: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """How pixels become the model's input; every field is part of the preprocessing id."""
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
+
+    height: int
+    width: int
+    channels: int
+    low: float
+    """The model input that stands for black."""
+    high: float
+    """The model input that stands for white."""
+    aspect: Aspect
+    """`pad` keeps the true aspect; `squeeze` stretches the crop to height x width."""
+    crop: bool
+    """Whether to cut to the breast."""
+    percentile_low: float
+    percentile_high: float
+    """The window, in percent of the pixels inside the breast."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no model can be fed."""
+        for name in ("height", "width"):
+            _between(name, getattr(self, name), 16, 4096)
+        if self.channels not in (1, 3):
+            msg = f"channels is {self.channels}, expected 1 or 3"
+            raise ValueError(msg)
+        if not self.low < self.high:
+            msg = f"low is {self.low}, expected less than high, which is {self.high}"
+            raise ValueError(msg)
+        if not 0 <= self.percentile_low < self.percentile_high <= 100:  # noqa: PLR2004 - percent
+            msg = f"percentiles are {self.percentile_low} and {self.percentile_high}, expected 0 <= low < high <= 100"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in original pixel coordinates, origin top left, max exclusive."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """The model's logit map as a small grid over `box`, rows from top to bottom as in the original."""
+
+    values: tuple[tuple[float, ...], ...]
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A named operating point: the threshold on the calibrated score and the band around it."""
+
+    operating_point: str
+    threshold: float
+    band_low: float
+    band_high: float
+    """Scores with band_low <= p < band_high are `indeterminate`; an empty band has both equal."""
+
+    def __post_init__(self) -> None:
+        """The threshold lies inside its band."""
+        _between("threshold", self.threshold, 0, 1)
+        _between("band_low", self.band_low, 0, self.threshold)
+        _between("band_high", self.band_high, self.threshold, 1)
+
+    def label(self, malignant: float) -> Label:
+        """Say what a calibrated score means at this operating point."""
+        if self.band_low <= malignant < self.band_high:
+            return "indeterminate"
+        return "malignant" if malignant >= self.threshold else "benign"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one image."""
+
+    malignant: float
+    """Calibrated probability of malignancy, 0 to 1."""
+    raw: float
+    """The model's own output, 0 to 1."""
+    decision: Decision
+    heatmap: HeatMap | None = None
+
+    def __post_init__(self) -> None:
+        """Probabilities are probabilities (this also catches NaN)."""
+        _between("malignant", self.malignant, 0, 1)
+        _between("raw", self.raw, 0, 1)
+
+    @property
+    def label(self) -> Label:
+        """`benign`, `malignant` or `indeterminate`."""
+        return self.decision.label(self.malignant)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What computed the score."""
+
+    backend: str
+    """`litert`, `tflite-runtime` or `edgetpu`."""
+    file: str
+    """The bundle's model file."""
+    threads: int
+    fallback: bool = False
+    """Whether this is not the backend that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Wall clock of each step in the worker, in milliseconds."""
+
+    decode: float = 0.0
+    prepare: float = 0.0
+    infer: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The model scored this image."""
+
+    facts: ImageFacts
+    prediction: Prediction
+    runtime: Runtime
+    timing: Timing
+    identity: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """This image got no score, and why."""
+
+    reason: Reason
+    detail: str
+    facts: ImageFacts | None = None
+    runtime: Runtime | None = None
+    timing: Timing = Timing()
+    identity: Identity | None = None
+
+    @property
+    def text(self) -> str:
+        """The sentence that is published."""
+        return f"{self.reason}: {self.detail}"
+
+
+Outcome: TypeAlias = Result | Rejection
+"""What became of an image. Exactly one, never both, never neither."""

@@ -1,0 +1,49 @@
+"""Errors, sorted by what happens next."""
+
+from enum import StrEnum
+
+
+class MammoEdgeError(Exception):
+    """Any failure mammo-edge foresaw; its text is one line a person can act on."""
+
+
+class StartupError(MammoEdgeError):
+    """The daemon cannot start until a person changes something: exit 78, no restart."""
+
+
+class ConfigError(StartupError):
+    """The configuration is not usable; the text names the file or the key."""
+
+
+class ModelError(StartupError):
+    """The model bundle is not usable; the text says what was found and what was expected."""
+
+
+class Unavailable(MammoEdgeError):
+    """Something needed is away for now (disk full, broker gone): the work is kept and tried again."""
+
+
+class Reason(StrEnum):
+    """Why an image got no score. The value is published; it never changes its meaning."""
+
+    EMPTY = "empty file"
+    TOO_LARGE = "too large"
+    TRUNCATED = "truncated"
+    UNREADABLE = "unreadable"
+    UNSUPPORTED_FORMAT = "unsupported format"
+    UNSUPPORTED_TRANSFER_SYNTAX = "unsupported transfer syntax"
+    NO_PIXELS = "no pixels"
+    COLOUR = "colour image"
+    MULTI_FRAME = "multi-frame image"
+    NOT_A_MAMMOGRAM = "not a mammogram"
+    MISSING = "missing"
+    POISON = "poison"
+
+
+class ImageRejected(MammoEdgeError):
+    """This image gets no score: publish the reason, set the file aside, go on with the next."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,304 @@
+"""Configuration: a TOML file, overridden by MAMMO_EDGE_SECTION__KEY. Unknown keys and variables are refused."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from edge.errors import ConfigError
+
+DEFAULT_CONFIG: Final = Path("/etc/mammo-edge/edge.toml")
+PREFIX: Final = "MAMMO_EDGE_"
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Level = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+"""One level of an MQTT topic: lower case, no wildcard, no slash."""
+
+
+class Section(BaseModel):
+    """One table of the TOML file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Device(Section):
+    """Who this device is: the levels of its topics, `mammo/v1/<site>/<name>/...`. Never a patient's or a person's name."""
+
+    site: Level = "site"
+    """The clinic or practice."""
+    name: Level = "edge-1"
+    """This device, unique within the site."""
+
+
+class Inbox(Section):
+    """The watched folder."""
+
+    path: Path = Path("/srv/mammo-edge/inbox")
+    """Imaging devices write here. Dot files, *.part and *.tmp are left alone; folders below it are watched too."""
+    quiet_s: Seconds | None = None
+    """A file not seen being closed or moved in is ready once unchanged for this long. Default: 2, or 10 on a network file system."""
+    rescan_s: Seconds = 60.0
+    """How often the folder is listed whole, whatever the events said."""
+    poll: Literal["auto", "always", "never"] = "auto"
+    """List the folder every poll_s instead of waiting for events; `auto` does so on SMB, NFS and FUSE, which raise none."""
+    poll_s: Seconds = 2.0
+    """How often a polled folder is listed."""
+
+
+class Spool(Section):
+    """Where images wait and where they go. Best on the same file system as the inbox: claiming is then a rename."""
+
+    path: Path = Path("/srv/mammo-edge/spool")
+    """Images that were taken and not yet archived."""
+    done: Path = Path("/srv/mammo-edge/done")
+    """Scored images, each beside its result JSON."""
+    failed: Path = Path("/srv/mammo-edge/failed")
+    """Rejected images, each beside its result JSON."""
+    max_waiting: Count = 1000
+    """Intake stops, and MQTT requests stay with the broker, while this many images wait for a worker."""
+    min_free_mb: Annotated[int, Field(ge=0)] = 256
+    """Intake stops while the spool's file system has less free space than this."""
+
+
+class State(Section):
+    """What must survive a restart."""
+
+    path: Path = Path("/var/lib/mammo-edge")
+    """The ledger and its lock; one daemon a folder."""
+
+
+class Model(Section):
+    """The model and how it is run."""
+
+    bundle: Path | None = None
+    """A bundle's folder. Default: the one that comes with the package."""
+    operating_point: str | None = None
+    """A name from the bundle's manifest. Default: the bundle's own."""
+    backend: Literal["auto", "litert", "tflite-runtime"] = "auto"
+    """`auto` takes litert where it is installed, else tflite-runtime."""
+    threads: Count = 1
+    """Threads of one inference. Two help from 384 px on, not below."""
+
+
+class Worker(Section):
+    """Processes that decode and score, and what one image may cost."""
+
+    count: Count = 1
+    """How many."""
+    timeout_s: Seconds = 60.0
+    """A worker that needs longer for one image is killed; the second time the image is rejected as poison."""
+    memory_mb: Annotated[int, Field(ge=512)] = 4096
+    """Address space of one worker."""
+    max_file_mb: Count = 256
+    """Larger files are rejected unread."""
+    max_megapixels: Count = 100
+    """Images with more pixels are rejected undecoded."""
+
+
+class Tls(Section):
+    """TLS to the broker; 1.2 or later, host name checked."""
+
+    enabled: bool = False
+    """Speak TLS. The broker's port for it is usually 8883."""
+    ca: Path | None = None
+    """The broker's certificate authority. Default: the system's."""
+    cert: Path | None = None
+    """This device's certificate, for mutual authentication."""
+    key: Path | None = None
+    """Its private key."""
+
+    @model_validator(mode="after")
+    def _cert_has_key(self) -> "Tls":
+        if (self.cert is None) != (self.key is None):
+            msg = "cert and key belong together: found one of them"
+            raise ValueError(msg)
+        return self
+
+
+class Broker(Section):
+    """The MQTT broker."""
+
+    host: Annotated[str, Field(min_length=1)] = "localhost"
+    """Name or address."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    """TCP port."""
+    username: str | None = None
+    """User name, where the broker wants one."""
+    password: SecretStr | None = None
+    """Password. Better: password_file, or the systemd credential `mqtt-password`."""
+    password_file: Path | None = None
+    """A file whose first line is the password."""
+    client_id: str | None = None
+    """Unique at the broker. Default: mammo-edge-<site>-<name>."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    """Seconds of silence after which either side asks whether the other is there."""
+    ack_s: Seconds = 10.0
+    """How long to wait for the broker's PUBACK, in seconds."""
+    receive_maximum: Annotated[int, Field(ge=1, le=100)] = 4
+    """Requests the broker may send before the first is acknowledged."""
+    session_expiry_s: Annotated[int, Field(ge=0)] = 7 * 24 * 3600
+    """How long the broker keeps requests for us while we are away, in seconds."""
+    tls: Tls = Tls()
+
+
+class Intake(Section):
+    """Where images come from."""
+
+    folder: bool = True
+    """Watch the inbox."""
+    mqtt: bool = True
+    """Take request/image and request/ref from the broker."""
+    shared_group: Level | None = None
+    """Also share mammo/v1/<site>/request/image with the devices of this group."""
+
+
+class Publish(Section):
+    """Where results go."""
+
+    mqtt: bool = True
+    """Publish to the broker."""
+    jsonl: Path | None = None
+    """Also append every result, one JSON line each, to this file."""
+    heatmap: bool = True
+    """Send the model's coarse heat map with a result."""
+    response_prefix: str = "mammo/"
+    """Requests may only name response topics that begin so."""
+    reply_expiry_s: Seconds = 3600.0
+    """A reply that could not be delivered for this long is given up; the result stays in the ledger."""
+    subject_key_file: Path | None = None
+    """Key (16 bytes or more) of the HMAC that stands for DICOM UIDs in results. Default: no subject is sent."""
+    health_s: Seconds = 60.0
+    """How often `health` is published."""
+
+
+class Control(Section):
+    """The Unix socket of `mammo-edge status`, `retry` and `reload`."""
+
+    socket: Path = Path("/run/mammo-edge/control.sock")
+    """Its path; mode 0660."""
+
+
+class Log(Section):
+    """What is said on stderr, for the journal."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity shown."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
+
+    device: Device = Device()
+    inbox: Inbox = Inbox()
+    spool: Spool = Spool()
+    state: State = State()
+    model: Model = Model()
+    worker: Worker = Worker()
+    broker: Broker = Broker()
+    intake: Intake = Intake()
+    publish: Publish = Publish()
+    control: Control = Control()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(  # the file is passed as init arguments; the environment goes before it
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings names the parameters
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file, nothing else."""
+        return env_settings, init_settings
+
+    @property
+    def topic_prefix(self) -> str:
+        """`mammo/v1/<site>/<name>`."""
+        return f"mammo/v1/{self.device.site}/{self.device.name}"
+
+
+def load(path: Path | None = None) -> Settings:
+    """
+    Read the configuration.
+
+    Args:
+        path: the TOML file; by default /etc/mammo-edge/edge.toml, which may be absent.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or variable is wrong or unknown; the text names it, never a value.
+    """
+    file = path or DEFAULT_CONFIG
+    data = _read_toml(file) if path or file.exists() else {}
+    _refuse_unknown(data, file)
+    try:
+        return Settings(**data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ConfigError(_explain(first, file)) from None
+
+
+def read_secret(section: Broker, environ: Mapping[str, str] = os.environ) -> str | None:
+    """
+    The broker's password: from the settings, the file they name, or systemd's credential `mqtt-password`.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    if section.password is not None:
+        return section.password.get_secret_value()
+    credential = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / "mqtt-password"
+    file = section.password_file or (credential if credential.exists() else None)
+    if file is None:
+        return None
+    try:
+        return file.read_text().partition("\n")[0] or None
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"broker.password_file: {file}: {getattr(error, 'strerror', 'not text')}"
+        raise ConfigError(msg) from None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"{file}: {error.strerror}"
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{file}: not TOML: {error}"
+    raise ConfigError(msg)
+
+
+def _refuse_unknown(data: Mapping[str, object], file: Path) -> None:
+    sections = Settings.model_fields
+    for name in data:
+        if name not in sections:
+            msg = f"{file}: [{name}]: unknown, expected one of {', '.join(sections)}"
+            raise ConfigError(msg)
+    for variable in os.environ:
+        section = variable.removeprefix(PREFIX).partition("__")[0].lower()
+        if variable.startswith(PREFIX) and section not in sections:
+            msg = f"{variable}: unknown variable, expected {PREFIX}SECTION__KEY with one of {', '.join(sections)}"
+            raise ConfigError(msg)
+
+
+def _explain(error: Any, file: Path) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    where = ".".join(map(str, error["loc"]))
+    variable = PREFIX + where.replace(".", "__").upper()
+    source = variable if variable in {name.upper() for name in os.environ} else f"{file}: {where}"
+    if error["type"] != "extra_forbidden":
+        return f"{source}: {error['msg']}"
+    return f"{source}: unknown key, expected one of {', '.join(_known_keys(error['loc'][:-1]))}"
+
+
+def _known_keys(section: tuple[str, ...]) -> list[str]:
+    model: Any = Settings
+    for name in section:
+        model = model.model_fields[name].annotation
+    return list(model.model_fields)

@@ -1,0 +1,57 @@
+"""Print `deploy/edge.toml`: every key with its meaning and its default, commented out. `python -m edge.settings_example`."""
+
+import json
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from edge.settings import PREFIX, Settings
+
+HEAD = f"""\
+# mammo-edge configuration: /etc/mammo-edge/edge.toml
+# Every key, with its default. Remove the # to change one.
+# An environment variable {PREFIX}SECTION__KEY goes before this file, for example {PREFIX}BROKER__HOST=broker.lan
+"""
+
+
+def render() -> str:
+    """The example configuration, from the settings' own docstrings."""
+    parts = [HEAD]
+    for name, field in Settings.model_fields.items():
+        parts.append("\n".join(_section(name, field.default)))
+    return "\n".join(parts) + "\n"
+
+
+def _section(name: str, default: BaseModel) -> Iterator[str]:
+    yield from _comment(type(default).__doc__ or "", "")
+    yield f"[{name}]"
+    nested = []
+    for key, field in type(default).model_fields.items():
+        value = getattr(default, key)
+        if isinstance(value, BaseModel):
+            nested.append((f"{name}.{key}", value))
+            continue
+        yield from _comment(field.description or "", "")
+        yield f"# {key} = {_toml(value)}".rstrip()
+    for path, value in nested:
+        yield ""
+        yield from _section(path, value)
+    yield ""
+
+
+def _comment(text: str, indent: str) -> Iterator[str]:
+    for line in textwrap.wrap(text, 116):
+        yield f"{indent}## {line}"
+
+
+def _toml(value: Any) -> str:  # noqa: ANN401 - whatever a setting may be
+    if value is None or isinstance(value, SecretStr):
+        return ""
+    return json.dumps(str(value) if isinstance(value, Path) else value)
+
+
+if __name__ == "__main__":
+    print(render(), end="")  # noqa: T201 - this is the command

@@ -1,0 +1,58 @@
+"""What is still to be delivered, sink by sink, and what was ever published."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge.ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One result on its way to one sink."""
+
+    seq: int
+    sink: str
+    payload: bytes
+    completed_at: float
+    """Unix time, seconds."""
+    response_topic: str | None
+    correlation: bytes | None
+
+
+class Outbox:
+    """The outbox of a ledger: a row is deleted only when its sink has taken it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def pending(self, sinks: Sequence[str], limit: int = 16) -> list[Delivery]:
+        """The next deliveries of these sinks in the order of their sequence numbers, held ones left out."""
+        marks = ", ".join("?" * len(sinks))
+        query = (
+            "SELECT outbox.seq, sink, payload, completed_at, response_topic, correlation FROM outbox JOIN results USING (seq)"  # noqa: S608
+            f" JOIN submissions ON submissions.id = results.submission WHERE held IS NULL AND sink IN ({marks}) ORDER BY outbox.seq LIMIT ?"
+        )
+        with self._store.reading() as db:
+            return [Delivery(*row) for row in db.execute(query, (*sinks, limit))]
+
+    def delivered(self, delivery: Delivery) -> None:
+        """The sink has it (or it is given up): forget the delivery, keep the result."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM outbox WHERE seq = ? AND sink = ?", (delivery.seq, delivery.sink))
+
+    def hold(self, delivery: Delivery, why: str) -> None:
+        """The sink refused it: keep it, go on with the next."""
+        with self._store.transaction() as db:
+            db.execute("UPDATE outbox SET held = ? WHERE seq = ? AND sink = ?", (why, delivery.seq, delivery.sink))
+
+    def release_held(self, sinks: Sequence[str]) -> int:
+        """Try what was refused again, on a new connection. Returns how many."""
+        with self._store.transaction() as db:
+            marks = ", ".join("?" * len(sinks))
+            return db.execute(f"UPDATE outbox SET held = NULL WHERE held IS NOT NULL AND sink IN ({marks})", tuple(sinks)).rowcount  # noqa: S608
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Waiting and held deliveries by sink."""
+        query = "SELECT sink, count(*), count(held) FROM outbox GROUP BY sink"
+        with self._store.reading() as db:
+            return {sink: {"waiting": total - held, "held": held} for sink, total, held in db.execute(query)}

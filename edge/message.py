@@ -167,35 +167,39 @@ class Sender:
     heatmap: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """One examination of one image."""
+
+    image_id: str
+    generation: int
+    received_at: float
+    """Unix time in seconds, as are the others."""
+    started_at: float
+    """When a worker took it."""
+    completed_at: float
+
+
 def result_id(image_id: str, bundle: Bundle, generation: int) -> str:
     """UUIDv5 of the image, the bundle, the preprocessing and the generation."""
     return str(uuid.uuid5(NAMESPACE, f"{image_id}/{bundle.bundle_id}/{bundle.preprocess_id}/{generation}"))
 
 
-def render(  # noqa: PLR0913 - each is a fact of another origin
-    outcome: Outcome,
-    *,
-    image_id: str,
-    generation: int,
-    bundle: Bundle,
-    sender: Sender,
-    numbering: Numbering | None,
-    received_at: float,
-    started_at: float,
-    completed_at: float,
-    kind: str = "file",
-) -> dict[str, Any]:
+def render(outcome: Outcome, occasion: Occasion, bundle: Bundle, sender: Sender, numbering: Numbering | None = None) -> dict[str, Any]:
     """
     The message of a fresh outcome, ready for `encode`.
 
     Args:
+        outcome: what became of the image.
+        occasion: which image, when.
+        bundle: the bundle that examined it.
+        sender: who publishes.
         numbering: what the ledger gave; None outside a daemon.
-        received_at: Unix time in seconds, as are started_at (a worker took it) and completed_at.
     """
     file = outcome.runtime.file if outcome.runtime else bundle.manifest.default_model
     message = Message(
-        result_id=uuid.UUID(result_id(image_id, bundle, generation)),
-        image_id=image_id,
+        result_id=uuid.UUID(result_id(occasion.image_id, bundle, occasion.generation)),
+        image_id=occasion.image_id,
         seq=numbering.seq if numbering else None,
         ledger_id=uuid.UUID(numbering.ledger_id) if numbering else None,
         supersedes=uuid.UUID(numbering.supersedes) if numbering and numbering.supersedes else None,
@@ -203,12 +207,12 @@ def render(  # noqa: PLR0913 - each is a fact of another origin
         site=sender.site,
         device=sender.device,
         image=ImagePart(**asdict(outcome.facts)) if outcome.facts else None,
-        source=SourcePart(kind=kind, received_at=_time(received_at)),  # type: ignore[arg-type]
+        source=SourcePart(kind=numbering.source if numbering else "file", received_at=_time(occasion.received_at)),
         subject=_subject(outcome, sender.subject_key),
         model=_model(bundle, file),
         runtime=_runtime(outcome),
-        timing_ms=_timing(outcome, received_at, started_at, completed_at),
-        completed_at=_time(completed_at),
+        timing_ms=_timing(outcome, occasion),
+        completed_at=_time(occasion.completed_at),
         **_verdict(outcome, heatmap=sender.heatmap),
     )
     return _dump(message)
@@ -304,10 +308,14 @@ def _subject(outcome: Outcome, key: bytes | None) -> SubjectPart | None:
     return SubjectPart(image=sop, exam=study)
 
 
-def _timing(outcome: Outcome, received_at: float, started_at: float, completed_at: float) -> TimingPart:
+def _timing(outcome: Outcome, occasion: Occasion) -> TimingPart:
     steps = {name: round(value, 3) for name, value in asdict(outcome.timing).items()}
-    wait = round(max(0.0, started_at - received_at) * 1000, 3)  # a clock that is set back makes no negative time
-    return TimingPart(wait=wait, total=round(max(0.0, completed_at - received_at) * 1000, 3), **steps)
+    wait = _elapsed_ms(occasion.received_at, occasion.started_at)
+    return TimingPart(wait=wait, total=_elapsed_ms(occasion.received_at, occasion.completed_at), **steps)
+
+
+def _elapsed_ms(start: float, end: float) -> float:
+    return round(max(0.0, end - start) * 1000, 3)  # a clock that is set back makes no negative time
 
 
 def _time(seconds: float) -> datetime:

@@ -163,14 +163,14 @@ class Images:
 
     def next_waiting(self) -> Image | None:
         """The image to examine next: those that were interrupted go behind the others."""
-        query = f"SELECT {_COLUMNS} FROM images WHERE state = 'received' AND not_before <= ? ORDER BY interrupted, received_at LIMIT 1"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM images WHERE state = 'received' AND not_before <= ? ORDER BY interrupted, received_at LIMIT 1"
         with self._store.reading() as db:
             row = db.execute(query, (time.time(),)).fetchone()
         return _image(row) if row else None
 
     def in_state(self, state: State) -> list[Image]:
         """All images in one state, oldest first."""
-        query = f"SELECT {_COLUMNS} FROM images WHERE state = ? ORDER BY received_at"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM images WHERE state = ? ORDER BY received_at"
         with self._store.reading() as db:
             return [_image(row) for row in db.execute(query, (state,))]
 
@@ -304,7 +304,7 @@ class Images:
 
 
 def _find(db: sqlite3.Connection, image_id: str) -> Image | None:
-    row = db.execute(f"SELECT {_COLUMNS} FROM images WHERE image_id = ?", (image_id,)).fetchone()  # noqa: S608
+    row = db.execute(f"SELECT {_COLUMNS} FROM images WHERE image_id = ?", (image_id,)).fetchone()
     return _image(row) if row else None
 
 

@@ -29,7 +29,7 @@ class Outbox:
         """The next deliveries of these sinks in the order of their sequence numbers, held ones left out."""
         marks = ", ".join("?" * len(sinks))
         query = (
-            "SELECT outbox.seq, sink, payload, completed_at, response_topic, correlation FROM outbox JOIN results USING (seq)"  # noqa: S608
+            "SELECT outbox.seq, sink, payload, completed_at, response_topic, correlation FROM outbox JOIN results USING (seq)"
             f" JOIN submissions ON submissions.id = results.submission WHERE held IS NULL AND sink IN ({marks}) ORDER BY outbox.seq LIMIT ?"
         )
         with self._store.reading() as db:
@@ -49,7 +49,7 @@ class Outbox:
         """Try what was refused again, on a new connection. Returns how many."""
         with self._store.transaction() as db:
             marks = ", ".join("?" * len(sinks))
-            return db.execute(f"UPDATE outbox SET held = NULL WHERE held IS NOT NULL AND sink IN ({marks})", tuple(sinks)).rowcount  # noqa: S608
+            return db.execute(f"UPDATE outbox SET held = NULL WHERE held IS NOT NULL AND sink IN ({marks})", tuple(sinks)).rowcount
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Waiting and held deliveries by sink."""

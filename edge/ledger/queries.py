@@ -50,7 +50,7 @@ class Queries:
             since: only results completed at or after this Unix time.
             limit: at most so many, the newest; -1 for all.
         """
-        query = "SELECT payload FROM (SELECT seq, payload FROM results WHERE seq > ? AND completed_at >= ? ORDER BY seq DESC LIMIT ?) ORDER BY seq"
+        newest = "SELECT seq, payload FROM results WHERE seq > ? AND completed_at >= ? ORDER BY seq DESC LIMIT ?"
         with self._reading() as db:
             return [row[0] for row in db.execute(f"SELECT payload FROM ({newest}) ORDER BY seq", (after, since, limit))]
 

@@ -59,7 +59,7 @@ def move(db: sqlite3.Connection, image_id: str, what: Move) -> None:
     """
     sources, target = TRANSITIONS[what]
     marks = ", ".join("?" * len(sources))
-    query = f"UPDATE images SET state = ? WHERE image_id = ? AND state IN ({marks})"  # noqa: S608 - only question marks
+    query = f"UPDATE images SET state = ? WHERE image_id = ? AND state IN ({marks})"
     if db.execute(query, (target, image_id, *sources)).rowcount != 1:
         found = db.execute("SELECT state FROM images WHERE image_id = ?", (image_id,)).fetchone()
         msg = f"{what}: image {image_id} is {found[0] if found else 'unknown'}, expected {' or '.join(sorted(sources))}"

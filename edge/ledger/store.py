@@ -182,7 +182,7 @@ def _open(file: Path) -> sqlite3.Connection:
 def _create(db: sqlite3.Connection) -> None:
     db.executescript(
         f"BEGIN; {SCHEMA}"
-        f"INSERT INTO meta VALUES ('ledger_id', '{uuid.uuid4()}'), ('seq', '0');"  # noqa: S608 - our own UUID
+        f"INSERT INTO meta VALUES ('ledger_id', '{uuid.uuid4()}'), ('seq', '0');"
         f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
     )
 

@@ -1,0 +1,108 @@
+# `make` alone lists what there is. On a fresh machine it needs Python 3.11 or later, make and git.
+#
+#   make demo                          the default runtime, litert
+#   make RUNTIME=tflite-runtime demo   the other one; needs Python 3.11, in its own .venv-tflite-runtime
+
+RUNTIME     ?= litert
+PYTHON      ?= $(if $(filter tflite-runtime,$(RUNTIME)),$(or $(shell command -v python3.11),python3),python3)
+PYTEST_ARGS ?=
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ifeq ($(RUNTIME),litert)
+VENV  := .venv
+TRAIN := -r requirements/train.in
+TESTS := tests
+else ifeq ($(RUNTIME),tflite-runtime)
+VENV  := .venv-tflite-runtime
+TRAIN :=
+TESTS := tests --ignore=tests/train # training has TensorFlow, which never shares an environment with tflite-runtime
+else
+$(error RUNTIME is '$(RUNTIME)', expected litert or tflite-runtime)
+endif
+
+BIN      := $(VENV)/bin
+INPUTS   := setup.cfg pyproject.toml edge/__init__.py $(wildcard requirements/*.in)
+RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/demo.in
+DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
+
+# pip without its chatter, but not silent while something large is on its way.
+PIP      := $(BIN)/python -m pip --disable-pip-version-check
+LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
+
+.PHONY: help venv dev demo run test check ci schema docs lock clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@echo "  RUNTIME=litert (default) or tflite-runtime; PYTHON=python3; PYTEST_ARGS='-k word'"
+
+demo: $(BIN)/.run ## nine real mammograms through the real daemon, over MQTT
+	$(BIN)/python -m deploy.demo
+
+run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
+	$(BIN)/python -m deploy.demo --stay
+
+test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
+	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck .ci/run
+	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made | diff -u $$made - \
+	  || { echo "$$made is not what the code says: run 'make docs'"; exit 1; }; done
+
+ci: ## everything CI runs, system packages included
+	.ci/run
+
+# Files written from the code. `make check` fails where one is out of date.
+MADE := docs/result.schema.json deploy/edge.toml
+
+.PHONY: print-docs/result.schema.json print-deploy/edge.toml
+print-docs/result.schema.json:
+	@$(BIN)/python -m edge.message
+print-deploy/edge.toml:
+	@$(BIN)/python -m edge.settings_example
+
+schema: docs ## the same as docs
+docs: $(BIN)/.dev ## write docs/result.schema.json and deploy/edge.toml anew
+	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made; done
+
+# One file for both Pythons and both machines: compiled on the oldest Python, hashes of every wheel.
+COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --upgrade \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+lock: $(BIN)/.dev ## the hashed requirements for deployment; on Python 3.11
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "make lock needs Python 3.11: make PYTHON=python3.11 lock")'
+	$(COMPILE) -o requirements/litert.txt requirements/base.in requirements/litert.in
+	$(COMPILE) -o requirements/tflite-runtime.txt requirements/base.in requirements/tflite-runtime.in
+
+venv: $(BIN)/.run ## what the daemon and the demo need
+dev: $(BIN)/.dev ## what check and test need, training included
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mammo-edge needs Python 3.11 or later, $(PYTHON) is " + sys.version.split()[0])'
+ifeq ($(RUNTIME),tflite-runtime)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "tflite-runtime 2.14 is the last one and needs Python 3.11, $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.11 RUNTIME=tflite-runtime")'
+endif
+	$(PYTHON) -m venv $(VENV) || { echo "on Debian: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(BIN)/.run: $(BIN)/python $(INPUTS)
+	@echo "installing mammo-edge with $(RUNTIME) into $(VENV) ..."
+	@$(PIP) install $(RUN_REQS) 2>&1 | tee $(VENV)/pip.log | $(LARGE) || { tail -20 $(VENV)/pip.log; exit 1; }
+	@$(PIP) install --quiet --no-deps --editable .
+	@touch $@
+
+$(BIN)/.dev: $(BIN)/.run
+	@echo "installing what check and test need into $(VENV)$(if $(TRAIN), (TensorFlow included: some minutes)) ..."
+	@$(PIP) install $(DEV_REQS) 2>&1 | tee $(VENV)/pip.log | $(LARGE) || { tail -20 $(VENV)/pip.log; exit 1; }
+	@touch $@
+
+clean: ## remove both environments and what tools left behind
+	rm -rf .venv .venv-tflite-runtime build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,177 @@
+"""`mammo-train`: from a folder of mammograms to a measured model bundle."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edge.errors import MammoEdgeError
+from train import datasets, recipe
+from train.run_folder import RunFolder
+
+DESCRIPTION: Final = """\
+Train, measure and export a model for mammo-edge.
+
+  mammo-train fit seed --data index.csv --out runs/seed
+  mammo-train evaluate runs/seed
+  mammo-train export runs/seed
+  mammo-train report runs/seed
+
+DATA is an index CSV with the columns path, label (benign or malignant) and patient, or a folder with Benign/ and
+Malignant/. No patient ever stands on two sides of the split. Research software, not a medical device.
+"""
+EXIT_FAILED: Final = 1
+EXIT_INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 = done, 1 = it could not be done and stderr says why, 2 = wrong usage."""
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(typed)
+    options.typed = shlex.join(["mammo-train", *typed])
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        options.run(options)
+    except MammoEdgeError as error:
+        print(f"mammo-train: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("mammo-train: interrupted; `prepare` goes on from where it stopped", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and option."""
+    top = argparse.ArgumentParser("mammo-train", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _add_prepare(commands)
+    _add_fit(commands)
+    _add_evaluate(commands)
+    _add_export(commands)
+    _add_report(commands)
+    return top
+
+
+def _command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+
+
+def _add_recipe_and_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("recipe", metavar="RECIPE", help=f"{', '.join(recipe.names())}, or a Python file of your own that sets RECIPE")
+    command.add_argument("--data", type=Path, required=True, help="index CSV, or folder with Benign/ and Malignant/")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run; made where needed")
+
+
+def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(commands, "prepare", "Decode and prepare all images once, in parallel (fit does this too; resumable)")
+    _add_recipe_and_data(command)
+    command.set_defaults(run=_prepare)
+
+
+def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(commands, "fit", "Train a recipe; keep the epoch that is best on the validation patients")
+    _add_recipe_and_data(command)
+    command.add_argument("--weights", default="imagenet", help="imagenet (fetched by Keras), none, or a file of MobileNetV2 without its top")
+    command.add_argument("--epochs", type=_positive, help="epochs in each phase, instead of the recipe's")
+    command.add_argument("--seed", type=int, help="of split, weights and augmentation, instead of the recipe's")
+    command.set_defaults(run=_fit)
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("run_folder", type=Path, metavar="RUN", help="the --out of `fit`")
+
+
+def _add_data_override(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, help="where the data set is now, if not where `fit` found it")
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(commands, "evaluate", "Score the held-out test patients: RUN/evaluation/metrics.json and pictures")
+    _add_run(command)
+    _add_data_override(command)
+    command.set_defaults(run=_evaluate)
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(commands, "export", "Convert to TensorFlow Lite, compare with Keras, calibrate, and write a bundle")
+    _add_run(command)
+    _add_data_override(command)
+    command.add_argument("--bundle", type=Path, metavar="DIR", help="where to write it (default: RUN/bundle)")
+    command.add_argument("--bundle-version", default="1.0.0", metavar="VERSION", help="version in the manifest")
+    command.add_argument(
+        "--tflite-runtime",
+        type=Path,
+        metavar="PYTHON",
+        help="interpreter of an environment with tflite-runtime, to compare that runtime too",
+    )
+    command.add_argument(
+        "--attribution", type=Path, metavar="FILE", help="text that says where the images come from and under which licence; copied into the bundle"
+    )
+    command.set_defaults(run=_export)
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(commands, "report", "Write RUN/report.html, one page with every number and curve, and the model card")
+    _add_run(command)
+    command.add_argument("--card", type=Path, metavar="FILE", help="where to write the model card (default: RUN/model-card.md)")
+    command.set_defaults(run=_report)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        msg = f"{number} is not positive"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+# TensorFlow takes seconds to load, and `prepare`, `report` and `--help` need none: each command imports its own.
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from train.prepare import prepared  # noqa: PLC0415 - see above
+
+    prepared(datasets.load(options.data), recipe.load(options.recipe).input, RunFolder(options.out).cache)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from train import fit  # noqa: PLC0415 - see above
+
+    chosen = recipe.load(options.recipe).changed(options.epochs, options.seed)
+    request = fit.Request(recipe=chosen, data=options.data, weights=options.weights, command=options.typed)
+    fit.fit(request, RunFolder(options.out))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from train import evaluate  # noqa: PLC0415 - see above
+
+    evaluate.evaluate(RunFolder(options.run_folder), options.data)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from train import export, wording  # noqa: PLC0415 - see above
+
+    run = RunFolder(options.run_folder)
+    request = export.Request(
+        data=options.data,
+        bundle=options.bundle or run.bundle,
+        version=options.bundle_version,
+        attribution=wording.attribution(options.attribution),
+        tflite_runtime=options.tflite_runtime,
+    )
+    export.export(run, request)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from train import report  # noqa: PLC0415 - see above
+
+    run = RunFolder(options.run_folder)
+    report.report(run, options.card or run.root / "model-card.md")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""
+An index CSV: one line an image, with a header.
+
+Needed columns: `path` (relative to the CSV), `label` (benign, malignant; `BENIGN_WITHOUT_CALLBACK` is benign), `patient`.
+Used where there: `side`, `view`, `density`, `birads`, `subtlety`, `abnormality`, `scanner`, `split` (train, validation, test)
+(several lesions: `3|4`), and `rows`, `columns`: the size of the original where the file was squeezed to another shape. With a column `size_confidence`
+only sizes above 0.95 are trusted; a film without a trusted size takes the median aspect of those that have one. A film
+beside which the set gives no size at all is taken as it is. Other columns are left alone.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from train.datasets import SIDES, Film, Index, Label, Side, median
+from train.errors import DataError
+
+TRUSTED_SIZE: Final = 0.95
+_NEEDED: Final = ("path", "label", "patient")
+_LABELS: Final[Mapping[str, Label]] = {"benign": "benign", "benign_without_callback": "benign", "malignant": "malignant"}
+_SIDES: Final[Mapping[str, Side]] = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One line of the file, and how to complain about it."""
+
+    csv: Path
+    line: int
+    values: Mapping[str, str]
+
+    def text(self, column: str) -> str | None:
+        """The value without blanks around it; None where empty or absent."""
+        return (self.values.get(column) or "").strip() or None
+
+    def number(self, column: str) -> float | None:
+        """The value as a number; None where empty or absent."""
+        text = self.text(column)
+        try:
+            return None if text is None else float(text)
+        except ValueError:
+            raise self.error(column, text, "a number") from None
+
+    def integers(self, column: str) -> tuple[int, ...]:
+        """Whole numbers between bars, `3|4`; empty where empty or absent."""
+        text = self.text(column)
+        try:
+            return tuple(int(float(part)) for part in (text or "").split("|") if part.strip())
+        except ValueError:
+            raise self.error(column, text, "whole numbers between bars, as in 3|4") from None
+
+    def error(self, column: str, found: str | None, expected: str) -> DataError:
+        """Say what was found in which line, and what was expected."""
+        return DataError(f"{self.csv}:{self.line}: {column} is {found or 'empty'}, expected {expected}")
+
+
+def read(path: Path) -> Index:
+    """
+    Read an index CSV.
+
+    Raises:
+        DataError: a column is missing, a value cannot be right (with its line), or a file is not there.
+    """
+    rows = list(_rows(path))
+    films = [_film(row) for row in rows]
+    sized = any("rows" in row.values for row in rows)
+    usual = median(film.aspect for film in films if film.aspect is not None) if sized else None
+    filled = (film if film.aspect is not None else replace(film, aspect=usual) for film in films)
+    _refuse_half_a_split(path, films)
+    return Index(str(path), tuple(filled))
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                msg = f"{path}:1: no column {', '.join(missing)}; found {', '.join(reader.fieldnames or ['nothing'])}"
+                raise DataError(msg)
+            for values in reader:
+                yield _Row(path, reader.line_num, values)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"{path}: not a readable CSV file: {error}"
+        raise DataError(msg) from None
+
+
+def _film(row: _Row) -> Film:
+    name, patient = row.text("path"), row.text("patient")
+    if name is None or patient is None:
+        raise row.error("path" if name is None else "patient", None, "a value in every line")
+    path = row.csv.parent / name
+    if not path.is_file():
+        raise row.error("path", name, f"a file at {path}")
+    return Film(
+        path=path,
+        name=name,
+        label=_label(row),
+        patient=patient,
+        split=_side(row),
+        aspect=_aspect(row),
+        laterality=row.text("side"),
+        view=row.text("view"),
+        abnormality=row.text("abnormality"),
+        density=next(iter(row.integers("density")), None),
+        birads=row.integers("birads"),
+        subtlety=row.integers("subtlety"),
+        scanner=row.text("scanner"),
+    )
+
+
+def _label(row: _Row) -> Label:
+    text = row.text("label")
+    label = _LABELS.get((text or "").lower())
+    if label is None:
+        raise row.error("label", text, "benign or malignant")
+    return label
+
+
+def _side(row: _Row) -> Side | None:
+    text = row.text("split")
+    if text is None:
+        return None
+    side = _SIDES.get(text.lower())
+    if side is None:
+        raise row.error("split", text, ", ".join(SIDES))
+    return side
+
+
+def _aspect(row: _Row) -> float | None:
+    rows, columns, confidence = row.number("rows"), row.number("columns"), row.number("size_confidence")
+    if rows is None or columns is None:
+        return None
+    if rows <= 0 or columns <= 0:
+        raise row.error("rows, columns", f"{rows:g}, {columns:g}", "the original size in pixels")
+    if "size_confidence" in row.values and (confidence is None or confidence <= TRUSTED_SIZE):
+        return None
+    return rows / columns
+
+
+def _refuse_half_a_split(path: Path, films: list[Film]) -> None:
+    given = sum(film.split is not None for film in films)
+    if 0 < given < len(films):
+        msg = f"{path}: split is given for {given} of {len(films)} images, expected for all or for none"
+        raise DataError(msg)

@@ -1,0 +1,213 @@
+"""
+Decode and prepare every film once, in parallel, into a cache that a later run takes up where it stopped.
+
+The cache is one folder a preprocessing and index: `images.npy` (n, height, width) float16 from 0 to 1, `facts.npy`
+(n, 2) breast fraction and contrast, `state.npy` (n,) as `State`, `refused.json` with the reasons.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from enum import IntEnum
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.bundle import PREPROCESS_VERSION
+from edge.domain import InputSpec
+from edge.errors import ImageRejected, Unavailable
+from edge.image import Limits, Mammogram, open_mammogram
+from edge.preprocess import Batch, prepare, restore_aspect
+from train.datasets import Film, Index
+from train.errors import DataError
+from train.progress import bar, say, warn
+from train.run_folder import write_json
+
+MAX_REFUSED: Final = 0.05
+"""More refused images than this share mean that the data set is not what it was taken for."""
+_ASPECT_UNIT: Final = 10_000
+
+
+class State(IntEnum):
+    """What became of one film."""
+
+    TO_DO = 0
+    DONE = 1
+    REFUSED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The films that could be read, in the order of the index, and their pixels."""
+
+    films: tuple[Film, ...]
+    images: NDArray[np.float16]
+    """Shape (n, height, width), 0 = black to 1 = white: the model's input before its range and channels."""
+    breast_fraction: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+    refused: dict[str, str]
+    """Name and reason of every film left out."""
+
+    def of(self, films: Iterable[Film]) -> "Prepared":
+        """Only these films."""
+        wanted = {film.name for film in films}
+        keep = np.array([film.name in wanted for film in self.films], dtype=bool)
+        kept = tuple(film for film in self.films if film.name in wanted)
+        return Prepared(kept, self.images[keep], self.breast_fraction[keep], self.contrast[keep], self.refused)
+
+    @property
+    def labels(self) -> NDArray[np.float32]:
+        """Shape (n,), 1 for malignant."""
+        return np.array([film.malignant for film in self.films], dtype=np.float32)
+
+    @property
+    def patients(self) -> NDArray[np.str_]:
+        """Shape (n,)."""
+        return np.array([film.patient for film in self.films])
+
+
+def prepared(index: Index, spec: InputSpec, cache: Path) -> Prepared:
+    """
+    Prepare what is not prepared yet, and read the rest from the cache.
+
+    Args:
+        index: the films.
+        spec: how pixels become input; another one gives another cache folder.
+        cache: holds one folder a preprocessing and index.
+
+    Raises:
+        DataError: more than 5 % of the films are refused, or one cannot be read at all.
+    """
+    folder = cache / cache_key(index, spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    store = _Store.open(folder, len(index.films), spec)
+    store.fill(index.films, spec)
+    return store.result(index)
+
+
+def cache_key(index: Index, spec: InputSpec) -> str:
+    """Names one preprocessing of one set of files: changes with either."""
+    sizes = [film.path.stat().st_size for film in index.films]
+    text = json.dumps([PREPROCESS_VERSION, asdict(spec), index.fingerprint, sizes], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def prepare_film(film: Film, spec: InputSpec) -> Batch:
+    """One film as the daemon would prepare it; raises what `open_film` raises."""
+    return prepare(open_film(film), spec)
+
+
+def model_input(image: NDArray[np.float16], spec: InputSpec) -> NDArray[np.float32]:
+    """From a cached image, shape (height, width), to the model's input, shape (1, height, width, channels)."""
+    picture = image.astype(np.float32) * np.float32(spec.high - spec.low) + np.float32(spec.low)
+    return np.repeat(picture[None, :, :, None], spec.channels, axis=-1)
+
+
+def open_film(film: Film) -> Mammogram:
+    """
+    Decode one film and give it its true aspect back.
+
+    Raises:
+        ImageRejected: these bytes are no mammogram to us.
+        Unavailable: the file cannot be read.
+    """
+    image = open_mammogram(film.path, Limits())
+    if film.aspect is None:
+        return image
+    return replace(image, pixels=restore_aspect(image.pixels, round(film.aspect * _ASPECT_UNIT), _ASPECT_UNIT))
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """The three arrays on disk; a film counts as done only after its pixels are written."""
+
+    folder: Path
+    images: NDArray[np.float16]
+    facts: NDArray[np.float32]
+    state: NDArray[np.uint8]
+    refused: dict[str, str]
+
+    @classmethod
+    def open(cls, folder: Path, films: int, spec: InputSpec) -> "_Store":
+        """Open the arrays, or make them."""
+        reasons = folder / "refused.json"
+        return cls(
+            folder,
+            _array(folder / "images.npy", (films, spec.height, spec.width), np.float16),
+            _array(folder / "facts.npy", (films, 2), np.float32),
+            _array(folder / "state.npy", (films,), np.uint8),
+            json.loads(reasons.read_text()) if reasons.exists() else {},
+        )
+
+    def fill(self, films: tuple[Film, ...], spec: InputSpec) -> None:
+        """Prepare every film that is still to do."""
+        todo = [number for number in range(len(films)) if self.state[number] == State.TO_DO]
+        if not todo:
+            say(f"all {len(films)} images are prepared ({self.folder})")
+            return
+        for number, outcome in bar(_outcomes(films, todo, spec), "prepare", len(films), done=len(films) - len(todo)):
+            self._keep(films[number], number, outcome, spec)
+
+    def _keep(self, film: Film, number: int, outcome: Batch | str, spec: InputSpec) -> None:
+        if isinstance(outcome, str):
+            self.refused[film.name] = outcome
+            write_json(self.folder / "refused.json", self.refused)
+        else:
+            self.images[number] = (outcome.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)
+            self.facts[number] = outcome.breast_fraction, outcome.contrast
+        self.state[number] = State.REFUSED if isinstance(outcome, str) else State.DONE
+
+    def result(self, index: Index) -> Prepared:
+        """What was prepared, in memory."""
+        if self.refused:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.refused.items())[:3])
+            text = f"{len(self.refused)} of {len(index.films)} images of {index.source} are refused and left out ({reasons})"
+            if len(self.refused) > MAX_REFUSED * len(index.films):
+                raise DataError(text)
+            warn(text)
+        keep = np.asarray(self.state) == State.DONE
+        films = tuple(film for film, kept in zip(index.films, keep, strict=True) if kept)
+        facts = np.asarray(self.facts)[keep]
+        return Prepared(films, np.asarray(self.images)[keep], facts[:, 0], facts[:, 1], dict(self.refused))
+
+
+def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whichever numpy takes
+    if path.exists():
+        return np.lib.format.open_memmap(path, mode="r+")
+    part = path.with_suffix(".part")
+    np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape).flush()
+    os.replace(part, path)
+    return np.lib.format.open_memmap(path, mode="r+")
+
+
+def _outcomes(films: tuple[Film, ...], todo: list[int], spec: InputSpec) -> Iterator[tuple[int, Batch | str]]:
+    """Number and outcome of each film, as they get done; the processes never see TensorFlow."""
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_one_thread_each) as pool:
+        jobs = {pool.submit(_prepare_or_say_why, films[number], spec): number for number in todo}
+        try:
+            for job in as_completed(jobs):
+                yield jobs[job], job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _one_thread_each() -> None:
+    cv2.setNumThreads(1)
+
+
+def _prepare_or_say_why(film: Film, spec: InputSpec) -> Batch | str:
+    try:
+        return prepare_film(film, spec)
+    except ImageRejected as error:
+        return str(error)
+    except Unavailable as error:
+        msg = f"{film.path}: {error}"
+        raise DataError(msg) from None

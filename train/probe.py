@@ -1,0 +1,78 @@
+"""
+Score prepared images with one of the daemon's engines: in this process, or in the Python of another environment.
+
+`python -m train.probe FILE BACKEND IMAGES.npy` prints the raw scores as JSON. This module needs nothing of what training
+needs, so that the environment of tflite-runtime, which cannot live beside TensorFlow, runs it too.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edge
+from edge.engine import open_engine
+from train.errors import TrainError
+
+HOUSE: Final = Path(edge.__file__).parent.parent
+TIMEOUT_S: Final = 600
+
+
+def scores(model: Path, backend: str, tensors: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """
+    Raw scores by the daemon's engine in this process.
+
+    Args:
+        model: a model file.
+        backend: `litert` or `tflite-runtime`.
+        tensors: each of shape (1, height, width, channels), in the model's range.
+    """
+    engine = open_engine(model, backend)
+    return np.array([engine.infer(tensor).raw for tensor in tensors], dtype=np.float64)
+
+
+def scores_elsewhere(python: Path, model: Path, backend: str, tensors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """
+    The same with the engine of another environment.
+
+    Args:
+        python: its interpreter; it needs what mammo-edge needs to classify.
+        model: a model file.
+        backend: an engine which is there.
+        tensors: shape (n, height, width, channels).
+
+    Raises:
+        TrainError: it did not work there; the text ends with that Python's last line.
+    """
+    with TemporaryDirectory() as folder:
+        images = Path(folder) / "images.npy"
+        np.save(images, tensors)
+        command = [str(python), "-m", "train.probe", str(model), backend, str(images)]
+        try:
+            done = subprocess.run(  # noqa: S603 - the interpreter the user named
+                command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOUSE), os.environ.get("PYTHONPATH", "")])}
+            )
+        except OSError as error:
+            msg = f"{python}: {error.strerror}"
+            raise TrainError(msg) from None
+    if done.returncode:
+        msg = f"{python}: {backend} did not score: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+        raise TrainError(msg)
+    answer: list[Any] = json.loads(done.stdout)
+    return np.array(answer, dtype=np.float64)
+
+
+def main(model: str, backend: str, images: str) -> None:
+    """Print the scores as JSON."""
+    print(json.dumps(scores(Path(model), backend, np.load(images)[:, None]).tolist()))  # noqa: T201 - this is a command
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,40 @@
+"""
+The known recipe, done honestly: MobileNetV2 on the whole mammogram at 150 x 150, split by patient.
+
+    mammo-train fit seed --data cbis-ddsm/mass-800.csv --out runs/seed
+"""
+
+from typing import Final
+
+from edge.domain import InputSpec
+from train.recipe import Augment, Head, Phase, Recipe
+from train.split import Fractions
+
+RECIPE: Final = Recipe(
+    name="seed",
+    summary="MobileNetV2, whole mammogram squeezed to 150 x 150, 0 to 1; frozen base, then fine-tuning",
+    input=InputSpec(
+        height=150,
+        width=150,
+        channels=3,
+        low=0.0,
+        high=1.0,
+        aspect="squeeze",
+        crop=True,
+        percentile_low=1.0,
+        percentile_high=99.5,
+    ),
+    alpha=1.0,
+    head=Head(filters=128, dropout=0.4),
+    augment=Augment(rotation_deg=15.0, zoom=0.1, flip_horizontal=True, flip_vertical=True),
+    phases=(
+        Phase(name="head", epochs=10, learning_rate=1e-3, train_base=False),
+        Phase(name="fine-tune", epochs=20, learning_rate=1e-5, train_base=True, decay=True),
+    ),
+    batch_size=16,
+    fractions=Fractions(validation=0.16, test=0.20),
+    seed=1,
+    sensitivity=0.90,
+    undecided=0.15,
+    max_difference=0.01,
+)

@@ -1,0 +1,103 @@
+"""The folder of one training run: what lies where in it, and its notebook `run.json`."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from train.errors import TrainError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Names every file of a run, so that commands agree on them."""
+
+    root: Path
+
+    @property
+    def notes(self) -> Path:
+        """What was run, on what, and when: recipe, data, split, versions, times."""
+        return self.root / "run.json"
+
+    @property
+    def split(self) -> Path:
+        """Which patient stands on which side: a CSV of path, label, patient, split."""
+        return self.root / "split.csv"
+
+    @property
+    def history(self) -> Path:
+        """Loss and scores after every epoch."""
+        return self.root / "history.json"
+
+    @property
+    def model(self) -> Path:
+        """The network after its best epoch."""
+        return self.root / "model.keras"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best epoch so far."""
+        return self.root / "checkpoints" / "best.weights.h5"
+
+    @property
+    def last(self) -> Path:
+        """Weights of the last finished epoch."""
+        return self.root / "checkpoints" / "last.weights.h5"
+
+    @property
+    def cache(self) -> Path:
+        """Prepared images, one folder a preprocessing and index."""
+        return self.root / "cache"
+
+    @property
+    def evaluation(self) -> Path:
+        """Pictures and `metrics.json` on the test patients."""
+        return self.root / "evaluation"
+
+    @property
+    def metrics(self) -> Path:
+        """The numbers of `evaluate`."""
+        return self.evaluation / "metrics.json"
+
+    @property
+    def exported(self) -> Path:
+        """The numbers of `export`: agreement with Keras, and scores of the exported file."""
+        return self.root / "export.json"
+
+    @property
+    def bundle(self) -> Path:
+        """Where `export` writes the bundle unless told otherwise."""
+        return self.root / "bundle"
+
+    @property
+    def report(self) -> Path:
+        """The page of `report`."""
+        return self.root / "report.html"
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader finds the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(values, indent=1) + "\n")
+    os.replace(part, path)
+
+
+def read_json(path: Path, made_by: str) -> dict[str, Any]:
+    """
+    Read what an earlier command of the run wrote.
+
+    Raises:
+        TrainError: it is not there or not JSON; the text names the command that makes it.
+    """
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        msg = f"{path} is not there; run `mammo-train {made_by}` first"
+        raise TrainError(msg) from None
+    except ValueError as error:
+        msg = f"{path}: not JSON: {error}"
+        raise TrainError(msg) from None
+    return values

@@ -1,0 +1,30 @@
+"""What a bundle and a model card say in words."""
+
+from pathlib import Path
+from typing import Final
+
+from train.errors import TrainError
+
+NOTICE: Final = "Research software, not a medical device."
+INTENDED_USE: Final = (
+    f"{NOTICE} For research and engineering on mammograms in which a radiologist already saw a finding: estimates how likely"
+    " it is malignant. Not for screening, not for diagnosis, not for any decision about a patient."
+)
+LICENCE: Final = "Weights: Apache-2.0. Pictures in known/: as ATTRIBUTION says."
+_NO_ATTRIBUTION: Final = "The pictures in known/ are training images of this model. Their owner gave no licence; do not pass them on.\n"
+
+
+def attribution(path: Path | None) -> str:
+    """
+    The text of an attribution file, or what is true without one.
+
+    Raises:
+        TrainError: the file cannot be read.
+    """
+    if path is None:
+        return _NO_ATTRIBUTION
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"--attribution {path}: {error}"
+        raise TrainError(msg) from None

@@ -1,0 +1,162 @@
+"""A broker as a child process: mosquitto where the machine has it, else the one that installs with pip. The tests use it too."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+MAX_BYTES: Final = 268_435_455
+"""The largest MQTT message there is."""
+
+MOSQUITTO_CONF: Final = """\
+listener {port} 127.0.0.1
+user root
+allow_anonymous true
+persistence true
+persistence_location {folder}/
+autosave_interval 1
+autosave_on_changes true
+max_packet_size {max_bytes}
+max_queued_messages 0
+log_dest stderr
+"""
+"""With the default autosave a broker that is killed forgets what it acknowledged. Only a mosquitto that root starts looks at `user`: it
+would become another one, who may not write here."""
+
+IOTCORE_CONF: Final = """\
+id = 0
+[router]
+id = 0
+max_connections = 100
+max_outgoing_packet_count = 200
+max_segment_size = 104857600
+max_segment_count = 10
+[v5.1]
+name = "loopback"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[v5.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = {max_bytes}
+max_inflight_count = 100
+dynamic_filters = true
+"""
+
+
+def find_mosquitto() -> str | None:
+    """Where mosquitto is; Debian puts it where a user's PATH does not look."""
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Broker:
+    """A broker on a free loopback port, with its files in one folder. Stopped and started again it keeps the port."""
+
+    name = "broker"
+
+    def __init__(self, folder: Path, config: str = "") -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.config = config
+        """Lines to add to the broker's own configuration."""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, patience_s: float = 10.0) -> Self:
+        """Start it and wait until it accepts connections."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "broker.log").open("ab") as log:
+            self.process = subprocess.Popen(self._command(), stdin=subprocess.PIPE, stdout=log, stderr=log)
+        deadline = time.monotonic() + patience_s
+        while not self._accepts():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                msg = f"{self.name} did not start: {(self.folder / 'broker.log').read_text(errors='replace')[-500:]}"
+                raise RuntimeError(msg)
+            time.sleep(0.01)
+        return self
+
+    def stop(self) -> None:
+        """SIGTERM: it writes its database and goes."""
+        if self.process:
+            self.process.terminate()
+            self._reap(self.process)
+
+    def kill(self) -> None:
+        """SIGKILL: what it had not written is gone."""
+        if self.process:
+            self.process.kill()
+            self._reap(self.process)
+
+    def restart(self) -> Self:
+        """Stop it, and start it on the same port."""
+        self.stop()
+        return self.start()
+
+    def _reap(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = None
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+class Mosquitto(Broker):
+    """A real mosquitto, unprivileged, that forgets nothing it has acknowledged."""
+
+    name = "mosquitto"
+
+    def _command(self) -> list[str]:
+        program = find_mosquitto()
+        if program is None:
+            msg = "mosquitto is not installed"
+            raise RuntimeError(msg)
+        conf = self.folder / "mosquitto.conf"
+        text = MOSQUITTO_CONF.format(port=self.port, folder=self.folder, max_bytes=MAX_BYTES)
+        conf.write_text(text + self.config)
+        return [program, "-c", str(conf)]
+
+
+class Embedded(Broker):
+    """The broker inside the `iotcore` wheel; it keeps nothing across a restart."""
+
+    name = "iotcore"
+
+    def _command(self) -> list[str]:
+        conf = self.folder / "iotcore.toml"
+        conf.write_text(IOTCORE_CONF.format(port=self.port, max_bytes=MAX_BYTES) + self.config)
+        return [sys.executable, "-m", "iotcore", "--config", str(conf), "--log-level", "CRITICAL"]
+
+
+def best_broker(folder: Path) -> Broker:
+    """Mosquitto where there is one, else the embedded broker."""
+    return Mosquitto(folder) if find_mosquitto() else Embedded(folder)

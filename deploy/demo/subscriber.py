@@ -1,0 +1,102 @@
+"""An MQTT 5 subscriber as a clinic would write one: results and replies as they arrive. The tests use it too."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+T = TypeVar("T")
+
+SESSION_EXPIRY_S: Final = 3600
+"""So that nothing is missed while the broker restarts."""
+
+
+class Subscriber:
+    """Keeps every message under `topic` in the order it came, and lets callers wait for one."""
+
+    def __init__(self, port: int, topic: str = "mammo/v1/#") -> None:
+        self.messages: list[MQTTMessage] = []
+        self._acknowledged: set[int] = set()
+        self._changed = threading.Condition()
+        self._subscribed = threading.Event()
+        self._port, self._topic = port, topic
+        self._client = Client(CallbackAPIVersion.VERSION2, f"subscriber-{uuid.uuid4().hex[:8]}", protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.reconnect_delay_set(min_delay=1, max_delay=1)
+        self._client.on_connect = lambda client, _data, _flags, _code, _properties: self._subscribe(client)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_publish = lambda _client, _data, mid, _code, _properties: self._note_ack(mid)
+        self._client.on_message = lambda _client, _data, message: self._keep(message)
+
+    def _subscribe(self, client: Client) -> None:
+        client.subscribe(self._topic, qos=1)
+
+    def _keep(self, message: MQTTMessage) -> None:
+        with self._changed:
+            self.messages.append(message)
+            self._changed.notify_all()
+
+    def _note_ack(self, mid: int) -> None:
+        with self._changed:
+            self._acknowledged.add(mid)
+            self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        self._client.connect("127.0.0.1", self._port, properties=properties)
+        self._client.loop_start()
+        if not self._subscribed.wait(timeout=10):
+            msg = f"no SUBACK for {self._topic} from 127.0.0.1:{self._port}"
+            raise TimeoutError(msg)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def wait_for(self, predicate: Callable[[Sequence[MQTTMessage]], T | None], timeout_s: float = 30.0) -> T:
+        """
+        Wait until something is true of the messages so far.
+
+        Returns:
+            What `predicate` returned, the first time it was true.
+
+        Raises:
+            TimeoutError: it never was; the text lists what came instead.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while not (found := predicate(self.messages)):
+                if not self._changed.wait(deadline - time.monotonic()):
+                    topics = [message.topic for message in self.messages]
+                    msg = f"not within {timeout_s} s; {len(topics)} messages came: {topics[-20:]}"
+                    raise TimeoutError(msg)
+            return found
+
+    def under(self, name: str) -> list[dict[str, Any]]:
+        """The JSON of every message so far whose topic ends in `/name`, the oldest first."""
+        with self._changed:
+            return [json.loads(message.payload) for message in self.messages if message.topic.endswith(f"/{name}")]
+
+    def wait_under(self, name: str, count: int, timeout_s: float = 30.0) -> list[dict[str, Any]]:
+        """Wait until `count` messages came to topics that end in `/name`; return their JSON."""
+        self.wait_for(lambda messages: sum(m.topic.endswith(f"/{name}") for m in messages) >= count, timeout_s)
+        return self.under(name)
+
+    def publish(self, topic: str, payload: bytes, response_topic: str | None = None, correlation: bytes | None = None) -> None:
+        """Publish with QoS 1 and wait for the broker's PUBACK, through a reconnect if need be."""
+        properties = Properties(PacketTypes.PUBLISH)
+        if response_topic is not None:
+            properties.ResponseTopic = response_topic
+        if correlation is not None:
+            properties.CorrelationData = correlation
+        mid = self._client.publish(topic, payload, qos=1, properties=properties).mid
+        self.wait_for(lambda _: mid in self._acknowledged)

@@ -1,0 +1,64 @@
+"""What several tests share: real brokers, real subscribers, and skips that are seen."""
+
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from deploy.demo.brokers import Embedded, Mosquitto, find_mosquitto
+from deploy.demo.subscriber import Subscriber
+
+ROOT: Final = Path(__file__).parent.parent
+SHARED: Final = ROOT.parent / "shared"
+NO_SKIP: Final = os.environ.get("MAMMO_NO_SKIP") == "1"
+"""Set by CI: a machine that could run everything must."""
+
+
+def need(tool: str, package: str) -> str:
+    """Path of a system tool; without it the test is skipped, visibly, with the line that installs it."""
+    path = find_mosquitto() if tool == "mosquitto" else shutil.which(tool)
+    if path is None:
+        pytest.skip(f"{tool} is missing: sudo apt install {package}")
+    return path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failure, except where only ../shared could have fed it."""
+    report = yield
+    if NO_SKIP and report.skipped and not hasattr(report, "wasxfail") and "../shared" not in str(report.longrepr):
+        report.outcome = "failed"
+    return report
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder beside the checkout with data that is not ours to commit."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared is absent: only its data can feed this test")
+    return SHARED
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running mosquitto of this test's own: start, stop, kill and restart it at will, the port stays."""
+    need("mosquitto", "mosquitto")
+    with Mosquitto(tmp_path / "mosquitto") as broker:
+        yield broker
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    """The broker that needs no system package."""
+    with Embedded(tmp_path / "iotcore") as broker:
+        yield broker
+
+
+@pytest.fixture
+def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:
+    """Hears everything under mammo/v1/ on this test's mosquitto."""
+    with Subscriber(mosquitto.port) as listener:
+        yield listener

@@ -76,7 +76,7 @@ class Broker:
         """Start it and wait until it accepts connections."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "broker.log").open("ab") as log:
-            self.process = subprocess.Popen(self._command(), stdin=subprocess.PIPE, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + patience_s
         while not self._accepts():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -110,8 +110,6 @@ class Broker:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdin:
-            process.stdin.close()
 
     def _command(self) -> list[str]:
         raise NotImplementedError

@@ -1,10 +1,11 @@
 """An MQTT 5 subscriber as a clinic would write one: results and replies as they arrive. The tests use it too."""
 
+import itertools
 import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -80,6 +81,16 @@ class Subscriber:
                     msg = f"not within {timeout_s} s; {len(topics)} messages came: {topics[-20:]}"
                     raise TimeoutError(msg)
             return found
+
+    def follow(self, timeout_s: float) -> Iterator[MQTTMessage]:
+        """Every message from the first on, each as it comes, for `timeout_s` seconds in all."""
+        deadline = time.monotonic() + timeout_s
+        for place in itertools.count():
+            with self._changed:
+                while len(self.messages) <= place:
+                    if not self._changed.wait(deadline - time.monotonic()):
+                        return
+            yield self.messages[place]
 
     def under(self, name: str) -> list[dict[str, Any]]:
         """The JSON of every message so far whose topic ends in `/name`, the oldest first."""

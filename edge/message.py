@@ -125,10 +125,10 @@ class Message(_Part):
     """One result as it is published."""
 
     schema_: Annotated[Literal["mammo.result/1"], Field(alias="schema")] = SCHEMA
-    result_id: uuid.UUID
-    """The same for the same bytes, bundle and generation, on any device and at any re-delivery."""
-    image_id: Hash
-    """SHA-256 of the received bytes."""
+    result_id: uuid.UUID | None
+    """The same for the same bytes, bundle and generation, on any device and at any re-delivery; null only where image_id is."""
+    image_id: Hash | None
+    """SHA-256 of the received bytes; null only from `classify`, for a path that cannot be read."""
     seq: int | None
     """Grows by one with every result of this ledger; null from `classify`."""
     ledger_id: uuid.UUID | None
@@ -171,7 +171,8 @@ class Sender:
 class Occasion:
     """One examination of one image."""
 
-    image_id: str
+    image_id: str | None
+    """None where there are no bytes."""
     generation: int
     received_at: float
     """Unix time in seconds, as are the others."""
@@ -198,7 +199,7 @@ def render(outcome: Outcome, occasion: Occasion, bundle: Bundle, sender: Sender,
     """
     file = outcome.runtime.file if outcome.runtime else bundle.manifest.default_model
     message = Message(
-        result_id=uuid.UUID(result_id(occasion.image_id, bundle, occasion.generation)),
+        result_id=uuid.UUID(result_id(occasion.image_id, bundle, occasion.generation)) if occasion.image_id else None,
         image_id=occasion.image_id,
         seq=numbering.seq if numbering else None,
         ledger_id=uuid.UUID(numbering.ledger_id) if numbering else None,

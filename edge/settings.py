@@ -4,10 +4,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from edge.errors import ConfigError
 
@@ -208,16 +208,16 @@ class Settings(BaseSettings):
     log: Log = Log()
 
     @classmethod
-    def settings_customise_sources(  # the file is passed as init arguments; the environment goes before it
+    def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings names the parameters
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over file, nothing else."""
-        return env_settings, init_settings
+        """What `load` merged and nothing else: the environment is read once, before it is cleaned for the workers."""
+        return (init_settings,)
 
     @property
     def topic_prefix(self) -> str:
@@ -225,24 +225,46 @@ class Settings(BaseSettings):
         return f"mammo/v1/{self.device.site}/{self.device.name}"
 
 
-def load(path: Path | None = None) -> Settings:
+Overrides: TypeAlias = dict[str, Any]
+"""What the environment says, by section and key."""
+
+
+def read_environment() -> Overrides:
+    """
+    Read the variables MAMMO_EDGE_SECTION__KEY.
+
+    Raises:
+        ConfigError: a variable names no section.
+    """
+    sections = Settings.model_fields
+    for variable in os.environ:
+        section = variable.removeprefix(PREFIX).partition("__")[0].lower()
+        if variable.startswith(PREFIX) and section not in sections:
+            msg = f"{variable}: unknown variable, expected {PREFIX}SECTION__KEY with one of {', '.join(sections)}"
+            raise ConfigError(msg)
+    return EnvSettingsSource(Settings)()
+
+
+def load(path: Path | None = None, overrides: Overrides | None = None) -> Settings:
     """
     Read the configuration.
 
     Args:
         path: the TOML file; by default /etc/mammo-edge/edge.toml, which may be absent.
+        overrides: what the environment said; by default it is asked.
 
     Raises:
         ConfigError: the file cannot be read, or a key or variable is wrong or unknown; the text names it, never a value.
     """
+    overrides = read_environment() if overrides is None else overrides
     file = path or DEFAULT_CONFIG
     data = _read_toml(file) if path or file.exists() else {}
     _refuse_unknown(data, file)
     try:
-        return Settings(**data)
+        return Settings(**_merge(data, overrides))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigError(_explain(first, file)) from None
+        raise ConfigError(_explain(first, file, overrides)) from None
 
 
 def read_secret(section: Broker, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -281,23 +303,33 @@ def _refuse_unknown(data: Mapping[str, object], file: Path) -> None:
         if name not in sections:
             msg = f"{file}: [{name}]: unknown, expected one of {', '.join(sections)}"
             raise ConfigError(msg)
-    for variable in os.environ:
-        section = variable.removeprefix(PREFIX).partition("__")[0].lower()
-        if variable.startswith(PREFIX) and section not in sections:
-            msg = f"{variable}: unknown variable, expected {PREFIX}SECTION__KEY with one of {', '.join(sections)}"
-            raise ConfigError(msg)
 
 
-def _explain(error: Any, file: Path) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    where = ".".join(map(str, error["loc"]))
-    variable = PREFIX + where.replace(".", "__").upper()
-    source = variable if variable in {name.upper() for name in os.environ} else f"{file}: {where}"
+def _merge(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(data)
+    for key, value in overrides.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _explain(error: Any, file: Path, overrides: Overrides) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    path = [str(part) for part in error["loc"]]
+    source = PREFIX + "__".join(path).upper() if _holds(overrides, path) else f"{file}: {'.'.join(path)}"
     if error["type"] != "extra_forbidden":
-        return f"{source}: {error['msg']}"
-    return f"{source}: unknown key, expected one of {', '.join(_known_keys(error['loc'][:-1]))}"
+        return f"{source}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{source}: unknown key, expected one of {', '.join(_known_keys(path[:-1]))}"
 
 
-def _known_keys(section: tuple[str, ...]) -> list[str]:
+def _holds(overrides: Any, path: list[str]) -> bool:  # noqa: ANN401 - a tree of dicts
+    for name in path:
+        if not isinstance(overrides, dict) or name not in overrides:
+            return False
+        overrides = overrides[name]
+    return True
+
+
+def _known_keys(section: list[str]) -> list[str]:
     model: Any = Settings
     for name in section:
         model = model.model_fields[name].annotation

@@ -53,6 +53,8 @@ class Image:
     generation: int
     attempts: int
     interrupted: int
+    postponed: bool
+    """Whether it waited once for a writer that may not have finished."""
     path: Path
     name: bytes
     received_at: float
@@ -96,7 +98,7 @@ class Conclusion:
     render: Render
 
 
-_COLUMNS: Final = "image_id, state, generation, attempts, interrupted, path, name, received_at"
+_COLUMNS: Final = "image_id, state, generation, attempts, interrupted, not_before, path, name, received_at"
 
 
 class Images:
@@ -308,9 +310,9 @@ def _find(db: sqlite3.Connection, image_id: str) -> Image | None:
     return _image(row) if row else None
 
 
-def _image(row: tuple[str, str, int, int, int, bytes, bytes, float]) -> Image:
-    image_id, state, generation, attempts, interrupted, path, name, received_at = row
-    return Image(image_id, State(state), generation, attempts, interrupted, Path(os.fsdecode(path)), name, received_at)
+def _image(row: tuple[str, str, int, int, int, float, bytes, bytes, float]) -> Image:
+    image_id, state, generation, attempts, interrupted, not_before, path, name, received_at = row
+    return Image(image_id, State(state), generation, attempts, interrupted, not_before > 0, Path(os.fsdecode(path)), name, received_at)
 
 
 def _set_path(db: sqlite3.Connection, image_id: str, path: Path) -> None:

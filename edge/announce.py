@@ -1,0 +1,134 @@
+"""Tells the world how the daemon is: the retained `status`, the periodic `health`, systemd and its watchdog."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from edge import __version__
+from edge.broker import Broker, RefusedError
+from edge.errors import Unavailable
+from edge.health import Health, Systemd
+
+log = logging.getLogger(__name__)
+
+TURN_S: Final = 1.0
+
+
+class Announcer:
+    """
+    A thread that wakes every second.
+
+    Args:
+        health: what to tell.
+        systemd: whom to tell it.
+        overdue: whether an image is past its time limit and nobody ended it.
+    """
+
+    def __init__(self, health: Health, systemd: Systemd, overdue: Callable[[], bool]) -> None:
+        self._health = health
+        self._systemd = systemd
+        self._overdue = overdue
+        self._mqtt: Mqtt | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="announce", daemon=True)
+
+    def attach(self, mqtt: "Mqtt") -> None:
+        """Before `start`: tell a broker too."""
+        self._mqtt = mqtt
+
+    def start(self) -> None:
+        """Begin to tell."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say goodbye and end."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        if self._mqtt is not None:
+            self._mqtt.say_offline()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            changed = self._health.changed.is_set()
+            self._health.changed.clear()
+            if changed:
+                self._tell_systemd()
+            if self._mqtt is not None:
+                self._mqtt.turn(changed=changed)
+            self._feed_watchdog()
+            self._health.changed.wait(TURN_S)
+
+    def _tell_systemd(self) -> None:
+        reasons = "; ".join(self._health.reasons)
+        self._systemd.notify(f"STATUS={self._health.phase}{': ' + reasons if reasons else ''}")
+
+    def _feed_watchdog(self) -> None:
+        stuck = self._health.stuck()
+        if stuck or self._overdue():
+            log.error("event=stuck loops=%s", ",".join(stuck) or "workers")
+        else:
+            self._systemd.notify("WATCHDOG=1")
+
+
+class Mqtt:
+    """The topics `status` and `health`."""
+
+    def __init__(self, broker: Broker, topic_prefix: str, health: Health, counters: Callable[[], dict[str, Any]], health_s: float) -> None:
+        self._broker = broker
+        self._prefix = topic_prefix
+        self._health = health
+        self._counters = counters
+        self._health_s = health_s
+        self._told = False
+        self._next_health = 0.0
+
+    def turn(self, *, changed: bool) -> None:
+        """Publish what is due; a broker that is away is told when it is back."""
+        self._told = self._told and not changed
+        if not self._broker.connected:
+            self._told = False
+            return
+        try:
+            if not self._told:
+                self._broker.publish(f"{self._prefix}/status", self._status(), retain=True)
+                self._told = True
+            if time.monotonic() >= self._next_health:
+                self._broker.publish(f"{self._prefix}/health", self._encode(self._counters()), qos=0)
+                self._next_health = time.monotonic() + self._health_s
+        except (Unavailable, RefusedError) as error:
+            log.warning('event=status_not_told why="%s"', error)
+
+    def say_offline(self) -> None:
+        """The last status, as the last will would say it."""
+        if self._broker.connected:
+            try:
+                self._broker.publish(f"{self._prefix}/status", offline(), retain=True)
+            except (Unavailable, RefusedError):
+                log.info("event=offline_not_told")
+
+    def _status(self) -> bytes:
+        protocol = str(self._broker.protocol)
+        warnings = [] if protocol == "5" else ["MQTT 3.1.1: a publish that the broker denies looks delivered; no response topics"]
+        return self._encode(
+            {
+                "schema": "mammo.status/1",
+                "status": "online",
+                "state": self._health.phase,
+                "reasons": self._health.reasons,
+                "warnings": warnings,
+                "protocol": protocol,
+                "version": __version__,
+            }
+        )
+
+    @staticmethod
+    def _encode(fields: dict[str, Any]) -> bytes:
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def offline() -> bytes:
+    """The last will."""
+    return json.dumps({"schema": "mammo.status/1", "status": "offline", "version": __version__}, separators=(",", ":")).encode()

@@ -1,0 +1,296 @@
+"""Composition root: opens everything, in order, and closes it in the other order. The one module that knows all others."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from edge import __version__, announce
+from edge.broker import Broker
+from edge.bundle import Bundle, verify
+from edge.control import ControlServer
+from edge.errors import ConfigError
+from edge.health import Health, Phase, Systemd
+from edge.intake.folder import FolderIntake
+from edge.intake.mqtt import MqttIntake
+from edge.ledger import open_ledger
+from edge.message import Sender, readdress, without_heatmap
+from edge.publish import Courier, Sink
+from edge.publish.jsonl import JsonlSink
+from edge.publish.mqtt import MqttSink
+from edge.receive import Reception
+from edge.service import Parts, Service, Serving
+from edge.settings import PREFIX, Settings, read_secret
+from edge.spool import Spool
+from edge.workers import Job, Workers
+
+log = logging.getLogger(__name__)
+
+DRAIN_S: Final = 15.0
+COURIER_S: Final = 3.0
+"""Together less than the 20 s in which a drain ends."""
+WATCHING_S: Final = 10.0
+KEY_BYTES: Final = 16
+
+
+def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
+    """
+    Be the daemon until SIGTERM or SIGINT.
+
+    Args:
+        settings: what was configured.
+        load_settings: reads the configuration again, for `reload`.
+
+    Raises:
+        StartupError: something a person must change.
+    """
+    os.umask(0o027)
+    logging.basicConfig(stream=sys.stderr, level=settings.log.level.upper(), format="level=%(levelname)s module=%(name)s %(message)s")
+    with ExitStack() as stack:
+        daemon = Daemon(settings, load_settings, stack)
+        daemon.serve()
+    log.info("event=stopped")
+
+
+def shipped_bundle() -> Path:
+    """The folder of the bundle that comes with the package."""
+    return Path(str(files("edge") / "models" / "default"))
+
+
+def job_for(settings: Settings, bundle: Bundle) -> Job:
+    """What the workers run: a bundle and limits, never the settings."""
+    worker, model = settings.worker, settings.model
+    limits = (worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000)
+    return Job(
+        start="edge.examine.start",
+        run="edge.examine.run",
+        arguments=(str(bundle.folder), model.backend, model.threads, model.operating_point, *limits),
+        count=worker.count,
+        timeout_s=worker.timeout_s,
+        memory_mb=worker.memory_mb,
+    )
+
+
+def open_serving(settings: Settings) -> Serving:
+    """
+    Verify the bundle and have it proved by workers.
+
+    Raises:
+        ModelError: it is not usable.
+        Unavailable: no worker came up.
+    """
+    bundle = verify(settings.model.bundle or shipped_bundle())
+    bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
+    return Serving(bundle, Workers(job_for(settings, bundle)))
+
+
+class Daemon:
+    """Everything that runs, wired together."""
+
+    def __init__(self, settings: Settings, load_settings: Callable[[], Settings], stack: ExitStack) -> None:
+        self._settings = settings
+        self._load_settings = load_settings
+        self._systemd = Systemd()
+        self._health = Health()
+        password = read_secret(settings.broker)
+        sender = Sender(settings.device.site, settings.device.name, _subject_key(settings), settings.publish.heatmap)
+        self._couriers: list[Courier] = []
+        self._ledger = stack.enter_context(open_ledger(settings.state.path, sink_names(settings), readdress))
+        spool = Spool(settings.spool.path, settings.spool.done, settings.spool.failed)
+        _clean_environment()
+        self._opener = stack.enter_context(ThreadPoolExecutor(1, "opener"))  # workers end with the thread that started them
+        serving = self._opener.submit(open_serving, settings).result()
+        parts = Parts(self._ledger, spool, self._health, sender)
+        self._service = Service(parts, serving, self._wake_couriers)
+        stack.callback(self._service.close)
+        self._reception = Reception(parts, settings, self._service)
+        self._announcer = announce.Announcer(self._health, self._systemd, self._service.overdue)
+        self._control = ControlServer(settings.control.socket, self._handlers())
+        stack.callback(self._control.close)
+        self._folder = FolderIntake(settings.inbox, self._reception, self._health) if settings.intake.folder else None
+        self._broker = self._connect(password) if settings.publish.mqtt or settings.intake.mqtt else None
+        self._mqtt = self._subscribe(self._broker) if self._broker and settings.intake.mqtt else None
+        self._open_couriers()
+
+    def serve(self) -> None:
+        """Start, be ready, work, drain."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._service.stop())
+        self._reception.take_up_orphans()
+        self._start()
+        self._health.enter(Phase.READY)
+        self._systemd.notify("READY=1")
+        log.info("event=ready version=%s backend=%s", __version__, self._service.serving.workers.runtime.backend)
+        self._service.run(DRAIN_S, self._begin_drain)
+        self._finish()
+
+    def _start(self) -> None:
+        self._announcer.start()
+        self._control.start()
+        for courier in self._couriers:
+            courier.start()
+        if self._broker:
+            self._broker.start()
+        if self._mqtt:
+            self._mqtt.start()
+        if self._folder:
+            self._folder.start()
+            self._folder.wait_watching(WATCHING_S)
+
+    def _begin_drain(self) -> None:
+        self._health.enter(Phase.DRAINING)
+        self._systemd.notify("STOPPING=1")
+        log.info("event=draining")
+        for intake in (self._folder, self._mqtt):
+            if intake:
+                intake.stop()
+
+    def _finish(self) -> None:
+        for courier in self._couriers:
+            courier.stop(COURIER_S)
+        self._announcer.stop()
+        if self._broker:
+            self._broker.stop()
+
+    def _connect(self, password: str | None) -> Broker:
+        settings = self._settings
+        return Broker(
+            settings.broker,
+            password=password,
+            client_id=settings.broker.client_id or f"mammo-edge-{settings.device.site}-{settings.device.name}",
+            will=(f"{settings.topic_prefix}/status", announce.offline()),
+            health=self._health,
+            max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
+        )
+
+    def _subscribe(self, broker: Broker) -> MqttIntake:
+        settings = self._settings
+        group = settings.intake.shared_group
+        return MqttIntake(
+            broker,
+            self._reception,
+            self._health,
+            topic_prefix=settings.topic_prefix,
+            response_prefix=settings.publish.response_prefix,
+            shared=(group, f"mammo/v1/{settings.device.site}/request/image") if group else None,
+        )
+
+    def _open_couriers(self) -> None:
+        publish = self._settings.publish
+        sinks: list[Sink] = []
+        if self._broker:
+            self._broker.on_connect(self._health.changed.set)
+            self._announcer.attach(
+                announce.Mqtt(self._broker, self._settings.topic_prefix, self._health, self._report, self._settings.publish.health_s)
+            )
+            sinks.append(MqttSink(self._broker, self._settings.topic_prefix, without_heatmap))
+        if publish.jsonl:
+            sinks.append(JsonlSink(publish.jsonl))
+        for sink in sinks:
+            courier = Courier(sink, self._ledger.outbox, self._health, reply_expiry_s=publish.reply_expiry_s)
+            self._couriers.append(courier)
+            if self._broker and isinstance(sink, MqttSink):
+                self._broker.on_connect(courier.retry_held)
+
+    def _wake_couriers(self) -> None:
+        for courier in self._couriers:
+            courier.wake()
+
+    def _handlers(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
+        return {
+            "status": lambda _: self._report(),
+            "retry": lambda request: self._retry([str(name) for name in request.get("images", [])]),
+            "reload": lambda _: self._reload(),
+        }
+
+    def _report(self) -> dict[str, Any]:
+        """What `health` and `mammo-edge status` show: numbers and versions, nobody's name."""
+        serving, health = self._service.serving, self._health
+        manifest, runtime = serving.bundle.manifest, serving.workers.runtime
+        return {
+            "schema": "mammo.health/1",
+            "site": self._settings.device.site,
+            "device": self._settings.device.name,
+            "state": health.phase,
+            "reasons": health.reasons,
+            "version": __version__,
+            "uptime_s": round(health.uptime_s),
+            "broker": {"connected": self._broker.connected, "protocol": str(self._broker.protocol)} if self._broker else None,
+            "model": {"name": manifest.name, "version": manifest.version, "bundle": serving.bundle.bundle_id},
+            "runtime": {"backend": runtime.backend, "fallback": runtime.fallback, "threads": runtime.threads},
+            "queue": self._ledger.queries.summary(),
+            "outbox": self._ledger.outbox.counts(),
+            "counters": dict(health.counters),
+        }
+
+    def _retry(self, names: list[str]) -> dict[str, Any]:
+        image_ids = resolve_images(names, self._ledger.queries.image_ids)
+
+        def retry() -> None:
+            for image_id in image_ids:
+                self._ledger.images.retry(image_id)
+
+        self._service.call(retry).result()
+        return {"images": image_ids}
+
+    def _reload(self) -> dict[str, Any]:
+        """Verify first; what cannot be had leaves everything as it was."""
+        settings = self._load_settings()
+        fresh = self._opener.submit(open_serving, settings).result()
+        changed = [name for name in type(settings).model_fields if getattr(settings, name) != getattr(self._settings, name)]
+        self._service.call(lambda: self._service.swap(fresh)).result()
+        logging.getLogger().setLevel(settings.log.level.upper())
+        needs_restart = [name for name in changed if name not in {"model", "worker", "log"}]
+        log.info("event=reloaded bundle=%s needs_restart=%s", fresh.bundle.bundle_id[:16], ",".join(needs_restart))
+        return {"bundle": fresh.bundle.bundle_id, "changed": changed, "needs_restart": needs_restart}
+
+
+def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[str]:
+    """
+    Image ids from what a person typed: an image id, a result id, or the beginning of one.
+
+    Raises:
+        ConfigError: a name fits no image, or several.
+    """
+    resolved = []
+    for name in names:
+        found = find(name)
+        if len(found) != 1:
+            msg = f"{name}: {'no image' if not found else f'{len(found)} images'} of that id, expected one"
+            raise ConfigError(msg)
+        resolved += found
+    return resolved
+
+
+def sink_names(settings: Settings) -> list[str]:
+    """The outbox's sinks that get every result."""
+    publish = settings.publish
+    return [name for name, wanted in (("mqtt", publish.mqtt), ("jsonl", publish.jsonl is not None)) if wanted]
+
+
+def _subject_key(settings: Settings) -> bytes | None:
+    file = settings.publish.subject_key_file
+    if file is None:
+        return None
+    try:
+        key = file.read_bytes().strip()
+    except OSError as error:
+        msg = f"publish.subject_key_file: {file}: {error.strerror}"
+        raise ConfigError(msg) from None
+    if len(key) < KEY_BYTES:
+        msg = f"publish.subject_key_file: {file}: {len(key)} bytes, expected {KEY_BYTES} or more"
+        raise ConfigError(msg)
+    return key
+
+
+def _clean_environment() -> None:
+    """Our variables may hold secrets, and workers inherit the environment."""
+    for name in list(os.environ):
+        if name.startswith(PREFIX) or name == "CREDENTIALS_DIRECTORY":
+            del os.environ[name]

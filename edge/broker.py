@@ -1,0 +1,373 @@
+"""The one place that configures paho: one connection to the broker, MQTT 5 first, 3.1.1 where it must be."""
+
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge.errors import ConfigError, Unavailable
+from edge.health import Health
+from edge.settings import Broker as BrokerSettings
+
+log = logging.getLogger(__name__)
+
+CONNECT_S: Final = 10.0
+"""How long a broker may take to answer CONNECT, in seconds."""
+BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+REFUSED: Final = 0x80
+CLOSES_BEFORE_FALLBACK: Final = 2
+
+
+class Protocol(IntEnum):
+    """MQTT versions, as paho numbers them."""
+
+    V5 = MQTTProtocolVersion.MQTTv5
+    V311 = MQTTProtocolVersion.MQTTv311
+
+    def __str__(self) -> str:
+        return "5" if self is Protocol.V5 else "3.1.1"
+
+
+class RefusedError(Exception):
+    """The broker took the message and refused it: sending it again as it is will not help."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Incoming:
+    """A message of which the broker has not been told yet that we have it."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    response_topic: str | None
+    correlation: bytes | None
+    acknowledge: Callable[[], None]
+    """Send the PUBACK, on the connection that delivered it; on any other it does nothing."""
+    stale: Callable[[], bool]
+    """Whether that connection is gone: the broker will deliver the message again."""
+
+
+@dataclass(slots=True)
+class _Session:
+    """One connection, from CONNECT to its end."""
+
+    client: Client
+    answered: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    reason: ReasonCode | None = None
+    max_packet: int | None = None
+    acks: dict[int, tuple[threading.Event, list[ReasonCode]]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Broker:
+    """
+    The connection, kept up by a thread of its own; whoever publishes waits for the PUBACK.
+
+    Args:
+        settings: where and how.
+        password: kept in memory only.
+        client_id: unique at the broker.
+        will: topic and payload that the broker publishes, retained, when we vanish.
+        health: is told when the broker is away.
+        max_incoming: largest request, in bytes.
+
+    Raises:
+        ConfigError: a certificate or key cannot be read.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a fact of another origin
+        self, settings: BrokerSettings, *, password: str | None, client_id: str, will: tuple[str, bytes], health: Health, max_incoming: int
+    ) -> None:
+        self._settings = settings
+        self._password = password
+        self._client_id = client_id
+        self._will = will
+        self._health = health
+        self._max_incoming = max_incoming
+        self._tls = tls_context(settings) if settings.tls.enabled else None
+        self._handlers: dict[str, Callable[[Incoming], None]] = {}
+        self._filters: list[str] = []
+        self._greeters: list[Callable[[], None]] = []
+        self._session: _Session | None = None
+        self._stop = threading.Event()
+        self._connected = threading.Condition()
+        self.protocol = Protocol.V5
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+
+    def subscribe(self, topic: str, handler: Callable[[Incoming], None], *, group: str | None = None) -> None:
+        """Before `start`: have messages of this topic given to `handler`, which must only enqueue; a group shares them."""
+        self._handlers[topic] = handler
+        self._filters.append(f"$share/{group}/{topic}" if group else topic)
+
+    def on_connect(self, greet: Callable[[], None]) -> None:
+        """Before `start`: call this, which must only wake others, after each successful connection."""
+        self._greeters.append(greet)
+
+    def start(self) -> None:
+        """Begin to connect, and to connect again."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Disconnect in order; the last will is not sent."""
+        self._stop.set()
+        session = self._session
+        if session is not None:
+            session.client.disconnect()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a publish has a chance now."""
+        session = self._session
+        return session is not None and session.client.is_connected()
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Wait until connected, at most so long."""
+        with self._connected:
+            return self._connected.wait_for(lambda: self.connected, timeout_s)
+
+    @property
+    def max_packet(self) -> int | None:
+        """Largest packet the broker takes, in bytes; None where it names no limit."""
+        session = self._session
+        return session.max_packet if session else None
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1, correlation: bytes | None = None) -> None:
+        """
+        Publish and, at QoS 1, wait for the PUBACK.
+
+        Raises:
+            Unavailable: not connected, or no PUBACK in time; try again later.
+            RefusedError: the broker said no, or would say no to its size.
+        """
+        session = self._session
+        if session is None or not session.client.is_connected():  # else paho would queue it, and we would queue it again
+            msg = "broker: not connected"
+            raise Unavailable(msg)
+        if session.max_packet is not None and len(payload) + len(topic) + 64 > session.max_packet:
+            msg = f"message of {len(payload)} bytes, the broker takes packets of {session.max_packet}"
+            raise RefusedError(msg)
+        with session.lock:  # the PUBACK may be here before publish() returns
+            info = session.client.publish(topic, payload, qos=qos, retain=retain, properties=self._properties(correlation))
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                msg = f"broker: {info.rc.name}"
+                raise Unavailable(msg)
+            if qos == 0:
+                return
+            acked: tuple[threading.Event, list[ReasonCode]] = (threading.Event(), [])
+            session.acks[info.mid] = acked
+        self._await_ack(session, info.mid, acked)
+
+    def _await_ack(self, session: _Session, mid: int, acked: tuple[threading.Event, list[ReasonCode]]) -> None:
+        event, reasons = acked
+        deadline = time.monotonic() + self._settings.ack_s
+        while not event.wait(0.5):
+            if session.ended.is_set() or time.monotonic() > deadline:
+                with session.lock:
+                    session.acks.pop(mid, None)
+                if not session.ended.is_set():
+                    session.client.disconnect()  # a half-open connection: begin anew, the outbox sends again
+                msg = "broker: no PUBACK"
+                raise Unavailable(msg)
+        if reasons and reasons[0].value >= REFUSED:
+            msg = f"the broker refused it: {reasons[0]}"
+            raise RefusedError(msg)
+
+    def _properties(self, correlation: bytes | None) -> Properties | None:
+        if correlation is None or self.protocol is not Protocol.V5:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.CorrelationData = correlation
+        return properties
+
+    def _run(self) -> None:
+        closes = failures = 0
+        while not self._stop.is_set():
+            self._health.stamp("broker")
+            outcome = self._connect_once()
+            if outcome is _Ended.LASTED:
+                closes = failures = 0
+                self.protocol = Protocol.V5
+                continue
+            closes = closes + 1 if outcome is _Ended.CLOSED_UNANSWERED else 0
+            if outcome is _Ended.UNSUPPORTED or closes >= CLOSES_BEFORE_FALLBACK:
+                self.protocol, closes = (Protocol.V311 if self.protocol is Protocol.V5 else Protocol.V5), 0
+                continue
+            self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            failures += 1
+        self._health.retire("broker")
+
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stop.wait(min(1.0, max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline:
+            self._health.stamp("broker")
+
+    def _connect_once(self) -> "_Ended":
+        """One connection from its beginning to its end."""
+        session = _Session(self._make_client())
+        self._wire(session)
+        try:
+            session.client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s, **self._connect_options())
+        except (OSError, ValueError) as error:
+            self._away(getattr(error, "strerror", None) or type(error).__name__)
+            return _Ended.UNREACHABLE
+        session.client.loop_start()
+        try:
+            return self._live(session)
+        finally:
+            self._session = None
+            session.ended.set()
+            session.client.disconnect()
+            session.client.loop_stop()
+
+    def _live(self, session: _Session) -> "_Ended":
+        deadline = time.monotonic() + CONNECT_S
+        while not session.answered.wait(0.2):
+            if session.ended.is_set():
+                self._away("closed the connection before CONNACK")
+                return _Ended.CLOSED_UNANSWERED
+            if self._stop.is_set() or time.monotonic() > deadline:
+                self._away("no CONNACK")
+                return _Ended.UNREACHABLE
+        if session.reason is None or session.reason.is_failure:
+            self._away(str(session.reason))
+            return _Ended.UNSUPPORTED if str(session.reason) == "Unsupported protocol version" else _Ended.REFUSED
+        self._welcome(session)
+        while not session.ended.wait(1.0) and not self._stop.is_set():
+            self._health.stamp("broker")
+        if not self._stop.is_set():
+            self._away("connection lost")
+        return _Ended.LASTED
+
+    def _welcome(self, session: _Session) -> None:
+        log.info("event=broker_connected protocol=%s", self.protocol)
+        options = SubscribeOptions(qos=1) if self.protocol is Protocol.V5 else None
+        for topic in self._filters:
+            session.client.subscribe(topic, qos=1, options=options)
+        self._session = session
+        self._health.recover("broker")
+        for greet in self._greeters:
+            greet()
+        with self._connected:
+            self._connected.notify_all()
+
+    def _away(self, why: str) -> None:
+        self._health.degrade("broker", f"broker: {why}")
+        log.warning('event=broker_away why="%s"', why)
+
+    def _make_client(self) -> Client:
+        settings = self._settings
+        v5 = self.protocol is Protocol.V5
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            clean_session=None if v5 else False,
+            protocol=MQTTProtocolVersion(self.protocol),
+            reconnect_on_failure=False,  # this class connects again, with a fresh client: nothing is queued twice
+            manual_ack=True,
+        )
+        if settings.username is not None or self._password is not None:
+            client.username_pw_set(settings.username or "", self._password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        topic, payload = self._will
+        client.will_set(topic, payload, qos=1, retain=True)
+        return client
+
+    def _connect_options(self) -> Mapping[str, Any]:
+        if self.protocol is not Protocol.V5:
+            return {}
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        properties.ReceiveMaximum = self._settings.receive_maximum
+        properties.MaximumPacketSize = self._max_incoming
+        return {"clean_start": False, "properties": properties}
+
+    def _wire(self, session: _Session) -> None:
+        """Callbacks run in paho's thread: they only note and enqueue."""
+
+        def on_connect(_client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
+            session.reason = reason
+            session.max_packet = getattr(properties, "MaximumPacketSize", None)
+            session.answered.set()
+
+        def on_disconnect(
+            _client: Client, _data: object, _flags: DisconnectFlags, _reason: ReasonCode, _properties: Properties | None
+        ) -> None:
+            session.ended.set()
+
+        def on_publish(_client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties) -> None:
+            with session.lock:
+                event, reasons = session.acks.pop(mid, (threading.Event(), []))
+            reasons.append(reason)
+            event.set()
+
+        def on_message(client: Client, _data: object, message: MQTTMessage) -> None:
+            self._dispatch(client, message)
+
+        session.client.on_connect = on_connect
+        session.client.on_disconnect = on_disconnect
+        session.client.on_publish = on_publish
+        session.client.on_message = on_message
+
+    def _dispatch(self, client: Client, message: MQTTMessage) -> None:
+        properties = message.properties
+        incoming = Incoming(
+            topic=message.topic,
+            payload=bytes(message.payload),
+            retained=message.retain,
+            response_topic=getattr(properties, "ResponseTopic", None),
+            correlation=getattr(properties, "CorrelationData", None),
+            acknowledge=lambda: _acknowledge(client, message),
+            stale=lambda: not client.is_connected(),
+        )
+        handler = self._handlers.get(message.topic)
+        if handler is None:
+            incoming.acknowledge()
+        else:
+            handler(incoming)
+
+
+class _Ended(IntEnum):
+    LASTED = 0
+    UNREACHABLE = 1
+    CLOSED_UNANSWERED = 2
+    REFUSED = 3
+    UNSUPPORTED = 4
+
+
+def _acknowledge(client: Client, message: MQTTMessage) -> None:
+    if client.is_connected():
+        client.ack(message.mid, message.qos)
+
+
+def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
+    """
+    What TLS to the broker is done with.
+
+    Raises:
+        ConfigError: a certificate or key cannot be read.
+    """
+    tls = settings.tls
+    try:
+        context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        msg = f"broker.tls: {error.strerror or error}"
+        raise ConfigError(msg) from None
+    return context

@@ -1,0 +1,67 @@
+"""`mammo-edge check`: what a start would find, without starting."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from edge.app import sink_names
+from edge.broker import tls_context
+from edge.classify import verify_bundle
+from edge.errors import MammoEdgeError, StartupError
+from edge.ledger.queries import open_queries
+from edge.ledger.store import FILE
+from edge.publish.mqtt import MqttSink
+from edge.settings import Settings, read_secret
+
+Finding: TypeAlias = tuple[str, bool, str]
+"""What was looked at, whether it is right, and what was found."""
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Look at one thing after the other."""
+    yield "configuration", True, f"site {settings.device.site}, device {settings.device.name}"
+    if settings.intake.folder:
+        yield _folder("inbox.path", settings.inbox.path)
+    for key in ("path", "done", "failed"):
+        yield _folder(f"spool.{key}", getattr(settings.spool, key))
+    yield _folder("state.path", settings.state.path)
+    yield _try("broker password", lambda: "found" if read_secret(settings.broker) else "none")
+    if settings.broker.tls.enabled:
+        yield _try("broker.tls", lambda: f"TLS 1.2 or later, {len(tls_context(settings.broker).get_ca_certs())} authorities")
+    yield _try("model", lambda: _model(settings))
+    yield _try("ledger", lambda: _ledger(settings))
+
+
+def _try(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return what, True, look()
+    except MammoEdgeError as error:
+        return what, False, str(error)
+
+
+def _folder(key: str, folder: Path) -> Finding:
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not os.access(existing, os.R_OK | os.W_OK | os.X_OK) or not existing.is_dir():
+        return key, False, f"{folder}: no right to read and write {existing}"
+    return key, True, str(folder) if existing == folder else f"{folder}: will be made"
+
+
+def _model(settings: Settings) -> str:
+    report = verify_bundle(settings, None)
+    return f"{report['name']} {report['version']} on {report['backend']}, known answers {report['known_answers']}"
+
+
+def _ledger(settings: Settings) -> str:
+    if not (settings.state.path / FILE).exists():
+        return "none yet"
+    with open_queries(settings.state.path) as queries:
+        summary, sinks = queries.summary(), queries.sinks()
+    served = {*sink_names(settings), *(MqttSink.takes if settings.publish.mqtt else ())}
+    forgotten = {name: count for name, count in sinks.items() if name not in served}
+    if forgotten:
+        msg = f"undelivered results of sinks that are no longer configured: {forgotten}"
+        raise StartupError(msg)
+    return f"{summary['waiting']} waiting, {summary['scored']} scored, {summary['rejected']} rejected"

@@ -1,0 +1,107 @@
+"""The control socket: one JSON line in, one JSON line out. Who may write to the socket may use it."""
+
+import json
+import logging
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from edge.errors import MammoEdgeError, StartupError, Unavailable
+
+log = logging.getLogger(__name__)
+
+MAX_LINE: Final = 65536
+TIMEOUT_S: Final = 120.0
+"""A reload loads and proves a model."""
+
+Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class ControlServer:
+    """
+    Answers on a Unix socket, mode 0660.
+
+    Raises:
+        StartupError: the socket cannot be made.
+    """
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)  # a killed daemon leaves it; the ledger's lock says that none is running
+            self._server = _Server(str(path), _Connection)
+            path.chmod(0o660)
+        except OSError as error:
+            msg = f"control.socket: {path}: {error.strerror or error}"
+            raise StartupError(msg) from None
+        self._server.handlers = handlers
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.5}, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering and remove the socket."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+        self._path.unlink(missing_ok=True)
+
+
+def ask(path: Path, command: str, **arguments: object) -> dict[str, Any]:
+    """
+    Ask the running daemon.
+
+    Raises:
+        Unavailable: no daemon answers there, or it refuses; the text says why.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(TIMEOUT_S)
+            client.connect(str(path))
+            client.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+            with client.makefile("rb") as stream:
+                answer: dict[str, Any] = json.loads(stream.readline())
+    except (OSError, ValueError) as error:
+        msg = f"{path}: no running daemon answers: {getattr(error, 'strerror', None) or error}"
+        raise Unavailable(msg) from None
+    if not answer.pop("ok"):
+        raise Unavailable(str(answer.get("error")))
+    return answer
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    handlers: Mapping[str, Handler] = {}
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is not our trouble."""
+        log.debug("event=control_client_gone peer=%s request=%s", bool(client_address), bool(request))
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        """Answer one line."""
+        line = self.rfile.readline(MAX_LINE)
+        self.wfile.write(json.dumps(self._answer(line), default=str).encode() + b"\n")
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            handler = self.server.handlers[request["command"]]
+        except (ValueError, KeyError, TypeError):
+            return {"ok": False, "error": f'expected {{"command": one of {", ".join(self.server.handlers)}}}'}
+        try:
+            return {"ok": True, **handler(request)}
+        except MammoEdgeError as error:
+            return {"ok": False, "error": str(error)}
+        except Exception as error:
+            log.exception("event=control_failed")
+            return {"ok": False, "error": type(error).__name__}

@@ -1,0 +1,97 @@
+"""Requests from the broker: the image itself, or its name in the inbox. Acknowledged only when the ledger has them."""
+
+import logging
+import queue
+import threading
+import time
+from typing import Final
+
+from edge.broker import Broker, Incoming
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.intake import Receiver
+
+log = logging.getLogger(__name__)
+
+LOOP: Final = "intake-mqtt"
+RETRY_S: Final = 0.5
+REFERENCE_S: Final = 10.0
+"""How long a reference may come before its file, in seconds."""
+RESERVED: Final = frozenset({"status", "health", "result", "request", "command"})
+
+
+class MqttIntake:
+    """Subscribes `request/image` and `request/ref`; takes them one by one, in the order they came."""
+
+    def __init__(  # noqa: PLR0913 - each is a fact of another origin
+        self, broker: Broker, receiver: Receiver, health: Health, *, topic_prefix: str, response_prefix: str, shared: tuple[str, str] | None
+    ) -> None:
+        self._receiver = receiver
+        self._health = health
+        self._response_prefix = response_prefix
+        self._queue: queue.Queue[tuple[bool, Incoming]] = queue.Queue()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
+        broker.subscribe(f"{topic_prefix}/request/image", lambda incoming: self._queue.put((False, incoming)))
+        broker.subscribe(f"{topic_prefix}/request/ref", lambda incoming: self._queue.put((True, incoming)))
+        if shared is not None:
+            group, topic = shared
+            broker.subscribe(topic, lambda incoming: self._queue.put((False, incoming)), group=group)
+
+    def start(self) -> None:
+        """Begin to take requests."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more; what is not acknowledged stays with the broker."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._health.stamp(LOOP)
+            try:
+                by_reference, incoming = self._queue.get(timeout=1.0)
+            except queue.Empty:
+                continue
+            self._take_until_taken(incoming, by_reference=by_reference)
+        self._health.retire(LOOP)
+
+    def _take_until_taken(self, incoming: Incoming, *, by_reference: bool) -> None:
+        """Hold a request back, and with it those behind it, until there is room; the broker waits for our PUBACK."""
+        deadline = time.monotonic() + REFERENCE_S
+        while not self._stop.is_set() and not incoming.stale():
+            self._health.stamp(LOOP)
+            try:
+                if self._receiver.has_room():
+                    self._take(incoming, by_reference=by_reference, deadline=deadline)
+                    self._health.recover(LOOP)
+                    incoming.acknowledge()
+                    return
+            except Unavailable as error:
+                self._health.degrade(LOOP, f"requests wait at the broker: {error}")
+            self._stop.wait(RETRY_S)
+
+    def _take(self, incoming: Incoming, *, by_reference: bool, deadline: float) -> None:
+        if incoming.retained:
+            log.warning("event=retained_request_ignored")
+            return
+        response_topic = self._allowed(incoming.response_topic)
+        if by_reference:
+            self._receiver.take_reference(
+                incoming.payload, response_topic, incoming.correlation, patient=lambda: time.monotonic() < deadline
+            )
+        else:
+            self._receiver.take_bytes(incoming.payload, response_topic, incoming.correlation)
+
+    def _allowed(self, topic: str | None) -> str | None:
+        """A response topic we may publish to; else the answer goes to `result`, where it can be found."""
+        if topic is None:
+            return None
+        levels = topic.split("/")
+        own = levels[:2] == ["mammo", "v1"] and len(levels) > 4 and levels[4] in RESERVED  # noqa: PLR2004 - mammo/v1/site/device/x
+        if not topic.startswith(self._response_prefix) or own or {"#", "+"} & set(topic):
+            log.warning("event=response_topic_refused")
+            self._health.count("response_topics_refused")
+            return None
+        return topic

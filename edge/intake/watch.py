@@ -1,0 +1,73 @@
+"""inotify over the inbox through watchdog: hints of what to look at, never the only source of truth."""
+
+import logging
+import os
+import queue
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchdog.events import FileClosedEvent, FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers.inotify import InotifyObserver
+
+log = logging.getLogger(__name__)
+
+NO_EVENTS = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "afs", "ceph", "glusterfs", "overlay")
+"""File systems on which a change made elsewhere raises no event here."""
+NETWORK = tuple(kind for kind in NO_EVENTS if kind != "overlay")
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something happened to a path."""
+
+    path: Path
+    finished: bool
+    """Whether its writer closed it or moved it in whole."""
+
+
+class Watch(FileSystemEventHandler):
+    """
+    A recursive watch on one folder.
+
+    Raises:
+        OSError: no more inotify watches, or the folder is gone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.hints: queue.SimpleQueue[Hint] = queue.SimpleQueue()
+        self.inode = folder.stat().st_ino
+        self._observer = InotifyObserver(generate_full_events=True)
+        self._observer.schedule(self, str(folder), recursive=True)
+        self._observer.start()
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Watchdog's thread: only enqueue."""
+        match event:
+            case FileClosedEvent():
+                self.hints.put(Hint(Path(os.fsdecode(event.src_path)), finished=True))
+            case FileMovedEvent() if event.dest_path:
+                self.hints.put(Hint(Path(os.fsdecode(event.dest_path)), finished=True))
+            case FileCreatedEvent() | FileModifiedEvent():
+                self.hints.put(Hint(Path(os.fsdecode(event.src_path)), finished=False))
+            case _:
+                pass
+
+    def alive(self) -> bool:
+        """Whether watchdog's threads are still there."""
+        return self._observer.is_alive() and all(emitter.is_alive() for emitter in self._observer.emitters)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._observer.stop()
+        self._observer.join(timeout=2)
+
+
+def filesystem_of(folder: Path) -> str:
+    """Type of the file system a folder lies on, as /proc/self/mountinfo names it."""
+    best, kind = "", ""
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        left, _, right = line.partition(" - ")
+        mount = left.split()[4].encode().decode("unicode_escape")
+        if folder.resolve().is_relative_to(mount) and len(mount) >= len(best):
+            best, kind = mount, right.split()[0]
+    return kind

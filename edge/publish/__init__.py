@@ -1,0 +1,120 @@
+"""Sinks: one file each. A sink is an object that sends one delivery and returns when it is safe there."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from edge.broker import RefusedError
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.ledger.outbox import Delivery, Outbox
+
+log = logging.getLogger(__name__)
+
+PAUSE_S: Final = 1.0
+"""How long a courier rests when there is nothing to send, or nobody to send it to."""
+
+
+class Sink(Protocol):
+    """Where results go."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        ...
+
+    @property
+    def takes(self) -> Sequence[str]:
+        """The outbox's sinks that this one serves, in one order of sequence numbers."""
+        ...
+
+    def send(self, delivery: Delivery) -> None:
+        """
+        Deliver one result; it is safe there when this returns.
+
+        Raises:
+            Unavailable: not now; try the same again later.
+            RefusedError: never as it is; go on with the next.
+        """
+        ...
+
+
+class Courier:
+    """Drains the outbox of one sink in a thread of its own: a sink that is down delays no other."""
+
+    def __init__(self, sink: Sink, outbox: Outbox, health: Health, *, reply_expiry_s: float) -> None:
+        self._sink = sink
+        self._outbox = outbox
+        self._health = health
+        self._reply_expiry_s = reply_expiry_s
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._retry_held = threading.Event()
+        self._loop = f"publish-{sink.name}"
+        self._thread = threading.Thread(target=self._run, name=self._loop, daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._retry_held.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something new in the outbox."""
+        self._wake.set()
+
+    def retry_held(self) -> None:
+        """The sink is there again: try what it refused once more."""
+        self._retry_held.set()
+        self._wake.set()
+
+    def stop(self, timeout_s: float) -> None:
+        """Deliver what goes at once, then end; the rest stays in the outbox."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            self._health.stamp(self._loop)
+            sent = self._turn()
+            if self._stop.is_set() and not sent:
+                break
+            if not sent:
+                self._wake.wait(PAUSE_S)
+                self._wake.clear()
+        self._health.retire(self._loop)
+
+    def _turn(self) -> bool:
+        """Deliver some; False where there is nothing to do or nothing can be done for now."""
+        try:
+            if self._retry_held.is_set():
+                self._retry_held.clear()
+                self._outbox.release_held(self._sink.takes)
+            deliveries = self._outbox.pending(self._sink.takes)
+            for delivery in deliveries:
+                self._deliver(delivery)
+                self._health.stamp(self._loop)
+        except Unavailable as error:
+            self._health.degrade(self._loop, str(error))
+            return False
+        if deliveries:
+            self._health.recover(self._loop)
+        return bool(deliveries)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if delivery.response_topic is not None and time.time() - delivery.completed_at > self._reply_expiry_s and delivery.sink == "reply":
+            log.warning("event=reply_given_up seq=%d", delivery.seq)
+            self._health.count("replies_given_up")
+            self._outbox.delivered(delivery)
+            return
+        try:
+            self._sink.send(delivery)
+        except RefusedError as error:
+            log.warning('event=result_refused sink=%s seq=%d why="%s"', self._sink.name, delivery.seq, error)
+            self._outbox.hold(delivery, str(error))
+            self._health.degrade(f"{self._loop}-held", f"{self._sink.name}: results were refused and are kept: {error}")
+            return
+        self._outbox.delivered(delivery)
+        self._health.count(f"delivered_{self._sink.name}")

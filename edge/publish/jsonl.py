@@ -1,0 +1,48 @@
+"""Results to a file, one JSON line each: for log shippers and for sites without a broker."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edge.errors import StartupError, Unavailable
+from edge.ledger.outbox import Delivery
+
+
+class JsonlSink:
+    """
+    Appends and syncs; the file may be rotated under it.
+
+    Raises:
+        StartupError: the file cannot be written.
+    """
+
+    name: Final = "jsonl"
+    takes: Final[Sequence[str]] = ("jsonl",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(b"")
+        except OSError as error:
+            msg = f"publish.jsonl: {path}: {error.strerror}"
+            raise StartupError(msg) from None
+
+    def send(self, delivery: Delivery) -> None:
+        """Append one line; after a kill in between the same line may stand there twice, with the same seq."""
+        try:
+            self._append(delivery.payload + b"\n")
+        except OSError as error:
+            msg = f"jsonl: {error.strerror}"
+            raise Unavailable(msg) from None
+
+    def _append(self, data: bytes) -> None:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,38 @@
+"""Results to the broker: `result` for everyone, or the response topic of the one who asked."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from edge.broker import Broker, RefusedError
+from edge.ledger.images import REPLY
+from edge.ledger.outbox import Delivery
+
+
+class MqttSink:
+    """
+    Publishes at QoS 1 and waits for the PUBACK.
+
+    Args:
+        broker: the connection.
+        topic_prefix: `mammo/v1/<site>/<device>`.
+        shrink: makes a payload smaller, for a broker that refuses its size.
+    """
+
+    name: Final = "mqtt"
+    takes: Final[Sequence[str]] = ("mqtt", REPLY)
+
+    def __init__(self, broker: Broker, topic_prefix: str, shrink: Callable[[bytes], bytes]) -> None:
+        self._broker = broker
+        self._shrink = shrink
+        self._topic = f"{topic_prefix}/result"
+
+    def send(self, delivery: Delivery) -> None:
+        """Send; what is refused whole is tried once more without its heat map."""
+        topic = delivery.response_topic if delivery.sink == REPLY and delivery.response_topic else self._topic
+        try:
+            self._broker.publish(topic, delivery.payload, correlation=delivery.correlation)
+        except RefusedError:
+            smaller = self._shrink(delivery.payload)
+            if len(smaller) >= len(delivery.payload):
+                raise
+            self._broker.publish(topic, smaller, correlation=delivery.correlation)

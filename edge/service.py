@@ -1,0 +1,286 @@
+"""The loop: examine what waits, record what became of it, archive the file. One thread, the main one."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edge.bundle import Bundle
+from edge.domain import Outcome, Rejection, Result
+from edge.errors import Reason, Unavailable
+from edge.health import Health
+from edge.ledger import Ledger
+from edge.ledger.images import Conclusion, Image
+from edge.ledger.states import Move, State
+from edge.message import Occasion, Sender, encode, render, result_id
+from edge.spool import Spool
+from edge.workers import Died, Interrupted, Verdict, Workers
+
+log = logging.getLogger(__name__)
+
+LOOP: Final = "dispatch"
+TURN_S: Final = 1.0
+PAUSE_S: Final = 1.0
+"""Rest after something was not available, in seconds."""
+LOOK_AGAIN_S: Final = 20.0
+"""When a truncated file is looked at again whose writer may not have finished: ten local quiet times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the way in and the loop share."""
+
+    ledger: Ledger
+    spool: Spool
+    health: Health
+    sender: Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A bundle and the workers that have proved it."""
+
+    bundle: Bundle
+    workers: Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came back from a worker."""
+
+    image: Image
+    serving: Serving
+    started_at: float
+    completed_at: float
+    verdict: Verdict
+
+
+class Service:
+    """Examines, records, archives. `run` returns after `stop`; intake and couriers are not its business."""
+
+    def __init__(self, parts: Parts, serving: Serving, wake_couriers: Callable[[], None]) -> None:
+        self._ledger = parts.ledger
+        self._spool = parts.spool
+        self._health = parts.health
+        self._sender = parts.sender
+        self.serving = serving
+        self._wake_couriers = wake_couriers
+        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._unrecorded: list[Finished] = []
+        self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._pause_until = 0.0
+        self._archive_at = 0.0
+        self._alone = False
+        self._retired: list[Serving] = []
+        self.take_again: Callable[[Path, bytes], None] | None = None
+        """Set by whoever connects us to the way in: record a file of the spool anew."""
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let `run` drain and return."""
+        self._stop.set()
+        self._wake.set()
+
+    def call(self, task: Callable[[], Any]) -> "Future[Any]":
+        """Run something in the service's own thread, between two images."""
+        future: Future[Any] = Future()
+        self._tasks.put((task, future))
+        self._wake.set()
+        return future
+
+    def run(self, drain_s: float, on_drain: Callable[[], None]) -> None:
+        """Work until `stop`, call `on_drain`, then let what is in work finish for at most `drain_s` seconds."""
+        self._ledger.images.recover()
+        while not self._stop.is_set():
+            self._turn()
+            self._wake.wait(TURN_S)
+            self._wake.clear()
+        on_drain()
+        self._drain(time.monotonic() + drain_s)
+        self._health.retire(LOOP)
+
+    def _drain(self, deadline: float) -> None:
+        while self._in_work() and time.monotonic() < deadline:
+            self._health.stamp(LOOP)
+            self._record_finished()
+            self._wake.wait(0.1)
+            self._wake.clear()
+        self.close()
+        self._record_finished()
+
+    def swap(self, serving: Serving) -> None:
+        """Give new images to another bundle; the old workers finish what they have. In the service's thread only."""
+        self._retired.append(self.serving)
+        self.serving = serving
+
+    def overdue(self) -> bool:
+        """Whether an image is past its time limit and nobody ended it."""
+        return self.serving.workers.overdue()
+
+    def close(self) -> None:
+        """End all workers at once; what they had is interrupted."""
+        for serving in (*self._retired, self.serving):
+            serving.workers.close()
+
+    def reject(self, image_id: str, reason: Reason, detail: str) -> None:
+        """Conclude an image that no worker need see. In the service's thread only."""
+        image = self._ledger.images.find(image_id)
+        if image is not None and image.state is State.RECEIVED:
+            now, outcome = time.time(), Rejection(reason, detail)
+            self._conclude(Finished(image, self.serving, now, now, outcome), outcome)
+
+    def _turn(self) -> None:
+        self._health.stamp(LOOP)
+        self._run_tasks()
+        self._record_finished()
+        self._close_retired()
+        try:
+            self._archive_left_over()
+            if time.monotonic() >= self._pause_until:
+                self._dispatch()
+        except Unavailable as error:
+            self._rest(str(error))
+        else:
+            if time.monotonic() >= self._pause_until:
+                self._health.recover(LOOP)
+        if self.serving.workers.overdue():
+            self.serving.workers.reopen()
+
+    def _rest(self, why: str) -> None:
+        self._pause_until = time.monotonic() + PAUSE_S
+        self._health.degrade(LOOP, why)
+
+    def _run_tasks(self) -> None:
+        while not self._tasks.empty():
+            task, future = self._tasks.get()
+            try:
+                future.set_result(task())
+            except Exception as error:  # noqa: BLE001 - told to whoever asked
+                future.set_exception(error)
+
+    def _close_retired(self) -> None:
+        for serving in list(self._retired):
+            if serving.workers.in_work == 0:
+                serving.workers.close()
+                self._retired.remove(serving)
+
+    def _in_work(self) -> int:
+        return sum(serving.workers.in_work for serving in (*self._retired, self.serving)) + self._finished.qsize()
+
+    def _dispatch(self) -> None:
+        workers = self.serving.workers
+        self._alone = self._alone and workers.in_work > 0
+        while workers.in_work < workers.job.count and not self._alone:
+            image = self._ledger.images.next_waiting()
+            if image is None or (image.alone and workers.in_work > 0):
+                return
+            if self._settle_unexamined(image):
+                continue
+            self._ledger.images.move(image.image_id, Move.DISPATCH)
+            self._alone = image.alone
+            self._submit(image)
+
+    def _settle_unexamined(self, image: Image) -> bool:
+        """Conclude what needs no worker; True where that was so."""
+        if image.poison:
+            self.reject(image.image_id, Reason.POISON, "workers died of it twice, or the daemon did again and again")
+        elif not image.path.exists():
+            self.reject(image.image_id, Reason.MISSING, "its file was removed before it could be examined")
+        elif image.postponed and self._has_grown(image):
+            log.info("event=file_had_grown")
+        else:
+            return False
+        return True
+
+    def _has_grown(self, image: Image) -> bool:
+        """A file whose writer went on: forget what it was, take it up as what it is."""
+        claim = self._spool.rehash(image.path, image.name)
+        if claim.image_id == image.image_id or self.take_again is None:
+            return False
+        self._ledger.images.forget(image.image_id)
+        self.take_again(image.path, image.name)
+        return True
+
+    def _submit(self, image: Image) -> None:
+        serving, started_at = self.serving, time.time()
+
+        def done(verdict: Verdict) -> None:
+            self._finished.put(Finished(image, serving, started_at, time.time(), verdict))
+            self._wake.set()
+
+        serving.workers.submit(image.path, done)
+
+    def _record_finished(self) -> None:
+        finished, self._unrecorded = self._unrecorded, []
+        while not self._finished.empty():
+            finished.append(self._finished.get())
+        for item in finished:
+            try:
+                self._record(item)
+            except Unavailable as error:
+                self._unrecorded.append(item)
+                self._rest(str(error))
+
+    def _record(self, finished: Finished) -> None:
+        image_id = finished.image.image_id
+        match finished.verdict:
+            case Died(why):
+                log.warning('event=worker_died image=%s why="%s"', image_id[:16], why)
+                self._health.count("worker_deaths")
+                self._ledger.images.move(image_id, Move.BLAME)
+            case Interrupted(why):
+                log.info('event=interrupted image=%s why="%s"', image_id[:16], why)
+                self._ledger.images.move(image_id, Move.RELEASE)
+                self._rest(f"worker: {why}")
+            case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(image_id, time.time() + LOOK_AGAIN_S):
+                log.info("event=truncated_looked_at_again image=%s", image_id[:16])
+            case Result() | Rejection() as outcome:
+                self._conclude(finished, outcome)
+
+    def _conclude(self, finished: Finished, outcome: Outcome) -> None:
+        image, bundle = finished.image, finished.serving.bundle
+        occasion = Occasion(image.image_id, image.generation, image.received_at, finished.started_at, finished.completed_at)
+        conclusion = Conclusion(
+            image_id=image.image_id,
+            result_id=result_id(image.image_id, bundle, image.generation),
+            bundle_id=bundle.bundle_id,
+            scored=isinstance(outcome, Result),
+            render=lambda numbering: encode(render(outcome, occasion, bundle, self._sender, numbering)),
+        )
+        payload = self._ledger.images.conclude(conclusion)
+        self._wake_couriers()
+        label = outcome.prediction.label if isinstance(outcome, Result) else "rejected"
+        self._health.count(label)
+        log.info(
+            "event=examined image=%s outcome=%s ms=%.0f", image.image_id[:16], label, (finished.completed_at - finished.started_at) * 1e3
+        )
+        self._archive(image, payload, scored=conclusion.scored)
+
+    def _archive(self, image: Image, payload: bytes, *, scored: bool) -> None:
+        try:
+            path = self._spool.archive(image.path, image.image_id, image.name, payload, scored=scored)
+            self._ledger.images.archived(image.image_id, path)
+        except Unavailable as error:
+            self._health.degrade("archive", f"archive: {error}")
+            self._archive_at = time.monotonic() + PAUSE_S
+
+    def _archive_left_over(self) -> None:
+        """What a kill or a full disk left concluded and not archived."""
+        if self._archive_at < 0 or time.monotonic() < self._archive_at:
+            return
+        self._archive_at = -1.0
+        for image in self._ledger.images.in_state(State.CONCLUDED):
+            scored, payload = self._ledger.images.conclusion_of(image.image_id)
+            self._archive(image, payload, scored=scored)
+        if self._archive_at < 0:
+            self._health.recover("archive")

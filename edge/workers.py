@@ -1,0 +1,223 @@
+"""
+Worker processes: a pool that runs one function, named by its dotted path so that this process never imports it.
+
+A decoder that segfaults, a hung accelerator or a decompression bomb costs one attempt of one image, not the daemon.
+"""
+
+import ctypes
+import importlib
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from pebble import ProcessExpired, ProcessPool
+
+from edge.domain import Outcome, Runtime
+from edge.errors import MammoEdgeError, ModelError, Unavailable
+
+log = logging.getLogger(__name__)
+
+START_S: Final = 60.0
+"""How long a worker may take to load and prove its model, in seconds."""
+PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the workers run and what they may use. No settings, no secrets."""
+
+    start: str
+    """Dotted path of a function(*arguments) -> Runtime, called once in each worker."""
+    run: str
+    """Dotted path of a function(path) -> Outcome."""
+    arguments: tuple[object, ...]
+    count: int
+    timeout_s: float
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The worker ended or timed out with this image: one attempt."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The work was stopped and nobody is to blame."""
+
+    why: str
+
+
+Verdict: TypeAlias = Outcome | Died | Interrupted
+
+
+class Workers:
+    """
+    A pool of processes that have proved their model.
+
+    Raises:
+        ModelError: the model cannot be loaded or does not give its known answers.
+        Unavailable: no worker came up in time.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._lock = threading.Lock()
+        self._in_work: dict[Callable[[Verdict], None], float] = {}
+        self._pool = self._open()
+        self.runtime = self._prove()
+
+    def submit(self, path: Path, done: Callable[[Verdict], None]) -> None:
+        """Examine one file; `done` is called exactly once, usually from another thread."""
+        with self._lock:
+            self._in_work[done] = time.monotonic()
+        try:
+            future = self._pool.schedule(_run, args=(self.job.run, str(path)), timeout=self.job.timeout_s)
+        except RuntimeError:  # the pool broke: its workers died with nothing to do
+            self.reopen()
+            return
+        future.add_done_callback(lambda finished: self._finish(done, _verdict(finished, self.job.timeout_s)))
+
+    @property
+    def in_work(self) -> int:
+        """How many files are being examined."""
+        with self._lock:
+            return len(self._in_work)
+
+    def overdue(self) -> bool:
+        """Whether a file is past its time limit and nobody ended it: the pool itself hangs."""
+        limit = self.job.timeout_s + START_S  # a worker started anew loads and proves its model first
+        with self._lock:
+            return any(time.monotonic() - since > limit for since in self._in_work.values())
+
+    def reopen(self) -> None:
+        """Replace a broken or hung pool by a fresh one; what was in work is interrupted."""
+        log.warning("event=pool_reopened")
+        old, self._pool = self._pool, self._open()
+        threading.Thread(target=_stop, args=(old,), name="pool-stop", daemon=True).start()
+        self._interrupt_all()
+
+    def close(self) -> None:
+        """Stop at once; what was in work is interrupted. May be called twice."""
+        _stop(self._pool)
+        self._interrupt_all()
+
+    def _interrupt_all(self) -> None:
+        for done in list(self._in_work):
+            self._finish(done, Interrupted("pool stopped"))
+
+    def _finish(self, done: Callable[[Verdict], None], verdict: Verdict) -> None:
+        with self._lock:
+            if self._in_work.pop(done, None) is None:
+                return  # told already
+        done(verdict)
+
+    def _open(self) -> ProcessPool:
+        job = self.job
+        return ProcessPool(
+            max_workers=job.count,
+            initializer=_initialise,
+            initargs=(os.getpid(), job.memory_mb, job.start, job.arguments),
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    def _prove(self) -> Runtime:
+        try:
+            runtime: Runtime = self._pool.schedule(_proved).result(timeout=START_S)
+        except MammoEdgeError:
+            self.close()
+            raise
+        except (ProcessExpired, BrokenProcessPool, FutureTimeoutError) as error:
+            self.close()
+            msg = f"no worker came up within {START_S:g} s: {type(error).__name__}"
+            raise Unavailable(msg) from None
+        return runtime
+
+
+def _verdict(future: "Future[Outcome]", timeout_s: float) -> Verdict:
+    try:
+        return future.result()
+    except FutureTimeoutError:
+        return Died(f"took longer than {timeout_s:g} s")
+    except ProcessExpired as error:
+        code = error.exitcode
+        return Died(f"worker ended by {signal.Signals(-code).name}" if code < 0 else f"worker ended with exit status {code}")
+    except (BrokenProcessPool, CancelledError) as error:
+        return Interrupted(type(error).__name__)
+    except MammoEdgeError as error:  # the worker could not load its model, or the file is away: not the image's fault
+        return Interrupted(str(error))
+    except Exception as error:  # noqa: BLE001 - a defect in the worker's code is an attempt, like a crash
+        return Died(f"worker raised {type(error).__name__}")
+
+
+def _stop(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    pool.join()
+
+
+# What follows runs in the worker.
+
+_state: "Runtime | MammoEdgeError | None" = None
+
+
+def _initialise(supervisor: int, memory_mb: int, start: str, arguments: tuple[object, ...]) -> None:
+    global _state  # noqa: PLW0603 - one worker, one model
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which drains
+    _die_with(supervisor)
+    _be_the_first_to_be_killed()
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold pixels
+    try:
+        _state = _named(start)(*arguments)
+    except MammoEdgeError as error:
+        _state = error  # told to whoever asks; a worker that exits here would only be started again
+
+
+def _proved() -> Runtime:
+    if isinstance(_state, Runtime):
+        return _state
+    raise _state or ModelError("worker was not started")
+
+
+def _run(function: str, path: str) -> Outcome:
+    _proved()
+    outcome: Outcome = _named(function)(path)
+    return outcome
+
+
+def _named(dotted: str) -> Callable[..., Any]:
+    module, _, name = dotted.rpartition(".")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _die_with(supervisor: int) -> None:
+    """End within a second of the supervisor's death, also while a decoder holds the interpreter lock."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:  # the signal comes when the *thread* that started us ends, and not if it ended before prctl
+        while os.getppid() == supervisor:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
+
+
+def _be_the_first_to_be_killed() -> None:
+    try:
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+    except OSError:
+        log.debug("event=oom_score_adj_not_set")

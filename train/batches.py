@@ -15,6 +15,7 @@ def training(images: NDArray[np.float16], labels: NDArray[np.float32], recipe: R
     Args:
         images: shape (n, height, width), from 0 (black) to 1.
         labels: shape (n,), 1 for malignant.
+        recipe: batch size, input range, augmentation and seed.
 
     Returns:
         Pairs of (batch, height, width, channels) float32 in the recipe's range, and (batch, 1) labels.

@@ -75,7 +75,9 @@ def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = _command(commands, "fit", "Train a recipe; keep the epoch that is best on the validation patients")
     _add_recipe_and_data(command)
-    command.add_argument("--weights", default="imagenet", help="imagenet (fetched by Keras), none, or a file of MobileNetV2 without its top")
+    command.add_argument(
+        "--weights", default="imagenet", help="imagenet (fetched by Keras), none, or a file of MobileNetV2 without its top"
+    )
     command.add_argument("--epochs", type=_positive, help="epochs in each phase, instead of the recipe's")
     command.add_argument("--seed", type=int, help="of split, weights and augmentation, instead of the recipe's")
     command.set_defaults(run=_fit)
@@ -109,7 +111,10 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="interpreter of an environment with tflite-runtime, to compare that runtime too",
     )
     command.add_argument(
-        "--attribution", type=Path, metavar="FILE", help="text that says where the images come from and under which licence; copied into the bundle"
+        "--about-data",
+        type=Path,
+        metavar="FILE",
+        help="text: where the images come from, their licence, their limits; goes into the bundle as ATTRIBUTION and into the model card",
     )
     command.set_defaults(run=_export)
 
@@ -160,7 +165,7 @@ def _export(options: argparse.Namespace) -> None:
         data=options.data,
         bundle=options.bundle or run.bundle,
         version=options.bundle_version,
-        attribution=wording.attribution(options.attribution),
+        about_data=wording.about_data(options.about_data),
         tflite_runtime=options.tflite_runtime,
     )
     export.export(run, request)

@@ -48,7 +48,9 @@ def reopen(run: RunFolder, data: Path | None) -> Fitted:
     recipe = TypeAdapter(Recipe).validate_python(notes["recipe"])
     index = datasets.load(data or Path(notes["data"]))
     if index.fingerprint != notes["index_fingerprint"]:
-        msg = f"{index.source}: {len(index.films)} images, not the index that {run.root} was trained on; test patients would not be the same"
+        msg = (
+            f"{index.source}: {len(index.films)} images, not the index that {run.root} was trained on; test patients would not be the same"
+        )
         raise DataError(msg)
     films = prepared(index, recipe.input, run.cache)
     return Fitted(recipe, notes, split.assign(index, recipe.fractions, recipe.seed), films, load_network(run.model))

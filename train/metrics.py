@@ -14,6 +14,7 @@ Score: TypeAlias = Callable[[Labels, Floats], float]
 
 RESAMPLES: Final = 2000
 ECE_BINS: Final = 10
+ONE_HALF: Final = 0.5
 
 
 def measure(labels: Labels, scores: Floats, patients: Patients, threshold: float, seed: int) -> dict[str, Any]:
@@ -31,8 +32,9 @@ def measure(labels: Labels, scores: Floats, patients: Patients, threshold: float
     found = confusion(labels, called)
     ranking: dict[str, Score] = {"auc": auc, "average_precision": average_precision}
     calls: dict[str, Score] = {
-        name: lambda truth, values, name=name: rates(truth, values >= threshold)[name]  # type: ignore[misc]  # a default binds the name
-        for name in ("accuracy", "sensitivity", "specificity")
+        "accuracy": lambda truth, values: float(np.mean((values >= threshold) == (truth > 0))),
+        "sensitivity": lambda truth, values: float(np.mean(values[truth > 0] >= threshold)),
+        "specificity": lambda truth, values: float(np.mean(values[truth == 0] < threshold)),
     }
     return {
         "images": len(labels),

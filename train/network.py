@@ -22,6 +22,7 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
     logit came from (class activation map, Zhou et al. 2016) at no cost. Batch norm always runs on its stored statistics.
 
     Args:
+        recipe: input, width and head.
         weights: `imagenet` (fetched by Keras), `none` (random), or a weights file of MobileNetV2 without its top.
 
     Returns:

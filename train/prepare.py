@@ -183,7 +183,7 @@ def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # n
         return np.lib.format.open_memmap(path, mode="r+")
     part = path.with_suffix(".part")
     np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape).flush()
-    os.replace(part, path)
+    part.replace(path)
     return np.lib.format.open_memmap(path, mode="r+")
 
 

@@ -54,10 +54,16 @@ def scores_elsewhere(python: Path, model: Path, backend: str, tensors: NDArray[n
     with TemporaryDirectory() as folder:
         images = Path(folder) / "images.npy"
         np.save(images, tensors)
+        house = os.pathsep.join(filter(None, [str(HOUSE), os.environ.get("PYTHONPATH")]))
         command = [str(python), "-m", "train.probe", str(model), backend, str(images)]
         try:
             done = subprocess.run(  # noqa: S603 - the interpreter the user named
-                command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOUSE), os.environ.get("PYTHONPATH", "")])}
+                command,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
+                check=False,
+                env={**os.environ, "PYTHONPATH": house},
             )
         except OSError as error:
             msg = f"{python}: {error.strerror}"

@@ -1,7 +1,6 @@
 """The folder of one training run: what lies where in it, and its notebook `run.json`."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(json.dumps(values, indent=1) + "\n")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_json(path: Path, made_by: str) -> dict[str, Any]:

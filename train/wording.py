@@ -11,20 +11,20 @@ INTENDED_USE: Final = (
     " it is malignant. Not for screening, not for diagnosis, not for any decision about a patient."
 )
 LICENCE: Final = "Weights: Apache-2.0. Pictures in known/: as ATTRIBUTION says."
-_NO_ATTRIBUTION: Final = "The pictures in known/ are training images of this model. Their owner gave no licence; do not pass them on.\n"
+_NOTHING_KNOWN: Final = "The pictures in known/ are training images of this model. Their owner gave no licence; do not pass them on.\n"
 
 
-def attribution(path: Path | None) -> str:
+def about_data(path: Path | None) -> str:
     """
-    The text of an attribution file, or what is true without one.
+    What the file says about the training images, or what is true without one.
 
     Raises:
         TrainError: the file cannot be read.
     """
     if path is None:
-        return _NO_ATTRIBUTION
+        return _NOTHING_KNOWN
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"--attribution {path}: {error}"
+        msg = f"--about-data {path}: {error}"
         raise TrainError(msg) from None

@@ -2,17 +2,17 @@
 An index CSV: one line an image, with a header.
 
 Needed columns: `path` (relative to the CSV), `label` (benign, malignant; `BENIGN_WITHOUT_CALLBACK` is benign), `patient`.
-Used where there: `side`, `view`, `density`, `birads`, `subtlety`, `abnormality`, `scanner`, `split` (train, validation, test)
-(several lesions: `3|4`), and `rows`, `columns`: the size of the original where the file was squeezed to another shape. With a column `size_confidence`
-only sizes above 0.95 are trusted; a film without a trusted size takes the median aspect of those that have one. A film
-beside which the set gives no size at all is taken as it is. Other columns are left alone.
+Used where there: `side`, `view`, `density`, `birads`, `subtlety` (of several lesions: `3|4`), `abnormality`, `scanner`, `split`
+(train, validation, test), and `rows`, `columns`: the size of the original, where the file was squeezed to another shape. With a
+column `size_confidence` only sizes above 0.95 are trusted; a film without a trusted size takes the median aspect of the others.
+Without columns `rows` and `columns` every file is taken as it is. Other columns are left alone.
 """
 
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from train.datasets import SIDES, Film, Index, Label, Side, median
 from train.errors import DataError
@@ -41,7 +41,7 @@ class _Row:
         try:
             return None if text is None else float(text)
         except ValueError:
-            raise self.error(column, text, "a number") from None
+            self.refuse(column, text, "a number")
 
     def integers(self, column: str) -> tuple[int, ...]:
         """Whole numbers between bars, `3|4`; empty where empty or absent."""
@@ -49,11 +49,12 @@ class _Row:
         try:
             return tuple(int(float(part)) for part in (text or "").split("|") if part.strip())
         except ValueError:
-            raise self.error(column, text, "whole numbers between bars, as in 3|4") from None
+            self.refuse(column, text, "whole numbers between bars, as in 3|4")
 
-    def error(self, column: str, found: str | None, expected: str) -> DataError:
+    def refuse(self, column: str, found: str | None, expected: str) -> NoReturn:
         """Say what was found in which line, and what was expected."""
-        return DataError(f"{self.csv}:{self.line}: {column} is {found or 'empty'}, expected {expected}")
+        msg = f"{self.csv}:{self.line}: {column} is {found or 'empty'}, expected {expected}"
+        raise DataError(msg)
 
 
 def read(path: Path) -> Index:
@@ -90,10 +91,10 @@ def _rows(path: Path) -> Iterator[_Row]:
 def _film(row: _Row) -> Film:
     name, patient = row.text("path"), row.text("patient")
     if name is None or patient is None:
-        raise row.error("path" if name is None else "patient", None, "a value in every line")
+        row.refuse("path" if name is None else "patient", None, "a value in every line")
     path = row.csv.parent / name
     if not path.is_file():
-        raise row.error("path", name, f"a file at {path}")
+        row.refuse("path", name, f"a file at {path}")
     return Film(
         path=path,
         name=name,
@@ -115,7 +116,7 @@ def _label(row: _Row) -> Label:
     text = row.text("label")
     label = _LABELS.get((text or "").lower())
     if label is None:
-        raise row.error("label", text, "benign or malignant")
+        row.refuse("label", text, "benign or malignant")
     return label
 
 
@@ -125,7 +126,7 @@ def _side(row: _Row) -> Side | None:
         return None
     side = _SIDES.get(text.lower())
     if side is None:
-        raise row.error("split", text, ", ".join(SIDES))
+        row.refuse("split", text, ", ".join(SIDES))
     return side
 
 
@@ -134,7 +135,7 @@ def _aspect(row: _Row) -> float | None:
     if rows is None or columns is None:
         return None
     if rows <= 0 or columns <= 0:
-        raise row.error("rows, columns", f"{rows:g}, {columns:g}", "the original size in pixels")
+        row.refuse("rows, columns", f"{rows:g}, {columns:g}", "the original size in pixels")
     if "size_confidence" in row.values and (confidence is None or confidence <= TRUSTED_SIZE):
         return None
     return rows / columns

@@ -36,5 +36,5 @@ RECIPE: Final = Recipe(
     seed=1,
     sensitivity=0.90,
     undecided=0.15,
-    max_difference=0.01,
+    max_difference=0.03,
 )

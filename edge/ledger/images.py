@@ -197,25 +197,27 @@ class Images:
             return changed.rowcount
 
     def conclude(self, conclusion: Conclusion) -> bytes:
-        """Record an outcome, answer every waiting submission, fill the outbox. Returns the first answer's payload."""
+        """Record an outcome, answer every waiting submission, fill the outbox. Returns the outcome's first payload."""
+        image_id = conclusion.image_id
         with self._store.transaction() as db:
-            move(db, conclusion.image_id, Move.CONCLUDE)
-            image_id = conclusion.image_id
+            move(db, image_id, Move.CONCLUDE)
+            db.execute("UPDATE images SET attempts = 0, interrupted = 0, not_before = 0 WHERE image_id = ?", (image_id,))
             waiting = db.execute(
                 "SELECT id, source, received_at FROM submissions WHERE image_id = ? AND seq IS NULL ORDER BY id", (image_id,)
-            ).fetchall()
-            first, *others = waiting
-            seq = next_seq(db)
-            numbering = Numbering(seq, ledger_id(db), first[1], first[2], supersedes=_last_result(db, image_id))
-            payload = conclusion.render(numbering)
-            db.execute(
-                "INSERT INTO outcomes SELECT ?, image_id, ?, generation, ?, ? FROM images WHERE image_id = ?",
-                (conclusion.result_id, conclusion.bundle_id, conclusion.scored, seq, image_id),
             )
-            db.execute("UPDATE images SET attempts = 0, interrupted = 0, not_before = 0 WHERE image_id = ?", (image_id,))
-            self._record(db, seq, conclusion.result_id, first[0], payload)
-            for other in others:
-                self._answer(db, conclusion.result_id, other[0])
+            submissions = waiting.fetchall()
+            payload = _payload_of(db, conclusion.result_id)
+            if payload is None:  # else an earlier bundle was activated again: its answer stands
+                first, *submissions = submissions
+                numbering = Numbering(next_seq(db), ledger_id(db), first[1], first[2], supersedes=_last_result(db, image_id))
+                payload = conclusion.render(numbering)
+                db.execute(
+                    "INSERT INTO outcomes SELECT ?, image_id, ?, generation, ?, ? FROM images WHERE image_id = ?",
+                    (conclusion.result_id, conclusion.bundle_id, conclusion.scored, numbering.seq, image_id),
+                )
+                self._record(db, numbering.seq, conclusion.result_id, first[0], payload)
+            for submission, *_ in submissions:
+                self._answer(db, conclusion.result_id, submission)
             return payload
 
     def postpone(self, image_id: str, until: float) -> bool:
@@ -321,6 +323,11 @@ def _set_path(db: sqlite3.Connection, image_id: str, path: Path) -> None:
 
 def _last_result(db: sqlite3.Connection, image_id: str) -> str | None:
     row = db.execute("SELECT result_id FROM outcomes WHERE image_id = ? ORDER BY seq DESC LIMIT 1", (image_id,)).fetchone()
+    return row[0] if row else None
+
+
+def _payload_of(db: sqlite3.Connection, result_id: str) -> bytes | None:
+    row = db.execute("SELECT payload FROM outcomes JOIN results USING (seq) WHERE outcomes.result_id = ?", (result_id,)).fetchone()
     return row[0] if row else None
 
 

@@ -1,0 +1,44 @@
+"""What the workers of test_workers run: named by dotted path, imported in the worker only."""
+
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+from edge.domain import Outcome, Rejection, Runtime
+from edge.errors import ModelError, Reason
+
+
+def start(backend: str) -> Runtime:
+    if backend == "broken":
+        msg = "known answer 1: raw is 0.9, expected 0.1 within 0.001"
+        raise ModelError(msg)
+    if backend == "dead":
+        os._exit(3)
+    return Runtime(backend, "model.tflite", 1)
+
+
+def run(path: str) -> Outcome:
+    match Path(path).name:
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "hang":
+            signal.pause()
+        case "exit":
+            os._exit(7)
+        case "raise":
+            raise ZeroDivisionError
+        case "memory":
+            return Rejection(Reason.TOO_LARGE, str(resource.getrlimit(resource.RLIMIT_AS)[0] // 2**20))
+        case "environment":
+            return Rejection(Reason.EMPTY, " ".join(sorted(os.environ)))
+        case "oom":
+            return Rejection(Reason.EMPTY, Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip())
+        case "pid":
+            return Rejection(Reason.EMPTY, str(os.getpid()))
+        case "slow":
+            time.sleep(0.5)
+        case _:
+            pass
+    return Rejection(Reason.UNREADABLE, Path(path).name)

@@ -1,0 +1,121 @@
+"""A worker may die, hang or lie; the supervisor goes on and says what happened."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.domain import Rejection, Runtime
+from edge.errors import ModelError, Unavailable
+from edge.workers import Died, Interrupted, Job, Verdict, Workers
+
+
+def job(backend: str = "litert", timeout_s: float = 30.0, count: int = 1) -> Job:
+    return Job("tests.jobs.start", "tests.jobs.run", (backend,), count=count, timeout_s=timeout_s, memory_mb=2048)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    opened = Workers(job())
+    yield opened
+    opened.close()
+
+
+def examine(workers: Workers, name: str) -> Verdict:
+    verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+    workers.submit(Path(name), verdicts.put)
+    return verdicts.get(timeout=60)
+
+
+def detail(verdict: Verdict) -> str:
+    assert isinstance(verdict, Rejection)
+    return verdict.detail
+
+
+def test_a_pool_that_opened_has_proved_its_model(workers: Workers) -> None:
+    assert workers.runtime == Runtime("litert", "model.tflite", 1)
+
+
+def test_a_wrong_known_answer_is_told_as_it_was_found() -> None:
+    with pytest.raises(ModelError, match=r"known answer 1: raw is 0\.9, expected 0\.1"):
+        Workers(job("broken"))
+
+
+def test_a_worker_that_cannot_start_is_not_waited_for_for_ever() -> None:
+    with pytest.raises(Unavailable, match="no worker came up"):
+        Workers(job("dead"))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("segfault", "worker ended by SIGSEGV"), ("exit", "worker ended with exit status 7"), ("raise", "worker raised ZeroDivisionError")],
+)
+def test_a_worker_that_dies_of_an_image_is_blamed_on_it_and_the_next_image_is_examined(workers: Workers, name: str, why: str) -> None:
+    assert examine(workers, name) == Died(why)
+    assert detail(examine(workers, "next")) == "next"
+
+
+def test_an_image_that_takes_too_long_costs_its_worker() -> None:
+    opened = Workers(job(timeout_s=0.5))
+    try:
+        assert examine(opened, "hang") == Died("took longer than 0.5 s")
+        assert detail(examine(opened, "next")) == "next"
+    finally:
+        opened.close()
+
+
+def test_closing_interrupts_what_is_in_work_and_blames_nobody() -> None:
+    opened = Workers(job())
+    verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+    opened.submit(Path("hang"), verdicts.put)
+    opened.close()
+    assert isinstance(verdicts.get(timeout=10), Interrupted)
+    assert opened.in_work == 0
+
+
+def test_an_idle_worker_that_is_killed_is_replaced(workers: Workers) -> None:
+    os.kill(int(detail(examine(workers, "pid"))), signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while isinstance(verdict := examine(workers, "next"), Interrupted):  # the pool was found broken and opened again
+        assert time.monotonic() < deadline
+    assert detail(verdict) == "next"
+
+
+def test_workers_run_with_limits_and_are_the_first_to_be_killed(workers: Workers) -> None:
+    assert detail(examine(workers, "memory")) == "2048"
+    assert detail(examine(workers, "oom")) == "500"
+
+
+SUPERVISOR = """
+import sys
+from pathlib import Path
+from edge.workers import Job, Workers
+workers = Workers(Job("tests.jobs.start", "tests.jobs.run", ("litert",), 1, 60.0, 2048))
+workers.submit(Path("pid"), lambda verdict: print(verdict.detail, flush=True))
+workers.submit(Path("hang"), lambda verdict: None)
+sys.stdin.read()
+"""
+
+
+def test_workers_end_within_a_second_of_their_supervisor_s_death() -> None:
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as supervisor:
+        assert supervisor.stdout is not None
+        worker = int(supervisor.stdout.readline())
+        supervisor.kill()
+        killed = time.monotonic()
+        while Path(f"/proc/{worker}/exe").exists():
+            assert time.monotonic() - killed < 10, "the worker outlives its supervisor"

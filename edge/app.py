@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from edge import __version__, announce
 from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
-from edge.errors import ConfigError
+from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health, Phase, Systemd
 from edge.intake.folder import FolderIntake
 from edge.intake.mqtt import MqttIntake
@@ -101,6 +102,7 @@ class Daemon:
         password = read_secret(settings.broker)
         sender = Sender(settings.device.site, settings.device.name, _subject_key(settings), settings.publish.heatmap)
         self._couriers: list[Courier] = []
+        self._broken: MammoEdgeError | None = None
         self._ledger = stack.enter_context(open_ledger(settings.state.path, sink_names(settings), readdress))
         spool = Spool(settings.spool.path, settings.spool.done, settings.spool.failed)
         _clean_environment()
@@ -122,6 +124,7 @@ class Daemon:
         """Start, be ready, work, drain."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._service.stop())
+        threading.excepthook = self._stop_broken
         self._reception.take_up_orphans()
         self._start()
         self._health.enter(Phase.READY)
@@ -129,6 +132,14 @@ class Daemon:
         log.info("event=ready version=%s backend=%s", __version__, self._service.serving.workers.runtime.backend)
         self._service.run(DRAIN_S, self._begin_drain)
         self._finish()
+        if self._broken:
+            raise self._broken
+
+    def _stop_broken(self, args: threading.ExceptHookArgs) -> None:
+        """A loop ended that never should: better to start anew than to go on without it."""
+        log.critical("event=thread_died", exc_info=args.exc_value)
+        self._broken = MammoEdgeError(f"a thread died: {args.exc_type.__name__}")
+        self._service.stop()
 
     def _start(self) -> None:
         self._announcer.start()

@@ -14,7 +14,6 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
@@ -25,6 +24,8 @@ log = logging.getLogger(__name__)
 CONNECT_S: Final = 10.0
 """How long a broker may take to answer CONNECT, in seconds."""
 BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+LARGEST_PACKET: Final = 268_435_455
+"""What MQTT can say at all, in bytes."""
 REFUSED: Final = 0x80
 CLOSES_BEFORE_FALLBACK: Final = 2
 
@@ -254,9 +255,8 @@ class Broker:
 
     def _welcome(self, session: _Session) -> None:
         log.info("event=broker_connected protocol=%s", self.protocol)
-        options = SubscribeOptions(qos=1) if self.protocol is Protocol.V5 else None
         for topic in self._filters:
-            session.client.subscribe(topic, qos=1, options=options)
+            session.client.subscribe(topic, qos=1)
         self._session = session
         self._health.recover("broker")
         for greet in self._greeters:
@@ -293,7 +293,7 @@ class Broker:
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         properties.ReceiveMaximum = self._settings.receive_maximum
-        properties.MaximumPacketSize = self._max_incoming
+        properties.MaximumPacketSize = min(self._max_incoming, LARGEST_PACKET)
         return {"clean_start": False, "properties": properties}
 
     def _wire(self, session: _Session) -> None:

@@ -15,13 +15,14 @@ ROOT: Final = Path(__file__).parent.parent
 SHARED: Final = ROOT.parent / "shared"
 NO_SKIP: Final = os.environ.get("MAMMO_NO_SKIP") == "1"
 """Set by CI: a machine that could run everything must."""
+INSTALL: Final = "sudo apt install "
 
 
 def need(tool: str, package: str) -> str:
     """Path of a system tool; without it the test is skipped, visibly, with the line that installs it."""
     path = find_mosquitto() if tool == "mosquitto" else shutil.which(tool)
     if path is None:
-        pytest.skip(f"{tool} is missing: sudo apt install {package}")
+        pytest.skip(f"{tool} is missing: {INSTALL}{package}")
     return path
 
 
@@ -32,6 +33,15 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if NO_SKIP and report.skipped and not hasattr(report, "wasxfail") and "../shared" not in str(report.longrepr):
         report.outcome = "failed"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line that installs everything whose lack was skipped over."""
+    reports = terminalreporter.getreports("skipped")
+    packages = {str(report.longrepr[2]).partition(INSTALL)[2] for report in reports if isinstance(report.longrepr, tuple)} - {""}
+    if packages:
+        terminalreporter.section("to run what was skipped")
+        terminalreporter.line(f"{INSTALL}{' '.join(sorted(packages))}")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from edge.bundle import Bundle, verify
 from edge.control import ControlServer
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health, Phase, Systemd
-from edge.intake.folder import FolderIntake
+from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
 from edge.ledger import open_ledger
 from edge.message import Sender, readdress, without_heatmap
@@ -108,7 +108,7 @@ class Daemon:
         _clean_environment()
         self._opener = stack.enter_context(ThreadPoolExecutor(1, "opener"))  # workers end with the thread that started them
         serving = self._opener.submit(open_serving, settings).result()
-        parts = Parts(self._ledger, spool, self._health, sender)
+        parts = Parts(self._ledger, spool, self._health, sender, look_again_s=SETTLED_AFTER * (settings.inbox.quiet_s or QUIET_S))
         self._service = Service(parts, serving, self._wake_couriers)
         stack.callback(self._service.close)
         self._reception = Reception(parts, settings, self._service)

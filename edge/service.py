@@ -27,8 +27,6 @@ LOOP: Final = "dispatch"
 TURN_S: Final = 1.0
 PAUSE_S: Final = 1.0
 """Rest after something was not available, in seconds."""
-LOOK_AGAIN_S: Final = 20.0
-"""When a truncated file is looked at again whose writer may not have finished: ten local quiet times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,8 @@ class Parts:
     spool: Spool
     health: Health
     sender: Sender
+    look_again_s: float
+    """When a truncated file is looked at again whose writer may not have finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Service:
         self._spool = parts.spool
         self._health = parts.health
         self._sender = parts.sender
+        self._look_again_s = parts.look_again_s
         self.serving = serving
         self._wake_couriers = wake_couriers
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
@@ -242,7 +243,7 @@ class Service:
                 log.info('event=interrupted image=%s why="%s"', image_id[:16], why)
                 self._ledger.images.move(image_id, Move.RELEASE)
                 self._rest(f"worker: {why}")
-            case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(image_id, time.time() + LOOK_AGAIN_S):
+            case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(image_id, time.time() + self._look_again_s):
                 log.info("event=truncated_looked_at_again image=%s", image_id[:16])
             case Result() | Rejection() as outcome:
                 self._conclude(finished, outcome)

@@ -1,11 +1,18 @@
 """Bytes on disk -> Mammogram: one file per family of formats."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Identity, ImageFacts
+from edge.errors import ImageRejected, Reason, Unavailable
+
+Pixels: TypeAlias = NDArray[np.unsignedinteger[Any]]
+"""uint8 or uint16."""
+EXPECTED: Final = "expected DICOM, PNG, JPEG, TIFF, PGM, BMP, JPEG 2000 or WebP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +27,62 @@ class Limits:
 class Mammogram:
     """Grey pixels after modality LUT, VOI and presentation LUT, and the few tags we use."""
 
-    pixels: NDArray[np.uint8] | NDArray[np.uint16]
+    pixels: Pixels
     """Shape (rows, columns), bright = dense."""
     facts: ImageFacts
     background: int | None = None
     """DICOM's padding value as it stands in `pixels`: left out of percentiles."""
     identity: Identity | None = None
+    white: int | None = None
+    """Top of the range that `pixels` use; None: 2 ** facts.bits - 1."""
+
+
+def check_size(rows: int, columns: int, limits: Limits) -> None:
+    """
+    Refuse a picture by its header, before memory is spent on it.
+
+    Raises:
+        ImageRejected: it has no pixels, or more than the limit.
+    """
+    if rows < 1 or columns < 1:
+        raise ImageRejected(Reason.NO_PIXELS, f"the picture is {rows} x {columns} pixels")
+    if rows * columns > limits.max_pixels:
+        detail = f"{rows} x {columns} = {rows * columns} pixels, the limit is {limits.max_pixels}"
+        raise ImageRejected(Reason.TOO_LARGE, detail)
+
+
+def open_mammogram(path: Path, limits: Limits) -> Mammogram:
+    """
+    Read and decode one file, by its bytes and not by its name.
+
+    Raises:
+        ImageRejected: these bytes get no score.
+        Unavailable: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limits.max_bytes + 1)
+    except OSError as error:
+        msg = f"the image file cannot be read: {error.strerror}"
+        raise Unavailable(msg) from None
+    return decode(data, limits)
+
+
+def decode(data: bytes, limits: Limits) -> Mammogram:
+    """
+    Decode the bytes of one file.
+
+    Raises:
+        ImageRejected: these bytes get no score. Nothing else is raised, whatever the bytes, but MemoryError.
+    """
+    from edge.image import dicom, raster  # noqa: PLC0415 - both import Mammogram from here, and the supervisor imports neither
+
+    if not data:
+        raise ImageRejected(Reason.EMPTY, "the file has 0 bytes")
+    if len(data) > limits.max_bytes:
+        raise ImageRejected(Reason.TOO_LARGE, f"more than the limit of {limits.max_bytes} bytes")
+    readers = (dicom, raster) if dicom.has_prefix(data) else (raster, dicom)  # a DICOM file's preamble may be that of a TIFF
+    mammogram = readers[0].decode(data, limits) or readers[1].decode(data, limits)
+    if mammogram is None:
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, EXPECTED)
+    return mammogram

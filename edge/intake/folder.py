@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 LOOP: Final = "intake-folder"
 TICK_S: Final = 0.5
+QUIET_S: Final = 2.0
+NETWORK_QUIET_S: Final = 10.0
 BURST: Final = 1000
 IGNORED: Final = (".part", ".tmp")
 SETTLED_AFTER: Final = 10
@@ -54,7 +56,7 @@ class FolderIntake:
         self._seen_inode = -1
         self._polls = False
         self._remote = False
-        self._quiet_s = 2.0
+        self._quiet_s = QUIET_S
         self._watching = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
@@ -101,7 +103,7 @@ class FolderIntake:
         kind = filesystem_of(self._folder)
         self._polls = self._settings.poll == "always" or (self._settings.poll == "auto" and kind.startswith(NO_EVENTS))
         self._remote = kind.startswith(NETWORK)
-        self._quiet_s = self._settings.quiet_s or (10.0 if self._remote else 2.0)
+        self._quiet_s = self._settings.quiet_s or (NETWORK_QUIET_S if self._remote else QUIET_S)
         self._next_listing = 0.0
         if not self._polls:
             self._start_watch()

@@ -1,0 +1,21 @@
+"""LiteRT, TensorFlow Lite under its present name."""
+
+from pathlib import Path
+
+from ai_edge_litert.interpreter import Interpreter
+
+from edge.errors import ModelError
+
+
+def open_interpreter(path: Path, threads: int) -> Interpreter:
+    """
+    Load a .tflite file on the CPU, through XNNPACK.
+
+    Raises:
+        ModelError: LiteRT does not take the file.
+    """
+    try:
+        return Interpreter(model_path=str(path), num_threads=threads)
+    except (ValueError, RuntimeError) as error:
+        msg = f"{path}: litert cannot load it: {error}"
+        raise ModelError(msg) from None

@@ -1,0 +1,82 @@
+"""A TensorFlow Lite model: outputs told apart by their shapes, quantised or not."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.engine import Interpreter, Scores, Shapes
+from edge.errors import ModelError
+
+
+class TfliteEngine:
+    """
+    One loaded model file.
+
+    Raises:
+        ModelError: its input or an output is not what the manifest says.
+    """
+
+    def __init__(self, backend: str, interpreter: Interpreter, shapes: Shapes, threads: int) -> None:
+        self.backend = backend
+        self.threads = threads
+        self._interpreter = interpreter
+        try:
+            interpreter.allocate_tensors()
+        except RuntimeError as error:  # an operator this runtime does not know, or one compiled for an accelerator
+            msg = f"{backend} cannot run the model: {error}"
+            raise ModelError(msg) from None
+        outputs = interpreter.get_output_details()
+        self._input = _only([interpreter.get_input_details()[0]], shapes.input, "input")
+        self._probability = _only(outputs, shapes.probability, "output `probability`")
+        self._logit_map = _only(outputs, shapes.logit_map, "output `logit_map`") if shapes.logit_map else None
+
+    def infer(self, tensor: NDArray[np.float32]) -> Scores:
+        """
+        Run the model once.
+
+        Args:
+            tensor: shape (1, height, width, channels), float32 in the model's range.
+
+        Raises:
+            ModelError: the model gave no finite number.
+        """
+        self._interpreter.set_tensor(self._input["index"], _quantise(tensor, self._input))
+        self._interpreter.invoke()
+        logit_map = None if self._logit_map is None else self._read(self._logit_map)[0, :, :, 0]
+        if logit_map is not None and self._probability["dtype"] is not np.float32:
+            raw = 1 / (1 + math.exp(-float(logit_map.mean())))  # an int8 probability has about 50 levels; the map's mean has thousands
+        else:
+            raw = float(self._read(self._probability).reshape(-1)[0])
+        if not math.isfinite(raw):
+            msg = f"the model's output is {raw}, expected a number from 0 to 1"
+            raise ModelError(msg)
+        return Scores(min(1.0, max(0.0, raw)), logit_map)
+
+    def _read(self, detail: dict[str, Any]) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = self._interpreter.get_tensor(detail["index"])
+        scale, zero_point = detail["quantization"]
+        if values.dtype == np.float32 or not scale:
+            return values
+        return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def _quantise(tensor: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[Any]:
+    dtype: np.dtype[Any] = np.dtype(detail["dtype"])
+    if dtype == np.float32:
+        return tensor
+    scale, zero_point = detail["quantization"]
+    limits = np.iinfo(dtype)
+    quantised: NDArray[Any] = np.clip(np.rint(tensor / scale) + zero_point, limits.min, limits.max).astype(dtype)  # rounded, never cut
+    return quantised
+
+
+def _only(details: Any, shape: tuple[int, ...] | None, what: str) -> dict[str, Any]:  # noqa: ANN401 - the runtime's own
+    found = [tuple(int(size) for size in detail["shape"]) for detail in details]
+    matching = [detail for detail, there in zip(details, found, strict=True) if there == shape]
+    if len(matching) != 1:
+        msg = f"{what}: the model has shapes {found}, the manifest says {shape}"
+        raise ModelError(msg)
+    detail: dict[str, Any] = matching[0]
+    return detail

@@ -1,0 +1,165 @@
+"""Bytes -> Outcome, in the worker process: decode, gate, prepare, infer, calibrate. No sockets, no settings."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from edge.bundle import Bundle, Gate, Platt, verify
+from edge.domain import HeatMap, Outcome, Prediction, Rejection, Result, Runtime, Timing
+from edge.engine import Shapes, open_engine
+from edge.errors import ImageRejected, ModelError, Reason
+from edge.image import Limits, Mammogram, open_mammogram
+from edge.preprocess import Batch, heat_map, prepare
+
+TINY: Final = 1e-7
+"""Keeps the logit of a raw score of exactly 0 or 1 finite."""
+
+
+class Examiner:
+    """
+    A bundle, loaded.
+
+    Args:
+        bundle: verified.
+        backend: `auto`, `litert` or `tflite-runtime`.
+        threads: of one inference.
+        operating_point: a name from the manifest; None for its default.
+        limits: what may be decoded.
+
+    Raises:
+        ModelError: the model cannot be loaded or is not what the manifest says.
+    """
+
+    def __init__(self, bundle: Bundle, backend: str, threads: int, operating_point: str | None, limits: Limits) -> None:
+        manifest = bundle.manifest
+        file = manifest.default_model
+        self._bundle = bundle
+        self._limits = limits
+        self._spec = manifest.input
+        self._model = manifest.models[file]
+        self._decision = bundle.decision(file, operating_point)
+        shape = (1, self._spec.height, self._spec.width, self._spec.channels)
+        self._engine = open_engine(
+            backend, bundle.folder / file, Shapes(shape, manifest.outputs.probability, manifest.outputs.logit_map), threads
+        )
+        self.runtime = Runtime(self._engine.backend, file, threads, fallback=backend == "auto" and self._engine.backend != "litert")
+
+    def prove(self) -> None:
+        """
+        Give the known answers, through the whole path from bytes to score.
+
+        Raises:
+            ModelError: one of them is off by more than this runtime's tolerance.
+        """
+        tolerance = self._model.tolerance.get(self.runtime.backend)
+        if tolerance is None:
+            msg = f"the bundle names no tolerance for {self.runtime.backend}, only for {', '.join(sorted(self._model.tolerance))}"
+            raise ModelError(msg)
+        for answer in self._model.known_answers:
+            outcome = self.examine(self._bundle.folder / answer.image)
+            if isinstance(outcome, Rejection):
+                msg = f"known answer {answer.image}: {outcome.text}, expected raw {answer.raw}"
+                raise ModelError(msg)
+            if abs(outcome.prediction.raw - answer.raw) > tolerance:
+                msg = f"known answer {answer.image}: raw is {outcome.prediction.raw:.6f}, expected {answer.raw:.6f} within {tolerance}"
+                raise ModelError(msg)
+
+    def examine(self, path: Path) -> Outcome:
+        """
+        Say what becomes of one file. Bad bytes are an answer, not an error.
+
+        Raises:
+            Unavailable: the file is missing or cannot be read.
+        """
+        clock, image = _Clock(), None
+        try:
+            with clock.measure("decode"):
+                image = open_mammogram(path, self._limits)
+            with clock.measure("prepare"):
+                batch = prepare(image, self._spec)
+            _pass_gate(batch, self._model.gate)
+            with clock.measure("infer"):
+                scores = self._engine.infer(batch.tensor)
+        except ImageRejected as rejected:
+            return self._rejection(rejected.reason, rejected.detail, image, clock)
+        except MemoryError:
+            return self._rejection(Reason.TOO_LARGE, "the image needs more memory than a worker may use", image, clock)
+        heatmap = None if scores.logit_map is None else heat_map(scores.logit_map, batch.geometry, self._spec)
+        return self._result(image, scores.raw, heatmap, clock)
+
+    def _result(self, image: Mammogram, raw: float, heatmap: HeatMap | None, clock: "_Clock") -> Result:
+        prediction = Prediction(calibrate(raw, self._model.calibration), raw, self._decision, heatmap)
+        return Result(image.facts, prediction, self.runtime, clock.timing, image.identity)
+
+    def _rejection(self, reason: Reason, detail: str, image: Mammogram | None, clock: "_Clock") -> Rejection:
+        facts, identity = (image.facts, image.identity) if image else (None, None)
+        return Rejection(reason, detail, facts, self.runtime, clock.timing, identity)
+
+
+def calibrate(raw: float, platt: Platt) -> float:
+    """Turn a raw score into a probability: Platt scaling on its logit (Platt, 1999)."""
+    inside = min(1 - TINY, max(TINY, raw))
+    logit = math.log(inside / (1 - inside))
+    return 1 / (1 + math.exp(-(platt.slope * logit + platt.intercept)))
+
+
+def _pass_gate(batch: Batch, gate: Gate) -> None:
+    if not gate.min_breast_fraction <= batch.breast_fraction <= gate.max_breast_fraction:
+        detail = (
+            f"the largest bright area covers {batch.breast_fraction:.0%} of the picture, "
+            f"expected {gate.min_breast_fraction:.0%} to {gate.max_breast_fraction:.0%}"
+        )
+        raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
+    if batch.contrast < gate.min_contrast:
+        detail = f"its contrast is {batch.contrast:.3f} of the full range, expected {gate.min_contrast:.3f} or more"
+        raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
+
+
+class _Clock:
+    """Milliseconds of each step."""
+
+    def __init__(self) -> None:
+        self.timing = Timing()
+
+    @contextmanager
+    def measure(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timing = replace(self.timing, **{step: (time.perf_counter() - start) * 1000})
+
+
+_examiner: Examiner | None = None
+
+
+def start(folder: str, backend: str, threads: int, operating_point: str | None, max_bytes: int, max_pixels: int) -> Runtime:  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
+    """
+    Load a bundle in this worker and prove it. A pool calls it by its dotted path.
+
+    Raises:
+        ModelError: the bundle is not usable.
+    """
+    global _examiner  # noqa: PLW0603 - one worker, one model
+    examiner = Examiner(verify(Path(folder)), backend, threads, operating_point, Limits(max_bytes, max_pixels))
+    examiner.prove()
+    _examiner = examiner
+    return examiner.runtime
+
+
+def run(path: str) -> Outcome:
+    """
+    Examine one file with the bundle that `start` loaded. A pool calls it by its dotted path.
+
+    Raises:
+        ModelError: `start` was not called.
+        Unavailable: the file is missing or cannot be read.
+    """
+    if _examiner is None:
+        msg = "no bundle was loaded in this worker"
+        raise ModelError(msg)
+    return _examiner.examine(Path(path))

@@ -1,0 +1,92 @@
+"""Raster files -> Mammogram, through OpenCV."""
+
+import struct
+from collections.abc import Callable
+from typing import Final, cast
+
+import cv2
+import numpy as np
+
+from edge.domain import ImageFacts
+from edge.errors import ImageRejected, Reason
+from edge.image import Limits, Mammogram, Pixels, check_size, headers
+
+# OpenCV 4 and 5 name it differently. What is wrong with a file is said once, in its rejection.
+_set_log_level: Callable[[int], object] = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+_set_log_level(0)
+
+MAGIC: Final[tuple[tuple[bytes, str, headers.Header], ...]] = (
+    (b"\x89PNG\r\n\x1a\n", "png", headers.png),
+    (b"\xff\xd8\xff", "jpeg", headers.jpeg),
+    (b"II*\0", "tiff", headers.tiff),
+    (b"MM\0*", "tiff", headers.tiff),
+    (b"P5", "pgm", headers.pgm),
+    (b"P2", "pgm", headers.pgm),
+    (b"BM", "bmp", headers.bmp),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", headers.jpeg2000),
+    (b"\xff\x4f\xff\x51", "jpeg2000", headers.jpeg2000),
+    (b"RIFF", "webp", headers.webp),
+)
+COLOURED: Final = 1 / 16
+"""A pixel is coloured when its channels differ by more than this share of white (JPEG's rounding stays below)."""
+MAX_COLOURED_SHARE: Final = 0.01
+"""A grey picture may carry a coloured marker of at most this share of its area."""
+
+
+def find_format(data: bytes) -> tuple[str, headers.Header] | None:
+    """Name and header reader of a raster file, by its first bytes; None for anything else."""
+    for magic, name, header in MAGIC:
+        if data.startswith(magic) and (name != "webp" or data[8:12] == b"WEBP") and (name != "pgm" or data[2:3].isspace()):
+            return name, header
+    return None
+
+
+def decode(data: bytes, limits: Limits) -> Mammogram | None:
+    """
+    Decode a PNG, JPEG, TIFF, PGM, BMP, JPEG 2000 or WebP file.
+
+    Returns:
+        Pixels of shape (rows, columns), uint8 or uint16; alpha is dropped and EXIF rotation ignored. None: it is none of these.
+
+    Raises:
+        ImageRejected: it is one of these, but damaged, too large, in colour or of another pixel type.
+    """
+    if not (found := find_format(data)):
+        return None
+    name, header = found
+    try:
+        size = header(data)
+    except (struct.error, IndexError):
+        headers.ends_early(f"{name.upper()} ends inside its header")
+    check_size(size.rows, size.columns, limits)
+    pixels = _grey(_decode(data, name))
+    rows, columns = pixels.shape
+    facts = ImageFacts(rows, columns, bits=_bits(pixels), photometric="MONOCHROME2", format=name)
+    return Mammogram(pixels, facts)
+
+
+def _decode(data: bytes, name: str) -> Pixels:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise ImageRejected(Reason.UNREADABLE, f"the {name.upper()} is damaged or of an unknown kind")
+    if pixels.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"the {name.upper()}'s pixels are {pixels.dtype}, expected 8 or 16-bit integers")
+    return cast("Pixels", pixels)
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    if pixels.ndim == 2:  # noqa: PLR2004 - rows and columns only
+        return pixels
+    sample = pixels[::4, ::4, :3].astype(np.int32)
+    spread = sample.max(axis=2) - sample.min(axis=2)
+    if np.mean(spread > COLOURED * np.iinfo(pixels.dtype).max) > MAX_COLOURED_SHARE:
+        raise ImageRejected(Reason.COLOUR, "the picture is in colour, expected grey")
+    return np.ascontiguousarray(pixels[:, :, min(1, pixels.shape[2] - 1)])
+
+
+def _bits(pixels: Pixels) -> int:
+    """8, or for 16-bit files as many as hold the largest value: 12-bit pictures come in 16-bit files."""
+    return max(8, int(pixels.max()).bit_length())

@@ -1,0 +1,243 @@
+"""Mammogram -> model input, and the model's map back onto the mammogram. Serving and training both use this file, so they cannot differ."""
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.domain import Box, HeatMap, InputSpec
+from edge.image import Mammogram, Pixels
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+THUMBNAIL: Final = 512
+"""Longest side of the small copy on which breast, side and window are found, in pixels."""
+BORDER: Final = 0.02
+"""Share of each side that is blanked: film edges and scanner frames."""
+AIR: Final = 0.03
+"""Below this share of the 99.5th percentile a pixel is air."""
+OPENING: Final = 0.06
+"""Diameter of the opening ellipse as a share of the longest side: labels and markers are thinner."""
+SAME_ASPECT: Final = 0.01
+"""Aspects closer than this are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where the model's input came from."""
+
+    rows: int
+    columns: int
+    """Of the original."""
+    flipped: bool
+    """Whether left and right were exchanged, so that the chest wall is on the left."""
+    box: Box
+    """What was cut out, in original pixel coordinates."""
+    top: int
+    left: int
+    height: int
+    width: int
+    """Where that stands in the model's input; the rest is padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One prepared image and what was learnt about it on the way."""
+
+    tensor: NDArray[np.float32]
+    """Shape (1, height, width, channels), in [spec.low, spec.high]."""
+    geometry: Geometry
+    breast_fraction: float
+    """Share of the image's area that the breast mask covers."""
+    contrast: float
+    """Width of the percentile window over the full range of the pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breast:
+    """What the small copy shows."""
+
+    thumbnail: Pixels
+    mask: Mask
+    """Shape of the thumbnail; all False where no breast was found."""
+
+    @property
+    def fraction(self) -> float:
+        """Share of the area that the breast covers."""
+        return float(self.mask.mean())
+
+    @property
+    def on_right(self) -> bool:
+        """Whether more of the breast lies in the right half than in the left."""
+        half = self.mask.shape[1] // 2
+        return bool(self.mask[:, -half:].sum() > self.mask[:, :half].sum()) if half else False
+
+
+def prepare(image: Mammogram, spec: InputSpec) -> Batch:
+    """
+    Turn one mammogram into the model's input.
+
+    Args:
+        image: pixels of shape (rows, columns), uint8 or uint16, bright = dense.
+        spec: size, range, window, crop and aspect.
+
+    Returns:
+        The tensor, shape (1, spec.height, spec.width, spec.channels), float32 in [spec.low, spec.high], chest wall left,
+        top and bottom padded evenly, and the way back to original pixel coordinates.
+    """
+    breast = find_breast(image)
+    low, high = _window(breast, spec)
+    box = _box(breast, image.pixels.shape) if spec.crop else _whole(image.pixels)
+    cut = _cut(image, box, round(low))
+    height, width = _fit(cut.shape, spec)
+    top = (spec.height - height) // 2
+    content = _resize(cut, height, width)
+    if breast.on_right:
+        content = content[:, ::-1]
+    tensor = np.full((1, spec.height, spec.width, spec.channels), spec.low, np.float32)
+    tensor[0, top : top + height, :width] = _scale(content, low, high, spec)[:, :, np.newaxis]
+    rows, columns = image.pixels.shape
+    geometry = Geometry(rows, columns, breast.on_right, box, top, 0, height, width)
+    white = image.white or 2**image.facts.bits - 1
+    return Batch(tensor, geometry, breast.fraction, (high - low) / white)
+
+
+def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
+    """
+    Stretch a picture that was squeezed to another aspect back to its true one.
+
+    Args:
+        pixels: shape (any, any).
+        rows: of the original, before it was squeezed.
+        columns: of the original.
+
+    Returns:
+        The same array where the aspect already is that of rows x columns; else the axis that lost more is enlarged.
+    """
+    height, width = pixels.shape
+    stretch = (rows / columns) / (height / width)
+    if abs(stretch - 1) < SAME_ASPECT:
+        return pixels
+    return _resize(pixels, round(height * max(stretch, 1)), round(width * max(1 / stretch, 1)))
+
+
+def find_breast(image: Mammogram) -> Breast:
+    """Find the breast on a small copy: the largest thing brighter than air that is no thin label."""
+    small = _thumbnail(image)
+    dark = small.min()
+    rows, columns = small.shape
+    top, left = round(rows * BORDER), round(columns * BORDER)
+    bright = np.zeros(small.shape, np.uint8)
+    inner = small[top : rows - top, left : columns - left]
+    level = float(dark) + AIR * float(np.percentile(small, 99.5) - dark)
+    bright[top : rows - top, left : columns - left] = inner > level
+    across = max(3, round(OPENING * max(rows, columns)))
+    opened = cv2.morphologyEx(bright, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
+    if count == 1:
+        return Breast(small, np.zeros(small.shape, np.bool_))
+    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    return Breast(small, labels == largest)
+
+
+def heat_map(logits: NDArray[np.float32], geometry: Geometry, spec: InputSpec) -> HeatMap:
+    """
+    Lay the model's logit map over the original.
+
+    Args:
+        logits: shape (grid rows, grid columns), spread evenly over the model's input.
+        geometry: of the image that gave it.
+        spec: the model's input.
+
+    Returns:
+        Interpolated onto the cut-out: padding dropped, flip undone, about as many cells as the map has there.
+    """
+    y = _cells(logits.shape[0], spec.height, geometry.top, geometry.height)
+    x = _cells(logits.shape[1], spec.width, geometry.left, geometry.width)
+    along_x = [np.interp(x, np.arange(logits.shape[1]), row) for row in logits]
+    values = np.array([np.interp(y, np.arange(logits.shape[0]), column) for column in np.array(along_x).T]).T
+    if geometry.flipped:
+        values = values[:, ::-1]
+    return HeatMap(tuple(tuple(map(float, row)) for row in values), geometry.box)
+
+
+def _cells(cells: int, extent: int, start: int, length: int) -> NDArray[np.float64]:
+    """Centres of the new cells over start .. start + length, in units of the old cells."""
+    size = extent / cells
+    count = max(1, round(length / size))
+    return (start + (np.arange(count) + 0.5) * length / count) / size - 0.5
+
+
+def _thumbnail(image: Mammogram) -> Pixels:
+    step = max(1, max(image.pixels.shape) // (2 * THUMBNAIL))
+    sample = np.ascontiguousarray(image.pixels[::step, ::step])
+    if image.background is not None:
+        sample = _without(sample, image.background)
+    scale = min(1.0, THUMBNAIL / max(sample.shape))
+    return _resize(sample, max(1, round(sample.shape[0] * scale)), max(1, round(sample.shape[1] * scale)))
+
+
+def _without(pixels: Pixels, background: int) -> Pixels:
+    """The pixels with padding made as dark as the darkest of the rest."""
+    padding = pixels == background
+    if not padding.any() or padding.all():
+        return pixels
+    return np.where(padding, pixels[~padding].min(), pixels)
+
+
+def _window(breast: Breast, spec: InputSpec) -> tuple[float, float]:
+    values = breast.thumbnail[breast.mask] if breast.mask.any() else breast.thumbnail
+    low, high = np.percentile(values, (spec.percentile_low, spec.percentile_high))
+    return float(low), float(high)
+
+
+def _whole(pixels: Pixels) -> Box:
+    return Box(0, 0, pixels.shape[1], pixels.shape[0])
+
+
+def _box(breast: Breast, shape: tuple[int, ...]) -> Box:
+    """The breast's bounding box in original pixels; a side that reaches the blanked border reaches the edge."""
+    if not breast.mask.any():
+        return Box(0, 0, shape[1], shape[0])
+    ymin, ymax = _span(np.flatnonzero(breast.mask.any(axis=1)), breast.mask.shape[0], shape[0])
+    xmin, xmax = _span(np.flatnonzero(breast.mask.any(axis=0)), breast.mask.shape[1], shape[1])
+    return Box(xmin, ymin, xmax, ymax)
+
+
+def _span(found: NDArray[np.intp], small: int, full: int) -> tuple[int, int]:
+    """From where to where the breast goes, given where it is found on a small axis, on the full one."""
+    border = round(small * BORDER)
+    first, last = int(found[0]), int(found[-1]) + 1
+    start = 0 if first <= border else first * full // small
+    return start, full if last >= small - border else -(-last * full // small)
+
+
+def _cut(image: Mammogram, box: Box, dark: int) -> Pixels:
+    cut = image.pixels[int(box.ymin) : int(box.ymax), int(box.xmin) : int(box.xmax)]
+    if image.background is None:
+        return cut
+    return np.where(cut == image.background, cut.dtype.type(dark), cut)
+
+
+def _fit(shape: tuple[int, ...], spec: InputSpec) -> tuple[int, int]:
+    """Height and width that the cut-out takes in the model's input."""
+    if spec.aspect == "squeeze":
+        return spec.height, spec.width
+    scale = min(spec.height / shape[0], spec.width / shape[1])
+    return min(spec.height, max(1, round(shape[0] * scale))), min(spec.width, max(1, round(shape[1] * scale)))
+
+
+def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    if pixels.shape == (height, width):
+        return pixels
+    shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cast("Pixels", cv2.resize(pixels, (width, height), interpolation=how))
+
+
+def _scale(content: Pixels, low: float, high: float, spec: InputSpec) -> NDArray[np.float32]:
+    gain = (spec.high - spec.low) / max(high - low, 1e-6)
+    scaled: NDArray[np.float32] = (content.astype(np.float32) - np.float32(low)) * np.float32(gain) + np.float32(spec.low)
+    return np.clip(scaled, np.float32(spec.low), np.float32(spec.high))

@@ -17,19 +17,19 @@ def _installed(tmp_path: Path) -> Path:
 
 
 def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
-    command = [need("systemd-analyze", "systemd"), "verify", "--man=no", _installed(tmp_path)]
+    command = [need("systemd-analyze", "systemd"), "verify", "--man=no", str(_installed(tmp_path))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""  # it exits 0 on a misspelt key
 
 
 def test_the_sandbox_stays_tight(tmp_path: Path) -> None:
-    command = [need("systemd-analyze", "systemd"), "security", "--offline=yes", "--threshold=15", _installed(tmp_path)]
+    command = [need("systemd-analyze", "systemd"), "security", "--offline=yes", "--threshold=15", str(_installed(tmp_path))]
     subprocess.run(command, capture_output=True, check=True)  # 1.5 of 10, low is tight
 
 
 def test_only_the_inbox_belongs_to_the_senders_group(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
-    command = [need("systemd-sysusers", "systemd"), f"--root={tmp_path}", ROOT / "systemd/sysusers.d/mammo-edge.conf"]
+    command = [need("systemd-sysusers", "systemd"), f"--root={tmp_path}", str(ROOT / "systemd/sysusers.d/mammo-edge.conf")]
     subprocess.run(command, capture_output=True, check=True)
     groups = dict(line.split(":")[::3] for line in (tmp_path / "etc/group").read_text().splitlines())
     assert groups["mammo-inbox"] == "mammo-edge"

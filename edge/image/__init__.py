@@ -81,8 +81,8 @@ def decode(data: bytes, limits: Limits) -> Mammogram:
         raise ImageRejected(Reason.EMPTY, "the file has 0 bytes")
     if len(data) > limits.max_bytes:
         raise ImageRejected(Reason.TOO_LARGE, f"more than the limit of {limits.max_bytes} bytes")
-    readers = (dicom, raster) if dicom.has_prefix(data) else (raster, dicom)  # a DICOM file's preamble may be that of a TIFF
-    mammogram = readers[0].decode(data, limits) or readers[1].decode(data, limits)
+    mammogram = None if dicom.has_prefix(data) else raster.decode(data, limits)  # a DICOM file's preamble may be that of a TIFF
+    mammogram = mammogram or dicom.decode(data, limits)
     if mammogram is None:
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, EXPECTED)
     return mammogram

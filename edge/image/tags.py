@@ -8,8 +8,10 @@ from pydicom import Dataset
 from edge.domain import Identity, Laterality
 
 MODALITIES: Final = frozenset(
-    "AR BI BMD CR CT DG DOC DX ECG EPS ES GM HC HD IO IVOCT IVUS KER KO LS M3D MG MR NM OAM OCT OP OPM OPT OT PLAN PR PT PX REG RF RG RTDOSE RTIMAGE "
-    "RTPLAN RTRECORD RTSTRUCT SC SEG SM SR TG US VA XA XC".split()
+    """
+    AR BI BMD CR CT DG DOC DX ECG EPS ES GM HC HD IO IVOCT IVUS KER KO LS M3D MG MR NM OAM OCT OP OPM OPT OT PLAN PR PT PX REG RF RG
+    RTDOSE RTIMAGE RTPLAN RTRECORD RTSTRUCT SC SEG SM SR TG US VA XA XC
+    """.split()  # noqa: SIM905 - as the standard lists them
 )
 """DICOM PS3.3, C.7.3.1.1.1: what may be repeated of the attribute Modality."""
 VIEWS: Final = frozenset({"CC", "MLO", "ML", "LM", "LMO", "XCCL", "XCCM", "XCC", "FB", "SIO", "ISO", "CV", "SPECIMEN", "AT"})

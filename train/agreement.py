@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import KnownAnswer
-from train import known, metrics, probe
+from edge.engine import Shapes
+from train import known, metrics, probe, tflite
 from train.datasets import Side
 from train.errors import TrainError
-from train.fit import probabilities
+from train.films import Prepared, model_input
 from train.fitted import Fitted
+from train.loop import probabilities
 from train.network import PROBABILITY
-from train.prepare import Prepared, model_input
 from train.progress import bar
 
 LEAST_TOLERANCE: Final = 1e-3
@@ -54,10 +55,10 @@ class Known:
 
 def score(fitted: Fitted, side: Side, model: Path) -> Scored:
     """Score one side with the exported file, image by image as the daemon does, and with Keras."""
-    films = fitted.side(side)
+    films, shapes = fitted.side(side), tflite.shapes(fitted.model, fitted.recipe)
     tensors = (model_input(image, fitted.recipe.input) for image in films.images)
     progress = bar(tensors, f"score {side}", len(films.films))
-    return Scored(films, probe.scores(model, "litert", progress), probabilities(fitted.model, films, fitted.recipe))
+    return Scored(films, probe.scores(model, shapes, "litert", progress), probabilities(fitted.model, films, fitted.recipe))
 
 
 def compare(largest_allowed: float, validation: Scored, test: Scored) -> dict[str, Any]:
@@ -101,25 +102,31 @@ def answer_known(fitted: Fitted, model: Path, pictures: Mapping[str, bytes], pyt
         largest: difference from Keras measured so far.
     """
     tensors = np.concatenate(list(known.tensors(pictures, fitted.recipe.input).values()))
-    raw = probe.scores(model, "litert", tensors[:, None])
+    shapes = tflite.shapes(fitted.model, fitted.recipe)
+    raw = probe.scores(model, shapes, "litert", tensors[:, None])
     by_keras = np.asarray(fitted.model.predict(tensors, verbose=0)[PROBABILITY])[:, 0]
     measured = {"max_difference_known_answers": float(np.abs(raw - by_keras).max())}
-    tolerance = {"litert": LEAST_TOLERANCE, "keras": with_margin(max(largest, *measured.values())), "tflite-runtime": UNMEASURED_TOLERANCE}
+    tolerance = {"litert": LEAST_TOLERANCE, "keras": rounded_up(max(largest, *measured.values())), "tflite-runtime": UNMEASURED_TOLERANCE}
     if python is not None:
         images = (model_input(image, fitted.recipe.input) for image in fitted.side("validation").images)
-        other = _other_runtime(python, model, np.concatenate([tensors, *images]))
+        other = _other_runtime(python, model, shapes, np.concatenate([tensors, *images]))
         measured["max_difference_tflite_runtime"], tolerance["tflite-runtime"] = other, with_margin(other)
     answers = tuple(KnownAnswer(image=name, raw=float(value)) for name, value in zip(pictures, raw, strict=True))
     return Known(answers, tolerance, measured)
 
 
 def with_margin(difference: float) -> float:
-    """Four times a measured difference, rounded up to one digit, and never below the least tolerance."""
-    wanted = max(MARGIN * difference, LEAST_TOLERANCE)
-    digit = 10.0 ** math.floor(math.log10(wanted))
-    return min(1.0, round(math.ceil(wanted / digit - 1e-9) * digit, 9))
+    """Four times a measured difference, rounded up, and never below the least tolerance."""
+    return rounded_up(max(MARGIN * difference, LEAST_TOLERANCE))
 
 
-def _other_runtime(python: Path, model: Path, tensors: NDArray[np.float32]) -> float:
-    here = probe.scores(model, "litert", tensors[:, None])
-    return float(np.abs(here - probe.scores_elsewhere(python, model, "tflite-runtime", tensors)).max())
+def rounded_up(difference: float) -> float:
+    """The next number with one digit that is not 0; at least a millionth, at most 1."""
+    difference = max(difference, 1e-6)
+    digit = 10.0 ** math.floor(math.log10(difference))
+    return min(1.0, round(math.ceil(difference / digit - 1e-9) * digit, 9))
+
+
+def _other_runtime(python: Path, model: Path, shapes: Shapes, tensors: NDArray[np.float32]) -> float:
+    here = probe.scores(model, shapes, "litert", tensors[:, None])
+    return float(np.abs(here - probe.scores_elsewhere(python, model, shapes, "tflite-runtime", tensors)).max())

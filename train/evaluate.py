@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from train import calibrate, metrics, plots
-from train.fit import probabilities
 from train.fitted import Fitted, reopen
+from train.loop import probabilities
 from train.progress import say
 from train.run_folder import RunFolder, read_json, write_json
 

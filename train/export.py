@@ -124,6 +124,11 @@ def _results(scored: Scored, platt: Platt, point: OperatingPoint, seed: int) -> 
     }
 
 
+def _outputs(fitted: Fitted) -> Outputs:
+    shapes = tflite.shapes(fitted.model, fitted.recipe)
+    return Outputs(probability=shapes.probability, logit_map=shapes.logit_map)
+
+
 def _manifest(fitted: Fitted, request: Request, model: ModelFile, files: Mapping[str, bytes], numbers: Mapping[str, Any]) -> Manifest:
     recipe, notes = fitted.recipe, fitted.notes
     training = {
@@ -142,7 +147,7 @@ def _manifest(fitted: Fitted, request: Request, model: ModelFile, files: Mapping
         "intended_use": wording.INTENDED_USE,
         "input": recipe.input,
         "preprocess_version": PREPROCESS_VERSION,
-        "outputs": Outputs(probability=(1, 1), logit_map=tflite.map_shape(fitted.model)),
+        "outputs": _outputs(fitted),
         "labels": ("benign", "malignant"),
         "files": bundle_folder.digests(files),
         "models": {MODEL_FILE: model},

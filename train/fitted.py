@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from train import datasets, split
 from train.datasets import Film, Side
 from train.errors import DataError, TrainError
-from train.prepare import Prepared, prepared
+from train.films import Prepared
+from train.prepare import prepared
 from train.recipe import Recipe
 from train.run_folder import RunFolder, read_json
 

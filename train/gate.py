@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Gate
-from train.prepare import Prepared
+from train.films import Prepared
 
 TAIL: Final = 0.003
 """Share of the training images that each of the three limits may refuse: together less than 1 %."""

@@ -11,7 +11,7 @@ from edge.domain import InputSpec
 from edge.image import Limits, decode
 from edge.preprocess import prepare
 from train.datasets import Film
-from train.prepare import open_film
+from train.films import open_film
 
 LONGEST_SIDE: Final = 400
 """Of the pictures in the bundle, in pixels."""

@@ -1,7 +1,7 @@
 """
 Score prepared images with one of the daemon's engines: in this process, or in the Python of another environment.
 
-`python -m train.probe FILE BACKEND IMAGES.npy` prints the raw scores as JSON. This module needs nothing of what training
+`python -m train.probe FILE BACKEND IMAGES.npy SHAPES` prints the raw scores as JSON. This module needs nothing of what training
 needs, so that the environment of tflite-runtime, which cannot live beside TensorFlow, runs it too.
 """
 
@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -18,33 +19,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edge
-from edge.engine import open_engine
+from edge.engine import Shapes, open_engine
 from train.errors import TrainError
 
 HOUSE: Final = Path(edge.__file__).parent.parent
 TIMEOUT_S: Final = 600
 
 
-def scores(model: Path, backend: str, tensors: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+def scores(model: Path, shapes: Shapes, backend: str, tensors: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
     """
     Raw scores by the daemon's engine in this process.
 
     Args:
         model: a model file.
+        shapes: of its input and outputs.
         backend: `litert` or `tflite-runtime`.
         tensors: each of shape (1, height, width, channels), in the model's range.
     """
-    engine = open_engine(model, backend)
+    engine = open_engine(backend, model, shapes)
     return np.array([engine.infer(tensor).raw for tensor in tensors], dtype=np.float64)
 
 
-def scores_elsewhere(python: Path, model: Path, backend: str, tensors: NDArray[np.float32]) -> NDArray[np.float64]:
+def scores_elsewhere(python: Path, model: Path, shapes: Shapes, backend: str, tensors: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     The same with the engine of another environment.
 
     Args:
         python: its interpreter; it needs what mammo-edge needs to classify.
         model: a model file.
+        shapes: of its input and outputs.
         backend: an engine which is there.
         tensors: shape (n, height, width, channels).
 
@@ -55,7 +58,7 @@ def scores_elsewhere(python: Path, model: Path, backend: str, tensors: NDArray[n
         images = Path(folder) / "images.npy"
         np.save(images, tensors)
         house = os.pathsep.join(filter(None, [str(HOUSE), os.environ.get("PYTHONPATH")]))
-        command = [str(python), "-m", "train.probe", str(model), backend, str(images)]
+        command = [str(python), "-m", "train.probe", str(model), backend, str(images), json.dumps(asdict(shapes))]
         try:
             done = subprocess.run(  # noqa: S603 - the interpreter the user named
                 command,
@@ -75,9 +78,11 @@ def scores_elsewhere(python: Path, model: Path, backend: str, tensors: NDArray[n
     return np.array(answer, dtype=np.float64)
 
 
-def main(model: str, backend: str, images: str) -> None:
+def main(model: str, backend: str, images: str, shapes: str) -> None:
     """Print the scores as JSON."""
-    print(json.dumps(scores(Path(model), backend, np.load(images)[:, None]).tolist()))  # noqa: T201 - this is a command
+    expected = Shapes(**{name: tuple(shape) for name, shape in json.loads(shapes).items()})
+    found = scores(Path(model), expected, backend, np.load(images)[:, None])
+    print(json.dumps(found.tolist()))  # noqa: T201 - this is a command
 
 
 if __name__ == "__main__":

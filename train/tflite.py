@@ -6,6 +6,7 @@ import io
 import keras
 import tensorflow as tf
 
+from edge.engine import Shapes
 from train.network import LOGIT_MAP, PROBABILITY
 from train.recipe import Recipe
 
@@ -31,6 +32,7 @@ def convert(model: keras.Model, recipe: Recipe) -> bytes:
     return converted
 
 
-def map_shape(model: keras.Model) -> tuple[int, ...]:
-    """Shape of the logit map for one image."""
-    return (1, *model.output[LOGIT_MAP].shape[1:])
+def shapes(model: keras.Model, recipe: Recipe) -> Shapes:
+    """Input and outputs of the converted file."""
+    spec = recipe.input
+    return Shapes((1, spec.height, spec.width, spec.channels), (1, 1), (1, *model.output[LOGIT_MAP].shape[1:]))

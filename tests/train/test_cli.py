@@ -1,0 +1,81 @@
+"""The command line a stranger meets, and the pages it writes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.train.conftest import Tiny
+from train import cli
+
+COMMANDS = ("prepare", "fit", "evaluate", "export", "report")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_explains_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([command, "--help"])
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) > 6
+    assert not re.search(r"^  (--?\w[\w-]*)( [A-Z]+)?$\n^  -", text, re.MULTILINE), "an option without a help text"
+
+
+def test_help_needs_no_tensorflow() -> None:
+    code = "import sys, train.cli; train.cli.parser(); assert not {'tensorflow', 'keras', 'cv2', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_data_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["prepare", "seed", "--data", str(tmp_path / "no.csv"), "--out", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("mammo-train: ")
+    assert error.count("\n") == 1
+
+
+def test_no_epochs_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["fit", "seed", "--data", "x", "--out", "y", "--epochs", "0"])
+    assert "not positive" in capsys.readouterr().err
+
+
+def test_prepare_alone_fills_the_cache_that_fit_takes(
+    films: Path, tiny_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["prepare", str(tiny_recipe), "--data", str(films), "--out", str(tmp_path / "run")]
+    assert cli.main(command) == 0
+    assert cli.main(command) == 0
+    assert "all 20 images are prepared" in capsys.readouterr().err
+
+
+def test_evaluation_has_numbers_and_pictures(tiny: Tiny) -> None:
+    numbers = json.loads(tiny.run.metrics.read_text())
+    for name in ("auc", "accuracy", "precision", "recall", "f1", "brier", "ece", "confusion", "intervals_95", "at_one_half"):
+        assert name in numbers
+    for name in ("roc", "confusion", "scores", "training"):
+        assert (tiny.run.evaluation / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_is_one_page_that_needs_nothing_beside_it(tiny: Tiny) -> None:
+    page = tiny.run.report.read_text()
+    assert page.count('src="data:image/png;base64,') == 4
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert "not a medical device" in page
+
+
+def test_model_card_has_the_numbers_of_the_run(tiny: Tiny) -> None:
+    text = (tiny.run.root / "card.md").read_text()
+    test = json.loads(tiny.run.exported.read_text())["test"]
+    assert f"| AUC | {test['auc']:.3f} (" in text
+    assert "Drawn from the fixtures." in text
+    assert "What the model says of a normal mammogram was never tested" in text
+    assert "{" not in text
+
+
+def test_report_before_evaluate_names_the_command(tmp_path: Path, tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (tiny.run.notes, tiny.run.history):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert cli.main(["report", str(tmp_path)]) == 1
+    assert "run `mammo-train evaluate RUN` first" in capsys.readouterr().err

@@ -1,0 +1,136 @@
+"""Index CSV and folder: what they read, and what they refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.train.conftest import write_index
+from train import datasets
+from train.datasets import folder
+from train.errors import DataError
+
+
+def row(path: str = "a.png", label: str = "benign", patient: str = "p1", **more: str) -> dict[str, str]:
+    return {"path": path, "label": label, "patient": patient, **more}
+
+
+def index(tmp_path: Path, *rows: dict[str, str]) -> datasets.Index:
+    return datasets.load(write_index(tmp_path / "index.csv", list(rows)))
+
+
+def both(**more: str) -> tuple[dict[str, str], dict[str, str]]:
+    return row(**more), row("b.png", "malignant", "p2", **more)
+
+
+def test_csv_keeps_order_labels_and_patients(tmp_path: Path) -> None:
+    films = index(tmp_path, *both(view="CC")).films
+    assert [(film.name, film.label, film.patient, film.view) for film in films] == [
+        ("a.png", "benign", "p1", "CC"),
+        ("b.png", "malignant", "p2", "CC"),
+    ]
+    assert films[0].path == tmp_path / "a.png"
+
+
+def test_benign_without_callback_is_benign(tmp_path: Path) -> None:
+    assert index(tmp_path, row(label="BENIGN_WITHOUT_CALLBACK"), row("b.png", "MALIGNANT", "p2")).films[0].label == "benign"
+
+
+def test_several_lesions_in_one_film_keep_all_their_numbers(tmp_path: Path) -> None:
+    assert index(tmp_path, *both(birads="4|5", subtlety="3")).films[0].birads == (4, 5)
+
+
+def test_untrusted_size_takes_the_median_aspect_of_the_trusted(tmp_path: Path) -> None:
+    films = index(
+        tmp_path,
+        row(rows="200", columns="100", size_confidence="1.0"),
+        row("b.png", "malignant", "p2", rows="900", columns="100", size_confidence="0.5"),
+    ).films
+    assert [film.aspect for film in films] == [2.0, 2.0]
+
+
+def test_without_confidence_every_size_is_trusted(tmp_path: Path) -> None:
+    assert index(tmp_path, *both(rows="300", columns="100")).films[0].aspect == 3.0
+
+
+def test_without_sizes_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert index(tmp_path, *both()).films[0].aspect is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ((row(), row("b.png", "maybe", "p2")), r"index\.csv:3: label is maybe, expected benign or malignant"),
+        ((row(patient=""), row("b.png", "malignant", "p2")), r"index\.csv:2: patient is empty"),
+        ((row(), row("b.png", "benign", "p2")), "no malignant image among 2"),
+        (both(split="exam"), r"index\.csv:2: split is exam, expected train, validation, test"),
+        (both(rows="0", columns="10"), r"index\.csv:2: rows, columns is 0, 10, expected the original size"),
+        (both(birads="four"), r"index\.csv:2: birads is four"),
+        ((row(), row("a.png", "malignant", "p2")), r"a\.png is listed 2 times"),
+        ((row(split="train"), row("b.png", "malignant", "p2", split="")), "split is given for 1 of 2 images"),
+        ((row(split="train"), row("b.png", "malignant", "p1", split="test")), "patient p1 stands on both sides of the split"),
+    ],
+)
+def test_wrong_index_is_refused_with_what_was_found(tmp_path: Path, rows: tuple[dict[str, str], ...], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        index(tmp_path, *rows)
+
+
+def test_missing_file_is_named_with_its_line(tmp_path: Path) -> None:
+    path = write_index(tmp_path / "index.csv", list(both()))
+    (tmp_path / "b.png").unlink()
+    with pytest.raises(DataError, match=r"index\.csv:3: path is b\.png, expected a file at"):
+        datasets.load(path)
+
+
+def test_missing_column_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "index.csv"
+    path.write_text("path,label\na.png,benign\n")
+    with pytest.raises(DataError, match="no column patient; found path, label"):
+        datasets.load(path)
+
+
+def test_nothing_there_is_said_with_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file or folder; expected an index CSV, or a folder"):
+        datasets.load(tmp_path / "none")
+
+
+def test_folder_takes_patients_from_documented_names(films: Path) -> None:
+    found = datasets.load(films)
+    assert len(found.films) == 20
+    assert len(found.patients) == 10
+    assert {film.label for film in found.films if film.name.startswith("Malignant/")} == {"malignant"}
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("Mass-Training_P_00001_LEFT_CC.png", "P_00001"),
+        ("20586908_6c613a14b80a8591_MG_R_CC_ANON.dcm", "6c613a14b80a8591"),
+        ("mdb001.pgm", "mias-1"),
+        ("mdb002.pgm", "mias-1"),
+        ("mdb003.pgm", "mias-2"),
+        ("scan.png", None),
+    ],
+)
+def test_names_tell_the_patient(name: str, patient: str | None) -> None:
+    assert folder.patient_of(name) == patient
+
+
+def test_file_of_unknown_name_is_its_own_patient_and_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("benign/one.png", "benign/two.png", "MALIGNANT/three.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(datasets.load(tmp_path).patients) == 3
+    assert "WARNING: 3 of 3 images" in capsys.readouterr().err
+
+
+def test_folder_without_a_class_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Benign").mkdir()
+    with pytest.raises(DataError, match=r"no folder Malignant/; found Benign; expected Benign/ and Malignant/"):
+        datasets.load(tmp_path)
+
+
+def test_cbis_ddsm_reads_whole(shared: Path) -> None:
+    found = datasets.load(shared / "data" / "cbis-ddsm" / "mass-800.csv")
+    assert (len(found.films), len(found.patients), sum(film.malignant for film in found.films)) == (1206, 678, 592)
+    assert all(film.aspect is not None and 1 < film.aspect < 3 for film in found.films)

@@ -1,0 +1,137 @@
+"""The exported file says what Keras says, and the bundle is one the daemon takes."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.bundle import MANIFEST, verify
+from edge.engine import Shapes
+from edge.errors import ModelError
+from edge.image import Limits, open_mammogram
+from edge.preprocess import prepare
+from tests.train.conftest import Tiny
+from train import agreement, bundle_folder, fitted, gate, loop, probe, tflite
+from train.agreement import Scored
+from train.errors import TrainError
+from train.films import Prepared, model_input
+
+SHAPES = Shapes((1, 64, 64, 3), (1, 1), (1, 2, 2, 1))
+"""Of the tiny network."""
+
+
+def test_exported_file_says_what_keras_says(tiny: Tiny) -> None:
+    done = fitted.reopen(tiny.run, None)
+    by_keras = loop.probabilities(done.model, done.films, done.recipe)
+    tensors = (model_input(image, done.recipe.input) for image in done.films.images)
+    exported = probe.scores(tiny.run.bundle / "model.tflite", tflite.shapes(done.model, done.recipe), "litert", tensors)
+    assert np.abs(exported - by_keras).max() < done.recipe.max_difference
+    assert by_keras.std() > 10 * abs((exported - by_keras).mean())
+
+
+def test_bundle_verifies_and_its_known_answers_come_out(tiny: Tiny) -> None:
+    bundle = verify(tiny.run.bundle)
+    model = bundle.manifest.models["model.tflite"]
+    assert len(model.known_answers) == 3
+    for answer in model.known_answers:
+        tensor = prepare(open_mammogram(bundle.folder / answer.image, Limits()), bundle.manifest.input).tensor
+        found = probe.scores(bundle.folder / "model.tflite", SHAPES, "litert", [tensor])[0]
+        assert found == pytest.approx(answer.raw, abs=model.tolerance["litert"])
+
+
+def test_known_answers_are_small_grey_pngs_of_three_training_patients(tiny: Tiny) -> None:
+    for number in (1, 2, 3):
+        path = tiny.run.bundle / "known" / f"{number}.png"
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert pixels is not None
+        assert pixels.ndim == 2
+        assert max(pixels.shape) <= 400
+        assert path.stat().st_size < 100_000
+
+
+def test_manifest_names_command_data_and_attribution(tiny: Tiny) -> None:
+    manifest = verify(tiny.run.bundle).manifest
+    assert str(manifest.training["command"]).startswith("mammo-train fit ")
+    assert (tiny.run.bundle / "ATTRIBUTION").read_text() == "Drawn from the fixtures.\n"
+    assert "not a medical device" in manifest.intended_use
+    assert manifest.version == "0.1.0"
+    test = manifest.scores["test"]
+    assert isinstance(test, dict)
+    assert len(test["intervals_95"]["auc"]) == 2
+
+
+def test_no_path_of_the_machine_is_in_the_bundle_but_as_typed(tiny: Tiny) -> None:
+    assert str(Path.home()) not in (tiny.run.bundle / MANIFEST).read_text()
+
+
+def test_bundle_without_its_manifest_is_none(tiny: Tiny, tmp_path: Path) -> None:
+    for path in tiny.run.bundle.rglob("*"):
+        if path.is_file() and path.name != MANIFEST:
+            (tmp_path / path.relative_to(tiny.run.bundle)).parent.mkdir(exist_ok=True)
+            (tmp_path / path.relative_to(tiny.run.bundle)).write_bytes(path.read_bytes())
+    with pytest.raises(ModelError, match="not a model bundle"):
+        verify(tmp_path)
+
+
+def test_writing_over_an_older_bundle_leaves_nothing_of_it(tiny: Tiny, tmp_path: Path) -> None:
+    manifest = verify(tiny.run.bundle).manifest
+    files = {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}
+    older = {**files, "old.txt": b"old"}
+    bundle_folder.write(tmp_path, older, manifest.model_copy(update={"files": bundle_folder.digests(older)}))
+    bundle_folder.write(tmp_path, files, manifest)
+    assert not (tmp_path / "old.txt").exists()
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == {MANIFEST, *files}
+
+
+def scored(difference: float) -> Scored:
+    films = Prepared((), np.zeros((0, 1, 1), np.float16), np.zeros(0, np.float32), np.zeros(0, np.float32), {})
+    keras = np.array([0.2, 0.6])
+    return Scored(films, keras + difference, keras)
+
+
+@pytest.mark.parametrize("difference", [0.02, float("nan")])
+def test_file_that_says_something_else_is_refused(difference: float) -> None:
+    with pytest.raises(TrainError, match=r"differs from Keras by .* expected at most 0\.01"):
+        agreement.compare(0.01, scored(0), scored(difference))
+
+
+@pytest.mark.parametrize(("measured", "tolerance"), [(0.0, 1e-3), (1e-4, 1e-3), (3e-4, 2e-3), (0.012, 0.05), (0.9, 1.0)])
+def test_tolerance_is_the_measured_difference_with_a_margin(measured: float, tolerance: float) -> None:
+    assert agreement.with_margin(measured) == pytest.approx(tolerance)
+
+
+def test_other_interpreter_that_cannot_run_is_said(tiny: Tiny, tmp_path: Path) -> None:
+    tensor = np.zeros((1, 64, 64, 3), np.float32)
+    with pytest.raises(TrainError, match="No such file"):
+        probe.scores_elsewhere(tmp_path / "python", tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensor)
+
+
+def test_gate_lets_through_what_it_was_fitted_on() -> None:
+    generator = np.random.default_rng(0)
+    fraction, contrast = (generator.uniform(0.2, 0.6, 1000).astype(np.float32) for _ in range(2))
+    films = Prepared((), np.zeros((1000, 1, 1), np.float16), fraction, contrast, {})
+    assert gate.refused_share(films, gate.fit_gate(films)) <= 0.01
+    empty = Prepared((), films.images, np.zeros(1000, np.float32), contrast, {})
+    assert gate.refused_share(empty, gate.fit_gate(films)) == 1
+
+
+def test_export_notes_the_numbers(tiny: Tiny) -> None:
+    exported = json.loads(tiny.run.exported.read_text())
+    assert exported["agreement"]["max_difference"] <= 0.03
+    assert exported["bundle_id"] == verify(tiny.run.bundle).bundle_id
+
+
+def test_scores_of_another_process_are_the_same(tiny: Tiny) -> None:
+    tensors = np.random.default_rng(0).random((3, 64, 64, 3), dtype=np.float32)
+    model = tiny.run.bundle / "model.tflite"
+    here = probe.scores(model, SHAPES, "litert", tensors[:, None])
+    assert probe.scores_elsewhere(Path(sys.executable), model, SHAPES, "litert", tensors) == pytest.approx(here)
+
+
+def test_runtime_that_is_missing_elsewhere_is_said(tiny: Tiny) -> None:
+    tensors = np.zeros((1, 64, 64, 3), np.float32)
+    with pytest.raises(TrainError, match=r"tflite-runtime did not score: .*not installed"):
+        probe.scores_elsewhere(Path(sys.executable), tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensors)

@@ -1,0 +1,83 @@
+"""The cache of prepared images."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.domain import InputSpec
+from edge.preprocess import Batch
+from train import datasets, prepare
+from train import films as films_of
+from train.datasets import Film
+from train.errors import DataError
+from train.recipes.seed import RECIPE
+
+SPEC = RECIPE.input
+Outcome: TypeAlias = tuple[int, Batch | str]
+
+
+def test_cache_holds_what_the_daemon_would_see(films: Path, tmp_path: Path) -> None:
+    index = datasets.load(films)
+    found = prepare.prepared(index, SPEC, tmp_path / "cache")
+    tensor = films_of.prepare_film(index.films[3], SPEC).tensor
+    assert np.abs(films_of.model_input(found.images[3], SPEC) - tensor).max() < 1e-3
+    assert found.labels.tolist() == [film.malignant for film in index.films]
+
+
+def test_second_call_prepares_nothing(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = datasets.load(films)
+    first = prepare.prepared(index, SPEC, tmp_path / "cache")
+    monkeypatch.setattr(prepare, "_outcomes", None)
+    again = prepare.prepared(index, SPEC, tmp_path / "cache")
+    assert np.array_equal(first.images, again.images)
+
+
+def test_interrupted_preparation_goes_on_where_it_stopped(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = datasets.load(films)
+    outcomes = prepare._outcomes
+
+    todo: list[int] = []
+
+    def seven_then_stop(films: tuple[Film, ...], numbers: list[int], spec: InputSpec) -> Iterator[Outcome]:
+        yield from islice(outcomes(films, numbers, spec), 7)
+        raise KeyboardInterrupt
+
+    def watched(films: tuple[Film, ...], numbers: list[int], spec: InputSpec) -> Iterator[Outcome]:
+        todo.extend(numbers)
+        return outcomes(films, numbers, spec)
+
+    monkeypatch.setattr(prepare, "_outcomes", seven_then_stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare.prepared(index, SPEC, tmp_path / "cache")
+    monkeypatch.setattr(prepare, "_outcomes", watched)
+    found = prepare.prepared(index, SPEC, tmp_path / "cache")
+    assert len(todo) == len(index.films) - 7
+    assert np.array_equal(found.images, prepare.prepared(index, SPEC, tmp_path / "other").images)
+
+
+def test_another_preprocessing_gets_another_cache(films: Path) -> None:
+    index = datasets.load(films)
+    assert prepare.cache_key(index, SPEC) != prepare.cache_key(index, replace(SPEC, percentile_low=2.0))
+
+
+def test_unreadable_image_is_left_out_and_said(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(20):
+        cv2.imwrite(str(films / "Benign" / f"P_{900 + number:05}.png"), np.full((64, 64), 100, np.uint8))
+    (films / "Benign" / "P_00900.png").write_bytes(b"no picture")
+    found = prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")
+    assert list(found.refused) == ["Benign/P_00900.png"]
+    assert len(found.films) == 39
+    assert "1 of 40 images" in capsys.readouterr().err
+
+
+def test_data_set_of_unreadable_images_is_refused(films: Path, tmp_path: Path) -> None:
+    for path in (films / "Malignant").iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"10 of 20 images .* are refused and left out \(Malignant/P_00001_L\.png: unsupported format"):
+        prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")

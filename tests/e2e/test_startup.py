@@ -1,0 +1,120 @@
+"""What cannot work is said in one clear line with exit status 78; what can work is ready soon."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.brokers import free_port
+from edge.app import shipped_bundle
+from tests.e2e.rig import Rig, run_command
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return Rig(tmp_path / "edge", free_port()).config
+
+
+def said(config: Path, **env: str) -> tuple[int, str]:
+    ended = run_command("run", "--config", config, env=env)
+    assert ended.stdout == ""
+    return ended.returncode, ended.stderr
+
+
+def change(config: Path, old: str, new: str) -> Path:
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+    return config
+
+
+def test_a_wrong_key_in_the_toml_is_named(config: Path) -> None:
+    code, text = said(change(config, "host =", "hots ="))
+    assert code == 78
+    assert text.startswith(f"mammo-edge: {config}: broker.hots: unknown key, expected one of host, port,")
+    assert len(text.splitlines()) == 1
+
+
+def test_a_wrong_variable_is_named_without_its_value(config: Path) -> None:
+    code, text = said(config, MAMMO_EDGE_BROKER__PASWORD="geheim")  # noqa: S106 - a test's secret
+    assert code == 78
+    assert "MAMMO_EDGE_BROKER__PASWORD: unknown key" in text
+    assert "geheim" not in text
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(config: Path) -> None:
+    code, text = said(change(config, '/state"', '/edge.toml/state"'))
+    assert code == 78
+    assert "state.path" in text
+    assert "Not a directory" in text
+
+
+def test_a_second_daemon_on_one_state_folder_refuses(config: Path) -> None:
+    rig = Rig(config.parent / "first", free_port())
+    rig.place("state", config.parent / "state")
+    with rig:
+        code, text = said(config)
+    assert code == 78
+    assert "another mammo-edge has it open" in text
+
+
+def copied_bundle(folder: Path) -> Path:
+    return Path(shutil.copytree(shipped_bundle(), folder / "bundle"))
+
+
+def with_bundle(config: Path, bundle: Path) -> Path:
+    config.write_text(config.read_text() + f'[model]\nbundle = "{bundle}"\n')
+    return config
+
+
+def test_a_bundle_whose_hash_is_wrong_is_refused(config: Path) -> None:
+    bundle = copied_bundle(config.parent)
+    model = bundle / "model.tflite"
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    model.write_bytes(data)
+    code, text = said(with_bundle(config, bundle))
+    assert code == 78
+    assert f"{model}: sha256 is " in text
+    assert "bundle.json says" in text
+
+
+def test_a_bundle_that_does_not_give_its_known_answers_is_refused(config: Path) -> None:
+    bundle = copied_bundle(config.parent)
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest["models"][manifest["default_model"]]["known_answers"][0]["raw"] = 0.123456
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    code, text = said(with_bundle(config, bundle))
+    assert code == 78
+    assert "expected 0.123456 within" in text
+
+
+def test_a_bundle_with_an_unknown_key_is_refused(config: Path) -> None:
+    bundle = copied_bundle(config.parent)
+    manifest = json.loads((bundle / "bundle.json").read_text()) | {"surprise": 1}
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    code, text = said(with_bundle(config, bundle))
+    assert code == 78
+    assert "bundle.json: surprise:" in text
+
+
+def test_check_finds_what_a_start_would_find(config: Path) -> None:
+    checked = run_command("check", "--config", config)
+    assert checked.returncode == 0, checked.stdout
+    assert "known answers 3 of 3 within tolerance" in checked.stdout
+    change(config, '/state"', '/edge.toml/state"')
+    checked = run_command("check", "--config", config, "--json")
+    assert checked.returncode == 78
+    assert [entry["what"] for entry in json.loads(checked.stdout) if not entry["ok"]] == ["state.path"]
+
+
+def test_workers_do_not_inherit_secrets(config: Path) -> None:
+    rig = Rig(config.parent / "secret", free_port(), before=["env", "MAMMO_EDGE_BROKER__PASSWORD=geheim", "CREDENTIALS_DIRECTORY=/nowhere"])
+    with rig:
+        assert rig.process is not None
+        children = [pid for task in Path(f"/proc/{rig.process.pid}/task").glob("*/children") for pid in task.read_text().split()]
+        environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in children]
+        assert children
+        assert not any(b"geheim" in environment or b"CREDENTIALS" in environment for environment in environments)
+        assert "geheim" not in rig.words()

@@ -20,7 +20,7 @@ Train, measure and export a model for mammo-edge.
   mammo-train export runs/seed
   mammo-train report runs/seed
 
-DATA is an index CSV with the columns path, label (benign or malignant) and patient, or a folder with Benign/ and
+--data is an index CSV with the columns path, label (benign or malignant) and patient, or a folder with Benign/ and
 Malignant/. No patient ever stands on two sides of the split. Research software, not a medical device.
 """
 EXIT_FAILED: Final = 1
@@ -37,6 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except MammoEdgeError as error:
         print(f"mammo-train: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except ModuleNotFoundError as error:
+        print(f"mammo-train: {error.name} is not installed: pip install 'mammo-edge[train]'", file=sys.stderr)
+        return EXIT_FAILED
+    except OSError as error:
+        print(f"mammo-train: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         print("mammo-train: interrupted; `prepare` goes on from where it stopped", file=sys.stderr)
@@ -57,12 +63,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str) -> argparse.ArgumentParser:
-    return commands.add_parser(name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    return commands.add_parser(name, help=text, description=text)
 
 
 def _add_recipe_and_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("recipe", metavar="RECIPE", help=f"{', '.join(recipe.names())}, or a Python file of your own that sets RECIPE")
-    command.add_argument("--data", type=Path, required=True, help="index CSV, or folder with Benign/ and Malignant/")
+    command.add_argument("--data", type=Path, required=True, metavar="INDEX", help="index CSV, or folder with Benign/ and Malignant/")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run; made where needed")
 
 
@@ -76,10 +82,13 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command = _command(commands, "fit", "Train a recipe; keep the epoch that is best on the validation patients")
     _add_recipe_and_data(command)
     command.add_argument(
-        "--weights", default="imagenet", help="imagenet (fetched by Keras), none, or a file of MobileNetV2 without its top"
+        "--weights",
+        default="imagenet",
+        metavar="FILE",
+        help="imagenet (the default, fetched by Keras), none, or a file of MobileNetV2 without its top",
     )
-    command.add_argument("--epochs", type=_positive, help="epochs in each phase, instead of the recipe's")
-    command.add_argument("--seed", type=int, help="of split, weights and augmentation, instead of the recipe's")
+    command.add_argument("--epochs", type=_positive, metavar="N", help="epochs in each phase, instead of the recipe's")
+    command.add_argument("--seed", type=int, metavar="N", help="of split, weights and augmentation, instead of the recipe's")
     command.set_defaults(run=_fit)
 
 
@@ -88,7 +97,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
 
 
 def _add_data_override(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, help="where the data set is now, if not where `fit` found it")
+    command.add_argument("--data", type=Path, metavar="INDEX", help="where the data set is now, if not where `fit` found it")
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -103,7 +112,7 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     _add_run(command)
     _add_data_override(command)
     command.add_argument("--bundle", type=Path, metavar="DIR", help="where to write it (default: RUN/bundle)")
-    command.add_argument("--bundle-version", default="1.0.0", metavar="VERSION", help="version in the manifest")
+    command.add_argument("--bundle-version", default="1.0.0", metavar="VERSION", help="version in the manifest (default: %(default)s)")
     command.add_argument(
         "--tflite-runtime",
         type=Path,

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from multiprocessing import get_context
@@ -138,6 +139,9 @@ def _outcomes(films: tuple[Film, ...], todo: list[int], spec: InputSpec) -> Iter
         try:
             for job in as_completed(jobs):
                 yield jobs[job], job.result()
+        except BrokenProcessPool:
+            msg = "a process died while it decoded an image (out of memory, or a broken file); run the command again, it goes on from there"
+            raise DataError(msg) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -35,6 +35,18 @@ def test_unknown_data_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.Capt
     assert error.count("\n") == 1
 
 
+def test_missing_extra_is_said_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "train.report", None)
+    assert cli.main(["report", "run"]) == 1
+    assert "pip install 'mammo-edge[train]'" in capsys.readouterr().err
+
+
+def test_folder_that_cannot_be_written_is_one_line(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run").touch()
+    assert cli.main(["prepare", "seed", "--data", str(films), "--out", str(tmp_path / "run")]) == 1
+    assert re.fullmatch(r"mammo-train: .*/run/cache.*: Not a directory\n", capsys.readouterr().err)
+
+
 def test_no_epochs_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(["fit", "seed", "--data", "x", "--out", "y", "--epochs", "0"])

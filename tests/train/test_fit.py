@@ -137,8 +137,8 @@ def test_unfinished_run_is_said_with_the_command_to_run(tmp_path: Path, capsys: 
     assert "run.json is not there; run `mammo-train fit RECIPE" in capsys.readouterr().err
 
 
-def test_learning_from_shared_films_beats_chance(shared: Path, small: Recipe, tmp_path: Path) -> None:
-    """With the real weights and one epoch of the head the validation AUC already is above one half."""
+@pytest.mark.slow
+def test_head_on_real_weights_learns_from_real_films(shared: Path, small: Recipe, tmp_path: Path) -> None:
     weights = next((shared / "weights").glob("*_1.0_224_no_top.h5"))
     index = datasets.load(shared / "data" / "cbis-ddsm" / "mass-800.csv")
     films = tmp_path / "few.csv"
@@ -149,4 +149,5 @@ def test_learning_from_shared_films_beats_chance(shared: Path, small: Recipe, tm
     run = RunFolder(tmp_path / "run")
     fit.fit(fit.Request(recipe=head, data=films, weights=str(weights), command="test"), run)
     epochs = json.loads(run.history.read_text())["epochs"]
-    assert max(epoch["val_auc"] for epoch in epochs) > 0.5
+    assert epochs[-1]["loss"] < epochs[0]["loss"]
+    assert epochs[-1]["auc"] > max(epochs[0]["auc"], 0.5)

@@ -9,10 +9,12 @@ from edge.errors import ImageRejected, Reason
 
 
 class Size(NamedTuple):
-    """A picture's size in pixels."""
+    """A picture's size in pixels, and which way round it is."""
 
     rows: int
     columns: int
+    white_is_zero: bool = False
+    """A TIFF stored dark = dense."""
 
 
 Header: TypeAlias = Callable[[bytes], Size]
@@ -24,6 +26,8 @@ JPEG_BITS: Final = 8
 JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers that start a frame header."""
 WEBP_ANIMATED: Final = 2
+CODE_STREAM: Final = b"\xff\x4f\xff\x51"
+"""How a JPEG 2000 code stream starts, bare or inside its boxes."""
 
 
 def ends_early(what: str) -> NoReturn:
@@ -33,11 +37,11 @@ def ends_early(what: str) -> NoReturn:
 
 def png(data: bytes) -> Size:
     """Size of a PNG whose chunks all check out down to IEND."""
-    at = 8
-    while data[at + 4 : at + 8] != b"IEND":
+    at, kind = 8, b""
+    while kind != b"IEND":
         if at + 12 > len(data):
             ends_early("PNG ends before its IEND chunk")
-        (length,) = struct.unpack_from(">I", data, at)
+        length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 8 + length
         if end + 4 > len(data):
             ends_early("PNG ends inside a chunk")
@@ -108,10 +112,13 @@ def pgm(data: bytes) -> Size:
 
 def jpeg2000(data: bytes) -> Size:
     """Size of a JPEG 2000 file or bare code stream that has an end mark."""
-    at = data.find(b"\xff\x4f\xff\x51")
+    at = data.find(CODE_STREAM)
     if at < 0:
         ends_early("JPEG 2000 file has no code stream")
-    right, bottom, left, top = struct.unpack_from(">IIII", data, at + 8)
+    length, _, right, bottom, left, top = struct.unpack_from(">HHIIII", data, at + 4)
+    (channels,) = struct.unpack_from(">H", data, at + 40)
+    if length != 38 + 3 * channels:  # ISO/IEC 15444-1, A.5.1; OpenCV 4.11 crashes on it
+        raise ImageRejected(Reason.UNREADABLE, "the JPEG 2000 code stream's header is damaged")
     if data.rfind(b"\xff\xd9") < data.find(b"\xff\x93", at):  # no such pair can occur inside the packets
         ends_early("JPEG 2000 code stream has no end mark")
     return Size(bottom - top, right - left)
@@ -168,4 +175,4 @@ def tiff(data: bytes) -> Size:
                 ends_early("TIFF ends before its last strip")
     if not (page.get(257) and page.get(256)):
         raise ImageRejected(Reason.UNREADABLE, "the TIFF does not say its size")
-    return Size(page[257][0], page[256][0])
+    return Size(page[257][0], page[256][0], white_is_zero=page.get(262) == (0,))

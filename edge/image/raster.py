@@ -24,7 +24,7 @@ MAGIC: Final[tuple[tuple[bytes, str, headers.Header], ...]] = (
     (b"P2", "pgm", headers.pgm),
     (b"BM", "bmp", headers.bmp),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", headers.jpeg2000),
-    (b"\xff\x4f\xff\x51", "jpeg2000", headers.jpeg2000),
+    (headers.CODE_STREAM, "jpeg2000", headers.jpeg2000),
     (b"RIFF", "webp", headers.webp),
 )
 COLOURED: Final = 1 / 16
@@ -60,12 +60,16 @@ def decode(data: bytes, limits: Limits) -> Mammogram | None:
         headers.ends_early(f"{name.upper()} ends inside its header")
     check_size(size.rows, size.columns, limits)
     pixels = _grey(_decode(data, name))
+    if size.white_is_zero and pixels.dtype == np.uint16:  # OpenCV turns only 8-bit ones round
+        pixels = np.bitwise_not(pixels)
     rows, columns = pixels.shape
     facts = ImageFacts(rows, columns, bits=_bits(pixels), photometric="MONOCHROME2", format=name)
     return Mammogram(pixels, facts)
 
 
 def _decode(data: bytes, name: str) -> Pixels:
+    if name == "jpeg2000":  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
+        data = data[data.find(headers.CODE_STREAM) :]
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:

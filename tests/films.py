@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from edge.image import Limits, Mammogram, decode
@@ -46,7 +47,7 @@ def raster(extension: str, pixels: NDArray[Any]) -> bytes:
     return data.tobytes()
 
 
-def dicom(pixels: NDArray[Any], syntax: UID = ExplicitVRLittleEndian, **tags: object) -> bytes:
+def dicom(pixels: NDArray[Any], syntax: UID = ExplicitVRLittleEndian, /, **tags: object) -> bytes:
     """A DICOM mammogram with these pixels; a tag that is None is left out."""
     dataset = Dataset()
     bits = pixels.dtype.itemsize * 8
@@ -80,8 +81,11 @@ def written(dataset: Dataset, syntax: UID) -> bytes:
     meta.MediaStorageSOPClassUID = UID(DIGITAL_MAMMOGRAM)
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
+    whole = Dataset(dataset)
+    whole.file_meta, whole.preamble = meta, b"\0" * 128
     file = BytesIO()
-    FileDataset(file, dataset, file_meta=meta, preamble=b"\0" * 128).save_as(file, enforce_file_format=True)
+    encoding: dict[str, Any] = {"implicit_vr": False, "little_endian": True} if syntax.is_private else {}
+    dcmwrite(file, whole, enforce_file_format=True, **encoding)
     return file.getvalue()
 
 

@@ -5,16 +5,17 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
 from edge.domain import ImageFacts
 from edge.errors import ImageRejected, Reason
@@ -30,6 +31,8 @@ BARE_GROUPS: Final = (b"\x02\0", b"\x08\0")
 PIXEL_DATA: Final = b"\xe0\x7f\x10\0"
 PREFERRED: Final = ("pylibjpeg", "gdcm")
 """Faster first; both are under permissive licences."""
+JPEG_BITS: Final = 8
+"""No plug-in under a permissive licence decodes JPEG Extended with more."""
 WHITE: Final = 65535
 MAX_BITS: Final = 16
 
@@ -59,7 +62,7 @@ def decode(data: bytes, limits: Limits) -> Mammogram | None:
         return None
     with _broken("header"):
         dataset = pydicom.dcmread(io.BytesIO(data), force=not has_prefix(data))
-        if not any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows")):
+        if not has_prefix(data) and not any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows")):
             return None
         _check(dataset, data, limits)
     with _broken("pixel data"):
@@ -87,9 +90,7 @@ def _check(dataset: Dataset, data: bytes, limits: Limits) -> None:
         found = modality if modality in tags.MODALITIES else "another"  # whatever else stands there is not repeated
         raise ImageRejected(Reason.NOT_A_MAMMOGRAM, f"Modality is {found}, expected MG")
     if "PixelData" not in dataset:
-        if PIXEL_DATA in data or len(data) < PREAMBLE + 4:
-            raise ImageRejected(Reason.TRUNCATED, "the DICOM ends inside its pixel data")
-        raise ImageRejected(Reason.NO_PIXELS, "the DICOM has no pixel data: a header only, or not an image")
+        _reject_without_pixels(dataset, data)
     if int(dataset.get("NumberOfFrames") or 1) > 1:
         raise ImageRejected(
             Reason.MULTI_FRAME, f"it has {int(dataset.NumberOfFrames)} frames, expected one: tomosynthesis is not supported"
@@ -97,6 +98,16 @@ def _check(dataset: Dataset, data: bytes, limits: Limits) -> None:
     if int(dataset.get("SamplesPerPixel", 1)) != 1:
         raise ImageRejected(Reason.COLOUR, f"it has {int(dataset.SamplesPerPixel)} samples per pixel, expected 1")
     check_size(int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0), limits)
+
+
+def _reject_without_pixels(dataset: Dataset, data: bytes) -> NoReturn:
+    """Pydicom ends in silence where the bytes do: see whether the last element it read is whole and is the end."""
+    if PIXEL_DATA in data:
+        raise ImageRejected(Reason.TRUNCATED, "the DICOM ends inside its pixel data")
+    last: object = dataset.get_item(max(dataset.keys())) if dataset else None
+    if last is None or (isinstance(last, RawDataElement) and last.value_tell + last.length != len(data)):
+        raise ImageRejected(Reason.TRUNCATED, "the DICOM ends inside its header")
+    raise ImageRejected(Reason.NO_PIXELS, "the DICOM has no pixel data: a header only, or not an image")
 
 
 def _stored(dataset: FileDataset) -> NDArray[np.integer[Any]]:
@@ -109,7 +120,7 @@ def _stored(dataset: FileDataset) -> NDArray[np.integer[Any]]:
         plugins = get_decoder(syntax).available_plugins
     except NotImplementedError:
         plugins = ()
-    if not plugins:
+    if not plugins or (syntax == JPEGExtended12Bit and int(dataset.BitsStored) > JPEG_BITS):
         raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, _name(syntax))
     dataset.pixel_array_options(decoding_plugin=next((name for name in PREFERRED if name in plugins), ""))
     return _pixel_array(dataset)
@@ -117,7 +128,7 @@ def _stored(dataset: FileDataset) -> NDArray[np.integer[Any]]:
 
 def _pixel_array(dataset: FileDataset) -> NDArray[np.integer[Any]]:
     pixels: NDArray[np.integer[Any]] = dataset.pixel_array
-    return pixels
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)  # a big-endian file gives a big-endian array
 
 
 def _transfer_syntax(dataset: FileDataset) -> UID:

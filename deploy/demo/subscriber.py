@@ -52,7 +52,7 @@ class Subscriber:
     def __enter__(self) -> Self:
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        self._client.connect("127.0.0.1", self._port, properties=properties)
+        self._client.connect("127.0.0.1", self._port, clean_start=False, properties=properties)  # mosquitto saves no other session
         self._client.loop_start()
         if not self._subscribed.wait(timeout=10):
             msg = f"no SUBACK for {self._topic} from 127.0.0.1:{self._port}"

@@ -68,8 +68,16 @@ class _Session:
     ended: threading.Event = field(default_factory=threading.Event)
     reason: ReasonCode | None = None
     max_packet: int | None = None
-    acks: dict[int, tuple[threading.Event, list[ReasonCode]]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    pubacks: dict[int, ReasonCode] = field(default_factory=dict)
+    """By packet identifier, until the publisher takes them."""
+    acked: threading.Condition = field(default_factory=threading.Condition)
+    """Never held while calling paho: its callbacks come with paho's own locks held."""
+
+    def end(self) -> None:
+        """The connection is gone: nobody need wait for it any longer."""
+        with self.acked:
+            self.ended.set()
+            self.acked.notify_all()
 
 
 class Broker:
@@ -161,30 +169,23 @@ class Broker:
         if session.max_packet is not None and len(payload) + len(topic) + 64 > session.max_packet:
             msg = f"message of {len(payload)} bytes, the broker takes packets of {session.max_packet}"
             raise RefusedError(msg)
-        with session.lock:  # the PUBACK may be here before publish() returns
-            info = session.client.publish(topic, payload, qos=qos, retain=retain, properties=self._properties(correlation))
-            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                msg = f"broker: {info.rc.name}"
-                raise Unavailable(msg)
-            if qos == 0:
-                return
-            acked: tuple[threading.Event, list[ReasonCode]] = (threading.Event(), [])
-            session.acks[info.mid] = acked
-        self._await_ack(session, info.mid, acked)
+        info = session.client.publish(topic, payload, qos=qos, retain=retain, properties=self._properties(correlation))
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            msg = f"broker: {info.rc.name}"
+            raise Unavailable(msg)
+        if qos > 0:
+            self._await_puback(session, info.mid)
 
-    def _await_ack(self, session: _Session, mid: int, acked: tuple[threading.Event, list[ReasonCode]]) -> None:
-        event, reasons = acked
-        deadline = time.monotonic() + self._settings.ack_s
-        while not event.wait(0.5):
-            if session.ended.is_set() or time.monotonic() > deadline:
-                with session.lock:
-                    session.acks.pop(mid, None)
-                if not session.ended.is_set():
-                    session.client.disconnect()  # a half-open connection: begin anew, the outbox sends again
-                msg = "broker: no PUBACK"
-                raise Unavailable(msg)
-        if reasons and reasons[0].value >= REFUSED:
-            msg = f"the broker refused it: {reasons[0]}"
+    def _await_puback(self, session: _Session, mid: int) -> None:
+        with session.acked:
+            session.acked.wait_for(lambda: mid in session.pubacks or session.ended.is_set(), self._settings.ack_s)
+            reason = session.pubacks.pop(mid, None)
+        if reason is None:
+            session.client.disconnect()  # a half-open connection: begin anew, the outbox sends again
+            msg = "broker: no PUBACK"
+            raise Unavailable(msg)
+        if reason.value >= REFUSED:
+            msg = f"the broker refused it: {reason}"
             raise RefusedError(msg)
 
     def _properties(self, correlation: bytes | None) -> Properties | None:
@@ -230,7 +231,7 @@ class Broker:
             return self._live(session)
         finally:
             self._session = None
-            session.ended.set()
+            session.end()
             session.client.disconnect()
             session.client.loop_stop()
 
@@ -307,13 +308,12 @@ class Broker:
         def on_disconnect(
             _client: Client, _data: object, _flags: DisconnectFlags, _reason: ReasonCode, _properties: Properties | None
         ) -> None:
-            session.ended.set()
+            session.end()
 
         def on_publish(_client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties) -> None:
-            with session.lock:
-                event, reasons = session.acks.pop(mid, (threading.Event(), []))
-            reasons.append(reason)
-            event.set()
+            with session.acked:
+                session.pubacks[mid] = reason
+                session.acked.notify_all()
 
         def on_message(client: Client, _data: object, message: MQTTMessage) -> None:
             self._dispatch(client, message)

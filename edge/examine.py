@@ -10,7 +10,7 @@ from typing import Final
 
 from edge.bundle import Bundle, Gate, Platt, verify
 from edge.domain import HeatMap, Outcome, Prediction, Rejection, Result, Runtime, Timing
-from edge.engine import Shapes, open_engine
+from edge.engine import Shapes, open_engine, sigmoid
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.image import Limits, Mammogram, open_mammogram
 from edge.preprocess import Batch, heat_map, prepare
@@ -104,7 +104,7 @@ def calibrate(raw: float, platt: Platt) -> float:
     """Turn a raw score into a probability: Platt scaling on its logit (Platt, 1999)."""
     inside = min(1 - TINY, max(TINY, raw))
     logit = math.log(inside / (1 - inside))
-    return 1 / (1 + math.exp(-(platt.slope * logit + platt.intercept)))
+    return sigmoid(platt.slope * logit + platt.intercept)
 
 
 def _pass_gate(batch: Batch, gate: Gate) -> None:

@@ -17,6 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 
 from edge.errors import ImageRejected, Reason
 from edge.image import Limits, Mammogram, decode
+from edge.image import dicom as dicom_module
 from tests.conftest import need
 from tests.films import SECRET, deep, demo_files, dicom, small, written
 
@@ -347,6 +348,17 @@ def test_nothing_of_the_file_is_logged(caplog: pytest.LogCaptureFixture, capfd: 
     decode(dicom(DEEP, ViewPosition=SECRET, PatientBirthDate="not a date", PatientSex=SECRET), Limits())
     assert not caplog.records
     assert SECRET not in "".join(capfd.readouterr())
+
+
+def test_a_decoder_that_panics_rejects_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        pass
+
+    def panic(_: object) -> None:
+        raise PanicException
+
+    monkeypatch.setattr(dicom_module, "_stored", panic)
+    assert rejected(PLAIN).reason is Reason.UNREADABLE
 
 
 SYNTAXES = {"plain": PLAIN, "eight": dicom(SMALL)} | {

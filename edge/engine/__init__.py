@@ -1,6 +1,7 @@
 """Runtimes behind one Protocol: one file each, chosen by name. Adding a runtime is adding a file with an `open_interpreter`."""
 
 import importlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,11 @@ class Interpreter(Protocol):
     def invoke(self) -> None: ...  # noqa: D102
 
 
+def sigmoid(logit: float) -> float:
+    """1 / (1 + exp(-logit)), in a form that no logit overflows."""
+    return 0.5 + 0.5 * math.tanh(logit / 2)
+
+
 def open_engine(backend: str, path: Path, shapes: Shapes, threads: int = 1) -> Engine:
     """
     Load one model file.
@@ -86,12 +92,15 @@ def open_engine(backend: str, path: Path, shapes: Shapes, threads: int = 1) -> E
     """
     from edge.engine.tflite import TfliteEngine  # noqa: PLC0415 - it implements what stands here
 
+    if backend not in {"auto", *BACKENDS}:
+        msg = f"the runtime is {backend!r}, expected auto, {' or '.join(BACKENDS)}"
+        raise ModelError(msg)
     for name in BACKENDS if backend == "auto" else [backend]:
         try:
             module = importlib.import_module(BACKENDS[name])
         except ImportError:
             continue
         return TfliteEngine(name, module.open_interpreter(path, threads), shapes, threads)
-    what = "no runtime" if backend == "auto" else backend
-    msg = f"{what} is not installed: pip install ai-edge-litert, or the extra mammo-edge[tflite-runtime] in an environment of its own"
+    what = "no runtime is" if backend == "auto" else f"{backend} is not"
+    msg = f"{what} installed: pip install ai-edge-litert, or the extra mammo-edge[tflite-runtime] in an environment of its own"
     raise ModelError(msg)

@@ -1,12 +1,15 @@
 """A TensorFlow Lite model: outputs told apart by their shapes, quantised or not."""
 
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engine import Interpreter, Scores, Shapes
+from edge.engine import Interpreter, Scores, Shapes, sigmoid
 from edge.errors import ModelError
 
 
@@ -23,7 +26,8 @@ class TfliteEngine:
         self.threads = threads
         self._interpreter = interpreter
         try:
-            interpreter.allocate_tensors()
+            with _silence():
+                interpreter.allocate_tensors()
         except RuntimeError as error:  # an operator this runtime does not know, or one compiled for an accelerator
             msg = f"{backend} cannot run the model: {error}"
             raise ModelError(msg) from None
@@ -46,7 +50,7 @@ class TfliteEngine:
         self._interpreter.invoke()
         logit_map = None if self._logit_map is None else self._read(self._logit_map)[0, :, :, 0]
         if logit_map is not None and self._probability["dtype"] is not np.float32:
-            raw = 1 / (1 + math.exp(-float(logit_map.mean())))  # an int8 probability has about 50 levels; the map's mean has thousands
+            raw = sigmoid(float(logit_map.mean()))  # an int8 probability has about 50 levels; the map's mean has thousands
         else:
             raw = float(self._read(self._probability).reshape(-1)[0])
         if not math.isfinite(raw):
@@ -60,6 +64,20 @@ class TfliteEngine:
         if values.dtype == np.float32 or not scale:
             return values
         return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the runtime's greetings off stderr: they are written below Python, and no setting stops them. Errors come as exceptions."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _quantise(tensor: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[Any]:

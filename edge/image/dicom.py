@@ -76,11 +76,11 @@ def _broken(what: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (ImageRejected, MemoryError):
+    except (ImageRejected, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except EOFError:
         raise ImageRejected(Reason.TRUNCATED, f"the DICOM ends inside its {what}") from None
-    except Exception as error:  # noqa: BLE001 - pydicom and its plug-ins raise anything
+    except BaseException as error:  # noqa: BLE001 - pydicom and its plug-ins raise anything; a panic in pylibjpeg-rle (Rust) is no Exception
         raise ImageRejected(Reason.UNREADABLE, f"the DICOM's {what} cannot be read ({type(error).__name__})") from None
 
 

@@ -46,6 +46,7 @@ class Announcer:
     def stop(self) -> None:
         """Say goodbye and end."""
         self._stop.set()
+        self._health.changed.set()
         self._thread.join(timeout=5)
         if self._mqtt is not None:
             self._mqtt.say_offline()

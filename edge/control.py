@@ -39,7 +39,7 @@ class ControlServer:
             msg = f"control.socket: {path}: {error.strerror or error}"
             raise StartupError(msg) from None
         self._server.handlers = handlers
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.5}, name="control", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="control", daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""

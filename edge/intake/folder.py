@@ -72,6 +72,8 @@ class FolderIntake:
     def stop(self) -> None:
         """Take no more files."""
         self._stop.set()
+        if self._watch is not None:
+            self._watch.wake()
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
@@ -79,16 +81,17 @@ class FolderIntake:
             self._health.stamp(LOOP)
             try:
                 self._keep_watching()
-                self._listen()
                 if time.monotonic() >= self._next_listing:
                     self._list()
                 self._health.recover("inbox-away")
+                self._watching.set()
                 self._take_ready()
+                self._listen()
             except OSError as error:
                 self._health.degrade("inbox-away", f"inbox: {error.strerror}")
+                self._watching.set()
                 self._unwatch()
                 self._stop.wait(TICK_S)
-            self._watching.set()
         self._unwatch()
         self._health.retire(LOOP)
 

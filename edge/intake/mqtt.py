@@ -29,7 +29,7 @@ class MqttIntake:
         self._receiver = receiver
         self._health = health
         self._response_prefix = response_prefix
-        self._queue: queue.Queue[tuple[bool, Incoming]] = queue.Queue()
+        self._queue: queue.Queue[tuple[bool, Incoming] | None] = queue.Queue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
         broker.subscribe(f"{topic_prefix}/request/image", lambda incoming: self._queue.put((False, incoming)))
@@ -45,16 +45,19 @@ class MqttIntake:
     def stop(self) -> None:
         """Take no more; what is not acknowledged stays with the broker."""
         self._stop.set()
+        self._queue.put(None)
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._health.stamp(LOOP)
             try:
-                by_reference, incoming = self._queue.get(timeout=1.0)
+                request = self._queue.get(timeout=1.0)
             except queue.Empty:
                 continue
-            self._take_until_taken(incoming, by_reference=by_reference)
+            if request is not None:
+                by_reference, incoming = request
+                self._take_until_taken(incoming, by_reference=by_reference)
         self._health.retire(LOOP)
 
     def _take_until_taken(self, incoming: Incoming, *, by_reference: bool) -> None:

@@ -35,6 +35,7 @@ class Watch(FileSystemEventHandler):
 
     def __init__(self, folder: Path) -> None:
         self.hints: queue.SimpleQueue[Hint] = queue.SimpleQueue()
+        self.folder = folder
         self.inode = folder.stat().st_ino
         self._observer = InotifyObserver(generate_full_events=True)
         self._observer.schedule(self, str(folder), recursive=True)
@@ -55,6 +56,10 @@ class Watch(FileSystemEventHandler):
     def alive(self) -> bool:
         """Whether watchdog's threads are still there."""
         return self._observer.is_alive() and all(emitter.is_alive() for emitter in self._observer.emitters)
+
+    def wake(self) -> None:
+        """Let whoever waits for a hint look up."""
+        self.hints.put(Hint(self.folder, finished=False))
 
     def close(self) -> None:
         """Stop watching."""

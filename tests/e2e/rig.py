@@ -23,6 +23,7 @@ from edge.errors import Unavailable
 ROOT: Final = Path(__file__).parent.parent.parent
 FILMS: Final = sorted((ROOT / "tests" / "data").glob("*.jpg"))
 SCHEMA: Final = json.loads((ROOT / "docs" / "result.schema.json").read_text())
+VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(SCHEMA)
 PROGRAM: Final = Path(sys.executable).with_name("mammo-edge")
 PATIENCE_S: Final = 60.0
 
@@ -33,25 +34,28 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def until(true: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
-    """Wait, without a fixed sleep, until something is true."""
+def until(true: Callable[[], object], what: str, words: Callable[[], str] = str, timeout_s: float = PATIENCE_S) -> None:
+    """Wait, without a fixed sleep, until something is true; if it never is, say the daemon's last words."""
     deadline = time.monotonic() + timeout_s
     while not true():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
-        time.sleep(0.01)
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}\n{words()}"
+        time.sleep(0.02)
 
 
-def film(number: int, *, depth: type[np.uint8 | np.uint16] = np.uint8) -> bytes:
-    """A small real mammogram as PNG, its bytes different for each number."""
+def film(number: int, *, depth: int = 8) -> bytes:
+    """A small real mammogram as PNG of 8 or 16 bits, its bytes different for each number."""
     pixels = cv2.imread(str(FILMS[number % len(FILMS)]), cv2.IMREAD_GRAYSCALE)
     assert pixels is not None
-    small = cv2.resize(pixels, (240, 320), interpolation=cv2.INTER_AREA).astype(depth)
-    if depth is np.uint16:
-        small = small * np.uint16(257)
+    small = np.asarray(cv2.resize(pixels, (240, 320), interpolation=cv2.INTER_AREA), np.uint8)
     small[0, :16] = [(number >> bit) & 1 for bit in range(16)]
-    encoded, data = cv2.imencode(".png", small)
+    encoded, data = cv2.imencode(".png", small if depth == 8 else small.astype(np.uint16) * np.uint16(257))
     assert encoded
-    return data.tobytes()
+    return bytes(data)
+
+
+def validate(message: dict[str, Any]) -> None:
+    """A published result is what docs/result.schema.json says."""
+    VALIDATOR.validate(message)
 
 
 def run_command(*arguments: object, env: dict[str, str] | None = None, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
@@ -116,6 +120,12 @@ class Rig(Daemon):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def children(self) -> list[int]:
+        """Its workers, and Python's resource tracker."""
+        assert self.process is not None
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
     def __enter__(self) -> Self:
         return self.ready()
 
@@ -138,30 +148,34 @@ class Rig(Daemon):
             msg = f"{error}\n{self.words()}"
             raise AssertionError(msg) from None
         for message in messages:
-            jsonschema.validate(message, SCHEMA)
+            validate(message)
         return messages
 
     def result_of(self, image_id: str) -> dict[str, Any]:
         """Wait for the first result of one image."""
         assert self.subscriber is not None
         subscriber = self.subscriber
-        found = lambda: [message for message in subscriber.under("result") if message["image_id"] == image_id]  # noqa: E731
-        until(found, f"a result of {image_id[:16]}\n{self.words()}")
-        jsonschema.validate(found()[0], SCHEMA)
+
+        def found() -> list[dict[str, Any]]:
+            return [message for message in subscriber.under("result") if message["image_id"] == image_id]
+
+        until(found, f"a result of {image_id[:16]}", self.words)
+        validate(found()[0])
         return found()[0]
 
     def settled(self) -> bool:
         """Nothing waits any more."""
         report = self.status()
         queue = report["queue"]
-        waiting = queue["waiting"] + queue["examining"] + queue["to_archive"] + sum(row["waiting"] for row in report["outbox"].values())
-        return waiting == 0
+        undelivered = sum(row["waiting"] for row in report["outbox"].values())
+        return not any((queue["waiting"], queue["examining"], queue["to_archive"], undelivered))
 
     def assert_nothing_lost(self, image_ids: set[str]) -> None:
         """Each image has exactly one result id, reached the subscriber, and lies in exactly one place."""
         assert self.subscriber is not None
-        until(lambda: image_ids <= {message["image_id"] for message in self.results(0)}, f"all results\n{self.words()}")
-        until(self.settled, "settled")
+        subscriber = self.subscriber
+        until(lambda: image_ids <= {message["image_id"] for message in subscriber.under("result")}, "all results", self.words)
+        until(self.settled, "settled", self.words)
         by_image: dict[str, set[str]] = {}
         for message in self.results(len(image_ids)):
             by_image.setdefault(message["image_id"], set()).add(message["result_id"])

@@ -1,5 +1,7 @@
 """Brokers come and go, the daemon is stopped and killed, files are broken: nothing is lost and nothing has two ids."""
 
+import os
+import signal
 from pathlib import Path
 
 import pydicom
@@ -65,15 +67,9 @@ def test_sigkill_midway_and_the_next_start_goes_on(daemon: Rig, after: int) -> N
 def test_a_worker_that_is_killed_midway_costs_nothing(daemon: Rig) -> None:
     image_ids = drop_many(daemon)
     daemon.results(3)
-    assert daemon.process is not None
-    for worker in Path(f"/proc/{daemon.process.pid}/task").glob("*/children"):
-        for pid in worker.read_text().split():
-            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                Path(f"/proc/{pid}/oom_score_adj").write_text("999")
-                import os  # noqa: PLC0415
-                import signal  # noqa: PLC0415
-
-                os.kill(int(pid), signal.SIGKILL)
+    for pid in daemon.children():
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
     daemon.assert_nothing_lost(image_ids)
 
 
@@ -106,10 +102,8 @@ def test_bad_input_is_rejected_with_a_reason_and_set_aside_with_its_result(daemo
 
 
 def test_a_16_bit_png_is_scored_like_its_8_bit_twin(daemon: Rig) -> None:
-    import numpy as np  # noqa: PLC0415
-
     eight = daemon.result_of(daemon.drop("eight.png", film(1)))
-    sixteen = daemon.result_of(daemon.drop("sixteen.png", film(1, depth=np.uint16)))
+    sixteen = daemon.result_of(daemon.drop("sixteen.png", film(1, depth=16)))
     assert sixteen["image"]["bits"] == 16
     assert sixteen["score"]["raw"] == pytest.approx(eight["score"]["raw"], abs=0.01)
 

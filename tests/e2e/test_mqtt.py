@@ -22,8 +22,7 @@ def test_an_image_sent_over_mqtt_is_answered_on_its_response_topic_only(daemon: 
     subscriber.publish(IMAGE, data, "mammo/v1/demo/ws/reply-1", b"\x00\x01")
     (reply,) = replies(subscriber, "reply-1")
     message = next(message for message in subscriber.messages if message.topic.endswith("reply-1"))
-    assert message.properties is not None
-    assert message.properties.CorrelationData == b"\x00\x01"
+    assert getattr(message.properties, "CorrelationData", None) == b"\x00\x01"
     assert reply["image_id"] == sha256(data)
     until(daemon.settled, "settled")
     assert subscriber.under("result") == []

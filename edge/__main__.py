@@ -1,0 +1,12 @@
+"""The entry point: small, since every worker process imports the module that started the program."""
+
+
+def main() -> int:
+    """Run `mammo-edge`."""
+    from edge.cli import main as run  # noqa: PLC0415 - see above
+
+    return run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -133,7 +133,7 @@ def find_breast(image: Mammogram) -> Breast:
     inner = small[top : rows - top, left : columns - left]
     level = float(dark) + AIR * float(np.percentile(small, 99.5) - dark)
     bright[top : rows - top, left : columns - left] = inner > level
-    across = max(3, round(OPENING * max(rows, columns)))
+    across = round(OPENING * max(rows, columns)) | 1  # odd: an even ellipse has no middle and moves what it opens by one pixel
     opened = cv2.morphologyEx(bright, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
     if count == 1:

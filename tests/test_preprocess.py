@@ -78,6 +78,11 @@ def test_the_breast_is_cut_out_with_its_true_aspect() -> None:
     assert batch.breast_fraction == pytest.approx(240 * 400 / (800 * 600), abs=0.03)
 
 
+@pytest.mark.parametrize("rows", range(300, 520, 20))
+def test_a_breast_at_the_edge_of_a_small_film_is_cut_at_the_edge(rows: int) -> None:
+    assert prepare(picture(drawn(rows, 3 * rows // 4)), PAD).geometry.box.xmin == 0
+
+
 def test_a_label_is_no_breast() -> None:
     pixels = drawn()
     pixels[40:60, 400:520] = 255

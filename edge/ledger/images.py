@@ -18,7 +18,7 @@ Fingerprint: TypeAlias = tuple[int, int, int, int]
 ALONE_AFTER: Final = 3
 """An image found examining at so many starts in a row is from then on tried alone."""
 POISON_AFTER: Final = ALONE_AFTER + 5
-"""... and given up after so many: see docs/adr/0003-interrupted-images.md."""
+"""... and given up after so many: see docs/adr/0004-interrupted-images.md."""
 MAX_ATTEMPTS: Final = 2
 """Workers one image may take down."""
 

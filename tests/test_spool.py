@@ -1,0 +1,172 @@
+"""A file is in exactly one place, and what is said to be there is on the disk."""
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import StartupError, Unavailable
+from edge.spool import FROM_FOLDER, NotReadyError, Spool, archive_name
+
+DATA = b"a mammogram, as far as the spool is concerned"
+IMAGE_ID = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    (tmp_path / "inbox").mkdir()
+    return Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+
+
+def inbox_file(tmp_path: Path, name: str = "film.dcm", data: bytes = DATA) -> Path:
+    path = tmp_path / "inbox" / name
+    path.write_bytes(data)
+    return path
+
+
+def on_another_mount(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renames out of the inbox fail as they do between two mounts."""
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.parent.name == "inbox":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+
+
+def test_a_claimed_file_is_in_the_spool_and_nowhere_else(spool: Spool, tmp_path: Path) -> None:
+    path = inbox_file(tmp_path)
+    claim = spool.claim(path, may_copy=True)
+    assert (claim.image_id, claim.name, claim.origin) == (IMAGE_ID, b"film.dcm", None)
+    assert claim.path.read_bytes() == DATA
+    assert claim.path.name.startswith(FROM_FOLDER)
+    assert not path.exists()
+
+
+def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = inbox_file(tmp_path)
+    on_another_mount(monkeypatch)
+    claim = spool.claim(path, may_copy=True)
+    assert claim.image_id == IMAGE_ID
+    assert claim.origin is not None
+    assert path.exists()
+    assert spool.remove_origin(*claim.origin)
+    assert not path.exists()
+    assert [found.name for found in spool.claimed.iterdir()] == [claim.path.name]
+
+
+def test_a_file_that_may_not_be_copied_yet_stays(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = inbox_file(tmp_path)
+    on_another_mount(monkeypatch)
+    with pytest.raises(NotReadyError):
+        spool.claim(path, may_copy=False)
+    assert path.exists()
+    assert list(spool.claimed.iterdir()) == []
+
+
+def test_an_origin_that_was_replaced_meanwhile_is_left_alone(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = inbox_file(tmp_path)
+    on_another_mount(monkeypatch)
+    claim = spool.claim(path, may_copy=True)
+    path.write_bytes(b"the next film under the same name")
+    assert claim.origin is not None
+    assert spool.remove_origin(*claim.origin)
+    assert path.exists()
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_handed_back(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = inbox_file(tmp_path)
+
+    def hash_while_it_grows(claimed: Path) -> str:
+        with claimed.open("ab") as writer:
+            writer.write(b"more")
+        return "0" * 64
+
+    monkeypatch.setattr("edge.spool._hash_and_sync", hash_while_it_grows)
+    with pytest.raises(NotReadyError):
+        spool.claim(path, may_copy=True)
+    assert path.read_bytes() == DATA + b"more"
+
+
+@pytest.mark.parametrize("kind", ["symlink", "fifo", "folder", "nothing"])
+def test_only_regular_files_are_claimed(spool: Spool, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "inbox" / "film.dcm"
+    match kind:
+        case "symlink":
+            path.symlink_to("/etc/passwd")
+        case "fifo":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case _:
+            pass
+    with pytest.raises(NotReadyError):
+        spool.claim(path, may_copy=True)
+    assert list(spool.claimed.iterdir()) == []
+
+
+def test_an_archived_file_lies_beside_its_result(spool: Spool, tmp_path: Path) -> None:
+    claim = spool.claim(inbox_file(tmp_path), may_copy=True)
+    path = spool.archive(claim.path, IMAGE_ID, claim.name, b'{"outcome":"benign"}', scored=True)
+    assert path == tmp_path / "done" / f"film.{IMAGE_ID[:16]}.dcm"
+    assert path.read_bytes() == DATA
+    assert json.loads(path.with_name(path.name + ".json").read_text()) == {"outcome": "benign"}
+    assert not claim.path.exists()
+
+
+def test_archiving_again_after_a_kill_changes_nothing(spool: Spool, tmp_path: Path) -> None:
+    claim = spool.claim(inbox_file(tmp_path), may_copy=True)
+    first = spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=True)
+    assert spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=True) == first
+    assert first.read_bytes() == DATA
+
+
+def test_a_rejected_file_that_is_scored_at_a_retry_moves_to_done_with_its_result(spool: Spool, tmp_path: Path) -> None:
+    claim = spool.claim(inbox_file(tmp_path), may_copy=True)
+    failed = spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=False)
+    done = spool.archive(failed, IMAGE_ID, claim.name, b'{"outcome":"benign"}', scored=True)
+    assert done.parent.name == "done"
+    assert list((tmp_path / "failed").iterdir()) == []
+
+
+def test_a_full_disk_keeps_the_file_where_it_is(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = spool.claim(inbox_file(tmp_path), may_copy=True)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=True)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        spool.receive(DATA)
+    assert claim.path.read_bytes() == DATA
+    assert [path.name for path in spool.claimed.iterdir()] == [claim.path.name]
+
+
+def test_half_written_copies_are_removed_at_start(spool: Spool) -> None:
+    (spool.claimed / "f-1.part").write_bytes(b"half")
+    (spool.claimed / "f-2").write_bytes(b"whole")
+    assert [path.name for path in spool.orphans()] == ["f-2"]
+    assert not (spool.claimed / "f-1.part").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named_by_its_key(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartupError, match=r"spool\.done: .*Not a directory"):
+        Spool(tmp_path / "spool", tmp_path / "file" / "done", tmp_path / "failed")
+
+
+@given(st.binary(min_size=1, max_size=255).filter(lambda name: b"/" not in name and b"\0" not in name and name not in {b".", b".."}))
+def test_any_file_name_makes_an_archive_name_that_a_file_system_takes(name: bytes) -> None:
+    made = os.fsencode(archive_name(name, IMAGE_ID) + ".json")
+    assert len(made) <= 255
+    assert b"/" not in made
+    assert IMAGE_ID[:16].encode() in made

@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,26 @@ def test_another_bundle_examines_known_bytes_again_and_supersedes(ledger: Ledger
     first = conclude(ledger, "i")
     ledger.images.accept(arrival("i", tmp_path, 2), "b2")
     assert conclude(ledger, "i", "b2")["supersedes"] == first["result_id"]
+
+
+def test_bytes_that_come_again_after_a_new_bundle_were_received_when_they_came_again(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.images.accept(replace(arrival("i", tmp_path, 1), received_at=1.0), "b1")
+    conclude(ledger, "i")
+    ledger.images.accept(replace(arrival("i", tmp_path, 2), received_at=2.0), "b2")
+    image = ledger.images.next_waiting()
+    assert image is not None
+    assert image.received_at == 2.0
+
+
+def test_bytes_whose_archived_file_was_removed_are_archived_again_and_answered_as_known(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.images.accept(arrival("i", tmp_path, 1), "b1")
+    conclude(ledger, "i")
+    ledger.images.archived("i", tmp_path / "removed")
+    assert ledger.images.accept(arrival("i", tmp_path, 2), "b1") == tmp_path / "f-2"
+    conclude(ledger, "i")
+    assert [image.path for image in ledger.images.in_state(State.CONCLUDED)] == [tmp_path / "f-2"]
+    first, second = published(ledger)
+    assert (second["result_id"], second["duplicate_of"]) == (first["result_id"], first["seq"])
 
 
 def test_retry_gives_a_new_result_id_that_supersedes_the_old(ledger: Ledger, tmp_path: Path) -> None:
@@ -270,7 +290,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def archive(self, index: int) -> None:
         image_id = self.pick(State.CONCLUDED, index)
         if image_id is not None:
-            self.ledger.images.archived(image_id, self.folder / "done")
+            done = self.folder / f"done-{image_id}"
+            done.touch()
+            self.ledger.images.archived(image_id, done)
+
+    @rule(name=st.sampled_from("abcde"))
+    def clean_up(self, name: str) -> None:
+        (self.folder / f"done-{name}").unlink(missing_ok=True)
 
     @rule(index=st.integers(0, 4))
     def retry(self, index: int) -> None:

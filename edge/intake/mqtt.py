@@ -92,7 +92,7 @@ class MqttIntake:
         if topic is None:
             return None
         levels = topic.split("/")
-        own = levels[:2] == ["mammo", "v1"] and len(levels) > 4 and levels[4] in RESERVED  # noqa: PLR2004 - mammo/v1/site/device/x
+        own = levels[:2] == ["mammo", "v1"] and (levels[3:4] == ["request"] or not RESERVED.isdisjoint(levels[4:5]))  # site/device/x
         if not topic.startswith(self._response_prefix) or own or {"#", "+"} & set(topic):
             log.warning("event=response_topic_refused")
             self._health.count("response_topics_refused")

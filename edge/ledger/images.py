@@ -137,7 +137,8 @@ class Images:
                 _set_path(db, arrival.image_id, arrival.path)
             submission = _submit(db, arrival, claim)
             if known is not None and known.state in {State.CONCLUDED, State.ARCHIVED}:
-                self._answer_or_renew(db, known, submission, bundle_id)
+                removed = known.state is State.ARCHIVED and not known.path.exists()  # out of done or failed: it goes there again
+                self._answer_or_renew(db, known, submission, bundle_id, removed=removed)
             return self._path(db, arrival.image_id)
 
     def request_again(self, image_id: str, arrival: Arrival, bundle_id: str) -> bool:
@@ -277,13 +278,15 @@ class Images:
         with self._store.transaction() as db:
             db.execute("DELETE FROM origins WHERE claim = ?", (claim,))
 
-    def _answer_or_renew(self, db: sqlite3.Connection, known: Image, submission: int, bundle_id: str) -> None:
+    def _answer_or_renew(self, db: sqlite3.Connection, known: Image, submission: int, bundle_id: str, *, removed: bool = False) -> None:
         row = db.execute(
             "SELECT result_id FROM outcomes WHERE image_id = ? AND bundle_id = ? AND generation = ?",
             (known.image_id, bundle_id, known.generation),
         ).fetchone()
-        if row is None:
+        if row is None or removed:
             move(db, known.image_id, Move.RENEW)
+            arrived = "SELECT received_at FROM submissions WHERE id = ?"
+            db.execute(f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?", (submission, known.image_id))
         else:
             self._answer(db, row[0], submission)
 

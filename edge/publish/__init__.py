@@ -92,6 +92,7 @@ class Courier:
             if self._retry_held.is_set():
                 self._retry_held.clear()
                 self._outbox.release_held(self._sink.takes)
+                self._health.recover(f"{self._loop}-held")  # until it is refused again
             deliveries = self._outbox.pending(self._sink.takes)
             for delivery in deliveries:
                 self._deliver(delivery)

@@ -121,3 +121,15 @@ def test_a_file_whose_writer_pauses_is_taken_whole_when_it_goes_on(rig: Rig) -> 
         until(lambda: "looked_at_again" in rig.words(), "a first look", rig.words)
         writer.write(data[len(data) // 2 :])
     rig.assert_nothing_lost({sha256(data)})
+
+
+def test_a_file_that_comes_again_after_done_was_cleaned_up_lies_there_again(daemon: Rig) -> None:
+    image_id = daemon.drop("film.png", film(1))
+    daemon.result_of(image_id)
+    until(daemon.settled, "settled")
+    for path in daemon.done.iterdir():
+        path.unlink()
+    daemon.drop("film.png", film(1))
+    first, second = daemon.results(2)
+    assert (second["result_id"], second["duplicate_of"]) == (first["result_id"], first["seq"])
+    daemon.assert_nothing_lost({image_id})

@@ -34,7 +34,7 @@ def test_an_image_without_response_topic_is_answered_on_result(daemon: Rig, subs
     assert result["source"]["kind"] == "mqtt"
 
 
-@pytest.mark.parametrize("topic", ["elsewhere/reply", f"{TOPICS}/status", f"{TOPICS}/command/reload"])
+@pytest.mark.parametrize("topic", ["elsewhere/reply", f"{TOPICS}/status", f"{TOPICS}/command/reload", "mammo/v1/demo/request/image"])
 def test_a_response_topic_that_is_not_allowed_is_answered_on_result(daemon: Rig, subscriber: Subscriber, topic: str) -> None:
     subscriber.publish(IMAGE, film(1), topic)
     daemon.result_of(sha256(film(1)))

@@ -1,0 +1,58 @@
+"""Couriers: what a sink refuses is kept and told, and tried again on a new connection."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from edge.broker import RefusedError
+from edge.health import Health, Phase
+from edge.ledger import Ledger, open_ledger
+from edge.ledger.images import Arrival, Conclusion
+from edge.ledger.outbox import Delivery
+from edge.publish import Courier
+
+
+class Picky:
+    """A sink that refuses everything until it is told otherwise."""
+
+    name = "mqtt"
+    takes: Sequence[str] = ("mqtt",)
+
+    def __init__(self) -> None:
+        self.refuses = True
+        self.asked = threading.Semaphore(0)
+
+    def send(self, delivery: Delivery) -> None:
+        self.asked.release()
+        if self.refuses:
+            msg = f"not authorized: {delivery.seq}"
+            raise RefusedError(msg)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(tmp_path, ["mqtt"], lambda payload, _: payload) as opened:
+        opened.images.accept(Arrival("i", tmp_path / "f-1", b"film.png", "folder", 1.0), "b")
+        opened.images.conclude(Conclusion("i", "r", "b", scored=True, render=lambda _: b"{}"))
+        yield opened
+
+
+def test_a_refused_result_is_kept_and_told_until_a_new_connection_takes_it(ledger: Ledger) -> None:
+    health, sink = Health(), Picky()
+    health.enter(Phase.READY)
+    courier = Courier(sink, ledger.outbox, health, reply_expiry_s=60)
+    courier.start()
+    assert sink.asked.acquire(timeout=10)
+    while not health.reasons:
+        assert health.changed.wait(10)
+        health.changed.clear()
+    assert health.reasons == ["mqtt: results were refused and are kept: not authorized: 1"]
+    assert ledger.outbox.counts() == {"mqtt": {"waiting": 0, "held": 1}}
+    sink.refuses = False
+    courier.retry_held()
+    assert sink.asked.acquire(timeout=10)
+    courier.stop(10)
+    assert ledger.outbox.counts() == {}
+    assert health.phase is Phase.READY

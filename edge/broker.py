@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 CONNECT_S: Final = 10.0
 """How long a broker may take to answer CONNECT, in seconds."""
 BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STEADY_S: Final = 5.0
+"""A connection that lasted so long is made anew at once, a shorter one after a pause: some brokers hang up on what they dislike."""
 LARGEST_PACKET: Final = 268_435_455
 """What MQTT can say at all, in bytes."""
 REFUSED: Final = 0x80
@@ -42,6 +44,10 @@ class Protocol(IntEnum):
 
 class RefusedError(Exception):
     """The broker took the message and refused it: sending it again as it is will not help."""
+
+
+class HungUpError(Unavailable):
+    """The connection ended while we waited for the PUBACK: chance, or a broker that hangs up on what it refuses."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,7 +165,7 @@ class Broker:
         Publish and, at QoS 1, wait for the PUBACK.
 
         Raises:
-            Unavailable: not connected, or no PUBACK in time; try again later.
+            Unavailable: not connected, or no PUBACK in time; try again later. HungUpError: the broker ended the connection.
             RefusedError: the broker said no, or would say no to its size.
         """
         session = self._session
@@ -181,7 +187,11 @@ class Broker:
             session.acked.wait_for(lambda: mid in session.pubacks or session.ended.is_set(), self._settings.ack_s)
             reason = session.pubacks.pop(mid, None)
         if reason is None:
+            hung_up = session.ended.is_set()
             session.client.disconnect()  # a half-open connection: begin anew, the outbox sends again
+            if hung_up:
+                msg = "broker: hung up instead of a PUBACK"
+                raise HungUpError(msg)
             msg = "broker: no PUBACK"
             raise Unavailable(msg)
         if reason.value >= REFUSED:
@@ -199,11 +209,14 @@ class Broker:
         closes = failures = 0
         while not self._stop.is_set():
             self._health.stamp("broker")
+            started = time.monotonic()
             outcome = self._connect_once()
             if outcome is _Ended.LASTED:
-                closes = failures = 0
+                closes = 0
                 self.protocol = Protocol.V5
-                continue
+                if time.monotonic() - started > STEADY_S:
+                    failures = 0
+                    continue
             closes = closes + 1 if outcome is _Ended.CLOSED_UNANSWERED else 0
             if outcome is _Ended.UNSUPPORTED or closes >= CLOSES_BEFORE_FALLBACK:
                 self.protocol, closes = (Protocol.V311 if self.protocol is Protocol.V5 else Protocol.V5), 0

@@ -22,11 +22,11 @@ persistence_location {folder}/
 autosave_interval 1
 autosave_on_changes true
 max_packet_size {max_bytes}
-max_queued_messages 0
+max_queued_messages 100000
 log_dest stderr
 """
 """With the default autosave a broker that is killed forgets what it acknowledged. Only a mosquitto that root starts looks at `user`: it
-would become another one, who may not write here."""
+would become another one, who may not write here. A limit of 0 queued messages, none, makes 2.0.11 hang up on a publish it denies."""
 
 IOTCORE_CONF: Final = """\
 id = 0

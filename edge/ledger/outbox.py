@@ -45,11 +45,16 @@ class Outbox:
         with self._store.transaction() as db:
             db.execute("UPDATE outbox SET held = ? WHERE seq = ? AND sink = ?", (why, delivery.seq, delivery.sink))
 
-    def release_held(self, sinks: Sequence[str]) -> int:
-        """Try what was refused again, on a new connection. Returns how many."""
+    def release_held(self, sinks: Sequence[str], but: str = "") -> None:
+        """Try what was refused again, save what is held for the reason `but`."""
+        marks = ", ".join("?" * len(sinks))
         with self._store.transaction() as db:
-            marks = ", ".join("?" * len(sinks))
-            return db.execute(f"UPDATE outbox SET held = NULL WHERE held IS NOT NULL AND sink IN ({marks})", tuple(sinks)).rowcount
+            db.execute(f"UPDATE outbox SET held = NULL WHERE held != ? AND sink IN ({marks})", (but, *sinks))
+
+    def held(self, sinks: Sequence[str]) -> int:
+        """How many deliveries of these sinks are held."""
+        counts = self.counts()
+        return sum(counts[sink]["held"] for sink in sinks if sink in counts)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Waiting and held deliveries by sink."""

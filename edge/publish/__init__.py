@@ -3,10 +3,11 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from edge.broker import RefusedError
+from edge.broker import HungUpError, RefusedError
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.ledger.outbox import Delivery, Outbox
@@ -15,6 +16,13 @@ log = logging.getLogger(__name__)
 
 PAUSE_S: Final = 1.0
 """How long a courier rests when there is nothing to send, or nobody to send it to."""
+
+
+HANG_UPS: Final = 3
+"""So many connections in a row that end under one result are taken for a refusal."""
+HUNG_UP: Final = "the broker hung up on it"
+HUNG_UP_RETRY_S: Final = 600.0
+"""How long such a result then lets the others go first, in seconds."""
 
 
 class Sink(Protocol):
@@ -52,6 +60,8 @@ class Courier:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._retry_held = threading.Event()
+        self._hang_ups: Counter[int] = Counter()
+        self._next_hung_up = 0.0
         self._loop = f"publish-{sink.name}"
         self._thread = threading.Thread(target=self._run, name=self._loop, daemon=True)
 
@@ -89,10 +99,7 @@ class Courier:
     def _turn(self) -> bool:
         """Deliver some; False where there is nothing to do or nothing can be done for now."""
         try:
-            if self._retry_held.is_set():
-                self._retry_held.clear()
-                self._outbox.release_held(self._sink.takes)
-                self._health.recover(f"{self._loop}-held")  # until it is refused again
+            self._release_held()
             deliveries = self._outbox.pending(self._sink.takes)
             for delivery in deliveries:
                 self._deliver(delivery)
@@ -104,6 +111,18 @@ class Courier:
             self._health.recover(self._loop)
         return bool(deliveries)
 
+    def _release_held(self) -> None:
+        """What was refused is tried again on a new connection; what the broker hung up on, only now and then."""
+        due = time.monotonic() > self._next_hung_up
+        if not self._retry_held.is_set() and not due:
+            return
+        self._retry_held.clear()
+        if due:
+            self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
+        self._outbox.release_held(self._sink.takes, but="" if due else HUNG_UP)
+        if not self._outbox.held(self._sink.takes):
+            self._health.recover(f"{self._loop}-held")
+
     def _deliver(self, delivery: Delivery) -> None:
         if delivery.response_topic is not None and time.time() - delivery.completed_at > self._reply_expiry_s and delivery.sink == "reply":
             log.warning("event=reply_given_up seq=%d", delivery.seq)
@@ -113,9 +132,20 @@ class Courier:
         try:
             self._sink.send(delivery)
         except RefusedError as error:
-            log.warning('event=result_refused sink=%s seq=%d why="%s"', self._sink.name, delivery.seq, error)
-            self._outbox.hold(delivery, str(error))
-            self._health.degrade(f"{self._loop}-held", f"{self._sink.name}: results were refused and are kept: {error}")
-            return
-        self._outbox.delivered(delivery)
-        self._health.count(f"delivered_{self._sink.name}")
+            self._hold(delivery, str(error))
+        except HungUpError:
+            self._hang_ups[delivery.seq] += 1
+            if self._hang_ups[delivery.seq] < HANG_UPS:
+                raise
+            self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
+            self._hold(delivery, HUNG_UP)
+        else:
+            self._outbox.delivered(delivery)
+            self._health.count(f"delivered_{self._sink.name}")
+        self._hang_ups.pop(delivery.seq, None)
+
+    def _hold(self, delivery: Delivery, why: str) -> None:
+        """Keep what was refused, tell so, and let the next one go."""
+        log.warning('event=result_refused sink=%s seq=%d why="%s"', self._sink.name, delivery.seq, why)
+        self._outbox.hold(delivery, why)
+        self._health.degrade(f"{self._loop}-held", f"{self._sink.name}: results were refused and are kept: {why}")

@@ -1,0 +1,210 @@
+"""Brokers that are old, strict, narrow or deaf: everything arrives in the end, and `status` tells the truth meanwhile."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.brokers import Mosquitto
+from deploy.demo.subscriber import Subscriber
+from tests.conftest import need
+from tests.e2e.proxy import Proxy
+from tests.e2e.rig import TOPICS, Rig, film, until
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A mosquitto that starts when the test has configured it."""
+    need("mosquitto", "mosquitto")
+    broker = Mosquitto(tmp_path / "mosquitto")
+    broker.folder.mkdir()
+    yield broker
+    broker.stop()
+
+
+def add_keys(rig: Rig, section: str, *lines: str) -> None:
+    rig.config.write_text(rig.config.read_text().replace(f"[{section}]\n", "\n".join([f"[{section}]", *lines, ""])))
+
+
+def reasons(rig: Rig) -> str:
+    return "; ".join(rig.status()["reasons"])
+
+
+def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_status_warns(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
+    with Proxy(mosquitto.port, only_311=True) as proxy, Rig(tmp_path / "edge", proxy.port, subscriber) as rig:
+        rig.assert_nothing_lost({rig.drop("film.png", film(1))})
+        status = subscriber.under("status")[-1]
+        assert status["protocol"] == "3.1.1"
+        assert "a publish that the broker denies looks delivered" in status["warnings"][0]
+        subscriber.publish(f"{TOPICS}/request/image", film(2))
+        rig.results(2)
+        rig.stop()
+
+
+def test_a_connection_that_goes_deaf_is_given_up_and_made_anew(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+    with Proxy(mosquitto.port) as proxy:
+        rig = Rig(tmp_path / "edge", proxy.port, subscriber)
+        add_keys(rig, "broker", "ack_s = 0.5")
+        with rig:
+            until(lambda: rig.status()["broker"]["connected"], "connected")
+            proxy.freeze()
+            image_id = rig.drop("film.png", film(1))
+            until(lambda: "no PUBACK" in rig.words() or "no PUBACK" in reasons(rig) or "connection lost" in rig.words(), "told", rig.words)
+            proxy.thaw()
+            rig.assert_nothing_lost({image_id})
+            rig.stop()
+
+
+def test_a_wrong_password_is_said_and_is_no_reason_for_3_1_1(tmp_path: Path, strict: Mosquitto) -> None:
+    passwords = strict.folder / "passwords"
+    subprocess.run([need("mosquitto_passwd", "mosquitto"), "-b", "-c", str(passwords), "edge", "right"], check=True)
+    passwords.chmod(0o644)
+    strict.config = f"per_listener_settings false\npassword_file {passwords}\n"
+    strict.start()
+    secret = tmp_path / "password"
+    secret.write_text("wrong\n")
+    rig = Rig(tmp_path / "edge", strict.port)
+    add_keys(rig, "broker", 'username = "edge"', f'password_file = "{secret}"')
+    with rig:
+        until(lambda: "Not authorized" in reasons(rig), "refusal told", rig.words)
+        assert rig.status()["broker"]["protocol"] == "5"
+        rig.drop("film.png", film(1))
+        until(lambda: rig.status()["queue"]["archived"] == 1, "examined meanwhile")
+        assert rig.stop() == 0
+    secret.write_text("right\n")
+    with rig:
+        until(lambda: rig.status()["outbox"].get("mqtt", {"waiting": 0})["waiting"] == 0, "delivered", rig.words)
+        assert rig.stop() == 0
+
+
+def test_a_topic_that_the_broker_denies_holds_its_results_and_nothing_else(tmp_path: Path, strict: Mosquitto) -> None:
+    acl = strict.folder / "acl"
+    acl.write_text(f"topic readwrite #\ntopic deny {TOPICS}/result\n")
+    acl.chmod(0o644)
+    strict.config = f"acl_file {acl}\n"
+    strict.start()
+    with Subscriber(strict.port) as subscriber, Rig(tmp_path / "edge", strict.port, subscriber) as rig:
+        rig.drop("film.png", film(1))
+        until(lambda: "results were refused and are kept" in reasons(rig), "refusal told", rig.words)
+        assert rig.status()["outbox"]["mqtt"] == {"waiting": 0, "held": 1}
+        subscriber.publish(f"{TOPICS}/request/image", film(2), "mammo/v1/demo/ws/reply")
+        subscriber.wait_under("reply", 1)
+        acl.write_text("topic readwrite #\n")
+        assert strict.process is not None
+        strict.process.send_signal(signal.SIGHUP)  # mosquitto reads its ACL again
+        assert rig.stop() == 0
+        rig.ready().results(1)
+        until(lambda: "refused" not in reasons(rig), "the refusal is over", rig.words)
+        rig.stop()
+
+
+def test_a_result_on_which_the_broker_hangs_up_lets_the_others_go(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+    with Proxy(mosquitto.port, hang_up_on=f"{TOPICS}/result".encode()) as proxy, Rig(tmp_path / "edge", proxy.port, subscriber) as rig:
+        rig.drop("film.png", film(1))
+        until(lambda: "results were refused and are kept" in reasons(rig), "refusal told", rig.words)
+        subscriber.publish(f"{TOPICS}/request/image", film(2), "mammo/v1/demo/ws/reply")
+        subscriber.wait_under("reply", 1)
+        assert rig.status()["outbox"]["mqtt"] == {"waiting": 0, "held": 1}
+        assert "results were refused and are kept" in reasons(rig)
+        rig.stop()
+
+
+def test_a_broker_with_a_small_packet_limit_gets_the_result_without_its_heat_map(tmp_path: Path, strict: Mosquitto) -> None:
+    strict.start()
+    with Subscriber(strict.port) as subscriber, Rig(tmp_path / "first", strict.port, subscriber) as rig:
+        rig.drop("film.png", film(1))
+        whole = len(json.dumps(rig.results(1)[0], separators=(",", ":")))
+        rig.stop()
+    strict.stop()
+    narrow = Mosquitto(tmp_path / "narrow", f"max_packet_size {whole - 20}\n")
+    with narrow, Subscriber(narrow.port) as subscriber, Rig(tmp_path / "second", narrow.port, subscriber) as rig:
+        rig.drop("film.png", film(1))
+        result = rig.results(1)[0]
+        assert "heatmap" not in result
+        assert result["score"] is not None
+        rig.stop()
+
+
+def test_tls_with_certificates_on_both_sides(tmp_path: Path, strict: Mosquitto) -> None:
+    need("openssl", "openssl")
+    certificates = make_certificates(tmp_path / "pki")
+    strict.config = "".join(
+        f"{key} {certificates / name}\n" for key, name in (("cafile", "ca.crt"), ("certfile", "broker.crt"), ("keyfile", "broker.key"))
+    )
+    strict.config += "require_certificate true\n"
+    strict.start()
+    rig = Rig(tmp_path / "edge", strict.port)
+    rig.config.write_text(rig.config.read_text().replace('host = "127.0.0.1"', 'host = "localhost"'))
+    files = {"ca": "ca.crt", "cert": "edge.crt", "key": "edge.key"}
+    rig.configure("[broker.tls]\nenabled = true\n" + "".join(f'{key} = "{certificates / name}"\n' for key, name in files.items()))
+    with rig:
+        until(lambda: rig.status()["broker"]["connected"], "connected over TLS", rig.words)
+        rig.drop("film.png", film(1))
+        until(lambda: rig.status()["counters"].get("delivered_mqtt") == 1, "delivered", rig.words)
+        assert rig.stop() == 0
+
+
+def make_certificates(folder: Path) -> Path:
+    folder.mkdir()
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=test authority")
+    for name, subject in (("broker", "/CN=localhost"), ("edge", "/CN=edge-1")):
+        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject, "-addext", "subjectAltName=DNS:localhost")
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-copy_extensions",
+            "copy",
+            "-out",
+            f"{name}.crt",
+            "-days",
+            "2",
+        )
+        (folder / f"{name}.key").chmod(0o644)
+    return folder
+
+
+def test_every_sink_gets_every_result_and_one_that_is_down_delays_no_other(tmp_path: Path) -> None:
+    lines = tmp_path / "results.jsonl"
+    broker = Mosquitto(tmp_path / "mosquitto")
+    rig = Rig(tmp_path / "edge", broker.port, config=f'[publish]\njsonl = "{lines}"\n')
+    with rig:
+        image_ids = {rig.drop(f"{number}.png", film(number)) for number in range(3)}
+        until(lambda: lines.exists() and len(lines.read_bytes().splitlines()) == 3, "three lines without a broker", rig.words)
+        with broker, Subscriber(broker.port) as subscriber:
+            rig.subscriber = subscriber
+            rig.assert_nothing_lost(image_ids)
+            assert [json.loads(line) for line in lines.read_text().splitlines()] == subscriber.under("result")
+            rig.stop()
+
+
+def test_an_inbox_whose_file_system_raises_no_events_is_polled(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    rig = Rig(tmp_path / "edge", mosquitto.port, subscriber)
+    add_keys(rig, "inbox", "quiet_s = 0.2", "poll_s = 0.2")
+    subprocess.run([need("bindfs", "bindfs"), str(source), str(rig.inbox)], check=True)
+    try:
+        with rig:
+            (source / "film.png").write_bytes(film(1))
+            rig.results(1)
+            until(lambda: not (source / "film.png").exists(), "taken out of the inbox")
+            assert rig.stop() == 0
+    finally:
+        subprocess.run(["umount", "-l", str(rig.inbox)], check=True)

@@ -27,7 +27,7 @@ from edge.publish.jsonl import JsonlSink
 from edge.publish.mqtt import MqttSink
 from edge.receive import Reception
 from edge.service import Parts, Service, Serving
-from edge.settings import PREFIX, Settings, read_secret
+from edge.settings import Settings, is_ours, read_secret
 from edge.spool import Spool
 from edge.workers import Job, Workers
 
@@ -303,5 +303,5 @@ def _subject_key(settings: Settings) -> bytes | None:
 def _clean_environment() -> None:
     """Our variables may hold secrets, and workers inherit the environment."""
     for name in list(os.environ):
-        if name.startswith(PREFIX) or name == "CREDENTIALS_DIRECTORY":
+        if is_ours(name) or name == "CREDENTIALS_DIRECTORY":
             del os.environ[name]

@@ -234,15 +234,22 @@ def read_environment() -> Overrides:
     Read the variables MAMMO_EDGE_SECTION__KEY.
 
     Raises:
-        ConfigError: a variable names no section.
+        ConfigError: a variable names no section, or a section and no key.
     """
-    sections = Settings.model_fields
-    for variable in os.environ:
-        section = variable.removeprefix(PREFIX).partition("__")[0].lower()
-        if variable.startswith(PREFIX) and section not in sections:
-            msg = f"{variable}: unknown variable, expected {PREFIX}SECTION__KEY with one of {', '.join(sections)}"
+    for variable in filter(is_ours, os.environ):
+        path = variable[len(PREFIX) :].lower().split("__")
+        if path[0] not in Settings.model_fields:
+            msg = f"{variable}: unknown variable, expected {PREFIX}SECTION__KEY with one of {', '.join(Settings.model_fields)}"
+            raise ConfigError(msg)
+        if _is_section(path):
+            msg = f"{variable}: a section, expected {variable}__KEY with one of {', '.join(_known_keys(path))}"
             raise ConfigError(msg)
     return EnvSettingsSource(Settings)()
+
+
+def is_ours(variable: str) -> bool:
+    """Whether an environment variable configures us, in capitals or not."""
+    return variable.upper().startswith(PREFIX)
 
 
 def load(path: Path | None = None, overrides: Overrides | None = None) -> Settings:
@@ -327,6 +334,13 @@ def _holds(overrides: Any, path: list[str]) -> bool:  # noqa: ANN401 - a tree of
             return False
         overrides = overrides[name]
     return True
+
+
+def _is_section(path: list[str]) -> bool:
+    default: Any = Settings()
+    for name in path:
+        default = getattr(default, name, None)
+    return isinstance(default, Section)
 
 
 def _known_keys(section: list[str]) -> list[str]:

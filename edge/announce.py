@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from edge import __version__
-from edge.broker import Broker, RefusedError
+from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.health import Health, Systemd
+from edge.session import RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ TURN_S: Final = 1.0
 
 class Announcer:
     """
-    A thread that wakes every second.
+    Threads that wake every second.
 
     Args:
         health: what to tell.
@@ -33,38 +34,47 @@ class Announcer:
         self._overdue = overdue
         self._mqtt: Mqtt | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="announce", daemon=True)
+        self._threads = [threading.Thread(target=self._run, name="announce", daemon=True)]
 
     def attach(self, mqtt: "Mqtt") -> None:
-        """Before `start`: tell a broker too."""
+        """Before `start`: tell a broker too, in a thread of its own, since a broker may keep one waiting."""
         self._mqtt = mqtt
+        self._threads.append(threading.Thread(target=self._run_mqtt, args=(mqtt,), name="announce-mqtt", daemon=True))
 
     def start(self) -> None:
         """Begin to tell."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Say goodbye and end."""
         self._stop.set()
         self._health.changed.set()
-        self._thread.join(timeout=5)
-        if self._mqtt is not None:
+        for thread in self._threads:
+            thread.join(timeout=2)
+        if self._mqtt is not None and not self._threads[-1].is_alive():
             self._mqtt.say_offline()
 
     def _run(self) -> None:
+        told = ""
+        while not self._stop.is_set():
+            state = self._state()
+            if state != told:
+                self._systemd.notify(f"STATUS={state}")
+                told = state
+            self._feed_watchdog()
+            self._stop.wait(TURN_S)
+
+    def _run_mqtt(self, mqtt: "Mqtt") -> None:
         while not self._stop.is_set():
             changed = self._health.changed.is_set()
             self._health.changed.clear()
-            if changed:
-                self._tell_systemd()
-            if self._mqtt is not None:
-                self._mqtt.turn(changed=changed)
-            self._feed_watchdog()
+            mqtt.turn(changed=changed)
             self._health.changed.wait(TURN_S)
 
-    def _tell_systemd(self) -> None:
+    def _state(self) -> str:
         reasons = "; ".join(self._health.reasons)
-        self._systemd.notify(f"STATUS={self._health.phase}{': ' + reasons if reasons else ''}")
+        return f"{self._health.phase}{': ' + reasons if reasons else ''}"
 
     def _feed_watchdog(self) -> None:
         stuck = self._health.stuck()

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -104,7 +105,7 @@ class Daemon:
         self._couriers: list[Courier] = []
         self._broken: MammoEdgeError | None = None
         self._ledger = stack.enter_context(open_ledger(settings.state.path, sink_names(settings), readdress))
-        spool = Spool(settings.spool.path, settings.spool.done, settings.spool.failed)
+        spool = Spool(settings.spool.path, settings.spool.done, settings.spool.failed, self._health.beat)
         _clean_environment()
         self._opener = stack.enter_context(ThreadPoolExecutor(1, "opener"))  # workers end with the thread that started them
         serving = self._opener.submit(open_serving, settings).result()
@@ -125,7 +126,6 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._service.stop())
         threading.excepthook = self._stop_broken
-        self._reception.take_up_orphans()
         self._start()
         self._health.enter(Phase.READY)
         self._systemd.notify("READY=1")
@@ -137,7 +137,8 @@ class Daemon:
 
     def _stop_broken(self, args: threading.ExceptHookArgs) -> None:
         """A loop ended that never should: better to start anew than to go on without it."""
-        log.critical("event=thread_died", exc_info=args.exc_value)
+        where = traceback.extract_tb(args.exc_traceback)[-1] if args.exc_traceback else None  # the message may name a file
+        log.critical("event=thread_died type=%s at=%s:%s", args.exc_type.__name__, *((where.filename, where.lineno) if where else ("", "")))
         self._broken = MammoEdgeError(f"a thread died: {args.exc_type.__name__}")
         self._service.stop()
 
@@ -243,12 +244,17 @@ class Daemon:
     def _retry(self, names: list[str]) -> dict[str, Any]:
         image_ids = resolve_images(names, self._ledger.queries.image_ids)
 
-        def retry() -> None:
-            for image_id in image_ids:
-                self._ledger.images.retry(image_id)
-
-        self._service.call(retry).result()
+        gone = [image_id for image_id in image_ids if not self._file_of(image_id)]
+        if gone:
+            msg = f"{', '.join(gone)}: the file is no longer in done or failed"
+            raise ConfigError(msg)
+        self._service.call(lambda: self._ledger.arrivals.retry(image_ids)).result()
+        self._service.wake()
         return {"images": image_ids}
+
+    def _file_of(self, image_id: str) -> bool:
+        image = self._ledger.images.find(image_id)
+        return image is not None and image.path.exists()
 
     def _reload(self) -> dict[str, Any]:
         """Verify first; what cannot be had leaves everything as it was."""

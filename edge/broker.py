@@ -5,18 +5,17 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
+from edge.session import Incoming, Protocol, Session
 from edge.settings import Broker as BrokerSettings
 
 log = logging.getLogger(__name__)
@@ -28,62 +27,7 @@ STEADY_S: Final = 5.0
 """A connection that lasted so long is made anew at once, a shorter one after a pause: some brokers hang up on what they dislike."""
 LARGEST_PACKET: Final = 268_435_455
 """What MQTT can say at all, in bytes."""
-REFUSED: Final = 0x80
 CLOSES_BEFORE_FALLBACK: Final = 2
-
-
-class Protocol(IntEnum):
-    """MQTT versions, as paho numbers them."""
-
-    V5 = MQTTProtocolVersion.MQTTv5
-    V311 = MQTTProtocolVersion.MQTTv311
-
-    def __str__(self) -> str:
-        return "5" if self is Protocol.V5 else "3.1.1"
-
-
-class RefusedError(Exception):
-    """The broker took the message and refused it: sending it again as it is will not help."""
-
-
-class HungUpError(Unavailable):
-    """The connection ended while we waited for the PUBACK: chance, or a broker that hangs up on what it refuses."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Incoming:
-    """A message of which the broker has not been told yet that we have it."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    response_topic: str | None
-    correlation: bytes | None
-    acknowledge: Callable[[], None]
-    """Send the PUBACK, on the connection that delivered it; on any other it does nothing."""
-    stale: Callable[[], bool]
-    """Whether that connection is gone: the broker will deliver the message again."""
-
-
-@dataclass(slots=True)
-class _Session:
-    """One connection, from CONNECT to its end."""
-
-    client: Client
-    answered: threading.Event = field(default_factory=threading.Event)
-    ended: threading.Event = field(default_factory=threading.Event)
-    reason: ReasonCode | None = None
-    max_packet: int | None = None
-    pubacks: dict[int, ReasonCode] = field(default_factory=dict)
-    """By packet identifier, until the publisher takes them."""
-    acked: threading.Condition = field(default_factory=threading.Condition)
-    """Never held while calling paho: its callbacks come with paho's own locks held."""
-
-    def end(self) -> None:
-        """The connection is gone: nobody need wait for it any longer."""
-        with self.acked:
-            self.ended.set()
-            self.acked.notify_all()
 
 
 class Broker:
@@ -115,9 +59,8 @@ class Broker:
         self._handlers: dict[str, Callable[[Incoming], None]] = {}
         self._filters: list[str] = []
         self._greeters: list[Callable[[], None]] = []
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._stop = threading.Event()
-        self._connected = threading.Condition()
         self.protocol = Protocol.V5
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
 
@@ -149,17 +92,6 @@ class Broker:
         session = self._session
         return session is not None and session.client.is_connected()
 
-    def wait_connected(self, timeout_s: float) -> bool:
-        """Wait until connected, at most so long."""
-        with self._connected:
-            return self._connected.wait_for(lambda: self.connected, timeout_s)
-
-    @property
-    def max_packet(self) -> int | None:
-        """Largest packet the broker takes, in bytes; None where it names no limit."""
-        session = self._session
-        return session.max_packet if session else None
-
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1, correlation: bytes | None = None) -> None:
         """
         Publish and, at QoS 1, wait for the PUBACK.
@@ -172,38 +104,7 @@ class Broker:
         if session is None or not session.client.is_connected():  # else paho would queue it, and we would queue it again
             msg = "broker: not connected"
             raise Unavailable(msg)
-        if session.max_packet is not None and len(payload) + len(topic) + 64 > session.max_packet:
-            msg = f"message of {len(payload)} bytes, the broker takes packets of {session.max_packet}"
-            raise RefusedError(msg)
-        info = session.client.publish(topic, payload, qos=qos, retain=retain, properties=self._properties(correlation))
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            msg = f"broker: {info.rc.name}"
-            raise Unavailable(msg)
-        if qos > 0:
-            self._await_puback(session, info.mid)
-
-    def _await_puback(self, session: _Session, mid: int) -> None:
-        with session.acked:
-            session.acked.wait_for(lambda: mid in session.pubacks or session.ended.is_set(), self._settings.ack_s)
-            reason = session.pubacks.pop(mid, None)
-        if reason is None:
-            hung_up = session.ended.is_set()
-            session.client.disconnect()  # a half-open connection: begin anew, the outbox sends again
-            if hung_up:
-                msg = "broker: hung up instead of a PUBACK"
-                raise HungUpError(msg)
-            msg = "broker: no PUBACK"
-            raise Unavailable(msg)
-        if reason.value >= REFUSED:
-            msg = f"the broker refused it: {reason}"
-            raise RefusedError(msg)
-
-    def _properties(self, correlation: bytes | None) -> Properties | None:
-        if correlation is None or self.protocol is not Protocol.V5:
-            return None
-        properties = Properties(PacketTypes.PUBLISH)
-        properties.CorrelationData = correlation
-        return properties
+        session.publish(topic, payload, retain=retain, qos=qos, correlation=correlation)
 
     def _run(self) -> None:
         closes = failures = 0
@@ -220,7 +121,8 @@ class Broker:
             closes = closes + 1 if outcome is _Ended.CLOSED_UNANSWERED else 0
             if outcome is _Ended.UNSUPPORTED or closes >= CLOSES_BEFORE_FALLBACK:
                 self.protocol, closes = (Protocol.V311 if self.protocol is Protocol.V5 else Protocol.V5), 0
-                continue
+                if self.protocol is Protocol.V311:
+                    continue
             self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             failures += 1
         self._health.retire("broker")
@@ -232,8 +134,7 @@ class Broker:
 
     def _connect_once(self) -> "_Ended":
         """One connection from its beginning to its end."""
-        session = _Session(self._make_client())
-        self._wire(session)
+        session = Session(self._make_client(), self.protocol, self._dispatch, ack_s=self._settings.ack_s, beat=self._health.beat)
         try:
             session.client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s, **self._connect_options())
         except (OSError, ValueError) as error:
@@ -248,7 +149,7 @@ class Broker:
             session.client.disconnect()
             session.client.loop_stop()
 
-    def _live(self, session: _Session) -> "_Ended":
+    def _live(self, session: Session) -> "_Ended":
         deadline = time.monotonic() + CONNECT_S
         while not session.answered.wait(0.2):
             if session.ended.is_set():
@@ -267,7 +168,7 @@ class Broker:
             self._away("connection lost")
         return _Ended.LASTED
 
-    def _welcome(self, session: _Session) -> None:
+    def _welcome(self, session: Session) -> None:
         log.info("event=broker_connected protocol=%s", self.protocol)
         for topic in self._filters:
             session.client.subscribe(topic, qos=1)
@@ -275,8 +176,6 @@ class Broker:
         self._health.recover("broker")
         for greet in self._greeters:
             greet()
-        with self._connected:
-            self._connected.notify_all()
 
     def _away(self, why: str) -> None:
         self._health.degrade("broker", f"broker: {why}")
@@ -310,44 +209,8 @@ class Broker:
         properties.MaximumPacketSize = min(self._max_incoming, LARGEST_PACKET)
         return {"clean_start": False, "properties": properties}
 
-    def _wire(self, session: _Session) -> None:
-        """Callbacks run in paho's thread: they only note and enqueue."""
-
-        def on_connect(_client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
-            session.reason = reason
-            session.max_packet = getattr(properties, "MaximumPacketSize", None)
-            session.answered.set()
-
-        def on_disconnect(
-            _client: Client, _data: object, _flags: DisconnectFlags, _reason: ReasonCode, _properties: Properties | None
-        ) -> None:
-            session.end()
-
-        def on_publish(_client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties) -> None:
-            with session.acked:
-                session.pubacks[mid] = reason
-                session.acked.notify_all()
-
-        def on_message(client: Client, _data: object, message: MQTTMessage) -> None:
-            self._dispatch(client, message)
-
-        session.client.on_connect = on_connect
-        session.client.on_disconnect = on_disconnect
-        session.client.on_publish = on_publish
-        session.client.on_message = on_message
-
-    def _dispatch(self, client: Client, message: MQTTMessage) -> None:
-        properties = message.properties
-        incoming = Incoming(
-            topic=message.topic,
-            payload=bytes(message.payload),
-            retained=message.retain,
-            response_topic=getattr(properties, "ResponseTopic", None),
-            correlation=getattr(properties, "CorrelationData", None),
-            acknowledge=lambda: _acknowledge(client, message),
-            stale=lambda: not client.is_connected(),
-        )
-        handler = self._handlers.get(message.topic)
+    def _dispatch(self, incoming: Incoming) -> None:
+        handler = self._handlers.get(incoming.topic)
         if handler is None:
             incoming.acknowledge()
         else:
@@ -360,11 +223,6 @@ class _Ended(IntEnum):
     CLOSED_UNANSWERED = 2
     REFUSED = 3
     UNSUPPORTED = 4
-
-
-def _acknowledge(client: Client, message: MQTTMessage) -> None:
-    if client.is_connected():
-        client.ack(message.mid, message.qos)
 
 
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext:

@@ -27,6 +27,7 @@ class Health:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._mine = threading.local()
         self._stamps: dict[str, float] = {}
         self._reasons: dict[str, str] = {}
         self._phase = Phase.STARTING
@@ -37,8 +38,15 @@ class Health:
 
     def stamp(self, loop: str) -> None:
         """One turn of a loop."""
+        self._mine.loop = loop
         with self._lock:
             self._stamps[loop] = time.monotonic()
+
+    def beat(self) -> None:
+        """Stamp the loop of this thread, from inside something that takes long."""
+        loop = getattr(self._mine, "loop", None)
+        if loop is not None:
+            self.stamp(loop)
 
     def retire(self, loop: str) -> None:
         """A loop ended because it was told to."""

@@ -4,19 +4,32 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edge.errors import Reason, Unavailable
-from edge.ledger.images import Arrival, Source
+from edge.files import Fingerprint, NotReadyError
+from edge.ledger.rows import Arrival, Source
 from edge.service import Parts, Service
 from edge.settings import Settings
-from edge.spool import FROM_MQTT, Claim, NotReadyError
+from edge.spool import RENAMED, Claim
 
 log = logging.getLogger(__name__)
 
 HEX_DIGITS: Final = 64
 REFUSE_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent an image, and who is answered."""
+
+    source: Source
+    settled: bool = True
+    """Whether it is known to have finished writing."""
+    response_topic: str | None = None
+    correlation: bytes | None = None
 
 
 class Reception:
@@ -36,10 +49,16 @@ class Reception:
         self._settings = settings
         self._service = service
         service.take_again = self._take_again
+        service.at_start.append(self._take_up_orphans)
 
     def has_room(self) -> bool:
         """Below the limits of queue and disk."""
-        free, least = self._spool.free_mb(), self._settings.spool.min_free_mb
+        least = self._settings.spool.min_free_mb
+        try:
+            free = self._spool.free_mb()
+        except Unavailable as error:
+            self._health.degrade("space", str(error))
+            return False
         if free < least:
             self._health.degrade("space", f"spool: {free} MiB free, intake needs {least}")
             return False
@@ -51,94 +70,93 @@ class Reception:
         if self._taken_before(path):
             return
         claim = self._spool.claim(path, may_copy=may_copy)
-        try:
-            self._record(claim, "folder", settled=settled)
-        except Unavailable:
-            self._spool.give_back(claim, path)
-            raise
+        self._record_or_undo(claim, Sender("folder", settled=settled), lambda: self._spool.give_back(claim, path))
 
     def take_bytes(self, data: bytes, response_topic: str | None, correlation: bytes | None) -> None:
         """See Receiver."""
         claim = self._spool.receive(data)
-        self._record_request(claim, response_topic, correlation)
+        self._record_or_undo(
+            claim, Sender("mqtt", response_topic=response_topic, correlation=correlation), lambda: self._spool.drop(claim.path)
+        )
 
     def take_reference(self, request: bytes, response_topic: str | None, correlation: bytes | None, patient: Callable[[], bool]) -> None:
         """See Receiver."""
+        sender = Sender("mqtt", response_topic=response_topic, correlation=correlation)
         try:
             name, sha256 = _parse(request)
+            path = self._in_inbox(name)
         except ValueError as error:
-            self._refuse(request, response_topic, correlation, str(error))
+            self._refuse(request, sender, str(error))
             return
         arrival = Arrival(sha256, Path(), b"", "mqtt", time.time(), response_topic=response_topic, correlation=correlation)
-        if self._ledger.images.request_again(sha256, arrival, self._service.serving.bundle.bundle_id):
+        if self._ledger.arrivals.request_again(sha256, arrival, self._service.serving.bundle.bundle_id):
             self._service.wake()
             return
-        try:
-            claim = self._spool.claim(self._in_inbox(name), may_copy=True)
-        except (NotReadyError, ValueError) as error:
-            if patient() and isinstance(error, NotReadyError):
-                msg = "a referenced file is not there yet"
-                raise Unavailable(msg) from None
-            self._refuse(request, response_topic, correlation, "no such file in the inbox")
-            return
-        if claim.image_id == sha256:
-            self._record_request(claim, response_topic, correlation)
-        else:  # a good file under the wrong hash: it is examined for `result`, the requester is told
-            self._record(claim, "folder", settled=True)
-            self._refuse(request, response_topic, correlation, f"the file's sha256 is {claim.image_id}, the request says {sha256}")
+        found = self._spool.hash_in_place(path)
+        if found == sha256:
+            claim = self._spool.claim(path, may_copy=True)
+            self._record_or_undo(claim, sender, lambda: self._spool.give_back(claim, path))
+        elif patient():  # its sender may still be writing it
+            raise NotReadyError
+        else:  # a file under another hash is left to the folder, which has its own rules
+            self._refuse(
+                request, sender, f"the file's sha256 is {found}, the request says {sha256}" if found else "no such file in the inbox"
+            )
 
-    def take_up_orphans(self) -> None:
+    def _take_up_orphans(self) -> None:
         """At start: finish what a kill left half done in the spool and in the inbox."""
+        arrivals = self._ledger.arrivals
         for path in self._spool.orphans():
-            if self._ledger.images.owns(path):
+            self._health.beat()
+            if arrivals.owns(path):
                 continue
-            if self._ledger.images.knows_claim(path.name) or path.name.startswith(FROM_MQTT):
-                self._spool.drop(path)  # a spare copy, or a request that was never acknowledged: the broker has it
+            if arrivals.adopt(path):
+                log.info("event=lost_file_found")
+            elif arrivals.knows_claim(path.name) or not path.name.startswith(RENAMED):
+                self._spool.drop(path)  # a spare copy, or what the inbox or the broker still has
             else:
                 log.info("event=orphan_taken_up")
-                self._record(self._spool.rehash(path, b"recovered"), "folder", settled=True)
-        for claim, path, fingerprint in self._ledger.images.origins():
+                self._record(self._spool.rehash(path, b"recovered"), Sender("folder"))
+        for claim, path, fingerprint in arrivals.origins():
             self._remove_origin(claim, path, fingerprint)
 
     def _take_again(self, path: Path, name: bytes) -> None:
         """Record a file of the spool anew, whose bytes are no longer those the ledger knew."""
-        self._record(self._spool.rehash(path, name), "folder", settled=True)
+        self._record(self._spool.rehash(path, name), Sender("folder"))
 
-    def _record_request(self, claim: Claim, response_topic: str | None, correlation: bytes | None) -> None:
+    def _record_or_undo(self, claim: Claim, sender: "Sender", undo: Callable[[], None]) -> None:
         try:
-            self._record(claim, "mqtt", settled=True, response_topic=response_topic, correlation=correlation)
+            self._record(claim, sender)
         except Unavailable:
-            if claim.origin is None and claim.path.name.startswith(FROM_MQTT):
-                self._spool.drop(claim.path)
+            undo()
             raise
 
-    def _record(
-        self, claim: Claim, source: Source, *, settled: bool, response_topic: str | None = None, correlation: bytes | None = None
-    ) -> None:
+    def _record(self, claim: Claim, sender: "Sender") -> None:
+        """Make a submission durable; only then remove what else there is of it. Raises only if nothing was recorded."""
         arrival = Arrival(
             image_id=claim.image_id,
             path=claim.path,
             name=claim.name,
-            source=source,
+            source=sender.source,
             received_at=time.time(),
-            settled=settled,
+            settled=sender.settled,
             origin=claim.origin,
-            response_topic=response_topic,
-            correlation=correlation,
+            response_topic=sender.response_topic,
+            correlation=sender.correlation,
         )
-        if self._ledger.images.accept(arrival, self._service.serving.bundle.bundle_id) != claim.path:
+        if self._ledger.arrivals.accept(arrival, self._service.serving.bundle.bundle_id) != claim.path:
             self._spool.drop(claim.path)
         if claim.origin is not None:
             self._remove_origin(claim.path.name, *claim.origin)
-        self._health.count(f"received_{source}")
+        self._health.count(f"received_{sender.source}")
         self._service.wake()
 
-    def _refuse(self, request: bytes, response_topic: str | None, correlation: bytes | None, why: str) -> None:
+    def _refuse(self, request: bytes, sender: "Sender", why: str) -> None:
         """Answer a request that names no image: its own bytes stand in for the image, so the answer is as durable as any."""
 
         def refuse() -> None:  # between two images, so that no worker takes it first
             claim = self._spool.receive(request)
-            self._record_request(claim, response_topic, correlation)
+            self._record_or_undo(claim, sender, lambda: self._spool.drop(claim.path))
             self._service.reject(claim.image_id, Reason.MISSING, why)
 
         try:
@@ -148,26 +166,30 @@ class Reception:
             raise Unavailable(msg) from None
 
     def _in_inbox(self, name: str) -> Path:
+        """Raises ValueError where the name leads out of the inbox, through a link or `..`."""
         inbox = self._settings.inbox.path.resolve()
         path = (inbox / name).parent.resolve() / Path(name).name
         if not path.is_relative_to(inbox) or path == inbox:
-            msg = "the name leaves the inbox"
+            msg = "no such file in the inbox"
             raise ValueError(msg)
         return path
 
     def _taken_before(self, path: Path) -> bool:
         """Whether this is what a copy left behind and we could not remove; then try once more."""
-        for claim, origin, fingerprint in self._ledger.images.origins():
+        for claim, origin, fingerprint in self._ledger.arrivals.origins():
             if origin == path:
                 return not self._remove_origin(claim, path, fingerprint) or not path.exists()
         return False
 
-    def _remove_origin(self, claim: str, path: Path, fingerprint: tuple[int, int, int, int]) -> bool:
+    def _remove_origin(self, claim: str, path: Path, fingerprint: Fingerprint) -> bool:
+        """Remove what a copy left in the inbox; what cannot be done now is done at the next start."""
         removed = self._spool.remove_origin(path, fingerprint)
-        if removed:
-            self._ledger.images.origin_removed(claim)
-        left = len(self._ledger.images.origins())
-        if left:
+        try:
+            if removed:
+                self._ledger.arrivals.origin_removed(claim)
+        except Unavailable as error:
+            log.warning('event=origin_not_noted why="%s"', error)
+        if left := len(self._ledger.arrivals.origins()):
             self._health.degrade("inbox-undeletable", f"inbox: {left} files were taken and cannot be removed: check the folder's mode")
         else:
             self._health.recover("inbox-undeletable")

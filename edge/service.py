@@ -15,7 +15,7 @@ from edge.domain import Outcome, Rejection, Result
 from edge.errors import Reason, Unavailable
 from edge.health import Health
 from edge.ledger import Ledger
-from edge.ledger.images import Conclusion, Image
+from edge.ledger.rows import Conclusion, Image
 from edge.ledger.states import Move, State
 from edge.message import Occasion, Sender, encode, render, result_id
 from edge.spool import Spool
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 LOOP: Final = "dispatch"
 TURN_S: Final = 1.0
+ARCHIVE_BATCH: Final = 16
 PAUSE_S: Final = 1.0
 """Rest after something was not available, in seconds."""
 
@@ -80,6 +81,9 @@ class Service:
         self._archive_at = 0.0
         self._alone = False
         self._retired: list[Serving] = []
+        self._recovered = False
+        self.at_start: list[Callable[[], None]] = []
+        """Called before the first image, in this thread."""
         self.take_again: Callable[[Path, bytes], None] | None = None
         """Set by whoever connects us to the way in: record a file of the spool anew."""
 
@@ -101,7 +105,6 @@ class Service:
 
     def run(self, drain_s: float, on_drain: Callable[[], None]) -> None:
         """Work until `stop`, call `on_drain`, then let what is in work finish for at most `drain_s` seconds."""
-        self._ledger.images.recover()
         while not self._stop.is_set():
             self._turn()
             self._wake.wait(TURN_S)
@@ -146,6 +149,7 @@ class Service:
         self._record_finished()
         self._close_retired()
         try:
+            self._recover_once()
             self._archive_left_over()
             if time.monotonic() >= self._pause_until:
                 self._dispatch()
@@ -156,6 +160,14 @@ class Service:
                 self._health.recover(LOOP)
         if self.serving.workers.overdue():
             self.serving.workers.reopen()
+
+    def _recover_once(self) -> None:
+        """First of all, and again until the disk lets us: what a kill left half done."""
+        if not self._recovered:
+            self._ledger.images.recover()
+            for finish in self.at_start:
+                finish()
+            self._recovered = True
 
     def _rest(self, why: str) -> None:
         self._pause_until = time.monotonic() + PAUSE_S
@@ -192,11 +204,15 @@ class Service:
             self._submit(image)
 
     def _settle_unexamined(self, image: Image) -> bool:
-        """Conclude what needs no worker; True where that was so."""
+        """Settle what a worker need not, or cannot, see yet; True where that was so."""
         if image.poison:
             self.reject(image.image_id, Reason.POISON, "workers died of it twice, or the daemon did again and again")
-        elif not image.path.exists():
+            return True
+        found = self._spool.locate(image.path, image.image_id, image.name)
+        if found is None:
             self.reject(image.image_id, Reason.MISSING, "its file was removed before it could be examined")
+        elif found != image.path:
+            self._ledger.images.relocate(image.image_id, found)
         elif image.postponed and self._has_grown(image):
             log.info("event=file_had_grown")
         else:
@@ -208,7 +224,7 @@ class Service:
         claim = self._spool.rehash(image.path, image.name)
         if claim.image_id == image.image_id or self.take_again is None:
             return False
-        self._ledger.images.forget(image.image_id)
+        self._ledger.arrivals.forget(image.image_id)
         self.take_again(image.path, image.name)
         return True
 
@@ -235,6 +251,8 @@ class Service:
     def _record(self, finished: Finished) -> None:
         image_id = finished.image.image_id
         match finished.verdict:
+            case Died() if self._stop.is_set():  # a stop that reached the workers too
+                self._ledger.images.move(image_id, Move.RELEASE)
             case Died(why):
                 log.warning('event=worker_died image=%s why="%s"', image_id[:16], why)
                 self._health.count("worker_deaths")
@@ -280,8 +298,15 @@ class Service:
         if self._archive_at < 0 or time.monotonic() < self._archive_at:
             return
         self._archive_at = -1.0
-        for image in self._ledger.images.in_state(State.CONCLUDED):
+        left_over = self._ledger.images.in_state(State.CONCLUDED, limit=ARCHIVE_BATCH)
+        for image in left_over:
+            self._health.stamp(LOOP)
             scored, payload = self._ledger.images.conclusion_of(image.image_id)
             self._archive(image, payload, scored=scored)
-        if self._archive_at < 0:
+            if self._archive_at > 0:
+                return  # the archive is full: no use in trying the next
+        if len(left_over) == ARCHIVE_BATCH:
+            self._archive_at = 0.0
+            self._wake.set()
+        else:
             self._health.recover("archive")

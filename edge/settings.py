@@ -137,8 +137,8 @@ class Broker(Section):
     """Unique at the broker. Default: mammo-edge-<site>-<name>."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
     """Seconds of silence after which either side asks whether the other is there."""
-    ack_s: Seconds = 10.0
-    """How long to wait for the broker's PUBACK, in seconds."""
+    ack_s: Annotated[float, Field(gt=0, le=15)] = 10.0
+    """How long to wait for the broker's PUBACK, in seconds, while nothing at all comes from it."""
     receive_maximum: Annotated[int, Field(ge=1, le=100)] = 4
     """Requests the broker may send before the first is acknowledged."""
     session_expiry_s: Annotated[int, Field(ge=0)] = 7 * 24 * 3600
@@ -218,6 +218,21 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What `load` merged and nothing else: the environment is read once, before it is cleaned for the workers."""
         return (init_settings,)
+
+    @model_validator(mode="after")
+    def _nothing_of_ours_in_the_inbox(self) -> "Settings":
+        inbox = self.inbox.path.resolve()
+        ours = {
+            "spool.path": self.spool.path,
+            "spool.done": self.spool.done,
+            "spool.failed": self.spool.failed,
+            "state.path": self.state.path,
+        }
+        for key, folder in ours.items():
+            if folder.resolve().is_relative_to(inbox):
+                msg = f"{key}: {folder} lies in the inbox {self.inbox.path}: what is put there would be taken for a new image"
+                raise ValueError(msg)
+        return self
 
     @property
     def topic_prefix(self) -> str:
@@ -322,7 +337,7 @@ def _merge(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
 
 def _explain(error: Any, file: Path, overrides: Overrides) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     path = [str(part) for part in error["loc"]]
-    source = PREFIX + "__".join(path).upper() if _holds(overrides, path) else f"{file}: {'.'.join(path)}"
+    source = PREFIX + "__".join(path).upper() if path and _holds(overrides, path) else ": ".join(filter(None, [str(file), ".".join(path)]))
     if error["type"] != "extra_forbidden":
         return f"{source}: {error['msg'].removeprefix('Value error, ')}"
     return f"{source}: unknown key, expected one of {', '.join(_known_keys(path[:-1]))}"

@@ -3,26 +3,26 @@
 import hashlib
 import os
 import shutil
-import stat
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from errno import EXDEV
+from dataclasses import dataclass, replace
+from errno import ENOSPC, EXDEV
 from pathlib import Path
 from typing import Final
 
+from edge import files
 from edge.errors import StartupError, Unavailable
+from edge.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
 
 CLAIMED: Final = "claimed"
-FROM_FOLDER: Final = "f-"
-FROM_MQTT: Final = "m-"
-PART: Final = ".part"
+RENAMED: Final = "f-"
+"""Taken out of the inbox by a rename: it is nowhere else."""
+COPIED: Final = "c-"
+"""Copied out of the inbox: until the ledger has it, the original counts."""
+REQUESTED: Final = "m-"
+"""Came over MQTT: until the ledger has it, the broker's copy counts."""
 NAME_BYTES: Final = 160
 """What of a sender's file name is kept in the archive, so that our suffixes fit beside it in 255 bytes."""
-
-
-class NotReadyError(Exception):
-    """The file is gone, still being written, or no regular file: look at it again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Claim:
     """What the sender called it."""
     image_id: str = ""
     """SHA-256 of its bytes, once hashed."""
-    origin: tuple[Path, tuple[int, int, int, int]] | None = None
-    """Where it still lies too, if it was copied, with device, inode, size and mtime_ns."""
+    origin: tuple[Path, Fingerprint] | None = None
+    """Where it still lies too, if it was copied."""
 
 
 class Spool:
@@ -44,9 +44,11 @@ class Spool:
 
     Raises:
         StartupError: one of them cannot be made or written.
+        Unavailable: the disk is full.
     """
 
-    def __init__(self, root: Path, done: Path, failed: Path) -> None:
+    def __init__(self, root: Path, done: Path, failed: Path, beat: Beat = lambda: None) -> None:
+        self._beat = beat
         self.claimed = root / CLAIMED
         self.done = done
         self.failed = failed
@@ -65,27 +67,32 @@ class Spool:
             NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
             Unavailable: the disk or the permissions do not let us.
         """
-        before = _fingerprint(path)
-        target = self.claimed / f"{FROM_FOLDER}{uuid.uuid4()}"
+        before = fingerprint(path)
+        name = str(uuid.uuid4())
+        claim = Claim(self.claimed / (RENAMED + name), os.fsencode(path.name))
         try:
-            copied = _rename_or_copy(path, target, may_copy=may_copy)
+            if not _renamed(path, claim.path):
+                if not may_copy:
+                    raise NotReadyError
+                claim = replace(claim, path=self.claimed / (COPIED + name), origin=(path, before))
+                files.copy(path, claim.path, self._beat)
         except FileNotFoundError:
-            raise NotReadyError from None
+            raise (NotReadyError if self.present() else Unavailable("spool: it is away")) from None
         except OSError as error:
             raise _unavailable(error) from error
-        return self._hashed(Claim(target, os.fsencode(path.name), origin=(path, before) if copied else None), path, before)
+        return self._hashed(claim, path, before)
 
-    def _hashed(self, claim: Claim, source: Path, before: tuple[int, int, int, int]) -> Claim:
+    def _hashed(self, claim: Claim, source: Path, before: Fingerprint) -> Claim:
         try:
-            image_id = _hash_and_sync(claim.path)
-            _sync(claim.path.parent)
-            still = _fingerprint(source if claim.origin else claim.path)[2:] == before[2:]
+            image_id = files.sha256_and_sync(claim.path, self._beat)
+            files.sync_folder(claim.path.parent)
+            still = fingerprint(source if claim.origin else claim.path)[2:] == before[2:]
         except (OSError, NotReadyError):
             still = False
         if not still:  # its writer goes on: hand it back
             self.give_back(claim, source)
             raise NotReadyError
-        return Claim(claim.path, claim.name, image_id, claim.origin)
+        return replace(claim, image_id=image_id)
 
     def rehash(self, path: Path, name: bytes) -> Claim:
         """
@@ -95,9 +102,17 @@ class Spool:
             Unavailable: it cannot be read.
         """
         try:
-            return Claim(path, name, _hash_and_sync(path))
+            return Claim(path, name, files.sha256_and_sync(path, self._beat))
         except OSError as error:
             raise _unavailable(error) from error
+
+    def hash_in_place(self, path: Path) -> str | None:
+        """SHA-256 of a file that stays where it is; None where there is no regular file to read."""
+        try:
+            fingerprint(path)
+            return files.sha256_and_sync(path, self._beat)
+        except (OSError, NotReadyError):
+            return None
 
     def receive(self, data: bytes) -> Claim:
         """
@@ -106,26 +121,26 @@ class Spool:
         Raises:
             Unavailable: the disk is full or failing.
         """
-        target = self.claimed / f"{FROM_MQTT}{uuid.uuid4()}"
+        target = self.claimed / f"{REQUESTED}{uuid.uuid4()}"
         try:
-            _write(target, data)
+            files.write(target, data)
         except OSError as error:
-            target.unlink(missing_ok=True)
             raise _unavailable(error) from error
         return Claim(target, b"request", hashlib.sha256(data).hexdigest())
 
     def give_back(self, claim: Claim, source: Path) -> None:
-        """Undo a claim."""
+        """Undo a claim; a file of the same name that came meanwhile is not overwritten."""
         if claim.origin is not None:
             claim.path.unlink(missing_ok=True)
-        elif claim.path.exists() and not source.exists():
-            claim.path.rename(source)
+        elif claim.path.exists():
+            free = source if not source.exists() else source.with_name(f"{uuid.uuid4()}-{source.name}"[-200:])
+            claim.path.rename(free)
 
     def drop(self, path: Path) -> None:
         """Remove a spare copy."""
         path.unlink(missing_ok=True)
 
-    def remove_origin(self, path: Path, fingerprint: tuple[int, int, int, int]) -> bool:
+    def remove_origin(self, path: Path, known: Fingerprint) -> bool:
         """
         Remove what a copied file left in the inbox; a file that is no longer that one is left alone.
 
@@ -133,7 +148,7 @@ class Spool:
             False where it is still there because we may not remove it.
         """
         try:
-            if _fingerprint(path) == fingerprint:
+            if fingerprint(path) == known:
                 path.unlink()
         except (FileNotFoundError, NotReadyError):
             return True
@@ -153,14 +168,31 @@ class Spool:
         """
         target = (self.done if scored else self.failed) / archive_name(name, image_id)
         try:
-            _write(_beside(target), payload)
+            files.write(_beside(target), payload)
             if path != target and path.exists():
-                _move(path, target)
+                files.move(path, target, self._beat)
                 if path.parent in (self.done, self.failed):
                     _beside(path).unlink(missing_ok=True)
         except OSError as error:
             raise _unavailable(error) from error
         return target
+
+    def locate(self, path: Path, image_id: str, name: bytes) -> Path | None:
+        """
+        Where an image's bytes are: where the ledger has them, or where a kill left them on their way into the archive.
+
+        Raises:
+            Unavailable: the spool itself is away.
+        """
+        if not self.present():
+            msg = "spool: it is away"
+            raise Unavailable(msg)
+        places = (path, *(folder / archive_name(name, image_id) for folder in (self.done, self.failed)))
+        return next((place for place in places if place.exists()), None)
+
+    def present(self) -> bool:
+        """Whether the spool is there, and not only the empty folder on which it is mounted."""
+        return self.claimed.is_dir()
 
     def orphans(self) -> Iterator[Path]:
         """Everything in spool/claimed; half-written copies are removed, their originals are still in the inbox."""
@@ -171,8 +203,16 @@ class Spool:
                 yield path
 
     def free_mb(self) -> int:
-        """Free space of the spool's file system, in MiB."""
-        return shutil.disk_usage(self.claimed).free // 2**20
+        """
+        Free space of the spool's file system, in MiB.
+
+        Raises:
+            Unavailable: the spool is away.
+        """
+        try:
+            return shutil.disk_usage(self.claimed).free // 2**20
+        except OSError as error:
+            raise _unavailable(error) from None
 
 
 def archive_name(name: bytes, image_id: str) -> str:
@@ -196,6 +236,8 @@ def _make_writable(key: str, folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
+        if error.errno == ENOSPC:
+            raise _unavailable(error) from None
         msg = f"{key}: {folder}: {error.strerror}"
         raise StartupError(msg) from None
 
@@ -204,81 +246,12 @@ def _unavailable(error: OSError) -> Unavailable:
     return Unavailable(f"spool: {error.strerror}")  # never the file's name
 
 
-def _fingerprint(path: Path) -> tuple[int, int, int, int]:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        raise NotReadyError from None
-    if not stat.S_ISREG(found.st_mode):
-        raise NotReadyError
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _hash_and_sync(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - opened without following links
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(descriptor)
-    return digest
-
-
-def _rename_or_copy(source: Path, target: Path, *, may_copy: bool) -> bool:
-    """Take a file; True where it had to be copied, because bind mounts of one file system refuse a rename too."""
+def _renamed(source: Path, target: Path) -> bool:
+    """Take a file; False where it must be copied, because bind mounts of one file system refuse a rename too."""
     try:
         source.rename(target)
     except OSError as error:
         if error.errno != EXDEV:
             raise
-        if not may_copy:
-            raise NotReadyError from None
-        _copy(source, target)
-        return True
-    return False
-
-
-def _copy(source: Path, target: Path) -> None:
-    part = target.with_name(target.name + PART)
-    try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(descriptor, "rb") as reader, part.open("wb") as writer:  # noqa: PTH123 - opened without following links
-            shutil.copyfileobj(reader, writer, 2**20)
-            writer.flush()
-            os.fsync(writer.fileno())
-        part.rename(target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    _sync(target.parent)
-
-
-def _move(path: Path, target: Path) -> None:
-    try:
-        path.rename(target)
-    except OSError as error:
-        if error.errno != EXDEV:
-            raise
-        _copy(path, target)
-        path.unlink()
-    _sync(target.parent)
-
-
-def _write(target: Path, data: bytes) -> None:
-    part = target.with_name(f".{uuid.uuid4()}{PART}")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    _sync(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return False
+    return True

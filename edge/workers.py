@@ -4,7 +4,9 @@ Worker processes: a pool that runs one function, named by its dotted path so tha
 A decoder that segfaults, a hung accelerator or a decompression bomb costs one attempt of one image, not the daemon.
 """
 
+import contextlib
 import ctypes
+import functools
 import importlib
 import logging
 import multiprocessing
@@ -170,26 +172,37 @@ def _stop(pool: ProcessPool) -> None:
 
 # What follows runs in the worker.
 
-_state: "Runtime | MammoEdgeError | None" = None
+_start: Callable[[], Runtime] | None = None
+_runtime: Runtime | None = None
 
 
 def _initialise(supervisor: int, memory_mb: int, start: str, arguments: tuple[object, ...]) -> None:
-    global _state  # noqa: PLW0603 - one worker, one model
+    global _start  # noqa: PLW0603 - one worker, one model
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which drains
     _die_with(supervisor)
     _be_the_first_to_be_killed()
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold pixels
-    try:
-        _state = _named(start)(*arguments)
-    except MammoEdgeError as error:
-        _state = error  # told to whoever asks; a worker that exits here would only be started again
+    _limit(resource.RLIMIT_AS, memory_mb * 2**20)
+    _limit(resource.RLIMIT_CORE, 0)  # a core file would hold pixels
+    _start = functools.partial(_named(start), *arguments)
+    with contextlib.suppress(MammoEdgeError):  # told to whoever asks; a worker that exits here would only be started again
+        _proved()
+
+
+def _limit(what: int, size: int) -> None:
+    _, hard = resource.getrlimit(what)
+    allowed = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    resource.setrlimit(what, (allowed, allowed))
 
 
 def _proved() -> Runtime:
-    if isinstance(_state, Runtime):
-        return _state
-    raise _state or ModelError("worker was not started")
+    """The loaded model; one that could not be loaded is tried again, since its bundle may have been away."""
+    global _runtime  # noqa: PLW0603 - one worker, one model
+    if _runtime is None:
+        if _start is None:
+            msg = "worker was not started"
+            raise ModelError(msg)
+        _runtime = _start()
+    return _runtime
 
 
 def _run(function: str, path: str) -> Outcome:

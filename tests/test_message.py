@@ -16,7 +16,7 @@ from edge.app import shipped_bundle
 from edge.bundle import MANIFEST, Bundle, verify
 from edge.domain import Box, Decision, HeatMap, Identity, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
 from edge.errors import Reason
-from edge.ledger.images import Numbering
+from edge.ledger.rows import Numbering
 from edge.message import Occasion, Sender, encode, readdress, render, result_id, schema, without_heatmap
 
 IMAGE: Final = hashlib.sha256(b"image").hexdigest()

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker import RefusedError
 from edge.health import Health, Phase
 from edge.ledger import Ledger, open_ledger
-from edge.ledger.images import Arrival, Conclusion
 from edge.ledger.outbox import Delivery
+from edge.ledger.rows import Arrival, Conclusion
 from edge.publish import Courier
+from edge.session import RefusedError
 
 
 class Picky:
@@ -34,7 +34,7 @@ class Picky:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with open_ledger(tmp_path, ["mqtt"], lambda payload, _: payload) as opened:
-        opened.images.accept(Arrival("i", tmp_path / "f-1", b"film.png", "folder", 1.0), "b")
+        opened.arrivals.accept(Arrival("i", tmp_path / "f-1", b"film.png", "folder", 1.0), "b")
         opened.images.conclude(Conclusion("i", "r", "b", scored=True, render=lambda _: b"{}"))
         yield opened
 

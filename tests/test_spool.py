@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import StartupError, Unavailable
-from edge.spool import FROM_FOLDER, NotReadyError, Spool, archive_name
+from edge.files import NotReadyError
+from edge.spool import RENAMED, Spool, archive_name
 
 DATA = b"a mammogram, as far as the spool is concerned"
 IMAGE_ID = hashlib.sha256(DATA).hexdigest()
@@ -46,7 +47,7 @@ def test_a_claimed_file_is_in_the_spool_and_nowhere_else(spool: Spool, tmp_path:
     claim = spool.claim(path, may_copy=True)
     assert (claim.image_id, claim.name, claim.origin) == (IMAGE_ID, b"film.dcm", None)
     assert claim.path.read_bytes() == DATA
-    assert claim.path.name.startswith(FROM_FOLDER)
+    assert claim.path.name.startswith(RENAMED)
     assert not path.exists()
 
 
@@ -84,12 +85,12 @@ def test_an_origin_that_was_replaced_meanwhile_is_left_alone(spool: Spool, tmp_p
 def test_a_file_that_changes_while_it_is_hashed_is_handed_back(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = inbox_file(tmp_path)
 
-    def hash_while_it_grows(claimed: Path) -> str:
+    def hash_while_it_grows(claimed: Path, _beat: object) -> str:
         with claimed.open("ab") as writer:
             writer.write(b"more")
         return "0" * 64
 
-    monkeypatch.setattr("edge.spool._hash_and_sync", hash_while_it_grows)
+    monkeypatch.setattr("edge.files.sha256_and_sync", hash_while_it_grows)
     with pytest.raises(NotReadyError):
         spool.claim(path, may_copy=True)
     assert path.read_bytes() == DATA + b"more"

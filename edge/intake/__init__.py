@@ -47,6 +47,7 @@ class Receiver(Protocol):
             patient: whether to wait on for a file that is not there yet.
 
         Raises:
-            Unavailable: disk or ledger do not take it now, or the file may still come.
+            NotReadyError: the file may still come.
+            Unavailable: disk or ledger do not take it now.
         """
         ...

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import Unavailable
+from edge.files import NotReadyError
 from edge.health import Health
 from edge.intake import Receiver
 from edge.intake.watch import NETWORK, NO_EVENTS, Watch, filesystem_of
 from edge.settings import Inbox
-from edge.spool import NotReadyError
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class FolderIntake:
         self._polls = False
         self._remote = False
         self._quiet_s = QUIET_S
+        self._unreadable = 0
         self._watching = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
@@ -142,6 +143,7 @@ class FolderIntake:
                 self._next_listing = 0.0
 
     def _list(self) -> None:
+        self._unreadable = 0
         found = set(self._walk())
         for path in found:
             self._note(path, finished=False)
@@ -151,7 +153,7 @@ class FolderIntake:
         self._next_listing = time.monotonic() + (self._settings.poll_s if self._polls else self._settings.rescan_s)
 
     def _walk(self) -> Iterator[Path]:
-        for root, folders, files in os.walk(self._folder, onerror=_raise, followlinks=False):
+        for root, folders, files in os.walk(self._folder, onerror=self._note_unreadable, followlinks=False):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in files:
                 if not _ignored(name):
@@ -205,17 +207,19 @@ class FolderIntake:
             self._health.recover(LOOP)
             self._candidates.pop(path, None)
 
+    def _note_unreadable(self, error: OSError) -> None:
+        """A folder below the inbox that cannot be listed is counted; the inbox itself must be there."""
+        if error.filename == str(self._folder):
+            raise error
+        self._unreadable += 1
+
     def _report_unreadable(self, found: set[Path]) -> None:
-        count = sum(not os.access(path, os.R_OK) for path in found)
+        count = self._unreadable + sum(not os.access(path, os.R_OK) for path in found)
         if count:
-            self._health.degrade("inbox-unreadable", f"inbox: {count} files cannot be read: check their owner and mode")
+            self._health.degrade("inbox-unreadable", f"inbox: {count} files or folders cannot be read: check their owner and mode")
         else:
             self._health.recover("inbox-unreadable")
 
 
 def _ignored(name: str) -> bool:
     return name.startswith(".") or name.endswith(IGNORED)
-
-
-def _raise(error: OSError) -> None:
-    raise error

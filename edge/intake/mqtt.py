@@ -6,10 +6,12 @@ import threading
 import time
 from typing import Final
 
-from edge.broker import Broker, Incoming
+from edge.broker import Broker
 from edge.errors import Unavailable
+from edge.files import NotReadyError
 from edge.health import Health
 from edge.intake import Receiver
+from edge.session import Incoming
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ class MqttIntake:
                     self._health.recover(LOOP)
                     incoming.acknowledge()
                     return
+            except NotReadyError:
+                log.debug("event=reference_waits_for_its_file")
             except Unavailable as error:
                 self._health.degrade(LOOP, f"requests wait at the broker: {error}")
             self._stop.wait(RETRY_S)

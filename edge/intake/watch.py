@@ -3,6 +3,7 @@
 import logging
 import os
 import queue
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from watchdog.events import FileClosedEvent, FileCreatedEvent, FileModifiedEvent
 from watchdog.observers.inotify import InotifyObserver
 
 log = logging.getLogger(__name__)
+logging.getLogger("watchdog").setLevel(logging.CRITICAL)  # it names files
 
 NO_EVENTS = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "afs", "ceph", "glusterfs", "overlay")
 """File systems on which a change made elsewhere raises no event here."""
+OCTAL = re.compile(rb"\\([0-7]{3})")
+"""How mountinfo writes blanks in a name."""
 NETWORK = tuple(kind for kind in NO_EVENTS if kind != "overlay")
 
 
@@ -69,10 +73,10 @@ class Watch(FileSystemEventHandler):
 
 def filesystem_of(folder: Path) -> str:
     """Type of the file system a folder lies on, as /proc/self/mountinfo names it."""
-    best, kind = "", ""
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        left, _, right = line.partition(" - ")
-        mount = left.split()[4].encode().decode("unicode_escape")
-        if folder.resolve().is_relative_to(mount) and len(mount) >= len(best):
-            best, kind = mount, right.split()[0]
+    best, kind = Path("/"), ""
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        left, _, right = line.partition(b" - ")
+        mount = Path(os.fsdecode(OCTAL.sub(lambda match: bytes([int(match[1], 8)]), left.split()[4])))
+        if folder.resolve().is_relative_to(mount) and len(mount.parts) >= len(best.parts):
+            best, kind = mount, os.fsdecode(right.split()[0])
     return kind

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.ledger.images import Images, Readdress
+from edge.ledger.answers import Answers
+from edge.ledger.arrivals import Arrivals
+from edge.ledger.images import Images
 from edge.ledger.outbox import Outbox
 from edge.ledger.queries import Queries
+from edge.ledger.rows import Readdress
 from edge.ledger.store import Store
 
 
@@ -20,7 +23,9 @@ class Ledger:
 
     def __init__(self, folder: Path, sinks: Iterable[str], readdress: Readdress) -> None:
         self._store = Store(folder)
-        self.images = Images(self._store, sinks, readdress)
+        answers = Answers(sinks, readdress)
+        self.arrivals = Arrivals(self._store, answers)
+        self.images = Images(self._store, answers)
         self.outbox = Outbox(self._store)
         self.queries = Queries(self._store.reading)
 

@@ -6,6 +6,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOSPC
 from pathlib import Path
 from threading import RLock
 from typing import Final
@@ -14,6 +15,8 @@ from edge.errors import StartupError, Unavailable
 
 FILE: Final = "ledger.sqlite3"
 SCHEMA_VERSION: Final = 1
+PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM})
+"""What goes by when there is room again: never a reason to give a ledger up."""
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE images (
@@ -23,6 +26,7 @@ CREATE TABLE images (
     attempts    INTEGER NOT NULL DEFAULT 0,    -- workers that died of it
     interrupted INTEGER NOT NULL DEFAULT 0,    -- starts in a row that found it examining
     not_before  REAL NOT NULL DEFAULT 0,       -- looked at again only then (Unix time)
+    result_id   TEXT,                          -- of the outcome that stands
     path        BLOB NOT NULL,                 -- where its bytes are now
     name        BLOB NOT NULL,                 -- what the sender called it; never leaves this machine
     received_at REAL NOT NULL
@@ -75,6 +79,7 @@ class Store:
 
     Raises:
         StartupError: the folder is not writable, another daemon has it, or the file is not a ledger of this version.
+        Unavailable: the disk is full or failing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,6 +89,8 @@ class Store:
             self._db = _open(folder / FILE)
         except sqlite3.Error as error:
             os.close(self._owner)
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING:
+                raise _unavailable(error) from None
             msg = f"{folder / FILE}: not usable as a ledger: {error}; move it away to start with an empty one"
             raise StartupError(msg) from None
 
@@ -107,14 +114,21 @@ class Store:
             except sqlite3.OperationalError as error:
                 if self._db.in_transaction:
                     self._db.rollback()
-                msg = f"ledger: {error}"
-                raise Unavailable(msg) from error
+                raise _unavailable(error) from error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Look without changing anything."""
+        """
+        Look without changing anything.
+
+        Raises:
+            Unavailable: the disk is failing.
+        """
         with self._lock:
-            yield self._db
+            try:
+                yield self._db
+            except sqlite3.OperationalError as error:
+                raise _unavailable(error) from error
 
     def close(self) -> None:
         """Close the file and let the folder go."""
@@ -150,13 +164,17 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
     return db
 
 
+def _unavailable(error: sqlite3.Error) -> Unavailable:
+    return Unavailable(f"ledger: {error}")
+
+
 def _own(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         msg = f"state.path: {folder}: {error.strerror}"
-        raise StartupError(msg) from None
+        raise (Unavailable(msg) if error.errno == ENOSPC else StartupError(msg)) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

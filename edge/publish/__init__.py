@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from edge.broker import HungUpError, RefusedError
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.ledger.outbox import Delivery, Outbox
+from edge.ledger.rows import REPLY
+from edge.session import HungUpError, RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Courier:
         self._stop = threading.Event()
         self._retry_held = threading.Event()
         self._hang_ups: Counter[int] = Counter()
+        self._tried_since: dict[int, float] = {}
         self._next_hung_up = 0.0
         self._loop = f"publish-{sink.name}"
         self._thread = threading.Thread(target=self._run, name=self._loop, daemon=True)
@@ -124,7 +126,7 @@ class Courier:
             self._health.recover(f"{self._loop}-held")
 
     def _deliver(self, delivery: Delivery) -> None:
-        if delivery.response_topic is not None and time.time() - delivery.completed_at > self._reply_expiry_s and delivery.sink == "reply":
+        if delivery.sink == REPLY and self._expired(delivery):
             log.warning("event=reply_given_up seq=%d", delivery.seq)
             self._health.count("replies_given_up")
             self._outbox.delivered(delivery)
@@ -143,6 +145,15 @@ class Courier:
             self._outbox.delivered(delivery)
             self._health.count(f"delivered_{self._sink.name}")
         self._hang_ups.pop(delivery.seq, None)
+        self._tried_since.pop(delivery.seq, None)
+
+    def _expired(self, delivery: Delivery) -> bool:
+        """By the time we have tried, not by the clock: a small device starts in the past and jumps into the present."""
+        since = self._tried_since.setdefault(delivery.seq, time.monotonic())
+        if time.monotonic() - since <= self._reply_expiry_s:
+            return False
+        del self._tried_since[delivery.seq]
+        return True
 
     def _hold(self, delivery: Delivery, why: str) -> None:
         """Keep what was refused, tell so, and let the next one go."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from edge.broker import Broker, RefusedError
-from edge.ledger.images import REPLY
+from edge.broker import Broker
 from edge.ledger.outbox import Delivery
+from edge.ledger.rows import REPLY
+from edge.session import RefusedError
 
 
 class MqttSink:

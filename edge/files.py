@@ -1,0 +1,108 @@
+"""Files, written so that a power cut leaves the old or the new, never half of one."""
+
+import hashlib
+import io
+import os
+import stat
+import uuid
+from collections.abc import Callable
+from errno import EXDEV
+from pathlib import Path
+from typing import Final, TypeAlias
+
+PART: Final = ".part"
+CHUNK: Final = 2**20
+
+Fingerprint: TypeAlias = tuple[int, int, int, int]
+"""Device, inode, size and mtime in nanoseconds."""
+Beat: TypeAlias = Callable[[], None]
+"""Called while something takes long, to show that it is alive."""
+
+
+class NotReadyError(Exception):
+    """The file is gone, still being written, or no regular file: look at it again later."""
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """
+    Tell one state of a file from another.
+
+    Raises:
+        NotReadyError: there is no regular file of that name.
+    """
+    try:
+        found = path.lstat()
+    except OSError:
+        raise NotReadyError from None
+    if not stat.S_ISREG(found.st_mode):
+        raise NotReadyError
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def sha256_and_sync(path: Path, beat: Beat) -> str:
+    """SHA-256 of a regular file, in hex, its bytes on the disk when this returns."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            beat()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def move(path: Path, target: Path, beat: Beat) -> None:
+    """Rename, or copy and remove where that crosses a mount."""
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno != EXDEV:
+            raise
+        copy(path, target, beat)
+        path.unlink()
+    sync_folder(target.parent)
+
+
+def copy(source: Path, target: Path, beat: Beat) -> None:
+    """Copy a regular file; `target` is there whole or not at all."""
+    part = target.with_name(target.name + PART)
+    try:
+        with open_regular(source) as reader, part.open("wb") as writer:
+            while chunk := reader.read(CHUNK):
+                writer.write(chunk)
+                beat()
+            writer.flush()
+            os.fsync(writer.fileno())
+        part.rename(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+def write(target: Path, data: bytes) -> None:
+    """Write a file; it is there whole or not at all."""
+    part = target.with_name(f".{uuid.uuid4()}{PART}")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the folder's entries on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """Open for reading without following a link and without waiting at a FIFO."""
+    return io.FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")

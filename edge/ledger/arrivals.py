@@ -1,0 +1,130 @@
+"""What comes: files and requests, recorded before anyone is told."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from edge.files import Fingerprint
+from edge.ledger import rows
+from edge.ledger.answers import Answers
+from edge.ledger.rows import Arrival, Image
+from edge.ledger.states import Move, State, move
+from edge.ledger.store import Store
+
+DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
+
+
+class Arrivals:
+    """The submissions of a ledger, and the files they came as."""
+
+    def __init__(self, store: Store, answers: Answers) -> None:
+        self._store = store
+        self._answers = answers
+
+    def accept(self, arrival: Arrival, bundle_id: str) -> Path:
+        """
+        Record a submission; what it needs next (nothing, a worker, an answer) follows from what is known of its bytes.
+
+        Returns:
+            Where the image's bytes are: `arrival.path`, or an earlier place, and then `arrival.path` is a spare copy.
+        """
+        with self._store.transaction() as db:
+            claim = arrival.path.name
+            if db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone():
+                return _path(db, arrival.image_id)  # recorded before a kill
+            known = rows.find(db, arrival.image_id)
+            if known is None:
+                db.execute(
+                    "INSERT INTO images (image_id, state, path, name, received_at) VALUES (?, ?, ?, ?, ?)",
+                    (arrival.image_id, State.RECEIVED, os.fsencode(arrival.path), arrival.name, arrival.received_at),
+                )
+            elif not known.path.exists():
+                rows.set_path(db, arrival.image_id, arrival.path)
+            submission = rows.submit(db, arrival, claim)
+            if known is not None and known.state in DONE_WITH:
+                removed = known.state is State.ARCHIVED and not known.path.exists()  # out of done or failed: it goes there again
+                self._answer_or_renew(db, known, submission, None if removed else rows.standing_result(db, known, bundle_id))
+            return _path(db, arrival.image_id)
+
+    def request_again(self, image_id: str, arrival: Arrival, bundle_id: str) -> bool:
+        """Record a submission of bytes that are here already; False where they are not."""
+        with self._store.transaction() as db:
+            known = rows.find(db, image_id)
+            if known is None:
+                return False
+            result_id = rows.standing_result(db, known, bundle_id)
+            if result_id is None and not known.path.exists():
+                return False  # they would have to be examined, and the operator has removed them
+            submission = rows.submit(db, arrival, None)
+            if known.state in DONE_WITH:
+                self._answer_or_renew(db, known, submission, result_id)
+            return True
+
+    def retry(self, image_ids: Iterable[str]) -> None:
+        """Examine concluded images again, all or none, each under a new generation and result id."""
+        with self._store.transaction() as db:
+            for image_id in image_ids:
+                move(db, image_id, Move.RENEW)
+                again = "generation = generation + 1, attempts = 0, interrupted = 0, received_at = ?"
+                db.execute(f"UPDATE images SET {again} WHERE image_id = ?", (time.time(), image_id))
+                _submit_ourselves(db, image_id)
+
+    def adopt(self, path: Path) -> bool:
+        """A file in spool/claimed whose image's bytes are nowhere else is that image's file again; False where they are."""
+        query = "SELECT image_id FROM submissions WHERE claim = ?"
+        with self._store.transaction() as db:
+            row = db.execute(query, (path.name,)).fetchone()
+            known = rows.find(db, row[0]) if row else None
+            if known is None or known.path.exists():
+                return False
+            rows.set_path(db, known.image_id, path)
+            if known.state in DONE_WITH:
+                move(db, known.image_id, Move.RENEW)
+                _submit_ourselves(db, known.image_id)
+            return True
+
+    def forget(self, image_id: str) -> None:
+        """Drop an image that has no outcome and whose bytes have changed since: its file is taken up anew."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM submissions WHERE image_id = ? AND seq IS NULL", (image_id,))
+            db.execute("DELETE FROM images WHERE image_id = ? AND state = 'received'", (image_id,))
+
+    def knows_claim(self, claim: str) -> bool:
+        """Whether a file in spool/claimed was recorded."""
+        with self._store.reading() as db:
+            return db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone() is not None
+
+    def owns(self, path: Path) -> bool:
+        """Whether an image's bytes are at this path."""
+        with self._store.reading() as db:
+            return db.execute("SELECT 1 FROM images WHERE path = ?", (os.fsencode(path),)).fetchone() is not None
+
+    def origins(self) -> list[tuple[str, Path, Fingerprint]]:
+        """Files that were copied into the spool and are still to be removed where they came from."""
+        with self._store.reading() as db:
+            found = db.execute("SELECT claim, path, device, inode, size, mtime_ns FROM origins").fetchall()
+        return [(claim, Path(os.fsdecode(path)), tuple(rest)) for claim, path, *rest in found]
+
+    def origin_removed(self, claim: str) -> None:
+        """The original of a copied file is gone."""
+        with self._store.transaction() as db:
+            db.execute("DELETE FROM origins WHERE claim = ?", (claim,))
+
+    def _answer_or_renew(self, db: sqlite3.Connection, known: Image, submission: int, result_id: str | None) -> None:
+        if result_id is not None:
+            self._answers.repeat(db, result_id, submission)
+            return
+        move(db, known.image_id, Move.RENEW)
+        arrived = "SELECT received_at FROM submissions WHERE id = ?"
+        db.execute(f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?", (submission, known.image_id))
+
+
+def _submit_ourselves(db: sqlite3.Connection, image_id: str) -> None:
+    db.execute("INSERT INTO submissions (image_id, source, received_at, settled) VALUES (?, 'retry', ?, 1)", (image_id, time.time()))
+
+
+def _path(db: sqlite3.Connection, image_id: str) -> Path:
+    return Path(os.fsdecode(db.execute("SELECT path FROM images WHERE image_id = ?", (image_id,)).fetchone()[0]))

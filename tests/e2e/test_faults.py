@@ -73,6 +73,17 @@ def test_a_worker_that_is_killed_midway_costs_nothing(daemon: Rig) -> None:
     daemon.assert_nothing_lost(image_ids)
 
 
+def test_a_stop_that_reaches_the_workers_too_is_no_attempt(daemon: Rig) -> None:
+    image_ids = drop_many(daemon)
+    daemon.results(1)
+    for _ in range(3):
+        assert daemon.process is not None
+        os.killpg(daemon.process.pid, signal.SIGTERM)
+        assert daemon.process.wait(30) == 0
+        daemon.ready()
+    daemon.assert_nothing_lost(image_ids)
+
+
 def ct() -> bytes:
     return (Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm").read_bytes()
 

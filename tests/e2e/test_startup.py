@@ -50,6 +50,13 @@ def test_a_state_folder_that_cannot_be_written_is_named(config: Path) -> None:
     assert "Not a directory" in text
 
 
+def test_an_archive_inside_the_inbox_is_refused(config: Path) -> None:
+    code, text = said(change(config, '/done"', '/inbox/done"'))
+    assert code == 78
+    assert "spool.done:" in text
+    assert "lies in the inbox" in text
+
+
 def test_a_second_daemon_on_one_state_folder_refuses(config: Path) -> None:
     rig = Rig(config.parent / "first", free_port())
     rig.place("state", config.parent / "state")

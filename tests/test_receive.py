@@ -1,0 +1,239 @@
+"""Whatever fails, and whenever, a file that came is in exactly one safe place."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from edge.domain import Rejection
+from edge.errors import Reason, Unavailable
+from edge.files import NotReadyError
+from edge.health import Health
+from edge.ledger import Ledger
+from edge.ledger.rows import Conclusion
+from edge.ledger.states import Move, State
+from edge.receive import Reception
+from edge.service import Finished, Parts, Service, Serving
+from edge.settings import Settings
+from edge.spool import COPIED, Spool
+from edge.workers import Died
+
+FILM = b"a precious film"
+IMAGE_ID = hashlib.sha256(FILM).hexdigest()
+
+
+@dataclass
+class Desk:
+    """A reception with a real ledger and a real spool; what it hands on is noted."""
+
+    folder: Path
+    ledger: Ledger
+    spool: Spool
+    reception: Reception
+    service: Service
+    refused: list[str] = field(default_factory=list)
+
+    def drop(self, name: str = "film.dcm", data: bytes = FILM) -> Path:
+        path = self.folder / "inbox" / name
+        path.write_bytes(data)
+        return path
+
+    def everywhere(self) -> list[str]:
+        """Where the film lies."""
+        found = [path for path in self.folder.rglob("*") if path.is_file() and path.read_bytes() == FILM]
+        return sorted(path.parent.name for path in found)
+
+    def restart(self) -> None:
+        self.service._recovered = False
+        self.service._recover_once()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    (tmp_path / "inbox").mkdir()
+    ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
+    spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+    folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
+    settings = Settings(inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"})
+    parts = Parts(ledger, spool, Health(), cast("Any", None), 20.0)
+    workers = SimpleNamespace(in_work=0, overdue=lambda: False, job=SimpleNamespace(count=0), close=lambda: None)
+    serving = cast("Serving", SimpleNamespace(bundle=SimpleNamespace(bundle_id="b1"), workers=workers))
+    service = Service(parts, serving, lambda: None)
+    made = Desk(tmp_path, ledger, spool, Reception(parts, settings, service), service)
+    service.call = lambda task: SimpleNamespace(result=lambda timeout: task())  # type: ignore[assignment, method-assign, return-value]  # noqa: ARG005
+    service.reject = lambda image_id, reason, detail: made.refused.append(f"{image_id}: {reason}: {detail}")  # type: ignore[method-assign]
+    yield made
+    ledger.close()
+
+
+def another_mount(monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.parent.name == "inbox":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+
+
+def failing(*_: object) -> Any:  # noqa: ANN401 - stands in for anything
+    msg = "ledger: database or disk is full"
+    raise Unavailable(msg)
+
+
+def conclude(desk: Desk, bundle: str = "b1") -> None:
+    desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
+    desk.ledger.images.conclude(Conclusion(IMAGE_ID, f"result-{bundle}", bundle, scored=True, render=lambda _: b"{}"))
+
+
+def archive(desk: Desk) -> None:
+    image = desk.ledger.images.find(IMAGE_ID)
+    assert image is not None
+    desk.ledger.images.archived(IMAGE_ID, desk.spool.archive(image.path, IMAGE_ID, image.name, b"{}", scored=True))
+
+
+def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.ledger.arrivals, "accept", failing)
+    with pytest.raises(Unavailable):
+        desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    assert desk.everywhere() == ["inbox"]
+
+
+def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    another_mount(monkeypatch)
+    monkeypatch.setattr(desk.ledger.arrivals, "origin_removed", failing)
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    assert desk.everywhere() == ["claimed"]
+    assert desk.ledger.queries.waiting() == 1
+
+
+def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    another_mount(monkeypatch)
+    path = desk.drop()
+    assert desk.spool.claim(path, may_copy=True).path.name.startswith(COPIED)  # killed here
+    desk.restart()
+    assert desk.everywhere() == ["inbox"]
+    desk.reception.take_file(path, settled=True, may_copy=True)
+    assert desk.everywhere() == ["claimed"]
+
+
+def test_a_renamed_file_that_was_not_recorded_before_a_kill_is_taken_up(desk: Desk) -> None:
+    desk.spool.claim(desk.drop(), may_copy=True)  # killed here
+    desk.restart()
+    image = desk.ledger.images.find(IMAGE_ID)
+    assert image is not None
+    assert (image.state, desk.everywhere()) == (State.RECEIVED, ["claimed"])
+
+
+def test_a_file_the_ledger_looks_for_elsewhere_is_never_removed_as_a_spare(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    conclude(desk)
+    desk.ledger.images.archived(IMAGE_ID, desk.folder / "done" / "it-never-came-here")
+    desk.restart()
+    image = desk.ledger.images.find(IMAGE_ID)
+    assert image is not None
+    assert image.path.exists()
+    assert image.state is State.RECEIVED
+
+
+def test_a_spool_that_is_away_rejects_nothing(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    (desk.folder / "spool").rename(desk.folder / "away")
+    image = desk.ledger.images.next_waiting()
+    assert image is not None
+    with pytest.raises(Unavailable, match="spool: it is away"):
+        desk.service._settle_unexamined(image)
+    assert not desk.reception.has_room()
+    assert desk.refused == []
+
+
+def test_a_file_that_a_kill_left_in_the_archive_is_found_there(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    image = desk.ledger.images.next_waiting()
+    assert image is not None
+    path = desk.spool.archive(image.path, IMAGE_ID, image.name, b"{}", scored=True)  # and killed before the ledger knew
+    assert desk.service._settle_unexamined(image)
+    found = desk.ledger.images.find(IMAGE_ID)
+    assert found is not None
+    assert found.path == path
+
+
+def test_an_image_renewed_before_it_was_archived_is_examined_where_it_lies(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    conclude(desk, "b0")
+    desk.reception.take_file(desk.drop("again.dcm"), settled=True, may_copy=True)  # under b1 now
+    archive(desk)
+    image = desk.ledger.images.find(IMAGE_ID)
+    assert image is not None
+    assert (image.state, image.path.parent.name) == (State.RECEIVED, "done")
+
+
+def test_a_worker_that_a_stop_killed_is_no_attempt(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
+    image = desk.ledger.images.find(IMAGE_ID)
+    assert image is not None
+    desk.service.stop()
+    desk.service._record(Finished(image, desk.service.serving, 0, 0, Died("worker ended by SIGTERM")))
+    after = desk.ledger.images.find(IMAGE_ID)
+    assert after is not None
+    assert (after.state, after.attempts) == (State.RECEIVED, 0)
+
+
+def ask(desk: Desk, name: str, sha256: str = IMAGE_ID, *, patient: bool = False) -> None:
+    request = json.dumps({"name": name, "sha256": sha256}).encode()
+    desk.reception.take_reference(request, None, None, lambda: patient)
+
+
+@pytest.mark.parametrize("name", ["film.dcm/below", "n" * 300, "../state/lock", "nothing.dcm", "."])
+def test_a_reference_to_no_file_is_refused_whatever_its_name(desk: Desk, name: str) -> None:
+    desk.drop()
+    ask(desk, name)
+    assert desk.refused[0].endswith("no such file in the inbox")
+    assert desk.everywhere() == ["inbox"]
+
+
+def test_a_reference_to_a_file_still_being_written_waits_and_leaves_it(desk: Desk) -> None:
+    path = desk.drop(data=FILM[:5])
+    with pytest.raises(NotReadyError):
+        ask(desk, "film.dcm", patient=True)
+    path.write_bytes(FILM)
+    ask(desk, "film.dcm", patient=True)
+    assert desk.everywhere() == ["claimed"]
+
+
+def test_a_referenced_file_goes_back_when_the_ledger_fails(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.drop()
+    monkeypatch.setattr(desk.ledger.arrivals, "accept", failing)
+    with pytest.raises(Unavailable):
+        ask(desk, "film.dcm")
+    assert desk.everywhere() == ["inbox"]
+
+
+def test_a_postponed_image_is_not_lost_to_a_clock_that_is_set_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
+    desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
+    assert desk.ledger.images.postpone(IMAGE_ID, 1_000_000.0)
+    clock: Callable[[], float] = lambda: 1_000_000.0 - 86_400.0  # noqa: E731
+    monkeypatch.setattr("edge.ledger.images.time.time", clock)
+    assert desk.ledger.images.next_waiting() is not None
+
+
+def test_an_image_that_was_answered_before_is_never_postponed(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
+    conclude(desk)
+    desk.ledger.arrivals.retry([IMAGE_ID])
+    desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
+    assert not desk.ledger.images.postpone(IMAGE_ID, 1.0)
+
+
+def test_a_rejection_says_its_reason_first() -> None:
+    assert Rejection(Reason.MISSING, "gone").text == "missing: gone"

@@ -51,7 +51,7 @@ class Announcer:
         self._stop.set()
         self._health.changed.set()
         for thread in self._threads:
-            thread.join(timeout=2)
+            thread.join(timeout=1)
         if self._mqtt is not None and not self._threads[-1].is_alive():
             self._mqtt.say_offline()
 
@@ -113,10 +113,10 @@ class Mqtt:
             log.warning('event=status_not_told why="%s"', error)
 
     def say_offline(self) -> None:
-        """The last status, as the last will would say it."""
+        """The last status, as the last will would say it; at QoS 0, for there is no time left to wait for a broker."""
         if self._broker.connected:
             try:
-                self._broker.publish(f"{self._prefix}/status", offline(), retain=True)
+                self._broker.publish(f"{self._prefix}/status", offline(), retain=True, qos=0)
             except (Unavailable, RefusedError):
                 log.info("event=offline_not_told")
 

@@ -34,9 +34,9 @@ from edge.workers import Job, Workers
 
 log = logging.getLogger(__name__)
 
-DRAIN_S: Final = 15.0
-COURIER_S: Final = 3.0
-"""Together less than the 20 s in which a drain ends."""
+DRAIN_S: Final = 10.0
+"""For images in work. With what the threads are given to end, all of a drain stays below 20 s."""
+COURIER_S: Final = 2.0
 WATCHING_S: Final = 10.0
 KEY_BYTES: Final = 16
 

@@ -12,6 +12,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
@@ -84,7 +85,7 @@ class Broker:
         if session is not None:
             session.client.disconnect()
         if self._thread.is_alive():
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=1)
 
     @property
     def connected(self) -> bool:
@@ -170,6 +171,8 @@ class Broker:
 
     def _welcome(self, session: Session) -> None:
         log.info("event=broker_connected protocol=%s", self.protocol)
+        self._health.recover("subscription")
+        session.client.on_subscribe = self._note_suback
         for topic in self._filters:
             session.client.subscribe(topic, qos=1)
         self._session = session
@@ -208,6 +211,10 @@ class Broker:
         properties.ReceiveMaximum = self._settings.receive_maximum
         properties.MaximumPacketSize = min(self._max_incoming, LARGEST_PACKET)
         return {"clean_start": False, "properties": properties}
+
+    def _note_suback(self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._health.degrade("subscription", "broker: it refuses a subscription, so requests do not reach us: check its ACL")
 
     def _dispatch(self, incoming: Incoming) -> None:
         handler = self._handlers.get(incoming.topic)

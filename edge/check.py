@@ -59,7 +59,7 @@ def _ledger(settings: Settings) -> str:
         return "none yet"
     with open_queries(settings.state.path) as queries:
         summary, sinks = queries.summary(), queries.sinks()
-    served = {*sink_names(settings), *(MqttSink.takes if settings.publish.mqtt else ())}
+    served = {*sink_names(settings), *(MqttSink.takes if settings.publish.mqtt or settings.intake.mqtt else ())}
     forgotten = {name: count for name, count in sinks.items() if name not in served}
     if forgotten:
         msg = f"undelivered results of sinks that are no longer configured: {forgotten}"

@@ -107,10 +107,8 @@ class Systemd:
 
     def __init__(self) -> None:
         self._address = os.environ.pop("NOTIFY_SOCKET", "")  # popped: the workers do not speak to systemd
-        usec = os.environ.pop("WATCHDOG_USEC", "")
-        pid = os.environ.pop("WATCHDOG_PID", "")
-        self.watchdog_s = int(usec) / 1e6 if usec and pid in {"", str(os.getpid())} else None
-        """How often systemd wants a sign of life, in seconds."""
+        for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
+            os.environ.pop(name, None)
 
     def notify(self, *lines: str) -> None:
         """Send `READY=1`, `STATUS=...`, `WATCHDOG=1`, ..."""

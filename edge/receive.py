@@ -159,11 +159,14 @@ class Reception:
             self._record_or_undo(claim, sender, lambda: self._spool.drop(claim.path))
             self._service.reject(claim.image_id, Reason.MISSING, why)
 
+        answer = self._service.call(refuse)
         try:
-            self._service.call(refuse).result(timeout=REFUSE_S)
+            answer.result(timeout=REFUSE_S)
         except TimeoutError:
-            msg = "stopping"
-            raise Unavailable(msg) from None
+            if answer.cancel():
+                msg = "stopping"
+                raise Unavailable(msg) from None
+            answer.result()
 
     def _in_inbox(self, name: str) -> Path:
         """Raises ValueError where the name leads out of the inbox, through a link or `..`."""

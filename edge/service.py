@@ -176,6 +176,8 @@ class Service:
     def _run_tasks(self) -> None:
         while not self._tasks.empty():
             task, future = self._tasks.get()
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 future.set_result(task())
             except Exception as error:  # noqa: BLE001 - told to whoever asked

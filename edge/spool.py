@@ -54,6 +54,8 @@ class Spool:
         self.failed = failed
         for key, folder in (("spool.path", self.claimed), ("spool.done", done), ("spool.failed", failed)):
             _make_writable(key, folder)
+            for half in folder.glob(f".*{PART}"):  # what a kill left of a write
+                half.unlink(missing_ok=True)
 
     def claim(self, path: Path, *, may_copy: bool) -> Claim:
         """
@@ -217,10 +219,9 @@ class Spool:
 
 def archive_name(name: bytes, image_id: str) -> str:
     """`<sender's stem>.<16 hex of the image id><suffix>`: findable by name, unique by bytes."""
+    name = name.lstrip(b".").removesuffix(PART.encode()) or b"image"
     stem, dot, suffix = name.rpartition(b".")
-    if not stem:
-        stem, dot, suffix = name, b"", b""
-    if len(suffix) > 8:  # noqa: PLR2004 - a longer one is no file type
+    if not stem or len(suffix) > 8:  # noqa: PLR2004 - a longer one is no file type
         stem, dot, suffix = name, b"", b""
     return os.fsdecode(stem[:NAME_BYTES] + b"." + image_id[:16].encode() + dot + suffix)
 

@@ -128,17 +128,4 @@ def test_a_supervisor_that_is_gone_is_no_reason_to_stop(listener: socket.socket)
 def test_without_systemd_nothing_is_said_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         monkeypatch.delenv(name, raising=False)
-    systemd = Systemd()
-    systemd.notify("READY=1")
-    assert systemd.watchdog_s is None
-
-
-@pytest.mark.parametrize(("pid", "interval_s"), [(None, 30.0), (os.getpid(), 30.0), (1, None)])
-def test_the_watchdog_interval_is_ours_only_if_it_names_us(
-    monkeypatch: pytest.MonkeyPatch, pid: int | None, interval_s: float | None
-) -> None:
-    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
-    monkeypatch.delenv("WATCHDOG_PID", raising=False)
-    if pid is not None:
-        monkeypatch.setenv("WATCHDOG_PID", str(pid))
-    assert Systemd().watchdog_s == interval_s
+    Systemd().notify("READY=1")

@@ -152,6 +152,12 @@ def test_a_full_disk_keeps_the_file_where_it_is(spool: Spool, tmp_path: Path, mo
     assert [path.name for path in spool.claimed.iterdir()] == [claim.path.name]
 
 
+def test_half_written_files_are_removed_from_the_archive_at_start(spool: Spool, tmp_path: Path) -> None:
+    (spool.done / ".1234.part").write_bytes(b"half")
+    Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+    assert list(spool.done.iterdir()) == []
+
+
 def test_half_written_copies_are_removed_at_start(spool: Spool) -> None:
     (spool.claimed / "f-1.part").write_bytes(b"half")
     (spool.claimed / "f-2").write_bytes(b"whole")
@@ -163,6 +169,11 @@ def test_a_folder_that_cannot_be_written_is_named_by_its_key(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with pytest.raises(StartupError, match=r"spool\.done: .*Not a directory"):
         Spool(tmp_path / "spool", tmp_path / "file" / "done", tmp_path / "failed")
+
+
+@pytest.mark.parametrize(("name", "archived"), [(b"a.dcm.part", "a.ID.dcm"), (b".hidden.png", "hidden.ID.png"), (b"...", "image.ID")])
+def test_an_archived_file_is_neither_hidden_nor_a_part(name: bytes, archived: str) -> None:
+    assert archive_name(name, IMAGE_ID) == archived.replace("ID", IMAGE_ID[:16])
 
 
 @given(st.binary(min_size=1, max_size=255).filter(lambda name: b"/" not in name and b"\0" not in name and name not in {b".", b".."}))

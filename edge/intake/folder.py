@@ -75,7 +75,7 @@ class FolderIntake:
         self._stop.set()
         if self._watch is not None:
             self._watch.wake()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=2)  # what it is in the middle of is finished at the next start
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -1,0 +1,59 @@
+"""The connection itself, against a real mosquitto."""
+
+from collections.abc import Iterator
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
+from deploy.demo.brokers import Mosquitto
+from edge.broker import Broker
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.session import RefusedError
+from edge.settings import Broker as BrokerSettings
+from tests.e2e.rig import until
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+def broker(mosquitto: Mosquitto, health: Health) -> Iterator[Broker]:
+    settings = BrokerSettings(host="127.0.0.1", port=mosquitto.port, ack_s=0.5)
+    connection = Broker(settings, password=None, client_id="edge", will=("status", b"offline"), health=health, max_incoming=2**20)
+    connection.start()
+    until(lambda: connection.connected, "connected")
+    yield connection
+    connection.stop()
+
+
+def test_a_publish_returns_when_the_broker_has_it_and_leaves_nothing_behind(broker: Broker) -> None:
+    for qos in (0, 1):
+        broker.publish("somewhere", b"x", qos=qos)
+    assert broker._session is not None
+    assert broker._session._pubacks == {}
+
+
+def test_a_publish_without_connection_is_kept_by_the_caller(broker: Broker, mosquitto: Mosquitto) -> None:
+    mosquitto.stop()
+    until(lambda: not broker.connected, "disconnected")
+    with pytest.raises(Unavailable, match="not connected"):
+        broker.publish("somewhere", b"x")
+
+
+def test_a_message_larger_than_the_broker_takes_is_refused_unsent(broker: Broker) -> None:
+    assert broker._session is not None
+    broker._session.max_packet = 100
+    with pytest.raises(RefusedError, match="message of 100 bytes, the broker takes packets of 100"):
+        broker.publish("somewhere", b"x" * 100)
+
+
+def test_a_refused_subscription_is_told(broker: Broker, health: Health) -> None:
+    refused = ReasonCode(PacketTypes.SUBACK, "Not authorized")
+    broker._note_suback(Client(CallbackAPIVersion.VERSION2), None, 1, [refused], None)
+    assert health.reasons == ["broker: it refuses a subscription, so requests do not reach us: check its ACL"]

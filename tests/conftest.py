@@ -1,5 +1,6 @@
 """What several tests share: real brokers, real subscribers, and skips that are seen."""
 
+import errno
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -72,3 +73,16 @@ def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:
     """Hears everything under mammo/v1/ on this test's mosquitto."""
     with Subscriber(mosquitto.port) as listener:
         yield listener
+
+
+@pytest.fixture
+def another_mount(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renames out of a folder called inbox fail as they do between two mounts."""
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.parent.name == "inbox":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)

@@ -1,9 +1,7 @@
 """Whatever fails, and whenever, a file that came is in exactly one safe place."""
 
-import errno
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,17 +71,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     ledger.close()
 
 
-def another_mount(monkeypatch: pytest.MonkeyPatch) -> None:
-    rename = Path.rename
-
-    def refuse(self: Path, target: Path) -> Path:
-        if self.parent.name == "inbox":
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse)
-
-
 def failing(*_: object) -> Any:  # noqa: ANN401 - stands in for anything
     msg = "ledger: database or disk is full"
     raise Unavailable(msg)
@@ -107,16 +94,16 @@ def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(desk: Desk, monkeypatc
     assert desk.everywhere() == ["inbox"]
 
 
+@pytest.mark.usefixtures("another_mount")
 def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    another_mount(monkeypatch)
     monkeypatch.setattr(desk.ledger.arrivals, "origin_removed", failing)
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     assert desk.everywhere() == ["claimed"]
     assert desk.ledger.queries.waiting() == 1
 
 
-def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    another_mount(monkeypatch)
+@pytest.mark.usefixtures("another_mount")
+def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once(desk: Desk) -> None:
     path = desk.drop()
     assert desk.spool.claim(path, may_copy=True).path.name.startswith(COPIED)  # killed here
     desk.restart()

@@ -30,18 +30,6 @@ def inbox_file(tmp_path: Path, name: str = "film.dcm", data: bytes = DATA) -> Pa
     return path
 
 
-def on_another_mount(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Renames out of the inbox fail as they do between two mounts."""
-    rename = Path.rename
-
-    def refuse(self: Path, target: Path) -> Path:
-        if self.parent.name == "inbox":
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse)
-
-
 def test_a_claimed_file_is_in_the_spool_and_nowhere_else(spool: Spool, tmp_path: Path) -> None:
     path = inbox_file(tmp_path)
     claim = spool.claim(path, may_copy=True)
@@ -51,9 +39,9 @@ def test_a_claimed_file_is_in_the_spool_and_nowhere_else(spool: Spool, tmp_path:
     assert not path.exists()
 
 
-def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("another_mount")
+def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(spool: Spool, tmp_path: Path) -> None:
     path = inbox_file(tmp_path)
-    on_another_mount(monkeypatch)
     claim = spool.claim(path, may_copy=True)
     assert claim.image_id == IMAGE_ID
     assert claim.origin is not None
@@ -63,18 +51,18 @@ def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(spool: Spoo
     assert [found.name for found in spool.claimed.iterdir()] == [claim.path.name]
 
 
-def test_a_file_that_may_not_be_copied_yet_stays(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("another_mount")
+def test_a_file_that_may_not_be_copied_yet_stays(spool: Spool, tmp_path: Path) -> None:
     path = inbox_file(tmp_path)
-    on_another_mount(monkeypatch)
     with pytest.raises(NotReadyError):
         spool.claim(path, may_copy=False)
     assert path.exists()
     assert list(spool.claimed.iterdir()) == []
 
 
-def test_an_origin_that_was_replaced_meanwhile_is_left_alone(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("another_mount")
+def test_an_origin_that_was_replaced_meanwhile_is_left_alone(spool: Spool, tmp_path: Path) -> None:
     path = inbox_file(tmp_path)
-    on_another_mount(monkeypatch)
     claim = spool.claim(path, may_copy=True)
     path.write_bytes(b"the next film under the same name")
     assert claim.origin is not None

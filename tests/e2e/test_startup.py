@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,23 @@ def test_check_finds_what_a_start_would_find(config: Path) -> None:
     checked = run_command("check", "--config", config, "--json")
     assert checked.returncode == 78
     assert [entry["what"] for entry in json.loads(checked.stdout) if not entry["ok"]] == ["state.path"]
+
+
+def test_systemd_is_told_when_it_is_ready_alive_and_stopping(config: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="notify-"))  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(folder / "s"))
+        listener.settimeout(60)
+        rig = Rig(config.parent / "notify", free_port(), before=["env", f"NOTIFY_SOCKET={folder}/s", "WATCHDOG_USEC=60000000"])
+        rig.start()
+        said_before_ready = list(iter(lambda: listener.recv(4096).decode(), "READY=1"))
+        assert any(line.startswith("STATUS=") for line in said_before_ready)
+        assert rig.answers()
+        while listener.recv(4096) != b"WATCHDOG=1":
+            pass
+        assert rig.stop() == 0
+        assert b"STOPPING=1" in iter(lambda: listener.recv(4096), b"")
+    shutil.rmtree(folder)
 
 
 def test_workers_do_not_inherit_secrets(config: Path) -> None:

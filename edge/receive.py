@@ -116,7 +116,7 @@ class Reception:
                 self._spool.drop(path)  # a spare copy, or what the inbox or the broker still has
             else:
                 log.info("event=orphan_taken_up")
-                self._record(self._spool.rehash(path, b"recovered"), Sender("folder"))
+                self._record(self._spool.take_up(path), Sender("folder"))
         for claim, path, fingerprint in arrivals.origins():
             self._remove_origin(claim, path, fingerprint)
 

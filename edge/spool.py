@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from errno import ENOSPC, EXDEV
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from edge import files
 from edge.errors import StartupError, Unavailable
@@ -21,6 +22,7 @@ COPIED: Final = "c-"
 """Copied out of the inbox: until the ledger has it, the original counts."""
 REQUESTED: Final = "m-"
 """Came over MQTT: until the ledger has it, the broker's copy counts."""
+UUID_CHARACTERS: Final = 36
 NAME_BYTES: Final = 160
 """What of a sender's file name is kept in the archive, so that our suffixes fit beside it in 255 bytes."""
 
@@ -70,7 +72,7 @@ class Spool:
             Unavailable: the disk or the permissions do not let us.
         """
         before = fingerprint(path)
-        name = str(uuid.uuid4())
+        name = f"{uuid.uuid4()}-{quote_from_bytes(os.fsencode(path.name), safe='')[:NAME_BYTES]}"
         claim = Claim(self.claimed / (RENAMED + name), os.fsencode(path.name))
         try:
             if not _renamed(path, claim.path):
@@ -95,6 +97,15 @@ class Spool:
             self.give_back(claim, source)
             raise NotReadyError
         return replace(claim, image_id=image_id)
+
+    def take_up(self, path: Path) -> Claim:
+        """
+        A file that was claimed by a rename and not recorded before a kill, under the name that its sender gave it.
+
+        Raises:
+            Unavailable: it cannot be read.
+        """
+        return self.rehash(path, unquote_to_bytes(path.name[len(RENAMED) + UUID_CHARACTERS + 1 :]) or b"recovered")
 
     def rehash(self, path: Path, name: bytes) -> Claim:
         """

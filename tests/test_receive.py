@@ -117,7 +117,7 @@ def test_a_renamed_file_that_was_not_recorded_before_a_kill_is_taken_up(desk: De
     desk.restart()
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
-    assert (image.state, desk.everywhere()) == (State.RECEIVED, ["claimed"])
+    assert (image.state, image.name, desk.everywhere()) == (State.RECEIVED, b"film.dcm", ["claimed"])
 
 
 def test_a_file_the_ledger_looks_for_elsewhere_is_never_removed_as_a_spare(desk: Desk) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from edge import __version__, announce
 from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
-from edge.errors import ConfigError, MammoEdgeError
+from edge.errors import ConfigError, MammoEdgeError, Unavailable
 from edge.health import Health, Phase, Systemd
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
@@ -38,6 +39,8 @@ DRAIN_S: Final = 10.0
 """For images in work. With what the threads are given to end, all of a drain stays below 20 s."""
 COURIER_S: Final = 2.0
 WATCHING_S: Final = 10.0
+PUT_OFF_S: Final = 5.0
+"""How long to wait before the next try to start, where something is not available."""
 KEY_BYTES: Final = 16
 
 
@@ -54,9 +57,19 @@ def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
     """
     os.umask(0o027)
     logging.basicConfig(stream=sys.stderr, level=settings.log.level.upper(), format="level=%(levelname)s module=%(name)s %(message)s")
-    with ExitStack() as stack:
-        daemon = Daemon(settings, load_settings, stack)
-        daemon.serve()
+    systemd, password = Systemd(), read_secret(settings.broker)
+    _clean_environment()  # before any worker is born
+    while True:
+        with ExitStack() as stack:
+            try:
+                daemon = Daemon(settings, load_settings, systemd, password, stack)
+            except Unavailable as error:  # a full disk, say: wait for it, as systemd would, but without its limit
+                log.warning('event=start_put_off why="%s"', error)
+                systemd.notify(f"STATUS=waiting: {error}")
+            else:
+                daemon.serve()
+                break
+        time.sleep(PUT_OFF_S)
     log.info("event=stopped")
 
 
@@ -95,18 +108,18 @@ def open_serving(settings: Settings) -> Serving:
 class Daemon:
     """Everything that runs, wired together."""
 
-    def __init__(self, settings: Settings, load_settings: Callable[[], Settings], stack: ExitStack) -> None:
+    def __init__(
+        self, settings: Settings, load_settings: Callable[[], Settings], systemd: Systemd, password: str | None, stack: ExitStack
+    ) -> None:
         self._settings = settings
         self._load_settings = load_settings
-        self._systemd = Systemd()
+        self._systemd = systemd
         self._health = Health()
-        password = read_secret(settings.broker)
         sender = Sender(settings.device.site, settings.device.name, _subject_key(settings), settings.publish.heatmap)
         self._couriers: list[Courier] = []
         self._broken: MammoEdgeError | None = None
         self._ledger = stack.enter_context(open_ledger(settings.state.path, sink_names(settings), readdress))
         spool = Spool(settings.spool.path, settings.spool.done, settings.spool.failed, self._health.beat)
-        _clean_environment()
         self._opener = stack.enter_context(ThreadPoolExecutor(1, "opener"))  # workers end with the thread that started them
         serving = self._opener.submit(open_serving, settings).result()
         parts = Parts(self._ledger, spool, self._health, sender, look_again_s=SETTLED_AFTER * (settings.inbox.quiet_s or QUIET_S))

@@ -1,0 +1,50 @@
+"""What the composition root does before there is a daemon."""
+
+import os
+
+import pytest
+
+from edge import app
+from edge.errors import ConfigError, Unavailable
+from edge.settings import Settings
+
+
+class StandIn:
+    """A daemon whose disk has room at the second try."""
+
+    tries = 0
+    served = 0
+    passwords: list[str | None] = []  # noqa: RUF012 - one test, one list
+
+    def __init__(self, *parts: object) -> None:
+        StandIn.tries += 1
+        StandIn.passwords.append(parts[3])  # type: ignore[arg-type]
+        if StandIn.tries == 1:
+            msg = "ledger: database or disk is full"
+            raise Unavailable(msg)
+
+    def serve(self) -> None:
+        StandIn.served += 1
+
+
+def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "Daemon", StandIn)
+    monkeypatch.setattr(app, "PUT_OFF_S", 0.0)
+    monkeypatch.setattr("edge.app.logging.basicConfig", lambda **_: None)
+    monkeypatch.setenv("MAMMO_EDGE_BROKER__PASSWORD", "geheim")
+    settings = Settings(broker={"password": "geheim"})
+    mask = os.umask(0o022)
+    app.run(settings, lambda: settings)
+    assert os.umask(mask) == 0o027
+    assert (StandIn.tries, StandIn.served) == (2, 1)
+    assert StandIn.passwords == ["geheim", "geheim"]
+    assert "MAMMO_EDGE_BROKER__PASSWORD" not in os.environ
+
+
+def test_a_name_that_fits_no_image_or_several_is_told() -> None:
+    known = {"abc": ["abc"], "a": ["abc", "abd"]}
+    assert app.resolve_images(["abc"], lambda name: known.get(name, [])) == ["abc"]
+    with pytest.raises(ConfigError, match="a: 2 images of that id, expected one"):
+        app.resolve_images(["a"], lambda name: known.get(name, []))
+    with pytest.raises(ConfigError, match="x: no image of that id"):
+        app.resolve_images(["x"], lambda name: known.get(name, []))

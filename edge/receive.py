@@ -48,11 +48,14 @@ class Reception:
         self._health = parts.health
         self._settings = settings
         self._service = service
+        self._sorted = False
         service.take_again = self._take_again
         service.at_start.append(self._take_up_orphans)
 
     def has_room(self) -> bool:
-        """Below the limits of queue and disk."""
+        """Below the limits of queue and disk, and not before the last daemon's leftovers are sorted: a fresh file is not one of them."""
+        if not self._sorted:
+            return False
         least = self._settings.spool.min_free_mb
         try:
             free = self._spool.free_mb()
@@ -119,6 +122,7 @@ class Reception:
                 self._record(self._spool.take_up(path), Sender("folder"))
         for claim, path, fingerprint in arrivals.origins():
             self._remove_origin(claim, path, fingerprint)
+        self._sorted = True
 
     def _take_again(self, path: Path, name: bytes) -> None:
         """Record a file of the spool anew, whose bytes are no longer those the ledger knew."""

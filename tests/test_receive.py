@@ -120,6 +120,13 @@ def test_a_renamed_file_that_was_not_recorded_before_a_kill_is_taken_up(desk: De
     assert (image.state, image.name, desk.everywhere()) == (State.RECEIVED, b"film.dcm", ["claimed"])
 
 
+def test_nothing_is_taken_before_the_leftovers_of_a_kill_are_sorted(desk: Desk) -> None:
+    """Else a file that was copied a moment ago would be taken for one that was never recorded."""
+    assert not desk.reception.has_room()
+    desk.restart()
+    assert desk.reception.has_room()
+
+
 def test_a_file_the_ledger_looks_for_elsewhere_is_never_removed_as_a_spare(desk: Desk) -> None:
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     conclude(desk)

@@ -79,6 +79,9 @@ class Outputs(_Strict):
 
     probability: tuple[int, ...]
     logit_map: tuple[int, ...] | None = None
+    """(1, rows, columns, 1): its mean is the logit of the probability."""
+    features: tuple[int, ...] | None = None
+    """(1, channels): the backbone's features averaged over the image, for the input gate."""
 
 
 class Manifest(_Strict):

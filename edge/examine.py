@@ -42,10 +42,9 @@ class Examiner:
         self._spec = manifest.input
         self._model = manifest.models[file]
         self._decision = bundle.decision(file, operating_point)
-        shape = (1, self._spec.height, self._spec.width, self._spec.channels)
-        self._engine = open_engine(
-            backend, bundle.folder / file, Shapes(shape, manifest.outputs.probability, manifest.outputs.logit_map), threads
-        )
+        shape, outputs = (1, self._spec.height, self._spec.width, self._spec.channels), manifest.outputs
+        shapes = Shapes(shape, outputs.probability, outputs.logit_map, outputs.features)
+        self._engine = open_engine(backend, bundle.folder / file, shapes, threads)
         self.runtime = Runtime(self._engine.backend, file, threads, fallback=backend == "auto" and self._engine.backend != "litert")
 
     def prove(self) -> None:

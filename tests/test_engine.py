@@ -179,6 +179,25 @@ def test_an_int8_score_is_the_mean_of_its_map() -> None:
     assert scores.raw == pytest.approx(1 / (1 + np.exp(-1.5)))
 
 
+def test_features_come_beside_the_score_for_one_inference() -> None:
+    fake = int8_model()
+    fake.outputs[9] = np.array([[12, 8, 10]], np.int8)
+    shapes = Shapes(SHAPES.input, (1, 1), (1, 1, 2, 1), (1, 3))
+    scores = TfliteEngine("litert", fake, shapes, 1).infer(np.zeros(SHAPES.input, np.float32))
+    assert scores.features is not None
+    assert scores.features.tolist() == [1.0, -1.0, 0.0]
+
+
+def test_a_model_without_features_gives_none(engine: Engine, bundle: Bundle) -> None:
+    assert engine.infer(some_input(bundle)).features is None
+
+
+def test_outputs_of_the_same_shape_are_refused() -> None:
+    fake = Fake(np.float32, {1: np.zeros((1, 1), np.float32)})
+    with pytest.raises(ModelError, match=r"told apart by their shapes, .* the same: \[\(1, 1\), \(1, 1\)\]"):
+        TfliteEngine("litert", fake, Shapes(SHAPES.input, (1, 1), features=(1, 1)), 1)
+
+
 def test_a_model_that_gives_no_number_is_an_error() -> None:
     fake = Fake(np.float32, {1: np.array([[np.nan]], np.float32), 2: np.zeros((1, 1, 2, 1), np.float32)})
     with pytest.raises(ModelError, match=r"output is nan"):

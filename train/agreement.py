@@ -55,7 +55,7 @@ class Known:
 
 def score(fitted: Fitted, side: Side, model: Path) -> Scored:
     """Score one side with the exported file, image by image as the daemon does, and with Keras."""
-    films, shapes = fitted.side(side), tflite.shapes(fitted.model, fitted.recipe)
+    films, shapes = fitted.side(side), tflite.shapes(fitted.model, fitted.recipe.input)
     tensors = (model_input(image, fitted.recipe.input) for image in films.images)
     progress = bar(tensors, f"score {side}", len(films.films))
     return Scored(films, probe.scores(model, shapes, "litert", progress), probabilities(fitted.model, films, fitted.recipe))
@@ -102,7 +102,7 @@ def answer_known(fitted: Fitted, model: Path, pictures: Mapping[str, bytes], pyt
         largest: difference from Keras measured so far.
     """
     tensors = np.concatenate(list(known.tensors(pictures, fitted.recipe.input).values()))
-    shapes = tflite.shapes(fitted.model, fitted.recipe)
+    shapes = tflite.shapes(fitted.model, fitted.recipe.input)
     raw = probe.scores(model, shapes, "litert", tensors[:, None])
     by_keras = np.asarray(fitted.model.predict(tensors, verbose=0)[PROBABILITY])[:, 0]
     measured = {"max_difference_known_answers": float(np.abs(raw - by_keras).max())}

@@ -74,7 +74,7 @@ def export(run: RunFolder, request: Request) -> None:
 
 
 def _convert(fitted: Fitted, python: Path | None) -> _Converted:
-    data = tflite.convert(fitted.model, fitted.recipe)
+    data = tflite.convert(fitted.model, fitted.recipe.input)
     with TemporaryDirectory() as folder:
         model = Path(folder) / MODEL_FILE
         model.write_bytes(data)
@@ -125,8 +125,8 @@ def _results(scored: Scored, platt: Platt, point: OperatingPoint, seed: int) -> 
 
 
 def _outputs(fitted: Fitted) -> Outputs:
-    shapes = tflite.shapes(fitted.model, fitted.recipe)
-    return Outputs(probability=shapes.probability, logit_map=shapes.logit_map)
+    shapes = tflite.shapes(fitted.model, fitted.recipe.input)
+    return Outputs(probability=shapes.probability, logit_map=shapes.logit_map, features=shapes.features)
 
 
 def _manifest(fitted: Fitted, request: Request, model: ModelFile, files: Mapping[str, bytes], numbers: Mapping[str, Any]) -> Manifest:

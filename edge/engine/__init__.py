@@ -27,15 +27,18 @@ class Scores:
     """The probability output, 0 to 1."""
     logit_map: NDArray[np.float32] | None
     """Shape (rows, columns), or None where the model has no such output."""
+    features: NDArray[np.float32] | None = None
+    """The backbone's features, averaged over the image, shape (channels,); None where the model has no such output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What a model file must look like."""
+    """What a model file must look like. Outputs are told apart by their shapes, so no two may be the same."""
 
     input: tuple[int, ...]
     probability: tuple[int, ...]
     logit_map: tuple[int, ...] | None = None
+    features: tuple[int, ...] | None = None
 
 
 class Engine(Protocol):

@@ -35,6 +35,8 @@ class TfliteEngine:
         self._input = _only([interpreter.get_input_details()[0]], shapes.input, "input")
         self._probability = _only(outputs, shapes.probability, "output `probability`")
         self._logit_map = _only(outputs, shapes.logit_map, "output `logit_map`") if shapes.logit_map else None
+        self._features = _only(outputs, shapes.features, "output `features`") if shapes.features else None
+        _refuse_ambiguous(shapes)
 
     def infer(self, tensor: NDArray[np.float32]) -> Scores:
         """
@@ -56,7 +58,8 @@ class TfliteEngine:
         if not math.isfinite(raw):
             msg = f"the model's output is {raw}, expected a number from 0 to 1"
             raise ModelError(msg)
-        return Scores(min(1.0, max(0.0, raw)), logit_map)
+        features = None if self._features is None else self._read(self._features)[0]
+        return Scores(min(1.0, max(0.0, raw)), logit_map, features)
 
     def _read(self, detail: dict[str, Any]) -> NDArray[np.float32]:
         values: NDArray[np.float32] = self._interpreter.get_tensor(detail["index"])
@@ -88,6 +91,13 @@ def _quantise(tensor: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[An
     limits = np.iinfo(dtype)
     quantised: NDArray[Any] = np.clip(np.rint(tensor / scale) + zero_point, limits.min, limits.max).astype(dtype)  # rounded, never cut
     return quantised
+
+
+def _refuse_ambiguous(shapes: Shapes) -> None:
+    outputs = [shape for shape in (shapes.probability, shapes.logit_map, shapes.features) if shape]
+    if len(set(outputs)) < len(outputs):
+        msg = f"outputs are told apart by their shapes, the manifest gives two of them the same: {outputs}"
+        raise ModelError(msg)
 
 
 def _only(details: Any, shape: tuple[int, ...] | None, what: str) -> dict[str, Any]:  # noqa: ANN401 - the runtime's own

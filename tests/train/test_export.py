@@ -27,7 +27,7 @@ def test_exported_file_says_what_keras_says(tiny: Tiny) -> None:
     done = fitted.reopen(tiny.run, None)
     by_keras = loop.probabilities(done.model, done.films, done.recipe)
     tensors = (model_input(image, done.recipe.input) for image in done.films.images)
-    exported = probe.scores(tiny.run.bundle / "model.tflite", tflite.shapes(done.model, done.recipe), "litert", tensors)
+    exported = probe.scores(tiny.run.bundle / "model.tflite", tflite.shapes(done.model, done.recipe.input), "litert", tensors)
     assert np.abs(exported - by_keras).max() < done.recipe.max_difference
     assert by_keras.std() > 10 * abs((exported - by_keras).mean())
 

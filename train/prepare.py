@@ -2,7 +2,8 @@
 Decode and prepare every film once, in parallel, into a cache that a later run takes up where it stopped.
 
 The cache is one folder a preprocessing and index: `images.npy` (n, height, width) float16 from 0 to 1, `facts.npy`
-(n, 2) breast fraction and contrast, `state.npy` (n,) as `State`, `refused.json` with the reasons.
+(n, 2) breast fraction and contrast, `geometry.npy` (n, 11) float64 how each film became its image, `state.npy` (n,) as
+`State`, `refused.json` with the reasons.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from enum import IntEnum
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,15 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import PREPROCESS_VERSION
-from edge.domain import InputSpec
+from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Unavailable
-from edge.preprocess import Batch
+from edge.preprocess import Batch, Geometry
 from train.datasets import Film, Index
 from train.errors import DataError
 from train.films import Prepared, prepare_film
 from train.progress import bar, say, warn
 from train.run_folder import write_json
 
+CACHE_VERSION: Final = 2
+"""Of the files described above; another one gives another cache folder."""
 MAX_REFUSED: Final = 0.05
 """More refused images than this share mean that the data set is not what it was taken for."""
 
@@ -65,17 +68,18 @@ def prepared(index: Index, spec: InputSpec, cache: Path) -> Prepared:
 def cache_key(index: Index, spec: InputSpec) -> str:
     """Names one preprocessing of one set of files: changes with either."""
     sizes = [film.path.stat().st_size for film in index.films]
-    text = json.dumps([PREPROCESS_VERSION, asdict(spec), index.fingerprint, sizes], sort_keys=True)
+    text = json.dumps([CACHE_VERSION, PREPROCESS_VERSION, asdict(spec), index.fingerprint, sizes], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class _Store:
-    """The three arrays on disk; a film counts as done only after its pixels are written."""
+    """The arrays on disk; a film counts as done only after its pixels are written."""
 
     folder: Path
     images: NDArray[np.float16]
     facts: NDArray[np.float32]
+    geometry: NDArray[np.float64]
     state: NDArray[np.uint8]
     refused: dict[str, str]
 
@@ -87,6 +91,7 @@ class _Store:
             folder,
             _array(folder / "images.npy", (films, spec.height, spec.width), np.float16),
             _array(folder / "facts.npy", (films, 2), np.float32),
+            _array(folder / "geometry.npy", (films, 11), np.float64),
             _array(folder / "state.npy", (films,), np.uint8),
             json.loads(reasons.read_text()) if reasons.exists() else {},
         )
@@ -107,6 +112,7 @@ class _Store:
         else:
             self.images[number] = (outcome.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)
             self.facts[number] = outcome.breast_fraction, outcome.contrast
+            self.geometry[number] = _flat(outcome.geometry)
         self.state[number] = State.REFUSED if isinstance(outcome, str) else State.DONE
 
     def result(self, index: Index) -> Prepared:
@@ -120,7 +126,20 @@ class _Store:
         keep = np.asarray(self.state) == State.DONE
         films = tuple(film for film, kept in zip(index.films, keep, strict=True) if kept)
         facts = np.asarray(self.facts)[keep]
-        return Prepared(films, np.asarray(self.images)[keep], facts[:, 0], facts[:, 1], dict(self.refused))
+        geometry = tuple(map(_geometry, np.asarray(self.geometry)[keep]))
+        return Prepared(films, np.asarray(self.images)[keep], facts[:, 0], facts[:, 1], dict(self.refused), geometry)
+
+
+def _flat(geometry: Geometry) -> tuple[float, ...]:
+    """Its eleven numbers, as a row of `geometry.npy`."""
+    place = geometry.top, geometry.left, geometry.height, geometry.width
+    return (geometry.rows, geometry.columns, geometry.flipped, *astuple(geometry.box), *place)
+
+
+def _geometry(row: NDArray[np.float64]) -> Geometry:
+    """The way back from `_flat`."""
+    rows, columns, flipped, *box = row[:7].tolist()
+    return Geometry(int(rows), int(columns), bool(flipped), Box(*box), *row[7:].astype(int).tolist())
 
 
 def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whichever numpy takes

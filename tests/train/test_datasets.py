@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.domain import Box
 from tests.train.conftest import write_index
 from train import datasets
-from train.datasets import folder
+from train.datasets import Lesion, folder
 from train.errors import DataError
 
 
@@ -54,6 +55,36 @@ def test_without_confidence_every_size_is_trusted(tmp_path: Path) -> None:
 
 def test_without_sizes_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     assert index(tmp_path, *both()).films[0].aspect is None
+
+
+LESIONS = "path,pathology,abnormality,xmin,ymin,xmax,ymax\n"
+
+
+def test_lesions_beside_the_index_belong_to_their_films(tmp_path: Path) -> None:
+    (tmp_path / "index-lesions.csv").write_text(
+        f"{LESIONS}b.png,MALIGNANT,mass,1,2,3.5,4\nb.png,BENIGN_WITHOUT_CALLBACK,calcification,5,6,7,8\n"
+    )
+    first, second = index(tmp_path, *both()).films
+    assert first.lesions == ()
+    assert second.lesions == (
+        Lesion(label="malignant", abnormality="mass", box=Box(1, 2, 3.5, 4)),
+        Lesion(label="benign", abnormality="calcification", box=Box(5, 6, 7, 8)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("b.png,MALIGNANT,mass,3,2,1,4", r"index-lesions\.csv:2: xmin, ymin, xmax, ymax is 3, 2, 1, 4, expected a box"),
+        ("b.png,MALIGNANT,mass,,2,1,4", r"index-lesions\.csv:2: xmin, ymin, xmax, ymax is -1, 2, 1, 4, expected a box"),
+        ("b.png,MAYBE,mass,1,2,3,4", r"index-lesions\.csv:2: pathology is MAYBE, expected benign or malignant"),
+        ("c.png,BENIGN,mass,1,2,3,4", r"index-lesions\.csv: c\.png is not in index\.csv"),
+    ],
+)
+def test_wrong_lesions_are_refused_with_what_was_found(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "index-lesions.csv").write_text(f"{LESIONS}{line}\n")
+    with pytest.raises(DataError, match=message):
+        index(tmp_path, *both())
 
 
 @pytest.mark.parametrize(
@@ -134,3 +165,4 @@ def test_cbis_ddsm_reads_whole(shared: Path) -> None:
     found = datasets.load(shared / "data" / "cbis-ddsm" / "mass-800.csv")
     assert (len(found.films), len(found.patients), sum(film.malignant for film in found.films)) == (1206, 678, 592)
     assert all(film.aspect is not None and 1 < film.aspect < 3 for film in found.films)
+    assert sum(len(film.lesions) for film in found.films) == 1291

@@ -1,20 +1,20 @@
 """The cache of prepared images."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 import pytest
 
-from edge.domain import InputSpec
+from edge.domain import Box, InputSpec
 from edge.preprocess import Batch
 from train import datasets, prepare
 from train import films as films_of
-from train.datasets import Film
+from train.datasets import Film, Lesion
 from train.errors import DataError
 from train.recipes.seed import RECIPE
 
@@ -36,6 +36,7 @@ def test_second_call_prepares_nothing(films: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(prepare, "_outcomes", None)
     again = prepare.prepared(index, SPEC, tmp_path / "cache")
     assert np.array_equal(first.images, again.images)
+    assert first.geometry == again.geometry
 
 
 def test_interrupted_preparation_goes_on_where_it_stopped(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +82,45 @@ def test_data_set_of_unreadable_images_is_refused(films: Path, tmp_path: Path) -
         path.write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"10 of 20 images .* are refused and left out \(Malignant/P_00001_L\.png: unsupported format"):
         prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("aspect", ["pad", "squeeze"])
+def test_lesion_boxes_lie_where_the_lesion_does_in_the_models_input(
+    tmp_path: Path, *, squeezed: bool, mirrored: bool, aspect: Literal["pad", "squeeze"]
+) -> None:
+    pixels = np.zeros((400, 300), np.uint8)
+    pixels[80:340, :180] = 60
+    pixels[150:190, 60:90] = 255
+    box = Box(60, 150, 90, 190)
+    if mirrored:
+        pixels, box = np.ascontiguousarray(pixels[:, ::-1]), Box(210, 150, 240, 190)
+    if squeezed:
+        pixels = cv2.resize(pixels, (300, 300), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        box = replace(box, ymin=box.ymin * 0.75, ymax=box.ymax * 0.75)
+    cv2.imwrite(str(tmp_path / "film.png"), pixels)
+    lesion = Lesion(label="benign", abnormality="mass", box=box)
+    film = Film(path=tmp_path / "film.png", name="film", label="benign", patient="p", lesions=(lesion,), aspect=4 / 3 if squeezed else None)
+    batch = films_of.prepare_film(film, replace(SPEC, aspect=aspect))
+    bright = batch.tensor[0, :, :, 0] > 0.6
+    y, x = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    expected = (x[0], y[0], x[-1] + 1, y[-1] + 1)
+    assert astuple(films_of.lesion_boxes(film, batch.geometry)[0]) == pytest.approx(expected, abs=1.5)
+    assert (batch.geometry.rows, batch.geometry.columns) == pixels.shape
+
+
+def test_lesion_outside_the_breast_crop_has_no_area(films: Path) -> None:
+    film = datasets.load(films).films[0]
+    geometry = films_of.prepare_film(film, SPEC).geometry
+    far = Lesion(label="benign", abnormality=None, box=Box(0, 0, 1, 1))
+    (box,) = films_of.lesion_boxes(replace(film, lesions=(far,)), replace(geometry, box=Box(10, 10, 100, 150)))
+    assert (box.xmax - box.xmin) * (box.ymax - box.ymin) == 0
+
+
+def test_some_of_the_films_keep_their_geometry(films: Path, tmp_path: Path) -> None:
+    index = datasets.load(films)
+    found = prepare.prepared(index, SPEC, tmp_path / "cache")
+    chosen = found.of(index.films[4:6])
+    assert chosen.geometry == found.geometry[4:6]
+    assert [film.name for film in chosen.films] == [film.name for film in index.films[4:6]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from edge.domain import Box
 from train.errors import DataError
 
 Label: TypeAlias = Literal["benign", "malignant"]
@@ -14,6 +15,17 @@ Side: TypeAlias = Literal["train", "validation", "test"]
 
 LABELS: Final[tuple[Label, Label]] = ("benign", "malignant")
 SIDES: Final[tuple[Side, Side, Side]] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesion:
+    """One finding that a radiologist outlined on a film."""
+
+    label: Label
+    abnormality: str | None
+    """`mass`, `calcification`, ..."""
+    box: Box
+    """In pixels of the file as it is stored, before any aspect is restored; origin top left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +50,8 @@ class Film:
     subtlety: tuple[int, ...] = ()
     """One a lesion."""
     scanner: str | None = None
+    lesions: tuple[Lesion, ...] = ()
+    """Those whose place is known; none does not mean that there are none."""
 
     @property
     def malignant(self) -> int:

@@ -6,19 +6,25 @@ Used where there: `side`, `view`, `density`, `birads`, `subtlety` (of several le
 (train, validation, test), and `rows`, `columns`: the size of the original, where the file was squeezed to another shape. With a
 column `size_confidence` only sizes above 0.95 are trusted; a film without a trusted size takes the median aspect of the others.
 Without columns `rows` and `columns` every file is taken as it is. Other columns are left alone.
+
+Lesion boxes stand in `<name of the index>-lesions.csv` beside it, where that exists: one line a lesion with `path` as in the index,
+`pathology`, `abnormality`, and `xmin`, `ymin`, `xmax`, `ymax` in pixels of the file as it is stored, origin top left.
 """
 
 import csv
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn
 
-from train.datasets import SIDES, Film, Index, Label, Side, median
+from edge.domain import Box
+from train.datasets import SIDES, Film, Index, Label, Lesion, Side, median
 from train.errors import DataError
 
 TRUSTED_SIZE: Final = 0.95
 _NEEDED: Final = ("path", "label", "patient")
+_CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
 _LABELS: Final[Mapping[str, Label]] = {"benign": "benign", "benign_without_callback": "benign", "malignant": "malignant"}
 _SIDES: Final[Mapping[str, Side]] = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test"}
 
@@ -51,6 +57,14 @@ class _Row:
         except ValueError:
             self.refuse(column, text, "whole numbers between bars, as in 3|4")
 
+    def label(self, column: str) -> Label:
+        """The value as a class."""
+        text = self.text(column)
+        label = _LABELS.get((text or "").lower())
+        if label is None:
+            self.refuse(column, text, "benign or malignant")
+        return label
+
     def refuse(self, column: str, found: str | None, expected: str) -> NoReturn:
         """Say what was found in which line, and what was expected."""
         msg = f"{self.csv}:{self.line}: {column} is {found or 'empty'}, expected {expected}"
@@ -64,20 +78,22 @@ def read(path: Path) -> Index:
     Raises:
         DataError: a column is missing, a value cannot be right (with its line), or a file is not there.
     """
-    rows = list(_rows(path))
-    films = [_film(row) for row in rows]
+    rows = list(_rows(path, _NEEDED))
+    lesions = _lesions(path.with_name(f"{path.stem}-lesions.csv"))
+    films = [_film(row, lesions) for row in rows]
     sized = any("rows" in row.values for row in rows)
     usual = median(film.aspect for film in films if film.aspect is not None) if sized else None
     filled = (film if film.aspect is not None else replace(film, aspect=usual) for film in films)
     _refuse_half_a_split(path, films)
+    _refuse_strange_lesions(path, films, lesions)
     return Index(str(path), tuple(filled))
 
 
-def _rows(path: Path) -> Iterator[_Row]:
+def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[_Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+            missing = [name for name in needed if name not in (reader.fieldnames or ())]
             if missing:
                 msg = f"{path}:1: no column {', '.join(missing)}; found {', '.join(reader.fieldnames or ['nothing'])}"
                 raise DataError(msg)
@@ -88,7 +104,24 @@ def _rows(path: Path) -> Iterator[_Row]:
         raise DataError(msg) from None
 
 
-def _film(row: _Row) -> Film:
+def _lesions(path: Path) -> Mapping[str, tuple[Lesion, ...]]:
+    """The lesions of each film, by its name in the index; empty where there is no such file."""
+    found: dict[str, tuple[Lesion, ...]] = defaultdict(tuple)
+    if path.is_file():
+        for row in _rows(path, ("path", "pathology", "abnormality", *_CORNERS)):
+            found[row.text("path") or ""] += (_lesion(row),)
+    return found
+
+
+def _lesion(row: _Row) -> Lesion:
+    corners = [row.number(column) for column in _CORNERS]
+    xmin, ymin, xmax, ymax = (-1.0 if corner is None else corner for corner in corners)
+    if not (0 <= xmin < xmax and 0 <= ymin < ymax):
+        row.refuse(", ".join(_CORNERS), f"{xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}", "a box in pixels of the file, origin top left")
+    return Lesion(label=row.label("pathology"), abnormality=row.text("abnormality"), box=Box(xmin, ymin, xmax, ymax))
+
+
+def _film(row: _Row, lesions: Mapping[str, tuple[Lesion, ...]]) -> Film:
     name, patient = row.text("path"), row.text("patient")
     if name is None or patient is None:
         row.refuse("path" if name is None else "patient", None, "a value in every line")
@@ -98,7 +131,7 @@ def _film(row: _Row) -> Film:
     return Film(
         path=path,
         name=name,
-        label=_label(row),
+        label=row.label("label"),
         patient=patient,
         split=_side(row),
         aspect=_aspect(row),
@@ -109,15 +142,8 @@ def _film(row: _Row) -> Film:
         birads=row.integers("birads"),
         subtlety=row.integers("subtlety"),
         scanner=row.text("scanner"),
+        lesions=lesions.get(name, ()),
     )
-
-
-def _label(row: _Row) -> Label:
-    text = row.text("label")
-    label = _LABELS.get((text or "").lower())
-    if label is None:
-        row.refuse("label", text, "benign or malignant")
-    return label
 
 
 def _side(row: _Row) -> Side | None:
@@ -145,4 +171,12 @@ def _refuse_half_a_split(path: Path, films: list[Film]) -> None:
     given = sum(film.split is not None for film in films)
     if 0 < given < len(films):
         msg = f"{path}: split is given for {given} of {len(films)} images, expected for all or for none"
+        raise DataError(msg)
+
+
+def _refuse_strange_lesions(path: Path, films: list[Film], lesions: Mapping[str, tuple[Lesion, ...]]) -> None:
+    strange = sorted(set(lesions) - {film.name for film in films})
+    if strange:
+        name = strange[0] or "an empty path"
+        msg = f"{path.stem}-lesions.csv: {name} is not in {path.name}, expected lesions of its images only ({len(strange)} such)"
         raise DataError(msg)

@@ -31,6 +31,8 @@ class Platt(_Strict):
     slope: Annotated[float, Field(gt=0)]
     """Positive: calibration never turns the order of two scores."""
     intercept: float
+    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of malignant images for which the probabilities hold: that of the images it was fitted on, unless it was shifted."""
 
 
 class OperatingPoint(_Strict):
@@ -43,6 +45,28 @@ class OperatingPoint(_Strict):
     """In words: which data, how many images, by which rule."""
 
 
+class CoverageRisk(_Strict):
+    """One width of the band: what is decided with it, and how often that is wrong. Measured on the images the band was chosen on."""
+
+    undecided: Probability
+    """Share of the images nearest to the threshold in rank that the band leaves `indeterminate`."""
+    coverage: Probability
+    """Share of the images that are decided."""
+    risk: Probability
+    """Share of the decided images that are called wrongly."""
+    sensitivity: Probability
+    """Among the decided malignant images; 0 where there are none."""
+    specificity: Probability
+
+
+class FeatureGate(_Strict):
+    """A linear boundary on the features of the network: below 0 the picture is no mammogram."""
+
+    weights: str
+    """File in the bundle: a numpy array of shape (channels,), float32."""
+    bias: float
+
+
 class Gate(_Strict):
     """What an input must look like to be scored at all; fitted on the training images."""
 
@@ -51,6 +75,8 @@ class Gate(_Strict):
     """Share of the image's area that the breast mask covers."""
     min_contrast: Annotated[float, Field(ge=0)]
     """Width of the percentile window over the full range of the stored bits."""
+    features: FeatureGate | None = None
+    """What the limits cannot see, where the model gives features and something other than mammograms was there to fit on."""
 
 
 class KnownAnswer(_Strict):
@@ -72,6 +98,8 @@ class ModelFile(_Strict):
     """Largest accepted |raw - known answer|, by runtime (`litert`, `tflite-runtime`) and, as `keras`, measured at export."""
     reference_histogram: Annotated[tuple[int, ...], Field(min_length=20, max_length=20)]
     """Calibrated scores of the validation images in 20 equal bins from 0 to 1."""
+    coverage_risk: tuple[CoverageRisk, ...] = ()
+    """At the default operating point, from no band to a wide one."""
 
 
 class Outputs(_Strict):
@@ -115,12 +143,16 @@ class Manifest(_Strict):
             msg = f"default_model is {self.default_model!r}, models are {sorted(self.models)}"
             raise ValueError(msg)
         for name, model in self.models.items():
-            needed = {name, *(answer.image for answer in model.known_answers)}
+            features = model.gate.features
+            needed = {name, *(answer.image for answer in model.known_answers), *([features.weights] if features else [])}
             if missing := needed - set(self.files):
                 msg = f"files has no sha256 of {sorted(missing)}"
                 raise ValueError(msg)
             if self.default_operating_point not in model.operating_points:
                 msg = f"{name} has no operating point {self.default_operating_point!r}"
+                raise ValueError(msg)
+            if features and not self.outputs.features:
+                msg = f"the gate of {name} looks at features, outputs names none"
                 raise ValueError(msg)
         return self
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from edge.bundle import Bundle, Gate, Platt, verify
+from edge.bundle import Bundle, Platt, verify
 from edge.domain import HeatMap, Outcome, Prediction, Rejection, Result, Runtime, Timing
 from edge.engine import Shapes, open_engine, sigmoid
 from edge.errors import ImageRejected, ModelError, Reason
+from edge.gate import InputGate
 from edge.image import Limits, Mammogram, open_mammogram
-from edge.preprocess import Batch, heat_map, prepare
+from edge.preprocess import heat_map, prepare
 
 TINY: Final = 1e-7
 """Keeps the logit of a raw score of exactly 0 or 1 finite."""
@@ -45,6 +46,7 @@ class Examiner:
         shape, outputs = (1, self._spec.height, self._spec.width, self._spec.channels), manifest.outputs
         shapes = Shapes(shape, outputs.probability, outputs.logit_map, outputs.features)
         self._engine = open_engine(backend, bundle.folder / file, shapes, threads)
+        self._gate = InputGate(self._model.gate, bundle.folder, outputs.features)
         self.runtime = Runtime(self._engine.backend, file, threads, fallback=backend == "auto" and self._engine.backend != "litert")
 
     def prove(self) -> None:
@@ -80,9 +82,10 @@ class Examiner:
                 image = open_mammogram(path, self._limits)
             with clock.measure("prepare"):
                 batch = prepare(image, self._spec)
-            _pass_gate(batch, self._model.gate)
+            self._gate.look_at(batch)
             with clock.measure("infer"):
                 scores = self._engine.infer(batch.tensor)
+            self._gate.look_at_features(scores.features)
         except ImageRejected as rejected:
             return self._rejection(rejected.reason, rejected.detail, image, clock)
         except MemoryError:
@@ -104,18 +107,6 @@ def calibrate(raw: float, platt: Platt) -> float:
     inside = min(1 - TINY, max(TINY, raw))
     logit = math.log(inside / (1 - inside))
     return sigmoid(platt.slope * logit + platt.intercept)
-
-
-def _pass_gate(batch: Batch, gate: Gate) -> None:
-    if not gate.min_breast_fraction <= batch.breast_fraction <= gate.max_breast_fraction:
-        detail = (
-            f"the largest bright area covers {batch.breast_fraction:.0%} of the picture, "
-            f"expected {gate.min_breast_fraction:.0%} to {gate.max_breast_fraction:.0%}"
-        )
-        raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
-    if batch.contrast < gate.min_contrast:
-        detail = f"its contrast is {batch.contrast:.3f} of the full range, expected {gate.min_contrast:.3f} or more"
-        raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
 
 
 class _Clock:

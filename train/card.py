@@ -83,7 +83,7 @@ def card(notes: Mapping[str, Any], history: Mapping[str, Any], exported: Mapping
         width=recipe["input"]["width"],
         size=_megabytes(exported["bytes"]),
         intended_use=wording.INTENDED_USE,
-        data=notes["data"],
+        data=", ".join(notes["data"]),
         images=sum(side["images"] for side in sides.values()),
         patients=sum(side["patients"] for side in sides.values()),
         split=_markdown(("side", "images", "malignant", "patients"), split_rows(notes)),

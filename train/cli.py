@@ -21,7 +21,8 @@ Train, measure and export a model for mammo-edge.
   mammo-train report runs/seed
 
 --data is an index CSV with the columns path, label (benign or malignant) and patient, or a folder with Benign/ and
-Malignant/. No patient ever stands on two sides of the split. Research software, not a medical device.
+Malignant/; given several times, the data sets are pooled. No patient ever stands on two sides of the split.
+Research software, not a medical device.
 """
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
@@ -68,7 +69,9 @@ def _command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", na
 
 def _add_recipe_and_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("recipe", metavar="RECIPE", help=f"{', '.join(recipe.names())}, or a Python file of your own that sets RECIPE")
-    command.add_argument("--data", type=Path, required=True, metavar="INDEX", help="index CSV, or folder with Benign/ and Malignant/")
+    command.add_argument(
+        "--data", type=Path, required=True, action="append", metavar="DATA", help="data set, see above; several are pooled"
+    )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run; made where needed")
 
 
@@ -97,7 +100,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
 
 
 def _add_data_override(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, metavar="INDEX", help="where the data set is now, if not where `fit` found it")
+    command.add_argument("--data", type=Path, action="append", metavar="DATA", help="where the data are now, if not where `fit` found them")
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,16 +1,16 @@
 """`mammo-train evaluate`: score the held-out test patients, in numbers and pictures."""
 
-from pathlib import Path
 from typing import Any
 
 from train import calibrate, metrics, plots
+from train.datasets import Sources
 from train.fitted import Fitted, reopen
 from train.loop import probabilities
 from train.progress import say
 from train.run_folder import RunFolder, read_json, write_json
 
 
-def evaluate(run: RunFolder, data: Path | None) -> None:
+def evaluate(run: RunFolder, data: Sources | None) -> None:
     """
     Measure Keras's network on the test patients; write RUN/evaluation/metrics.json and four pictures.
 

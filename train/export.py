@@ -9,7 +9,7 @@ from typing import Any, Final
 from edge.bundle import PREPROCESS_VERSION, Manifest, ModelFile, OperatingPoint, Outputs, Platt
 from train import agreement, bundle_folder, calibrate, metrics, tflite, wording
 from train.agreement import Known, Scored
-from train.datasets import SIDES
+from train.datasets import SIDES, Sources
 from train.fitted import Fitted, reopen
 from train.gate import fit_gate, refused_share
 from train.progress import say
@@ -24,7 +24,7 @@ OPERATING_POINT: Final = "default"
 class Request:
     """What the command line asks for."""
 
-    data: Path | None
+    data: Sources | None
     """Where the data set is now; None: where it was."""
     bundle: Path
     version: str

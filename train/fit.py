@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from train import datasets, loop, network, split
-from train.datasets import SIDES, Film, Index, Side
+from train.datasets import SIDES, Film, Index, Side, Sources
 from train.films import Prepared
 from train.prepare import prepared
 from train.progress import say
@@ -24,7 +24,7 @@ class Request:
     """What the command line asks for."""
 
     recipe: Recipe
-    data: Path
+    data: Sources
     weights: str
     """`imagenet`, `none` or a file."""
     command: str
@@ -78,7 +78,7 @@ def notes(
     return {
         "command": request.command,
         "recipe": asdict(request.recipe),
-        "data": str(request.data),
+        "data": [str(path) for path in datasets.paths_of(request.data)],
         "index_fingerprint": index.fingerprint,
         "weights": request.weights,
         "split": {side: counts(sides[side]) for side in SIDES},

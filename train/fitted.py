@@ -9,7 +9,7 @@ import keras
 from pydantic import TypeAdapter
 
 from train import datasets, split
-from train.datasets import Film, Side
+from train.datasets import Film, Side, Sources
 from train.errors import DataError, TrainError
 from train.films import Prepared
 from train.prepare import prepared
@@ -33,13 +33,13 @@ class Fitted:
         return self.films.of(self.sides[name])
 
 
-def reopen(run: RunFolder, data: Path | None) -> Fitted:
+def reopen(run: RunFolder, data: Sources | None) -> Fitted:
     """
     Load the network and its data again, split as they were.
 
     Args:
         run: the folder `fit` wrote.
-        data: where the data set is now; None: where it was.
+        data: where the data are now; None: where it was.
 
     Raises:
         TrainError: there is no finished run in the folder.
@@ -47,7 +47,7 @@ def reopen(run: RunFolder, data: Path | None) -> Fitted:
     """
     notes = read_json(run.notes, "fit RECIPE --data DATA --out RUN")
     recipe = TypeAdapter(Recipe).validate_python(notes["recipe"])
-    index = datasets.load(data or Path(notes["data"]))
+    index = datasets.load(data or tuple(map(Path, notes["data"])))
     if index.fingerprint != notes["index_fingerprint"]:
         msg = (
             f"{index.source}: {len(index.films)} images, not the index that {run.root} was trained on; test patients would not be the same"

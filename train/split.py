@@ -24,14 +24,15 @@ def assign(index: Index, fractions: Fractions, seed: int) -> dict[Side, tuple[Fi
     Share out the films so that no patient stands on two sides.
 
     A split that the data set gives is kept; where it names no validation patients, they are taken out of its training
-    patients. Otherwise patients are ordered by SHA-256 of `seed:patient`, malignant ones (any malignant image) and
+    patients. The others (all, where no split is given) are ordered by SHA-256 of `seed:patient`, malignant ones (any malignant image) and
     benign ones apart, and cut at the fractions: same data and same seed, same split, on every machine.
 
     Raises:
         DataError: a side would have no image of one class.
     """
     given = {film.patient: film.split for film in index.films if film.split is not None}
-    sides = _complete(index, given, fractions, seed) if given else _cut(index.films, fractions, seed)
+    others = [film for film in index.films if film.patient not in given]
+    sides = {**_complete(index, given, fractions, seed), **_cut(others, fractions, seed)}
     result = {side: tuple(film for film in index.films if sides[film.patient] == side) for side in SIDES}
     _refuse_empty(index, result)
     return result
@@ -40,7 +41,7 @@ def assign(index: Index, fractions: Fractions, seed: int) -> dict[Side, tuple[Fi
 def _complete(index: Index, given: Mapping[str, Side], fractions: Fractions, seed: int) -> Mapping[str, Side]:
     if "validation" in given.values():
         return given
-    training = [film for film in index.films if film.split == "train"]
+    training = [film for film in index.films if given.get(film.patient) == "train"]
     return {**given, **_cut(training, replace(fractions, test=0.0), seed)}
 
 

@@ -125,6 +125,30 @@ def test_nothing_there_is_said_with_what_was_expected(tmp_path: Path) -> None:
         datasets.load(tmp_path / "none")
 
 
+def test_several_data_sets_are_pooled_and_their_women_stay_one_each(tmp_path: Path) -> None:
+    one = write_index(tmp_path / "one.csv", list(both()))
+    other = write_index(tmp_path / "other.csv", [row("c.png"), row("d.png", "malignant", "p2")])
+    pooled = datasets.load((one, other))
+    assert [film.name for film in pooled.films] == ["a.png", "b.png", "c.png", "d.png"]
+    assert pooled.patients == {"p1", "p2"}
+    assert pooled.source == f"{one} + {other}"
+
+
+def test_name_that_two_data_sets_have_in_common_is_told_apart(tmp_path: Path) -> None:
+    sources = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        sources.append(write_index(tmp_path / name / f"{name}.csv", list(both())))
+    assert [film.name for film in datasets.load(sources).films] == ["one/a.png", "one/b.png", "other/a.png", "other/b.png"]
+
+
+def test_woman_on_two_sides_of_two_data_sets_is_refused(tmp_path: Path) -> None:
+    one = write_index(tmp_path / "one.csv", list(both(split="train")))
+    other = write_index(tmp_path / "other.csv", [row("c.png", split="test")])
+    with pytest.raises(DataError, match=r"one\.csv \+ .*other\.csv: patient p1 stands on both sides of the split \(train and test\)"):
+        datasets.load((one, other))
+
+
 def test_folder_takes_patients_from_documented_names(films: Path) -> None:
     found = datasets.load(films)
     assert len(found.films) == 20

@@ -84,6 +84,23 @@ def test_missing_validation_is_taken_out_of_training_never_out_of_test() -> None
     assert sides["validation"]
 
 
+def test_pooled_data_without_a_split_are_shared_out_beside_those_with_one() -> None:
+    given = tuple(replace(each, split="test" if number < 20 else "train") for number, each in enumerate(study(50).films))
+    free = tuple(replace(each, name=f"free-{each.name}", patient=f"q{each.patient}") for each in study(100).films)
+    sides = split.assign(Index("test", given + free), FRACTIONS, 1)
+    assert {name for name in patients(sides["test"]) if name.startswith("p")} == patients(given[:20])
+    alone = split.assign(Index("test", free), FRACTIONS, 1)
+    assert {name for name in patients(sides["test"]) if name.startswith("q")} == patients(alone["test"])
+
+
+def test_woman_whose_side_one_data_set_gives_stands_there_with_her_films_of_the_other() -> None:
+    given = tuple(replace(each, split="test" if number < 20 else "train") for number, each in enumerate(study(50).films))
+    again = tuple(replace(each, name=f"again-{each.name}") for each in study(50).films)
+    sides = split.assign(Index("test", given + again), FRACTIONS, 1)
+    assert patients(sides["test"]) == patients(given[:20])
+    assert len(sides["test"]) == 40
+
+
 def test_too_few_patients_are_refused() -> None:
     with pytest.raises(DataError, match="no benign image on the train side, 4 patients in all"):
         split.assign(study(4), FRACTIONS, 1)

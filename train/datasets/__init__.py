@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -12,6 +12,9 @@ from train.errors import DataError
 
 Label: TypeAlias = Literal["benign", "malignant"]
 Side: TypeAlias = Literal["train", "validation", "test"]
+
+Sources: TypeAlias = Path | Sequence[Path]
+"""One data set, or several to be pooled."""
 
 LABELS: Final[tuple[Label, Label]] = ("benign", "malignant")
 SIDES: Final[tuple[Side, Side, Side]] = ("train", "validation", "test")
@@ -79,19 +82,41 @@ class Index:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def load(source: Path) -> Index:
+def load(source: Sources) -> Index:
     """
-    Read a data set: a `.csv` index, or a folder with `Benign/` and `Malignant/`.
+    Read a data set: a `.csv` index, or a folder with `Benign/` and `Malignant/`; several are pooled into one index.
+
+    A woman who stands in several of them must have the same patient id in all, so that no split tears her apart.
 
     Raises:
         DataError: it is neither, or what it says cannot be right.
     """
+    return checked(_pooled([_read(path) for path in paths_of(source)]))
+
+
+def paths_of(source: Sources) -> tuple[Path, ...]:
+    """The data sets by themselves."""
+    return (source,) if isinstance(source, Path) else tuple(source)
+
+
+def _pooled(indexes: list[Index]) -> Index:
+    """All films in one index; where two data sets have a name in common, each film is called after its own data set too."""
+    names = Counter(film.name for index in indexes for film in index.films)
+    films = (
+        replace(film, name=f"{Path(index.source).stem}/{film.name}") if len(indexes) > 1 and names[film.name] > 1 else film
+        for index in indexes
+        for film in index.films
+    )
+    return Index(" + ".join(index.source for index in indexes), tuple(films))
+
+
+def _read(source: Path) -> Index:
     from train.datasets import folder, index_csv  # noqa: PLC0415 - they import the types above
 
     if source.is_dir():
-        return checked(folder.read(source))
+        return folder.read(source)
     if source.is_file():
-        return checked(index_csv.read(source))
+        return index_csv.read(source)
     msg = f"{source}: no such file or folder; expected an index CSV, or a folder with Benign/ and Malignant/"
     raise DataError(msg)
 

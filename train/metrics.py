@@ -1,20 +1,23 @@
 """Scores of a classifier on patients it was never trained on, with intervals over patients."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
+from train import bootstrap, delong
+from train.bootstrap import Weights
+
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.float32]
 Patients: TypeAlias = NDArray[np.str_]
-Score: TypeAlias = Callable[[Labels, Floats], float]
 
-RESAMPLES: Final = 2000
 ECE_BINS: Final = 10
 ONE_HALF: Final = 0.5
+SCREENING_PREVALENCE: Final = 0.0059
+"""Cancers among screened women: 5.9 in a thousand."""
 
 
 def measure(labels: Labels, scores: Floats, patients: Patients, threshold: float, seed: int) -> dict[str, Any]:
@@ -23,30 +26,19 @@ def measure(labels: Labels, scores: Floats, patients: Patients, threshold: float
 
     Args:
         labels: shape (n,), 1 for malignant.
-        scores: shape (n,), probabilities of malignancy.
+        scores: shape (n,), calibrated probabilities of malignancy; of a refused image 0.5.
         patients: shape (n,).
         threshold: a score of at least this is called malignant.
         seed: of the bootstrap.
     """
-    called = scores >= threshold
-    found = confusion(labels, called)
-    ranking: dict[str, Score] = {"auc": auc, "average_precision": average_precision}
-    calls: dict[str, Score] = {
-        "accuracy": lambda truth, values: float(np.mean((values >= threshold) == (truth > 0))),
-        "sensitivity": lambda truth, values: float(np.mean(values[truth > 0] >= threshold)),
-        "specificity": lambda truth, values: float(np.mean(values[truth == 0] < threshold)),
-    }
+    weights = bootstrap.draw(labels, patients, seed)
+    parts = ranking(labels, scores, weights), at_threshold(labels, scores, threshold, weights), calibration(labels, scores, weights)
     return {
         "images": len(labels),
         "malignant": int(labels.sum()),
         "patients": len(set(patients.tolist())),
-        "threshold": threshold,
-        **{name: score(labels, scores) for name, score in ranking.items()},
-        **rates(labels, called),
-        "brier": float(sk.brier_score_loss(labels, scores)),
-        "ece": calibration_error(labels, scores),
-        "confusion": found,
-        "intervals_95": intervals(labels, scores, patients, {**ranking, **calls}, seed),
+        **{name: value for part in parts for name, value in part.items()},
+        "intervals_95": {name: value for part in parts for name, value in part["intervals_95"].items()},
     }
 
 
@@ -60,6 +52,61 @@ def average_precision(labels: Labels, scores: Floats) -> float:
     return float(sk.average_precision_score(labels, scores))
 
 
+def ranking(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
+    """
+    How well the scores put malignant above benign images: AUC, with DeLong's and the bootstrap's interval, and average precision.
+
+    Both are None where a class is missing.
+    """
+    if not 0 < labels.sum() < len(labels):
+        return {"auc": None, "average_precision": None, "auc_delong_95": None, "intervals_95": {}}
+    return {
+        "auc": auc(labels, scores),
+        "average_precision": average_precision(labels, scores),
+        "auc_delong_95": _delong(labels, scores),
+        "intervals_95": {
+            "auc": bootstrap.interval(bootstrap.auc(labels, scores, weights)),
+            "average_precision": bootstrap.interval(bootstrap.average_precision(labels, scores, weights)),
+        },
+    }
+
+
+def at_threshold(labels: Labels, scores: Floats, threshold: float, weights: Weights) -> dict[str, Any]:
+    """What comes of calling every score from the threshold upwards malignant: rates, confusion, and predictive values in screening."""
+    called = scores >= threshold
+    found = rates(labels, called)
+    drawn = _rates(_counts(labels, called, weights))
+    sensitivity, specificity = found["sensitivity"], found["specificity"]
+    return {
+        "threshold": threshold,
+        **found,
+        "confusion": confusion(labels, called),
+        "at_screening_prevalence": predictive_values(sensitivity, specificity, SCREENING_PREVALENCE),
+        "intervals_95": {name: bootstrap.interval(values) for name, values in drawn.items()},
+    }
+
+
+def calibration(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
+    """Whether the probabilities are right: Brier score, calibration error, and slope and intercept of Cox's calibration line."""
+    off = np.asarray((labels - scores) ** 2, dtype=np.float64)
+    everyone = np.ones((1, len(labels)))
+    slope, intercept = (float(value[0]) for value in bootstrap.calibration_line(labels, scores, everyone))
+    slopes, intercepts = bootstrap.calibration_line(labels, scores, weights)
+    drawn = {
+        "brier": bootstrap.mean(off, np.ones(len(off), dtype=np.bool_), weights),
+        "ece": _errors(labels, scores, weights),
+        "calibration_slope": slopes,
+        "calibration_intercept": intercepts,
+    }
+    return {
+        "brier": float(off.mean()),
+        "ece": calibration_error(labels, scores),
+        "calibration_slope": slope if np.isfinite(slope) else None,
+        "calibration_intercept": intercept if np.isfinite(intercept) else None,
+        "intervals_95": {name: bootstrap.interval(values) for name, values in drawn.items()},
+    }
+
+
 def roc(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
     """False and true positive rate over all thresholds."""
     false_positive, true_positive, _ = sk.roc_curve(labels, scores)
@@ -68,45 +115,85 @@ def roc(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
 
 def confusion(labels: Labels, called: NDArray[np.bool_]) -> dict[str, int]:
     """How many images of each truth were called what."""
-    (tn, fp), (fn, tp) = sk.confusion_matrix(labels > 0, called, labels=[False, True]).tolist()
-    return {"true_negative": tn, "false_positive": fp, "false_negative": fn, "true_positive": tp}
+    counts = _counts(labels, called, np.ones((1, len(labels))))
+    return {name: int(value[0]) for name, value in counts.items()}
 
 
 def rates(labels: Labels, called: NDArray[np.bool_]) -> dict[str, float]:
-    """Accuracy, precision, recall (= sensitivity), specificity and F1; 0 where nothing was called or nothing is there."""
-    truth = labels > 0
-    precision, recall, f1, _ = sk.precision_recall_fscore_support(truth, called, average="binary", zero_division=0)
+    """Accuracy, precision, recall (= sensitivity), specificity, F1, negative predictive value; 0 where nothing was called or is there."""
+    found = _rates(_counts(labels, called, np.ones((1, len(labels)))))
+    return {name: float(value[0]) if np.isfinite(value[0]) else 0.0 for name, value in found.items()}
+
+
+def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> dict[str, float | None]:
+    """Share of the called that are malignant and of the passed that are benign, were so many malignant (Bayes); None where none is."""
+    called, passed = (
+        sensitivity * prevalence + (1 - specificity) * (1 - prevalence),
+        specificity * (1 - prevalence) + (1 - sensitivity) * prevalence,
+    )
     return {
-        "accuracy": float(sk.accuracy_score(truth, called)),
-        "precision": float(precision),
-        "recall": float(recall),
-        "f1": float(f1),
-        "sensitivity": float(recall),
-        "specificity": float(sk.recall_score(~truth, ~called, zero_division=0)),
+        "prevalence": prevalence,
+        "precision": sensitivity * prevalence / called if called else None,
+        "negative_predictive_value": specificity * (1 - prevalence) / passed if passed else None,
     }
 
 
 def calibration_error(labels: Labels, scores: Floats) -> float:
     """Expected calibration error: mean |share malignant - mean score| over 10 equal bins, by images (Naeini et al. 2015)."""
-    bins = np.minimum((scores * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps = [abs(float(np.sum(labels[bins == number] - scores[bins == number]))) for number in range(ECE_BINS)]
-    return sum(gaps) / len(labels)
+    return float(_errors(labels, scores, np.ones((1, len(labels))))[0])
 
 
-def intervals(labels: Labels, scores: Floats, patients: Patients, of: Mapping[str, Score], seed: int) -> dict[str, list[float]]:
-    """
-    95 % percentile intervals of several scores from one bootstrap over patients (Efron 1979).
+def reliability(labels: Labels, scores: Floats) -> list[dict[str, float]]:
+    """Of each of the 10 bins that has images: how many, their mean score, and the share that is malignant."""
+    bins = _bins(scores)
+    found = [(scores[bins == number], labels[bins == number]) for number in range(ECE_BINS)]
+    return [
+        {"images": len(inside), "mean_score": float(inside.mean()), "malignant_share": float(truth.mean())}
+        for inside, truth in found
+        if len(inside)
+    ]
 
-    Patients are drawn with replacement, each with all of her images: two films of one woman are no two witnesses. A draw
-    that lacks a class is drawn again.
-    """
-    generator = np.random.default_rng(seed)
-    names, member = np.unique(patients, return_inverse=True)
-    rows = [np.flatnonzero(member == number) for number in range(len(names))]
-    drawn: dict[str, list[float]] = {name: [] for name in of}
-    while len(next(iter(drawn.values()))) < RESAMPLES:
-        chosen = np.concatenate([rows[number] for number in generator.integers(len(rows), size=len(rows))])
-        if 0 < labels[chosen].sum() < len(chosen):
-            for name, score in of.items():
-                drawn[name].append(score(labels[chosen], scores[chosen]))
-    return {name: [float(value) for value in np.percentile(values, (2.5, 97.5))] for name, values in drawn.items()}
+
+def _delong(labels: Labels, scores: Floats) -> list[float] | None:
+    """None where a class has a single image."""
+    if min(labels.sum(), len(labels) - labels.sum()) <= 1:
+        return None
+    low, high = delong.area(labels, scores).interval
+    return [max(0.0, low), min(1.0, high)]
+
+
+def _bins(scores: Floats) -> NDArray[np.int_]:
+    return np.asarray(np.minimum((scores * ECE_BINS).astype(int), ECE_BINS - 1))
+
+
+def _errors(labels: Labels, scores: Floats, weights: Weights) -> Floats:
+    inside = np.equal.outer(_bins(scores), np.arange(ECE_BINS))
+    gaps = weights @ ((labels - scores)[:, None] * inside)
+    return np.asarray(np.abs(gaps).sum(axis=1) / weights.sum(axis=1), dtype=np.float64)
+
+
+def _counts(labels: Labels, called: NDArray[np.bool_], weights: Weights) -> dict[str, Floats]:
+    """Weighted confusion in every draw, each of shape (draws,)."""
+    truth = labels > 0
+    cells = {
+        "true_negative": ~truth & ~called,
+        "false_positive": ~truth & called,
+        "false_negative": truth & ~called,
+        "true_positive": truth & called,
+    }
+    return {name: np.asarray(weights @ cell, dtype=np.float64) for name, cell in cells.items()}
+
+
+def _rates(counts: Mapping[str, Floats]) -> dict[str, Floats]:
+    """NaN where there is nothing to take a share of."""
+    tn, fp, fn, tp = (counts[name] for name in ("true_negative", "false_positive", "false_negative", "true_positive"))
+    with np.errstate(invalid="ignore"):
+        return {
+            "accuracy": (tn + tp) / (tn + fp + fn + tp),
+            "precision": tp / (tp + fp),
+            "recall": tp / (tp + fn),
+            "f1": 2 * tp / (2 * tp + fp + fn),
+            "sensitivity": tp / (tp + fn),
+            "specificity": tn / (tn + fp),
+            "negative_predictive_value": tn / (tn + fn),
+        }

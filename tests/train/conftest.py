@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge.image import Limits, open_mammogram
-from train import cli, metrics
+from train import bootstrap, cli
 from train.run_folder import RunFolder
 
 DATA = Path(__file__).parent.parent / "data"
@@ -55,7 +55,7 @@ def draw_films(folder: Path, patients_per_class: int, films_per_patient: int = 2
 def _fewer_resamples() -> Iterator[None]:
     """The real 2000 take seconds; what the tests look at shows with fewer."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "RESAMPLES", 200)
+        patch.setattr(bootstrap, "RESAMPLES", 200)
         yield
 
 

@@ -8,17 +8,11 @@ The cache is one folder a preprocessing and index: `images.npy` (n, height, widt
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, astuple, dataclass
 from enum import IntEnum
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +23,7 @@ from edge.preprocess import Batch, Geometry
 from train.datasets import Film, Index
 from train.errors import DataError
 from train.films import Prepared, prepare_film
+from train.parallel import Engine, on_this_machine
 from train.progress import bar, say, warn
 from train.run_folder import write_json
 
@@ -46,7 +41,7 @@ class State(IntEnum):
     REFUSED = 2
 
 
-def prepared(index: Index, spec: InputSpec, cache: Path) -> Prepared:
+def prepared(index: Index, spec: InputSpec, cache: Path, engine: Engine = on_this_machine) -> Prepared:
     """
     Prepare what is not prepared yet, and read the rest from the cache.
 
@@ -54,6 +49,7 @@ def prepared(index: Index, spec: InputSpec, cache: Path) -> Prepared:
         index: the films.
         spec: how pixels become input; another one gives another cache folder.
         cache: holds one folder a preprocessing and index.
+        engine: does the work; all cores of this machine unless told otherwise.
 
     Raises:
         DataError: more than 5 % of the films are refused, or one cannot be read at all.
@@ -61,7 +57,7 @@ def prepared(index: Index, spec: InputSpec, cache: Path) -> Prepared:
     folder = cache / cache_key(index, spec)
     folder.mkdir(parents=True, exist_ok=True)
     store = _Store.open(folder, len(index.films), spec)
-    store.fill(index.films, spec)
+    store.fill(index.films, spec, engine)
     return store.result(index)
 
 
@@ -96,14 +92,15 @@ class _Store:
             json.loads(reasons.read_text()) if reasons.exists() else {},
         )
 
-    def fill(self, films: tuple[Film, ...], spec: InputSpec) -> None:
+    def fill(self, films: tuple[Film, ...], spec: InputSpec, engine: Engine) -> None:
         """Prepare every film that is still to do."""
         todo = [number for number in range(len(films)) if self.state[number] == State.TO_DO]
         if not todo:
             say(f"all {len(films)} images are prepared ({self.folder})")
             return
-        for number, outcome in bar(_outcomes(films, todo, spec), "prepare", len(films), done=len(films) - len(todo)):
-            self._keep(films[number], number, outcome, spec)
+        outcomes = engine(_prepare_or_say_why, [(films[number], spec) for number in todo])
+        for position, outcome in bar(outcomes, "prepare", len(films), done=len(films) - len(todo)):
+            self._keep(films[todo[position]], todo[position], outcome, spec)
 
     def _keep(self, film: Film, number: int, outcome: Batch | str, spec: InputSpec) -> None:
         if isinstance(outcome, str):
@@ -149,25 +146,6 @@ def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # n
     np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape).flush()
     part.replace(path)
     return np.lib.format.open_memmap(path, mode="r+")
-
-
-def _outcomes(films: tuple[Film, ...], todo: list[int], spec: InputSpec) -> Iterator[tuple[int, Batch | str]]:
-    """Number and outcome of each film, as they get done; the processes never see TensorFlow."""
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_one_thread_each) as pool:
-        jobs = {pool.submit(_prepare_or_say_why, films[number], spec): number for number in todo}
-        try:
-            for job in as_completed(jobs):
-                yield jobs[job], job.result()
-        except BrokenProcessPool:
-            msg = "a process died while it decoded an image (out of memory, or a broken file); run the command again, it goes on from there"
-            raise DataError(msg) from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _one_thread_each() -> None:
-    cv2.setNumThreads(1)
 
 
 def _prepare_or_say_why(film: Film, spec: InputSpec) -> Batch | str:

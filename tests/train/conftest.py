@@ -114,5 +114,5 @@ def write_index(path: Path, rows: list[dict[str, str]]) -> Path:
         writer.writerows(rows)
     for row in rows:
         if row["path"]:
-            (path.parent / row["path"]).touch()
+            (path.parent / row["path"]).write_text(f"{path} {row['path']}")
     return path

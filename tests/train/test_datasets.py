@@ -106,6 +106,38 @@ def test_wrong_index_is_refused_with_what_was_found(tmp_path: Path, rows: tuple[
         index(tmp_path, *rows)
 
 
+def test_one_film_under_two_patients_is_refused(tmp_path: Path) -> None:
+    path = write_index(tmp_path / "index.csv", [row(), row("b.png", "malignant", "p2"), row("c.png", patient="p3")])
+    for name in ("b.png", "c.png"):
+        (tmp_path / name).write_bytes(bytes(100_000))
+    with pytest.raises(DataError, match=r"b\.png and c\.png are the same bytes but belong to patients p2 and p3; .* take one of them out"):
+        datasets.load(path)
+
+
+def test_one_film_with_two_labels_is_refused(tmp_path: Path) -> None:
+    path = write_index(tmp_path / "index.csv", [row(), row("b.png", "malignant", "p1")])
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"same")
+    with pytest.raises(DataError, match=r"a\.png and b\.png are the same bytes but are benign and malignant"):
+        datasets.load(path)
+
+
+def test_two_copies_of_a_patients_film_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_index(tmp_path / "index.csv", [row(), row("b.png"), row("c.png", "malignant", "p2")])
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    assert len(datasets.load(path).films) == 3
+    assert "a.png and b.png are the same bytes, of the same patient" in capsys.readouterr().err
+
+
+def test_films_that_differ_in_one_byte_only_are_no_copies(tmp_path: Path) -> None:
+    path = write_index(tmp_path / "index.csv", list(both()))
+    pixels = bytearray(100_000)
+    (tmp_path / "a.png").write_bytes(pixels)
+    pixels[20_000] = 1  # none of the three samples holds it
+    (tmp_path / "b.png").write_bytes(pixels)
+    assert len(datasets.load(path).films) == 2
+
+
 def test_missing_file_is_named_with_its_line(tmp_path: Path) -> None:
     path = write_index(tmp_path / "index.csv", list(both()))
     (tmp_path / "b.png").unlink()
@@ -121,7 +153,7 @@ def test_missing_column_is_named(tmp_path: Path) -> None:
 
 
 def test_nothing_there_is_said_with_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such file or folder; expected an index CSV, or a folder"):
+    with pytest.raises(DataError, match=r"no such file or folder; expected one of: .*an index CSV with the columns path, label, patient"):
         datasets.load(tmp_path / "none")
 
 
@@ -174,7 +206,7 @@ def test_names_tell_the_patient(name: str, patient: str | None) -> None:
 def test_file_of_unknown_name_is_its_own_patient_and_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("benign/one.png", "benign/two.png", "MALIGNANT/three.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text(name)
     assert len(datasets.load(tmp_path).patients) == 3
     assert "WARNING: 3 of 3 images" in capsys.readouterr().err
 

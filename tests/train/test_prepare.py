@@ -4,22 +4,21 @@ from collections.abc import Iterator
 from dataclasses import astuple, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import pytest
 
-from edge.domain import Box, InputSpec
-from edge.preprocess import Batch
+from edge.domain import Box
 from train import datasets, prepare
 from train import films as films_of
 from train.datasets import Film, Lesion
 from train.errors import DataError
+from train.parallel import Jobs, Work, on_this_machine
 from train.recipes.seed import RECIPE
 
 SPEC = RECIPE.input
-Outcome: TypeAlias = tuple[int, Batch | str]
 
 
 def test_cache_holds_what_the_daemon_would_see(films: Path, tmp_path: Path) -> None:
@@ -30,35 +29,35 @@ def test_cache_holds_what_the_daemon_would_see(films: Path, tmp_path: Path) -> N
     assert found.labels.tolist() == [film.malignant for film in index.films]
 
 
-def test_second_call_prepares_nothing(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def refuse(*_: object) -> Iterator[Any]:
+    """An engine that must not be asked."""
+    raise AssertionError
+
+
+def test_second_call_prepares_nothing(films: Path, tmp_path: Path) -> None:
     index = datasets.load(films)
     first = prepare.prepared(index, SPEC, tmp_path / "cache")
-    monkeypatch.setattr(prepare, "_outcomes", None)
-    again = prepare.prepared(index, SPEC, tmp_path / "cache")
+    again = prepare.prepared(index, SPEC, tmp_path / "cache", refuse)
     assert np.array_equal(first.images, again.images)
     assert first.geometry == again.geometry
 
 
-def test_interrupted_preparation_goes_on_where_it_stopped(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_preparation_goes_on_where_it_stopped(films: Path, tmp_path: Path) -> None:
     index = datasets.load(films)
-    outcomes = prepare._outcomes
+    jobs_left: list[int] = []
 
-    todo: list[int] = []
-
-    def seven_then_stop(films: tuple[Film, ...], numbers: list[int], spec: InputSpec) -> Iterator[Outcome]:
-        yield from islice(outcomes(films, numbers, spec), 7)
+    def seven_then_stop(work: Work, jobs: Jobs) -> Iterator[tuple[int, Any]]:
+        yield from islice(on_this_machine(work, jobs), 7)
         raise KeyboardInterrupt
 
-    def watched(films: tuple[Film, ...], numbers: list[int], spec: InputSpec) -> Iterator[Outcome]:
-        todo.extend(numbers)
-        return outcomes(films, numbers, spec)
+    def watched(work: Work, jobs: Jobs) -> Iterator[tuple[int, Any]]:
+        jobs_left.append(len(jobs))
+        return on_this_machine(work, jobs)
 
-    monkeypatch.setattr(prepare, "_outcomes", seven_then_stop)
     with pytest.raises(KeyboardInterrupt):
-        prepare.prepared(index, SPEC, tmp_path / "cache")
-    monkeypatch.setattr(prepare, "_outcomes", watched)
-    found = prepare.prepared(index, SPEC, tmp_path / "cache")
-    assert len(todo) == len(index.films) - 7
+        prepare.prepared(index, SPEC, tmp_path / "cache", seven_then_stop)
+    found = prepare.prepared(index, SPEC, tmp_path / "cache", watched)
+    assert jobs_left == [len(index.films) - 7]
     assert np.array_equal(found.images, prepare.prepared(index, SPEC, tmp_path / "other").images)
 
 
@@ -69,7 +68,7 @@ def test_another_preprocessing_gets_another_cache(films: Path) -> None:
 
 def test_unreadable_image_is_left_out_and_said(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(20):
-        cv2.imwrite(str(films / "Benign" / f"P_{900 + number:05}.png"), np.full((64, 64), 100, np.uint8))
+        cv2.imwrite(str(films / "Benign" / f"P_{900 + number:05}.png"), np.full((64, 64), 100 + number, np.uint8))
     (films / "Benign" / "P_00900.png").write_bytes(b"no picture")
     found = prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")
     assert list(found.refused) == ["Benign/P_00900.png"]
@@ -79,7 +78,7 @@ def test_unreadable_image_is_left_out_and_said(films: Path, tmp_path: Path, caps
 
 def test_data_set_of_unreadable_images_is_refused(films: Path, tmp_path: Path) -> None:
     for path in (films / "Malignant").iterdir():
-        path.write_bytes(b"no picture")
+        path.write_text(f"no picture {path.name}")
     with pytest.raises(DataError, match=r"10 of 20 images .* are refused and left out \(Malignant/P_00001_L\.png: unsupported format"):
         prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")
 

@@ -1,11 +1,17 @@
-"""Data sets: one file each, all giving the same typed index of films."""
+"""
+Data sets: one file each, all giving the same typed index of films.
+
+A new one is one new file with `EXPECTED`, `recognises` and `read`, as `DataSet` below says.
+"""
 
 import hashlib
+import importlib
+import pkgutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, cast
 
 from edge.domain import Box
 from train.errors import DataError
@@ -82,16 +88,31 @@ class Index:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+class DataSet(Protocol):
+    """What each file of this package offers."""
+
+    EXPECTED: str
+    """Its layout in a few words, for whoever gave something else."""
+
+    def recognises(self, source: Path) -> bool:
+        """Whether this is such a data set; looks at names only."""
+
+    def read(self, source: Path) -> "Index":
+        """Read it; raises `DataError` where what it says cannot be right."""
+
+
 def load(source: Sources) -> Index:
     """
-    Read a data set: a `.csv` index, or a folder with `Benign/` and `Malignant/`; several are pooled into one index.
+    Read a data set, whichever of this package's layouts it has; several are pooled into one index.
 
     A woman who stands in several of them must have the same patient id in all, so that no split tears her apart.
 
     Raises:
-        DataError: it is neither, or what it says cannot be right.
+        DataError: it is none of them, or what it says cannot be right.
     """
-    return checked(_pooled([_read(path) for path in paths_of(source)]))
+    from train.datasets._checks import checked  # noqa: PLC0415 - it imports the types above
+
+    return checked(_pooled([_reader(path).read(path) for path in paths_of(source)]))
 
 
 def paths_of(source: Sources) -> tuple[Path, ...]:
@@ -110,53 +131,24 @@ def _pooled(indexes: list[Index]) -> Index:
     return Index(" + ".join(index.source for index in indexes), tuple(films))
 
 
-def _read(source: Path) -> Index:
-    from train.datasets import folder, index_csv  # noqa: PLC0415 - they import the types above
-
-    if source.is_dir():
-        return folder.read(source)
-    if source.is_file():
-        return index_csv.read(source)
-    msg = f"{source}: no such file or folder; expected an index CSV, or a folder with Benign/ and Malignant/"
+def _reader(source: Path) -> DataSet:
+    known = [
+        cast("DataSet", importlib.import_module(f"{__name__}.{module.name}"))
+        for module in pkgutil.iter_modules(__path__)
+        if not module.name.startswith("_")
+    ]
+    found = [reader for reader in known if reader.recognises(source)]
+    if len(found) == 1:
+        return found[0]
+    expected = "; ".join(reader.EXPECTED for reader in found or known)
+    if found:
+        msg = f"{source}: it could be either of these, expected only one: {expected}"
+    elif source.is_dir():
+        names = ", ".join(sorted(path.name for path in source.iterdir())[:5]) or "nothing"
+        msg = f"{source}: no data set known here; found {names}; expected one of: {expected}"
+    else:
+        msg = f"{source}: no such file or folder; expected one of: {expected}"
     raise DataError(msg)
-
-
-def checked(index: Index) -> Index:
-    """
-    Refuse an index that nothing honest can be trained on.
-
-    Raises:
-        DataError: a class is empty, a file stands in it twice, or a patient stands on two sides of the given split.
-    """
-    counts = Counter(film.label for film in index.films)
-    for label in LABELS:
-        if not counts[label]:
-            msg = f"{index.source}: no {label} image among {len(index.films)}, expected both benign and malignant ones"
-            raise DataError(msg)
-    _refuse_repeated_files(index)
-    _refuse_leaks(index)
-    return index
-
-
-def _refuse_repeated_files(index: Index) -> None:
-    name, times = Counter(film.name for film in index.films).most_common(1)[0]
-    if times > 1:
-        msg = f"{index.source}: {name} is listed {times} times, expected each file once"
-        raise DataError(msg)
-
-
-def _refuse_leaks(index: Index) -> None:
-    sides: dict[str, Side] = {}
-    for film in index.films:
-        if film.split is None:
-            continue
-        first = sides.setdefault(film.patient, film.split)
-        if first != film.split:
-            msg = (
-                f"{index.source}: patient {film.patient} stands on both sides of the split ({first} and {film.split}),"
-                " expected one: scores would be those of a patient already seen"
-            )
-            raise DataError(msg)
 
 
 def median(values: Iterable[float]) -> float | None:

@@ -30,6 +30,14 @@ PATIENT_RULES: Final[tuple[tuple[re.Pattern[str], Callable[[str], str]], ...]] =
 """A pattern for the file's name, and what makes the patient of its group."""
 
 
+EXPECTED: Final = "a folder with Benign/ and Malignant/"
+
+
+def recognises(source: Path) -> bool:
+    """Whether one of the two folders is there."""
+    return source.is_dir() and any(path.is_dir() and path.name.lower() in LABELS for path in source.iterdir())
+
+
 def read(folder: Path) -> Index:
     """
     Read a folder per class.

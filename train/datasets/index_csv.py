@@ -22,8 +22,9 @@ from edge.domain import Box
 from train.datasets import SIDES, Film, Index, Label, Lesion, Side, median
 from train.errors import DataError
 
-TRUSTED_SIZE: Final = 0.95
 _NEEDED: Final = ("path", "label", "patient")
+EXPECTED: Final = f"an index CSV with the columns {', '.join(_NEEDED)}"
+TRUSTED_SIZE: Final = 0.95
 _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
 _LABELS: Final[Mapping[str, Label]] = {"benign": "benign", "benign_without_callback": "benign", "malignant": "malignant"}
 _SIDES: Final[Mapping[str, Side]] = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -69,6 +70,11 @@ class _Row:
         """Say what was found in which line, and what was expected."""
         msg = f"{self.csv}:{self.line}: {column} is {found or 'empty'}, expected {expected}"
         raise DataError(msg)
+
+
+def recognises(source: Path) -> bool:
+    """Whether it is a file."""
+    return source.is_file()
 
 
 def read(path: Path) -> Index:

@@ -2,8 +2,8 @@
 Decode and prepare every film once, in parallel, into a cache that a later run takes up where it stopped.
 
 The cache is one folder a preprocessing and index: `images.npy` (n, height, width) float16 from 0 to 1, `facts.npy`
-(n, 2) breast fraction and contrast, `geometry.npy` (n, 11) float64 how each film became its image, `state.npy` (n,) as
-`State`, `refused.json` with the reasons.
+(n, 2) breast fraction and contrast, `geometry.npy` (n, 11) float64 how each film became its image, `digest.npy` (n, 16) a hash
+of its pixels, `state.npy` (n,) as `State`, `refused.json` with the reasons.
 """
 
 import hashlib
@@ -27,10 +27,12 @@ from train.parallel import Engine, on_this_machine
 from train.progress import bar, say, warn
 from train.run_folder import write_json
 
-CACHE_VERSION: Final = 2
+CACHE_VERSION: Final = 3
 """Of the files described above; another one gives another cache folder."""
 MAX_REFUSED: Final = 0.05
 """More refused images than this share mean that the data set is not what it was taken for."""
+DIGEST: Final = 16
+"""Bytes of the hash of a film's pixels."""
 
 
 class State(IntEnum):
@@ -52,7 +54,7 @@ def prepared(index: Index, spec: InputSpec, cache: Path, engine: Engine = on_thi
         engine: does the work; all cores of this machine unless told otherwise.
 
     Raises:
-        DataError: more than 5 % of the films are refused, or one cannot be read at all.
+        DataError: more than 5 % of the films are refused, one cannot be read at all, or two patients have the same film.
     """
     folder = cache / cache_key(index, spec)
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +78,7 @@ class _Store:
     images: NDArray[np.float16]
     facts: NDArray[np.float32]
     geometry: NDArray[np.float64]
+    digest: NDArray[np.uint8]
     state: NDArray[np.uint8]
     refused: dict[str, str]
 
@@ -88,6 +91,7 @@ class _Store:
             _array(folder / "images.npy", (films, spec.height, spec.width), np.float16),
             _array(folder / "facts.npy", (films, 2), np.float32),
             _array(folder / "geometry.npy", (films, 11), np.float64),
+            _array(folder / "digest.npy", (films, DIGEST), np.uint8),
             _array(folder / "state.npy", (films,), np.uint8),
             json.loads(reasons.read_text()) if reasons.exists() else {},
         )
@@ -110,6 +114,7 @@ class _Store:
             self.images[number] = (outcome.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)
             self.facts[number] = outcome.breast_fraction, outcome.contrast
             self.geometry[number] = _flat(outcome.geometry)
+            self.digest[number] = _digest(self.images[number])
         self.state[number] = State.REFUSED if isinstance(outcome, str) else State.DONE
 
     def result(self, index: Index) -> Prepared:
@@ -122,9 +127,30 @@ class _Store:
             warn(text)
         keep = np.asarray(self.state) == State.DONE
         films = tuple(film for film, kept in zip(index.films, keep, strict=True) if kept)
+        _refuse_copies(index.source, films, np.asarray(self.digest)[keep])
         facts = np.asarray(self.facts)[keep]
         geometry = tuple(map(_geometry, np.asarray(self.geometry)[keep]))
         return Prepared(films, np.asarray(self.images)[keep], facts[:, 0], facts[:, 1], dict(self.refused), geometry)
+
+
+def _digest(image: NDArray[np.float16]) -> NDArray[np.uint8]:
+    """A hash of the pixels; of an image without any contrast it is 0, since all of those are alike."""
+    if image.min() == image.max():
+        return np.zeros(DIGEST, np.uint8)
+    return np.frombuffer(hashlib.blake2b(image.tobytes(), digest_size=DIGEST).digest(), np.uint8)
+
+
+def _refuse_copies(source: str, films: tuple[Film, ...], digests: NDArray[np.uint8]) -> None:
+    """DICOM files of one film differ in their identifiers, and so in their bytes: here their pixels are compared."""
+    seen: dict[bytes, Film] = {}
+    for film, digest in zip(films, digests, strict=True):
+        first = seen.setdefault(digest.tobytes(), film)
+        if digest.any() and first.patient != film.patient:
+            msg = (
+                f"{source}: {first.name} and {film.name} show the same pixels but belong to patients {first.patient} and"
+                f" {film.patient}; a film on both sides of the split makes scores too good; take one of them out of the index"
+            )
+            raise DataError(msg)
 
 
 def _flat(geometry: Geometry) -> tuple[float, ...]:

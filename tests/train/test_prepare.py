@@ -76,6 +76,14 @@ def test_unreadable_image_is_left_out_and_said(films: Path, tmp_path: Path, caps
     assert "1 of 40 images" in capsys.readouterr().err
 
 
+def test_one_film_in_two_files_of_two_patients_is_refused(films: Path, tmp_path: Path) -> None:
+    pixels = cv2.imread(str(films / "Benign" / "P_00000_L.png"), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    cv2.imwrite(str(films / "Malignant" / "P_00777_L.tif"), pixels)
+    with pytest.raises(DataError, match=r"P_00000_L\.png and Malignant/P_00777_L\.tif show the same pixels but belong to .* and P_00777"):
+        prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")
+
+
 def test_data_set_of_unreadable_images_is_refused(films: Path, tmp_path: Path) -> None:
     for path in (films / "Malignant").iterdir():
         path.write_text(f"no picture {path.name}")

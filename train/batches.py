@@ -4,31 +4,37 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from train import order
 from train.augment import augment
+from train.mixup import mixup
 from train.recipe import Recipe
 
 
-def training(images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe) -> tf.data.Dataset:
+def training(images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe, first_epoch: int = 0) -> tf.data.Dataset:
     """
-    Shuffled, augmented batches; another order and other changes in each epoch, the same again for the same seed.
+    Shuffled, augmented batches without end, `order.steps` an epoch; what an epoch sees depends on the seed and its number alone.
 
     Args:
         images: shape (n, height, width), from 0 (black) to 1.
         labels: shape (n,), 1 for malignant.
         recipe: batch size, input range, augmentation and seed.
+        first_epoch: where to begin; 0 is the first.
 
     Returns:
         Pairs of (batch, height, width, channels) float32 in the recipe's range, and (batch, 1) labels.
     """
-    data = tf.data.Dataset.from_tensor_slices((images, labels[:, None]))
-    data = data.shuffle(len(labels), seed=recipe.seed, reshuffle_each_iteration=True).batch(recipe.batch_size)
-    seeds = tf.data.Dataset.random(seed=recipe.seed, rerandomize_each_iteration=True).batch(2)
+    with tf.device("CPU"):
+        pixels, truth = tf.constant(images), tf.constant(labels[:, None])
 
-    def change(pair: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        picture = augment(tf.cast(pair[0], tf.float32)[..., None], seed, recipe.augment)
-        return to_input(picture, recipe), pair[1]
+    def change(rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        picture = augment(tf.cast(tf.gather(pixels, rows), tf.float32)[..., None], seed, recipe.augment)
+        label = tf.gather(truth, rows)
+        if recipe.mixup:
+            picture, label = mixup(picture, label, seed, recipe.mixup)
+        return to_input(picture, recipe), label
 
-    return tf.data.Dataset.zip((data, seeds)).map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    data = order.batches(labels, recipe.batch_size, recipe.seed, first_epoch, balanced=recipe.balanced)
+    return data.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def scoring(images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe) -> tf.data.Dataset:

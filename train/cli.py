@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mammo-train: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        print("mammo-train: interrupted; `prepare` goes on from where it stopped", file=sys.stderr)
+        print("mammo-train: interrupted; the same command goes on from where it stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
 
@@ -82,7 +82,7 @@ def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "fit", "Train a recipe; keep the epoch that is best on the validation patients")
+    command = _command(commands, "fit", "Train a recipe, or go on with it; keep the epoch best on the validation patients")
     _add_recipe_and_data(command)
     command.add_argument(
         "--weights",
@@ -92,6 +92,10 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     command.add_argument("--epochs", type=_positive, metavar="N", help="epochs in each phase, instead of the recipe's")
     command.add_argument("--seed", type=int, metavar="N", help="of split, weights and augmentation, instead of the recipe's")
+    command.add_argument(
+        "--devices", type=_positive, metavar="N", help="share every batch out over N GPUs (default: all there are, or the CPU)"
+    )
+    command.add_argument("--restart", action="store_true", help="train from the start, where an interrupted run would go on")
     command.set_defaults(run=_fit)
 
 
@@ -159,7 +163,14 @@ def _fit(options: argparse.Namespace) -> None:
     from train import fit  # noqa: PLC0415 - see above
 
     chosen = recipe.load(options.recipe).changed(options.epochs, options.seed)
-    request = fit.Request(recipe=chosen, data=options.data, weights=options.weights, command=options.typed)
+    request = fit.Request(
+        recipe=chosen,
+        data=options.data,
+        weights=options.weights,
+        command=options.typed,
+        devices=options.devices,
+        restart=options.restart,
+    )
     fit.fit(request, RunFolder(options.out))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from train import datasets, loop, network, split
+from train import datasets, devices, loop, network, split, started
 from train.datasets import SIDES, Film, Index, Side, Sources
 from train.films import Prepared
 from train.prepare import prepared
@@ -29,30 +29,47 @@ class Request:
     """`imagenet`, `none` or a file."""
     command: str
     """As typed, for the notebook of the run."""
+    devices: int | None = None
+    """How many of this machine to train on; None: all its GPUs, or the CPU."""
+    restart: bool = False
+    """Forget what was trained in the folder before."""
 
 
 def fit(request: Request, run: RunFolder) -> None:
     """
     Train and write `model.keras`, `history.json`, `split.csv` and `run.json` into the run's folder.
 
+    Where the same was begun there and interrupted, it goes on after its last finished epoch.
+
     Raises:
         DataError: the data set is not usable.
-        TrainError: the weights are not.
+        TrainError: the weights are not, or the folder holds another training.
     """
-    start = time.monotonic()
     recipe = request.recipe
-    loop.make_deterministic(recipe.seed)
-    model = network.build(recipe, request.weights)
     index = datasets.load(request.data)
+    asked = {"recipe": asdict(recipe), "data": index.fingerprint, "weights": request.weights}
+    started.begin(run, asked, restart=request.restart)
+    if run.notes.exists():
+        say(f"trained already: {run.model}; --restart trains it anew")
+        return
+    loop.make_deterministic(recipe.seed)
+    strategy = devices.strategy(request.devices, recipe.batch_size)
+    with strategy.scope():
+        model = network.build(recipe, request.weights)
+    start = time.monotonic()
     sides = split.assign(index, recipe.fractions, recipe.seed)
     films = prepared(index, recipe.input, run.cache)
     say_split(sides)
-    train_start = time.monotonic()
-    history = loop.train(model, films.of(sides["train"]), films.of(sides["validation"]), recipe, run)
+    prepare_s = round(time.monotonic() - start, 1)
+    data = loop.Data.of(films.of(sides["train"]), films.of(sides["validation"]), recipe)
+    with strategy.scope():
+        history = loop.train(model, data, recipe.phases, run.stage())
+        model.save(run.model)
+    times = {"prepare_s": prepare_s, "train_s": round(sum(epoch["seconds"] for epoch in history["epochs"]), 1)}
     write_split(run.split, sides)
-    times = {"prepare_s": round(train_start - start, 1), "train_s": round(time.monotonic() - train_start, 1)}
-    write_json(run.notes, notes(request, index, sides, films, times))
     write_json(run.history, history)
+    # The notes come last: with them, the run counts as finished.
+    write_json(run.notes, notes(request, index, sides, films, times))
     say(f"trained in {times['train_s']} s: {run.model}")
 
 

@@ -1,20 +1,42 @@
-"""The training loop: phase after phase, every epoch noted and kept."""
+"""The training loop: phase after phase, every epoch noted and kept, and taken up again where it was interrupted."""
 
-import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from train import batches, network
+from train import batches, checkpoint, network, optimizer, order
+from train.checkpoint import Progress, Saved
 from train.films import Prepared
 from train.progress import say
 from train.recipe import Phase, Recipe
-from train.run_folder import RunFolder
+from train.run_folder import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a network is trained on."""
+
+    training: Callable[[int], tf.data.Dataset]
+    """Endless batches (images, labels) from the given epoch on; they depend on seed and epoch only."""
+    steps: int
+    """Batches an epoch."""
+    validation: tf.data.Dataset
+    """One pass over the validation images, the same each time."""
+
+    @classmethod
+    def of(cls, learn: Prepared, check: Prepared, recipe: Recipe) -> "Data":
+        """Whole films: those to train on, and those of the validation patients."""
+        return cls(
+            lambda epoch: batches.training(learn.images, learn.labels, recipe, epoch),
+            order.steps(len(learn.films), recipe.batch_size),
+            batches.scoring(check.images, check.labels, recipe),
+        )
 
 
 def make_deterministic(seed: int) -> None:
@@ -23,31 +45,41 @@ def make_deterministic(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def train(model: keras.Model, learn: Prepared, check: Prepared, recipe: Recipe, run: RunFolder) -> dict[str, Any]:
+def train(model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stage) -> dict[str, Any]:
     """
-    Go through the recipe's phases and save the network of the epoch with the highest validation AUC.
+    Go through the phases, or go on after the last epoch that was finished in this stage's folder.
+
+    An interrupted training ends with the same weights, to the bit, as one that was not.
 
     Args:
-        model: as `network.build` gives it; it ends with the weights of the best epoch.
-        learn: the films to train on.
-        check: the films of the validation patients.
-        recipe: phases, batch size and augmentation.
-        run: takes the checkpoints and `model.keras`.
+        model: as `network.build` gives it; it ends with the weights of the epoch with the highest validation AUC.
+        data: what to train on, and what chooses the epoch.
+        phases: one after the other; each begins with the weights the one before ended with.
+        stage: takes the checkpoints and the TensorBoard logs.
 
     Returns:
         The best epoch, and of each epoch its phase, its duration and every number Keras reported.
+
+    Raises:
+        TrainError: the folder's checkpoint is not one of this training.
     """
-    run.best.parent.mkdir(parents=True, exist_ok=True)
-    data = batches.training(learn.images, learn.labels, recipe), batches.scoring(check.images, check.labels, recipe)
-    classifier, epochs = network.classifier(model), _Epochs(model, run)
-    for phase in recipe.phases:
-        say(f"phase {phase.name}: {phase.epochs} epochs at learning rate {phase.learning_rate:g}, {len(learn.films)} images")
-        network.train_base(model, trainable=phase.train_base)
-        _compile(classifier, phase, steps=-(-len(learn.films) // recipe.batch_size))
-        _fit(classifier, *data, phase, epochs)
-    model.load_weights(run.best)
-    model.save(run.model)
-    return {"chosen_by": "val_auc", "best_epoch": epochs.best_epoch, "epochs": epochs.epochs}
+    stage.root.mkdir(parents=True, exist_ok=True)
+    saved = checkpoint.load(stage.state)
+    progress = saved.progress if saved else Progress()
+    if saved:
+        say(f"going on after epoch {len(progress.epochs)} of {sum(phase.epochs for phase in phases)} ({stage.root})")
+    classifier = network.classifier(model)
+    interrupted, last = progress.phase, sum(phase.epochs for phase in phases)
+    for number, phase in enumerate(phases):
+        if number >= interrupted and len(progress.epochs) < last:
+            network.train_base(model, trainable=phase.train_base)
+            optimizer.compile_for(classifier, phase, data.steps)
+            progress.phase = number
+            # After the last epoch of a phase this trains nothing more, but still ends the phase as Keras ends it.
+            _restore(classifier, saved if number == interrupted else None)
+            _fit(classifier, data, phases[: number + 1], _Epochs(model, stage, progress, phase))
+    model.load_weights(stage.best)
+    return progress.history()
 
 
 def probabilities(model: keras.Model, films: Prepared, recipe: Recipe) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -56,56 +88,70 @@ def probabilities(model: keras.Model, films: Prepared, recipe: Recipe) -> np.nda
     return np.asarray(outputs[network.PROBABILITY], dtype=np.float64)[:, 0]
 
 
-def _compile(classifier: keras.Model, phase: Phase, steps: int) -> None:
-    rate = phase.learning_rate
-    if phase.decay:
-        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps * phase.epochs, alpha=0.1)
-    # XLA, which Keras's "auto" may choose, is an order of magnitude slower on the CPU.
-    classifier.compile(
-        keras.optimizers.Adam(rate),
-        loss="binary_crossentropy",
-        metrics=["accuracy", keras.metrics.AUC(num_thresholds=1000, name="auc")],
-        jit_compile=False,
-    )
+def _variables(classifier: keras.Model) -> list[keras.Variable]:
+    """Everything that the next step depends on: weights, random generators, and the optimizer's step and moments."""
+    return [*classifier.variables, *classifier.optimizer.variables]
 
 
-def _fit(classifier: keras.Model, data: tf.data.Dataset, validation: tf.data.Dataset, phase: Phase, epochs: "_Epochs") -> None:
-    epochs.phase = phase.name
-    done = len(epochs.epochs)
+def _restore(classifier: keras.Model, saved: Saved | None) -> None:
+    classifier.optimizer.build(classifier.trainable_variables)
+    if saved:
+        saved.restore(_variables(classifier))
+
+
+def _fit(classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs: "_Epochs") -> None:
+    """Train the last of these phases, or what is left of it."""
+    done, end = len(epochs.progress.epochs), sum(phase.epochs for phase in phases)
+    say(f"phase {phases[-1].name}: epochs {done + 1} to {end} at learning rate {phases[-1].learning_rate:g}, {data.steps} batches each")
     classifier.fit(
-        data,
-        validation_data=validation,
+        data.training(done),
+        steps_per_epoch=data.steps,
+        validation_data=data.validation,
         initial_epoch=done,
-        epochs=done + phase.epochs,
-        callbacks=[epochs],
+        epochs=end,
+        callbacks=epochs.all(),
         shuffle=False,  # the data set does it
         verbose=1 if sys.stderr.isatty() else 2,
     )
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
-    """Notes every epoch of every phase, and keeps the weights of the last and of the best one."""
+    """Notes every epoch of a phase, keeps the weights of the best one, and where the training stands."""
 
-    def __init__(self, whole: keras.Model, run: RunFolder) -> None:
+    def __init__(self, whole: keras.Model, stage: Stage, progress: Progress, phase: Phase) -> None:
         super().__init__()
-        self.phase = ""
-        self.epochs: list[dict[str, Any]] = []
-        self.best_epoch = 0
-        self._best_auc = -1.0
         self._whole = whole
-        self._run = run
+        self._stage = stage
+        self.progress = progress
+        self._phase = phase
+        self._average = keras.callbacks.SwapEMAWeights() if phase.ema is not None else None
         self._start = 0.0
+
+    def all(self) -> list[keras.callbacks.Callback]:
+        """This one and its helpers: the averaged weights are scored, and TensorBoard hears of every epoch."""
+        board = keras.callbacks.TensorBoard(self._stage.logs, write_graph=False)
+        return [*filter(None, [self._average]), board, self]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002 - Keras calls it so
         """Start the clock."""
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Keep Keras's numbers and the weights."""
+        """Keep Keras's numbers and the weights; the checkpoint comes last, so that an epoch counts when all of it is kept."""
         numbers = {name: round(float(value), 5) for name, value in (logs or {}).items()}
         seconds = round(time.monotonic() - self._start, 1)
-        self.epochs.append({"epoch": epoch + 1, "phase": self.phase, "seconds": seconds, **numbers})
-        self._whole.save_weights(self._run.last)
-        if numbers["val_auc"] > self._best_auc:
-            self._best_auc, self.best_epoch = numbers["val_auc"], epoch + 1
-            shutil.copyfile(self._run.last, self._run.best)
+        progress = self.progress
+        progress.epochs.append({"epoch": epoch + 1, "phase": self._phase.name, "seconds": seconds, **numbers})
+        if numbers["val_auc"] > progress.best_auc:
+            progress.best_auc, progress.best_epoch = numbers["val_auc"], epoch + 1
+            self._keep_weights()
+        checkpoint.save(self._stage.state, progress, _variables(self.model))
+
+    def _keep_weights(self) -> None:
+        if self._average:
+            self._average.on_test_begin()
+        part = self._stage.best.with_name(f"part.{self._stage.best.name}")
+        self._whole.save_weights(part)
+        part.replace(self._stage.best)
+        if self._average:
+            self._average.on_test_end()

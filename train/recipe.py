@@ -6,6 +6,7 @@ import pkgutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import train.recipes
 from edge.domain import InputSpec
@@ -45,6 +46,17 @@ class Phase:
     train_base: bool
     """Whether MobileNetV2's own weights move (its batch norm statistics never do)."""
     decay: bool = False
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0
+    """AdamW's, on kernels only."""
+    warmup_epochs: float = 0.0
+    """The rate climbs from nothing for so long, within `epochs`."""
+    clip_norm: float | None = None
+    """Gradients longer than this, all weights taken together, are shortened to it."""
+    label_smoothing: float = 0.0
+    """0.1 pulls labels from 0 and 1 to 0.05 and 0.95."""
+    ema: float | None = None
+    """Momentum of the moving average of the weights, which then is what is scored, kept and handed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +80,10 @@ class Recipe:
     """Share of the validation images nearest to the threshold that become `indeterminate`."""
     max_difference: float
     """Export is refused where an exported probability differs from Keras's by more."""
+    mixup: float = 0.0
+    """Alpha of mixup's Beta distribution; 0: none."""
+    balanced: bool = False
+    """Half of each training batch benign, half malignant."""
 
     def changed(self, epochs: int | None, seed: int | None) -> "Recipe":
         """The same with another number of epochs in every phase, or another seed."""

@@ -36,14 +36,18 @@ class RunFolder:
         return self.root / "model.keras"
 
     @property
-    def best(self) -> Path:
-        """Weights of the best epoch so far."""
-        return self.root / "checkpoints" / "best.weights.h5"
+    def started(self) -> Path:
+        """What `fit` was asked for, written before it trains: the run goes on only with the same."""
+        return self.root / "started.json"
 
     @property
-    def last(self) -> Path:
-        """Weights of the last finished epoch."""
-        return self.root / "checkpoints" / "last.weights.h5"
+    def kept(self) -> bool:
+        """Whether any training got through an epoch here."""
+        return any(self.stage().root.rglob(self.stage().state.name))
+
+    def stage(self, name: str = "") -> "Stage":
+        """Checkpoints and logs of one training of the run; a run of several gives each a name."""
+        return Stage(self.root / "checkpoints" / name, self.root / "logs" / name)
 
     @property
     def cache(self) -> Path:
@@ -74,6 +78,25 @@ class RunFolder:
     def report(self) -> Path:
         """The page of `report`."""
         return self.root / "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where one training of a run keeps what it needs to go on."""
+
+    root: Path
+    logs: Path
+    """TensorBoard's."""
+
+    @property
+    def best(self) -> Path:
+        """Weights of the best epoch so far."""
+        return self.root / "best.weights.h5"
+
+    @property
+    def state(self) -> Path:
+        """All that the next epoch depends on, as `train.checkpoint` writes it."""
+        return self.root / "state.npz"
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

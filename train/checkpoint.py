@@ -1,0 +1,93 @@
+"""
+Where a training stands after each epoch, in one file that is there whole or not at all.
+
+Keras's BackupAndRestore writes weights and epoch number one after the other, knows nothing of phases, of the best epoch or of the
+numbers so far, and leaves out the state of the random generators, so that dropout would not go on where it stopped.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from train.errors import TrainError
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known of the epochs so far."""
+
+    phase: int = 0
+    """Number of the phase that the last finished epoch belongs to."""
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    """Of each finished epoch its number, phase, seconds and what Keras reported."""
+    best_epoch: int = 0
+    """From 1."""
+    best_auc: float = -1.0
+
+    def history(self) -> dict[str, Any]:
+        """As `history.json` has it."""
+        return {"chosen_by": "val_auc", "best_epoch": self.best_epoch, "epochs": self.epochs}
+
+
+def save(path: Path, progress: Progress, variables: Iterable[keras.Variable]) -> None:
+    """Write everything that the next epoch depends on; a reader, and a power cut, find the old file or the new one."""
+    part = path.with_name(f".{path.name}.part")
+    arrays = {f"{number:04}": keras.ops.convert_to_numpy(variable) for number, variable in enumerate(variables)}
+    with part.open("wb") as file:
+        np.savez(file, progress=np.array(json.dumps(asdict(progress))), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file that `save` wrote."""
+
+    path: Path
+    progress: Progress
+    arrays: tuple[NDArray[Any], ...]
+
+    def restore(self, variables: Iterable[keras.Variable]) -> None:
+        """
+        Give every variable its value back.
+
+        Args:
+            variables: the same, in the same order, as `save` got.
+
+        Raises:
+            TrainError: they are not the same.
+        """
+        targets = list(variables)
+        expected, found = [tuple(target.shape) for target in targets], [array.shape for array in self.arrays]
+        if found != expected:
+            msg = f"{self.path}: {len(found)} variables of another network, expected {len(expected)}; --restart trains from the start"
+            raise TrainError(msg)
+        for target, array in zip(targets, self.arrays, strict=True):
+            target.assign(array)
+
+
+def load(path: Path) -> Saved | None:
+    """
+    Read where a training stands; None where it has not finished an epoch.
+
+    Raises:
+        TrainError: the file is not readable.
+    """
+    if not path.exists():
+        return None
+    try:
+        with np.load(path) as file:
+            progress = Progress(**json.loads(str(file["progress"])))
+            return Saved(path, progress, tuple(file[name] for name in sorted(set(file.files) - {"progress"})))
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        msg = f"{path}: not a checkpoint of this version ({error}); --restart trains from the start"
+        raise TrainError(msg) from None

@@ -1,0 +1,62 @@
+"""Which training a folder holds: an interrupted one goes on only as what it was begun as."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from train.errors import TrainError
+from train.run_folder import RunFolder, read_json, write_json
+
+_SHOWN: Final = 3
+
+
+def begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool) -> None:
+    """
+    Note what is trained here, or find that it is the same as before.
+
+    Args:
+        run: its folder.
+        asked: everything that decides the result, as JSON has it: recipe, data, starting weights.
+        restart: forget what was trained here before.
+
+    Raises:
+        TrainError: something else was begun here; the text says what differs.
+    """
+    if restart:
+        forget(run)
+    if not run.kept:
+        write_json(run.started, asked)
+        return
+    found, wanted = (dict(_leaves(values)) for values in (read_json(run.started, "fit RECIPE --data DATA --out RUN"), _as_json(asked)))
+    differing = [
+        f"{name} {found.get(name)}, expected {wanted.get(name)}" for name in {**found, **wanted} if found.get(name) != wanted.get(name)
+    ]
+    if differing:
+        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        msg = (
+            f"{run.root} holds another training: {'; '.join(differing[:_SHOWN])}{more}. Take another --out, or --restart to begin anew here"
+        )
+        raise TrainError(msg)
+
+
+def forget(run: RunFolder) -> None:
+    """Remove what `fit` wrote; prepared images stay, and so does what other commands wrote until they are run again."""
+    for folder in (run.stage().root, run.stage().logs):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (run.started, run.notes, run.split, run.history, run.model):
+        file.unlink(missing_ok=True)
+
+
+def _as_json(values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """As it reads after being written: tuples become lists."""
+    return json.loads(json.dumps(values))
+
+
+def _leaves(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
+    """Every number and text with its place, such as `recipe.phases.0.epochs`."""
+    if not isinstance(values, dict | list):
+        yield name, values
+        return
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        yield from _leaves(value, f"{name}.{key}" if name else str(key))

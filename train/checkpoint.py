@@ -85,9 +85,9 @@ def load(path: Path) -> Saved | None:
     if not path.exists():
         return None
     try:
-        with np.load(path) as file:
-            progress = Progress(**json.loads(str(file["progress"])))
-            return Saved(path, progress, tuple(file[name] for name in sorted(set(file.files) - {"progress"})))
+        with path.open("rb") as file, np.load(file) as arrays:
+            progress = Progress(**json.loads(str(arrays["progress"])))
+            return Saved(path, progress, tuple(arrays[name] for name in sorted(set(arrays.files) - {"progress"})))
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{path}: not a checkpoint of this version ({error}); --restart trains from the start"
         raise TrainError(msg) from None

@@ -61,8 +61,8 @@ def fit(request: Request, run: RunFolder) -> None:
     films = prepared(index, recipe.input, run.cache)
     say_split(sides)
     prepare_s = round(time.monotonic() - start, 1)
-    data = loop.Data.of(films.of(sides["train"]), films.of(sides["validation"]), recipe)
     with strategy.scope():
+        data = loop.Data.of(films.of(sides["train"]), films.of(sides["validation"]), recipe)
         history = loop.train(model, data, recipe.phases, run.stage())
         model.save(run.model)
     times = {"prepare_s": prepare_s, "train_s": round(sum(epoch["seconds"] for epoch in history["epochs"]), 1)}

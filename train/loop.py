@@ -31,11 +31,14 @@ class Data:
 
     @classmethod
     def of(cls, learn: Prepared, check: Prepared, recipe: Recipe) -> "Data":
-        """Whole films: those to train on, and those of the validation patients."""
+        """Whole films: those to train on, and those of the validation patients; called where the devices are chosen."""
+        validation = batches.scoring(check.images, check.labels, recipe)
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            validation = filled(validation, recipe.batch_size, len(check.films))
         return cls(
             lambda epoch: batches.training(learn.images, learn.labels, recipe, epoch),
             order.steps(len(learn.films), recipe.batch_size),
-            batches.scoring(check.images, check.labels, recipe),
+            validation,
         )
 
 
@@ -86,6 +89,22 @@ def probabilities(model: keras.Model, films: Prepared, recipe: Recipe) -> np.nda
     """Raw probability of malignancy of each film, shape (n,)."""
     outputs = model.predict(batches.scoring(films.images, films.labels, recipe), verbose=0)
     return np.asarray(outputs[network.PROBABILITY], dtype=np.float64)[:, 0]
+
+
+def filled(data: tf.data.Dataset, size: int, films: int) -> tf.data.Dataset:
+    """
+    Batches of (images, labels, weights), the last one filled up with copies that weigh nothing.
+
+    Each of several devices then has a share; with an empty one TensorFlow's matrix product fails, with uneven ones Keras does.
+    """
+    weight = order.steps(films, size) * size / films  # because Keras divides by the number of images, not by their weight
+
+    def fill(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        places = tf.range(size)
+        rows = places % tf.shape(labels)[0]
+        return tf.gather(images, rows), tf.gather(labels, rows), tf.where(places < tf.shape(labels)[0], weight, 0.0)
+
+    return data.map(fill)
 
 
 def _variables(classifier: keras.Model) -> list[keras.Variable]:

@@ -22,7 +22,7 @@ def compile_for(classifier: keras.Model, phase: Phase, steps: int) -> None:
     classifier.compile(
         optimizer(phase, steps),
         loss=keras.losses.BinaryCrossentropy(label_smoothing=phase.label_smoothing),
-        metrics=["accuracy", keras.metrics.AUC(num_thresholds=1000, name="auc")],
+        weighted_metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(num_thresholds=1000, name="auc")],
         # XLA, which Keras's "auto" may choose, is an order of magnitude slower on the CPU.
         jit_compile=False,
     )

@@ -1,0 +1,62 @@
+"""Training on several devices, here two logical CPUs, is training on one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from train import devices
+from train.errors import TrainError
+
+ROOT = Path(__file__).parent.parent.parent
+# Logical devices can only be made before TensorFlow starts, so in a process of their own.
+TRAIN_ON_ONE_AND_TWO = """
+import sys
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+from tests.train.toy import train_toy
+from train import devices
+from train.run_folder import RunFolder
+
+for count, dropout in ((1, 0.0), (2, 0.0), (2, 0.3)):
+    strategy = devices.strategy(count, batch_size=4)
+    assert strategy.num_replicas_in_sync == count
+    out = Path(sys.argv[1]) / f"{count}-{dropout}"
+    with strategy.scope():
+        weights, epochs = train_toy(RunFolder(out).stage(), dropout)
+    scores = {name: [epoch[name] for epoch in epochs[:-1]] for name in ("val_auc", "val_loss", "loss")}
+    np.savez(out / "weights.npz", *weights, **scores)
+"""
+
+
+def test_two_devices_give_what_one_gives(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", TRAIN_ON_ONE_AND_TWO, tmp_path], check=False, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    one, two, with_dropout = (np.load(tmp_path / name / "weights.npz") for name in ("1-0.0", "2-0.0", "2-0.3"))
+    for name in one.files:
+        assert two[name] == pytest.approx(one[name], abs=1e-5), name
+    assert np.all(np.isfinite(with_dropout["loss"]))
+    assert np.any(with_dropout["loss"] != two["loss"])
+
+
+def test_one_device_needs_no_strategy() -> None:
+    assert devices.strategy(None, batch_size=3) is tf.distribute.get_strategy()
+
+
+def test_more_devices_than_there_are_is_refused() -> None:
+    with pytest.raises(TrainError, match=r"--devices 99: TensorFlow sees 1 \(/device:CPU:0\)"):
+        devices.strategy(99, batch_size=99)
+
+
+def test_batch_that_cannot_be_shared_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind: [tf.config.LogicalDevice(f"/device:{kind}:{n}", kind) for n in range(3)]
+    )
+    with pytest.raises(TrainError, match="16 images cannot be shared out evenly over 3 devices"):
+        devices.strategy(None, batch_size=16)

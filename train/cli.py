@@ -16,8 +16,8 @@ DESCRIPTION: Final = """\
 Train, measure and export a model for mammo-edge.
 
   mammo-train fit seed --data index.csv --out runs/seed
-  mammo-train evaluate runs/seed
   mammo-train export runs/seed
+  mammo-train evaluate runs/seed
   mammo-train report runs/seed
 
 --data is an index CSV with the columns path, label (benign or malignant) and patient, or a folder with Benign/ and
@@ -57,8 +57,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_prepare(commands)
     _add_fit(commands)
-    _add_evaluate(commands)
     _add_export(commands)
+    _add_evaluate(commands)
     _add_report(commands)
     return top
 
@@ -108,9 +108,17 @@ def _add_data_override(command: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "evaluate", "Score the held-out test patients: RUN/evaluation/metrics.json and pictures")
+    command = _command(commands, "evaluate", "Score the held-out test patients with the exported bundle: RUN/evaluation")
     _add_run(command)
     _add_data_override(command)
+    command.add_argument("--bundle", type=Path, metavar="DIR", help="what to measure (default: RUN/bundle); its default file is")
+    command.add_argument(
+        "--invariance",
+        type=int,
+        default=100,
+        metavar="N",
+        help="validation films to score also as other files: smaller, darker, mirrored, ... (default: %(default)s; 0: none)",
+    )
     command.set_defaults(run=_evaluate)
 
 
@@ -177,7 +185,8 @@ def _fit(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from train import evaluate  # noqa: PLC0415 - see above
 
-    evaluate.evaluate(RunFolder(options.run_folder), options.data)
+    request = evaluate.Request(data=options.data, bundle=options.bundle, invariance=options.invariance)
+    evaluate.evaluate(RunFolder(options.run_folder), request)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -1,50 +1,130 @@
-"""`mammo-train evaluate`: score the held-out test patients, in numbers and pictures."""
+"""`mammo-train evaluate`: what the exported file says of the held-out test patients, in numbers and pictures."""
 
-from typing import Any
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
-from train import calibrate, metrics, plots
+import numpy as np
+
+from edge.bundle import Bundle, verify
+from train import baselines, figures, invariance, pictures, plots, pointing, subgroups
 from train.datasets import Sources
+from train.errors import TrainError
+from train.films import Prepared
 from train.fitted import Fitted, reopen
-from train.loop import probabilities
+from train.judged import Judged, judge
 from train.progress import say
 from train.run_folder import RunFolder, read_json, write_json
+from train.scored import Scored, score_file, shapes_of
+
+INVARIANCE: Final = 100
+"""Validation films whose variants are scored, unless told otherwise."""
 
 
-def evaluate(run: RunFolder, data: Sources | None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks for."""
+
+    data: Sources | None = None
+    """Where the data are now; None: where they were."""
+    bundle: Path | None = None
+    """What to measure; None: the run's own."""
+    invariance: int = INVARIANCE
+    """How many validation films to change in every way; 0: none."""
+
+
+def evaluate(run: RunFolder, request: Request) -> None:
     """
-    Measure Keras's network on the test patients; write RUN/evaluation/metrics.json and four pictures.
+    Measure the default file of the exported bundle, through the daemon's engine, and write RUN/evaluation.
 
-    Calibration and threshold are fitted on the validation patients, and only applied to the test patients.
+    `metrics.json` has every number, `scores.csv` every test film, so that others can compute the numbers again, and there are
+    pictures. Calibration, thresholds and gate are the bundle's: they were fitted on other patients and are only applied here.
+
+    Raises:
+        TrainError: there is no bundle yet, or it is not of this run.
+        ModelError: the bundle is damaged.
+    """
+    fitted = reopen(run, request.data)
+    bundle = _bundle(run, request.bundle, fitted)
+    scored = _score(bundle, fitted.side("test"))
+    judged = judge(fitted.sides["test"], scored, bundle.manifest.models[bundle.manifest.default_model], bundle.folder)
+    numbers = measure(fitted, bundle, scored, judged)
+    numbers["invariance"] = invariance.measure(bundle, fitted.sides["validation"], request.invariance, fitted.recipe.seed)
+    run.evaluation.mkdir(parents=True, exist_ok=True)
+    write_scores(run.evaluation / "scores.csv", judged, bundle)
+    pictures.draw(run.evaluation, numbers, judged, scored, bundle.manifest.input)
+    if run.history.exists():
+        plots.training_curves(run.evaluation / "training.png", read_json(run.history, "fit RECIPE --data DATA --out RUN"))
+    write_json(run.metrics, numbers)
+    low, high = numbers["test"]["intervals_95"]["auc"]
+    say(f"AUC {numbers['test']['auc']:.3f} (95 % interval {low:.3f} to {high:.3f}) on {numbers['test']['images']} films: {run.metrics}")
+
+
+def measure(fitted: Fitted, bundle: Bundle, scored: Scored, judged: Judged) -> dict[str, Any]:
+    """
+    Every number but the invariance.
 
     Args:
-        run: the folder `fit` wrote.
-        data: where the data set is now; None: where it was.
+        fitted: the run, for its training films.
+        bundle: what scored.
+        scored: the test films that could be decoded.
+        judged: all test films.
     """
-    fitted = reopen(run, data)
-    history = read_json(run.history, "fit RECIPE --data DATA --out RUN")
-    numbers, labels, scores = _measure(fitted)
-    run.evaluation.mkdir(parents=True, exist_ok=True)
-    plots.roc_curve(run.evaluation / "roc.png", labels, scores, numbers)
-    plots.confusion_matrix(run.evaluation / "confusion.png", numbers)
-    plots.score_histogram(run.evaluation / "scores.png", labels, scores, numbers["threshold"])
-    plots.training_curves(run.evaluation / "training.png", history)
-    write_json(run.metrics, numbers)
-    low, high = numbers["intervals_95"]["auc"]
-    say(f"AUC {numbers['auc']:.3f} (95 % interval {low:.3f} to {high:.3f}), accuracy {numbers['accuracy']:.3f}: {run.metrics}")
-
-
-def _measure(fitted: Fitted) -> tuple[dict[str, Any], metrics.Labels, metrics.Floats]:
-    recipe = fitted.recipe
-    validation, test = fitted.side("validation"), fitted.side("test")
-    raw = probabilities(fitted.model, validation, recipe)
-    platt = calibrate.platt(validation.labels, raw)
-    scores = calibrate.calibrated(raw, platt)
-    point = calibrate.operating_point(validation.labels, scores, recipe.sensitivity, recipe.undecided, "validation patients")
-    held_out = calibrate.calibrated(probabilities(fitted.model, test, recipe), platt)
-    numbers = metrics.measure(test.labels, held_out, test.patients, point.threshold, recipe.seed)
-    # Beside the operating point, which wants few misses, the usual cut at one half.
-    numbers["at_one_half"] = {
-        **metrics.rates(test.labels, held_out >= metrics.ONE_HALF),
-        "confusion": metrics.confusion(test.labels, held_out >= metrics.ONE_HALF),
+    manifest, seed = bundle.manifest, fitted.recipe.seed
+    model, training, test = manifest.models[manifest.default_model], fitted.side("train"), scored.films
+    threshold = model.operating_points[manifest.default_operating_point].threshold
+    return {
+        "bundle": {"id": bundle.bundle_id, "name": manifest.name, "version": manifest.version, "file": manifest.default_model},
+        "quantization": model.quantization,
+        **figures.figures(judged, model, manifest.default_operating_point, seed),
+        "subgroups": subgroups.tables(judged, subgroups.groupings(judged.films, _brightness(training, test, judged)), threshold, seed),
+        "birads": baselines.birads(judged.films, judged.scores, seed),
+        "shortcuts": baselines.shortcuts(training, test, seed),
+        "permutation": baselines.permutation(training, test, _features(bundle, training, scored), seed),
+        "pointing": pointing.play(scored, manifest.input, seed),
     }
-    return numbers, test.labels, held_out
+
+
+def write_scores(path: Path, judged: Judged, bundle: Bundle) -> None:
+    """One line a test film: path, patient, label, raw, calibrated, decision; a refused film has no raw score and 0.5."""
+    decision = bundle.decision(bundle.manifest.default_model)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(["path", "patient", "label", "raw", "calibrated", "decision"])
+        for film, raw, score, refused in zip(judged.films, judged.raw, judged.scores, judged.refused, strict=True):
+            said = "rejected" if refused else decision.label(float(score))
+            lines.writerow([film.name, film.patient, film.label, "" if refused else f"{raw:.7f}", f"{score:.7f}", said])
+
+
+def _bundle(run: RunFolder, folder: Path | None, fitted: Fitted) -> Bundle:
+    folder = folder or run.bundle
+    if not folder.is_dir():
+        msg = f"{folder} is not there; run `mammo-train export {run.root}` first, or name the bundle with --bundle"
+        raise TrainError(msg)
+    bundle = verify(folder)
+    if bundle.manifest.input != fitted.recipe.input:
+        msg = f"{folder}: its input is {bundle.manifest.input}, that of the run is {fitted.recipe.input}; expected a bundle of this run"
+        raise TrainError(msg)
+    return bundle
+
+
+def _score(bundle: Bundle, films: Prepared) -> Scored:
+    manifest = bundle.manifest
+    return score_file(bundle.folder / manifest.default_model, shapes_of(manifest), films, manifest.input)
+
+
+def _features(bundle: Bundle, training: Prepared, test: Scored) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
+    """Of training and test films; None where the model gives none."""
+    if test.features is None:
+        return None
+    features = _score(bundle, training).features
+    return None if features is None else (features, test.features)
+
+
+def _brightness(training: Prepared, test: Prepared, judged: Judged) -> list[str | None]:
+    groups: Mapping[str, str] = dict(
+        zip((film.name for film in test.films), subgroups.brightness(training.contrast, test.contrast), strict=True)
+    )
+    return [groups.get(film.name) for film in judged.films]

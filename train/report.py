@@ -1,29 +1,49 @@
 """`mammo-train report`: one HTML page that needs nothing beside it, and the model card, both from the numbers of the run."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from train import card, wording
+from train import card, tables, wording
 from train.progress import say
 from train.run_folder import RunFolder, read_json
+from train.tables import Numbers, Table
 
-Numbers: TypeAlias = Mapping[str, Any]
-
-PICTURES: Final = (
-    ("roc.png", "ROC curve: sensitivity against false alarms over all thresholds; the dot is the operating point."),
-    ("confusion.png", "Confusion matrices: how many test images of each truth were called what."),
-    ("scores.png", "Calibrated scores of the test images; better models keep the two colours apart."),
-    ("training.png", "Training: loss and AUC after each epoch; the kept epoch is the best on validation patients."),
+CURVES: Final = {
+    "roc.png": "ROC curve: sensitivity against false alarms over all thresholds, with the operating points, which were fixed on"
+    " validation patients, and the radiologist's own BI-RADS on the same films.",
+    "precision-recall.png": "Precision and recall over all thresholds.",
+    "reliability.png": "Reliability: what share of the films with about this probability is malignant."
+    " Bars: 95 %, films taken as independent.",
+    "scores.png": "Calibrated scores of the test films; better models keep the two colours apart.",
+    "confusion.png": "Confusion matrices: how many test films of each truth were called what.",
+    "coverage-risk.png": "Coverage and risk: how often the decided films are called wrongly, as the indeterminate band widens.",
+    "training.png": "Training: loss and AUC after each epoch; the kept epoch is the best on validation patients.",
+}
+SUBGROUPS: Final = (
+    "AUC of each group with its interval over patients. The grey band is that of all test films; hollow: fewer than ten films of a"
+    " class, which says little."
+)
+GALLERY: Final = {
+    "gallery-found.png": "Malignant films with the highest scores.",
+    "gallery-missed.png": "Malignant films with the lowest scores: what the model misses.",
+    "gallery-cleared.png": "Benign films with the lowest scores.",
+    "gallery-false-alarm.png": "Benign films with the highest scores: what the model takes for malignant.",
+}
+LEGEND: Final = (
+    "Above the film as the network sees it, below with its map: red speaks for malignant, blue against it, on one scale for all films;"
+    " the cross is the highest place. Boxes are the radiologist's: red malignant, blue benign lesions. No two films of a row are of one"
+    " patient."
 )
 STYLE: Final = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 } td, th { border: 1px solid #ccc; padding: .25rem .75rem; text-align: left }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
-figure { display: inline-block; margin: 1rem 1rem 1rem 0; max-width: 100% } img { max-width: 100% }
-figcaption { color: #555; max-width: 34rem } .notice { background: #fff3cd; padding: .5rem 1rem }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }
+td, th { border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; font-weight: normal } tr:first-child th, b { font-weight: 600 }
+td { font-variant-numeric: tabular-nums }
+figure { display: inline-block; vertical-align: top; margin: 1rem 1rem 1rem 0; max-width: 100% } img { max-width: 100% }
+figcaption { color: #555; max-width: 40rem } .notice { background: #fff3cd; padding: .5rem 1rem }
 pre { background: #f5f5f5; padding: .5rem 1rem; white-space: pre-wrap }
 """
 
@@ -35,50 +55,92 @@ def report(run: RunFolder, card_path: Path) -> None:
     Raises:
         TrainError: `evaluate` or `export` was not run yet.
     """
-    fit = "fit RECIPE --data DATA --out RUN"
-    notes, history = read_json(run.notes, fit), read_json(run.history, fit)
-    measured, exported = read_json(run.metrics, "evaluate RUN"), read_json(run.exported, "export RUN")
+    notes = read_json(run.notes, "fit RECIPE --data DATA --out RUN")
+    history = read_json(run.history, "fit RECIPE --data DATA --out RUN") if run.history.exists() else {}
+    exported, measured = read_json(run.exported, "export RUN"), read_json(run.metrics, "evaluate RUN")
     run.report.write_text(page(notes, history, measured, exported, run.evaluation), encoding="utf-8")
     card_path.parent.mkdir(parents=True, exist_ok=True)
-    card_path.write_text(card.card(notes, history, exported), encoding="utf-8")
+    card_path.write_text(card.card(notes, history, measured, exported), encoding="utf-8")
     say(f"report: {run.report}, model card: {card_path}")
 
 
-def page(
-    notes: Mapping[str, Any], history: Mapping[str, Any], measured: Mapping[str, Any], exported: Mapping[str, Any], pictures: Path
-) -> str:
+def page(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers, pictures: Path) -> str:
     """The whole page as HTML."""
     recipe = notes["recipe"]
     parts = (
-        f"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>mammo-edge: {escape(recipe['name'])}</title><style>{STYLE}</style>",
+        "<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>mammo-edge: {escape(recipe['name'])}</title><style>{STYLE}</style>",
         f"<h1>{escape(recipe['name'])}</h1><p>{escape(recipe['summary'])}</p><p class=notice>{escape(wording.INTENDED_USE)}</p>",
         f"<pre>{escape(notes['command'])}</pre>",
-        "<h2>Data, split by patient</h2>",
-        _table(("side", "images", "malignant", "patients"), card.split_rows(notes)),
-        f"<p>{len(notes['refused'])} images were refused and left out.</p>",
-        "<h2>Scores on test patients</h2><p>Nobody among them was trained on. 95 % intervals: bootstrap over patients.</p>",
-        _table(("", "Keras", "exported file"), _both(card.score_rows(measured), card.score_rows(exported["test"]))),
-        "<h2>Curves</h2>",
-        *(_figure(pictures / name, caption) for name, caption in PICTURES),
-        "<h2>Exported file</h2>",
-        _table(("", ""), card.export_rows(exported)),
-        "<h2>How it was trained</h2>",
-        _table(("", ""), card.training_rows(notes, history)),
+        *_results(measured, pictures),
+        *_trust(measured, pictures),
+        *_gallery(pictures),
+        *_making(notes, history, exported),
         "</html>\n",
     )
     return "\n".join(parts)
 
 
-def _both(first: Iterable[tuple[str, str]], second: Iterable[tuple[str, str]]) -> list[tuple[str, str, str]]:
-    return [(name, one, other) for (name, one), (_, other) in zip(first, second, strict=True)]
+def _results(measured: Numbers, pictures: Path) -> Iterator[str]:
+    bundle = measured["bundle"]
+    yield "<h2>Scores on test patients</h2>"
+    yield _text(
+        f"The exported file {bundle['file']} of the bundle {bundle['name']} {bundle['version']}, run by the daemon's own engine. Nobody"
+        " among these patients was trained on. 95 % intervals: bootstrap over patients. A refused film counts as p = 0.5."
+    )
+    yield tables.scores(measured["test"]).html()
+    yield "<h2>Beside others</h2>"
+    yield tables.anchors(measured).html() + _text(card.ANCHORS_NOTE)
+    yield "<h2>Operating points</h2>"
+    yield tables.operating_points(measured).html()
+    for name, point in measured["operating_points"].items():
+        yield _text(f"{name}: {point['chosen_on']}.")
+    yield tables.decision(measured).html()
+    yield "<h2>Curves</h2>"
+    yield from _figures(pictures, CURVES)
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = [
-        f"<tr><th>{escape(row[0])}</th>" + "".join(f"<td class=number>{escape(cell)}</td>" for cell in row[1:]) + "</tr>" for row in rows
-    ]
-    return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
+def _trust(measured: Numbers, pictures: Path) -> Iterator[str]:
+    yield "<h2>Beside what needs no network</h2>" + tables.beside(measured).html()
+    yield _section("Views of one breast averaged", tables.breasts(measured))
+    yield _section("Group by group", tables.groups(measured))
+    yield from _figures(pictures, {"subgroups.png": SUBGROUPS})
+    yield _section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING)
+    yield _section("The same film from another source", tables.sources(measured), wording.SOURCES)
+
+
+def _gallery(pictures: Path) -> Iterator[str]:
+    yield f"<h2>Right and wrong</h2>{_text(LEGEND)}"
+    yield from _figures(pictures, GALLERY)
+
+
+def _making(notes: Numbers, history: Numbers, exported: Numbers) -> Iterator[str]:
+    yield "<h2>Exported files</h2>" + _text(exported.get("default_because", ""))
+    yield _section("", tables.files(exported))
+    yield tables.export(exported).html()
+    yield f"<h2>Data, split by patient</h2>{tables.split(notes).html()}"
+    yield _text(f"{len(notes['refused'])} images were refused and left out.")
+    yield f"<pre>{escape(exported['about_data'].strip())}</pre>"
+    yield f"<h2>How it was trained</h2>{tables.training(notes, history).html()}"
+
+
+def _section(title: str, table: Table, text: str = "") -> str:
+    """Nothing where the table has no rows."""
+    if not table.rows:
+        return ""
+    head = f"<h2>{escape(title)}</h2>" if title else ""
+    return head + (_text(text) if text else "") + table.html()
+
+
+def _text(text: str) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def _figures(pictures: Path, captions: Mapping[str, str]) -> Iterator[str]:
+    """Those that the evaluation drew."""
+    for name, caption in captions.items():
+        if (pictures / name).exists():
+            yield _figure(pictures / name, caption)
 
 
 def _figure(picture: Path, caption: str) -> str:

@@ -11,6 +11,14 @@ INTENDED_USE: Final = (
     " it is malignant. Not for screening, not for diagnosis, not for any decision about a patient."
 )
 LICENCE: Final = "Weights: Apache-2.0. Pictures in known/: as ATTRIBUTION says."
+POINTING: Final = (
+    "Malignant test films whose lesions are outlined; a hit is a highest point of the map in an outlined malignant lesion, or not further"
+    " from its box than the customary 15 pixels of a picture of 500. Chance is the share of the breast that this covers."
+)
+SOURCES: Final = (
+    "How far the calibrated probability of a validation film moves when the film comes otherwise, through files on disk and the daemon's"
+    " own decoder, preparation, gate and engine. A refused variant counts as p = 0.5."
+)
 _NOTHING_KNOWN: Final = "The pictures in known/ are training images of this model. Their owner gave no licence; do not pass them on.\n"
 
 

@@ -1,15 +1,18 @@
 """The command line a stranger meets, and the pages it writes."""
 
+import csv
 import json
 import re
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.train.conftest import Tiny
-from train import cli
+from train import cli, metrics
 
 COMMANDS = ("prepare", "fit", "evaluate", "export", "report")
 
@@ -64,30 +67,57 @@ def test_prepare_alone_fills_the_cache_that_fit_takes(
 
 def test_evaluation_has_numbers_and_pictures(tiny: Tiny) -> None:
     numbers = json.loads(tiny.run.metrics.read_text())
-    for name in ("auc", "accuracy", "precision", "recall", "f1", "brier", "ece", "confusion", "intervals_95", "at_one_half"):
-        assert name in numbers
-    for name in ("roc", "confusion", "scores", "training"):
+    for name in ("auc", "auc_delong_95", "accuracy", "precision", "recall", "f1", "brier", "ece", "confusion", "at_screening_prevalence"):
+        assert name in numbers["test"]
+    assert {"operating_points", "decision", "coverage_risk", "subgroups", "shortcuts", "permutation", "reliability"} <= set(numbers)
+    assert numbers["invariance"]["films"] == 2
+    for name in ("roc", "precision-recall", "reliability", "scores", "confusion", "coverage-risk", "training", "gallery-missed"):
         assert (tiny.run.evaluation / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_scores_of_every_test_film_give_the_numbers_again(tiny: Tiny) -> None:
+    numbers = json.loads(tiny.run.metrics.read_text())
+    with (tiny.run.evaluation / "scores.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    labels = np.array([line["label"] == "malignant" for line in lines], dtype=np.float32)
+    scores = np.array([float(line["calibrated"]) for line in lines])
+    assert len(lines) == numbers["test"]["images"]
+    assert metrics.auc(labels, scores) == pytest.approx(numbers["test"]["auc"])
+    decided = sum(line["decision"] in {"benign", "malignant"} for line in lines)
+    assert decided == numbers["decision"]["decided"]
 
 
 def test_report_is_one_page_that_needs_nothing_beside_it(tiny: Tiny) -> None:
     page = tiny.run.report.read_text()
-    assert page.count('src="data:image/png;base64,') == 4
+    assert page.count('src="data:image/png;base64,') == len(list(tiny.run.evaluation.glob("*.png")))
     assert not re.search(r'(src|href)="(?!data:)', page)
-    assert "not a medical device" in page
+    for text in ("not a medical device", "Drawn from the fixtures.", "gamma 0.7", "labels shuffled", "screening prevalence"):
+        assert text in page
+
+
+def test_evaluation_of_another_runs_bundle_is_refused(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Path(str(files("edge"))) / "models" / "default"
+    assert cli.main(["evaluate", str(tiny.run.root), "--bundle", str(other)]) == 1
+    assert "expected a bundle of this run" in capsys.readouterr().err
+
+
+def test_evaluation_before_export_names_the_command(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", str(tiny.run.root), "--bundle", str(tmp_path / "none")]) == 1
+    assert "run `mammo-train export" in capsys.readouterr().err
 
 
 def test_model_card_has_the_numbers_of_the_run(tiny: Tiny) -> None:
     text = (tiny.run.root / "card.md").read_text()
-    test = json.loads(tiny.run.exported.read_text())["test"]
+    test = json.loads(tiny.run.metrics.read_text())["test"]
     assert f"| AUC | {test['auc']:.3f} (" in text
     assert "Drawn from the fixtures." in text
-    assert "What the model says of a normal mammogram was never tested" in text
+    assert "No normal mammogram was in training" in text
+    assert "easier than the official test set" in text
     assert "{" not in text
 
 
 def test_report_before_evaluate_names_the_command(tmp_path: Path, tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in (tiny.run.notes, tiny.run.history):
+    for path in (tiny.run.notes, tiny.run.history, tiny.run.exported):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert cli.main(["report", str(tmp_path)]) == 1
     assert "run `mammo-train evaluate RUN` first" in capsys.readouterr().err

@@ -1,0 +1,46 @@
+"""Several views of one breast, averaged: what a reader does with CC and MLO."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from train import metrics
+from train.judged import Judged
+
+SEVERAL: Final = 2
+
+
+def tables(judged: Judged, threshold: float, seed: int) -> dict[str, dict[str, Any]]:
+    """
+    Scores of breasts instead of films: every breast, and those with two or more films; empty where no film says its side.
+
+    Beside the second the scores of the same films one by one, since breasts seen twice may be the easier ones.
+    """
+    breasts = _members(judged)
+    several = [members for members in breasts if len(members) >= SEVERAL]
+    found = {
+        "all breasts": _averaged(judged, breasts, threshold, seed),
+        "breasts with several views": _averaged(judged, several, threshold, seed),
+    }
+    films = [[number] for members in several for number in members]
+    found["the films of the latter, one by one"] = _averaged(judged, films, threshold, seed)
+    return {name: numbers for name, numbers in found.items() if numbers}
+
+
+def _members(judged: Judged) -> list[list[int]]:
+    """The places of the films of each breast."""
+    breasts: dict[tuple[str, str], list[int]] = {}
+    for number, film in enumerate(judged.films):
+        if film.laterality:
+            breasts.setdefault((film.patient, film.laterality), []).append(number)
+    return list(breasts.values())
+
+
+def _averaged(judged: Judged, groups: list[list[int]], threshold: float, seed: int) -> dict[str, Any]:
+    """Mean calibrated score of each group of films; malignant where one of them is. Empty where a class is missing."""
+    labels = np.array([judged.labels[members].max() for members in groups], dtype=np.float32)
+    if len(set(labels.tolist())) < SEVERAL:
+        return {}
+    scores = np.array([judged.scores[members].mean() for members in groups])
+    patients = np.array([judged.patients[members[0]] for members in groups])
+    return metrics.measure(labels, scores, patients, threshold, seed)

@@ -1,0 +1,70 @@
+"""What a bundle says of some films, as figures count it: a refused mammogram has p = 0.5 and is not decided."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.bundle import Gate, ModelFile, OperatingPoint
+from edge.gate import likeness, read_weights
+from train import calibrate
+from train.datasets import Film
+from train.metrics import Floats, Labels, Patients
+from train.scored import Scored
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All films of one side, in the order of the index."""
+
+    films: tuple[Film, ...]
+    raw: Floats
+    """Shape (n,); NaN where refused."""
+    scores: Floats
+    """Shape (n,), calibrated; 0.5 where refused."""
+    refused: NDArray[np.bool_]
+    """Shape (n,): by the decoder or by the input gate."""
+
+    @property
+    def labels(self) -> Labels:
+        """Shape (n,), 1 for malignant."""
+        return np.array([film.malignant for film in self.films], dtype=np.float32)
+
+    @property
+    def patients(self) -> Patients:
+        """Shape (n,)."""
+        return np.array([film.patient for film in self.films])
+
+    def decided(self, point: OperatingPoint) -> NDArray[np.bool_]:
+        """Which films get `benign` or `malignant`, shape (n,)."""
+        return calibrate.decided(self.scores, point) & ~self.refused
+
+
+def judge(films: tuple[Film, ...], scored: Scored, model: ModelFile, folder: Path) -> Judged:
+    """
+    Calibrate the scores of some films and take the refused ones in.
+
+    Args:
+        films: all films of the side.
+        scored: those of them that could be decoded, scored by the model file.
+        model: what the manifest says of that file.
+        folder: of the bundle.
+    """
+    place = {film.name: number for number, film in enumerate(scored.films.films)}
+    passed = passes(scored, model.gate, folder)
+    number = np.array([place.get(film.name, -1) for film in films])
+    refused = (number < 0) | ~passed[number]
+    raw = np.where(refused, np.nan, scored.raw[number])
+    scores = np.full(len(films), calibrate.REFUSED)
+    scores[~refused] = calibrate.calibrated(raw[~refused], model.calibration)
+    return Judged(films, raw, scores, refused)
+
+
+def passes(scored: Scored, gate: Gate, folder: Path) -> NDArray[np.bool_]:
+    """Which films the input gate lets through, shape (n,)."""
+    fraction, contrast = scored.films.breast_fraction, scored.films.contrast
+    passed = (fraction >= gate.min_breast_fraction) & (fraction <= gate.max_breast_fraction) & (contrast >= gate.min_contrast)
+    if gate.features is not None and scored.features is not None:
+        passed &= likeness(scored.features, read_weights(folder, gate.features), gate.features.bias) >= 0
+    return np.asarray(passed)

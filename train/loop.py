@@ -121,7 +121,8 @@ def _restore(classifier: keras.Model, saved: Saved | None) -> None:
 def _fit(classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs: "_Epochs") -> None:
     """Train the last of these phases, or what is left of it."""
     done, end = len(epochs.progress.epochs), sum(phase.epochs for phase in phases)
-    say(f"phase {phases[-1].name}: epochs {done + 1} to {end} at learning rate {phases[-1].learning_rate:g}, {data.steps} batches each")
+    if done < end:
+        say(f"phase {phases[-1].name}: epochs {done + 1} to {end} at learning rate {phases[-1].learning_rate:g}, {data.steps} batches each")
     classifier.fit(
         data.training(done),
         steps_per_epoch=data.steps,

@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     """Every command and option."""
     top = argparse.ArgumentParser("mammo-train", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _add_index(commands)
     _add_prepare(commands)
     _add_fit(commands)
     _add_export(commands)
@@ -73,6 +74,13 @@ def _add_recipe_and_data(command: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, action="append", metavar="DATA", help="data set, see above; several are pooled"
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run; made where needed")
+
+
+def _add_index(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(commands, "index", "Write what a data set says as an index CSV, to look at or to edit")
+    command.add_argument("data", type=Path, metavar="DATA", help="a data set, as for --data")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the CSV to write; lesion boxes go beside it")
+    command.set_defaults(run=_index)
 
 
 def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -159,6 +167,12 @@ def _positive(text: str) -> int:
 
 
 # TensorFlow takes seconds to load, and `prepare`, `report` and `--help` need none: each command imports its own.
+
+
+def _index(options: argparse.Namespace) -> None:
+    from train import index_file  # noqa: PLC0415 - see above
+
+    index_file.write(datasets.load(options.data), options.out)
 
 
 def _prepare(options: argparse.Namespace) -> None:

@@ -86,22 +86,22 @@ def permutation(training: Prepared, test: Prepared, inputs: tuple[NDArray[Any], 
     learn, check = inputs or (_thumbnails(training), _thumbnails(test))
     scaler = StandardScaler().fit(learn)
     learn, check = scaler.transform(learn), scaler.transform(check)
-    columns = np.column_stack([training.labels, _shuffled(training.labels, training.patients, seed)])
+    columns = np.column_stack([training.labels, shuffled(training.labels, training.patients, seed)])
     # The penalty is the mean eigenvalue of the Gram matrix, which is the number of inputs since each has variance 1.
     weights = np.linalg.solve(learn @ learn.T + learn.shape[1] * np.eye(len(learn)), columns - columns.mean(axis=0))
     areas = np.array([metrics.auc(test.labels, scores) for scores in (check @ (learn.T @ weights)).T])
-    true, shuffled = areas[0], areas[1:]
+    true, chance = areas[0], areas[1:]
     return {
         "inputs": "features of the network" if inputs else f"thumbnails of {THUMBNAIL} x {THUMBNAIL} pixels",
-        "runs": len(shuffled),
+        "runs": len(chance),
         "auc_true_labels": float(true),
-        "auc_mean": float(shuffled.mean()),
-        "auc_95": [float(value) for value in np.percentile(shuffled, (2.5, 97.5))],
-        "p": float((1 + np.sum(shuffled >= true)) / (1 + len(shuffled))),
+        "auc_mean": float(chance.mean()),
+        "auc_95": [float(value) for value in np.percentile(chance, (2.5, 97.5))],
+        "p": float((1 + np.sum(chance >= true)) / (1 + len(chance))),
     }
 
 
-def _shuffled(labels: Labels, patients: metrics.Patients, seed: int) -> NDArray[np.float64]:
+def shuffled(labels: Labels, patients: metrics.Patients, seed: int) -> NDArray[np.float64]:
     """Labels of PERMUTATIONS runs, shape (n, runs): each patient gets another one's, and all of her films the same."""
     generator = np.random.default_rng(seed)
     names, member = np.unique(patients, return_inverse=True)

@@ -27,7 +27,10 @@ def figures(judged: Judged, model: ModelFile, default: str, seed: int) -> dict[s
         "test": metrics.measure(labels, scores, judged.patients, point.threshold, seed),
         "operating_points": {
             **{name: at_point(judged, one, weights) for name, one in model.operating_points.items()},
-            "one-half": {"chosen_on": "nothing: the usual cut", **metrics.at_threshold(labels, scores, metrics.ONE_HALF, weights)},
+            "one-half": {
+                "chosen_on": "the usual cut",
+                **metrics.at_threshold(labels, scores, metrics.ONE_HALF, weights),
+            },
         },
         "default_operating_point": default,
         "reliability": metrics.reliability(labels, scores),

@@ -22,6 +22,8 @@ CURVES: Final = {
     "coverage-risk.png": "Coverage and risk: how often the decided films are called wrongly, as the indeterminate band widens.",
     "training.png": "Training: loss and AUC after each epoch; the kept epoch is the best on validation patients.",
 }
+WIDE: Final = ("confusion", "training", "subgroups", "gallery")
+"""Pictures that take the whole width, by how their names begin."""
 SUBGROUPS: Final = (
     "AUC of each group with its interval over patients. The grey band is that of all test films; hollow: fewer than ten films of a"
     " class, which says little."
@@ -35,15 +37,15 @@ GALLERY: Final = {
 LEGEND: Final = (
     "Above the film as the network sees it, below with its map: red speaks for malignant, blue against it, on one scale for all films;"
     " the cross is the highest place. Boxes are the radiologist's: red malignant, blue benign lesions. No two films of a row are of one"
-    " patient."
+    ' patient. Where the films come from, and under which licence, stands under "Data" below.'
 )
 STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }
 td, th { border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; font-weight: normal } tr:first-child th, b { font-weight: 600 }
 td { font-variant-numeric: tabular-nums }
-figure { display: inline-block; vertical-align: top; margin: 1rem 1rem 1rem 0; max-width: 100% } img { max-width: 100% }
-figcaption { color: #555; max-width: 40rem } .notice { background: #fff3cd; padding: .5rem 1rem }
+figure { display: inline-block; vertical-align: top; margin: 1rem 1rem 1rem 0; max-width: min(100%, 34rem) } img { max-width: 100% }
+figure.wide { max-width: 100% } figcaption { color: #555; max-width: 40rem } .notice { background: #fff3cd; padding: .5rem 1rem }
 pre { background: #f5f5f5; padding: .5rem 1rem; white-space: pre-wrap }
 """
 
@@ -145,4 +147,5 @@ def _figures(pictures: Path, captions: Mapping[str, str]) -> Iterator[str]:
 
 def _figure(picture: Path, caption: str) -> str:
     data = base64.b64encode(picture.read_bytes()).decode()
-    return f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{data}"><figcaption>{escape(caption)}</figcaption></figure>'
+    wide, text = " class=wide" if picture.name.startswith(WIDE) else "", escape(caption)
+    return f'<figure{wide}><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'

@@ -107,7 +107,7 @@ def beside(measured: Numbers) -> Table:
     rows = [("model", with_interval(measured["test"], "auc"))]
     if birads:
         rows.append(
-            (f"radiologist's BI-RADS ({birads['rule']}; {birads['incomplete']} films)", with_interval(birads["radiologist"], "auc"))
+            (f"radiologist's BI-RADS ({birads['rule']}, so graded: {birads['incomplete']})", with_interval(birads["radiologist"], "auc"))
         )
         rows.append(("the same with BI-RADS 0 as the lowest grade", _number(birads["auc_zero_lowest"])))
         if birads["images"] < measured["test"]["images"]:
@@ -170,18 +170,15 @@ def groups(measured: Numbers) -> Table:
 def pointing(measured: Numbers) -> Table:
     """The pointing game; without rows where it was not played."""
     found = measured["pointing"]
-    names = {"with_tolerance": f"box with a rim of {found.get('tolerance', 0):.0%} of the longer side", "in_the_box": "box alone"}
+    head = (f"highest point, of {found.get('films', 0)} films, in the", "hits", "by chance", "middle of the breast instead")
+    if not found:
+        return Table(head, [])
+    names = {"with_tolerance": f"box with a rim of {found['tolerance']:.0%} of the longer side", "in_the_box": "box alone"}
+    played = [(text, found[name]) for name, text in names.items()]
     rows = [
-        (
-            text,
-            _share(found[name]["hits"], found[name]["interval_95"]),
-            _share(found[name]["chance"]),
-            _share(found[name]["middle_of_the_breast"]),
-        )
-        for name, text in names.items()
-        if found
+        (text, _share(one["hits"], one["interval_95"]), _share(one["chance"]), _share(one["middle_of_the_breast"])) for text, one in played
     ]
-    return Table(("the map's highest point lies in the", "films", "by chance", "middle of the breast instead"), rows)
+    return Table(head, rows)
 
 
 def sources(measured: Numbers) -> Table:

@@ -10,6 +10,7 @@ from typing import Final
 
 from edge.errors import MammoEdgeError
 from train import datasets, recipe
+from train.errors import TrainError
 from train.run_folder import RunFolder
 
 DESCRIPTION: Final = """\
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_export(commands)
     _add_evaluate(commands)
+    _add_calibrate(commands)
     _add_report(commands)
     return top
 
@@ -148,7 +150,46 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="FILE",
         help="text: where the images come from, their licence, their limits; goes into the bundle as ATTRIBUTION and into the model card",
     )
+    command.add_argument(
+        "--not-mammograms",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of pictures that are no mammograms, for the input gate to learn from; without one it has only its limits",
+    )
+    command.add_argument(
+        "--prefer", choices=("float", "int8"), default="float", help="the file the daemon runs where both pass (default: %(default)s)"
+    )
+    command.add_argument(
+        "--model", type=Path, metavar="FILE", help="export this Keras model of your own; RUN is then a new folder, with --recipe and --data"
+    )
+    command.add_argument(
+        "--recipe", metavar="RECIPE", help="of --model: its input, the split and the operating point; a name or a Python file"
+    )
     command.set_defaults(run=_export)
+
+
+def _add_calibrate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(
+        commands, "calibrate", "Fit calibration, thresholds and gate of a bundle to a site's own mammograms, without training"
+    )
+    command.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of a model bundle; it is not changed")
+    command.add_argument(
+        "--data", type=Path, action="append", metavar="DATA", help="mammograms of the site with their labels, as for `fit`"
+    )
+    command.add_argument("--prevalence", type=_share, metavar="P", help="shift the probabilities to this share of malignant images, 0 to 1")
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="takes the new bundle as DIR/bundle and the report (default: beside BUNDLE, with the suffix)",
+    )
+    command.add_argument("--suffix", default="site", metavar="NAME", help="appended to the version: 1.0.0+NAME (default: %(default)s)")
+    command.add_argument(
+        "--not-mammograms", type=Path, action="append", default=[], metavar="DIR", help="pictures on which to measure what the gate catches"
+    )
+    command.set_defaults(run=_calibrate)
 
 
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -162,6 +203,14 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         msg = f"{number} is not positive"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        msg = f"{text} is not between 0 and 1"
         raise argparse.ArgumentTypeError(msg)
     return number
 
@@ -213,8 +262,33 @@ def _export(options: argparse.Namespace) -> None:
         version=options.bundle_version,
         about_data=wording.about_data(options.about_data),
         tflite_runtime=options.tflite_runtime,
+        not_mammograms=options.not_mammograms,
+        prefer=options.prefer,
     )
-    export.export(run, request)
+    if options.model is None:
+        export.export(run, request)
+        return
+    if options.recipe is None or not options.data:
+        msg = "--model needs --recipe (its input) and --data (mammograms for calibration and known answers)"
+        raise TrainError(msg)
+    from train import own_model  # noqa: PLC0415 - see above
+
+    export.export_fitted(own_model.adopt(options.model, recipe.load(options.recipe), options.data, run, options.typed), run, request)
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    from train import site  # noqa: PLC0415 - see above
+
+    request = site.Request(
+        bundle=options.bundle,
+        data=options.data,
+        prevalence=options.prevalence,
+        out=options.out or options.bundle.with_name(f"{options.bundle.resolve().name}-{options.suffix}"),
+        suffix=options.suffix,
+        not_mammograms=options.not_mammograms,
+        command=options.typed,
+    )
+    site.calibrate_site(request)
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -1,26 +1,23 @@
-"""`mammo-train export`: a finished run becomes a bundle that the daemon loads, proved against Keras on real images."""
+"""`mammo-train export`: a finished run, or a model of your own, becomes a bundle that the daemon loads."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from edge.bundle import PREPROCESS_VERSION, Manifest, ModelFile, OperatingPoint, Outputs, Platt
-from train import agreement, bundle_folder, calibrate, metrics, tflite, wording
-from train.agreement import Known, Scored
-from train.datasets import SIDES, Sources
+from edge.bundle import PREPROCESS_VERSION, Manifest, Outputs
+from train import bundle_folder, calibrate, others, tflite, wording
+from train.datasets import Sources
+from train.errors import TrainError
+from train.exported import Exported, Source, build
 from train.fitted import Fitted, reopen
-from train.gate import fit_gate, refused_share
 from train.progress import say
 from train.run_folder import RunFolder, write_json
 
-MODEL_FILE: Final = "model.tflite"
 ATTRIBUTION: Final = "ATTRIBUTION"
-OPERATING_POINT: Final = "default"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the command line asks for."""
 
@@ -32,112 +29,125 @@ class Request:
     """Where the training images come from, what may be done with them and what they are not."""
     tflite_runtime: Path | None
     """The Python of an environment with tflite-runtime."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Converted:
-    """The exported file and what was measured with it."""
-
-    data: bytes
-    pictures: dict[str, bytes]
-    validation: Scored
-    test: Scored
-    known: Known
-    agreement: dict[str, Any]
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """What goes into the bundle from here."""
-        return {MODEL_FILE: self.data, **self.pictures}
+    not_mammograms: Sequence[Path] = field(default=())
+    """Folders of pictures that the input gate is to turn away."""
+    prefer: Literal["float", "int8"] = "float"
+    """Which file the daemon runs where both pass."""
 
 
 def export(run: RunFolder, request: Request) -> None:
     """
-    Convert, compare, calibrate and write the bundle; the numbers also go to RUN/export.json.
+    Convert, compare, calibrate and write the bundle of a finished run; the numbers also go to RUN/export.json.
 
     Raises:
-        TrainError: the exported file does not say what Keras said.
+        TrainError: no exported file says what Keras said.
         ModelError: the written bundle does not verify.
     """
-    fitted = reopen(run, request.data)
-    converted = _convert(fitted, request.tflite_runtime)
-    model = _model_file(fitted, converted)
-    numbers = _numbers(fitted, converted, model)
-    files = {**converted.files, ATTRIBUTION: request.about_data.encode()}
-    bundle = bundle_folder.write(request.bundle, files, _manifest(fitted, request, model, files, numbers))
-    point = model.operating_points[OPERATING_POINT]
-    written = {"bundle_id": bundle.bundle_id, "about_data": request.about_data, "operating_point": point.model_dump()}
-    write_json(run.exported, {**written, "tolerance": model.tolerance, **numbers})
-    (low, high), test = numbers["test"]["intervals_95"]["auc"], numbers["test"]
-    say(f"exported file: AUC {test['auc']:.3f} ({low:.3f} to {high:.3f}) on {test['patients']} test patients")
-    say(f"bundle {bundle.bundle_id[:12]} in {request.bundle}: {len(converted.data) / 1e6:.1f} MB")
+    export_fitted(reopen(run, request.data), run, request)
 
 
-def _convert(fitted: Fitted, python: Path | None) -> _Converted:
-    data = tflite.convert(fitted.model, fitted.recipe.input)
-    with TemporaryDirectory() as folder:
-        model = Path(folder) / MODEL_FILE
-        model.write_bytes(data)
-        validation, test = (agreement.score(fitted, side, model) for side in ("validation", "test"))
-        compared = agreement.compare(fitted.recipe.max_difference, validation, test)
-        pictures = agreement.choose_known(fitted)
-        known = agreement.answer_known(fitted, model, pictures, python, compared["max_difference"])
-    return _Converted(data, pictures, validation, test, known, {**compared, **known.measured})
+def export_fitted(fitted: Fitted, run: RunFolder, request: Request) -> None:
+    """The same for a model that is open already."""
+    unlike = others.read(request.not_mammograms, fitted.recipe.input) if request.not_mammograms else None
+    source = Source(fitted, unlike, request.tflite_runtime)
+    tried = _tried(source)
+    shipped = {file.kind.file: file for file in tried if not file.failures}
+    default = _default(shipped, request.prefer)
+    numbers = _numbers(tried, default)
+    files = _files(shipped, {**source.pictures, ATTRIBUTION: request.about_data.encode()})
+    bundle = bundle_folder.write(request.bundle, files, _manifest(source, request, shipped, files, numbers))
+    model = bundle.manifest.models[default.kind.file]
+    written = {
+        "bundle_id": bundle.bundle_id,
+        "about_data": request.about_data,
+        "operating_point": model.operating_points[calibrate.DEFAULT].model_dump(),
+        "tolerance": model.tolerance,
+    }
+    write_json(run.exported, {**written, **numbers})
+    _tell(request.bundle, bundle.bundle_id, tried, numbers)
 
 
-def _model_file(fitted: Fitted, converted: _Converted) -> ModelFile:
-    """Everything the manifest says of the exported file, fitted on its own outputs."""
-    validation, recipe = converted.validation, fitted.recipe
-    platt = calibrate.platt(validation.films.labels, validation.raw)
-    scores = calibrate.calibrated(validation.raw, platt)
-    point = calibrate.operating_point(validation.films.labels, scores, recipe.sensitivity, recipe.undecided, "validation patients")
-    return ModelFile(
-        quantization="float16",
-        calibration=platt,
-        operating_points={OPERATING_POINT: point},
-        gate=fit_gate(fitted.side("train")),
-        known_answers=converted.known.answers,
-        tolerance=converted.known.tolerance,
-        reference_histogram=calibrate.histogram(scores),
-    )
+def _tried(source: Source) -> list[Exported]:
+    """float16, or float32 where that fails; and int8, or int8 with its pooling in float where that fails."""
+    found = []
+    for kinds in ((tflite.FLOAT16, tflite.FLOAT32), (tflite.INT8, tflite.INT8_FLOAT_POOLING)):
+        for kind in kinds:
+            found.append(build(kind, source))
+            if not found[-1].failures:
+                break
+    return found
 
 
-def _numbers(fitted: Fitted, converted: _Converted, model: ModelFile) -> dict[str, Any]:
-    platt, point, seed = model.calibration, model.operating_points[OPERATING_POINT], fitted.recipe.seed
+def _default(shipped: Mapping[str, Exported], prefer: str) -> Exported:
+    wanted = {"float": tflite.FLOAT16.file, "int8": tflite.INT8.file}[prefer]
+    if not shipped:
+        msg = "no exported file says what Keras says (the warnings above say why); nothing was written"
+        raise TrainError(msg)
+    return shipped.get(wanted) or next(iter(shipped.values()))
+
+
+def _numbers(tried: Sequence[Exported], default: Exported) -> dict[str, Any]:
+    """Those of the default file at the top, as the report and the card want them, and those of all files tried."""
+    main = default.numbers
+    parity = main["parity"]
+    agreement = {
+        "images": sum(side["images"] for side in parity.values()),
+        "max_difference": max(side["max_raw_difference"] for side in parity.values()),
+        "mean_difference": parity["test"]["mean_difference"],
+        "test_auc_change": -parity["test"]["auc_drop"],
+        **main["known"],
+    }
+    files = [{"file": file.kind.file, "shipped": not file.failures, "failures": list(file.failures), **file.numbers} for file in tried]
     return {
-        "bytes": len(converted.data),
-        "agreement": converted.agreement,
-        "gate": {side: refused_share(fitted.side(side), model.gate) for side in SIDES},
-        "validation": _results(converted.validation, platt, point, seed),
-        "test": _results(converted.test, platt, point, seed),
+        "default": default.kind.file,
+        "default_because": _why(tried, default),
+        "bytes": main["bytes"],
+        "agreement": agreement,
+        "gate": main["gate"],
+        "gate_on_unseen": main["gate_on_unseen"],
+        "validation": main["validation"],
+        "test": main["test"],
+        "files": files,
     }
 
 
-def _results(scored: Scored, platt: Platt, point: OperatingPoint, seed: int) -> dict[str, Any]:
-    """Scores of the exported file, calibrated; `decided` is what the daemon would not call indeterminate."""
-    scores, films = calibrate.calibrated(scored.raw, platt), scored.films
-    decided = calibrate.decided(scores, point)
-    called = metrics.rates(films.labels[decided], scores[decided] >= point.threshold) if decided.any() else {}
-    return {
-        **metrics.measure(films.labels, scores, films.patients, point.threshold, seed),
-        "decided": {"share": float(decided.mean()), **called},
-    }
+def _why(tried: Sequence[Exported], default: Exported) -> str:
+    rest = [file for file in tried if file is not default]
+    passed = [f"{file.kind.file} ({file.kind.name}) {_cost(file)}" for file in rest if not file.failures]
+    failed = [f"{file.kind.name} fails: {'; '.join(file.failures)}" for file in rest if file.failures]
+    chosen = f"{default.kind.file} ({default.kind.name}), {_cost(default)}"
+    reason = "its scores and maps are the network's own" if default.kind.quantization != "int8" else "it was asked for, or alone passed"
+    return ". ".join([f"{chosen}: {reason}", *(f"Shipped beside it: {text}" for text in passed), *failed])
 
 
-def _outputs(fitted: Fitted) -> Outputs:
-    shapes = tflite.shapes(fitted.model, fitted.recipe.input)
-    return Outputs(probability=shapes.probability, logit_map=shapes.logit_map, features=shapes.features)
+def _cost(file: Exported) -> str:
+    litert = file.numbers["cost"]["litert"]
+    return f"{litert['median_ms']:g} ms an image with one thread of litert, {file.numbers['bytes'] / 1e6:.1f} MB"
 
 
-def _manifest(fitted: Fitted, request: Request, model: ModelFile, files: Mapping[str, bytes], numbers: Mapping[str, Any]) -> Manifest:
-    recipe, notes = fitted.recipe, fitted.notes
+def _files(shipped: Mapping[str, Exported], common: Mapping[str, bytes]) -> dict[str, bytes]:
+    models = {name: file.data for name, file in shipped.items()}
+    beside = {name: data for file in shipped.values() for name, data in (file.beside or {}).items()}
+    return {**models, **beside, **common}
+
+
+def _manifest(
+    source: Source,
+    request: Request,
+    shipped: Mapping[str, Exported],
+    files: Mapping[str, bytes],
+    numbers: Mapping[str, Any],
+) -> Manifest:
+    recipe, notes, shapes = source.fitted.recipe, source.fitted.notes, source.shapes
+    counts = notes["split"]["train"]
     training = {
         **{name: notes[name] for name in ("command", "data", "split", "times", "versions")},
         "recipe": recipe.name,
         "summary": recipe.summary,
+        "prevalence": counts["malignant"] / counts["images"],
         "about_data": request.about_data,
-        "agreement": numbers["agreement"],
-        "gate": numbers["gate"],
+        **{name: numbers[name] for name in ("agreement", "gate", "gate_on_unseen", "default_because")},
+        "files": [{name: value for name, value in file.items() if name not in {"validation", "test"}} for file in numbers["files"]],
     }
     values = {
         "schema": "mammo.bundle/1",
@@ -147,13 +157,22 @@ def _manifest(fitted: Fitted, request: Request, model: ModelFile, files: Mapping
         "intended_use": wording.INTENDED_USE,
         "input": recipe.input,
         "preprocess_version": PREPROCESS_VERSION,
-        "outputs": _outputs(fitted),
+        "outputs": Outputs(probability=shapes.probability, logit_map=shapes.logit_map, features=shapes.features),
         "labels": ("benign", "malignant"),
         "files": bundle_folder.digests(files),
-        "models": {MODEL_FILE: model},
-        "default_model": MODEL_FILE,
-        "default_operating_point": OPERATING_POINT,
+        "models": {name: file.model for name, file in shipped.items()},
+        "default_model": numbers["default"],
+        "default_operating_point": calibrate.DEFAULT,
         "training": training,
         "scores": {side: numbers[side] for side in ("validation", "test")},
     }
     return Manifest.model_validate(values)
+
+
+def _tell(folder: Path, bundle_id: str, tried: Sequence[Exported], numbers: Mapping[str, Any]) -> None:
+    test = numbers["test"]
+    low, high = test["intervals_95"]["auc"]
+    say(f"exported file: AUC {test['auc']:.3f} ({low:.3f} to {high:.3f}) on {test['patients']} test patients")
+    say(f"default: {numbers['default_because']}")
+    size = sum(len(file.data) for file in tried if not file.failures)
+    say(f"bundle {bundle_id[:12]} in {folder}: {size / 1e6:.1f} MB of models")

@@ -11,7 +11,8 @@ from edge.domain import InputSpec
 from edge.image import Limits, decode
 from edge.preprocess import prepare
 from train.datasets import Film
-from train.films import open_film
+from train.films import Prepared, open_film
+from train.others import gathered
 
 LONGEST_SIDE: Final = 400
 """Of the pictures in the bundle, in pixels."""
@@ -39,6 +40,11 @@ def pictures(films: Sequence[Film]) -> dict[str, bytes]:
 def tensors(files: Mapping[str, bytes], spec: InputSpec) -> dict[str, NDArray[np.float32]]:
     """The pictures, decoded and prepared as the daemon does, each of shape (1, height, width, channels)."""
     return {name: prepare(decode(data, Limits()), spec).tensor for name, data in files.items()}
+
+
+def prepared(files: Mapping[str, bytes], spec: InputSpec) -> Prepared:
+    """The pictures as prepared images without films, for the input gate."""
+    return gathered([prepare(decode(data, Limits()), spec) for data in files.values()], spec)
 
 
 def _png(film: Film) -> bytes:

@@ -57,7 +57,6 @@ def scores_elsewhere(python: Path, model: Path, shapes: Shapes, backend: str, te
     with TemporaryDirectory() as folder:
         images = Path(folder) / "images.npy"
         np.save(images, tensors)
-        house = os.pathsep.join(filter(None, [str(HOUSE), os.environ.get("PYTHONPATH")]))
         command = [str(python), "-m", "train.probe", str(model), backend, str(images), json.dumps(asdict(shapes))]
         try:
             done = subprocess.run(  # noqa: S603 - the interpreter the user named
@@ -66,7 +65,7 @@ def scores_elsewhere(python: Path, model: Path, shapes: Shapes, backend: str, te
                 text=True,
                 timeout=TIMEOUT_S,
                 check=False,
-                env={**os.environ, "PYTHONPATH": house},
+                env=environment(),
             )
         except OSError as error:
             msg = f"{python}: {error.strerror}"
@@ -78,10 +77,19 @@ def scores_elsewhere(python: Path, model: Path, shapes: Shapes, backend: str, te
     return np.array(answer, dtype=np.float64)
 
 
+def environment() -> dict[str, str]:
+    """In which another Python finds this code."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(HOUSE), os.environ.get("PYTHONPATH")]))}
+
+
+def shapes_from(text: str) -> Shapes:
+    """Shapes that crossed a process border as JSON."""
+    return Shapes(**{name: tuple(shape) for name, shape in json.loads(text).items() if shape})
+
+
 def main(model: str, backend: str, images: str, shapes: str) -> None:
     """Print the scores as JSON."""
-    expected = Shapes(**{name: tuple(shape) for name, shape in json.loads(shapes).items() if shape})
-    found = scores(Path(model), expected, backend, np.load(images)[:, None])
+    found = scores(Path(model), shapes_from(shapes), backend, np.load(images)[:, None])
     print(json.dumps(found.tolist()))  # noqa: T201 - this is a command
 
 

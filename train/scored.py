@@ -30,6 +30,11 @@ class Scored:
     features: Features | None
     """Shape (n, channels), or None where the model has no such output."""
 
+    def only(self, keep: NDArray[np.bool_]) -> "Scored":
+        """Those of its films to keep, shape (n,)."""
+        films = self.films.of(film for film, kept in zip(self.films.films, keep, strict=True) if kept)
+        return Scored(films, self.raw[keep], self.maps[keep], None if self.features is None else self.features[keep])
+
 
 def score_file(model_path: Path, shapes: Shapes, films: Prepared, spec: InputSpec, backend: str = "litert") -> Scored:
     """
@@ -46,7 +51,7 @@ def score_file(model_path: Path, shapes: Shapes, films: Prepared, spec: InputSpe
         ModelError: the file cannot be loaded, or is not what the shapes say.
     """
     engine = open_engine(backend, model_path, shapes)
-    images = bar(films.images, f"score with {model_path.name}", len(films.films))
+    images = bar(films.images, f"score with {model_path.name}", len(films.images))
     return gathered(films, [engine.infer(model_input(image, spec)) for image in images])
 
 

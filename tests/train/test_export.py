@@ -14,10 +14,9 @@ from edge.errors import ModelError
 from edge.image import Limits, open_mammogram
 from edge.preprocess import prepare
 from tests.train.conftest import Tiny
-from train import agreement, bundle_folder, fitted, gate, loop, probe, tflite
-from train.agreement import Scored
+from train import agreement, bundle_folder, fitted, loop, probe, tflite
 from train.errors import TrainError
-from train.films import Prepared, model_input
+from train.films import model_input
 
 SHAPES = Shapes((1, 64, 64, 3), (1, 1), (1, 2, 2, 1))
 """Of the tiny network."""
@@ -86,18 +85,6 @@ def test_writing_over_an_older_bundle_leaves_nothing_of_it(tiny: Tiny, tmp_path:
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == {MANIFEST, *files}
 
 
-def scored(difference: float) -> Scored:
-    films = Prepared((), np.zeros((0, 1, 1), np.float16), np.zeros(0, np.float32), np.zeros(0, np.float32), {})
-    keras = np.array([0.2, 0.6])
-    return Scored(films, keras + difference, keras)
-
-
-@pytest.mark.parametrize("difference", [0.02, float("nan")])
-def test_file_that_says_something_else_is_refused(difference: float) -> None:
-    with pytest.raises(TrainError, match=r"differs from Keras by .* expected at most 0\.01"):
-        agreement.compare(0.01, scored(0), scored(difference))
-
-
 @pytest.mark.parametrize(("measured", "tolerance"), [(0.0, 1e-3), (1e-4, 1e-3), (3e-4, 2e-3), (0.012, 0.05), (0.9, 1.0)])
 def test_tolerance_is_the_measured_difference_with_a_margin(measured: float, tolerance: float) -> None:
     assert agreement.with_margin(measured) == pytest.approx(tolerance)
@@ -107,15 +94,6 @@ def test_other_interpreter_that_cannot_run_is_said(tiny: Tiny, tmp_path: Path) -
     tensor = np.zeros((1, 64, 64, 3), np.float32)
     with pytest.raises(TrainError, match="No such file"):
         probe.scores_elsewhere(tmp_path / "python", tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensor)
-
-
-def test_gate_lets_through_what_it_was_fitted_on() -> None:
-    generator = np.random.default_rng(0)
-    fraction, contrast = (generator.uniform(0.2, 0.6, 1000).astype(np.float32) for _ in range(2))
-    films = Prepared((), np.zeros((1000, 1, 1), np.float16), fraction, contrast, {})
-    assert gate.refused_share(films, gate.fit_gate(films)) <= 0.01
-    empty = Prepared((), films.images, np.zeros(1000, np.float32), contrast, {})
-    assert gate.refused_share(empty, gate.fit_gate(films)) == 1
 
 
 def test_export_notes_the_numbers(tiny: Tiny) -> None:

@@ -1,0 +1,73 @@
+"""May an exported file stand in for the network it came from? Measured on calibrated answers for the same images."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from edge.bundle import Platt
+from train import bootstrap, calibrate, metrics
+from train.metrics import Floats, Labels, Patients
+
+AUC_DROP: Final = 0.005
+"""The exported file's AUC may be lower by this much."""
+FLIPS: Final = 0.02
+"""Share of the images that may change between `benign` and `malignant`, the band left aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one model says of some images."""
+
+    scores: Floats
+    """Calibrated on this model's own raw scores, shape (n,)."""
+    raw: Floats
+    threshold: float
+    """Of the default operating point, on its own calibrated scores."""
+
+
+def answers(raw: Floats, platt: Platt, threshold: float) -> Answers:
+    """Calibrate raw scores, shape (n,)."""
+    return Answers(calibrate.calibrated(raw, platt), raw, threshold)
+
+
+def compare(labels: Labels, patients: Patients, network: Answers, file: Answers, seed: int) -> dict[str, Any]:
+    """
+    How far the file's answers are from the network's, each calibrated and cut on its own validation scores.
+
+    Args:
+        labels: shape (n,), 1 for malignant.
+        patients: shape (n,); the interval of the AUC drop is a paired one over them.
+        network: what Keras says.
+        file: what the exported file says in the daemon's engine.
+        seed: of the bootstrap.
+    """
+    weights = bootstrap.draw(labels, patients, seed)
+    drops = bootstrap.auc(labels, network.scores, weights) - bootstrap.auc(labels, file.scores, weights)
+    difference = np.abs(file.scores - network.scores)
+    flipped = (file.scores >= file.threshold) != (network.scores >= network.threshold)
+    return {
+        "images": len(labels),
+        "auc": metrics.auc(labels, file.scores),
+        "auc_drop": metrics.auc(labels, network.scores) - metrics.auc(labels, file.scores),
+        "auc_drop_interval_95": bootstrap.interval(drops),
+        "decision_flips": float(flipped.mean()),
+        "mean_difference": float(difference.mean()),
+        "max_difference": float(difference.max()),
+        "max_raw_difference": float(np.abs(file.raw - network.raw).max()),
+    }
+
+
+def failures(found: dict[str, Any], largest_raw_difference: float | None) -> tuple[str, ...]:
+    """
+    Why a file is not shipped; empty where it passes.
+
+    Args:
+        found: by `compare`.
+        largest_raw_difference: that any raw score may have; None for int8, whose scores move and are calibrated anew.
+    """
+    limits = [("AUC drop", found["auc_drop"], AUC_DROP), ("decision flips", found["decision_flips"], FLIPS)]
+    if largest_raw_difference is not None:
+        limits.append(("largest difference from Keras", found["max_raw_difference"], largest_raw_difference))
+    # Written so that a NaN, for which no comparison holds, fails too.
+    return tuple(f"{what} {value:.4f}, expected at most {limit:g}" for what, value, limit in limits if not value <= limit)

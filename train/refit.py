@@ -1,0 +1,90 @@
+"""One model file of a bundle, its calibration, thresholds and gate fitted anew on the mammograms of a site."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge.bundle import Bundle, Gate, ModelFile
+from edge.gate import read_weights
+from train import calibrate, gate, known, unseen
+from train.films import Prepared
+from train.gate import Boundary
+from train.scored import Scored, score_file, shapes_of
+from train.unseen import Folds
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """What the new manifest says of a file, and how it compares with the old."""
+
+    model: ModelFile
+    numbers: dict[str, Any]
+
+
+def refit(bundle: Bundle, name: str, films: Prepared, folds: Folds, unlike: Prepared | None) -> Refit:
+    """
+    Fit what belongs to a model file on its own scores of the site's films.
+
+    Args:
+        bundle: verified.
+        name: of the model file.
+        films: the site's.
+        folds: of the estimate on unseen patients.
+        unlike: pictures that are no mammograms, to measure the gate on; or None.
+    """
+    old, shapes, spec = bundle.manifest.models[name], shapes_of(bundle.manifest), bundle.manifest.input
+    scored = score_file(bundle.folder / name, shapes, films, spec)
+    before = _boundary(bundle, old.gate)
+    limits, after = _gate(bundle, old, scored, before)
+    strange = None if unlike is None else score_file(bundle.folder / name, shapes, unlike, spec)
+    shut_before, shut = (gate.refused(films, scored.features, *each) for each in ((old.gate, before), (limits, after)))
+    model = _model(old, scored.only(~shut), limits)
+    old_answers = unseen.answered(scored.raw, old.calibration, old.operating_points, bundle.manifest.default_operating_point)
+    numbers = {
+        "data": {"images": len(films.films), "malignant": int(films.labels.sum()), "patients": len(set(films.patients.tolist()))},
+        "before": unseen.measure(films.labels, old_answers, shut_before),
+        "after": unseen.measure(films.labels, unseen.cross_fitted(films.labels, scored.raw, folds), shut),
+        "refused": {"before": float(shut_before.mean()), "after": float(shut.mean())},
+        "caught": {"before": _caught(strange, old.gate, before), "after": _caught(strange, limits, after)},
+    }
+    return Refit(model, numbers)
+
+
+def _model(old: ModelFile, accepted: Scored, limits: Gate) -> ModelFile:
+    labels = accepted.films.labels
+    platt = calibrate.platt(labels, accepted.raw)
+    scores = calibrate.calibrated(accepted.raw, platt)
+    points = calibrate.operating_points(labels, scores, calibrate.FIXED_SENSITIVITY, unseen.UNDECIDED, "the site's patients")
+    update = {
+        "calibration": platt,
+        "operating_points": points,
+        "gate": limits,
+        "reference_histogram": calibrate.histogram(scores),
+        "coverage_risk": calibrate.coverage_risk(labels, scores, points[calibrate.DEFAULT].threshold),
+    }
+    return old.model_copy(update=update)
+
+
+def _boundary(bundle: Bundle, of: Gate) -> Boundary | None:
+    return None if of.features is None else Boundary(read_weights(bundle.folder, of.features), of.features.bias)
+
+
+def _gate(bundle: Bundle, old: ModelFile, scored: Scored, boundary: Boundary | None) -> tuple[Gate, Boundary | None]:
+    """Limits of the site's films; the boundary stays, or opens where it would refuse too many of them. The known pictures pass."""
+    if boundary is not None and scored.features is not None:
+        missing = max(0.0, -float(np.quantile(boundary.likeness(scored.features), gate.TAIL)))
+        boundary = Boundary(boundary.weights, boundary.bias + missing)
+    pictures = {answer.image: (bundle.folder / answer.image).read_bytes() for answer in old.known_answers}
+    films = known.prepared(pictures, bundle.manifest.input)
+    limits, _ = gate.let_through(gate.fit_gate(scored.films), None, films, None)
+    if boundary is not None:
+        limits = gate.loosened(limits)
+    if boundary is None or old.gate.features is None:
+        return limits, None
+    features = old.gate.features.model_copy(update={"bias": boundary.bias})
+    return limits.model_copy(update={"features": features}), boundary
+
+
+def _caught(strange: Scored | None, limits: Gate, boundary: Boundary | None) -> float | None:
+    return None if strange is None else float(gate.refused(strange.films, strange.features, limits, boundary).mean())

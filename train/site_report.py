@@ -1,0 +1,144 @@
+"""The page of `mammo-train calibrate`: what the site's own mammograms changed, and what that is worth on unseen patients."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from edge.bundle import Manifest, ModelFile
+from train import wording
+
+HEAD: Final = """\
+# Calibration of {name} for a site
+
+**{notice}**
+
+    {command}
+
+| | version | bundle |
+|---|---|---|
+| before | {old[version]} | `{old[bundle_id]}` |
+| after | {new[version]} | `{new[bundle_id]}` |
+
+The network is the same; calibration, thresholds, bands and input gate are new. {prevalence}
+"""
+SHARES: Final = (("the site's mammograms refused", "refused"), ("other pictures caught", "caught"))
+FILE: Final = """
+## {file}
+
+Fitted on {images} mammograms of {patients} patients, {malignant} of them malignant. *After* is measured by cross-validation over
+patients, with the gate below: each image is answered by a calibration that never saw its patient. A refused mammogram counts as 0.5.
+
+{scores}
+
+Decisions at each operating point, the band left aside:
+
+{points}
+
+Reliability: images by their probability, the mean of it, and the share that is malignant. The last two should be alike.
+
+{reliability}
+
+Calibration: p = sigmoid({slope:.4f} x logit(raw) + {intercept:.4f}), for {share:.2%} malignant images.
+
+{thresholds}
+
+What the default operating point decides as its band widens, on the images it was chosen on, and how often it is wrong then:
+
+{coverage}
+
+The input gate:
+
+{gate}
+"""
+
+
+def page(numbers: Mapping[str, Any], old: Manifest, new: Manifest) -> str:
+    """The whole page as Markdown."""
+    to = numbers["prevalence"]
+    prevalence = "" if to is None else f"All probabilities and thresholds of the new bundle are shifted to {to:.2%} malignant images."
+    head = HEAD.format(name=new.name, notice=wording.NOTICE, **{**numbers, "prevalence": prevalence})
+    files = [_file(name, found, old.models[name], new.models[name]) for name, found in numbers["files"].items()]
+    return "".join([head, *files])
+
+
+def _file(name: str, found: Mapping[str, Any], old: ModelFile, new: ModelFile) -> str:
+    return FILE.format(
+        file=name,
+        **found["data"],
+        scores=_scores(found),
+        points=_points(found),
+        reliability=_reliability(found),
+        slope=new.calibration.slope,
+        intercept=new.calibration.intercept,
+        share=new.calibration.prevalence or 0,
+        thresholds=_thresholds(old, new),
+        coverage=_coverage(new),
+        gate=_gate(found, old, new),
+    )
+
+
+def _scores(found: Mapping[str, Any]) -> str:
+    names = {
+        "auc": "AUC",
+        "ece": "expected calibration error",
+        "brier": "Brier score",
+        "log_loss": "log loss",
+        "mean_score": "mean probability",
+        "decided": "share decided, default",
+    }
+    rows = ((text, f"{found['before'][name]:.3f}", f"{found['after'][name]:.3f}") for name, text in names.items())
+    return _table(("", "before", "after"), rows)
+
+
+def _points(found: Mapping[str, Any]) -> str:
+    rows = (
+        (name, when, *(f"{rates[rate]:.3f}" for rate in ("sensitivity", "specificity", "accuracy")))
+        for when in ("before", "after")
+        for name, rates in found[when]["points"].items()
+    )
+    return _table(("operating point", "", "sensitivity", "specificity", "accuracy"), rows)
+
+
+def _reliability(found: Mapping[str, Any]) -> str:
+    rows = (
+        (when, str(int(bin_["images"])), f"{bin_['mean_score']:.3f}", f"{bin_['malignant_share']:.3f}")
+        for when in ("before", "after")
+        for bin_ in found[when]["reliability"]
+    )
+    return _table(("", "images", "mean probability", "malignant"), rows)
+
+
+def _thresholds(old: ModelFile, new: ModelFile) -> str:
+    rows = (
+        (name, when, f"{point.threshold:.4f}", f"{point.band_low:.4f} to {point.band_high:.4f}")
+        for when, model in (("before", old), ("after", new))
+        for name, point in model.operating_points.items()
+    )
+    return _table(("operating point", "", "malignant from", "indeterminate"), rows)
+
+
+def _coverage(new: ModelFile) -> str:
+    rows = (
+        tuple(f"{value:.3f}" for value in (point.coverage, point.risk, point.sensitivity, point.specificity)) for point in new.coverage_risk
+    )
+    return _table(("decided", "wrong", "sensitivity", "specificity"), rows)
+
+
+def _gate(found: Mapping[str, Any], old: ModelFile, new: ModelFile) -> str:
+    limits = [
+        (name, f"{before:.4f}", f"{getattr(new.gate, name):.4f}")
+        for name, before in old.gate.model_dump().items()
+        if isinstance(before, float)
+    ]
+    bounds = old.gate.features, new.gate.features
+    boundary = [("bias of the boundary", *(f"{bound.bias:.4f}" for bound in bounds if bound))] if all(bounds) else []
+    shares = [(f"{what} by it", *(_percent(found[of][when]) for when in ("before", "after"))) for what, of in SHARES]
+    return _table(("", "before", "after"), [*limits, *boundary, *shares])
+
+
+def _percent(share: float | None) -> str:
+    return "not measured" if share is None else f"{share:.2%}"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = tuple(head)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, tuple("---" for _ in head), *rows))

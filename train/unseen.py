@@ -1,0 +1,69 @@
+"""What a calibration is worth on patients it was not fitted on: cross-validation that never divides a woman's images."""
+
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+
+from edge.bundle import OperatingPoint, Platt
+from train import calibrate, metrics
+from train.metrics import Floats, Labels, Patients
+
+Folds: TypeAlias = NDArray[np.int_]
+"""Shape (n,): in which fold each image is left out."""
+Answers: TypeAlias = tuple[Floats, dict[str, NDArray[np.bool_]], NDArray[np.bool_]]
+"""Scores, calls by operating point, and which the default decides; each of shape (n,)."""
+
+COUNT: Final = 5
+UNDECIDED: Final = 0.15
+"""Share of the images that the band leaves undecided."""
+
+
+def folds(labels: Labels, patients: Patients) -> Folds:
+    """Fold of each image: about as many malignant ones in each, all of a woman's in one."""
+    number = np.zeros(len(labels), dtype=np.int_)
+    splitter = StratifiedGroupKFold(COUNT, shuffle=True, random_state=0)
+    for fold, (_, left_out) in enumerate(splitter.split(labels, labels > 0, patients)):
+        number[left_out] = fold
+    return number
+
+
+def cross_fitted(labels: Labels, raw: Floats, fold: Folds) -> Answers:
+    """Each image answered by calibration and thresholds fitted on the other folds."""
+    scores, decided = np.zeros(len(raw)), np.zeros(len(raw), np.bool_)
+    called: dict[str, NDArray[np.bool_]] = {}
+    for number in range(COUNT):
+        out = fold == number
+        platt = calibrate.platt(labels[~out], raw[~out])
+        learnt = calibrate.calibrated(raw[~out], platt)
+        points = calibrate.operating_points(labels[~out], learnt, calibrate.FIXED_SENSITIVITY, UNDECIDED, "")
+        scores[out] = calibrate.calibrated(raw[out], platt)
+        decided[out] = calibrate.decided(scores[out], points[calibrate.DEFAULT])
+        for name, point in points.items():
+            called.setdefault(name, np.zeros(len(raw), np.bool_))[out] = scores[out] >= point.threshold
+    return scores, called, decided
+
+
+def answered(raw: Floats, platt: Platt, points: dict[str, OperatingPoint], default: str) -> Answers:
+    """The same by one calibration for all."""
+    scores = calibrate.calibrated(raw, platt)
+    called = {name: scores >= point.threshold for name, point in points.items()}
+    return scores, called, calibrate.decided(scores, points[default])
+
+
+def measure(labels: Labels, answers: Answers, shut: NDArray[np.bool_]) -> dict[str, Any]:
+    """How true the probabilities are and what the thresholds do; a refused mammogram counts as one half."""
+    scores = calibrate.with_refused(answers[0], shut)
+    half = calibrate.REFUSED
+    return {
+        "auc": metrics.auc(labels, scores),
+        "ece": metrics.calibration_error(labels, scores),
+        "brier": float(brier_score_loss(labels, scores)),
+        "log_loss": float(log_loss(labels, np.clip(scores, calibrate.CLIP, 1 - calibrate.CLIP))),
+        "mean_score": float(scores.mean()),
+        "decided": float((answers[2] & ~shut).mean()),
+        "points": {name: metrics.rates(labels, np.where(shut, scores > half, called)) for name, called in answers[1].items()},
+        "reliability": metrics.reliability(labels, scores),
+    }

@@ -14,7 +14,7 @@ SHELL       := bash
 
 ifeq ($(RUNTIME),litert)
 VENV  := .venv
-TRAIN := -r requirements/train.in
+TRAIN := -r requirements/train.in -r requirements/cluster.in
 TESTS := tests
 else ifeq ($(RUNTIME),tflite-runtime)
 VENV  := .venv-tflite-runtime

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +89,7 @@ def _add_index(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = _command(commands, "prepare", "Decode and prepare all images once, in parallel (fit does this too; resumable)")
     _add_recipe_and_data(command)
+    command.add_argument("--cluster", metavar="ADDRESS", help="do it on a Dask cluster: tcp://host:8786, or `local` to start one here")
     command.set_defaults(run=_prepare)
 
 
@@ -225,9 +227,13 @@ def _index(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from train.prepare import prepared  # noqa: PLC0415 - see above
+    from train.cluster import on_cluster  # noqa: PLC0415 - see above
+    from train.parallel import on_this_machine  # noqa: PLC0415
+    from train.prepare import prepared  # noqa: PLC0415
 
-    prepared(datasets.load(options.data), recipe.load(options.recipe).input, RunFolder(options.out).cache)
+    index, spec, cache = datasets.load(options.data), recipe.load(options.recipe).input, RunFolder(options.out).cache
+    with on_cluster(options.cluster) if options.cluster else nullcontext(on_this_machine) as engine:
+        prepared(index, spec, cache, engine)
 
 
 def _fit(options: argparse.Namespace) -> None:

@@ -8,7 +8,8 @@ of its pixels, `state.npy` (n,) as `State`, `refused.json` with the reasons.
 
 import hashlib
 import json
-from dataclasses import asdict, astuple, dataclass
+import time
+from dataclasses import asdict, astuple, dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from edge.bundle import PREPROCESS_VERSION
 from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Unavailable
-from edge.preprocess import Batch, Geometry
+from edge.preprocess import Geometry
 from train.datasets import Film, Index
 from train.errors import DataError
 from train.films import Prepared, prepare_film
@@ -102,19 +103,23 @@ class _Store:
         if not todo:
             say(f"all {len(films)} images are prepared ({self.folder})")
             return
-        outcomes = engine(_prepare_or_say_why, [(films[number], spec) for number in todo])
+        start = time.monotonic()
+        jobs = [(replace(films[number], path=films[number].path.resolve()), spec) for number in todo]
+        outcomes = engine(_prepare_or_say_why, jobs)
         for position, outcome in bar(outcomes, "prepare", len(films), done=len(films) - len(todo)):
-            self._keep(films[todo[position]], todo[position], outcome, spec)
+            self._keep(films[todo[position]], todo[position], outcome)
+        seconds = time.monotonic() - start
+        say(f"prepared {len(todo)} images in {seconds:.0f} s: {len(todo) / seconds:.1f} images/s")
 
-    def _keep(self, film: Film, number: int, outcome: Batch | str, spec: InputSpec) -> None:
+    def _keep(self, film: Film, number: int, outcome: "_Done | str") -> None:
         if isinstance(outcome, str):
             self.refused[film.name] = outcome
             write_json(self.folder / "refused.json", self.refused)
         else:
-            self.images[number] = (outcome.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)
-            self.facts[number] = outcome.breast_fraction, outcome.contrast
-            self.geometry[number] = _flat(outcome.geometry)
-            self.digest[number] = _digest(self.images[number])
+            self.images[number] = outcome.image
+            self.facts[number] = outcome.facts
+            self.geometry[number] = outcome.geometry
+            self.digest[number] = outcome.digest
         self.state[number] = State.REFUSED if isinstance(outcome, str) else State.DONE
 
     def result(self, index: Index) -> Prepared:
@@ -174,11 +179,23 @@ def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # n
     return np.lib.format.open_memmap(path, mode="r+")
 
 
-def _prepare_or_say_why(film: Film, spec: InputSpec) -> Batch | str:
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What is kept of one film; small, since it goes from process to process."""
+
+    image: NDArray[np.float16]
+    facts: tuple[float, float]
+    geometry: tuple[float, ...]
+    digest: NDArray[np.uint8]
+
+
+def _prepare_or_say_why(film: Film, spec: InputSpec) -> _Done | str:
     try:
-        return prepare_film(film, spec)
+        batch = prepare_film(film, spec)
     except ImageRejected as error:
         return str(error)
     except Unavailable as error:
         msg = f"{film.path}: {error}"
         raise DataError(msg) from None
+    image = ((batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)).astype(np.float16)
+    return _Done(image, (batch.breast_fraction, batch.contrast), _flat(batch.geometry), _digest(image))

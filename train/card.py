@@ -69,8 +69,8 @@ Scores in the band from {band_low:.3f} to {band_high:.3f} are published as `inde
 {default_because}
 
 {export}
-{files}
-## How it was trained
+
+{files}## How it was trained
 
     {command}
 
@@ -126,7 +126,8 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         beside=tables.beside(measured).markdown(),
         groups=_section("Group by group", tables.groups(measured)),
         pointing=_section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING),
-        sources=_section("The same film from another source", tables.sources(measured), wording.SOURCES),
+        sources=_section("The same film from another source", tables.sources(measured["invariance"]), wording.SOURCES)
+        + _section("", tables.sources(measured["invariance_elsewhere"]), wording.ELSEWHERE),
         default_because=textwrap.fill(exported.get("default_because", ""), 130),
         export=tables.export(exported).markdown(),
         files=_section("", tables.files(exported)),
@@ -146,5 +147,5 @@ def _section(title: str, table: tables.Table, text: str = "") -> str:
     """A section with its table; nothing where the table has no rows."""
     if not table.rows:
         return ""
-    head = f"### {title}\n\n" if title else "\n"
+    head = f"### {title}\n\n" if title else ""
     return head + (textwrap.fill(text, 130) + "\n\n" if text else "") + table.markdown() + "\n\n"

@@ -131,6 +131,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="N",
         help="validation films to score also as other files: smaller, darker, mirrored, ... (default: %(default)s; 0: none)",
     )
+    command.add_argument("--elsewhere", type=Path, metavar="DIR", help="mammograms from elsewhere to score as other files, too")
     command.set_defaults(run=_evaluate)
 
 
@@ -254,7 +255,7 @@ def _fit(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from train import evaluate  # noqa: PLC0415 - see above
 
-    request = evaluate.Request(data=options.data, bundle=options.bundle, invariance=options.invariance)
+    request = evaluate.Request(data=options.data, bundle=options.bundle, invariance=options.invariance, elsewhere=options.elsewhere)
     evaluate.evaluate(RunFolder(options.run_folder), request)
 
 

@@ -33,6 +33,8 @@ class Request:
     """What to measure; None: the run's own."""
     invariance: int = INVARIANCE
     """How many validation films to change in every way; 0: none."""
+    elsewhere: Path | None = None
+    """A folder of mammograms from elsewhere to change too."""
 
 
 def evaluate(run: RunFolder, request: Request) -> None:
@@ -52,6 +54,7 @@ def evaluate(run: RunFolder, request: Request) -> None:
     judged = judge(fitted.sides["test"], scored, bundle.manifest.models[bundle.manifest.default_model], bundle.folder)
     numbers = measure(fitted, bundle, scored, judged)
     numbers["invariance"] = invariance.measure(bundle, fitted.sides["validation"], request.invariance, fitted.recipe.seed)
+    numbers["invariance_elsewhere"] = invariance.of_files(bundle, request.elsewhere) if request.elsewhere else {}
     run.evaluation.mkdir(parents=True, exist_ok=True)
     write_scores(run.evaluation / "scores.csv", judged, bundle)
     pictures.draw(run.evaluation, numbers, judged, scored, bundle.manifest.input)

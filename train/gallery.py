@@ -77,8 +77,9 @@ def _film(column: Sequence[Axes], scored: Scored, number: int, spec: InputSpec, 
             axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=COLOURS[lesion.label], linewidth=1.2))
     if scored.maps.size:
         column[1].imshow(_overlay(scored.maps[number], image.shape, scale))
-        point = peak(scored.maps[number], geometry, spec)
-        column[1].plot(point.x, point.y, "+", color="#ffe14d", markersize=9, markeredgewidth=1.6)
+        if film.malignant:
+            point = peak(scored.maps[number], geometry, spec)
+            column[1].plot(point.x, point.y, "+", color="#ffe14d", markersize=9, markeredgewidth=1.6)
 
 
 def _overlay(logits: NDArray[np.float32], shape: tuple[int, ...], scale: float) -> NDArray[np.float64]:

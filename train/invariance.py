@@ -14,12 +14,13 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 from edge.bundle import Bundle
 from edge.engine import Engine, open_engine
-from edge.errors import ImageRejected
+from edge.errors import ImageRejected, Unavailable
 from edge.gate import InputGate
 from edge.image import Limits, Pixels, open_mammogram
 from edge.preprocess import prepare
 from train import calibrate
 from train.datasets import Film
+from train.errors import DataError
 from train.films import open_film
 from train.progress import bar
 from train.scored import shapes_of
@@ -134,6 +135,25 @@ def measure(bundle: Bundle, films: tuple[Film, ...], count: int, seed: int) -> d
     return {"films": len(chosen), "aim": {"median": MEDIAN, "maximum": MAXIMUM}, "variants": table}
 
 
+def of_files(bundle: Bundle, folder: Path) -> dict[str, Any]:
+    """
+    The same for every file below a folder, in their order: mammograms from elsewhere, of which nothing is known.
+
+    Raises:
+        DataError: there is none, or one is no mammogram.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not paths:
+        msg = f"{folder}: no file there, expected mammograms"
+        raise DataError(msg)
+    films = tuple(Film(path=path, name=path.name, label="benign", patient="") for path in paths)
+    try:
+        return measure(bundle, films, len(films), 0)
+    except (ImageRejected, Unavailable) as error:
+        msg = f"{folder}: {error}; expected mammograms only"
+        raise DataError(msg) from None
+
+
 def within_aim(numbers: Mapping[str, Any]) -> bool:
     """Whether one variant's median and maximum are what is aimed at."""
     return bool(numbers["median"] <= MEDIAN and numbers["maximum"] <= MAXIMUM)
@@ -147,10 +167,11 @@ def _way(bundle: Bundle) -> _Path:
 
 
 def _differences(way: _Path, film: Film, folder: Path) -> dict[str, tuple[float, bool]]:
-    """|dp| of each variant of a film, and whether the gate takes the two differently."""
+    """|dp| of each variant of a film, and whether the gate takes the two differently. A squeezed film is compared in its true aspect."""
     pixels, file = _eight_bit(open_film(film).pixels), folder / "film"
-    _png(pixels, file.with_suffix(".png"))
-    usual = way.score(file.with_suffix(".png"))
+    if film.aspect is not None:
+        _png(pixels, folder / "true.png")
+    usual = way.score(film.path if film.aspect is None else folder / "true.png")
     found = {}
     for name, write in VARIANTS.items():
         path = file.with_suffix(".dcm" if "DICOM" in name else ".jpg" if "JPEG" in name else ".png")

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Gate, ModelFile, OperatingPoint
-from edge.gate import likeness, read_weights
-from train import calibrate
+from edge.gate import read_weights
+from train import calibrate, gate
 from train.datasets import Film
+from train.gate import Boundary
 from train.metrics import Floats, Labels, Patients
 from train.scored import Scored
 
@@ -52,19 +53,14 @@ def judge(films: tuple[Film, ...], scored: Scored, model: ModelFile, folder: Pat
         folder: of the bundle.
     """
     place = {film.name: number for number, film in enumerate(scored.films.films)}
-    passed = passes(scored, model.gate, folder)
+    shut = gate.refused(scored.films, scored.features, model.gate, _boundary(model.gate, folder))
     number = np.array([place.get(film.name, -1) for film in films])
-    refused = (number < 0) | ~passed[number]
+    refused = (number < 0) | shut[number]
     raw = np.where(refused, np.nan, scored.raw[number])
     scores = np.full(len(films), calibrate.REFUSED)
     scores[~refused] = calibrate.calibrated(raw[~refused], model.calibration)
     return Judged(films, raw, scores, refused)
 
 
-def passes(scored: Scored, gate: Gate, folder: Path) -> NDArray[np.bool_]:
-    """Which films the input gate lets through, shape (n,)."""
-    fraction, contrast = scored.films.breast_fraction, scored.films.contrast
-    passed = (fraction >= gate.min_breast_fraction) & (fraction <= gate.max_breast_fraction) & (contrast >= gate.min_contrast)
-    if gate.features is not None and scored.features is not None:
-        passed &= likeness(scored.features, read_weights(folder, gate.features), gate.features.bias) >= 0
-    return np.asarray(passed)
+def _boundary(of: Gate, folder: Path) -> Boundary | None:
+    return None if of.features is None else Boundary(read_weights(folder, of.features), of.features.bias)

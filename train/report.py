@@ -36,8 +36,8 @@ GALLERY: Final = {
 }
 LEGEND: Final = (
     "Above the film as the network sees it, below with its map: red speaks for malignant, blue against it, on one scale for all films;"
-    " the cross is the highest place. Boxes are the radiologist's: red malignant, blue benign lesions. No two films of a row are of one"
-    ' patient. Where the films come from, and under which licence, stands under "Data" below.'
+    " the cross is its highest place, shown on malignant films. Boxes are the radiologist's: red malignant, blue benign lesions. No two"
+    ' films of a row are of one patient. Where the films come from, and under which licence, stands under "Data" below.'
 )
 STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -108,7 +108,8 @@ def _trust(measured: Numbers, pictures: Path) -> Iterator[str]:
     yield _section("Group by group", tables.groups(measured))
     yield from _figures(pictures, {"subgroups.png": SUBGROUPS})
     yield _section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING)
-    yield _section("The same film from another source", tables.sources(measured), wording.SOURCES)
+    yield _section("The same film from another source", tables.sources(measured["invariance"]), wording.SOURCES)
+    yield _section("", tables.sources(measured["invariance_elsewhere"]), wording.ELSEWHERE)
 
 
 def _gallery(pictures: Path) -> Iterator[str]:

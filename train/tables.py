@@ -181,22 +181,20 @@ def pointing(measured: Numbers) -> Table:
     return Table(head, rows)
 
 
-def sources(measured: Numbers) -> Table:
+def sources(found: Numbers) -> Table:
     """|dp| of every variant; without rows where it was not measured."""
-    variants = measured["invariance"].get("variants", {})
+    variants = found.get("variants", {})
     rows = [
         (
             name,
-            f"{found['median']:.3f}",
-            f"{found['p95']:.3f}",
-            f"{found['maximum']:.3f}",
-            str(found["taken_differently"]),
-            "yes" if invariance.within_aim(found) else "no",
+            *(f"{one[number]:.3f}" for number in ("median", "p95", "maximum")),
+            str(one["taken_differently"]),
+            "yes" if invariance.within_aim(one) else "no",
         )
-        for name, found in variants.items()
+        for name, one in variants.items()
     ]
     aim = f"within the aim (median {invariance.MEDIAN:g}, maximum {invariance.MAXIMUM:g})"
-    return Table(("variant", "median", "95 %", "maximum", "refused only with or only without", aim), rows)
+    return Table((f"variant of {found.get('films', 0)} films", "median", "95 %", "maximum", "refused only with or only without", aim), rows)
 
 
 def files(exported: Numbers) -> Table:

@@ -19,6 +19,7 @@ SOURCES: Final = (
     "How far the calibrated probability of a validation film moves when the film comes otherwise, through files on disk and the daemon's"
     " own decoder, preparation, gate and engine. A refused variant counts as p = 0.5."
 )
+ELSEWHERE: Final = "Mammograms from elsewhere, which only report: nothing was chosen by them."
 _NOTHING_KNOWN: Final = "The pictures in known/ are training images of this model. Their owner gave no licence; do not pass them on.\n"
 
 

@@ -11,6 +11,7 @@ from edge.bundle import Bundle, verify
 from edge.image import Limits, Mammogram, Pixels, open_mammogram
 from train import invariance
 from train.datasets import Film
+from train.errors import DataError
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -67,6 +68,20 @@ def test_mirrored_film_scores_the_same_and_a_coarse_one_does_not(shipped: Bundle
     assert found["films"] == 2
     assert found["variants"]["mirrored"]["maximum"] < 0.01
     assert found["variants"]["PNG, longest side 299 px"]["maximum"] > found["variants"]["mirrored"]["maximum"]
+
+
+def test_folder_of_files_is_measured_as_it_comes(shipped: Bundle, tmp_path: Path) -> None:
+    for name in ("cbis-ddsm-benign-cc.jpg", "cbis-ddsm-malignant-cc.jpg"):
+        (tmp_path / name).write_bytes((DATA / name).read_bytes())
+    assert invariance.of_files(shipped, tmp_path)["films"] == 2
+
+
+def test_folder_without_mammograms_is_refused(shipped: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file there"):
+        invariance.of_files(shipped, tmp_path)
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(DataError, match="unsupported format"):
+        invariance.of_files(shipped, tmp_path)
 
 
 def test_no_film_is_drawn_where_none_is_asked_for(shipped: Bundle) -> None:

@@ -92,6 +92,15 @@ def test_views_of_a_breast_are_averaged() -> None:
     assert found["the films of the latter, one by one"]["auc"] == pytest.approx(12 / 16)
 
 
+def test_view_that_stands_in_the_data_twice_counts_once() -> None:
+    """CC 0.2 and 0.4, MLO 0.9: the mean of the views is 0.6, that of the films 0.5."""
+    cc = [film(number, malignant=True, patient="a", laterality="L", view="CC") for number in (0, 1)]
+    films = [*cc, film(2, malignant=True, patient="a", laterality="L", view="MLO"), film(3, malignant=False, laterality="L", view="CC")]
+    found = breasts.tables(judged(films, [0.2, 0.4, 0.9, 0.55]), 0.5, 0)
+    assert found["all breasts"]["auc"] == 1
+    assert "breasts with several views" not in found
+
+
 def test_two_breasts_of_a_woman_are_two() -> None:
     films = [film(0, malignant=True, patient="a", laterality="LEFT"), film(1, malignant=False, patient="a", laterality="RIGHT")]
     assert breasts.tables(judged(films, [0.9, 0.1]), 0.5, 0)["all breasts"]["images"] == 2

@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_index(commands)
     _add_prepare(commands)
+    _add_bench(commands)
     _add_fit(commands)
     _add_export(commands)
     _add_evaluate(commands)
@@ -91,6 +92,13 @@ def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_recipe_and_data(command)
     command.add_argument("--cluster", metavar="ADDRESS", help="do it on a Dask cluster: tcp://host:8786, or `local` to start one here")
     command.set_defaults(run=_prepare)
+
+
+def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(commands, "bench", "Images a second of preparing, of the input pipeline and of the training step")
+    _add_recipe_and_data(command)
+    command.add_argument("--batches", type=_positive, default=20, metavar="N", help="batches the clock runs for (default: %(default)s)")
+    command.set_defaults(run=_bench)
 
 
 def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -235,6 +243,14 @@ def _prepare(options: argparse.Namespace) -> None:
     index, spec, cache = datasets.load(options.data), recipe.load(options.recipe).input, RunFolder(options.out).cache
     with on_cluster(options.cluster) if options.cluster else nullcontext(on_this_machine) as engine:
         prepared(index, spec, cache, engine)
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from train.prepare import prepared  # noqa: PLC0415 - see above
+    from train.throughput import bench  # noqa: PLC0415
+
+    run, chosen = RunFolder(options.out), recipe.load(options.recipe)
+    bench(chosen, prepared(datasets.load(options.data), chosen.input, run.cache), run, options.batches)
 
 
 def _fit(options: argparse.Namespace) -> None:

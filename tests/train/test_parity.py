@@ -1,0 +1,51 @@
+"""An exported file stands in for its network only where it says the same."""
+
+import numpy as np
+import pytest
+
+from edge.bundle import Platt
+from train import parity
+from train.metrics import Floats
+
+LABELS = (np.arange(200) % 2).astype(np.float32)
+PATIENTS = np.array([f"p{number // 2}" for number in range(200)])
+RAW = np.clip(np.random.default_rng(0).normal(0.4 + 0.2 * LABELS, 0.2), 0.01, 0.99)
+SAME = Platt(slope=1, intercept=0)
+
+
+def compared(raw: Floats) -> dict[str, float]:
+    network, file = (parity.answers(scores, SAME, 0.5) for scores in (RAW, raw))
+    return parity.compare(LABELS, PATIENTS, network, file, seed=1)
+
+
+def test_same_answers_have_no_difference_and_pass() -> None:
+    found = compared(RAW)
+    assert [found[name] for name in ("auc_drop", "decision_flips", "mean_difference")] == [0, 0, 0]
+    assert parity.failures(found, 0.01) == ()
+
+
+def test_drop_comes_with_its_paired_interval() -> None:
+    found = compared(np.clip(RAW + np.random.default_rng(1).normal(0, 0.3, len(RAW)), 0.01, 0.99))
+    low, high = found["auc_drop_interval_95"]  # type: ignore[misc]  # a list among numbers
+    assert low < found["auc_drop"] < high
+    assert any(text.startswith("AUC drop 0.") for text in parity.failures(found, None))
+
+
+def test_too_many_changed_decisions_fail_with_found_and_expected() -> None:
+    raw = RAW.copy()
+    near = np.argsort(np.abs(RAW - 0.5))[:10]
+    raw[near] = 1 - RAW[near]
+    assert "decision flips 0.0500, expected at most 0.02" in parity.failures(compared(raw), None)
+
+
+def test_int8_may_move_scores_that_keep_their_order_but_a_float_file_may_not() -> None:
+    network = parity.answers(RAW, SAME, 0.5)
+    moved = parity.answers(RAW * 0.9, SAME, 0.45)
+    found = parity.compare(LABELS, PATIENTS, network, moved, seed=1)
+    assert parity.failures(found, None) == ()
+    assert parity.failures(found, 0.03)[0].startswith("largest difference from Keras 0.0")
+
+
+@pytest.mark.parametrize("name", ["auc_drop", "decision_flips", "max_raw_difference"])
+def test_file_that_gives_no_number_fails(name: str) -> None:
+    assert parity.failures({**compared(RAW), name: float("nan")}, 0.03)

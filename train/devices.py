@@ -1,5 +1,15 @@
-"""One device or several: with several, each takes its share of every batch, and all hold the same weights."""
+"""
+One device or several: with several, each takes its share of every batch, and all hold the same weights.
 
+Across machines TensorFlow reads the environment variable TF_CONFIG; `docs/training.md` shows one. The first of them keeps the files.
+"""
+
+import json
+import os
+from typing import Any
+
+import keras
+import numpy as np
 import tensorflow as tf
 
 from train.errors import TrainError
@@ -7,10 +17,10 @@ from train.errors import TrainError
 
 def strategy(devices: int | None, batch_size: int) -> tf.distribute.Strategy:
     """
-    How to spread the training over the devices of this machine.
+    How to spread the training; called before TensorFlow does anything else.
 
     Args:
-        devices: how many; None: all GPUs, or the CPU where there is none.
+        devices: how many of this machine; None: all GPUs, or the CPU where there is none.
         batch_size: of the recipe; it stays what it is, and is shared out.
 
     Returns:
@@ -19,13 +29,80 @@ def strategy(devices: int | None, batch_size: int) -> tf.distribute.Strategy:
     Raises:
         TrainError: there are not so many devices, or the batch cannot be shared out evenly.
     """
+    chosen = tf.distribute.MultiWorkerMirroredStrategy() if machines() > 1 else _of_this_machine(devices)
+    count = chosen.num_replicas_in_sync
+    if batch_size % count:
+        msg = f"batches of {batch_size} images cannot be shared out evenly over {count} devices; choose --devices, or another batch_size"
+        raise TrainError(msg)
+    return chosen
+
+
+def _of_this_machine(devices: int | None) -> tf.distribute.Strategy:
     gpus, cpus = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
     found = [device.name for device in gpus or cpus]
     count = devices or max(1, len(gpus))
     if count > len(found):
         msg = f"--devices {count}: TensorFlow sees {len(found)} ({', '.join(found)})"
         raise TrainError(msg)
-    if batch_size % count:
-        msg = f"batches of {batch_size} images cannot be shared out evenly over {count} devices; choose --devices, or another batch_size"
-        raise TrainError(msg)
     return tf.distribute.get_strategy() if count == 1 else tf.distribute.MirroredStrategy(found[:count])
+
+
+def machines() -> int:
+    """How many TF_CONFIG names; 1 without it."""
+    return len(_cluster().get("cluster", {}).get("worker", [])) or 1
+
+
+def keeps_files() -> bool:
+    """Whether this process is the one that writes."""
+    return int(_cluster().get("task", {}).get("index", 0)) == 0
+
+
+def _cluster() -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    except ValueError as error:
+        msg = f"TF_CONFIG is not JSON: {error}"
+        raise TrainError(msg) from None
+    return values
+
+
+def classifier(model: keras.Model) -> keras.Model:
+    """The same network, in a form that Keras can fit where it is."""
+    return _AcrossMachines(model.input, model.output, name=model.name) if machines() > 1 else model
+
+
+def shared_out(data: tf.data.Dataset) -> tf.data.Dataset:
+    """Every machine makes every batch, and takes its part of it."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return data.with_options(options)
+
+
+def wait_for_all() -> None:
+    """Go on when every machine got here: what the first one wrote is there then."""
+    if machines() > 1:
+        here = tf.distribute.get_strategy()
+        here.run(tf.function(lambda: tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(1.0))))
+
+
+class _AcrossMachines(keras.Model):  # type: ignore[misc]  # Keras is untyped
+    """
+    A model that Keras 3.15 fits under MultiWorkerMirroredStrategy.
+
+    As it is, `fit` fails twice: it builds the metrics from a batch that is spread over the machines ("Attempt to convert a value
+    (PerReplica...) to a Tensor"), and averages each step's numbers along an axis that they have not got ("Invalid reduction
+    dimension 0 for input with 0 dimensions").
+    """
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:  # noqa: ANN401 - as Keras hands it on
+        """Keras's own, its numbers with an axis."""
+        return {name: tf.reshape(value, (1,)) for name, value in super().train_step(data).items()}
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:  # noqa: ANN401 - as Keras hands it on
+        """Keras's own, its numbers with an axis."""
+        return {name: tf.reshape(value, (1,)) for name, value in super().test_step(data).items()}
+
+    def _maybe_symbolic_build(self, iterator: object = None, data_batch: object = None) -> None:  # noqa: ARG002 - Keras's names
+        example = np.zeros((1, *self.input_shape[1:]), np.float32), np.zeros((1, *self.output_shape[1:]), np.float32)
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=example)

@@ -46,31 +46,32 @@ def fit(request: Request, run: RunFolder) -> None:
         TrainError: the weights are not, or the folder holds another training.
     """
     recipe = request.recipe
+    strategy = devices.strategy(request.devices, recipe.batch_size)
     index = datasets.load(request.data)
     asked = {"recipe": asdict(recipe), "data": index.fingerprint, "weights": request.weights}
-    started.begin(run, asked, restart=request.restart)
+    started.begin(run, asked, restart=request.restart, keeps_files=devices.keeps_files())
     if run.notes.exists():
         say(f"trained already: {run.model}; --restart trains it anew")
         return
     loop.make_deterministic(recipe.seed)
-    strategy = devices.strategy(request.devices, recipe.batch_size)
     with strategy.scope():
+        devices.wait_for_all()
         model = network.build(recipe, request.weights)
-    start = time.monotonic()
-    sides = split.assign(index, recipe.fractions, recipe.seed)
-    films = prepared(index, recipe.input, run.cache)
-    say_split(sides)
-    prepare_s = round(time.monotonic() - start, 1)
-    with strategy.scope():
+        start = time.monotonic()
+        sides = split.assign(index, recipe.fractions, recipe.seed)
+        films = prepared(index, recipe.input, run.cache)
+        prepare_s = round(time.monotonic() - start, 1)
+        say_split(sides)
         data = loop.Data.of(films.of(sides["train"]), films.of(sides["validation"]), recipe)
         history = loop.train(model, data, recipe.phases, run.stage())
+    if devices.keeps_files():
         model.save(run.model)
-    times = {"prepare_s": prepare_s, "train_s": round(sum(epoch["seconds"] for epoch in history["epochs"]), 1)}
-    write_split(run.split, sides)
-    write_json(run.history, history)
-    # The notes come last: with them, the run counts as finished.
-    write_json(run.notes, notes(request, index, sides, films, times))
-    say(f"trained in {times['train_s']} s: {run.model}")
+        write_split(run.split, sides)
+        write_json(run.history, history)
+        times = {"prepare_s": prepare_s, "train_s": round(sum(epoch["seconds"] for epoch in history["epochs"]), 1)}
+        # The notes come last: with them, the run counts as finished.
+        write_json(run.notes, notes(request, index, sides, films, times))
+        say(f"trained in {times['train_s']} s: {run.model}")
 
 
 def say_split(sides: Mapping[Side, tuple[Film, ...]]) -> None:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from train import batches, checkpoint, network, optimizer, order
+from train import batches, checkpoint, devices, network, optimizer, order
 from train.checkpoint import Progress, Saved
 from train.films import Prepared
 from train.progress import say
@@ -71,7 +71,7 @@ def train(model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stag
     progress = saved.progress if saved else Progress()
     if saved:
         say(f"going on after epoch {len(progress.epochs)} of {sum(phase.epochs for phase in phases)} ({stage.root})")
-    classifier = network.classifier(model)
+    classifier = devices.classifier(network.classifier(model))
     interrupted, last = progress.phase, sum(phase.epochs for phase in phases)
     for number, phase in enumerate(phases):
         if number >= interrupted and len(progress.epochs) < last:
@@ -81,6 +81,7 @@ def train(model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stag
             # After the last epoch of a phase this trains nothing more, but still ends the phase as Keras ends it.
             _restore(classifier, saved if number == interrupted else None)
             _fit(classifier, data, phases[: number + 1], _Epochs(model, stage, progress, phase))
+    devices.wait_for_all()
     model.load_weights(stage.best)
     return progress.history()
 
@@ -124,9 +125,9 @@ def _fit(classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs:
     if done < end:
         say(f"phase {phases[-1].name}: epochs {done + 1} to {end} at learning rate {phases[-1].learning_rate:g}, {data.steps} batches each")
     classifier.fit(
-        data.training(done),
+        devices.shared_out(data.training(done)),
         steps_per_epoch=data.steps,
-        validation_data=data.validation,
+        validation_data=devices.shared_out(data.validation),
         initial_epoch=done,
         epochs=end,
         callbacks=epochs.all(),
@@ -149,8 +150,8 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyp
 
     def all(self) -> list[keras.callbacks.Callback]:
         """This one and its helpers: the averaged weights are scored, and TensorBoard hears of every epoch."""
-        board = keras.callbacks.TensorBoard(self._stage.logs, write_graph=False)
-        return [*filter(None, [self._average]), board, self]
+        board = keras.callbacks.TensorBoard(self._stage.logs, write_graph=False) if devices.keeps_files() else None
+        return [*filter(None, [self._average, board]), self]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002 - Keras calls it so
         """Start the clock."""
@@ -165,13 +166,15 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyp
         if numbers["val_auc"] > progress.best_auc:
             progress.best_auc, progress.best_epoch = numbers["val_auc"], epoch + 1
             self._keep_weights()
-        checkpoint.save(self._stage.state, progress, _variables(self.model))
+        if devices.keeps_files():
+            checkpoint.save(self._stage.state, progress, _variables(self.model))
 
     def _keep_weights(self) -> None:
         if self._average:
             self._average.on_test_begin()
-        part = self._stage.best.with_name(f"part.{self._stage.best.name}")
-        self._whole.save_weights(part)
-        part.replace(self._stage.best)
+        if devices.keeps_files():
+            part = self._stage.best.with_name(f"part.{self._stage.best.name}")
+            self._whole.save_weights(part)
+            part.replace(self._stage.best)
         if self._average:
             self._average.on_test_end()

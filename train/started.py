@@ -11,7 +11,7 @@ from train.run_folder import RunFolder, read_json, write_json
 _SHOWN: Final = 3
 
 
-def begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool) -> None:
+def begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool, keeps_files: bool = True) -> None:
     """
     Note what is trained here, or find that it is the same as before.
 
@@ -19,14 +19,16 @@ def begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool) -> None:
         run: its folder.
         asked: everything that decides the result, as JSON has it: recipe, data, starting weights.
         restart: forget what was trained here before.
+        keeps_files: whether this process writes; of several machines only one does.
 
     Raises:
         TrainError: something else was begun here; the text says what differs.
     """
-    if restart:
+    if restart and keeps_files:
         forget(run)
     if not run.kept:
-        write_json(run.started, asked)
+        if keeps_files:
+            write_json(run.started, asked)
         return
     found, wanted = (dict(_leaves(values)) for values in (read_json(run.started, "fit RECIPE --data DATA --out RUN"), _as_json(asked)))
     differing = [

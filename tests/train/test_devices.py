@@ -1,15 +1,21 @@
 """Training on several devices, here two logical CPUs, is training on one."""
 
+import json
+import os
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.train.toy import train_toy
 from train import devices
 from train.errors import TrainError
+from train.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent.parent
 # Logical devices can only be made before TensorFlow starts, so in a process of their own.
@@ -60,3 +66,48 @@ def test_batch_that_cannot_be_shared_out_is_refused(monkeypatch: pytest.MonkeyPa
     )
     with pytest.raises(TrainError, match="16 images cannot be shared out evenly over 3 devices"):
         devices.strategy(None, batch_size=16)
+
+
+TRAIN_ACROSS_MACHINES = """
+import sys
+from pathlib import Path
+import numpy as np
+from tests.train.toy import train_toy
+from train import devices
+from train.run_folder import RunFolder
+
+strategy = devices.strategy(None, batch_size=4)
+assert strategy.num_replicas_in_sync == 2
+with strategy.scope():
+    weights, epochs = train_toy(RunFolder(Path(sys.argv[1])).stage(), 0.0)
+np.savez(sys.argv[2], *weights, **{name: [epoch[name] for epoch in epochs[:-1]] for name in ("val_auc", "val_loss", "loss")})
+"""
+
+
+def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> None:
+    with closing(socket.socket()) as first, closing(socket.socket()) as second:
+        for each in (first, second):
+            each.bind(("127.0.0.1", 0))
+        workers = [f"127.0.0.1:{each.getsockname()[1]}" for each in (first, second)]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", TRAIN_ACROSS_MACHINES, tmp_path / "run", tmp_path / f"{index}.npz"],
+            cwd=ROOT,
+            env={**os.environ, "TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})},
+        )
+        for index in range(2)
+    ]
+    assert [process.wait(timeout=300) for process in started] == [0, 0]
+    with devices.strategy(1, batch_size=4).scope():
+        expected, _ = train_toy(RunFolder(tmp_path / "one").stage(), 0.0)
+    one, two = (np.load(tmp_path / f"{index}.npz") for index in range(2))
+    for name in one.files:
+        assert np.array_equal(one[name], two[name]), name
+    for number, weight in enumerate(expected):
+        assert one[f"arr_{number}"] == pytest.approx(weight, abs=1e-5)
+
+
+def test_cluster_that_is_not_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(TrainError, match="TF_CONFIG is not JSON"):
+        devices.machines()

@@ -1,0 +1,117 @@
+"""A bundle calibrated for a site: a new one, the old one untouched, with what it is worth on unseen patients."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.bundle import Bundle, verify
+from edge.examine import Examiner
+from edge.image import Limits
+from tests.train.conftest import Tiny, draw_films
+from train import cli, unseen
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_films(tmp_path_factory.mktemp("site"), 16)
+
+
+@pytest.fixture(scope="module")
+def site(tiny: Tiny, films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out")
+    assert cli.main(["calibrate", str(tiny.run.bundle), "--data", str(films), "--out", str(out)]) == 0
+    return out
+
+
+def default(bundle: Bundle) -> str:
+    return bundle.manifest.default_model
+
+
+def test_new_bundle_has_another_id_and_version_and_the_same_network(tiny: Tiny, site: Path) -> None:
+    old, new = verify(tiny.run.bundle), verify(site / "bundle")
+    assert new.manifest.version == "0.1.0+site"
+    assert new.bundle_id != old.bundle_id
+    assert new.manifest.files == old.manifest.files
+    assert new.manifest.models[default(new)].calibration != old.manifest.models[default(old)].calibration
+    assert new.manifest.training["site"]
+
+
+def test_daemon_takes_it_and_its_known_answers_come_out(site: Path) -> None:
+    Examiner(verify(site / "bundle"), "litert", 1, "specificity-0.889", Limits()).prove()
+
+
+def test_report_compares_before_and_after(site: Path) -> None:
+    page = (site / "calibration.md").read_text()
+    for text in ("not a medical device", "expected calibration error", "specificity-0.889", "Reliability", "min_contrast", "refused by it"):
+        assert text in page
+    assert "{" not in page
+    numbers = json.loads((site / "calibration.json").read_text())
+    found = next(iter(numbers["files"].values()))
+    assert found["data"] == {"images": 64, "malignant": 32, "patients": 32}
+    assert 0 <= found["after"]["ece"] <= 1
+
+
+def test_few_images_are_refused_with_how_many_it_takes(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = draw_films(tmp_path / "few", 10)
+    assert cli.main(["calibrate", str(tiny.run.bundle), "--data", str(few), "--out", str(tmp_path / "out")]) == 1
+    assert "20 benign images of 10 patients, expected at least 30 of 10" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "bundle").exists()
+
+
+def test_nothing_to_do_is_one_line(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["calibrate", str(tiny.run.bundle)]) == 1
+    assert "give --data" in capsys.readouterr().err
+
+
+def test_bundle_is_never_written_over(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    before = verify(tiny.run.bundle).bundle_id
+    assert cli.main(["calibrate", str(tiny.run.bundle), "--prevalence", "0.01", "--out", str(tiny.run.root)]) == 1
+    assert "stays as it is" in capsys.readouterr().err
+    assert verify(tiny.run.bundle).bundle_id == before
+
+
+def test_prevalence_alone_keeps_every_decision(tiny: Tiny, films: Path, tmp_path: Path) -> None:
+    assert cli.main(["calibrate", str(tiny.run.bundle), "--prevalence", "0.0059", "--out", str(tmp_path)]) == 0
+    old, new = (Examiner(verify(folder), "litert", 1, None, Limits()) for folder in (tiny.run.bundle, tmp_path / "bundle"))
+    scores = []
+    for path in sorted((films / "Malignant").iterdir())[:6]:
+        first, second = old.examine(path), new.examine(path)
+        assert first.prediction.label == second.prediction.label  # type: ignore[union-attr]  # both are results
+        scores.append((first.prediction.malignant, second.prediction.malignant))  # type: ignore[union-attr]
+    assert all(shifted < before for before, shifted in scores)
+
+
+@pytest.mark.parametrize("share", ["0", "1", "2"])
+def test_prevalence_is_a_share(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["calibrate", "bundle", "--prevalence", share])
+    assert "not between 0 and 1" in capsys.readouterr().err
+
+
+def scores_of(images: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    labels = (np.arange(images) % 2).astype(np.float32)
+    return labels, np.clip(np.random.default_rng(0).normal(0.4 + 0.2 * labels, 0.15), 0.01, 0.99)
+
+
+def test_folds_never_divide_a_patient() -> None:
+    labels, _ = scores_of(200)
+    patients = np.array([f"p{number // 4}" for number in range(200)])
+    fold = unseen.folds(labels, patients)
+    assert set(fold.tolist()) == set(range(unseen.COUNT))
+    assert all(len(set(fold[patients == patient].tolist())) == 1 for patient in set(patients.tolist()))
+
+
+def test_calibration_of_unseen_patients_is_not_that_of_the_fitted_ones() -> None:
+    labels, raw = scores_of(60)
+    fold = unseen.folds(labels, np.arange(60).astype(str))
+    scores, called, decided = unseen.cross_fitted(labels, raw, fold)
+    assert (scores > 0).all()
+    assert decided.any()
+    swapped = labels.copy()
+    swapped[fold == 0] = 1 - swapped[fold == 0]
+    again, _, _ = unseen.cross_fitted(swapped, raw, fold)
+    np.testing.assert_array_equal(again[fold == 0], scores[fold == 0])
+    assert not np.array_equal(again[fold == 1], scores[fold == 1])
+    assert set(called) == {"default", "sensitivity-0.90", "specificity-0.889"}

@@ -123,7 +123,7 @@ class _Store:
         self.state[number] = State.REFUSED if isinstance(outcome, str) else State.DONE
 
     def result(self, index: Index) -> Prepared:
-        """What was prepared, in memory."""
+        """What was prepared."""
         if self.refused:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.refused.items())[:3])
             text = f"{len(self.refused)} of {len(index.films)} images of {index.source} are refused and left out ({reasons})"
@@ -135,7 +135,9 @@ class _Store:
         _refuse_copies(index.source, films, np.asarray(self.digest)[keep])
         facts = np.asarray(self.facts)[keep]
         geometry = tuple(map(_geometry, np.asarray(self.geometry)[keep]))
-        return Prepared(films, np.asarray(self.images)[keep], facts[:, 0], facts[:, 1], dict(self.refused), geometry)
+        images = np.asarray(self.images)  # stays on the disk: a copy in memory may be larger than the memory
+        images.flags.writeable = False
+        return Prepared(films, images if keep.all() else images[keep], facts[:, 0], facts[:, 1], dict(self.refused), geometry)
 
 
 def _digest(image: NDArray[np.float16]) -> NDArray[np.uint8]:

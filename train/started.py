@@ -32,7 +32,7 @@ def begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool, keeps_file
         return
     found, wanted = (dict(_leaves(values)) for values in (read_json(run.started, "fit RECIPE --data DATA --out RUN"), _as_json(asked)))
     differing = [
-        f"{name} {found.get(name)}, expected {wanted.get(name)}" for name in {**found, **wanted} if found.get(name) != wanted.get(name)
+        f"{name} {found.get(name)!r}, expected {wanted.get(name)!r}" for name in {**found, **wanted} if found.get(name) != wanted.get(name)
     ]
     if differing:
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""

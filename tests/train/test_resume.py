@@ -132,7 +132,7 @@ def test_same_command_goes_on_in_its_folder(used: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data": "cd"}, r"holds another training: data ab, expected cd\. Take another --out, or --restart"),
+        ({"data": "cd"}, r"holds another training: data 'ab', expected 'cd'\. Take another --out, or --restart"),
         ({"recipe": {"seed": 1, "phases": [{"epochs": 3}]}}, "recipe.phases.0.epochs 2, expected 3"),
         ({"recipe": {"seed": 2, "phases": []}}, "recipe.seed 1, expected 2; recipe.phases.0.epochs 2, expected None"),
     ],

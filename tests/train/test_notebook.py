@@ -1,0 +1,46 @@
+"""docs/train.ipynb runs from end to end, and is kept without what it printed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.train.conftest import Tiny
+
+NOTEBOOK = Path(__file__).parent.parent.parent / "docs" / "train.ipynb"
+
+
+@pytest.fixture
+def notebook() -> Any:  # noqa: ANN401 - nbformat is untyped
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def code_cells(notebook: Any) -> list[Any]:  # noqa: ANN401 - nbformat is untyped
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_notebook_is_kept_without_outputs(notebook: Any) -> None:  # noqa: ANN401 - nbformat is untyped
+    nbformat.validate(notebook)
+    assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(notebook))
+
+
+@pytest.mark.slow
+def test_notebook_looks_trains_exports_evaluates_and_classifies(
+    notebook: Any,  # noqa: ANN401 - nbformat is untyped
+    tiny: Tiny,
+    tiny_weights: Path,
+    tmp_path: Path,
+) -> None:
+    values = {"DATA": tiny.data, "RECIPE": tiny.recipe, "WEIGHTS": tiny_weights, "OUT": tmp_path / "run"}
+    environment = {**os.environ, **{f"MAMMO_TRAIN_{name}": str(value) for name, value in values.items()}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    client.execute(env=environment)
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    printed = "".join(output.text for output in outputs if output.output_type == "stream")
+    assert len(pictures) == 6
+    assert "95 % interval" in printed
+    assert (tmp_path / "run" / "report.html").exists()

@@ -40,7 +40,7 @@ def birads(films: Sequence[Film], scores: Floats, seed: int) -> dict[str, Any]:
     return {
         "images": len(graded),
         "incomplete": sum(0 in film.birads for film in graded),
-        "rule": f"highest BI-RADS of the film's lesions; BI-RADS 0 ranked as {INCOMPLETE:g}",
+        "rule": f"highest of the film's lesions; BI-RADS 0, which wants more pictures, is ranked as {INCOMPLETE:g}",
         "radiologist": metrics.ranking(labels, grades(films), weights),
         "auc_zero_lowest": metrics.auc(labels, lowest),
         "model": metrics.ranking(labels, scores[known], weights),

@@ -149,6 +149,7 @@ def training_curves(path: Path, history: Numbers) -> None:
         axes.axvline(history["best_epoch"], color="black", linestyle="--", label=f"kept: epoch {history['best_epoch']}")
         for start in _phase_starts(epochs):
             axes.axvline(start - 0.5, color="grey", linestyle=":")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set(xlabel="epoch", ylabel=name.upper() if name == "auc" else name)
         axes.legend(fontsize="small")
     figure.savefig(path, dpi=DPI)

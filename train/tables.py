@@ -107,7 +107,7 @@ def beside(measured: Numbers) -> Table:
     rows = [("model", with_interval(measured["test"], "auc"))]
     if birads:
         rows.append(
-            (f"radiologist's BI-RADS ({birads['rule']}, so graded: {birads['incomplete']})", with_interval(birads["radiologist"], "auc"))
+            (f"radiologist's BI-RADS ({birads['rule']}, on {birads['incomplete']} films)", with_interval(birads["radiologist"], "auc"))
         )
         rows.append(("the same with BI-RADS 0 as the lowest grade", _number(birads["auc_zero_lowest"])))
         if birads["images"] < measured["test"]["images"]:
@@ -237,10 +237,13 @@ def export(exported: Numbers) -> Table:
 
 def training(notes: Numbers, history: Numbers) -> Table:
     """Phases, kept epoch, durations and versions."""
-    phases = ", ".join(f"{phase['name']} {phase['epochs']} epochs at {phase['learning_rate']:g}" for phase in notes["recipe"]["phases"])
+    recipe = notes["recipe"]
+    first = (recipe.get("crops") or {}).get("phases", ())
+    stages = [("phases on pieces of mammograms", _phases(first))] if first else []
     kept = [("kept epoch", f"{history['best_epoch']} of {len(history['epochs'])}, by validation AUC")] if history.get("epochs") else []
     times = [(f"{name.removesuffix('_s').replace('_', ' ')}, seconds", str(value)) for name, value in notes["times"].items()]
-    return Table(("what", "value"), [("phases", phases), *kept, *times, ("seed", str(notes["recipe"]["seed"])), *notes["versions"].items()])
+    rows = [*stages, ("phases", _phases(recipe["phases"])), *kept, *times, ("seed", str(recipe["seed"])), *notes["versions"].items()]
+    return Table(("what", "value"), rows)
 
 
 def with_interval(numbers: Numbers, name: str) -> str:
@@ -252,6 +255,10 @@ def with_interval(numbers: Numbers, name: str) -> str:
 def megabytes(size: int) -> str:
     """Bytes as MB."""
     return f"{size / 1e6:.1f} MB"
+
+
+def _phases(phases: Iterable[Numbers]) -> str:
+    return ", ".join(f"{phase['name']} {phase['epochs']} epochs at {phase['learning_rate']:g}" for phase in phases)
 
 
 def _number(value: float | None, digits: int = 3) -> str:

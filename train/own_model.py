@@ -103,7 +103,8 @@ def _with_map(model: keras.Model) -> keras.Model | None:
     logit_map = convolution(average.input)
     kernel, *bias = dense.get_weights()
     convolution.set_weights([kernel[None, None], *bias])
-    probability = keras.activations.sigmoid(keras.layers.GlobalAveragePooling2D()(logit_map))
+    logit = keras.layers.GlobalAveragePooling2D(name="mean_of_map")(logit_map)  # named: Keras gives a loaded model's names again
+    probability = keras.layers.Activation("sigmoid", name="sigmoid_of_mean")(logit)
     outputs = {PROBABILITY: probability, LOGIT_MAP: logit_map, FEATURES: average.output}
     rewritten = keras.Model(model.input, outputs)
     tensor = np.random.default_rng(0).random((2, *model.input_shape[1:]), np.float32)

@@ -32,18 +32,27 @@ OFFSET: Final = 200
 TOP_12_BIT: Final = 4095
 
 Write: TypeAlias = Callable[[Pixels, Path], None]
-"""Pixels of shape (rows, columns), uint8, in their true aspect, and where the file goes."""
+"""Pixels of shape (rows, columns), uint8 or uint16, in their true aspect, and where the file goes."""
 
 
 def _png(pixels: NDArray[Any], path: Path) -> None:
     cv2.imwrite(str(path), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
+def _top(pixels: Pixels) -> int:
+    """The white of as many bits as the largest pixel needs, at least 8."""
+    return int(2 ** max(8, int(pixels.max()).bit_length()) - 1)
+
+
+def _eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
+    return np.asarray(np.rint(pixels * (255.0 / _top(pixels))), dtype=np.uint8)
+
+
 def _shrunk(pixels: Pixels, longest: int) -> NDArray[Any]:
-    """Never enlarged."""
+    """In 8 bits; never enlarged."""
     scale = min(1.0, longest / max(pixels.shape))
     size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(_eight_bit(pixels), size, interpolation=cv2.INTER_AREA))
 
 
 def _jpeg_800(pixels: Pixels, path: Path) -> None:
@@ -51,7 +60,7 @@ def _jpeg_800(pixels: Pixels, path: Path) -> None:
 
 
 def _toned(gamma: float) -> Write:
-    return lambda pixels, path: _png(np.rint((pixels / 255.0) ** gamma * 255).astype(np.uint8), path)
+    return lambda pixels, path: _png(np.rint((pixels / _top(pixels)) ** gamma * 255).astype(np.uint8), path)
 
 
 def _dicom(pixels: NDArray[np.uint16], path: Path, bits: int, photometric: str) -> None:
@@ -69,19 +78,23 @@ def _dicom(pixels: NDArray[np.uint16], path: Path, bits: int, photometric: str) 
 
 
 def _offset_12_bit(pixels: Pixels, path: Path) -> None:
-    values = OFFSET + np.rint(pixels / 255.0 * (TOP_12_BIT - OFFSET))
+    values = OFFSET + np.rint(pixels * ((TOP_12_BIT - OFFSET) / _top(pixels)))
     _dicom(values.astype(np.uint16), path, 12, "MONOCHROME2")
 
 
 def _monochrome1(pixels: Pixels, path: Path) -> None:
-    _dicom((255 - pixels.astype(np.uint16)), path, 8, "MONOCHROME1")
+    _dicom(_inverted(pixels).astype(np.uint16), path, _top(pixels).bit_length(), "MONOCHROME1")
+
+
+def _inverted(pixels: Pixels) -> Pixels:
+    return np.asarray(pixels.dtype.type(_top(pixels)) - pixels)
 
 
 VARIANTS: Final[Mapping[str, Write]] = {
     "JPEG of quality 75, longest side 800 px": _jpeg_800,
     "PNG, longest side 299 px": lambda pixels, path: _png(_shrunk(pixels, 299), path),
     "inverted, DICOM that says so (MONOCHROME1)": _monochrome1,
-    "inverted, PNG, which cannot say so": lambda pixels, path: _png(255 - pixels, path),
+    "inverted, PNG, which cannot say so": lambda pixels, path: _png(_inverted(pixels), path),
     "mirrored": lambda pixels, path: _png(np.ascontiguousarray(pixels[:, ::-1]), path),
     "gamma 0.7": _toned(0.7),
     "gamma 1.4": _toned(1.4),
@@ -168,7 +181,7 @@ def _way(bundle: Bundle) -> _Path:
 
 def _differences(way: _Path, film: Film, folder: Path) -> dict[str, tuple[float, bool]]:
     """|dp| of each variant of a film, and whether the gate takes the two differently. A squeezed film is compared in its true aspect."""
-    pixels, file = _eight_bit(open_film(film).pixels), folder / "film"
+    pixels, file = open_film(film).pixels, folder / "film"
     if film.aspect is not None:
         _png(pixels, folder / "true.png")
     usual = way.score(film.path if film.aspect is None else folder / "true.png")
@@ -180,12 +193,6 @@ def _differences(way: _Path, film: Film, folder: Path) -> dict[str, tuple[float,
         difference = abs((calibrate.REFUSED if score is None else score) - (calibrate.REFUSED if usual is None else usual))
         found[name] = difference, (score is None) != (usual is None)
     return found
-
-
-def _eight_bit(pixels: Pixels) -> Pixels:
-    if pixels.dtype == np.uint8:
-        return pixels
-    return np.asarray(np.rint(pixels / max(1, int(pixels.max())) * 255).astype(np.uint8))
 
 
 def _summary(differences: list[tuple[float, bool]]) -> dict[str, Any]:

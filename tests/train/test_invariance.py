@@ -56,6 +56,13 @@ def test_twelve_bits_are_lifted_and_keep_every_step(pixels: Pixels, tmp_path: Pa
     assert len(np.unique(found.pixels)) == len(np.unique(pixels))
 
 
+def test_deep_pictures_are_mirrored_and_inverted_in_full_depth(pixels: Pixels, tmp_path: Path) -> None:
+    deep = pixels.astype(np.uint16) * 200
+    assert np.array_equal(written("mirrored", deep, tmp_path).pixels, deep[:, ::-1])
+    assert np.array_equal(written("inverted, PNG, which cannot say so", deep, tmp_path).pixels, 2**16 - 1 - deep)
+    assert written("gamma 0.7", deep, tmp_path).pixels.dtype == np.uint8
+
+
 def test_tone_and_side_are_changed_as_said(pixels: Pixels, tmp_path: Path) -> None:
     assert np.array_equal(written("mirrored", pixels, tmp_path).pixels, pixels[:, ::-1])
     assert written("gamma 0.7", pixels, tmp_path).pixels.mean() > pixels.mean() > written("gamma 1.4", pixels, tmp_path).pixels.mean()

@@ -47,17 +47,19 @@ class Source:
 
     @cached_property
     def network(self) -> dict[Side, Answers]:
-        """What Keras says, calibrated and cut on the validation patients as a file's answers are."""
-        raw = {side: probabilities(self.fitted.model, self.fitted.side(side), self.fitted.recipe) for side in CHECKED}
-        return self.answers(raw)
+        """What Keras says, calibrated on the validation patients as a file's answers are."""
+        return self.answers({side: probabilities(self.fitted.model, self.fitted.side(side), self.fitted.recipe) for side in CHECKED})
+
+    @cached_property
+    def threshold(self) -> float:
+        """Of the network's own default operating point."""
+        labels, scores = self.fitted.side("validation").labels, self.network["validation"].scores
+        return calibrate.operating_point(labels, scores, self.fitted.recipe.sensitivity, 0, DATA).threshold
 
     def answers(self, raw: Mapping[Side, Floats]) -> dict[Side, Answers]:
         """Calibrate raw scores of the validation and test films on those of the validation films."""
-        labels = self.fitted.side("validation").labels
-        platt = calibrate.platt(labels, raw["validation"])
-        scores = calibrate.calibrated(raw["validation"], platt)
-        threshold = calibrate.operating_point(labels, scores, self.fitted.recipe.sensitivity, 0, DATA).threshold
-        return {side: parity.answers(values, platt, threshold) for side, values in raw.items()}
+        platt = calibrate.platt(self.fitted.side("validation").labels, raw["validation"])
+        return {side: parity.answers(values, platt) for side, values in raw.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def _judge(kind: Kind, source: Source, path: Path) -> Exported:
 
 def _compare(source: Source, side: Side, own: Answers, scored: Scored) -> dict[str, Any]:
     films = scored.films
-    return parity.compare(films.labels, films.patients, source.network[side], own, source.fitted.recipe.seed)
+    return parity.compare(films.labels, films.patients, source.network[side], own, source.threshold, source.fitted.recipe.seed)
 
 
 def _failed(kind: Kind, data: bytes, numbers: dict[str, Any], failures: tuple[str, ...]) -> Exported:

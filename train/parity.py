@@ -22,30 +22,29 @@ class Answers:
     scores: Floats
     """Calibrated on this model's own raw scores, shape (n,)."""
     raw: Floats
-    threshold: float
-    """Of the default operating point, on its own calibrated scores."""
 
 
-def answers(raw: Floats, platt: Platt, threshold: float) -> Answers:
+def answers(raw: Floats, platt: Platt) -> Answers:
     """Calibrate raw scores, shape (n,)."""
-    return Answers(calibrate.calibrated(raw, platt), raw, threshold)
+    return Answers(calibrate.calibrated(raw, platt), raw)
 
 
-def compare(labels: Labels, patients: Patients, network: Answers, file: Answers, seed: int) -> dict[str, Any]:
+def compare(labels: Labels, patients: Patients, network: Answers, file: Answers, threshold: float, seed: int) -> dict[str, Any]:  # noqa: PLR0913, PLR0917 - two models and what they are compared on
     """
-    How far the file's answers are from the network's, each calibrated and cut on its own validation scores.
+    How far the file's answers are from the network's, each calibrated on its own validation scores.
 
     Args:
         labels: shape (n,), 1 for malignant.
         patients: shape (n,); the interval of the AUC drop is a paired one over them.
         network: what Keras says.
         file: what the exported file says in the daemon's engine.
+        threshold: the network's default one, at which both are cut: two fitted ones would differ by which images they lie between.
         seed: of the bootstrap.
     """
     weights = bootstrap.draw(labels, patients, seed)
     drops = bootstrap.auc(labels, network.scores, weights) - bootstrap.auc(labels, file.scores, weights)
     difference = np.abs(file.scores - network.scores)
-    flipped = (file.scores >= file.threshold) != (network.scores >= network.threshold)
+    flipped = (file.scores >= threshold) != (network.scores >= threshold)
     return {
         "images": len(labels),
         "auc": metrics.auc(labels, file.scores),

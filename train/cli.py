@@ -22,8 +22,9 @@ Train, measure and export a model for mammo-edge.
   mammo-train evaluate runs/seed
   mammo-train report runs/seed
 
---data is an index CSV with the columns path, label (benign or malignant) and patient, or a folder with Benign/ and
-Malignant/; given several times, the data sets are pooled. No patient ever stands on two sides of the split.
+--data is an index CSV with the columns path, label (benign or malignant) and patient, a folder with Benign/ and
+Malignant/, or CBIS-DDSM, INbreast or Mini-MIAS as their archives ship them. Given several times, they are pooled.
+No patient ever stands on two sides of the split.
 Research software, not a medical device.
 """
 EXIT_FAILED: Final = 1

@@ -181,6 +181,18 @@ def test_woman_on_two_sides_of_two_data_sets_is_refused(tmp_path: Path) -> None:
         datasets.load((one, other))
 
 
+def test_folder_of_no_known_layout_is_refused_with_what_lies_there(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(DataError, match=r"no data set known here; found pictures; expected one of: CBIS-DDSM .*Mini-MIAS"):
+        datasets.load(tmp_path)
+
+
+def test_folder_that_could_be_two_data_sets_is_refused(films: Path) -> None:
+    (films / "Info.txt").touch()
+    with pytest.raises(DataError, match=r"could be either of these, expected only one: a folder with Benign/ .*; Mini-MIAS"):
+        datasets.load(films)
+
+
 def test_folder_takes_patients_from_documented_names(films: Path) -> None:
     found = datasets.load(films)
     assert len(found.films) == 20

@@ -257,6 +257,12 @@ def test_gap_in_a_group_is_refused_and_named(archive: Path, name: str, what: str
         datasets.load(archive)
 
 
+def test_case_descriptions_without_any_film_are_refused(archive: Path) -> None:
+    shutil.rmtree(archive / "manifest-1617905855234")
+    with pytest.raises(DataError, match="none of the films is there, expected folders like CBIS-DDSM/Calc-Test_P_00003_LEFT_CC in it"):
+        datasets.load(archive)
+
+
 def test_missing_case_description_is_named(archive: Path) -> None:
     (archive / "calc_case_description_test_set.csv").unlink()
     with pytest.raises(DataError, match=r"no calc_case_description_test_set\.csv in it, below it or beside it"):

@@ -81,6 +81,10 @@ def read(folder: Path) -> Index:
     tree = _tree(folder)
     _refuse_gaps(folder, rows, tree)
     shown = list(_shown(folder, rows, tree))
+    if not shown:
+        example = min((row.film.parts[0] for row in rows), default="Mass-Training_P_00001_LEFT_CC")
+        msg = f"{folder}: none of the films is there, expected folders like CBIS-DDSM/{example} in it"
+        raise DataError(msg)
     masked = {row.roi: Masked(tree[row.roi], each.path) for each in shown for row in each.rows if row.roi in tree}
     found = boxes(folder, masked)
     tested = any(each.side == "test" for each in shown)

@@ -14,7 +14,7 @@ import pytest
 from tests.train.conftest import Tiny
 from train import cli, metrics
 
-COMMANDS = ("index", "prepare", "bench", "fit", "evaluate", "export", "report")
+COMMANDS = ("index", "prepare", "bench", "fit", "evaluate", "export", "calibrate", "report")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

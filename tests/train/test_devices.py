@@ -97,7 +97,11 @@ def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> Non
         )
         for index in range(2)
     ]
-    assert [process.wait(timeout=300) for process in started] == [0, 0]
+    try:
+        assert [process.wait(timeout=300) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()  # where one fails, the other waits for it
     with devices.strategy(1, batch_size=4).scope():
         expected, _ = train_toy(RunFolder(tmp_path / "one").stage(), 0.0)
     one, two = (np.load(tmp_path / f"{index}.npz") for index in range(2))

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests.train.conftest import Tiny
-from tests.train.toy import train_toy
+from tests.train.toy import train_toy, train_two_stages
 from train import checkpoint, cli, started
 from train.errors import TrainError
 from train.run_folder import RunFolder
@@ -81,6 +81,15 @@ def test_finished_training_is_not_trained_again(tmp_path: Path, monkeypatch: pyt
     again = train_toy(stage)
     assert again[1] == first[1]
     assert all(np.array_equal(one, two) for one, two in zip(again[0], first[0], strict=True))
+
+
+def test_second_stage_is_the_same_whether_or_not_the_first_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", after(1, checkpoint.save))
+        with pytest.raises(Interrupted):
+            train_two_stages(RunFolder(tmp_path / "interrupted"))
+    weights = [train_two_stages(RunFolder(tmp_path / name)) for name in ("interrupted", "whole")]
+    assert all(np.array_equal(one, two) for one, two in zip(*weights, strict=True))
 
 
 def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from train import loop, network, order
 from train.loop import Data
 from train.recipe import Phase
-from train.run_folder import Stage
+from train.run_folder import RunFolder, Stage
 
 PHASES = (
     Phase(name="head", epochs=2, learning_rate=1e-2, train_base=False, optimizer="adamw", weight_decay=0.1, ema=0.9, clip_norm=1.0),
@@ -19,7 +19,6 @@ PHASES = (
 
 def toy(dropout: float) -> keras.Model:
     """Named as `network.build` names its layers."""
-    loop.make_deterministic(3)
     base = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(3, 3, activation="relu")], name=network.BASE)
     image = keras.Input((4, 4, 1))
     features = keras.layers.GlobalAveragePooling2D()(keras.layers.Dropout(dropout)(base(image)))
@@ -42,7 +41,16 @@ def toy_data() -> Data:
 
 def train_toy(stage: Stage, dropout: float = 0.3) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:
     """Weights, and every epoch's numbers without its duration."""
+    loop.make_deterministic(3)
     model = toy(dropout)
     history = loop.train(model, toy_data(), PHASES, stage)
     epochs = [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in history["epochs"]]
     return model.get_weights(), [*epochs, {"best": history["best_epoch"]}]
+
+
+def train_two_stages(run: RunFolder) -> list[np.ndarray[Any, Any]]:
+    """Weights of a second network, built and trained after a first one."""
+    train_toy(run.stage("first"))
+    model = toy(0.3)
+    loop.train(model, toy_data(), PHASES, run.stage("second"))
+    return [*model.get_weights()]

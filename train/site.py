@@ -51,6 +51,9 @@ def calibrate_site(request: Request) -> None:
     if request.data is None and request.prevalence is None:
         msg = "nothing to do: give --data, mammograms of the site with their labels, or --prevalence, or both"
         raise TrainError(msg)
+    if old.folder.resolve() in {request.out.resolve(), (request.out / "bundle").resolve()}:
+        msg = f"--out {request.out}: the bundle itself stays as it is; name another folder"
+        raise TrainError(msg)
     refits = None if request.data is None else _refits(old, request.data, request)
     models = {name: file.model for name, file in refits.items()} if refits else dict(old.manifest.models)
     if request.prevalence is not None:
@@ -108,9 +111,6 @@ def _write(old: Bundle, models: Mapping[str, ModelFile], refits: Mapping[str, Re
     note: dict[str, Any] = {"command": request.command, "from_bundle": old.bundle_id, "prevalence": request.prevalence}
     if refits:
         note["images"] = next(iter(refits.values())).numbers["data"]
-    if request.out.resolve() == old.folder.resolve() or (request.out / "bundle").resolve() == old.folder.resolve():
-        msg = f"--out {request.out}: the bundle itself stays as it is; name another folder"
-        raise TrainError(msg)
     new = {
         **manifest.model_dump(by_alias=True),
         "input": asdict(manifest.input),

@@ -26,7 +26,7 @@ ROOM: Final = 0.5
 """The lower limits are set this much lower again: digital images have a narrower window and less breast than scanned film."""
 CAUGHT: Final = 0.975
 """Share of the other pictures that the boundary is to catch."""
-NEARER: Final = 0.2
+NEARER: Final = 0.25
 """How far from the other pictures, on the way to the mammograms, the boundary lies: mammograms of other machines need the room."""
 STRENGTH: Final = 0.01
 """C of the logistic regression: there are more features than pictures."""

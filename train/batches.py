@@ -15,9 +15,9 @@ def training(images: NDArray[np.float16], labels: NDArray[np.float32], recipe: R
     Shuffled, augmented batches without end, `order.steps` an epoch; what an epoch sees depends on the seed and its number alone.
 
     Args:
-        images: shape (n, height, width), from 0 (black) to 1.
+        images: shape (n, height, width), from 0 (black) to 1; larger than the recipe's input, of which the middle is taken.
         labels: shape (n,), 1 for malignant.
-        recipe: batch size, input range, augmentation and seed.
+        recipe: batch size, input size and range, augmentation and seed.
         first_epoch: where to begin; 0 is the first.
 
     Returns:
@@ -25,9 +25,10 @@ def training(images: NDArray[np.float16], labels: NDArray[np.float32], recipe: R
     """
     with tf.device("CPU"):
         pixels, truth = tf.constant(images), tf.constant(labels[:, None])
+    size = recipe.input.height, recipe.input.width
 
     def change(rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        picture = augment(tf.cast(tf.gather(pixels, rows), tf.float32)[..., None], seed, recipe.augment)
+        picture = augment(tf.cast(tf.gather(pixels, rows), tf.float32)[..., None], seed, recipe.augment, size)
         label = tf.gather(truth, rows)
         if recipe.mixup:
             picture, label = mixup(picture, label, seed, recipe.mixup)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from edge.bundle import Bundle, verify
-from train import baselines, figures, invariance, pictures, plots, pointing, subgroups
+from train import baselines, figures, invariance, lesions, pictures, plots, pointing, subgroups
 from train.datasets import Sources
 from train.errors import TrainError
 from train.films import Prepared
@@ -44,15 +44,23 @@ def evaluate(run: RunFolder, request: Request) -> None:
     `metrics.json` has every number, `scores.csv` every test film, so that others can compute the numbers again, and there are
     pictures. Calibration, thresholds and gate are the bundle's: they were fitted on other patients and are only applied here.
 
+    A run that was trained on pieces alone has no bundle: there, the lesions of the test patients are scored by Keras.
+
     Raises:
         TrainError: there is no bundle yet, or it is not of this run.
         ModelError: the bundle is damaged.
     """
     fitted = reopen(run, request.data)
+    found = lesions.measure(fitted, run)
+    if found:
+        say(f"lesions: {lesions.summary(found['test'])}")
+    if not fitted.recipe.phases:
+        write_json(run.metrics, {"lesions": found})
+        return
     bundle = _bundle(run, request.bundle, fitted)
     scored = _score(bundle, fitted.side("test"))
     judged = judge(fitted.sides["test"], scored, bundle.manifest.models[bundle.manifest.default_model], bundle.folder)
-    numbers = measure(fitted, bundle, scored, judged)
+    numbers = {**measure(fitted, bundle, scored, judged), "lesions": found}
     numbers["invariance"] = invariance.measure(bundle, fitted.sides["validation"], request.invariance, fitted.recipe.seed)
     numbers["invariance_elsewhere"] = invariance.of_files(bundle, request.elsewhere) if request.elsewhere else {}
     run.evaluation.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,11 @@ def export(run: RunFolder, request: Request) -> None:
         TrainError: no exported file says what Keras said.
         ModelError: the written bundle does not verify.
     """
-    export_fitted(reopen(run, request.data), run, request)
+    fitted = reopen(run, request.data)
+    if not fitted.recipe.phases:
+        msg = f"{run.root}: recipe {fitted.recipe.name} scores pieces about lesions, the daemon scores whole mammograms; export `default`"
+        raise TrainError(msg)
+    export_fitted(fitted, run, request)
 
 
 def export_fitted(fitted: Fitted, run: RunFolder, request: Request) -> None:

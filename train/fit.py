@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from train import datasets, devices, loop, network, split, started
+from train import datasets, devices, loop, split, stages, started
 from train.datasets import SIDES, Film, Index, Side, Sources
 from train.films import Prepared
 from train.prepare import prepared
@@ -56,19 +56,18 @@ def fit(request: Request, run: RunFolder) -> None:
     loop.make_deterministic(recipe.seed)
     with strategy.scope():
         devices.wait_for_all()
-        model = network.build(recipe, request.weights)
+        model = stages.start(recipe, request.weights)
         start = time.monotonic()
         sides = split.assign(index, recipe.fractions, recipe.seed)
         films = prepared(index, recipe.input, run.cache)
         prepare_s = round(time.monotonic() - start, 1)
         say_split(sides)
-        data = loop.Data.of(films.of(sides["train"]), films.of(sides["validation"]), recipe)
-        history = loop.train(model, data, recipe.phases, run.stage())
+        trained = stages.train(model, recipe, films, sides, run)
     if devices.keeps_files():
-        model.save(run.model)
+        trained.model.save(run.model)
         write_split(run.split, sides)
-        write_json(run.history, history)
-        times = {"prepare_s": prepare_s, "train_s": round(sum(epoch["seconds"] for epoch in history["epochs"]), 1)}
+        write_json(run.history, trained.history)
+        times = {"prepare_s": prepare_s, "train_s": trained.seconds}
         # The notes come last: with them, the run counts as finished.
         write_json(run.notes, notes(request, index, sides, films, times))
         say(f"trained in {times['train_s']} s: {run.model}")

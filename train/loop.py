@@ -4,11 +4,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from train import batches, checkpoint, devices, network, optimizer, order
 from train.checkpoint import Progress, Saved
@@ -16,6 +17,9 @@ from train.films import Prepared
 from train.progress import say
 from train.recipe import Phase, Recipe
 from train.run_folder import Stage
+
+Pictures: TypeAlias = tuple[NDArray[np.float16], NDArray[np.float32]]
+"""Images, shape (n, height, width), and their labels, shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +34,12 @@ class Data:
     """One pass over the validation images, the same each time."""
 
     @classmethod
-    def of(cls, learn: Prepared, check: Prepared, recipe: Recipe) -> "Data":
-        """Whole films: those to train on, and those of the validation patients; called where the devices are chosen."""
-        validation = batches.scoring(check.images, check.labels, recipe)
+    def of(cls, learn: Pictures, check: Pictures, recipe: Recipe) -> "Data":
+        """Pictures and labels to train on, and those of the validation patients; called where the devices are chosen."""
+        validation = batches.scoring(*check, recipe)
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            validation = filled(validation, recipe.batch_size, len(check.films))
-        return cls(
-            lambda epoch: batches.training(learn.images, learn.labels, recipe, epoch),
-            order.steps(len(learn.films), recipe.batch_size),
-            validation,
-        )
+            validation = filled(validation, recipe.batch_size, len(check[1]))
+        return cls(lambda epoch: batches.training(*learn, recipe, epoch), order.steps(len(learn[1]), recipe.batch_size), validation)
 
 
 def make_deterministic(seed: int) -> None:
@@ -75,7 +75,7 @@ def train(model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stag
     interrupted, last = progress.phase, sum(phase.epochs for phase in phases)
     for number, phase in enumerate(phases):
         if number >= interrupted and len(progress.epochs) < last:
-            network.train_base(model, trainable=phase.train_base)
+            network.train_base(model, trainable=phase.train_base, first=phase.train_from)
             optimizer.compile_for(classifier, phase, data.steps)
             progress.phase = number
             # After the last epoch of a phase this trains nothing more, but still ends the phase as Keras ends it.

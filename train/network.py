@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Final
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from train.errors import TrainError
-from train.recipe import Recipe
+from train.recipe import Head, Recipe
 
 PROBABILITY: Final = "probability"
 LOGIT_MAP: Final = "logit_map"
+FEATURES: Final = "features"
 BASE: Final = "mobilenetv2"
 
 
@@ -19,15 +22,16 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
     The network of a recipe.
 
     A 1x1 convolution before the average gives the same logit as a dense layer after it, and its map shows where the
-    logit came from (class activation map, Zhou et al. 2016) at no cost. Batch norm always runs on its stored statistics.
+    logit came from (class activation map, Zhou et al. 2016) at no cost; with auto-pool the map is weighted. Batch norm
+    always runs on its stored statistics.
 
     Args:
         recipe: input, width and head.
         weights: `imagenet` (fetched by Keras), `none` (random), or a weights file of MobileNetV2 without its top.
 
     Returns:
-        Input (batch, height, width, channels) in the recipe's range; outputs `probability` (batch, 1) and
-        `logit_map` (batch, rows, columns, 1).
+        Input (batch, height, width, channels) in the recipe's range; outputs `probability` (batch, 1), `logit_map`
+        (batch, rows, columns, 1), and `features` (batch, channels): what the base saw, averaged, for the input gate.
 
     Raises:
         TrainError: the weights cannot be had or do not fit.
@@ -39,10 +43,48 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
     features = _base(recipe, weights)(rescaled, training=False)
     hidden = keras.layers.Conv2D(recipe.head.filters, 1, activation="relu", name="head")(features)
     hidden = keras.layers.Dropout(recipe.head.dropout, name="dropout")(hidden)
-    logit_map = keras.layers.Conv2D(1, 1, name=LOGIT_MAP)(hidden)
+    logit_map = _pooled(keras.layers.Conv2D(1, 1, name="evidence")(hidden), recipe.head)
     logit = keras.layers.GlobalAveragePooling2D(name="logit")(logit_map)
     probability = keras.layers.Activation("sigmoid", name=PROBABILITY)(logit)
-    return keras.Model(image, {PROBABILITY: probability, LOGIT_MAP: logit_map}, name=f"mammo_{recipe.name}")
+    average = keras.layers.GlobalAveragePooling2D(name=FEATURES)(features)
+    return keras.Model(image, {PROBABILITY: probability, LOGIT_MAP: logit_map, FEATURES: average}, name=f"mammo_{recipe.name}")
+
+
+@keras.saving.register_keras_serializable("mammo_edge")
+class AutoPool(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
+    """
+    Weighs each cell of an evidence map with the softmax of the map itself, so that the mean over the result is the pooled logit.
+
+    Auto-pool (McFee, Salamon and Bello 2018): a small malignant mass is a few cells of hundreds, and their plain mean forgets it.
+    The softmax's sharpness is learnt: at 0 this is the plain mean, at infinity the maximum.
+    """
+
+    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: ARG002 - Keras calls it so
+        """Make the one weight."""
+        self.sharpness = self.add_weight(name="sharpness", shape=(), initializer="ones")
+
+    def call(self, evidence: keras.KerasTensor) -> keras.KerasTensor:
+        """
+        Weigh the map.
+
+        Args:
+            evidence: shape (batch, rows, columns, 1), logits.
+
+        Returns:
+            The same shape; its mean over rows and columns is the logit.
+        """
+        rows, columns = evidence.shape[1:3]
+        if rows * columns == 1:  # Keras warns of a softmax over one cell
+            return evidence
+        flat = keras.ops.reshape(evidence, (-1, rows * columns))
+        weights = keras.ops.softmax(self.sharpness * flat, axis=-1) * (rows * columns)
+        return keras.ops.reshape(weights * flat, (-1, rows, columns, 1))
+
+
+def _pooled(evidence: keras.KerasTensor, head: Head) -> keras.KerasTensor:
+    if head.pooling == "auto":
+        return AutoPool(name=LOGIT_MAP)(evidence)
+    return keras.layers.Activation("linear", name=LOGIT_MAP)(evidence)
 
 
 def classifier(network: keras.Model) -> keras.Model:
@@ -50,10 +92,26 @@ def classifier(network: keras.Model) -> keras.Model:
     return keras.Model(network.input, network.output[PROBABILITY], name="classifier")
 
 
-def train_base(network: keras.Model, *, trainable: bool) -> None:
-    """Free or freeze MobileNetV2's weights; the scale and shift of its batch norm stay frozen."""
-    for layer in network.get_layer(BASE).layers:
-        layer.trainable = trainable and not isinstance(layer, keras.layers.BatchNormalization)
+def train_base(network: keras.Model, *, trainable: bool, first: str = "") -> None:
+    """
+    Free or freeze MobileNetV2's weights; the scale and shift of its batch norm stay frozen.
+
+    Args:
+        network: as `build` gives it.
+        trainable: whether any of them move.
+        first: the first layer that moves; empty: all do.
+
+    Raises:
+        TrainError: there is no such layer.
+    """
+    layers = network.get_layer(BASE).layers
+    names = [layer.name for layer in layers]
+    if first and first not in names:
+        msg = f"train_from is {first!r}, expected a layer of MobileNetV2 such as block_6_expand"
+        raise TrainError(msg)
+    start = names.index(first) if first else 0
+    for number, layer in enumerate(layers):
+        layer.trainable = trainable and number >= start and not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _base(recipe: Recipe, weights: str) -> keras.Model:
@@ -67,12 +125,22 @@ def _base(recipe: Recipe, weights: str) -> keras.Model:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is undefined or non-square.*")
-            return keras.applications.MobileNetV2(
-                input_shape=shape, alpha=recipe.alpha, include_top=False, weights=None if weights == "none" else weights, name=BASE
-            )
+            base = keras.applications.MobileNetV2(input_shape=shape, alpha=recipe.alpha, include_top=False, weights=None, name=BASE)
+            if weights == "imagenet":
+                base.set_weights(_imagenet(recipe.alpha))
+            elif weights != "none":
+                base.load_weights(weights)
+            return base
     except (OSError, ValueError, Exception) as error:  # noqa: BLE001 - Keras raises a bare Exception where the download fails
         msg = f"ImageNet weights cannot be had ({_first_line(error)}). {_advice(weights)}"
         raise TrainError(msg) from None
+
+
+def _imagenet(alpha: float) -> list[NDArray[np.float32]]:
+    """Keras has other weights for inputs of 192 pixels than for most others: all stages of all recipes start from those for 224."""
+    like = keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=alpha, include_top=False, weights="imagenet")
+    weights: list[NDArray[np.float32]] = like.get_weights()
+    return weights
 
 
 def _advice(weights: str) -> str:

@@ -24,6 +24,14 @@ class Augment:
     """Made larger or smaller by up to this share."""
     flip_horizontal: bool
     flip_vertical: bool
+    shift: float = 0.0
+    """Moved by up to this share of its sides."""
+    blur: float = 0.0
+    """Blurred, or sharpened, by up to this share of the way to a Gaussian blur: films come at every resolution."""
+    gamma: float = 0.0
+    """The largest |log gamma| of its tone curve: scanners differ."""
+    gain: float = 0.0
+    """Its contrast changes by up to this share, its brightness by up to half of it; with `gamma` only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,8 @@ class Head:
     filters: int
     """Channels of the 1x1 convolution before the logit map."""
     dropout: float
+    pooling: Literal["average", "auto"] = "average"
+    """How evidence becomes the logit: its mean, or its mean weighted by its own softmax, whose sharpness is learnt (auto-pool)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +55,8 @@ class Phase:
     """Adam's; with `decay` it falls along a cosine to a tenth of it."""
     train_base: bool
     """Whether MobileNetV2's own weights move (its batch norm statistics never do)."""
+    train_from: str = ""
+    """The first layer of MobileNetV2 that moves, such as `block_6_expand`: early layers cost most and change least. Empty: all move."""
     decay: bool = False
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 0.0
@@ -57,6 +69,21 @@ class Phase:
     """0.1 pulls labels from 0 and 1 to 0.05 and 0.95."""
     ema: float | None = None
     """Momentum of the moving average of the weights, which then is what is scored, kept and handed on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crops:
+    """A first training on pieces of the prepared mammograms: about each lesion, and beside it."""
+
+    size: int
+    """Side of a piece, in pixels of the model's input."""
+    abnormality: str | None
+    """Only lesions of this kind, such as `mass`; None: of every kind."""
+    background: float
+    """Pieces of breast without a lesion, for each piece with one; they count as benign."""
+    augment: Augment
+    phases: tuple[Phase, ...]
+    batch_size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +111,35 @@ class Recipe:
     """Alpha of mixup's Beta distribution; 0: none."""
     balanced: bool = False
     """Half of each training batch benign, half malignant."""
+    crops: Crops | None = None
+    """What the network learns first, before it sees whole mammograms; with no `phases`, all that it learns."""
 
     def changed(self, epochs: int | None, seed: int | None) -> "Recipe":
         """The same with another number of epochs in every phase, or another seed."""
         recipe = self if seed is None else replace(self, seed=seed)
         if epochs is None:
             return recipe
-        return replace(recipe, phases=tuple(replace(phase, epochs=epochs) for phase in recipe.phases))
+        crops = recipe.crops and replace(recipe.crops, phases=_lasting(recipe.crops.phases, epochs))
+        return replace(recipe, phases=_lasting(recipe.phases, epochs), crops=crops)
+
+    @property
+    def on_crops(self) -> "Recipe":
+        """
+        The training on pieces, as a recipe of its own.
+
+        Raises:
+            TrainError: the recipe has none.
+        """
+        if self.crops is None:
+            msg = f"recipe {self.name} has no crops"
+            raise TrainError(msg)
+        crops = self.crops
+        spec = replace(self.input, height=crops.size, width=crops.size)
+        return replace(self, input=spec, augment=crops.augment, phases=crops.phases, batch_size=crops.batch_size, crops=None)
+
+
+def _lasting(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:
+    return tuple(replace(phase, epochs=epochs) for phase in phases)
 
 
 def names() -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from train.datasets import Film
 from train.judged import Judged
 
 LESION_TYPE: Final = "lesion type"
+DATA_SET: Final = "data set"
 BRIGHTNESS: Final = ("dark", "medium", "bright")
 """Thirds of the training films by the width of their window over the full range of the file."""
 
@@ -74,7 +75,7 @@ def groupings(films: Sequence[Film], brightness: Sequence[str | None]) -> dict[s
         LESION_TYPE: [film.abnormality for film in films],
         "scanner": [film.scanner for film in films],
         "brightness": brightness,
-        "data set": [film.name.partition("/")[0] if "/" in film.name else None for film in films],
+        DATA_SET: [film.name.partition("/")[0] if "/" in film.name else None for film in films],
     }
 
 

@@ -71,6 +71,13 @@ def anchors(measured: Numbers) -> Table:
         (f"**this model**, films whose lesions are: {row['group']}", "held-out patients", f"AUC {with_interval(row, 'auc')}")
         for row in measured["subgroups"].get(subgroups.LESION_TYPE, ())
     ]
+    ours += [
+        (f"**this model**, films of the set {row['group']}", "held-out patients", f"AUC {with_interval(row, 'auc')}")
+        for row in measured["subgroups"].get(subgroups.DATA_SET, ())
+    ]
+    if measured.get("lesions"):
+        pieces = with_interval(measured["lesions"]["test"], "auc")
+        ours.append(("**the first stage of its training**, pieces about lesions", "held-out patients", f"AUC {pieces}"))
     if breasts:
         ours.append(("**this model**, views of one breast averaged", "held-out patients", f"AUC {with_interval(breasts, 'auc')}"))
     if measured["birads"]:

@@ -1,0 +1,73 @@
+"""How well the training on pieces tells malignant from benign lesions, on held-out patients."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from train import batches, bootstrap, crops, delong, metrics, network
+from train.crops import Pieces
+from train.datasets import SIDES
+from train.errors import TrainError
+from train.fitted import Fitted
+from train.recipe import Recipe
+from train.run_folder import RunFolder
+
+
+def measure(fitted: Fitted, run: RunFolder) -> dict[str, Any] | None:
+    """
+    Score the lesions of validation and test patients with the network of the first stage.
+
+    Background pieces are left out: finding a lesion is another question. A film that stands in the data at two resolutions counts
+    twice, which the intervals, drawn over patients, take into account.
+
+    Returns:
+        By side (`validation`, `test`) lesions, malignant ones, patients, AUC with its intervals; None for a recipe without `crops`.
+
+    Raises:
+        TrainError: the first stage's weights are not in the run's folder.
+    """
+    recipe = fitted.recipe
+    if recipe.crops is None:
+        return None
+    model, found = _network(recipe, run), {}
+    for side in SIDES[1:]:
+        pieces = crops.cut(fitted.side(side), recipe.crops, recipe.seed)
+        found[side] = _figures(pieces, _scores(model, pieces, recipe), recipe.seed)
+    return found
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """One line for the terminal."""
+    low, high = found["intervals_95"]["auc"]
+    return f"AUC {found['auc']:.3f} (95 % interval {low:.3f} to {high:.3f}) on {found['lesions']} lesions of {found['patients']} patients"
+
+
+def _network(recipe: Recipe, run: RunFolder) -> keras.Model:
+    weights = run.stage("crops").best
+    if not weights.exists():
+        msg = f"{weights} is not there: the weights of the training on pieces; run `mammo-train fit {recipe.name}` again with --restart"
+        raise TrainError(msg)
+    model = network.build(recipe.on_crops, "none")
+    model.load_weights(weights)
+    return model
+
+
+def _scores(model: keras.Model, pieces: Pieces, recipe: Recipe) -> NDArray[np.float64]:
+    small = recipe.on_crops
+    data = batches.scoring(pieces.middle(small.input.height), pieces.labels, small)
+    return np.asarray(model.predict(data, verbose=0)[network.PROBABILITY], np.float64)[:, 0]
+
+
+def _figures(pieces: Pieces, scores: NDArray[np.float64], seed: int) -> dict[str, Any]:
+    labels, scores, patients = pieces.labels[pieces.lesion], scores[pieces.lesion], pieces.patients[pieces.lesion]
+    drawn = bootstrap.auc(labels, scores, bootstrap.draw(labels, patients, seed))
+    return {
+        "lesions": len(labels),
+        "malignant": int(labels.sum()),
+        "patients": len(set(patients.tolist())),
+        "auc": metrics.auc(labels, scores),
+        "intervals_95": {"auc": bootstrap.interval(drawn), "auc_delong": list(delong.area(labels, scores).interval)},
+    }

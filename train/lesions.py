@@ -32,7 +32,8 @@ def measure(fitted: Fitted, run: RunFolder) -> dict[str, Any] | None:
     recipe = fitted.recipe
     if recipe.crops is None:
         return None
-    model, found = _network(recipe, run), {}
+    model = _network(recipe, run)
+    found: dict[str, Any] = {}
     for side in SIDES[1:]:
         pieces = crops.cut(fitted.side(side), recipe.crops, recipe.seed)
         found[side] = _figures(pieces, _scores(model, pieces, recipe), recipe.seed)

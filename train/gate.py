@@ -107,15 +107,23 @@ def on_unseen_halves(mammograms: Scored, changed: Features, others: Scored) -> d
     """
     What the gate catches and refuses of what it was not fitted on: fitted on one half, measured on the other, and the other way round.
 
-    Mammograms are halved by patient.
+    Mammograms are halved by patient, and their changed copies with them.
+
+    Args:
+        mammograms: the training films.
+        changed: features of their `changed_copies`.
+        others: what is to be caught.
     """
     caught, lost = np.zeros(len(others.raw), np.bool_), np.zeros(len(mammograms.raw), np.bool_)
     by_woman = np.array([hashlib.sha256(film.patient.encode()).digest()[0] % 2 for film in mammograms.films.films])
+    copied = by_woman[_copied(len(by_woman))]
+    copied = copied.repeat(len(changed) // len(copied))
     by_turn = np.arange(len(others.raw)) % 2
     for half in (0, 1):
         learn, check = mammograms.only(by_woman == half), by_woman != half
         gate = loosened(fit_gate(learn.films))
-        boundary = fit_boundary(np.concatenate([features_of(learn), changed]), features_of(others)[by_turn == half])
+        inside = np.concatenate([features_of(learn), changed[copied == half]])
+        boundary = fit_boundary(inside, features_of(others)[by_turn == half])
         lost[check] = refused(mammograms.films, mammograms.features, gate, boundary)[check]
         caught[by_turn != half] = refused(others.films, others.features, gate, boundary)[by_turn != half]
     return {
@@ -136,12 +144,17 @@ def features_of(scored: Scored) -> Features:
 
 def changed_copies(films: Prepared) -> Prepared:
     """Some films darker, brighter, blurred, coarse and grainy: still mammograms, as other machines may show them."""
-    step = max(1, len(films.images) // CHANGED)
-    chosen = films.images[::step].astype(np.float32)
+    which = _copied(len(films.images))
+    chosen = films.images[which].astype(np.float32)
     generator = np.random.default_rng(0)
     copies = [copy for image in chosen for copy in _changes(image, generator)]
     times = len(copies) // len(chosen)
-    return without_films(np.stack(copies), films.breast_fraction[::step].repeat(times), films.contrast[::step].repeat(times))
+    return without_films(np.stack(copies), films.breast_fraction[which].repeat(times), films.contrast[which].repeat(times))
+
+
+def _copied(films: int) -> NDArray[np.int_]:
+    """Which of so many films are copied."""
+    return np.arange(0, films, max(1, films // CHANGED))
 
 
 def let_through(gate: Gate, boundary: Boundary | None, films: Prepared, features: Features | None) -> tuple[Gate, Boundary | None]:

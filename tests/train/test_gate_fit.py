@@ -47,7 +47,7 @@ def test_limits_beside_a_boundary_leave_room_for_grey_backgrounds() -> None:
 
 def test_boundary_catches_and_lets_through_what_it_has_not_seen() -> None:
     mammograms, others = clouds()
-    found = gate.on_unseen_halves(mammograms, gate.features_of(mammograms)[:5], others)
+    found = gate.on_unseen_halves(mammograms, gate.features_of(mammograms)[::3], others)
     assert found["others_caught"] >= 0.95
     assert found["mammograms_refused"] <= 0.01
     assert (found["mammograms"], found["others"]) == (200, 40)

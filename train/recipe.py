@@ -81,6 +81,8 @@ class Crops:
     """Only lesions of this kind, such as `mass`; None: of every kind."""
     background: float
     """Pieces of breast without a lesion, for each piece with one; they count as benign."""
+    dropout: float
+    """Instead of the head's: over the hundreds of cells of a whole mammogram its noise would decide where auto-pool looks."""
     augment: Augment
     phases: tuple[Phase, ...]
     batch_size: int
@@ -135,7 +137,9 @@ class Recipe:
             raise TrainError(msg)
         crops = self.crops
         spec = replace(self.input, height=crops.size, width=crops.size)
-        return replace(self, input=spec, augment=crops.augment, phases=crops.phases, batch_size=crops.batch_size, crops=None)
+        head = replace(self.head, dropout=crops.dropout)
+        own = {"augment": crops.augment, "phases": crops.phases, "batch_size": crops.batch_size}
+        return replace(self, input=spec, head=head, crops=None, **own)
 
 
 def _lasting(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:

@@ -21,7 +21,7 @@ from train.recipe import Augment, Crops, Recipe
 from train.run_folder import RunFolder
 
 STILL = Augment(rotation_deg=0, zoom=0, flip_horizontal=False, flip_vertical=False)
-CROPS = Crops(size=32, abnormality="mass", background=1.0, augment=STILL, phases=(), batch_size=4)
+CROPS = Crops(size=32, abnormality="mass", background=1.0, dropout=0.0, augment=STILL, phases=(), batch_size=4)
 RECIPE = """
 from dataclasses import replace
 from train.recipe import Crops, Head
@@ -31,7 +31,7 @@ PHASES = tuple(replace(phase, epochs=1) for phase in SEED.phases)
 RECIPE = replace(
     SEED, name="staged", alpha=0.35, batch_size=4, head=Head(filters=8, dropout=0.1, pooling="auto"),
     input=replace(SEED.input, height=96, width=64), phases=PHASES,
-    crops=Crops(size=64, abnormality=None, background=0.5, augment=SEED.augment, phases=PHASES, batch_size=4),
+    crops=Crops(size=64, abnormality=None, background=0.5, dropout=0.2, augment=SEED.augment, phases=PHASES, batch_size=4),
 )
 """
 

@@ -21,6 +21,7 @@ from edge.bundle import PREPROCESS_VERSION
 from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Unavailable
 from edge.preprocess import Geometry
+from train.content import sample
 from train.datasets import Film, Index
 from train.errors import DataError
 from train.films import Prepared, prepare_film
@@ -65,9 +66,11 @@ def prepared(index: Index, spec: InputSpec, cache: Path, engine: Engine = on_thi
 
 
 def cache_key(index: Index, spec: InputSpec) -> str:
-    """Names one preprocessing of one set of files: changes with either."""
-    sizes = [film.path.stat().st_size for film in index.films]
-    text = json.dumps([CACHE_VERSION, PREPROCESS_VERSION, asdict(spec), index.fingerprint, sizes], sort_keys=True)
+    """Names one preprocessing of one set of files: changes with either, as far as sizes and samples of the files tell."""
+    sizes, samples = [film.path.stat().st_size for film in index.films], hashlib.sha256()
+    for film in index.films:
+        samples.update(sample(film.path))
+    text = json.dumps([CACHE_VERSION, PREPROCESS_VERSION, asdict(spec), index.fingerprint, sizes, samples.hexdigest()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

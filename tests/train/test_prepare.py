@@ -66,6 +66,17 @@ def test_another_preprocessing_gets_another_cache(films: Path) -> None:
     assert prepare.cache_key(index, SPEC) != prepare.cache_key(index, replace(SPEC, percentile_low=2.0))
 
 
+def test_another_picture_under_the_old_name_and_of_the_old_size_is_prepared_anew(tmp_path: Path) -> None:
+    def write(seed: int) -> np.ndarray[Any, Any]:
+        pixels = np.random.default_rng(seed).integers(0, 255, (2, 300, 200), np.uint8)
+        for name, one in zip(("a", "b"), pixels, strict=True):
+            (tmp_path / f"{name}.pgm").write_bytes(b"P5 200 300 255\n" + one.tobytes())
+        return np.array(prepare.prepared(datasets.load(tmp_path / "i.csv"), SPEC, tmp_path / "cache").images)
+
+    (tmp_path / "i.csv").write_text("path,label,patient\na.pgm,benign,a\nb.pgm,malignant,b\n")
+    assert not np.array_equal(write(0), write(1))
+
+
 def test_unreadable_image_is_left_out_and_said(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(20):
         cv2.imwrite(str(films / "Benign" / f"P_{900 + number:05}.png"), np.full((64, 64), 100 + number, np.uint8))

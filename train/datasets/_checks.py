@@ -4,14 +4,11 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
 
+from train.content import sample
 from train.datasets import LABELS, Film, Index, Side
 from train.errors import DataError
 from train.progress import warn
-
-_SAMPLE: Final = 4096
-"""Bytes read at each of three places before a whole file is hashed."""
 
 
 def checked(index: Index) -> Index:
@@ -78,7 +75,7 @@ def _copies(films: Iterable[Film]) -> list[list[Film]]:
     film of CBIS-DDSM would read 80 GB at the start of each command.
     """
     groups = [list(films)]
-    for key in (_size, _sample, _digest):
+    for key in (_size, sample, _digest):
         groups = [alike for group in groups for alike in _alike(group, key)]
     return groups
 
@@ -92,17 +89,6 @@ def _alike(films: Sequence[Film], key: Callable[[Path], Hashable]) -> list[list[
 
 def _size(path: Path) -> int:
     return path.stat().st_size
-
-
-def _sample(path: Path) -> bytes:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        return b"".join(_read_at(file, place) for place in (0, size // 2, max(0, size - _SAMPLE)))
-
-
-def _read_at(file: BinaryIO, place: int) -> bytes:
-    file.seek(place)
-    return file.read(_SAMPLE)
 
 
 def _digest(path: Path) -> bytes:

@@ -3,26 +3,43 @@
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edge.bundle import MANIFEST, Bundle, Manifest, read_manifest, verify
 from edge.errors import ModelError
+from edge.examine import Examiner
+from edge.image import Limits
 
 
 def write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bundle:
     """
-    Write the files and then the manifest, and read it all back as the daemon would.
+    Write the files and then the manifest, read it all back and give the known answers as the daemon would.
 
-    An older bundle in the folder loses its manifest first, so that it is never mixed with this one.
+    An older bundle in the folder loses its manifest first, so that it is never mixed with this one. So does this one where the daemon
+    would not run it.
 
     Raises:
-        ModelError: what was written does not verify.
+        ModelError: what was written does not verify, or a known answer does not come out.
     """
     _remove_old(folder)
     for name, data in files.items():
         _write(folder / name, data)
     _write(folder / MANIFEST, manifest.model_dump_json(by_alias=True, indent=1).encode() + b"\n")
-    return verify(folder)
+    try:
+        bundle = verify(folder)
+        _prove(bundle)
+    except ModelError:
+        (folder / MANIFEST).unlink()
+        raise
+    return bundle
+
+
+def _prove(bundle: Bundle) -> None:
+    """Every model file, whichever the daemon may be told to run."""
+    for name in bundle.manifest.models:
+        with_it = replace(bundle, manifest=bundle.manifest.model_copy(update={"default_model": name}))
+        Examiner(with_it, "litert", 1, None, Limits()).prove()
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -40,7 +57,9 @@ def _remove_old(folder: Path) -> None:
         old = {}
     manifest.unlink()
     for name in old:
-        (folder / name).unlink(missing_ok=True)
+        # A manifest that says `../..` names files of others.
+        if (folder / name).resolve().is_relative_to(folder.resolve()):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,11 +1,11 @@
 """`mammo-train export`: a finished run, or a model of your own, becomes a bundle that the daemon loads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from edge.bundle import PREPROCESS_VERSION, Manifest, Outputs
+from edge.bundle import PREPROCESS_VERSION, Manifest, Outputs, sha256_of
 from train import bundle_folder, calibrate, others, tflite, wording
 from train.datasets import Sources
 from train.errors import TrainError
@@ -44,10 +44,11 @@ def export(run: RunFolder, request: Request) -> None:
         ModelError: the written bundle does not verify.
     """
     fitted = reopen(run, request.data)
-    if not fitted.recipe.phases:
+    if not fitted.recipe.whole:
         msg = f"{run.root}: recipe {fitted.recipe.name} scores pieces about lesions, the daemon scores whole mammograms; export `default`"
         raise TrainError(msg)
-    export_fitted(fitted, run, request)
+    notes = {**fitted.notes, "model_sha256": sha256_of(run.model)}
+    export_fitted(replace(fitted, notes=notes), run, request)
 
 
 def export_fitted(fitted: Fitted, run: RunFolder, request: Request) -> None:
@@ -145,7 +146,8 @@ def _manifest(
     recipe, notes, shapes = source.fitted.recipe, source.fitted.notes, source.shapes
     counts = notes["split"]["train"]
     training = {
-        **{name: notes[name] for name in ("command", "data", "split", "times", "versions")},
+        **{name: notes[name] for name in ("command", "data", "index_fingerprint", "split", "times", "versions", "model_sha256")},
+        "seed": recipe.seed,
         "recipe": recipe.name,
         "summary": recipe.summary,
         "prevalence": counts["malignant"] / counts["images"],

@@ -31,6 +31,10 @@ NEARER: Final = 0.25
 STRENGTH: Final = 0.01
 """C of the logistic regression: there are more features than pictures."""
 FOLDS: Final = 5
+EDGE: Final = 1e-3
+"""Room between the limits and a known picture: training knows breast and contrast as float32, and other processors round otherwise."""
+INSIDE: Final = 0.05
+"""How far inside the boundary a known picture must lie: training scores it from float16 pixels."""
 CHANGED: Final = 60
 """Training films of which changed copies stand beside the mammograms."""
 
@@ -161,14 +165,15 @@ def let_through(gate: Gate, boundary: Boundary | None, films: Prepared, features
     """The same gate, opened as far as these need it: the known pictures of a bundle must pass it."""
     opened = gate.model_copy(
         update={
-            "min_breast_fraction": min(gate.min_breast_fraction, float(films.breast_fraction.min())),
-            "max_breast_fraction": max(gate.max_breast_fraction, float(films.breast_fraction.max())),
-            "min_contrast": min(gate.min_contrast, float(films.contrast.min())),
+            "min_breast_fraction": min(gate.min_breast_fraction, max(0.0, float(films.breast_fraction.min()) - EDGE)),
+            "max_breast_fraction": max(gate.max_breast_fraction, min(1.0, float(films.breast_fraction.max()) + EDGE)),
+            "min_contrast": min(gate.min_contrast, max(0.0, float(films.contrast.min()) - EDGE)),
         }
     )
     if boundary is None or features is None:
         return opened, boundary
-    missing = max(0.0, -float(boundary.likeness(features).min()) * (1 + ROOM))
+    least = float(boundary.likeness(features).min())
+    missing = max(0.0, INSIDE - least, -least * (1 + ROOM))
     return opened, Boundary(boundary.weights, boundary.bias + missing)
 
 

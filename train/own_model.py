@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edge.bundle import sha256_of
 from train import datasets, split
 from train.datasets import SIDES, Film, Sources
 from train.errors import TrainError
@@ -45,6 +46,8 @@ def adopt(path: Path, recipe: Recipe, data: Sources, run: RunFolder, command: st
     notes = {
         "command": command,
         "data": [str(source) for source in datasets.paths_of(data)],
+        "index_fingerprint": index.fingerprint,
+        "model_sha256": sha256_of(path),
         "split": {side: _counts(sides[side]) for side in SIDES},
         "times": {},
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},

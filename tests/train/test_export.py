@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.bundle import MANIFEST, verify
+from edge.bundle import MANIFEST, Manifest, ModelFile, sha256_of, verify
 from edge.engine import Shapes
 from edge.errors import ModelError
 from edge.image import Limits, open_mammogram
@@ -83,6 +83,40 @@ def test_writing_over_an_older_bundle_leaves_nothing_of_it(tiny: Tiny, tmp_path:
     bundle_folder.write(tmp_path, files, manifest)
     assert not (tmp_path / "old.txt").exists()
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == {MANIFEST, *files}
+
+
+def test_bundle_whose_known_answers_the_daemon_would_refuse_is_not_left_behind(tiny: Tiny, tmp_path: Path) -> None:
+    manifest = verify(tiny.run.bundle).manifest
+    files = {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}
+    for refusing in manifest.models:
+        models = {**manifest.models, refusing: shut(manifest, refusing)}
+        with pytest.raises(ModelError, match=r"known answer known/1\.png"):
+            bundle_folder.write(tmp_path, files, manifest.model_copy(update={"models": models}))
+        assert not (tmp_path / MANIFEST).exists()
+
+
+def shut(manifest: Manifest, name: str) -> ModelFile:
+    """A model file whose gate lets nothing through."""
+    model = manifest.models[name]
+    return model.model_copy(update={"gate": model.gate.model_copy(update={"min_breast_fraction": 1.0})})
+
+
+def test_older_manifest_that_names_a_file_outside_its_folder_leaves_that_file(tiny: Tiny, tmp_path: Path) -> None:
+    manifest = verify(tiny.run.bundle).manifest
+    victim, folder = tmp_path / "victim", tmp_path / "bundle"
+    victim.write_text("of others")
+    folder.mkdir()
+    named = manifest.model_copy(update={"files": {**manifest.files, "../victim": "0" * 64}})
+    (folder / MANIFEST).write_text(named.model_dump_json(by_alias=True))
+    bundle_folder.write(folder, {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}, manifest)
+    assert victim.read_text() == "of others"
+
+
+def test_manifest_names_the_network_the_index_and_the_seed_it_was_made_from(tiny: Tiny) -> None:
+    training, notes = verify(tiny.run.bundle).manifest.training, json.loads(tiny.run.notes.read_text())
+    assert training["model_sha256"] == sha256_of(tiny.run.model)
+    assert training["index_fingerprint"] == notes["index_fingerprint"]
+    assert training["seed"] == notes["recipe"]["seed"]
 
 
 @pytest.mark.parametrize(("measured", "tolerance"), [(0.0, 1e-3), (1e-4, 1e-3), (3e-4, 2e-3), (0.012, 0.05), (0.9, 1.0)])

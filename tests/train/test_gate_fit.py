@@ -1,13 +1,20 @@
 """The gate that training fits: mammograms pass, of other machines too; what is something else does not."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Gate
+from edge.gate import InputGate
+from edge.image import Limits, decode
+from edge.preprocess import prepare
 from tests.train.films_drawn import film, prepared
-from train import gate
+from train import gate, others
 from train.films import Prepared
 from train.others import without_films
+from train.recipes.seed import RECIPE
 from train.scored import Scored
 
 CHANNELS = 40
@@ -68,6 +75,24 @@ def test_known_pictures_pass_however_unlike_they_are() -> None:
     assert gate.refused(others.films, others.features, limits, boundary).all()
     opened = gate.let_through(limits, boundary, others.films, others.features)
     assert not gate.refused(others.films, others.features, *opened).any()
+
+
+def test_daemon_lets_the_known_pictures_through_though_it_does_not_round_to_float32() -> None:
+    generator = np.random.default_rng(0)
+    limits = Gate(min_breast_fraction=0.999, max_breast_fraction=0.999, min_contrast=1)
+    picture = prepare(decode(next(others.drawn()), Limits()), RECIPE.input)
+    for fraction, contrast in generator.uniform(0.01, 1, (200, 2)).tolist():
+        opened, _ = gate.let_through(limits, None, facts(np.full(1, fraction, np.float32), np.full(1, contrast, np.float32)), None)
+        InputGate(opened, Path(), None).look_at(replace(picture, breast_fraction=fraction, contrast=contrast))
+
+
+def test_known_picture_does_not_lie_on_the_boundary_itself() -> None:
+    mammograms, others = clouds()
+    boundary = gate.fit_boundary(gate.features_of(mammograms), gate.features_of(others))
+    edge = gate.Boundary(boundary.weights, boundary.bias - float(boundary.likeness(gate.features_of(mammograms)).min()))
+    _, opened = gate.let_through(gate.fit_gate(mammograms.films), edge, mammograms.films, mammograms.features)
+    assert opened is not None
+    assert opened.likeness(gate.features_of(mammograms)).min() > 0.01
 
 
 def test_changed_copies_stay_between_black_and_white() -> None:

@@ -78,18 +78,26 @@ Scores in the band from {band_low:.3f} to {band_high:.3f} are published as `inde
 
 ## Limits
 
-- There are two classes, benign and malignant finding. No normal mammogram was in training or in these figures: what `benign` means on one
-  is untested.
+{classes}
 - {prevalence:.0%} of the training images are malignant, in screening 0.59 % are: the probability is one among women already called
   back, and is far too high for anyone else. The predictive values at screening prevalence above assume that nothing else differs.
 - Machines, films and women unlike those described under "Data" were not measured.
 - At {height} x {width} pixels a mass can be seen, most microcalcifications cannot.
 - A patient's several films count as several; a woman's other breast, earlier films and age are not looked at.
 """
-ANCHORS_NOTE: Final = (
-    "The rows of this model are on patients held out of the official training split, which are easier than the official test set: a model"
-    " that reached .85 on such patients reached .73 there. They are not to be compared as if they stood on one list."
+_EASIER: Final = (
+    " Patients held out of the training side of CBIS-DDSM are easier than the official test set: a model that reached .85 on such patients"
+    " reached .73 there. The rows are not to be compared as if they stood on one list."
 )
+ANCHORS_NOTES: Final = {
+    "held out": "The rows of this model are on patients whom its own split held out of its data, others are on the official test set of"
+    " CBIS-DDSM." + _EASIER,
+    "given": "The rows of this model are on the test patients that the data set itself names, others are on the official test set of"
+    " CBIS-DDSM: they stand on one list only where the data are CBIS-DDSM, with masses and calcifications.",
+    "both": "The rows of this model are on test patients that a data set names and on others whom its own split held out, those of others on"
+    " the official test set of CBIS-DDSM." + _EASIER,
+}
+"""By `data.test_side` of the evaluation."""
 
 
 def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers) -> str:
@@ -122,7 +130,7 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         band_high=point["band_high"],
         decision=tables.decision(measured).markdown(),
         anchors=tables.anchors(measured).markdown(),
-        anchors_note=textwrap.fill(ANCHORS_NOTE, 130),
+        anchors_note=textwrap.fill(anchors_note(measured), 130),
         beside=tables.beside(measured).markdown(),
         groups=_section("Group by group", tables.groups(measured)),
         pointing=_section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING),
@@ -133,6 +141,7 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         files=_section("", tables.files(exported)),
         command=notes["command"],
         training=tables.training(notes, history).markdown(),
+        classes=textwrap.fill(f"- {classes(notes, measured)}", 130, subsequent_indent="  "),
         prevalence=sides["train"]["malignant"] / sides["train"]["images"],
     )
 
@@ -141,6 +150,24 @@ def data(notes: Numbers) -> str:
     """The data sets, as typed."""
     sources = [notes["data"]] if isinstance(notes["data"], str) else notes["data"]
     return ", ".join(f"`{source}`" for source in sources)
+
+
+def anchors_note(measured: Numbers) -> str:
+    """How far this model's rows can be compared with those of others."""
+    return ANCHORS_NOTES[measured.get("data", {}).get("test_side", "held out")]
+
+
+def classes(notes: Numbers, measured: Numbers) -> str:
+    """What the two classes are, and whether normal mammograms are among them, as far as the data say."""
+    images = sum(side["images"] for side in notes["split"].values())
+    known = measured.get("data", {"normal": 0, "unknown": images})
+    if known["normal"]:
+        found = f"{known['normal']} of the {images} mammograms are normal and count as benign: `benign` means a benign finding or none"
+    elif known["unknown"]:
+        found = f"The data do not say what {known['unknown']} of the {images} mammograms show: normal ones may be among the benign"
+    else:
+        found = "No normal mammogram was in training or in these figures: what `benign` means on one is untested"
+    return f"There are two classes, benign and malignant finding. {found}."
 
 
 def _section(title: str, table: tables.Table, text: str = "") -> str:

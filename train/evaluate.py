@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.bundle import Bundle, verify
 from train import baselines, figures, invariance, lesions, pictures, plots, pointing, subgroups
-from train.datasets import Sources
+from train.datasets import SIDES, Film, Side, Sources
 from train.errors import TrainError
 from train.films import Prepared
 from train.fitted import Fitted, reopen
@@ -87,6 +87,7 @@ def measure(fitted: Fitted, bundle: Bundle, scored: Scored, judged: Judged) -> d
     model, training, test = manifest.models[manifest.default_model], fitted.side("train"), scored.films
     threshold = model.operating_points[manifest.default_operating_point].threshold
     return {
+        "data": about(fitted.sides),
         "bundle": {"id": bundle.bundle_id, "name": manifest.name, "version": manifest.version, "file": manifest.default_model},
         "quantization": model.quantization,
         **figures.figures(judged, model, manifest.default_operating_point, seed),
@@ -95,6 +96,23 @@ def measure(fitted: Fitted, bundle: Bundle, scored: Scored, judged: Judged) -> d
         "shortcuts": baselines.shortcuts(training, test, seed),
         "permutation": baselines.permutation(training, test, _features(bundle, training, scored), seed),
         "pointing": pointing.play(scored, manifest.input, seed),
+    }
+
+
+def about(sides: Mapping[Side, tuple[Film, ...]]) -> dict[str, Any]:
+    """
+    What the pages must not say wrongly of the data.
+
+    Returns:
+        `test_side`: `given` where the data set itself names the test patients, `held out` where the split drew them, or `both`;
+        `normal`: films without any finding, which count as benign; `unknown`: films of which the data do not say what they show.
+    """
+    films = [film for side in SIDES for film in sides[side]]
+    given = {film.split is not None for film in sides["test"]}
+    return {
+        "test_side": "both" if len(given) > 1 else "given" if given == {True} else "held out",
+        "normal": sum(film.abnormality == "normal" for film in films),
+        "unknown": sum(film.abnormality is None for film in films),
     }
 
 

@@ -119,14 +119,20 @@ def confusion(labels: Labels, called: NDArray[np.bool_]) -> dict[str, int]:
     return {name: int(value[0]) for name, value in counts.items()}
 
 
-def rates(labels: Labels, called: NDArray[np.bool_]) -> dict[str, float]:
-    """Accuracy, precision, recall (= sensitivity), specificity, F1, negative predictive value; 0 where nothing was called or is there."""
+def rates(labels: Labels, called: NDArray[np.bool_]) -> dict[str, float | None]:
+    """Accuracy, precision, recall (= sensitivity), specificity, F1, negative predictive value; None where it would be a share of none."""
     found = _rates(_counts(labels, called, np.ones((1, len(labels)))))
-    return {name: float(value[0]) if np.isfinite(value[0]) else 0.0 for name, value in found.items()}
+    return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in found.items()}
 
 
-def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> dict[str, float | None]:
-    """Share of the called that are malignant and of the passed that are benign, were so many malignant (Bayes); None where none is."""
+def predictive_values(sensitivity: float | None, specificity: float | None, prevalence: float) -> dict[str, float | None]:
+    """
+    Share of the called that are malignant and of the passed that are benign, were so many malignant (Bayes).
+
+    None where none is called or passed, or a rate is not known.
+    """
+    if sensitivity is None or specificity is None:
+        return {"prevalence": prevalence, "precision": None, "negative_predictive_value": None}
     called, passed = (
         sensitivity * prevalence + (1 - specificity) * (1 - prevalence),
         specificity * (1 - prevalence) + (1 - sensitivity) * prevalence,

@@ -92,7 +92,7 @@ def _results(measured: Numbers, pictures: Path) -> Iterator[str]:
     )
     yield tables.scores(measured["test"]).html()
     yield "<h2>Beside others</h2>"
-    yield tables.anchors(measured).html() + _text(card.ANCHORS_NOTE)
+    yield tables.anchors(measured).html() + _text(card.anchors_note(measured))
     yield "<h2>Operating points</h2>"
     yield tables.operating_points(measured).html()
     for name, point in measured["operating_points"].items():

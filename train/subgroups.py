@@ -75,7 +75,7 @@ def groupings(films: Sequence[Film], brightness: Sequence[str | None]) -> dict[s
         LESION_TYPE: [film.abnormality for film in films],
         "scanner": [film.scanner for film in films],
         "brightness": brightness,
-        DATA_SET: [film.name.partition("/")[0] if "/" in film.name else None for film in films],
+        DATA_SET: [film.source for film in films],
     }
 
 

@@ -164,6 +164,7 @@ def test_several_data_sets_are_pooled_and_their_women_stay_one_each(tmp_path: Pa
     assert [film.name for film in pooled.films] == ["a.png", "b.png", "c.png", "d.png"]
     assert pooled.patients == {"p1", "p2"}
     assert pooled.source == f"{one} + {other}"
+    assert [film.source for film in pooled.films] == ["one", "one", "other", "other"]
 
 
 def test_name_that_two_data_sets_have_in_common_is_told_apart(tmp_path: Path) -> None:
@@ -172,6 +173,10 @@ def test_name_that_two_data_sets_have_in_common_is_told_apart(tmp_path: Path) ->
         (tmp_path / name).mkdir()
         sources.append(write_index(tmp_path / name / f"{name}.csv", list(both())))
     assert [film.name for film in datasets.load(sources).films] == ["one/a.png", "one/b.png", "other/a.png", "other/b.png"]
+
+
+def test_folders_of_one_data_set_are_no_data_sets(films: Path) -> None:
+    assert {film.source for film in datasets.load(films).films} == {None}
 
 
 def test_woman_on_two_sides_of_two_data_sets_is_refused(tmp_path: Path) -> None:

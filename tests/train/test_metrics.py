@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from train import bootstrap, calibrate, metrics
+from train import bootstrap, calibrate, metrics, tables
 
 LABELS = np.array([0, 0, 1, 1], dtype=np.float32)
 SCORES = np.array([0.1, 0.4, 0.35, 0.8])
@@ -53,9 +53,13 @@ def test_rates_agree_with_scikit_learn() -> None:
     assert found["negative_predictive_value"] == pytest.approx(np.mean(labels[~called] == 0))
 
 
-def test_rates_are_0_where_nothing_is_called() -> None:
+def test_precision_where_nothing_is_called_and_sensitivity_where_nothing_is_malignant_are_unknown() -> None:
     found = metrics.rates(LABELS, np.zeros(4, dtype=np.bool_))
-    assert (found["precision"], found["f1"], found["specificity"]) == (0, 0, 1)
+    assert (found["precision"], found["f1"], found["specificity"]) == (None, 0, 1)
+    benign = metrics.at_threshold(LABELS[:2], SCORES[:2], 0.35, np.ones((3, 2)))
+    assert (benign["sensitivity"], benign["negative_predictive_value"], benign["specificity"]) == (None, 1, 0.5)
+    assert benign["intervals_95"]["sensitivity"] is benign["at_screening_prevalence"]["precision"] is None
+    assert tables.with_interval(benign, "sensitivity") == "-"
 
 
 def test_predictive_values_follow_bayes() -> None:

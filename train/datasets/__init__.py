@@ -61,6 +61,8 @@ class Film:
     scanner: str | None = None
     lesions: tuple[Lesion, ...] = ()
     """Those whose place is known; none does not mean that there are none."""
+    source: str | None = None
+    """Of several data sets that are pooled, the one it comes from."""
 
     @property
     def malignant(self) -> int:
@@ -121,13 +123,16 @@ def paths_of(source: Sources) -> tuple[Path, ...]:
 
 
 def _pooled(indexes: list[Index]) -> Index:
-    """All films in one index; where two data sets have a name in common, each film is called after its own data set too."""
+    """All films in one index, each with its data set; where two have a name in common, each film is called after its data set too."""
+    if len(indexes) == 1:
+        return indexes[0]
     names = Counter(film.name for index in indexes for film in index.films)
-    films = (
-        replace(film, name=f"{Path(index.source).stem}/{film.name}") if len(indexes) > 1 and names[film.name] > 1 else film
-        for index in indexes
-        for film in index.films
-    )
+    sources = Counter(Path(index.source).stem for index in indexes)
+    films: list[Film] = []
+    for index in indexes:
+        stem = Path(index.source).stem
+        source = stem if sources[stem] == 1 else index.source
+        films += [replace(film, source=source, name=f"{stem}/{film.name}" if names[film.name] > 1 else film.name) for film in index.films]
     return Index(" + ".join(index.source for index in indexes), tuple(films))
 
 

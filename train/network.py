@@ -14,6 +14,7 @@ from train.recipe import Head, Recipe
 PROBABILITY: Final = "probability"
 LOGIT_MAP: Final = "logit_map"
 FEATURES: Final = "features"
+EVIDENCE: Final = "evidence"
 BASE: Final = "mobilenetv2"
 
 
@@ -40,10 +41,8 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
     image = keras.Input((spec.height, spec.width, spec.channels), name="image")
     factor = 2.0 / (spec.high - spec.low)
     rescaled = keras.layers.Rescaling(factor, offset=-1.0 - spec.low * factor, name="to_minus_one_to_one")(image)
-    features = _base(recipe, weights)(rescaled, training=False)
-    hidden = keras.layers.Conv2D(recipe.head.filters, 1, activation="relu", name="head")(features)
-    hidden = keras.layers.Dropout(recipe.head.dropout, name="dropout")(hidden)
-    logit_map = _pooled(keras.layers.Conv2D(1, 1, name="evidence")(hidden), recipe.head)
+    features = _together(_levels(_base(recipe, weights), recipe.head)(rescaled, training=False))
+    logit_map = _pooled(keras.layers.Conv2D(1, 1, name=EVIDENCE)(_hidden(features, recipe.head)), recipe.head)
     logit = keras.layers.GlobalAveragePooling2D(name="logit")(logit_map)
     probability = keras.layers.Activation("sigmoid", name=PROBABILITY)(logit)
     average = keras.layers.GlobalAveragePooling2D(name=FEATURES)(features)
@@ -81,10 +80,42 @@ class AutoPool(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
         return keras.ops.reshape(weights * flat, (-1, rows, columns, 1))
 
 
+def _levels(base: keras.Model, head: Head) -> keras.Model:
+    """The base with the maps of earlier layers beside its last one."""
+    if not head.levels:
+        return base
+    return keras.Model(base.input, [base.output, *(base.get_layer(name).output for name in head.levels)], name=BASE)
+
+
+def _together(maps: keras.KerasTensor | list[keras.KerasTensor]) -> keras.KerasTensor:
+    """Maps of several sizes as one of the smallest: the average over its cells is still that of each map."""
+    if not isinstance(maps, list):
+        return maps
+    rows = maps[0].shape[1]
+    pooled = [maps[0], *(keras.layers.AveragePooling2D(each.shape[1] // rows)(each) for each in maps[1:])]
+    return keras.layers.Concatenate(name="levels")(pooled)
+
+
+def _hidden(features: keras.KerasTensor, head: Head) -> keras.KerasTensor:
+    if head.filters:
+        features = keras.layers.Conv2D(head.filters, 1, activation="relu", name="head")(features)
+    return keras.layers.Dropout(head.dropout, name="dropout")(features) if head.dropout else features
+
+
 def _pooled(evidence: keras.KerasTensor, head: Head) -> keras.KerasTensor:
     if head.pooling == "auto":
         return AutoPool(name=LOGIT_MAP)(evidence)
     return keras.layers.Activation("linear", name=LOGIT_MAP)(evidence)
+
+
+def hand_on(learnt: keras.Model, to: keras.Model) -> None:
+    """Copy the weights of every layer that stands in both networks in the same shape: the base, and the head where it is the same."""
+    names = {layer.name for layer in learnt.layers}
+    for layer in to.layers:
+        if layer.name in names and layer.weights:
+            weights = learnt.get_layer(layer.name).get_weights()
+            if [array.shape for array in weights] == [tuple(weight.shape) for weight in layer.weights]:
+                layer.set_weights(weights)
 
 
 def classifier(network: keras.Model) -> keras.Model:

@@ -39,10 +39,12 @@ class Head:
     """The classification layers on top of MobileNetV2's features."""
 
     filters: int
-    """Channels of the 1x1 convolution before the logit map."""
+    """Channels of the 1x1 convolution before the logit map; 0: none, the map is linear in the features."""
     dropout: float
     pooling: Literal["average", "auto"] = "average"
     """How evidence becomes the logit: its mean, or its mean weighted by its own softmax, whose sharpness is learnt (auto-pool)."""
+    levels: tuple[str, ...] = ()
+    """Layers of MobileNetV2 whose maps are looked at beside the last one, such as `block_13_expand_relu`: finer, less abstract."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +83,7 @@ class Crops:
     """Only lesions of this kind, such as `mass`; None: of every kind."""
     background: float
     """Pieces of breast without a lesion, for each piece with one; they count as benign."""
-    dropout: float
-    """Instead of the head's: over the hundreds of cells of a whole mammogram its noise would decide where auto-pool looks."""
+    head: Head
     augment: Augment
     phases: tuple[Phase, ...]
     batch_size: int
@@ -114,7 +115,9 @@ class Recipe:
     balanced: bool = False
     """Half of each training batch benign, half malignant."""
     crops: Crops | None = None
-    """What the network learns first, before it sees whole mammograms; with no `phases`, all that it learns."""
+    """What the network learns first, before it sees whole mammograms; with neither `phases` nor `linear`, all that it learns."""
+    linear: float | None = None
+    """The head is a logistic regression on the averaged features of whole mammograms, of this strength C; the base stays as it is."""
 
     def changed(self, epochs: int | None, seed: int | None) -> "Recipe":
         """The same with another number of epochs in every phase, or another seed."""
@@ -123,6 +126,11 @@ class Recipe:
             return recipe
         crops = recipe.crops and replace(recipe.crops, phases=_lasting(recipe.crops.phases, epochs))
         return replace(recipe, phases=_lasting(recipe.phases, epochs), crops=crops)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it learns from whole mammograms, or from pieces alone."""
+        return bool(self.phases) or self.linear is not None
 
     @property
     def on_crops(self) -> "Recipe":
@@ -136,10 +144,16 @@ class Recipe:
             msg = f"recipe {self.name} has no crops"
             raise TrainError(msg)
         crops = self.crops
-        spec = replace(self.input, height=crops.size, width=crops.size)
-        head = replace(self.head, dropout=crops.dropout)
-        own = {"augment": crops.augment, "phases": crops.phases, "batch_size": crops.batch_size}
-        return replace(self, input=spec, head=head, crops=None, **own)
+        return replace(
+            self,
+            input=replace(self.input, height=crops.size, width=crops.size),
+            head=crops.head,
+            augment=crops.augment,
+            phases=crops.phases,
+            batch_size=crops.batch_size,
+            crops=None,
+            linear=None,
+        )
 
 
 def _lasting(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from train import crops, loop, network
+from train import crops, linear, loop, network
 from train.datasets import Film, Side
 from train.films import Prepared
 from train.loop import Data
@@ -26,8 +26,9 @@ class Trained:
     @property
     def seconds(self) -> float:
         """That all epochs of all stages took."""
-        stages = [self.history, *filter(None, [self.history.get("crops")])]
-        return round(sum(float(epoch["seconds"]) for stage in stages for epoch in stage["epochs"]), 1)
+        first = self.history.get("crops", {"epochs": []})["epochs"]
+        own = [epoch for epoch in self.history["epochs"] if epoch not in first]
+        return round(sum(float(epoch["seconds"]) for epoch in [*first, *own]), 1)
 
 
 def start(recipe: Recipe, weights: str) -> keras.Model:
@@ -63,11 +64,14 @@ def train(model: keras.Model, recipe: Recipe, films: Prepared, sides: Mapping[Si
     if recipe.crops is None:
         return Trained(model, loop.train(model, _whole(learn, check, recipe), recipe.phases, run.stage()))
     first = _on_pieces(model, recipe, recipe.crops, (learn, check), run)
-    if not recipe.phases:
+    if not recipe.whole:
         return Trained(model, first)
     whole = network.build(recipe, "none")
-    whole.set_weights(model.get_weights())
-    return Trained(whole, {**loop.train(whole, _whole(learn, check, recipe), recipe.phases, run.stage("whole")), "crops": first})
+    network.hand_on(model, whole)
+    history = loop.train(whole, _whole(learn, check, recipe), recipe.phases, run.stage("whole")) if recipe.phases else dict(first)
+    if recipe.linear is not None:
+        history["linear"] = linear.fit(whole, learn, check, recipe)
+    return Trained(whole, {**history, "crops": first})
 
 
 def _on_pieces(model: keras.Model, recipe: Recipe, how: Crops, films: tuple[Prepared, Prepared], run: RunFolder) -> dict[str, Any]:

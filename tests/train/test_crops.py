@@ -17,22 +17,26 @@ from train.augment import augment
 from train.datasets import Film, Lesion
 from train.errors import DataError, TrainError
 from train.films import Prepared
-from train.recipe import Augment, Crops, Recipe
+from train.recipe import Augment, Crops, Head, Recipe
 from train.run_folder import RunFolder
 
 STILL = Augment(rotation_deg=0, zoom=0, flip_horizontal=False, flip_vertical=False)
-CROPS = Crops(size=32, abnormality="mass", background=1.0, dropout=0.0, augment=STILL, phases=(), batch_size=4)
+CROPS = Crops(size=32, abnormality="mass", background=1.0, head=Head(filters=8, dropout=0.0), augment=STILL, phases=(), batch_size=4)
 RECIPE = """
 from dataclasses import replace
 from train.recipe import Crops, Head
 from train.recipes.seed import RECIPE as SEED
 
+HEAD = Head(filters=8, dropout=0.1, pooling="auto")
 PHASES = (replace(SEED.phases[1], epochs=1),)
 RECIPE = replace(
-    SEED, name="staged", alpha=0.35, batch_size=4, head=Head(filters=8, dropout=0.1, pooling="auto"),
+    SEED, name="staged", alpha=0.35, batch_size=4, head=HEAD,
     input=replace(SEED.input, height=96, width=64), phases=PHASES,
-    crops=Crops(size=64, abnormality=None, background=0.5, dropout=0.2, augment=SEED.augment, phases=PHASES, batch_size=4),
+    crops=Crops(size=64, abnormality=None, background=0.5, head=HEAD, augment=SEED.augment, phases=PHASES, batch_size=4),
 )
+"""
+LINEAR = """
+RECIPE = replace(RECIPE, phases=(), linear=0.01, head=Head(filters=0, dropout=0.0, levels=("block_13_expand_relu",)))
 """
 
 
@@ -172,3 +176,25 @@ def test_pieces_are_learnt_first_and_handed_on(tmp_path: Path, staged: Recipe, i
     # Batch norm never moves, so it is still what the pieces' network had; the rest went on learning.
     for one, two in zip(small.weights, model.weights, strict=True):
         assert np.array_equal(one, two) or not any(part in one.path for part in ("gamma", "beta", "moving"))
+
+
+def test_linear_head_is_the_logistic_regression_and_leaves_the_base_alone(tmp_path: Path, index: Path) -> None:
+    path = tmp_path / "linear.py"
+    path.write_text(RECIPE + LINEAR)
+    chosen = recipe.load(str(path))
+    assert chosen.whole
+    run = RunFolder(tmp_path / "run")
+    assert cli.main(["fit", str(path), "--data", str(index), "--out", str(run.root), "--weights", "none"]) == 0
+    history = json.loads(run.history.read_text())
+    assert history["linear"]["C"] == 0.01
+    assert 0 <= history["linear"]["val_auc"] <= 1
+    small = network.build(chosen.on_crops, "none")
+    small.load_weights(run.stage("crops").best)
+    model = keras.models.load_model(run.model, compile=False)
+    for one, two in zip(small.get_layer(network.BASE).get_weights(), model.get_layer(network.BASE).get_weights(), strict=True):
+        assert np.array_equal(one, two)
+    films = np.random.default_rng(0).random((2, 96, 64, 3))
+    outputs = model.predict(films, verbose=0)
+    weights, bias = model.get_layer(network.EVIDENCE).get_weights()
+    logit = outputs[network.FEATURES] @ weights[0, 0, :, 0] + bias
+    assert outputs[network.PROBABILITY][:, 0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)

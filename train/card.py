@@ -90,12 +90,12 @@ _EASIER: Final = (
     " reached .73 there. The rows are not to be compared as if they stood on one list."
 )
 ANCHORS_NOTES: Final = {
-    "held out": "The rows of this model are on patients whom its own split held out of its data, others are on the official test set of"
+    "held out": "The rows of this model are on patients whom its own split held out, those of others on the official test set of"
     " CBIS-DDSM." + _EASIER,
-    "given": "The rows of this model are on the test patients that the data set itself names, others are on the official test set of"
-    " CBIS-DDSM: they stand on one list only where the data are CBIS-DDSM, with masses and calcifications.",
-    "both": "The rows of this model are on test patients that a data set names and on others whom its own split held out, those of others on"
-    " the official test set of CBIS-DDSM." + _EASIER,
+    "given": "The rows of this model are on the test patients that the data set itself names, those of others on the official test"
+    " set of CBIS-DDSM: they stand on one list only where the data are CBIS-DDSM, with masses and calcifications.",
+    "both": "The rows of this model are on test patients that a data set names and on some whom its own split held out, those of others"
+    " on the official test set of CBIS-DDSM." + _EASIER,
 }
 """By `data.test_side` of the evaluation."""
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge.bundle import Bundle, verify
+from edge.bundle import Bundle, sha256_of, verify
 from train import baselines, figures, invariance, lesions, pictures, plots, pointing, subgroups
 from train.datasets import SIDES, Film, Side, Sources
 from train.errors import TrainError
@@ -50,19 +50,20 @@ def evaluate(run: RunFolder, request: Request) -> None:
         TrainError: there is no bundle yet, or it is not of this run.
         ModelError: the bundle is damaged.
     """
+    elsewhere = invariance.readable(request.elsewhere) if request.elsewhere else ()  # says at once where it holds nothing
     fitted = reopen(run, request.data)
     found = lesions.measure(fitted, run)
     if found:
         say(f"lesions: {lesions.summary(found['test'])}")
-    if not fitted.recipe.phases:
+    if not fitted.recipe.whole:
         write_json(run.metrics, {"lesions": found})
         return
     bundle = _bundle(run, request.bundle, fitted)
     scored = _score(bundle, fitted.side("test"))
     judged = judge(fitted.sides["test"], scored, bundle.manifest.models[bundle.manifest.default_model], bundle.folder)
     numbers = {**measure(fitted, bundle, scored, judged), "lesions": found}
-    numbers["invariance"] = invariance.measure(bundle, fitted.sides["validation"], request.invariance, fitted.recipe.seed)
-    numbers["invariance_elsewhere"] = invariance.of_files(bundle, request.elsewhere) if request.elsewhere else {}
+    numbers["invariance"] = invariance.measure(bundle, fitted.side("validation").films, request.invariance, fitted.recipe.seed)
+    numbers["invariance_elsewhere"] = invariance.measure(bundle, elsewhere, len(elsewhere), 0)
     run.evaluation.mkdir(parents=True, exist_ok=True)
     write_scores(run.evaluation / "scores.csv", judged, bundle)
     pictures.draw(run.evaluation, numbers, judged, scored, bundle.manifest.input)
@@ -133,8 +134,14 @@ def _bundle(run: RunFolder, folder: Path | None, fitted: Fitted) -> Bundle:
         msg = f"{folder} is not there; run `mammo-train export {run.root}` first, or name the bundle with --bundle"
         raise TrainError(msg)
     bundle = verify(folder)
-    if bundle.manifest.input != fitted.recipe.input:
-        msg = f"{folder}: its input is {bundle.manifest.input}, that of the run is {fitted.recipe.input}; expected a bundle of this run"
+    wanted = {"model_sha256": sha256_of(run.model), "index_fingerprint": fitted.notes["index_fingerprint"], "seed": fitted.recipe.seed}
+    found = {name: bundle.manifest.training.get(name) for name in wanted}
+    if found != wanted:
+        differing = ", ".join(f"{name} {found[name]}, expected {wanted[name]}" for name in wanted if found[name] != wanted[name])
+        msg = (
+            f"{folder}: expected a bundle of this run, of whose test patients its network saw none; found {differing};"
+            f" run `mammo-train export {run.root}` again"
+        )
         raise TrainError(msg)
     return bundle
 

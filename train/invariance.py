@@ -22,7 +22,7 @@ from train import calibrate
 from train.datasets import Film
 from train.errors import DataError
 from train.films import open_film
-from train.progress import bar
+from train.progress import bar, warn
 from train.scored import shapes_of
 
 MEDIAN: Final = 0.03
@@ -130,7 +130,7 @@ def measure(bundle: Bundle, films: tuple[Film, ...], count: int, seed: int) -> d
 
     Args:
         bundle: verified; its default model file is measured.
-        films: to draw from: validation films, since this is looked at while tuning.
+        films: to draw from, all of them readable: validation films, since this is looked at while tuning.
         count: how many to take; 0: none.
         seed: of the draw.
 
@@ -148,23 +148,29 @@ def measure(bundle: Bundle, films: tuple[Film, ...], count: int, seed: int) -> d
     return {"films": len(chosen), "aim": {"median": MEDIAN, "maximum": MAXIMUM}, "variants": table}
 
 
-def of_files(bundle: Bundle, folder: Path) -> dict[str, Any]:
+def readable(folder: Path) -> tuple[Film, ...]:
     """
-    The same for every file below a folder, in their order: mammograms from elsewhere, of which nothing is known.
+    Every mammogram below a folder, in the order of their names; what is none, such as a README, is skipped and said.
 
     Raises:
-        DataError: there is none, or one is no mammogram.
+        DataError: there is none.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    if not paths:
-        msg = f"{folder}: no file there, expected mammograms"
+    films, skipped = [], []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        film = Film(path=path, name=path.relative_to(folder).as_posix(), label="benign", patient="")
+        try:
+            open_film(film)
+        except (ImageRejected, Unavailable) as error:
+            skipped.append(f"{film.name}: {error}")
+        else:
+            films.append(film)
+    text = f"{len(skipped)} files are no mammograms ({'; '.join(skipped[:3])})" if skipped else "no file there"
+    if not films:
+        msg = f"{folder}: {text}, expected mammograms"
         raise DataError(msg)
-    films = tuple(Film(path=path, name=path.name, label="benign", patient="") for path in paths)
-    try:
-        return measure(bundle, films, len(films), 0)
-    except (ImageRejected, Unavailable) as error:
-        msg = f"{folder}: {error}; expected mammograms only"
-        raise DataError(msg) from None
+    if skipped:
+        warn(f"{folder}: {text} and are left out")
+    return tuple(films)
 
 
 def within_aim(numbers: Mapping[str, Any]) -> bool:

@@ -1,19 +1,21 @@
 """How well the training on pieces tells malignant from benign lesions, on held-out patients."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from train import batches, bootstrap, crops, delong, metrics, network
+from train import batches, bootstrap, crops, metrics, network
 from train.crops import Pieces
 from train.datasets import SIDES
-from train.errors import TrainError
+from train.errors import DataError, TrainError
 from train.fitted import Fitted
 from train.recipe import Recipe
 from train.run_folder import RunFolder
+
+NO_LESION: Final[Mapping[str, Any]] = {"lesions": 0, "malignant": 0, "patients": 0, "auc": None, "intervals_95": {"auc": None}}
 
 
 def measure(fitted: Fitted, run: RunFolder) -> dict[str, Any] | None:
@@ -24,7 +26,8 @@ def measure(fitted: Fitted, run: RunFolder) -> dict[str, Any] | None:
     twice, which the intervals, drawn over patients, take into account.
 
     Returns:
-        By side (`validation`, `test`) lesions, malignant ones, patients, AUC with its intervals; None for a recipe without `crops`.
+        By side (`validation`, `test`) lesions, malignant ones, patients, AUC with its intervals, which are None where the outlined
+        lesions are not of both classes; None for a recipe without `crops`.
 
     Raises:
         TrainError: the first stage's weights are not in the run's folder.
@@ -35,15 +38,22 @@ def measure(fitted: Fitted, run: RunFolder) -> dict[str, Any] | None:
     model = _network(recipe, run)
     found: dict[str, Any] = {}
     for side in SIDES[1:]:
-        pieces = crops.cut(fitted.side(side), recipe.crops, recipe.seed)
+        try:
+            pieces = crops.cut(fitted.side(side), recipe.crops, recipe.seed)
+        except DataError:  # the other side may well have some
+            found[side] = NO_LESION
+            continue
         found[side] = _figures(pieces, _scores(model, pieces, recipe), recipe.seed)
     return found
 
 
 def summary(found: Mapping[str, Any]) -> str:
     """One line for the terminal."""
+    on = f"{found['lesions']} lesions of {found['patients']} patients"
+    if found["auc"] is None:
+        return f"no AUC on {on}, {found['malignant']} malignant"
     low, high = found["intervals_95"]["auc"]
-    return f"AUC {found['auc']:.3f} (95 % interval {low:.3f} to {high:.3f}) on {found['lesions']} lesions of {found['patients']} patients"
+    return f"AUC {found['auc']:.3f} (95 % interval {low:.3f} to {high:.3f}) on {on}"
 
 
 def _network(recipe: Recipe, run: RunFolder) -> keras.Model:
@@ -64,11 +74,11 @@ def _scores(model: keras.Model, pieces: Pieces, recipe: Recipe) -> NDArray[np.fl
 
 def _figures(pieces: Pieces, scores: NDArray[np.float64], seed: int) -> dict[str, Any]:
     labels, scores, patients = pieces.labels[pieces.lesion], scores[pieces.lesion], pieces.patients[pieces.lesion]
-    drawn = bootstrap.auc(labels, scores, bootstrap.draw(labels, patients, seed))
+    ranking = metrics.ranking(labels, scores, bootstrap.draw(labels, patients, seed))
     return {
         "lesions": len(labels),
         "malignant": int(labels.sum()),
         "patients": len(set(patients.tolist())),
-        "auc": metrics.auc(labels, scores),
-        "intervals_95": {"auc": bootstrap.interval(drawn), "auc_delong": list(delong.area(labels, scores).interval)},
+        "auc": ranking["auc"],
+        "intervals_95": {"auc": ranking["intervals_95"].get("auc"), "auc_delong": ranking["auc_delong_95"]},
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from train import card, tables, wording
+from train.errors import TrainError
 from train.progress import say
 from train.run_folder import RunFolder, read_json
 from train.tables import Numbers, Table
@@ -55,11 +56,24 @@ def report(run: RunFolder, card_path: Path) -> None:
     Write RUN/report.html and the model card.
 
     Raises:
-        TrainError: `evaluate` or `export` was not run yet.
+        TrainError: `evaluate` or `export` was not run yet, they were of two bundles, or the run has none.
     """
     notes = read_json(run.notes, "fit RECIPE --data DATA --out RUN")
+    recipe = notes["recipe"]
+    if not recipe["phases"] and recipe.get("linear") is None:
+        msg = (
+            f"{run.root}: recipe {recipe['name']} scores pieces about lesions and has no bundle to report on;"
+            f" its numbers, from `mammo-train evaluate`, are in {run.metrics}"
+        )
+        raise TrainError(msg)
     history = read_json(run.history, "fit RECIPE --data DATA --out RUN") if run.history.exists() else {}
     exported, measured = read_json(run.exported, "export RUN"), read_json(run.metrics, "evaluate RUN")
+    if measured["bundle"]["id"] != exported["bundle_id"]:
+        msg = (
+            f"{run.metrics} is of the bundle {measured['bundle']['id'][:12]}, the last export wrote {exported['bundle_id'][:12]};"
+            f" run `mammo-train evaluate {run.root}` again"
+        )
+        raise TrainError(msg)
     run.report.write_text(page(notes, history, measured, exported, run.evaluation), encoding="utf-8")
     card_path.parent.mkdir(parents=True, exist_ok=True)
     card_path.write_text(card.card(notes, history, measured, exported), encoding="utf-8")

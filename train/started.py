@@ -43,10 +43,10 @@ def begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool, keeps_file
 
 
 def forget(run: RunFolder) -> None:
-    """Remove what `fit` wrote; prepared images stay, and so does what other commands wrote until they are run again."""
+    """Remove what `fit` wrote and the numbers of `export` and `evaluate` about it; prepared images stay, and so does the bundle."""
     for folder in (run.stage().root, run.stage().logs):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (run.started, run.notes, run.split, run.history, run.model):
+    for file in (run.started, run.notes, run.split, run.history, run.model, run.exported, run.metrics):
         file.unlink(missing_ok=True)
 
 

@@ -77,18 +77,20 @@ def test_mirrored_film_scores_the_same_and_a_coarse_one_does_not(shipped: Bundle
     assert found["variants"]["PNG, longest side 299 px"]["maximum"] > found["variants"]["mirrored"]["maximum"]
 
 
-def test_folder_of_files_is_measured_as_it_comes(shipped: Bundle, tmp_path: Path) -> None:
+def test_mammograms_of_a_folder_are_taken_and_its_readme_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("cbis-ddsm-benign-cc.jpg", "cbis-ddsm-malignant-cc.jpg"):
         (tmp_path / name).write_bytes((DATA / name).read_bytes())
-    assert invariance.of_files(shipped, tmp_path)["films"] == 2
+    (tmp_path / "README").write_text("no picture")
+    assert [film.name for film in invariance.readable(tmp_path)] == ["cbis-ddsm-benign-cc.jpg", "cbis-ddsm-malignant-cc.jpg"]
+    assert "1 files are no mammograms (README: unsupported format" in capsys.readouterr().err
 
 
-def test_folder_without_mammograms_is_refused(shipped: Bundle, tmp_path: Path) -> None:
+def test_folder_without_mammograms_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file there"):
-        invariance.of_files(shipped, tmp_path)
+        invariance.readable(tmp_path)
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(DataError, match="unsupported format"):
-        invariance.of_files(shipped, tmp_path)
+        invariance.readable(tmp_path)
 
 
 def test_no_film_is_drawn_where_none_is_asked_for(shipped: Bundle) -> None:

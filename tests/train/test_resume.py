@@ -153,10 +153,12 @@ def test_another_training_in_a_used_folder_is_refused(used: RunFolder, change: d
 
 def test_restart_forgets_what_was_trained_and_keeps_prepared_images(used: RunFolder) -> None:
     used.cache.mkdir()
-    used.notes.touch()
+    used.evaluation.mkdir()
+    for old in (used.notes, used.exported, used.metrics):
+        old.touch()
     started.begin(used, {**ASKED, "data": "cd"}, restart=True)
     assert not used.stage().state.exists()
-    assert not used.notes.exists()
+    assert not any(old.exists() for old in (used.notes, used.exported, used.metrics))
     assert used.cache.exists()
     assert json.loads(used.started.read_text())["data"] == "cd"
 

@@ -9,12 +9,11 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from edge.bundle import CoverageRisk, OperatingPoint, Platt
+from edge.examine import TINY
 from train.errors import TrainError
 from train.metrics import Floats, Labels
 from train.progress import warn
 
-CLIP = 1e-6
-"""Raw scores are kept this far from 0 and 1, where the logit would be infinite."""
 REFUSED: Final = 0.5
 """What a mammogram that the input gate refused counts as in every figure: the model said nothing."""
 DEFAULT: Final = "default"
@@ -137,15 +136,24 @@ def _around(position: int, labels: Labels, scores: Floats, undecided: float, rul
     return OperatingPoint(threshold=threshold, band_low=low, band_high=high, chosen_on=text)
 
 
-def coverage_risk(labels: Labels, scores: Floats, threshold: float) -> tuple[CoverageRisk, ...]:
-    """How much is decided, and how often wrongly, as the band around a threshold widens (El-Yaniv & Wiener 2010)."""
-    position = int(np.searchsorted(np.sort(scores), threshold))
-    points = [(share, _around(position, labels, scores, share, "")) for share in WIDTHS]
-    return tuple(_risk(labels, scores, share, point) for share, point in points)
+def coverage_risk(labels: Labels, scores: Floats, threshold: float, refused: NDArray[np.bool_] | None = None) -> tuple[CoverageRisk, ...]:
+    """
+    How much is decided, and how often wrongly, as the band around a threshold widens (El-Yaniv & Wiener 2010).
+
+    Args:
+        labels: shape (n,), 1 for malignant.
+        scores: shape (n,), calibrated.
+        threshold: on them.
+        refused: shape (n,): by the gate, so that no band decides them; they stand outside the ranks. None: nothing was.
+    """
+    shut = np.zeros(len(scores), np.bool_) if refused is None else refused
+    position = int(np.searchsorted(np.sort(scores[~shut]), threshold))
+    points = [(share, _around(position, labels[~shut], scores[~shut], share, "")) for share in WIDTHS]
+    return tuple(_risk(labels, scores, shut, share, point) for share, point in points)
 
 
-def _risk(labels: Labels, scores: Floats, undecided: float, point: OperatingPoint) -> CoverageRisk:
-    kept = decided(scores, point)
+def _risk(labels: Labels, scores: Floats, shut: NDArray[np.bool_], undecided: float, point: OperatingPoint) -> CoverageRisk:
+    kept = decided(scores, point) & ~shut
     truth, called = labels[kept] > 0, scores[kept] >= point.threshold
     return CoverageRisk(
         undecided=undecided,
@@ -180,4 +188,4 @@ def decided(scores: Floats, point: OperatingPoint) -> NDArray[np.bool_]:
 
 
 def _logits(raw: Floats) -> Floats:
-    return np.asarray(logit(np.clip(raw, CLIP, 1 - CLIP)), dtype=np.float64)
+    return np.asarray(logit(np.clip(raw, TINY, 1 - TINY)), dtype=np.float64)

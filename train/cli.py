@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -197,7 +198,9 @@ def _add_calibrate(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         metavar="DIR",
         help="takes the new bundle as DIR/bundle and the report (default: beside BUNDLE, with the suffix)",
     )
-    command.add_argument("--suffix", default="site", metavar="NAME", help="appended to the version: 1.0.0+NAME (default: %(default)s)")
+    command.add_argument(
+        "--suffix", type=_suffix, default="site", metavar="NAME", help="appended to the version: 1.0.0+NAME (default: %(default)s)"
+    )
     command.add_argument(
         "--not-mammograms", type=Path, action="append", default=[], metavar="DIR", help="pictures on which to measure what the gate catches"
     )
@@ -217,6 +220,13 @@ def _positive(text: str) -> int:
         msg = f"{number} is not positive"
         raise argparse.ArgumentTypeError(msg)
     return number
+
+
+def _suffix(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z.-]+", text):
+        msg = f"{text!r}: expected letters, digits, dots and hyphens"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _share(text: str) -> float:
@@ -303,11 +313,12 @@ def _export(options: argparse.Namespace) -> None:
 def _calibrate(options: argparse.Namespace) -> None:
     from train import site  # noqa: PLC0415 - see above
 
+    folder = options.bundle.resolve()
     request = site.Request(
         bundle=options.bundle,
         data=options.data,
         prevalence=options.prevalence,
-        out=options.out or options.bundle.with_name(f"{options.bundle.resolve().name}-{options.suffix}"),
+        out=options.out or folder.parent / f"{folder.name}-{options.suffix}",
         suffix=options.suffix,
         not_mammograms=options.not_mammograms,
         command=options.typed,

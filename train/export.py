@@ -95,10 +95,12 @@ def _numbers(tried: Sequence[Exported], default: Exported) -> dict[str, Any]:
     """Those of the default file at the top, as the report and the card want them, and those of all files tried."""
     main = default.numbers
     parity = main["parity"]
+    images = sum(side["images"] for side in parity.values())
+    # Both differences are of raw scores, over the same films.
     agreement = {
-        "images": sum(side["images"] for side in parity.values()),
+        "images": images,
         "max_difference": max(side["max_raw_difference"] for side in parity.values()),
-        "mean_difference": parity["test"]["mean_difference"],
+        "mean_difference": sum(side["mean_raw_difference"] * side["images"] for side in parity.values()) / images,
         "test_auc_change": -parity["test"]["auc_drop"],
         **main["known"],
     }
@@ -151,6 +153,7 @@ def _manifest(
         "recipe": recipe.name,
         "summary": recipe.summary,
         "prevalence": counts["malignant"] / counts["images"],
+        "operating_point": {"sensitivity": recipe.sensitivity, "undecided": recipe.undecided},
         "about_data": request.about_data,
         **{name: numbers[name] for name in ("agreement", "gate", "gate_on_unseen", "default_because")},
         "files": [{name: value for name, value in file.items() if name not in {"validation", "test"}} for file in numbers["files"]],

@@ -99,7 +99,7 @@ def _judge(kind: Kind, source: Source, path: Path) -> Exported:
     numbers = {"quantization": kind.name, "bytes": len(data), "parity": compared, "cost": _cost(source, path)}
     largest = None if kind.quantization == "int8" else fitted.recipe.max_difference
     if failures := parity.failures(compared["validation"], largest):
-        return _failed(kind, data, numbers, failures)
+        return _failed(kind, data, numbers, tuple(f"on validation films: {text}" for text in failures))
     return _fitted(kind, source, path, scored, numbers)
 
 

@@ -37,7 +37,7 @@ def figures(judged: Judged, model: ModelFile, default: str, seed: int) -> dict[s
         "decision": decision(judged, point, seed),
         "coverage_risk": {
             "validation": [one.model_dump() for one in model.coverage_risk],
-            "test": [one.model_dump() for one in calibrate.coverage_risk(labels, scores, point.threshold)],
+            "test": [one.model_dump() for one in calibrate.coverage_risk(labels, scores, point.threshold, judged.refused)],
         },
         "breasts": breasts.tables(judged, point.threshold, seed),
     }

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -13,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from edge.bundle import Gate
-from edge.gate import likeness
+from edge.gate import likeness, read_weights
 from train.films import Prepared
 from train.others import without_films
 from train.scored import Features, Scored
@@ -50,6 +51,11 @@ class Boundary:
     def likeness(self, features: Features) -> NDArray[np.float64]:
         """Shape (n,), of features of shape (n, channels)."""
         return likeness(features, self.weights, self.bias)
+
+
+def boundary_of(gate: Gate, folder: Path) -> Boundary | None:
+    """That of a bundle in this folder, where it has one."""
+    return None if gate.features is None else Boundary(read_weights(folder, gate.features), gate.features.bias)
 
 
 def fit_gate(training: Prepared) -> Gate:

@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Gate, ModelFile, OperatingPoint
-from edge.gate import read_weights
+from edge.bundle import ModelFile, OperatingPoint
 from train import calibrate, gate
 from train.datasets import Film
-from train.gate import Boundary
 from train.metrics import Floats, Labels, Patients
 from train.scored import Scored
 
@@ -53,14 +51,10 @@ def judge(films: tuple[Film, ...], scored: Scored, model: ModelFile, folder: Pat
         folder: of the bundle.
     """
     place = {film.name: number for number, film in enumerate(scored.films.films)}
-    shut = gate.refused(scored.films, scored.features, model.gate, _boundary(model.gate, folder))
+    shut = gate.refused(scored.films, scored.features, model.gate, gate.boundary_of(model.gate, folder))
     number = np.array([place.get(film.name, -1) for film in films])
     refused = (number < 0) | shut[number]
     raw = np.where(refused, np.nan, scored.raw[number])
     scores = np.full(len(films), calibrate.REFUSED)
     scores[~refused] = calibrate.calibrated(raw[~refused], model.calibration)
     return Judged(films, raw, scores, refused)
-
-
-def _boundary(of: Gate, folder: Path) -> Boundary | None:
-    return None if of.features is None else Boundary(read_weights(folder, of.features), of.features.bias)

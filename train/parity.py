@@ -53,6 +53,7 @@ def compare(labels: Labels, patients: Patients, network: Answers, file: Answers,
         "decision_flips": float(flipped.mean()),
         "mean_difference": float(difference.mean()),
         "max_difference": float(difference.max()),
+        "mean_raw_difference": float(np.abs(file.raw - network.raw).mean()),
         "max_raw_difference": float(np.abs(file.raw - network.raw).max()),
     }
 

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from edge.bundle import Bundle, Gate, ModelFile
-from edge.gate import read_weights
 from train import calibrate, gate, known, unseen
 from train.films import Prepared
-from train.gate import Boundary
+from train.gate import Boundary, boundary_of
 from train.scored import Scored, score_file, shapes_of
-from train.unseen import Folds
+from train.unseen import Folds, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +34,28 @@ def refit(bundle: Bundle, name: str, films: Prepared, folds: Folds, unlike: Prep
     """
     old, shapes, spec = bundle.manifest.models[name], shapes_of(bundle.manifest), bundle.manifest.input
     scored = score_file(bundle.folder / name, shapes, films, spec)
-    before = _boundary(bundle, old.gate)
+    before = boundary_of(old.gate, bundle.folder)
     limits, after = _gate(bundle, old, scored, before)
     strange = None if unlike is None else score_file(bundle.folder / name, shapes, unlike, spec)
     shut_before, shut = (gate.refused(films, scored.features, *each) for each in ((old.gate, before), (limits, after)))
-    model = _model(old, scored.only(~shut), limits)
+    rule = unseen.rule_of(bundle.manifest)
+    model = _model(old, scored.only(~shut), limits, rule)
     old_answers = unseen.answered(scored.raw, old.calibration, old.operating_points, bundle.manifest.default_operating_point)
     numbers = {
         "data": {"images": len(films.films), "malignant": int(films.labels.sum()), "patients": len(set(films.patients.tolist()))},
         "before": unseen.measure(films.labels, old_answers, shut_before),
-        "after": unseen.measure(films.labels, unseen.cross_fitted(films.labels, scored.raw, folds), shut),
+        "after": unseen.measure(films.labels, unseen.cross_fitted(films.labels, scored.raw, folds, rule), shut),
         "refused": {"before": float(shut_before.mean()), "after": float(shut.mean())},
         "caught": {"before": _caught(strange, old.gate, before), "after": _caught(strange, limits, after)},
     }
     return Refit(model, numbers)
 
 
-def _model(old: ModelFile, accepted: Scored, limits: Gate) -> ModelFile:
+def _model(old: ModelFile, accepted: Scored, limits: Gate, rule: Rule) -> ModelFile:
     labels = accepted.films.labels
     platt = calibrate.platt(labels, accepted.raw)
     scores = calibrate.calibrated(accepted.raw, platt)
-    points = calibrate.operating_points(labels, scores, calibrate.FIXED_SENSITIVITY, unseen.UNDECIDED, "the site's patients")
+    points = calibrate.operating_points(labels, scores, rule.sensitivity, rule.undecided, "the site's patients")
     update = {
         "calibration": platt,
         "operating_points": points,
@@ -64,10 +64,6 @@ def _model(old: ModelFile, accepted: Scored, limits: Gate) -> ModelFile:
         "coverage_risk": calibrate.coverage_risk(labels, scores, points[calibrate.DEFAULT].threshold),
     }
     return old.model_copy(update=update)
-
-
-def _boundary(bundle: Bundle, of: Gate) -> Boundary | None:
-    return None if of.features is None else Boundary(read_weights(bundle.folder, of.features), of.features.bias)
 
 
 def _gate(bundle: Bundle, old: ModelFile, scored: Scored, boundary: Boundary | None) -> tuple[Gate, Boundary | None]:

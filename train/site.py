@@ -51,7 +51,7 @@ def calibrate_site(request: Request) -> None:
     if request.data is None and request.prevalence is None:
         msg = "nothing to do: give --data, mammograms of the site with their labels, or --prevalence, or both"
         raise TrainError(msg)
-    if old.folder.resolve() in {request.out.resolve(), (request.out / "bundle").resolve()}:
+    if _in_or_over(request.out, old.folder):
         msg = f"--out {request.out}: the bundle itself stays as it is; name another folder"
         raise TrainError(msg)
     refits = None if request.data is None else _refits(old, request.data, request)
@@ -70,6 +70,11 @@ def calibrate_site(request: Request) -> None:
     page = site_report.page(numbers, old.manifest, new.manifest)
     (request.out / "calibration.md").write_text(page, encoding="utf-8")
     say(f"bundle {new.bundle_id[:12]}, version {new.manifest.version}: {new.folder}; report: {request.out / 'calibration.md'}")
+
+
+def _in_or_over(out: Path, bundle: Path) -> bool:
+    """Whether something would be written into the folder of the bundle."""
+    return any(path.resolve().is_relative_to(bundle.resolve()) for path in (out, out / "bundle"))
 
 
 def shifted(model: ModelFile, prevalence: float) -> ModelFile:
@@ -108,7 +113,9 @@ def _refuse_few(films: Prepared, source: str) -> None:
 def _write(old: Bundle, models: Mapping[str, ModelFile], refits: Mapping[str, Refit] | None, request: Request) -> Bundle:
     manifest = old.manifest
     files = {name: (old.folder / name).read_bytes() for name in manifest.files}
-    note: dict[str, Any] = {"command": request.command, "from_bundle": old.bundle_id, "prevalence": request.prevalence}
+    # What was measured with the old calibration says nothing of this one.
+    before = {"version": manifest.version, "scores": manifest.scores}
+    note: dict[str, Any] = {"command": request.command, "from_bundle": old.bundle_id, "prevalence": request.prevalence, "before": before}
     if refits:
         note["images"] = next(iter(refits.values())).numbers["data"]
     new = {
@@ -118,5 +125,6 @@ def _write(old: Bundle, models: Mapping[str, ModelFile], refits: Mapping[str, Re
         "models": {name: model.model_dump() for name, model in models.items()},
         "default_operating_point": manifest.default_operating_point if refits is None else calibrate.DEFAULT,
         "training": {**manifest.training, "site": note},
+        "scores": {},
     }
     return bundle_folder.write(request.out / "bundle", files, Manifest.model_validate(new))

@@ -1,13 +1,17 @@
 """What a calibration is worth on patients it was not fitted on: cross-validation that never divides a woman's images."""
 
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 
-from edge.bundle import OperatingPoint, Platt
+from edge.bundle import Manifest, OperatingPoint, Platt
+from edge.errors import ModelError
+from edge.examine import TINY
 from train import calibrate, metrics
 from train.metrics import Floats, Labels, Patients
 
@@ -17,8 +21,30 @@ Answers: TypeAlias = tuple[Floats, dict[str, NDArray[np.bool_]], NDArray[np.bool
 """Scores, calls by operating point, and which the default decides; each of shape (n,)."""
 
 COUNT: Final = 5
-UNDECIDED: Final = 0.15
-"""Share of the images that the band leaves undecided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the default operating point is chosen."""
+
+    sensitivity: float = calibrate.FIXED_SENSITIVITY
+    undecided: float = 0.15
+    """Share of the images that the bands leave undecided."""
+
+
+def rule_of(manifest: Manifest) -> Rule:
+    """
+    That of the recipe which the bundle came from; sensitivity 0.90 and 15 % undecided where its manifest does not say.
+
+    Raises:
+        ModelError: what it says is no such rule.
+    """
+    said = manifest.training.get("operating_point")
+    try:
+        return Rule() if said is None else TypeAdapter(Rule).validate_python(said)
+    except ValidationError:
+        msg = f"bundle.json: training.operating_point is {said!r}, expected sensitivity and undecided"
+        raise ModelError(msg) from None
 
 
 def folds(labels: Labels, patients: Patients) -> Folds:
@@ -30,7 +56,7 @@ def folds(labels: Labels, patients: Patients) -> Folds:
     return number
 
 
-def cross_fitted(labels: Labels, raw: Floats, fold: Folds) -> Answers:
+def cross_fitted(labels: Labels, raw: Floats, fold: Folds, rule: Rule) -> Answers:
     """Each image answered by calibration and thresholds fitted on the other folds."""
     scores, decided = np.zeros(len(raw)), np.zeros(len(raw), np.bool_)
     called: dict[str, NDArray[np.bool_]] = {}
@@ -38,7 +64,7 @@ def cross_fitted(labels: Labels, raw: Floats, fold: Folds) -> Answers:
         out = fold == number
         platt = calibrate.platt(labels[~out], raw[~out])
         learnt = calibrate.calibrated(raw[~out], platt)
-        points = calibrate.operating_points(labels[~out], learnt, calibrate.FIXED_SENSITIVITY, UNDECIDED, "")
+        points = calibrate.operating_points(labels[~out], learnt, rule.sensitivity, rule.undecided, "")
         scores[out] = calibrate.calibrated(raw[out], platt)
         decided[out] = calibrate.decided(scores[out], points[calibrate.DEFAULT])
         for name, point in points.items():
@@ -61,7 +87,7 @@ def measure(labels: Labels, answers: Answers, shut: NDArray[np.bool_]) -> dict[s
         "auc": metrics.auc(labels, scores),
         "ece": metrics.calibration_error(labels, scores),
         "brier": float(brier_score_loss(labels, scores)),
-        "log_loss": float(log_loss(labels, np.clip(scores, calibrate.CLIP, 1 - calibrate.CLIP))),
+        "log_loss": float(log_loss(labels, np.clip(scores, TINY, 1 - TINY))),
         "mean_score": float(scores.mean()),
         "decided": float((answers[2] & ~shut).mean()),
         "points": {name: metrics.rates(labels, np.where(shut, scores > half, called)) for name, called in answers[1].items()},

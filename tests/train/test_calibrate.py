@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edge import examine
 from edge.bundle import OperatingPoint, Platt
 from train import calibrate
 from train.errors import TrainError
@@ -44,6 +45,22 @@ def test_wider_band_decides_less_and_errs_less() -> None:
     assert [point.coverage for point in curve] == sorted((point.coverage for point in curve), reverse=True)
     assert curve[-1].risk < curve[0].risk
     assert curve[0].risk == pytest.approx(float(np.mean((scores >= 0.5) != (labels > 0))))
+
+
+def test_refused_mammogram_is_decided_by_no_band() -> None:
+    labels, scores = two_classes()
+    shut = np.arange(len(labels)) < 100
+    curve = calibrate.coverage_risk(labels, calibrate.with_refused(scores, shut), 0.45, shut)
+    assert curve[0].coverage == pytest.approx(0.75)
+    rest = calibrate.coverage_risk(labels[~shut], scores[~shut], 0.45)
+    assert [point.risk for point in curve] == [point.risk for point in rest]
+    assert [point.coverage for point in curve] == pytest.approx([0.75 * point.coverage for point in rest])
+
+
+def test_calibration_clips_raw_scores_where_the_daemon_does() -> None:
+    platt = Platt(slope=0.3, intercept=0.1)
+    ends = np.array([0.0, 1e-8, 3e-7, 1.0])
+    assert calibrate.calibrated(ends, platt).tolist() == pytest.approx([examine.calibrate(raw, platt) for raw in ends], rel=1e-9)
 
 
 def test_refused_mammogram_counts_as_one_half() -> None:

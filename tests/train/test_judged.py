@@ -62,6 +62,13 @@ def test_decided_films_are_those_outside_the_band() -> None:
     assert found["specificity"] == 1
 
 
+def test_refused_films_are_not_in_the_curve_of_coverage_and_risk() -> None:
+    films = [film(number, malignant=number % 2 == 1) for number in range(10)]
+    found = judged(films, [0.05, 0.9, 0.1, 0.8, 0.15, 0.85, 0.5, 0.5, 0.5, 0.5], [False] * 6 + [True] * 4)
+    curve = figures.figures(found, MODEL, "default", 0)["coverage_risk"]["test"]
+    assert (curve[0]["coverage"], curve[0]["risk"]) == (0.6, 0)
+
+
 def test_groups_show_where_a_score_fails_and_at_which_level() -> None:
     films = four_breasts()
     rows = subgroups.tables(films, subgroups.groupings(films.films, [None] * 8), 0.5, 0)

@@ -20,6 +20,14 @@ def compared(raw: Floats) -> dict[str, Any]:
     return parity.compare(LABELS, PATIENTS, network, file, 0.5, seed=1)
 
 
+def test_mean_difference_of_raw_scores_is_theirs() -> None:
+    labels, patients, raw = np.array([0, 1, 0, 1], np.float32), np.array(list("abcd")), np.array([0.2, 0.6, 0.4, 0.8])
+    platt = Platt(slope=3, intercept=0.5)
+    moved = parity.answers(raw + np.array([0, 0.01, 0.03, 0]), platt)
+    found = parity.compare(labels, patients, parity.answers(raw, platt), moved, 0.5, 1)
+    assert (found["mean_raw_difference"], found["max_raw_difference"]) == pytest.approx((0.01, 0.03))
+
+
 def test_same_answers_have_no_difference_and_pass() -> None:
     found = compared(RAW)
     assert [found[name] for name in ("auc_drop", "decision_flips", "mean_difference")] == [0, 0, 0]

@@ -1,12 +1,14 @@
 """A bundle calibrated for a site: a new one, the old one untouched, with what it is worth on unseen patients."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.bundle import Bundle, verify
+from edge.errors import ModelError
 from edge.examine import Examiner
 from edge.image import Limits
 from tests.train.conftest import Tiny, draw_films
@@ -36,6 +38,31 @@ def test_new_bundle_has_another_id_and_version_and_the_same_network(tiny: Tiny, 
     assert new.manifest.files == old.manifest.files
     assert new.manifest.models[default(new)].calibration != old.manifest.models[default(old)].calibration
     assert new.manifest.training["site"]
+
+
+def test_scores_of_the_old_calibration_are_not_said_of_the_new_one(tiny: Tiny, site: Path) -> None:
+    old, new = verify(tiny.run.bundle).manifest, verify(site / "bundle").manifest
+    assert old.scores
+    assert not new.scores
+    note = new.training["site"]
+    assert isinstance(note, dict)
+    assert note["before"] == {"version": "0.1.0", "scores": old.scores}
+
+
+def test_default_operating_point_keeps_the_rule_of_its_recipe(tiny: Tiny) -> None:
+    manifest = verify(tiny.run.bundle).manifest
+    rule = {"sensitivity": 0.8, "undecided": 0.4}
+    assert unseen.rule_of(manifest.model_copy(update={"training": {"operating_point": rule}})) == unseen.Rule(**rule)
+    assert unseen.rule_of(manifest.model_copy(update={"training": {}})) == unseen.Rule(0.9, 0.15)
+    with pytest.raises(ModelError, match=r"training\.operating_point is 'high'"):
+        unseen.rule_of(manifest.model_copy(update={"training": {"operating_point": "high"}}))
+
+
+def test_manifest_says_the_rule_of_the_recipe(tiny: Tiny) -> None:
+    recipe = json.loads(tiny.run.notes.read_text())["recipe"]
+    found = unseen.rule_of(verify(tiny.run.bundle).manifest.model_copy(update={"default_operating_point": "default"}))
+    assert "operating_point" in verify(tiny.run.bundle).manifest.training
+    assert found == unseen.Rule(recipe["sensitivity"], recipe["undecided"])
 
 
 def test_daemon_takes_it_and_its_known_answers_come_out(site: Path) -> None:
@@ -72,6 +99,26 @@ def test_bundle_is_never_written_over(tiny: Tiny, capsys: pytest.CaptureFixture[
     assert verify(tiny.run.bundle).bundle_id == before
 
 
+def test_nothing_is_written_into_the_folder_of_the_bundle(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tiny.run.bundle / "sub"
+    assert cli.main(["calibrate", str(tiny.run.bundle), "--prevalence", "0.01", "--out", str(out)]) == 1
+    assert "stays as it is" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_bundle_named_by_a_dot_gets_its_neighbour(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(tiny.run.bundle, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    assert cli.main(["calibrate", ".", "--prevalence", "0.01"]) == 0
+    assert verify(tmp_path / "mine-site" / "bundle").manifest.version == "0.1.0+site"
+
+
+def test_suffix_is_no_path(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["calibrate", "bundle", "--prevalence", "0.1", "--suffix", "a/b"])
+    assert "'a/b': expected letters, digits, dots and hyphens" in capsys.readouterr().err
+
+
 def test_prevalence_alone_keeps_every_decision(tiny: Tiny, films: Path, tmp_path: Path) -> None:
     assert cli.main(["calibrate", str(tiny.run.bundle), "--prevalence", "0.0059", "--out", str(tmp_path)]) == 0
     old, new = (Examiner(verify(folder), "litert", 1, None, Limits()) for folder in (tiny.run.bundle, tmp_path / "bundle"))
@@ -106,12 +153,12 @@ def test_folds_never_divide_a_patient() -> None:
 def test_calibration_of_unseen_patients_is_not_that_of_the_fitted_ones() -> None:
     labels, raw = scores_of(60)
     fold = unseen.folds(labels, np.arange(60).astype(str))
-    scores, called, decided = unseen.cross_fitted(labels, raw, fold)
+    scores, called, decided = unseen.cross_fitted(labels, raw, fold, unseen.Rule())
     assert (scores > 0).all()
     assert decided.any()
     swapped = labels.copy()
     swapped[fold == 0] = 1 - swapped[fold == 0]
-    again, _, _ = unseen.cross_fitted(swapped, raw, fold)
+    again, _, _ = unseen.cross_fitted(swapped, raw, fold, unseen.Rule())
     np.testing.assert_array_equal(again[fold == 0], scores[fold == 0])
     assert not np.array_equal(again[fold == 1], scores[fold == 1])
     assert set(called) == {"default", "sensitivity-0.90", "specificity-0.889"}

@@ -90,8 +90,9 @@ def read_weights(folder: Path, gate: FeatureGate) -> NDArray[np.float32]:
     """
     path = folder / gate.weights
     try:
-        weights: NDArray[np.float32] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file:  # np.load would open archives, too
+            weights: NDArray[np.float32] = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, MemoryError) as error:
         msg = f"{path}: not the weights of an input gate: {error}"
         raise ModelError(msg) from None
     if weights.dtype != np.float32 or weights.ndim != 1 or not np.isfinite(weights).all():

@@ -1,5 +1,6 @@
 """What is not a mammogram is turned away: by its outline before the network runs, by the network's features after."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +69,14 @@ def test_weights_of_another_kind_are_refused(weights: np.ndarray[tuple[int, ...]
         InputGate(BOUNDARY, tmp_path, (1, 2))
 
 
-def test_weights_that_are_no_array_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "gate.npy").write_bytes(b"no array")
+def archive() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, weights=np.zeros(2, np.float32))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("data", [b"no array", b"", archive(), b"PK\x03\x04 a broken archive"], ids=["text", "empty", "npz", "zip"])
+def test_weights_that_are_no_array_are_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "gate.npy").write_bytes(data)
     with pytest.raises(ModelError, match="not the weights of an input gate"):
         InputGate(BOUNDARY, tmp_path, (1, 2))

@@ -29,7 +29,7 @@ def compile_for(classifier: keras.Model, phase: Phase, steps: int) -> None:
 
 
 def optimizer(phase: Phase, steps: int) -> keras.optimizers.Optimizer:
-    """Adam, or AdamW whose decay spares biases and batch norm."""
+    """Adam, or AdamW whose decay spares biases, batch norm and the sharpness of auto-pool."""
     options = {
         "learning_rate": rate(phase, steps),
         "global_clipnorm": phase.clip_norm,
@@ -39,7 +39,7 @@ def optimizer(phase: Phase, steps: int) -> keras.optimizers.Optimizer:
     if phase.optimizer == "adam":
         return keras.optimizers.Adam(**options)
     adamw = keras.optimizers.AdamW(weight_decay=phase.weight_decay, **options)
-    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "sharpness"])
     return adamw
 
 

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from train import batches, loop, network, optimizer, order
+from train import batches, crops, loop, network, optimizer, order
+from train.errors import TrainError
 from train.films import Prepared, prepare_film
 from train.progress import say, warn
 from train.recipe import Recipe
@@ -42,23 +45,39 @@ def bench(recipe: Recipe, films: Prepared, run: RunFolder, count: int) -> Throug
     Measure, print and write RUN/throughput.json.
 
     Args:
-        recipe: its last phase is measured, on random weights: they cost the same.
+        recipe: its last phase is measured, on random weights: they cost the same. On pieces, where it learns from them alone.
         films: any of the data set.
         run: takes the file.
         count: batches the clock runs for.
+
+    Raises:
+        TrainError: the recipe has no phases.
+        DataError: it learns from pieces and the films come without lesion boxes.
     """
     loop.make_deterministic(recipe.seed)
-    data = batches.training(films.images, films.labels, recipe)
+    stage, images, labels = _last_stage(recipe, films)
+    data = batches.training(images, labels, stage)
     found = Throughput(
         prepare_one_core=round(_prepare_rate(films, recipe), 1),
-        pipeline=round(_rate(iter(data), recipe.batch_size, count), 1),
-        step=round(_rate(_steps(recipe, films, next(iter(data))), recipe.batch_size, count), 1),
+        pipeline=round(_rate(iter(data), stage.batch_size, count), 1),
+        step=round(_rate(_steps(stage, len(labels), next(iter(data))), stage.batch_size, count), 1),
     )
     write_json(run.root / "throughput.json", asdict(found))
     say(f"prepare {found.prepare_one_core} images/s on one core; input pipeline {found.pipeline}, training step {found.step} images/s")
     if found.waits:
         warn("the input pipeline is slower than the training step: training waits for its images")
     return found
+
+
+def _last_stage(recipe: Recipe, films: Prepared) -> tuple[Recipe, NDArray[np.float16], NDArray[np.float32]]:
+    """What is trained by gradients last: a recipe, its images and labels."""
+    if recipe.phases:
+        return recipe, films.images, films.labels
+    if recipe.crops is None or not recipe.crops.phases:
+        msg = f"recipe {recipe.name} has no phases: there is no training step to measure"
+        raise TrainError(msg)
+    pieces = crops.cut(films, recipe.crops, recipe.seed)
+    return recipe.on_crops, pieces.images, pieces.labels
 
 
 def _rate(work: Iterator[Any], images: int, count: int) -> float:
@@ -82,12 +101,12 @@ def _prepare_rate(films: Prepared, recipe: Recipe) -> float:
     return len(some) / (time.perf_counter() - start)
 
 
-def _steps(recipe: Recipe, films: Prepared, batch: tuple[tf.Tensor, tf.Tensor]) -> Iterator[Any]:
+def _steps(recipe: Recipe, images: int, batch: tuple[tf.Tensor, tf.Tensor]) -> Iterator[Any]:
     """One training step on the same batch for each item drawn."""
     phase = recipe.phases[-1]
     model = network.build(recipe, "none")
-    network.train_base(model, trainable=phase.train_base)
+    network.train_base(model, trainable=phase.train_base, first=phase.train_from)
     classifier = network.classifier(model)
-    optimizer.compile_for(classifier, phase, order.steps(len(films.films), recipe.batch_size))
+    optimizer.compile_for(classifier, phase, order.steps(images, recipe.batch_size))
     while True:
         yield classifier.train_on_batch(*batch)

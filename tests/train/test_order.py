@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from train import order
 from train.mixup import mixup
+from train.network import AutoPool
 from train.optimizer import optimizer, rate
 from train.recipe import Phase
 
@@ -87,3 +88,12 @@ def test_adamw_decays_kernels_and_spares_biases() -> None:
     adamw.apply_gradients([(tf.constant(0.0), kernel), (tf.constant(0.0), bias)])
     assert float(kernel) == pytest.approx(0.95)
     assert float(bias) == 1.0
+
+
+def test_decay_spares_the_sharpness_of_auto_pool() -> None:
+    phase = Phase(name="one", epochs=1, learning_rate=0.1, train_base=True, optimizer="adamw", weight_decay=0.5)
+    evidence = keras.Input((2, 3, 1))
+    model = keras.Model(evidence, AutoPool()(keras.layers.Conv2D(1, 1)(evidence)))
+    adamw = optimizer(phase, steps=10)
+    adamw.build(model.trainable_variables)
+    assert [weight.name for weight in model.trainable_variables if adamw._use_weight_decay(weight)] == ["kernel"]

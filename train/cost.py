@@ -7,7 +7,6 @@ that the environment of tflite-runtime, which cannot live beside TensorFlow, run
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -18,7 +17,6 @@ import numpy as np
 
 from edge.engine import Shapes, open_engine
 from train import probe
-from train.errors import TrainError
 
 WARM_UP: Final = 3
 RUNS: Final = 21
@@ -39,17 +37,7 @@ def measure(python: Path, model: Path, shapes: Shapes, backend: str) -> dict[str
         TrainError: it did not run there; the text ends with that Python's last line.
     """
     command = [str(python), "-m", "train.cost", str(model), backend, json.dumps(asdict(shapes))]
-    try:
-        done = subprocess.run(  # noqa: S603 - the interpreter the user named
-            command, capture_output=True, text=True, timeout=probe.TIMEOUT_S, check=False, env=probe.environment()
-        )
-    except OSError as error:
-        msg = f"{python}: {error.strerror}"
-        raise TrainError(msg) from None
-    if done.returncode:
-        msg = f"{python}: {backend} did not run the model: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
-        raise TrainError(msg)
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(probe.printed(command, f"{backend} did not run the model"))
     return found
 
 

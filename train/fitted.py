@@ -66,6 +66,12 @@ def load_network(path: Path) -> keras.Model:
     """
     try:
         return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError) as error:
-        msg = f"{path}: not a readable Keras model: {error}"
+    except (OSError, ValueError, TypeError) as error:  # TypeError: a layer that is not registered here
+        msg = f"{path}: not a readable Keras model: {_in_short(error)}"
         raise TrainError(msg) from None
+
+
+def _in_short(error: Exception) -> str:
+    """Keras says the cause after a page of configuration."""
+    cause = str(error).partition("Exception encountered: ")[2] or str(error)
+    return " ".join(cause.partition("Full object config")[0].split())

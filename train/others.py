@@ -70,7 +70,10 @@ def _prepared(data: bytes, spec: InputSpec) -> Batch | None:
 
 
 def _grey(data: bytes) -> bytes:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # empty, or larger than it decodes
+        return data
     if pixels is None or pixels.ndim == 2:  # noqa: PLR2004 - rows and columns: it is grey
         return data
     read = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)

@@ -10,15 +10,15 @@ import tensorflow as tf
 
 from edge.bundle import sha256_of
 from train import datasets, split
-from train.datasets import SIDES, Film, Sources
+from train.datasets import SIDES, Sources
 from train.errors import TrainError
+from train.fit import counts
 from train.fitted import Fitted, load_network
-from train.network import LOGIT_MAP, PROBABILITY
+from train.network import FEATURES, LOGIT_MAP, PROBABILITY
 from train.prepare import prepared
 from train.progress import say, warn
 from train.recipe import Recipe
 from train.run_folder import RunFolder
-from train.tflite import FEATURES
 
 SAME: Final = 1e-4
 """Largest difference of a probability between a model and its rewritten form."""
@@ -48,7 +48,7 @@ def adopt(path: Path, recipe: Recipe, data: Sources, run: RunFolder, command: st
         "data": [str(source) for source in datasets.paths_of(data)],
         "index_fingerprint": index.fingerprint,
         "model_sha256": sha256_of(path),
-        "split": {side: _counts(sides[side]) for side in SIDES},
+        "split": {side: counts(sides[side]) for side in SIDES},
         "times": {},
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
     }
@@ -111,7 +111,7 @@ def _with_map(model: keras.Model) -> keras.Model | None:
     outputs = {PROBABILITY: probability, LOGIT_MAP: logit_map, FEATURES: average.output}
     rewritten = keras.Model(model.input, outputs)
     tensor = np.random.default_rng(0).random((2, *model.input_shape[1:]), np.float32)
-    same = np.abs(np.asarray(rewritten(tensor)[PROBABILITY]) - np.asarray(model(tensor))).max() <= SAME
+    same = np.abs(np.asarray(rewritten(tensor)[PROBABILITY]) - np.asarray(keras.tree.flatten(model(tensor))[0])).max() <= SAME
     return rewritten if same else None
 
 
@@ -126,11 +126,3 @@ def _checked(model: keras.Model, recipe: Recipe, path: Path) -> keras.Model:
     except TrainError as error:
         msg = f"{path}: {error}"
         raise TrainError(msg) from None
-
-
-def _counts(films: tuple[Film, ...]) -> dict[str, int]:
-    return {
-        "images": len(films),
-        "malignant": sum(film.malignant for film in films),
-        "patients": len({film.patient for film in films}),
-    }

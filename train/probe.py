@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,28 +58,36 @@ def scores_elsewhere(python: Path, model: Path, shapes: Shapes, backend: str, te
         images = Path(folder) / "images.npy"
         np.save(images, tensors)
         command = [str(python), "-m", "train.probe", str(model), backend, str(images), json.dumps(asdict(shapes))]
-        try:
-            done = subprocess.run(  # noqa: S603 - the interpreter the user named
-                command,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_S,
-                check=False,
-                env=environment(),
-            )
-        except OSError as error:
-            msg = f"{python}: {error.strerror}"
-            raise TrainError(msg) from None
-    if done.returncode:
-        msg = f"{python}: {backend} did not score: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
-        raise TrainError(msg)
-    answer: list[Any] = json.loads(done.stdout)
+        answer: list[Any] = json.loads(printed(command, f"{backend} did not score"))
     return np.array(answer, dtype=np.float64)
 
 
-def environment() -> dict[str, str]:
-    """In which another Python finds this code."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(HOUSE), os.environ.get("PYTHONPATH")]))}
+def printed(command: Sequence[str], failure: str) -> str:
+    """
+    What a command prints, run where another Python finds this code.
+
+    Args:
+        command: an interpreter and its arguments.
+        failure: what to say where it fails.
+
+    Raises:
+        TrainError: it cannot be started, fails, or takes longer than TIMEOUT_S.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(HOUSE), os.environ.get("PYTHONPATH")]))}
+    try:
+        done = subprocess.run(  # noqa: S603 - the interpreter the user named
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment
+        )
+    except OSError as error:
+        msg = f"{command[0]}: {error.strerror}"
+        raise TrainError(msg) from None
+    except subprocess.TimeoutExpired:
+        msg = f"{command[0]}: {failure} within {TIMEOUT_S} s"
+        raise TrainError(msg) from None
+    if done.returncode:
+        msg = f"{command[0]}: {failure}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+        raise TrainError(msg)
+    return done.stdout
 
 
 def shapes_from(text: str) -> Shapes:

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from edge.domain import InputSpec
 from edge.engine import Shapes
 from train.films import model_input
-from train.network import LOGIT_MAP, PROBABILITY
+from train.network import FEATURES, LOGIT_MAP, PROBABILITY
 
 Quantization: TypeAlias = Literal["float32", "float16", "int8"]
 
-FEATURES: Final = "features"
 OUTPUTS: Final = (PROBABILITY, LOGIT_MAP, FEATURES)
 """Only the first is needed: without a map there is no heat map, without features the input gate has only its limits."""
 REPRESENTATIVE: Final = 100

@@ -33,6 +33,7 @@ def test_same_picture_twice_counts_once_whatever_its_name(tmp_path: Path) -> Non
 def test_broken_picture_is_left_out(tmp_path: Path) -> None:
     colourful(tmp_path / "photo.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
+    (tmp_path / "empty.png").write_bytes(b"")
     assert len(others.read([tmp_path], RECIPE.input).images) == 1 + others.DRAWN
 
 

@@ -13,10 +13,9 @@ from edge.errors import Reason
 from edge.examine import Examiner
 from edge.image import Limits
 from tests.train.conftest import draw_films
-from train import cli, others, own_model
+from train import cli, fitted, others, own_model
 from train.errors import TrainError
-from train.network import LOGIT_MAP, PROBABILITY
-from train.tflite import FEATURES
+from train.network import FEATURES, LOGIT_MAP, PROBABILITY
 
 IMAGE = keras.Input((64, 64, 3))
 
@@ -124,6 +123,29 @@ def test_outputs_are_told_apart_whatever_their_names() -> None:
     features = average()
     probability = keras.layers.Dense(1, activation="sigmoid")(features)
     assert set(own_model.named_outputs(keras.Model(IMAGE, [features, probability])).output) == {FEATURES, PROBABILITY}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Doubled(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
+    """A layer of somebody's own."""
+
+    def call(self, image: keras.KerasTensor) -> keras.KerasTensor:
+        return 2 * image
+
+
+def test_model_with_a_layer_that_is_unknown_here_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = keras.layers.GlobalAveragePooling2D()(Doubled()(IMAGE))
+    keras.Model(IMAGE, keras.layers.Dense(1, activation="sigmoid")(hidden)).save(tmp_path / "own.keras")
+    monkeypatch.delitem(keras.saving.get_custom_objects(), "tests>Doubled")
+    monkeypatch.setattr(Doubled, "__module__", "nowhere")
+    with pytest.raises(TrainError, match=r"own\.keras: not a readable Keras model: Could not locate class 'Doubled'.*to load them\.$"):
+        fitted.load_network(tmp_path / "own.keras")
+
+
+def test_probability_in_a_dictionary_is_a_probability() -> None:
+    model = classic()
+    found = own_model.named_outputs(keras.Model(model.input, {"malignant": model.output}))
+    assert set(found.output) == {PROBABILITY, LOGIT_MAP, FEATURES}
 
 
 def test_two_classes_are_refused_with_found_and_expected() -> None:

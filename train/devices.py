@@ -48,21 +48,27 @@ def _of_this_machine(devices: int | None) -> tf.distribute.Strategy:
 
 
 def machines() -> int:
-    """How many TF_CONFIG names; 1 without it."""
-    return len(_cluster().get("cluster", {}).get("worker", [])) or 1
+    """How many TF_CONFIG names, a chief and the workers; 1 without it."""
+    cluster = _cluster().get("cluster", {})
+    return sum(len(cluster.get(kind, [])) for kind in ("chief", "worker")) or 1
 
 
 def keeps_files() -> bool:
-    """Whether this process is the one that writes."""
-    return int(_cluster().get("task", {}).get("index", 0)) == 0
+    """Whether this process is the one that writes: the chief, or without one the first worker."""
+    values = _cluster()
+    task, chief = values.get("task", {}), "chief" in values.get("cluster", {})
+    return int(task.get("index", 0)) == 0 and (not chief or task.get("type") == "chief")
 
 
 def _cluster() -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads(os.environ.get("TF_CONFIG", "{}"))
+        values: Any = json.loads(os.environ.get("TF_CONFIG", "{}"))
     except ValueError as error:
         msg = f"TF_CONFIG is not JSON: {error}"
         raise TrainError(msg) from None
+    if not isinstance(values, dict) or not all(isinstance(values.get(name, {}), dict) for name in ("cluster", "task")):
+        msg = f"TF_CONFIG is {json.dumps(values)[:100]}, expected an object with `cluster` and `task`, as in docs/training.md"
+        raise TrainError(msg)
     return values
 
 

@@ -1,5 +1,6 @@
 """`mammo-train fit`: train a recipe on a data set, and keep the epoch that was best on validation patients."""
 
+import csv
 import platform
 import time
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from edge.bundle import sha256_of
 from train import datasets, devices, loop, split, stages, started
 from train.datasets import SIDES, Film, Index, Side, Sources
 from train.films import Prepared
@@ -48,8 +50,8 @@ def fit(request: Request, run: RunFolder) -> None:
     recipe = request.recipe
     strategy = devices.strategy(request.devices, recipe.batch_size)
     index = datasets.load(request.data)
-    asked = {"recipe": asdict(recipe), "data": index.fingerprint, "weights": request.weights}
-    started.begin(run, asked, restart=request.restart, keeps_files=devices.keeps_files())
+    with strategy.scope():
+        _begin(run, _asked(request, index), restart=request.restart)
     if run.notes.exists():
         say(f"trained already: {run.model}; --restart trains it anew")
         return
@@ -71,6 +73,22 @@ def fit(request: Request, run: RunFolder) -> None:
         # The notes come last: with them, the run counts as finished.
         write_json(run.notes, notes(request, index, sides, films, times))
         say(f"trained in {times['train_s']} s: {run.model}")
+
+
+def _begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool) -> None:
+    """Of several machines, the first one forgets before the others look."""
+    if restart:
+        if devices.keeps_files():
+            started.forget(run)
+        devices.wait_for_all()
+    started.begin(run, asked, keeps_files=devices.keeps_files())
+
+
+def _asked(request: Request, index: Index) -> dict[str, Any]:
+    """Everything that decides the result."""
+    weights = Path(request.weights)
+    contents = {"lesions": index.lesions_fingerprint, "weights": sha256_of(weights) if weights.is_file() else None}
+    return {"recipe": asdict(request.recipe), "data": index.fingerprint, "weights": request.weights, "contents": contents}
 
 
 def say_split(sides: Mapping[Side, tuple[Film, ...]]) -> None:
@@ -107,5 +125,7 @@ def notes(
 
 def write_split(path: Path, sides: Mapping[Side, tuple[Film, ...]]) -> None:
     """Write who stood where, as an index of its own (path, label, patient, split)."""
-    lines = [f"{film.name},{film.label},{film.patient},{side}" for side in SIDES for film in sides[side]]
-    path.write_text("\n".join(["path,label,patient,split", *lines]) + "\n")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["path", "label", "patient", "split"])
+        lines.writerows((film.name, film.label, film.patient, side) for side in SIDES for film in sides[side])

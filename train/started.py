@@ -11,29 +11,27 @@ from train.run_folder import RunFolder, read_json, write_json
 _SHOWN: Final = 3
 
 
-def begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool, keeps_files: bool = True) -> None:
+def begin(run: RunFolder, asked: Mapping[str, Any], *, keeps_files: bool = True) -> None:
     """
     Note what is trained here, or find that it is the same as before.
 
     Args:
         run: its folder.
-        asked: everything that decides the result, as JSON has it: recipe, data, starting weights.
-        restart: forget what was trained here before.
+        asked: everything that decides the result, as JSON has it: recipe, data, starting weights. Its `contents` are hashes, which a
+            folder begun before they were noted need not have.
         keeps_files: whether this process writes; of several machines only one does.
 
     Raises:
         TrainError: something else was begun here; the text says what differs.
     """
-    if restart and keeps_files:
-        forget(run)
     if not run.kept:
         if keeps_files:
             write_json(run.started, asked)
         return
     found, wanted = (dict(_leaves(values)) for values in (read_json(run.started, "fit RECIPE --data DATA --out RUN"), _as_json(asked)))
-    differing = [
-        f"{name} {found.get(name)!r}, expected {wanted.get(name)!r}" for name in {**found, **wanted} if found.get(name) != wanted.get(name)
-    ]
+    noted = any(name.startswith("contents.") for name in found)
+    names = [name for name in {**found, **wanted} if noted or not name.startswith("contents.")]
+    differing = [f"{name} {found.get(name)!r}, expected {wanted.get(name)!r}" for name in names if found.get(name) != wanted.get(name)]
     if differing:
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         msg = (

@@ -1,5 +1,6 @@
 """Index CSV and folder: what they read, and what they refuse."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,3 +240,18 @@ def test_cbis_ddsm_reads_whole(shared: Path) -> None:
     assert (len(found.films), len(found.patients), sum(film.malignant for film in found.films)) == (1206, 678, 592)
     assert all(film.aspect is not None and 1 < film.aspect < 3 for film in found.films)
     assert sum(len(film.lesions) for film in found.films) == 1291
+
+
+@pytest.mark.parametrize(("column", "value"), [("rows", "nan"), ("rows", "inf"), ("density", "inf"), ("birads", "nan")])
+def test_number_that_is_none_is_refused_with_its_line(tmp_path: Path, column: str, value: str) -> None:
+    rows = [one | {"rows": "2", "columns": "1", "density": "1", "birads": "2"} | {column: value} for one in both()]
+    with pytest.raises(DataError, match=rf"index\.csv:2: {column} is {value}, expected"):
+        index(tmp_path, *rows)
+
+
+def test_lesions_have_a_fingerprint_of_their_own(tmp_path: Path) -> None:
+    found = index(tmp_path, *both())
+    lesion = Lesion(label="benign", abnormality=None, box=Box(0, 0, 5, 5))
+    other = replace(found, films=(replace(found.films[0], lesions=(lesion,)), *found.films[1:]))
+    assert other.fingerprint == found.fingerprint
+    assert other.lesions_fingerprint != found.lesions_fingerprint

@@ -274,6 +274,7 @@ def test_missing_case_description_is_named(archive: Path) -> None:
     [
         ("MALIGNANT", "UNPROVEN", r"mass_case_description_test_set\.csv:4: pathology is UNPROVEN, expected MALIGNANT, BENIGN"),
         ("pathology", "outcome", r"mass_case_description_test_set\.csv:1: no column pathology; found patient id"),
+        (",3,LEFT", ",inf,LEFT", r"mass_case_description_test_set\.csv:4: breast density is inf, expected a whole number"),
         (",3,LEFT", ",dense,LEFT", r"mass_case_description_test_set\.csv:4: breast density is dense, expected a whole number"),
         ("P_00004,3", ",3", r"mass_case_description_test_set\.csv:4: patient_id is empty"),
     ],
@@ -282,4 +283,14 @@ def test_table_that_makes_no_sense_is_refused(archive: Path, old: str, new: str,
     table = archive / "mass_case_description_test_set.csv"
     table.write_text(table.read_text().replace(old, new))
     with pytest.raises(DataError, match=message):
+        datasets.load(archive)
+
+
+def test_blank_line_says_nothing_and_a_short_one_is_refused(archive: Path) -> None:
+    table = archive / "mass_case_description_test_set.csv"
+    films = datasets.load(archive).films
+    table.write_text(table.read_text() + "\n")
+    assert datasets.load(archive).films == films
+    table.write_text(table.read_text() + "P_00004,3\n")
+    with pytest.raises(DataError, match=r"mass_case_description_test_set\.csv:\d+: pathology is empty, expected MALIGNANT"):
         datasets.load(archive)

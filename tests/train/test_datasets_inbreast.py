@@ -125,3 +125,12 @@ def test_outlines_that_cannot_be_read_are_named(inbreast: Path, content: bytes) 
     (inbreast / "AllXML" / "20586934.xml").write_bytes(content)
     with pytest.raises(DataError, match=r"20586934\.xml: not the outlines that OsiriX writes"):
         datasets.load(inbreast)
+
+
+def test_blank_line_says_nothing_and_a_row_without_birads_is_refused(inbreast: Path) -> None:
+    table = inbreast / "INbreast.csv"
+    table.write_text(TABLE + "\n")
+    assert len(datasets.load(inbreast).films) == len(NAMES)
+    table.write_text(TABLE.replace("20586934; ;6", "20586934"))
+    with pytest.raises(DataError, match=r"Bi-Rads of 20586934_.* is empty, expected 1, 2, 3"):
+        datasets.load(inbreast)

@@ -1,5 +1,6 @@
 """Training on several devices, here two logical CPUs, is training on one."""
 
+import csv
 import json
 import os
 import socket
@@ -13,7 +14,8 @@ import pytest
 import tensorflow as tf
 
 from tests.train.toy import train_toy
-from train import devices
+from train import devices, fit, started
+from train.datasets import SIDES, Film
 from train.errors import TrainError
 from train.run_folder import RunFolder
 
@@ -111,7 +113,43 @@ def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> Non
         assert one[f"arr_{number}"] == pytest.approx(weight, abs=1e-5)
 
 
+@pytest.mark.parametrize(("task", "keeps"), [("chief", True), ("worker", False)])
+def test_chief_and_worker_are_two_machines_and_the_chief_keeps_the_files(
+    monkeypatch: pytest.MonkeyPatch, task: str, *, keeps: bool
+) -> None:
+    cluster = {"chief": ["a:1"], "worker": ["b:1"]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": task, "index": 0}}))
+    assert devices.machines() == 2
+    assert devices.keeps_files() is keeps
+
+
+def test_restart_forgets_before_the_other_machines_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second machine waits, and meanwhile the first one removes the other training."""
+    run = RunFolder(tmp_path)
+    started.begin(run, {"data": "ab"})
+    run.stage().root.mkdir()
+    run.stage().state.touch()
+    monkeypatch.setattr(devices, "keeps_files", lambda: False)
+    monkeypatch.setattr(devices, "wait_for_all", lambda: started.forget(run))
+    fit._begin(run, {"data": "cd"}, restart=True)
+    assert not run.kept
+
+
+@pytest.mark.parametrize("text", ["[]", '{"cluster": []}'])
+def test_cluster_that_is_no_object_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(TrainError, match="expected an object with `cluster` and `task`"):
+        devices.machines()
+
+
 def test_cluster_that_is_not_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", "{")
     with pytest.raises(TrainError, match="TF_CONFIG is not JSON"):
         devices.machines()
+
+
+def test_written_split_keeps_names_with_commas(tmp_path: Path) -> None:
+    films = tuple(Film(path=tmp_path, name=f"a, {side}.png", label="benign", patient="p,1") for side in SIDES)
+    fit.write_split(tmp_path / "split.csv", dict(zip(SIDES, ((film,) for film in films), strict=True)))
+    with (tmp_path / "split.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == [film.name for film in films]

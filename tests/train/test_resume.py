@@ -120,27 +120,28 @@ def test_tensorboard_finds_the_validation_score_of_every_epoch(
     assert [found[epoch] for epoch in range(4)] == pytest.approx([epoch["val_auc"] for epoch in uninterrupted[1][:4]], abs=1e-5)
 
 
-ASKED = {"recipe": {"seed": 1, "phases": [{"epochs": 2}]}, "data": "ab"}
+ASKED = {"recipe": {"seed": 1, "phases": [{"epochs": 2}]}, "data": "ab", "contents": {"lesions": "1"}}
 
 
 @pytest.fixture
 def used(tmp_path: Path) -> RunFolder:
     """Something was trained here."""
     run = RunFolder(tmp_path)
-    started.begin(run, ASKED, restart=False)
+    started.begin(run, ASKED)
     run.stage().root.mkdir()
     run.stage().state.touch()
     return run
 
 
 def test_same_command_goes_on_in_its_folder(used: RunFolder) -> None:
-    started.begin(used, {**ASKED, "recipe": {"seed": 1, "phases": ({"epochs": 2},)}}, restart=False)
+    started.begin(used, {**ASKED, "recipe": {"seed": 1, "phases": ({"epochs": 2},)}})
     assert used.stage().state.exists()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"contents": {"lesions": "2"}}, "contents.lesions '1', expected '2'"),
         ({"data": "cd"}, r"holds another training: data 'ab', expected 'cd'\. Take another --out, or --restart"),
         ({"recipe": {"seed": 1, "phases": [{"epochs": 3}]}}, "recipe.phases.0.epochs 2, expected 3"),
         ({"recipe": {"seed": 2, "phases": []}}, "recipe.seed 1, expected 2; recipe.phases.0.epochs 2, expected None"),
@@ -148,7 +149,13 @@ def test_same_command_goes_on_in_its_folder(used: RunFolder) -> None:
 )
 def test_another_training_in_a_used_folder_is_refused(used: RunFolder, change: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainError, match=message):
-        started.begin(used, {**ASKED, **change}, restart=False)
+        started.begin(used, {**ASKED, **change})
+
+
+def test_folder_begun_before_contents_were_noted_goes_on(used: RunFolder) -> None:
+    used.started.write_text(json.dumps({name: value for name, value in ASKED.items() if name != "contents"}))
+    started.begin(used, ASKED)
+    assert used.stage().state.exists()
 
 
 def test_restart_forgets_what_was_trained_and_keeps_prepared_images(used: RunFolder) -> None:
@@ -156,7 +163,8 @@ def test_restart_forgets_what_was_trained_and_keeps_prepared_images(used: RunFol
     used.evaluation.mkdir()
     for old in (used.notes, used.exported, used.metrics):
         old.touch()
-    started.begin(used, {**ASKED, "data": "cd"}, restart=True)
+    started.forget(used)
+    started.begin(used, {**ASKED, "data": "cd"})
     assert not used.stage().state.exists()
     assert not any(old.exists() for old in (used.notes, used.exported, used.metrics))
     assert used.cache.exists()
@@ -164,8 +172,8 @@ def test_restart_forgets_what_was_trained_and_keeps_prepared_images(used: RunFol
 
 
 def test_command_that_never_finished_an_epoch_leaves_its_folder_free(tmp_path: Path) -> None:
-    started.begin(RunFolder(tmp_path), ASKED, restart=False)
-    started.begin(RunFolder(tmp_path), {**ASKED, "data": "cd"}, restart=False)
+    started.begin(RunFolder(tmp_path), ASKED)
+    started.begin(RunFolder(tmp_path), {**ASKED, "data": "cd"})
     assert json.loads(RunFolder(tmp_path).started.read_text())["data"] == "cd"
 
 

@@ -89,6 +89,11 @@ class Index:
         lines = (f"{film.name}\t{film.label}\t{film.patient}\t{film.split}\t{film.aspect}" for film in self.films)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
+    @property
+    def lesions_fingerprint(self) -> str:
+        """SHA-256 over the lesions of the films, in hex: training on pieces depends on them too."""
+        return hashlib.sha256("\n".join(f"{film.name}\t{film.lesions}" for film in self.films).encode()).hexdigest()
+
 
 class DataSet(Protocol):
     """What each file of this package offers."""

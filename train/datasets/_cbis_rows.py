@@ -74,8 +74,8 @@ def findings(path: Path, group: str) -> Iterator[Finding]:
         if missing:
             msg = f"{path}:1: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}"
             raise DataError(msg)
-        for values in reader:
-            row = dict(zip(header, (value.strip() for value in values), strict=False))
+        for values in filter(None, reader):  # a blank line says nothing
+            row = dict.fromkeys(header, "") | dict(zip(header, (value.strip() for value in values), strict=False))
             yield _finding(row, group, f"{path}:{reader.line_num}")
 
 
@@ -106,7 +106,7 @@ def _finding(row: Mapping[str, str], group: str, where: str) -> Finding:
 def _integer(text: str, where: str, column: str) -> int | None:
     try:
         return int(float(text)) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         _refuse(where, column, text, "a whole number")
 
 

@@ -95,7 +95,7 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
         msg = f"{table}:1: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}"
         raise DataError(msg)
     for line in lines:
-        yield dict(zip(header, (value.strip() for value in line), strict=False))
+        yield dict.fromkeys(header, "") | dict(zip(header, (value.strip() for value in line), strict=False))
 
 
 def _csv_lines(table: Path) -> Iterator[list[str]]:

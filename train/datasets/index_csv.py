@@ -12,6 +12,7 @@ Lesion boxes stand in `<name of the index>-lesions.csv` beside it, where that ex
 """
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -43,19 +44,22 @@ class _Row:
         return (self.values.get(column) or "").strip() or None
 
     def number(self, column: str) -> float | None:
-        """The value as a number; None where empty or absent."""
+        """The value as a finite number; None where empty or absent."""
         text = self.text(column)
         try:
-            return None if text is None else float(text)
+            value = None if text is None else float(text)
         except ValueError:
             self.refuse(column, text, "a number")
+        if value is not None and not math.isfinite(value):
+            self.refuse(column, text, "a number")
+        return value
 
     def integers(self, column: str) -> tuple[int, ...]:
         """Whole numbers between bars, `3|4`; empty where empty or absent."""
         text = self.text(column)
         try:
             return tuple(int(float(part)) for part in (text or "").split("|") if part.strip())
-        except ValueError:
+        except (ValueError, OverflowError):
             self.refuse(column, text, "whole numbers between bars, as in 3|4")
 
     def label(self, column: str) -> Label:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge.domain import Box, HeatMap, InputSpec
 from edge.image import Mammogram, Pixels
+from edge.image.polarity import is_inverted, turned
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -80,14 +81,18 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     Turn one mammogram into the model's input.
 
     Args:
-        image: pixels of shape (rows, columns), uint8 or uint16, bright = dense.
+        image: pixels of shape (rows, columns), uint8 or uint16, bright = dense; where the air is bright, it is turned first.
         spec: size, range, window, crop and aspect.
 
     Returns:
         The tensor, shape (1, spec.height, spec.width, spec.channels), float32 in [spec.low, spec.high], chest wall left,
         top and bottom padded evenly, and the way back to original pixel coordinates.
     """
-    breast = find_breast(image)
+    thumbnail = _thumbnail(image)
+    if is_inverted(thumbnail):
+        image = turned(image)
+        thumbnail = _thumbnail(image)
+    breast = find_breast(thumbnail)
     low, high = _window(breast, spec)
     box = _box(breast, image.pixels.shape) if spec.crop else _whole(image.pixels)
     cut = _cut(image, box, round(low))
@@ -123,9 +128,8 @@ def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
     return _resize(pixels, round(height * max(stretch, 1)), round(width * max(1 / stretch, 1)))
 
 
-def find_breast(image: Mammogram) -> Breast:
-    """Find the breast on a small copy: the largest thing brighter than air that is no thin label."""
-    small = _thumbnail(image)
+def find_breast(small: Pixels) -> Breast:
+    """Find the breast on a small copy with dark air: the largest thing brighter than air that is no thin label."""
     dark = small.min()
     rows, columns = small.shape
     top, left = round(rows * BORDER), round(columns * BORDER)
@@ -171,12 +175,20 @@ def _cells(cells: int, extent: int, start: int, length: int) -> NDArray[np.float
 
 
 def _thumbnail(image: Mammogram) -> Pixels:
-    step = max(1, max(image.pixels.shape) // (2 * THUMBNAIL))
-    sample = np.ascontiguousarray(image.pixels[::step, ::step])
+    step = max(1, max(image.pixels.shape) // (2 * THUMBNAIL)) | 1  # odd, so that a grid of any length has a middle
+    rows, columns = (_grid(side, step) for side in image.pixels.shape)
+    sample = np.ascontiguousarray(image.pixels[rows, columns])
     if image.background is not None:
         sample = _without(sample, image.background)
     scale = min(1.0, THUMBNAIL / max(sample.shape))
     return _resize(sample, max(1, round(sample.shape[0] * scale)), max(1, round(sample.shape[1] * scale)))
+
+
+def _grid(side: int, step: int) -> slice:
+    """Every step-th of `side` pixels, as far from the first as from the last: a mirrored film gives the mirrored thumbnail."""
+    rest = (side - 1) % step
+    start = (rest + step * (rest % 2)) // 2
+    return slice(start, side - start, step) if start < side else slice(side // 2, side // 2 + 1)
 
 
 def _without(pixels: Pixels, background: int) -> Pixels:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,6 +53,21 @@ def test_left_and_right_breasts_look_alike() -> None:
     one, other = prepare(FILM, PAD), prepare(mirrored, PAD)
     assert one.geometry.flipped is not other.geometry.flipped
     np.testing.assert_allclose(one.tensor, other.tensor, atol=0.03)
+
+
+@pytest.mark.parametrize("shape", [(2048, 1200), (2501, 1702), (3074, 2049), (4432, 2864)])
+def test_a_large_film_and_its_mirror_image_give_the_same_input(shape: tuple[int, int]) -> None:
+    pixels = np.asarray(cv2.resize(FILM.pixels, shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    one, other = prepare(picture(pixels), PAD), prepare(picture(np.ascontiguousarray(pixels[:, ::-1])), PAD)
+    assert one.geometry.flipped is not other.geometry.flipped
+    assert (other.geometry.box.xmin, other.geometry.box.xmax) == (shape[1] - one.geometry.box.xmax, shape[1] - one.geometry.box.xmin)
+    np.testing.assert_array_equal(other.tensor, one.tensor)
+
+
+@pytest.mark.parametrize("columns", range(1, 8))
+def test_a_picture_thinner_than_a_step_of_the_thumbnail_has_an_input(columns: int) -> None:
+    pixels = np.arange(6000 * columns, dtype=np.uint16).reshape(6000, columns)
+    assert np.isfinite(prepare(picture(pixels, 16), PAD).tensor).all()
 
 
 def test_the_chest_wall_is_on_the_left_and_padding_on_the_right() -> None:
@@ -146,8 +162,20 @@ def test_any_picture_gives_a_finite_input_and_a_box_inside_it(
     assert spec.low <= batch.tensor.min() <= batch.tensor.max() <= spec.high
 
 
+def test_an_inverted_film_gives_the_input_of_the_original() -> None:
+    one, other = prepare(FILM, PAD), prepare(picture(255 - FILM.pixels), PAD)
+    np.testing.assert_array_equal(other.tensor, one.tensor)
+    assert (other.geometry, other.contrast) == (one.geometry, one.contrast)
+
+
+def test_an_inverted_film_that_was_squeezed_gives_the_input_of_the_original() -> None:
+    squeezed = np.asarray(cv2.resize(FILM.pixels, (800, 800), interpolation=cv2.INTER_AREA), np.uint8)
+    one, other = (prepare(picture(restore_aspect(pixels, 800, 436)), PAD) for pixels in (squeezed, 255 - squeezed))
+    np.testing.assert_allclose(other.tensor, one.tensor, atol=0.03)  # rounding of the stretched
+
+
 def test_a_film_without_a_breast_has_an_empty_mask() -> None:
-    breast = find_breast(picture(np.zeros((50, 40), np.uint8)))
+    breast = find_breast(np.zeros((50, 40), np.uint8))
     assert not breast.mask.any()
     assert not breast.on_right
 

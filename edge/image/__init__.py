@@ -51,6 +51,11 @@ def check_size(rows: int, columns: int, limits: Limits) -> None:
         raise ImageRejected(Reason.TOO_LARGE, detail)
 
 
+def bits(pixels: Pixels) -> int:
+    """8, or for 16-bit files as many as hold the largest value: 12-bit pictures come in 16-bit files."""
+    return max(8, int(pixels.max()).bit_length())
+
+
 def open_mammogram(path: Path, limits: Limits) -> Mammogram:
     """
     Read and decode one file, by its bytes and not by its name.

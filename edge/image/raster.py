@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.domain import ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, Mammogram, Pixels, check_size, headers
+from edge.image import Limits, Mammogram, Pixels, bits, check_size, headers
 
 # OpenCV 4 and 5 name it differently. What is wrong with a file is said once, in its rejection.
 _set_log_level: Callable[[int], object] = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
@@ -63,7 +63,7 @@ def decode(data: bytes, limits: Limits) -> Mammogram | None:
     if size.white_is_zero and pixels.dtype == np.uint16:  # OpenCV turns only 8-bit ones round
         pixels = np.bitwise_not(pixels)
     rows, columns = pixels.shape
-    facts = ImageFacts(rows, columns, bits=_bits(pixels), photometric="MONOCHROME2", format=name)
+    facts = ImageFacts(rows, columns, bits=bits(pixels), photometric="MONOCHROME2", format=name)
     return Mammogram(pixels, facts)
 
 
@@ -89,8 +89,3 @@ def _grey(pixels: Pixels) -> Pixels:
     if np.mean(spread > COLOURED * np.iinfo(pixels.dtype).max) > MAX_COLOURED_SHARE:
         raise ImageRejected(Reason.COLOUR, "the picture is in colour, expected grey")
     return np.ascontiguousarray(pixels[:, :, min(1, pixels.shape[2] - 1)])
-
-
-def _bits(pixels: Pixels) -> int:
-    """8, or for 16-bit files as many as hold the largest value: 12-bit pictures come in 16-bit files."""
-    return max(8, int(pixels.max()).bit_length())

@@ -24,7 +24,7 @@ def bundle() -> Bundle:
 
 def shapes(bundle: Bundle) -> Shapes:
     spec, outputs = bundle.manifest.input, bundle.manifest.outputs
-    return Shapes((1, spec.height, spec.width, spec.channels), outputs.probability, outputs.logit_map)
+    return Shapes((1, spec.height, spec.width, spec.channels), outputs.probability, outputs.logit_map, outputs.features)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,8 @@ def test_loading_a_model_prints_nothing() -> None:
     ("wrong", "sentence"),
     [
         (Shapes((1, 8, 8, 3), (1, 1)), "input: the model has"),
-        (Shapes((1, 150, 150, 3), (1, 2)), "output `probability`: the model has"),
-        (Shapes((1, 150, 150, 3), (1, 1), (1, 9, 9, 1)), "output `logit_map`: the model has"),
+        (Shapes((1, 640, 640, 3), (1, 2)), "output `probability`: the model has"),
+        (Shapes((1, 640, 640, 3), (1, 1), (1, 9, 9, 1)), "output `logit_map`: the model has"),
     ],
 )
 def test_a_model_of_other_shapes_is_refused_with_found_and_expected(bundle: Bundle, wrong: Shapes, sentence: str) -> None:
@@ -188,8 +188,13 @@ def test_features_come_beside_the_score_for_one_inference() -> None:
     assert scores.features.tolist() == [1.0, -1.0, 0.0]
 
 
-def test_a_model_without_features_gives_none(engine: Engine, bundle: Bundle) -> None:
-    assert engine.infer(some_input(bundle)).features is None
+def test_features_are_read_where_the_manifest_names_them(engine: Engine, bundle: Bundle) -> None:
+    features = engine.infer(some_input(bundle)).features
+    assert features is not None
+    assert features.shape == (bundle.manifest.outputs.features or ())[1:]
+    found = shapes(bundle)
+    without = Shapes(found.input, found.probability, found.logit_map)
+    assert open_engine("auto", BUNDLE / bundle.manifest.default_model, without).infer(some_input(bundle)).features is None
 
 
 def test_outputs_of_the_same_shape_are_refused() -> None:

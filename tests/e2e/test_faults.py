@@ -116,7 +116,8 @@ def test_a_16_bit_png_is_scored_like_its_8_bit_twin(daemon: Rig) -> None:
     eight = daemon.result_of(daemon.drop("eight.png", film(1)))
     sixteen = daemon.result_of(daemon.drop("sixteen.png", film(1, depth=16)))
     assert sixteen["image"]["bits"] == 16
-    assert sixteen["score"]["raw"] == pytest.approx(eight["score"]["raw"], abs=0.01)
+    # 8-bit pixels are rounded once more when they are resized: the model sees up to half a grey level of 256 less.
+    assert sixteen["score"]["raw"] == pytest.approx(eight["score"]["raw"], abs=0.02)
 
 
 def test_a_disk_that_gives_no_room_stops_intake_and_not_the_daemon(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:

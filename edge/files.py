@@ -5,7 +5,7 @@ import io
 import os
 import stat
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from errno import EXDEV
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -64,27 +64,21 @@ def move(path: Path, target: Path, beat: Beat) -> None:
 
 def copy(source: Path, target: Path, beat: Beat) -> None:
     """Copy a regular file; `target` is there whole or not at all."""
-    part = target.with_name(target.name + PART)
-    try:
-        with open_regular(source) as reader, part.open("wb") as writer:
-            while chunk := reader.read(CHUNK):
-                writer.write(chunk)
-                beat()
-            writer.flush()
-            os.fsync(writer.fileno())
-        part.rename(target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
+    with open_regular(source) as reader:
+        _put(target, _chunks(reader, beat))
 
 
 def write(target: Path, data: bytes) -> None:
     """Write a file; it is there whole or not at all."""
+    _put(target, (data,))
+
+
+def _put(target: Path, chunks: Iterable[bytes]) -> None:
     part = target.with_name(f".{uuid.uuid4()}{PART}")
     try:
         with part.open("wb") as file:
-            file.write(data)
+            for chunk in chunks:
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
         part.rename(target)
@@ -92,6 +86,12 @@ def write(target: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
+
+
+def _chunks(reader: io.FileIO, beat: Beat) -> Iterator[bytes]:
+    while chunk := reader.read(CHUNK):
+        yield chunk
+        beat()
 
 
 def sync_folder(folder: Path) -> None:

@@ -208,12 +208,8 @@ class Spool:
         return self.claimed.is_dir()
 
     def orphans(self) -> Iterator[Path]:
-        """Everything in spool/claimed; half-written copies are removed, their originals are still in the inbox."""
-        for path in sorted(self.claimed.iterdir()):
-            if path.name.endswith(PART):
-                path.unlink()
-            else:
-                yield path
+        """Everything in spool/claimed. Half-written copies, which begin with a dot, were removed when the spool was opened."""
+        yield from sorted(path for path in self.claimed.iterdir() if not path.name.startswith("."))
 
     def free_mb(self) -> int:
         """

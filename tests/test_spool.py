@@ -146,11 +146,19 @@ def test_half_written_files_are_removed_from_the_archive_at_start(spool: Spool, 
     assert list(spool.done.iterdir()) == []
 
 
-def test_half_written_copies_are_removed_at_start(spool: Spool) -> None:
-    (spool.claimed / "f-1.part").write_bytes(b"half")
+def test_half_written_copies_are_removed_at_start(spool: Spool, tmp_path: Path) -> None:
+    (spool.claimed / ".f-1.part").write_bytes(b"half")
     (spool.claimed / "f-2").write_bytes(b"whole")
-    assert [path.name for path in spool.orphans()] == ["f-2"]
-    assert not (spool.claimed / "f-1.part").exists()
+    again = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+    assert [path.name for path in again.orphans()] == ["f-2"]
+    assert list(again.claimed.iterdir()) == [spool.claimed / "f-2"]
+
+
+def test_a_claimed_file_whose_sender_called_it_part_is_not_taken_for_a_half_written_copy(spool: Spool, tmp_path: Path) -> None:
+    claim = spool.claim(inbox_file(tmp_path, "film.png.part"), may_copy=True)
+    again = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+    assert list(again.orphans()) == [claim.path]
+    assert again.take_up(claim.path).name == b"film.png.part"
 
 
 def test_a_folder_that_cannot_be_written_is_named_by_its_key(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ def test_a_reference_to_a_file_in_the_inbox_is_answered(daemon: Rig, subscriber:
     subscriber.publish(REFERENCE, json.dumps({"name": "film.png.part", "sha256": sha256(data)}).encode(), "mammo/v1/demo/ws/reply")
     (reply,) = replies(subscriber, "reply")
     assert reply["image_id"] == sha256(data)
+    until(daemon.settled, "settled")
     assert daemon.left_over() == []
 
 

@@ -9,11 +9,14 @@ Every machine must see the data under the same path (NFS or alike): only paths g
 what it is sent: keep scheduler and workers inside a network that you trust, or give it TLS (its own configuration, `distributed.comm`).
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from itertools import islice
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from train.errors import DataError, TrainError
@@ -22,6 +25,7 @@ from train.progress import say
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
+    from tornado.ioloop import IOLoop
 
 LOCAL: Final = "local"
 PATIENCE_S: Final = 60
@@ -49,7 +53,7 @@ def on_cluster(address: str) -> Iterator[Engine]:
     with ExitStack() as stack:
         place: Any = address
         if address == LOCAL:
-            place = stack.enter_context(_local())
+            place = stack.enter_context(_local(stack.enter_context(_loop())))
         try:
             client = stack.enter_context(distributed.Client(place, timeout=PATIENCE_S, set_as_default=False))
             client.register_worker_callbacks(setup=one_thread_each)
@@ -62,7 +66,29 @@ def on_cluster(address: str) -> Iterator[Engine]:
         yield lambda work, jobs: _done(client, work, jobs, AHEAD * threads)
 
 
-def _local() -> "LocalCluster":
+@contextmanager
+def _loop() -> "Iterator[IOLoop]":
+    """An event loop in a thread of its own. Dask would give its thread ten seconds to start, and a busy machine needed more."""
+    from tornado.ioloop import IOLoop  # noqa: PLC0415 - comes with Dask
+
+    started: Future[tuple[IOLoop, asyncio.Event]] = Future()
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        started.set_result((IOLoop.current(), stop))
+        await stop.wait()
+
+    thread = Thread(target=lambda: asyncio.run(until_stopped()), name="cluster", daemon=True)
+    thread.start()
+    loop, stop = started.result(timeout=PATIENCE_S)
+    try:
+        yield loop
+    finally:
+        loop.add_callback(stop.set)
+        thread.join()
+
+
+def _local(loop: "IOLoop") -> "LocalCluster":
     """A process a core, reached from this machine only, on ports that are free."""
     import distributed  # noqa: PLC0415 - an extra
 
@@ -72,6 +98,7 @@ def _local() -> "LocalCluster":
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         silence_logs=logging.ERROR,
+        loop=loop,
     )
 
 

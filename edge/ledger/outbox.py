@@ -13,8 +13,6 @@ class Delivery:
     seq: int
     sink: str
     payload: bytes
-    completed_at: float
-    """Unix time, seconds."""
     response_topic: str | None
     correlation: bytes | None
 
@@ -29,7 +27,7 @@ class Outbox:
         """The next deliveries of these sinks in the order of their sequence numbers, held ones left out."""
         marks = ", ".join("?" * len(sinks))
         query = (
-            "SELECT outbox.seq, sink, payload, completed_at, response_topic, correlation FROM outbox JOIN results USING (seq)"
+            "SELECT outbox.seq, sink, payload, response_topic, correlation FROM outbox JOIN results USING (seq)"
             f" JOIN submissions ON submissions.id = results.submission WHERE held IS NULL AND sink IN ({marks}) ORDER BY outbox.seq LIMIT ?"
         )
         with self._store.reading() as db:

@@ -64,6 +64,8 @@ class InputSpec:
     percentile_low: float
     percentile_high: float
     """The window, in percent of the pixels inside the breast."""
+    mask: bool = False
+    """Whether everything outside of the breast is made black: labels, film borders, scanner noise."""
 
     def __post_init__(self) -> None:
         """Refuse what no model can be fed."""

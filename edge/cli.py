@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     classify = add("classify", _classify, "classify files and folders here and now; needs no configuration, broker or daemon")
     classify.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a DICOM, PNG, JPEG, TIFF, ... file, or a folder of them")
     classify.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)")
+    classify.add_argument("--explain", type=Path, metavar="DIR", help="also draw each image into DIR: crop, model input, map, score")
     add("status", _status, "ask the running daemon how it is")
     results = add("results", _results, "list published results from the ledger, newest last, daemon running or not")
     results.add_argument("--since", metavar="SEQ|TIME", help="only results after this sequence number, or since this time (ISO 8601)")
@@ -98,7 +99,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     from edge import classify  # noqa: PLC0415
 
     settings = load(arguments.config) if arguments.config else Settings()
-    messages = classify.classify(arguments.paths, settings, arguments.bundle)
+    messages = classify.classify(arguments.paths, settings, arguments.bundle, arguments.explain)
     failed = False
     if arguments.json:
         for message, unreadable in messages:

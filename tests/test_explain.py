@@ -20,6 +20,7 @@ from edge.explain import Pictures
 from edge.image import Limits
 from edge.preprocess import prepare
 from tests.films import FILM, dicom, film, raster
+from tests.planted import WORD, found_in, planted
 
 BUNDLE = Path(__file__).parent.parent / "edge" / "models" / "default"
 IMAGE = "0123456789abcdef" + "0" * 48
@@ -186,3 +187,14 @@ def test_a_worker_draws_what_it_examines(monkeypatch: pytest.MonkeyPatch, tmp_pa
         picture = cv2.imread(str(tmp_path / f"{sha256_of(file)[:16]}.png"))
         assert picture is not None
         assert picture.shape[1] >= drawing.WIDTH
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["scored", "rejected"])
+def test_no_word_of_a_header_is_drawn(bundle: Bundle, written: list[str], tmp_path: Path, *, everywhere: bool) -> None:
+    file = tmp_path / WORD
+    file.write_bytes(planted(film().pixels, everywhere=everywhere))
+    seen = Examiner(bundle, "auto", 1, None, Limits()).look(file)
+    assert isinstance(seen.outcome, Rejection) is everywhere
+    drawn(seen, bundle)
+    assert written
+    assert found_in("\n".join(written).encode()) == []

@@ -12,6 +12,7 @@ from edge.app import job_for, shipped_bundle
 from edge.bundle import Bundle, sha256_of, verify
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
+from edge.files import regular_below
 from edge.message import Occasion, Sender, render
 from edge.settings import Settings
 from edge.workers import Died, Interrupted, Job, Verdict, Workers
@@ -39,7 +40,7 @@ def classify(
     """
     with _open(settings, bundle_folder, pictures) as (bundle, workers):
         for typed in paths:
-            for path in _below(typed):
+            for path in regular_below(typed):
                 yield _message(path, bundle, workers, pictures)
 
 
@@ -85,12 +86,6 @@ def _with_pictures(job: Job, folder: Path) -> Job:
         msg = f"{folder}: {error.strerror}"
         raise ConfigError(msg) from None
     return replace(job, start="edge.explain.start", run="edge.explain.run", arguments=(str(folder), *job.arguments))
-
-
-def _below(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
 def _message(path: Path, bundle: Bundle, workers: Workers, pictures: Path | None) -> tuple[dict[str, Any], bool]:

@@ -56,9 +56,9 @@ class Examiner:
         self._decision = bundle.decision(file, operating_point)
         shape, outputs = (1, self._spec.height, self._spec.width, self._spec.channels), manifest.outputs
         shapes = Shapes(shape, outputs.probability, outputs.logit_map, outputs.features)
-        self._engine = open_engine(backend, bundle.folder / file, shapes, threads)
+        self.engine = open_engine(backend, bundle.folder / file, shapes, threads)
         self._gate = InputGate(self._model.gate, bundle.folder, outputs.features)
-        self.runtime = Runtime(self._engine.backend, file, threads, fallback=backend == "auto" and self._engine.backend != "litert")
+        self.runtime = Runtime(self.engine.backend, file, threads, fallback=backend == "auto" and self.engine.backend != "litert")
 
     def prove(self) -> None:
         """
@@ -99,7 +99,7 @@ class Examiner:
                 batch = prepare(image, self._spec)
             self._gate.look_at(batch)
             with clock.measure("infer"):
-                scores = self._engine.infer(batch.tensor)
+                scores = self.engine.infer(batch.tensor)
             self._gate.look_at_features(scores.features)
         except ImageRejected as rejected:
             return Sight(self._rejection(rejected.reason, rejected.detail, image, clock), image, batch)

@@ -37,8 +37,8 @@ class Recorder:
 @pytest.fixture(scope="module")
 def examiner() -> examine.Examiner:
     loaded = examine.Examiner(BUNDLE, "auto", 1, None, Limits())
-    recording: Any = Recorder(loaded._engine)
-    loaded._engine = recording
+    recording: Any = Recorder(loaded.engine)
+    loaded.engine = recording
     return loaded
 
 
@@ -46,7 +46,7 @@ def served(examiner: examine.Examiner, path: Path) -> NDArray[np.float32]:
     """What the worker hands to the engine for a file."""
     outcome = examiner.examine(path)
     assert not (isinstance(outcome, Rejection) and outcome.timing.infer == 0), outcome
-    recording: Any = examiner._engine
+    recording: Any = examiner.engine
     tensor: NDArray[np.float32] = recording.tensors[-1]
     return tensor
 

@@ -29,7 +29,7 @@ LOCAL: Final = {("images", "path"), ("images", "name"), ("submissions", "claim")
 """Columns of the ledger that never leave the device: where the file is, and what its sender called it."""
 KEY: Final = b"0123456789abcdef-a key of the clinic"
 NAME: Final = f"{WORD}^{MARKERS[1]} {MARKERS[2]}.dcm"
-COMMANDS: Final = ("status", "status --json", "results", "results --json", "reload", "check")
+COMMANDS: Final = ("status", "status --json", "results", "results --json")
 REPLY: Final = "mammo/v1/demo/ws/reply"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import drawing, examine, explain
+from edge import classify, drawing, examine, explain
 from edge.bundle import Bundle, sha256_of, verify
 from edge.domain import Box, HeatMap, Rejection, Result
 from edge.drawing import AGAINST, FOR, HEIGHT, draw
@@ -19,6 +19,7 @@ from edge.examine import Examiner, Sight
 from edge.explain import Pictures
 from edge.image import Limits
 from edge.preprocess import prepare
+from edge.workers import Died, Interrupted
 from tests.films import FILM, dicom, film, raster
 from tests.planted import WORD, found_in, planted
 
@@ -187,6 +188,18 @@ def test_a_worker_draws_what_it_examines(monkeypatch: pytest.MonkeyPatch, tmp_pa
         picture = cv2.imread(str(tmp_path / f"{sha256_of(file)[:16]}.png"))
         assert picture is not None
         assert picture.shape[1] >= drawing.WIDTH
+
+
+def test_an_image_that_its_worker_died_of_gets_a_picture_that_says_so(bundle: Bundle, written: list[str], tmp_path: Path) -> None:
+    classify._draw_what_no_worker_drew(Died("worker ended by SIGSEGV"), IMAGE, bundle, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{IMAGE[:16]}.png"]
+    assert "poison: worker ended by SIGSEGV" in written
+
+
+def test_work_that_was_interrupted_ends_the_command_with_the_reason(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="No space left on device"):
+        classify._draw_what_no_worker_drew(Interrupted("0123.png: No space left on device"), IMAGE, bundle, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("everywhere", [False, True], ids=["scored", "rejected"])

@@ -32,7 +32,7 @@ class Measured(Rig):
     def __init__(self, folder: Path, broker_port: int, subscriber: Subscriber | None = None, workers: int = 1) -> None:
         self.stamps_file = folder / "stamps"
         self._workers = workers
-        before = [sys.executable, str(Path(stamped.__file__)), str(self.stamps_file)]
+        before = [sys.executable, "-P", str(Path(stamped.__file__)), str(self.stamps_file)]  # -P: our modules are not everyone's
         super().__init__(folder, broker_port, subscriber, f"\n[worker]\ncount = {workers}\n", before)
         self._notify = folder / "notify.sock"
 

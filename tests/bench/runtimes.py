@@ -90,7 +90,7 @@ def _open(  # noqa: PLR0913, PLR0917 - which of many, and where from
     python: Path | str | None = plan.tflite_runtime if runtime == "tflite-runtime" else sys.executable
     if python is None:
         return Child(runtime, None, "no environment with it was given")
-    command = [str(python), str(Path(__file__).with_name("child.py")), runtime, str(models[name]), str(threads)]
+    command = [str(python), "-P", str(Path(__file__).with_name("child.py")), runtime, str(models[name]), str(threads)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     stack.callback(_end, process)
     if process.stdout is None:

@@ -23,8 +23,6 @@ T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parent.parent.parent
 OTHER: Final = ROOT / ".venv-tflite-runtime" / "bin" / "python"
-BACKLOG: Final = 5000
-QUICK_BACKLOG: Final = 6
 
 
 def main() -> int:
@@ -35,15 +33,14 @@ def main() -> int:
     parser.add_argument(
         "--tflite-runtime", type=Path, default=OTHER if OTHER.exists() else None, metavar="PYTHON", help="of an environment with it"
     )
-    parser.add_argument("--backlog", type=int, default=None, metavar="N", help=f"files of the backlog (default: {BACKLOG})")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="do this share of the rounds and files, on a slow device")
     arguments = parser.parse_args()
     if missing := [program for program in ("dcmconv", "dcmdrle", "gdcmconv") if shutil.which(program) is None]:
         parser.error(f"{', '.join(missing)} missing: sudo apt install dcmtk libgdcm-tools")
     with tempfile.TemporaryDirectory(prefix="mammo-bench-") as folder:
-        files = arguments.backlog or (QUICK_BACKLOG if arguments.quick else BACKLOG)
-        plan = Plan(Path(folder), arguments.quick, arguments.tflite_runtime, files)
+        plan = Plan(Path(folder), arguments.quick, arguments.tflite_runtime, arguments.scale)
         loaded = Bench(Settings(), None)
-        facts = machine.facts(loaded)
+        facts = [*machine.facts(loaded), ("rounds", f"{plan.scale:.0%} of a whole run")]
         sections = list(_sections(plan, loaded, arguments.out))
     arguments.out.write_text(page.page(facts, sections, quick=plan.quick), encoding="utf-8")
     return 0

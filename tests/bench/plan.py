@@ -24,12 +24,17 @@ class Plan:
     quick: bool
     tflite_runtime: Path | None
     """Python of an environment with tflite-runtime; None where there is none."""
-    backlog: int
-    """Files of the backlog."""
+    scale: float = 1.0
+    """Share of the rounds and files of a whole run that are done."""
 
     def times(self, whole: int, quick: int) -> int:
-        """How often something is done."""
-        return quick if self.quick else whole
+        """How often something is done; never less than in a quick run."""
+        return quick if self.quick else max(quick, round(whole * self.scale))
+
+    @property
+    def backlog(self) -> int:
+        """Files of the backlog."""
+        return self.times(5000, 6)
 
     @property
     def mammogram(self) -> Path:

@@ -48,7 +48,7 @@ class TfliteEngine:
         Raises:
             ModelError: the model gave no finite number.
         """
-        self.interpreter.set_tensor(self._input["index"], _quantise(tensor, self._input))
+        self.set_input(tensor)
         self.interpreter.invoke()
         logit_map = None if self._logit_map is None else self._read(self._logit_map)[0, :, :, 0]
         if logit_map is not None and self._probability["dtype"] is not np.float32:
@@ -60,6 +60,10 @@ class TfliteEngine:
             raise ModelError(msg)
         features = None if self._features is None else self._read(self._features)[0]
         return Scores(min(1.0, max(0.0, raw)), logit_map, features)
+
+    def set_input(self, tensor: NDArray[np.float32]) -> None:
+        """Copy the input in, in the model's own numbers; `infer` does it."""
+        self.interpreter.set_tensor(self._input["index"], _quantise(tensor, self._input))
 
     def _read(self, detail: dict[str, Any]) -> NDArray[np.float32]:
         values: NDArray[np.float32] = self.interpreter.get_tensor(detail["index"])

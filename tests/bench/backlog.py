@@ -52,7 +52,7 @@ the mean of the last tenth of the run over that of the second.
 {shown}
 """
     most = max(growth.values())
-    limit = "the worst of the two processes; SQLite's page cache fills up to 2 MB, Python frees its arenas late"
+    limit = ", ".join(f"{name} {change:+.2%}" for name, change in growth.items())
     target = Target(f"memory over a backlog of {plan.backlog} files", "flat to 1 %", f"{most:+.2%}", most <= FLAT, limit)
     return Section("Backlog", text, (target,))
 

@@ -46,7 +46,7 @@ counts shared pages once:
 Beside peers, one image of 13 megapixels, decoding included in ours:
 
 {table(("", "CPU-seconds an image", "MB"), [ours, *PEERS])}"""
-    limit = "decoded pixels, the encoded file and the decoder's own copy"
+    limit = f"{before['worker 1'].resident:.0f} MiB at the start, {worker.peak:.0f} at most, raw pixels {raw:.1f}"
     target = Target("peak memory of a worker over its start, in raw pixels", "at most 3 x", f"{peak:.1f} x", peak <= TIMES_RAW, limit)
     return Section("Start and memory", text, (target,))
 

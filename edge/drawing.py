@@ -1,29 +1,22 @@
 """One picture of one examination, for a person to look at. OpenCV only; nothing of the file is written on it but its pixels."""
 
-from collections.abc import Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge import NOTICE
+from edge.canvas import MARGIN, TEXT, Colour, Picture, blank, broken, coloured, row, titled, widened, width_of, write
 from edge.domain import Box, HeatMap, InputSpec, Outcome, Prediction, Rejection
 from edge.examine import Sight
 from edge.image import Mammogram, Pixels
 from edge.preprocess import Batch
 
-Picture: TypeAlias = NDArray[np.uint8]
-"""Shape (rows, columns, 3): blue, green, red, as OpenCV has it."""
-Colour: TypeAlias = tuple[int, int, int]
-
 HEIGHT: Final = 820
 """Of a panel, in pixels."""
-MARGIN: Final = 24
 WIDTH: Final = 1180
 """Least width of the picture: the longest line of text fits."""
-BACKGROUND: Final[Colour] = (26, 22, 20)
-TEXT: Final[Colour] = (236, 236, 236)
 FAINT: Final[Colour] = (168, 164, 160)
 YELLOW: Final[Colour] = (77, 225, 255)
 FOR: Final[Colour] = (60, 60, 245)
@@ -54,25 +47,25 @@ def draw(sight: Sight, image_id: str, model: str, spec: InputSpec) -> Picture:
         About 1,000 rows; wider for wider films.
     """
     panels = _panels(sight, spec)
-    body = _row(panels) if panels else _canvas(1, WIDTH)
+    body = row(panels) if panels else blank(1, WIDTH)
     width = max(WIDTH, body.shape[1])
     head = _head(sight.outcome, width)
     foot = _foot(sight.outcome, image_id, model, width)
-    return np.vstack([head, _widened(body, width), foot])
+    return np.vstack([head, widened(body, width), foot])
 
 
 def _panels(sight: Sight, spec: InputSpec) -> list[Picture]:
     if sight.image is None:
         return []
     film = _film(sight.image, sight.batch)
-    panels = [_titled("as it came" if sight.batch is None else _crop_title(sight.batch), _with_crop(film, sight.batch))]
+    panels = [titled("as it came" if sight.batch is None else _crop_title(sight.batch), _with_crop(film, sight.batch))]
     if sight.batch is not None:
-        panels.append(_titled(_input_title(sight.batch, spec), _input(sight.batch, spec)))
+        panels.append(titled(_input_title(sight.batch, spec), _input(sight.batch, spec)))
     heatmap = None if isinstance(sight.outcome, Rejection) else sight.outcome.prediction.heatmap
     if heatmap is not None and sight.batch is not None:
         strongest = _strongest(heatmap)
-        panels.append(_titled("the model's map over the original", _overlaid(film, heatmap, sight.batch, strongest)))
-        panels.append(_titled("logit", _scale(strongest)))
+        panels.append(titled("the model's map over the original", _overlaid(film, heatmap, sight.batch, strongest)))
+        panels.append(titled("logit", _scale(strongest)))
     return panels
 
 
@@ -97,7 +90,7 @@ def _film(image: Mammogram, batch: Batch | None) -> Picture:
     shown = _inside(small, batch.geometry.box, batch) if batch else small
     low, high = np.percentile(shown, WINDOW)
     grey = np.clip((small.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
-    return _coloured(grey)
+    return coloured(grey)
 
 
 def _inside(small: Pixels, box: Box, batch: Batch) -> Pixels:
@@ -122,7 +115,7 @@ def _with_crop(film: Picture, batch: Batch | None) -> Picture:
 def _input(batch: Batch, spec: InputSpec) -> Picture:
     """The tensor itself, its aspect as the model has it."""
     seen = (batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)
-    return _coloured(np.asarray(_resized(seen, max(1, round(spec.width * HEIGHT / spec.height))), np.float32))
+    return coloured(np.asarray(_resized(seen, max(1, round(spec.width * HEIGHT / spec.height))), np.float32))
 
 
 def _strongest(heatmap: HeatMap) -> float:
@@ -148,30 +141,30 @@ def _blended(under: Picture, strength: NDArray[np.float32]) -> Picture:
 def _scale(strongest: float) -> Picture:
     """The colours on mid grey, and what they mean."""
     bar = _blended(np.full((HEIGHT, 28, 3), 96, np.uint8), np.tile(np.linspace(1, -1, HEIGHT, dtype=np.float32)[:, None], (1, 28)))
-    scale = _canvas(HEIGHT, 150)
+    scale = blank(HEIGHT, 150)
     scale[:, :28] = bar
     marks = [(18, f"+{strongest:.1f}"), (46, "and more:"), (74, "speaks for"), (102, "malignant"), (HEIGHT // 2 + 6, "0")]
     marks += [(HEIGHT - 90, f"-{strongest:.1f}"), (HEIGHT - 62, "and less:"), (HEIGHT - 34, "speaks"), (HEIGHT - 6, "against")]
     for y, text in marks:
-        _write(scale, text, 38, y, 0.6, TEXT)
+        write(scale, text, 38, y, 0.6, TEXT)
     return scale
 
 
 def _head(outcome: Outcome, width: int) -> Picture:
     if isinstance(outcome, Rejection):
-        lines = _lines(outcome.text, width, 0.7)
-        head = _canvas(90 + 30 * len(lines), width)
-        _write(head, "rejected: no score", MARGIN, 52, 1.3, LABELS["rejected"], 2)
+        lines = broken(outcome.text, width, 0.7)
+        head = blank(90 + 30 * len(lines), width)
+        write(head, "rejected: no score", MARGIN, 52, 1.3, LABELS["rejected"], 2)
         for number, line in enumerate(lines):
-            _write(head, line, MARGIN, 92 + 30 * number, 0.7, TEXT)
+            write(head, line, MARGIN, 92 + 30 * number, 0.7, TEXT)
         return head
-    head, prediction, decision = _canvas(150, width), outcome.prediction, outcome.prediction.decision
-    _write(head, f"{prediction.label} {prediction.malignant:.3f}", MARGIN, 52, 1.3, LABELS[prediction.label], 2)
-    _write(head, "calibrated probability of malignancy", MARGIN + 560, 32, 0.6, FAINT)
+    head, prediction, decision = blank(150, width), outcome.prediction, outcome.prediction.decision
+    write(head, f"{prediction.label} {prediction.malignant:.3f}", MARGIN, 52, 1.3, LABELS[prediction.label], 2)
+    write(head, "calibrated probability of malignancy", MARGIN + 560, 32, 0.6, FAINT)
     band = (
         f"indeterminate from {decision.band_low:.3f} to {decision.band_high:.3f}" if decision.band_low < decision.band_high else "no band"
     )
-    _write(head, f"operating point {decision.operating_point}: threshold {decision.threshold:.3f}, {band}", MARGIN + 560, 58, 0.6, FAINT)
+    write(head, f"operating point {decision.operating_point}: threshold {decision.threshold:.3f}, {band}", MARGIN + 560, 58, 0.6, FAINT)
     _gauge(head, prediction, MARGIN, 92, width - 2 * MARGIN)
     return head
 
@@ -185,12 +178,12 @@ def _gauge(head: Picture, prediction: Prediction, left: int, top: int, length: i
     x = left + round(prediction.malignant * length)
     cv2.rectangle(head, (x - 3, top - 8), (x + 3, top + 24), TEXT, -1)
     for value, text in ((0.0, "0"), (decision.threshold, "threshold"), (1.0, "1")):
-        _write(head, text, _kept_inside(left + round(value * length), text, left, left + length), top + 42, 0.55, FAINT)
+        write(head, text, _kept_inside(left + round(value * length), text, left, left + length), top + 42, 0.55, FAINT)
 
 
 def _kept_inside(middle: int, text: str, left: int, right: int) -> int:
     """Where a text centred on `middle` begins, without leaving left .. right."""
-    wide = _wide(text, 0.55)
+    wide = width_of(text, 0.55)
     return min(max(left, middle - wide // 2), right - wide)
 
 
@@ -203,59 +196,12 @@ def _foot(outcome: Outcome, image_id: str, model: str, width: int) -> Picture:
     seen = f"{facts.columns} x {facts.rows}, {facts.bits} bits, {facts.format}" if facts else "not decoded"
     meaning = [] if isinstance(outcome, Rejection) else [MEANING]
     lines = [f"image {image_id[:16]}: {seen}. Model {model}.", *meaning, NOTICE]
-    foot = _canvas(30 * len(lines) + 28, width)
+    foot = blank(30 * len(lines) + 28, width)
     for number, line in enumerate(lines):
-        _write(foot, line, MARGIN, 36 + 30 * number, 0.62, TEXT if line == NOTICE else FAINT)
+        write(foot, line, MARGIN, 36 + 30 * number, 0.62, TEXT if line == NOTICE else FAINT)
     return foot
-
-
-def _row(panels: Sequence[Picture]) -> Picture:
-    gap = _canvas(panels[0].shape[0], MARGIN)
-    return np.hstack([gap, *(part for panel in panels for part in (panel, gap))])
-
-
-def _titled(title: str, panel: Picture) -> Picture:
-    """The title above it; a panel narrower than its title is widened."""
-    bar = _canvas(34, max(panel.shape[1], _wide(title, 0.6)))
-    _write(bar, title, 0, 22, 0.6, TEXT)
-    return np.vstack([bar, _widened(panel, bar.shape[1])])
-
-
-def _widened(picture: Picture, width: int) -> Picture:
-    wider = _canvas(picture.shape[0], width)
-    wider[:, : picture.shape[1]] = picture
-    return wider
-
-
-def _canvas(rows: int, columns: int) -> Picture:
-    return np.full((rows, columns, 3), BACKGROUND, np.uint8)
-
-
-def _coloured(grey: NDArray[np.float32]) -> Picture:
-    return np.repeat(np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def _resized(pixels: NDArray[np.generic], width: int) -> Pixels:
     how = cv2.INTER_AREA if pixels.shape[0] > HEIGHT else cv2.INTER_LINEAR
     return cast("Pixels", cv2.resize(np.ascontiguousarray(pixels), (width, HEIGHT), interpolation=how))
-
-
-def _lines(text: str, width: int, size: float) -> list[str]:
-    """Broken between words so that each line fits."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and _wide(longer, size) > width - 2 * MARGIN:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def _wide(text: str, size: float) -> int:
-    return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]) + 2
-
-
-def _write(picture: Picture, text: str, x: int, y: int, size: float, colour: Colour, thickness: int = 1) -> None:  # noqa: PLR0913, PLR0917 - a line of text
-    plain = text.encode("ascii", "replace").decode()  # what the built-in fonts have
-    cv2.putText(picture, plain, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from edge.bench import Bench
 from edge.settings import Settings
 from tests.bench import backlog, encodings, latency, machine, page, runtimes, startup, throughput
-from tests.bench.page import Section
+from tests.bench.page import QUICK, Section
 from tests.bench.plan import Plan
 
 T = TypeVar("T")
@@ -39,10 +39,11 @@ def main() -> int:
         parser.error(f"{', '.join(missing)} missing: sudo apt install dcmtk libgdcm-tools")
     with tempfile.TemporaryDirectory(prefix="mammo-bench-") as folder:
         plan = Plan(Path(folder), arguments.quick, arguments.tflite_runtime, arguments.scale)
+        cautions = [caution for caution in (QUICK if plan.quick else None, machine.busy()) if caution]
         loaded = Bench(Settings(), None)
         facts = [*machine.facts(loaded), ("rounds", f"{plan.scale:.0%} of a whole run")]
         sections = list(_sections(plan, loaded, arguments.out))
-    arguments.out.write_text(page.page(facts, sections, quick=plan.quick), encoding="utf-8")
+    arguments.out.write_text(page.page(facts, sections, cautions), encoding="utf-8")
     return 0
 
 

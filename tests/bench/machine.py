@@ -26,6 +26,18 @@ PACKAGES: Final = (
 )
 
 
+IDLE: Final = 0.5
+"""Load average of a machine that does nothing else."""
+
+
+def busy() -> str | None:
+    """What to beware of where the machine has other work, or None."""
+    load = os.getloadavg()[0]
+    if load <= IDLE:
+        return None
+    return f"Made while the machine had other work (load average {load:.1f}): take no figure from here, make it again when it is idle."
+
+
 def facts(loaded: Bench) -> list[tuple[str, str]]:
     """Name and value, for the first table of the page."""
     found = [(name, _version(name)) for name in PACKAGES]

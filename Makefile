@@ -6,6 +6,7 @@
 RUNTIME     ?= litert
 PYTHON      ?= $(if $(filter tflite-runtime,$(RUNTIME)),$(or $(shell command -v python3.11),python3),python3)
 PYTEST_ARGS ?=
+BENCH_ARGS  ?=
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -33,7 +34,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test check ci schema docs lock clean
+.PHONY: help venv dev demo run test bench check ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -47,6 +48,11 @@ run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 
 test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+# tflite-runtime lives in the other environment; without Python 3.11 its rows say that it was not measured.
+bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, half an hour; BENCH_ARGS=--quick shows that it works
+	-@$(MAKE) --no-print-directory RUNTIME=tflite-runtime venv
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .
@@ -101,6 +107,11 @@ $(BIN)/.run: $(BIN)/python $(INPUTS)
 $(BIN)/.dev: $(BIN)/.run
 	@echo "installing what check and test need into $(VENV)$(if $(TRAIN), (TensorFlow included: some minutes)) ..."
 	@$(PIP) install $(DEV_REQS) 2>&1 | tee $(VENV)/pip.log | $(LARGE) || { tail -20 $(VENV)/pip.log; exit 1; }
+	@touch $@
+
+$(BIN)/.bench: $(BIN)/.dev requirements/bench.in
+	@echo "installing what bench compares with into $(VENV) ..."
+	@$(PIP) install -r requirements/bench.in 2>&1 | tee $(VENV)/pip.log | $(LARGE) || { tail -20 $(VENV)/pip.log; exit 1; }
 	@touch $@
 
 clean: ## remove both environments and what tools left behind

@@ -26,7 +26,7 @@ endif
 
 BIN      := $(VENV)/bin
 INPUTS   := setup.cfg pyproject.toml edge/__init__.py $(wildcard requirements/*.in)
-RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/demo.in
+RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/fast.in -r requirements/demo.in
 DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 
 # pip without its chatter, but not silent while something large is on its way.

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Identity, ImageFacts
+from edge.domain import Identity, ImageFacts, Implants
 from edge.errors import ImageRejected, Reason, Unavailable
 
 Pixels: TypeAlias = NDArray[np.unsignedinteger[Any]]
@@ -21,6 +21,7 @@ class Limits:
 
     max_bytes: int = 256 * 1024 * 1024
     max_pixels: int = 100_000_000
+    implants: Implants = "flag"
 
 
 @dataclass(frozen=True, slots=True)

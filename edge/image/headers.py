@@ -15,6 +15,10 @@ class Size(NamedTuple):
     columns: int
     white_is_zero: bool = False
     """A TIFF stored dark = dense."""
+    bits: int = 8
+    """Of a JPEG's samples."""
+    channels: int = 1
+    """Of a JPEG or JPEG 2000."""
 
 
 Header: TypeAlias = Callable[[bytes], Size]
@@ -23,8 +27,8 @@ Header: TypeAlias = Callable[[bytes], Size]
 TIFF_PREVIEW: Final = 1
 """Bit of NewSubfileType: a reduced copy of another page."""
 JPEG_BITS: Final = 8
-JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers that start a frame header."""
+JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
+"""Markers that start a frame header; 0xF7 is JPEG-LS's."""
 WEBP_ANIMATED: Final = 2
 CODE_STREAM: Final = b"\xff\x4f\xff\x51"
 """How a JPEG 2000 code stream starts, bare or inside its boxes."""
@@ -53,19 +57,25 @@ def png(data: bytes) -> Size:
 
 
 def jpeg(data: bytes) -> Size:
-    """Size of a JPEG that has an end mark: OpenCV fills what is missing with grey and says nothing."""
+    """Size of a JPEG file of 8 bits, in one of the kinds that browsers show."""
+    size = jpeg_frame(data)
+    if size.bits != JPEG_BITS:
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"the JPEG has {size.bits} bits per pixel, expected 8")
+    return size
+
+
+def jpeg_frame(data: bytes) -> Size:
+    """Size of a JPEG or JPEG-LS that has an end mark: decoders fill what is missing with grey and say nothing."""
     at = 2
     while data[at + 1] not in JPEG_FRAMES:
         if data[at] != 0xFF:  # noqa: PLR2004 - every JPEG marker starts with this byte
             raise ImageRejected(Reason.UNREADABLE, "the JPEG's markers are damaged")
         at += 1 if data[at + 1] == 0xFF else 2 + int(struct.unpack_from(">H", data, at + 2)[0])  # noqa: PLR2004 - fill byte
-    bits, rows, columns = struct.unpack_from(">BHH", data, at + 4)
-    if bits != JPEG_BITS:
-        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"the JPEG has {bits} bits per pixel, expected 8")
+    bits, rows, columns, channels = struct.unpack_from(">BHHB", data, at + 4)
     # Inside the scan 0xFF is always followed by 0x00 or a restart mark; an embedded thumbnail stands before the last scan.
     if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
         ends_early("JPEG has no end mark")
-    return Size(rows, columns)
+    return Size(rows, columns, bits=bits, channels=channels)
 
 
 def bmp(data: bytes) -> Size:
@@ -112,6 +122,14 @@ def pgm(data: bytes) -> Size:
 
 def jpeg2000(data: bytes) -> Size:
     """Size of a JPEG 2000 file or bare code stream that has an end mark."""
+    size = code_stream(data)
+    if data.rfind(b"\xff\xd9") < data.find(b"\xff\x93", data.find(CODE_STREAM)):  # no such pair can occur inside the packets
+        ends_early("JPEG 2000 code stream has no end mark")
+    return size
+
+
+def code_stream(data: bytes) -> Size:
+    """Size of a JPEG 2000 or HTJ2K code stream, bare or inside its boxes."""
     at = data.find(CODE_STREAM)
     if at < 0:
         ends_early("JPEG 2000 file has no code stream")
@@ -119,9 +137,7 @@ def jpeg2000(data: bytes) -> Size:
     (channels,) = struct.unpack_from(">H", data, at + 40)
     if length != 38 + 3 * channels:  # ISO/IEC 15444-1, A.5.1; OpenCV 4.11 crashes on it
         raise ImageRejected(Reason.UNREADABLE, "the JPEG 2000 code stream's header is damaged")
-    if data.rfind(b"\xff\xd9") < data.find(b"\xff\x93", at):  # no such pair can occur inside the packets
-        ends_early("JPEG 2000 code stream has no end mark")
-    return Size(bottom - top, right - left)
+    return Size(bottom - top, right - left, channels=channels)
 
 
 def webp(data: bytes) -> Size:

@@ -85,7 +85,7 @@ def _other_modality(header: Dataset) -> bool:
 
 
 def _radiograph(header: Dataset) -> bool:
-    return _text(header, "Modality") in RADIOGRAPHS and _text(header, "BodyPartExamined") == "BREAST"
+    return _text(header, "Modality") in RADIOGRAPHS and _text(header, "BodyPartExamined").startswith(("BREAST", "MAMM"))
 
 
 def _phantom(header: Dataset) -> bool:
@@ -127,7 +127,8 @@ def _synthesized(header: Dataset) -> bool:
 
 
 def _other_body_part(header: Dataset) -> bool:
-    return _text(header, "BodyPartExamined") not in {"", "BREAST"} and not _phantom(header)
+    part = _text(header, "BodyPartExamined")
+    return bool(part) and not part.startswith(("BREAST", "MAMM")) and not _phantom(header)
 
 
 RULES: Final = (
@@ -135,7 +136,7 @@ RULES: Final = (
     Rule("a mammogram, whatever its SOP class", "Modality MG", "accepted", _says("Modality", "MG")),
     Rule(
         "a breast on a phosphor plate or a scanned film",
-        "Modality CR, DX or RG, and Body Part Examined BREAST",
+        "Modality CR, DX or RG, and Body Part Examined BREAST... or MAMM...",
         "flagged",
         _radiograph,
         "other-modality",
@@ -203,5 +204,11 @@ RULES: Final = (
     Rule("an image computed from a tomosynthesis", "Image Type GENERATED_2D... or TOMO...", "flagged", _synthesized, "synthesized"),
     Rule("burned-in text", "Burned In Annotation YES", "flagged", _says("BurnedInAnnotation", "YES"), "burned-in-annotation"),
     Rule("detector values", "Presentation Intent Type FOR PROCESSING", "flagged", is_for_processing, "for-processing"),
-    Rule("another part of the body", "Body Part Examined neither BREAST nor empty", "flagged", _other_body_part, "other-body-part"),
+    Rule(
+        "another part of the body",
+        "Body Part Examined neither empty nor BREAST... or MAMM...",
+        "flagged",
+        _other_body_part,
+        "other-body-part",
+    ),
 )

@@ -168,10 +168,10 @@ def _dicomrle(frame: bytes, layout: Layout) -> Stored:
 
 
 def _pydicom(frame: bytes, layout: Layout) -> Stored:
-    """Through pydicom's plug-ins: pylibjpeg before GDCM."""
+    """Through pydicom's plug-ins: pylibjpeg before GDCM before any other."""
     decoder = get_decoder(layout.syntax)
     plugin = next((each for each in ("pylibjpeg", "gdcm") if each in decoder.available_plugins), "")
-    if not plugin:
+    if not decoder.available_plugins:
         raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, name(layout.syntax))
     options: dict[str, Any] = {
         "pixel_keyword": "PixelData",

@@ -6,7 +6,7 @@ once for every pixel: the same numbers, without a full-size float copy.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -114,7 +114,7 @@ def _dense(header: Dataset, plain: NDArray[np.int32], used: NDArray[np.bool_]) -
     """
     values = _modality(plain, header)
     if is_for_processing(header) and _text(header, "PixelIntensityRelationship") == "LIN":
-        return _attenuation(values, values[used], dense_is_low=_dense_is_low(header))
+        return _attenuation(values, used, dense_is_low=_dense_is_low(header))
     shares = _voi(values, header)
     if shares is None or _hides(shares[used], values[used]):
         shares = _spread(values, _range(values, plain, used))
@@ -129,6 +129,7 @@ def _dense_is_low(header: Dataset) -> bool:
 
 def _modality(values: NDArray[np.int32], header: Dataset) -> Values:
     try:
+        _repair(header.get("ModalityLUTSequence"), signed=values.min() < 0)
         found = np.asarray(apply_modality_lut(values, header), np.float64)
     except WRONG:
         return values.astype(np.float64)
@@ -139,6 +140,7 @@ def _voi(values: Values, header: Dataset) -> Values | None:
     """VOI LUT or the first window, from 0 to 1; None where there is none that makes sense."""
     if header.get("VOILUTSequence"):
         try:
+            _repair(header.VOILUTSequence, signed=values.min() < 0)
             return _spread(np.asarray(apply_voi(values.astype(np.int64), header, index=0), np.float64))
         except WRONG:
             pass
@@ -146,6 +148,13 @@ def _voi(values: Values, header: Dataset) -> Values | None:
     if window is None:
         return None
     return FUNCTIONS.get(_text(header, "VOILUTFunction"), _linear)(values, *window)
+
+
+def _repair(luts: Sequence[Dataset] | None, *, signed: bool) -> None:
+    """A LUT Descriptor's first number is unsigned and its second as the pixels are, whatever VR they came under."""
+    for item in luts or ():
+        count, first, bits = (int(number) for number in item.LUTDescriptor)
+        item["LUTDescriptor"].value = [count % 2**16, first - 2**16 if signed and first >= 2**15 else first, bits]
 
 
 def _window(header: Dataset) -> tuple[float, float] | None:
@@ -178,11 +187,11 @@ def _sigmoid(values: Values, centre: float, width: float) -> Values:
 FUNCTIONS: Final[Mapping[str, Callable[[Values, float, float], Values]]] = {"LINEAR_EXACT": _linear_exact, "SIGMOID": _sigmoid}
 
 
-def _attenuation(values: Values, used: Values, *, dense_is_low: bool) -> Values:
+def _attenuation(values: Values, used: NDArray[np.bool_], *, dense_is_low: bool) -> Values:
     """Linear detector values -> how much the tissue weakened the X-rays: a logarithm, as it weakens them exponentially; 1 = dense."""
-    low, high = float(used.min()), float(used.max())
-    arrived = np.clip(values - low if dense_is_low else high - values, 0, high - low)
-    return 1 - _spread(np.log1p(arrived))
+    arrived = values if dense_is_low else values.max() - values
+    weakened = -np.log(np.maximum(arrived, 1))
+    return _spread(weakened, (float(weakened[used].min()), float(weakened[used].max())))
 
 
 def _spread(values: Values, ends: tuple[float, float] | None = None) -> Values:

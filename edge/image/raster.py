@@ -20,13 +20,16 @@ MAGIC: Final[tuple[tuple[bytes, str, headers.Header], ...]] = (
     (b"\xff\xd8\xff", "jpeg", headers.jpeg),
     (b"II*\0", "tiff", headers.tiff),
     (b"MM\0*", "tiff", headers.tiff),
-    (b"P5", "pgm", headers.pgm),
-    (b"P2", "pgm", headers.pgm),
+    (b"II+\0", "tiff", headers.tiff),
+    (b"MM\0+", "tiff", headers.tiff),
+    *((magic, "pgm", headers.netpbm) for magic in headers.NETPBM_CHANNELS),
     (b"BM", "bmp", headers.bmp),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", headers.jpeg2000),
     (headers.CODE_STREAM, "jpeg2000", headers.jpeg2000),
     (b"RIFF", "webp", headers.webp),
 )
+AS_STORED: Final = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+"""All bits, grey where it is grey, without alpha, upright as viewers show it (WebP from OpenCV 5 on)."""
 COLOURED: Final = 1 / 16
 """A pixel is coloured when its channels differ by more than this share of white (JPEG's rounding stays below)."""
 MAX_COLOURED_SHARE: Final = 0.01
@@ -43,10 +46,10 @@ def find_format(data: bytes) -> tuple[str, headers.Header] | None:
 
 def decode(data: bytes, limits: Limits) -> Mammogram | None:
     """
-    Decode a PNG, JPEG, TIFF, PGM, BMP, JPEG 2000 or WebP file.
+    Decode a PNG, JPEG, TIFF, PGM, PPM, BMP, JPEG 2000 or WebP file.
 
     Returns:
-        Pixels of shape (rows, columns), uint8 or uint16; alpha is dropped and EXIF rotation ignored. None: it is none of these.
+        Pixels of shape (rows, columns), uint8 or uint16; alpha is dropped, EXIF's or TIFF's orientation applied. None: it is none of these.
 
     Raises:
         ImageRejected: it is one of these, but damaged, too large, in colour or of another pixel type.
@@ -71,7 +74,7 @@ def _decode(data: bytes, name: str) -> Pixels:
     if name == "jpeg2000":  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
         data = data[data.find(headers.CODE_STREAM) :]
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), AS_STORED)
     except cv2.error:
         pixels = None
     if pixels is None:

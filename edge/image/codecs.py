@@ -154,17 +154,22 @@ def _charls(frame: bytes, _: Layout) -> Stored:
     return np.asarray(fast.jpegls_decode(frame))
 
 
+def _openjpeg(frame: bytes, _: Layout) -> Stored:
+    return np.asarray(fast.jpeg2k_decode(frame))
+
+
 def _openjph(frame: bytes, _: Layout) -> Stored:
     return np.asarray(fast.htj2k_decode(frame))
 
 
 def _dicomrle(frame: bytes, layout: Layout) -> Stored:
     dtype = np.dtype(f"<u{layout.bits_allocated // 8}")
-    decoded = np.frombuffer(fast.dicomrle_decode(frame, dtype), dtype)
     count = layout.rows * layout.columns
-    if decoded.size < count:
+    room = bytearray(count * dtype.itemsize)  # it writes no further
+    decoded = np.frombuffer(fast.dicomrle_decode(frame, dtype, out=room), dtype)
+    if decoded.size != count:
         raise ImageRejected(Reason.TRUNCATED, f"the run-length encoding has {decoded.size} pixels, expected {count}")
-    return decoded[:count].reshape(layout.rows, layout.columns)
+    return decoded.reshape(layout.rows, layout.columns)
 
 
 def _pydicom(frame: bytes, layout: Layout) -> Stored:
@@ -193,6 +198,7 @@ FAST: Final[Mapping[str, Codec]] = {
     "jpeg": _libjpeg_turbo,
     "jpeg lossless": _libjpeg_turbo,
     "jpeg-ls": _charls,
+    "jpeg 2000": _openjpeg,
     "htj2k": _openjph,
 }
-"""imagecodecs, by kind. JPEG 2000 is OpenJPEG on either side."""
+"""imagecodecs, by kind."""

@@ -12,8 +12,8 @@ from pydicom import Dataset
 
 from edge.domain import Flag, ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, Mammogram, accept, check_size, codecs, part10, presentation, tags
-from edge.image.part10 import Buffer, File, PixelData
+from edge.image import Buffer, Limits, Mammogram, accept, check_size, codecs, part10, presentation, tags
+from edge.image.part10 import File, PixelData
 from edge.image.presentation import Depth
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values
@@ -38,7 +38,7 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     Decode a DICOM file: one grey frame after modality LUT, VOI and presentation LUT.
 
     Returns:
-        Pixels of shape (rows, columns), uint16, bright = dense. None: it is no DICOM file.
+        Pixels of shape (rows, columns), uint8 or uint16 as they were stored, bright = dense. None: it is no DICOM file.
 
     Raises:
         ImageRejected: it is one, but gets no score.
@@ -58,7 +58,7 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     with _broken("pixel data"):
         stored = _stored(file, pixels, depth)
         shown = presentation.present(file.header, stored, depth)
-    return Mammogram(shown.pixels, facts, shown.background, identity, presentation.WHITE)
+    return Mammogram(shown.pixels, facts, shown.background, identity, shown.white)
 
 
 @contextmanager

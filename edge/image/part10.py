@@ -5,8 +5,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import mmap
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn
 
 import pydicom
 from pydicom import Dataset
@@ -15,9 +14,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from edge.errors import ImageRejected, Reason
-
-Buffer: TypeAlias = bytes | mmap
-"""The bytes of a file, read or mapped."""
+from edge.image import Buffer
 
 PREFIX: Final = b"DICM"
 PREAMBLE: Final = 128

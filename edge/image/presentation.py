@@ -20,7 +20,6 @@ from edge.image.codecs import Stored
 Values: TypeAlias = NDArray[np.float64]
 """Shape (number of bit patterns,)."""
 
-WHITE: Final = 65535
 BAND_ROWS: Final = 64
 """Rows that are looked up at a time, so that no index of the whole picture is made."""
 SAMPLE_STEP: Final = 4
@@ -48,9 +47,11 @@ class Shown(NamedTuple):
     """Grey levels as they are shown."""
 
     pixels: Pixels
-    """Shape (rows, columns), uint16, bright = dense, up to WHITE."""
+    """Shape (rows, columns), perhaps read-only, uint8 or uint16 as they were stored, bright = dense."""
     background: int | None
     """The padding value as it stands in them; None where there is no padding."""
+    white: int
+    """Top of their range."""
 
 
 def present(header: Dataset, stored: Stored, depth: Depth) -> Shown:
@@ -67,12 +68,15 @@ def present(header: Dataset, stored: Stored, depth: Depth) -> Shown:
     plain = meaning(patterns, depth)
     padded = _padding(header, plain, depth)
     shares = _dense(header, plain, _occurring(stored, padded))
-    table = np.rint(shares * WHITE).astype(np.uint16)
+    white = 2**depth.allocated - 1
+    table = np.rint(shares * white).astype(patterns.dtype)
     background = None
     if padded.any():
         background = int(table[padded][0])
         table[padded] = background
-    return Shown(_looked_up(table, stored), background)
+    known: Pixels = stored.view(table.dtype)
+    pixels = known if np.array_equal(table, patterns) else _looked_up(table, known)  # mapped pixels are not even copied then
+    return Shown(pixels, background, white)
 
 
 def meaning(patterns: NDArray[np.unsignedinteger[Any]], depth: Depth) -> NDArray[np.int32]:
@@ -250,7 +254,7 @@ def _text(header: Dataset, keyword: str) -> str:
     return str(header.get(keyword) or "").strip().upper()
 
 
-def _looked_up(table: NDArray[np.uint16], stored: Stored) -> Pixels:
+def _looked_up(table: Pixels, stored: Stored) -> Pixels:
     """Each pixel's grey level, in the same memory where it may be."""
     reusable = stored.dtype == table.dtype and stored.flags.writeable and stored.flags.c_contiguous
     pixels = stored.view(table.dtype) if reusable else np.empty(stored.shape, table.dtype)

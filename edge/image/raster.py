@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.domain import ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, Mammogram, Pixels, bits, check_size, headers
+from edge.image import Buffer, Limits, Mammogram, Pixels, bits, check_size, headers
 
 # OpenCV 4 and 5 name it differently. What is wrong with a file is said once, in its rejection.
 _set_log_level: Callable[[int], object] = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
@@ -36,15 +36,15 @@ MAX_COLOURED_SHARE: Final = 0.01
 """A grey picture may carry a coloured marker of at most this share of its area."""
 
 
-def find_format(data: bytes) -> tuple[str, headers.Header] | None:
+def find_format(data: Buffer) -> tuple[str, headers.Header] | None:
     """Name and header reader of a raster file, by its first bytes; None for anything else."""
     for magic, name, header in MAGIC:
-        if data.startswith(magic) and (name != "webp" or data[8:12] == b"WEBP") and (name != "pgm" or data[2:3].isspace()):
+        if data[: len(magic)] == magic and (name != "webp" or data[8:12] == b"WEBP") and (name != "pgm" or data[2:3].isspace()):
             return name, header
     return None
 
 
-def decode(data: bytes, limits: Limits) -> Mammogram | None:
+def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     """
     Decode a PNG, JPEG, TIFF, PGM, PPM, BMP, JPEG 2000 or WebP file.
 
@@ -57,6 +57,7 @@ def decode(data: bytes, limits: Limits) -> Mammogram | None:
     if not (found := find_format(data)):
         return None
     name, header = found
+    data = data[:]  # of a mapped file, its bytes
     try:
         size = header(data)
     except (struct.error, IndexError):

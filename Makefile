@@ -6,6 +6,7 @@
 RUNTIME     ?= litert
 PYTHON      ?= $(if $(filter tflite-runtime,$(RUNTIME)),$(or $(shell command -v python3.11),python3),python3)
 PYTEST_ARGS ?=
+FUZZ_S      ?= 3600
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -33,7 +34,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test check ci schema docs lock clean
+.PHONY: help venv dev demo run test fuzz check ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -47,6 +48,9 @@ run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 
 test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60
+	$(BIN)/python -m tests.fuzz $(FUZZ_S) fuzz-findings
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .
@@ -104,5 +108,5 @@ $(BIN)/.dev: $(BIN)/.run
 	@touch $@
 
 clean: ## remove both environments and what tools left behind
-	rm -rf .venv .venv-tflite-runtime build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf fuzz-findings .venv .venv-tflite-runtime build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -89,6 +89,7 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
         count=worker.count,
         timeout_s=worker.timeout_s,
         memory_mb=worker.memory_mb,
+        cpu_s=worker.cpu_s,
     )
 
 

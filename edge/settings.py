@@ -95,6 +95,8 @@ class Worker(Section):
     """How many."""
     timeout_s: Seconds = 60.0
     """A worker that needs longer for one image is killed; the second time the image is rejected as poison."""
+    cpu_s: Seconds = 120.0
+    """Processor time that one image may take, all threads together; more is treated like timeout_s."""
     memory_mb: Annotated[int, Field(ge=512)] = 4096
     """Address space of one worker."""
     max_file_mb: Count = 256

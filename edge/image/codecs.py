@@ -158,10 +158,6 @@ def _openjpeg(frame: bytes, _: Layout) -> Stored:
     return np.asarray(fast.jpeg2k_decode(frame))
 
 
-def _openjph(frame: bytes, _: Layout) -> Stored:
-    return np.asarray(fast.htj2k_decode(frame))
-
-
 def _dicomrle(frame: bytes, layout: Layout) -> Stored:
     dtype = np.dtype(f"<u{layout.bits_allocated // 8}")
     count = layout.rows * layout.columns
@@ -199,6 +195,6 @@ FAST: Final[Mapping[str, Codec]] = {
     "jpeg lossless": _libjpeg_turbo,
     "jpeg-ls": _charls,
     "jpeg 2000": _openjpeg,
-    "htj2k": _openjph,
+    "htj2k": _openjpeg,
 }
 """imagecodecs, by kind."""

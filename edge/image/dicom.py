@@ -1,6 +1,7 @@
 """DICOM files -> Mammogram: one grey frame after modality LUT, VOI and presentation LUT. docs/dicom.md says what is read and how."""
 
 import logging
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -70,7 +71,7 @@ def _broken(what: str) -> Iterator[None]:
             yield
     except (ImageRejected, MemoryError, KeyboardInterrupt, SystemExit):
         raise
-    except EOFError:
+    except (EOFError, struct.error):
         raise ImageRejected(Reason.TRUNCATED, f"the DICOM ends inside its {what}") from None
     except BaseException as error:  # noqa: BLE001 - pydicom and its plug-ins raise anything; a panic in pylibjpeg-rle (Rust) is no Exception
         raise ImageRejected(Reason.UNREADABLE, f"the DICOM's {what} cannot be read ({type(error).__name__})") from None

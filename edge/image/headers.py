@@ -78,7 +78,7 @@ def jpeg_frame(data: bytes) -> Size:
         at += 1 if data[at + 1] == 0xFF else 2 + int(struct.unpack_from(">H", data, at + 2)[0])  # noqa: PLR2004 - fill byte
     bits, rows, columns, channels = struct.unpack_from(">BHHB", data, at + 4)
     # Inside the scan 0xFF is always followed by 0x00 or a restart mark; an embedded thumbnail stands before the last scan.
-    if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+    if data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):  # or neither
         ends_early("JPEG has no end mark")
     return Size(rows, columns, bits=bits, channels=channels)
 
@@ -131,7 +131,7 @@ def netpbm(data: bytes) -> Size:
 def jpeg2000(data: bytes) -> Size:
     """Size of a JPEG 2000 file or bare code stream that has an end mark."""
     size = code_stream(data)
-    if data.rfind(b"\xff\xd9") < data.find(b"\xff\x93", data.find(CODE_STREAM)):  # no such pair can occur inside the packets
+    if data.rfind(b"\xff\xd9") <= data.find(b"\xff\x93", data.find(CODE_STREAM)):  # or neither; no such pair can occur inside the packets
         ends_early("JPEG 2000 code stream has no end mark")
     return size
 

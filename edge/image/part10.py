@@ -21,6 +21,8 @@ PREAMBLE: Final = 128
 BARE_GROUPS: Final = (b"\x02\0", b"\x08\0")
 """A file without preamble starts with the file meta information or with the identifying group."""
 TRANSFER_SYNTAX: Final = b"\x02\0\x10\0UI"
+SHORTEST_META: Final = 16
+"""Prefix and group length."""
 META_BYTES: Final = 16_384
 """The file meta information ends before this; it is some hundred bytes."""
 PIXEL_DATA: Final = 0x7FE00010
@@ -61,8 +63,11 @@ def transfer_syntax(data: Buffer) -> UID | None:
     at = data.find(TRANSFER_SYNTAX, PREAMBLE + 4 if is_dicom(data) else 0, META_BYTES)
     if at < 0:
         return None
-    (length,) = struct.unpack("<H", data[at + 6 : at + 8])
-    return UID(data[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("ascii", "replace"))
+    start = at + 8
+    length = int.from_bytes(data[at + 6 : start], "little")
+    if start + length > len(data):
+        return None  # what is left of it is no name
+    return UID(data[start : start + length].rstrip(b"\0 ").decode("ascii", "replace"))
 
 
 def read(data: Buffer, max_bytes: int) -> File | None:
@@ -83,15 +88,21 @@ def read(data: Buffer, max_bytes: int) -> File | None:
     whole = is_dicom(data)
     if not whole and data[:2] not in BARE_GROUPS:
         return None
+    if whole and len(data) < PREAMBLE + SHORTEST_META:
+        truncated("inside its header")
     syntax = transfer_syntax(data)
     if syntax == DeflatedExplicitVRLittleEndian:
         data = _inflated(data, max_bytes)
     stream: Any = io.BytesIO(data) if isinstance(data, bytes) else data  # a mapping reads and seeks, too
     stream.seek(0)
     header = pydicom.dcmread(stream, stop_before_pixels=True, force=not whole)
+    at = stream.tell()
+    cut = at >= len(data) and _is_cut(header, len(data))  # before anything is asked of it, which forgets where it stood
     if not whole and not any(keyword in header for keyword in ("SOPClassUID", "Modality", "Rows")):
         return None
-    return File(header, syntax or _guessed(header), data, stream.tell())
+    if cut:
+        truncated("inside its header")
+    return File(header, syntax or _guessed(header), data, at)
 
 
 def pixel_data(file: File) -> PixelData:
@@ -104,12 +115,12 @@ def pixel_data(file: File) -> PixelData:
     data, at = file.data, file.at
     order = "<" if file.header.original_encoding[1] else ">"
     if at + 8 > len(data):
-        _reject_without_pixels(file)
+        _reject_without_pixels()
     group, element = struct.unpack(order + "HH", data[at : at + 4])
     if group << 16 | element in FLOAT_PIXEL_DATA:
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, "its pixels are floating point numbers, expected 8 or 16-bit integers")
     if group << 16 | element != PIXEL_DATA:
-        _reject_without_pixels(file)
+        _reject_without_pixels()
     explicit = data[at + 4 : at + 6] in {b"OB", b"OW", b"UN"}
     start = at + (12 if explicit else 8)
     if start > len(data):
@@ -171,13 +182,11 @@ def _guessed(header: FileDataset) -> UID:
     return ImplicitVRLittleEndian if implicit else explicit
 
 
-def _reject_without_pixels(file: File) -> NoReturn:
-    """Pydicom ends in silence where the bytes do: see whether the last element it read is whole and is the end."""
-    last = _last(file.header)
-    if last is None or (isinstance(last, RawDataElement) and last.value_tell + last.length != len(file.data)):
-        truncated("inside its header")
+def _reject_without_pixels() -> NoReturn:
     raise ImageRejected(Reason.NO_PIXELS, "the DICOM has no pixel data: a header only, or not an image")
 
 
-def _last(header: Dataset) -> object:
-    return header.get_item(max(header.keys())) if header else None
+def _is_cut(header: Dataset, length: int) -> bool:
+    """Pydicom ends in silence where the bytes do: see whether the last element it read is whole and is the end."""
+    last: object = header.get_item(max(header.keys())) if header else None
+    return last is None or (isinstance(last, RawDataElement) and last.value_tell + last.length != length)

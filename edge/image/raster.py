@@ -60,7 +60,7 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     data = data[:]  # of a mapped file, its bytes
     try:
         size = header(data)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         headers.ends_early(f"{name.upper()} ends inside its header")
     check_size(size.rows, size.columns, limits)
     pixels = _grey(_decode(data, name))

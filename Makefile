@@ -7,6 +7,7 @@ RUNTIME     ?= litert
 PYTHON      ?= $(if $(filter tflite-runtime,$(RUNTIME)),$(or $(shell command -v python3.11),python3),python3)
 PYTEST_ARGS ?=
 BENCH_ARGS  ?=
+FUZZ_S      ?= 3600
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -27,14 +28,14 @@ endif
 
 BIN      := $(VENV)/bin
 INPUTS   := setup.cfg pyproject.toml edge/__init__.py $(wildcard requirements/*.in)
-RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/demo.in
+RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/fast.in -r requirements/demo.in
 DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 
 # pip without its chatter, but not silent while something large is on its way.
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test bench check ci schema docs lock clean
+.PHONY: help venv dev demo run test fuzz bench check ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -53,6 +54,9 @@ test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
 bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, half an hour; BENCH_ARGS=--quick shows that it works
 	-@$(MAKE) --no-print-directory RUNTIME=tflite-runtime venv
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60
+	$(BIN)/python -m tests.fuzz $(FUZZ_S) fuzz-findings
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .
@@ -115,5 +119,5 @@ $(BIN)/.bench: $(BIN)/.dev requirements/bench.in
 	@touch $@
 
 clean: ## remove both environments and what tools left behind
-	rm -rf .venv .venv-tflite-runtime build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf fuzz-findings .venv .venv-tflite-runtime build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.bundle import Bundle, Platt, verify
-from edge.domain import HeatMap, Outcome, Prediction, Rejection, Result, Runtime, Timing
+from edge.domain import HeatMap, Implants, Outcome, Prediction, Rejection, Result, Runtime, Timing
 from edge.engine import Shapes, open_engine, sigmoid
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.gate import InputGate
@@ -143,7 +143,15 @@ class _Clock:
 _examiner: Examiner | None = None
 
 
-def start(folder: str, backend: str, threads: int, operating_point: str | None, max_bytes: int, max_pixels: int) -> Runtime:  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
+def start(  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
+    folder: str,
+    backend: str,
+    threads: int,
+    operating_point: str | None,
+    max_bytes: int,
+    max_pixels: int,
+    implants: Implants = "flag",
+) -> Runtime:
     """
     Load a bundle in this worker and prove it. A pool calls it by its dotted path.
 
@@ -151,7 +159,7 @@ def start(folder: str, backend: str, threads: int, operating_point: str | None, 
         ModelError: the bundle is not usable.
     """
     global _examiner  # noqa: PLW0603 - one worker, one model
-    loaded = Examiner(verify(Path(folder)), backend, threads, operating_point, Limits(max_bytes, max_pixels))
+    loaded = Examiner(verify(Path(folder)), backend, threads, operating_point, Limits(max_bytes, max_pixels, implants))
     loaded.prove()
     _examiner = loaded
     return loaded.runtime

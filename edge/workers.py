@@ -9,6 +9,7 @@ import ctypes
 import functools
 import importlib
 import logging
+import math
 import multiprocessing
 import os
 import resource
@@ -47,6 +48,8 @@ class Job:
     count: int
     timeout_s: float
     memory_mb: int
+    cpu_s: float | None = None
+    """Processor time of one file, all threads together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Workers:
         with self._lock:
             self._in_work[done] = time.monotonic()
         try:
-            future = self._pool.schedule(_run, args=(self.job.run, str(path)), timeout=self.job.timeout_s)
+            future = self._pool.schedule(_run, args=(self.job.run, str(path), self.job.cpu_s), timeout=self.job.timeout_s)
         except RuntimeError:  # the pool broke: its workers died with nothing to do
             self.reopen()
             return
@@ -190,8 +193,7 @@ def _initialise(supervisor: int, memory_mb: int, start: str, arguments: tuple[ob
 
 def _limit(what: int, size: int) -> None:
     _, hard = resource.getrlimit(what)
-    allowed = size if hard == resource.RLIM_INFINITY else min(size, hard)
-    resource.setrlimit(what, (allowed, allowed))
+    resource.setrlimit(what, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
 
 
 def _proved() -> Runtime:
@@ -205,8 +207,11 @@ def _proved() -> Runtime:
     return _runtime
 
 
-def _run(function: str, path: str) -> Outcome:
+def _run(function: str, path: str, cpu_s: float | None) -> Outcome:
     _proved()
+    if cpu_s is not None:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime + cpu_s))  # past it the kernel sends SIGXCPU
     outcome: Outcome = _named(function)(path)
     return outcome
 

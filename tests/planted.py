@@ -35,7 +35,12 @@ VALUES: Final = dict.fromkeys(TEXTS, WORD) | {
     "IS": NUMBER,
     "AS": AGE,
 }
-DECISIVE: Final = ("Modality", "SOPClassUID", "PresentationIntentType", "ImageType", "BodyPartExamined")
+DECISIVE: Final = frozenset(
+    """
+    Modality SOPClassUID PresentationIntentType ImageType BodyPartExamined SpecimenDescriptionSequence
+    EstimatedRadiographicMagnificationFactor
+    """.split()  # noqa: SIM905 - keywords
+)
 """By these and by group 0028 a reader decides what the image is: planted only where it may be rejected."""
 CHARACTER_SET: Final = "ISO_IR 100"
 PIXEL_GROUP: Final = 0x0028

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def examine(workers: Workers, name: str) -> Verdict:
 def detail(verdict: Verdict) -> str:
     assert isinstance(verdict, Rejection)
     return verdict.detail
+
+
+def test_a_worker_that_computes_too_long_is_ended_by_the_kernel() -> None:
+    opened = Workers(replace(job(), cpu_s=0.2))
+    try:
+        assert examine(opened, "busy") == Died("worker ended by SIGXCPU")
+        assert isinstance(examine(opened, "next"), Rejection)
+    finally:
+        opened.close()
 
 
 def test_a_pool_that_opened_has_proved_its_model(workers: Workers) -> None:

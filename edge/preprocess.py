@@ -245,12 +245,22 @@ def _span(found: NDArray[np.intp], small: int, full: int) -> tuple[int, int]:
 
 def _cover(mask: Mask, box: Box, full: tuple[int, int], size: tuple[int, int]) -> NDArray[np.float32]:
     """How much of each pixel of the cut-out, `size` pixels large, the breast covers: 0 to 1, with a soft edge."""
-    y, x = (small / large for small, large in zip(mask.shape, full, strict=True))  # original pixels to those of the mask
-    height, width = (box.ymax - box.ymin) / size[0] * y, (box.xmax - box.xmin) / size[1] * x
-    back = np.array([[width, 0, box.xmin * x + width / 2 - 0.5], [0, height, box.ymin * y + height / 2 - 0.5]])
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    covered = cv2.warpAffine(mask.astype(np.float32), back, size[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return cast("NDArray[np.float32]", covered)
+    y = _cells_of(size[0], box.ymin, box.ymax, mask.shape[0] / full[0])
+    x = _cells_of(size[1], box.xmin, box.xmax, mask.shape[1] / full[1])
+    return _along(_along(mask.astype(np.float32), y).T, x).T
+
+
+def _cells_of(count: int, start: float, stop: float, scale: float) -> NDArray[np.float64]:
+    """Centres of `count` cells over start .. stop, in units of a picture `scale` times as large."""
+    return (start + (np.arange(count) + 0.5) * (stop - start) / count) * scale - 0.5
+
+
+def _along(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows in between, linearly interpolated. OpenCV's own way rounds otherwise in version 4 than in version 5."""
+    places = np.clip(places, 0, len(values) - 1)
+    before = places.astype(np.intp)
+    share = (places - before).astype(np.float32)[:, np.newaxis]
+    return values[before] * (1 - share) + values[np.minimum(before + 1, len(values) - 1)] * share
 
 
 def _cut(image: Mammogram, box: Box, dark: int) -> Pixels:

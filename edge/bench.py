@@ -69,7 +69,7 @@ class Bench:
     def __init__(self, settings: Settings, folder: Path | None) -> None:
         worker, model = settings.worker, settings.model
         self.bundle: Bundle = verify(folder or model.bundle or shipped_bundle())
-        limits = Limits(worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000)
+        limits = Limits(worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
         self.examiner = Examiner(self.bundle, model.backend, model.threads, model.operating_point, limits)
         self.examiner.prove()
 
@@ -144,7 +144,7 @@ def bench(paths: Sequence[Path], settings: Settings, folder: Path | None, rounds
         What the figures hold for, and the figures as they come.
     """
     loaded = Bench(settings, folder)
-    files = [file for path in paths for file in regular_below(path)] or loaded.built_in
+    files = [file for path in paths for file in regular_below(path)] if paths else loaded.built_in
     return loaded.machine, (loaded.measure(file, rounds) for file in files)
 
 

@@ -43,7 +43,8 @@ def classify(
     with _open(settings, bundle_folder, pictures) as (bundle, workers):
         for typed in paths:
             for path in regular_below(typed):
-                yield _message(path, bundle, workers, pictures)
+                if not (pictures and path.resolve().is_relative_to(pictures.resolve())):  # what an earlier run drew
+                    yield _message(path, bundle, workers, pictures)
 
 
 def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:

@@ -28,6 +28,8 @@ OPAQUE: Final = 0.6
 """How much of a film the strongest colour hides."""
 STRONG: Final = 95.0
 """Percentile of the map's absolute values that gets the strongest colour."""
+WIDEST: Final = 4 * HEIGHT
+"""Of a film, in pixels: a strip is squeezed, or its panel would take all memory."""
 WINDOW: Final = (1.0, 99.5)
 """Percentiles of the film that are shown as black and white."""
 MEANING: Final = "The map is the model's own: its mean is the logit of the score before calibration. It outlines no lesion."
@@ -86,7 +88,7 @@ def _input_title(batch: Batch, spec: InputSpec) -> str:
 def _film(image: Mammogram, batch: Batch | None) -> Picture:
     """The film at its true aspect, in grey, HEIGHT pixels high."""
     pixels = image.pixels
-    small = _resized(pixels, max(1, round(pixels.shape[1] * HEIGHT / pixels.shape[0])))
+    small = _resized(pixels, min(WIDEST, max(1, round(pixels.shape[1] * HEIGHT / pixels.shape[0]))))
     shown = _inside(small, batch.geometry.box, batch) if batch else small
     low, high = np.percentile(shown, WINDOW)
     grey = np.clip((small.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)

@@ -150,8 +150,9 @@ def padded(pixels: NDArray[Any], value: int, tags: Tags) -> tuple[int | None, in
         (DEEP, 65535, TWELVE | {"PixelPaddingValue": 65535}),
         (SIGNED, -2048, TWELVE | {"PixelPaddingValue": -2048}),
         (SIGNED, -32768, {"PixelPaddingValue": -32768}),
+        (np.maximum(SIGNED, 1), -1000, {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": 0}),
     ],
-    ids=["black", "white MONOCHROME1", "range", "range upwards", "beside the stored bits", "signed", "signed 16"],
+    ids=["black", "white MONOCHROME1", "range", "range upwards", "beside the stored bits", "signed", "signed 16", "range to 0"],
 )
 def test_padding_is_known(pixels: NDArray[Any], value: int, tags: Tags) -> None:
     background, there = padded(pixels, value, tags)

@@ -113,6 +113,14 @@ def test_the_film_keeps_its_true_aspect(sight: Sight) -> None:
     assert drawing._film(sight.image, sight.batch).shape == (HEIGHT, round(columns * HEIGHT / rows), 3)
 
 
+def test_a_strip_is_drawn_in_little_memory_and_keeps_its_reason(bundle: Bundle, written: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "strip.png"
+    path.write_bytes(raster("png", np.arange(60_000, dtype=np.uint16).reshape(2, 30_000)))
+    seen = Examiner(bundle, "auto", 1, None, Limits()).look(path)
+    assert Pictures(tmp_path, bundle).save(seen, "0" * 64).stat().st_size < 2**20
+    assert "rejected: no score" in written
+
+
 def test_what_speaks_for_malignant_is_red_and_what_speaks_against_it_blue(sight: Sight) -> None:
     seen = with_map(sight, [[5.0, 5.0, -5.0, -5.0]] * 4)
     assert seen.image is not None

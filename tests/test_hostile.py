@@ -1,5 +1,7 @@
 """Bytes that want to do harm, or were harmed: each has an outcome, soon and in little memory. `make fuzz` looks for more."""
 
+import errno
+import io
 import os
 import socket
 import struct
@@ -8,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -18,7 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from edge.classify import image_id_of
 from edge.errors import ImageRejected, Reason, Unavailable
 from edge.image import Limits, Mammogram, codecs, decode, open_mammogram
-from tests.films import SECRET, dicom
+from tests.films import SECRET, dicom, small
 from tests.fuzz import corpus, mutated
 from tests.test_raster_kinds import chunk
 
@@ -183,6 +186,37 @@ def outcome(data: bytes) -> Mammogram | ImageRejected:
         return decode(data, LIMITS)
     except ImageRejected as error:
         return error
+
+
+def test_a_tiff_of_many_long_entries_is_not_read_again_and_again() -> None:
+    entries, values = 60_000, 400_000  # a minute and more, if each were
+    data = struct.pack("<2sHIH", b"II", 42, 8, entries) + struct.pack("<HHII", 273, 4, values, 0) * entries + bytes(4 * values)
+    with pytest.raises(ImageRejected, match="TIFF"):
+        decode(data, Limits())
+
+
+def test_a_file_for_which_no_address_space_is_left_is_too_large_and_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(dicom(small(96, 64)))
+    monkeypatch.setattr("edge.image.mmap", Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory")))
+    with pytest.raises(MemoryError):
+        open_mammogram(path, Limits())
+
+
+def test_a_file_on_a_mount_that_maps_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(dicom(small(96, 64)))
+    mapped = open_mammogram(path, Limits()).pixels.copy()
+    monkeypatch.setattr("edge.image.mmap", Mock(side_effect=OSError(errno.ENODEV, "No such device")))
+    np.testing.assert_array_equal(open_mammogram(path, Limits()).pixels, mapped)
+
+
+def test_a_frame_with_more_bits_than_its_header_says_is_unreadable() -> None:
+    dataset = pydicom.dcmread(io.BytesIO(files()["dicom jpeg-ls"]))
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    out = io.BytesIO()
+    dataset.save_as(out)
+    assert rejected(out.getvalue()).reason is Reason.UNREADABLE
 
 
 def test_a_sparse_file_of_four_gigabytes_is_not_read(tmp_path: Path) -> None:

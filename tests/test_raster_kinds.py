@@ -203,3 +203,12 @@ def test_orientation_is_applied_as_viewers_do(turned: int) -> None:
     shown = decode(jpeg_with(turned), Limits()).pixels
     np.testing.assert_allclose(shown.astype(int), expected.astype(int), atol=12)
     assert decode(png_with(turned), Limits()).facts.rows == expected.shape[0]
+
+
+def test_a_jpeg_2000_with_a_palette_is_rejected_as_colour() -> None:
+    data = raster("jp2", SMALL)
+    at = data.index(b"jp2c") - 4
+    palette = struct.pack(">I4sHBBBB", 14, b"pclr", 2, 1, 7, 255, 0)
+    with pytest.raises(ImageRejected, match="palette") as caught:
+        decode(data[:at] + palette + data[at:], Limits())
+    assert caught.value.reason is Reason.COLOUR

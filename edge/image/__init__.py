@@ -3,6 +3,7 @@
 import os
 import stat
 from dataclasses import dataclass
+from errno import ENOMEM
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -91,6 +92,17 @@ def _mapped(file: int, limits: Limits) -> Buffer:
     _check_bytes(status.st_size, limits)
     try:
         return mmap(file, status.st_size, access=ACCESS_READ)
+    except OSError as error:
+        if error.errno == ENOMEM:  # no retry would help
+            raise MemoryError from None
+        return _read(file)
+
+
+def _read(file: int) -> bytes:
+    """A file's bytes where its file system maps nothing, as FUSE and 9p may."""
+    try:
+        with os.fdopen(os.dup(file), "rb") as whole:
+            return whole.read()
     except OSError as error:
         msg = f"the image file cannot be read: {error.strerror}"
         raise Unavailable(msg) from None

@@ -111,6 +111,9 @@ def _stored(file: File, pixels: PixelData, depth: Depth) -> codecs.Stored:
         return _native(file, pixels, (rows, columns), depth)
     layout = codecs.Layout(file.syntax, rows, columns, depth.allocated, depth.stored, depth.signed)
     stored = codecs.decode(part10.frame(file, pixels), layout)
+    if stored.dtype.itemsize * 8 > depth.allocated:
+        detail = f"its frame has {stored.dtype.itemsize * 8} bits a pixel, its header says {depth.allocated}"
+        raise ImageRejected(Reason.UNREADABLE, detail)
     return stored if stored.dtype.itemsize * 8 == depth.allocated else stored.astype(f"u{depth.allocated // 8}")
 
 

@@ -26,6 +26,8 @@ Header: TypeAlias = Callable[[bytes], Size]
 
 BIG_TIFF: Final = 43
 """The version a BigTIFF has."""
+TIFF_TAGS: Final = frozenset({254, 256, 257, 262, 273, 279, 324, 325})
+"""Those that are looked at: kind of page, size, which number is white, strips, tiles. Others may be long and many."""
 TIFF_PREVIEW: Final = 1
 """Bit of NewSubfileType: a reduced copy of another page."""
 JPEG_BITS: Final = 8
@@ -131,6 +133,8 @@ def netpbm(data: bytes) -> Size:
 def jpeg2000(data: bytes) -> Size:
     """Size of a JPEG 2000 file or bare code stream that has an end mark."""
     size = code_stream(data)
+    if b"pclr" in data[: data.find(CODE_STREAM)]:  # ISO/IEC 15444-1, I.5.3.4: its numbers are places in a table
+        raise ImageRejected(Reason.COLOUR, "the JPEG 2000 file has a palette, expected grey")
     if data.rfind(b"\xff\xd9") <= data.find(b"\xff\x93", data.find(CODE_STREAM)):  # or neither; no such pair can occur inside the packets
         ends_early("JPEG 2000 code stream has no end mark")
     return size
@@ -186,7 +190,11 @@ class _Tiff(NamedTuple):
             end = first + self.entry_bytes * self.read(self.entries, data, at)
             if end > len(data):
                 ends_early("TIFF ends inside a page's directory")
-            yield {self.read("H", data, entry): self.numbers(data, entry) for entry in range(first, end, self.entry_bytes)}
+            page: dict[int, tuple[int, ...]] = {}
+            for entry in range(first, end, self.entry_bytes):
+                if (tag := self.read("H", data, entry)) in TIFF_TAGS and tag not in page:
+                    page[tag] = self.numbers(data, entry)
+            yield page
             at = self.read(self.offset, data, end)
 
     def numbers(self, data: bytes, entry: int) -> tuple[int, ...]:

@@ -234,7 +234,8 @@ def _padding(header: Dataset, plain: NDArray[np.int32], depth: Depth) -> NDArray
     padded = np.zeros(plain.shape, np.bool_)
     try:
         one = int(header.PixelPaddingValue)
-        other = int(header.get("PixelPaddingRangeLimit") or one)
+        limit = header.get("PixelPaddingRangeLimit")
+        other = one if limit in {None, ""} else int(limit)  # 0 is a limit
     except WRONG:
         return padded
     low, high = sorted(_as_stored(each, depth) for each in (one, other))

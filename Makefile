@@ -6,6 +6,8 @@
 RUNTIME     ?= litert
 PYTHON      ?= $(if $(filter tflite-runtime,$(RUNTIME)),$(or $(shell command -v python3.11),python3),python3)
 PYTEST_ARGS ?=
+SCALE       ?= 1
+MINUTES     ?= 60
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -33,7 +35,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test check ci schema docs lock clean
+.PHONY: help venv dev demo run test torture soak check ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -47,6 +49,12 @@ run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 
 test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/reliability.md; SCALE=0.1 is quicker, 1 takes half an hour
+	$(BIN)/python -m tests.torture --scale $(SCALE) --write docs/reliability.md
+
+soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into docs/soak.png
+	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/soak.png
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .

@@ -145,6 +145,26 @@ def test_a_flipped_byte_inside_a_result_is_damage_though_no_structure_of_sqlite_
     ledger.close()
 
 
+def test_a_schema_that_is_not_text_any_more_is_damage_and_no_crash(tmp_path: Path) -> None:
+    open_at(tmp_path).close()
+    data = bytearray((tmp_path / FILE).read_bytes())
+    for found in re.finditer(rb"CREATE TABLE", bytes(data)):
+        data[found.start() + 3] = 0xDF
+    (tmp_path / FILE).write_bytes(data)
+    ledger = open_at(tmp_path)
+    assert str(ledger.recovery.why_empty).startswith("damaged: ")
+    ledger.close()
+
+
+def test_a_column_whose_name_has_changed_is_damage(tmp_path: Path) -> None:
+    open_at(tmp_path).close()
+    data = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(data.replace(b"correlation    BLOB", b"corre1ation    BLOB"))
+    ledger = open_at(tmp_path)
+    assert ledger.recovery.why_empty == "damaged: its tables submissions are not those of schema version 2"
+    ledger.close()
+
+
 def test_a_number_that_was_forgotten_is_damage(tmp_path: Path) -> None:
     ledger = open_at(tmp_path)
     fill(ledger, tmp_path, range(1, 3))

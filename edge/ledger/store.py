@@ -179,10 +179,10 @@ def _open_sound(file: Path) -> sqlite3.Connection:
         return _open(file)
     except DamagedError as error:
         return _replace(file, str(error))
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not damage.is_damage(error):
             raise
-        return _replace(file, str(error))
+        return _replace(file, str(error) if isinstance(error, sqlite3.Error) else "its schema is not text")
 
 
 def _replace(file: Path, why: str) -> sqlite3.Connection:

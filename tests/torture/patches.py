@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from edge import app
+from edge import app, retention
 from edge.bundle import Bundle
 from edge.ledger import store
+from edge.retention import Retention
 from edge.settings import Settings
 from edge.workers import Job
 from tests.torture import bugs, crashes
@@ -28,6 +29,8 @@ def apply(request: dict[str, Any]) -> None:
         obey_permissions()
     if "clock" in request:
         step_clock(Path(request["clock"]))
+    if request.get("prune_soon"):
+        prune_soon()
     if "inotify_limit" in request:
         limit_inotify(request["inotify_limit"])
     if request.get("stub", True):
@@ -55,6 +58,12 @@ def step_clock(offset: Path) -> None:
     """Let the wall clock of this process be off by what a file says, in seconds."""
     real = time.time
     time.time = lambda: real() + float(offset.read_text() or 0)
+
+
+def prune_soon() -> None:
+    """Let retention not wait for the clock to have run smoothly for an hour."""
+    (Retention.__init__.__kwdefaults__ or {})["calm_s"] = 0.0
+    retention.PASS_S = 5.0  # type: ignore[misc]
 
 
 def limit_inotify(instances: int) -> None:

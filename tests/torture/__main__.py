@@ -11,7 +11,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.torture import report
+from tests.torture import durability, report
 from tests.torture.bench import Bench, NotHereError, Row, Scenario
 from tests.torture.scenarios import ALL
 
@@ -44,7 +44,9 @@ def main() -> int:
     with ThreadPoolExecutor(arguments.jobs) as pool:
         rows = list(pool.map(lambda scenario: run(scenario, arguments.scale), chosen))
     if arguments.write:
-        arguments.write.write_text(report.page(rows, arguments.scale, time.monotonic() - began))
+        with Bench() as bench:
+            more = durability.section(bench, arguments.scale)
+        arguments.write.write_text(report.page(rows, arguments.scale, time.monotonic() - began, more))
     return 1 if any(row.faults for row in rows) else 0
 
 

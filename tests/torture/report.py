@@ -42,9 +42,10 @@ NOT_MADE: Final = """
 """
 
 
-def page(rows: Sequence[Row], scale: float, took_s: float) -> str:
-    """The whole page."""
-    return HEAD + "\n".join([*_facts(scale, took_s), "", *_table(rows), "", *_notes(rows), *_faults(rows), *_steps()]) + "\n" + NOT_MADE
+def page(rows: Sequence[Row], scale: float, took_s: float, more: Sequence[str] = ()) -> str:
+    """The whole page; `more` are sections that belong to it."""
+    lines = [*_facts(scale, took_s), "", *_table(rows), "", *_notes(rows), *_faults(rows), *_steps(), *more]
+    return HEAD + "\n".join(lines) + "\n" + NOT_MADE
 
 
 def _facts(scale: float, took_s: float) -> Iterator[str]:

@@ -16,6 +16,7 @@ SHORT: tuple[tuple[Scenario, float], ...] = (
     (twins.one_state, 0.1),
     (twins.one_inbox, 0.1),
     (twins.shared_subscription, 0.1),
+    (inboxes.backpressure, 0.1),
     (inboxes.many, 0.01),
     (inboxes.written_badly, 0.1),
     (inboxes.names, 0.1),

@@ -206,4 +206,24 @@ def clock(bench: Bench, scale: float) -> Row:
     return row
 
 
-SCENARIOS = (many, watch_limit, fuse, pulled, written_badly, names, clock)
+def backpressure(bench: Bench, scale: float) -> Row:
+    """More than the queue may hold: files stay in the inbox, requests with the broker."""
+    files, limit = scaled(400, scale, 40), 5
+    row = Row("four times and more what the queue may hold, by folder and over MQTT", 1)
+    with bench.site() as site:
+        site.set_keys("spool", f"max_waiting = {limit}")
+        site.introduced()
+        site.give_some(files, ("folder", "mqtt"), b"slow")
+        seen = []
+        for _ in range(20):
+            seen.append(site.status())
+            time.sleep(0.05)
+        deepest = max(status["queue"]["waiting"] for status in seen)
+        row.expect(deepest <= limit + 1, f"the queue stays below {limit}: {deepest}")
+        row.expect(any(status["inbox"]["seen"] for status in seen), "status says how many wait in the inbox")
+        row.expect(all(status["queue"]["oldest_waiting_s"] is not None for status in seen), "status says how old the oldest is")
+        finish(row, site)
+    return row
+
+
+SCENARIOS = (backpressure, many, watch_limit, fuse, pulled, written_badly, names, clock)

@@ -92,6 +92,10 @@ class NewerSchemaError(StartupError):
     """The ledger was written by a newer release."""
 
 
+class OlderSchemaError(StartupError):
+    """The ledger was written by an earlier release, and no daemon of this one has taken it over yet."""
+
+
 def version_of(db: sqlite3.Connection) -> int:
     """
     The schema version of an open ledger; 0 of an empty file.

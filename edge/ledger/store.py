@@ -16,7 +16,7 @@ from edge.errors import MammoEdgeError, StartupError, Unavailable
 from edge.ledger import damage, mark, schema
 from edge.ledger.damage import DamagedError
 from edge.ledger.mark import Mark
-from edge.ledger.schema import NewerSchemaError
+from edge.ledger.schema import NewerSchemaError, OlderSchemaError
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
         raise StartupError(msg) from None
     if version < schema.VERSION:
         msg = f"{folder / FILE}: its schema version is {version}; the daemon brings it to {schema.VERSION} at its next start"
-        raise StartupError(msg)
+        raise OlderSchemaError(msg)
     return db
 
 

@@ -4,16 +4,16 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+
+from paho.mqtt.client import MQTTMessage
 
 from deploy.demo.brokers import Broker
 from deploy.demo.subscriber import Subscriber
@@ -94,10 +94,11 @@ class Site(Rig):
         self.zygote = zygote
         self.broker = broker
         self.accepted: dict[str, bool] = {}
+        self._image_ids: set[str] = set()
+        self._looked_at = 0
         self.possible: set[str] = set()
         """Images that may have been taken: they were replaced or removed by their sender."""
         self.states = [folder / "state"]
-        self.random = random.Random(5)  # noqa: S311 - a torture that can be repeated
         self.faulted_at = time.monotonic()
         self.last = Verdict(0)
 
@@ -174,7 +175,13 @@ class Site(Rig):
         return time.monotonic() - self.faulted_at
 
     def _answered(self) -> set[str]:
-        return {message["image_id"] for message in self.heard()}
+        """Image ids of which a result or a reply came; looks only at what is new."""
+        assert self.subscriber is not None
+        for message in self.subscriber.messages[self._looked_at :]:
+            self._looked_at += 1
+            if _is_answer(message):
+                self._image_ids.add(json.loads(message.payload)["image_id"])
+        return self._image_ids
 
     def come_to_rest(self, turns: int = 4) -> None:
         """Wait until nothing changes any more, be it right or wrong."""
@@ -198,10 +205,7 @@ class Site(Rig):
     def heard(self) -> list[dict[str, Any]]:
         """Every result and every reply so far."""
         assert self.subscriber is not None
-        messages = list(self.subscriber.messages)
-        ours = (message for message in messages if message.topic.endswith("/result") or "/demo/ws/" in message.topic)
-        ours = (message for message in ours if len(message.payload) > 2)
-        return [json.loads(message.payload) for message in ours]
+        return [json.loads(message.payload) for message in list(self.subscriber.messages) if _is_answer(message)]
 
     def state_of_things(self) -> str:
         heard = {message["image_id"] for message in self.heard()}
@@ -218,11 +222,6 @@ class Site(Rig):
         return judge(self.accepted, evidence, self.possible)
 
 
-@contextlib.contextmanager
-def running(site: Site) -> Iterator[Site]:
-    """Whatever happens, no daemon is left."""
-    try:
-        yield site
-    finally:
-        if site.running:
-            site.kill()
+def _is_answer(message: MQTTMessage) -> bool:
+    """A result or a reply, and not a probe."""
+    return (message.topic.endswith("/result") or "/demo/ws/" in message.topic) and len(message.payload) > len(b"{}")

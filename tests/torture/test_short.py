@@ -11,7 +11,7 @@ from tests.torture.scenarios import brokers, inboxes, kills, ledgers, twins, wor
 SHORT: tuple[tuple[Scenario, float], ...] = (
     (kills.at_every_step, 0.05),
     (kills.at_random, 0.01),
-    (ledgers.damaged, 0.1),
+    (ledgers.damaged, 0.01),
     (workers.poison, 0.1),
     (twins.one_state, 0.1),
     (twins.one_inbox, 0.1),
@@ -22,7 +22,6 @@ SHORT: tuple[tuple[Scenario, float], ...] = (
     (inboxes.names, 0.1),
     (brokers.absent_killed_restarted, 0.1),
     (brokers.session_lost, 0.1),
-    (brokers.impostor, 0.1),
 )
 
 

@@ -213,15 +213,17 @@ def backpressure(bench: Bench, scale: float) -> Row:
     with bench.site() as site:
         site.set_keys("spool", f"max_waiting = {limit}")
         site.introduced()
-        site.give_some(files, ("folder", "mqtt"), b"slow")
-        seen = []
-        for _ in range(20):
-            seen.append(site.status())
-            time.sleep(0.05)
-        deepest = max(status["queue"]["waiting"] for status in seen)
-        row.expect(deepest <= limit + 1, f"the queue stays below {limit}: {deepest}")
-        row.expect(any(status["inbox"]["seen"] for status in seen), "status says how many wait in the inbox")
-        row.expect(all(status["queue"]["oldest_waiting_s"] is not None for status in seen), "status says how old the oldest is")
+        stopped = site.workers()
+        for worker in stopped:
+            os.kill(worker, signal.SIGSTOP)
+        site.give_some(files, ("folder", "mqtt"))
+        until(lambda: site.status()["queue"]["waiting"] >= limit and site.status()["inbox"]["seen"], "the queue is full", site.words)
+        queue = site.status()["queue"]
+        row.expect(queue["waiting"] <= limit + 1, f"the queue stays below {limit}: {queue['waiting']}")
+        row.expect(queue["oldest_waiting_s"] is not None, "status says how old the oldest is")
+        for worker in stopped:
+            os.kill(worker, signal.SIGCONT)
+        site.faulted()
         finish(row, site)
     return row
 

@@ -8,6 +8,8 @@ PYTHON      ?= $(if $(filter tflite-runtime,$(RUNTIME)),$(or $(shell command -v 
 PYTEST_ARGS ?=
 BENCH_ARGS  ?=
 FUZZ_S      ?= 3600
+SCALE       ?= 1
+MINUTES     ?= 60
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -35,7 +37,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test fuzz bench check ci schema docs lock clean
+.PHONY: help venv dev demo run test soak torture fuzz bench check ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -57,6 +59,12 @@ bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, half an h
 
 fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60
 	$(BIN)/python -m tests.fuzz $(FUZZ_S) fuzz-findings
+
+torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/reliability.md; SCALE=0.1 is quicker, 1 takes half an hour
+	$(BIN)/python -m tests.torture --scale $(SCALE) --write docs/reliability.md
+
+soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into docs/soak.png
+	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/soak.png
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .

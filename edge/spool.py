@@ -22,6 +22,8 @@ COPIED: Final = "c-"
 """Copied out of the inbox: until the ledger has it, the original counts."""
 REQUESTED: Final = "m-"
 """Came over MQTT: until the ledger has it, the broker's copy counts."""
+REQUEST: Final = b"request"
+"""What a file is called that came over MQTT."""
 UUID_CHARACTERS: Final = 36
 NAME_BYTES: Final = 160
 """What of a sender's file name is kept in the archive, so that our suffixes fit beside it in 255 bytes."""
@@ -100,12 +102,13 @@ class Spool:
 
     def take_up(self, path: Path) -> Claim:
         """
-        A file that was claimed by a rename and not recorded before a kill, under the name that its sender gave it.
+        A file that was claimed and that no ledger row mentions, under the name that it was given then.
 
         Raises:
             Unavailable: it cannot be read.
         """
-        return self.rehash(path, unquote_to_bytes(path.name[len(RENAMED) + UUID_CHARACTERS + 1 :]) or b"recovered")
+        name = unquote_to_bytes(path.name[len(RENAMED) + UUID_CHARACTERS + 1 :])
+        return self.rehash(path, name or (REQUEST if path.name.startswith(REQUESTED) else b"recovered"))
 
     def rehash(self, path: Path, name: bytes) -> Claim:
         """
@@ -139,7 +142,7 @@ class Spool:
             files.write(target, data)
         except OSError as error:
             raise _unavailable(error) from error
-        return Claim(target, b"request", hashlib.sha256(data).hexdigest())
+        return Claim(target, REQUEST, hashlib.sha256(data).hexdigest())
 
     def give_back(self, claim: Claim, source: Path) -> None:
         """Undo a claim; a file of the same name that came meanwhile is not overwritten."""
@@ -181,11 +184,11 @@ class Spool:
         """
         target = (self.done if scored else self.failed) / archive_name(name, image_id)
         try:
-            files.write(_beside(target), payload)
+            files.write(beside(target), payload)
             if path != target and path.exists():
                 files.move(path, target, self._beat)
                 if path.parent in (self.done, self.failed):
-                    _beside(path).unlink(missing_ok=True)
+                    beside(path).unlink(missing_ok=True)
         except OSError as error:
             raise _unavailable(error) from error
         return target
@@ -233,7 +236,15 @@ def archive_name(name: bytes, image_id: str) -> str:
     return os.fsdecode(stem[:NAME_BYTES] + b"." + image_id[:16].encode() + dot + suffix)
 
 
-def _beside(path: Path) -> Path:
+def sender_name(archived: str, image_id: str) -> bytes | None:
+    """The name from which `archive_name` made this one; None where it did not."""
+    stem, found, suffix = os.fsencode(archived).partition(b"." + image_id[:16].encode())
+    name = stem + suffix
+    return name if found and archive_name(name, image_id) == archived else None
+
+
+def beside(path: Path) -> Path:
+    """Where the result of an archived file lies."""
     return path.with_name(path.name + ".json")
 
 

@@ -97,6 +97,25 @@ def test_an_idle_worker_that_is_killed_is_replaced(workers: Workers) -> None:
     assert detail(verdict) == "next"
 
 
+def test_a_file_that_no_worker_begins_with_is_overdue_and_the_pool_is_opened_again() -> None:
+    """As after a worker was killed that held the lock of the pool's pipe."""
+    opened = Workers(job())
+    verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+    try:
+        stopped = int(detail(examine(opened, "pid")))
+        os.kill(stopped, signal.SIGSTOP)
+        opened.submit(Path("film"), verdicts.put)
+        assert not opened.overdue()
+        opened._untaken_s = 0.0
+        assert opened.overdue()
+        opened.reopen()
+        assert isinstance(verdicts.get(timeout=10), Interrupted)
+        os.kill(stopped, signal.SIGKILL)
+        assert detail(examine(opened, "next")) == "next"
+    finally:
+        opened.close()
+
+
 def test_workers_run_with_limits_and_are_the_first_to_be_killed(workers: Workers) -> None:
     assert detail(examine(workers, "memory")) == "2048"
     assert detail(examine(workers, "oom")) == "500"

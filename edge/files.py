@@ -6,6 +6,7 @@ import os
 import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from errno import EXDEV
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -40,13 +41,14 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def sha256_and_sync(path: Path, beat: Beat) -> str:
-    """SHA-256 of a regular file, in hex, its bytes on the disk when this returns."""
+    """SHA-256 of a regular file, in hex, its bytes on the disk when this returns. The disk works while the processor does."""
     digest = hashlib.sha256()
-    with open_regular(path) as file:
+    with open_regular(path) as file, ThreadPoolExecutor(1, "sync") as disk:
+        synced = disk.submit(os.fsync, file.fileno())
         while chunk := file.read(CHUNK):
             digest.update(chunk)
             beat()
-        os.fsync(file.fileno())
+        synced.result()
     return digest.hexdigest()
 
 
@@ -65,15 +67,18 @@ def move(path: Path, target: Path, beat: Beat) -> None:
 def copy(source: Path, target: Path, beat: Beat) -> None:
     """Copy a regular file; `target` is there whole or not at all."""
     with open_regular(source) as reader:
-        _put(target, _chunks(reader, beat))
+        put(target, _chunks(reader, beat))
+    sync_folder(target.parent)
 
 
 def write(target: Path, data: bytes) -> None:
     """Write a file; it is there whole or not at all."""
-    _put(target, (data,))
+    put(target, (data,))
+    sync_folder(target.parent)
 
 
-def _put(target: Path, chunks: Iterable[bytes]) -> None:
+def put(target: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file without syncing its folder: a power cut leaves the old or the new, and the caller syncs before it relies on either."""
     part = target.with_name(f".{uuid.uuid4()}{PART}")
     try:
         with part.open("wb") as file:
@@ -85,7 +90,6 @@ def _put(target: Path, chunks: Iterable[bytes]) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    sync_folder(target.parent)
 
 
 def _chunks(reader: io.FileIO, beat: Beat) -> Iterator[bytes]:

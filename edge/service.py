@@ -207,26 +207,24 @@ class Service:
 
     def _settle_unexamined(self, image: Image) -> bool:
         """Settle what a worker need not, or cannot, see yet; True where that was so."""
-        if image.poison:
-            self.reject(image.image_id, Reason.POISON, "workers died of it twice, or the daemon did again and again")
-            return True
         found = self._spool.locate(image.path, image.image_id, image.name)
-        if found is None:
+        if found == image.path and (image.postponed or image.poison) and self._has_changed(image):
+            log.info("event=file_had_changed")
+        elif image.poison:
+            self.reject(image.image_id, Reason.POISON, "workers died of it twice, or the daemon did again and again")
+        elif found is None:
             self.reject(image.image_id, Reason.MISSING, "its file was removed before it could be examined")
         elif found != image.path:
             self._ledger.images.relocate(image.image_id, found)
-        elif image.postponed and self._has_grown(image):
-            log.info("event=file_had_grown")
         else:
             return False
         return True
 
-    def _has_grown(self, image: Image) -> bool:
-        """A file whose writer went on: forget what it was, take it up as what it is."""
+    def _has_changed(self, image: Image) -> bool:
+        """A file whose writer went on, perhaps while a worker had it mapped: forget what it was, take it up as what it is."""
         claim = self._spool.rehash(image.path, image.name)
-        if claim.image_id == image.image_id or self.take_again is None:
+        if claim.image_id == image.image_id or self.take_again is None or not self._ledger.arrivals.forget(image.image_id):
             return False
-        self._ledger.arrivals.forget(image.image_id)
         self.take_again(image.path, image.name)
         return True
 

@@ -184,9 +184,11 @@ class Spool:
         """
         target = (self.done if scored else self.failed) / archive_name(name, image_id)
         try:
-            files.write(beside(target), payload)
-            if path != target and path.exists():
-                files.move(path, target, self._beat)
+            files.put(beside(target), (payload,))
+            if path == target or not path.exists():
+                files.sync_folder(target.parent)
+            else:
+                files.move(path, target, self._beat)  # syncs the folder of both
                 if path.parent in (self.done, self.failed):
                     beside(path).unlink(missing_ok=True)
         except OSError as error:

@@ -16,7 +16,7 @@ from edge.errors import Reason, Unavailable
 from edge.files import NotReadyError
 from edge.health import Health
 from edge.ledger import Ledger
-from edge.ledger.rows import Conclusion
+from edge.ledger.rows import MAX_ATTEMPTS, Conclusion
 from edge.ledger.states import Move, State
 from edge.receive import Reception
 from edge.service import Finished, Parts, Service, Serving
@@ -237,6 +237,42 @@ def test_a_postponed_image_is_not_lost_to_a_clock_that_is_set_back(desk: Desk, m
     clock: Callable[[], float] = lambda: 1_000_000.0 - 86_400.0  # noqa: E731
     monkeypatch.setattr("edge.ledger.images.time.time", clock)
     assert desk.ledger.images.next_waiting() is not None
+
+
+def twice_blamed(desk: Desk) -> None:
+    for _ in range(MAX_ATTEMPTS):
+        desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
+        desk.ledger.images.move(IMAGE_ID, Move.BLAME)
+
+
+def settle(desk: Desk) -> None:
+    image = desk.ledger.images.next_waiting()
+    assert image is not None
+    assert desk.service._settle_unexamined(image)
+
+
+def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another_image(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    twice_blamed(desk)
+    claimed = desk.ledger.images.next_waiting()
+    assert claimed is not None
+    claimed.path.write_bytes(FILM[:5])  # its writer had it open still, and cut it
+    settle(desk)
+    assert desk.ledger.images.find(IMAGE_ID) is None
+    assert desk.ledger.images.find(hashlib.sha256(FILM[:5]).hexdigest()) is not None
+    assert desk.refused == []
+
+
+def test_what_was_answered_before_and_then_changed_and_killed_workers_is_poison(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    conclude(desk)
+    desk.ledger.arrivals.retry([IMAGE_ID])
+    twice_blamed(desk)
+    claimed = desk.ledger.images.next_waiting()
+    assert claimed is not None
+    claimed.path.write_bytes(FILM[:5])
+    settle(desk)
+    assert [reason.split(":")[1] for reason in desk.refused] == [" poison"]
 
 
 def test_an_image_that_was_answered_before_is_never_postponed(desk: Desk) -> None:

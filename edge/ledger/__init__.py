@@ -1,4 +1,4 @@
-"""Durable state of every image, and the outbox: SQLite, write-ahead log, synchronous=FULL."""
+"""Durable state of every image, and the outbox: SQLite, write-ahead log, synchronous=FULL for all that anyone is told of."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -86,11 +86,15 @@ class Arrivals:
                 _submit_ourselves(db, known.image_id)
             return True
 
-    def forget(self, image_id: str) -> None:
-        """Drop an image that has no outcome and whose bytes have changed since: its file is taken up anew."""
+    def forget(self, image_id: str) -> bool:
+        """Drop an image whose bytes have changed: its file is taken up anew. False: someone asked for these bytes, or was answered."""
         with self._store.transaction() as db:
+            bound = "SELECT 1 FROM submissions WHERE image_id = ? AND (seq IS NOT NULL OR source = 'mqtt')"
+            if db.execute(bound, (image_id,)).fetchone():
+                return False
             db.execute("DELETE FROM submissions WHERE image_id = ? AND seq IS NULL", (image_id,))
             db.execute("DELETE FROM images WHERE image_id = ? AND state = 'received'", (image_id,))
+            return True
 
     def knows_claim(self, claim: str) -> bool:
         """Whether a file in spool/claimed was recorded."""
@@ -110,7 +114,7 @@ class Arrivals:
 
     def origin_removed(self, claim: str) -> None:
         """The original of a copied file is gone."""
-        with self._store.transaction() as db:
+        with self._store.transaction(synced=False) as db:
             db.execute("DELETE FROM origins WHERE claim = ?", (claim,))
 
     def _answer_or_renew(self, db: sqlite3.Connection, known: Image, submission: int, result_id: str | None) -> None:

@@ -41,8 +41,8 @@ class Images:
             return rows.find(db, image_id)
 
     def move(self, image_id: str, what: Move) -> None:
-        """DISPATCH, RELEASE or BLAME (counted) one image."""
-        with self._store.transaction() as db:
+        """DISPATCH, RELEASE or BLAME (counted) one image. After a power cut it may wait as before, which is where `recover` puts it too."""
+        with self._store.transaction(synced=what is Move.BLAME) as db:
             move(db, image_id, what)
             if what is Move.BLAME:
                 db.execute("UPDATE images SET attempts = attempts + 1 WHERE image_id = ?", (image_id,))
@@ -102,12 +102,12 @@ class Images:
 
     def relocate(self, image_id: str, path: Path) -> None:
         """The image's bytes were found somewhere else."""
-        with self._store.transaction() as db:
+        with self._store.transaction(synced=False) as db:
             rows.set_path(db, image_id, path)
 
     def archived(self, image_id: str, path: Path) -> None:
         """The image's file now lies at `path`. One that is to be examined again meanwhile is examined there."""
-        with self._store.transaction() as db:
+        with self._store.transaction(synced=False) as db:  # archiving may be repeated
             rows.set_path(db, image_id, path)
             db.execute("UPDATE images SET kept = 1, archived_at = ? WHERE image_id = ?", (time.time(), image_id))
             found = rows.find(db, image_id)

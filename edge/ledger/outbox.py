@@ -34,8 +34,8 @@ class Outbox:
             return [Delivery(*row) for row in db.execute(query, (*sinks, limit))]
 
     def delivered(self, delivery: Delivery) -> None:
-        """The sink has it (or it is given up): forget the delivery, keep the result."""
-        with self._store.transaction() as db:
+        """The sink has it (or it is given up): forget the delivery, keep the result. After a power cut it may be sent once more."""
+        with self._store.transaction(synced=False) as db:
             db.execute("DELETE FROM outbox WHERE seq = ? AND sink = ?", (delivery.seq, delivery.sink))
 
     def hold(self, delivery: Delivery, why: str) -> None:

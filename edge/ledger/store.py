@@ -1,4 +1,4 @@
-"""The ledger's file: one SQLite database, one owner, every commit on disk before anyone is told."""
+"""The ledger's file: one SQLite database, one owner, every commit on disk before anyone is told of it."""
 
 import contextlib
 import fcntl
@@ -21,6 +21,10 @@ from edge.ledger.schema import NewerSchemaError, OlderSchemaError
 log = logging.getLogger(__name__)
 
 FILE: Final = "ledger.sqlite3"
+SYNCED: Final = "PRAGMA synchronous = FULL"
+"""Every commit is on disk when it returns."""
+UNSYNCED: Final = "PRAGMA synchronous = NORMAL"
+"""Commits are in order, and on disk with the next synced one or the next checkpoint (https://www.sqlite.org/pragma.html)."""
 NEW: Final = "new"
 """Why a ledger is empty that is the first of its folder."""
 PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM})
@@ -69,15 +73,20 @@ class Store:
             self._mark = Mark(self._file)
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
         """
         All or nothing, and on disk when it returns.
+
+        Args:
+            synced: False for what is found again or done again if a power cut takes it back. A kill takes nothing back, and the next
+                synced transaction takes it along.
 
         Raises:
             Unavailable: the disk is full or failing; nothing was changed.
         """
         with self._lock:
             try:
+                self._db.execute(SYNCED if synced else UNSYNCED)
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._db
@@ -85,7 +94,8 @@ class Store:
                     self._db.rollback()
                     raise
                 self._db.commit()
-                self._mark.note()
+                if synced:
+                    self._mark.note()  # of what a power cut may take back it must not speak
             except sqlite3.OperationalError as error:
                 if self._db.in_transaction:
                     self._db.rollback()
@@ -215,7 +225,7 @@ def _open(file: Path, why_empty: str = NEW) -> sqlite3.Connection:
 
 def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
+    db.execute(SYNCED)
     db.execute("PRAGMA foreign_keys = ON")
 
 

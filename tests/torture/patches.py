@@ -3,7 +3,6 @@
 import ctypes
 import dataclasses
 import os
-import sqlite3
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -84,13 +83,10 @@ def _use_stub() -> None:
     app.job_for = stub_job
 
 
+OFF: Final = "PRAGMA synchronous = OFF"
+
+
 def without_durability() -> None:
     """The switch of the throughput table: no fsync of any file, synchronous=OFF in the ledger. Nothing of it exists in the product."""
-    prepare = store._prepare
-
-    def careless(db: sqlite3.Connection) -> None:
-        prepare(db)
-        db.execute("PRAGMA synchronous = OFF")
-
-    store._prepare = careless
+    vars(store).update(SYNCED=OFF, UNSYNCED=OFF)
     os.fsync = lambda fd: None  # noqa: ARG005

@@ -18,6 +18,7 @@ CALLS: Final = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,
 TO_BROKER: Final = r'^sendto\(\d+<(?:TCP|socket)[^>]*>, "\\x'
 PUBLISH: Final = TO_BROKER + "3[2-9a-f]"
 PUBACK: Final = TO_BROKER + "40"
+WRITTEN: Final = r"^pwrite64\(\d+<[^>]*ledger\.sqlite3-wal>"
 COMMIT: Final = r"^fdatasync\(\d+<[^>]*/state/ledger\.sqlite3-wal>"
 
 
@@ -26,22 +27,27 @@ class Trace:
 
     def __init__(self, file: Path) -> None:
         self.calls: list[str] = []
+        self.threads: list[str] = []
+        """Who made each of them."""
         begun: dict[str, str] = {}
         for line in file.read_text(errors="replace").splitlines():
             thread, _, rest = line.partition(" ")
             call = rest.strip()
-            if call.startswith("<... "):
-                self.calls += [begun.pop(thread)] if thread in begun else []
-            elif not call.endswith("<unfinished ...>"):
-                self.calls.append(call)
-            elif "sync(" in call:
+            if call.endswith("<unfinished ...>") and "sync(" in call:
                 begun[thread] = call
-            else:
-                self.calls.append(call)
+            elif not call.startswith("<... "):
+                self._add(thread, call)
+            elif thread in begun:
+                self._add(thread, begun.pop(thread))
 
-    def first(self, pattern: str, after: int = -1) -> int:
-        """Where the first call of a kind is that comes after another."""
-        found = next((place for place in range(after + 1, len(self.calls)) if re.search(pattern, self.calls[place])), None)
+    def _add(self, thread: str, call: str) -> None:
+        self.threads.append(thread)
+        self.calls.append(call)
+
+    def first(self, pattern: str, after: int = -1, thread: str | None = None) -> int:
+        """Where the first call of a kind is that comes after another, made by one thread or by any."""
+        later = (place for place in range(after + 1, len(self.calls)) if thread in {None, self.threads[place]})
+        found = next((place for place in later if re.search(pattern, self.calls[place])), None)
         assert found is not None, f"no call like {pattern} after {self.calls[after] if after >= 0 else 'the start'}"
         return found
 
@@ -89,26 +95,26 @@ def test_a_request_is_acknowledged_only_when_its_bytes_its_name_and_its_row_are_
 def test_a_file_is_recorded_only_when_its_bytes_and_its_new_name_are_synced(trace: Trace) -> None:
     renamed = trace.first(r'^rename\("[^"]*/inbox/film\.png", "[^"]*/claimed/f-')
     synced = trace.in_order(r"^fsync\(\d+<[^>]*/claimed/f-", r"^fsync\(\d+<[^>]*/claimed>", after=renamed)
-    assert trace.none_between(r"^pwrite64\(\d+<[^>]*ledger\.sqlite3-wal>", renamed, synced)
+    assert trace.none_between(WRITTEN, renamed, synced)
     trace.first(COMMIT, synced)
 
 
 def test_a_result_is_published_only_when_its_outcome_is_committed(trace: Trace) -> None:
     taken = trace.first(r'^rename\("[^"]*/inbox/film\.png"')
     recorded = trace.in_order(r"^fsync\(\d+<[^>]*/claimed>", COMMIT, after=taken)
-    dispatched = trace.first(COMMIT, recorded)
-    concluded = trace.first(COMMIT, dispatched)
+    concluded = trace.first(COMMIT, recorded)  # that it was given to a worker is not synced
     assert trace.first(PUBLISH, taken) > concluded
 
 
-def test_a_file_leaves_the_spool_only_when_its_result_is_synced_beside_and_that_is_noted_last(trace: Trace) -> None:
+def test_a_file_leaves_the_spool_with_its_result_synced_beside_and_that_is_noted_when_the_names_of_both_are(trace: Trace) -> None:
     moved = trace.first(r'^rename\("[^"]*/claimed/f-[^"]*", "[^"]*/done/film\.')
     named = trace.first(r'^rename\("[^"]*/done/\.[^"]*\.part", "[^"]*/done/film\.[^"]*\.json"')
     assert trace.in_order(r"^fsync\(\d+<[^>]*/done/\.[^>]*\.part>", after=-1) < named
-    assert trace.in_order(r"^fsync\(\d+<[^>]*/done>", after=named) < moved
-    trace.in_order(r"^fsync\(\d+<[^>]*/done>", COMMIT, after=moved)
+    assert named < moved
+    mover = trace.threads[moved]
+    assert trace.first(r"^fsync\(\d+<[^>]*/done>", moved, mover) < trace.first(WRITTEN, moved, mover)
 
 
 def test_the_log_of_the_ledger_is_in_its_folder_before_the_first_commit_counts(trace: Trace) -> None:
-    begun = trace.first(r"^pwrite64\(\d+<[^>]*ledger\.sqlite3-wal>")
+    begun = trace.first(WRITTEN)
     assert trace.in_order(COMMIT, r"^f(?:data)?sync\(\d+<[^>]*/state>", after=begun) < trace.first(PUBACK)

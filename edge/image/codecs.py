@@ -197,4 +197,7 @@ FAST: Final[Mapping[str, Codec]] = {
     "jpeg 2000": _openjpeg,
     "htj2k": _openjpeg,
 }
-"""imagecodecs, by kind."""
+"""
+imagecodecs, by kind. Two that are faster were not taken: GDCM decodes lossless JPEG 2000 in three quarters of the time, but aborts its
+process on damaged files; OpenJPH decodes HTJ2K in under half, but returns the rest of a damaged picture as it was in memory, silently.
+"""

@@ -7,8 +7,9 @@ once for every pixel: the same numbers, without a full-size float copy.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -25,6 +26,18 @@ BAND_ROWS: Final = 64
 SAMPLE_STEP: Final = 4
 """Every 4th pixel of every 4th row tells which values occur."""
 BYTE_BITS: Final = 8
+
+
+def _opencv_looks_up() -> bool:
+    """Whether OpenCV knows tables of 16 bits: version 5 does, in a seventh of the time."""
+    try:
+        cv2.LUT(np.zeros((1, 1), np.uint16), np.zeros((1, 2**16), np.uint16))
+    except cv2.error:
+        return False
+    return True
+
+
+OPENCV_LOOKS_UP: Final = _opencv_looks_up()
 WRONG: Final = (ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError, OverflowError, FloatingPointError)
 """What pydicom raises where a table or a window makes no sense; it is then left out, as viewers do."""
 
@@ -255,10 +268,12 @@ def _text(header: Dataset, keyword: str) -> str:
     return str(header.get(keyword) or "").strip().upper()
 
 
-def _looked_up(table: Pixels, stored: Stored) -> Pixels:
+def _looked_up(table: Pixels, known: Pixels) -> Pixels:
     """Each pixel's grey level, in the same memory where it may be."""
-    reusable = stored.dtype == table.dtype and stored.flags.writeable and stored.flags.c_contiguous
-    pixels = stored.view(table.dtype) if reusable else np.empty(stored.shape, table.dtype)
-    for row in range(0, stored.shape[0], BAND_ROWS):
-        pixels[row : row + BAND_ROWS] = table[stored[row : row + BAND_ROWS]]
+    pixels = known if known.flags.writeable and known.flags.c_contiguous else np.empty(known.shape, table.dtype)
+    if OPENCV_LOOKS_UP and known.flags.c_contiguous:
+        return cast("Pixels", cv2.LUT(known, table[np.newaxis], dst=pixels))
+    for row in range(0, known.shape[0], BAND_ROWS):
+        band = slice(row, row + BAND_ROWS)
+        np.take(table, known[band], out=pixels[band], mode="clip")  # no index is out of range: this way none is checked
     return pixels

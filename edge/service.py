@@ -146,18 +146,19 @@ class Service:
     def _turn(self) -> None:
         self._health.stamp(LOOP)
         self._run_tasks()
-        self._record_finished()
-        self._close_retired()
         try:
             self._recover_once()
-            self._archive_left_over()
             if time.monotonic() >= self._pause_until:
-                self._dispatch()
+                self._dispatch()  # first: a worker that has finished does not wait for the disk
+            self._archive_left_over()
         except Unavailable as error:
             self._rest(str(error))
         else:
             if time.monotonic() >= self._pause_until:
                 self._health.recover(LOOP)
+        if self._record_finished():
+            self._wake.set()  # some of it may have to be dispatched again
+        self._close_retired()
         if self.serving.workers.overdue():
             self.serving.workers.reopen()
 
@@ -237,7 +238,8 @@ class Service:
 
         serving.workers.submit(image.path, done)
 
-    def _record_finished(self) -> None:
+    def _record_finished(self) -> bool:
+        """Record what the workers gave back; False where there was nothing, or where it cannot be recorded for now."""
         finished, self._unrecorded = self._unrecorded, []
         while not self._finished.empty():
             finished.append(self._finished.get())
@@ -247,6 +249,7 @@ class Service:
             except Unavailable as error:
                 self._unrecorded.append(item)
                 self._rest(str(error))
+        return len(finished) > len(self._unrecorded)
 
     def _record(self, finished: Finished) -> None:
         image_id = finished.image.image_id

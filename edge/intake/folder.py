@@ -149,12 +149,12 @@ class FolderIntake:
 
     def _list(self) -> None:
         self._unreadable = 0
-        found = set(self._walk())
-        for path in found:
+        for path in self._walk():  # one at a time: a copy of a long list is memory that the process keeps
             self._note(path, finished=False)
-        for path in self._candidates.keys() - found:
-            del self._candidates[path]
-        self._report_unreadable(found)
+            self._unreadable += not os.access(path, os.R_OK)
+        for path in list(self._candidates):
+            self._note(path, finished=False)  # forgets what is gone
+        self._report_unreadable()
         self._next_listing = time.monotonic() + (self._settings.poll_s if self._polls else self._settings.rescan_s)
 
     def _walk(self) -> Iterator[Path]:
@@ -218,10 +218,10 @@ class FolderIntake:
             raise error
         self._unreadable += 1
 
-    def _report_unreadable(self, found: set[Path]) -> None:
-        count = self._unreadable + sum(not os.access(path, os.R_OK) for path in found)
-        if count:
-            self._health.degrade("inbox-unreadable", f"inbox: {count} files or folders cannot be read: check their owner and mode")
+    def _report_unreadable(self) -> None:
+        if self._unreadable:
+            why = f"inbox: {self._unreadable} files or folders cannot be read: check their owner and mode"
+            self._health.degrade("inbox-unreadable", why)
         else:
             self._health.recover("inbox-unreadable")
 

@@ -1,9 +1,9 @@
 """Composition root: opens everything, in order, and closes it in the other order. The one module that knows all others."""
 
+import faulthandler
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from edge import __version__, announce
+from edge import __version__, announce, logs
 from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
@@ -41,6 +41,8 @@ COURIER_S: Final = 2.0
 WATCHING_S: Final = 10.0
 PUT_OFF_S: Final = 5.0
 """How long to wait before the next try to start, where something is not available."""
+START_USEC: Final = 120_000_000
+"""How long systemd shall wait for the next try, in microseconds."""
 KEY_BYTES: Final = 16
 
 
@@ -56,7 +58,8 @@ def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
         StartupError: something a person must change.
     """
     os.umask(0o027)
-    logging.basicConfig(stream=sys.stderr, level=settings.log.level.upper(), format="level=%(levelname)s module=%(name)s %(message)s")
+    logs.start(settings.log.level)
+    faulthandler.enable()  # the watchdog's SIGABRT then shows where each thread was
     systemd, password = Systemd(), read_secret(settings.broker)
     _clean_environment()  # before any worker is born
     while True:
@@ -65,7 +68,7 @@ def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
                 daemon = Daemon(settings, load_settings, systemd, password, stack)
             except Unavailable as error:  # a full disk, say: wait for it, as systemd would, but without its limit
                 log.warning('event=start_put_off why="%s"', error)
-                systemd.notify(f"STATUS=waiting: {error}")
+                systemd.notify(f"STATUS=waiting: {error}", f"EXTEND_TIMEOUT_USEC={START_USEC}")
             else:
                 daemon.serve()
                 break

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     retry = add("retry", _retry, "have images examined again, under a new result id; their files must still be in done or failed")
     retry.add_argument("ids", nargs="+", metavar="ID", help="an image id or result id, or its beginning")
     add("reload", _reload, "have the running daemon read its configuration again and take the model it names, after proving it")
+    _add_setup(add("setup", _setup, "write configuration, password and systemd drop-in from a few answers, and check them", as_json=False))
     model = commands.add_parser("model", help="look after model bundles", description="Look after model bundles.")
     models = model.add_subparsers(required=True, metavar="COMMAND")
     verify = models.add_parser("verify", help="check a bundle: hashes, load, shapes, known answers")
@@ -73,6 +74,20 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="print JSON for programs")
     verify.set_defaults(command=_verify)
     return parser
+
+
+def _add_setup(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--broker", metavar="HOST[:PORT]", help="the MQTT broker; without this option a person is asked")
+    sub.add_argument("--site", help="the clinic, a level of the topics: lower case")
+    sub.add_argument("--device", help="this device, unique within the site")
+    sub.add_argument("--inbox", type=Path, metavar="DIR", help="the watched folder")
+    sub.add_argument("--username", help="at the broker")
+    sub.add_argument("--password-file", metavar="FILE", help="its first line is the password; - asks, or reads the standard input")
+    for name, text in (("ca", "the broker's certificate authority"), ("cert", "this device's certificate"), ("key", "its private key")):
+        sub.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{text}; turns TLS on")
+    sub.add_argument("--coral", action="store_true", help="leave the service its access to Coral accelerators")
+    sub.add_argument("--instance", metavar="NAME", help="set up mammo-edge@NAME.service instead")
+    sub.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="write below DIR, another system's tree; checks nothing")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -155,6 +170,27 @@ def _reload(arguments: argparse.Namespace) -> int:
     print(f"serving bundle {answer['bundle'][:16]}")
     if answer["needs_restart"]:
         print(f"changed, and taken at the next restart only: {', '.join(answer['needs_restart'])}")
+    return 0
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    from edge import setup  # noqa: PLC0415
+
+    answers = setup.Answers(
+        password=setup.read_password(arguments.password_file),
+        **{name: getattr(arguments, name) for name in ("inbox", "username", "ca", "cert", "key", "coral", "instance")},
+        **setup.ask_for({name: getattr(arguments, name) for name in ("broker", "site", "device")}, arguments.root, arguments.instance),
+    )
+    files, settings = setup.plan(answers, arguments.root, setup.addresses)
+    setup.write(files)
+    setup.make_folders(settings, arguments.root)
+    for file in files:
+        print(f"wrote {file.path}")
+    if arguments.root == Path("/"):
+        setup.reload_systemd()
+        if status := setup.check(files[0].path):
+            return status
+    print(f"now: systemctl enable --now {answers.unit.removesuffix('.service')}")
     return 0
 
 

@@ -10,7 +10,7 @@ from edge import logs
 
 def written(failure: Exception | None = None) -> list[str]:
     """One warning, with a traceback where there is a failure."""
-    text, logger = io.StringIO(), logging.Logger("edge.x")
+    text, logger = io.StringIO(), logging.Logger("edge.x")  # noqa: LOG001 - one that no other test sees
     logger.addHandler(logs.handler(text))
     logger.warning("event=away", exc_info=failure)
     return text.getvalue().splitlines()

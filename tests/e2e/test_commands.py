@@ -62,7 +62,7 @@ def test_classify_prints_a_table_for_people(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "check", "classify", "status", "results", "retry", "reload", "model verify"],
+    ["run", "check", "classify", "status", "results", "retry", "reload", "setup", "model verify"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     ended = run_command(*command.split(), "--help")

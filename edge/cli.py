@@ -176,10 +176,13 @@ def _reload(arguments: argparse.Namespace) -> int:
 def _setup(arguments: argparse.Namespace) -> int:
     from edge import setup  # noqa: PLC0415
 
+    asked = setup.ask_for({name: getattr(arguments, name) for name in ("broker", "site", "device")}, arguments.root, arguments.instance)
     answers = setup.Answers(
         password=setup.read_password(arguments.password_file),
+        broker=asked["broker"],
+        site=asked["site"],
+        device=asked["device"],
         **{name: getattr(arguments, name) for name in ("inbox", "username", "ca", "cert", "key", "coral", "instance")},
-        **setup.ask_for({name: getattr(arguments, name) for name in ("broker", "site", "device")}, arguments.root, arguments.instance),
     )
     files, settings = setup.plan(answers, arguments.root, setup.addresses)
     setup.write(files)

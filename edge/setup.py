@@ -205,7 +205,7 @@ def _chosen(answers: Answers, existing: dict[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {name: dict(table) if isinstance(table, dict) else table for name, table in existing.items()}
     host, port = _host_and_port(answers.broker) if answers.broker else (None, None)
     tls = {key: str(path) for key in ("ca", "cert", "key") if (path := getattr(answers, key)) is not None}
-    values = {
+    values: dict[str, dict[str, object]] = {
         "device": {"site": answers.site, "name": answers.device},
         "broker": {"host": host, "port": port or (8883 if tls and host else None), "username": answers.username},
         "inbox": {"path": str(answers.inbox) if answers.inbox else None},

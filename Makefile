@@ -33,7 +33,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test check ci schema docs lock clean
+.PHONY: help venv dev demo run test check deb ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -48,7 +48,7 @@ run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
 
-SCRIPTS := deploy/tls/make-certificates
+SCRIPTS := deploy/tls/make-certificates deploy/deb/build deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .
@@ -58,6 +58,12 @@ check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up 
 	$(BIN)/shellcheck .ci/run $(SCRIPTS)
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made | diff -u $$made - \
 	  || { echo "$$made is not what the code says: run 'make docs'"; exit 1; }; done
+
+ARCH  ?= amd64
+SUITE ?= bookworm
+
+deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUITE=bookworm|trixie
+	PYTHON=$(BIN)/python deploy/deb/build $(ARCH) $(SUITE) dist
 
 ci: ## everything CI runs, system packages included
 	.ci/run

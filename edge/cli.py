@@ -18,7 +18,7 @@ EXIT_CONFIG: Final = 78
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 failed, 2 usage, 78 configuration or model unusable."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Every command and option; man page and completion are written from it too."""
     parser = argparse.ArgumentParser(
         prog="mammo-edge", description="Classify mammograms on the edge and publish the results over MQTT.", epilog=NOTICE
     )
@@ -248,7 +249,7 @@ def _since(text: str | None) -> tuple[int, float]:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        _parser().error(f"--since: found {text!r}, expected a sequence number or a time such as 2026-01-31T08:00")
+        make_parser().error(f"--since: found {text!r}, expected a sequence number or a time such as 2026-01-31T08:00")
     return 0, moment.timestamp()  # without a zone: local time, as people type it
 
 

@@ -20,14 +20,18 @@ from edge.bundle import Bundle, verify
 from edge.control import ControlServer
 from edge.errors import ConfigError, MammoEdgeError, Unavailable
 from edge.health import Health, Phase, Systemd
+from edge.intake.command import CommandIntake
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
 from edge.ledger import open_ledger
+from edge.ledger.queries import parse_since
 from edge.message import Sender, readdress, without_heatmap
 from edge.publish import Courier, Sink
 from edge.publish.jsonl import JsonlSink
 from edge.publish.mqtt import MqttSink
+from edge.rebuild import prove, rebuild
 from edge.receive import Reception
+from edge.retention import Retention
 from edge.service import Parts, Service, Serving
 from edge.settings import Settings, is_ours, read_secret
 from edge.spool import Spool
@@ -44,6 +48,8 @@ PUT_OFF_S: Final = 5.0
 START_USEC: Final = 120_000_000
 """How long systemd shall wait for the next try, in microseconds."""
 KEY_BYTES: Final = 16
+REPLAY_AT_ONCE: Final = 10_000
+"""Results that one replay command sends at most."""
 
 
 def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
@@ -123,6 +129,8 @@ class Daemon:
         self._broken: MammoEdgeError | None = None
         self._ledger = stack.enter_context(open_ledger(settings.state.path, sink_names(settings), readdress))
         spool = Spool(settings.spool.path, settings.spool.done, settings.spool.failed, self._health.beat)
+        prove(self._ledger, spool)
+        rebuild(self._ledger, spool, self._health)
         self._opener = stack.enter_context(ThreadPoolExecutor(1, "opener"))  # workers end with the thread that started them
         serving = self._opener.submit(open_serving, settings).result()
         parts = Parts(self._ledger, spool, self._health, sender, look_again_s=SETTLED_AFTER * (settings.inbox.quiet_s or QUIET_S))
@@ -130,11 +138,16 @@ class Daemon:
         stack.callback(self._service.close)
         self._reception = Reception(parts, settings, self._service)
         self._announcer = announce.Announcer(self._health, self._systemd, self._service.overdue)
+        self._retention = Retention(settings, self._ledger, self._health)
         self._control = ControlServer(settings.control.socket, self._handlers())
         stack.callback(self._control.close)
         self._folder = FolderIntake(settings.inbox, self._reception, self._health) if settings.intake.folder else None
         self._broker = self._connect(password) if settings.publish.mqtt or settings.intake.mqtt else None
         self._mqtt = self._subscribe(self._broker) if self._broker and settings.intake.mqtt else None
+        commands = self._broker is not None and settings.publish.mqtt and "replay" in settings.intake.commands
+        self._commands = (
+            CommandIntake(self._broker, self._health, settings.topic_prefix, self._replay) if self._broker and commands else None
+        )
         self._open_couriers()
 
     def serve(self) -> None:
@@ -165,8 +178,10 @@ class Daemon:
             courier.start()
         if self._broker:
             self._broker.start()
-        if self._mqtt:
-            self._mqtt.start()
+        for requests in (self._mqtt, self._commands):
+            if requests:
+                requests.start()
+        self._retention.start()
         if self._folder:
             self._folder.start()
             self._folder.wait_watching(WATCHING_S)
@@ -175,7 +190,7 @@ class Daemon:
         self._health.enter(Phase.DRAINING)
         self._systemd.notify("STOPPING=1")
         log.info("event=draining")
-        for intake in (self._folder, self._mqtt):
+        for intake in (self._folder, self._mqtt, self._commands, self._retention):
             if intake:
                 intake.stop()
 
@@ -233,6 +248,7 @@ class Daemon:
     def _handlers(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         return {
             "status": lambda _: self._report(),
+            "replay": self._replay,
             "retry": lambda request: self._retry([str(name) for name in request.get("images", [])]),
             "reload": lambda _: self._reload(),
         }
@@ -253,9 +269,27 @@ class Daemon:
             "model": {"name": manifest.name, "version": manifest.version, "bundle": serving.bundle.bundle_id},
             "runtime": {"backend": runtime.backend, "fallback": runtime.fallback, "threads": runtime.threads},
             "queue": self._ledger.queries.summary(),
+            "inbox": {"seen": self._folder.seen} if self._folder else None,
             "outbox": self._ledger.outbox.counts(),
             "counters": dict(health.counters),
         }
+
+    def _replay(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Put results into the outbox of MQTT again, for a subscriber that was away."""
+        limit = request.get("limit", REPLAY_AT_ONCE)
+        if not isinstance(limit, int) or not 1 <= limit <= REPLAY_AT_ONCE:
+            msg = f"limit: found {limit!r}, expected 1 to {REPLAY_AT_ONCE}"
+            raise ConfigError(msg)
+        if not self._settings.publish.mqtt:
+            msg = "publish.mqtt is off: there is nobody to replay to"
+            raise ConfigError(msg)
+        try:
+            after, since = parse_since(request.get("since", ""))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        count, last = self._ledger.outbox.replay("mqtt", after, since, limit)
+        self._wake_couriers()
+        return {"results": count, "last_seq": last}
 
     def _retry(self, names: list[str]) -> dict[str, Any]:
         image_ids = resolve_images(names, self._ledger.queries.image_ids)

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,13 +142,12 @@ def _results(arguments: argparse.Namespace) -> int:
     from edge.ledger.queries import open_queries  # noqa: PLC0415
 
     after, since = _since(arguments.since)
-    limit = arguments.limit or (-1 if arguments.json else 20)
     with open_queries(load(arguments.config).state.path) as queries:
-        payloads = queries.results(after, since, limit)
-    if arguments.json:
-        for payload in payloads:
-            print(payload.decode())
-        return 0
+        if arguments.json:
+            for payload in queries.results(after, since, arguments.limit) if arguments.limit else queries.each_result(after, since):
+                print(payload.decode())
+            return 0
+        payloads = queries.results(after, since, arguments.limit or 20)
     messages = [json.loads(payload) for payload in payloads]
     _table(
         ("seq", "received", *_HEAD, "image"), [(m["seq"], m["source"]["received_at"][:19], *_row(m), m["image_id"][:16]) for m in messages]
@@ -244,13 +242,12 @@ def _flat(report: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, objec
 def _since(text: str | None) -> tuple[int, float]:
     if text is None:
         return 0, 0.0
-    if text.isdigit():
-        return int(text), 0.0
+    from edge.ledger.queries import parse_since  # noqa: PLC0415
+
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        make_parser().error(f"--since: found {text!r}, expected a sequence number or a time such as 2026-01-31T08:00")
-    return 0, moment.timestamp()  # without a zone: local time, as people type it
+        return parse_since(text)
+    except ValueError as error:
+        make_parser().error(f"--{error}")
 
 
 def _positive(text: str) -> int:

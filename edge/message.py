@@ -183,7 +183,12 @@ class Occasion:
 
 def result_id(image_id: str, bundle: Bundle, generation: int) -> str:
     """UUIDv5 of the image, the bundle, the preprocessing and the generation."""
-    return str(uuid.uuid5(NAMESPACE, f"{image_id}/{bundle.bundle_id}/{bundle.preprocess_id}/{generation}"))
+    return name_result(image_id, bundle.bundle_id, bundle.preprocess_id, generation)
+
+
+def name_result(image_id: str, bundle_id: str, preprocess_id: str, generation: int) -> str:
+    """See `result_id`, where there is no bundle to ask."""
+    return str(uuid.uuid5(NAMESPACE, f"{image_id}/{bundle_id}/{preprocess_id}/{generation}"))
 
 
 def render(outcome: Outcome, occasion: Occasion, bundle: Bundle, sender: Sender, numbering: Numbering | None = None) -> dict[str, Any]:

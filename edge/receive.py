@@ -109,19 +109,22 @@ class Reception:
     def _take_up_orphans(self) -> None:
         """At start: finish what a kill left half done in the spool and in the inbox."""
         arrivals = self._ledger.arrivals
+        lost = self._ledger.recovery.why_empty is not None  # then inbox and broker may have been told long ago
         for path in self._spool.orphans():
             self._health.beat()
             if arrivals.owns(path):
                 continue
             if arrivals.adopt(path):
                 log.info("event=lost_file_found")
-            elif arrivals.knows_claim(path.name) or not path.name.startswith(RENAMED):
+            elif arrivals.knows_claim(path.name) or not (lost or path.name.startswith(RENAMED)):
                 self._spool.drop(path)  # a spare copy, or what the inbox or the broker still has
             else:
                 log.info("event=orphan_taken_up")
                 self._record(self._spool.take_up(path), Sender("folder"))
         for claim, path, fingerprint in arrivals.origins():
             self._remove_origin(claim, path, fingerprint)
+        if lost:
+            self._ledger.recovery.finish()
         self._sorted = True
 
     def _take_again(self, path: Path, name: bytes) -> None:

@@ -65,6 +65,25 @@ class Spool(Section):
     """Intake stops while the spool's file system has less free space than this."""
 
 
+class Retention(Section):
+    """How long things are kept. Never removed: what is not delivered yet, and files in done or failed that mammo-edge did not put there."""
+
+    done_days: Annotated[float, Field(ge=0)] = 30.0
+    """Scored images and their JSON go from done after so many days; 0 keeps them while there is room."""
+    failed_days: Annotated[float, Field(ge=0)] = 90.0
+    """
+    Rejected images and their JSON go from failed after so many days, and ledgers that were set aside as damaged; 0 keeps
+    them while there is room.
+    """
+    results_days: Annotated[float, Field(ge=0)] = 365.0
+    """Results go from the ledger after so many days, once their image's file is gone; 0 keeps them while there is room."""
+    min_free_mb: Annotated[int, Field(ge=0)] = 512
+    """
+    While the file system of done has less free space, the oldest images in done go, then those in failed; of the
+    ledger's, the oldest results whose files are gone. More than [spool] min_free_mb, else intake stops first.
+    """
+
+
 class State(Section):
     """What must survive a restart."""
 
@@ -155,6 +174,8 @@ class Intake(Section):
     """Take request/image and request/ref from the broker."""
     shared_group: Level | None = None
     """Also share mammo/v1/<site>/request/image with the devices of this group."""
+    commands: tuple[Literal["replay"], ...] = ()
+    """Commands that are obeyed over MQTT. Whoever may publish to command/<name> may give them: let the broker's access rules say who."""
 
 
 class Publish(Section):
@@ -177,7 +198,7 @@ class Publish(Section):
 
 
 class Control(Section):
-    """The Unix socket of `mammo-edge status`, `retry` and `reload`."""
+    """The Unix socket of `mammo-edge status`, `retry`, `reload` and `replay`."""
 
     socket: Path = Path("/run/mammo-edge/control.sock")
     """Its path; mode 0660."""
@@ -198,6 +219,7 @@ class Settings(BaseSettings):
     device: Device = Device()
     inbox: Inbox = Inbox()
     spool: Spool = Spool()
+    retention: Retention = Retention()
     state: State = State()
     model: Model = Model()
     worker: Worker = Worker()

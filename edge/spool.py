@@ -181,11 +181,11 @@ class Spool:
         """
         target = (self.done if scored else self.failed) / archive_name(name, image_id)
         try:
-            files.write(_beside(target), payload)
+            files.write(beside(target), payload)
             if path != target and path.exists():
                 files.move(path, target, self._beat)
                 if path.parent in (self.done, self.failed):
-                    _beside(path).unlink(missing_ok=True)
+                    beside(path).unlink(missing_ok=True)
         except OSError as error:
             raise _unavailable(error) from error
         return target
@@ -233,7 +233,15 @@ def archive_name(name: bytes, image_id: str) -> str:
     return os.fsdecode(stem[:NAME_BYTES] + b"." + image_id[:16].encode() + dot + suffix)
 
 
-def _beside(path: Path) -> Path:
+def sender_name(archived: str, image_id: str) -> bytes | None:
+    """The name from which `archive_name` made this one; None where it did not."""
+    stem, found, suffix = os.fsencode(archived).partition(b"." + image_id[:16].encode())
+    name = stem + suffix
+    return name if found and archive_name(name, image_id) == archived else None
+
+
+def beside(path: Path) -> Path:
+    """Where the result of an archived file lies."""
     return path.with_name(path.name + ".json")
 
 

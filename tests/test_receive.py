@@ -57,6 +57,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     (tmp_path / "inbox").mkdir()
     ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
+    ledger.recovery.finish()  # not the ledger's first start
     spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
     folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
     settings = Settings(inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"})

@@ -77,6 +77,11 @@ class FolderIntake:
             self._watch.wake()
         self._thread.join(timeout=2)  # what it is in the middle of is finished at the next start
 
+    @property
+    def seen(self) -> int:
+        """Files that were seen and not yet taken."""
+        return len(self._candidates)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._health.stamp(LOOP)

@@ -8,7 +8,9 @@ from edge.ledger.answers import Answers
 from edge.ledger.arrivals import Arrivals
 from edge.ledger.images import Images
 from edge.ledger.outbox import Outbox
+from edge.ledger.pruning import Pruning
 from edge.ledger.queries import Queries
+from edge.ledger.recovery import Recovery
 from edge.ledger.rows import Readdress
 from edge.ledger.store import Store
 
@@ -28,6 +30,8 @@ class Ledger:
         self.images = Images(self._store, answers)
         self.outbox = Outbox(self._store)
         self.queries = Queries(self._store.reading)
+        self.pruning = Pruning(self._store)
+        self.recovery = Recovery(self._store, answers, readdress)
 
     def close(self) -> None:
         """Close the database and let its folder go."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 
 from edge.ledger.rows import REPLY, Numbering, Readdress
+from edge.ledger.schema import crc32
 from edge.ledger.store import ledger_id, next_seq
 
 
@@ -32,7 +33,10 @@ class Answers:
 
     def record(self, db: sqlite3.Connection, seq: int, result_id: str, submission: int, payload: bytes) -> None:
         """Record the result of one submission and who gets it."""
-        db.execute("INSERT INTO results VALUES (?, ?, ?, ?, ?)", (seq, result_id, submission, time.time(), payload))
+        db.execute(
+            "INSERT INTO results (seq, result_id, submission, completed_at, payload, crc32) VALUES (?, ?, ?, ?, ?, ?)",
+            (seq, result_id, submission, time.time(), payload, crc32(payload)),
+        )
         db.execute("UPDATE submissions SET seq = ? WHERE id = ?", (seq, submission))
         topic = db.execute("SELECT response_topic FROM submissions WHERE id = ?", (submission,)).fetchone()[0]
         sinks = self._sinks if topic is None else (REPLY, *(sink for sink in self._sinks if sink != "mqtt"))

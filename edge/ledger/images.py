@@ -109,6 +109,7 @@ class Images:
         """The image's file now lies at `path`. One that is to be examined again meanwhile is examined there."""
         with self._store.transaction() as db:
             rows.set_path(db, image_id, path)
+            db.execute("UPDATE images SET kept = 1, archived_at = ? WHERE image_id = ?", (time.time(), image_id))
             found = rows.find(db, image_id)
             if found is not None and found.state is State.CONCLUDED:
                 move(db, image_id, Move.ARCHIVE)

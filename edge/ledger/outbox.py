@@ -49,6 +49,26 @@ class Outbox:
         with self._store.transaction() as db:
             db.execute(f"UPDATE outbox SET held = NULL WHERE held != ? AND sink IN ({marks})", (but, *sinks))
 
+    def replay(self, sink: str, after: int, since: float, limit: int) -> tuple[int, int]:
+        """
+        Put results into the outbox again, byte for byte as they were; not those that went to a response topic.
+
+        Args:
+            sink: who gets them.
+            after: only results with a larger sequence number.
+            since: only results completed at or after this Unix time.
+            limit: at most so many, the oldest.
+
+        Returns:
+            How many, and the last one's sequence number (0: none).
+        """
+        of_everyone = "FROM results JOIN submissions ON submissions.id = submission WHERE response_topic IS NULL"
+        with self._store.transaction() as db:
+            query = f"SELECT results.seq {of_everyone} AND results.seq > ? AND completed_at >= ? ORDER BY results.seq LIMIT ?"
+            found = [seq for (seq,) in db.execute(query, (after, since, limit))]
+            db.executemany("INSERT OR IGNORE INTO outbox (seq, sink) VALUES (?, ?)", [(seq, sink) for seq in found])
+        return len(found), max(found, default=0)
+
     def held(self, sinks: Sequence[str]) -> int:
         """How many deliveries of these sinks are held."""
         counts = self.counts()

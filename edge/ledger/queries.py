@@ -4,12 +4,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from edge.ledger.store import ledger_id, open_readonly
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
+
+PAGE: Final = 100
 
 
 class Queries:
@@ -30,10 +33,11 @@ class Queries:
                 "examining": states.get("examining", 0),
                 "to_archive": states.get("concluded", 0),
                 "archived": states.get("archived", 0),
-                "oldest_waiting_s": max(0.0, round(time.time() - oldest, 1)) if oldest else None,
+                "oldest_waiting_s": _age(oldest),
                 "scored": scored,
                 "rejected": rejected,
-                "last_seq": db.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()[0],
+                "oldest_undelivered_s": _age(db.execute("SELECT min(completed_at) FROM outbox JOIN results USING (seq)").fetchone()[0]),
+                "last_seq": int(db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]),
             }
 
     def waiting(self) -> int:
@@ -54,6 +58,17 @@ class Queries:
         with self._reading() as db:
             return [row[0] for row in db.execute(f"SELECT payload FROM ({newest}) ORDER BY seq", (after, since, limit))]
 
+    def each_result(self, after: int = 0, since: float = 0.0) -> Iterator[bytes]:
+        """Published payloads in order, a few in memory at a time however many there are."""
+        query = "SELECT seq, payload FROM results WHERE seq > ? AND completed_at >= ? ORDER BY seq LIMIT ?"
+        while True:
+            with self._reading() as db:
+                page = db.execute(query, (after, since, PAGE)).fetchall()
+            yield from (payload for _, payload in page)
+            if len(page) < PAGE:
+                return
+            after = page[-1][0]
+
     def image_ids(self, prefix: str) -> list[str]:
         """Image ids that begin so, or the image of the result id that does: how people name things on a command line."""
         with self._reading() as db:
@@ -65,6 +80,31 @@ class Queries:
         """Undelivered rows by sink, those of sinks that are no longer configured included."""
         with self._reading() as db:
             return dict(db.execute("SELECT sink, count(*) FROM outbox GROUP BY sink").fetchall())
+
+
+def parse_since(value: object) -> tuple[int, float]:
+    """
+    A sequence number or a time, as people and programs give it.
+
+    Returns:
+        The sequence number and a Unix time, one of them 0.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = str(value).strip()
+    if text.isdigit():
+        return int(text), 0.0
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"since: found {text!r}, expected a sequence number or a time such as 2026-01-31T08:00"
+        raise ValueError(msg) from None
+    return 0, moment.timestamp()  # without a zone: local time, as people type it
+
+
+def _age(since: float | None) -> float | None:
+    return max(0.0, round(time.time() - since, 1)) if since else None
 
 
 @contextmanager

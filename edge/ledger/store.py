@@ -1,9 +1,10 @@
 """The ledger's file: one SQLite database, one owner, every commit on disk before anyone is told."""
 
+import contextlib
 import fcntl
+import logging
 import os
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ENOSPC
@@ -11,88 +12,61 @@ from pathlib import Path
 from threading import RLock
 from typing import Final
 
-from edge.errors import StartupError, Unavailable
+from edge.errors import MammoEdgeError, StartupError, Unavailable
+from edge.ledger import damage, mark, schema
+from edge.ledger.damage import DamagedError
+from edge.ledger.mark import Mark
+from edge.ledger.schema import NewerSchemaError
+
+log = logging.getLogger(__name__)
 
 FILE: Final = "ledger.sqlite3"
-SCHEMA_VERSION: Final = 1
+NEW: Final = "new"
+"""Why a ledger is empty that is the first of its folder."""
 PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM})
 """What goes by when there is room again: never a reason to give a ledger up."""
-SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE images (
-    image_id    TEXT PRIMARY KEY,              -- SHA-256 of the bytes
-    state       TEXT NOT NULL,
-    generation  INTEGER NOT NULL DEFAULT 0,    -- grows by retry
-    attempts    INTEGER NOT NULL DEFAULT 0,    -- workers that died of it
-    interrupted INTEGER NOT NULL DEFAULT 0,    -- starts in a row that found it examining
-    not_before  REAL NOT NULL DEFAULT 0,       -- looked at again only then (Unix time)
-    result_id   TEXT,                          -- of the outcome that stands
-    path        BLOB NOT NULL,                 -- where its bytes are now
-    name        BLOB NOT NULL,                 -- what the sender called it; never leaves this machine
-    received_at REAL NOT NULL
-) STRICT;
-CREATE INDEX images_by_state ON images (state, interrupted, received_at);
-CREATE TABLE submissions (
-    id             INTEGER PRIMARY KEY,
-    image_id       TEXT NOT NULL REFERENCES images,
-    source         TEXT NOT NULL,              -- folder, mqtt, retry
-    claim          TEXT UNIQUE,                -- name in spool/claimed under which the bytes came
-    received_at    REAL NOT NULL,
-    settled        INTEGER NOT NULL,           -- 0: found lying, its writer may not have finished
-    response_topic TEXT,
-    correlation    BLOB,
-    seq            INTEGER                     -- NULL while it waits for an outcome
-) STRICT;
-CREATE INDEX submissions_waiting ON submissions (image_id) WHERE seq IS NULL;
-CREATE TABLE origins (                         -- copied from another mount, not yet removed there
-    claim TEXT PRIMARY KEY, path BLOB NOT NULL,
-    device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE outcomes (
-    result_id  TEXT PRIMARY KEY,
-    image_id   TEXT NOT NULL REFERENCES images,
-    bundle_id  TEXT NOT NULL,
-    generation INTEGER NOT NULL,
-    scored     INTEGER NOT NULL,               -- 1: done, 0: rejected
-    seq        INTEGER NOT NULL                -- of its first result
-) STRICT;
-CREATE INDEX outcomes_by_image ON outcomes (image_id, seq);
-CREATE TABLE results (
-    seq          INTEGER PRIMARY KEY,          -- given in the outcome's transaction, never again
-    result_id    TEXT NOT NULL REFERENCES outcomes,
-    submission   INTEGER NOT NULL REFERENCES submissions,
-    completed_at REAL NOT NULL,
-    payload      BLOB NOT NULL                 -- what is published, to the byte
-) STRICT;
-CREATE TABLE outbox (
-    seq  INTEGER NOT NULL REFERENCES results,
-    sink TEXT NOT NULL,
-    held TEXT,                                 -- why the sink refused it; NULL: still to be sent
-    PRIMARY KEY (seq, sink)
-) STRICT, WITHOUT ROWID;
-"""
 
 
 class Store:
     """
     The open database. Threads share it; a transaction holds its lock.
 
+    One that is damaged is set aside, and a new one made; `why_empty` says so until `rebuilt`.
+
     Raises:
-        StartupError: the folder is not writable, another daemon has it, or the file is not a ledger of this version.
+        StartupError: the folder is not writable, another daemon has it, or a newer release wrote the ledger.
         Unavailable: the disk is full or failing.
     """
 
     def __init__(self, folder: Path) -> None:
         self._lock = RLock()
+        self._file = folder / FILE
         self._owner = _own(folder)
         try:
-            self._db = _open(folder / FILE)
-        except sqlite3.Error as error:
+            self._db = _open_sound(self._file)
+            self._mark = Mark(self._file)
+        except (NewerSchemaError, sqlite3.Error) as error:
             os.close(self._owner)
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING:
-                raise _unavailable(error) from None
-            msg = f"{folder / FILE}: not usable as a ledger: {error}; move it away to start with an empty one"
-            raise StartupError(msg) from None
+            raise _startup_error(error, self._file) from None
+
+    @property
+    def why_empty(self) -> str | None:
+        """Why this ledger is to be filled from spool and archive; None where it was, or need not be."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'rebuild'").fetchone()
+        return str(row[0]) if row else None
+
+    def rebuilt(self) -> None:
+        """What spool and archive know is recorded."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM meta WHERE key = 'rebuild'")
+
+    def give_up(self, why: str) -> None:
+        """Set the open ledger aside too: something outside of it shows that it is not what was written."""
+        with self._lock:
+            self._mark.close()
+            self._db.close()
+            self._db = _replace(self._file, why)
+            self._mark = Mark(self._file)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -111,6 +85,7 @@ class Store:
                     self._db.rollback()
                     raise
                 self._db.commit()
+                self._mark.note()
             except sqlite3.OperationalError as error:
                 if self._db.in_transaction:
                     self._db.rollback()
@@ -133,6 +108,9 @@ class Store:
     def close(self) -> None:
         """Close the file and let the folder go."""
         with self._lock:
+            with contextlib.suppress(OSError):
+                self._mark.clear()
+            self._mark.close()
             self._db.close()
             os.close(self._owner)
 
@@ -157,10 +135,13 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
     """
     try:
         db = sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True)
-        _check_version(db.execute("PRAGMA user_version").fetchone()[0])
-    except sqlite3.Error as error:
+        version = schema.version_of(db)
+    except (sqlite3.Error, NewerSchemaError) as error:
         msg = f"{folder / FILE}: {error}"
         raise StartupError(msg) from None
+    if version < schema.VERSION:
+        msg = f"{folder / FILE}: its schema version is {version}; the daemon brings it to {schema.VERSION} at its next start"
+        raise StartupError(msg)
     return db
 
 
@@ -184,28 +165,69 @@ def _own(folder: Path) -> int:
     return lock
 
 
-def _open(file: Path) -> sqlite3.Connection:
+def _startup_error(error: Exception, file: Path) -> MammoEdgeError:
+    if isinstance(error, NewerSchemaError):
+        return StartupError(f"{file}: {error}")
+    if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING:
+        return _unavailable(error)
+    return StartupError(f"{file}: not usable as a ledger: {error}")
+
+
+def _open_sound(file: Path) -> sqlite3.Connection:
+    """The ledger as it was left, proved; or a new one in its place."""
+    try:
+        return _open(file)
+    except DamagedError as error:
+        return _replace(file, str(error))
+    except sqlite3.DatabaseError as error:
+        if not damage.is_damage(error):
+            raise
+        return _replace(file, str(error))
+
+
+def _replace(file: Path, why: str) -> sqlite3.Connection:
+    kept = damage.set_aside(file)
+    log.critical('event=ledger_damaged why="%s" set_aside=%s', why, kept)
+    return _open(file, f"damaged: {why}")
+
+
+def _open(file: Path, why_empty: str = NEW) -> sqlite3.Connection:
+    note, salts = mark.left_behind(file), mark.salts(file)
+    if file.exists() and file.stat().st_size == 0:
+        msg = "its file is empty"
+        raise DamagedError(msg)
     db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        _create(db)
-    else:
-        _check_version(version)
+    try:
+        _prepare(db)
+        damage.check_log(db, file, note, salts)
+        if schema.version_of(db) == 0:
+            _create(db, why_empty)
+        elif schema.version_of(db) < schema.VERSION:
+            _migrate(db)
+        else:
+            damage.check_tables(db)
+        damage.check_rows(db)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
-def _create(db: sqlite3.Connection) -> None:
-    db.executescript(
-        f"BEGIN; {SCHEMA}"
-        f"INSERT INTO meta VALUES ('ledger_id', '{uuid.uuid4()}'), ('seq', '0');"
-        f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
-    )
+def _prepare(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
 
 
-def _check_version(version: int) -> None:
-    if version != SCHEMA_VERSION:
-        msg = f"its schema version is {version}, this release reads {SCHEMA_VERSION}"
-        raise sqlite3.DatabaseError(msg)
+def _create(db: sqlite3.Connection, why_empty: str) -> None:
+    if db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        msg = "its schema version is 0, but it has tables"
+        raise DamagedError(msg)
+    schema.create(db, why_empty)
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    damage.check_tables(db)
+    before = schema.version_of(db)
+    schema.migrate(db)
+    log.info("event=ledger_migrated schema_version=%d before=%d", schema.VERSION, before)

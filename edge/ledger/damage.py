@@ -1,0 +1,90 @@
+"""A ledger that is not what was written: found at start, set aside whole, never repaired in place and never silently empty."""
+
+import logging
+import sqlite3
+import time
+from pathlib import Path
+from typing import Final
+
+from edge.files import sync_folder
+from edge.ledger import mark, schema
+
+log = logging.getLogger(__name__)
+
+FOLDER: Final = "damaged"
+CODES: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class DamagedError(Exception):
+    """The ledger's file or log is damaged; the text says how it was seen."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file is not sound (and not, say, that the disk is full)."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in CODES
+
+
+def check_log(db: sqlite3.Connection, file: Path, note: mark.Note | None, found: tuple[int, int] | None) -> None:
+    """
+    Compare the write-ahead log with what the last daemon noted of it.
+
+    Raises:
+        DamagedError: commits are gone.
+    """
+    _, frames, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    lost = mark.missing(note, found, frames) if note else None
+    if lost:
+        raise DamagedError(lost)
+    log.debug("event=ledger_log_is_whole file=%s frames=%d", file.name, frames)
+
+
+def check_tables(db: sqlite3.Connection) -> None:
+    """
+    Look at every page, index, reference and payload. About as long as reading the file takes.
+
+    Raises:
+        DamagedError: something does not fit.
+    """
+    first = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if first != "ok":
+        raise DamagedError(first.splitlines()[-1])
+    present = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not present >= schema.TABLES:
+        msg = f"its tables {', '.join(sorted(schema.TABLES - present))} are missing"
+        raise DamagedError(msg)
+    if db.execute("PRAGMA foreign_key_check").fetchone():
+        msg = "rows are missing that others refer to"
+        raise DamagedError(msg)
+
+
+def check_rows(db: sqlite3.Connection) -> None:
+    """
+    Compare payloads with their checksums, and the numbers given with the number noted.
+
+    Raises:
+        DamagedError: one is not what was written.
+    """
+    db.create_function("crc32", 1, schema.crc32, deterministic=True)
+    changed = db.execute("SELECT seq FROM results WHERE crc32(payload) != crc32 LIMIT 1").fetchone()
+    if changed:
+        msg = f"result {changed[0]} is not what was written"
+        raise DamagedError(msg)
+    given, noted = db.execute("SELECT coalesce(max(seq), 0), (SELECT value FROM meta WHERE key = 'seq') FROM results").fetchone()
+    if noted is None or not noted.isdigit() or int(noted) < given:
+        msg = f"the last sequence number is noted as {noted}, results go up to {given}"
+        raise DamagedError(msg)
+
+
+def set_aside(file: Path) -> Path:
+    """Move a damaged ledger out of the way, the log first: what a kill in between leaves is found damaged again."""
+    folder = file.parent / FOLDER / time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    while folder.exists():
+        folder = folder.with_name(f"{folder.name}-again")
+    folder.mkdir(parents=True)
+    for part in (f"{file}-wal", f"{file}-shm", file):
+        if Path(part).exists():
+            Path(part).rename(folder / Path(part).name)
+    file.with_name(mark.NAME).unlink(missing_ok=True)
+    for changed in (folder, folder.parent, file.parent):
+        sync_folder(changed)
+    return folder

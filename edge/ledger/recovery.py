@@ -1,0 +1,90 @@
+"""A new ledger takes up what an earlier one left on the disk: archived images and their results."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.ledger import rows
+from edge.ledger.answers import Answers
+from edge.ledger.rows import Arrival, Numbering, Readdress, Source
+from edge.ledger.states import State
+from edge.ledger.store import Store, ledger_id, next_seq
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """One image as it lies in done or failed, beside its result."""
+
+    image_id: str
+    result_id: str
+    bundle_id: str
+    generation: int
+    scored: bool
+    path: Path
+    name: bytes
+    source: Source
+    received_at: float
+    """Unix time, seconds."""
+    payload: bytes
+    """The result as it lies beside the image."""
+
+
+class Recovery:
+    """Fills a new ledger. Each result gets a number of this ledger, keeps its result id, and goes to every sink once more."""
+
+    def __init__(self, store: Store, answers: Answers, readdress: Readdress) -> None:
+        self._store = store
+        self._answers = answers
+        self._readdress = readdress
+
+    @property
+    def why_empty(self) -> str | None:
+        """See Store."""
+        return self._store.why_empty
+
+    def finish(self) -> None:
+        """Everything is recorded."""
+        self._store.rebuilt()
+
+    def give_up(self, why: str) -> None:
+        """See Store."""
+        self._store.give_up(why)
+
+    def numbering(self) -> tuple[str, int]:
+        """The ledger's id and the last number that it gave."""
+        with self._store.reading() as db:
+            return ledger_id(db), int(db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0])
+
+    def take_up(self, found: Sequence[Archived]) -> int:
+        """Record what is not known yet; returns how many images that were."""
+        taken = 0
+        with self._store.transaction() as db:
+            for item in found:
+                if rows.find(db, item.image_id) is not None:
+                    continue
+                db.execute(
+                    "INSERT INTO images (image_id, state, generation, result_id, path, name, received_at, archived_at, kept)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                    (
+                        item.image_id,
+                        State.ARCHIVED,
+                        item.generation,
+                        item.result_id,
+                        os.fsencode(item.path),
+                        item.name,
+                        item.received_at,
+                        item.received_at,
+                    ),
+                )
+                arrival = Arrival(item.image_id, item.path, item.name, item.source, item.received_at)
+                submission = rows.submit(db, arrival, None)
+                seq = next_seq(db)
+                numbering = Numbering(seq, ledger_id(db), item.source, item.received_at)
+                db.execute(
+                    "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
+                    (item.result_id, item.image_id, item.bundle_id, item.generation, item.scored, seq),
+                )
+                self._answers.record(db, seq, item.result_id, submission, self._readdress(item.payload, numbering))
+                taken += 1
+        return taken

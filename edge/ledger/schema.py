@@ -1,0 +1,127 @@
+"""The ledger's tables, and how a ledger of an earlier release becomes one of this: only ever forward, all or nothing."""
+
+import sqlite3
+import uuid
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from edge.errors import StartupError
+
+FIRST: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE images (
+    image_id    TEXT PRIMARY KEY,              -- SHA-256 of the bytes
+    state       TEXT NOT NULL,
+    generation  INTEGER NOT NULL DEFAULT 0,    -- grows by retry
+    attempts    INTEGER NOT NULL DEFAULT 0,    -- workers that died of it
+    interrupted INTEGER NOT NULL DEFAULT 0,    -- starts in a row that found it examining
+    not_before  REAL NOT NULL DEFAULT 0,       -- looked at again only then (Unix time)
+    result_id   TEXT,                          -- of the outcome that stands
+    path        BLOB NOT NULL,                 -- where its bytes are now
+    name        BLOB NOT NULL,                 -- what the sender called it; never leaves this machine
+    received_at REAL NOT NULL
+) STRICT;
+CREATE INDEX images_by_state ON images (state, interrupted, received_at);
+CREATE TABLE submissions (
+    id             INTEGER PRIMARY KEY,
+    image_id       TEXT NOT NULL REFERENCES images,
+    source         TEXT NOT NULL,              -- folder, mqtt, retry
+    claim          TEXT UNIQUE,                -- name in spool/claimed under which the bytes came
+    received_at    REAL NOT NULL,
+    settled        INTEGER NOT NULL,           -- 0: found lying, its writer may not have finished
+    response_topic TEXT,
+    correlation    BLOB,
+    seq            INTEGER                     -- NULL while it waits for an outcome
+) STRICT;
+CREATE INDEX submissions_waiting ON submissions (image_id) WHERE seq IS NULL;
+CREATE TABLE origins (                         -- copied from another mount, not yet removed there
+    claim TEXT PRIMARY KEY, path BLOB NOT NULL,
+    device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outcomes (
+    result_id  TEXT PRIMARY KEY,
+    image_id   TEXT NOT NULL REFERENCES images,
+    bundle_id  TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    scored     INTEGER NOT NULL,               -- 1: done, 0: rejected
+    seq        INTEGER NOT NULL                -- of its first result
+) STRICT;
+CREATE INDEX outcomes_by_image ON outcomes (image_id, seq);
+CREATE TABLE results (
+    seq          INTEGER PRIMARY KEY,          -- given in the outcome's transaction, never again
+    result_id    TEXT NOT NULL REFERENCES outcomes,
+    submission   INTEGER NOT NULL REFERENCES submissions,
+    completed_at REAL NOT NULL,
+    payload      BLOB NOT NULL                 -- what is published, to the byte
+) STRICT;
+CREATE TABLE outbox (
+    seq  INTEGER NOT NULL REFERENCES results,
+    sink TEXT NOT NULL,
+    held TEXT,                                 -- why the sink refused it; NULL: still to be sent
+    PRIMARY KEY (seq, sink)
+) STRICT, WITHOUT ROWID;
+"""
+"""Version 1, as release 0.1.0 made it."""
+
+MIGRATIONS: Final[Mapping[int, str]] = {
+    1: """
+ALTER TABLE images ADD COLUMN archived_at REAL NOT NULL DEFAULT 0;  -- when its file came to done or failed (Unix time)
+ALTER TABLE images ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;      -- 1 while its file is to lie there
+UPDATE images SET kept = 1, archived_at = coalesce(
+    (SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = results.submission
+     WHERE submissions.image_id = images.image_id), received_at) WHERE state = 'archived';
+CREATE INDEX images_by_archive ON images (archived_at) WHERE state = 'archived';
+ALTER TABLE results ADD COLUMN crc32 INTEGER NOT NULL DEFAULT 0;    -- of the payload, which no structure of SQLite's protects
+UPDATE results SET crc32 = crc32(payload);
+CREATE INDEX submissions_by_image ON submissions (image_id);
+CREATE INDEX results_by_submission ON results (submission);
+CREATE INDEX results_by_result ON results (result_id);
+CREATE INDEX results_by_time ON results (completed_at);
+CREATE INDEX outbox_by_sink ON outbox (sink, seq) WHERE held IS NULL;
+""",
+}
+"""From each version to the next. A new one is added below; those above never change, and neither does FIRST."""
+
+VERSION: Final = 1 + len(MIGRATIONS)
+TABLES: Final = frozenset({"meta", "images", "submissions", "origins", "outcomes", "results", "outbox"})
+
+
+class NewerSchemaError(StartupError):
+    """The ledger was written by a newer release."""
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """
+    The schema version of an open ledger; 0 of an empty file.
+
+    Raises:
+        NewerSchemaError: this release cannot read it.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        msg = f"its schema version is {version}, this release reads up to {VERSION}: install the release that wrote it, or a newer one"
+        raise NewerSchemaError(msg)
+    return version
+
+
+def create(db: sqlite3.Connection, why: str) -> None:
+    """Make the tables of a new ledger in an empty file; `why` is kept until `rebuilt` was said."""
+    fresh = f"{FIRST} INSERT INTO meta VALUES ('ledger_id', '{uuid.uuid4()}'), ('seq', '0'); PRAGMA user_version = 1;"
+    db.executescript(f"BEGIN; {fresh} {_steps(db, 1)} INSERT INTO meta VALUES ('rebuild', '{why.replace(chr(39), '')}'); COMMIT;")
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a ledger of an earlier release to this one's version, in one transaction."""
+    db.executescript(f"BEGIN IMMEDIATE; {_steps(db, version_of(db))} COMMIT;")
+
+
+def crc32(payload: bytes) -> int:
+    """Checksum of a payload."""
+    return zlib.crc32(payload)
+
+
+def _steps(db: sqlite3.Connection, version: int) -> str:
+    db.create_function("crc32", 1, crc32, deterministic=True)
+    steps = [f"{MIGRATIONS[number]} PRAGMA user_version = {number + 1};" for number in range(version, VERSION)]
+    return "\n".join(steps)

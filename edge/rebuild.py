@@ -1,0 +1,116 @@
+"""A ledger that was lost or damaged is filled from what lies in done and failed; what lies in the spool comes in as always."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from heapq import nlargest
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.ledger import Ledger
+from edge.ledger.recovery import Archived
+from edge.ledger.rows import Source
+from edge.ledger.store import NEW
+from edge.message import SCHEMA, name_result
+from edge.spool import Spool, sender_name
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 100
+NEWEST: Final = 64
+"""So many results beside the images are compared with the ledger at start."""
+GENERATIONS: Final = 1000
+
+
+def prove(ledger: Ledger, spool: Spool) -> None:
+    """
+    Compare the ledger with its own archive; set it aside where it has forgotten results that it filed.
+
+    Raises:
+        Unavailable: the disk is failing.
+    """
+    name, last = ledger.recovery.numbering()
+    for message in map(_read, _newest(spool)):
+        if message.get("ledger_id") == name and isinstance(message.get("seq"), int) and message["seq"] > last:
+            why = f"its last result is {last}, but result {message['seq']} of it lies in the archive"
+            ledger.recovery.give_up(why)
+            return
+
+
+def rebuild(ledger: Ledger, spool: Spool, health: Health) -> None:
+    """
+    Fill a ledger that is empty and whose archive is not; may be repeated after a kill.
+
+    Raises:
+        Unavailable: the disk is full or failing.
+    """
+    why = ledger.recovery.why_empty
+    if why is None:
+        return
+    found, taken = _archived(spool), 0
+    while batch := list(islice(found, BATCH)):
+        health.beat()
+        taken += ledger.recovery.take_up(batch)
+    waiting = sum(1 for _ in spool.orphans())
+    if why == NEW and not taken:
+        return
+    cause = "the ledger was gone" if why == NEW else f"the ledger was {why}"
+    said = f"{cause}; a new one has {taken} images of done and failed, whose results are sent again, and {waiting} of the spool"
+    log.critical('event=ledger_rebuilt why="%s" archived=%d waiting=%d', cause, taken, waiting)
+    health.degrade("ledger", f"{said}. Replies to these are not possible; restart when you have read this")
+
+
+def _newest(spool: Spool) -> list[Path]:
+    try:
+        entries = (entry for folder in (spool.done, spool.failed) for entry in os.scandir(folder) if entry.name.endswith(".json"))
+        newest = nlargest(NEWEST, ((entry.stat().st_mtime_ns, entry.path) for entry in entries))
+    except OSError as error:
+        msg = f"archive: {error.strerror}"
+        raise Unavailable(msg) from None
+    return [Path(path) for _, path in newest]
+
+
+def _archived(spool: Spool) -> Iterator[Archived]:
+    """What lies in the archive and is ours, proved by its name and its result id."""
+    for folder, scored in ((spool.done, True), (spool.failed, False)):
+        for entry in os.scandir(folder):
+            if entry.name.endswith(".json") and not entry.name.startswith("."):
+                item = _parse(Path(entry.path), scored=scored)
+                if item is not None:
+                    yield item
+
+
+def _parse(result: Path, *, scored: bool) -> Archived | None:
+    path = result.with_suffix("")
+    message = _read(result)
+    try:
+        image_id, result_id, bundle_id = message["image_id"], message["result_id"], message["model"]["bundle"]
+        generation = _generation(result_id, image_id, bundle_id, message["model"]["preprocess"])
+        name = sender_name(path.name, image_id)
+        received_at = datetime.fromisoformat(message["source"]["received_at"]).timestamp()
+        source = message["source"]["kind"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    if generation is None or name is None or message["schema"] != SCHEMA or source not in get_args(Source) or not path.is_file():
+        return None
+    payload = result.read_bytes()
+    return Archived(image_id, result_id, bundle_id, generation, scored, path, name, source, received_at, payload)
+
+
+def _generation(result_id: str, image_id: str, bundle_id: str, preprocess_id: str) -> int | None:
+    """Which retry this is the result of: the id says it to whoever tries."""
+    numbers = range(GENERATIONS)
+    return next((number for number in numbers if name_result(image_id, bundle_id, preprocess_id, number) == result_id), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        message = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return message if isinstance(message, dict) else {}

@@ -1,0 +1,138 @@
+"""Removes what has been kept long enough, or what must go for new images: never what is not delivered yet."""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.ledger import Ledger
+from edge.ledger.damage import FOLDER
+from edge.settings import Settings
+from edge.spool import beside
+
+log = logging.getLogger(__name__)
+
+LOOP: Final = "retention"
+TURN_S: Final = 2.0
+PASS_S: Final = 60.0
+"""How often it is looked for what is old, in seconds."""
+CALM_S: Final = 3600.0
+"""Age counts only while the clock has run smoothly for so long: a device may start in the past and jump into the present."""
+STEP_S: Final = 60.0
+DAY_S: Final = 86400.0
+BATCH: Final = 32
+
+
+class Retention:
+    """A thread of its own. Files go before results, done before failed, the oldest first."""
+
+    def __init__(
+        self, settings: Settings, ledger: Ledger, health: Health, *, now: Callable[[], float] = time.time, calm_s: float = CALM_S
+    ) -> None:
+        self._keep = settings.retention
+        self._spool = settings.spool
+        self._state = settings.state.path
+        self._ledger = ledger
+        self._health = health
+        self._now = now
+        self._calm_s = calm_s
+        self._offset = now() - time.monotonic()
+        self._calm_since = time.monotonic()
+        self._next_pass = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Remove nothing more."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while not self._stop.wait(TURN_S):
+            self._health.stamp(LOOP)
+            try:
+                self.turn()
+                self._health.recover(LOOP)
+            except (Unavailable, OSError) as error:
+                self._health.degrade(LOOP, f"retention: {getattr(error, 'strerror', None) or error}")
+        self._health.retire(LOOP)
+
+    def turn(self) -> None:
+        """Make room where it is short; now and then look for what is old."""
+        self._make_room()
+        if self._clock_is_calm() and time.monotonic() >= self._next_pass:
+            more = self._remove_old()
+            self._next_pass = 0.0 if more else time.monotonic() + PASS_S
+
+    def _clock_is_calm(self) -> bool:
+        offset = self._now() - time.monotonic()
+        if abs(offset - self._offset) > STEP_S:
+            self._calm_since = time.monotonic()
+        self._offset = offset
+        return time.monotonic() - self._calm_since >= self._calm_s
+
+    def _make_room(self) -> None:
+        while _is_short(self._spool.done, self._keep.min_free_mb) and not self._stop.is_set():
+            self._health.beat()
+            if not (self._remove_files(scored=True, before=float("inf")) or self._remove_files(scored=False, before=float("inf"))):
+                break
+        if _is_short(self._state, self._keep.min_free_mb):
+            self._forget(float("inf"))
+
+    def _remove_old(self) -> bool:
+        """Remove some of what is too old; whether there may be more."""
+        keep, removed = self._keep, 0
+        for scored, days in ((True, keep.done_days), (False, keep.failed_days)):
+            removed += self._remove_files(scored=scored, before=self._now() - days * DAY_S) if days else 0
+        if keep.results_days:
+            removed += self._forget(self._now() - keep.results_days * DAY_S)
+        if keep.failed_days:
+            self._remove_damaged(self._now() - keep.failed_days * DAY_S)
+        return removed > 0
+
+    def _remove_files(self, *, scored: bool, before: float) -> int:
+        removed = 0
+        for image in self._ledger.pruning.files(scored=scored, before=before, limit=BATCH):
+            if self._ledger.pruning.remove_file(image.image_id, _remove):
+                self._health.count("pruned_done" if scored else "pruned_failed")
+                removed += 1
+            if removed and _enough(self._spool.done, self._keep.min_free_mb, before):
+                break
+        if removed:
+            log.info("event=files_pruned scored=%s count=%d", scored, removed)
+        return removed
+
+    def _forget(self, before: float) -> int:
+        gone = self._ledger.pruning.forget(before=before, limit=BATCH)
+        for _ in range(gone):
+            self._health.count("pruned_results")
+        return gone
+
+    def _remove_damaged(self, before: float) -> None:
+        for folder in (self._state / FOLDER).glob("*"):
+            if folder.stat().st_mtime < before:
+                shutil.rmtree(folder)
+                self._health.count("pruned_damaged")
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    beside(path).unlink(missing_ok=True)
+
+
+def _is_short(folder: Path, min_free_mb: int) -> bool:
+    return shutil.disk_usage(folder).free < min_free_mb * 2**20
+
+
+def _enough(folder: Path, min_free_mb: int, before: float) -> bool:
+    return before == float("inf") and not _is_short(folder, min_free_mb)

@@ -1,0 +1,132 @@
+"""A ledger that was lost is filled from the archive: the same result ids, every result sent once more, told loudly."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge import message
+from edge.health import Health
+from edge.ledger import Ledger
+from edge.ledger.rows import Arrival
+from edge.ledger.states import State
+from edge.ledger.store import FILE
+from edge.message import name_result, readdress
+from edge.rebuild import prove, rebuild
+from edge.spool import Spool
+
+BUNDLE, PREPROCESS = "b" * 64, "c" * 64
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(tmp_path / "state", ["mqtt"], readdress)
+    yield opened
+    opened.close()
+
+
+def result(image_id: str, seq: int, ledger_id: str = "", generation: int = 0) -> bytes:
+    return json.dumps(
+        {
+            "schema": message.SCHEMA,
+            "result_id": name_result(image_id, BUNDLE, PREPROCESS, generation),
+            "image_id": image_id,
+            "seq": seq,
+            "ledger_id": ledger_id,
+            "duplicate_of": None,
+            "source": {"kind": "mqtt", "received_at": "2026-11-22T16:29:07.912116Z"},
+            "model": {"bundle": BUNDLE, "preprocess": PREPROCESS},
+        }
+    ).encode()
+
+
+def file_away(spool: Spool, number: int, name: bytes = b"film.dcm", *, scored: bool = True, payload: bytes | None = None) -> Path:
+    image_id = f"{number:064x}"[::-1]
+    claimed = spool.claimed / f"f-{number}"
+    claimed.write_bytes(b"film")
+    return spool.archive(claimed, image_id, name, payload or result(image_id, 40 + number), scored=scored)
+
+
+def test_archived_images_are_known_again_and_their_results_go_out_once_more(
+    spool: Spool, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health()
+    paths = [file_away(spool, 1), file_away(spool, 2, os.fsencode("äöü\n.x.dcm"), scored=False), file_away(spool, 3, b"no-suffix")]
+    rebuild(ledger, spool, health)
+    known = ledger.images.in_state(State.ARCHIVED)
+    assert {image.path for image in known} == set(paths)
+    assert {image.name for image in known} == {b"film.dcm", os.fsencode("äöü\n.x.dcm"), b"no-suffix"}
+    sent = [json.loads(delivery.payload) for delivery in ledger.outbox.pending(["mqtt"])]
+    assert [item["seq"] for item in sent] == [1, 2, 3]
+    assert {item["ledger_id"] for item in sent} == {ledger.recovery.numbering()[0]}
+    assert {item["result_id"] for item in sent} == {name_result(f"{n:064x}"[::-1], BUNDLE, PREPROCESS, 0) for n in (1, 2, 3)}
+    assert "event=ledger_rebuilt" in caplog.text
+    assert "a new one has 3 images of done and failed" in health.reasons[0]
+
+
+def test_the_same_bytes_are_answered_without_another_examination(spool: Spool, ledger: Ledger, tmp_path: Path) -> None:
+    path = file_away(spool, 1)
+    rebuild(ledger, spool, Health())
+    spare = tmp_path / "f-9"
+    image_id = f"{1:064x}"[::-1]
+    assert ledger.arrivals.accept(Arrival(image_id, spare, b"film.dcm", "folder", 1.0), BUNDLE) == path
+    assert json.loads(ledger.queries.results()[-1])["duplicate_of"] == 1
+
+
+def test_a_retry_is_known_by_its_result_id_and_the_next_one_gets_another(spool: Spool, ledger: Ledger) -> None:
+    image_id = f"{1:064x}"[::-1]
+    file_away(spool, 1, payload=result(image_id, 7, generation=2))
+    rebuild(ledger, spool, Health())
+    image = ledger.images.find(image_id)
+    assert image is not None
+    assert image.generation == 2
+
+
+def test_a_rebuild_that_was_killed_goes_on_and_takes_nothing_twice(spool: Spool, ledger: Ledger) -> None:
+    file_away(spool, 1)
+    rebuild(ledger, spool, Health())
+    file_away(spool, 2)
+    rebuild(ledger, spool, Health())
+    assert [json.loads(payload)["seq"] for payload in ledger.queries.results()] == [1, 2]
+    ledger.recovery.finish()
+    file_away(spool, 3)
+    rebuild(ledger, spool, Health())
+    assert len(ledger.queries.results()) == 2
+
+
+@pytest.mark.parametrize("payload", [b"{", b"[]", b'{"image_id": "x"}', result("0" * 64, 1)], ids=["cut", "list", "other", "elsewhere"])
+def test_what_is_not_provably_ours_is_left_alone(spool: Spool, ledger: Ledger, payload: bytes) -> None:
+    path = file_away(spool, 1, payload=payload)
+    (spool.done / "notes.json").write_text("{}")
+    rebuild(ledger, spool, Health())
+    assert ledger.queries.results() == []
+    assert path.exists()
+
+
+def test_a_first_start_says_nothing(spool: Spool, ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    health = Health()
+    with caplog.at_level(logging.INFO):
+        prove(ledger, spool)
+        rebuild(ledger, spool, health)
+    assert (caplog.text, health.reasons) == ("", [])
+
+
+def test_a_ledger_that_has_forgotten_what_it_filed_is_set_aside(spool: Spool, ledger: Ledger, tmp_path: Path) -> None:
+    name, _ = ledger.recovery.numbering()
+    ledger.recovery.finish()
+    image_id = f"{1:064x}"[::-1]
+    file_away(spool, 1, payload=result(image_id, 5, name))
+    prove(ledger, spool)
+    assert ledger.recovery.why_empty == "damaged: its last result is 0, but result 5 of it lies in the archive"
+    assert ledger.recovery.numbering()[0] != name
+    assert len(list((tmp_path / "state" / "damaged").glob(f"*/{FILE}"))) == 1
+    rebuild(ledger, spool, Health())
+    assert len(ledger.queries.results()) == 1

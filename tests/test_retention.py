@@ -1,0 +1,214 @@
+"""What is old or in the way goes, the oldest first; what is not delivered stays, whatever happens."""
+
+import hashlib
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edge import retention
+from edge.health import Health
+from edge.ledger import Ledger
+from edge.ledger.damage import FOLDER
+from edge.ledger.rows import Arrival, Conclusion
+from edge.ledger.states import Move
+from edge.retention import DAY_S, Retention
+from edge.settings import Settings
+from edge.spool import Spool
+
+DAYS = {"done_days": 30, "failed_days": 90, "results_days": 365, "min_free_mb": 100}
+
+
+def name(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+@dataclass
+class Archive:
+    """A ledger and its archive, and a clock to turn."""
+
+    folder: Path
+    ledger: Ledger
+    spool: Spool
+    health: Health
+    retention: Retention
+    clock: dict[str, float]
+    free_mb: int = 1000
+
+    def add(self, number: int, *, scored: bool = True, delivered: bool = True) -> Path:
+        image_id = name(number)
+        claimed = self.spool.claimed / f"f-{uuid.uuid4()}"
+        claimed.write_bytes(b"film")
+        self.ledger.arrivals.accept(Arrival(image_id, claimed, b"film.dcm", "folder", time.time()), "b")
+        self.ledger.images.move(image_id, Move.DISPATCH)
+        self.ledger.images.conclude(Conclusion(image_id, f"r{number}", "b", scored=scored, render=lambda _: b"{}"))
+        path = self.spool.archive(claimed, image_id, b"film.dcm", b"{}", scored=scored)
+        self.ledger.images.archived(image_id, path)
+        if delivered:
+            self.deliver()
+        return path
+
+    def deliver(self) -> None:
+        for delivery in self.ledger.outbox.pending(["mqtt"]):
+            self.ledger.outbox.delivered(delivery)
+
+    def after(self, days: float) -> None:
+        self.clock["days"] = days
+        for _ in range(3):
+            self.retention._next_pass = 0.0
+            self.retention.turn()
+
+    def left(self) -> list[Path]:
+        return sorted(path for folder in (self.spool.done, self.spool.failed) for path in folder.iterdir() if path.suffix != ".json")
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
+    ledger, health = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload), Health()
+    folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
+    spool = Spool(folders["path"], folders["done"], folders["failed"])
+    settings = Settings(inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"}, retention=DAYS)
+    clock = {"days": 0.0}
+    keeper = Retention(settings, ledger, health, now=lambda: time.time() + clock["days"] * DAY_S, calm_s=0.0)
+    made = Archive(tmp_path, ledger, spool, health, keeper, clock)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=made.free_mb * 2**20))
+    yield made
+    ledger.close()
+
+
+def test_files_go_after_their_days_and_are_counted_and_results_stay(archive: Archive) -> None:
+    done, failed = archive.add(1), archive.add(2, scored=False)
+    archive.after(29)
+    assert archive.left() == [done, failed]
+    archive.after(31)
+    assert archive.left() == [failed]
+    assert not done.with_name(done.name + ".json").exists()
+    archive.after(91)
+    assert archive.left() == []
+    assert archive.health.counters == {"pruned_done": 1, "pruned_failed": 1}
+    assert len(archive.ledger.queries.results()) == 2
+
+
+def test_results_go_after_their_files_and_numbers_are_not_given_again(archive: Archive) -> None:
+    archive.add(1)
+    archive.after(366)
+    assert archive.ledger.queries.results() == []
+    assert archive.ledger.images.find(name(1)) is None
+    assert archive.health.counters["pruned_results"] == 1
+    archive.add(2)
+    assert archive.ledger.recovery.numbering()[1] == 2
+    assert archive.ledger.queries.summary()["last_seq"] == 2
+
+
+def test_what_is_not_delivered_stays_whatever_its_age_and_however_short_the_room(archive: Archive) -> None:
+    path = archive.add(1, delivered=False)
+    archive.free_mb = 0
+    archive.after(4000)
+    assert archive.left() == [path]
+    archive.deliver()
+    archive.after(4000)
+    assert archive.left() == []
+    assert archive.ledger.queries.results() == []
+
+
+def test_what_a_sink_refused_is_not_delivered(archive: Archive) -> None:
+    path = archive.add(1, delivered=False)
+    archive.ledger.outbox.hold(archive.ledger.outbox.pending(["mqtt"])[0], "not authorized")
+    archive.after(4000)
+    assert archive.left() == [path]
+
+
+def test_an_image_that_is_to_be_examined_again_keeps_its_file(archive: Archive) -> None:
+    path = archive.add(1)
+    archive.ledger.arrivals.retry([name(1)])
+    archive.after(4000)
+    assert archive.left() == [path]
+
+
+def test_short_of_room_the_oldest_done_go_first_then_failed_and_only_as_many_as_must(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = archive.add(1, scored=False)
+    done = [archive.add(number) for number in (2, 3, 4)]
+    removed: list[Path] = []
+
+    def remove(path: Path) -> None:
+        removed.append(path)
+        path.unlink()
+        archive.free_mb = 99 if len(removed) < 2 else 100
+
+    monkeypatch.setattr(retention, "_remove", remove)
+    archive.free_mb = 99
+    archive.after(0)
+    assert removed == done[:2]
+    archive.free_mb = 0
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    archive.after(0)
+    assert archive.left() == []
+    assert not failed.exists()
+
+
+def test_zero_days_keep_things_for_ever(archive: Archive) -> None:
+    path = archive.add(1)
+    keep = archive.retention._keep
+    archive.retention._keep = keep.model_copy(update={"done_days": 0, "failed_days": 0, "results_days": 0})
+    archive.after(40000)
+    assert archive.left() == [path]
+
+
+def test_a_clock_that_jumps_ages_nothing_until_it_has_run_smoothly_for_a_while(archive: Archive) -> None:
+    path = archive.add(1)
+    archive.retention._calm_s = 3600.0
+    archive.after(800)
+    assert archive.left() == [path]
+    archive.retention._calm_since -= 3601
+    archive.after(800)
+    assert archive.left() == []
+
+
+def test_a_file_that_someone_removed_before_is_no_trouble_and_what_is_not_ours_stays(archive: Archive) -> None:
+    archive.add(1).unlink()
+    foreign = archive.spool.done / "notes.txt"
+    foreign.write_text("keep me")
+    archive.after(400)
+    assert archive.left() == [foreign]
+    assert archive.ledger.queries.results() == []
+
+
+def test_bytes_that_come_again_after_they_were_pruned_are_filed_again(archive: Archive) -> None:
+    archive.add(1)
+    archive.after(31)
+    path = archive.add(1)
+    assert archive.left() == [path]
+    assert len(archive.ledger.queries.results()) == 2
+
+
+def test_ledgers_that_were_set_aside_go_too(archive: Archive) -> None:
+    (archive.folder / "state" / FOLDER / "20260101T000000").mkdir(parents=True)
+    archive.after(89)
+    assert archive.health.counters["pruned_damaged"] == 0
+    archive.after(91)
+    assert list((archive.folder / "state" / FOLDER).iterdir()) == []
+    assert archive.health.counters["pruned_damaged"] == 1
+
+
+def test_a_kill_between_the_file_and_its_row_is_made_good_at_the_next_turn(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.add(1)
+
+    def kill(path: Path) -> None:
+        path.unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(retention, "_remove", kill)
+    with pytest.raises(KeyboardInterrupt):
+        archive.after(31)
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**40))
+    archive.after(31)
+    assert archive.health.counters["pruned_done"] == 1

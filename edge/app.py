@@ -1,6 +1,7 @@
 """Composition root: opens everything, in order, and closes it in the other order. The one module that knows all others."""
 
 import faulthandler
+import functools
 import logging
 import os
 import signal
@@ -25,6 +26,7 @@ from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
 from edge.ledger import open_ledger
 from edge.ledger.queries import parse_since
+from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress, without_heatmap
 from edge.publish import Courier, Sink
 from edge.publish.jsonl import JsonlSink
@@ -35,6 +37,7 @@ from edge.retention import Retention
 from edge.service import Parts, Service, Serving
 from edge.settings import Settings, is_ours, read_secret
 from edge.spool import Spool
+from edge.store import ModelStore, Trust
 from edge.workers import Job, Workers
 
 log = logging.getLogger(__name__)
@@ -101,15 +104,20 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
     )
 
 
-def open_serving(settings: Settings) -> Serving:
+def open_store(settings: Settings) -> ModelStore:
+    """The installed models of this device."""
+    return ModelStore(settings.state.path / "models", shipped_bundle(), Trust(settings.model.keys, settings.model.allow_unsigned))
+
+
+def open_serving(settings: Settings, folder: Path | None = None) -> Serving:
     """
-    Verify the bundle and have it proved by workers.
+    Verify a bundle, by default the one that serves, and have it proved by workers.
 
     Raises:
         ModelError: it is not usable.
         Unavailable: no worker came up.
     """
-    bundle = verify(settings.model.bundle or shipped_bundle())
+    bundle = verify(folder or settings.model.bundle or open_store(settings).current())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
     return Serving(bundle, Workers(job_for(settings, bundle)))
 
@@ -120,7 +128,7 @@ class Daemon:
     def __init__(
         self, settings: Settings, load_settings: Callable[[], Settings], systemd: Systemd, password: str | None, stack: ExitStack
     ) -> None:
-        self._settings = settings
+        self._settings = self._serving_settings = settings
         self._load_settings = load_settings
         self._systemd = systemd
         self._health = Health()
@@ -132,10 +140,13 @@ class Daemon:
         prove(self._ledger, spool)
         rebuild(self._ledger, spool, self._health)
         self._opener = stack.enter_context(ThreadPoolExecutor(1, "opener"))  # workers end with the thread that started them
-        serving = self._opener.submit(open_serving, settings).result()
+        store = open_store(settings)
+        open_ = functools.partial(open_serving, settings)
+        serving = self._opener.submit(first_serving, open_, settings.model.bundle, store, self._health).result()
         parts = Parts(self._ledger, spool, self._health, sender, look_again_s=SETTLED_AFTER * (settings.inbox.quiet_s or QUIET_S))
         self._service = Service(parts, serving, self._wake_couriers)
         stack.callback(self._service.close)
+        self._models = Lifecycle(store, self._service, self._health, self._prove, settings.model.trial_images)
         self._reception = Reception(parts, settings, self._service)
         self._announcer = announce.Announcer(self._health, self._systemd, self._service.overdue)
         self._retention = Retention(settings, self._ledger, self._health)
@@ -251,7 +262,16 @@ class Daemon:
             "replay": self._replay,
             "retry": lambda request: self._retry([str(name) for name in request.get("images", [])]),
             "reload": lambda _: self._reload(),
+            "model-activate": lambda request: self._models.activate(str(request.get("bundle", ""))),
+            "model-rollback": lambda _: self._models.rollback(),
         }
+
+    def _prove(self, folder: Path) -> Serving:
+        """A bundle in workers that have proved it, as the configuration has them. Raises ModelError, Unavailable, ConfigError."""
+        if self._serving_settings.model.bundle:
+            msg = "model.bundle: the configuration names the model that serves: remove the key and restart first"
+            raise ConfigError(msg)
+        return self._opener.submit(open_serving, self._serving_settings, folder).result()
 
     def _report(self) -> dict[str, Any]:
         """What `health` and `mammo-edge status` show: numbers and versions, nobody's name."""
@@ -312,6 +332,7 @@ class Daemon:
         fresh = self._opener.submit(open_serving, settings).result()
         changed = [name for name in type(settings).model_fields if getattr(settings, name) != getattr(self._settings, name)]
         self._service.call(lambda: self._service.swap(fresh)).result()
+        self._serving_settings = settings
         logging.getLogger().setLevel(settings.log.level.upper())
         needs_restart = [name for name in changed if name not in {"model", "worker", "log"}]
         log.info("event=reloaded bundle=%s needs_restart=%s", fresh.bundle.bundle_id[:16], ",".join(needs_restart))

@@ -66,14 +66,34 @@ def make_parser() -> argparse.ArgumentParser:
     retry.add_argument("ids", nargs="+", metavar="ID", help="an image id or result id, or its beginning")
     add("reload", _reload, "have the running daemon read its configuration again and take the model it names, after proving it")
     _add_setup(add("setup", _setup, "write configuration, password and systemd drop-in from a few answers, and check them", as_json=False))
-    model = commands.add_parser("model", help="look after model bundles", description="Look after model bundles.")
-    models = model.add_subparsers(required=True, metavar="COMMAND")
-    verify = models.add_parser("verify", help="check a bundle: hashes, load, shapes, known answers")
-    verify.add_argument("--config", type=Path, metavar="PATH", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    verify.add_argument("bundle", nargs="?", type=Path, metavar="DIR", help="the bundle's folder (default: the shipped one)")
-    verify.add_argument("--json", action="store_true", help="print JSON for programs")
-    verify.set_defaults(command=_verify)
+    _add_models(commands.add_parser("model", help="look after model bundles", description="Look after model bundles.", epilog=NOTICE))
     return parser
+
+
+def _add_models(sub: argparse.ArgumentParser) -> None:
+    commands = sub.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=NOTICE)
+        made.add_argument("--config", type=Path, metavar="PATH", default=argparse.SUPPRESS, help="configuration file")
+        made.add_argument("--json", action="store_true", help="print JSON for programs")
+        made.set_defaults(command=command)
+        return made
+
+    add("list", _models, "list the installed bundles, and which of them serves")
+    verify = add("verify", _verify, "check a bundle: hashes, load, shapes, known answers; and say who signed it")
+    verify.add_argument("bundle", nargs="?", type=Path, metavar="DIR", help="the bundle's folder (default: what serves)")
+    install = add("install", _install, "copy a bundle beside the others, once its signature and known answers are right")
+    install.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
+    install.add_argument("--activate", action="store_true", help="and have it serve")
+    activate = add("activate", _activate, "have an installed bundle serve, after proving it, without losing an image")
+    activate.add_argument("bundle", metavar="BUNDLE", help="an id or its beginning, a version, or shipped")
+    add("rollback", _rollback, "go back to the bundle that served before")
+    remove = add("remove", _remove, "forget an installed bundle that neither serves nor served last")
+    remove.add_argument("bundle", metavar="BUNDLE", help="an id or its beginning, or a version")
+    sign = add("sign", _sign, "sign a bundle, so that devices that know the key take it")
+    sign.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
+    sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key: openssl genpkey -algorithm ed25519")
 
 
 def _add_setup(sub: argparse.ArgumentParser) -> None:
@@ -197,9 +217,54 @@ def _setup(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from edge import classify  # noqa: PLC0415
+    from edge import model_commands as models  # noqa: PLC0415
 
-    report = classify.verify_bundle(load(arguments.config) if arguments.config else Settings(), arguments.bundle)
+    return _show(arguments, models.verify(load(arguments.config), arguments.bundle))
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    rows = models.listed(load(arguments.config))
+    if arguments.json:
+        print(json.dumps(rows))
+    else:
+        head = ("bundle", "name", "version", "signed_by", "serves")
+        _table(head, [[row[key] or "" for key in head] for row in rows])
+    return 0
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.install(load(arguments.config), arguments.bundle, activate=arguments.activate))
+
+
+def _activate(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.activate(load(arguments.config), arguments.bundle))
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.rollback(load(arguments.config)))
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.remove(load(arguments.config), arguments.bundle))
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    from edge.signature import sign  # noqa: PLC0415
+
+    return _show(arguments, {"signed": str(arguments.bundle), "key": sign(arguments.bundle, arguments.key)})
+
+
+def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:
     if arguments.json:
         print(json.dumps(report))
     else:

@@ -95,7 +95,16 @@ class Model(Section):
     """The model and how it is run."""
 
     bundle: Path | None = None
-    """A bundle's folder. Default: the one that comes with the package."""
+    """
+    A bundle's folder, yours to vouch for: its signature is not looked at. Default: what `mammo-edge model activate` chose, else
+    the one that comes with the package.
+    """
+    keys: Path = Path("/etc/mammo-edge/keys")
+    """Public keys (Ed25519, PEM, NAME.pub) of those whose bundles may be installed."""
+    allow_unsigned: bool = False
+    """Also install bundles that nobody signed."""
+    trial_images: Annotated[int, Field(ge=0)] = 20
+    """If workers die of two of the first so many images of a newly activated model, the former one is taken back."""
     operating_point: str | None = None
     """A name from the bundle's manifest. Default: the bundle's own."""
     backend: Literal["auto", "litert", "tflite-runtime"] = "auto"
@@ -302,7 +311,7 @@ def load(path: Path | None = None, overrides: Overrides | None = None) -> Settin
     """
     overrides = read_environment() if overrides is None else overrides
     file = path or DEFAULT_CONFIG
-    data = _read_toml(file) if path or file.exists() else {}
+    data = _read_toml(file) if path or _may_exist(file) else {}
     _refuse_unknown(data, file)
     try:
         return Settings(**_merge(data, overrides))
@@ -329,6 +338,14 @@ def read_secret(section: Broker, environ: Mapping[str, str] = os.environ) -> str
     except (OSError, UnicodeDecodeError) as error:
         msg = f"broker.password_file: {file}: {getattr(error, 'strerror', 'not text')}"
         raise ConfigError(msg) from None
+
+
+def _may_exist(file: Path) -> bool:
+    """False only where it is known to be absent: a folder that we may not look into is an error to tell, not an empty configuration."""
+    try:
+        return file.exists()
+    except PermissionError:
+        return True
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

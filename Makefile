@@ -33,7 +33,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test check deb ci schema docs lock clean
+.PHONY: help venv dev demo run test check deb system-test ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -48,7 +48,7 @@ run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
 
-SCRIPTS := deploy/tls/make-certificates deploy/deb/build deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
+SCRIPTS := deploy/install.sh deploy/uninstall.sh deploy/tls/make-certificates deploy/deb/build deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .
@@ -64,6 +64,13 @@ SUITE ?= bookworm
 
 deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUITE=bookworm|trixie
 	PYTHON=$(BIN)/python deploy/deb/build $(ARCH) $(SUITE) dist
+
+# Quick to pack; what is in them is what `make deb` packs.
+system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, in a container; needs root
+	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=zstd deploy/deb/build amd64 $(SUITE) build/deb/1
+	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=zstd deploy/deb/build amd64 $(SUITE) build/deb/2
+	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
+	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
 
 ci: ## everything CI runs, system packages included
 	.ci/run

@@ -1,5 +1,6 @@
 """The one place that configures paho: one connection to the broker, MQTT 5 first, 3.1.1 where it must be."""
 
+import ipaddress
 import logging
 import ssl
 import threading
@@ -44,7 +45,7 @@ class Broker:
         max_incoming: largest request, in bytes.
 
     Raises:
-        ConfigError: a certificate or key cannot be read.
+        ConfigError: a certificate or key cannot be read, or the password would go in clear to another machine.
     """
 
     def __init__(  # noqa: PLR0913 - each is a fact of another origin
@@ -56,6 +57,7 @@ class Broker:
         self._will = will
         self._health = health
         self._max_incoming = max_incoming
+        refuse_cleartext(settings, password)
         self._tls = tls_context(settings) if settings.tls.enabled else None
         self._handlers: dict[str, Callable[[Incoming], None]] = {}
         self._filters: list[str] = []
@@ -230,6 +232,26 @@ class _Ended(IntEnum):
     CLOSED_UNANSWERED = 2
     REFUSED = 3
     UNSUPPORTED = 4
+
+
+def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
+    """
+    Let no password go out that everyone on the way can read.
+
+    Raises:
+        ConfigError: there is one, no TLS, and the broker is on another machine; unless the configuration wants it so.
+    """
+    if password is None or settings.tls.enabled or settings.allow_cleartext_password or _is_loopback(settings.host):
+        return
+    msg = f"broker: the password would go in clear to {settings.host}: turn on broker.tls, or set broker.allow_cleartext_password"
+    raise ConfigError(msg)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in {"localhost", "localhost."}
 
 
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext:

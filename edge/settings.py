@@ -161,6 +161,8 @@ class Broker(Section):
     """Password. Better: password_file, or the systemd credential `mqtt-password`."""
     password_file: Path | None = None
     """A file whose first line is the password."""
+    allow_cleartext_password: bool = False
+    """Send the password also without TLS to a broker on another machine, where everyone on the way can read it."""
     client_id: str | None = None
     """Unique at the broker. Default: mammo-edge-<site>-<name>."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30

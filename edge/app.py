@@ -19,6 +19,7 @@ from edge import __version__, announce, logs
 from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
+from edge.drift import Drift
 from edge.errors import ConfigError, MammoEdgeError, Unavailable
 from edge.health import Health, Phase, Systemd
 from edge.intake.command import CommandIntake
@@ -28,6 +29,7 @@ from edge.ledger import open_ledger
 from edge.ledger.queries import parse_since
 from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress, without_heatmap
+from edge.metrics import MetricsServer, Numbers
 from edge.publish import Courier, Sink
 from edge.publish.jsonl import JsonlSink
 from edge.publish.mqtt import MqttSink
@@ -160,6 +162,22 @@ class Daemon:
             CommandIntake(self._broker, self._health, settings.topic_prefix, self._replay) if self._broker and commands else None
         )
         self._open_couriers()
+        self._drift, self._numbers = Drift(), Numbers(self._report)
+        self._service.observers += [self._drift.observe, self._numbers.observe]
+        self._metrics = self._open_metrics()
+        if self._metrics:
+            stack.callback(self._metrics.close)
+
+    def _open_metrics(self) -> MetricsServer | None:
+        where, health = self._settings.metrics, self._health
+        if where.port is None:
+            return None
+        return MetricsServer(
+            (where.address, where.port),
+            self._numbers,
+            ready=lambda: health.phase in {Phase.READY, Phase.DEGRADED},
+            alive=lambda: not health.stuck() and not self._service.overdue(),
+        )
 
     def serve(self) -> None:
         """Start, be ready, work, drain."""
@@ -185,6 +203,8 @@ class Daemon:
     def _start(self) -> None:
         self._announcer.start()
         self._control.start()
+        if self._metrics:
+            self._metrics.start()
         for courier in self._couriers:
             courier.start()
         if self._broker:
@@ -291,6 +311,7 @@ class Daemon:
             "queue": self._ledger.queries.summary(),
             "inbox": {"seen": self._folder.seen} if self._folder else None,
             "outbox": self._ledger.outbox.counts(),
+            "drift": self._drift.report(),
             "counters": dict(health.counters),
         }
 

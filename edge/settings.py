@@ -215,6 +215,15 @@ class Control(Section):
     """Its path; mode 0660."""
 
 
+class Metrics(Section):
+    """Numbers for Prometheus on /metrics, and /livez and /readyz, over HTTP, without a password. Off unless a port stands here."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """TCP port; 9464 is usual."""
+    address: str = "127.0.0.1"
+    """Whom it answers: this machine. Nothing in it names a patient; anything but this machine is still yours to protect."""
+
+
 class Log(Section):
     """What is said on stderr, for the journal."""
 
@@ -238,6 +247,7 @@ class Settings(BaseSettings):
     intake: Intake = Intake()
     publish: Publish = Publish()
     control: Control = Control()
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
     @classmethod

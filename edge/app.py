@@ -157,10 +157,7 @@ class Daemon:
         self._folder = FolderIntake(settings.inbox, self._reception, self._health) if settings.intake.folder else None
         self._broker = self._connect(password) if settings.publish.mqtt or settings.intake.mqtt else None
         self._mqtt = self._subscribe(self._broker) if self._broker and settings.intake.mqtt else None
-        commands = self._broker is not None and settings.publish.mqtt and "replay" in settings.intake.commands
-        self._commands = (
-            CommandIntake(self._broker, self._health, settings.topic_prefix, self._replay) if self._broker and commands else None
-        )
+        self._commands = self._obey(self._broker) if self._broker and settings.publish.mqtt and settings.intake.commands else None
         self._open_couriers()
         self._drift, self._numbers = Drift(), Numbers(self._report)
         self._service.observers += [self._drift.observe, self._numbers.observe]
@@ -254,6 +251,12 @@ class Daemon:
             response_prefix=settings.publish.response_prefix,
             shared=(group, f"mammo/v1/{settings.device.site}/request/image") if group else None,
         )
+
+    def _obey(self, broker: Broker) -> CommandIntake:
+        """The commands that the configuration allows over MQTT, by the handlers of the control socket."""
+        handlers = self._handlers()
+        allowed = {str(name): handlers[name.replace("/", "-")] for name in self._settings.intake.commands}
+        return CommandIntake(broker, self._health, self._settings.topic_prefix, allowed)
 
     def _open_couriers(self) -> None:
         publish = self._settings.publish

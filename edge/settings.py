@@ -185,7 +185,7 @@ class Intake(Section):
     """Take request/image and request/ref from the broker."""
     shared_group: Level | None = None
     """Also share mammo/v1/<site>/request/image with the devices of this group."""
-    commands: tuple[Literal["replay"], ...] = ()
+    commands: tuple[Literal["replay", "reload", "model/activate", "model/rollback"], ...] = ()
     """Commands that are obeyed over MQTT. Whoever may publish to command/<name> may give them: let the broker's access rules say who."""
 
 

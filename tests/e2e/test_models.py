@@ -11,7 +11,7 @@ from edge.app import shipped_bundle
 from edge.errors import ModelError
 from edge.settings import Settings, load
 from edge.signature import sign
-from tests.e2e.rig import Rig, film, run_command
+from tests.e2e.rig import TOPICS, Rig, film, run_command, until
 from tests.test_signature import key_pair
 
 
@@ -67,3 +67,29 @@ def test_what_is_unsigned_or_does_not_prove_itself_is_refused_with_the_reason(se
         with pytest.raises(ModelError, match=why):
             models.install(settings, bundle, activate=True)
     assert [row["bundle"] for row in models.listed(settings)] == ["shipped"]
+
+
+def test_over_mqtt_a_bad_model_is_refused_with_the_reason_and_a_good_one_serves(
+    rig: Rig, settings: Settings, bundle: Path, tmp_path: Path
+) -> None:
+    rig.configure('[intake]\ncommands = ["model/activate", "model/rollback"]\n')
+    sign(bundle, tmp_path / "clinic.pem")
+    models.install(settings, bundle, activate=False)
+    change(bundle, version="rotten")
+    sign(bundle, tmp_path / "clinic.pem")
+    rotten = models.install(settings, bundle, activate=False)["bundle"]
+    (rig.folder / "state/models" / rotten / "model.tflite").write_bytes(b"one flipped bit")
+    rig.ready()
+    subscriber = rig.subscriber
+    assert subscriber is not None
+    until(lambda: rig.status()["broker"]["connected"], "connected", rig.words)
+    subscriber.publish(f"{TOPICS}/command/model/activate", json.dumps({"bundle": rotten[:12]}).encode())
+    refused = subscriber.wait_under("ack", 1, 60)[0]
+    assert (refused["ok"], refused["command"], "sha256 is" in refused["error"]) == (False, "model/activate", True)
+    assert rig.result_of(rig.drop("old.png", film(1)))["model"]["version"] != "next"
+    subscriber.publish(f"{TOPICS}/command/model/activate", b'{"bundle": "next"}')
+    assert subscriber.wait_under("ack", 2, 60)[1]["version"] == "next"
+    assert rig.result_of(rig.drop("new.png", film(2)))["model"]["version"] == "next"
+    subscriber.publish(f"{TOPICS}/command/model/rollback", b"{}")
+    assert subscriber.wait_under("ack", 3, 60)[2]["previous"] is not None
+    assert rig.result_of(rig.drop("back.png", film(3)))["model"]["version"] != "next"

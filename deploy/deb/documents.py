@@ -121,7 +121,8 @@ def changelog(version: str, date: datetime) -> str:
 
 def copyright_(site: Path) -> str:
     """Ours, and of every library what its own metadata say; their licence files lie beside them below /opt."""
-    lines = ["mammo-edge is under the Apache License 2.0: /usr/share/common-licenses/Apache-2.0", ""]
+    lines = ["Copyright: 2026 the authors of mammo-edge", ""]
+    lines += ["mammo-edge is under the Apache License 2.0: /usr/share/common-licenses/Apache-2.0", ""]
     lines += ["Libraries below /opt/mammo-edge:", ""]
     for metadata in sorted(site.glob("*.dist-info/METADATA"), key=lambda path: path.parent.name.lower()):
         name, version = metadata.parent.name.removesuffix(".dist-info").rsplit("-", 1)

@@ -69,6 +69,7 @@ deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUIT
 system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, in a container; needs root
 	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=zstd deploy/deb/build amd64 $(SUITE) build/deb/1
 	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=zstd deploy/deb/build amd64 $(SUITE) build/deb/2
+	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb
 	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
 

@@ -144,6 +144,15 @@ def test_workers_have_their_limits_and_no_secrets(machine: Machine) -> None:
         assert "CREDENTIALS_DIRECTORY" not in machine.run("cat", f"/proc/{pid}/environ")
 
 
+def test_nothing_of_it_listens_and_the_control_socket_is_not_for_everyone(machine: Machine) -> None:
+    machine.run("useradd", "--system", "somebody")
+    listening = machine.run("cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
+    assert [line for line in listening if line.split()[3:4] == ["0A"]] == []
+    refused = machine.tries("runuser", "-u", "somebody", "--", "mammo-edge", "status")
+    assert refused.returncode != 0
+    assert "Permission denied" in refused.stderr
+
+
 def test_after_kill_9_it_is_there_again_and_the_film_it_had_has_one_result(machine: Machine, clinic: Clinic) -> None:
     before = machine.shown("MainPID")
     image_id = drop(machine, 2)

@@ -20,7 +20,7 @@ from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
 from edge.drift import Drift
-from edge.errors import ConfigError, MammoEdgeError, Unavailable
+from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
 from edge.intake.command import CommandIntake
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
@@ -38,6 +38,7 @@ from edge.receive import Reception
 from edge.retention import Retention
 from edge.service import Parts, Service, Serving
 from edge.settings import Settings, is_ours, read_secret
+from edge.shadow import Shadow
 from edge.spool import Spool
 from edge.store import ModelStore, Trust
 from edge.workers import Job, Workers
@@ -161,9 +162,31 @@ class Daemon:
         self._open_couriers()
         self._drift, self._numbers = Drift(), Numbers(self._report)
         self._service.observers += [self._drift.observe, self._numbers.observe]
+        self._shadow = self._open_shadow(store)
+        if self._shadow:
+            self._service.observers.append(self._shadow.observe)
+            stack.callback(self._shadow.stop)
         self._metrics = self._open_metrics()
         if self._metrics:
             stack.callback(self._metrics.close)
+
+    def _open_shadow(self, store: ModelStore) -> Shadow | None:
+        """The second model; where it is not usable, the first goes on without it."""
+        settings = self._settings
+        if settings.model.shadow is None or self._broker is None:
+            return None
+        one = settings.model_copy(update={"worker": settings.worker.model_copy(update={"count": 1})})
+        try:
+            serving = self._opener.submit(open_serving, one, store.trusted(store.find(settings.model.shadow))).result()
+        except (StartupError, Unavailable) as error:
+            self._health.degrade("shadow", f"shadow model: {error}")
+            return None
+        publish = functools.partial(self._broker.publish, f"{settings.topic_prefix}/shadow/result")
+        return Shadow(serving, self._path_of, publish, self._health)
+
+    def _path_of(self, image_id: str) -> Path | None:
+        image = self._ledger.images.find(image_id)
+        return image.path if image is not None else None
 
     def _open_metrics(self) -> MetricsServer | None:
         where, health = self._settings.metrics, self._health
@@ -200,8 +223,9 @@ class Daemon:
     def _start(self) -> None:
         self._announcer.start()
         self._control.start()
-        if self._metrics:
-            self._metrics.start()
+        for beside in (self._metrics, self._shadow):
+            if beside:
+                beside.start()
         for courier in self._couriers:
             courier.start()
         if self._broker:
@@ -218,7 +242,7 @@ class Daemon:
         self._health.enter(Phase.DRAINING)
         self._systemd.notify("STOPPING=1")
         log.info("event=draining")
-        for intake in (self._folder, self._mqtt, self._commands, self._retention):
+        for intake in (self._folder, self._mqtt, self._commands, self._retention, self._shadow):
             if intake:
                 intake.stop()
 

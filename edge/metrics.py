@@ -30,6 +30,11 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "mammo_edge_worker_deaths": ("Workers that died or were ended with an image", "", {"worker_deaths": ""}),
     "mammo_edge_replies_given_up": ("Replies that could not be delivered in time", "", {"replies_given_up": ""}),
     "mammo_edge_response_topics_refused": ("Requests that named a response topic they may not", "", {"response_topics_refused": ""}),
+    "mammo_edge_shadow": (
+        "Images that a shadow model saw, too, by what came of it",
+        "agreement",
+        {f"shadow_{name}": name for name in ("agree", "disagree", "failed", "skipped")},
+    ),
     "mammo_edge_model_rollbacks": ("Models that were taken back by themselves", "", {"model_rollbacks": ""}),
 }
 """Metric, its meaning, its label, and the label's value for each counter of `health`."""

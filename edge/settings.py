@@ -105,6 +105,11 @@ class Model(Section):
     """Also install bundles that nobody signed."""
     trial_images: Annotated[int, Field(ge=0)] = 20
     """If workers die of two of the first so many images of a newly activated model, the former one is taken back."""
+    shadow: str | None = None
+    """
+    An installed bundle, by its version or the beginning of its id, that sees every image too and decides nothing: its results go
+    to shadow/result. It takes a worker more.
+    """
     operating_point: str | None = None
     """A name from the bundle's manifest. Default: the bundle's own."""
     backend: Literal["auto", "litert", "tflite-runtime"] = "auto"

@@ -3,9 +3,11 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deploy.demo.subscriber import Subscriber
 from edge import model_commands as models
 from edge.app import shipped_bundle
 from edge.errors import ModelError
@@ -93,3 +95,34 @@ def test_over_mqtt_a_bad_model_is_refused_with_the_reason_and_a_good_one_serves(
     subscriber.publish(f"{TOPICS}/command/model/rollback", b"{}")
     assert subscriber.wait_under("ack", 3, 60)[2]["previous"] is not None
     assert rig.result_of(rig.drop("back.png", film(3)))["model"]["version"] != "next"
+
+
+def test_a_shadow_model_sees_what_the_first_one_sees_and_decides_nothing(
+    rig: Rig, settings: Settings, bundle: Path, tmp_path: Path
+) -> None:
+    points = json.loads((bundle / "bundle.json").read_text())["models"]
+    for point in points["model.tflite"]["operating_points"].values():
+        point.update(threshold=1.0, band_low=1.0, band_high=1.0)  # to it, everything is benign
+    change(bundle, models=points)
+    sign(bundle, tmp_path / "clinic.pem")
+    models.install(settings, bundle, activate=False)
+    rig.config.write_text(rig.config.read_text() + 'shadow = "next"\n')
+    rig.ready()
+    subscriber = rig.subscriber
+    assert subscriber is not None
+    ids = [rig.drop(f"{number}.png", film(number)) for number in range(2)] + [rig.drop("no.png", b"no picture")]
+    results = [rig.result_of(image_id) for image_id in ids]
+    assert {result["model"]["version"] for result in results} != {"next"}
+    until(lambda: len(shadows(subscriber)) == 3, "shadow results", rig.words)
+    for image_id, result in zip(ids, results, strict=True):
+        message = shadows(subscriber)[image_id]
+        assert message["serving"]["outcome"] == result["outcome"]
+        assert message["shadow"]["outcome"] == ("benign" if result["score"] else "rejected")
+        assert message["agree"] == (message["shadow"]["outcome"] == result["outcome"])
+    counters = rig.status()["counters"]
+    assert counters.get("shadow_agree", 0) + counters.get("shadow_disagree", 0) == 3
+
+
+def shadows(subscriber: Subscriber) -> dict[str, Any]:
+    messages = [json.loads(m.payload) for m in list(subscriber.messages) if m.topic.endswith("/shadow/result")]
+    return {message["image_id"]: message for message in messages}

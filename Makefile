@@ -33,7 +33,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test check deb system-test ci schema docs lock clean
+.PHONY: help venv dev demo run test check deb arm-test system-test ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -48,7 +48,7 @@ run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
 
-SCRIPTS := deploy/install.sh deploy/uninstall.sh deploy/tls/make-certificates deploy/deb/build deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
+SCRIPTS := deploy/install.sh deploy/uninstall.sh deploy/tls/make-certificates deploy/deb/build deploy/deb/arm-test deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .
@@ -64,6 +64,10 @@ SUITE ?= bookworm
 
 deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUITE=bookworm|trixie
 	PYTHON=$(BIN)/python deploy/deb/build $(ARCH) $(SUITE) dist
+
+arm-test: $(BIN)/.dev ## the arm64 package gives the known answers under qemu-user; needs mmdebstrap
+	PYTHON=$(BIN)/python COMPRESSION=zstd deploy/deb/build arm64 $(SUITE) build/deb/1
+	deploy/deb/arm-test build/deb/1/*~$(SUITE)_arm64.deb
 
 # Quick to pack; what is in them is what `make deb` packs.
 system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, in a container; needs root

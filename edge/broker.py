@@ -40,7 +40,7 @@ class Broker:
         settings: where and how.
         password: kept in memory only.
         client_id: unique at the broker.
-        will: topic and payload that the broker publishes, retained, when we vanish.
+        will: topic and payload that the broker publishes, retained, when we vanish; None for nothing.
         health: is told when the broker is away.
         max_incoming: largest request, in bytes.
 
@@ -49,7 +49,14 @@ class Broker:
     """
 
     def __init__(  # noqa: PLR0913 - each is a fact of another origin
-        self, settings: BrokerSettings, *, password: str | None, client_id: str, will: tuple[str, bytes], health: Health, max_incoming: int
+        self,
+        settings: BrokerSettings,
+        *,
+        password: str | None,
+        client_id: str,
+        will: tuple[str, bytes] | None,
+        health: Health,
+        max_incoming: int,
     ) -> None:
         self._settings = settings
         self._password = password
@@ -94,6 +101,12 @@ class Broker:
         """Whether a publish has a chance now."""
         session = self._session
         return session is not None and session.client.is_connected()
+
+    @property
+    def max_packet(self) -> int | None:
+        """The largest packet that the broker said it takes; None where it named no limit."""
+        session = self._session
+        return session.max_packet if session is not None else None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1, correlation: bytes | None = None) -> None:
         """
@@ -201,8 +214,9 @@ class Broker:
             client.username_pw_set(settings.username or "", self._password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
-        topic, payload = self._will
-        client.will_set(topic, payload, qos=1, retain=True)
+        if self._will is not None:
+            topic, payload = self._will
+            client.will_set(topic, payload, qos=1, retain=True)
         return client
 
     def _connect_options(self) -> Mapping[str, Any]:

@@ -53,6 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     add("run", _run, "be the daemon: watch the inbox and the broker, publish results, until SIGTERM", as_json=False)
     add("check", _check, "check configuration, folders, model and known answers without starting anything")
+    add("doctor", _doctor, "look at everything around the daemon: broker, certificates, disk, clock, processor; say what to do")
     classify = add("classify", _classify, "classify files and folders here and now; needs no configuration, broker or daemon")
     classify.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a DICOM, PNG, JPEG, TIFF, ... file, or a folder of them")
     classify.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)")
@@ -127,6 +128,17 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         _table(("", "what", "detail"), [("ok" if ok else "FAILED", what, detail) for what, ok, detail in findings])
     return 0 if all(ok for _, ok, _ in findings) else EXIT_CONFIG
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from edge import doctor  # noqa: PLC0415
+
+    found = list(doctor.examine(load(arguments.config)))
+    if arguments.json:
+        print(json.dumps([{"what": line.what, "level": line.level, "detail": line.detail} for line in found]))
+    else:
+        _table(("", "what", "detail"), [(line.level, line.what, line.detail) for line in found])
+    return EXIT_FAILED if any(line.level is doctor.Level.FAILED for line in found) else 0
 
 
 def _classify(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,10 @@
 RUNTIME     ?= litert
 PYTHON      ?= $(if $(filter tflite-runtime,$(RUNTIME)),$(or $(shell command -v python3.11),python3),python3)
 PYTEST_ARGS ?=
+BENCH_ARGS  ?=
+FUZZ_S      ?= 3600
+SCALE       ?= 1
+MINUTES     ?= 60
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -26,14 +30,14 @@ endif
 
 BIN      := $(VENV)/bin
 INPUTS   := setup.cfg pyproject.toml edge/__init__.py $(wildcard requirements/*.in)
-RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/demo.in
+RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/fast.in -r requirements/demo.in
 DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 
 # pip without its chatter, but not silent while something large is on its way.
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test check deb arm-test system-test ci schema docs lock clean
+.PHONY: help venv dev demo run test soak torture fuzz bench check deb arm-test system-test ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -47,6 +51,20 @@ run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 
 test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+# tflite-runtime lives in the other environment; without Python 3.11 its rows say that it was not measured.
+bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, half an hour; BENCH_ARGS=--quick shows that it works
+	-@$(MAKE) --no-print-directory RUNTIME=tflite-runtime venv
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60
+	$(BIN)/python -m tests.fuzz $(FUZZ_S) fuzz-findings
+
+torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/reliability.md; SCALE=0.1 is quicker, 1 takes half an hour
+	$(BIN)/python -m tests.torture --scale $(SCALE) --write docs/reliability.md
+
+soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into docs/soak.png
+	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/soak.png
 
 SCRIPTS := deploy/install.sh deploy/uninstall.sh deploy/tls/make-certificates deploy/deb/build deploy/deb/arm-test deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
 
@@ -123,6 +141,11 @@ $(BIN)/.dev: $(BIN)/.run
 	@$(PIP) install $(DEV_REQS) 2>&1 | tee $(VENV)/pip.log | $(LARGE) || { tail -20 $(VENV)/pip.log; exit 1; }
 	@touch $@
 
+$(BIN)/.bench: $(BIN)/.dev requirements/bench.in
+	@echo "installing what bench compares with into $(VENV) ..."
+	@$(PIP) install -r requirements/bench.in 2>&1 | tee $(VENV)/pip.log | $(LARGE) || { tail -20 $(VENV)/pip.log; exit 1; }
+	@touch $@
+
 clean: ## remove both environments and what tools left behind
-	rm -rf .venv .venv-tflite-runtime build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf fuzz-findings .venv .venv-tflite-runtime build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

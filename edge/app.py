@@ -96,7 +96,7 @@ def shipped_bundle() -> Path:
 def job_for(settings: Settings, bundle: Bundle) -> Job:
     """What the workers run: a bundle and limits, never the settings."""
     worker, model = settings.worker, settings.model
-    limits = (worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000)
+    limits = (worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
     return Job(
         start="edge.examine.start",
         run="edge.examine.run",
@@ -104,6 +104,7 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
         count=worker.count,
         timeout_s=worker.timeout_s,
         memory_mb=worker.memory_mb,
+        cpu_s=worker.cpu_s,
     )
 
 

@@ -155,6 +155,7 @@ class Broker:
             session.client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s, **self._connect_options())
         except (OSError, ValueError) as error:
             self._away(getattr(error, "strerror", None) or type(error).__name__)
+            session.release()
             return _Ended.UNREACHABLE
         session.client.loop_start()
         try:
@@ -164,6 +165,7 @@ class Broker:
             session.end()
             session.client.disconnect()
             session.client.loop_stop()
+            session.release()
 
     def _live(self, session: Session) -> "_Ended":
         deadline = time.monotonic() + CONNECT_S

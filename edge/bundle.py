@@ -13,7 +13,7 @@ from edge.domain import Decision, InputSpec
 from edge.errors import ModelError
 
 MANIFEST: Final = "bundle.json"
-PREPROCESS_VERSION: Final = 2
+PREPROCESS_VERSION: Final = 3
 """Grows with every change of `edge.preprocess` or `edge.image` that moves a score."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -9,7 +9,9 @@ from edge.app import sink_names
 from edge.broker import refuse_cleartext, tls_context
 from edge.classify import verify_bundle
 from edge.errors import MammoEdgeError, StartupError
+from edge.ledger.damage import FOLDER
 from edge.ledger.queries import open_queries
+from edge.ledger.schema import OlderSchemaError
 from edge.ledger.store import FILE
 from edge.publish.mqtt import MqttSink
 from edge.settings import Settings, read_secret
@@ -63,11 +65,16 @@ def _model(settings: Settings) -> str:
 def _ledger(settings: Settings) -> str:
     if not (settings.state.path / FILE).exists():
         return "none yet"
-    with open_queries(settings.state.path) as queries:
-        summary, sinks = queries.summary(), queries.sinks()
+    try:
+        with open_queries(settings.state.path) as queries:
+            summary, sinks = queries.summary(), queries.sinks()
+    except OlderSchemaError as error:
+        return str(error)
     served = {*sink_names(settings), *(MqttSink.takes if settings.publish.mqtt or settings.intake.mqtt else ())}
     forgotten = {name: count for name, count in sinks.items() if name not in served}
     if forgotten:
         msg = f"undelivered results of sinks that are no longer configured: {forgotten}"
         raise StartupError(msg)
-    return f"{summary['waiting']} waiting, {summary['scored']} scored, {summary['rejected']} rejected"
+    aside = len(list((settings.state.path / FOLDER).glob("*")))
+    told = f"; {aside} damaged ones set aside in {settings.state.path / FOLDER}" if aside else ""
+    return f"{summary['waiting']} waiting, {summary['scored']} scored, {summary['rejected']} rejected{told}"

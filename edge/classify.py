@@ -1,35 +1,50 @@
 """`mammo-edge classify` and `model verify`: the daemon's own workers, without ledger, broker or configuration."""
 
+import errno
 import queue
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge.app import job_for, open_store, shipped_bundle
 from edge.bundle import Bundle, sha256_of, verify
 from edge.domain import Outcome, Rejection
-from edge.errors import Reason
+from edge.errors import ConfigError, Reason, Unavailable
+from edge.files import regular_below
 from edge.message import Occasion, Sender, render
 from edge.settings import Settings
-from edge.workers import Died, Interrupted, Verdict, Workers
+from edge.workers import Died, Interrupted, Job, Verdict, Workers
 
 
-def classify(paths: Sequence[Path], settings: Settings, bundle_folder: Path | None) -> Iterator[tuple[dict[str, Any], bool]]:
+def classify(
+    paths: Sequence[Path], settings: Settings, bundle_folder: Path | None, pictures: Path | None = None
+) -> Iterator[tuple[dict[str, Any], bool]]:
     """
     Examine files one after the other, in the order given; of a folder all files below it, sorted.
+
+    Args:
+        paths: files and folders.
+        settings: of model and workers.
+        bundle_folder: the bundle; None for the configured one.
+        pictures: a folder that takes one picture an image, see `edge.explain`.
 
     Yields:
         The message, in the published schema plus `source.path` as typed, and whether the path could not be read.
 
     Raises:
         ModelError: the bundle is not usable.
+        ConfigError: the folder for pictures cannot be made.
+        Unavailable: a picture cannot be written.
     """
-    with _open(settings, bundle_folder) as (bundle, workers):
+    with _open(settings, bundle_folder, pictures) as (bundle, workers):
         for typed in paths:
-            for path in _below(typed):
-                yield _message(path, bundle, workers)
+            for path in regular_below(typed):
+                if not (pictures and path.resolve().is_relative_to(pictures.resolve())):  # what an earlier run drew
+                    yield _message(path, bundle, workers, pictures)
 
 
 def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
@@ -56,44 +71,73 @@ def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
 
 
 @contextmanager
-def _open(settings: Settings, folder: Path | None) -> Iterator[tuple[Bundle, Workers]]:
+def _open(settings: Settings, folder: Path | None, pictures: Path | None = None) -> Iterator[tuple[Bundle, Workers]]:
     bundle = verify(folder or settings.model.bundle or shipped_bundle())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
-    workers = Workers(job_for(settings, bundle))
+    job = job_for(settings, bundle)
+    workers = Workers(_with_pictures(job, pictures) if pictures else job)
     try:
         yield bundle, workers
     finally:
         workers.close()
 
 
-def _below(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+def _with_pictures(job: Job, folder: Path) -> Job:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: {error.strerror}"
+        raise ConfigError(msg) from None
+    return replace(job, start="edge.explain.start", run="edge.explain.run", arguments=(str(folder), *job.arguments))
 
 
-def _message(path: Path, bundle: Bundle, workers: Workers) -> tuple[dict[str, Any], bool]:
+def _message(path: Path, bundle: Bundle, workers: Workers, pictures: Path | None) -> tuple[dict[str, Any], bool]:
     received_at = time.time()
     try:
-        image_id = sha256_of(path)
+        image_id = image_id_of(path)
     except OSError as error:
         outcome: Outcome = Rejection(Reason.MISSING, error.strerror or "cannot be read")
         occasion = Occasion(None, 0, received_at, received_at, received_at)
         return _with_path(render(outcome, occasion, bundle, Sender()), path), True
     started_at = time.time()
-    outcome = _examine(path, workers)
+    verdict = _examine(path, workers)
+    if pictures and isinstance(verdict, Died | Interrupted):
+        _draw_what_no_worker_drew(verdict, image_id, bundle, pictures)
+    outcome = Rejection(Reason.POISON, verdict.why) if isinstance(verdict, Died | Interrupted) else verdict
     occasion = Occasion(image_id, 0, received_at, started_at, time.time())
     return _with_path(render(outcome, occasion, bundle, Sender()), path), False
 
 
-def _examine(path: Path, workers: Workers) -> Outcome:
+def image_id_of(path: Path) -> str:
+    """
+    SHA-256 of a file's bytes, in hex.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file: a FIFO would be waited at.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return sha256_of(path)
+
+
+def _examine(path: Path, workers: Workers) -> Verdict:
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
     workers.submit(path, verdicts.put)
-    match verdicts.get():
-        case Died(why) | Interrupted(why):
-            return Rejection(Reason.POISON, why)
-        case outcome:
-            return outcome
+    return verdicts.get()
+
+
+def _draw_what_no_worker_drew(verdict: Died | Interrupted, image_id: str, bundle: Bundle, folder: Path) -> None:
+    """
+    Say on a picture that the worker died of the image.
+
+    Raises:
+        Unavailable: the work was interrupted; most likely the picture could not be written.
+    """
+    from edge.explain import Pictures  # noqa: PLC0415 - OpenCV, which only pictures need here
+
+    if isinstance(verdict, Interrupted):
+        raise Unavailable(verdict.why)
+    Pictures(folder, bundle).save_rejection(Rejection(Reason.POISON, verdict.why), image_id)
 
 
 def _with_path(message: dict[str, Any], path: Path) -> dict[str, Any]:

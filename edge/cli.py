@@ -57,6 +57,11 @@ def make_parser() -> argparse.ArgumentParser:
     classify = add("classify", _classify, "classify files and folders here and now; needs no configuration, broker or daemon")
     classify.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a DICOM, PNG, JPEG, TIFF, ... file, or a folder of them")
     classify.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)")
+    classify.add_argument("--explain", type=Path, metavar="DIR", help="also draw each image into DIR: crop, model input, map, score")
+    bench = add("bench", _bench, "time each step on this machine with this bundle: decode, prepare, infer, beside the bare network")
+    bench.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files and folders (default: the bundle's own pictures)")
+    bench.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)")
+    bench.add_argument("--rounds", type=_positive, default=10, metavar="N", help="how often each file is examined (default: 10)")
     add("status", _status, "ask the running daemon how it is")
     results = add("results", _results, "list published results from the ledger, newest last, daemon running or not")
     results.add_argument("--since", metavar="SEQ|TIME", help="only results after this sequence number, or since this time (ISO 8601)")
@@ -145,7 +150,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     from edge import classify  # noqa: PLC0415
 
     settings = load(arguments.config) if arguments.config else Settings()
-    messages = classify.classify(arguments.paths, settings, arguments.bundle)
+    messages = classify.classify(arguments.paths, settings, arguments.bundle, arguments.explain)
     failed = False
     if arguments.json:
         for message, unreadable in messages:
@@ -159,6 +164,24 @@ def _classify(arguments: argparse.Namespace) -> int:
         _table(("file", *_HEAD), rows)
         print(NOTICE)
     return EXIT_FAILED if failed else 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from edge import bench  # noqa: PLC0415
+
+    settings = load(arguments.config) if arguments.config else Settings()
+    machine, files = bench.bench(arguments.paths, settings, arguments.bundle, arguments.rounds)
+    if arguments.json:
+        print(json.dumps(machine | {"files": [bench.as_json(measured) for measured in files]}))
+        return 0
+    rows = [(file.path, *_bench_row(file.rejected, file.steps.values(), file.megapixels, file.overhead)) for file in files]
+    _table(("file", "MP", *bench.STEPS, "infer / bare"), rows)
+    print(f"milliseconds: median (lowest-highest) of {arguments.rounds} rounds", *machine.values(), NOTICE, sep="\n")
+    return 0
+
+
+def _bench_row(rejected: str | None, steps: Iterable[object], megapixels: float, overhead: float) -> tuple[object, ...]:
+    return (f"{megapixels:.1f}", rejected) if rejected else (f"{megapixels:.1f}", *steps, f"{1 + overhead:.3f}")
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -303,9 +326,10 @@ def _row(message: dict[str, Any]) -> tuple[object, ...]:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    whole = [row for row in cells if len(row) == len(head)]  # a short row ends in a sentence that may be longer than its column
+    widths = [max(len(row[column]) for row in whole) for column in range(len(head))]
     for row in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
 
 
 def _flat(report: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -9,6 +9,20 @@ from edge.errors import Reason
 Label: TypeAlias = Literal["benign", "malignant", "indeterminate"]
 Laterality: TypeAlias = Literal["L", "R"]
 Aspect: TypeAlias = Literal["pad", "squeeze"]
+Implants: TypeAlias = Literal["accept", "flag", "reject"]
+"""What becomes of breasts with implants."""
+Flag: TypeAlias = Literal[
+    "other-modality",
+    "implant",
+    "implant-displaced",
+    "partial-view",
+    "contrast",
+    "synthesized",
+    "burned-in-annotation",
+    "for-processing",
+    "other-body-part",
+]
+"""Why a score is to be taken with caution; docs/dicom.md says what each stands for."""
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:
@@ -34,6 +48,8 @@ class ImageFacts:
     """DICOM's View Position (CC, MLO, ...)."""
     transfer_syntax: str | None = None
     """DICOM's transfer syntax name."""
+    flags: tuple[Flag, ...] = ()
+    """What the header says that calls for caution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,8 @@ class InputSpec:
     percentile_low: float
     percentile_high: float
     """The window, in percent of the pixels inside the breast."""
+    mask: bool = False
+    """Whether everything outside of the breast is made black: labels, film borders, scanner noise."""
 
     def __post_init__(self) -> None:
         """Refuse what no model can be fed."""

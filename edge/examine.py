@@ -4,20 +4,31 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from edge.bundle import Bundle, Platt, verify
-from edge.domain import HeatMap, Outcome, Prediction, Rejection, Result, Runtime, Timing
+from edge.domain import HeatMap, Implants, Outcome, Prediction, Rejection, Result, Runtime, Timing
 from edge.engine import Shapes, open_engine, sigmoid
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.gate import InputGate
 from edge.image import Limits, Mammogram, open_mammogram
-from edge.preprocess import heat_map, prepare
+from edge.preprocess import Batch, heat_map, prepare
 
 TINY: Final = 1e-7
 """Keeps the logit of a raw score of exactly 0 or 1 finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One examination, as far as it came."""
+
+    outcome: Outcome
+    image: Mammogram | None = None
+    """None where it could not be decoded."""
+    batch: Batch | None = None
+    """None where it was not prepared."""
 
 
 class Examiner:
@@ -38,16 +49,16 @@ class Examiner:
     def __init__(self, bundle: Bundle, backend: str, threads: int, operating_point: str | None, limits: Limits) -> None:
         manifest = bundle.manifest
         file = manifest.default_model
-        self._bundle = bundle
+        self.bundle = bundle
         self._limits = limits
         self._spec = manifest.input
         self._model = manifest.models[file]
         self._decision = bundle.decision(file, operating_point)
         shape, outputs = (1, self._spec.height, self._spec.width, self._spec.channels), manifest.outputs
         shapes = Shapes(shape, outputs.probability, outputs.logit_map, outputs.features)
-        self._engine = open_engine(backend, bundle.folder / file, shapes, threads)
+        self.engine = open_engine(backend, bundle.folder / file, shapes, threads)
         self._gate = InputGate(self._model.gate, bundle.folder, outputs.features)
-        self.runtime = Runtime(self._engine.backend, file, threads, fallback=backend == "auto" and self._engine.backend != "litert")
+        self.runtime = Runtime(self.engine.backend, file, threads, fallback=backend == "auto" and self.engine.backend != "litert")
 
     def prove(self) -> None:
         """
@@ -61,7 +72,7 @@ class Examiner:
             msg = f"the bundle names no tolerance for {self.runtime.backend}, only for {', '.join(sorted(self._model.tolerance))}"
             raise ModelError(msg)
         for answer in self._model.known_answers:
-            outcome = self.examine(self._bundle.folder / answer.image)
+            outcome = self.examine(self.bundle.folder / answer.image)
             if isinstance(outcome, Rejection):
                 msg = f"known answer {answer.image}: {outcome.text}, expected raw {answer.raw}"
                 raise ModelError(msg)
@@ -76,7 +87,11 @@ class Examiner:
         Raises:
             Unavailable: the file is missing or cannot be read.
         """
-        clock, image = _Clock(), None
+        return self.look(path).outcome
+
+    def look(self, path: Path) -> Sight:
+        """As `examine`, with what the outcome was made from."""
+        clock, image, batch = _Clock(), None, None
         try:
             with clock.measure("decode"):
                 image = open_mammogram(path, self._limits)
@@ -84,14 +99,15 @@ class Examiner:
                 batch = prepare(image, self._spec)
             self._gate.look_at(batch)
             with clock.measure("infer"):
-                scores = self._engine.infer(batch.tensor)
+                scores = self.engine.infer(batch.tensor)
             self._gate.look_at_features(scores.features)
         except ImageRejected as rejected:
-            return self._rejection(rejected.reason, rejected.detail, image, clock)
+            return Sight(self._rejection(rejected.reason, rejected.detail, image, clock), image, batch)
         except MemoryError:
-            return self._rejection(Reason.TOO_LARGE, "the image needs more memory than a worker may use", image, clock)
+            detail = "the image needs more memory than a worker may use"
+            return Sight(self._rejection(Reason.TOO_LARGE, detail, image, clock))
         heatmap = None if scores.logit_map is None else heat_map(scores.logit_map, batch.geometry, self._spec)
-        return self._result(image, scores.raw, heatmap, clock)
+        return Sight(self._result(image, scores.raw, heatmap, clock), image, batch)
 
     def _result(self, image: Mammogram, raw: float, heatmap: HeatMap | None, clock: "_Clock") -> Result:
         prediction = Prediction(calibrate(raw, self._model.calibration), raw, self._decision, heatmap)
@@ -127,7 +143,15 @@ class _Clock:
 _examiner: Examiner | None = None
 
 
-def start(folder: str, backend: str, threads: int, operating_point: str | None, max_bytes: int, max_pixels: int) -> Runtime:  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
+def start(  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
+    folder: str,
+    backend: str,
+    threads: int,
+    operating_point: str | None,
+    max_bytes: int,
+    max_pixels: int,
+    implants: Implants = "flag",
+) -> Runtime:
     """
     Load a bundle in this worker and prove it. A pool calls it by its dotted path.
 
@@ -135,10 +159,10 @@ def start(folder: str, backend: str, threads: int, operating_point: str | None, 
         ModelError: the bundle is not usable.
     """
     global _examiner  # noqa: PLW0603 - one worker, one model
-    examiner = Examiner(verify(Path(folder)), backend, threads, operating_point, Limits(max_bytes, max_pixels))
-    examiner.prove()
-    _examiner = examiner
-    return examiner.runtime
+    loaded = Examiner(verify(Path(folder)), backend, threads, operating_point, Limits(max_bytes, max_pixels, implants))
+    loaded.prove()
+    _examiner = loaded
+    return loaded.runtime
 
 
 def run(path: str) -> Outcome:
@@ -149,7 +173,17 @@ def run(path: str) -> Outcome:
         ModelError: `start` was not called.
         Unavailable: the file is missing or cannot be read.
     """
+    return examiner().examine(Path(path))
+
+
+def examiner() -> Examiner:
+    """
+    The bundle that `start` loaded in this worker.
+
+    Raises:
+        ModelError: `start` was not called.
+    """
     if _examiner is None:
         msg = "no bundle was loaded in this worker"
         raise ModelError(msg)
-    return _examiner.examine(Path(path))
+    return _examiner

@@ -106,3 +106,10 @@ def sync_folder(folder: Path) -> None:
 def open_regular(path: Path) -> io.FileIO:
     """Open for reading without following a link and without waiting at a FIFO."""
     return io.FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def regular_below(path: Path) -> list[Path]:
+    """What a person means who types a path: itself, or of a folder all files below it, sorted, without dot files."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))

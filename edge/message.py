@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge import NOTICE
 from edge.bundle import Bundle
-from edge.domain import Outcome, Rejection, Result
+from edge.domain import Flag, ImageFacts, Outcome, Rejection, Result
 from edge.ledger.rows import Numbering
 
 SCHEMA: Final = "mammo.result/1"
@@ -52,6 +52,8 @@ class GatePart(_Part):
     passed: bool
     reasons: list[str]
     """Why not, each `<reason>: <detail>`."""
+    flags: list[Flag] | None = None
+    """What the DICOM header says that calls for caution, though there is a score; absent where there is nothing."""
 
 
 class ImagePart(_Part):
@@ -212,7 +214,7 @@ def render(outcome: Outcome, occasion: Occasion, bundle: Bundle, sender: Sender,
         duplicate_of=numbering.duplicate_of if numbering else None,
         site=sender.site,
         device=sender.device,
-        image=ImagePart(**asdict(outcome.facts)) if outcome.facts else None,
+        image=_image(outcome.facts) if outcome.facts else None,
         source=SourcePart(kind=numbering.source if numbering else "file", received_at=_time(occasion.received_at)),
         subject=_subject(outcome, sender.subject_key),
         model=_model(bundle, file),
@@ -260,12 +262,21 @@ def _dump(message: Message) -> dict[str, Any]:
     for optional in ("subject", "heatmap"):
         if dumped[optional] is None:
             del dumped[optional]
+    if dumped["gate"]["flags"] is None:
+        del dumped["gate"]["flags"]
     return dumped
+
+
+def _image(facts: ImageFacts) -> ImagePart:
+    fields = asdict(facts)
+    del fields["flags"]  # stand in `gate`
+    return ImagePart(**fields)
 
 
 def _verdict(outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
     if isinstance(outcome, Rejection):
-        return {"outcome": "rejected", "score": None, "decision": None, "gate": GatePart(passed=False, reasons=[outcome.text])}
+        gate = GatePart(passed=False, reasons=[outcome.text], flags=_flags(outcome))
+        return {"outcome": "rejected", "score": None, "decision": None, "gate": gate}
     prediction = outcome.prediction
     decision = prediction.decision
     return {
@@ -274,9 +285,13 @@ def _verdict(outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
         "decision": DecisionPart(
             operating_point=decision.operating_point, threshold=decision.threshold, band=(decision.band_low, decision.band_high)
         ),
-        "gate": GatePart(passed=True, reasons=[]),
+        "gate": GatePart(passed=True, reasons=[], flags=_flags(outcome)),
         "heatmap": _heatmap(outcome) if heatmap else None,
     }
+
+
+def _flags(outcome: Outcome) -> list[Flag] | None:
+    return list(outcome.facts.flags) or None if outcome.facts else None
 
 
 def _heatmap(outcome: Result) -> HeatMapPart | None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.domain import Box, HeatMap, InputSpec
 from edge.image import Mammogram, Pixels
-from edge.image.polarity import is_inverted, turned
+from edge.image.polarity import is_inverted, spread, turned
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -17,8 +17,14 @@ THUMBNAIL: Final = 512
 """Longest side of the small copy on which breast, side and window are found, in pixels."""
 BORDER: Final = 0.02
 """Share of each side that is blanked: film edges and scanner frames."""
+HALF_UP: Final = 0.501
+"""Added before cutting off: a mean of exactly a half is rounded up, in whatever order its terms were added."""
 AIR: Final = 0.03
-"""Below this share of the 99.5th percentile a pixel is air."""
+"""What is brighter than the air by less than this share of the picture's range is air."""
+BLUR: Final = 0.005
+"""Standard deviation of the blur before the level of the air is looked for, as a share of the longest side: film grain is finer."""
+GRAIN: Final = 5
+"""Side of the median filter before breast and air are told apart, in pixels of the small copy: edges stay where they are."""
 OPENING: Final = 0.06
 """Diameter of the opening ellipse as a share of the longest side: labels and markers are thinner."""
 SAME_ASPECT: Final = 0.01
@@ -98,12 +104,14 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     cut = _cut(image, box, round(low))
     height, width = _fit(cut.shape, spec)
     top = (spec.height - height) // 2
-    content = _resize(cut, height, width)
+    content = _scale(_resize(cut, height, width), low, high, spec)
+    rows, columns = image.pixels.shape
+    if spec.mask and breast.mask.any():
+        content = spec.low + (content - spec.low) * _cover(breast.mask, box, (rows, columns), (height, width))
     if breast.on_right:
         content = content[:, ::-1]
     tensor = np.full((1, spec.height, spec.width, spec.channels), spec.low, np.float32)
-    tensor[0, top : top + height, :width] = _scale(content, low, high, spec)[:, :, np.newaxis]
-    rows, columns = image.pixels.shape
+    tensor[0, top : top + height, :width] = content[:, :, np.newaxis]
     geometry = Geometry(rows, columns, breast.on_right, box, top, 0, height, width)
     white = image.white or 2**image.facts.bits - 1
     return Batch(tensor, geometry, breast.fraction, (high - low) / white)
@@ -129,21 +137,28 @@ def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
 
 
 def find_breast(small: Pixels) -> Breast:
-    """Find the breast on a small copy with dark air: the largest thing brighter than air that is no thin label."""
-    dark = small.min()
+    """
+    Find the breast on a small copy with dark air: the thing with most light in it that is no thin label.
+
+    Breast and air are told apart by the triangle method (Zack, Rogers and Latt, 1977), made for a histogram with one high peak, the
+    air, and a long tail: it also holds where the air of a scanned film is grey.
+    """
     rows, columns = small.shape
+    levels = spread(small)
+    smooth = cv2.GaussianBlur(levels, (0, 0), BLUR * max(rows, columns))
+    without_grain = cv2.medianBlur(levels, GRAIN)
     top, left = round(rows * BORDER), round(columns * BORDER)
+    inner = slice(top, rows - top), slice(left, columns - left)
+    air, _ = cv2.threshold(np.ascontiguousarray(smooth[inner]), 0, 255, cv2.THRESH_TRIANGLE)
     bright = np.zeros(small.shape, np.uint8)
-    inner = small[top : rows - top, left : columns - left]
-    level = float(dark) + AIR * float(np.percentile(small, 99.5) - dark)
-    bright[top : rows - top, left : columns - left] = inner > level
+    bright[inner] = without_grain[inner] > max(air, AIR * 255)
     across = round(OPENING * max(rows, columns)) | 1  # odd: an even ellipse has no middle and moves what it opens by one pixel
     opened = cv2.morphologyEx(bright, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
+    count, things = cv2.connectedComponents(opened)
     if count == 1:
         return Breast(small, np.zeros(small.shape, np.bool_))
-    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    return Breast(small, labels == largest)
+    light = np.bincount(things.ravel(), weights=without_grain.ravel())
+    return Breast(small, things == 1 + int(light[1:].argmax()))
 
 
 def heat_map(logits: NDArray[np.float32], geometry: Geometry, spec: InputSpec) -> HeatMap:
@@ -181,7 +196,9 @@ def _thumbnail(image: Mammogram) -> Pixels:
     if image.background is not None:
         sample = _without(sample, image.background)
     scale = min(1.0, THUMBNAIL / max(sample.shape))
-    return _resize(sample, max(1, round(sample.shape[0] * scale)), max(1, round(sample.shape[1] * scale)))
+    small = _resize(sample.astype(np.float32), *(max(1, round(side * scale)) for side in sample.shape))
+    rounded: Pixels = np.floor(small + HALF_UP).astype(sample.dtype)
+    return rounded
 
 
 def _grid(side: int, step: int) -> slice:
@@ -224,6 +241,26 @@ def _span(found: NDArray[np.intp], small: int, full: int) -> tuple[int, int]:
     first, last = int(found[0]), int(found[-1]) + 1
     start = 0 if first <= border else first * full // small
     return start, full if last >= small - border else -(-last * full // small)
+
+
+def _cover(mask: Mask, box: Box, full: tuple[int, int], size: tuple[int, int]) -> NDArray[np.float32]:
+    """How much of each pixel of the cut-out, `size` pixels large, the breast covers: 0 to 1, with a soft edge."""
+    y = _cells_of(size[0], box.ymin, box.ymax, mask.shape[0] / full[0])
+    x = _cells_of(size[1], box.xmin, box.xmax, mask.shape[1] / full[1])
+    return _along(_along(mask.astype(np.float32), y).T, x).T
+
+
+def _cells_of(count: int, start: float, stop: float, scale: float) -> NDArray[np.float64]:
+    """Centres of `count` cells over start .. stop, in units of a picture `scale` times as large."""
+    return (start + (np.arange(count) + 0.5) * (stop - start) / count) * scale - 0.5
+
+
+def _along(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows in between, linearly interpolated. OpenCV's own way rounds otherwise in version 4 than in version 5."""
+    places = np.clip(places, 0, len(values) - 1)
+    before = places.astype(np.intp)
+    share = (places - before).astype(np.float32)[:, np.newaxis]
+    return values[before] * (1 - share) + values[np.minimum(before + 1, len(values) - 1)] * share
 
 
 def _cut(image: Mammogram, box: Box, dark: int) -> Pixels:

@@ -93,6 +93,11 @@ class Session:
         client.on_publish = self._on_publish
         client.on_message = self._on_message
 
+    def release(self) -> None:
+        """After the end: client and session name each other, and its sockets would stay open until Python looks for such circles."""
+        client = self.client
+        client.on_connect = client.on_disconnect = client.on_publish = client.on_message = client.on_subscribe = None
+
     def end(self) -> None:
         """The connection is gone: nobody need wait for it any longer."""
         with self._acked:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from edge.domain import Implants
 from edge.errors import ConfigError
 
 DEFAULT_CONFIG: Final = Path("/etc/mammo-edge/edge.toml")
@@ -116,6 +117,8 @@ class Model(Section):
     """`auto` takes litert where it is installed, else tflite-runtime."""
     threads: Count = 1
     """Threads of one inference. Two help from 384 px on, not below."""
+    implants: Implants = "flag"
+    """Breasts with implants, by their DICOM tag: `flag` scores them and says so, `accept` says nothing, `reject` gives no score."""
 
 
 class Worker(Section):
@@ -125,6 +128,8 @@ class Worker(Section):
     """How many."""
     timeout_s: Seconds = 60.0
     """A worker that needs longer for one image is killed; the second time the image is rejected as poison."""
+    cpu_s: Seconds = 120.0
+    """Processor time that one image may take, all threads together; more is treated like timeout_s."""
     memory_mb: Annotated[int, Field(ge=512)] = 4096
     """Address space of one worker."""
     max_file_mb: Count = 256

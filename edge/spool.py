@@ -22,6 +22,8 @@ COPIED: Final = "c-"
 """Copied out of the inbox: until the ledger has it, the original counts."""
 REQUESTED: Final = "m-"
 """Came over MQTT: until the ledger has it, the broker's copy counts."""
+REQUEST: Final = b"request"
+"""What a file is called that came over MQTT."""
 UUID_CHARACTERS: Final = 36
 NAME_BYTES: Final = 160
 """What of a sender's file name is kept in the archive, so that our suffixes fit beside it in 255 bytes."""
@@ -100,12 +102,13 @@ class Spool:
 
     def take_up(self, path: Path) -> Claim:
         """
-        A file that was claimed by a rename and not recorded before a kill, under the name that its sender gave it.
+        A file that was claimed and that no ledger row mentions, under the name that it was given then.
 
         Raises:
             Unavailable: it cannot be read.
         """
-        return self.rehash(path, unquote_to_bytes(path.name[len(RENAMED) + UUID_CHARACTERS + 1 :]) or b"recovered")
+        name = unquote_to_bytes(path.name[len(RENAMED) + UUID_CHARACTERS + 1 :])
+        return self.rehash(path, name or (REQUEST if path.name.startswith(REQUESTED) else b"recovered"))
 
     def rehash(self, path: Path, name: bytes) -> Claim:
         """
@@ -139,7 +142,7 @@ class Spool:
             files.write(target, data)
         except OSError as error:
             raise _unavailable(error) from error
-        return Claim(target, b"request", hashlib.sha256(data).hexdigest())
+        return Claim(target, REQUEST, hashlib.sha256(data).hexdigest())
 
     def give_back(self, claim: Claim, source: Path) -> None:
         """Undo a claim; a file of the same name that came meanwhile is not overwritten."""

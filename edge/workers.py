@@ -9,6 +9,7 @@ import ctypes
 import functools
 import importlib
 import logging
+import math
 import multiprocessing
 import os
 import resource
@@ -32,6 +33,12 @@ log = logging.getLogger(__name__)
 
 START_S: Final = 60.0
 """How long a worker may take to load and prove its model, in seconds."""
+UNTAKEN_S: Final = 10.0
+"""
+No worker takes so long to begin with a file, in seconds, beside what its own start takes. One that is killed while it holds the lock of
+the pool's pipe lets every other wait for a minute.
+"""
+UNTAKEN_STARTS: Final = 5
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -47,6 +54,8 @@ class Job:
     count: int
     timeout_s: float
     memory_mb: int
+    cpu_s: float | None = None
+    """Processor time of one file, all threads together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +87,24 @@ class Workers:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._lock = threading.Lock()
-        self._in_work: dict[Callable[[Verdict], None], float] = {}
+        self._in_work: dict[Callable[[Verdict], None], tuple[float, Future[Outcome] | None]] = {}
         self._pool = self._open()
+        began = time.monotonic()
         self.runtime = self._prove()
+        self._untaken_s = UNTAKEN_S + UNTAKEN_STARTS * (time.monotonic() - began)
 
     def submit(self, path: Path, done: Callable[[Verdict], None]) -> None:
         """Examine one file; `done` is called exactly once, usually from another thread."""
         with self._lock:
-            self._in_work[done] = time.monotonic()
+            self._in_work[done] = (time.monotonic(), None)
         try:
-            future = self._pool.schedule(_run, args=(self.job.run, str(path)), timeout=self.job.timeout_s)
+            future = self._pool.schedule(_run, args=(self.job.run, str(path), self.job.cpu_s), timeout=self.job.timeout_s)
         except RuntimeError:  # the pool broke: its workers died with nothing to do
             self.reopen()
             return
+        with self._lock:
+            if done in self._in_work:
+                self._in_work[done] = (time.monotonic(), future)
         future.add_done_callback(lambda finished: self._finish(done, _verdict(finished, self.job.timeout_s)))
 
     @property
@@ -100,14 +114,16 @@ class Workers:
             return len(self._in_work)
 
     def overdue(self) -> bool:
-        """Whether a file is past its time limit and nobody ended it: the pool itself hangs."""
+        """Whether a file is past its time limit and nobody ended it, or no worker began with it: the pool itself hangs."""
         limit = self.job.timeout_s + START_S  # a worker started anew loads and proves its model first
         with self._lock:
-            return any(time.monotonic() - since > limit for since in self._in_work.values())
+            waits = [(time.monotonic() - since, future) for since, future in self._in_work.values()]
+        return any(age > (self._untaken_s if future and not future.running() and not future.done() else limit) for age, future in waits)
 
     def reopen(self) -> None:
         """Replace a broken or hung pool by a fresh one; what was in work is interrupted."""
         log.warning("event=pool_reopened")
+        self._untaken_s = min(2 * self._untaken_s, self.job.timeout_s + START_S)  # a machine that has become slow gets its time
         old, self._pool = self._pool, self._open()
         threading.Thread(target=_stop, args=(old,), name="pool-stop", daemon=True).start()
         self._interrupt_all()
@@ -190,8 +206,7 @@ def _initialise(supervisor: int, memory_mb: int, start: str, arguments: tuple[ob
 
 def _limit(what: int, size: int) -> None:
     _, hard = resource.getrlimit(what)
-    allowed = size if hard == resource.RLIM_INFINITY else min(size, hard)
-    resource.setrlimit(what, (allowed, allowed))
+    resource.setrlimit(what, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
 
 
 def _proved() -> Runtime:
@@ -205,8 +220,11 @@ def _proved() -> Runtime:
     return _runtime
 
 
-def _run(function: str, path: str) -> Outcome:
+def _run(function: str, path: str, cpu_s: float | None) -> Outcome:
     _proved()
+    if cpu_s is not None:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime + cpu_s))  # past it the kernel sends SIGXCPU
     outcome: Outcome = _named(function)(path)
     return outcome
 

@@ -81,10 +81,15 @@ def written(dataset: Dataset, syntax: UID) -> bytes:
     meta.MediaStorageSOPClassUID = UID(DIGITAL_MAMMOGRAM)
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
+    return whole_file(dataset, meta)
+
+
+def whole_file(dataset: Dataset, meta: FileMetaDataset, preamble: bytes = b"\0" * 128) -> bytes:
+    """The bytes of a DICOM file with this file meta information."""
     whole = Dataset(dataset)
-    whole.file_meta, whole.preamble = meta, b"\0" * 128
+    whole.file_meta, whole.preamble = meta, preamble
     file = BytesIO()
-    encoding: dict[str, Any] = {"implicit_vr": False, "little_endian": True} if syntax.is_private else {}
+    encoding: dict[str, Any] = {"implicit_vr": False, "little_endian": True} if UID(meta.TransferSyntaxUID).is_private else {}
     dcmwrite(file, whole, enforce_file_format=True, **encoding)
     return file.getvalue()
 

@@ -19,10 +19,13 @@ def start(backend: str) -> Runtime:
     return Runtime(backend, "model.tflite", 1)
 
 
-def run(path: str) -> Outcome:
+def run(path: str) -> Outcome:  # noqa: C901 - one case each
     match Path(path).name:
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
+        case "busy":
+            while True:
+                pass
         case "hang":
             signal.pause()
         case "exit":

@@ -1,10 +1,12 @@
 """The connection itself, against a real mosquitto."""
 
+import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -12,7 +14,7 @@ from deploy.demo.brokers import Mosquitto
 from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.session import RefusedError
+from edge.session import Protocol, RefusedError, Session
 from edge.settings import Broker as BrokerSettings
 from tests.e2e.rig import until
 
@@ -57,3 +59,16 @@ def test_a_refused_subscription_is_told(broker: Broker, health: Health) -> None:
     refused = ReasonCode(PacketTypes.SUBACK, "Not authorized")
     broker._note_suback(Client(CallbackAPIVersion.VERSION2), None, 1, [refused], None)
     assert health.reasons == ["broker: it refuses a subscription, so requests do not reach us: check its ACL"]
+
+
+def test_a_session_that_has_ended_keeps_no_socket_open_until_the_garbage_collector_comes() -> None:
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    ended = weakref.ref(client)
+    session = Session(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
+    gc.disable()
+    try:
+        session.release()
+        del client, session
+        assert ended() is None
+    finally:
+        gc.enable()

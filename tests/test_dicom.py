@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, Mammogram, decode
+from edge.image import Limits, Mammogram, codecs, decode
 from edge.image import dicom as dicom_module
 from tests.conftest import need
 from tests.films import SECRET, deep, demo_files, dicom, small, written
@@ -298,8 +298,11 @@ def test_a_picture_over_the_limit_is_refused_before_its_pixels_are_read() -> Non
 
 
 @pytest.mark.parametrize("name", ["JPGExtended.dcm", "JPEG-lossy.dcm"])
-def test_twelve_bit_jpeg_extended_has_no_decoder(name: str) -> None:
-    assert rejected(as_mammogram(name)).reason is Reason.UNSUPPORTED_TRANSFER_SYNTAX
+def test_twelve_bit_jpeg_extended_is_unsupported_without_imagecodecs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codecs, "fast", None)
+    error = rejected(as_mammogram(name))
+    assert error.reason is Reason.UNSUPPORTED_TRANSFER_SYNTAX
+    assert error.detail == "JPEG Extended (Process 2 and 4), for more than 8 bits install mammo-edge[fast]"
 
 
 def test_an_unknown_transfer_syntax_is_named() -> None:
@@ -354,7 +357,7 @@ def test_a_decoder_that_panics_rejects_the_image(monkeypatch: pytest.MonkeyPatch
     class PanicException(BaseException):
         pass
 
-    def panic(_: object) -> None:
+    def panic(*_: object) -> None:
         raise PanicException
 
     monkeypatch.setattr(dicom_module, "_stored", panic)

@@ -13,6 +13,8 @@ from edge.bundle import Bundle, verify
 from edge.engine import BACKENDS, Engine, Shapes, open_engine
 from edge.engine.tflite import TfliteEngine
 from edge.errors import ModelError
+from edge.preprocess import prepare
+from tests.films import film
 
 BUNDLE = Path(__file__).parent.parent / "edge" / "models" / "default"
 
@@ -33,7 +35,7 @@ def engine(bundle: Bundle) -> Engine:
 
 
 def some_input(bundle: Bundle) -> NDArray[np.float32]:
-    return np.random.default_rng(0).random(shapes(bundle).input, np.float32)
+    return prepare(film(), bundle.manifest.input).tensor
 
 
 def test_the_shipped_model_gives_a_probability_and_a_map(engine: Engine, bundle: Bundle) -> None:
@@ -87,8 +89,8 @@ def test_loading_a_model_prints_nothing() -> None:
     ("wrong", "sentence"),
     [
         (Shapes((1, 8, 8, 3), (1, 1)), "input: the model has"),
-        (Shapes((1, 640, 640, 3), (1, 2)), "output `probability`: the model has"),
-        (Shapes((1, 640, 640, 3), (1, 1), (1, 9, 9, 1)), "output `logit_map`: the model has"),
+        (Shapes((1, 800, 512, 3), (1, 2)), "output `probability`: the model has"),
+        (Shapes((1, 800, 512, 3), (1, 1), (1, 9, 9, 1)), "output `logit_map`: the model has"),
     ],
 )
 def test_a_model_of_other_shapes_is_refused_with_found_and_expected(bundle: Bundle, wrong: Shapes, sentence: str) -> None:

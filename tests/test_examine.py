@@ -221,3 +221,12 @@ def test_a_bundle_that_fails_its_proof_leaves_the_old_one(
     with pytest.raises(ModelError):
         examine.start(str(edited(lambda model: model["gate"].update(min_contrast=5.0))), "auto", 1, None, 10**8, 10**8)
     assert isinstance(examine.run(str(FILM)), Result)
+
+
+def test_implants_are_treated_as_the_worker_was_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(examine, "_examiner", None)
+    (tmp_path / "a.dcm").write_bytes(dicom(film().pixels, BreastImplantPresent="YES"))
+    examine.start(str(BUNDLE), "auto", 1, None, 10**8, 10**8, "reject")
+    outcome = examine.run(str(tmp_path / "a.dcm"))
+    assert isinstance(outcome, Rejection)
+    assert outcome.detail == "the breast has an implant, and the settings reject those"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from edge import check
 from edge.errors import StartupError
 from edge.ledger import Ledger
 from edge.ledger.damage import FOLDER
@@ -21,6 +22,7 @@ from edge.ledger.rows import Arrival, Conclusion, Numbering
 from edge.ledger.schema import VERSION
 from edge.ledger.states import Move, State
 from edge.ledger.store import FILE, NEW
+from edge.settings import Settings
 from tests.conftest import ROOT
 
 FIXTURES = sorted((ROOT / "tests" / "data" / "ledger").glob("v*.sql"))
@@ -145,6 +147,26 @@ def test_a_flipped_byte_inside_a_result_is_damage_though_no_structure_of_sqlite_
     ledger.close()
 
 
+def test_a_schema_that_is_not_text_any_more_is_damage_and_no_crash(tmp_path: Path) -> None:
+    open_at(tmp_path).close()
+    data = bytearray((tmp_path / FILE).read_bytes())
+    for found in re.finditer(rb"CREATE TABLE", bytes(data)):
+        data[found.start() + 3] = 0xDF
+    (tmp_path / FILE).write_bytes(data)
+    ledger = open_at(tmp_path)
+    assert str(ledger.recovery.why_empty).startswith("damaged: ")
+    ledger.close()
+
+
+def test_a_column_whose_name_has_changed_is_damage(tmp_path: Path) -> None:
+    open_at(tmp_path).close()
+    data = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(data.replace(b"correlation    BLOB", b"corre1ation    BLOB"))
+    ledger = open_at(tmp_path)
+    assert ledger.recovery.why_empty == "damaged: its tables submissions are not those of schema version 2"
+    ledger.close()
+
+
 def test_a_number_that_was_forgotten_is_damage(tmp_path: Path) -> None:
     ledger = open_at(tmp_path)
     fill(ledger, tmp_path, range(1, 3))
@@ -228,6 +250,14 @@ def test_a_migration_that_is_cut_short_changes_nothing(earlier: Path, monkeypatc
     monkeypatch.undo()
     open_at(earlier).close()
     assert not (earlier / FOLDER).exists()
+
+
+def test_check_finds_an_earlier_ledger_good_and_says_how_many_were_set_aside(earlier: Path) -> None:
+    settings = Settings(state={"path": earlier}, inbox={"path": earlier / "inbox"}, publish={"jsonl": earlier / "results.jsonl"})
+    assert check._ledger(settings).endswith("its schema version is 1; the daemon brings it to 2 at its next start")
+    open_at(earlier).close()
+    (earlier / FOLDER / "20260101T000000").mkdir(parents=True)
+    assert check._ledger(settings).startswith("1 waiting, 2 scored, 1 rejected; 1 damaged ones set aside in ")
 
 
 def test_results_of_an_earlier_ledger_are_refused_until_the_daemon_has_taken_it_over(earlier: Path) -> None:

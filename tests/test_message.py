@@ -179,3 +179,15 @@ def test_the_payload_is_compact_utf_8(bundle: Bundle) -> None:
     assert b'", "' not in payload
     assert b"\n" not in payload
     assert encode({"site": "zürich"}) == '{"site":"zürich"}'.encode()
+
+
+def test_flags_of_the_header_stand_in_the_gate_and_nowhere_else(bundle: Bundle) -> None:
+    flagged = replace(SCORED, facts=replace(FACTS, flags=("implant", "burned-in-annotation")))
+    message = checked(render(flagged, OCCASION, bundle, SENDER, NUMBERING))
+    assert message["gate"] == {"passed": True, "reasons": [], "flags": ["implant", "burned-in-annotation"]}
+    assert "flags" not in message["image"]
+
+
+def test_a_message_without_flags_is_as_it_always_was(bundle: Bundle) -> None:
+    message = checked(render(SCORED, OCCASION, bundle, SENDER, NUMBERING))
+    assert message["gate"] == {"passed": True, "reasons": []}

@@ -113,6 +113,44 @@ def test_a_bright_film_edge_is_no_breast() -> None:
     assert (box.ymin, box.xmax) == pytest.approx((200, 240), abs=6)
 
 
+@pytest.mark.parametrize("air", [0, 30, 60])
+def test_a_breast_is_found_in_grey_and_grainy_air(air: int) -> None:
+    grain = np.random.default_rng(1).normal(air, 4, (800, 600))
+    pixels = np.clip(np.maximum(drawn(), grain), 0, 255).astype(np.uint8)
+    box = prepare(picture(pixels), PAD).geometry.box
+    assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx((0, 200, 240, 600), abs=6)
+
+
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize("left", [0, 360])
+def test_a_mask_leaves_the_breast_as_it_is_and_nothing_beside_it(left: int, *, crop: bool) -> None:
+    plain = drawn(left=left, right=left + 240)
+    labelled = plain.copy()
+    labelled[230:270, 260:340] = 255  # beside the breast, between its top and its bottom
+    spec = replace(SQUEEZE, crop=crop, mask=True)
+    one, other = prepare(picture(plain), spec), prepare(picture(labelled), spec)
+    np.testing.assert_allclose(other.tensor, one.tensor, atol=0.02)
+    assert other.geometry == one.geometry
+    without = prepare(picture(labelled), replace(spec, crop=False, mask=False))
+    assert without.tensor[0, 15, 22:28, 0].max() == spec.high
+
+
+def test_a_mask_covers_the_breast_of_a_real_film_to_its_skin() -> None:
+    whole = replace(PAD, crop=False, low=0)
+    batch, plain = (prepare(FILM, replace(whole, mask=mask)) for mask in (True, False))
+    inside = batch.tensor[0, :, : batch.geometry.width, 0] > 0
+    difference = np.abs(batch.tensor - plain.tensor)[0, :, : batch.geometry.width, 0]
+    assert float(inside.mean()) == pytest.approx(batch.breast_fraction, abs=0.04)
+    assert float(np.mean(difference[inside] > 0.01)) < 0.1  # the soft edge
+
+
+def test_where_no_breast_is_found_a_mask_hides_nothing() -> None:
+    flat = np.full((400, 300), 90, np.uint8)
+    flat[::2] = 91
+    one, other = (prepare(picture(flat), replace(SQUEEZE, mask=mask)).tensor for mask in (False, True))
+    np.testing.assert_array_equal(other, one)
+
+
 def test_without_crop_the_whole_picture_goes_in() -> None:
     box = prepare(FILM, replace(PAD, crop=False)).geometry.box
     assert (box.xmin, box.ymin, box.xmax, box.ymax) == (0, 0, FILM.facts.columns, FILM.facts.rows)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,22 @@ def archive(desk: Desk) -> None:
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
     desk.ledger.images.archived(IMAGE_ID, desk.spool.archive(image.path, IMAGE_ID, image.name, b"{}", scored=True))
+
+
+@pytest.mark.parametrize("prefix", ["f-", "c-", "m-"])
+def test_without_the_ledger_that_knew_it_everything_in_the_spool_is_taken_up_under_its_name(
+    tmp_path: Path, desk: Desk, prefix: str
+) -> None:
+    name = b"" if prefix == "m-" else b"-caf%E9.dcm"
+    (desk.spool.claimed / f"{prefix}{uuid.uuid4()}{name.decode()}").write_bytes(FILM)
+    desk.ledger.recovery.give_up("its write-ahead log is missing")
+    desk.restart()
+    image = desk.ledger.images.find(IMAGE_ID)
+    assert image is not None
+    assert image.name == (b"request" if prefix == "m-" else b"caf\xe9.dcm")
+    assert desk.everywhere() == ["claimed"]
+    assert desk.ledger.recovery.why_empty is None
+    assert (tmp_path / "state" / "damaged").is_dir()
 
 
 def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def examine(workers: Workers, name: str) -> Verdict:
 def detail(verdict: Verdict) -> str:
     assert isinstance(verdict, Rejection)
     return verdict.detail
+
+
+def test_a_worker_that_computes_too_long_is_ended_by_the_kernel() -> None:
+    opened = Workers(replace(job(), cpu_s=0.2))
+    try:
+        assert examine(opened, "busy") == Died("worker ended by SIGXCPU")
+        assert isinstance(examine(opened, "next"), Rejection)
+    finally:
+        opened.close()
 
 
 def test_a_pool_that_opened_has_proved_its_model(workers: Workers) -> None:
@@ -85,6 +95,25 @@ def test_an_idle_worker_that_is_killed_is_replaced(workers: Workers) -> None:
     while isinstance(verdict := examine(workers, "next"), Interrupted):  # the pool was found broken and opened again
         assert time.monotonic() < deadline
     assert detail(verdict) == "next"
+
+
+def test_a_file_that_no_worker_begins_with_is_overdue_and_the_pool_is_opened_again() -> None:
+    """As after a worker was killed that held the lock of the pool's pipe."""
+    opened = Workers(job())
+    verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+    try:
+        stopped = int(detail(examine(opened, "pid")))
+        os.kill(stopped, signal.SIGSTOP)
+        opened.submit(Path("film"), verdicts.put)
+        assert not opened.overdue()
+        opened._untaken_s = 0.0
+        assert opened.overdue()
+        opened.reopen()
+        assert isinstance(verdicts.get(timeout=10), Interrupted)
+        os.kill(stopped, signal.SIGKILL)
+        assert detail(examine(opened, "next")) == "next"
+    finally:
+        opened.close()
 
 
 def test_workers_run_with_limits_and_are_the_first_to_be_killed(workers: Workers) -> None:

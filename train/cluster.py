@@ -78,7 +78,13 @@ def _loop() -> "Iterator[IOLoop]":
         started.set_result((IOLoop.current(), stop))
         await stop.wait()
 
-    thread = Thread(target=lambda: asyncio.run(until_stopped()), name="cluster", daemon=True)
+    def run() -> None:
+        try:
+            asyncio.run(until_stopped())
+        except OSError as error:  # no descriptor is left
+            started.set_exception(error)
+
+    thread = Thread(target=run, name="cluster", daemon=True)
     thread.start()
     loop, stop = started.result(timeout=PATIENCE_S)
     try:

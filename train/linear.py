@@ -1,19 +1,22 @@
 """The head as a logistic regression on averaged features: with a thousand films it forgets less than gradient steps do."""
 
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from train import batches, metrics, network
+from train import batches, metrics, network, order
 from train.films import Prepared
-from train.progress import say
-from train.recipe import Recipe
+from train.progress import bar, say
+from train.recipe import Linear, Recipe
+
+FREE: Final = 20.0
+"""How much larger than features the evidence of lesions is made: to be learnt of it is one weight, which C hardly holds back."""
 
 
-def fit(model: keras.Model, learn: Prepared, check: Prepared, recipe: Recipe) -> dict[str, Any]:
+def fit(model: keras.Model, how: Linear, learn: Prepared, check: Prepared, recipe: Recipe) -> dict[str, Any]:
     """
     Fit the last layer on the averaged features of the films, and write it into the network.
 
@@ -21,26 +24,42 @@ def fit(model: keras.Model, learn: Prepared, check: Prepared, recipe: Recipe) ->
     its mean is the logit.
 
     Args:
-        model: as `network.build` gives it for a head without channels of its own and with average pooling.
+        model: as `network.build` gives it for a recipe with a linear head.
+        how: strength and copies.
         learn: the training films.
         check: those of the validation patients, to tell what came out; nothing is chosen by them.
-        recipe: `linear` is the strength C.
+        recipe: the same recipe.
 
     Returns:
         C and the AUC on both sides.
     """
-    seen, held = (_features(model, films, recipe) for films in (learn, check))
+    as_they_are, held = (_features(model, films, recipe) for films in (learn, check))
+    changed, truth = _changed(model, learn, how.copies, recipe)
+    seen = np.concatenate([as_they_are, changed])
     middle, spread = seen.mean(axis=0), seen.std(axis=0) + 1e-6
-    found = LogisticRegression(C=recipe.linear, max_iter=1000).fit((seen - middle) / spread, learn.labels)
+    if recipe.head.lesions:
+        spread[-1] /= FREE
+    found = LogisticRegression(C=how.strength, max_iter=1000)
+    found.fit((seen - middle) / spread, np.concatenate([learn.labels, truth]))
     weights = found.coef_[0] / spread
     bias = found.intercept_ - middle @ weights
-    model.get_layer(network.EVIDENCE).set_weights([weights.reshape(1, 1, -1, 1).astype(np.float32), bias.astype(np.float32)])
-    scores = {"train_auc": metrics.auc(learn.labels, seen @ weights), "val_auc": metrics.auc(check.labels, held @ weights)}
-    say(f"linear head, C = {recipe.linear:g}: AUC {scores['train_auc']:.3f} on training, {scores['val_auc']:.3f} on validation films")
-    return {"C": recipe.linear, **scores}
+    model.get_layer(network.LINEAR).set_weights([weights.reshape(1, 1, -1, 1).astype(np.float32), bias.astype(np.float32)])
+    scores = {"train_auc": metrics.auc(learn.labels, as_they_are @ weights), "val_auc": metrics.auc(check.labels, held @ weights)}
+    say(f"linear head, C = {how.strength:g}: AUC {scores['train_auc']:.3f} on training, {scores['val_auc']:.3f} on validation films")
+    return {"C": how.strength, "copies": how.copies, **scores}
 
 
 def _features(model: keras.Model, films: Prepared, recipe: Recipe) -> NDArray[np.float64]:
     """Shape (n, channels)."""
     outputs = model.predict(batches.scoring(films.images, films.labels, recipe), verbose=0)
     return np.asarray(outputs[network.FEATURES], np.float64)
+
+
+def _changed(model: keras.Model, films: Prepared, copies: int, recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Features of augmented copies, shape (m, channels), and their labels, shape (m,)."""
+    count = copies * order.steps(len(films.films), recipe.batch_size)
+    features, labels = [np.zeros((0, model.output[network.FEATURES].shape[1]))], [np.zeros(0, np.float32)]
+    for images, truth in bar(batches.training(films.images, films.labels, recipe).take(count), "changed copies", count):
+        features.append(np.asarray(model.predict_on_batch(images)[network.FEATURES], np.float64))
+        labels.append(np.asarray(truth)[:, 0])
+    return np.concatenate(features), np.concatenate(labels)

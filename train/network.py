@@ -15,6 +15,8 @@ PROBABILITY: Final = "probability"
 LOGIT_MAP: Final = "logit_map"
 FEATURES: Final = "features"
 EVIDENCE: Final = "evidence"
+AUTO_POOL: Final = "auto_pool"
+LINEAR: Final = "linear"
 BASE: Final = "mobilenetv2"
 
 
@@ -41,8 +43,9 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
     image = keras.Input((spec.height, spec.width, spec.channels), name="image")
     factor = 2.0 / (spec.high - spec.low)
     rescaled = keras.layers.Rescaling(factor, offset=-1.0 - spec.low * factor, name="to_minus_one_to_one")(image)
-    features = _together(_levels(_base(recipe, weights), recipe.head)(rescaled, training=False))
-    logit_map = _pooled(keras.layers.Conv2D(1, 1, name=EVIDENCE)(_hidden(features, recipe.head)), recipe.head)
+    seen = _levels(_base(recipe, weights), recipe.head)(rescaled, training=False)
+    features = _together([*_listed(seen), *_lesions(_listed(seen)[0], recipe)])
+    logit_map = _evidence(features, recipe.head) if recipe.linear is None else keras.layers.Conv2D(1, 1, name=LINEAR)(features)
     logit = keras.layers.GlobalAveragePooling2D(name="logit")(logit_map)
     probability = keras.layers.Activation("sigmoid", name=PROBABILITY)(logit)
     average = keras.layers.GlobalAveragePooling2D(name=FEATURES)(features)
@@ -87,25 +90,32 @@ def _levels(base: keras.Model, head: Head) -> keras.Model:
     return keras.Model(base.input, [base.output, *(base.get_layer(name).output for name in head.levels)], name=BASE)
 
 
-def _together(maps: keras.KerasTensor | list[keras.KerasTensor]) -> keras.KerasTensor:
+def _listed(maps: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
+    return maps if isinstance(maps, list) else [maps]
+
+
+def _lesions(last: keras.KerasTensor, recipe: Recipe) -> list[keras.KerasTensor]:
+    """What the head of the pieces makes of the whole film, as one more channel, where the recipe wants it."""
+    return [_evidence(last, recipe.crops.head)] if recipe.crops and recipe.head.lesions else []
+
+
+def _together(maps: list[keras.KerasTensor]) -> keras.KerasTensor:
     """Maps of several sizes as one of the smallest: the average over its cells is still that of each map."""
-    if not isinstance(maps, list):
-        return maps
+    if len(maps) == 1:
+        return maps[0]
     rows = maps[0].shape[1]
-    pooled = [maps[0], *(keras.layers.AveragePooling2D(each.shape[1] // rows)(each) for each in maps[1:])]
+    pooled = [each if each.shape[1] == rows else keras.layers.AveragePooling2D(each.shape[1] // rows)(each) for each in maps]
     return keras.layers.Concatenate(name="levels")(pooled)
 
 
-def _hidden(features: keras.KerasTensor, head: Head) -> keras.KerasTensor:
+def _evidence(features: keras.KerasTensor, head: Head) -> keras.KerasTensor:
+    """A head's own map: how much each cell speaks for malignancy, pooled as the head says."""
     if head.filters:
         features = keras.layers.Conv2D(head.filters, 1, activation="relu", name="head")(features)
-    return keras.layers.Dropout(head.dropout, name="dropout")(features) if head.dropout else features
-
-
-def _pooled(evidence: keras.KerasTensor, head: Head) -> keras.KerasTensor:
-    if head.pooling == "auto":
-        return AutoPool(name=LOGIT_MAP)(evidence)
-    return keras.layers.Activation("linear", name=LOGIT_MAP)(evidence)
+    if head.dropout:
+        features = keras.layers.Dropout(head.dropout, name="dropout")(features)
+    evidence = keras.layers.Conv2D(1, 1, name=EVIDENCE)(features)
+    return AutoPool(name=AUTO_POOL)(evidence) if head.pooling == "auto" else evidence
 
 
 def hand_on(learnt: keras.Model, to: keras.Model) -> None:

@@ -45,6 +45,8 @@ class Head:
     """How evidence becomes the logit: its mean, or its mean weighted by its own softmax, whose sharpness is learnt (auto-pool)."""
     levels: tuple[str, ...] = ()
     """Layers of MobileNetV2 whose maps are looked at beside the last one, such as `block_13_expand_relu`: finer, less abstract."""
+    lesions: bool = False
+    """Whether the evidence that the pieces' head finds on the whole film is looked at, too: one more channel, `crops` only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,16 @@ class Crops:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Linear:
+    """A last layer found by logistic regression on the averaged features of whole mammograms; the rest of the network stays as it is."""
+
+    strength: float
+    """Scikit-learn's C, the inverse of the penalty, against the sum over films and copies."""
+    copies: int = 0
+    """How often each film is looked at changed by the recipe's `augment`, beside once as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that decides what `mammo-train fit` gives, besides the data."""
 
@@ -116,8 +128,8 @@ class Recipe:
     """Half of each training batch benign, half malignant."""
     crops: Crops | None = None
     """What the network learns first, before it sees whole mammograms; with neither `phases` nor `linear`, all that it learns."""
-    linear: float | None = None
-    """The head is a logistic regression on the averaged features of whole mammograms, of this strength C; the base stays as it is."""
+    linear: Linear | None = None
+    """How the head is found, where gradient steps do not find it."""
 
     def changed(self, epochs: int | None, seed: int | None) -> "Recipe":
         """The same with another number of epochs in every phase, or another seed."""

@@ -70,7 +70,7 @@ def train(model: keras.Model, recipe: Recipe, films: Prepared, sides: Mapping[Si
     network.hand_on(model, whole)
     history = loop.train(whole, _whole(learn, check, recipe), recipe.phases, run.stage("whole")) if recipe.phases else dict(first)
     if recipe.linear is not None:
-        history["linear"] = linear.fit(whole, learn, check, recipe)
+        history["linear"] = linear.fit(whole, recipe.linear, learn, check, recipe)
     return Trained(whole, {**history, "crops": first})
 
 

@@ -24,7 +24,7 @@ class TfliteEngine:
     def __init__(self, backend: str, interpreter: Interpreter, shapes: Shapes, threads: int) -> None:
         self.backend = backend
         self.threads = threads
-        self._interpreter = interpreter
+        self.interpreter = interpreter
         try:
             with _silence():
                 interpreter.allocate_tensors()
@@ -48,8 +48,8 @@ class TfliteEngine:
         Raises:
             ModelError: the model gave no finite number.
         """
-        self._interpreter.set_tensor(self._input["index"], _quantise(tensor, self._input))
-        self._interpreter.invoke()
+        self.set_input(tensor)
+        self.interpreter.invoke()
         logit_map = None if self._logit_map is None else self._read(self._logit_map)[0, :, :, 0]
         if logit_map is not None and self._probability["dtype"] is not np.float32:
             raw = sigmoid(float(logit_map.mean()))  # an int8 probability has about 50 levels; the map's mean has thousands
@@ -61,8 +61,12 @@ class TfliteEngine:
         features = None if self._features is None else self._read(self._features)[0]
         return Scores(min(1.0, max(0.0, raw)), logit_map, features)
 
+    def set_input(self, tensor: NDArray[np.float32]) -> None:
+        """Copy the input in, in the model's own numbers; `infer` does it."""
+        self.interpreter.set_tensor(self._input["index"], _quantise(tensor, self._input))
+
     def _read(self, detail: dict[str, Any]) -> NDArray[np.float32]:
-        values: NDArray[np.float32] = self._interpreter.get_tensor(detail["index"])
+        values: NDArray[np.float32] = self.interpreter.get_tensor(detail["index"])
         scale, zero_point = detail["quantization"]
         if values.dtype == np.float32 or not scale:
             return values

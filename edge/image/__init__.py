@@ -1,17 +1,23 @@
 """Bytes on disk -> Mammogram: one file per family of formats."""
 
+import os
+import stat
 from dataclasses import dataclass
+from errno import ENOMEM
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Identity, ImageFacts
+from edge.domain import Identity, ImageFacts, Implants
 from edge.errors import ImageRejected, Reason, Unavailable
 
 Pixels: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """uint8 or uint16."""
+Buffer: TypeAlias = bytes | mmap
+"""The bytes of a file, read or mapped."""
 EXPECTED: Final = "expected DICOM, PNG, JPEG, TIFF, PGM, BMP, JPEG 2000 or WebP"
 
 
@@ -21,6 +27,7 @@ class Limits:
 
     max_bytes: int = 256 * 1024 * 1024
     max_pixels: int = 100_000_000
+    implants: Implants = "flag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +72,48 @@ def open_mammogram(path: Path, limits: Limits) -> Mammogram:
         Unavailable: the file is missing or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(limits.max_bytes + 1)
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO without a writer would block
     except OSError as error:
         msg = f"the image file cannot be read: {error.strerror}"
         raise Unavailable(msg) from None
-    return decode(data, limits)
+    try:
+        return decode(_mapped(file, limits), limits)
+    finally:
+        os.close(file)
 
 
-def decode(data: bytes, limits: Limits) -> Mammogram:
+def _mapped(file: int, limits: Limits) -> Buffer:
+    """A file's bytes, mapped: uncompressed pixels are read where they lie. One cut while it is read costs the worker, not the daemon."""
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageRejected(Reason.UNREADABLE, "it is not a regular file")
+    if not status.st_size:
+        return b""
+    _check_bytes(status.st_size, limits)
+    try:
+        return mmap(file, status.st_size, access=ACCESS_READ)
+    except OSError as error:
+        if error.errno == ENOMEM:  # no retry would help
+            raise MemoryError from None
+        return _read(file)
+
+
+def _read(file: int) -> bytes:
+    """A file's bytes where its file system maps nothing, as FUSE and 9p may."""
+    try:
+        with os.fdopen(os.dup(file), "rb") as whole:
+            return whole.read()
+    except OSError as error:
+        msg = f"the image file cannot be read: {error.strerror}"
+        raise Unavailable(msg) from None
+
+
+def _check_bytes(size: int, limits: Limits) -> None:
+    if size > limits.max_bytes:
+        raise ImageRejected(Reason.TOO_LARGE, f"more than the limit of {limits.max_bytes} bytes")
+
+
+def decode(data: Buffer, limits: Limits) -> Mammogram:
     """
     Decode the bytes of one file.
 
@@ -84,8 +124,7 @@ def decode(data: bytes, limits: Limits) -> Mammogram:
 
     if not data:
         raise ImageRejected(Reason.EMPTY, "the file has 0 bytes")
-    if len(data) > limits.max_bytes:
-        raise ImageRejected(Reason.TOO_LARGE, f"more than the limit of {limits.max_bytes} bytes")
+    _check_bytes(len(data), limits)
     mammogram = None if dicom.has_prefix(data) else raster.decode(data, limits)  # a DICOM file's preamble may be that of a TIFF
     mammogram = mammogram or dicom.decode(data, limits)
     if mammogram is None:

@@ -1,7 +1,7 @@
 """Bright air: a film that came inverted and without a tag that says so is known by its background, and turned."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -43,16 +43,21 @@ def turned(image: Mammogram) -> Mammogram:
     return replace(image, pixels=pixels, background=background, white=white)
 
 
+def spread(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """The same with its 0.5th to 99.5th percentile spread over 256 grey levels: what offset and contrast a scanner gave is gone."""
+    values = pixels.astype(np.float32)
+    low, high = np.percentile(values, (0.5, 99.5))
+    levels: NDArray[np.uint8] = np.rint(np.clip((values - low) * (255 / max(high - low, 1e-6)), 0, 255)).astype(np.uint8)
+    return levels
+
+
 def _levels(thumbnail: Pixels) -> NDArray[np.uint8]:
-    """A smaller copy without its border, its 0.5th to 99.5th percentile spread over 256 grey levels."""
+    """A smaller copy without its border."""
     scale = min(1.0, SIDE / max(thumbnail.shape))
     rows, columns = (max(1, round(side * scale)) for side in thumbnail.shape)
     small = cv2.resize(thumbnail, (columns, rows), interpolation=cv2.INTER_AREA)
     top, left = round(rows * BORDER), round(columns * BORDER)
-    inner = small[top : rows - top, left : columns - left].astype(np.float32)
-    low, high = np.percentile(inner, (0.5, 99.5))
-    levels: NDArray[np.uint8] = np.clip((inner - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
-    return levels
+    return spread(small[top : rows - top, left : columns - left])
 
 
 def _band(levels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.domain import ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, Mammogram, Pixels, bits, check_size, headers
+from edge.image import Buffer, Limits, Mammogram, Pixels, bits, check_size, headers
 
 # OpenCV 4 and 5 name it differently. What is wrong with a file is said once, in its rejection.
 _set_log_level: Callable[[int], object] = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
@@ -20,33 +20,36 @@ MAGIC: Final[tuple[tuple[bytes, str, headers.Header], ...]] = (
     (b"\xff\xd8\xff", "jpeg", headers.jpeg),
     (b"II*\0", "tiff", headers.tiff),
     (b"MM\0*", "tiff", headers.tiff),
-    (b"P5", "pgm", headers.pgm),
-    (b"P2", "pgm", headers.pgm),
+    (b"II+\0", "tiff", headers.tiff),
+    (b"MM\0+", "tiff", headers.tiff),
+    *((magic, "pgm", headers.netpbm) for magic in headers.NETPBM_CHANNELS),
     (b"BM", "bmp", headers.bmp),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", headers.jpeg2000),
     (headers.CODE_STREAM, "jpeg2000", headers.jpeg2000),
     (b"RIFF", "webp", headers.webp),
 )
+AS_STORED: Final = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+"""All bits, grey where it is grey, without alpha, upright as viewers show it (WebP from OpenCV 5 on)."""
 COLOURED: Final = 1 / 16
 """A pixel is coloured when its channels differ by more than this share of white (JPEG's rounding stays below)."""
 MAX_COLOURED_SHARE: Final = 0.01
 """A grey picture may carry a coloured marker of at most this share of its area."""
 
 
-def find_format(data: bytes) -> tuple[str, headers.Header] | None:
+def find_format(data: Buffer) -> tuple[str, headers.Header] | None:
     """Name and header reader of a raster file, by its first bytes; None for anything else."""
     for magic, name, header in MAGIC:
-        if data.startswith(magic) and (name != "webp" or data[8:12] == b"WEBP") and (name != "pgm" or data[2:3].isspace()):
+        if data[: len(magic)] == magic and (name != "webp" or data[8:12] == b"WEBP") and (name != "pgm" or data[2:3].isspace()):
             return name, header
     return None
 
 
-def decode(data: bytes, limits: Limits) -> Mammogram | None:
+def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     """
-    Decode a PNG, JPEG, TIFF, PGM, BMP, JPEG 2000 or WebP file.
+    Decode a PNG, JPEG, TIFF, PGM, PPM, BMP, JPEG 2000 or WebP file.
 
     Returns:
-        Pixels of shape (rows, columns), uint8 or uint16; alpha is dropped and EXIF rotation ignored. None: it is none of these.
+        Pixels of shape (rows, columns), uint8 or uint16; alpha is dropped, EXIF's or TIFF's orientation applied. None: it is none of these.
 
     Raises:
         ImageRejected: it is one of these, but damaged, too large, in colour or of another pixel type.
@@ -54,9 +57,10 @@ def decode(data: bytes, limits: Limits) -> Mammogram | None:
     if not (found := find_format(data)):
         return None
     name, header = found
+    data = data[:]  # of a mapped file, its bytes
     try:
         size = header(data)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         headers.ends_early(f"{name.upper()} ends inside its header")
     check_size(size.rows, size.columns, limits)
     pixels = _grey(_decode(data, name))
@@ -71,7 +75,7 @@ def _decode(data: bytes, name: str) -> Pixels:
     if name == "jpeg2000":  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
         data = data[data.find(headers.CODE_STREAM) :]
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), AS_STORED)
     except cv2.error:
         pixels = None
     if pixels is None:

@@ -1,9 +1,10 @@
 """The few DICOM attributes that are published: short codes from closed lists, never free text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pydicom import Dataset
+from pydicom import Sequence as DicomSequence
 
 from edge.domain import Identity, Laterality
 
@@ -32,8 +33,32 @@ VIEW_CODES: Final[Mapping[str, str]] = {
     "R-10224": "ML",
     "R-10228": "LM",
     "R-10230": "LMO",
+    "R-1024A": "XCCL",
+    "R-1024B": "XCCM",
+    "R-10244": "FB",
+    "R-102D0": "SIO",
+    "R-40AAA": "ISO",
+    "G-8310": "SPECIMEN",
 }
 """DICOM PS3.16, CID 4014, in SNOMED CT and in the older SNOMED-RT."""
+
+MODIFIER_CODES: Final[Mapping[str, str]] = {
+    "399163009": "magnification",
+    "399055006": "spot compression",
+    "399209000": "implant displaced",
+    "399110001": "tangential",
+    "399161006": "cleavage",
+    "399011000": "axillary tail",
+    "442580003": "axillary tissue",
+    "R-102D6": "magnification",
+    "R-102D7": "spot compression",
+    "R-102D5": "implant displaced",
+    "R-102C2": "tangential",
+    "R-102D2": "cleavage",
+    "R-102D1": "axillary tail",
+    "R-40AB2": "axillary tissue",
+}
+"""DICOM PS3.16, CID 4015, in both; those that leave a whole breast (rolled, nipple in profile, ...) are not asked for."""
 
 
 def laterality(dataset: Dataset) -> Laterality | None:
@@ -51,7 +76,7 @@ def laterality(dataset: Dataset) -> Laterality | None:
 
 def view(dataset: Dataset) -> str | None:
     """The view from View Code Sequence, View Position or, as in film sets, Patient Orientation."""
-    for item in dataset.get("ViewCodeSequence") or ():
+    for item in _items(dataset, "ViewCodeSequence"):
         if code := VIEW_CODES.get(str(item.get("CodeValue", "")).strip()):
             return code
     for keyword in ("ViewPosition", "PatientOrientation"):
@@ -59,6 +84,18 @@ def view(dataset: Dataset) -> str | None:
         if found in VIEWS:
             return found
     return None
+
+
+def view_modifiers(dataset: Dataset) -> frozenset[str]:
+    """What View Modifier Code Sequence adds to the view; it stands inside the view's code, and in some files beside it."""
+    holders = [dataset, *_items(dataset, "ViewCodeSequence")]
+    codes = [str(item.get("CodeValue", "")).strip() for holder in holders for item in _items(holder, "ViewModifierCodeSequence")]
+    return frozenset(MODIFIER_CODES[code] for code in codes if code in MODIFIER_CODES)
+
+
+def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
+    found = dataset.get(keyword)
+    return found if isinstance(found, DicomSequence) else ()
 
 
 def identity(dataset: Dataset) -> Identity | None:

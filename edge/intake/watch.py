@@ -1,11 +1,13 @@
 """inotify over the inbox through watchdog: hints of what to look at, never the only source of truth."""
 
+import importlib
 import logging
 import os
 import queue
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from watchdog.events import FileClosedEvent, FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
@@ -18,6 +20,20 @@ NO_EVENTS = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "afs", "ceph", "glu
 OCTAL = re.compile(rb"\\([0-7]{3})")
 """How mountinfo writes blanks in a name."""
 NETWORK = tuple(kind for kind in NO_EVENTS if kind != "overlay")
+PAIRING_S = 0.005
+"""How long a file that was moved out holds up all later events, while watchdog looks for where it was moved to. Each file that we claim is
+moved out, so with watchdog's own half second a file that came right after another waited for it. Both halves of a move inside the inbox
+come in one read of the kernel's queue."""
+
+
+def _pairing() -> Any:  # noqa: ANN401 - watchdog's own class, under the name that it has since version 7 or the one before
+    try:
+        return importlib.import_module("watchdog.observers.inotify_move_event_grouper").InotifyMoveEventGrouper
+    except ImportError:
+        return importlib.import_module("watchdog.observers.inotify_buffer").InotifyBuffer
+
+
+_pairing().delay = PAIRING_S
 
 
 @dataclass(frozen=True, slots=True)

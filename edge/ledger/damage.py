@@ -19,9 +19,12 @@ class DamagedError(Exception):
     """The ledger's file or log is damaged; the text says how it was seen."""
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that the file is not sound (and not, say, that the disk is full)."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in CODES
+def is_damage(error: Exception) -> bool:
+    """Whether an error while it is opened says that the file is not sound (and not, say, that the disk is full)."""
+    if isinstance(error, UnicodeDecodeError):
+        return True  # SQLite quotes what it found in a damaged file, and Python cannot read it
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF in CODES
 
 
 def check_log(db: sqlite3.Connection, file: Path, note: mark.Note | None, found: tuple[int, int] | None) -> None:
@@ -48,9 +51,10 @@ def check_tables(db: sqlite3.Connection) -> None:
     first = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if first != "ok":
         raise DamagedError(first.splitlines()[-1])
-    present = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not present >= schema.TABLES:
-        msg = f"its tables {', '.join(sorted(schema.TABLES - present))} are missing"
+    expected, found = schema.shape_of(schema.version_of(db)), schema.shape(db)
+    if found != expected:
+        wrong = sorted(name for name in expected.keys() | found.keys() if found.get(name) != expected.get(name))
+        msg = f"its tables {', '.join(wrong)} are not those of schema version {schema.version_of(db)}"
         raise DamagedError(msg)
     if db.execute("PRAGMA foreign_key_check").fetchone():
         msg = "rows are missing that others refer to"

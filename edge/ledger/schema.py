@@ -4,7 +4,7 @@ import sqlite3
 import uuid
 import zlib
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from edge.errors import StartupError
 
@@ -84,11 +84,16 @@ CREATE INDEX outbox_by_sink ON outbox (sink, seq) WHERE held IS NULL;
 """From each version to the next. A new one is added below; those above never change, and neither does FIRST."""
 
 VERSION: Final = 1 + len(MIGRATIONS)
-TABLES: Final = frozenset({"meta", "images", "submissions", "origins", "outcomes", "results", "outbox"})
+Shape: TypeAlias = dict[str, list[tuple[object, ...]]]
+"""Columns and indexes of each table."""
 
 
 class NewerSchemaError(StartupError):
     """The ledger was written by a newer release."""
+
+
+class OlderSchemaError(StartupError):
+    """The ledger was written by an earlier release, and no daemon of this one has taken it over yet."""
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -116,12 +121,31 @@ def migrate(db: sqlite3.Connection) -> None:
     db.executescript(f"BEGIN IMMEDIATE; {_steps(db, version_of(db))} COMMIT;")
 
 
+def shape(db: sqlite3.Connection) -> Shape:
+    """What tables an open ledger has."""
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    columns = 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)'
+    indexes = "SELECT name FROM pragma_index_list(?) WHERE origin = 'c' ORDER BY name"
+    return {name: [*db.execute(columns, (name,)), *db.execute(indexes, (name,))] for name in tables}
+
+
+def shape_of(version: int) -> Shape:
+    """What tables a ledger of a version has."""
+    db = sqlite3.connect(":memory:")
+    db.executescript(FIRST)
+    db.executescript(_steps(db, 1, version))
+    try:
+        return shape(db)
+    finally:
+        db.close()
+
+
 def crc32(payload: bytes) -> int:
     """Checksum of a payload."""
     return zlib.crc32(payload)
 
 
-def _steps(db: sqlite3.Connection, version: int) -> str:
+def _steps(db: sqlite3.Connection, version: int, to: int = VERSION) -> str:
     db.create_function("crc32", 1, crc32, deterministic=True)
-    steps = [f"{MIGRATIONS[number]} PRAGMA user_version = {number + 1};" for number in range(version, VERSION)]
+    steps = [f"{MIGRATIONS[number]} PRAGMA user_version = {number + 1};" for number in range(version, to)]
     return "\n".join(steps)

@@ -16,7 +16,7 @@ from edge.errors import MammoEdgeError, StartupError, Unavailable
 from edge.ledger import damage, mark, schema
 from edge.ledger.damage import DamagedError
 from edge.ledger.mark import Mark
-from edge.ledger.schema import NewerSchemaError
+from edge.ledger.schema import NewerSchemaError, OlderSchemaError
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
         raise StartupError(msg) from None
     if version < schema.VERSION:
         msg = f"{folder / FILE}: its schema version is {version}; the daemon brings it to {schema.VERSION} at its next start"
-        raise StartupError(msg)
+        raise OlderSchemaError(msg)
     return db
 
 
@@ -179,10 +179,10 @@ def _open_sound(file: Path) -> sqlite3.Connection:
         return _open(file)
     except DamagedError as error:
         return _replace(file, str(error))
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not damage.is_damage(error):
             raise
-        return _replace(file, str(error))
+        return _replace(file, str(error) if isinstance(error, sqlite3.Error) else "its schema is not text")
 
 
 def _replace(file: Path, why: str) -> sqlite3.Connection:

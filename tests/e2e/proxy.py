@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Final, Self
 
@@ -21,6 +22,8 @@ class Proxy:
 
     def __init__(self, broker_port: int, *, only_311: bool = False, hang_up_on: bytes | None = None) -> None:
         self._broker_port = broker_port
+        self.bytes_per_s: float | None = None
+        """How fast bytes are passed on, each way; None: at once."""
         self._only_311 = only_311
         self._hang_up_on = hang_up_on
         self._passing = threading.Event()
@@ -69,6 +72,8 @@ class Proxy:
         try:
             while data := source.recv(65536):
                 self._passing.wait()
+                if self.bytes_per_s is not None:
+                    time.sleep(len(data) / self.bytes_per_s)
                 if self._hang_up_on is not None and self._hang_up_on in data:
                     source.shutdown(socket.SHUT_RDWR)
                     break

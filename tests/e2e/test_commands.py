@@ -62,9 +62,25 @@ def test_classify_prints_a_table_for_people(tmp_path: Path) -> None:
     assert ended.stdout.splitlines()[-1].startswith("Research software, not a medical device.")
 
 
+def test_classify_explain_draws_each_image_under_its_image_id(tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "film.png").write_bytes(film(1))
+    (films / "text.txt").write_bytes(b"no picture")
+    explained = tmp_path / "new" / "pictures"
+    lines = classify(films, "--explain", explained)
+    assert sorted(path.name for path in explained.iterdir()) == sorted(f"{str(line['image_id'])[:16]}.png" for line in lines)
+
+
+def test_classify_explain_ends_where_no_picture_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "film.png").write_bytes(film(1))
+    ended = run_command("classify", tmp_path / "film.png", "--explain", tmp_path / "film.png")
+    assert (ended.returncode, ended.stderr) == (78, f"mammo-edge: {tmp_path}/film.png: File exists\n")
+
+
 @pytest.mark.parametrize(
     "command",
-    ["run", "check", "classify", "status", "results", "retry", "reload", "setup", "model verify"],
+    ["run", "check", "classify", "bench", "doctor", "status", "results", "retry", "reload", "setup", "model verify"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     ended = run_command(*command.split(), "--help")

@@ -36,7 +36,9 @@ RECIPE = replace(
 )
 """
 LINEAR = """
-RECIPE = replace(RECIPE, phases=(), linear=0.01, head=Head(filters=0, dropout=0.0, levels=("block_13_expand_relu",)))
+from train.recipe import Linear
+RECIPE = replace(RECIPE, phases=(), linear=Linear(strength=0.01, copies=1))
+RECIPE = replace(RECIPE, head=Head(filters=0, dropout=0.0, levels=("block_13_expand_relu",), lesions=True))
 """
 
 
@@ -195,6 +197,8 @@ def test_linear_head_is_the_logistic_regression_and_leaves_the_base_alone(tmp_pa
         assert np.array_equal(one, two)
     films = np.random.default_rng(0).random((2, 96, 64, 3))
     outputs = model.predict(films, verbose=0)
-    weights, bias = model.get_layer(network.EVIDENCE).get_weights()
+    weights, bias = model.get_layer(network.LINEAR).get_weights()
+    assert weights.shape[2] == 1280 + 192 + 1  # the last layer, block 13, and what the pieces' head says of the whole film
+    assert float(model.get_layer(network.AUTO_POOL).sharpness) == float(small.get_layer(network.AUTO_POOL).sharpness)
     logit = outputs[network.FEATURES] @ weights[0, 0, :, 0] + bias
     assert outputs[network.PROBABILITY][:, 0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)

@@ -1,0 +1,173 @@
+"""`mammo-edge bench`: what one image costs on this machine, with this bundle, step by step, beside the bare network."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import __version__
+from edge.app import shipped_bundle
+from edge.bundle import Bundle, verify
+from edge.domain import Rejection
+from edge.engine.tflite import TfliteEngine
+from edge.examine import Examiner, Sight
+from edge.files import regular_below
+from edge.image import Limits
+from edge.settings import Settings
+
+WARM_UP: Final = 2
+"""Rounds before the clock counts: the first ones fill caches and touch memory."""
+STEPS: Final = ("decode", "prepare", "infer", "total", "bare_invoke")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Milliseconds of one step over all rounds."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.1f} ({self.lowest:.1f}-{self.highest:.1f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One file."""
+
+    path: Path
+    rejected: str | None
+    """Why it got no score; None where it did."""
+    format: str
+    megapixels: float
+    steps: dict[str, Spread]
+    """By STEPS; of a rejected file none."""
+    overhead: float
+    """Median over the rounds of infer / bare invoke, less 1: both of one round ran one after the other."""
+
+
+class Bench:
+    """
+    A bundle, loaded as a worker loads it.
+
+    Args:
+        settings: model and worker sections.
+        folder: of the bundle; None for the configured or shipped one.
+
+    Raises:
+        ModelError: the bundle is not usable.
+    """
+
+    def __init__(self, settings: Settings, folder: Path | None) -> None:
+        worker, model = settings.worker, settings.model
+        self.bundle: Bundle = verify(folder or model.bundle or shipped_bundle())
+        limits = Limits(worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
+        self.examiner = Examiner(self.bundle, model.backend, model.threads, model.operating_point, limits)
+        self.examiner.prove()
+
+    @property
+    def built_in(self) -> list[Path]:
+        """The pictures that the bundle brings along."""
+        answers = self.bundle.manifest.models[self.examiner.runtime.file].known_answers
+        return [self.bundle.folder / answer.image for answer in answers]
+
+    @property
+    def machine(self) -> dict[str, str]:
+        """What the figures hold for."""
+        manifest, runtime = self.bundle.manifest, self.examiner.runtime
+        size = f"{manifest.input.width} x {manifest.input.height}"
+        quantization = manifest.models[runtime.file].quantization
+        return {
+            "machine": f"{platform.machine()}, {processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
+            "software": f"mammo-edge {__version__}, Python {platform.python_version()}, {runtime.backend}",
+            "model": f"{manifest.name} {manifest.version}, {runtime.file}, {quantization}, {size}, threads: {runtime.threads}",
+        }
+
+    def measure(self, path: Path, rounds: int) -> Measured:
+        """
+        Examine one file so many times, the bare network after each.
+
+        Raises:
+            Unavailable: the file is missing or cannot be read.
+        """
+        seen = self.examiner.look(path)
+        facts = seen.outcome.facts
+        kind, megapixels = (facts.format, facts.rows * facts.columns / 1e6) if facts else ("", 0.0)
+        if isinstance(seen.outcome, Rejection):
+            return Measured(path, seen.outcome.text, kind, megapixels, {}, 0.0)
+        times = list(self._rounds(path, rounds))
+        steps = {step: _spread([one[step] for one in times]) for step in STEPS}
+        return Measured(path, None, kind, megapixels, steps, statistics.median(one["infer"] / one["bare_invoke"] for one in times) - 1)
+
+    def _rounds(self, path: Path, rounds: int) -> Iterator[dict[str, float]]:
+        for number in range(WARM_UP + rounds):
+            start = time.perf_counter()
+            seen = self.examiner.look(path)
+            total = (time.perf_counter() - start) * 1000
+            bare = self.bare_invoke()
+            if number >= WARM_UP:
+                yield _steps(seen) | {"total": total, "bare_invoke": bare}
+
+    def bare_invoke(self) -> float:
+        """Milliseconds of the interpreter's `invoke()` alone, on the input of the last image."""
+        interpreter = self._engine.interpreter
+        start = time.perf_counter()
+        interpreter.invoke()
+        return (time.perf_counter() - start) * 1000
+
+    def copy_in(self, tensor: NDArray[np.float32]) -> None:
+        """Hand the interpreter an input and do nothing with it."""
+        self._engine.set_input(tensor)
+
+    @property
+    def _engine(self) -> TfliteEngine:
+        engine = self.examiner.engine
+        if not isinstance(engine, TfliteEngine):
+            msg = f"{engine.backend} has no interpreter to be timed alone"
+            raise TypeError(msg)
+        return engine
+
+
+def bench(paths: Sequence[Path], settings: Settings, folder: Path | None, rounds: int) -> tuple[dict[str, str], Iterator[Measured]]:
+    """
+    Measure files one after the other, of a folder all files below it; without any, the bundle's own pictures.
+
+    Returns:
+        What the figures hold for, and the figures as they come.
+    """
+    loaded = Bench(settings, folder)
+    files = [file for path in paths for file in regular_below(path)] if paths else loaded.built_in
+    return loaded.machine, (loaded.measure(file, rounds) for file in files)
+
+
+def as_json(measured: Measured) -> dict[str, Any]:
+    """One file for a program; times in milliseconds."""
+    steps = {step: [round(value, 3) for value in (spread.median, spread.lowest, spread.highest)] for step, spread in measured.steps.items()}
+    facts = {"path": str(measured.path), "rejected": measured.rejected, "format": measured.format, "megapixels": measured.megapixels}
+    return facts | {"median_lowest_highest_ms": steps, "infer_over_bare_invoke": 1 + measured.overhead if steps else None}
+
+
+def processor() -> str:
+    """The processor's name, as Linux knows it."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))), "unknown")
+    except OSError:
+        return "unknown"
+
+
+def _steps(seen: Sight) -> dict[str, float]:
+    timing = seen.outcome.timing
+    return {"decode": timing.decode, "prepare": timing.prepare, "infer": timing.infer}
+
+
+def _spread(values: list[float]) -> Spread:
+    return Spread(statistics.median(values), min(values), max(values))

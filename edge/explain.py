@@ -1,0 +1,78 @@
+"""`mammo-edge classify --explain`: the worker's examination with a picture of it. No sockets, no settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from edge import examine, files
+from edge.bundle import Bundle, sha256_of
+from edge.domain import Outcome, Rejection, Runtime
+from edge.drawing import draw
+from edge.errors import ModelError, Unavailable
+from edge.examine import Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """A folder of pictures, each called by the first 16 hex digits of its image id: no name of a file or a patient."""
+
+    folder: Path
+    bundle: Bundle
+
+    def save(self, sight: Sight, image_id: str) -> Path:
+        """
+        Draw one examination; an older picture of the same bytes is replaced.
+
+        Raises:
+            Unavailable: the folder cannot be written.
+        """
+        manifest = self.bundle.manifest
+        done, data = cv2.imencode(".png", draw(sight, image_id, f"{manifest.name} {manifest.version}", manifest.input))
+        path = self.folder / f"{image_id[:16]}.png"
+        if not done:
+            msg = f"{path}: cannot be encoded"
+            raise Unavailable(msg)
+        try:
+            files.write(path, data.tobytes())
+        except OSError as error:
+            msg = f"{path}: {error.strerror}"
+            raise Unavailable(msg) from None
+        return path
+
+    def save_rejection(self, rejection: Rejection, image_id: str) -> Path:
+        """Say that an image was rejected where no worker lived to draw it; raises as `save` does."""
+        return self.save(Sight(rejection), image_id)
+
+
+_pictures: Pictures | None = None
+
+
+def start(pictures: str, *arguments: Any) -> Runtime:  # noqa: ANN401 - those of `examine.start`, passed on as they came
+    """
+    As `examine.start`, and take note of where the pictures go.
+
+    Raises:
+        ModelError: the bundle is not usable.
+    """
+    global _pictures  # noqa: PLW0603 - one worker, one model
+    runtime = examine.start(*arguments)
+    _pictures = Pictures(Path(pictures), examine.examiner().bundle)
+    return runtime
+
+
+def run(path: str) -> Outcome:
+    """
+    Examine one file and write its picture.
+
+    Raises:
+        ModelError: `start` was not called.
+        Unavailable: the file cannot be read, or the picture not written.
+    """
+    if _pictures is None:
+        msg = "no folder for pictures was named in this worker"
+        raise ModelError(msg)
+    sight = examine.examiner().look(Path(path))
+    _pictures.save(sight, sha256_of(Path(path)))
+    return sight.outcome

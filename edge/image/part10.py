@@ -1,0 +1,192 @@
+"""A DICOM file's structure: its transfer syntax, its header, and where its pixel data lie. Nothing is decoded here."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import pydicom
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileDataset
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from edge.errors import ImageRejected, Reason
+from edge.image import Buffer
+
+PREFIX: Final = b"DICM"
+PREAMBLE: Final = 128
+BARE_GROUPS: Final = (b"\x02\0", b"\x08\0")
+"""A file without preamble starts with the file meta information or with the identifying group."""
+TRANSFER_SYNTAX: Final = b"\x02\0\x10\0UI"
+SHORTEST_META: Final = 16
+"""Prefix and group length."""
+META_BYTES: Final = 16_384
+"""The file meta information ends before this; it is some hundred bytes."""
+PIXEL_DATA: Final = 0x7FE00010
+FLOAT_PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009})
+ITEM: Final = 0xFFFEE000
+DELIMITER: Final = 0xFFFEE0DD
+UNDEFINED: Final = 0xFFFFFFFF
+"""Length of encapsulated pixel data."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A DICOM file, read up to its pixel data."""
+
+    header: FileDataset
+    syntax: UID
+    data: Buffer
+    """What `header` was read from: the file, or what it was inflated to."""
+    at: int
+    """Where the header ends: at the pixel data element, or at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelData:
+    """Where the pixel data's value starts, and how long it is; UNDEFINED where it is encapsulated."""
+
+    start: int
+    length: int
+
+
+def is_dicom(data: Buffer) -> bool:
+    """Whether these bytes are a DICOM file as PS3.10 has it."""
+    return data[PREAMBLE : PREAMBLE + 4] == PREFIX
+
+
+def transfer_syntax(data: Buffer) -> UID | None:
+    """What the file meta information says; None where it says nothing."""
+    at = data.find(TRANSFER_SYNTAX, PREAMBLE + 4 if is_dicom(data) else 0, META_BYTES)
+    if at < 0:
+        return None
+    start = at + 8
+    length = int.from_bytes(data[at + 6 : start], "little")
+    if start + length > len(data):
+        return None  # what is left of it is no name
+    return UID(data[start : start + length].rstrip(b"\0 ").decode("ascii", "replace"))
+
+
+def read(data: Buffer, max_bytes: int) -> File | None:
+    """
+    Read the header.
+
+    Args:
+        data: begins with preamble and prefix, or without them.
+        max_bytes: what a deflated file may be inflated to.
+
+    Returns:
+        None where the bytes turn out to be no DICOM file.
+
+    Raises:
+        ImageRejected: it is deflated, and becomes too large or ends early.
+        Exception: whatever pydicom makes of a damaged header.
+    """
+    whole = is_dicom(data)
+    if not whole and data[:2] not in BARE_GROUPS:
+        return None
+    if whole and len(data) < PREAMBLE + SHORTEST_META:
+        truncated("inside its header")
+    syntax = transfer_syntax(data)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        data = _inflated(data, max_bytes)
+    stream: Any = io.BytesIO(data) if isinstance(data, bytes) else data  # a mapping reads and seeks, too
+    stream.seek(0)
+    header = pydicom.dcmread(stream, stop_before_pixels=True, force=not whole)
+    at = stream.tell()
+    cut = at >= len(data) and _is_cut(header, len(data))  # before anything is asked of it, which forgets where it stood
+    if not whole and not any(keyword in header for keyword in ("SOPClassUID", "Modality", "Rows")):
+        return None
+    if cut:
+        truncated("inside its header")
+    return File(header, syntax or _guessed(header), data, at)
+
+
+def pixel_data(file: File) -> PixelData:
+    """
+    Find the pixel data element.
+
+    Raises:
+        ImageRejected: there is none, or the file ends inside it.
+    """
+    data, at = file.data, file.at
+    order = "<" if file.header.original_encoding[1] else ">"
+    if at + 8 > len(data):
+        _reject_without_pixels()
+    group, element = struct.unpack(order + "HH", data[at : at + 4])
+    if group << 16 | element in FLOAT_PIXEL_DATA:
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, "its pixels are floating point numbers, expected 8 or 16-bit integers")
+    if group << 16 | element != PIXEL_DATA:
+        _reject_without_pixels()
+    explicit = data[at + 4 : at + 6] in {b"OB", b"OW", b"UN"}
+    start = at + (12 if explicit else 8)
+    if start > len(data):
+        truncated("inside its pixel data")
+    (length,) = struct.unpack(order + "I", data[start - 4 : start])
+    return PixelData(start, length)
+
+
+def frame(file: File, pixels: PixelData) -> bytes:
+    """
+    The one encapsulated frame, all fragments joined.
+
+    Raises:
+        ImageRejected: the file ends inside it, or it is damaged.
+    """
+    fragments = _fragments(file.data, pixels.start)
+    next(fragments, None)  # the basic offset table
+    return b"".join(fragments)
+
+
+def truncated(where: str) -> NoReturn:
+    """Reject a file that ends too early."""
+    raise ImageRejected(Reason.TRUNCATED, f"the DICOM ends {where}")
+
+
+def _fragments(data: Buffer, at: int) -> Iterator[bytes]:
+    while at + 8 <= len(data):
+        group, element, length = struct.unpack("<HHI", data[at : at + 8])
+        tag = group << 16 | element
+        if tag == DELIMITER:
+            return
+        if tag != ITEM:
+            raise ImageRejected(Reason.UNREADABLE, "the DICOM's pixel data is not a sequence of fragments")
+        if at + 8 + length > len(data):
+            break
+        yield data[at + 8 : at + 8 + length]
+        at += 8 + length
+    truncated("inside its pixel data")
+
+
+def _inflated(data: Buffer, max_bytes: int) -> bytes:
+    """The same file with its data set inflated (PS3.5, A.5), its file meta information saying so."""
+    start = (PREAMBLE + 4 if is_dicom(data) else 0) + 12  # the group length comes first and counts from its own end
+    start += int(struct.unpack("<I", data[start - 4 : start])[0])
+    unzip = zlib.decompressobj(-zlib.MAX_WBITS)
+    body = unzip.decompress(data[start:], max_bytes)
+    if unzip.unconsumed_tail:
+        raise ImageRejected(Reason.TOO_LARGE, f"inflated it has more than the limit of {max_bytes} bytes")
+    if not unzip.eof:
+        truncated("inside its deflated data set")
+    plain = ExplicitVRLittleEndian.encode().ljust(len(DeflatedExplicitVRLittleEndian), b"\0")
+    return data[:start].replace(DeflatedExplicitVRLittleEndian.encode(), plain) + body
+
+
+def _guessed(header: FileDataset) -> UID:
+    """What pydicom found where an old file says nothing."""
+    implicit, little = header.original_encoding
+    explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    return ImplicitVRLittleEndian if implicit else explicit
+
+
+def _reject_without_pixels() -> NoReturn:
+    raise ImageRejected(Reason.NO_PIXELS, "the DICOM has no pixel data: a header only, or not an image")
+
+
+def _is_cut(header: Dataset, length: int) -> bool:
+    """Pydicom ends in silence where the bytes do: see whether the last element it read is whole and is the end."""
+    last: object = header.get_item(max(header.keys())) if header else None
+    return last is None or (isinstance(last, RawDataElement) and last.value_tell + last.length != length)

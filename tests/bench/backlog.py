@@ -1,0 +1,102 @@
+"""A backlog of thousands of files: how long it takes, and whether memory stays flat."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deploy.demo.brokers import Mosquitto
+from tests.bench.daemon import PATIENCE_S, Measured
+from tests.bench.page import Section, Target, table
+from tests.bench.plan import Plan
+from tests.bench.stats import figures
+from tests.e2e.rig import film
+
+PICTURE: Final = "benchmarks-backlog.png"
+FLAT: Final = 0.01
+WARM: Final = 0.1
+"""Share of the run after which memory has to be flat: its second tenth is compared with its last."""
+SAMPLE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at the daemon."""
+
+    second: float
+    archived: int
+    supervisor: float
+    """Resident, MiB, as is the next."""
+    worker: float
+
+
+def memory_over_time(plan: Plan, picture: Path) -> Section:
+    """The table, the target, and the picture."""
+    with Mosquitto(plan.folder / "broker-backlog") as broker:
+        daemon = Measured(plan.folder / "backlog", broker.port)
+        for number in range(plan.backlog):
+            (daemon.inbox / f"{number}.png").write_bytes(film(number))
+        with daemon:
+            samples = _samples(daemon, plan)
+    shown = _draw(samples, picture)
+    took = samples[-1].second
+    growth = {name: _growth([getattr(one, name) for one in samples]) for name in ("supervisor", "worker")}
+    rows = [[name, figures([getattr(one, name) for one in samples]), f"{growth[name]:+.2%}"] for name in growth]
+    text = f"""{plan.backlog} small films (240 x 320, PNG) lay in the inbox when the daemon started, one worker: {took:.0f} s,
+{plan.backlog / took:.1f} images/s. Resident MiB over the run; growth is
+the mean of the last tenth of the run over that of the second.
+
+{table(("process", "resident MiB", "growth"), rows)}
+{shown}
+"""
+    most = max(growth.values())
+    limit = ", ".join(f"{name} {change:+.2%}" for name, change in growth.items())
+    target = Target(f"memory over a backlog of {plan.backlog} files", "flat to 1 %", f"{most:+.2%}", most <= FLAT, limit)
+    return Section("Backlog", text, (target,))
+
+
+def _samples(daemon: Measured, plan: Plan) -> list[Sample]:
+    start, samples = time.monotonic(), []
+    while time.monotonic() - start < PATIENCE_S:
+        archived = int(daemon.status()["queue"]["archived"])
+        memory = daemon.memory()
+        if "worker 1" in memory:
+            samples.append(Sample(time.monotonic() - start, archived, memory["supervisor"].resident, memory["worker 1"].resident))
+        if archived >= plan.backlog and samples:
+            return samples
+        time.sleep(SAMPLE_S / 10 if plan.quick else SAMPLE_S)
+    msg = f"{plan.backlog} files were not done within {PATIENCE_S:.0f} s\n{daemon.words()}"
+    raise SystemExit(msg)
+
+
+def _growth(values: Sequence[float]) -> float:
+    tenth = max(1, int(len(values) * WARM))
+    second = values[tenth : 2 * tenth] or values[:1]
+    return statistics.mean(values[-tenth:]) / statistics.mean(second) - 1
+
+
+def _draw(samples: Sequence[Sample], path: Path) -> str:
+    """Draw it; what the page says of it."""
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - of the training extra
+    except ImportError:
+        return "No picture: matplotlib is missing."
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    seconds = [one.second for one in samples]
+    axes.plot(seconds, [one.worker for one in samples], label="worker")
+    axes.plot(seconds, [one.supervisor for one in samples], label="supervisor")
+    axes.set(
+        xlabel="seconds", ylabel="resident memory, MiB", ylim=(0, None), title=f"{samples[-1].archived} files in the inbox at the start"
+    )
+    files = axes.twinx()
+    files.plot(seconds, [one.archived for one in samples], color="0.7", linestyle="--")
+    files.set(ylabel="files done (dashed)", ylim=(0, None))
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    return f"![memory over time]({path.name})"

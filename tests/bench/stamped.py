@@ -1,0 +1,28 @@
+"""`mammo-edge` that notes when each result's PUBACK came: `python stamped.py STAMPS PROGRAM run ...`. All else is as it is."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from edge import cli
+from edge.ledger.outbox import Delivery
+from edge.publish.mqtt import MqttSink
+
+
+def main() -> int:
+    """Be the daemon; append `<image id> <CLOCK_MONOTONIC in seconds>` to STAMPS for each PUBACK."""
+    stamps = Path(sys.argv[1]).open("a", buffering=1, encoding="ascii")  # noqa: SIM115 - open as long as the daemon runs
+    ours = MqttSink.send
+
+    def send(self: MqttSink, delivery: Delivery) -> None:
+        ours(self, delivery)
+        now = time.monotonic()
+        stamps.write(f"{json.loads(delivery.payload)['image_id']} {now!r}\n")
+
+    MqttSink.send = send  # type: ignore[method-assign]
+    return cli.main(sys.argv[3:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Images a second with one, two and four workers, beside a bare multiprocessing loop over the same files."""
+
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from deploy.demo.brokers import Mosquitto
+from edge import examine
+from edge.app import job_for, shipped_bundle
+from edge.bundle import verify
+from edge.settings import Settings
+from tests.bench.daemon import Measured
+from tests.bench.page import Section, Target, table
+from tests.bench.plan import Plan, another
+from tests.bench.stats import Figures, figures, ratio
+from tests.e2e.rig import sha256
+
+ABOUT: Final = """Files of 13 megapixels, RLE, renamed into the inbox all at once; images a second from the first rename to the last
+PUBACK. The bare loop is `multiprocessing.Pool` with as many processes over the same files: decode, prepare, infer, nothing kept. Rounds
+in turns. Broker, harness and supervisor have the same cores as the workers.
+
+"""
+
+
+def by_workers(plan: Plan) -> Section:
+    """The table and the targets."""
+    workers = (1, 2) if plan.quick else (1, 2, 4)
+    ours: dict[int, list[float]] = {count: [] for count in workers}
+    theirs: dict[int, list[float]] = {count: [] for count in workers}
+    for number in range(plan.times(5, 1)):
+        for count in workers:
+            folder = plan.folder / f"throughput-{number}-{count}"
+            theirs[count].append(_bare(plan, folder.with_name(folder.name + "-bare"), count))
+            ours[count].append(_daemon(plan, folder, count))
+    rows = [
+        [count, figures(ours[count], 2), figures(theirs[count], 2), ratio(ours[count], theirs[count], 2), ratio(ours[count], ours[1], 2)]
+        for count in workers
+    ]
+    text = ABOUT + table(("workers", "daemon, images/s", "bare loop, images/s", "daemon / bare loop", "daemon / daemon with one"), rows)
+    return Section("Throughput", text, _targets(ratio(ours[2], ours[1], 2), ratio(ours[2], theirs[2], 2), ratio(theirs[2], theirs[1], 2)))
+
+
+def _files(plan: Plan, folder: Path) -> list[Path]:
+    """Distinct ones, on the disk's cache."""
+    folder.mkdir(parents=True)
+    data = plan.mammogram.read_bytes()
+    paths = [folder / f"{number}.dcm" for number in range(plan.times(40, 3))]
+    for path in paths:
+        path.write_bytes(another(data))
+    return paths
+
+
+def _bare(plan: Plan, folder: Path, count: int) -> float:
+    paths = _files(plan, folder)
+    job = job_for(Settings(), verify(shipped_bundle()))
+    with multiprocessing.get_context("spawn").Pool(count, examine.start, job.arguments) as pool:
+        pool.map(examine.run, map(str, paths[:1] * count), chunksize=1)
+        start = time.perf_counter()
+        for _ in pool.imap_unordered(examine.run, map(str, paths)):
+            pass
+        took = time.perf_counter() - start
+    _remove(paths)
+    return len(paths) / took
+
+
+def _daemon(plan: Plan, folder: Path, count: int) -> float:
+    with Mosquitto(plan.folder / f"broker-{folder.name}") as broker:
+        daemon = Measured(folder, broker.port, workers=count)
+        paths = _files(plan, folder / "ready")
+        image_ids = {sha256(path.read_bytes()) for path in paths}
+        with daemon:
+            daemon.warm_up(plan.mammogram.read_bytes())
+            start = time.monotonic()
+            for path in paths:
+                path.rename(daemon.inbox / path.name)
+            end = max(moment for image_id, moment in daemon.wait_for(image_ids).items() if image_id in image_ids)
+        _remove(list(daemon.done.iterdir()))
+        return len(paths) / (end - start)
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink()
+
+
+def _targets(two: Figures, beside: Figures, loop: Figures) -> tuple[Target, ...]:
+    cores = os.cpu_count() or 1
+    limit = f"{cores} cores, which supervisor, broker and harness use too; the bare loop gains {loop.median:.2f} x from its second process"
+    return (
+        Target("throughput with two workers", "at least 1.8 x one", f"{two.median:.2f} x", two.median >= 1.8, limit),
+        Target("throughput with two workers, beside a bare loop", "at least 90 %", f"{beside.median:.0%}", beside.median >= 0.9, limit),
+    )

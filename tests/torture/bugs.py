@@ -1,0 +1,101 @@
+"""Planted bugs: what someone might break one day. The oracle must catch every one; tests/torture/test_oracle.py says so."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from edge.intake.mqtt import MqttIntake
+from edge.ledger.images import Images
+from edge.ledger.outbox import Outbox
+from edge.publish.mqtt import MqttSink
+from edge.receive import Reception
+from edge.session import Incoming
+from edge.spool import RENAMED, Spool
+
+
+def ack_before_commit() -> None:
+    """The broker is told before the ledger has the request."""
+    take = MqttIntake._take
+
+    def hasty(self: MqttIntake, incoming: Incoming, **how: Any) -> None:  # noqa: ANN401
+        incoming.acknowledge()
+        take(self, incoming, **how)
+
+    MqttIntake._take = hasty  # type: ignore[method-assign]
+
+
+def forget_before_sending() -> None:
+    """The outbox row goes before the broker has the result."""
+    send = MqttSink.send
+    outbox: list[Outbox] = []
+    pending = Outbox.pending
+
+    def look(self: Outbox, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        outbox[:] = [self]
+        return pending(self, *args, **kwargs)
+
+    def hasty(self: MqttSink, delivery: Any) -> None:  # noqa: ANN401
+        outbox[0].delivered(delivery)
+        send(self, delivery)
+
+    Outbox.pending = look  # type: ignore[method-assign]
+    MqttSink.send = hasty  # type: ignore[method-assign]
+
+
+def drop_orphans() -> None:
+    """What a kill left in the spool is tidied away."""
+    take_up = Reception._take_up_orphans
+
+    def tidy(self: Reception) -> None:
+        for path in list(self._spool.orphans()):
+            if path.name.startswith(RENAMED) and not self._ledger.arrivals.owns(path):
+                path.unlink()
+        take_up(self)
+
+    Reception._take_up_orphans = tidy  # type: ignore[method-assign]
+
+
+def examine_again_after_a_kill() -> None:
+    """What is concluded and not archived is examined once more at the next start, as a retry."""
+    recover = Images.recover
+
+    def eager(self: Images) -> int:
+        with self._store.transaction() as db:
+            again = "INSERT INTO submissions (image_id, source, received_at, settled) SELECT image_id, 'retry', 1, 1 FROM images"
+            db.execute(f"{again} WHERE state = 'concluded'")
+            db.execute("UPDATE images SET state = 'received', generation = generation + 1 WHERE state = 'concluded'")
+        return recover(self)
+
+    Images.recover = eager  # type: ignore[method-assign]
+
+
+def blame_for_kills() -> None:
+    """A kill of the supervisor counts as an attempt of the image."""
+    recover = Images.recover
+
+    def harsh(self: Images) -> int:
+        with self._store.transaction() as db:
+            db.execute("UPDATE images SET attempts = attempts + 1 WHERE state = 'examining'")
+        return recover(self)
+
+    Images.recover = harsh  # type: ignore[method-assign]
+
+
+def copy_into_the_archive() -> None:
+    """The archive gets a copy, and the spool keeps the file."""
+    archive = Spool.archive
+
+    def generous(self: Spool, path: Path, *args: Any, **kwargs: Any) -> Path:  # noqa: ANN401
+        data = path.read_bytes() if path.exists() else b""
+        target = archive(self, path, *args, **kwargs)
+        if data:
+            path.write_bytes(data)
+        return target
+
+    Spool.archive = generous  # type: ignore[method-assign]
+
+
+BUGS: Final[dict[str, Callable[[], None]]] = {
+    bug.__name__: bug
+    for bug in (ack_before_commit, forget_before_sending, drop_orphans, examine_again_after_a_kill, blame_for_kills, copy_into_the_archive)
+}

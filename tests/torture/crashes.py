@@ -1,0 +1,73 @@
+"""
+Named crash points: SIGKILL to the supervisor between two steps of an image's life, or to supervisor and workers.
+
+They exist only in a daemon that tests/torture started: functions of the product are wrapped in that process. The product has no hook
+for it.
+"""
+
+import functools
+import importlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+When: TypeAlias = Literal["before", "after"]
+
+POINTS: Final[dict[str, tuple[str, str, When]]] = {
+    "taken out of the inbox, not hashed": ("edge.spool", "_renamed", "after"),
+    "copied out of the inbox": ("edge.files", "copy", "after"),
+    "hashed and synced, not recorded": ("edge.spool", "Spool._hashed", "after"),
+    "request written, not recorded": ("edge.spool", "Spool.receive", "after"),
+    "recorded, nobody told": ("edge.ledger.arrivals", "Arrivals.accept", "after"),
+    "original removed, not noted": ("edge.spool", "Spool.remove_origin", "after"),
+    "PUBACK to be sent": ("edge.session", "_acknowledge", "before"),
+    "PUBACK sent": ("edge.session", "_acknowledge", "after"),
+    "image to be given to a worker": ("edge.workers", "Workers.submit", "before"),
+    "worker has the image": ("edge.workers", "Workers.submit", "after"),
+    "worker is done, not recorded": ("edge.ledger.images", "Images.conclude", "before"),
+    "outcome recorded": ("edge.ledger.images", "Images.conclude", "after"),
+    "result filed, image not": ("edge.files", "move", "before"),
+    "image filed, not noted": ("edge.files", "move", "after"),
+    "archive noted": ("edge.ledger.images", "Images.archived", "after"),
+    "result to be sent": ("edge.publish.mqtt", "MqttSink.send", "before"),
+    "result sent, not noted": ("edge.publish.mqtt", "MqttSink.send", "after"),
+    "delivery noted": ("edge.ledger.outbox", "Outbox.delivered", "after"),
+}
+"""Name -> module, function, and on which side of it."""
+
+
+def arm(point: str, nth: int, *, workers_too: bool = False) -> None:
+    """Die at the nth time that this process comes to a point."""
+    module, dotted, when = POINTS[point]
+    holder: Any = importlib.import_module(module)
+    *path, name = dotted.split(".")
+    for part in path:
+        holder = getattr(holder, part)
+    setattr(holder, name, _deadly(getattr(holder, name), nth, when, workers_too=workers_too))
+
+
+def _deadly(function: Callable[..., Any], nth: int, when: When, *, workers_too: bool) -> Callable[..., Any]:
+    left = nth
+
+    @functools.wraps(function)
+    def wrapped(*args: object, **kwargs: object) -> object:
+        nonlocal left
+        if when == "after":
+            returned = function(*args, **kwargs)  # one that raises does not come to the point
+        left -= 1
+        if left == 0:
+            die(workers_too=workers_too)
+        return returned if when == "after" else function(*args, **kwargs)
+
+    return wrapped
+
+
+def die(*, workers_too: bool) -> None:
+    """SIGKILL, the workers first."""
+    if workers_too:
+        tasks = Path("/proc/self/task").glob("*/children")
+        for pid in [int(pid) for task in tasks for pid in task.read_text().split()]:
+            os.kill(pid, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)

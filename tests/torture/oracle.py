@@ -1,0 +1,131 @@
+"""The one oracle: what must hold of every file that was accepted, whatever was done to the daemon."""
+
+import hashlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from edge.ledger.store import FILE
+
+FOLDERS: Final = ("inbox", "spool", "done", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is left when all is quiet: folders, the ledger, and what a real subscriber heard."""
+
+    inbox: Path
+    spool: Path
+    done: Path
+    failed: Path
+    states: Sequence[Path]
+    """State folders: one a daemon."""
+    heard: Sequence[Mapping[str, Any]]
+    """Results and replies, in the order they came."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the oracle found; image ids of what is wrong, cut to 16 digits."""
+
+    files: int
+    lost: set[str] = field(default_factory=set)
+    """No outcome in a ledger, or never heard by the subscriber."""
+    two_ids: set[str] = field(default_factory=set)
+    """Heard or recorded under more than one result id."""
+    rejected: set[str] = field(default_factory=set)
+    """A quiet run scores it."""
+    misplaced: set[str] = field(default_factory=set)
+    """In no place, in two, in the wrong folder, or without its result beside it."""
+    unknown: set[str] = field(default_factory=set)
+    """In a folder or a ledger, and nobody sent it; or left undone."""
+
+    @property
+    def faults(self) -> list[str]:
+        """One sentence each, empty if all is well."""
+        named = {
+            "lost": self.lost,
+            "two ids": self.two_ids,
+            "rejected": self.rejected,
+            "misplaced": self.misplaced,
+            "unknown": self.unknown,
+        }
+        return [f"{what}: {len(ids)} ({', '.join(sorted(ids)[:5])})" for what, ids in named.items() if ids]
+
+
+def judge(accepted: Mapping[str, bool], evidence: Evidence, possible: Iterable[str] = ()) -> Verdict:
+    """
+    Judge one run.
+
+    Args:
+        accepted: image id of every file that was taken -> whether a quiet run scores it.
+        evidence: what is left; the daemons are stopped.
+        possible: image ids of what may have been taken too; if it was, everything must hold of it.
+    """
+    verdict = Verdict(len(accepted))
+    recorded = _recorded(evidence.states, verdict)
+    heard = _heard(evidence.heard, verdict)
+    accepted = {image_id: True for image_id in possible if image_id in recorded} | dict(accepted)
+    for image_id in accepted:
+        short = image_id[:16]
+        ids = recorded.get(image_id, set()) | heard.get(image_id, set())
+        if image_id not in recorded or image_id not in heard:
+            verdict.lost.add(short)
+        if len(ids) > 1:
+            verdict.two_ids.add(short)
+    verdict.rejected |= {
+        message["image_id"][:16] for message in evidence.heard if message["outcome"] == "rejected" and accepted.get(message["image_id"])
+    }
+    verdict.unknown |= {image_id[:16] for image_id in (recorded.keys() | heard.keys()) - accepted.keys()}
+    _look_around(accepted, evidence, verdict)
+    return verdict
+
+
+def _recorded(states: Iterable[Path], verdict: Verdict) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for state in states:
+        db = sqlite3.connect(f"{(state / FILE).as_uri()}?mode=ro", uri=True)
+        for image_id, result_id in db.execute("SELECT image_id, result_id FROM outcomes"):
+            found.setdefault(image_id, set()).add(result_id)
+        undone = db.execute("SELECT image_id FROM images WHERE state != 'archived'").fetchall()
+        undone += db.execute("SELECT image_id FROM submissions WHERE seq IS NULL").fetchall()
+        undone += db.execute("SELECT image_id FROM outbox JOIN results USING (seq) JOIN outcomes USING (result_id)").fetchall()
+        verdict.unknown |= {f"undone {image_id[:16]}" for (image_id,) in undone}
+        db.close()
+    return found
+
+
+def _heard(messages: Iterable[Mapping[str, Any]], verdict: Verdict) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    numbered: dict[tuple[str, int], str] = {}
+    for message in messages:
+        found.setdefault(message["image_id"], set()).add(message["result_id"])
+        said = numbered.setdefault((message["ledger_id"], message["seq"]), json.dumps(message, sort_keys=True))
+        if said != json.dumps(message, sort_keys=True):
+            verdict.two_ids.add(f"seq {message['seq']}")  # one number, two results
+    return found
+
+
+def _look_around(accepted: Mapping[str, bool], evidence: Evidence, verdict: Verdict) -> None:
+    """Each file is in exactly one place, that where it belongs."""
+    places: Counter[str] = Counter()
+    for folder in (evidence.inbox, evidence.spool, evidence.done, evidence.failed):
+        archive = folder in (evidence.done, evidence.failed)
+        for path in (path for path in folder.rglob("*") if path.is_file()):
+            if archive and path.suffix == ".json":
+                if not path.with_suffix("").exists():
+                    verdict.misplaced.add(f"{folder.name}: a result without its image")
+                continue
+            image_id = hashlib.sha256(path.read_bytes()).hexdigest()
+            places[image_id] += 1
+            if image_id not in accepted:
+                verdict.unknown.add(f"{folder.name} {image_id[:16]}")
+            elif folder != (evidence.done if accepted[image_id] else evidence.failed):
+                verdict.misplaced.add(f"{folder.name} {image_id[:16]}")
+            elif not path.with_name(path.name + ".json").exists():
+                verdict.misplaced.add(f"{image_id[:16]} without its result")
+    verdict.misplaced |= {image_id[:16] for image_id in accepted if places[image_id] != 1}

@@ -1,0 +1,96 @@
+"""What a daemon under torture is changed by, in its own process, before it runs."""
+
+import ctypes
+import dataclasses
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from edge import app, retention
+from edge.bundle import Bundle
+from edge.ledger import store
+from edge.retention import Retention
+from edge.settings import Settings
+from edge.workers import Job
+from tests.torture import bugs, crashes
+
+CLONE_NEWUSER: Final = 0x10000000
+PR_CAPBSET_DROP: Final = 24
+CAP_DAC_OVERRIDE: Final = 1
+CAP_DAC_READ_SEARCH: Final = 2
+LINUX_CAPABILITY_VERSION_3: Final = 0x20080522
+
+
+def apply(request: dict[str, Any]) -> None:
+    """Change this process as a request asks."""
+    if request.get("mortal"):
+        obey_permissions()
+    if "clock" in request:
+        step_clock(Path(request["clock"]))
+    if request.get("prune_soon"):
+        prune_soon()
+    if "inotify_limit" in request:
+        limit_inotify(request["inotify_limit"])
+    if request.get("stub", True):
+        _use_stub()
+    if request.get("crash"):
+        crashes.arm(request["crash"], request.get("nth", 1), workers_too=request.get("workers_too", False))
+    if request.get("bug"):  # around the crash points
+        bugs.BUGS[request["bug"]]()
+    if request.get("unsafe"):
+        without_durability()
+
+
+def obey_permissions() -> None:
+    """Root without the capabilities that let it pass by file modes, here and in the workers."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3, 0)
+    if libc.capset(header, (ctypes.c_uint32 * 6)()):
+        msg = "capset"
+        raise OSError(ctypes.get_errno(), msg)
+
+
+def step_clock(offset: Path) -> None:
+    """Let the wall clock of this process be off by what a file says, in seconds."""
+    real = time.time
+    time.time = lambda: real() + float(offset.read_text() or 0)
+
+
+def prune_soon() -> None:
+    """Let retention not wait for the clock to have run smoothly for an hour."""
+    (Retention.__init__.__kwdefaults__ or {})["calm_s"] = 0.0
+    retention.PASS_S = 5.0  # type: ignore[misc]
+
+
+def limit_inotify(instances: int) -> None:
+    """A user namespace of our own, in which there are only so many inotify instances."""
+    user = os.geteuid()
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER):
+        return  # the scenario sees that nothing is limited
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1\n")
+    Path("/proc/sys/user/max_inotify_instances").write_text(f"{instances}\n")
+
+
+def _use_stub() -> None:
+    job_for = app.job_for
+
+    def stub_job(settings: Settings, bundle: Bundle) -> Job:
+        return dataclasses.replace(job_for(settings, bundle), start="tests.torture.stub.start", run="tests.torture.stub.run")
+
+    app.job_for = stub_job
+
+
+def without_durability() -> None:
+    """The switch of the throughput table: no fsync of any file, synchronous=OFF in the ledger. Nothing of it exists in the product."""
+    prepare = store._prepare
+
+    def careless(db: sqlite3.Connection) -> None:
+        prepare(db)
+        db.execute("PRAGMA synchronous = OFF")
+
+    store._prepare = careless
+    os.fsync = lambda fd: None  # noqa: ARG005

@@ -1,0 +1,16 @@
+"""All scenarios, in the order of the page."""
+
+from typing import Final
+
+from tests.torture.bench import Scenario
+from tests.torture.scenarios import brokers, disks, inboxes, kills, ledgers, twins, workers
+
+ALL: Final[tuple[Scenario, ...]] = (
+    *kills.SCENARIOS,
+    *ledgers.SCENARIOS,
+    *workers.SCENARIOS,
+    *twins.SCENARIOS,
+    *disks.SCENARIOS,
+    *inboxes.SCENARIOS,
+    *brokers.SCENARIOS,
+)

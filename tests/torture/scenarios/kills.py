@@ -1,0 +1,69 @@
+"""SIGKILL of the supervisor, its workers, or both: at every step of an image's life, and at random times."""
+
+import random
+import time
+
+from tests.torture.bench import Bench, Row, scaled
+from tests.torture.crashes import POINTS
+from tests.torture.site import Site
+
+WAYS = ("folder", "mqtt", "reply")
+OTHER_MOUNT = frozenset({"copied out of the inbox", "original removed, not noted"})
+"""Points on the way of a file that must be copied, because inbox and spool are two mounts."""
+
+
+def kill_at(site: Site, point: str, nth: int, files: int, *, workers_too: bool) -> bool:
+    """Start a daemon that dies at a point, give it something to come there with; whether it did."""
+    site.start(crash=point, nth=nth, workers_too=workers_too)
+    site.give_some(files, WAYS)
+    if site.died(8.0):
+        return True
+    site.kill()
+    return False
+
+
+def at_every_step(bench: Bench, scale: float) -> Row:
+    """Each named point of crashes.py, supervisor alone and with its workers."""
+    points = [point for point in POINTS if point not in OTHER_MOUNT]
+    rounds = scaled(20, scale)
+    row = Row("SIGKILL at every step, supervisor, or supervisor and workers", 0)
+    missed: list[str] = []
+    for turn in range(rounds):
+        with bench.site() as site:
+            site.introduced().stop()
+            for place, point in enumerate(points):
+                reached = kill_at(site, point, 1 + (turn + place) % 2, 4, workers_too=(turn + place) % 2 == 1)
+                row.repetitions += reached
+                missed += [] if reached else [point]
+            site.faulted()
+            site.ready()
+            recovery = site.recovered()
+            row.add(site.judged(), recovery)
+    row.expect(len(missed) <= row.repetitions / 10, f"the points were come to; not to {sorted(set(missed))}")
+    return row
+
+
+def at_random(bench: Bench, scale: float) -> Row:
+    """At random times: supervisor, worker or both."""
+    kills = scaled(680, scale, 4)
+    row = Row("SIGKILL at random times: supervisor, worker, or both", kills)
+    rng = random.Random(7)  # noqa: S311
+    for start in range(0, kills, 20):
+        with bench.site() as site:
+            site.ready()
+            for _ in range(min(20, kills - start)):
+                site.give_some(2, WAYS)
+                time.sleep(rng.random() * 0.4)
+                who = rng.choice(("supervisor", "worker", "both"))
+                if who in ("worker", "both"):
+                    site.kill_workers()
+                if who in ("supervisor", "both"):
+                    site.kill()
+                    site.start()
+            site.faulted()
+            recovery = site.recovered()
+            row.add(site.judged(), recovery)
+    return row
+
+
+SCENARIOS = (at_every_step, at_random)

@@ -1,0 +1,81 @@
+"""A ledger that is damaged while the daemon is down: noticed, set aside, rebuilt; every file and every result is there in the end."""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from edge.ledger.damage import FOLDER
+from edge.ledger.store import FILE
+from tests.torture.bench import Bench, Row, scaled
+from tests.torture.scenarios.disks import reasons
+from tests.torture.scenarios.kills import WAYS
+
+LOG: Final = f"{FILE}-wal"
+WHOLE: Final = 0.1
+"""Below this scale two kinds of damage must do: tests/test_ledger_damage.py has them all."""
+
+
+def flip(file: Path, rng: random.Random) -> None:
+    """Ten bytes here and there, and the head of a page."""
+    data = bytearray(file.read_bytes())
+    for place in [rng.randrange(len(data)) for _ in range(10)] + [rng.randrange(len(data) // 4096) * 4096]:
+        data[place] ^= 0xFF
+    file.write_bytes(data)
+
+
+def cut(file: Path, rng: random.Random) -> None:
+    """Truncated somewhere."""
+    os.truncate(file, rng.randrange(file.stat().st_size))
+
+
+def remove(file: Path, _: random.Random) -> None:
+    """Gone."""
+    file.unlink()
+
+
+DAMAGES: Final[tuple[tuple[str, str, Callable[[Path, random.Random], None]], ...]] = (
+    ("bytes flipped", FILE, flip),
+    ("truncated", FILE, cut),
+    ("removed", FILE, remove),
+    ("log missing", LOG, remove),
+    ("log truncated", LOG, cut),
+    ("log flipped", LOG, flip),
+)
+
+
+def damaged(bench: Bench, scale: float) -> Row:
+    """Each damage after a SIGKILL under load."""
+    row = Row("ledger damaged while down: bytes flipped, truncated, removed; its log missing, truncated, flipped", 0)
+    rng = random.Random(11)  # noqa: S311
+    seen = 0
+    for _ in range(scaled(6, scale)):
+        for _, name, damage in DAMAGES if scale >= WHOLE else DAMAGES[::4]:
+            with bench.site() as site:
+                site.ready()
+                site.give_some(6, ("folder", "mqtt"))
+                site.recovered()
+                if name == FILE:
+                    site.stop()  # all is in the file
+                    site.ready()
+                site.give_some(9, WAYS)
+                site.kill()
+                if name == FILE:
+                    (site.folder / "state" / LOG).unlink()
+                damage(site.folder / "state" / name, rng)
+                site.faulted()
+                site.ready()
+                aside = (site.folder / "state" / FOLDER).is_dir()
+                row.expect(aside == ("the ledger was damaged" in reasons(site)), "what was set aside is told")
+                seen += aside
+                recovery = site.recovered()
+                row.repetitions += 1
+                row.add(site.judged(), recovery)
+    row.note = f"set aside and rebuilt in {seen} of {row.repetitions}" + (
+        "; the others hit no byte that counts" if seen < row.repetitions else ""
+    )
+    return row
+
+
+SCENARIOS = (damaged,)

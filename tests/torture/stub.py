@@ -1,0 +1,55 @@
+"""What the workers run under torture: a tenth of a millisecond instead of a model, and misbehaviour that a file can ask for."""
+
+import hashlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from edge.domain import Decision, ImageFacts, Outcome, Prediction, Rejection, Result, Runtime, Timing
+from edge.errors import Reason
+
+HANG: Final = b"hang"
+"""A file that begins so hangs its worker; and so on. After the word may come a number: how often, then it is scored."""
+CRASH: Final = b"crash"
+LEAK: Final = b"leak"
+SLOW: Final = b"slow"
+BAD: Final = b"bad"
+
+_runtime: Runtime | None = None
+
+
+def start(folder: str, *_: object) -> Runtime:
+    """Stands in for edge.examine.start."""
+    global _runtime  # noqa: PLW0603 - one worker, one model
+    manifest = json.loads((Path(folder) / "bundle.json").read_bytes())
+    _runtime = Runtime("litert", manifest["default_model"], 1)
+    return _runtime
+
+
+def run(path: str) -> Outcome:
+    """Stands in for edge.examine.run."""
+    data = Path(path).read_bytes()
+    assert _runtime is not None
+    if data.startswith(BAD):
+        return Rejection(Reason.UNREADABLE, "as the file asked", runtime=_runtime)
+    if data.startswith((HANG, CRASH, LEAK, SLOW)):
+        _misbehave(data)
+    raw = hashlib.sha256(data).digest()[0] / 256
+    facts = ImageFacts(1, 1, 8, "MONOCHROME2", "png")
+    return Result(facts, Prediction(raw, raw, Decision("default", 0.5, 0.5, 0.5)), _runtime, Timing())
+
+
+def _misbehave(data: bytes) -> None:
+    if data.startswith(SLOW):
+        time.sleep(0.05)
+    elif data.startswith(HANG):
+        signal.pause()
+    elif data.startswith(CRASH):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    else:
+        hoard = []
+        while True:
+            hoard.append(b"x" * 2**24)

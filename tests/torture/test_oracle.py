@@ -1,0 +1,59 @@
+"""The oracle catches what it must: planted bugs, each in a real daemon that is killed; and it passes the same runs without them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import need
+from tests.torture.bench import Bench
+from tests.torture.bugs import BUGS
+
+RUNS = {
+    "ack_before_commit": (("request written, not recorded",), "lost"),
+    "forget_before_sending": (("result to be sent",), "lost"),
+    "drop_orphans": (("hashed and synced, not recorded",), "lost"),
+    "examine_again_after_a_kill": (("outcome recorded",), "two ids"),
+    "blame_for_kills": (("worker has the image", "worker has the image"), "rejected"),
+    "copy_into_the_archive": ((), "misplaced"),
+}
+"""Bug -> at which steps a daemon that has it is killed, and what the oracle must say then."""
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    need("mosquitto", "mosquitto")
+    with Bench() as made:
+        yield made
+
+
+def judge(bench: Bench, points: tuple[str, ...], bug: str | None) -> list[str]:
+    """Kill a daemon at each step, let the next one clear up for as long as it does anything, and ask the oracle."""
+    with bench.site() as site:
+        if any(point.startswith("request") for point in points):
+            site.introduced().stop()
+        for number, point in enumerate(points):
+            site.start(crash=point, bug=bug)
+            if point != points[number - 1] or number == 0:
+                site.give_some(1, ("mqtt",) if point.startswith("request") else ("folder",))
+            assert site.died(30.0), f"it never came to: {point}\n{site.words()}"
+        site.ready(bug=bug)
+        if not points:
+            site.give_some(1)
+            site.recovered()
+        site.come_to_rest()
+        return site.judged().faults
+
+
+def test_every_planted_bug_is_tried() -> None:
+    assert RUNS.keys() == BUGS.keys()
+    assert len(BUGS) >= 5
+
+
+@pytest.mark.parametrize("bug", RUNS)
+def test_a_planted_bug_is_caught(bench: Bench, bug: str) -> None:
+    points, what = RUNS[bug]
+    assert [fault.partition(":")[0] for fault in judge(bench, points, bug) if fault.startswith(what)] == [what]
+
+
+def test_a_sound_build_passes_all_of_these_runs(bench: Bench) -> None:
+    assert judge(bench, tuple(point for points, _ in RUNS.values() for point in points), None) == []

@@ -1,0 +1,114 @@
+"""Power loss: what is acknowledged or published was synced before, seen in the system calls of a real run, in their order."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from deploy.demo.brokers import Mosquitto
+from deploy.demo.subscriber import Subscriber
+from tests.conftest import need
+from tests.e2e.rig import TOPICS, Rig, film, until
+
+CALLS: Final = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,sendto,sendmsg"
+TO_BROKER: Final = r'^sendto\(\d+<(?:TCP|socket)[^>]*>, "\\x'
+PUBLISH: Final = TO_BROKER + "3[2-9a-f]"
+PUBACK: Final = TO_BROKER + "40"
+COMMIT: Final = r"^fdatasync\(\d+<[^>]*/state/ledger\.sqlite3-wal>"
+
+
+class Trace:
+    """System calls in order. What syncs counts from its end, what is told or written from its beginning."""
+
+    def __init__(self, file: Path) -> None:
+        self.calls: list[str] = []
+        begun: dict[str, str] = {}
+        for line in file.read_text(errors="replace").splitlines():
+            thread, _, rest = line.partition(" ")
+            call = rest.strip()
+            if call.startswith("<... "):
+                self.calls += [begun.pop(thread)] if thread in begun else []
+            elif not call.endswith("<unfinished ...>"):
+                self.calls.append(call)
+            elif "sync(" in call:
+                begun[thread] = call
+            else:
+                self.calls.append(call)
+
+    def first(self, pattern: str, after: int = -1) -> int:
+        """Where the first call of a kind is that comes after another."""
+        found = next((place for place in range(after + 1, len(self.calls)) if re.search(pattern, self.calls[place])), None)
+        assert found is not None, f"no call like {pattern} after {self.calls[after] if after >= 0 else 'the start'}"
+        return found
+
+    def in_order(self, *patterns: str, after: int = -1) -> int:
+        """Where the last of these is, each found after the one before."""
+        for pattern in patterns:
+            after = self.first(pattern, after)
+        return after
+
+    def none_between(self, pattern: str, first: int, last: int) -> bool:
+        return not any(re.search(pattern, call) for call in self.calls[first + 1 : last])
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
+    """One request and one file, under strace."""
+    need("mosquitto", "mosquitto")
+    strace = need("strace", "strace")
+    folder = tmp_path_factory.mktemp("order")
+    before: Sequence[str] = [strace, "-f", "-y", "-x", "-s", "8", "-o", str(folder / "calls"), "-e", f"trace={CALLS}"]
+    with Mosquitto(folder / "mosquitto") as broker, Subscriber(broker.port) as subscriber:
+        with Rig(folder / "edge", broker.port, subscriber, before=before) as rig:
+            assert rig.process is not None
+            until(lambda: any(one["status"] == "online" for one in subscriber.under("status")), "online", rig.words)
+            subscriber.publish(f"{TOPICS}/request/image", film(1), "mammo/v1/demo/ws/reply")
+            until(lambda: subscriber.under("reply") and rig.settled(), "answered", rig.words)
+            rig.drop("film.png", film(2))
+            until(lambda: subscriber.under("result") and rig.settled(), "answered", rig.words)
+            os.kill(
+                int(Path(f"/proc/{rig.process.pid}/task/{rig.process.pid}/children").read_text().split()[0]), signal.SIGTERM
+            )  # not strace
+            rig.process.wait(30)
+        yield Trace(folder / "calls")
+
+
+def test_a_request_is_acknowledged_only_when_its_bytes_its_name_and_its_row_are_synced(trace: Trace) -> None:
+    renamed = trace.first(r'^rename\("[^"]*/claimed/\.[^"]*\.part", "[^"]*/claimed/m-')
+    written = trace.first(r"^write\(\d+<[^>]*/claimed/\.[^>]*\.part>")
+    synced = trace.first(r"^fsync\(\d+<[^>]*/claimed/\.[^>]*\.part>", written)
+    assert written < synced < renamed
+    acknowledged = trace.first(PUBACK)
+    assert trace.in_order(r"^fsync\(\d+<[^>]*/claimed>", COMMIT, after=renamed) < acknowledged
+
+
+def test_a_file_is_recorded_only_when_its_bytes_and_its_new_name_are_synced(trace: Trace) -> None:
+    renamed = trace.first(r'^rename\("[^"]*/inbox/film\.png", "[^"]*/claimed/f-')
+    synced = trace.in_order(r"^fsync\(\d+<[^>]*/claimed/f-", r"^fsync\(\d+<[^>]*/claimed>", after=renamed)
+    assert trace.none_between(r"^pwrite64\(\d+<[^>]*ledger\.sqlite3-wal>", renamed, synced)
+    trace.first(COMMIT, synced)
+
+
+def test_a_result_is_published_only_when_its_outcome_is_committed(trace: Trace) -> None:
+    taken = trace.first(r'^rename\("[^"]*/inbox/film\.png"')
+    recorded = trace.in_order(r"^fsync\(\d+<[^>]*/claimed>", COMMIT, after=taken)
+    dispatched = trace.first(COMMIT, recorded)
+    concluded = trace.first(COMMIT, dispatched)
+    assert trace.first(PUBLISH, taken) > concluded
+
+
+def test_a_file_leaves_the_spool_only_when_its_result_is_synced_beside_and_that_is_noted_last(trace: Trace) -> None:
+    moved = trace.first(r'^rename\("[^"]*/claimed/f-[^"]*", "[^"]*/done/film\.')
+    named = trace.first(r'^rename\("[^"]*/done/\.[^"]*\.part", "[^"]*/done/film\.[^"]*\.json"')
+    assert trace.in_order(r"^fsync\(\d+<[^>]*/done/\.[^>]*\.part>", after=-1) < named
+    assert trace.in_order(r"^fsync\(\d+<[^>]*/done>", after=named) < moved
+    trace.in_order(r"^fsync\(\d+<[^>]*/done>", COMMIT, after=moved)
+
+
+def test_the_log_of_the_ledger_is_in_its_folder_before_the_first_commit_counts(trace: Trace) -> None:
+    begun = trace.first(r"^pwrite64\(\d+<[^>]*ledger\.sqlite3-wal>")
+    assert trace.in_order(COMMIT, r"^f(?:data)?sync\(\d+<[^>]*/state>", after=begun) < trace.first(PUBACK)

@@ -84,13 +84,13 @@ deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUIT
 	PYTHON=$(BIN)/python deploy/deb/build $(ARCH) $(SUITE) dist
 
 arm-test: $(BIN)/.dev ## the arm64 package gives the known answers under qemu-user; needs mmdebstrap
-	PYTHON=$(BIN)/python COMPRESSION=zstd deploy/deb/build arm64 $(SUITE) build/deb/1
+	PYTHON=$(BIN)/python COMPRESSION=gzip deploy/deb/build arm64 $(SUITE) build/deb/1
 	deploy/deb/arm-test build/deb/1/*~$(SUITE)_arm64.deb
 
 # Quick to pack; what is in them is what `make deb` packs.
 system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, in a container; needs root
-	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=zstd deploy/deb/build amd64 $(SUITE) build/deb/1
-	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=zstd deploy/deb/build amd64 $(SUITE) build/deb/2
+	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip deploy/deb/build amd64 $(SUITE) build/deb/1
+	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip deploy/deb/build amd64 $(SUITE) build/deb/2
 	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb
 	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)

@@ -71,7 +71,7 @@ class ModelStore:
         try:
             fields = json.loads(file.read_bytes())
             return Active(str(fields["current"]), fields["previous"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Active()
         except (OSError, ValueError, KeyError, TypeError) as error:
             msg = f"{file}: {getattr(error, 'strerror', None) or 'not what activate wrote'}: remove it to serve the shipped model"

@@ -117,6 +117,10 @@ class Machine:
                 self._nspawn.kill()
                 self._nspawn.wait()
         subprocess.run(["umount", "-l", self.root], check=False)
+        names = ("payload", "supervisor", "*/payload", "*/supervisor")
+        left_over = [path for name in names for path in Path("/sys/fs/cgroup").glob(name)]
+        if left_over:  # nspawn's own; rmdir takes only empty ones
+            subprocess.run(["find", *left_over, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], check=False, capture_output=True)
 
     def _leader(self) -> str:
         """The container's process 1, as the host numbers it."""

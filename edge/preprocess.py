@@ -282,7 +282,7 @@ def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
     if pixels.shape == (height, width):
         return pixels
     shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR_EXACT  # the plain one rounds otherwise on ARM than on x86
     return cast("Pixels", cv2.resize(pixels, (width, height), interpolation=how))
 
 

@@ -37,7 +37,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test soak torture fuzz bench check ci schema docs lock clean
+.PHONY: help venv dev demo run test soak torture fuzz bench check deb arm-test system-test ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -66,14 +66,34 @@ torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs
 soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into docs/soak.png
 	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/soak.png
 
+SCRIPTS := deploy/install.sh deploy/uninstall.sh deploy/tls/make-certificates deploy/deb/build deploy/deb/arm-test deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
+
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run $(SCRIPTS)
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made | diff -u $$made - \
 	  || { echo "$$made is not what the code says: run 'make docs'"; exit 1; }; done
+
+ARCH  ?= amd64
+SUITE ?= bookworm
+
+deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUITE=bookworm|trixie
+	PYTHON=$(BIN)/python deploy/deb/build $(ARCH) $(SUITE) dist
+
+arm-test: $(BIN)/.dev ## the arm64 package gives the known answers under qemu-user; needs mmdebstrap
+	PYTHON=$(BIN)/python COMPRESSION=gzip deploy/deb/build arm64 $(SUITE) build/deb/1
+	deploy/deb/arm-test build/deb/1/*~$(SUITE)_arm64.deb
+
+# Quick to pack; what is in them is what `make deb` packs.
+system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, in a container; needs root
+	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip deploy/deb/build amd64 $(SUITE) build/deb/1
+	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip deploy/deb/build amd64 $(SUITE) build/deb/2
+	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb
+	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
+	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
 
 ci: ## everything CI runs, system packages included
 	.ci/run

@@ -1,9 +1,10 @@
 """Composition root: opens everything, in order, and closes it in the other order. The one module that knows all others."""
 
+import faulthandler
+import functools
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -14,18 +15,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from edge import __version__, announce
+from edge import __version__, announce, logs
 from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
-from edge.errors import ConfigError, MammoEdgeError, Unavailable
+from edge.drift import Drift
+from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
 from edge.intake.command import CommandIntake
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
 from edge.ledger import open_ledger
 from edge.ledger.queries import parse_since
+from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress, without_heatmap
+from edge.metrics import MetricsServer, Numbers
 from edge.publish import Courier, Sink
 from edge.publish.jsonl import JsonlSink
 from edge.publish.mqtt import MqttSink
@@ -34,7 +38,9 @@ from edge.receive import Reception
 from edge.retention import Retention
 from edge.service import Parts, Service, Serving
 from edge.settings import Settings, is_ours, read_secret
+from edge.shadow import Shadow
 from edge.spool import Spool
+from edge.store import ModelStore, Trust
 from edge.workers import Job, Workers
 
 log = logging.getLogger(__name__)
@@ -45,6 +51,8 @@ COURIER_S: Final = 2.0
 WATCHING_S: Final = 10.0
 PUT_OFF_S: Final = 5.0
 """How long to wait before the next try to start, where something is not available."""
+START_USEC: Final = 120_000_000
+"""How long systemd shall wait for the next try, in microseconds."""
 KEY_BYTES: Final = 16
 REPLAY_AT_ONCE: Final = 10_000
 """Results that one replay command sends at most."""
@@ -62,7 +70,8 @@ def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
         StartupError: something a person must change.
     """
     os.umask(0o027)
-    logging.basicConfig(stream=sys.stderr, level=settings.log.level.upper(), format="level=%(levelname)s module=%(name)s %(message)s")
+    logs.start(settings.log.level)
+    faulthandler.enable()  # the watchdog's SIGABRT then shows where each thread was
     systemd, password = Systemd(), read_secret(settings.broker)
     _clean_environment()  # before any worker is born
     while True:
@@ -71,7 +80,7 @@ def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
                 daemon = Daemon(settings, load_settings, systemd, password, stack)
             except Unavailable as error:  # a full disk, say: wait for it, as systemd would, but without its limit
                 log.warning('event=start_put_off why="%s"', error)
-                systemd.notify(f"STATUS=waiting: {error}")
+                systemd.notify(f"STATUS=waiting: {error}", f"EXTEND_TIMEOUT_USEC={START_USEC}")
             else:
                 daemon.serve()
                 break
@@ -99,15 +108,20 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
     )
 
 
-def open_serving(settings: Settings) -> Serving:
+def open_store(settings: Settings) -> ModelStore:
+    """The installed models of this device."""
+    return ModelStore(settings.state.path / "models", shipped_bundle(), Trust(settings.model.keys, settings.model.allow_unsigned))
+
+
+def open_serving(settings: Settings, folder: Path | None = None) -> Serving:
     """
-    Verify the bundle and have it proved by workers.
+    Verify a bundle, by default the one that serves, and have it proved by workers.
 
     Raises:
         ModelError: it is not usable.
         Unavailable: no worker came up.
     """
-    bundle = verify(settings.model.bundle or shipped_bundle())
+    bundle = verify(folder or settings.model.bundle or open_store(settings).current())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
     return Serving(bundle, Workers(job_for(settings, bundle)))
 
@@ -118,7 +132,7 @@ class Daemon:
     def __init__(
         self, settings: Settings, load_settings: Callable[[], Settings], systemd: Systemd, password: str | None, stack: ExitStack
     ) -> None:
-        self._settings = settings
+        self._settings = self._serving_settings = settings
         self._load_settings = load_settings
         self._systemd = systemd
         self._health = Health()
@@ -130,10 +144,13 @@ class Daemon:
         prove(self._ledger, spool)
         rebuild(self._ledger, spool, self._health)
         self._opener = stack.enter_context(ThreadPoolExecutor(1, "opener"))  # workers end with the thread that started them
-        serving = self._opener.submit(open_serving, settings).result()
+        store = open_store(settings)
+        open_ = functools.partial(open_serving, settings)
+        serving = self._opener.submit(first_serving, open_, settings.model.bundle, store, self._health).result()
         parts = Parts(self._ledger, spool, self._health, sender, look_again_s=SETTLED_AFTER * (settings.inbox.quiet_s or QUIET_S))
         self._service = Service(parts, serving, self._wake_couriers)
         stack.callback(self._service.close)
+        self._models = Lifecycle(store, self._service, self._health, self._prove, settings.model.trial_images)
         self._reception = Reception(parts, settings, self._service)
         self._announcer = announce.Announcer(self._health, self._systemd, self._service.overdue)
         self._retention = Retention(settings, self._ledger, self._health)
@@ -142,11 +159,46 @@ class Daemon:
         self._folder = FolderIntake(settings.inbox, self._reception, self._health) if settings.intake.folder else None
         self._broker = self._connect(password) if settings.publish.mqtt or settings.intake.mqtt else None
         self._mqtt = self._subscribe(self._broker) if self._broker and settings.intake.mqtt else None
-        commands = self._broker is not None and settings.publish.mqtt and "replay" in settings.intake.commands
-        self._commands = (
-            CommandIntake(self._broker, self._health, settings.topic_prefix, self._replay) if self._broker and commands else None
-        )
+        self._commands = self._obey(self._broker) if self._broker and settings.publish.mqtt and settings.intake.commands else None
         self._open_couriers()
+        self._drift, self._numbers = Drift(), Numbers(self._report)
+        self._service.observers += [self._drift.observe, self._numbers.observe]
+        self._shadow = self._open_shadow(store)
+        if self._shadow:
+            self._service.observers.append(self._shadow.observe)
+            stack.callback(self._shadow.stop)
+        self._metrics = self._open_metrics()
+        if self._metrics:
+            stack.callback(self._metrics.close)
+
+    def _open_shadow(self, store: ModelStore) -> Shadow | None:
+        """The second model; where it is not usable, the first goes on without it."""
+        settings = self._settings
+        if settings.model.shadow is None or self._broker is None:
+            return None
+        one = settings.model_copy(update={"worker": settings.worker.model_copy(update={"count": 1})})
+        try:
+            serving = self._opener.submit(open_serving, one, store.trusted(store.find(settings.model.shadow))).result()
+        except (StartupError, Unavailable) as error:
+            self._health.degrade("shadow", f"shadow model: {error}")
+            return None
+        publish = functools.partial(self._broker.publish, f"{settings.topic_prefix}/shadow/result")
+        return Shadow(serving, self._path_of, publish, self._health)
+
+    def _path_of(self, image_id: str) -> Path | None:
+        image = self._ledger.images.find(image_id)
+        return image.path if image is not None else None
+
+    def _open_metrics(self) -> MetricsServer | None:
+        where, health = self._settings.metrics, self._health
+        if where.port is None:
+            return None
+        return MetricsServer(
+            (where.address, where.port),
+            self._numbers,
+            ready=lambda: health.phase in {Phase.READY, Phase.DEGRADED},
+            alive=lambda: not health.stuck() and not self._service.overdue(),
+        )
 
     def serve(self) -> None:
         """Start, be ready, work, drain."""
@@ -172,6 +224,9 @@ class Daemon:
     def _start(self) -> None:
         self._announcer.start()
         self._control.start()
+        for beside in (self._metrics, self._shadow):
+            if beside:
+                beside.start()
         for courier in self._couriers:
             courier.start()
         if self._broker:
@@ -188,7 +243,7 @@ class Daemon:
         self._health.enter(Phase.DRAINING)
         self._systemd.notify("STOPPING=1")
         log.info("event=draining")
-        for intake in (self._folder, self._mqtt, self._commands, self._retention):
+        for intake in (self._folder, self._mqtt, self._commands, self._retention, self._shadow):
             if intake:
                 intake.stop()
 
@@ -222,6 +277,12 @@ class Daemon:
             shared=(group, f"mammo/v1/{settings.device.site}/request/image") if group else None,
         )
 
+    def _obey(self, broker: Broker) -> CommandIntake:
+        """The commands that the configuration allows over MQTT, by the handlers of the control socket."""
+        handlers = self._handlers()
+        allowed = {str(name): handlers[name.replace("/", "-")] for name in self._settings.intake.commands}
+        return CommandIntake(broker, self._health, self._settings.topic_prefix, allowed)
+
     def _open_couriers(self) -> None:
         publish = self._settings.publish
         sinks: list[Sink] = []
@@ -249,7 +310,16 @@ class Daemon:
             "replay": self._replay,
             "retry": lambda request: self._retry([str(name) for name in request.get("images", [])]),
             "reload": lambda _: self._reload(),
+            "model-activate": lambda request: self._models.activate(str(request.get("bundle", ""))),
+            "model-rollback": lambda _: self._models.rollback(),
         }
+
+    def _prove(self, folder: Path) -> Serving:
+        """A bundle in workers that have proved it, as the configuration has them. Raises ModelError, Unavailable, ConfigError."""
+        if self._serving_settings.model.bundle:
+            msg = "model.bundle: the configuration names the model that serves: remove the key and restart first"
+            raise ConfigError(msg)
+        return self._opener.submit(open_serving, self._serving_settings, folder).result()
 
     def _report(self) -> dict[str, Any]:
         """What `health` and `mammo-edge status` show: numbers and versions, nobody's name."""
@@ -269,6 +339,7 @@ class Daemon:
             "queue": self._ledger.queries.summary(),
             "inbox": {"seen": self._folder.seen} if self._folder else None,
             "outbox": self._ledger.outbox.counts(),
+            "drift": self._drift.report(),
             "counters": dict(health.counters),
         }
 
@@ -310,6 +381,7 @@ class Daemon:
         fresh = self._opener.submit(open_serving, settings).result()
         changed = [name for name in type(settings).model_fields if getattr(settings, name) != getattr(self._settings, name)]
         self._service.call(lambda: self._service.swap(fresh)).result()
+        self._serving_settings = settings
         logging.getLogger().setLevel(settings.log.level.upper())
         needs_restart = [name for name in changed if name not in {"model", "worker", "log"}]
         log.info("event=reloaded bundle=%s needs_restart=%s", fresh.bundle.bundle_id[:16], ",".join(needs_restart))

@@ -1,5 +1,6 @@
 """The one place that configures paho: one connection to the broker, MQTT 5 first, 3.1.1 where it must be."""
 
+import ipaddress
 import logging
 import ssl
 import threading
@@ -39,16 +40,23 @@ class Broker:
         settings: where and how.
         password: kept in memory only.
         client_id: unique at the broker.
-        will: topic and payload that the broker publishes, retained, when we vanish.
+        will: topic and payload that the broker publishes, retained, when we vanish; None for nothing.
         health: is told when the broker is away.
         max_incoming: largest request, in bytes.
 
     Raises:
-        ConfigError: a certificate or key cannot be read.
+        ConfigError: a certificate or key cannot be read, or the password would go in clear to another machine.
     """
 
     def __init__(  # noqa: PLR0913 - each is a fact of another origin
-        self, settings: BrokerSettings, *, password: str | None, client_id: str, will: tuple[str, bytes], health: Health, max_incoming: int
+        self,
+        settings: BrokerSettings,
+        *,
+        password: str | None,
+        client_id: str,
+        will: tuple[str, bytes] | None,
+        health: Health,
+        max_incoming: int,
     ) -> None:
         self._settings = settings
         self._password = password
@@ -56,6 +64,7 @@ class Broker:
         self._will = will
         self._health = health
         self._max_incoming = max_incoming
+        refuse_cleartext(settings, password)
         self._tls = tls_context(settings) if settings.tls.enabled else None
         self._handlers: dict[str, Callable[[Incoming], None]] = {}
         self._filters: list[str] = []
@@ -92,6 +101,12 @@ class Broker:
         """Whether a publish has a chance now."""
         session = self._session
         return session is not None and session.client.is_connected()
+
+    @property
+    def max_packet(self) -> int | None:
+        """The largest packet that the broker said it takes; None where it named no limit."""
+        session = self._session
+        return session.max_packet if session is not None else None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1, correlation: bytes | None = None) -> None:
         """
@@ -201,8 +216,9 @@ class Broker:
             client.username_pw_set(settings.username or "", self._password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
-        topic, payload = self._will
-        client.will_set(topic, payload, qos=1, retain=True)
+        if self._will is not None:
+            topic, payload = self._will
+            client.will_set(topic, payload, qos=1, retain=True)
         return client
 
     def _connect_options(self) -> Mapping[str, Any]:
@@ -232,6 +248,26 @@ class _Ended(IntEnum):
     CLOSED_UNANSWERED = 2
     REFUSED = 3
     UNSUPPORTED = 4
+
+
+def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
+    """
+    Let no password go out that everyone on the way can read.
+
+    Raises:
+        ConfigError: there is one, no TLS, and the broker is on another machine; unless the configuration wants it so.
+    """
+    if password is None or settings.tls.enabled or settings.allow_cleartext_password or _is_loopback(settings.host):
+        return
+    msg = f"broker: the password would go in clear to {settings.host}: turn on broker.tls, or set broker.allow_cleartext_password"
+    raise ConfigError(msg)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in {"localhost", "localhost."}
 
 
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext:

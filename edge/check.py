@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge.app import sink_names
-from edge.broker import tls_context
+from edge.broker import refuse_cleartext, tls_context
 from edge.classify import verify_bundle
 from edge.errors import MammoEdgeError, StartupError
 from edge.ledger.damage import FOLDER
@@ -28,7 +28,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for key in ("path", "done", "failed"):
         yield _folder(f"spool.{key}", getattr(settings.spool, key))
     yield _folder("state.path", settings.state.path)
-    yield _try("broker password", lambda: "found" if read_secret(settings.broker) else "none")
+    yield _try("broker password", lambda: _password(settings))
     if settings.broker.tls.enabled:
         yield _try("broker.tls", lambda: f"TLS 1.2 or later, {len(tls_context(settings.broker).get_ca_certs())} authorities")
     yield _try("model", lambda: _model(settings))
@@ -49,6 +49,12 @@ def _folder(key: str, folder: Path) -> Finding:
     if not os.access(existing, os.R_OK | os.W_OK | os.X_OK) or not existing.is_dir():
         return key, False, f"{folder}: no right to read and write {existing}"
     return key, True, str(folder) if existing == folder else f"{folder}: will be made"
+
+
+def _password(settings: Settings) -> str:
+    password = read_secret(settings.broker)
+    refuse_cleartext(settings.broker, password)
+    return "found" if password else "none"
 
 
 def _model(settings: Settings) -> str:

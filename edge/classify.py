@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.app import job_for, shipped_bundle
+from edge.app import job_for, open_store, shipped_bundle
 from edge.bundle import Bundle, sha256_of, verify
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
@@ -54,7 +54,7 @@ def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
     Raises:
         ModelError: what is wrong, found versus expected.
     """
-    with _open(settings, folder) as (bundle, workers):
+    with _open(settings, folder or settings.model.bundle or open_store(settings).current()) as (bundle, workers):
         manifest, runtime = bundle.manifest, workers.runtime
         answers = len(manifest.models[runtime.file].known_answers)
         return {

@@ -17,7 +17,7 @@ EXIT_CONFIG: Final = 78
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 failed, 2 usage, 78 configuration or model unusable."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Every command and option; man page and completion are written from it too."""
     parser = argparse.ArgumentParser(
         prog="mammo-edge", description="Classify mammograms on the edge and publish the results over MQTT.", epilog=NOTICE
     )
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("run", _run, "be the daemon: watch the inbox and the broker, publish results, until SIGTERM", as_json=False)
     add("check", _check, "check configuration, folders, model and known answers without starting anything")
+    add("doctor", _doctor, "look at everything around the daemon: broker, certificates, disk, clock, processor; say what to do")
     classify = add("classify", _classify, "classify files and folders here and now; needs no configuration, broker or daemon")
     classify.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a DICOM, PNG, JPEG, TIFF, ... file, or a folder of them")
     classify.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: the shipped one)")
@@ -69,14 +71,49 @@ def _parser() -> argparse.ArgumentParser:
     retry = add("retry", _retry, "have images examined again, under a new result id; their files must still be in done or failed")
     retry.add_argument("ids", nargs="+", metavar="ID", help="an image id or result id, or its beginning")
     add("reload", _reload, "have the running daemon read its configuration again and take the model it names, after proving it")
-    model = commands.add_parser("model", help="look after model bundles", description="Look after model bundles.")
-    models = model.add_subparsers(required=True, metavar="COMMAND")
-    verify = models.add_parser("verify", help="check a bundle: hashes, load, shapes, known answers")
-    verify.add_argument("--config", type=Path, metavar="PATH", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    verify.add_argument("bundle", nargs="?", type=Path, metavar="DIR", help="the bundle's folder (default: the shipped one)")
-    verify.add_argument("--json", action="store_true", help="print JSON for programs")
-    verify.set_defaults(command=_verify)
+    _add_setup(add("setup", _setup, "write configuration, password and systemd drop-in from a few answers, and check them", as_json=False))
+    _add_models(commands.add_parser("model", help="look after model bundles", description="Look after model bundles.", epilog=NOTICE))
     return parser
+
+
+def _add_models(sub: argparse.ArgumentParser) -> None:
+    commands = sub.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=NOTICE)
+        made.add_argument("--config", type=Path, metavar="PATH", default=argparse.SUPPRESS, help="configuration file")
+        made.add_argument("--json", action="store_true", help="print JSON for programs")
+        made.set_defaults(command=command)
+        return made
+
+    add("list", _models, "list the installed bundles, and which of them serves")
+    verify = add("verify", _verify, "check a bundle: hashes, load, shapes, known answers; and say who signed it")
+    verify.add_argument("bundle", nargs="?", type=Path, metavar="DIR", help="the bundle's folder (default: what serves)")
+    install = add("install", _install, "copy a bundle beside the others, once its signature and known answers are right")
+    install.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
+    install.add_argument("--activate", action="store_true", help="and have it serve")
+    activate = add("activate", _activate, "have an installed bundle serve, after proving it, without losing an image")
+    activate.add_argument("bundle", metavar="BUNDLE", help="an id or its beginning, a version, or shipped")
+    add("rollback", _rollback, "go back to the bundle that served before")
+    remove = add("remove", _remove, "forget an installed bundle that neither serves nor served last")
+    remove.add_argument("bundle", metavar="BUNDLE", help="an id or its beginning, or a version")
+    sign = add("sign", _sign, "sign a bundle, so that devices that know the key take it")
+    sign.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
+    sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key: openssl genpkey -algorithm ed25519")
+
+
+def _add_setup(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--broker", metavar="HOST[:PORT]", help="the MQTT broker; without this option a person is asked")
+    sub.add_argument("--site", help="the clinic, a level of the topics: lower case")
+    sub.add_argument("--device", help="this device, unique within the site")
+    sub.add_argument("--inbox", type=Path, metavar="DIR", help="the watched folder")
+    sub.add_argument("--username", help="at the broker")
+    sub.add_argument("--password-file", metavar="FILE", help="its first line is the password; - asks, or reads the standard input")
+    for name, text in (("ca", "the broker's certificate authority"), ("cert", "this device's certificate"), ("key", "its private key")):
+        sub.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{text}; turns TLS on")
+    sub.add_argument("--coral", action="store_true", help="leave the service its access to Coral accelerators")
+    sub.add_argument("--instance", metavar="NAME", help="set up mammo-edge@NAME.service instead")
+    sub.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="write below DIR, another system's tree; checks nothing")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -96,6 +133,17 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         _table(("", "what", "detail"), [("ok" if ok else "FAILED", what, detail) for what, ok, detail in findings])
     return 0 if all(ok for _, ok, _ in findings) else EXIT_CONFIG
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from edge import doctor  # noqa: PLC0415
+
+    found = list(doctor.examine(load(arguments.config)))
+    if arguments.json:
+        print(json.dumps([{"what": line.what, "level": line.level, "detail": line.detail} for line in found]))
+    else:
+        _table(("", "what", "detail"), [(line.level, line.what, line.detail) for line in found])
+    return EXIT_FAILED if any(line.level is doctor.Level.FAILED for line in found) else 0
 
 
 def _classify(arguments: argparse.Namespace) -> int:
@@ -179,10 +227,79 @@ def _reload(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verify(arguments: argparse.Namespace) -> int:
-    from edge import classify  # noqa: PLC0415
+def _setup(arguments: argparse.Namespace) -> int:
+    from edge import setup  # noqa: PLC0415
 
-    report = classify.verify_bundle(load(arguments.config) if arguments.config else Settings(), arguments.bundle)
+    asked = setup.ask_for({name: getattr(arguments, name) for name in ("broker", "site", "device")}, arguments.root, arguments.instance)
+    answers = setup.Answers(
+        password=setup.read_password(arguments.password_file),
+        broker=asked["broker"],
+        site=asked["site"],
+        device=asked["device"],
+        **{name: getattr(arguments, name) for name in ("inbox", "username", "ca", "cert", "key", "coral", "instance")},
+    )
+    files, settings = setup.plan(answers, arguments.root, setup.addresses)
+    setup.write(files)
+    setup.make_folders(settings, arguments.root)
+    for file in files:
+        print(f"wrote {file.path}")
+    if arguments.root == Path("/"):
+        setup.reload_systemd()
+        if status := setup.check(files[0].path):
+            return status
+    print(f"now: systemctl enable --now {answers.unit.removesuffix('.service')}")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.verify(load(arguments.config), arguments.bundle))
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    rows = models.listed(load(arguments.config))
+    if arguments.json:
+        print(json.dumps(rows))
+    else:
+        head = ("bundle", "name", "version", "signed_by", "serves")
+        _table(head, [[row[key] or "" for key in head] for row in rows])
+    return 0
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.install(load(arguments.config), arguments.bundle, activate=arguments.activate))
+
+
+def _activate(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.activate(load(arguments.config), arguments.bundle))
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.rollback(load(arguments.config)))
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    from edge import model_commands as models  # noqa: PLC0415
+
+    return _show(arguments, models.remove(load(arguments.config), arguments.bundle))
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    from edge.signature import sign  # noqa: PLC0415
+
+    return _show(arguments, {"signed": str(arguments.bundle), "key": sign(arguments.bundle, arguments.key)})
+
+
+def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:
     if arguments.json:
         print(json.dumps(report))
     else:
@@ -231,7 +348,7 @@ def _since(text: str | None) -> tuple[int, float]:
     try:
         return parse_since(text)
     except ValueError as error:
-        _parser().error(f"--{error}")
+        make_parser().error(f"--{error}")
 
 
 def _positive(text: str) -> int:

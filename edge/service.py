@@ -86,6 +86,8 @@ class Service:
         """Called before the first image, in this thread."""
         self.take_again: Callable[[Path, bytes], None] | None = None
         """Set by whoever connects us to the way in: record a file of the spool anew."""
+        self.observers: list[Callable[[Finished], None]] = []
+        """Called in this thread with what came back from a worker, after it was recorded."""
 
     def wake(self) -> None:
         """There is something to do."""
@@ -249,6 +251,9 @@ class Service:
             except Unavailable as error:
                 self._unrecorded.append(item)
                 self._rest(str(error))
+            else:
+                for observe in self.observers:
+                    observe(item)
         return len(finished) > len(self._unrecorded)
 
     def _record(self, finished: Finished) -> None:

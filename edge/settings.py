@@ -96,7 +96,21 @@ class Model(Section):
     """The model and how it is run."""
 
     bundle: Path | None = None
-    """A bundle's folder. Default: the one that comes with the package."""
+    """
+    A bundle's folder, yours to vouch for: its signature is not looked at. Default: what `mammo-edge model activate` chose, else
+    the one that comes with the package.
+    """
+    keys: Path = Path("/etc/mammo-edge/keys")
+    """Public keys (Ed25519, PEM, NAME.pub) of those whose bundles may be installed."""
+    allow_unsigned: bool = False
+    """Also install bundles that nobody signed."""
+    trial_images: Annotated[int, Field(ge=0)] = 20
+    """If workers die of two of the first so many images of a newly activated model, the former one is taken back."""
+    shadow: str | None = None
+    """
+    An installed bundle, by its version or the beginning of its id, that sees every image too and decides nothing: its results go
+    to shadow/result. It takes a worker more.
+    """
     operating_point: str | None = None
     """A name from the bundle's manifest. Default: the bundle's own."""
     backend: Literal["auto", "litert", "tflite-runtime"] = "auto"
@@ -157,6 +171,8 @@ class Broker(Section):
     """Password. Better: password_file, or the systemd credential `mqtt-password`."""
     password_file: Path | None = None
     """A file whose first line is the password."""
+    allow_cleartext_password: bool = False
+    """Send the password also without TLS to a broker on another machine, where everyone on the way can read it."""
     client_id: str | None = None
     """Unique at the broker. Default: mammo-edge-<site>-<name>."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
@@ -179,7 +195,7 @@ class Intake(Section):
     """Take request/image and request/ref from the broker."""
     shared_group: Level | None = None
     """Also share mammo/v1/<site>/request/image with the devices of this group."""
-    commands: tuple[Literal["replay"], ...] = ()
+    commands: tuple[Literal["replay", "reload", "model/activate", "model/rollback"], ...] = ()
     """Commands that are obeyed over MQTT. Whoever may publish to command/<name> may give them: let the broker's access rules say who."""
 
 
@@ -209,6 +225,15 @@ class Control(Section):
     """Its path; mode 0660."""
 
 
+class Metrics(Section):
+    """Numbers for Prometheus on /metrics, and /livez and /readyz, over HTTP, without a password. Off unless a port stands here."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """TCP port; 9464 is usual."""
+    address: str = "127.0.0.1"
+    """Whom it answers: this machine. Nothing in it names a patient; anything but this machine is still yours to protect."""
+
+
 class Log(Section):
     """What is said on stderr, for the journal."""
 
@@ -232,6 +257,7 @@ class Settings(BaseSettings):
     intake: Intake = Intake()
     publish: Publish = Publish()
     control: Control = Control()
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
     @classmethod
@@ -307,7 +333,7 @@ def load(path: Path | None = None, overrides: Overrides | None = None) -> Settin
     """
     overrides = read_environment() if overrides is None else overrides
     file = path or DEFAULT_CONFIG
-    data = _read_toml(file) if path or file.exists() else {}
+    data = _read_toml(file) if path or _may_exist(file) else {}
     _refuse_unknown(data, file)
     try:
         return Settings(**_merge(data, overrides))
@@ -334,6 +360,14 @@ def read_secret(section: Broker, environ: Mapping[str, str] = os.environ) -> str
     except (OSError, UnicodeDecodeError) as error:
         msg = f"broker.password_file: {file}: {getattr(error, 'strerror', 'not text')}"
         raise ConfigError(msg) from None
+
+
+def _may_exist(file: Path) -> bool:
+    """False only where it is known to be absent: a folder that we may not look into is an error to tell, not an empty configuration."""
+    try:
+        return file.exists()
+    except PermissionError:
+        return True
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""Print `deploy/edge.toml`: every key with its meaning and its default, commented out. `python -m edge.settings_example`."""
+"""
+Every key with its meaning, as a configuration file: `python -m edge.settings_example` prints `deploy/edge.toml`, where all are defaults.
+"""
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +19,33 @@ HEAD = f"""\
 """
 
 
-def render() -> str:
-    """The example configuration, from the settings' own docstrings."""
+def render(chosen: Mapping[str, Any] | None = None) -> str:
+    """
+    A configuration file, from the settings' own docstrings.
+
+    Args:
+        chosen: what is not left at its default, as TOML would give it: tables of values.
+    """
     parts = [HEAD]
     for name, field in Settings.model_fields.items():
-        parts.append("\n".join(_section(name, field.default)))
+        parts.append("\n".join(_section(name, field.default, (chosen or {}).get(name, {}))))
     return "\n".join(parts) + "\n"
 
 
-def _section(name: str, default: BaseModel) -> Iterator[str]:
+def _section(name: str, default: BaseModel, chosen: Mapping[str, Any]) -> Iterator[str]:
     yield from _comment(type(default).__doc__ or "", "")
     yield f"[{name}]"
     nested = []
     for key, field in type(default).model_fields.items():
         value = getattr(default, key)
         if isinstance(value, BaseModel):
-            nested.append((f"{name}.{key}", value))
+            nested.append((f"{name}.{key}", value, chosen.get(key, {})))
             continue
         yield from _comment(field.description or "", "")
-        yield f"# {key} = {_toml(value)}".rstrip()
-    for path, value in nested:
+        yield f"{key} = {_toml(chosen[key])}" if key in chosen else f"# {key} = {_toml(value)}".rstrip()
+    for path, value, below in nested:
         yield ""
-        yield from _section(path, value)
+        yield from _section(path, value, below)
     yield ""
 
 

@@ -1,39 +1,89 @@
-"""The unit, the user and the folders, as systemd's own tools read them."""
+"""The units, the user, the folders and the device rules, as systemd's own tools read them."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.conftest import ROOT, need
 
-UNIT: Final = ROOT / "systemd" / "mammo-edge.service"
+SYSTEMD: Final = ROOT / "systemd"
+UNITS: Final = (SYSTEMD / "mammo-edge.service", SYSTEMD / "mammo-edge@.service")
+CPU_ONLY: Final = SYSTEMD / "drop-ins" / "cpu-only.conf"
 
 
-def _installed(tmp_path: Path) -> Path:
-    """The unit with a program that exists here: verify complains of one that does not."""
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/mammo-edge/venv/bin/mammo-edge", "/bin/true"))
-    return unit
+def _installed(unit: Path, tmp_path: Path, drop_in: Path | None = None) -> Path:
+    """The unit with a program that exists here (verify complains of one that does not), and a drop-in's lines after its own."""
+    installed = tmp_path / unit.name.replace("@", "@left")
+    text = unit.read_text().replace("/opt/mammo-edge/venv/bin/mammo-edge", "/bin/true")
+    installed.write_text(text + (drop_in.read_text() if drop_in else ""))
+    return installed
 
 
-def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
-    command = [need("systemd-analyze", "systemd"), "verify", "--man=no", str(_installed(tmp_path))]
+def _directives(unit: Path) -> list[tuple[str, str]]:
+    lines = (line.partition("=") for line in unit.read_text().splitlines() if "=" in line and not line.startswith("#"))
+    return [(key, value) for key, _, value in lines]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_every_line_of_the_unit(unit: Path, tmp_path: Path) -> None:
+    command = [need("systemd-analyze", "systemd"), "verify", "--man=no", str(_installed(unit, tmp_path))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""  # it exits 0 on a misspelt key
 
 
-def test_the_sandbox_stays_tight(tmp_path: Path) -> None:
-    command = [need("systemd-analyze", "systemd"), "security", "--offline=yes", "--threshold=15", str(_installed(tmp_path))]
-    subprocess.run(command, capture_output=True, check=True)  # 1.5 of 10, low is tight
+@pytest.mark.parametrize(
+    ("unit", "drop_in", "tenths"), [(UNITS[0], None, 12), (UNITS[1], None, 12), (UNITS[0], CPU_ONLY, 10)], ids=["coral", "instance", "cpu"]
+)
+def test_the_sandbox_is_as_tight_as_the_documents_say(unit: Path, drop_in: Path | None, tenths: int, tmp_path: Path) -> None:
+    analyze = [need("systemd-analyze", "systemd"), "security", "--offline=yes", "--no-pager"]
+    installed = _installed(unit, tmp_path, drop_in)
+    subprocess.run([*analyze, f"--threshold={tenths}", str(installed)], capture_output=True, check=True)
+    said = subprocess.run([*analyze, str(installed)], capture_output=True, text=True, check=True).stdout
+    exposure = re.search(r"exposure level for \S+: (\S+)", said)
+    assert exposure
+    assert f"**{exposure[1]}**" in (ROOT / "deploy" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("file", [*UNITS, CPU_ONLY], ids=lambda file: file.name)
+def test_every_directive_is_explained(file: Path) -> None:
+    explained = set(re.findall(r"`([A-Z]\w+)=[^`]*`", (ROOT / "deploy" / "README.md").read_text()))
+    assert {key for key, _ in _directives(file)} <= explained
+
+
+def test_no_directive_is_explained_that_no_unit_has() -> None:
+    table = (ROOT / "deploy" / "README.md").read_text().partition("| directive | why |")[2]
+    rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
+    explained = {key for row in rows for key in re.findall(r"`([A-Z]\w+)=", row)}
+    assert explained == {key for unit in UNITS for key, _ in _directives(unit)}
+
+
+def test_an_instance_differs_from_the_service_in_its_places_only() -> None:
+    one, many = (_directives(unit) for unit in UNITS)
+    assert [key for key, _ in one] == [key for key, _ in many]
+    changed = {key for (key, single), (_, several) in zip(one, many, strict=True) if single != several}
+    places = {"StateDirectory", "RuntimeDirectory", "LoadCredential", "ReadWritePaths"}
+    assert changed == {"Description", "ExecStart", "ExecReload"} | places
+    assert all("%i" in value for key, value in many if key in changed)
 
 
 def test_only_the_inbox_belongs_to_the_senders_group(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
-    command = [need("systemd-sysusers", "systemd"), f"--root={tmp_path}", str(ROOT / "systemd/sysusers.d/mammo-edge.conf")]
+    command = [need("systemd-sysusers", "systemd"), f"--root={tmp_path}", str(SYSTEMD / "sysusers.d/mammo-edge.conf")]
     subprocess.run(command, capture_output=True, check=True)
     groups = dict(line.split(":")[::3] for line in (tmp_path / "etc/group").read_text().splitlines())
     assert groups["mammo-inbox"] == "mammo-edge"
-    lines = (ROOT / "systemd/tmpfiles.d/mammo-edge.conf").read_text().splitlines()
+    lines = (SYSTEMD / "tmpfiles.d/mammo-edge.conf").read_text().splitlines()
     folders = {fields[1]: fields[2:5] for fields in map(str.split, lines) if fields[:1] == ["d"]}
     assert folders.pop("/srv/mammo-edge/inbox") == ["2770", "mammo-edge", "mammo-inbox"]
     assert {group for _mode, _user, group in folders.values()} == {"root", "mammo-edge"}
+
+
+def test_both_ids_of_the_usb_coral_and_the_pcie_one_go_to_the_service_s_group() -> None:
+    rules = [line for line in (SYSTEMD / "udev/60-mammo-edge.rules").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.search(r'GROUP="mammo-edge", MODE="0660"$', rule) for rule in rules)
+    ids = [tuple(re.findall(r'ATTR{id\w+}=="(\w+)"', rule)) for rule in rules]
+    assert ids == [("1a6e", "089a"), ("18d1", "9302"), ()]
+    assert dict(_directives(UNITS[0]))["Group"] == "mammo-edge"

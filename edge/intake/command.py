@@ -1,10 +1,12 @@
 """Commands from the broker, where the configuration allows them: done, answered, and only then acknowledged."""
 
+import functools
 import json
 import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final, TypeAlias
 
 from edge.broker import Broker
@@ -19,18 +21,43 @@ LOOP: Final = "intake-command"
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-class CommandIntake:
-    """Subscribes `command/replay`; the answer goes to `command/replay/ack`, with the correlation data that came."""
+TOPICS: Final[Mapping[str, str]] = {
+    "replay": "{prefix}/command/replay",
+    "reload": "{prefix}/command/reload",
+    "model/activate": "{prefix}/command/model/activate",
+    "model/rollback": "{prefix}/command/model/rollback",
+}
+"""Every command there is; nothing else is subscribed."""
+ANSWERS: Final[Mapping[str, str]] = {
+    "replay": "{prefix}/command/replay/ack",
+    "reload": "{prefix}/command/reload/ack",
+    "model/activate": "{prefix}/command/model/activate/ack",
+    "model/rollback": "{prefix}/command/model/rollback/ack",
+}
 
-    def __init__(self, broker: Broker, health: Health, topic_prefix: str, replay: Handler) -> None:
+
+class CommandIntake:
+    """
+    Subscribes the commands it is given; the answer goes to `.../ack`, with the correlation data that came.
+
+    Args:
+        broker: the connection.
+        health: for the stamps.
+        topic_prefix: `mammo/v1/<site>/<device>`.
+        handlers: what obeys each allowed command, by its name.
+    """
+
+    def __init__(self, broker: Broker, health: Health, topic_prefix: str, handlers: Mapping[str, Handler]) -> None:
         self._broker = broker
         self._health = health
         self._prefix = topic_prefix
-        self._replay = replay
-        self._queue: queue.Queue[Incoming | None] = queue.Queue()
+        self._handlers = handlers
+        self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
-        broker.subscribe(f"{topic_prefix}/command/replay", self._queue.put)
+        self._worker = ThreadPoolExecutor(1, "command")  # proving a model takes longer than a loop may be silent
+        for name in handlers:
+            broker.subscribe(TOPICS[name].format(prefix=topic_prefix), functools.partial(self._enqueue, name))
 
     def start(self) -> None:
         """Begin to obey."""
@@ -41,39 +68,48 @@ class CommandIntake:
         self._stop.set()
         self._queue.put(None)
         self._thread.join(timeout=2)
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _enqueue(self, name: str, incoming: Incoming) -> None:
+        self._queue.put((name, incoming))
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._health.stamp(LOOP)
             try:
-                incoming = self._queue.get(timeout=1.0)
+                command = self._queue.get(timeout=1.0)
             except queue.Empty:
                 continue
-            if incoming is not None and not incoming.stale():
-                self._obey(incoming)
+            if command is not None and not command[1].stale():
+                self._obey(*command)
         self._health.retire(LOOP)
 
-    def _obey(self, incoming: Incoming) -> None:
+    def _obey(self, name: str, incoming: Incoming) -> None:
         if incoming.retained:
             log.warning("event=retained_command_ignored")
         else:
-            answer = {"schema": "mammo.ack/1", "command": "replay", **self._answer(incoming.payload)}
-            self._tell(json.dumps(answer, separators=(",", ":")).encode(), incoming.correlation)
+            future = self._worker.submit(self._answer, name, incoming.payload)
+            while not wait([future], timeout=1.0).done:
+                self._health.stamp(LOOP)
+                if self._stop.is_set():
+                    return  # not acknowledged: the broker delivers it again
+            answer = {"schema": "mammo.ack/1", "command": name, **future.result()}
+            self._tell(name, json.dumps(answer, separators=(",", ":")).encode(), incoming.correlation)
         incoming.acknowledge()
 
-    def _answer(self, payload: bytes) -> dict[str, Any]:
+    def _answer(self, name: str, payload: bytes) -> dict[str, Any]:
         try:
             request = json.loads(payload)
             if not isinstance(request, dict):
                 return {"ok": False, "error": "the command is no JSON object"}
-            return {"ok": True, **self._replay(request)}
+            return {"ok": True, **self._handlers[name](request)}
         except ValueError:
             return {"ok": False, "error": "the command is not JSON"}
         except MammoEdgeError as error:
             return {"ok": False, "error": str(error)}
 
-    def _tell(self, answer: bytes, correlation: bytes | None) -> None:
+    def _tell(self, name: str, answer: bytes, correlation: bytes | None) -> None:
         try:
-            self._broker.publish(f"{self._prefix}/command/replay/ack", answer, correlation=correlation)
+            self._broker.publish(ANSWERS[name].format(prefix=self._prefix), answer, correlation=correlation)
         except (Unavailable, RefusedError) as error:
             log.warning('event=command_not_answered why="%s"', error)

@@ -80,7 +80,7 @@ def test_classify_explain_ends_where_no_picture_can_be_written(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "check", "classify", "bench", "status", "results", "retry", "reload", "model verify"],
+    ["run", "check", "classify", "bench", "doctor", "status", "results", "retry", "reload", "setup", "model verify"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     ended = run_command(*command.split(), "--help")

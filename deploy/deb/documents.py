@@ -1,0 +1,149 @@
+"""
+What in the package is written from elsewhere: man page, shell completion, copyright, changelog, SBOM.
+
+`python -m deploy.deb.documents ROOT VERSION PYTHON_MINOR`
+"""
+
+import argparse
+import gzip
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Final
+
+from edge import NOTICE
+from edge.cli import make_parser
+
+REPOSITORY: Final = Path(__file__).parent.parent.parent
+
+
+COMPLETION: Final = """\
+# bash completion for mammo-edge, written from its options
+_mammo_edge() {
+  local word command= words=
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in -* | */* | *.*) ;; *) [ "$(wc -w <<< "$command")" -ge 2 ] || command="$command${command:+ }$word" ;; esac
+  done
+  case $command in
+@CASES@
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
+}
+complete -o default -F _mammo_edge mammo-edge
+"""
+
+
+def main(root: Path, version: str, minor: str) -> None:
+    """Write them below `root`."""
+    share = root / "usr/share"
+    epoch = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
+    put(share / "man/man1/mammo-edge.1.gz", man_page(version, epoch))
+    put(share / "bash-completion/completions/mammo-edge", completion())
+    put(share / "doc/mammo-edge/changelog.Debian.gz", changelog(version, epoch))
+    put(share / "doc/mammo-edge/copyright", copyright_(root / f"opt/mammo-edge/venv/lib/python{minor}/site-packages"))
+    put(share / "doc/mammo-edge/sbom.cdx.json", sbom())
+
+
+def put(path: Path, text: str) -> None:
+    """Write a text, compressed where the name says so, the same bytes each time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode()
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def man_page(version: str, date: datetime) -> str:
+    """The commands in man(7), from the parser's own words."""
+    parser = make_parser()
+    lines = [f'.TH MAMMO-EDGE 1 "{date:%Y-%m-%d}" "mammo-edge {version}" "User Commands"', ".SH NAME"]
+    lines += ["mammo-edge \\- mammogram inference at the edge, results over MQTT"]
+    lines += [".SH SYNOPSIS", ".B mammo-edge", "[--config PATH] COMMAND ..."]
+    lines += [".SH DESCRIPTION", escape(parser.description or ""), ".PP", escape(NOTICE), ".SH COMMANDS"]
+    lines += [line for name, text in commands() for line in (f".SS {escape(name)}", ".nf", escape(text), ".fi")]
+    lines += [".SH EXIT STATUS", "0 done, 1 failed, 2 wrong usage, 78 configuration or model unusable.", ".SH FILES"]
+    lines += [".I /etc/mammo-edge/edge.toml", ".br", ".I /srv/mammo-edge/{inbox,spool,done,failed}", ".br", ".I /var/lib/mammo-edge"]
+    lines += [".SH SEE ALSO", "/usr/share/doc/mammo-edge"]
+    return "\n".join(lines) + "\n"
+
+
+def commands() -> list[tuple[str, str]]:
+    """Each command's name and its help."""
+    return [(name, parser.format_help().replace(NOTICE, "").strip()) for name, parser in leaves(make_parser())]
+
+
+def leaves(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The commands that do something, `model verify` for example, and their parsers."""
+    below = subparsers(parser)
+    if not below:
+        yield name, parser
+    for child, sub in below.items():
+        yield from leaves(sub, f"{name} {child}".strip())
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands below a command; argparse keeps them in a private place."""
+    found = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
+    return dict(found[0].choices) if found else {}
+
+
+def options(parser: argparse.ArgumentParser) -> list[str]:
+    """The long options of a command."""
+    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]  # noqa: SLF001
+
+
+def completion() -> str:
+    """For bash: commands, then a command's own options and files."""
+    parser = make_parser()
+    words = {"": [*subparsers(parser), *options(parser)]}
+    for name, sub in subparsers(parser).items():
+        words[name] = [*subparsers(sub), *options(sub)]
+        words |= {f"{name} {child}": options(leaf) for child, leaf in subparsers(sub).items()}
+    cases = "\n".join(f'    "{name}") words="{" ".join(found)}" ;;' for name, found in words.items())
+    return COMPLETION.replace("@CASES@", cases)
+
+
+def escape(text: str) -> str:
+    """For man(7): backslashes and hyphens as they are, no line that looks like a request."""
+    safe = text.replace("\\", "\\e").replace("-", "\\-")
+    return re.sub(r"(?m)^([.'])", r"\\&\1", safe)
+
+
+def changelog(version: str, date: datetime) -> str:
+    """Debian's changelog; the real one is CHANGELOG.md."""
+    suite = version.partition("~")[2]
+    when = format_datetime(date)
+    return f"mammo-edge ({version}) {suite}; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- mammo-edge <mammo-edge@localhost>  {when}\n"
+
+
+def copyright_(site: Path) -> str:
+    """Ours, and of every library what its own metadata say; their licence files lie beside them below /opt."""
+    lines = ["Copyright: 2026 the authors of mammo-edge", ""]
+    lines += ["mammo-edge is under the Apache License 2.0: /usr/share/common-licenses/Apache-2.0", ""]
+    lines += ["Libraries below /opt/mammo-edge:", ""]
+    for metadata in sorted(site.glob("*.dist-info/METADATA"), key=lambda path: path.parent.name.lower()):
+        name, version = metadata.parent.name.removesuffix(".dist-info").rsplit("-", 1)
+        lines.append(f"  {name} {version}: {licence_of(metadata.read_text(encoding='utf-8', errors='replace'))}")
+    return "\n".join(lines) + "\n"
+
+
+def licence_of(metadata: str) -> str:
+    """The licence as the package index shows it."""
+    head = metadata.partition("\n\n")[0]
+    for pattern in (r"(?m)^License-Expression: (.+)$", r"(?m)^Classifier: License :: (?:OSI Approved :: )?(.+)$", r"(?m)^License: (.+)$"):
+        if found := re.search(pattern, head):
+            return found[1]
+    return "see its metadata"
+
+
+def sbom() -> str:
+    """A CycloneDX bill of materials, from the lock that the package was built from."""
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible", "--of", "JSON", "requirements/litert.txt"]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

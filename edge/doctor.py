@@ -1,0 +1,227 @@
+"""`mammo-edge doctor`: what may be wrong around the daemon, each with what to do about it. Looks, asks the broker, changes nothing."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from edge.broker import Broker
+from edge.check import findings
+from edge.errors import ConfigError
+from edge.health import Health
+from edge.intake.watch import NETWORK, filesystem_of
+from edge.session import Protocol
+from edge.settings import Settings, read_secret
+
+BROKER_S: Final = 10.0
+CERTIFICATE_DAYS: Final = 30
+LEAST_WATCHES: Final = 8192
+HOT_C: Final = 80.0
+CORAL: Final = {("1a6e", "089a"), ("18d1", "9302")}
+USB3_MBIT: Final = 5000
+BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""A clock before this is wrong."""
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line."""
+
+    what: str
+    level: Level
+    detail: str
+    """What was found and, where it is not well, what to do."""
+
+
+def examine(settings: Settings, root: Path = Path("/")) -> Iterator[Finding]:
+    """
+    Look at one thing after the other.
+
+    Args:
+        settings: what was configured.
+        root: where `proc`, `sys` and `run` are.
+    """
+    for what, right, detail in findings(settings):
+        yield Finding(what, Level.OK if right else Level.FAILED, detail)
+    yield from _broker(settings)
+    if settings.broker.tls.cert is not None:
+        yield certificate(settings.broker.tls.cert)
+    yield inbox(settings.inbox.path)
+    yield watches(root)
+    yield disk(settings)
+    yield clock(root)
+    yield processor(root)
+    yield temperature(root)
+    yield coral(root)
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    """Connect under another client id and subscribe what the daemon subscribes; messages that come meanwhile are given back unread."""
+    where = f"{settings.broker.host}:{settings.broker.port}"
+    health = Health()
+    try:
+        once = settings.broker.model_copy(update={"session_expiry_s": 0})
+        broker = Broker(
+            once,
+            password=read_secret(settings.broker),
+            client_id=f"mammo-edge-doctor-{settings.device.site}-{settings.device.name}",
+            will=None,
+            health=health,
+            max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
+        )
+    except ConfigError as error:
+        yield Finding("broker", Level.FAILED, str(error))
+        return
+    connected = threading.Event()
+    broker.on_connect(connected.set)
+    if settings.intake.mqtt:
+        for name in ("image", "ref"):
+            # What comes is not acknowledged: the daemon's own copy is another.
+            broker.subscribe(f"{settings.topic_prefix}/request/{name}", lambda _: None)
+    broker.start()
+    try:
+        if not connected.wait(BROKER_S):
+            why = "; ".join(health.reasons) or "no answer"
+            advice = "is it running, does a firewall stop us, are the certificates right?"
+            yield Finding("broker", Level.FAILED, f"{where}: {why}: {advice}")
+            return
+        time.sleep(1.0)  # for the answers to our subscriptions
+        old = "" if broker.protocol is Protocol.V5 else ": a publish that it denies looks delivered"
+        yield Finding("broker", Level.WARNING if old else Level.OK, f"{where}, MQTT {broker.protocol}{old}")
+        if health.reasons:
+            yield Finding("broker's access rules", Level.FAILED, "; ".join(health.reasons))
+        yield from _packet(broker, settings)
+    finally:
+        broker.stop()
+
+
+def _packet(broker: Broker, settings: Settings) -> Iterator[Finding]:
+    limit = broker.max_packet
+    if limit is not None and limit < settings.worker.max_file_mb * 2**20:
+        advice = "images above that must come by folder or request/ref; mosquitto: max_packet_size"
+        yield Finding("broker's packet limit", Level.WARNING, f"{limit} bytes: {advice}")
+
+
+def certificate(path: Path, now: datetime | None = None) -> Finding:
+    """How long our certificate is still good, from now on."""
+    from cryptography import x509  # noqa: PLC0415 - nobody else in this process needs it
+
+    try:
+        until = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError) as error:
+        return Finding("certificate", Level.FAILED, f"{path}: {getattr(error, 'strerror', None) or 'not a certificate in PEM'}")
+    left = (until - (now or datetime.now(UTC))).days
+    level = Level.FAILED if left < 0 else Level.WARNING if left < CERTIFICATE_DAYS else Level.OK
+    return Finding("certificate", level, f"{left} days left{'' if level is Level.OK else ': make another, deploy/tls/make-certificates'}")
+
+
+def inbox(folder: Path) -> Finding:
+    """Whether its file system tells of changes."""
+    try:
+        kind = filesystem_of(folder)
+    except OSError as error:
+        return Finding("inbox's file system", Level.FAILED, f"{folder}: {error.strerror}")
+    if kind.startswith(NETWORK):
+        return Finding("inbox's file system", Level.WARNING, f"{kind}: it tells of no changes, so the folder is listed every few seconds")
+    return Finding("inbox's file system", Level.OK, kind)
+
+
+def watches(root: Path) -> Finding:
+    """Room for inotify."""
+    try:
+        most = int((root / "proc/sys/fs/inotify/max_user_watches").read_text())
+    except (OSError, ValueError):
+        return Finding("inotify", Level.WARNING, "its limit cannot be read")
+    if most < LEAST_WATCHES:
+        return Finding("inotify", Level.WARNING, f"{most} watches: sysctl fs.inotify.max_user_watches={LEAST_WATCHES}")
+    return Finding("inotify", Level.OK, f"{most} watches")
+
+
+def disk(settings: Settings) -> Finding:
+    """Room for images."""
+    folder = settings.spool.path
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free // 2**20
+    least = settings.spool.min_free_mb
+    if free < least:
+        return Finding("disk", Level.FAILED, f"{free} MiB free, intake needs {least}: remove or archive what is in done")
+    level = Level.WARNING if free < 4 * least else Level.OK
+    return Finding("disk", level, f"{free} MiB free{'' if level is Level.OK else ': soon intake stops'}")
+
+
+def clock(root: Path) -> Finding:
+    """Certificates and results need the right time."""
+    now = datetime.now(UTC)
+    if now < BUILT:
+        return Finding("clock", Level.FAILED, f"it says {now:%Y-%m-%d}, so certificates fail: set it, or start systemd-timesyncd")
+    if not (root / "run/systemd/timesync/synchronized").exists():
+        return Finding("clock", Level.WARNING, "systemd-timesyncd has not set it since the start; fine where something else does")
+    return Finding("clock", Level.OK, "set by systemd-timesyncd")
+
+
+def processor(root: Path) -> Finding:
+    """What XNNPACK needs to know and to have."""
+    try:
+        text = (root / "proc/cpuinfo").read_text()
+    except OSError:
+        advice = "XNNPACK is off and inference several times slower: ProcSubset=all"
+        return Finding("processor", Level.FAILED, f"/proc/cpuinfo is hidden: {advice}")
+    flags = {word for line in text.splitlines() if line.lower().startswith(("flags", "features")) for word in line.split()}
+    fast = sorted(flags & {"avx2", "avx512f", "avx_vnni", "avx512_vnni", "asimd", "asimddp", "neon"})
+    if not fast:
+        return Finding("processor", Level.WARNING, "neither AVX2 nor NEON: inference is slow")
+    return Finding("processor", Level.OK, f"{text.count('processor')} cores, {' '.join(fast)}")
+
+
+def temperature(root: Path) -> Finding:
+    """Heat, and what a Raspberry Pi says of its supply."""
+    degrees = []
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*/temp")):
+        try:
+            degrees.append(int(zone.read_text()) / 1000)
+        except (OSError, ValueError):
+            continue
+    throttled = _read(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
+    if throttled not in {"", "0", "0x0"}:
+        advice = "use a better supply or cooling"
+        return Finding("temperature", Level.WARNING, f"the processor was slowed down (get_throttled {throttled}): {advice}")
+    if not degrees:
+        return Finding("temperature", Level.OK, "no sensor")
+    hottest = max(degrees)
+    if hottest >= HOT_C:
+        return Finding("temperature", Level.WARNING, f"{hottest:.0f} °C: cool it, or it slows down")
+    return Finding("temperature", Level.OK, f"{hottest:.0f} °C")
+
+
+def coral(root: Path) -> Finding:
+    """Which accelerator is plugged in, and how fast its link is. None is used yet."""
+    for device in sorted((root / "sys/bus/usb/devices").glob("*")):
+        if (_read(device / "idVendor"), _read(device / "idProduct")) in CORAL:
+            speed = _read(device / "speed")
+            if speed.isdigit() and int(speed) < USB3_MBIT:
+                return Finding("Coral", Level.WARNING, f"USB, {speed} Mbit/s: use a USB 3 port; not used yet")
+            return Finding("Coral", Level.OK, f"USB, {speed} Mbit/s; not used yet")
+    if list((root / "dev").glob("apex_*")):
+        return Finding("Coral", Level.OK, "PCIe; not used yet")
+    return Finding("Coral", Level.OK, "none")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

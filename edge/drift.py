@@ -1,0 +1,62 @@
+"""How far the scores of late are from those the model was measured on: population stability index over the manifest's 20 bins."""
+
+import math
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from edge.domain import Result
+from edge.service import Finished
+
+WINDOW: Final = 500
+"""Images that are compared."""
+FEWEST: Final = 100
+"""With fewer the index is noise."""
+HALF: Final = 0.5
+"""Added to each bin's count, so that an empty one is no infinity."""
+
+
+class Drift:
+    """Watches the service's results; begins anew with another model."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bundle = ""
+        self._reference: Sequence[int] = ()
+        self._scores: deque[float] = deque(maxlen=WINDOW)
+
+    def observe(self, finished: Finished) -> None:
+        """One image came back from a worker."""
+        if not isinstance(finished.verdict, Result):
+            return
+        bundle = finished.serving.bundle
+        with self._lock:
+            if bundle.bundle_id != self._bundle:
+                self._bundle, self._scores = bundle.bundle_id, deque(maxlen=WINDOW)
+                self._reference = bundle.manifest.models[finished.verdict.runtime.file].reference_histogram
+            self._scores.append(finished.verdict.prediction.malignant)
+
+    def report(self) -> dict[str, float | int | None]:
+        """`images` compared, and `index`: below 0.1 alike, above 0.25 another population; None for fewer than 100 images."""
+        with self._lock:
+            scores, reference = list(self._scores), list(self._reference)
+        index = stability_index(scores, reference) if len(scores) >= FEWEST and any(reference) else None
+        return {"images": len(scores), "index": None if index is None else round(index, 4)}
+
+
+def stability_index(scores: Sequence[float], reference: Sequence[int]) -> float:
+    """
+    Sum over the bins of (found - expected) * ln(found / expected), shares of all.
+
+    Args:
+        scores: 0 to 1.
+        reference: counts of equal bins from 0 to 1.
+    """
+    bins = len(reference)
+    found = [HALF] * bins
+    for score in scores:
+        found[min(bins - 1, int(score * bins))] += 1
+    expected = [count + HALF for count in reference]
+    shares = [(f / sum(found), e / sum(expected)) for f, e in zip(found, expected, strict=True)]
+    return sum((f - e) * math.log(f / e) for f, e in shares)

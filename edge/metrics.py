@@ -1,0 +1,180 @@
+"""Numbers for Prometheus, yes or no for a supervisor: `/metrics`, `/livez`, `/readyz` over HTTP on this machine, where configured."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from edge.errors import ConfigError
+from edge.health import Phase
+from edge.service import Finished
+
+log = logging.getLogger(__name__)
+
+BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Of the time from worker to verdict, in seconds."""
+COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
+    "mammo_edge_outcomes": (
+        "Images by what became of them",
+        "outcome",
+        {name: name for name in ("benign", "malignant", "indeterminate", "rejected")},
+    ),
+    "mammo_edge_received": ("Images that came, by source", "source", {"received_folder": "folder", "received_mqtt": "mqtt"}),
+    "mammo_edge_delivered": ("Results that a sink has, by sink", "sink", {"delivered_mqtt": "mqtt", "delivered_jsonl": "jsonl"}),
+    "mammo_edge_worker_deaths": ("Workers that died or were ended with an image", "", {"worker_deaths": ""}),
+    "mammo_edge_replies_given_up": ("Replies that could not be delivered in time", "", {"replies_given_up": ""}),
+    "mammo_edge_response_topics_refused": ("Requests that named a response topic they may not", "", {"response_topics_refused": ""}),
+    "mammo_edge_shadow": (
+        "Images that a shadow model saw, too, by what came of it",
+        "agreement",
+        {f"shadow_{name}": name for name in ("agree", "disagree", "failed", "skipped")},
+    ),
+    "mammo_edge_model_rollbacks": ("Models that were taken back by themselves", "", {"model_rollbacks": ""}),
+}
+"""Metric, its meaning, its label, and the label's value for each counter of `health`."""
+
+
+class Numbers(Collector):
+    """
+    What `health` says, in Prometheus's words.
+
+    Args:
+        report: what `mammo-edge status` shows.
+    """
+
+    def __init__(self, report: Callable[[], Mapping[str, Any]]) -> None:
+        self._report = report
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._seconds = Histogram("mammo_edge_examine_seconds", "From worker to verdict", buckets=BUCKETS, registry=self.registry)
+        self.registry.register(self)
+
+    def observe(self, finished: Finished) -> None:
+        """One image came back from a worker."""
+        self._seconds.observe(finished.completed_at - finished.started_at)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        report = self._report()
+        model, runtime, queue = report["model"], report["runtime"], report["queue"]
+        info = {"version": report["version"], "model": model["name"], "model_version": model["version"], "bundle": model["bundle"]}
+        yield InfoMetricFamily("mammo_edge", "What runs", value=info | {"backend": runtime["backend"]})
+        yield _labelled("mammo_edge_state", "1 for the state it is in", "state", {p.value: int(p == report["state"]) for p in Phase})
+        yield GaugeMetricFamily("mammo_edge_uptime_seconds", "Since it was started", report["uptime_s"])
+        yield GaugeMetricFamily(
+            "mammo_edge_fallback", "1 where it does not run on the runtime that was asked for", int(runtime["fallback"])
+        )
+        if report["broker"] is not None:
+            yield GaugeMetricFamily("mammo_edge_broker_connected", "1 while connected", int(report["broker"]["connected"]))
+        yield _labelled(
+            "mammo_edge_images",
+            "Images by where they stand",
+            "state",
+            {name: queue[name] for name in ("waiting", "examining", "to_archive")},
+        )
+        yield GaugeMetricFamily("mammo_edge_oldest_waiting_seconds", "Age of the oldest image that waits", queue["oldest_waiting_s"] or 0)
+        yield GaugeMetricFamily("mammo_edge_last_seq", "The last number that a result was given", queue["last_seq"])
+        yield _outbox(report["outbox"])
+        yield from _drift(report["drift"])
+        yield from _counters(report["counters"])
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family
+
+
+def _outbox(outbox: Mapping[str, Mapping[str, float]]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "mammo_edge_undelivered", "Results a sink does not have yet; held: it refused them", labels=["sink", "state"]
+    )
+    for sink, counts in outbox.items():
+        for state in ("waiting", "held"):
+            family.add_metric([sink, state], counts[state])
+    return family
+
+
+def _drift(drift: Mapping[str, float | None]) -> Iterator[GaugeMetricFamily]:
+    yield GaugeMetricFamily("mammo_edge_score_drift_images", "Images whose scores are compared", drift["images"] or 0)
+    index = drift["index"]
+    if index is not None:
+        yield GaugeMetricFamily("mammo_edge_score_drift", "Stability index of the scores against the model's reference", index)
+
+
+def _counters(counters: Mapping[str, int]) -> Iterator[CounterMetricFamily]:
+    for name, (text, label, values) in COUNTED.items():
+        family = CounterMetricFamily(name, text, labels=[label] if label else [])
+        for counter, value in values.items():
+            family.add_metric([value] if label else [], counters.get(counter, 0))
+        yield family
+
+
+class MetricsServer:
+    """
+    Answers GET on one address.
+
+    Args:
+        address: host and port.
+        numbers: for `/metrics`.
+        ready: for `/readyz`: whether it takes images and examines them.
+        alive: for `/livez`: whether every loop turns.
+
+    Raises:
+        ConfigError: the address cannot be had.
+    """
+
+    def __init__(self, address: tuple[str, int], numbers: Numbers, ready: Callable[[], bool], alive: Callable[[], bool]) -> None:
+        routes: dict[str, Callable[[], tuple[int, str, bytes]]] = {
+            "/metrics": lambda: (200, CONTENT_TYPE_LATEST, numbers.text()),
+            "/readyz": lambda: _yes_or_no(ready()),
+            "/livez": lambda: _yes_or_no(alive()),
+        }
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 10
+
+            def do_GET(self) -> None:
+                route = routes.get(self.path)
+                status, kind, body = route() if route else (404, "text/plain", b"expected /metrics, /livez or /readyz\n")
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base names it
+                log.debug("event=http_request %s %s", format, len(args))
+
+        try:
+            self._server = ThreadingHTTPServer(address, Handler)
+        except OSError as error:
+            msg = f"metrics: {address[0]}:{address[1]}: {error.strerror}"
+            raise ConfigError(msg) from None
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.5}, name="metrics", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+
+def _yes_or_no(answer: bool) -> tuple[int, str, bytes]:  # noqa: FBT001 - that is all there is to say
+    return (200, "text/plain", b"yes\n") if answer else (503, "text/plain", b"no\n")

@@ -1,0 +1,132 @@
+"""A second model that sees what the first one sees and decides nothing: its results go to `shadow/result`, and agreement is counted."""
+
+import json
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edge.bundle import Bundle
+from edge.domain import Outcome, Rejection, Result
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.service import Finished, Serving
+from edge.session import RefusedError
+from edge.workers import Interrupted, Verdict
+
+log = logging.getLogger(__name__)
+
+LOOP: Final = "shadow"
+SCHEMA: Final = "mammo.shadow/1"
+MOST_WAITING: Final = 256
+"""Images that may wait for the shadow; more are skipped and counted: it never holds the first model up."""
+TRIES: Final = 3
+"""An image that is archived under our hands is looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the first model said of an image."""
+
+    image_id: str
+    outcome: Outcome
+    bundle: Bundle
+
+
+class Shadow:
+    """
+    Examines each image once more, one by one, in a thread and a worker of its own.
+
+    Args:
+        serving: the second model, proved.
+        locate: where an image's file is now, by its id.
+        publish: sends one message; may fail, which loses it.
+        health: for counters and stamps.
+    """
+
+    def __init__(self, serving: Serving, locate: Callable[[str], Path | None], publish: Callable[[bytes], None], health: Health) -> None:
+        self.serving = serving
+        self._locate = locate
+        self._publish = publish
+        self._health = health
+        self._queue: queue.Queue[Seen] = queue.Queue(MOST_WAITING)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End at once; what waits is forgotten."""
+        self._stop.set()
+        self.serving.workers.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
+
+    def observe(self, finished: Finished) -> None:
+        """In the service's thread: one image was concluded."""
+        if not isinstance(finished.verdict, Result | Rejection):
+            return
+        try:
+            self._queue.put_nowait(Seen(finished.image.image_id, finished.verdict, finished.serving.bundle))
+        except queue.Full:
+            self._health.count("shadow_skipped")
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._health.stamp(LOOP)
+            try:
+                seen = self._queue.get(timeout=1.0)
+            except queue.Empty:
+                continue
+            verdict = self._examine(seen.image_id)
+            if not self._stop.is_set():
+                self._tell(seen, verdict)
+        self._health.retire(LOOP)
+
+    def _examine(self, image_id: str) -> Verdict:
+        verdict: Verdict = Interrupted("its file is gone")
+        for _ in range(TRIES):
+            path = self._locate(image_id)
+            if path is None:
+                return verdict
+            verdict = self._submit(path)
+            if not isinstance(verdict, Interrupted):
+                return verdict
+        return verdict
+
+    def _submit(self, path: Path) -> Verdict:
+        verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+        self.serving.workers.submit(path, verdicts.put)
+        while True:
+            self._health.stamp(LOOP)
+            try:
+                return verdicts.get(timeout=1.0)
+            except queue.Empty:
+                if self.serving.workers.overdue():
+                    self.serving.workers.reopen()
+
+    def _tell(self, seen: Seen, verdict: Verdict) -> None:
+        if not isinstance(verdict, Result | Rejection):
+            self._health.count("shadow_failed")
+            return
+        first, second = _words(seen.outcome, seen.bundle), _words(verdict, self.serving.bundle)
+        agree = first["outcome"] == second["outcome"]
+        self._health.count("shadow_agree" if agree else "shadow_disagree")
+        message = {"schema": SCHEMA, "image_id": seen.image_id, "agree": agree, "shadow": second, "serving": first}
+        try:
+            self._publish(json.dumps(message, separators=(",", ":")).encode())
+        except (Unavailable, RefusedError) as error:
+            log.debug('event=shadow_not_told why="%s"', error)
+
+
+def _words(outcome: Outcome, bundle: Bundle) -> dict[str, Any]:
+    """One model's answer: numbers and versions, nothing of the picture."""
+    model = {"bundle": bundle.bundle_id, "name": bundle.manifest.name, "version": bundle.manifest.version}
+    if isinstance(outcome, Rejection):
+        return {"outcome": "rejected", "malignant": None, "model": model}
+    return {"outcome": outcome.prediction.label, "malignant": outcome.prediction.malignant, "model": model}

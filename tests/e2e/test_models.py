@@ -1,0 +1,128 @@
+"""Install, activate and roll back as an operator does, with the daemon running."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.demo.subscriber import Subscriber
+from edge import model_commands as models
+from edge.app import shipped_bundle
+from edge.errors import ModelError
+from edge.settings import Settings, load
+from edge.signature import sign
+from tests.e2e.rig import TOPICS, Rig, film, run_command, until
+from tests.test_signature import key_pair
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """The shipped model under another version, not signed yet."""
+    folder = Path(shutil.copytree(shipped_bundle(), tmp_path / "bundle"))
+    change(folder, version="next")
+    return folder
+
+
+def change(folder: Path, **fields: object) -> None:
+    (folder / "bundle.json").write_text(json.dumps(json.loads((folder / "bundle.json").read_text()) | fields))
+
+
+@pytest.fixture
+def settings(rig: Rig, tmp_path: Path) -> Settings:
+    """The rig's configuration, which takes what `clinic.pem` signed."""
+    key_pair(tmp_path, "clinic")
+    rig.configure(f'\n[model]\nkeys = "{tmp_path}/keys"\n')
+    return load(rig.config, {})
+
+
+def test_a_signed_model_is_activated_and_rolled_back_without_losing_an_image(
+    rig: Rig, settings: Settings, bundle: Path, tmp_path: Path
+) -> None:
+    rig.ready()
+    sign(bundle, tmp_path / "clinic.pem")
+    ids = {rig.drop(f"{number}.png", film(number)) for number in range(3)}
+    installed = run_command("model", "install", bundle, "--activate", "--json", "--config", rig.config)
+    assert installed.returncode == 0, installed.stderr
+    assert json.loads(installed.stdout)["previous"] == "shipped"
+    assert rig.result_of(rig.drop("after.png", film(99)))["model"]["version"] == "next"
+    assert {row["version"]: row["serves"] for row in models.listed(settings)}["next"] == "now"
+    for image_id in ids:
+        assert rig.result_of(image_id)["score"] is not None
+    rig.kill()
+    rig.ready()
+    assert rig.status()["model"]["version"] == "next"
+    assert models.rollback(settings)["version"] != "next"
+    assert rig.result_of(rig.drop("back.png", film(100)))["model"]["version"] != "next"
+
+
+def test_what_is_unsigned_or_does_not_prove_itself_is_refused_with_the_reason(settings: Settings, bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not signed"):
+        models.install(settings, bundle, activate=True)
+    right = json.loads((bundle / "bundle.json").read_text())
+    wrong = json.loads(json.dumps(right["models"]))
+    wrong["model.tflite"]["known_answers"][0]["raw"] = 0.123456
+    for fields, why in (({"models": wrong}, "expected 0.123456"), ({"outputs": right["outputs"] | {"probability": [1, 7]}}, "says .1, 7.")):
+        change(bundle, **(right | fields))
+        sign(bundle, tmp_path / "clinic.pem")
+        with pytest.raises(ModelError, match=why):
+            models.install(settings, bundle, activate=True)
+    assert [row["bundle"] for row in models.listed(settings)] == ["shipped"]
+
+
+def test_over_mqtt_a_bad_model_is_refused_with_the_reason_and_a_good_one_serves(
+    rig: Rig, settings: Settings, bundle: Path, tmp_path: Path
+) -> None:
+    rig.configure('[intake]\ncommands = ["model/activate", "model/rollback"]\n')
+    sign(bundle, tmp_path / "clinic.pem")
+    models.install(settings, bundle, activate=False)
+    change(bundle, version="rotten")
+    sign(bundle, tmp_path / "clinic.pem")
+    rotten = models.install(settings, bundle, activate=False)["bundle"]
+    (rig.folder / "state/models" / rotten / "model.tflite").write_bytes(b"one flipped bit")
+    rig.ready()
+    subscriber = rig.subscriber
+    assert subscriber is not None
+    until(lambda: rig.status()["broker"]["connected"], "connected", rig.words)
+    subscriber.publish(f"{TOPICS}/command/model/activate", json.dumps({"bundle": rotten[:12]}).encode())
+    refused = subscriber.wait_under("ack", 1, 60)[0]
+    assert (refused["ok"], refused["command"], "sha256 is" in refused["error"]) == (False, "model/activate", True)
+    assert rig.result_of(rig.drop("old.png", film(1)))["model"]["version"] != "next"
+    subscriber.publish(f"{TOPICS}/command/model/activate", b'{"bundle": "next"}')
+    assert subscriber.wait_under("ack", 2, 60)[1]["version"] == "next"
+    assert rig.result_of(rig.drop("new.png", film(2)))["model"]["version"] == "next"
+    subscriber.publish(f"{TOPICS}/command/model/rollback", b"{}")
+    assert subscriber.wait_under("ack", 3, 60)[2]["previous"] is not None
+    assert rig.result_of(rig.drop("back.png", film(3)))["model"]["version"] != "next"
+
+
+def test_a_shadow_model_sees_what_the_first_one_sees_and_decides_nothing(
+    rig: Rig, settings: Settings, bundle: Path, tmp_path: Path
+) -> None:
+    points = json.loads((bundle / "bundle.json").read_text())["models"]
+    for point in points["model.tflite"]["operating_points"].values():
+        point.update(threshold=1.0, band_low=1.0, band_high=1.0)  # to it, everything is benign
+    change(bundle, models=points)
+    sign(bundle, tmp_path / "clinic.pem")
+    models.install(settings, bundle, activate=False)
+    rig.config.write_text(rig.config.read_text() + 'shadow = "next"\n')
+    rig.ready()
+    subscriber = rig.subscriber
+    assert subscriber is not None
+    ids = [rig.drop(f"{number}.png", film(number)) for number in range(2)] + [rig.drop("no.png", b"no picture")]
+    results = [rig.result_of(image_id) for image_id in ids]
+    assert {result["model"]["version"] for result in results} != {"next"}
+    until(lambda: len(shadows(subscriber)) == 3, "shadow results", rig.words)
+    for image_id, result in zip(ids, results, strict=True):
+        message = shadows(subscriber)[image_id]
+        assert message["serving"]["outcome"] == result["outcome"]
+        assert message["shadow"]["outcome"] == ("benign" if result["score"] else "rejected")
+        assert message["agree"] == (message["shadow"]["outcome"] == result["outcome"])
+    counters = rig.status()["counters"]
+    assert counters.get("shadow_agree", 0) + counters.get("shadow_disagree", 0) == 3
+
+
+def shadows(subscriber: Subscriber) -> dict[str, Any]:
+    messages = [json.loads(m.payload) for m in list(subscriber.messages) if m.topic.endswith("/shadow/result")]
+    return {message["image_id"]: message for message in messages}

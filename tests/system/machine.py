@@ -1,0 +1,242 @@
+"""A Debian machine with a real systemd in a container, and a broker with mutual TLS, each in a network namespace of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from deploy.demo.brokers import find_mosquitto
+from tests.conftest import ROOT, need
+
+SUITE: Final = os.environ.get("SUITE", "bookworm")
+PACKAGES: Final = "systemd,systemd-sysv,dbus,python3,python3-venv,udev,procps,libstdc++6,openssl"
+CACHE: Final = ROOT / ".cache" / "system"
+BROKER: Final = "10.77.0.1"
+DEVICE: Final = "10.77.0.2"
+ENVIRONMENT: Final = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER="]
+NSPAWN: Final = ("systemd-nspawn", "-q", "--register=no", "--keep-unit", "--resolv-conf=off", "--boot", "--console=pipe")
+PATIENCE_S: Final = 90.0
+
+
+def until(true: Callable[[], object], what: str, words: Callable[[], str] = str, timeout_s: float = PATIENCE_S) -> None:
+    """Wait until something is true; if it never is, say why."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}\n{words()}"
+        time.sleep(0.1)
+
+
+def run(*command: object, timeout_s: float = 300.0) -> str:
+    """Run a program that must succeed; returns what it said."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=timeout_s)
+    assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def root_file_system() -> Path:
+    """A minimal Debian, made once for each suite and list of packages."""
+    need("mmdebstrap", "mmdebstrap")
+    tree = CACHE / f"{SUITE}-{abs(hash_of(PACKAGES)):x}"
+    if not tree.is_dir():
+        part = tree.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, part, timeout_s=900)
+        part.rename(tree)
+    return tree
+
+
+def hash_of(text: str) -> int:
+    """The same in every process."""
+    return int.from_bytes(text.encode(), "big") % 2**31
+
+
+@contextmanager
+def networks(name: str) -> Iterator[tuple[str, str]]:
+    """Two namespaces with one wire between them: the broker's and the device's. Nothing of it is in the host's."""
+    ours = (f"{name}-broker", f"{name}-device")
+    with ExitStack() as stack:
+        for namespace in ours:
+            run("ip", "netns", "add", namespace)
+            stack.callback(subprocess.run, ["ip", "netns", "delete", namespace], check=False)
+            run("ip", "-n", namespace, "link", "set", "lo", "up")
+        run("ip", "-n", ours[0], "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", ours[1])
+        for namespace, address in zip(ours, (BROKER, DEVICE), strict=True):
+            run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "wire")
+            run("ip", "-n", namespace, "link", "set", "wire", "up")
+        yield ours
+
+
+class Machine:
+    """
+    The container. Its tree lies over the cached one, so that every run begins with a fresh machine.
+
+    Args:
+        folder: for the tree's upper half and the console.
+        namespace: its network.
+    """
+
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self.root = folder / "root"
+        self._folder = folder
+        self._namespace = namespace
+        self._nspawn: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        upper, work = self._folder / "upper", self._folder / "work"
+        for path in (upper, work, self.root):
+            path.mkdir(parents=True)
+        layers = f"lowerdir={root_file_system()},upperdir={upper},workdir={work}"
+        run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{BROKER} broker.test\n{DEVICE} device\n")
+        self._boot()
+        return self
+
+    def _boot(self) -> None:
+        with (self._folder / "console.log").open("wb") as console:
+            self._nspawn = subprocess.Popen(
+                [*NSPAWN, f"--network-namespace-path=/run/netns/{self._namespace}", "-D", str(self.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            )
+        until(lambda: self._leader() and self.ask("systemctl", "is-system-running") in {"running", "degraded"}, "booted", self._console)
+
+    def __exit__(self, *_: object) -> None:
+        if self._nspawn is not None:
+            self._nspawn.send_signal(signal.SIGTERM)
+            try:
+                self._nspawn.wait(30)
+            except subprocess.TimeoutExpired:
+                self._nspawn.kill()
+                self._nspawn.wait()
+        subprocess.run(["umount", "-l", self.root], check=False)
+        names = ("payload", "supervisor", "*/payload", "*/supervisor")
+        left_over = [path for name in names for path in Path("/sys/fs/cgroup").glob(name)]
+        if left_over:  # nspawn's own; rmdir takes only empty ones
+            subprocess.run(["find", *left_over, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], check=False, capture_output=True)
+
+    def _leader(self) -> str:
+        """The container's process 1, as the host numbers it."""
+        assert self._nspawn is not None
+        assert self._nspawn.poll() is None, self._console()
+        found = subprocess.run(["pgrep", "-P", str(self._nspawn.pid)], capture_output=True, text=True, check=False).stdout.split()
+        return found[0] if found else ""
+
+    def _console(self) -> str:
+        return (self._folder / "console.log").read_text(errors="replace")[-3000:]
+
+    def _inside(self, command: Sequence[object]) -> list[str]:
+        return ["nsenter", "-t", self._leader(), "-m", "-p", "-u", "-i", "-n", "-C", "--", *ENVIRONMENT, *map(str, command)]
+
+    def run(self, *command: object) -> str:
+        """Run a program inside, as root; it must succeed."""
+        return run(*self._inside(command))
+
+    def tries(self, *command: object) -> subprocess.CompletedProcess[str]:
+        """Run a program inside that may fail."""
+        return subprocess.run(self._inside(command), capture_output=True, text=True, check=False, timeout=300)
+
+    def ask(self, *command: object) -> str:
+        """One line of what a program says, whatever its exit status."""
+        return self.tries(*command).stdout.strip()
+
+    def shown(self, property_: str, unit: str = "mammo-edge") -> str:
+        """A property of a unit."""
+        return self.ask("systemctl", "show", "--value", "-p", property_, unit)
+
+    def journal(self, unit: str = "mammo-edge") -> str:
+        """What a unit wrote."""
+        return self.ask("journalctl", "-u", unit, "-o", "cat", "--no-pager")
+
+    def copy_in(self, source: Path, target: str) -> None:
+        """A file into the container's tree."""
+        path = self.root / target.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)
+
+    def status(self) -> dict[str, Any]:
+        """`mammo-edge status --json`."""
+        report: dict[str, Any] = json.loads(self.run("mammo-edge", "status", "--json"))
+        return report
+
+
+class Clinic:
+    """A mosquitto with the example configuration of `deploy/`, and an archive that keeps every result."""
+
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self.certificates = folder / "certificates"
+        self._folder = folder
+        self._inside = ["ip", "netns", "exec", namespace]
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir()
+        for words in (
+            ["ca", "Clinic"],
+            ["broker", "broker.test", BROKER],
+            ["device", "north/edge-1"],
+            ["person", "archive"],
+            ["person", "admin"],
+        ):
+            run(ROOT / "deploy/tls/make-certificates", self.certificates, *words)
+        self._start_broker()
+        with (self._folder / "results").open("wb") as results:
+            self._spawn(
+                [*self._client("mosquitto_sub", "archive"), "-t", "mammo/v1/+/+/result", "-i", "archive", "-c", "-x", "3600"], results
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            child.terminate()
+            child.wait(10)
+
+    def results(self) -> list[dict[str, Any]]:
+        """All so far, the oldest first."""
+        lines = (self._folder / "results").read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def result_of(self, image_id: str, words: Callable[[], str]) -> dict[str, Any]:
+        """Wait for the first result of an image."""
+
+        def found() -> list[dict[str, Any]]:
+            return [result for result in self.results() if result["image_id"] == image_id]
+
+        until(found, f"result of {image_id[:16]}", words)
+        return found()[0]
+
+    def last_status(self) -> dict[str, Any]:
+        """The retained status of the device."""
+        said = run(*self._client("mosquitto_sub", "archive"), "-t", "mammo/v1/north/edge-1/status", "-C", "1", "-W", "20")
+        status: dict[str, Any] = json.loads(said)
+        return status
+
+    def _client(self, program: str, name: str) -> list[str]:
+        keys = self.certificates
+        tls = ["--cafile", keys / "ca.crt", "--cert", keys / f"{name}.crt", "--key", keys / f"{name}.key"]
+        return [*self._inside, program, "-V", "5", "-h", BROKER, "-p", "8883", "-q", "1", *map(str, tls)]
+
+    def _start_broker(self) -> None:
+        deploy = ROOT / "deploy/mosquitto"
+        acl, database = self._folder / "acl", self._folder / "database"
+        shutil.copy(deploy / "mammo-edge.acl", acl)
+        acl.chmod(0o600)
+        database.mkdir()
+        text = (deploy / "mammo-edge-tls.conf").read_text() + (deploy / "mammo-edge.conf").read_text()
+        text = text.replace("/etc/mosquitto/certs", str(self.certificates)).replace("/etc/mosquitto/mammo-edge.acl", str(acl))
+        config = self._folder / "mosquitto.conf"
+        config.write_text(f"user root\npersistence true\npersistence_location {database}/\n{text}")
+        with (self._folder / "broker.log").open("wb") as log:
+            self._spawn([*self._inside, str(find_mosquitto()), "-c", str(config)], log)
+        listening = [*self._inside, "ss", "-Hltn", "sport", "=", "8883"]
+        until(lambda: run(*listening).strip(), "broker", (self._folder / "broker.log").read_text, 20)
+
+    def _spawn(self, command: list[str], out: Any) -> None:  # noqa: ANN401 - a file
+        self._children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT))

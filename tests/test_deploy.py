@@ -1,0 +1,142 @@
+"""The examples in deploy/ work as they stand: certificates, a broker with mutual TLS and an ACL, scripts."""
+
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
+
+from deploy.demo.brokers import Mosquitto, free_port
+from tests.conftest import ROOT, need
+
+MAKE: Final = ROOT / "deploy/tls/make-certificates"
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([MAKE, folder, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("openssl", "openssl")
+    folder = tmp_path_factory.mktemp("ca")
+    names = (
+        ("ca", "Test Clinic"),
+        ("broker", "localhost", "127.0.0.1"),
+        ("device", "north/edge-1"),
+        ("device", "north/edge-2"),
+        ("person", "archive"),
+    )
+    for words in names:
+        assert make(folder, *words).returncode == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def broker(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A mosquitto with the example configuration, its files elsewhere; gives the TLS port."""
+    need("mosquitto", "mosquitto")
+    folder, port = tmp_path_factory.mktemp("mosquitto"), free_port()
+    acl = folder / "acl"
+    acl.write_text((ROOT / "deploy/mosquitto/mammo-edge.acl").read_text())
+    acl.chmod(0o600)
+    text = (ROOT / "deploy/mosquitto/mammo-edge-tls.conf").read_text()
+    for old, new in (
+        ("listener 8883", f"listener {port} 127.0.0.1"),
+        ("/etc/mosquitto/certs", str(certificates)),
+        ("/etc/mosquitto/mammo-edge.acl", str(acl)),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    with Mosquitto(folder, text):
+        yield port
+
+
+class Session:
+    """A client with a certificate; what it may do, as the broker's answers say."""
+
+    def __init__(self, port: int, certificates: Path, name: str) -> None:
+        self.client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        self.client.tls_set(str(certificates / "ca.crt"), str(certificates / f"{name}.crt"), str(certificates / f"{name}.key"))
+        self._codes: list[int] = []
+        self._answered = threading.Event()
+        self.client.on_connect = lambda *_: self._answered.set()
+        self.client.on_publish = lambda _c, _d, _m, reason, _p: self._note(reason.value)
+        self.client.on_subscribe = lambda _c, _d, _m, reasons, _p: self._note(reasons[0].value)
+        self.client.connect("localhost", port)
+        self.client.loop_start()
+        assert self._answered.wait(10)
+
+    def _note(self, code: int) -> None:
+        self._codes.append(code)
+        self._answered.set()
+
+    def _allowed(self) -> bool:
+        assert self._answered.wait(10)
+        return self._codes[-1] < 0x80
+
+    def may_write(self, topic: str) -> bool:
+        self._answered.clear()
+        self.client.publish(topic, b"x", qos=1)
+        return self._allowed()
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(broker: int, certificates: Path) -> None:
+    with closing(Session(broker, certificates, "north.edge-1")) as device:
+        assert device.may_write("mammo/v1/north/edge-1/result")
+        assert device.may_write("mammo/v1/north/ws-3/replies/4711")
+        assert not device.may_write("mammo/v1/north/edge-2/result")
+        assert not device.may_write("mammo/v1/north/edge-2/request/image")
+        assert not device.may_write("mammo/v1/north/edge-2/command/reload")
+
+
+def test_the_archive_hears_results_and_may_write_nothing(broker: int, certificates: Path) -> None:
+    heard = threading.Event()
+    with closing(Session(broker, certificates, "archive")) as archive, closing(Session(broker, certificates, "north.edge-2")) as device:
+        archive.client.on_message = lambda *_: heard.set()
+        archive._answered.clear()
+        archive.client.subscribe("mammo/v1/+/+/result", qos=1)
+        assert archive._allowed()
+        assert not archive.may_write("mammo/v1/north/edge-2/result")
+        assert device.may_write("mammo/v1/north/edge-2/result")
+        assert heard.wait(10)
+
+
+def test_nobody_comes_in_without_a_certificate(broker: int, certificates: Path) -> None:
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+    client.tls_set(str(certificates / "ca.crt"))
+    with pytest.raises((ssl.SSLError, OSError)):  # noqa: PT012 - in TLS 1.3 the refusal comes with the first read
+        client.connect("localhost", broker)
+        client.socket().recv(1)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("ca", "Again"), "is there already"),
+        (("device", "edge-1"), "expected SITE/DEVICE"),
+        (("device", "North/Edge"), "expected lower-case"),
+        (("person", "a/b"), "NAME for a person"),
+        (("printer", "x"), "expected ca, broker, device or person"),
+    ],
+)
+def test_a_certificate_that_no_acl_could_name_is_not_made(certificates: Path, words: tuple[str, ...], why: str) -> None:
+    before = sorted(certificates.iterdir())
+    done = make(certificates, *words)
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert sorted(certificates.iterdir()) == before
+
+
+def test_keys_are_for_their_owner_alone(certificates: Path) -> None:
+    assert {path.stat().st_mode & 0o777 for path in certificates.glob("*.key")} == {0o600}

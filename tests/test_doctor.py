@@ -1,0 +1,83 @@
+"""What may be wrong around the daemon, and what to do."""
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.brokers import Mosquitto
+from edge import doctor
+from edge.doctor import Level
+from edge.settings import Broker, Settings, Spool
+from tests.conftest import need
+
+
+def tree(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("look", "files", "level", "words"),
+    [
+        (doctor.watches, {"proc/sys/fs/inotify/max_user_watches": "65536\n"}, Level.OK, "65536"),
+        (doctor.watches, {"proc/sys/fs/inotify/max_user_watches": "128\n"}, Level.WARNING, "sysctl fs.inotify"),
+        (doctor.watches, {}, Level.WARNING, "cannot be read"),
+        (doctor.clock, {"run/systemd/timesync/synchronized": ""}, Level.OK, "timesyncd"),
+        (doctor.clock, {}, Level.WARNING, "has not set it"),
+        (doctor.processor, {"proc/cpuinfo": "processor : 0\nflags : fpu avx2\n"}, Level.OK, "1 cores, avx2"),
+        (doctor.processor, {"proc/cpuinfo": "processor : 0\nFeatures : fp asimd\n"}, Level.OK, "asimd"),
+        (doctor.processor, {"proc/cpuinfo": "processor : 0\nflags : fpu\n"}, Level.WARNING, "inference is slow"),
+        (doctor.processor, {}, Level.FAILED, "ProcSubset=all"),
+        (doctor.temperature, {"sys/class/thermal/thermal_zone0/temp": "45000\n"}, Level.OK, "45 °C"),
+        (doctor.temperature, {"sys/class/thermal/thermal_zone0/temp": "85000\n"}, Level.WARNING, "cool it"),
+        (doctor.temperature, {"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"}, Level.WARNING, "better supply"),
+        (doctor.temperature, {}, Level.OK, "no sensor"),
+        (doctor.coral, {}, Level.OK, "none"),
+        (doctor.coral, {"dev/apex_0": ""}, Level.OK, "PCIe"),
+    ],
+)
+def test_each_line_says_how_it_is_and_what_to_do(tmp_path: Path, look: object, files: dict[str, str], level: Level, words: str) -> None:
+    finding = look(tree(tmp_path, files))  # type: ignore[operator]
+    assert (finding.level, words in finding.detail) == (level, True), finding
+
+
+@pytest.mark.parametrize(("speed", "level"), [("5000", Level.OK), ("480", Level.WARNING)])
+@pytest.mark.parametrize("ids", [("1a6e", "089a"), ("18d1", "9302")])
+def test_a_coral_on_a_slow_port_is_known_by_either_id(tmp_path: Path, speed: str, level: Level, ids: tuple[str, str]) -> None:
+    device = "sys/bus/usb/devices/1-1"
+    root = tree(tmp_path, {f"{device}/idVendor": ids[0], f"{device}/idProduct": ids[1], f"{device}/speed": f"{speed}\n"})
+    assert doctor.coral(root).level is level
+
+
+@pytest.mark.parametrize(("days", "level"), [(0, Level.OK), (390, Level.WARNING), (401, Level.FAILED)])
+def test_a_certificate_that_ends_soon_is_a_warning_and_an_expired_one_has_failed(tmp_path: Path, days: int, level: Level) -> None:
+    make = [need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
+    subprocess.run([*make, "-keyout", tmp_path / "k", "-out", tmp_path / "c", "-days", "400"], check=True, capture_output=True)
+    assert doctor.certificate(tmp_path / "c", datetime.now(UTC) + timedelta(days=days)).level is level
+    assert doctor.certificate(tmp_path / "k").level is Level.FAILED
+    assert doctor.certificate(tmp_path / "none").detail.endswith("No such file or directory")
+
+
+def test_a_disk_without_room_for_intake_has_failed(tmp_path: Path) -> None:
+    assert doctor.disk(Settings(spool=Spool(path=tmp_path / "x", min_free_mb=0))).level is Level.OK
+    full = doctor.disk(Settings(spool=Spool(path=tmp_path / "x", min_free_mb=10**9)))
+    assert (full.level, "intake needs 1000000000" in full.detail) == (Level.FAILED, True)
+
+
+def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mosquitto) -> None:
+    mosquitto.config = "max_packet_size 2000000\n"
+    mosquitto.restart()
+    lines = {line.what: line for line in doctor._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))}
+    assert (lines["broker"].level, "MQTT 5" in lines["broker"].detail) == (Level.OK, True)
+    assert "2000000 bytes" in lines["broker's packet limit"].detail
+
+
+def test_a_broker_that_is_not_there_has_failed_with_what_to_look_at(monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto) -> None:
+    monkeypatch.setattr(doctor, "BROKER_S", 0.5)
+    mosquitto.stop()
+    (line,) = doctor._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
+    assert (line.level, "Connection refused: is it running" in line.detail) == (Level.FAILED, True)

@@ -1,0 +1,118 @@
+"""From a few answers to a configuration, a credential and a drop-in."""
+
+import stat
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edge.errors import ConfigError
+from edge.settings import load
+from edge.setup import CPU_ONLY, Answers, make_folders, plan, read_password, write
+from tests.conftest import ROOT
+
+BROKER = {"broker.clinic.lan": ["192.168.7.4"], "localhost": ["127.0.0.1", "::1"]}
+
+
+def resolve(host: str) -> list[str]:
+    return BROKER.get(host, [])
+
+
+def setup(root: Path, **said: object) -> tuple[Path, str]:
+    """Run it; returns the configuration and the drop-in's text."""
+    answers = Answers(**said)  # type: ignore[arg-type]
+    files, settings = plan(answers, root, resolve)
+    write(files)
+    make_folders(settings, root)
+    return files[0].path, files[-1].path.read_text()
+
+
+def test_the_answers_become_a_configuration_with_every_other_key_commented(tmp_path: Path) -> None:
+    config, _ = setup(tmp_path, broker="broker.clinic.lan:8884", site="north", device="edge-7")
+    settings = load(config, {})
+    assert (settings.broker.host, settings.broker.port) == ("broker.clinic.lan", 8884)
+    assert settings.topic_prefix == "mammo/v1/north/edge-7"
+    assert "# timeout_s = 60.0" in config.read_text()
+    assert stat.S_IMODE(config.stat().st_mode) == 0o640
+
+
+def test_run_again_it_changes_what_was_said_and_keeps_the_rest(tmp_path: Path) -> None:
+    config, _ = setup(tmp_path, broker="localhost", site="north")
+    config.write_text(config.read_text().replace("# timeout_s = 60.0", "timeout_s = 30.0"))
+    setup(tmp_path, device="edge-9")
+    settings = load(config, {})
+    assert (settings.worker.timeout_s, settings.device.site, settings.device.name) == (30.0, "north", "edge-9")
+
+
+def test_the_password_is_root_s_alone_and_stands_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("geheim\nrest\n")
+    config, drop_in = setup(tmp_path, broker="localhost", password=read_password(str(tmp_path / "pw")))
+    secret = config.with_name("mqtt.password")
+    assert (secret.read_text(), stat.S_IMODE(secret.stat().st_mode)) == ("geheim\n", 0o600)
+    assert "geheim" not in config.read_text() + drop_in
+
+
+def test_the_address_filter_lets_through_the_broker_and_the_resolvers_and_nobody_else(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/resolv.conf").write_text("# dns\nnameserver 192.168.7.1\nnameserver 127.0.0.53\nsearch lan\n")
+    _, drop_in = setup(tmp_path, broker="broker.clinic.lan")
+    assert "\nIPAddressAllow=\nIPAddressAllow=localhost 192.168.7.4 192.168.7.1\n" in drop_in
+
+
+def test_a_broker_without_an_address_leaves_the_unit_s_own_filter(tmp_path: Path) -> None:
+    _, drop_in = setup(tmp_path, broker="unknown.lan")
+    assert "IPAddressAllow" not in drop_in
+
+
+def test_without_a_coral_there_is_no_device_and_the_lines_are_those_of_the_shipped_drop_in(tmp_path: Path) -> None:
+    _, drop_in = setup(tmp_path, broker="localhost")
+    assert drop_in.endswith(CPU_ONLY)
+    assert (ROOT / "systemd/drop-ins/cpu-only.conf").read_text().endswith(CPU_ONLY)
+    _, drop_in = setup(tmp_path, broker="localhost", coral=True)
+    assert "PrivateDevices" not in drop_in
+
+
+def test_certificates_turn_tls_on_and_move_the_port(tmp_path: Path) -> None:
+    config, _ = setup(tmp_path, broker="broker.clinic.lan", ca=Path("/etc/mammo-edge/ca.crt"))
+    broker = tomllib.loads(config.read_text())["broker"]
+    assert (broker["port"], broker["tls"]) == (8883, {"enabled": True, "ca": "/etc/mammo-edge/ca.crt"})
+
+
+def test_an_inbox_elsewhere_is_made_for_the_senders_and_may_be_written(tmp_path: Path) -> None:
+    _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/films"))
+    assert "ReadWritePaths=-/data/films\n" in drop_in
+    assert stat.S_IMODE((tmp_path / "data/films").stat().st_mode) == 0o2770
+
+
+def test_an_instance_has_places_of_its_own_that_its_unit_lets_it_write(tmp_path: Path) -> None:
+    config, drop_in = setup(tmp_path, broker="localhost", instance="left")
+    settings = load(config, {})
+    assert config == tmp_path / "etc/mammo-edge/left.toml"
+    assert settings.device.name == "left"
+    assert {settings.inbox.path.parent, settings.spool.path.parent, settings.spool.done.parent} == {Path("/srv/mammo-edge/left")}
+    assert (settings.state.path, settings.control.socket) == (Path("/var/lib/mammo-edge/left"), Path("/run/mammo-edge-left/control.sock"))
+    assert "ReadWritePaths" not in drop_in
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"broker": "host:port"}, "expected HOST or HOST:PORT"),
+        ({"broker": "host:70000"}, "broker.port"),
+        ({"site": "North Clinic"}, "device.site"),
+        ({"instance": "../x"}, "instance: found"),
+        ({"cert": Path("/x")}, "belong together"),
+    ],
+)
+def test_an_answer_that_makes_no_configuration_is_refused_and_nothing_is_written(tmp_path: Path, said: dict[str, object], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        setup(tmp_path, **said)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"), [("[::1]:1884", "::1", 1884), ("::1", "::1", 1883), ("fe80::5", "fe80::5", 1883), ("b", "b", 1883)]
+)
+def test_addresses_with_and_without_a_port_are_understood(tmp_path: Path, text: str, host: str, port: int) -> None:
+    config, _ = setup(tmp_path, broker=text)
+    assert (load(config, {}).broker.host, load(config, {}).broker.port) == (host, port)

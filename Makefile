@@ -60,7 +60,7 @@ bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, half an h
 fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60
 	$(BIN)/python -m tests.fuzz $(FUZZ_S) fuzz-findings
 
-torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/reliability.md; SCALE=0.1 is quicker, 1 takes half an hour
+torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/reliability.md; SCALE=0.1 is quicker, 1 takes a quarter of an hour
 	$(BIN)/python -m tests.torture --scale $(SCALE) --write docs/reliability.md
 
 soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into docs/soak.png

@@ -59,19 +59,22 @@ class Accelerator:
         retry_s: how long after a failure it is tried again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - those of a composition root, and a clock
         self,
         service: Service,
         health: Health,
         access: Callable[[Bundle], Access | None],
         open_: Callable[[Path], "Future[Serving]"],
         retry_s: float,
+        *,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
         self._health = health
         self._access = access
         self._open = open_
         self._retry_s = retry_s
+        self._now = now
         self._next_try = 0.0
         self._seen: str | None = None
         self._try: tuple[Serving, Future[Serving]] | None = None
@@ -121,7 +124,7 @@ class Accelerator:
         """What another process has is tried as soon as that gives it back; what has just been plugged in, at once; else after a while."""
         if without == BUSY:
             return not busy(Path(access.lock))
-        return time.monotonic() >= self._next_try
+        return self._now() >= self._next_try
 
     def _tell(self, why: str | None) -> None:
         """The workers lost it, came up without it, or have it."""
@@ -129,7 +132,7 @@ class Accelerator:
         if why is None:
             self._health.recover(LOOP)
         else:
-            self._next_try = time.monotonic() + self._retry_s
+            self._next_try = self._now() + self._retry_s
             self._health.count("accelerator_lost")
             self._degrade(why)
 
@@ -139,7 +142,7 @@ class Accelerator:
     def _finish_try(self, before: Serving, trying: "Future[Serving]") -> None:
         if not trying.done():
             return
-        self._try, self._next_try = None, time.monotonic() + self._retry_s
+        self._try, self._next_try = None, self._now() + self._retry_s
         try:
             fresh = trying.result()
         except MammoEdgeError as error:

@@ -121,7 +121,7 @@ class Model(Section):
     """
     edgetpu_library: str = "libedgetpu.so.1"
     """The Coral accelerator's library, by name or path."""
-    edgetpu_device: Annotated[str, Field(pattern=r"^((usb|pci)?(:[0-9]+)?|/.*)$")] = ""
+    edgetpu_device: Annotated[str, Field(pattern=r"^(usb|pci)?(:[0-9]+)?$")] = ""
     """Which accelerator, where there are several: usb, pci, usb:0, pci:1. Default: any."""
     edgetpu_retry_s: Seconds = 300.0
     """How long after the accelerator was lost, or not to be had, it is tried again."""

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 LOOP: Final = "coral"
 BACKEND: Final = "edgetpu"
-TURN_S: Final = 1.0
+TURN_S: Final = 0.5
 
 
 def lock_of(settings: Settings) -> Path:
@@ -92,7 +92,7 @@ class Accelerator:
             self._thread.join(timeout=2)
 
     def _run(self) -> None:
-        while not self._stop.wait(TURN_S):
+        while not self._stop.wait(TURN_S if self._try is None else TURN_S / 10):
             self._health.stamp(LOOP)
             self.turn()
         self._health.retire(LOOP)

@@ -13,6 +13,8 @@ USB: Final = frozenset({("1a6e", "089a"), ("18d1", "9302")})
 """Vendor and product: the first before its firmware is loaded, which its first user does, the second from then on."""
 PCI: Final = ("0x1ac1", "0x089a")
 BUSY: Final = "another process has it"
+CUSTOM_OP: Final = b"edgetpu-custom-op"
+"""What edgetpu_compiler puts in the place of the operators that the accelerator runs: a model file without it was not compiled."""
 
 
 @dataclass(frozen=True, slots=True)

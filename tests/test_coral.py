@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge import coral
+from edge import cli, coral
+from edge.app import shipped_bundle
 from edge.bundle import Bundle, verify
 from edge.coral import Device
 from edge.domain import Result, Runtime
@@ -18,7 +19,7 @@ from edge.errors import AcceleratorError, ModelError
 from edge.examine import open_examiner
 from edge.image import Limits
 from edge.message import Occasion, Sender, render
-from tests.coral import COMPILED, INPUT, MODEL, StandIn, bundle, folder, image, library, make_bundle, opened, stand_in
+from tests.coral import COMPILED, INPUT, MODEL, StandIn, bundle, folder, image, library, make_bundle, opened, stand_in, tflite
 from tests.test_doctor import tree
 
 __all__ = ["bundle", "folder", "library", "stand_in"]  # fixtures
@@ -52,7 +53,8 @@ def test_a_card_is_known_by_its_node_and_without_a_driver_by_the_bus(tmp_path: P
 HOLD = """
 import sys
 from pathlib import Path
-from edge import coral
+from edge import cli, coral
+from edge.app import shipped_bundle
 held = coral.claim(Path(sys.argv[1]))
 print("held", flush=True)
 input()
@@ -173,3 +175,25 @@ def test_a_file_that_cannot_have_been_compiled_is_refused_in_the_manifest(tmp_pa
         verify(make_bundle(tmp_path / "float", quantization="float16"))
     with pytest.raises(ModelError, match=r"files has no sha256 of \['other_edgetpu.tflite'\]"):
         verify(make_bundle(tmp_path / "missing", edgetpu="other_edgetpu.tflite"))
+
+
+def test_a_compiled_model_is_put_beside_the_int8_one_and_what_is_none_is_refused(
+    stand_in: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, compiled = make_bundle(tmp_path / "plain", edgetpu=None), tmp_path / "made_edgetpu.tflite"
+    compiled.write_bytes(tflite(compiled=True))
+    command = ["model", "edgetpu", str(plain)]
+    assert cli.main([*command, str(compiled), str(tmp_path / "new"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["edgetpu"] == COMPILED
+    with opened(verify(tmp_path / "new"), stand_in.access) as loaded:
+        assert loaded.runtime == Runtime("edgetpu", COMPILED, 1)
+    wrong = (
+        ([*command, str(compiled), str(tmp_path / "new")], "exists; name a new folder"),
+        ([*command, str(plain / MODEL), str(tmp_path / "other")], "found no edgetpu-custom-op in it"),
+        ([*command, str(tmp_path / "none"), str(tmp_path / "other")], "No such file"),
+        (["model", "edgetpu", str(shipped_bundle()), str(compiled), str(tmp_path / "other")], "(float32), expected one int8 model"),
+    )
+    for words, said in wrong:
+        assert cli.main(words) == 78
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

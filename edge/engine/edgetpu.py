@@ -15,8 +15,6 @@ from edge.engine.tflite import TfliteEngine
 from edge.errors import AcceleratorError, ModelError
 
 NAME: Final = "edgetpu"
-CUSTOM_OP: Final = b"edgetpu-custom-op"
-"""What edgetpu_compiler puts in the place of the operators that the accelerator runs."""
 ENTRY: Final = "tflite_plugin_create_delegate"
 RUNTIMES: Final = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 """By preference; both take such a delegate."""
@@ -88,8 +86,8 @@ def _open_interpreter(path: Path, threads: int, access: coral.Access) -> Interpr
 
 def _refuse_uncompiled(path: Path) -> None:
     """The delegate leaves any other file to the processor and says nothing."""
-    if CUSTOM_OP not in path.read_bytes():
-        msg = f"{path.name} was not compiled by edgetpu_compiler: it holds no {CUSTOM_OP.decode()}"
+    if coral.CUSTOM_OP not in path.read_bytes():
+        msg = f"{path.name} was not compiled by edgetpu_compiler: it holds no {coral.CUSTOM_OP.decode()}"
         raise AcceleratorError(msg)
 
 

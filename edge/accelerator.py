@@ -56,7 +56,7 @@ class Accelerator:
         health: is told.
         access: whether workers with a bundle are to use an accelerator now.
         open_: starts to open a bundle in new workers; those that have the accelerator go on with theirs meanwhile.
-        retry_s: how long after a failure it is tried again.
+        retry_s: how long after a failure it is tried again, as the configuration says now.
     """
 
     def __init__(  # noqa: PLR0913 - those of a composition root, and a clock
@@ -65,7 +65,7 @@ class Accelerator:
         health: Health,
         access: Callable[[Bundle], Access | None],
         open_: Callable[[Path], "Future[Serving]"],
-        retry_s: float,
+        retry_s: Callable[[], float],
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -132,7 +132,7 @@ class Accelerator:
         if why is None:
             self._health.recover(LOOP)
         else:
-            self._next_try = self._now() + self._retry_s
+            self._next_try = self._now() + self._retry_s()
             self._health.count("accelerator_lost")
             self._degrade(why)
 
@@ -142,7 +142,7 @@ class Accelerator:
     def _finish_try(self, before: Serving, trying: "Future[Serving]") -> None:
         if not trying.done():
             return
-        self._try, self._next_try = None, self._now() + self._retry_s
+        self._try, self._next_try = None, self._now() + self._retry_s()
         try:
             fresh = trying.result()
         except MammoEdgeError as error:

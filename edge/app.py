@@ -168,7 +168,7 @@ class Daemon:
             self._health,
             lambda bundle: access_of(self._serving_settings, bundle),
             lambda folder: self._opener.submit(open_serving, self._serving_settings, folder),
-            settings.model.edgetpu_retry_s,
+            lambda: self._serving_settings.model.edgetpu_retry_s,
         )
         self._control = ControlServer(settings.control.socket, self._handlers())
         stack.callback(self._control.close)

@@ -165,7 +165,7 @@ class Workers:
         try:
             return self._prove()
         except Unavailable as error:
-            if not self._take_spare(str(error)):
+            if not self._take_spare(f"it ended its worker, or hung, as it was opened: {error}"):
                 raise
             self._pool = self._open()
             return self._prove()

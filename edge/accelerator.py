@@ -82,7 +82,8 @@ class Accelerator:
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Look, and go on looking."""
+        self.turn()
         self._thread.start()
 
     def stop(self) -> None:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 START_S: Final = 60.0
 """How long a worker may take to load and prove its model, in seconds."""
+ACCELERATED_START_S: Final = 20.0
+"""The same with an accelerator, which may hang: less, since there is another way, and a daemon that shall stop waits for it."""
 UNTAKEN_S: Final = 10.0
 """
 No worker takes so long to begin with a file, in seconds, beside what its own start takes. One that is killed while it holds the lock of
@@ -190,14 +192,15 @@ class Workers:
         )
 
     def _prove(self) -> Runtime:
+        limit = START_S if self.job.spare is None else ACCELERATED_START_S
         try:
-            runtime: Runtime = self._pool.schedule(_proved).result(timeout=START_S)
+            runtime: Runtime = self._pool.schedule(_proved).result(timeout=limit)
         except MammoEdgeError:
             self.close()
             raise
         except (ProcessExpired, BrokenProcessPool, FutureTimeoutError) as error:
             self.close()
-            msg = f"no worker came up within {START_S:g} s: {type(error).__name__}"
+            msg = f"no worker came up within {limit:g} s: {type(error).__name__}"
             raise Unavailable(msg) from None
         return runtime
 

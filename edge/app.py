@@ -192,7 +192,8 @@ class Daemon:
         settings = self._settings
         if settings.model.shadow is None or self._broker is None:
             return None
-        worker, model = settings.worker.model_copy(update={"count": 1}), settings.model.model_copy(update={"backend": "cpu"})
+        backend = "cpu" if settings.model.backend in {"auto", "edgetpu"} else settings.model.backend  # the first model has the accelerator
+        worker, model = settings.worker.model_copy(update={"count": 1}), settings.model.model_copy(update={"backend": backend})
         one = settings.model_copy(update={"worker": worker, "model": model})
         try:
             serving = self._opener.submit(open_serving, one, store.trusted(store.find(settings.model.shadow))).result()

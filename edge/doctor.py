@@ -1,5 +1,6 @@
 """`mammo-edge doctor`: what may be wrong around the daemon, each with what to do about it. Looks, asks the broker, changes nothing."""
 
+import contextlib
 import ctypes
 import shutil
 import threading
@@ -16,8 +17,8 @@ from edge.app import open_store
 from edge.broker import Broker
 from edge.bundle import MANIFEST, read_manifest
 from edge.check import findings
-from edge.coral import BUSY, busy, devices, read
-from edge.errors import ConfigError
+from edge.coral import BUSY, Device, busy, devices, read
+from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
 from edge.intake.watch import NETWORK, filesystem_of
 from edge.session import Protocol
@@ -220,37 +221,39 @@ def coral(root: Path, settings: Settings | None = None) -> Finding:
         settings: what was configured; without it only the device is looked at.
     """
     found = devices(root)
-    insists = settings is not None and settings.model.backend == BACKEND
     if not found:
-        return (
-            Finding("Coral", Level.WARNING, "none; model.backend is edgetpu: plug one in")
-            if insists
-            else Finding("Coral", Level.OK, "none")
-        )
-    device = found[0]
-    told = device.bus if device.bus == "PCIe" else f"USB, {device.mbit or 'unknown'} Mbit/s"
-    if device.bus == "PCIe" and device.node is None:
-        return Finding("Coral", Level.WARNING, f"{told}, and no driver: install gasket-dkms")
-    if device.mbit is not None and device.mbit < USB3_MBIT:
-        return Finding("Coral", Level.WARNING, f"{told}: use a USB 3 port")
-    hindrance = None if settings is None else _hindrance(root, settings)
-    if hindrance:
-        return Finding("Coral", Level.WARNING, f"{told}; not used: {hindrance}")
-    if settings is not None and busy(lock_of(settings)):
+        insists = settings is not None and settings.model.backend == BACKEND
+        return Finding("Coral", *((Level.WARNING, "none; model.backend is edgetpu: plug one in") if insists else (Level.OK, "none")))
+    told, wrong = _link(found[0])
+    if wrong:
+        return Finding("Coral", Level.WARNING, f"{told}: {wrong}")
+    if settings is None:
+        return Finding("Coral", Level.OK, told)
+    if settings.model.backend not in {"auto", BACKEND}:
+        return Finding("Coral", Level.OK, f"{told}; not used: model.backend is {settings.model.backend}")
+    if busy(lock_of(settings)):
         return Finding("Coral", Level.OK, f"{told}; {BUSY}, the daemon for one")
-    return Finding("Coral", Level.OK, told)
+    hindrance = _hindrance(root, settings)
+    return Finding("Coral", Level.WARNING, f"{told}; not used: {hindrance}") if hindrance else Finding("Coral", Level.OK, told)
+
+
+def _link(device: Device) -> tuple[str, str | None]:
+    """How it is plugged in, and what is wrong with that."""
+    if device.bus == "PCIe":
+        return "PCIe", None if device.node else "its driver is not loaded: install gasket-dkms"
+    slow = device.mbit is not None and device.mbit < USB3_MBIT
+    return f"USB, {device.mbit or 'unknown'} Mbit/s", "use a USB 3 port" if slow else None
 
 
 def _hindrance(root: Path, settings: Settings) -> str | None:
     """Why the daemon cannot use the accelerator that is there, and what to do."""
     model, count = settings.model, settings.worker.count
-    if model.backend not in {"auto", BACKEND}:
-        return f"model.backend is {model.backend}"
     if count > 1:
         return f"worker.count is {count}, and one process has it: set it to 1"
-    folder = model.bundle or open_store(settings).folder(open_store(settings).active().current)
-    if read_manifest((folder / MANIFEST).read_bytes()).compiled is None:
-        return "the bundle has no model compiled for it: docs/bundles.md"
+    with contextlib.suppress(MammoEdgeError, OSError):  # the line about the model says so
+        folder = model.bundle or open_store(settings).folder(open_store(settings).active().current)
+        if read_manifest((folder / MANIFEST).read_bytes()).compiled is None:
+            return "the bundle has no model compiled for it: docs/bundles.md"
     try:
         ctypes.CDLL(model.edgetpu_library)
     except OSError:

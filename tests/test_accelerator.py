@@ -296,7 +296,6 @@ def device(tmp_path: Path, **files: str) -> Path:
 @pytest.mark.parametrize(
     ("model", "count", "said"),
     [
-        ({"backend": "litert"}, 1, "not used: model.backend is litert"),
         ({"backend": "auto"}, 2, "not used: worker.count is 2, and one process has it: set it to 1"),
         ({"edgetpu_library": "libnone.so.1"}, 1, "not used: no libnone.so.1: install libedgetpu1-std"),
     ],
@@ -310,6 +309,9 @@ def test_the_doctor_says_why_an_accelerator_is_not_used(watched: Watched, model:
 def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(stand_in: StandIn, folder: Path, tmp_path: Path) -> None:
     chosen, root = settings(stand_in, bundle=folder), device(tmp_path)
     assert doctor.coral(root, chosen).detail == "PCIe"
+    left_alone = doctor.coral(root, settings(stand_in, bundle=folder, backend="cpu"))
+    assert (left_alone.level, left_alone.detail) == (Level.OK, "PCIe; not used: model.backend is cpu")
+    assert doctor.coral(root, settings(stand_in, bundle=tmp_path / "no bundle")).level is Level.OK
     assert "docs/bundles.md" in doctor.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
     tree(root, {"etc/systemd/system/mammo-edge.service.d/mammo-edge.conf": "[Service]\nPrivateDevices=yes\n"})
     assert "mammo-edge setup --coral" in doctor.coral(root, chosen).detail

@@ -108,6 +108,8 @@ class Accelerator:
         if runtime.without != self._seen:
             self._tell(runtime.without)
         if runtime.backend == BACKEND:
+            if serving.workers.lost:
+                self._service.call(serving.workers.mend)
             return
         access = self._wanted(serving)
         if access is not None and self._is_due(runtime.without, access):

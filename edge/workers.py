@@ -136,6 +136,21 @@ class Workers:
         self._replace_pool()
         self._interrupt_all()
 
+    @property
+    def lost(self) -> bool:
+        """Whether a worker that had an accelerator ended with nothing to do, as when it was pulled out."""
+        return self.job.spare is not None and not self._pool.active
+
+    def mend(self) -> None:
+        """Go on without a lost accelerator before the next file comes. In the thread that submits."""
+        if self.lost and not self.in_work:
+            self.reopen()
+            self._pool.schedule(_proved).add_done_callback(self._learn)
+
+    def _learn(self, proved: "Future[Runtime]") -> None:
+        if proved.exception() is None:
+            self.runtime = proved.result()
+
     def close(self) -> None:
         """Stop at once; what was in work is interrupted. May be called twice."""
         _stop(self._pool)

@@ -149,7 +149,10 @@ class Pretend:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.closed = False
+        self.closed = self.lost = self.mended = False
+
+    def mend(self) -> None:
+        self.mended = True
 
     def close(self) -> None:
         self.closed = True

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from edge import accelerator, classify, coral, doctor
+from edge import accelerator, classify, cli, coral, doctor
 from edge.accelerator import Accelerator, access_of, lock_of
 from edge.app import job_for, shipped_bundle
 from edge.bench import Bench
@@ -21,10 +21,10 @@ from edge.check import findings
 from edge.coral import Access, Device
 from edge.doctor import Level
 from edge.domain import Rejection, Result, Runtime
-from edge.errors import ConfigError, ModelError
+from edge.errors import ModelError
 from edge.health import Health, Phase
 from edge.service import Service, Serving
-from edge.settings import Model, Settings, Worker, load
+from edge.settings import Model, Settings, Worker
 from edge.workers import Died, Interrupted, Verdict, Workers
 from tests.coral import COMPILED, MODEL, Pretend, StandIn, bundle, folder, image, library, settings, stand_in
 from tests.test_doctor import tree
@@ -35,10 +35,11 @@ __all__ = ["bundle", "folder", "library", "stand_in"]  # fixtures
 # Who uses one.
 
 
-def test_several_processes_on_one_accelerator_are_refused_with_exit_status_78(tmp_path: Path) -> None:
-    (tmp_path / "edge.toml").write_text('[model]\nbackend = "edgetpu"\n[worker]\ncount = 2\n')
-    with pytest.raises(ConfigError, match=r"worker.count is 2, expected 1: model.backend is edgetpu"):
-        load(tmp_path / "edge.toml", {})
+def test_several_processes_on_one_accelerator_are_refused_with_exit_status_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "edge.toml"
+    config.write_text('[model]\nbackend = "edgetpu"\n[worker]\ncount = 2\n')
+    assert cli.main(["run", "--config", str(config)]) == 78
+    assert "worker.count is 2, expected 1: model.backend is edgetpu" in capsys.readouterr().err
 
 
 def test_insisting_on_it_with_a_bundle_that_has_nothing_for_it_is_refused_with_what_to_do() -> None:

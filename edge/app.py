@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge import __version__, announce, logs
+from edge.accelerator import Accelerator, access_of
 from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
@@ -94,17 +95,25 @@ def shipped_bundle() -> Path:
 
 
 def job_for(settings: Settings, bundle: Bundle) -> Job:
-    """What the workers run: a bundle and limits, never the settings."""
+    """
+    What the workers run: a bundle and limits, never the settings.
+
+    Raises:
+        ModelError: an accelerator is insisted on, and the bundle has nothing that it could run.
+    """
     worker, model = settings.worker, settings.model
+    access = access_of(settings, bundle)
     limits = (worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
+    arguments = (str(bundle.folder), model.processor_backend, model.threads, model.operating_point, *limits)
     return Job(
         start="edge.examine.start",
         run="edge.examine.run",
-        arguments=(str(bundle.folder), model.backend, model.threads, model.operating_point, *limits),
+        arguments=arguments if access is None else (*arguments, access),
         count=worker.count,
         timeout_s=worker.timeout_s,
         memory_mb=worker.memory_mb,
         cpu_s=worker.cpu_s,
+        spare=None if access is None else lambda why: (*arguments, None, why),
     )
 
 
@@ -154,6 +163,13 @@ class Daemon:
         self._reception = Reception(parts, settings, self._service)
         self._announcer = announce.Announcer(self._health, self._systemd, self._service.overdue)
         self._retention = Retention(settings, self._ledger, self._health)
+        self._accelerator = Accelerator(
+            self._service,
+            self._health,
+            lambda bundle: access_of(self._serving_settings, bundle),
+            lambda folder: self._opener.submit(open_serving, self._serving_settings, folder),
+            lambda: self._serving_settings.model.edgetpu_retry_s,
+        )
         self._control = ControlServer(settings.control.socket, self._handlers())
         stack.callback(self._control.close)
         self._folder = FolderIntake(settings.inbox, self._reception, self._health) if settings.intake.folder else None
@@ -176,7 +192,9 @@ class Daemon:
         settings = self._settings
         if settings.model.shadow is None or self._broker is None:
             return None
-        one = settings.model_copy(update={"worker": settings.worker.model_copy(update={"count": 1})})
+        backend = "cpu" if settings.model.backend in {"auto", "edgetpu"} else settings.model.backend  # the first model has the accelerator
+        worker, model = settings.worker.model_copy(update={"count": 1}), settings.model.model_copy(update={"backend": backend})
+        one = settings.model_copy(update={"worker": worker, "model": model})
         try:
             serving = self._opener.submit(open_serving, one, store.trusted(store.find(settings.model.shadow))).result()
         except (StartupError, Unavailable) as error:
@@ -235,6 +253,7 @@ class Daemon:
             if requests:
                 requests.start()
         self._retention.start()
+        self._accelerator.start()
         if self._folder:
             self._folder.start()
             self._folder.wait_watching(WATCHING_S)
@@ -243,7 +262,7 @@ class Daemon:
         self._health.enter(Phase.DRAINING)
         self._systemd.notify("STOPPING=1")
         log.info("event=draining")
-        for intake in (self._folder, self._mqtt, self._commands, self._retention, self._shadow):
+        for intake in (self._folder, self._mqtt, self._commands, self._retention, self._accelerator, self._shadow):
             if intake:
                 intake.stop()
 

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import __version__
+from edge.accelerator import access_of
 from edge.app import shipped_bundle
 from edge.bundle import Bundle, verify
 from edge.domain import Rejection
 from edge.engine.tflite import TfliteEngine
-from edge.examine import Examiner, Sight
+from edge.examine import Sight, open_examiner
 from edge.files import regular_below
 from edge.image import Limits
 from edge.settings import Settings
@@ -70,13 +71,13 @@ class Bench:
         worker, model = settings.worker, settings.model
         self.bundle: Bundle = verify(folder or model.bundle or shipped_bundle())
         limits = Limits(worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
-        self.examiner = Examiner(self.bundle, model.backend, model.threads, model.operating_point, limits)
-        self.examiner.prove()
+        access = access_of(settings, self.bundle)
+        self.examiner = open_examiner(self.bundle, model.processor_backend, model.threads, model.operating_point, limits, access)
 
     @property
     def built_in(self) -> list[Path]:
         """The pictures that the bundle brings along."""
-        answers = self.bundle.manifest.models[self.examiner.runtime.file].known_answers
+        answers = self.bundle.manifest.model_of(self.examiner.runtime.file).known_answers
         return [self.bundle.folder / answer.image for answer in answers]
 
     @property
@@ -84,8 +85,9 @@ class Bench:
         """What the figures hold for."""
         manifest, runtime = self.bundle.manifest, self.examiner.runtime
         size = f"{manifest.input.width} x {manifest.input.height}"
-        quantization = manifest.models[runtime.file].quantization
-        return {
+        quantization = manifest.model_of(runtime.file).quantization
+        without = {"without_accelerator": f"Coral: {runtime.without}"} if runtime.without else {}
+        return without | {
             "machine": f"{platform.machine()}, {processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
             "software": f"mammo-edge {__version__}, Python {platform.python_version()}, {runtime.backend}",
             "model": f"{manifest.name} {manifest.version}, {runtime.file}, {quantization}, {size}, threads: {runtime.threads}",

@@ -15,6 +15,11 @@ from edge.errors import ModelError
 MANIFEST: Final = "bundle.json"
 PREPROCESS_VERSION: Final = 3
 """Grows with every change of `edge.preprocess` or `edge.image` that moves a score."""
+EDGETPU_TOLERANCE: Final = 0.02
+"""
+Of |raw - known answer| on an Edge TPU, where the manifest names none. It computes in the same int8 numbers as the processor and rounds
+some sums otherwise. Assumed, not measured: there was no accelerator to measure on.
+"""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -95,11 +100,16 @@ class ModelFile(_Strict):
     gate: Gate
     known_answers: Annotated[tuple[KnownAnswer, ...], Field(min_length=1)]
     tolerance: dict[str, Probability]
-    """Largest accepted |raw - known answer|, by runtime (`litert`, `tflite-runtime`) and, as `keras`, measured at export."""
+    """
+    Largest accepted |raw - known answer|, by runtime (`litert`, `tflite-runtime`, `edgetpu`) and, as `keras`, measured at export.
+    Without `edgetpu` a compiled file has EDGETPU_TOLERANCE.
+    """
     reference_histogram: Annotated[tuple[int, ...], Field(min_length=20, max_length=20)]
     """Calibrated scores of the validation images in 20 equal bins from 0 to 1."""
     coverage_risk: tuple[CoverageRisk, ...] = ()
     """At the default operating point, from no band to a wide one."""
+    edgetpu: str | None = None
+    """File in the bundle: this int8 model as edgetpu_compiler compiled it. All that stands here holds for it, too."""
 
 
 class Outputs(_Strict):
@@ -144,7 +154,8 @@ class Manifest(_Strict):
             raise ValueError(msg)
         for name, model in self.models.items():
             features = model.gate.features
-            needed = {name, *(answer.image for answer in model.known_answers), *([features.weights] if features else [])}
+            compiled = [model.edgetpu] if model.edgetpu else []
+            needed = {name, *(answer.image for answer in model.known_answers), *([features.weights] if features else []), *compiled}
             if missing := needed - set(self.files):
                 msg = f"files has no sha256 of {sorted(missing)}"
                 raise ValueError(msg)
@@ -154,7 +165,20 @@ class Manifest(_Strict):
             if features and not self.outputs.features:
                 msg = f"the gate of {name} looks at features, outputs names none"
                 raise ValueError(msg)
+            if compiled and model.quantization != "int8":
+                msg = f"{name} is {model.quantization}, an Edge TPU runs int8 alone, and edgetpu names {model.edgetpu}"
+                raise ValueError(msg)
         return self
+
+    def model_of(self, file: str) -> ModelFile:
+        """What holds for a model file, or for one that was compiled from it."""
+        return next(model for name, model in self.models.items() if file in {name, model.edgetpu})
+
+    @property
+    def compiled(self) -> str | None:
+        """The model file of which there is one for an Edge TPU, the default model before others; None where there is none."""
+        names = sorted(self.models, key=lambda name: name != self.default_model)
+        return next((name for name in names if self.models[name].edgetpu), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +204,7 @@ class Bundle:
             ModelError: the bundle has no such operating point.
         """
         name = operating_point or self.manifest.default_operating_point
-        points = self.manifest.models[file].operating_points
+        points = self.manifest.model_of(file).operating_points
         if name not in points:
             msg = f"operating point is {name!r}, the bundle has {', '.join(sorted(points))}"
             raise ModelError(msg)

@@ -59,7 +59,9 @@ def _password(settings: Settings) -> str:
 
 def _model(settings: Settings) -> str:
     report = verify_bundle(settings, None)
-    return f"{report['name']} {report['version']} on {report['backend']}, known answers {report['known_answers']}"
+    without = report.get("without_accelerator")
+    told = f"; not on the Coral accelerator: {without}" if without else ""
+    return f"{report['name']} {report['version']} on {report['backend']}, known answers {report['known_answers']}{told}"
 
 
 def _ledger(settings: Settings) -> str:

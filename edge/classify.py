@@ -1,6 +1,7 @@
 """`mammo-edge classify` and `model verify`: the daemon's own workers, without ledger, broker or configuration."""
 
 import errno
+import logging
 import queue
 import stat
 import time
@@ -18,6 +19,8 @@ from edge.files import regular_below
 from edge.message import Occasion, Sender, render
 from edge.settings import Settings
 from edge.workers import Died, Interrupted, Job, Verdict, Workers
+
+log = logging.getLogger(__name__)
 
 
 def classify(
@@ -56,7 +59,7 @@ def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
     """
     with _open(settings, folder or settings.model.bundle or open_store(settings).current()) as (bundle, workers):
         manifest, runtime = bundle.manifest, workers.runtime
-        answers = len(manifest.models[runtime.file].known_answers)
+        answers = len(manifest.model_of(runtime.file).known_answers)
         return {
             "bundle": bundle.bundle_id,
             "folder": str(bundle.folder),
@@ -65,8 +68,9 @@ def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
             "files": len(manifest.files),
             "backend": runtime.backend,
             "model_file": runtime.file,
+            **({"without_accelerator": runtime.without} if runtime.without else {}),
             "known_answers": f"{answers} of {answers} within tolerance",
-            "operating_points": sorted(manifest.models[runtime.file].operating_points),
+            "operating_points": sorted(manifest.model_of(runtime.file).operating_points),
         }
 
 
@@ -76,6 +80,8 @@ def _open(settings: Settings, folder: Path | None, pictures: Path | None = None)
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
     job = job_for(settings, bundle)
     workers = Workers(_with_pictures(job, pictures) if pictures else job)
+    if workers.runtime.without is not None:
+        log.warning("Coral accelerator: %s; the processor does its work", workers.runtime.without)
     try:
         yield bundle, workers
     finally:
@@ -88,7 +94,14 @@ def _with_pictures(job: Job, folder: Path) -> Job:
     except OSError as error:
         msg = f"{folder}: {error.strerror}"
         raise ConfigError(msg) from None
-    return replace(job, start="edge.explain.start", run="edge.explain.run", arguments=(str(folder), *job.arguments))
+    spare = job.spare
+    return replace(
+        job,
+        start="edge.explain.start",
+        run="edge.explain.run",
+        arguments=(str(folder), *job.arguments),
+        spare=None if spare is None else lambda why: (str(folder), *spare(why)),
+    )
 
 
 def _message(path: Path, bundle: Bundle, workers: Workers, pictures: Path | None) -> tuple[dict[str, Any], bool]:
@@ -121,9 +134,13 @@ def image_id_of(path: Path) -> str:
 
 
 def _examine(path: Path, workers: Workers) -> Verdict:
+    accelerated = workers.job.spare is not None
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
     workers.submit(path, verdicts.put)
-    return verdicts.get()
+    verdict = verdicts.get()
+    if isinstance(verdict, Interrupted) and accelerated and workers.job.spare is None:  # it was lost: once more, on the processor
+        return _examine(path, workers)
+    return verdict
 
 
 def _draw_what_no_worker_drew(verdict: Died | Interrupted, image_id: str, bundle: Bundle, folder: Path) -> None:

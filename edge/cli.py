@@ -100,6 +100,10 @@ def _add_models(sub: argparse.ArgumentParser) -> None:
     sign = add("sign", _sign, "sign a bundle, so that devices that know the key take it")
     sign.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key: openssl genpkey -algorithm ed25519")
+    compiled = add("edgetpu", _edgetpu, "put what edgetpu_compiler made of a bundle's int8 model beside it, in a new bundle")
+    compiled.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
+    compiled.add_argument("compiled", type=Path, metavar="FILE", help="the compiled model")
+    compiled.add_argument("out", type=Path, metavar="OUT", help="the new bundle's folder; sign it anew")
 
 
 def _add_setup(sub: argparse.ArgumentParser) -> None:
@@ -297,6 +301,12 @@ def _sign(arguments: argparse.Namespace) -> int:
     from edge.signature import sign  # noqa: PLC0415
 
     return _show(arguments, {"signed": str(arguments.bundle), "key": sign(arguments.bundle, arguments.key)})
+
+
+def _edgetpu(arguments: argparse.Namespace) -> int:
+    from edge.compiled import add  # noqa: PLC0415
+
+    return _show(arguments, add(arguments.bundle, arguments.compiled, arguments.out))
 
 
 def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:

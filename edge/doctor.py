@@ -1,5 +1,7 @@
 """`mammo-edge doctor`: what may be wrong around the daemon, each with what to do about it. Looks, asks the broker, changes nothing."""
 
+import contextlib
+import ctypes
 import shutil
 import threading
 import time
@@ -10,9 +12,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from edge.accelerator import BACKEND, lock_of
+from edge.app import open_store
 from edge.broker import Broker
+from edge.bundle import MANIFEST, read_manifest
 from edge.check import findings
-from edge.errors import ConfigError
+from edge.coral import BUSY, Device, busy, devices, read
+from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
 from edge.intake.watch import NETWORK, filesystem_of
 from edge.session import Protocol
@@ -22,7 +28,6 @@ BROKER_S: Final = 10.0
 CERTIFICATE_DAYS: Final = 30
 LEAST_WATCHES: Final = 8192
 HOT_C: Final = 80.0
-CORAL: Final = {("1a6e", "089a"), ("18d1", "9302")}
 USB3_MBIT: Final = 5000
 BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock before this is wrong."""
@@ -65,7 +70,7 @@ def examine(settings: Settings, root: Path = Path("/")) -> Iterator[Finding]:
     yield clock(root)
     yield processor(root)
     yield temperature(root)
-    yield coral(root)
+    yield coral(root, settings)
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:
@@ -195,7 +200,7 @@ def temperature(root: Path) -> Finding:
             degrees.append(int(zone.read_text()) / 1000)
         except (OSError, ValueError):
             continue
-    throttled = _read(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
+    throttled = read(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
     if throttled not in {"", "0", "0x0"}:
         advice = "use a better supply or cooling"
         return Finding("temperature", Level.WARNING, f"the processor was slowed down (get_throttled {throttled}): {advice}")
@@ -207,21 +212,53 @@ def temperature(root: Path) -> Finding:
     return Finding("temperature", Level.OK, f"{hottest:.0f} °C")
 
 
-def coral(root: Path) -> Finding:
-    """Which accelerator is plugged in, and how fast its link is. None is used yet."""
-    for device in sorted((root / "sys/bus/usb/devices").glob("*")):
-        if (_read(device / "idVendor"), _read(device / "idProduct")) in CORAL:
-            speed = _read(device / "speed")
-            if speed.isdigit() and int(speed) < USB3_MBIT:
-                return Finding("Coral", Level.WARNING, f"USB, {speed} Mbit/s: use a USB 3 port; not used yet")
-            return Finding("Coral", Level.OK, f"USB, {speed} Mbit/s; not used yet")
-    if list((root / "dev").glob("apex_*")):
-        return Finding("Coral", Level.OK, "PCIe; not used yet")
-    return Finding("Coral", Level.OK, "none")
+def coral(root: Path, settings: Settings | None = None) -> Finding:
+    """
+    Which accelerator is plugged in, how fast its link is, and whether it is used.
+
+    Args:
+        root: where `dev`, `etc` and `sys` are.
+        settings: what was configured; without it only the device is looked at.
+    """
+    found = devices(root)
+    if not found:
+        insists = settings is not None and settings.model.backend == BACKEND
+        return Finding("Coral", *((Level.WARNING, "none; model.backend is edgetpu: plug one in") if insists else (Level.OK, "none")))
+    told, wrong = _link(found[0])
+    if wrong:
+        return Finding("Coral", Level.WARNING, f"{told}: {wrong}")
+    if settings is None:
+        return Finding("Coral", Level.OK, told)
+    if settings.model.backend not in {"auto", BACKEND}:
+        return Finding("Coral", Level.OK, f"{told}; not used: model.backend is {settings.model.backend}")
+    if busy(lock_of(settings)):
+        return Finding("Coral", Level.OK, f"{told}; {BUSY}, the daemon for one")
+    hindrance = _hindrance(root, settings)
+    return Finding("Coral", Level.WARNING, f"{told}; not used: {hindrance}") if hindrance else Finding("Coral", Level.OK, told)
 
 
-def _read(path: Path) -> str:
+def _link(device: Device) -> tuple[str, str | None]:
+    """How it is plugged in, and what is wrong with that."""
+    if device.bus == "PCIe":
+        return "PCIe", None if device.node else "its driver is not loaded: install gasket-dkms"
+    slow = device.mbit is not None and device.mbit < USB3_MBIT
+    return f"USB, {device.mbit or 'unknown'} Mbit/s", "use a USB 3 port" if slow else None
+
+
+def _hindrance(root: Path, settings: Settings) -> str | None:
+    """Why the daemon cannot use the accelerator that is there, and what to do."""
+    model, count = settings.model, settings.worker.count
+    if count > 1:
+        return f"worker.count is {count}, and one process has it: set it to 1"
+    with contextlib.suppress(MammoEdgeError, OSError):  # the line about the model says so
+        folder = model.bundle or open_store(settings).folder(open_store(settings).active().current)
+        if read_manifest((folder / MANIFEST).read_bytes()).compiled is None:
+            return "the bundle has no model compiled for it: docs/bundles.md"
     try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""
+        ctypes.CDLL(model.edgetpu_library)
+    except OSError:
+        return f"no {model.edgetpu_library}: install libedgetpu1-std"
+    drop_ins = (root / "etc/systemd/system/mammo-edge.service.d").glob("*.conf")
+    if any("PrivateDevices=yes" in read(path) for path in drop_ins):
+        return "the service may open no device: mammo-edge setup --coral"
+    return None

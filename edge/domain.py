@@ -172,6 +172,8 @@ class Runtime:
     threads: int
     fallback: bool = False
     """Whether this is not the backend that was asked for."""
+    without: str | None = None
+    """Why there is no accelerator, where one is wanted; a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

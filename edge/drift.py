@@ -34,7 +34,7 @@ class Drift:
         with self._lock:
             if bundle.bundle_id != self._bundle:
                 self._bundle, self._scores = bundle.bundle_id, deque(maxlen=WINDOW)
-                self._reference = bundle.manifest.models[finished.verdict.runtime.file].reference_histogram
+                self._reference = bundle.manifest.model_of(finished.verdict.runtime.file).reference_histogram
             self._scores.append(finished.verdict.prediction.malignant)
 
     def report(self) -> dict[str, float | int | None]:

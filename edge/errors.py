@@ -23,6 +23,10 @@ class Unavailable(MammoEdgeError):
     """Something needed is away for now (disk full, broker gone): the work is kept and tried again."""
 
 
+class AcceleratorError(Unavailable):
+    """The accelerator cannot be had, does not take the model or was lost: the processor does the work."""
+
+
 class Reason(StrEnum):
     """Why an image got no score. The value is published; it never changes its meaning."""
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from edge.bundle import Bundle, Platt, verify
+from edge.bundle import EDGETPU_TOLERANCE, Bundle, Platt, verify
+from edge.coral import Access
 from edge.domain import HeatMap, Implants, Outcome, Prediction, Rejection, Result, Runtime, Timing
-from edge.engine import Shapes, open_engine, sigmoid
-from edge.errors import ImageRejected, ModelError, Reason
+from edge.engine import Engine, Shapes, open_engine, sigmoid
+from edge.engine.edgetpu import NAME, EdgeTpuEngine
+from edge.errors import AcceleratorError, ImageRejected, ModelError, Reason
 from edge.gate import InputGate
 from edge.image import Limits, Mammogram, open_mammogram
 from edge.preprocess import Batch, heat_map, prepare
@@ -41,14 +43,26 @@ class Examiner:
         threads: of one inference.
         operating_point: a name from the manifest; None for its default.
         limits: what may be decoded.
+        file: a model file of the bundle; None for its default.
+        access: the accelerator that shall run what was compiled from the file.
 
     Raises:
         ModelError: the model cannot be loaded or is not what the manifest says.
+        AcceleratorError: the accelerator cannot be had.
     """
 
-    def __init__(self, bundle: Bundle, backend: str, threads: int, operating_point: str | None, limits: Limits) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what a bundle is run with
+        self,
+        bundle: Bundle,
+        backend: str,
+        threads: int,
+        operating_point: str | None,
+        limits: Limits,
+        file: str | None = None,
+        access: Access | None = None,
+    ) -> None:
         manifest = bundle.manifest
-        file = manifest.default_model
+        file = file or manifest.default_model
         self.bundle = bundle
         self._limits = limits
         self._spec = manifest.input
@@ -56,9 +70,13 @@ class Examiner:
         self._decision = bundle.decision(file, operating_point)
         shape, outputs = (1, self._spec.height, self._spec.width, self._spec.channels), manifest.outputs
         shapes = Shapes(shape, outputs.probability, outputs.logit_map, outputs.features)
-        self.engine = open_engine(backend, bundle.folder / file, shapes, threads)
+        if access is None:
+            self.engine: Engine = open_engine(backend, bundle.folder / file, shapes, threads)
+            self.runtime = Runtime(self.engine.backend, file, threads, fallback=backend == "auto" and self.engine.backend != "litert")
+        else:
+            self.engine, compiled = _accelerated(bundle, file, shapes, threads, access)
+            self.runtime = Runtime(NAME, compiled, threads)
         self._gate = InputGate(self._model.gate, bundle.folder, outputs.features)
-        self.runtime = Runtime(self.engine.backend, file, threads, fallback=backend == "auto" and self.engine.backend != "litert")
 
     def prove(self) -> None:
         """
@@ -67,7 +85,7 @@ class Examiner:
         Raises:
             ModelError: one of them is off by more than this runtime's tolerance.
         """
-        tolerance = self._model.tolerance.get(self.runtime.backend)
+        tolerance = self._model.tolerance.get(self.runtime.backend, EDGETPU_TOLERANCE if self.runtime.backend == NAME else None)
         if tolerance is None:
             msg = f"the bundle names no tolerance for {self.runtime.backend}, only for {', '.join(sorted(self._model.tolerance))}"
             raise ModelError(msg)
@@ -118,6 +136,64 @@ class Examiner:
         return Rejection(reason, detail, facts, self.runtime, clock.timing, identity)
 
 
+def _accelerated(bundle: Bundle, file: str, shapes: Shapes, threads: int, access: Access) -> tuple[EdgeTpuEngine, str]:
+    compiled = bundle.manifest.models[file].edgetpu
+    if compiled is None:
+        msg = f"the bundle has no file for it that was compiled from {file}"
+        raise AcceleratorError(msg)
+    return EdgeTpuEngine(bundle.folder / compiled, shapes, threads, access), compiled
+
+
+def open_examiner(  # noqa: PLR0913, PLR0917 - those of Examiner
+    bundle: Bundle,
+    backend: str,
+    threads: int,
+    operating_point: str | None,
+    limits: Limits,
+    access: Access | None = None,
+    without: str | None = None,
+) -> Examiner:
+    """
+    Load a bundle and prove it.
+
+    Where an accelerator is wanted, the processor gives the known answers first, with the int8 file that the other was compiled from; then
+    the accelerator must give them, too. If it does not, or cannot be had, the processor stays, and `runtime.without` says why.
+
+    Args:
+        bundle: verified.
+        backend: `auto`, `litert` or `tflite-runtime`.
+        threads: of one inference.
+        operating_point: a name from the manifest; None for its default.
+        limits: what may be decoded.
+        access: the accelerator; None where none is wanted.
+        without: why the accelerator that is wanted shall not be tried.
+
+    Raises:
+        ModelError: the bundle is not usable on the processor.
+    """
+    if access is None and without is None:
+        return _proved(Examiner(bundle, backend, threads, operating_point, limits))
+    file = bundle.manifest.compiled
+    slow = _proved(Examiner(bundle, backend, threads, operating_point, limits, file))
+    if access is not None:
+        try:
+            return _proved(Examiner(bundle, backend, threads, operating_point, limits, file, access))
+        except (AcceleratorError, ModelError) as error:
+            without = str(error)
+    slow.runtime = replace(slow.runtime, fallback=True, without=without)
+    return slow
+
+
+def _proved(examiner: Examiner) -> Examiner:
+    try:
+        examiner.prove()
+    except (AcceleratorError, ModelError):
+        if isinstance(examiner.engine, EdgeTpuEngine):
+            examiner.engine.close()
+        raise
+    return examiner
+
+
 def calibrate(raw: float, platt: Platt) -> float:
     """Turn a raw score into a probability: Platt scaling on its logit (Platt, 1999)."""
     inside = min(1 - TINY, max(TINY, raw))
@@ -151,18 +227,19 @@ def start(  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
     max_bytes: int,
     max_pixels: int,
     implants: Implants = "flag",
+    access: Access | None = None,
+    without: str | None = None,
 ) -> Runtime:
     """
-    Load a bundle in this worker and prove it. A pool calls it by its dotted path.
+    Load a bundle in this worker and prove it, as `open_examiner` does. A pool calls it by its dotted path.
 
     Raises:
         ModelError: the bundle is not usable.
     """
     global _examiner  # noqa: PLW0603 - one worker, one model
-    loaded = Examiner(verify(Path(folder)), backend, threads, operating_point, Limits(max_bytes, max_pixels, implants))
-    loaded.prove()
-    _examiner = loaded
-    return loaded.runtime
+    limits = Limits(max_bytes, max_pixels, implants)
+    _examiner = open_examiner(verify(Path(folder)), backend, threads, operating_point, limits, access, without)
+    return _examiner.runtime
 
 
 def run(path: str) -> Outcome:
@@ -171,6 +248,7 @@ def run(path: str) -> Outcome:
 
     Raises:
         ModelError: `start` was not called.
+        AcceleratorError: the accelerator was lost; nothing is wrong with the image.
         Unavailable: the file is missing or cannot be read.
     """
     return examiner().examine(Path(path))

@@ -312,7 +312,7 @@ def _model(bundle: Bundle, file: str) -> ModelPart:
         file=file,
         sha256=manifest.files[file],
         preprocess=bundle.preprocess_id,
-        quantization=manifest.models[file].quantization,
+        quantization=manifest.model_of(file).quantization,
     )
 
 

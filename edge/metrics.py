@@ -35,6 +35,7 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
         "agreement",
         {f"shadow_{name}": name for name in ("agree", "disagree", "failed", "skipped")},
     ),
+    "mammo_edge_accelerator_losses": ("Times the accelerator was lost, or was not to be had", "", {"accelerator_lost": ""}),
     "mammo_edge_model_rollbacks": ("Models that were taken back by themselves", "", {"model_rollbacks": ""}),
 }
 """Metric, its meaning, its label, and the label's value for each counter of `health`."""

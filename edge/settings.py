@@ -113,12 +113,27 @@ class Model(Section):
     """
     operating_point: str | None = None
     """A name from the bundle's manifest. Default: the bundle's own."""
-    backend: Literal["auto", "litert", "tflite-runtime"] = "auto"
-    """`auto` takes litert where it is installed, else tflite-runtime."""
+    backend: Literal["auto", "cpu", "litert", "tflite-runtime", "edgetpu"] = "auto"
+    """
+    `cpu` takes litert where it is installed, else tflite-runtime. `auto` does the same, but takes a Coral accelerator where one is
+    plugged in, the bundle has a file compiled for it, and worker.count is 1. `edgetpu` insists on the accelerator: without it the
+    processor works, and the state is `degraded`.
+    """
+    edgetpu_library: str = "libedgetpu.so.1"
+    """The Coral accelerator's library, by name or path."""
+    edgetpu_device: Annotated[str, Field(pattern=r"^(usb|pci)?(:[0-9]+)?$")] = ""
+    """Which accelerator, where there are several: usb, pci, usb:0, pci:1. Default: any."""
+    edgetpu_retry_s: Seconds = 300.0
+    """How long after the accelerator was lost, or not to be had, it is tried again."""
     threads: Count = 1
     """Threads of one inference. Two help from 384 px on, not below."""
     implants: Implants = "flag"
     """Breasts with implants, by their DICOM tag: `flag` scores them and says so, `accept` says nothing, `reject` gives no score."""
+
+    @property
+    def processor_backend(self) -> str:
+        """The runtime of what the processor computes: `auto`, `litert` or `tflite-runtime`."""
+        return "auto" if self.backend in {"cpu", "edgetpu"} else self.backend
 
 
 class Worker(Section):
@@ -285,6 +300,13 @@ class Settings(BaseSettings):
             if folder.resolve().is_relative_to(inbox):
                 msg = f"{key}: {folder} lies in the inbox {self.inbox.path}: what is put there would be taken for a new image"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _one_process_on_an_accelerator(self) -> "Settings":
+        if self.model.backend == "edgetpu" and self.worker.count != 1:
+            msg = f"worker.count is {self.worker.count}, expected 1: model.backend is edgetpu, and one process has the accelerator"
+            raise ValueError(msg)
         return self
 
     @property

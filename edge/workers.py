@@ -20,19 +20,21 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
-from edge.domain import Outcome, Runtime
-from edge.errors import MammoEdgeError, ModelError, Unavailable
+from edge.domain import Outcome, Rejection, Result, Runtime
+from edge.errors import AcceleratorError, MammoEdgeError, ModelError, Unavailable
 
 log = logging.getLogger(__name__)
 
 START_S: Final = 60.0
 """How long a worker may take to load and prove its model, in seconds."""
+ACCELERATED_START_S: Final = 20.0
+"""The same with an accelerator, which may hang: less, since there is another way, and a daemon that shall stop waits for it."""
 UNTAKEN_S: Final = 10.0
 """
 No worker takes so long to begin with a file, in seconds, beside what its own start takes. One that is killed while it holds the lock of
@@ -56,6 +58,11 @@ class Job:
     memory_mb: int
     cpu_s: float | None = None
     """Processor time of one file, all threads together."""
+    spare: Callable[[str], tuple[object, ...]] | None = None
+    """
+    For workers with an accelerator: the arguments to go on with, without it, once one of them was lost, and why. So whatever the
+    accelerator does to its process costs no image an attempt.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,8 @@ class Workers:
         self._in_work: dict[Callable[[Verdict], None], tuple[float, Future[Outcome] | None]] = {}
         self._pool = self._open()
         began = time.monotonic()
-        self.runtime = self._prove()
+        self.runtime = self._prove_or_spare()
+        """What the last file was computed on, or will be."""
         self._untaken_s = UNTAKEN_S + UNTAKEN_STARTS * (time.monotonic() - began)
 
     def submit(self, path: Path, done: Callable[[Verdict], None]) -> None:
@@ -105,7 +113,7 @@ class Workers:
         with self._lock:
             if done in self._in_work:
                 self._in_work[done] = (time.monotonic(), future)
-        future.add_done_callback(lambda finished: self._finish(done, _verdict(finished, self.job.timeout_s)))
+        future.add_done_callback(lambda finished: self._finish(done, self._judge(finished)))
 
     @property
     def in_work(self) -> int:
@@ -123,15 +131,61 @@ class Workers:
     def reopen(self) -> None:
         """Replace a broken or hung pool by a fresh one; what was in work is interrupted."""
         log.warning("event=pool_reopened")
+        self._take_spare("its worker ended or hung")
         self._untaken_s = min(2 * self._untaken_s, self.job.timeout_s + START_S)  # a machine that has become slow gets its time
-        old, self._pool = self._pool, self._open()
-        threading.Thread(target=_stop, args=(old,), name="pool-stop", daemon=True).start()
+        self._replace_pool()
         self._interrupt_all()
+
+    @property
+    def lost(self) -> bool:
+        """Whether a worker that had an accelerator ended with nothing to do, as when it was pulled out."""
+        return self.job.spare is not None and not self._pool.active
+
+    def mend(self) -> None:
+        """Go on without a lost accelerator before the next file comes. In the thread that submits."""
+        if self.lost and not self.in_work:
+            self.reopen()
+            self._pool.schedule(_proved).add_done_callback(self._learn)
+
+    def _learn(self, proved: "Future[Runtime]") -> None:
+        if proved.exception() is None:
+            self.runtime = proved.result()
 
     def close(self) -> None:
         """Stop at once; what was in work is interrupted. May be called twice."""
         _stop(self._pool)
         self._interrupt_all()
+
+    def _replace_pool(self) -> None:
+        """Whoever submits next starts the workers, which end with the thread that started them."""
+        old, self._pool = self._pool, self._open()
+        threading.Thread(target=_stop, args=(old,), name="pool-stop", daemon=True).start()
+
+    def _judge(self, finished: "Future[Outcome]") -> Verdict:
+        verdict = _verdict(finished, self.job.timeout_s)
+        if isinstance(verdict, Died) and self._take_spare(verdict.why):
+            self._replace_pool()
+            return Interrupted(f"the accelerator was given up: {verdict.why}")
+        if isinstance(verdict, Result | Rejection) and verdict.runtime is not None:
+            self.runtime = verdict.runtime
+        return verdict
+
+    def _take_spare(self, why: str) -> bool:
+        """Have workers started from now on go without the accelerator; False where there is none to give up."""
+        if self.job.spare is None:
+            return False
+        log.warning('event=accelerator_given_up why="%s"', why)
+        self.job = replace(self.job, arguments=self.job.spare(why), spare=None)
+        return True
+
+    def _prove_or_spare(self) -> Runtime:
+        try:
+            return self._prove()
+        except Unavailable as error:
+            if not self._take_spare(f"it ended its worker, or hung, as it was opened: {error}"):
+                raise
+            self._pool = self._open()
+            return self._prove()
 
     def _interrupt_all(self) -> None:
         for done in list(self._in_work):
@@ -153,14 +207,15 @@ class Workers:
         )
 
     def _prove(self) -> Runtime:
+        limit = START_S if self.job.spare is None else ACCELERATED_START_S
         try:
-            runtime: Runtime = self._pool.schedule(_proved).result(timeout=START_S)
+            runtime: Runtime = self._pool.schedule(_proved).result(timeout=limit)
         except MammoEdgeError:
             self.close()
             raise
         except (ProcessExpired, BrokenProcessPool, FutureTimeoutError) as error:
             self.close()
-            msg = f"no worker came up within {START_S:g} s: {type(error).__name__}"
+            msg = f"no worker came up within {limit:g} s: {type(error).__name__}"
             raise Unavailable(msg) from None
         return runtime
 
@@ -175,8 +230,8 @@ def _verdict(future: "Future[Outcome]", timeout_s: float) -> Verdict:
         return Died(f"worker ended by {signal.Signals(-code).name}" if code < 0 else f"worker ended with exit status {code}")
     except (BrokenProcessPool, CancelledError) as error:
         return Interrupted(type(error).__name__)
-    except MammoEdgeError as error:  # the worker could not load its model, or the file is away: not the image's fault
-        return Interrupted(str(error))
+    except MammoEdgeError as error:  # the worker lost its accelerator, or could not load its model, or the file is away
+        return Died(str(error)) if isinstance(error, AcceleratorError) else Interrupted(str(error))
     except Exception as error:  # noqa: BLE001 - a defect in the worker's code is an attempt, like a crash
         return Died(f"worker raised {type(error).__name__}")
 

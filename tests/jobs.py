@@ -7,19 +7,23 @@ import time
 from pathlib import Path
 
 from edge.domain import Outcome, Rejection, Runtime
-from edge.errors import ModelError, Reason
+from edge.errors import AcceleratorError, ModelError, Reason
+
+_runtime: Runtime | None = None
 
 
-def start(backend: str) -> Runtime:
+def start(backend: str, without: str | None = None) -> Runtime:
+    global _runtime  # noqa: PLW0603 - one worker, one model
     if backend == "broken":
         msg = "known answer 1: raw is 0.9, expected 0.1 within 0.001"
         raise ModelError(msg)
     if backend == "dead":
         os._exit(3)
-    return Runtime(backend, "model.tflite", 1)
+    _runtime = Runtime(backend, "model.tflite", 1, fallback=without is not None, without=without)
+    return _runtime
 
 
-def run(path: str) -> Outcome:  # noqa: C901 - one case each
+def run(path: str) -> Outcome:  # noqa: C901, PLR0912 - one case each
     match Path(path).name:
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -42,6 +46,11 @@ def run(path: str) -> Outcome:  # noqa: C901 - one case each
             return Rejection(Reason.EMPTY, str(os.getpid()))
         case "slow":
             time.sleep(0.5)
+        case "runtime":
+            return Rejection(Reason.EMPTY, "what it ran on", runtime=_runtime)
+        case "lost" if _runtime and _runtime.backend == "edgetpu":
+            msg = "it failed while it computed"
+            raise AcceleratorError(msg)
         case _:
             pass
     return Rejection(Reason.UNREADABLE, Path(path).name)

@@ -1,0 +1,166 @@
+"""Whether workers shall use a Coral accelerator; that it is told when they do not; and that it is tried again after a while."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final
+
+from edge.bundle import Bundle
+from edge.coral import BUSY, Access, busy, devices
+from edge.errors import MammoEdgeError, ModelError
+from edge.health import Health
+from edge.service import Service, Serving
+from edge.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOOP: Final = "coral"
+BACKEND: Final = "edgetpu"
+TURN_S: Final = 0.5
+
+
+def lock_of(settings: Settings) -> Path:
+    """The file that whoever has the accelerator has locked, beside the control socket: there `classify` finds that a daemon has it."""
+    return settings.control.socket.parent / "coral.lock"
+
+
+def access_of(settings: Settings, bundle: Bundle) -> Access | None:
+    """
+    How workers get at the accelerator; None where they are not to use one.
+
+    Raises:
+        ModelError: the configuration insists on one, and the bundle has nothing that it could run.
+    """
+    model = settings.model
+    if model.backend not in {"auto", BACKEND}:
+        return None
+    if bundle.manifest.compiled is None:
+        if model.backend == "auto":
+            return None
+        msg = "model.backend is edgetpu, and no model of the bundle names an edgetpu file: compile its int8 model, see docs/bundles.md"
+        raise ModelError(msg)
+    if model.backend == "auto" and (settings.worker.count > 1 or not any(device.usable for device in devices())):
+        return None
+    return Access(model.edgetpu_library, model.edgetpu_device, str(lock_of(settings)))
+
+
+class Accelerator:
+    """
+    A thread of its own that looks at what the workers run on.
+
+    Args:
+        service: whose workers are looked at, and replaced once the accelerator is back.
+        health: is told.
+        access: whether workers with a bundle are to use an accelerator now.
+        open_: starts to open a bundle in new workers; those that have the accelerator go on with theirs meanwhile.
+        retry_s: how long after a failure it is tried again, as the configuration says now.
+    """
+
+    def __init__(  # noqa: PLR0913 - those of a composition root, and a clock
+        self,
+        service: Service,
+        health: Health,
+        access: Callable[[Bundle], Access | None],
+        open_: Callable[[Path], "Future[Serving]"],
+        retry_s: Callable[[], float],
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._service = service
+        self._health = health
+        self._access = access
+        self._open = open_
+        self._retry_s = retry_s
+        self._now = now
+        self._next_try = 0.0
+        self._seen: str | None = None
+        self._try: tuple[Serving, Future[Serving]] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
+
+    def start(self) -> None:
+        """Look, and go on looking."""
+        self.turn()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; what a try opens ends with the process."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while not self._stop.wait(TURN_S if self._try is None else TURN_S / 10):
+            self._health.stamp(LOOP)
+            self.turn()
+        self._health.retire(LOOP)
+
+    def turn(self) -> None:
+        """Tell how it is; begin a try that is due, or take what one gave."""
+        if self._try is not None:
+            self._finish_try(*self._try)
+            return
+        serving = self._service.serving
+        runtime = serving.workers.runtime
+        if runtime.without != self._seen:
+            self._tell(runtime.without)
+        if runtime.backend == BACKEND:
+            if serving.workers.lost:
+                self._service.call(serving.workers.mend)
+            return
+        access = self._wanted(serving)
+        if access is not None and self._is_due(runtime.without, access):
+            self._try = (serving, self._open(serving.bundle.folder))
+        elif access is None and runtime.without is None:
+            self._health.recover(LOOP)  # it was plugged in, did not work, and is gone again
+
+    def _wanted(self, serving: Serving) -> Access | None:
+        try:
+            return self._access(serving.bundle)
+        except ModelError:  # a reload will say so
+            return None
+
+    def _is_due(self, without: str | None, access: Access) -> bool:
+        """What another process has is tried as soon as that gives it back; what has just been plugged in, at once; else after a while."""
+        if without == BUSY:
+            return not busy(Path(access.lock))
+        return self._now() >= self._next_try
+
+    def _tell(self, why: str | None) -> None:
+        """The workers lost it, came up without it, or have it."""
+        self._seen = why
+        if why is None:
+            self._health.recover(LOOP)
+        else:
+            self._next_try = self._now() + self._retry_s()
+            self._health.count("accelerator_lost")
+            self._degrade(why)
+
+    def _degrade(self, why: str) -> None:
+        self._health.degrade(LOOP, f"coral: {why}; the processor does its work")
+
+    def _finish_try(self, before: Serving, trying: "Future[Serving]") -> None:
+        if not trying.done():
+            return
+        self._try, self._next_try = None, self._now() + self._retry_s()
+        try:
+            fresh = trying.result()
+        except MammoEdgeError as error:
+            log.warning('event=accelerator_not_tried why="%s"', error)
+            return
+        runtime = fresh.workers.runtime
+        log.info("event=accelerator_tried backend=%s", runtime.backend)
+        if not self._service.call(lambda: self._swap(before, fresh)).result():
+            fresh.workers.close()
+            if runtime.without is not None:
+                self._degrade(runtime.without)
+
+    def _swap(self, before: Serving, fresh: Serving) -> bool:
+        """In the service's thread; False where another model was activated meanwhile, or the accelerator still is not there."""
+        if self._service.serving is not before or fresh.workers.runtime.backend != BACKEND:
+            return False
+        self._service.swap(fresh)
+        return True

@@ -1,0 +1,115 @@
+"""A Coral accelerator (Edge TPU) through libedgetpu, as a delegate of whichever TensorFlow Lite runtime is installed."""
+
+import contextlib
+import ctypes
+import importlib
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import coral
+from edge.engine import Interpreter, Scores, Shapes
+from edge.engine.tflite import TfliteEngine
+from edge.errors import AcceleratorError, ModelError
+
+NAME: Final = "edgetpu"
+ENTRY: Final = "tflite_plugin_create_delegate"
+RUNTIMES: Final = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+"""By preference; both take such a delegate."""
+
+
+class EdgeTpuEngine(TfliteEngine):
+    """
+    One compiled model file on an accelerator that nobody else has.
+
+    A USB accelerator that is pulled out ends the process in libedgetpu's own abort(), also while nothing is computed; the errors raised
+    here are the milder ways to lose it.
+
+    Args:
+        path: a file that edgetpu_compiler made.
+        shapes: what its input and outputs must be.
+        threads: for what stays on the processor.
+        access: library, device and lock.
+
+    Raises:
+        AcceleratorError: no library, no device, somebody else has it, or it does not take the model.
+        ModelError: its input or an output is not what the manifest says.
+    """
+
+    def __init__(self, path: Path, shapes: Shapes, threads: int, access: coral.Access) -> None:
+        _refuse_uncompiled(path)
+        _refuse_no_library(access.library)
+        self._lock: BinaryIO | None = coral.claim(Path(access.lock))
+        try:
+            super().__init__(NAME, _open_interpreter(path, threads, access), shapes, threads)
+        except BaseException:
+            self.close()
+            raise
+
+    def infer(self, tensor: NDArray[np.float32]) -> Scores:
+        """
+        As on the processor.
+
+        Raises:
+            AcceleratorError: it failed, or gave no finite number.
+        """
+        try:
+            return super().infer(tensor)
+        except (RuntimeError, ModelError) as error:
+            msg = f"it failed while it computed: {_one_line(error)}"
+            raise AcceleratorError(msg) from None
+
+    def close(self) -> None:
+        """Give the accelerator back. Nothing may be computed after that."""
+        vars(self).pop("interpreter", None)  # it has the delegate, and the delegate has the device
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _open_interpreter(path: Path, threads: int, access: coral.Access) -> Interpreter:
+    runtime = _runtime()
+    try:
+        delegate = runtime.load_delegate(access.library, {"device": access.device} if access.device else {})
+    except ValueError as error:  # libedgetpu gives no reason: not found, no right to open it and taken are all the same to it
+        reason = _one_line(error).removeprefix(f"Failed to load delegate from {access.library}").strip()
+        msg = f"none found, none that this process may open, or another program has it{f' ({reason})' if reason else ''}"
+        raise AcceleratorError(msg) from None
+    try:
+        opened: Interpreter = runtime.Interpreter(model_path=str(path), num_threads=threads, experimental_delegates=[delegate])
+    except (ValueError, RuntimeError) as error:
+        msg = f"it does not take the model: {_one_line(error)}"
+        raise AcceleratorError(msg) from None
+    return opened
+
+
+def _refuse_uncompiled(path: Path) -> None:
+    """The delegate leaves any other file to the processor and says nothing."""
+    if coral.CUSTOM_OP not in path.read_bytes():
+        msg = f"{path.name} was not compiled by edgetpu_compiler: it holds no {coral.CUSTOM_OP.decode()}"
+        raise AcceleratorError(msg)
+
+
+def _refuse_no_library(name: str) -> None:
+    """What load_delegate would raise OSError and AttributeError for, leaving an object that complains once more when it goes."""
+    try:
+        library = ctypes.CDLL(name)
+    except OSError as error:
+        msg = f"no libedgetpu: install libedgetpu1-std ({_one_line(error)})"
+        raise AcceleratorError(msg) from None
+    if not hasattr(library, ENTRY):
+        msg = f"{name} is no TensorFlow Lite delegate: it has no {ENTRY}"
+        raise AcceleratorError(msg)
+
+
+def _runtime() -> Any:  # noqa: ANN401 - a module of one runtime or the other
+    for module in RUNTIMES:
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(module)
+    msg = "no runtime is installed: pip install ai-edge-litert"
+    raise ModelError(msg)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -100,6 +100,11 @@ def _add_models(sub: argparse.ArgumentParser) -> None:
     sign = add("sign", _sign, "sign a bundle, so that devices that know the key take it")
     sign.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key: openssl genpkey -algorithm ed25519")
+    publish = add("publish", _publish, "hand a bundle to devices through the broker: announced, and in chunks, until it is withdrawn")
+    publish.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
+    withdraw = add("withdraw", _withdraw, "take away what is announced to devices, chunks and all")
+    for to in (publish, withdraw):
+        to.add_argument("--to", action="append", default=[], metavar="SITE/DEVICE", help="may be repeated (default: the configuration's)")
 
 
 def _add_setup(sub: argparse.ArgumentParser) -> None:
@@ -297,6 +302,18 @@ def _sign(arguments: argparse.Namespace) -> int:
     from edge.signature import sign  # noqa: PLC0415
 
     return _show(arguments, {"signed": str(arguments.bundle), "key": sign(arguments.bundle, arguments.key)})
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    from edge import handout  # noqa: PLC0415
+
+    return _show(arguments, handout.publish(load(arguments.config), arguments.bundle, arguments.to))
+
+
+def _withdraw(arguments: argparse.Namespace) -> int:
+    from edge import handout  # noqa: PLC0415
+
+    return _show(arguments, handout.withdraw(load(arguments.config), arguments.to))
 
 
 def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:

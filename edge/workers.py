@@ -27,7 +27,7 @@ from typing import Any, Final, TypeAlias
 from pebble import ProcessExpired, ProcessPool
 
 from edge.domain import Outcome, Runtime
-from edge.errors import MammoEdgeError, ModelError, Unavailable
+from edge.errors import InferenceError, MammoEdgeError, ModelError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """The worker ended or timed out with this image: one attempt."""
+    """The worker ended or timed out with this image, or its model gave no score: one attempt."""
 
     why: str
 
@@ -176,7 +176,7 @@ def _verdict(future: "Future[Outcome]", timeout_s: float) -> Verdict:
     except (BrokenProcessPool, CancelledError) as error:
         return Interrupted(type(error).__name__)
     except MammoEdgeError as error:  # the worker could not load its model, or the file is away: not the image's fault
-        return Interrupted(str(error))
+        return Died(str(error)) if isinstance(error, InferenceError) else Interrupted(str(error))
     except Exception as error:  # noqa: BLE001 - a defect in the worker's code is an attempt, like a crash
         return Died(f"worker raised {type(error).__name__}")
 

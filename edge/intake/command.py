@@ -24,6 +24,8 @@ Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 TOPICS: Final[Mapping[str, str]] = {
     "replay": "{prefix}/command/replay",
     "reload": "{prefix}/command/reload",
+    "model/list": "{prefix}/command/model/list",
+    "model/install": "{prefix}/command/model/install",
     "model/activate": "{prefix}/command/model/activate",
     "model/rollback": "{prefix}/command/model/rollback",
 }
@@ -31,6 +33,8 @@ TOPICS: Final[Mapping[str, str]] = {
 ANSWERS: Final[Mapping[str, str]] = {
     "replay": "{prefix}/command/replay/ack",
     "reload": "{prefix}/command/reload/ack",
+    "model/list": "{prefix}/command/model/list/ack",
+    "model/install": "{prefix}/command/model/install/ack",
     "model/activate": "{prefix}/command/model/activate/ack",
     "model/rollback": "{prefix}/command/model/rollback/ack",
 }
@@ -100,13 +104,17 @@ class CommandIntake:
     def _answer(self, name: str, payload: bytes) -> dict[str, Any]:
         try:
             request = json.loads(payload)
-            if not isinstance(request, dict):
-                return {"ok": False, "error": "the command is no JSON object"}
-            return {"ok": True, **self._handlers[name](request)}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"ok": False, "error": "the command is not JSON"}
+        if not isinstance(request, dict):
+            return {"ok": False, "error": "the command is no JSON object"}
+        try:
+            return {"ok": True, **self._handlers[name](request)}
         except MammoEdgeError as error:
             return {"ok": False, "error": str(error)}
+        except Exception as error:  # what a stranger sends ends no daemon
+            log.exception("event=command_failed")
+            return {"ok": False, "error": type(error).__name__}
 
     def _tell(self, name: str, answer: bytes, correlation: bytes | None) -> None:
         try:

@@ -132,10 +132,7 @@ class Broker:
         Raises:
             Unavailable: nothing came in time, or there is no connection.
         """
-        session = self._session
-        if session is None or not session.client.is_connected():
-            msg = "broker: not connected"
-            raise Unavailable(msg)
+        session = self._await_session(time.monotonic() + min(wait_s, CONNECT_S))
         came: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
         self._handlers[topic] = came.put
         session.client.subscribe(topic, qos=0)  # else it would wait behind requests that we hold back, and behind the command that wants it
@@ -144,6 +141,14 @@ class Broker:
         finally:
             session.client.unsubscribe(topic)
             del self._handlers[topic]
+
+    def _await_session(self, deadline: float) -> Session:
+        """The connection; a message may have come through it, and have us ask, before we have noticed that there is one."""
+        while (session := self._session) is None or not session.client.is_connected():
+            if time.monotonic() > deadline or self._stop.wait(FETCH_TURN_S):
+                msg = "broker: not connected"
+                raise Unavailable(msg)
+        return session
 
     def _run(self) -> None:
         closes = failures = 0

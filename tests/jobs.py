@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from edge.domain import Outcome, Rejection, Runtime
-from edge.errors import ModelError, Reason
+from edge.errors import InferenceError, ModelError, Reason
 
 
 def start(backend: str) -> Runtime:
@@ -19,7 +19,7 @@ def start(backend: str) -> Runtime:
     return Runtime(backend, "model.tflite", 1)
 
 
-def run(path: str) -> Outcome:  # noqa: C901 - one case each
+def run(path: str) -> Outcome:  # noqa: C901, PLR0912 - one case each
     match Path(path).name:
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -32,6 +32,9 @@ def run(path: str) -> Outcome:  # noqa: C901 - one case each
             os._exit(7)
         case "raise":
             raise ZeroDivisionError
+        case "nan":
+            msg = "the model's output is nan, expected a number from 0 to 1"
+            raise InferenceError(msg)
         case "memory":
             return Rejection(Reason.TOO_LARGE, str(resource.getrlimit(resource.RLIMIT_AS)[0] // 2**20))
         case "environment":

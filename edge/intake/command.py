@@ -17,6 +17,7 @@ from edge.session import Incoming, RefusedError
 log = logging.getLogger(__name__)
 
 LOOP: Final = "intake-command"
+RETRY_S: Final = 0.2
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -98,7 +99,8 @@ class CommandIntake:
                 if self._stop.is_set():
                     return  # not acknowledged: the broker delivers it again
             answer = {"schema": "mammo.ack/1", "command": name, **future.result()}
-            self._tell(name, json.dumps(answer, separators=(",", ":")).encode(), incoming.correlation)
+            if not self._tell(name, json.dumps(answer, separators=(",", ":")).encode(), incoming):
+                return
         incoming.acknowledge()
 
     def _answer(self, name: str, payload: bytes) -> dict[str, Any]:
@@ -116,8 +118,18 @@ class CommandIntake:
             log.exception("event=command_failed")
             return {"ok": False, "error": type(error).__name__}
 
-    def _tell(self, name: str, answer: bytes, correlation: bytes | None) -> None:
-        try:
-            self._broker.publish(ANSWERS[name].format(prefix=self._prefix), answer, correlation=correlation)
-        except (Unavailable, RefusedError) as error:
-            log.warning('event=command_not_answered why="%s"', error)
+    def _tell(self, name: str, answer: bytes, incoming: Incoming) -> bool:
+        """Answer, as long as the connection lasts by which the command came; False where it did not: then it comes again."""
+        while not incoming.stale():
+            try:
+                self._broker.publish(ANSWERS[name].format(prefix=self._prefix), answer, correlation=incoming.correlation)
+            except RefusedError as error:
+                log.warning('event=command_not_answered why="%s"', error)
+            except Unavailable as error:  # a command may come before we have noticed that we are connected
+                log.info('event=command_not_answered_yet why="%s"', error)
+                self._health.stamp(LOOP)
+                if self._stop.wait(RETRY_S):
+                    return False
+                continue
+            return True
+        return False

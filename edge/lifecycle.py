@@ -2,22 +2,19 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from edge.active import SHIPPED, Active
-from edge.errors import MammoEdgeError, ModelError, Reason, StartupError, Unavailable
+from edge.errors import MammoEdgeError, ModelError, StartupError
 from edge.health import Health
-from edge.ledger.states import State
+from edge.reexamine import hand_over
 from edge.service import Finished, Parts, Service, Serving
 from edge.store import ModelStore
 from edge.trial import PAST, Trial, past_of
 
 log = logging.getLogger(__name__)
-
-CONCLUDED: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
 
 def first_serving(open_: Callable[[Path], Serving], configured: Path | None, store: ModelStore, health: Health) -> Serving:
@@ -79,8 +76,9 @@ class Lifecycle:
         """
         with self._one_at_a_time:
             bundle_id = self._store.find(typed)
+            newest = self._newest()
             fresh = self._prove(self._store.trusted(bundle_id))
-            trial = self._make_trial(fresh)
+            trial = self._make_trial(fresh, newest)
 
             def begin() -> None:
                 self._service.swap(fresh)
@@ -108,13 +106,14 @@ class Lifecycle:
         except ModelError:
             return  # then another one serves
         if active.trial and serving.bundle.folder == self._store.folder(active.current):
-            self._trial = self._make_trial(serving)
+            self._trial = self._make_trial(serving, self._newest())
 
-    def _make_trial(self, serving: Serving) -> Trial | None:
-        if self._trial_images == 0:
-            return None
+    def _newest(self) -> list[bytes]:
+        return self._ledger.queries.results(limit=2 * PAST)
+
+    def _make_trial(self, serving: Serving, newest: list[bytes]) -> Trial | None:
         bundle_id = serving.bundle.bundle_id
-        return Trial(bundle_id, self._trial_images, past_of(self._ledger.queries.results(limit=2 * PAST), bundle_id))
+        return Trial(bundle_id, self._trial_images, past_of(newest, bundle_id)) if self._trial_images else None
 
     def _swap(self, fresh: Serving, choose: Callable[[], Active], take: Callable[[], None]) -> dict[str, Any]:
         try:
@@ -134,8 +133,7 @@ class Lifecycle:
         if self._failed is not None and self._failed.bundle_id == bundle_id:  # its workers finish what they had
             self._failed.hold_against(image_id, finished.verdict)
             if self._service.serving is not finished.serving:
-                self._conclude_poison(self._failed)
-                self._examine_again(self._failed)
+                hand_over(self._failed, self._service, self._ledger)
         elif self._trial is not None and self._trial.bundle_id == bundle_id:
             self._judge(self._trial, finished)
 
@@ -168,39 +166,11 @@ class Lifecycle:
         """The version that serves again; None where somebody was quicker and has changed the model already."""
         with self._one_at_a_time:
             if self._service.serving.bundle.bundle_id != trial.bundle_id:
+                self._service.call(lambda: hand_over(trial, self._service, self._ledger)).result()
                 return None
             fresh = self._prove(self._store.trusted(self._store.rollback_target()))
 
-            def hand_over() -> None:
-                self._conclude_poison(trial)
-                self._service.swap(fresh)
-                self._examine_again(trial)
+            def swap() -> None:
+                hand_over(trial, self._service, self._ledger, lambda: self._service.swap(fresh))
 
-            return str(self._swap(fresh, self._store.take_back, hand_over)["version"])
-
-    def _conclude_poison(self, trial: Trial) -> None:
-        """What the bad model killed twice is its affair: under the other one it would be poison unseen."""
-        for image_id in trial.against:
-            image = self._ledger.images.find(image_id)
-            if image is not None and image.state is State.RECEIVED and image.poison:
-                with _as_far_as_the_disk_lets_us():
-                    self._service.reject(image_id, Reason.POISON, "it got no score, twice")
-
-    def _examine_again(self, trial: Trial) -> None:
-        """In the service's thread: what has an outcome without a decision is examined again, as `mammo-edge retry` has it."""
-        for image_id in list(trial.against):
-            image = self._ledger.images.find(image_id)
-            if image is not None and image.state in CONCLUDED and image.path.exists():
-                with _as_far_as_the_disk_lets_us():
-                    self._ledger.arrivals.retry([image_id])
-                    trial.against.pop(image_id)
-        self._service.wake()
-
-
-@contextmanager
-def _as_far_as_the_disk_lets_us() -> Iterator[None]:
-    """What cannot be written now stands as it is: `mammo-edge retry` can do it later."""
-    try:
-        yield
-    except Unavailable as error:
-        log.warning('event=not_examined_again why="%s"', error)
+            return str(self._swap(fresh, self._store.take_back, swap)["version"])

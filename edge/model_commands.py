@@ -88,7 +88,10 @@ def _activate_alone(settings: Settings, bundle_id: str, *, trial: bool) -> dict[
 
 def _daemon_answers(settings: Settings) -> bool:
     """Whether a daemon has the socket; one that is there and silent is an error, not a licence to go behind its back."""
-    if not settings.control.socket.exists():
-        return False
+    try:
+        if not settings.control.socket.exists():
+            return False
+    except PermissionError:
+        pass  # asking says so
     ask(settings.control.socket, "status")
     return True

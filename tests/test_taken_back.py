@@ -33,27 +33,31 @@ from tests.test_trial import DECIDED, REFUSED, UNDECIDED, scored
 class Scripted:
     """Workers that say of each file what their model would."""
 
-    job = SimpleNamespace(count=1)
     runtime = DECIDED.runtime
 
-    def __init__(self, models: dict[str, Callable[[bytes], Verdict]], version: str) -> None:
+    def __init__(self, models: dict[str, Callable[[bytes], Verdict]], version: str, count: int) -> None:
         self._models, self._version = models, version
-        self._worker = ThreadPoolExecutor(1)
+        self._pool = ThreadPoolExecutor(count)
+        self._lock = threading.Lock()
+        self.job = SimpleNamespace(count=count)
         self.in_work = 0
 
     def submit(self, path: Path, done: Callable[[Verdict], None]) -> None:
-        self.in_work = 1
-        self._worker.submit(self._finish, self._models[self._version](path.read_bytes()), done)
+        with self._lock:
+            self.in_work += 1
+        self._pool.submit(self._work, path, done)
 
-    def _finish(self, verdict: Verdict, done: Callable[[Verdict], None]) -> None:
-        self.in_work = 0
+    def _work(self, path: Path, done: Callable[[Verdict], None]) -> None:
+        verdict = self._models[self._version](path.read_bytes())
+        with self._lock:
+            self.in_work -= 1
         done(verdict)
 
     def overdue(self) -> bool:
         return False
 
     def close(self) -> None:
-        self._worker.shutdown(wait=False)
+        self._pool.shutdown(wait=False)
 
 
 @dataclass
@@ -61,7 +65,7 @@ class Clinic:
     """A service that runs, and what its models say."""
 
     parts: Parts
-    folder: Path
+    workers: int = 1
     models: dict[str, Callable[[bytes], Verdict]] = field(default_factory=lambda: {"1.0": lambda _: scored(0.1)})
     service: Any = None
     lifecycle: Any = None
@@ -69,7 +73,7 @@ class Clinic:
 
     def open(self, folder: Path) -> Serving:
         bundle = verify(folder)
-        return Serving(bundle, cast(Workers, Scripted(self.models, bundle.manifest.version)))
+        return Serving(bundle, cast(Workers, Scripted(self.models, bundle.manifest.version, self.workers)))
 
     def give(self, number: int) -> str:
         """An image that waits."""
@@ -105,7 +109,7 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
     store.install(tiny(tmp_path / "bundle", "2.0", key), lambda _: None)
     with open_ledger(tmp_path / "state", [], readdress) as ledger:
         spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
-        made = Clinic(Parts(ledger, spool, health, Sender(), look_again_s=0.0), tmp_path)
+        made = Clinic(Parts(ledger, spool, health, Sender(), look_again_s=0.0))
         made.store = store
         made.service = Service(made.parts, made.open(store.current()), lambda: None)
         made.lifecycle = Lifecycle(store, made.service, made.parts, made.open, trial_images=20)
@@ -156,7 +160,7 @@ def test_images_that_the_new_model_would_not_decide_are_decided_by_the_former_on
 
 
 def test_what_the_new_model_decided_stands_and_so_does_what_no_model_could_read(clinic: Clinic) -> None:
-    verdicts = {b"image 0": scored(0.9), b"image 1": Rejection(Reason.EMPTY, "no bytes")}
+    verdicts: dict[bytes, Verdict] = {b"image 0": scored(0.9), b"image 1": Rejection(Reason.EMPTY, "no bytes")}
     clinic.models["2.0"] = lambda data: verdicts.get(data, Died("x"))
     clinic.lifecycle.activate("2.0")
     ids = [clinic.give(number) for number in range(4)]
@@ -174,3 +178,19 @@ def test_an_image_that_is_poison_to_both_is_rejected_by_both(clinic: Clinic) -> 
     standing = taken_back(clinic, dict.fromkeys(ids, "1.0"))
     assert [standing[image_id]["outcome"] for image_id in ids] == ["rejected", "benign"]
     assert standing[ids[0]]["gate"]["reasons"][0].startswith("poison: ")
+
+
+def test_an_image_that_another_worker_still_had_is_decided_by_the_former_model_too(clinic: Clinic) -> None:
+    let_go = threading.Event()
+
+    def slow(data: bytes) -> Verdict:
+        return REFUSED if data == b"image 0" and let_go.wait(60) else Died("x")
+
+    clinic.workers, clinic.models["2.0"] = 2, slow
+    clinic.lifecycle.activate("2.0")
+    ids = [clinic.give(number) for number in range(4)]
+    until(lambda: clinic.service.serving.bundle.manifest.version == "1.0", "taken back", lambda: str(clinic.said()))
+    let_go.set()
+    standing = taken_back(clinic, dict.fromkeys(ids, "1.0"))
+    assert ("rejected", "2.0", ids[0]) in clinic.said()
+    assert standing[ids[0]]["outcome"] == "benign"

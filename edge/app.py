@@ -23,6 +23,7 @@ from edge.control import ControlServer
 from edge.drift import Drift
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
+from edge.installer import Installer
 from edge.intake.command import CommandIntake
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
@@ -159,7 +160,10 @@ class Daemon:
         parts = Parts(self._ledger, spool, self._health, sender, look_again_s=SETTLED_AFTER * (settings.inbox.quiet_s or QUIET_S))
         self._service = Service(parts, serving, self._wake_couriers)
         stack.callback(self._service.close)
-        self._models = Lifecycle(store, self._service, self._health, self._prove, settings.model.trial_images)
+        self._store = store
+        self._models = Lifecycle(store, self._service, parts, self._prove, settings.model.trial_images)
+        self._models.resume_trial()
+        self._installer = Installer(store, settings.model, self._try_out, self._fetch)
         self._reception = Reception(parts, settings, self._service)
         self._announcer = announce.Announcer(self._health, self._systemd, self._service.overdue)
         self._retention = Retention(settings, self._ledger, self._health)
@@ -192,16 +196,33 @@ class Daemon:
         settings = self._settings
         if settings.model.shadow is None or self._broker is None:
             return None
-        backend = "cpu" if settings.model.backend in {"auto", "edgetpu"} else settings.model.backend  # the first model has the accelerator
-        worker, model = settings.worker.model_copy(update={"count": 1}), settings.model.model_copy(update={"backend": backend})
-        one = settings.model_copy(update={"worker": worker, "model": model})
         try:
-            serving = self._opener.submit(open_serving, one, store.trusted(store.find(settings.model.shadow))).result()
+            serving = self._open_one(store.trusted(store.find(settings.model.shadow)))
         except (StartupError, Unavailable) as error:
             self._health.degrade("shadow", f"shadow model: {error}")
             return None
         publish = functools.partial(self._broker.publish, f"{settings.topic_prefix}/shadow/result")
         return Shadow(serving, self._path_of, publish, self._health)
+
+    def _open_one(self, folder: Path) -> Serving:
+        """A bundle in a single worker that has proved it. Raises ModelError, Unavailable."""
+        settings = self._serving_settings
+        backend = settings.model.backend
+        backend = "cpu" if backend in {"auto", "edgetpu"} else backend  # the model that serves has the accelerator
+        worker, model = settings.worker.model_copy(update={"count": 1}), settings.model.model_copy(update={"backend": backend})
+        one = settings.model_copy(update={"worker": worker, "model": model})
+        return self._opener.submit(open_serving, one, folder).result()
+
+    def _try_out(self, folder: Path) -> None:
+        """Prove a bundle that is to be installed. Raises as `_open_one`."""
+        self._open_one(folder).workers.close()
+
+    def _fetch(self, below: str) -> bytes:
+        """What the broker has retained on `model/available`, or below it. Raises Unavailable."""
+        if self._broker is None:
+            msg = "no broker is configured"
+            raise Unavailable(msg)
+        return self._broker.fetch(f"{self._settings.topic_prefix}/model/available" + below, self._settings.model.fetch_s)
 
     def _path_of(self, image_id: str) -> Path | None:
         image = self._ledger.images.find(image_id)
@@ -329,6 +350,8 @@ class Daemon:
             "replay": self._replay,
             "retry": lambda request: self._retry([str(name) for name in request.get("images", [])]),
             "reload": lambda _: self._reload(),
+            "model-list": lambda _: {"models": self._store.listing()},
+            "model-install": self._installer.install,
             "model-activate": lambda request: self._models.activate(str(request.get("bundle", ""))),
             "model-rollback": lambda _: self._models.rollback(),
         }

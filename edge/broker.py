@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import queue
 import ssl
 import threading
 import time
@@ -30,6 +31,8 @@ STEADY_S: Final = 5.0
 LARGEST_PACKET: Final = 268_435_455
 """What MQTT can say at all, in bytes."""
 CLOSES_BEFORE_FALLBACK: Final = 2
+FETCH_TURN_S: Final = 0.1
+"""How often who waits for a message looks whether the connection is still there, in seconds."""
 
 
 class Broker:
@@ -121,6 +124,31 @@ class Broker:
             msg = "broker: not connected"
             raise Unavailable(msg)
         session.publish(topic, payload, retain=retain, qos=qos, correlation=correlation)
+
+    def fetch(self, topic: str, wait_s: float) -> bytes:
+        """
+        What is retained on a topic, never nothing. One at a time, and of topics that nobody subscribes.
+
+        Raises:
+            Unavailable: nothing came in time, or there is no connection.
+        """
+        session = self._await_session(time.monotonic() + min(wait_s, CONNECT_S))
+        came: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
+        self._handlers[topic] = came.put
+        session.client.subscribe(topic, qos=0)  # else it would wait behind requests that we hold back, and behind the command that wants it
+        try:
+            return _first(came, session, wait_s, topic)
+        finally:
+            session.client.unsubscribe(topic)
+            del self._handlers[topic]
+
+    def _await_session(self, deadline: float) -> Session:
+        """The connection; a message may have come through it, and have us ask, before we have noticed that there is one."""
+        while (session := self._session) is None or not session.client.is_connected():
+            if time.monotonic() > deadline or self._stop.wait(FETCH_TURN_S):
+                msg = "broker: not connected"
+                raise Unavailable(msg)
+        return session
 
     def _run(self) -> None:
         closes = failures = 0
@@ -240,6 +268,19 @@ class Broker:
             incoming.acknowledge()
         else:
             handler(incoming)
+
+
+def _first(came: "queue.SimpleQueue[Incoming]", session: Session, wait_s: float, topic: str) -> bytes:
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline and not session.ended.is_set():
+        try:
+            payload = came.get(timeout=FETCH_TURN_S).payload
+        except queue.Empty:
+            continue
+        if payload:
+            return payload
+    msg = f"{topic}: {'the connection was lost' if session.ended.is_set() else f'nothing came within {wait_s:g} s'}"
+    raise Unavailable(msg)
 
 
 class _Ended(IntEnum):

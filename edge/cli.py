@@ -104,6 +104,11 @@ def _add_models(sub: argparse.ArgumentParser) -> None:
     compiled.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
     compiled.add_argument("compiled", type=Path, metavar="FILE", help="the compiled model")
     compiled.add_argument("out", type=Path, metavar="OUT", help="the new bundle's folder; sign it anew")
+    publish = add("publish", _publish, "hand a bundle to devices through the broker: announced, and in chunks, until it is withdrawn")
+    publish.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
+    withdraw = add("withdraw", _withdraw, "take away what is announced to devices, chunks and all")
+    for to in (publish, withdraw):
+        to.add_argument("--to", action="append", default=[], metavar="SITE/DEVICE", help="may be repeated (default: the configuration's)")
 
 
 def _add_setup(sub: argparse.ArgumentParser) -> None:
@@ -307,6 +312,18 @@ def _edgetpu(arguments: argparse.Namespace) -> int:
     from edge.compiled import add  # noqa: PLC0415
 
     return _show(arguments, add(arguments.bundle, arguments.compiled, arguments.out))
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    from edge import handout  # noqa: PLC0415
+
+    return _show(arguments, handout.publish(load(arguments.config), arguments.bundle, arguments.to))
+
+
+def _withdraw(arguments: argparse.Namespace) -> int:
+    from edge import handout  # noqa: PLC0415
+
+    return _show(arguments, handout.withdraw(load(arguments.config), arguments.to))
 
 
 def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:

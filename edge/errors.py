@@ -19,6 +19,10 @@ class ModelError(StartupError):
     """The model bundle is not usable; the text says what was found and what was expected."""
 
 
+class InferenceError(ModelError):
+    """The model gave no usable number for an image: one attempt of the image, and held against a model that is on trial."""
+
+
 class Unavailable(MammoEdgeError):
     """Something needed is away for now (disk full, broker gone): the work is kept and tried again."""
 

@@ -104,6 +104,7 @@ class Examiner:
 
         Raises:
             Unavailable: the file is missing or cannot be read.
+            InferenceError: the model gave no usable number.
         """
         return self.look(path).outcome
 

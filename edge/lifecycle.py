@@ -4,18 +4,17 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from edge.errors import MammoEdgeError, ModelError
+from edge.active import SHIPPED, Active
+from edge.errors import MammoEdgeError, ModelError, StartupError
 from edge.health import Health
-from edge.service import Finished, Service, Serving
-from edge.store import SHIPPED, ModelStore
-from edge.workers import Died
+from edge.reexamine import hand_over
+from edge.service import Finished, Parts, Service, Serving
+from edge.store import ModelStore
+from edge.trial import PAST, Trial, past_of
 
 log = logging.getLogger(__name__)
-
-FAILURES: Final = 2
-"""So many different images of which workers die are the model's fault: one may be the image's own."""
 
 
 def first_serving(open_: Callable[[Path], Serving], configured: Path | None, store: ModelStore, health: Health) -> Serving:
@@ -28,12 +27,12 @@ def first_serving(open_: Callable[[Path], Serving], configured: Path | None, sto
     """
     if configured is not None:
         return open_(configured)
-    refused: ModelError | None = None
+    refused: StartupError | None = None
     choices: tuple[Callable[[], str], ...] = (lambda: store.active().current, lambda: store.active().previous or SHIPPED, lambda: SHIPPED)
     for choose in choices:
         try:
             serving = open_(store.trusted(choose()))
-        except ModelError as error:
+        except StartupError as error:  # a key that cannot be read, too
             refused = refused or error
             log.error('event=model_unusable why="%s"', error)  # noqa: TRY400 - the text says it all
         else:
@@ -51,21 +50,21 @@ class Lifecycle:
     Args:
         store: the installed models.
         service: whose model is swapped.
-        health: is told of a roll-back.
+        parts: `health` is told of a roll-back, `ledger` knows what became of former images.
         prove: opens a bundle in workers that have given its known answers, or raises.
         trial_images: how long a new model is watched.
     """
 
-    def __init__(self, store: ModelStore, service: Service, health: Health, prove: Callable[[Path], Serving], trial_images: int) -> None:
+    def __init__(self, store: ModelStore, service: Service, parts: Parts, prove: Callable[[Path], Serving], trial_images: int) -> None:
         self._store = store
         self._service = service
-        self._health = health
+        self._health = parts.health
+        self._ledger = parts.ledger
         self._prove = prove
         self._trial_images = trial_images
         self._one_at_a_time = threading.Lock()
-        self._watched: str | None = None
-        self._left = 0
-        self._failed: set[str] = set()
+        self._trial: Trial | None = None
+        self._failed: Trial | None = None
         service.observers.append(self._watch)
 
     def activate(self, typed: str) -> dict[str, Any]:
@@ -77,51 +76,101 @@ class Lifecycle:
         """
         with self._one_at_a_time:
             bundle_id = self._store.find(typed)
-            answer = self._swap(bundle_id)
-            self._service.call(lambda: self._begin_trial(answer["bundle"])).result()
-            return answer
+            newest = self._newest()
+            fresh = self._prove(self._store.trusted(bundle_id))
+            trial = self._make_trial(fresh, newest)
+
+            def begin() -> None:
+                self._service.swap(fresh)
+                self._trial, self._failed = trial, None
+
+            return self._swap(fresh, lambda: self._store.activate(bundle_id, trial=trial is not None), begin)
 
     def rollback(self) -> dict[str, Any]:
         """Go back to what served before. Raises as `activate`."""
         with self._one_at_a_time:
-            return self._swap(self._store.rollback_target())
+            bundle_id = self._store.rollback_target()
+            fresh = self._prove(self._store.trusted(bundle_id))
 
-    def _swap(self, bundle_id: str) -> dict[str, Any]:
-        fresh = self._prove(self._store.trusted(bundle_id))
+            def end() -> None:
+                self._service.swap(fresh)
+                self._trial = None
+
+            return self._swap(fresh, lambda: self._store.activate(bundle_id), end)
+
+    def resume_trial(self) -> None:
+        """Before the service runs: watch a model on that was on trial when the last daemon ended. Its images are counted anew."""
+        serving = self._service.serving
         try:
-            active = self._store.activate(bundle_id)  # before the swap: from here on every start takes it, and it was proved
+            active = self._store.active()
+        except ModelError:
+            return  # then another one serves
+        if active.trial and serving.bundle.folder == self._store.folder(active.current):
+            self._trial = self._make_trial(serving, self._newest())
+
+    def _newest(self) -> list[bytes]:
+        return self._ledger.queries.results(limit=2 * PAST)
+
+    def _make_trial(self, serving: Serving, newest: list[bytes]) -> Trial | None:
+        bundle_id = serving.bundle.bundle_id
+        return Trial(bundle_id, self._trial_images, past_of(newest, bundle_id)) if self._trial_images else None
+
+    def _swap(self, fresh: Serving, choose: Callable[[], Active], take: Callable[[], None]) -> dict[str, Any]:
+        try:
+            active = choose()  # before the swap: from here on every start takes it, and it was proved
         except MammoEdgeError:
             fresh.workers.close()
             raise
-        self._service.call(lambda: self._service.swap(fresh)).result()
+        self._service.call(take).result()
         self._health.recover("model")
         manifest = fresh.bundle.manifest
         log.info("event=model_activated bundle=%s version=%s", fresh.bundle.bundle_id[:16], manifest.version)
         return {"bundle": fresh.bundle.bundle_id, "name": manifest.name, "version": manifest.version, "previous": active.previous}
 
-    def _begin_trial(self, bundle_id: str) -> None:
-        self._watched, self._left, self._failed = bundle_id, self._trial_images, set()
-
     def _watch(self, finished: Finished) -> None:
         """In the service's thread: count what becomes of a new model's first images."""
-        if self._watched != finished.serving.bundle.bundle_id:
-            return
-        if isinstance(finished.verdict, Died):
-            self._failed.add(finished.image.image_id)
-        else:
-            self._left -= 1
-        if len(self._failed) >= FAILURES and self._left > 0:
-            self._watched = None
-            threading.Thread(target=self._roll_back, name="model-rollback", daemon=True).start()
-        elif self._left <= 0:
-            self._watched = None
+        bundle_id, image_id = finished.serving.bundle.bundle_id, finished.image.image_id
+        if self._failed is not None and self._failed.bundle_id == bundle_id:  # its workers finish what they had
+            self._failed.hold_against(image_id, finished.verdict)
+            if self._service.serving is not finished.serving:
+                hand_over(self._failed, self._service, self._ledger)
+        elif self._trial is not None and self._trial.bundle_id == bundle_id:
+            self._judge(self._trial, finished)
 
-    def _roll_back(self) -> None:
+    def _judge(self, trial: Trial, finished: Finished) -> None:
+        why = trial.note(finished.image.image_id, finished.verdict)
+        if why is not None:
+            self._trial, self._failed = None, trial
+            self._service.hold()  # nothing more for it to spoil
+            threading.Thread(target=self._roll_back, args=(trial, why), name="model-rollback", daemon=True).start()
+        elif trial.over:
+            self._trial = None
+            try:
+                self._store.end_trial()
+            except MammoEdgeError as error:  # then the next start begins another trial
+                log.warning('event=trial_not_ended why="%s"', error)
+
+    def _roll_back(self, trial: Trial, why: str) -> None:
         try:
-            answer = self.rollback()
+            version = self._take_back(trial)
         except MammoEdgeError as error:
-            self._health.degrade("model", f"model: workers die of it, and there is no way back: {error}")
+            self._health.degrade("model", f"model: {why}, and there is no way back: {error}")
+            self._service.call(self._service.release).result()
             return
-        self._health.count("model_rollbacks")
-        self._health.degrade("model", f"model: workers died of {FAILURES} of its first images; version {answer['version']} serves again")
-        log.warning("event=model_rolled_back bundle=%s", answer["bundle"][:16])
+        if version is not None:
+            self._health.count("model_rollbacks")
+            self._health.degrade("model", f"model: {why}; version {version} serves again")
+            log.warning("event=model_rolled_back version=%s", version)
+
+    def _take_back(self, trial: Trial) -> str | None:
+        """The version that serves again; None where somebody was quicker and has changed the model already."""
+        with self._one_at_a_time:
+            if self._service.serving.bundle.bundle_id != trial.bundle_id:
+                self._service.call(lambda: hand_over(trial, self._service, self._ledger)).result()
+                return None
+            fresh = self._prove(self._store.trusted(self._store.rollback_target()))
+
+            def swap() -> None:
+                hand_over(trial, self._service, self._ledger, lambda: self._service.swap(fresh))
+
+            return str(self._swap(fresh, self._store.take_back, swap)["version"])

@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from edge.app import open_store
-from edge.bundle import Bundle
 from edge.classify import verify_bundle
 from edge.control import ask
-from edge.errors import ConfigError, MammoEdgeError, ModelError
+from edge.errors import ConfigError
 from edge.settings import Settings
 from edge.signature import signer
-from edge.store import SHIPPED, ModelStore
 
 
 def verify(settings: Settings, folder: Path | None) -> dict[str, Any]:
@@ -26,10 +24,8 @@ def verify(settings: Settings, folder: Path | None) -> dict[str, Any]:
 
 def listed(settings: Settings) -> list[dict[str, Any]]:
     """Every installed bundle: id, name, version, who signed it, and whether it serves now, served before, or why it cannot."""
-    store = open_store(settings)
-    active = store.active()
-    marks = {active.previous: "before", active.current: "now"} if settings.model.bundle is None else {}
-    return [_row(name, bundle, settings, store) | {"serves": marks.get(name)} for name, bundle in store.bundles().items()]
+    rows = open_store(settings).listing()
+    return rows if settings.model.bundle is None else [row | {"serves": None} for row in rows]
 
 
 def install(settings: Settings, folder: Path, *, activate: bool) -> dict[str, Any]:
@@ -59,13 +55,16 @@ def rollback(settings: Settings) -> dict[str, Any]:
     """Go back to what served before. Raises as `activate`."""
     if _daemon_answers(settings):
         return ask(settings.control.socket, "model-rollback")
-    return _activate_alone(settings, open_store(settings).rollback_target())
+    return _activate_alone(settings, open_store(settings).rollback_target(), trial=False)
 
 
 def remove(settings: Settings, typed: str) -> dict[str, Any]:
-    """Forget an installed bundle. Raises ConfigError where it serves or served last."""
+    """Forget an installed bundle. Raises ConfigError where it serves, served last or is the shadow; Unavailable."""
     store = open_store(settings)
     bundle_id = store.find(typed)
+    if settings.model.shadow is not None and store.find(settings.model.shadow) == bundle_id:
+        msg = f"{bundle_id[:16]}: it is the shadow model: remove [model] shadow from the configuration first"
+        raise ConfigError(msg)
     store.remove(bundle_id)
     return {"removed": bundle_id}
 
@@ -73,34 +72,26 @@ def remove(settings: Settings, typed: str) -> dict[str, Any]:
 def _activate(settings: Settings, bundle_id: str) -> dict[str, Any]:
     if _daemon_answers(settings):
         return ask(settings.control.socket, "model-activate", bundle=bundle_id)
-    return _activate_alone(settings, bundle_id)
+    return _activate_alone(settings, bundle_id, trial=True)
 
 
-def _activate_alone(settings: Settings, bundle_id: str) -> dict[str, Any]:
-    """Without a daemon: prove it here, for the next start."""
+def _activate_alone(settings: Settings, bundle_id: str, *, trial: bool) -> dict[str, Any]:
+    """Without a daemon: prove it here, for the next start, where a new one is on trial."""
     if settings.model.bundle is not None:
         msg = "model.bundle: the configuration names the model that serves: remove the key first"
         raise ConfigError(msg)
     store = open_store(settings)
     report = verify_bundle(settings, store.trusted(bundle_id))
-    active = store.activate(bundle_id)
+    active = store.activate(bundle_id, trial=trial)
     return {"bundle": report["bundle"], "name": report["name"], "version": report["version"], "previous": active.previous}
 
 
 def _daemon_answers(settings: Settings) -> bool:
     """Whether a daemon has the socket; one that is there and silent is an error, not a licence to go behind its back."""
-    if not settings.control.socket.exists():
-        return False
+    try:
+        if not settings.control.socket.exists():
+            return False
+    except PermissionError:
+        pass  # asking says so
     ask(settings.control.socket, "status")
     return True
-
-
-def _row(name: str, bundle: Bundle | MammoEdgeError, settings: Settings, store: ModelStore) -> dict[str, Any]:
-    if not isinstance(bundle, Bundle):
-        return {"bundle": name, "name": str(bundle), "version": None, "signed_by": None}
-    try:
-        by = "the package" if name == SHIPPED else signer(store.folder(name), settings.model.keys)
-    except ModelError as error:
-        by = str(error)
-    shown = SHIPPED if name == SHIPPED else bundle.bundle_id
-    return {"bundle": shown, "name": bundle.manifest.name, "version": bundle.manifest.version, "signed_by": by}

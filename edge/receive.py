@@ -209,7 +209,7 @@ class Reception:
 def _parse(request: bytes) -> tuple[str, str]:
     try:
         fields = json.loads(request)
-    except ValueError:
+    except (ValueError, RecursionError):
         msg = 'the request is not JSON, expected {"name": "...", "sha256": "..."}'
         raise ValueError(msg) from None
     name, sha256 = (fields.get("name"), fields.get("sha256")) if isinstance(fields, dict) else (None, None)

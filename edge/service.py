@@ -80,6 +80,7 @@ class Service:
         self._pause_until = 0.0
         self._archive_at = 0.0
         self._alone = False
+        self._held = False
         self._retired: list[Serving] = []
         self._recovered = False
         self.at_start: list[Callable[[], None]] = []
@@ -128,6 +129,15 @@ class Service:
         """Give new images to another bundle; the old workers finish what they have. In the service's thread only."""
         self._retired.append(self.serving)
         self.serving = serving
+        self._held = False
+
+    def hold(self) -> None:
+        """Give no image to a worker until `swap` or `release`. In the service's thread only, as both."""
+        self._held = True
+
+    def release(self) -> None:
+        """Go on with the bundle that serves."""
+        self._held = False
 
     def overdue(self) -> bool:
         """Whether an image is past its time limit and nobody ended it."""
@@ -150,7 +160,7 @@ class Service:
         self._run_tasks()
         try:
             self._recover_once()
-            if time.monotonic() >= self._pause_until:
+            if time.monotonic() >= self._pause_until and not self._held:
                 self._dispatch()  # first: a worker that has finished does not wait for the disk
             self._archive_left_over()
         except Unavailable as error:

@@ -105,7 +105,16 @@ class Model(Section):
     allow_unsigned: bool = False
     """Also install bundles that nobody signed."""
     trial_images: Annotated[int, Field(ge=0)] = 20
-    """If workers die of two of the first so many images of a newly activated model, the former one is taken back."""
+    """
+    A newly activated model is on trial for so many images: if two of them get no score, or from 10 on nearly all are refused or
+    indeterminate and were not before, the former one is taken back. 0 puts no model on trial.
+    """
+    install_from: Path | None = None
+    """A folder; command/model/install may name bundles in it, and none anywhere else. Default: it may name none."""
+    max_fetch_mb: Count = 64
+    """Bundles that model/available announces may have so many MiB."""
+    fetch_s: Seconds = 60.0
+    """How long to wait for the announcement, and for each chunk of a bundle, in seconds."""
     shadow: str | None = None
     """
     An installed bundle, by its version or the beginning of its id, that sees every image too and decides nothing: its results go
@@ -210,7 +219,7 @@ class Intake(Section):
     """Take request/image and request/ref from the broker."""
     shared_group: Level | None = None
     """Also share mammo/v1/<site>/request/image with the devices of this group."""
-    commands: tuple[Literal["replay", "reload", "model/activate", "model/rollback"], ...] = ()
+    commands: tuple[Literal["replay", "reload", "model/list", "model/install", "model/activate", "model/rollback"], ...] = ()
     """Commands that are obeyed over MQTT. Whoever may publish to command/<name> may give them: let the broker's access rules say who."""
 
 

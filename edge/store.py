@@ -5,35 +5,20 @@ A bundle is copied into a folder whose name begins with a dot, looked at there, 
 So whatever moment the power fails, what serves is a bundle that was proved.
 """
 
-import json
-import os
-import shutil
-import stat
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from edge.bundle import MANIFEST, Bundle, verify
-from edge.errors import ConfigError, MammoEdgeError, ModelError, Unavailable
-from edge.files import sync_folder, write
-from edge.signature import SIGNATURE, demand
+from edge import active as choice
+from edge.active import SHIPPED, Active
+from edge.bundle import Bundle, verify
+from edge.errors import ConfigError, MammoEdgeError, ModelError, StartupError, Unavailable
+from edge.signature import demand, signer
+from edge.staging import alone, discard, put_in_place, sign_anew, staged
 
-ACTIVE: Final = "active.json"
-SHIPPED: Final = "shipped"
-"""Stands for the bundle that comes with the package."""
 SHORTEST: Final = 4
 """So many digits of an id must be typed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Active:
-    """What serves and what served before: bundle ids, or `shipped`."""
-
-    current: str = SHIPPED
-    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,41 +41,35 @@ class ModelStore:
     """
 
     def __init__(self, root: Path, shipped: Path, trust: Trust) -> None:
-        self._root = root
+        self.root = root
         self._shipped = shipped
         self._trust = trust
 
     def active(self) -> Active:
-        """
-        What serves.
-
-        Raises:
-            ModelError: `active.json` cannot be read.
-        """
-        file = self._root / ACTIVE
-        try:
-            fields = json.loads(file.read_bytes())
-            return Active(str(fields["current"]), fields["previous"])
-        except (FileNotFoundError, NotADirectoryError):
-            return Active()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            msg = f"{file}: {getattr(error, 'strerror', None) or 'not what activate wrote'}: remove it to serve the shipped model"
-            raise ModelError(msg) from None
+        """What serves. Raises ModelError where that cannot be read."""
+        return choice.read(self.root)
 
     def folder(self, bundle_id: str) -> Path:
         """Where a bundle is, whether it is there or not."""
-        return self._shipped if bundle_id == SHIPPED else self._root / bundle_id
+        return self._shipped if bundle_id == SHIPPED else self.root / bundle_id
 
     def current(self) -> Path:
         """The folder of what serves, its signature looked at. Raises ModelError."""
         return self.trusted(self.active().current)
 
     def trusted(self, bundle_id: str) -> Path:
-        """The folder of an installed bundle whose signature is (still) one of ours. Raises ModelError."""
+        """The folder of an installed bundle whose signature is (still) one of ours. Raises ModelError, ConfigError."""
         folder = self.folder(bundle_id)
         if bundle_id != SHIPPED:
-            demand(folder, self._trust.keys, allow_unsigned=self._trust.allow_unsigned)
+            self._demand(folder)
         return folder
+
+    def installed(self, bundle_id: str) -> Bundle | None:
+        """A bundle that is there, whole and trusted, else None."""
+        try:
+            return verify(self.trusted(bundle_id))
+        except StartupError:
+            return None
 
     def bundles(self) -> dict[str, Bundle | MammoEdgeError]:
         """Every installed bundle by its id, the shipped one first; in place of one that is damaged, why."""
@@ -101,6 +80,12 @@ class ModelStore:
             except MammoEdgeError as error:
                 found[name] = error
         return found
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Every installed bundle: id, name, version, who signed it, and whether it serves `now` or served `before`; or why it cannot."""
+        active = self.active()
+        serves = {active.previous: "before", active.current: "now"}
+        return [self._row(name, bundle) | {"serves": serves.get(name)} for name, bundle in self.bundles().items()]
 
     def find(self, typed: str) -> str:
         """
@@ -119,12 +104,9 @@ class ModelStore:
             raise ConfigError(msg)
         return found[0]
 
-    def _of_version(self, version: str) -> list[str]:
-        return [name for name, bundle in self.bundles().items() if isinstance(bundle, Bundle) and bundle.manifest.version == version]
-
     def install(self, source: Path, prove: Callable[[Path], object]) -> Bundle:
         """
-        Copy a bundle in, and prove it before it counts. One that is there already is left as it is.
+        Copy a bundle in, and prove it before it counts. One that is there already, whole, takes over the signature and is left as it is.
 
         Args:
             source: the bundle's folder.
@@ -132,26 +114,36 @@ class ModelStore:
 
         Raises:
             ModelError: hash, signature, shape or a known answer is wrong; nothing was installed.
-            Unavailable: the disk does not take it.
+            Unavailable: the disk does not take it, or another installation is going on.
         """
         bundle = verify(source)
-        demand(source, self._trust.keys, allow_unsigned=self._trust.allow_unsigned)
+        self._demand(source)
         target = self.folder(bundle.bundle_id)
-        if target.is_dir():
+        if _is_whole(target):
+            sign_anew(source, target)
             return verify(target)
-        with self._staged(bundle) as staged:
-            verify(staged)
-            prove(staged)
-            staged.rename(target)
-            sync_folder(self._root)
+        with staged(self.root, bundle) as copied:
+            fresh = verify(copied)  # from here on the copy alone counts: who may write to the source may have changed it
+            self._demand(copied)
+            prove(copied)
+            target = self.folder(fresh.bundle_id)
+            put_in_place(copied, target)
         return verify(target)
 
-    def activate(self, bundle_id: str) -> Active:
+    def activate(self, bundle_id: str, *, trial: bool = False) -> Active:
         """Have a bundle serve from the next start on; a running daemon has taken it already. Raises ModelError, Unavailable."""
         before = self.active()
         if before.current == bundle_id:
-            return before
-        return self._put(Active(bundle_id, before.current))
+            return choice.put(self.root, replace(before, trial=trial))
+        return choice.put(self.root, Active(bundle_id, before.current, trial))
+
+    def take_back(self) -> Active:
+        """Go back, and never again to what proved bad. Raises ConfigError where there is no way back, ModelError, Unavailable."""
+        return choice.put(self.root, Active(self.rollback_target()))
+
+    def end_trial(self) -> None:
+        """What serves has proved itself in use. Raises ModelError, Unavailable."""
+        choice.put(self.root, replace(self.active(), trial=False))
 
     def rollback_target(self) -> str:
         """What `rollback` goes back to. Raises ConfigError where there is nothing."""
@@ -162,65 +154,43 @@ class ModelStore:
         return previous
 
     def remove(self, bundle_id: str) -> None:
-        """Forget a bundle that neither serves nor served last. Raises ConfigError."""
+        """Forget a bundle that neither serves nor served last. Raises ConfigError, Unavailable."""
         active = self.active()
         if bundle_id in {SHIPPED, active.current, active.previous}:
             msg = f"{bundle_id[:16]}: it serves, or is what rollback goes back to"
             raise ConfigError(msg)
-        trash = self._root / f".trash-{uuid.uuid4().hex}"
-        self.folder(bundle_id).rename(trash)
-        shutil.rmtree(trash)
+        with alone(self.root):
+            discard(self.folder(bundle_id))
 
-    def _put(self, active: Active) -> Active:
-        text = json.dumps({"current": active.current, "previous": active.previous})
+    def _demand(self, folder: Path) -> None:
+        demand(folder, self._trust.keys, allow_unsigned=self._trust.allow_unsigned)
+
+    def _of_version(self, version: str) -> list[str]:
+        return [name for name, bundle in self.bundles().items() if isinstance(bundle, Bundle) and bundle.manifest.version == version]
+
+    def _row(self, name: str, bundle: Bundle | MammoEdgeError) -> dict[str, Any]:
+        if not isinstance(bundle, Bundle):
+            return {"bundle": name, "name": str(bundle), "version": None, "signed_by": None}
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            write(self._root / ACTIVE, text.encode() + b"\n")
-            _give_to_owner_of(self._root, self._root / ACTIVE)
-        except OSError as error:
-            msg = f"{self._root / ACTIVE}: {error.strerror}"
-            raise Unavailable(msg) from None
-        return active
+            by = "the package" if name == SHIPPED else signer(bundle.folder, self._trust.keys)
+        except StartupError as error:
+            by = str(error)
+        shown = SHIPPED if name == SHIPPED else bundle.bundle_id
+        return {"bundle": shown, "name": bundle.manifest.name, "version": bundle.manifest.version, "signed_by": by}
 
     def _installed(self) -> list[str]:
-        if not self._root.is_dir():
-            return []
-        return sorted(path.name for path in self._root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-    @contextmanager
-    def _staged(self, bundle: Bundle) -> Iterator[Path]:
-        """A copy of a bundle on our disk, under a name that does not count; what a power cut left of others goes."""
-        staged = self._root / f".staged-{uuid.uuid4().hex}"
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            for left_over in (*self._root.glob(".staged-*"), *self._root.glob(".trash-*")):
-                shutil.rmtree(left_over)
-            _copy(bundle, staged)
-            for path in (self._root, staged, *staged.rglob("*")):
-                _give_to_owner_of(self._root.parent, path)
-            yield staged
+            return sorted(path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
         except OSError as error:
-            msg = f"{self._root}: {error.strerror}"
+            msg = f"{self.root}: {error.strerror}"
             raise Unavailable(msg) from None
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
 
 
-def _copy(bundle: Bundle, target: Path) -> None:
-    """Every file the manifest names and nothing else, on the disk when this returns."""
-    names = [MANIFEST, *bundle.manifest.files, *([SIGNATURE] if (bundle.folder / SIGNATURE).exists() else [])]
-    folders = {target, *((target / name).parent for name in names)}
-    for folder in sorted(folders):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        write(target / name, (bundle.folder / name).read_bytes())
-    for folder in folders:
-        sync_folder(folder)
-
-
-def _give_to_owner_of(folder: Path, path: Path) -> None:
-    """What root installs belongs to the daemon, as the state folder does."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
-        path.chmod(0o750 if stat.S_ISDIR(path.stat().st_mode) else 0o640)
+def _is_whole(folder: Path) -> bool:
+    try:
+        verify(folder)
+    except ModelError:
+        return False
+    return True

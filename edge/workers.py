@@ -27,7 +27,7 @@ from typing import Any, Final, TypeAlias
 from pebble import ProcessExpired, ProcessPool
 
 from edge.domain import Outcome, Rejection, Result, Runtime
-from edge.errors import AcceleratorError, MammoEdgeError, ModelError, Unavailable
+from edge.errors import AcceleratorError, InferenceError, MammoEdgeError, ModelError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """The worker ended or timed out with this image: one attempt."""
+    """The worker ended or timed out with this image, or its model gave no score: one attempt."""
 
     why: str
 
@@ -231,7 +231,7 @@ def _verdict(future: "Future[Outcome]", timeout_s: float) -> Verdict:
     except (BrokenProcessPool, CancelledError) as error:
         return Interrupted(type(error).__name__)
     except MammoEdgeError as error:  # the worker lost its accelerator, or could not load its model, or the file is away
-        return Died(str(error)) if isinstance(error, AcceleratorError) else Interrupted(str(error))
+        return Died(str(error)) if isinstance(error, AcceleratorError | InferenceError) else Interrupted(str(error))
     except Exception as error:  # noqa: BLE001 - a defect in the worker's code is an attempt, like a crash
         return Died(f"worker raised {type(error).__name__}")
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from edge.domain import Outcome, Rejection, Runtime
-from edge.errors import AcceleratorError, ModelError, Reason
+from edge.errors import AcceleratorError, InferenceError, ModelError, Reason
 
 _runtime: Runtime | None = None
 
@@ -36,6 +36,9 @@ def run(path: str) -> Outcome:  # noqa: C901, PLR0912 - one case each
             os._exit(7)
         case "raise":
             raise ZeroDivisionError
+        case "nan":
+            msg = "the model's output is nan, expected a number from 0 to 1"
+            raise InferenceError(msg)
         case "memory":
             return Rejection(Reason.TOO_LARGE, str(resource.getrlimit(resource.RLIMIT_AS)[0] // 2**20))
         case "environment":

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from paho.mqtt.client import Client
@@ -72,3 +73,25 @@ def test_a_session_that_has_ended_keeps_no_socket_open_until_the_garbage_collect
         assert ended() is None
     finally:
         gc.enable()
+
+
+def test_what_is_retained_is_fetched_again_and_again_and_what_was_removed_is_not(broker: Broker) -> None:
+    broker.publish("shelf/1", b"one", retain=True)
+    assert [broker.fetch("shelf/1", 10) for _ in range(2)] == [b"one", b"one"]
+    broker.publish("shelf/1", b"", retain=True)
+    with pytest.raises(Unavailable, match=r"shelf/1: nothing came within 0\.2 s"):
+        broker.fetch("shelf/1", 0.2)
+
+
+def test_a_fetch_waits_for_the_connection_and_ends_with_it(mosquitto: Mosquitto, health: Health) -> None:
+    settings = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
+    connection = Broker(settings, password=None, client_id="edge", will=None, health=health, max_incoming=2**20)
+    with ThreadPoolExecutor(1) as other:
+        fetching = other.submit(connection.fetch, "nothing", 60.0)
+        connection.start()
+        until(lambda: connection.connected, "connected")
+        until(lambda: "nothing" in connection._handlers, "asked")
+        mosquitto.stop()
+        with pytest.raises(Unavailable, match="nothing: the connection was lost"):
+            fetching.result(60)
+    connection.stop()

@@ -17,14 +17,18 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge import cli, message
 from edge.announce import offline
+from edge.app import shipped_bundle
 from edge.control import ask
 from edge.errors import Reason, Unavailable
 from edge.intake.folder import IGNORED
 from edge.intake.mqtt import REFERENCE_S, RESERVED
 from edge.message import Message
+from edge.offer import Offer, read_offer
+from edge.signature import sign
 from tests.conftest import ROOT, need
-from tests.e2e.rig import Rig, sha256
+from tests.e2e.rig import PROGRAM, Rig, sha256
 from tests.films import DATA, demo_files
+from tests.test_signature import key_pair
 
 PAGE: Final = (ROOT / "docs" / "contract.md").read_text()
 SOURCES: Final = {path.relative_to(ROOT): path.read_text() for path in sorted((ROOT / "edge").rglob("*.py"))}
@@ -128,6 +132,14 @@ def test_the_last_will_has_the_fields_that_the_page_says() -> None:
     assert set(json.loads(offline())) == {"schema", "status", "version"}
 
 
+def test_the_announcement_of_a_model_has_the_fields_that_the_page_explains_and_its_example_is_one() -> None:
+    (example,) = examples("mammo.available/1")
+    below = PAGE.partition("The announcement on `model/available` has")[2].partition("```")[0]
+    explained = re.findall(r"^\| `([a-z0-9_]+)` \|", below, re.MULTILINE)
+    assert explained == list(example) == [field.alias or name for name, field in Offer.model_fields.items()]
+    assert read_offer(json.dumps(example).encode()).version == "1.2.0"
+
+
 class Site(NamedTuple):
     """What the page's examples need."""
 
@@ -141,7 +153,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A daemon for all the examples, as `make run` starts it, and beside it the files that they name."""
     need("mosquitto", "mosquitto")
     folder = tmp_path_factory.mktemp("contract")
-    with Mosquitto(folder / "mosquitto") as broker, Subscriber(broker.port) as subscriber, Rig(folder / "edge", broker.port) as rig:
+    key = key_pair(folder, "clinic")
+    config = f'\n[model]\nkeys = "{folder}/keys"\n[intake]\ncommands = ["model/install"]\n'
+    with (
+        Mosquitto(folder / "mosquitto") as broker,
+        Subscriber(broker.port) as subscriber,
+        Rig(folder / "edge", broker.port, config=config) as rig,
+    ):
+        bundle = shutil.copytree(shipped_bundle(), rig.folder / "bundle")
+        (bundle / "bundle.json").write_text(json.dumps(json.loads((bundle / "bundle.json").read_text()) | {"version": "1.2.0"}))
+        sign(bundle, key)
+        (rig.folder / "admin.toml").write_text(f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n')
         shutil.copyfile(next(file for file in demo_files() if file.name == "1-132.dcm"), rig.folder / EXAM)
         shutil.copyfile(DATA / "cbis-ddsm-malignant-cc.jpg", rig.folder / FILM)
         shutil.copyfile(DATA / "cbis-ddsm-benign-cc.jpg", rig.folder / OTHER_FILM)
@@ -155,7 +177,8 @@ def keys(tree: object) -> object:
 
 def run_example(site: Site, *command: str) -> str:
     """What a command prints, with the variables and in the folder that the page assumes."""
-    environ = os.environ | {"PORT": str(site.port), "INBOX": str(site.rig.inbox)}
+    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+    environ = os.environ | {"PORT": str(site.port), "INBOX": str(site.rig.inbox), "PATH": path}
     ended = subprocess.run(command, cwd=site.rig.folder, env=environ, capture_output=True, text=True, timeout=90, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr + site.rig.words()
     return ended.stdout
@@ -200,6 +223,17 @@ def test_the_python_requester_prints_the_answer(site: Site) -> None:
     said = run_example(site, sys.executable, "-c", blocks("python")[0], "127.0.0.1", str(site.port), FILM)
     assert said.startswith("order-4715 ")
     assert "'malignant'" in said
+
+
+def test_the_model_example_installs_what_it_publishes_and_leaves_nothing_at_the_broker(site: Site) -> None:
+    (answer,) = [line for line in run_shell(site, 3).splitlines() if line.startswith("order-4713 ")]
+    (shown,) = re.findall(r"^order-4713 (.*)$", PAGE, re.MULTILINE)
+    bundle = sha256((site.rig.folder / "bundle" / "bundle.json").read_bytes())
+    assert json.loads(answer.partition(" ")[2]) == json.loads(shown) | {"bundle": bundle}
+    announced = [message for message in list(site.subscriber.messages) if "/model/available" in message.topic]
+    last = {message.topic: message.payload for message in announced}
+    assert len(announced) == 2 * len(last) > 2
+    assert set(last.values()) == {b""}  # each of them is taken away
 
 
 def test_the_control_socket_answers_the_example_and_knows_the_commands_of_the_table(site: Site) -> None:

@@ -95,6 +95,9 @@ def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(broker:
     with closing(Session(broker, certificates, "north.edge-1")) as device:
         assert device.may_write("mammo/v1/north/edge-1/result")
         assert device.may_write("mammo/v1/north/ws-3/replies/4711")
+        assert device.may_write("mammo/v1/north/edge-1/command/reload/ack")
+        assert device.may_write("mammo/v1/north/edge-1/command/model/install/ack")
+        assert not device.may_write("mammo/v1/north/edge-1/model/available")
         assert not device.may_write("mammo/v1/north/edge-2/result")
         assert not device.may_write("mammo/v1/north/edge-2/request/image")
         assert not device.may_write("mammo/v1/north/edge-2/command/reload")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge.bundle import Bundle, verify
 from edge.engine import BACKENDS, Engine, Shapes, open_engine
 from edge.engine.tflite import TfliteEngine
-from edge.errors import ModelError
+from edge.errors import InferenceError, ModelError
 from edge.preprocess import prepare
 from tests.films import film
 
@@ -205,7 +205,32 @@ def test_outputs_of_the_same_shape_are_refused() -> None:
         TfliteEngine("litert", fake, Shapes(SHAPES.input, (1, 1), features=(1, 1)), 1)
 
 
-def test_a_model_that_gives_no_number_is_an_error() -> None:
-    fake = Fake(np.float32, {1: np.array([[np.nan]], np.float32), 2: np.zeros((1, 1, 2, 1), np.float32)})
-    with pytest.raises(ModelError, match=r"output is nan"):
+@pytest.mark.parametrize(
+    ("probability", "logit", "why"),
+    [
+        (np.nan, 0.0, "output is nan, expected a number from 0 to 1"),
+        (np.inf, 0.0, "output is inf"),
+        (1.02, 0.0, r"output is 1\.0199\d*, expected"),
+        (-37.0, 0.0, r"output is -37\.0"),
+        (0.5, np.nan, "map holds numbers that are not finite"),
+    ],
+)
+def test_a_model_that_gives_no_usable_number_is_an_error(probability: float, logit: float, why: str) -> None:
+    fake = Fake(np.float32, {1: np.array([[probability]], np.float32), 2: np.full((1, 1, 2, 1), logit, np.float32)})
+    with pytest.raises(InferenceError, match=why):
         TfliteEngine("litert", fake, SHAPES, 1).infer(np.zeros(SHAPES.input, np.float32))
+
+
+def test_a_probability_beyond_its_end_by_rounding_is_that_end() -> None:
+    fake = Fake(np.float32, {1: np.array([[1.004]], np.float32), 2: np.zeros((1, 1, 2, 1), np.float32)})
+    assert TfliteEngine("litert", fake, SHAPES, 1).infer(np.zeros(SHAPES.input, np.float32)).raw == 1
+
+
+def test_a_runtime_that_fails_at_an_image_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Fake) -> None:
+        msg = "tensor 7 lacks data"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(Fake, "invoke", fail)
+    with pytest.raises(InferenceError, match="litert failed at the image: tensor 7 lacks data"):
+        TfliteEngine("litert", int8_model(), SHAPES, 1).infer(np.zeros(SHAPES.input, np.float32))

@@ -1,19 +1,24 @@
 """Which model serves: at start, after a change, and when a new one proves bad in use."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from edge.active import SHIPPED, Active
 from edge.app import shipped_bundle
 from edge.bundle import verify
 from edge.domain import Rejection
 from edge.errors import ModelError, Reason
 from edge.health import Health, Phase
+from edge.ledger import open_ledger
 from edge.lifecycle import Lifecycle, first_serving
-from edge.service import Finished, Service, Serving
-from edge.store import SHIPPED, ModelStore
+from edge.message import Sender, readdress
+from edge.service import Finished, Parts, Service, Serving
+from edge.spool import Spool
+from edge.store import ModelStore
 from edge.workers import Died, Verdict, Workers
 from tests.test_store import made, proved, store
 
@@ -36,9 +41,19 @@ class NoService:
     def __init__(self) -> None:
         self.observers: list[Callable[[Finished], None]] = []
         self.serving: Serving | None = None
+        self.held = False
 
     def swap(self, serving: Serving) -> None:
         self.serving = serving
+
+    def hold(self) -> None:
+        self.held = True
+
+    def release(self) -> None:
+        self.held = False
+
+    def wake(self) -> None:
+        pass
 
     @staticmethod
     def call(task: Callable[[], Any]) -> Any:  # noqa: ANN401
@@ -78,11 +93,19 @@ def test_what_the_configuration_names_serves_or_nothing(store: ModelStore, healt
 
 
 @pytest.fixture
-def bench(store: ModelStore, made: Callable[[str], Path], health: Health) -> tuple[Lifecycle, NoService, str]:
+def parts(health: Health, tmp_path: Path) -> Iterator[Parts]:
+    (tmp_path / "state").mkdir(exist_ok=True)
+    spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+    with open_ledger(tmp_path / "state", [], readdress) as ledger:
+        yield Parts(ledger, spool, health, Sender(), look_again_s=0.0)
+
+
+@pytest.fixture
+def bench(store: ModelStore, made: Callable[[str], Path], parts: Parts) -> tuple[Lifecycle, NoService, str]:
     """A daemon that serves the shipped model, with version 2.0 installed."""
     service = NoService()
     bundle_id = store.install(made("2.0"), proved).bundle_id
-    return Lifecycle(store, cast(Service, service), health, serving, trial_images=5), service, bundle_id
+    return Lifecycle(store, cast(Service, service), parts, serving, trial_images=5), service, bundle_id
 
 
 def finish(service: NoService, image_id: str, verdict: Verdict) -> None:
@@ -120,7 +143,7 @@ def test_workers_that_die_of_two_images_bring_the_former_model_back(
     finish(service, "b", Died("x"))
     assert version(service) != "2.0"
     assert store.active().current == SHIPPED
-    assert "workers died of 2 of its first images" in health.reasons[0]
+    assert "2 of its first images got no score (x); version " in health.reasons[0]
     assert health.counters["model_rollbacks"] == 1
 
 
@@ -138,7 +161,7 @@ def test_after_the_trial_a_death_is_the_image_s_own_affair(
 
 
 def test_a_model_that_does_not_prove_itself_leaves_the_old_one_in_place(
-    store: ModelStore, made: Callable[[str], Path], health: Health
+    store: ModelStore, made: Callable[[str], Path], parts: Parts
 ) -> None:
     def refuse(_folder: Path) -> Serving:
         msg = "known answer 1.png: raw is 0.1"
@@ -146,7 +169,7 @@ def test_a_model_that_does_not_prove_itself_leaves_the_old_one_in_place(
 
     service = NoService()
     store.install(made("2.0"), proved)
-    lifecycle = Lifecycle(store, cast(Service, service), health, refuse, trial_images=5)
+    lifecycle = Lifecycle(store, cast(Service, service), parts, refuse, trial_images=5)
     with pytest.raises(ModelError, match="known answer"):
         lifecycle.activate("2.0")
     assert service.serving is None
@@ -159,3 +182,69 @@ def test_rollback_takes_the_former_model_back(bench: tuple[Lifecycle, NoService,
     assert lifecycle.rollback()["previous"] == bundle_id
     assert version(service) != "2.0"
     assert store.active().current == SHIPPED
+
+
+def test_a_key_that_cannot_be_read_takes_the_model_away_and_not_the_daemon(
+    store: ModelStore, made: Callable[[str], Path], health: Health, tmp_path: Path
+) -> None:
+    store.activate(store.install(made("2.0"), proved).bundle_id)
+    (tmp_path / "keys/clinic.pub").write_text("no key")
+    assert first_serving(serving, None, store, health).bundle.folder == shipped_bundle()
+    assert "not a key in PEM" in health.reasons[0]
+
+
+def test_a_model_that_was_rolled_back_by_hand_does_not_come_back_when_its_last_workers_die(
+    bench: tuple[Lifecycle, NoService, str], store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(monkeypatch)
+    lifecycle, service, _ = bench
+    lifecycle.activate("2.0")
+    old = service.serving
+    lifecycle.rollback()
+    rolled_back, service.serving = service.serving, old
+    finish(service, "a", Died("x"))
+    finish(service, "b", Died("x"))
+    assert service.serving is old  # nobody swapped
+    assert rolled_back is not None
+    assert store.active().current == SHIPPED
+
+
+def test_a_trial_goes_on_after_a_restart_and_ends_on_the_disk(
+    store: ModelStore, made: Callable[[str], Path], parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(monkeypatch)
+    bundle_id = store.install(made("2.0"), proved).bundle_id
+    store.activate(bundle_id, trial=True)
+    for deaths, current in ((0, Active(bundle_id, SHIPPED)), (2, Active(SHIPPED, None))):
+        store.activate(bundle_id, trial=True)
+        service = NoService()
+        service.serving = serving(store.current())
+        Lifecycle(store, cast(Service, service), parts, serving, trial_images=5).resume_trial()
+        for number in range(deaths):
+            finish(service, str(number), Died("x"))
+        for number in range(5):
+            finish(service, str(number), Rejection(Reason.EMPTY, ""))
+        assert store.active() == current
+
+
+def test_no_way_back_is_told_and_the_service_goes_on(
+    bench: tuple[Lifecycle, NoService, str], store: ModelStore, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(monkeypatch)
+    lifecycle, service, bundle_id = bench
+    lifecycle.activate("2.0")
+    (store.root / "active.json").write_text(json.dumps({"current": bundle_id, "previous": None}))
+    finish(service, "a", Died("x"))
+    finish(service, "b", Died("x"))
+    assert "there is no way back: no model served before" in health.reasons[0]
+    assert (service.held, version(service)) == (False, "2.0")
+
+
+def test_trial_images_of_0_put_no_model_on_trial(store: ModelStore, made: Callable[[str], Path], parts: Parts) -> None:
+    bundle_id = store.install(made("2.0"), proved).bundle_id
+    service = NoService()
+    Lifecycle(store, cast(Service, service), parts, serving, trial_images=0).activate("2.0")
+    assert store.active() == Active(bundle_id, SHIPPED)
+    for image_id in "abc":
+        finish(service, image_id, Died("x"))
+    assert version(service) == "2.0"

@@ -213,6 +213,12 @@ def test_a_reference_to_no_file_is_refused_whatever_its_name(desk: Desk, name: s
     assert desk.everywhere() == ["inbox"]
 
 
+@pytest.mark.parametrize("request_", [b"{", b"\xff", b"[" * 200_000], ids=["cut off", "not UTF-8", "deep"])
+def test_a_reference_that_is_no_json_is_refused_and_ends_nothing(desk: Desk, request_: bytes) -> None:
+    desk.reception.take_reference(request_, None, None, lambda: False)
+    assert "the request is not JSON" in desk.refused[0]
+
+
 def test_a_reference_to_a_file_still_being_written_waits_and_leaves_it(desk: Desk) -> None:
     path = desk.drop(data=FILM[:5])
     with pytest.raises(NotReadyError):

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from edge.active import SHIPPED, Active
 from edge.app import shipped_bundle
+from edge.bundle import Bundle
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.files import write
-from edge.signature import sign
-from edge.store import SHIPPED, Active, ModelStore, Trust
+from edge.files import Beat, copy, write
+from edge.signature import sign, signer
+from edge.staging import alone
+from edge.store import ModelStore, Trust
 from tests.test_signature import key_pair
 
 
@@ -130,12 +133,17 @@ def test_a_power_cut_at_any_write_leaves_the_old_or_the_new_model_whole(
             step()
             write(target, data)
 
+        def cut_copy(source: Path, target: Path, beat: Beat) -> None:
+            step()
+            copy(source, target, beat)
+
         def cut_rename(self: Path, target: Path) -> Path:
             step()
             return rename(self, target)
 
         with monkeypatch.context() as patch:
-            patch.setattr("edge.store.write", cut_write)
+            patch.setattr("edge.active.write", cut_write)
+            patch.setattr("edge.staging.copy", cut_copy)
             patch.setattr(Path, "rename", cut_rename)
             patch.setattr(shutil, "rmtree", lambda path, **how: rmtree(path, **how) if steps <= cut else None)  # noqa: B023
             try:
@@ -156,11 +164,11 @@ def test_a_power_cut_at_any_write_leaves_the_old_or_the_new_model_whole(
 def test_a_full_disk_is_told_as_such_and_leaves_nothing(
     store: ModelStore, made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_target: Path, _data: bytes) -> None:
+    def full(_source: Path, _target: Path, _beat: Beat) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     folder = made("2.0")
-    monkeypatch.setattr("edge.store.write", full)
+    monkeypatch.setattr("edge.staging.copy", full)
     with pytest.raises(Unavailable, match="No space left"):
         store.install(folder, proved)
     assert list(store.bundles()) == [SHIPPED]
@@ -188,3 +196,64 @@ def test_a_damaged_choice_names_the_file_and_the_way_out(store: ModelStore) -> N
     (folder / "active.json").write_text("{")
     with pytest.raises(ModelError, match=r"active.json: .* remove it to serve the shipped model"):
         store.active()
+
+
+def test_what_is_installed_and_damaged_is_replaced_by_installing_it_again(store: ModelStore, made: Callable[[str], Path]) -> None:
+    folder = made("2.0")
+    bundle_id = store.install(folder, proved).bundle_id
+    (store.folder(bundle_id) / "known/1.png").write_bytes(b"bit rot")
+    assert isinstance(store.bundles()[bundle_id], ModelError)
+    store.install(folder, proved)
+    assert isinstance(store.bundles()[bundle_id], Bundle)
+
+
+def test_a_bundle_that_was_signed_anew_by_another_key_is_trusted_by_that_one(
+    store: ModelStore, made: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = made("2.0")
+    bundle_id = store.install(folder, proved).bundle_id
+    sign(folder, key_pair(tmp_path, "vendor"))
+    assert store.install(folder, proved).bundle_id == bundle_id
+    (tmp_path / "keys/clinic.pub").unlink()
+    assert signer(store.trusted(bundle_id), tmp_path / "keys") == "vendor"
+
+
+def test_a_source_that_is_changed_while_it_is_copied_does_not_get_past_its_signature(
+    store: ModelStore, made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swapped(source: Path, target: Path, beat: Beat) -> None:
+        copy(source, target, beat)
+        if target.name == "bundle.json":
+            target.write_text(json.dumps(json.loads(target.read_text()) | {"intended_use": "another"}))
+
+    monkeypatch.setattr("edge.staging.copy", swapped)
+    with pytest.raises(ModelError, match="changed after it was signed"):
+        store.install(made("2.0"), proved)
+    assert list(store.bundles()) == [SHIPPED]
+
+
+def test_two_do_not_install_at_the_same_time(store: ModelStore, made: Callable[[str], Path]) -> None:
+    folder = made("2.0")
+    with alone(store.root), pytest.raises(Unavailable, match="another installation is going on"):
+        store.install(folder, proved)
+    store.install(folder, proved)
+
+
+def test_a_trial_lasts_until_it_is_ended_and_a_model_that_was_taken_back_is_no_way_back(
+    store: ModelStore, made: Callable[[str], Path]
+) -> None:
+    two, three = (store.install(made(version), proved).bundle_id for version in ("2.0", "3.0"))
+    assert store.activate(two, trial=True) == store.active() == Active(two, SHIPPED, trial=True)
+    store.end_trial()
+    assert store.active() == Active(two, SHIPPED)
+    store.activate(three, trial=True)
+    assert store.take_back() == Active(two, None)
+    with pytest.raises(ConfigError, match="no model served before"):
+        store.rollback_target()
+    store.remove(three)
+
+
+def test_a_choice_of_an_earlier_release_is_read(store: ModelStore) -> None:
+    store.root.mkdir(parents=True)
+    (store.root / "active.json").write_text('{"current": "ab", "previous": null}')
+    assert store.active() == Active("ab")

@@ -64,7 +64,12 @@ def test_a_worker_that_cannot_start_is_not_waited_for_for_ever() -> None:
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("segfault", "worker ended by SIGSEGV"), ("exit", "worker ended with exit status 7"), ("raise", "worker raised ZeroDivisionError")],
+    [
+        ("segfault", "worker ended by SIGSEGV"),
+        ("exit", "worker ended with exit status 7"),
+        ("raise", "worker raised ZeroDivisionError"),
+        ("nan", "the model's output is nan, expected a number from 0 to 1"),
+    ],
 )
 def test_a_worker_that_dies_of_an_image_is_blamed_on_it_and_the_next_image_is_examined(workers: Workers, name: str, why: str) -> None:
     assert examine(workers, name) == Died(why)

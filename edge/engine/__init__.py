@@ -60,6 +60,9 @@ class Engine(Protocol):
 
         Args:
             tensor: shape (1, height, width, channels), float32 in the model's range.
+
+        Raises:
+            InferenceError: it ended with an error, or gave no usable number.
         """
         ...
 

@@ -1,16 +1,18 @@
 """A TensorFlow Lite model: outputs told apart by their shapes, quantised or not."""
 
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.engine import Interpreter, Scores, Shapes, sigmoid
-from edge.errors import ModelError
+from edge.errors import InferenceError, ModelError
+
+ROUNDING: Final = 0.01
+"""How far beyond 0 and 1 arithmetic and quantisation may carry a probability; farther out it is none."""
 
 
 class TfliteEngine:
@@ -46,18 +48,25 @@ class TfliteEngine:
             tensor: shape (1, height, width, channels), float32 in the model's range.
 
         Raises:
-            ModelError: the model gave no finite number.
+            InferenceError: it ended with an error, or gave no number from 0 to 1, or a map with numbers that are not finite.
         """
         self.set_input(tensor)
-        self.interpreter.invoke()
+        try:
+            self.interpreter.invoke()
+        except RuntimeError as error:
+            msg = f"{self.backend} failed at the image: {error}"
+            raise InferenceError(msg) from None
         logit_map = None if self._logit_map is None else self._read(self._logit_map)[0, :, :, 0]
         if logit_map is not None and self._probability["dtype"] is not np.float32:
             raw = sigmoid(float(logit_map.mean()))  # an int8 probability has about 50 levels; the map's mean has thousands
         else:
             raw = float(self._read(self._probability).reshape(-1)[0])
-        if not math.isfinite(raw):
+        if not -ROUNDING <= raw <= 1 + ROUNDING:  # not a number is neither
             msg = f"the model's output is {raw}, expected a number from 0 to 1"
-            raise ModelError(msg)
+            raise InferenceError(msg)
+        if logit_map is not None and not np.isfinite(logit_map).all():
+            msg = "the model's map holds numbers that are not finite"
+            raise InferenceError(msg)
         features = None if self._features is None else self._read(self._features)[0]
         return Scores(min(1.0, max(0.0, raw)), logit_map, features)
 

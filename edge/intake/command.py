@@ -17,6 +17,7 @@ from edge.session import Incoming, RefusedError
 log = logging.getLogger(__name__)
 
 LOOP: Final = "intake-command"
+RETRY_S: Final = 0.2
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -24,6 +25,8 @@ Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 TOPICS: Final[Mapping[str, str]] = {
     "replay": "{prefix}/command/replay",
     "reload": "{prefix}/command/reload",
+    "model/list": "{prefix}/command/model/list",
+    "model/install": "{prefix}/command/model/install",
     "model/activate": "{prefix}/command/model/activate",
     "model/rollback": "{prefix}/command/model/rollback",
 }
@@ -31,6 +34,8 @@ TOPICS: Final[Mapping[str, str]] = {
 ANSWERS: Final[Mapping[str, str]] = {
     "replay": "{prefix}/command/replay/ack",
     "reload": "{prefix}/command/reload/ack",
+    "model/list": "{prefix}/command/model/list/ack",
+    "model/install": "{prefix}/command/model/install/ack",
     "model/activate": "{prefix}/command/model/activate/ack",
     "model/rollback": "{prefix}/command/model/rollback/ack",
 }
@@ -94,22 +99,37 @@ class CommandIntake:
                 if self._stop.is_set():
                     return  # not acknowledged: the broker delivers it again
             answer = {"schema": "mammo.ack/1", "command": name, **future.result()}
-            self._tell(name, json.dumps(answer, separators=(",", ":")).encode(), incoming.correlation)
+            if not self._tell(name, json.dumps(answer, separators=(",", ":")).encode(), incoming):
+                return
         incoming.acknowledge()
 
     def _answer(self, name: str, payload: bytes) -> dict[str, Any]:
         try:
             request = json.loads(payload)
-            if not isinstance(request, dict):
-                return {"ok": False, "error": "the command is no JSON object"}
-            return {"ok": True, **self._handlers[name](request)}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"ok": False, "error": "the command is not JSON"}
+        if not isinstance(request, dict):
+            return {"ok": False, "error": "the command is no JSON object"}
+        try:
+            return {"ok": True, **self._handlers[name](request)}
         except MammoEdgeError as error:
             return {"ok": False, "error": str(error)}
+        except Exception as error:  # what a stranger sends ends no daemon
+            log.exception("event=command_failed")
+            return {"ok": False, "error": type(error).__name__}
 
-    def _tell(self, name: str, answer: bytes, correlation: bytes | None) -> None:
-        try:
-            self._broker.publish(ANSWERS[name].format(prefix=self._prefix), answer, correlation=correlation)
-        except (Unavailable, RefusedError) as error:
-            log.warning('event=command_not_answered why="%s"', error)
+    def _tell(self, name: str, answer: bytes, incoming: Incoming) -> bool:
+        """Answer, as long as the connection lasts by which the command came; False where it did not: then it comes again."""
+        while not incoming.stale():
+            try:
+                self._broker.publish(ANSWERS[name].format(prefix=self._prefix), answer, correlation=incoming.correlation)
+            except RefusedError as error:
+                log.warning('event=command_not_answered why="%s"', error)
+            except Unavailable as error:  # a command may come before we have noticed that we are connected
+                log.info('event=command_not_answered_yet why="%s"', error)
+                self._health.stamp(LOOP)
+                if self._stop.wait(RETRY_S):
+                    return False
+                continue
+            return True
+        return False

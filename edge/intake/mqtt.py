@@ -19,7 +19,7 @@ LOOP: Final = "intake-mqtt"
 RETRY_S: Final = 0.5
 REFERENCE_S: Final = 10.0
 """How long a reference may come before its file, in seconds."""
-RESERVED: Final = frozenset({"status", "health", "result", "request", "command", "shadow"})
+RESERVED: Final = frozenset({"status", "health", "result", "request", "command", "shadow", "model"})
 
 
 class MqttIntake:

@@ -1,4 +1,8 @@
-"""`mammo-edge` with a decoder that has a defect: its worker segfaults at a file that says so. `python crashing.py PROGRAM run ...`."""
+"""
+`mammo-edge` with a decoder that has a defect: its worker segfaults at a file that says so. `python crashing.py PROGRAM run ...`.
+
+A model of the version `next` has one, too: in use it gives no numbers, though its known answers are right.
+"""
 
 import os
 import signal
@@ -9,8 +13,10 @@ from typing import Final
 
 from edge import app, cli
 from edge.domain import Outcome
+from edge.errors import InferenceError
 
 CRASH: Final = b"here the decoder has a defect"
+SICK: Final = "next"
 
 
 def run(path: str) -> Outcome:
@@ -19,6 +25,9 @@ def run(path: str) -> Outcome:
 
     if CRASH in Path(path).read_bytes():
         os.kill(os.getpid(), signal.SIGSEGV)
+    if examine.examiner().bundle.manifest.version == SICK:
+        msg = "the model's output is nan, expected a number from 0 to 1"
+        raise InferenceError(msg)
     return examine.run(path)
 
 

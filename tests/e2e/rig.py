@@ -114,6 +114,12 @@ class Rig(Daemon):
     def status(self) -> dict[str, Any]:
         return ask(self.folder / "control.sock", "status")
 
+    def await_introduction(self) -> None:
+        """Wait until the broker knows what we subscribe: its first status comes after our subscriptions."""
+        assert self.subscriber is not None
+        told = self.subscriber.under
+        until(lambda: any(status["status"] == "online" for status in told("status")), "known to the broker", self.words)
+
     def kill(self) -> None:
         """SIGKILL to the supervisor; its workers end by themselves."""
         assert self.process is not None

@@ -119,13 +119,8 @@ class Site(Rig):
     def introduced(self, **changes: Any) -> Self:  # noqa: ANN401
         """Ready, and known to the broker: from here on it keeps requests, whatever becomes of the daemon."""
         self.ready(**changes)
-        self._await_introduction()
+        self.await_introduction()
         return self
-
-    def _await_introduction(self) -> None:
-        assert self.subscriber is not None
-        told = self.subscriber.under
-        until(lambda: any(status["status"] == "online" for status in told("status")), "known to the broker", self.words)
 
     def give(self, data: bytes, *, scored: bool = True, by: str = "folder", name: str | None = None) -> str:
         """Hand one file over, and note that it must come through."""
@@ -134,7 +129,7 @@ class Site(Rig):
             self.drop(name or f"{image_id[:12]}.png", data)
         else:
             assert self.subscriber is not None
-            self._await_introduction()
+            self.await_introduction()
             self.subscriber.publish(f"{TOPICS}/request/image", data, f"mammo/v1/demo/ws/{image_id[:12]}" if by == "reply" else None)
         self.accepted[image_id] = scored
         return image_id

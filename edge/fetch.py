@@ -1,0 +1,140 @@
+"""A bundle from the broker onto the disk: chunk by chunk, hashed whole, and only then unpacked. Nothing of it is believed before."""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, TypeAlias
+
+from edge.bundle import MANIFEST, sha256_of
+from edge.errors import ConfigError, ModelError, Unavailable
+from edge.files import CHUNK, sync_folder
+from edge.offer import Offer, read_offer
+
+Get: TypeAlias = Callable[[str], bytes]
+"""What is retained on `model/available` and what the argument adds to it, or Unavailable."""
+
+FETCHING: Final = ".fetching-"
+"""What has come so far; a restart goes on behind it. Names that begin with a dot do not count as bundles."""
+UNPACKED: Final = ".unpacked-"
+SHORTEST: Final = 4
+"""So many digits of an id must be named."""
+
+
+def read_wanted(get: Get, wanted: str, max_bytes: int) -> Offer:
+    """
+    The announcement, if it is of the bundle that is wanted.
+
+    Args:
+        get: asks the broker.
+        wanted: a version, or an id or its beginning.
+        max_bytes: what a bundle may have.
+
+    Raises:
+        ModelError: it is damaged. ConfigError: it is of another bundle, or too large. Unavailable: there is none.
+    """
+    offer = read_offer(get(""))
+    if wanted != offer.version and not (len(wanted) >= SHORTEST and offer.bundle.startswith(wanted)):
+        msg = f"model/available announces version {offer.version}, bundle {offer.bundle[:16]}; the command wants {wanted}"
+        raise ConfigError(msg)
+    if offer.size > max_bytes:
+        msg = f"model/available announces {offer.size} bytes, [model] max_fetch_mb allows {max_bytes}"
+        raise ConfigError(msg)
+    return offer
+
+
+@contextmanager
+def fetched(offer: Offer, get: Get, root: Path) -> Iterator[Path]:
+    """
+    Fetch a bundle, or what is missing of it, and unpack it into a folder that is gone afterwards.
+
+    Args:
+        offer: what is announced.
+        get: asks the broker.
+        root: the folder of bundles, for what is on the way.
+
+    Raises:
+        ModelError: a chunk has another size, or the whole another hash. Unavailable: a chunk did not come, or the disk is full.
+    """
+    part = root / f"{FETCHING}{offer.sha256}"
+    unpacked = root / f"{UNPACKED}{uuid.uuid4().hex}"
+    with _disk(root):
+        root.mkdir(parents=True, exist_ok=True)
+        tidy(root, part)
+        part.touch(mode=0o640)
+        _complete(part, offer, get)
+    try:
+        with _disk(root):
+            _unpack(part, unpacked, offer)
+        yield unpacked
+    finally:
+        part.unlink(missing_ok=True)
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def tidy(root: Path, but: Path | None = None) -> None:
+    """Make room: what was begun of another bundle than `but`, or left over by a power cut, goes."""
+    for begun in root.glob(f"{FETCHING}*"):
+        if begun != but:
+            begun.unlink(missing_ok=True)
+    for left_over in root.glob(f"{UNPACKED}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _complete(part: Path, offer: Offer, get: Get) -> None:
+    """Append chunk after chunk, each on the disk before the next is asked for."""
+    with part.open("r+b") as file:
+        have = min(os.fstat(file.fileno()).st_size // offer.chunk_bytes, offer.chunks)
+        file.truncate(have * offer.chunk_bytes)
+        file.seek(0, os.SEEK_END)
+        for number in range(have, offer.chunks):
+            chunk = get(offer.topic(number))
+            if len(chunk) != offer.chunk_size(number):
+                part.unlink()
+                msg = f"model/available{offer.topic(number)}: {len(chunk)} bytes, expected {offer.chunk_size(number)}"
+                raise ModelError(msg)
+            file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(part.parent)
+
+
+def _unpack(part: Path, folder: Path, offer: Offer) -> None:
+    if (digest := sha256_of(part)) != offer.sha256:
+        msg = f"what came through model/available has the sha256 {digest}, it was announced with {offer.sha256}"
+        raise ModelError(msg)
+    with part.open("rb") as whole:
+        for piece in offer.files:
+            target = folder / piece.name
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as file:
+                    _copy(whole, file, piece.size)
+            except (FileExistsError, NotADirectoryError):
+                msg = f"model/available: {piece.name} is there twice, as two files or as file and folder"
+                raise ModelError(msg) from None
+    found = sha256_of(folder / MANIFEST) if (folder / MANIFEST).is_file() else "missing"
+    if found != offer.bundle:
+        msg = f"model/available: {MANIFEST} is {found}, bundle {offer.bundle} was announced"
+        raise ModelError(msg)
+
+
+def _copy(source: IO[bytes], target: IO[bytes], size: int) -> None:
+    while size > 0 and (data := source.read(min(size, CHUNK))):
+        target.write(data)
+        size -= len(data)
+
+
+@contextmanager
+def _disk(root: Path) -> Iterator[None]:
+    """A full disk keeps nothing of it: images go first."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            tidy(root)
+        msg = f"{root}: {error.strerror}"
+        raise Unavailable(msg) from None

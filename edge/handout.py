@@ -1,0 +1,125 @@
+"""`mammo-edge model publish | withdraw`: hand a bundle to devices through the broker of the configuration, or take it away there."""
+
+import queue
+import re
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from edge import offer
+from edge.broker import Broker
+from edge.errors import ConfigError, Unavailable
+from edge.health import Health
+from edge.session import Incoming, RefusedError
+from edge.settings import Settings, read_secret
+from edge.signature import SIGNATURE
+
+CONNECT_S: Final = 10.0
+FORMER_S: Final = 5.0
+"""How long an announcement may take that is to be withdrawn, in seconds."""
+DEVICE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Line:
+    """What a device's `model/available` and the topics below it are at the broker."""
+
+    def __init__(self, broker: Broker, topic: str) -> None:
+        self._broker = broker
+        self._topic = topic
+        self._heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        broker.subscribe(topic, self._hear)
+
+    def put(self, below: str, payload: bytes) -> None:
+        """Publish, retained; no bytes remove what is there. Raises Unavailable."""
+        try:
+            self._broker.publish(self._topic + below, payload, retain=True)
+        except RefusedError as error:
+            msg = f"{self._topic}: {error}"
+            raise Unavailable(msg) from None
+
+    def former(self, wait_s: float = 0.0) -> offer.Offer | None:
+        """What was announced when we came. Raises ModelError where it is no announcement."""
+        try:
+            payload = self._heard.get(block=wait_s > 0, timeout=wait_s or None)
+        except queue.Empty:
+            return None
+        return offer.read_offer(payload)
+
+    def _hear(self, incoming: Incoming) -> None:
+        self._heard.put(incoming.payload)
+        incoming.acknowledge()
+
+
+def publish(settings: Settings, folder: Path, to: Sequence[str]) -> dict[str, Any]:
+    """
+    Announce a bundle to devices, and publish it in chunks.
+
+    Args:
+        settings: with the broker.
+        folder: the bundle's.
+        to: `SITE/DEVICE` each; none stands for the configuration's own.
+
+    Raises:
+        ModelError: it is damaged. ConfigError: no such device can be. Unavailable: the broker is away, or refuses it.
+    """
+    made = offer.make_offer(folder)
+    devices = _devices(settings, to)
+    for device in devices:
+        with _line(settings, device) as line:
+            offer.publish(folder, made, line.put)
+            former = line.former()  # subscribed before the first chunk was published, so it has come before the first PUBACK
+            if former is not None and former.sha256 != made.sha256:
+                offer.clear(former, line.put)
+    signed = (folder / SIGNATURE).exists()
+    report = {"bundle": made.bundle, "name": made.name, "version": made.version, "bytes": made.size, "chunks": made.chunks}
+    return report | {"signed": signed, "to": devices}
+
+
+def withdraw(settings: Settings, to: Sequence[str]) -> dict[str, Any]:
+    """
+    Take away what is announced to devices, chunks and all. Raises as `publish`; Unavailable where nothing is announced.
+    """
+    taken = []
+    for device in _devices(settings, to):
+        with _line(settings, device) as line:
+            former = line.former(FORMER_S)
+            if former is None:
+                msg = f"{device}: nothing is announced there"
+                raise Unavailable(msg)
+            offer.withdraw(former, line.put)
+            taken.append({"to": device, "bundle": former.bundle, "version": former.version})
+    return {"withdrawn": taken}
+
+
+def _devices(settings: Settings, to: Sequence[str]) -> list[str]:
+    for device in to:
+        if not DEVICE.fullmatch(device):
+            msg = f"--to: found {device!r}, expected SITE/DEVICE in lower case, as in the topics"
+            raise ConfigError(msg)
+    return list(to) or [f"{settings.device.site}/{settings.device.name}"]
+
+
+@contextmanager
+def _line(settings: Settings, device: str) -> Iterator[Line]:
+    """Connected, under a client id of its own: a daemon on this machine goes on."""
+    health, connected = Health(), threading.Event()
+    broker = Broker(
+        settings.broker.model_copy(update={"session_expiry_s": 0}),
+        password=read_secret(settings.broker),
+        client_id=f"mammo-edge-model-{uuid.uuid4().hex[:12]}",
+        will=None,
+        health=health,
+        max_incoming=2 * offer.LARGEST,
+    )
+    broker.on_connect(connected.set)
+    line = Line(broker, f"mammo/v1/{device}/model/available")
+    broker.start()
+    try:
+        if not connected.wait(CONNECT_S):
+            raise Unavailable("; ".join(health.reasons) or f"broker: no answer from {settings.broker.host}:{settings.broker.port}")
+        yield line
+    finally:
+        broker.stop()

@@ -1,0 +1,171 @@
+"""
+A bundle on its way through the broker: what is announced on `model/available`, and in which chunks it comes.
+
+The chunks are the bundle's files, one after the other, on `model/available/<sha256>/<number>`. All of it is retained, so a device
+fetches it when it wants, in the order it wants, and as often as it wants.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge.bundle import MANIFEST, Sha256, verify
+from edge.errors import ModelError
+from edge.signature import SIGNATURE
+
+SCHEMA: Final = "mammo.available/1"
+CHUNK: Final = 2**18
+"""Bytes; small enough for every broker and for a slow line."""
+LARGEST: Final = 2**20
+"""Of an announcement, in bytes; a chunk may have as many."""
+
+FileName = Annotated[str, Field(max_length=200, pattern=r"^(?:[A-Za-z0-9_][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+"""Relative, no level begins with a dot: it leads nowhere but down."""
+Text = Annotated[str, Field(max_length=200)]
+Publish: TypeAlias = Callable[[str, bytes], None]
+"""Publishes on `model/available` and what the first argument adds to it, retained; no bytes remove what is there."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Piece(_Part):
+    """One file of the bundle."""
+
+    name: FileName
+    size: Annotated[int, Field(ge=0)]
+
+
+class Offer(_Part):
+    """The announcement. Nothing in it is believed: what comes must hash to `sha256`, and be a bundle that proves itself and is signed."""
+
+    schema_: Annotated[Literal["mammo.available/1"], Field(alias="schema")] = SCHEMA
+    bundle: Sha256
+    """Its id."""
+    name: Text
+    version: Text
+    size: Annotated[int, Field(ge=1)]
+    """Bytes of all files together."""
+    sha256: Sha256
+    """Of these bytes, in the order of `files`."""
+    chunk_bytes: Annotated[int, Field(ge=1024, le=LARGEST)]
+    chunks: Annotated[int, Field(ge=1)]
+    """So many, numbered from 0; all but the last have `chunk_bytes`."""
+    files: Annotated[tuple[Piece, ...], Field(min_length=1, max_length=1000)]
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if (found := sum(piece.size for piece in self.files)) != self.size:
+            msg = f"size is {self.size}, its files have {found} bytes"
+            raise ValueError(msg)
+        if (found := -(-self.size // self.chunk_bytes)) != self.chunks:
+            msg = f"chunks is {self.chunks}, {self.size} bytes are {found} chunks of {self.chunk_bytes}"
+            raise ValueError(msg)
+        return self
+
+    def topic(self, number: int) -> str:
+        """Where a chunk is, below `model/available`."""
+        return f"/{self.sha256}/{number}"
+
+    def chunk_size(self, number: int) -> int:
+        """How many bytes it must have."""
+        return min(self.chunk_bytes, self.size - number * self.chunk_bytes)
+
+    def encode(self) -> bytes:
+        """As it is published."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+def read_offer(payload: bytes) -> Offer:
+    """
+    Parse an announcement.
+
+    Raises:
+        ModelError: it is none; the text names the field.
+    """
+    if len(payload) > LARGEST:
+        msg = f"model/available: {len(payload)} bytes, expected {LARGEST} at most"
+        raise ModelError(msg)
+    try:
+        return Offer.model_validate_json(payload)
+    except ValidationError as error:
+        msg = f"model/available: {_first_of(error)}"
+        raise ModelError(msg) from None
+
+
+def make_offer(folder: Path, chunk_bytes: int = CHUNK) -> Offer:
+    """
+    Look at a bundle and say what will come.
+
+    Raises:
+        ModelError: it is damaged, or a file's name could not be unpacked.
+    """
+    bundle = verify(folder)
+    names = [MANIFEST, *bundle.manifest.files, *([SIGNATURE] if (folder / SIGNATURE).exists() else [])]
+    digest, sizes = hashlib.sha256(), [(folder / name).stat().st_size for name in names]
+    for chunk in _chunks((folder / name for name in names), chunk_bytes):
+        digest.update(chunk)
+    try:
+        return Offer(
+            schema=SCHEMA,
+            bundle=bundle.bundle_id,
+            name=bundle.manifest.name,
+            version=bundle.manifest.version,
+            size=sum(sizes),
+            sha256=digest.hexdigest(),
+            chunk_bytes=chunk_bytes,
+            chunks=-(-sum(sizes) // chunk_bytes),
+            files=tuple(Piece(name=name, size=size) for name, size in zip(names, sizes, strict=True)),
+        )
+    except ValidationError as error:
+        msg = f"{MANIFEST}: cannot be announced: {_first_of(error)}"
+        raise ModelError(msg) from None
+
+
+def publish(folder: Path, offer: Offer, put: Publish) -> None:
+    """
+    Publish a bundle: chunks first, and then the announcement.
+
+    Args:
+        folder: the bundle's.
+        offer: what `make_offer` made of it.
+        put: publishes, or raises.
+    """
+    for number, chunk in enumerate(_chunks((folder / piece.name for piece in offer.files), offer.chunk_bytes)):
+        put(offer.topic(number), chunk)
+    put("", offer.encode())
+
+
+def withdraw(former: Offer, put: Publish) -> None:
+    """Take an announcement away, and then its chunks."""
+    put("", b"")
+    clear(former, put)
+
+
+def clear(offer: Offer, put: Publish) -> None:
+    """Take the chunks of an announcement away that is no longer there."""
+    for number in range(offer.chunks):
+        put(offer.topic(number), b"")
+
+
+def _chunks(paths: Iterable[Path], size: int) -> Iterator[bytes]:
+    """The files' bytes, one after the other, `size` at a time."""
+    pending = b""
+    for path in paths:
+        with path.open("rb") as file:
+            while data := file.read(size - len(pending)):
+                pending += data
+                if len(pending) == size:
+                    yield pending
+                    pending = b""
+    if pending:
+        yield pending
+
+
+def _first_of(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the whole of it'}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,59 @@
+"""What a model that failed its trial left without a decision goes to the one that serves then. All of it in the service's thread."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from edge.errors import Reason, Unavailable
+from edge.ledger import Ledger
+from edge.ledger.states import State
+from edge.service import Service
+from edge.trial import Trial
+
+log = logging.getLogger(__name__)
+
+CONCLUDED: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
+
+
+def hand_over(trial: Trial, service: Service, ledger: Ledger, swap: Callable[[], None] = lambda: None) -> None:
+    """
+    Have the images of a trial examined again that have an outcome without a decision, as `mammo-edge retry` does; the others wait anyway.
+
+    Args:
+        trial: whose; it forgets them.
+        service: what rejects and examines.
+        ledger: what became of them.
+        swap: gives the service the other model.
+    """
+    _conclude_poison(trial, service, ledger)
+    swap()
+    _examine_again(trial, ledger)
+    trial.against.clear()
+    service.wake()
+
+
+def _conclude_poison(trial: Trial, service: Service, ledger: Ledger) -> None:
+    """What got no score twice is the bad model's affair: the other one would find it poison unseen."""
+    for image_id in trial.against:
+        with _as_far_as_the_disk_lets_us():
+            image = ledger.images.find(image_id)
+            if image is not None and image.state is State.RECEIVED and image.poison:
+                service.reject(image_id, Reason.POISON, "it got no score, twice")
+
+
+def _examine_again(trial: Trial, ledger: Ledger) -> None:
+    for image_id in trial.against:
+        with _as_far_as_the_disk_lets_us():
+            image = ledger.images.find(image_id)
+            if image is not None and image.state in CONCLUDED and image.path.exists():
+                ledger.arrivals.retry([image_id])
+
+
+@contextmanager
+def _as_far_as_the_disk_lets_us() -> Iterator[None]:
+    """What cannot be written now stands as it is: `mammo-edge retry` can do it later."""
+    try:
+        yield
+    except Unavailable as error:
+        log.warning('event=not_examined_again why="%s"', error)

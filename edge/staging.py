@@ -1,0 +1,104 @@
+"""How a bundle gets into a folder of bundles, and out of it: whole or not at all, whatever moment the power fails."""
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from edge.active import give_to_owner_of
+from edge.bundle import MANIFEST, Bundle
+from edge.errors import Unavailable
+from edge.files import copy, sync_folder
+from edge.signature import SIGNATURE
+
+STAGED: Final = ".staged-"
+TRASH: Final = ".trash-"
+"""Names that begin with a dot do not count; what bears one of these after a power cut goes with the next installation."""
+
+
+@contextmanager
+def staged(root: Path, bundle: Bundle) -> Iterator[Path]:
+    """
+    A copy of a bundle below `root`, on the disk, under a name that does not count. It is gone afterwards, unless it was renamed.
+
+    Raises:
+        Unavailable: the disk does not take it, or somebody else is at it.
+    """
+    copied = root / f"{STAGED}{uuid.uuid4().hex}"
+    with alone(root):
+        try:
+            for left_over in (*root.glob(f"{STAGED}*"), *root.glob(f"{TRASH}*")):
+                shutil.rmtree(left_over)
+            _copy(bundle, copied)
+            for path in (root, copied, *copied.rglob("*")):
+                give_to_owner_of(root.parent, path)
+            yield copied
+        finally:
+            shutil.rmtree(copied, ignore_errors=True)
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """
+    Nobody else installs or removes meanwhile, in this process or another; the lock ends with its holder.
+
+    Raises:
+        Unavailable: somebody does, or the disk fails.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            os.close(descriptor)
+    except BlockingIOError:
+        msg = f"{root}: another installation is going on: try again when it is done"
+        raise Unavailable(msg) from None
+    except OSError as error:
+        msg = f"{root}: {error.strerror}"
+        raise Unavailable(msg) from None
+
+
+def put_in_place(copied: Path, target: Path) -> None:
+    """Give a staged copy its name; what bore it before, damaged, goes."""
+    if target.exists():
+        discard(target)
+    copied.rename(target)
+    sync_folder(target.parent)
+
+
+def discard(folder: Path) -> None:
+    """Remove a bundle: half of one never bears its name."""
+    trash = folder.with_name(f"{TRASH}{uuid.uuid4().hex}")
+    folder.rename(trash)
+    shutil.rmtree(trash)
+
+
+def sign_anew(source: Path, target: Path) -> None:
+    """Take a bundle's signature over to a copy of it that is there already, for its key may be another one now. Raises Unavailable."""
+    if (source / SIGNATURE).exists():
+        with alone(target.parent):
+            copy((source / SIGNATURE).resolve(), target / SIGNATURE, _no_beat)
+            give_to_owner_of(target, target / SIGNATURE)
+
+
+def _copy(bundle: Bundle, target: Path) -> None:
+    """Every file the manifest names and nothing else, on the disk when this returns."""
+    names = [MANIFEST, *bundle.manifest.files, *([SIGNATURE] if (bundle.folder / SIGNATURE).exists() else [])]
+    folders = {target, *((target / name).parent for name in names)}
+    for folder in sorted(folders):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        copy((bundle.folder / name).resolve(), target / name, _no_beat)
+    for folder in folders:
+        sync_folder(folder)
+
+
+def _no_beat() -> None:
+    """A bundle is copied in no time."""

@@ -99,16 +99,18 @@ ci: ## everything CI runs, system packages included
 	.ci/run
 
 # Files written from the code. `make check` fails where one is out of date.
-MADE := docs/result.schema.json deploy/edge.toml
+MADE := docs/result.schema.json docs/asyncapi.yaml deploy/edge.toml
 
-.PHONY: print-docs/result.schema.json print-deploy/edge.toml
+.PHONY: $(MADE:%=print-%)
 print-docs/result.schema.json:
 	@$(BIN)/python -m edge.message
+print-docs/asyncapi.yaml:
+	@$(BIN)/python -m deploy.asyncapi
 print-deploy/edge.toml:
 	@$(BIN)/python -m edge.settings_example
 
 schema: docs ## the same as docs
-docs: $(BIN)/.dev ## write docs/result.schema.json and deploy/edge.toml anew
+docs: $(BIN)/.dev ## write docs/result.schema.json, docs/asyncapi.yaml and deploy/edge.toml anew
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made; done
 
 # One file for both Pythons and both machines: compiled on the oldest Python, hashes of every wheel.

@@ -37,7 +37,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test soak torture fuzz bench check audit deb arm-test system-test ci schema docs lock clean
+.PHONY: help venv dev demo run test soak torture fuzz bench check audit deb arm-test system-test container-test ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -100,6 +100,9 @@ system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, i
 	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb
 	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
+
+container-test: $(BIN)/.dev ## the Containerfile builds and what it builds runs; needs root, buildah and three gigabytes
+	MAMMO_SYSTEM_TEST=1 MAMMO_CONTAINER_TEST=1 SUITE=$(SUITE) $(BIN)/python -m pytest tests/system/test_container.py -p no:cacheprovider -x $(PYTEST_ARGS)
 
 ci: ## everything CI runs, system packages included
 	.ci/run

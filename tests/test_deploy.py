@@ -1,5 +1,7 @@
 """The examples in deploy/ work as they stand: certificates, a broker with mutual TLS and an ACL, scripts."""
 
+import json
+import re
 import socket
 import ssl
 import subprocess
@@ -14,6 +16,7 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.demo.brokers import Mosquitto, free_port
+from edge.cli import make_parser
 from tests.conftest import ROOT, need
 
 MAKE: Final = ROOT / "deploy/tls/make-certificates"
@@ -159,3 +162,23 @@ def test_a_certificate_that_no_acl_could_name_is_not_made(certificates: Path, wo
 
 def test_keys_are_for_their_owner_alone(certificates: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in certificates.glob("*.key")} == {0o600}
+
+
+def test_the_containerfile_copies_what_is_there_and_starts_what_the_wheel_installs() -> None:
+    """Building it needs a registry: `make container-test`."""
+    text = (ROOT / "deploy/container/Containerfile").read_text()
+    lines = [line.split() for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
+    known = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "HEALTHCHECK", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
+    assert {line[0] for line in lines} <= known
+    copied = [line[1:-1] for line in lines if line[0] == "COPY" and not line[1].startswith("--from=")]
+    assert copied
+    assert all((ROOT / name).exists() for names in copied for name in names)
+    assert (ROOT / "requirements/litert.txt").exists()
+    assert "-r requirements/litert.txt" in text
+    scripts = (ROOT / "setup.cfg").read_text()
+    (program,) = [json.loads(" ".join(line[1:])) for line in lines if line[0] == "ENTRYPOINT"]
+    (words,) = [json.loads(" ".join(line[1:])) for line in lines if line[0] == "CMD"]
+    assert re.search(rf"^    {program[0]} = edge\.", scripts, re.MULTILINE)
+    make_parser().parse_args(words)
+    assert [line[1] for line in lines if line[0] == "USER"] == ["10001:10001"]
+    assert "PATH=/opt/mammo-edge/venv/bin:$PATH" in text

@@ -81,7 +81,7 @@ check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, licences and hashes
 # The advisory database is on the network. The tool has an environment of its own: it wants other versions than we do.
 audit: $(BIN)/.dev ## known vulnerabilities of what devices get; needs a network, and is therefore no part of check
 	$(PYTHON) -m venv --clear build/audit && build/audit/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
-	for lock in requirements/litert.txt requirements/tflite-runtime.txt; do build/audit/bin/pip-audit --require-hashes --disable-pip --requirement $$lock; done
+	for lock in requirements/litert.txt requirements/tflite-runtime.txt; do build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock; done
 
 ARCH  ?= amd64
 SUITE ?= bookworm

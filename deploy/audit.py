@@ -14,6 +14,7 @@ from typing import Final
 
 from deploy.deb.documents import licence_of
 
+OURS: Final = "mammo-edge"
 REQUIREMENTS: Final = Path(__file__).parent.parent / "requirements"
 LOCKS: Final = (REQUIREMENTS / "litert.txt", REQUIREMENTS / "tflite-runtime.txt")
 """What a device gets."""
@@ -46,8 +47,9 @@ def main() -> int:
 
 
 def installed() -> dict[str, str]:
-    """The licence of every package here, by its name."""
-    return {normal(found.metadata["Name"]): licence_of(found.read_text("METADATA") or "") for found in distributions()}
+    """The licence of every package here but ours, by its name."""
+    found = {normal(one.metadata["Name"]): licence_of(one.read_text("METADATA") or "") for one in distributions()}
+    return {name: licence for name, licence in found.items() if name != OURS}
 
 
 def licences(found: Mapping[str, str]) -> Iterator[str]:
@@ -95,10 +97,10 @@ def pins(text: str) -> list[str]:
 
 
 def conflicts() -> Sequence[str]:
-    """Installed packages that do not fit each other, as pip finds them."""
+    """Installed packages that do not fit each other, as pip finds them; ours asks for litert where the other runtime is, see ADR 1."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return [] if done.returncode == 0 else done.stdout.splitlines()
+    return [line for line in done.stdout.splitlines() if done.returncode and not line.startswith(f"{OURS} ")]
 
 
 def normal(name: str) -> str:

@@ -37,7 +37,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help venv dev demo run test soak torture fuzz bench check deb arm-test system-test ci schema docs lock clean
+.PHONY: help venv dev demo run test soak torture fuzz bench check audit deb arm-test system-test container-test ci schema docs lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -68,14 +68,20 @@ soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into do
 
 SCRIPTS := deploy/install.sh deploy/uninstall.sh deploy/tls/make-certificates deploy/deb/build deploy/deb/arm-test deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
 
-check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, generated files up to date
+check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, licences and hashes, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck .ci/run $(SCRIPTS)
+	$(BIN)/python -m deploy.audit
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made | diff -u $$made - \
 	  || { echo "$$made is not what the code says: run 'make docs'"; exit 1; }; done
+
+# The advisory database is on the network. The tool has an environment of its own: it wants other versions than we do.
+audit: $(BIN)/.dev ## known vulnerabilities of what devices get; needs a network, and is therefore no part of check
+	$(PYTHON) -m venv --clear build/audit && build/audit/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
+	for lock in requirements/litert.txt requirements/tflite-runtime.txt; do build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock; done
 
 ARCH  ?= amd64
 SUITE ?= bookworm
@@ -95,20 +101,25 @@ system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, i
 	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
 
+container-test: $(BIN)/.dev ## the Containerfile builds and what it builds runs; needs root, buildah and three gigabytes
+	MAMMO_SYSTEM_TEST=1 MAMMO_CONTAINER_TEST=1 SUITE=$(SUITE) $(BIN)/python -m pytest tests/system/test_container.py -p no:cacheprovider -x $(PYTEST_ARGS)
+
 ci: ## everything CI runs, system packages included
 	.ci/run
 
 # Files written from the code. `make check` fails where one is out of date.
-MADE := docs/result.schema.json deploy/edge.toml
+MADE := docs/result.schema.json docs/asyncapi.yaml deploy/edge.toml
 
-.PHONY: print-docs/result.schema.json print-deploy/edge.toml
+.PHONY: $(MADE:%=print-%)
 print-docs/result.schema.json:
 	@$(BIN)/python -m edge.message
+print-docs/asyncapi.yaml:
+	@$(BIN)/python -m deploy.asyncapi
 print-deploy/edge.toml:
 	@$(BIN)/python -m edge.settings_example
 
 schema: docs ## the same as docs
-docs: $(BIN)/.dev ## write docs/result.schema.json and deploy/edge.toml anew
+docs: $(BIN)/.dev ## write docs/result.schema.json, docs/asyncapi.yaml and deploy/edge.toml anew
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made; done
 
 # One file for both Pythons and both machines: compiled on the oldest Python, hashes of every wheel.

@@ -33,12 +33,13 @@ class Announcer:
         self._systemd = systemd
         self._overdue = overdue
         self._mqtt: Mqtt | None = None
+        self._beside: Callable[[], None] | None = None
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, name="announce", daemon=True)]
 
-    def attach(self, mqtt: "Mqtt") -> None:
-        """Before `start`: tell a broker too, in a thread of its own, since a broker may keep one waiting."""
-        self._mqtt = mqtt
+    def attach(self, mqtt: "Mqtt", beside: Callable[[], None] | None = None) -> None:
+        """Before `start`: tell a broker too, and what goes beside, in a thread of its own, since a broker may keep one waiting."""
+        self._mqtt, self._beside = mqtt, beside
         self._threads.append(threading.Thread(target=self._run_mqtt, args=(mqtt,), name="announce-mqtt", daemon=True))
 
     def start(self) -> None:
@@ -70,6 +71,8 @@ class Announcer:
             changed = self._health.changed.is_set()
             self._health.changed.clear()
             mqtt.turn(changed=changed)
+            if self._beside:
+                self._beside()
             self._health.changed.wait(TURN_S)
 
     def _state(self) -> str:

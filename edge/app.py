@@ -23,6 +23,8 @@ from edge.control import ControlServer
 from edge.drift import Drift
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
+from edge.homeassistant import Discovery
+from edge.homeassistant import messages as homeassistant_messages
 from edge.installer import Installer
 from edge.intake.command import CommandIntake
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
@@ -327,9 +329,10 @@ class Daemon:
         publish = self._settings.publish
         sinks: list[Sink] = []
         if self._broker:
+            discovery = Discovery(self._broker, self._health, self._settings.state.path, homeassistant_messages(self._settings))
             self._broker.on_connect(self._health.changed.set)
             self._announcer.attach(
-                announce.Mqtt(self._broker, self._settings.topic_prefix, self._health, self._report, self._settings.publish.health_s)
+                announce.Mqtt(self._broker, self._settings.topic_prefix, self._health, self._report, publish.health_s), discovery.turn
             )
             sinks.append(MqttSink(self._broker, self._settings.topic_prefix, without_heatmap))
         if publish.jsonl:

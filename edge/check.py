@@ -24,7 +24,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     """Look at one thing after the other."""
     yield "configuration", True, f"site {settings.device.site}, device {settings.device.name}"
     if settings.intake.folder:
-        yield _folder("inbox.path", settings.inbox.path)
+        yield _inbox(settings.inbox.path)
     for key in ("path", "done", "failed"):
         yield _folder(f"spool.{key}", getattr(settings.spool, key))
     yield _folder("state.path", settings.state.path)
@@ -40,6 +40,13 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
         return what, True, look()
     except MammoEdgeError as error:
         return what, False, str(error)
+
+
+def _inbox(folder: Path) -> Finding:
+    """The daemon never makes it: a mount that is away must not be taken for an empty inbox."""
+    if not folder.is_dir():
+        return "inbox.path", False, f"{folder}: there is no such folder: mount it, or make it for the group `mammo-inbox`, mode 2770"
+    return _folder("inbox.path", folder)
 
 
 def _folder(key: str, folder: Path) -> Finding:

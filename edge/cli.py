@@ -198,7 +198,11 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(report))
         return 0
-    _table(("what", "value"), list(_flat(report)))
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from edge import screen  # noqa: PLC0415
+
+    print(*screen.screen(report, screen.look_around(load(arguments.config), datetime.now(UTC).astimezone())), sep="\n")
     return 0
 
 

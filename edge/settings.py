@@ -258,6 +258,15 @@ class Metrics(Section):
     """Whom it answers: this machine. Nothing in it names a patient; anything but this machine is still yours to protect."""
 
 
+class HomeAssistant(Section):
+    """Home Assistant's MQTT discovery: this device and its sensors appear there by themselves. Off unless enabled."""
+
+    enabled: bool = False
+    """Keep one retained message below the prefix; switched off again, the next start clears it."""
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=64)] = "homeassistant"
+    """Its discovery prefix."""
+
+
 class Log(Section):
     """What is said on stderr, for the journal."""
 
@@ -282,6 +291,7 @@ class Settings(BaseSettings):
     publish: Publish = Publish()
     control: Control = Control()
     metrics: Metrics = Metrics()
+    homeassistant: HomeAssistant = HomeAssistant()
     log: Log = Log()
 
     @classmethod

@@ -1,5 +1,8 @@
 """The examples in deploy/ work as they stand: certificates, a broker with mutual TLS and an ACL, scripts."""
 
+import json
+import re
+import socket
 import ssl
 import subprocess
 import threading
@@ -13,6 +16,7 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.demo.brokers import Mosquitto, free_port
+from edge.cli import make_parser
 from tests.conftest import ROOT, need
 
 MAKE: Final = ROOT / "deploy/tls/make-certificates"
@@ -97,6 +101,8 @@ def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(broker:
         assert device.may_write("mammo/v1/north/ws-3/replies/4711")
         assert device.may_write("mammo/v1/north/edge-1/command/reload/ack")
         assert device.may_write("mammo/v1/north/edge-1/command/model/install/ack")
+        assert device.may_write("homeassistant/device/north/edge-1/config")
+        assert not device.may_write("homeassistant/device/north/edge-2/config")
         assert not device.may_write("mammo/v1/north/edge-1/model/available")
         assert not device.may_write("mammo/v1/north/edge-2/result")
         assert not device.may_write("mammo/v1/north/edge-2/request/image")
@@ -115,12 +121,26 @@ def test_the_archive_hears_results_and_may_write_nothing(broker: int, certificat
         assert heard.wait(10)
 
 
+CONNECT: Final = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"
+CONNACK: Final = b"\x20\x02\x00\x00"
+
+
+def greeted(port: int, context: ssl.SSLContext) -> bytes:
+    """What the broker answers to CONNECT; nothing where it hangs up, in TLS 1.3 at the first read."""
+    with socket.create_connection(("localhost", port), 10) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname="localhost") as wire:
+                wire.sendall(CONNECT)
+                return wire.recv(len(CONNACK))
+        except OSError:
+            return b""
+
+
 def test_nobody_comes_in_without_a_certificate(broker: int, certificates: Path) -> None:
-    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
-    client.tls_set(str(certificates / "ca.crt"))
-    with pytest.raises((ssl.SSLError, OSError)):  # noqa: PT012 - in TLS 1.3 the refusal comes with the first read
-        client.connect("localhost", broker)
-        client.socket().recv(1)  # type: ignore[union-attr]
+    context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    assert greeted(broker, context) == b""
+    context.load_cert_chain(certificates / "archive.crt", certificates / "archive.key")
+    assert greeted(broker, context) == CONNACK
 
 
 @pytest.mark.parametrize(
@@ -143,3 +163,23 @@ def test_a_certificate_that_no_acl_could_name_is_not_made(certificates: Path, wo
 
 def test_keys_are_for_their_owner_alone(certificates: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in certificates.glob("*.key")} == {0o600}
+
+
+def test_the_containerfile_copies_what_is_there_and_starts_what_the_wheel_installs() -> None:
+    """Building it needs a registry: `make container-test`."""
+    text = (ROOT / "deploy/container/Containerfile").read_text()
+    lines = [line.split() for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
+    known = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "HEALTHCHECK", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
+    assert {line[0] for line in lines} <= known
+    copied = [line[1:-1] for line in lines if line[0] == "COPY" and not line[1].startswith("--from=")]
+    assert copied
+    assert all((ROOT / name).exists() for names in copied for name in names)
+    assert (ROOT / "requirements/litert.txt").exists()
+    assert "-r requirements/litert.txt" in text
+    scripts = (ROOT / "setup.cfg").read_text()
+    (program,) = [json.loads(" ".join(line[1:])) for line in lines if line[0] == "ENTRYPOINT"]
+    (words,) = [json.loads(" ".join(line[1:])) for line in lines if line[0] == "CMD"]
+    assert re.search(rf"^    {program[0]} = edge\.", scripts, re.MULTILINE)
+    make_parser().parse_args(words)
+    assert [line[1] for line in lines if line[0] == "USER"] == ["10001:10001"]
+    assert "PATH=/opt/mammo-edge/venv/bin:$PATH" in text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.brokers import Mosquitto
-from edge import doctor
+from edge import check, doctor
 from edge.doctor import Level
 from edge.settings import Broker, Settings, Spool
 from tests.conftest import need
@@ -60,6 +60,12 @@ def test_a_certificate_that_ends_soon_is_a_warning_and_an_expired_one_has_failed
     assert doctor.certificate(tmp_path / "c", datetime.now(UTC) + timedelta(days=days)).level is level
     assert doctor.certificate(tmp_path / "k").level is Level.FAILED
     assert doctor.certificate(tmp_path / "none").detail.endswith("No such file or directory")
+
+
+def test_an_inbox_that_is_not_there_is_not_promised_to_be_made(tmp_path: Path) -> None:
+    assert check._inbox(tmp_path) == ("inbox.path", True, str(tmp_path))
+    what, right, detail = check._inbox(tmp_path / "away")
+    assert (what, right, "mount it, or make it" in detail) == ("inbox.path", False, True)
 
 
 def test_a_disk_without_room_for_intake_has_failed(tmp_path: Path) -> None:

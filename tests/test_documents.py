@@ -1,12 +1,17 @@
 """What the package's documents are written from."""
 
+import argparse
+import re
 import subprocess
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from deploy.deb.documents import commands, completion, man_page
+from edge.cli import make_parser
 
 
 @pytest.mark.parametrize(
@@ -20,6 +25,43 @@ def test_completion_offers_commands_and_their_options(tmp_path: Path, typed: lis
     script = f'. {tmp_path}/completion; COMP_WORDS=(mammo-edge {quoted}); COMP_CWORD={len(words)}; _mammo_edge; echo "${{COMPREPLY[@]}}"'
     done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True)
     assert offered <= set(done.stdout.split())
+
+
+def walk(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Every command of the parser with its long options, the parser itself first."""
+    yield path, [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from walk(below, (*path, name))
+
+
+COMMANDS: Final = dict(walk(make_parser()))
+
+
+def offers(script: Path, words: Sequence[str]) -> set[str]:
+    """What bash would offer after these words."""
+    typed = " ".join(f"'{word}'" for word in (*words, ""))
+    line = f'. {script}; COMP_WORDS=(mammo-edge {typed}); COMP_CWORD={len(words) + 1}; _mammo_edge; echo "${{COMPREPLY[@]}}"'
+    return set(subprocess.run(["bash", "-euc", line], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_completion_knows_every_command_and_option_of_the_parser(tmp_path: Path) -> None:
+    script = tmp_path / "completion"
+    script.write_text(completion())
+    assert len(COMMANDS) > 15
+    for path, options in COMMANDS.items():
+        below = {other[-1] for other in COMMANDS if other[:-1] == path and other}
+        assert offers(script, path) >= below | set(options), path
+
+
+def test_the_man_page_explains_every_command_and_option_of_the_parser() -> None:
+    page = man_page("1.2.3", datetime(2026, 1, 1, tzinfo=UTC)).replace("\\-", "-")
+    sections = dict(re.findall(r"^\.SS ([^\n]+)\n(.*?)(?=^\.S)", page, re.MULTILINE | re.DOTALL))
+    groups = {path[:-1] for path in COMMANDS if path}
+    assert set(sections) == {" ".join(path) for path in COMMANDS if path not in groups}
+    for name, text in sections.items():
+        assert [option for option in COMMANDS[tuple(name.split())] if option not in text] == [], name
 
 
 def test_the_man_page_has_every_command() -> None:

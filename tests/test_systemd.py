@@ -47,6 +47,14 @@ def test_the_sandbox_is_as_tight_as_the_documents_say(unit: Path, drop_in: Path 
     assert f"**{exposure[1]}**" in (ROOT / "deploy" / "README.md").read_text()
 
 
+def test_the_readme_gives_the_unit_s_figures() -> None:
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    figures = {what.split(" by ")[0].split(" (")[0]: figure for what, figure in rows}
+    assert figures["memory limit of the service"] == f"{dict(_directives(UNITS[0]))['MemoryMax'].removesuffix('M')} MB"
+    both = re.findall(r"\*\*(\d\.\d)\*\*", (ROOT / "deploy/README.md").read_text().partition("## The service, line by line")[2])
+    assert figures["exposure"] == " / ".join(both)
+
+
 @pytest.mark.parametrize("file", [*UNITS, CPU_ONLY], ids=lambda file: file.name)
 def test_every_directive_is_explained(file: Path) -> None:
     explained = set(re.findall(r"`([A-Z]\w+)=[^`]*`", (ROOT / "deploy" / "README.md").read_text()))

@@ -135,10 +135,14 @@ def test_systemd_is_told_when_it_is_ready_alive_and_stopping(config: Path) -> No
     shutil.rmtree(folder)
 
 
-def test_workers_do_not_inherit_secrets(config: Path) -> None:
+def test_workers_do_not_inherit_secrets_and_no_command_line_shows_one(config: Path) -> None:
     rig = Rig(config.parent / "secret", free_port(), before=["env", "MAMMO_EDGE_BROKER__PASSWORD=geheim", "CREDENTIALS_DIRECTORY=/nowhere"])
     with rig:
         environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in rig.children()]
         assert environments
         assert not any(b"geheim" in environment or b"CREDENTIALS" in environment for environment in environments)
+        assert rig.process
+        command_lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (rig.process.pid, *rig.children())]
+        assert b"run" in command_lines[0]
+        assert not any(b"geheim" in line for line in command_lines)
         assert "geheim" not in rig.words()

@@ -1,10 +1,12 @@
 """A Debian machine with a real systemd in a container, and a broker with mutual TLS, each in a network namespace of its own."""
 
+import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +21,7 @@ PACKAGES: Final = "systemd,systemd-sysv,dbus,python3,python3-venv,udev,procps,li
 CACHE: Final = ROOT / ".cache" / "system"
 BROKER: Final = "10.77.0.1"
 DEVICE: Final = "10.77.0.2"
-ENVIRONMENT: Final = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER="]
+ENVIRONMENT: Final = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER="]
 NSPAWN: Final = ("systemd-nspawn", "-q", "--register=no", "--keep-unit", "--resolv-conf=off", "--boot", "--console=pipe")
 PATIENCE_S: Final = 90.0
 
@@ -55,6 +57,31 @@ def root_file_system() -> Path:
 def hash_of(text: str) -> int:
     """The same in every process."""
     return int.from_bytes(text.encode(), "big") % 2**31
+
+
+def wheels() -> Path:
+    """A folder of the libraries in the lock, and of what builds ours, for the machine's Python; downloaded once for each lock."""
+    lock = ROOT / "requirements/litert.txt"
+    folder = CACHE / f"wheels-{SUITE}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if not folder.is_dir():
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        minor, glibc = {"bookworm": ("3.11", 36), "trixie": ("3.13", 41)}[SUITE]
+        tags = ("manylinux2014_x86_64", *(f"manylinux_2_{old}_x86_64" for old in range(17, glibc + 1)))
+        python = ("--only-binary=:all:", "--implementation=cp", f"--python-version={minor}", *(f"--platform={tag}" for tag in tags))
+        download = (sys.executable, "-m", "pip", "download", "--quiet", *python, "--dest", part)
+        run(*download, "--no-deps", "--require-hashes", "-r", lock, timeout_s=600)
+        run(*download, "setuptools>=77", "wheel")
+        part.rename(folder)
+    return folder
+
+
+def checkout(target: Path) -> None:
+    """What git knows of this checkout, as it lies here."""
+    names = run("git", "-C", ROOT, "ls-files", "-z").split("\0")
+    for name in filter(None, names):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
 
 
 @contextmanager
@@ -182,6 +209,7 @@ class Clinic:
             ["ca", "Clinic"],
             ["broker", "broker.test", BROKER],
             ["device", "north/edge-1"],
+            ["device", "north/edge-2"],
             ["person", "archive"],
             ["person", "admin"],
         ):

@@ -6,6 +6,7 @@ In order: each test goes on where the one before ended.
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +24,12 @@ from tests.test_signature import key_pair
 PACKAGES: Final = [Path(path) for path in os.environ.get("MAMMO_DEBS", "").split(":")]
 """The package, and a later one of the same version."""
 INBOX: Final = "srv/mammo-edge/inbox"
-SETUP: Final = (
-    *("mammo-edge", "setup", "--broker", "broker.test", "--site", "north", "--device", "edge-1"),
-    *("--ca", "/etc/mammo-edge/ca.crt", "--cert", "/etc/mammo-edge/device.crt", "--key", "/etc/mammo-edge/device.key"),
+DOCUMENTED: Final = re.findall(
+    r"^    ((?:apt install|mammo-edge setup|systemctl enable) .*)$", (ROOT / "README.md").read_text(), re.MULTILINE
 )
+"""The three commands from nothing to a healthy service."""
+TLS: Final = "--ca /etc/mammo-edge/ca.crt --cert /etc/mammo-edge/device.crt --key /etc/mammo-edge/device.key"
+"""What the broker of these tests wants beside."""
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +73,28 @@ def ready(machine: Machine) -> None:
     until(lambda: machine.shown("ActiveState") == "active", "active", machine.journal)
 
 
+def documented(machine: Machine, number: int, old: str = "", new: str = "", more: str = "") -> str:
+    """Run one of the documented commands as it stands there, but for names."""
+    assert old in DOCUMENTED[number]
+    return machine.run("sh", "-c", f"cd /root && {DOCUMENTED[number].replace(old, new)} {more}")
+
+
+def test_the_three_documented_commands_are_the_same_wherever_they_stand() -> None:
+    assert [line.split()[0] for line in DOCUMENTED] == ["apt", "mammo-edge", "systemctl"]
+    for page in ("deploy/README.md", "docs/operations.md"):
+        assert "".join(f"    {line}\n" for line in DOCUMENTED) in (ROOT / page).read_text(), page
+
+
 def test_installing_makes_user_inbox_and_configuration_and_starts_nothing(machine: Machine) -> None:
-    said = install(machine, PACKAGES[0])
+    machine.copy_in(PACKAGES[0], f"/root/{PACKAGES[0].name}")
+    said = documented(machine, 0, "mammo-edge_VERSION_ARCH.deb", PACKAGES[0].name)
     assert 'next "mammo-edge setup"' in said
     assert machine.shown("ActiveState") == "inactive"
     assert machine.run("stat", "-c", "%a %U:%G", f"/{INBOX}").strip() == "2770 mammo-edge:mammo-inbox"
     assert machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/edge.toml").strip() == "640 root:mammo-edge"
     machine.run("useradd", "--system", "-G", "mammo-inbox", "scanner")
+    materials = json.loads((machine.root / "usr/share/doc/mammo-edge/sbom.cdx.json").read_text())
+    assert {"numpy", "ai-edge-litert", "pebble"} <= {part["name"] for part in materials["components"]}
 
 
 def test_setup_and_enable_make_it_healthy(machine: Machine, clinic: Clinic) -> None:
@@ -84,15 +102,26 @@ def test_setup_and_enable_make_it_healthy(machine: Machine, clinic: Clinic) -> N
         machine.copy_in(clinic.certificates / source, f"/etc/mammo-edge/{target}")
     machine.run("chgrp", "mammo-edge", "/etc/mammo-edge/device.key")
     machine.run("chmod", "640", "/etc/mammo-edge/device.key")
-    said = machine.run(*SETUP)
+    said = documented(machine, 1, "broker.lan", "broker.test", TLS)
     assert "known answers 3 of 3 within tolerance" in said
     assert said.splitlines()[-1] == "now: systemctl enable --now mammo-edge"
     started = time.monotonic()
-    machine.run("systemctl", "enable", "--now", "mammo-edge")
+    documented(machine, 2)
     print(f"systemctl start to READY=1: {time.monotonic() - started:.1f} s")  # noqa: T201 - a figure for the README
     assert machine.shown("ActiveState") == "active"
     until(lambda: machine.shown("StatusText") == "ready", "ready", machine.journal)
     assert (clinic.last_status()["status"], clinic.last_status()["protocol"]) == ("online", "5")
+    limits = [machine.shown(name) for name in ("MemoryMax", "UMask", "NRestarts", "WatchdogUSec")]
+    assert limits == [str(1500 * 2**20), "0027", "0", "1min"]
+
+
+def test_status_tells_it_to_a_person_on_one_screen(machine: Machine) -> None:
+    lines = machine.run("mammo-edge", "status").splitlines()
+    assert lines[0].startswith("mammo-edge ")
+    assert "north/edge-1" in lines[0]
+    assert {"state       ready", "broker      broker.test:8883 over TLS, connected, MQTT 5"} <= set(lines)
+    assert len(lines) < 24
+    assert max(map(len, lines)) < 80
 
 
 def test_a_film_of_a_sending_device_becomes_a_result(machine: Machine, clinic: Clinic) -> None:
@@ -224,6 +253,20 @@ def test_a_signed_model_is_installed_and_serves_after_a_kill_too(machine: Machin
     assert machine.status()["model"]["version"] == "next"
     machine.run("mammo-edge", "model", "rollback")
     machine.run("rm", "-r", "/root/lib")
+
+
+def test_a_second_daemon_on_the_machine_has_everything_of_its_own(machine: Machine, clinic: Clinic) -> None:
+    for source, target in (("north.edge-2.crt", "left.crt"), ("north.edge-2.key", "left.key")):
+        machine.copy_in(clinic.certificates / source, f"/etc/mammo-edge/{target}")
+        machine.run("chgrp", "mammo-edge", f"/etc/mammo-edge/{target}")
+        machine.run("chmod", "640", f"/etc/mammo-edge/{target}")
+    names = ("--broker", "broker.test", "--site", "north", "--device", "edge-2", "--instance", "left")
+    machine.run("mammo-edge", "setup", *names, *TLS.replace("device.", "left.").split())
+    machine.run("systemctl", "enable", "--now", "mammo-edge@left")
+    assert [machine.shown("ActiveState", unit) for unit in ("mammo-edge", "mammo-edge@left")] == ["active", "active"]
+    (machine.root / "srv/mammo-edge/left/inbox/30.png").write_bytes(film(30))
+    assert clinic.result_of(sha256(film(30)), lambda: machine.journal("mammo-edge@left"))["device"] == "edge-2"
+    machine.run("systemctl", "disable", "--now", "mammo-edge@left")
 
 
 def test_stop_drains_and_what_waited_is_examined_after_an_upgrade(machine: Machine, clinic: Clinic) -> None:

@@ -1,0 +1,186 @@
+"""
+The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.asyncapi` prints docs/asyncapi.yaml.
+
+Topics, quality of service and limits come from the code and its settings' defaults, schemas from `edge.message` and `messages`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from deploy.asyncapi import messages
+from edge import NOTICE, __version__
+from edge.announce import offline
+from edge.intake.command import ANSWERS, TOPICS
+from edge.settings import Settings
+
+DEVICE: Final = "mammo/v1/{site}/{device}"
+SHARED: Final = "mammo/v1/{site}/request/image"
+PARAMETERS: Final = {
+    "site": {"description": "The clinic, `[device] site`."},
+    "device": {"description": "This device, `[device] name`."},
+    "prefix": {"description": "`[homeassistant] prefix`.", "default": Settings().homeassistant.prefix},
+}
+RESULT: Final = "Result"
+"""Its schema is a file of its own, docs/result.schema.json."""
+IMAGE: Final = "Image"
+"""Bytes, not JSON."""
+NOTHING: Final = "Nothing"
+"""An empty payload, by which a retained message is cleared."""
+FOREIGN: Final = {
+    RESULT: {"schemaFormat": "application/schema+json;version=2020-12", "schema": {"$ref": "./result.schema.json"}},
+    IMAGE: {"type": "string", "format": "binary", "description": "The bytes of the file, nothing else."},
+    NOTHING: {"type": "string", "maxLength": 0},
+    "Discovery": {"type": "object", "description": "See Home Assistant's MQTT discovery, device discovery payload."},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One topic."""
+
+    action: Literal["send", "receive"]
+    """Of the device."""
+    address: str | None
+    """None where the sender chooses it."""
+    said: str
+    payloads: tuple[type[BaseModel] | str, ...]
+    """Models, or names of `FOREIGN`."""
+    qos: int = 1
+    retain: bool = False
+    replies: str | None = None
+    """The channel that answers what comes here."""
+
+
+def channels() -> dict[str, Channel]:
+    """Every topic, by a name that is used in this document alone."""
+    status = (messages.Online, messages.Offline)
+    discovery = "{prefix}/device/{site}/{device}/config"
+    return {
+        "status": Channel("send", f"{DEVICE}/status", "How the device is, whenever that changes; last will.", status, retain=True),
+        "health": Channel("send", f"{DEVICE}/health", "Counters, queue, versions, every `[publish] health_s`.", (messages.Health,), qos=0),
+        "result": Channel("send", f"{DEVICE}/result", "Every result that has no response topic of its own.", (RESULT,)),
+        "reply": Channel("send", None, "The response topic that a request names: its result, and nothing else.", (RESULT,)),
+        "shadowResult": Channel("send", f"{DEVICE}/shadow/result", "What a second model would have said.", (messages.ShadowResult,)),
+        "requestImage": Channel("receive", f"{DEVICE}/request/image", "An image.", (IMAGE,), replies="reply"),
+        "requestRef": Channel("receive", f"{DEVICE}/request/ref", "Names a file in the inbox.", (messages.Reference,), replies="reply"),
+        "sharedRequestImage": Channel("receive", SHARED, "An image for one device of `[intake] shared_group`.", (IMAGE,), replies="reply"),
+        "homeAssistant": Channel("send", discovery, "Home Assistant's discovery, where enabled.", ("Discovery", NOTHING), retain=True),
+        **dict(_commands()),
+    }
+
+
+def _commands() -> Iterator[tuple[str, Channel]]:
+    for name, topic in TOPICS.items():
+        asked, answered = messages.COMMANDS.get(name, (messages.Command, messages.Answer))
+        key = re.sub(r"\W(\w)", lambda match: match[1].upper(), f"command/{name}")
+        yield key, Channel("receive", topic.format(prefix=DEVICE), f"The command `{name}`.", (asked,), replies=f"{key}Ack")
+        yield f"{key}Ack", Channel("send", ANSWERS[name].format(prefix=DEVICE), "The answer.", (answered, messages.Refusal))
+
+
+def document() -> dict[str, Any]:
+    """The whole of it."""
+    found = channels()
+    models = {payload for channel in found.values() for payload in channel.payloads if not isinstance(payload, str)}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "mammo-edge",
+            "version": __version__,
+            "description": f"Mammograms in, results out. What may be relied on: contract.md.\n\n{NOTICE}",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": _servers(Settings()),
+        "channels": {name: _channel(channel) for name, channel in found.items()},
+        "operations": {name: operation for name, channel in found.items() for name, operation in _operations(name, channel)},
+        "components": {
+            "messages": {name: _message(name) for name in sorted({_name(p) for channel in found.values() for p in channel.payloads})},
+            "parameters": PARAMETERS,
+            "schemas": _tidy(schemas["$defs"]),
+        },
+    }
+
+
+def _servers(settings: Settings) -> dict[str, Any]:
+    broker = settings.broker
+    said = "The clinic's; `[broker]` of the configuration. With TLS: `secure-mqtt`, port 8883. MQTT 3.1.1 where it knows no 5."
+    mqtt = {
+        "clientId": "mammo-edge-{site}-{device}",
+        "cleanSession": False,
+        "keepAlive": broker.keepalive_s,
+        "sessionExpiryInterval": broker.session_expiry_s,
+        "lastWill": {"topic": f"{DEVICE}/status", "qos": 1, "retain": True, "message": offline().decode()},
+        "bindingVersion": "0.2.0",
+    }
+    return {
+        "broker": {
+            "host": f"{broker.host}:{broker.port}",
+            "protocol": "mqtt",
+            "protocolVersion": "5",
+            "description": said,
+            "bindings": {"mqtt": mqtt},
+        }
+    }
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    names = [_name(payload) for payload in channel.payloads]
+    parameters = {key: {"$ref": f"#/components/parameters/{key}"} for key in re.findall(r"{(\w+)}", channel.address or "")}
+    return {
+        "address": channel.address,
+        "description": channel.said,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+        **({"parameters": parameters} if parameters else {}),
+    }
+
+
+def _operations(name: str, channel: Channel) -> Iterator[tuple[str, dict[str, Any]]]:
+    """As the device sees it: `send` is published by it. What answers a request is told there."""
+    operation: dict[str, Any] = {
+        "action": channel.action,
+        "channel": {"$ref": f"#/channels/{name}"},
+        "bindings": {"mqtt": {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}},
+    }
+    if channel.replies:
+        operation["reply"] = {"channel": {"$ref": f"#/channels/{channel.replies}"}}
+    yield f"{channel.action}{name[0].upper()}{name[1:]}", operation
+
+
+def _name(payload: type[BaseModel] | str) -> str:
+    return payload if isinstance(payload, str) else payload.__name__
+
+
+def _message(name: str) -> dict[str, Any]:
+    message: dict[str, Any] = {"name": name, "payload": FOREIGN.get(name, {"$ref": f"#/components/schemas/{name}"})}
+    mqtt: dict[str, Any] = {"bindingVersion": "0.2.0"}
+    if name in {IMAGE, messages.Reference.__name__}:
+        mqtt["responseTopic"] = {"type": "string", "description": "Where the result goes, and only there; see contract.md."}
+    if name in {IMAGE, messages.Reference.__name__, RESULT}:
+        mqtt["correlationData"] = {"type": "string", "description": "Comes back as it was sent."}
+    kind = {"contentType": "application/octet-stream"} if name == IMAGE else {}
+    return message | kind | ({"bindings": {"mqtt": mqtt}} if len(mqtt) > 1 else {})
+
+
+def _tidy(tree: Any) -> Any:  # noqa: ANN401 - a JSON tree
+    """Without pydantic's titles, which repeat the names."""
+    if isinstance(tree, Mapping):
+        return {key: _tidy(below) for key, below in tree.items() if not (key == "title" and isinstance(below, str))}
+    return [_tidy(below) for below in tree] if isinstance(tree, list) else tree
+
+
+def render() -> str:
+    """The document as YAML."""
+    head = "# Written from the code by `make docs`: do not edit. For people: contract.md.\n"
+    return head + str(yaml.safe_dump(document(), sort_keys=False, width=120, allow_unicode=True))
+
+
+if __name__ == "__main__":
+    print(render(), end="")  # noqa: T201 - this is the command

@@ -1,0 +1,153 @@
+"""
+Home Assistant's MQTT discovery, where configured: one retained message by which this device and its sensors appear there.
+
+Its format: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery, "Device discovery payload" (2024.11 and later).
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from edge import __version__, files
+from edge.broker import Broker
+from edge.errors import Unavailable
+from edge.health import Health, Phase
+from edge.session import RefusedError
+from edge.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FILE: Final = "homeassistant.json"
+"""In the state folder: the topics that hold a message of ours, so that they can be cleared."""
+UNDELIVERED: Final = "{{ value_json.outbox.values() | sum(attribute='waiting') + value_json.outbox.values() | sum(attribute='held') }}"
+LATE: Final = 3
+"""A number of `health` is old once so many of them did not come."""
+
+
+class Discovery:
+    """
+    Keeps the broker's retained messages as configured, after each connection; clears those of an earlier configuration.
+
+    Args:
+        broker: the connection; before its `start`.
+        health: told where the broker refuses.
+        state: the state folder.
+        wanted: see `messages`.
+    """
+
+    def __init__(self, broker: Broker, health: Health, state: Path, wanted: Mapping[str, bytes]) -> None:
+        self._broker = broker
+        self._health = health
+        self._file = state / FILE
+        self._wanted = wanted
+        self._due = threading.Event()
+        broker.on_connect(self._due.set)
+
+    def turn(self) -> None:
+        """Publish what is due; called again and again, by one thread that may wait for the broker."""
+        if not self._due.is_set() or not self._broker.connected:
+            return
+        self._due.clear()
+        ours = self._remembered()
+        gone = [topic for topic in ours if topic not in self._wanted]
+        try:
+            self._remember([*gone, *self._wanted])  # first: a message that nobody remembers is never cleared
+            for topic, payload in [*((topic, b"") for topic in gone), *self._wanted.items()]:
+                self._broker.publish(topic, payload, retain=True)
+            self._remember(list(self._wanted))
+        except RefusedError as error:
+            self._health.degrade("homeassistant", f"homeassistant: {error}: check the broker's ACL")
+        except (Unavailable, OSError) as error:
+            log.info('event=homeassistant_put_off why="%s"', getattr(error, "strerror", None) or error)
+            self._due.set()
+        else:
+            self._health.recover("homeassistant")
+
+    def _remembered(self) -> list[str]:
+        try:
+            return [str(topic) for topic in json.loads(self._file.read_bytes())]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def _remember(self, topics: list[str]) -> None:
+        if topics == self._remembered():
+            return
+        if topics:
+            files.write(self._file, json.dumps(topics).encode())
+        else:
+            self._file.unlink(missing_ok=True)
+
+
+def messages(settings: Settings) -> dict[str, bytes]:
+    """What is to stand at the broker, by topic; nothing where discovery is off."""
+    if not settings.homeassistant.enabled:
+        return {}
+    site, name = settings.device.site, settings.device.name
+    topic = f"{settings.homeassistant.prefix}/device/{site}/{name}/config"
+    return {topic: json.dumps(_device(settings), separators=(",", ":")).encode()}
+
+
+def _device(settings: Settings) -> dict[str, Any]:
+    """The device and, from `status`, whether it is there; last will included."""
+    name = f"{settings.device.site}/{settings.device.name}"
+    status = f"{settings.topic_prefix}/status"
+    ours = {"name": "mammo-edge", "sw_version": __version__}
+    unique = f"mammo-edge-{name.replace('/', '-')}"
+    return {
+        "device": ours | {"identifiers": [f"mammo-edge/{name}"], "name": f"mammo-edge {name}", "manufacturer": "mammo-edge"},
+        "origin": ours,
+        "availability_topic": status,
+        "availability_template": "{{ value_json.status }}",
+        "payload_available": "online",
+        "payload_not_available": "offline",
+        "qos": 1,
+        "components": {
+            f"{unique}-{key}": {"unique_id": f"{unique}-{key}", **component}
+            for key, component in (_from_status(status) | _from_health(settings)).items()
+        },
+    }
+
+
+def _from_status(topic: str) -> dict[str, dict[str, Any]]:
+    """`offline` has no state and no reasons."""
+    return {
+        "state": {
+            "platform": "sensor",
+            "name": "State",
+            "state_topic": topic,
+            "value_template": "{{ value_json.state | default(value_json.status) }}",
+            "device_class": "enum",
+            "options": [*Phase, "offline"],
+        },
+        "problem": {
+            "platform": "binary_sensor",
+            "name": "Problem",
+            "state_topic": topic,
+            "value_template": "{{ 'ON' if value_json.reasons | default([]) else 'OFF' }}",
+            "device_class": "problem",
+            "json_attributes_topic": topic,
+            "json_attributes_template": "{{ {'reasons': value_json.reasons | default([])} | tojson }}",
+        },
+    }
+
+
+def _from_health(settings: Settings) -> dict[str, dict[str, Any]]:
+    numbers = {
+        "waiting": ("Images waiting", "{{ value_json.queue.waiting }}", "measurement"),
+        "undelivered": ("Results undelivered", UNDELIVERED, "measurement"),
+        "results": ("Results", "{{ value_json.queue.last_seq }}", "total_increasing"),
+    }
+    return {
+        key: {
+            "platform": "sensor",
+            "name": name,
+            "state_topic": f"{settings.topic_prefix}/health",
+            "value_template": template,
+            "state_class": kind,
+            "expire_after": round(LATE * settings.publish.health_s),
+        }
+        for key, (name, template, kind) in numbers.items()
+    }

@@ -111,7 +111,11 @@ def _add_setup(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--password-file", metavar="FILE", help="its first line is the password; - asks, or reads the standard input")
     for name, text in (("ca", "the broker's certificate authority"), ("cert", "this device's certificate"), ("key", "its private key")):
         sub.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{text}; turns TLS on")
-    sub.add_argument("--coral", action="store_true", help="leave the service its access to Coral accelerators")
+    sub.add_argument(
+        "--coral",
+        action=argparse.BooleanOptionalAction,
+        help="leave the service its access to Coral accelerators, or take it (default: as it was)",
+    )
     sub.add_argument("--instance", metavar="NAME", help="set up mammo-edge@NAME.service instead")
     sub.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="write below DIR, another system's tree; checks nothing")
 

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +55,14 @@ PUT_OFF_S: Final = 5.0
 START_USEC: Final = 120_000_000
 """How long systemd shall wait for the next try, in microseconds."""
 KEY_BYTES: Final = 16
+RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
+    "model": ("keys", "allow_unsigned", "trial_images", "shadow"),
+    "worker": ("max_file_mb",),
+    "log": (),
+}
+"""Sections that a reload takes, but for these keys."""
+BESIDE: Final = "edge.beside.start"
+"""Begins a shadow model's worker."""
 REPLAY_AT_ONCE: Final = 10_000
 """Results that one replay command sends at most."""
 
@@ -113,9 +122,14 @@ def open_store(settings: Settings) -> ModelStore:
     return ModelStore(settings.state.path / "models", shipped_bundle(), Trust(settings.model.keys, settings.model.allow_unsigned))
 
 
-def open_serving(settings: Settings, folder: Path | None = None) -> Serving:
+def open_serving(settings: Settings, folder: Path | None = None, start: str = "edge.examine.start") -> Serving:
     """
     Verify a bundle, by default the one that serves, and have it proved by workers.
+
+    Args:
+        settings: what was configured.
+        folder: the bundle's.
+        start: what each worker begins with, by its dotted path.
 
     Raises:
         ModelError: it is not usable.
@@ -123,7 +137,7 @@ def open_serving(settings: Settings, folder: Path | None = None) -> Serving:
     """
     bundle = verify(folder or settings.model.bundle or open_store(settings).current())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
-    return Serving(bundle, Workers(job_for(settings, bundle)))
+    return Serving(bundle, Workers(replace(job_for(settings, bundle), start=start)))
 
 
 class Daemon:
@@ -178,7 +192,7 @@ class Daemon:
             return None
         one = settings.model_copy(update={"worker": settings.worker.model_copy(update={"count": 1})})
         try:
-            serving = self._opener.submit(open_serving, one, store.trusted(store.find(settings.model.shadow))).result()
+            serving = self._opener.submit(open_serving, one, store.trusted(store.find(settings.model.shadow)), start=BESIDE).result()
         except (StartupError, Unavailable) as error:
             self._health.degrade("shadow", f"shadow model: {error}")
             return None
@@ -378,12 +392,12 @@ class Daemon:
     def _reload(self) -> dict[str, Any]:
         """Verify first; what cannot be had leaves everything as it was."""
         settings = self._load_settings()
-        fresh = self._opener.submit(open_serving, settings).result()
-        changed = [name for name in type(settings).model_fields if getattr(settings, name) != getattr(self._settings, name)]
-        self._service.call(lambda: self._service.swap(fresh)).result()
-        self._serving_settings = settings
+        with self._models.changing:
+            fresh = self._opener.submit(open_serving, settings).result()
+            self._service.call(lambda: self._service.swap(fresh)).result()
+            self._serving_settings = settings
         logging.getLogger().setLevel(settings.log.level.upper())
-        needs_restart = [name for name in changed if name not in {"model", "worker", "log"}]
+        changed, needs_restart = changes(self._settings, settings)
         log.info("event=reloaded bundle=%s needs_restart=%s", fresh.bundle.bundle_id[:16], ",".join(needs_restart))
         return {"bundle": fresh.bundle.bundle_id, "changed": changed, "needs_restart": needs_restart}
 
@@ -403,6 +417,16 @@ def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[s
             raise ConfigError(msg)
         resolved += found
     return resolved
+
+
+def changes(running: Settings, read: Settings) -> tuple[list[str], list[str]]:
+    """Sections that are not as the daemon was started, and what of them, `section` or `section.key`, waits for a restart."""
+    changed = [name for name in Settings.model_fields if getattr(read, name) != getattr(running, name)]
+    needs_restart = [name for name in changed if name not in RELOADED]
+    for section, keys in RELOADED.items():
+        before, now = getattr(running, section), getattr(read, section)
+        needs_restart += [f"{section}.{key}" for key in keys if getattr(now, key) != getattr(before, key)]
+    return changed, needs_restart
 
 
 def sink_names(settings: Settings) -> list[str]:

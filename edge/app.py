@@ -30,7 +30,8 @@ from edge.ledger import open_ledger
 from edge.ledger.queries import parse_since
 from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress, without_heatmap
-from edge.metrics import MetricsServer, Numbers
+from edge.metrics import Numbers
+from edge.metrics_server import MetricsServer
 from edge.publish import Courier, Sink
 from edge.publish.jsonl import JsonlSink
 from edge.publish.mqtt import MqttSink
@@ -209,7 +210,7 @@ class Daemon:
             return None
         return MetricsServer(
             (where.address, where.port),
-            self._numbers,
+            self._numbers.text,
             ready=lambda: health.phase in {Phase.READY, Phase.DEGRADED},
             alive=lambda: not health.stuck() and not self._service.overdue(),
         )

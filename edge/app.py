@@ -20,7 +20,7 @@ from edge import __version__, announce, logs
 from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
-from edge.drift import Drift
+from edge.drift import WINDOW, Drift
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
 from edge.intake.command import CommandIntake
@@ -177,6 +177,7 @@ class Daemon:
         self._commands = self._obey(self._broker) if self._broker and settings.publish.mqtt and settings.intake.commands else None
         self._open_couriers()
         self._drift, self._numbers = Drift(), Numbers(self._report)
+        self._drift.resume(serving, self._ledger.queries.results(limit=WINDOW))
         self._service.observers += [self._drift.observe, self._numbers.observe]
         self._shadow = self._open_shadow(store)
         if self._shadow:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import re
 import socket
 import subprocess
@@ -9,15 +10,18 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
 
-from edge.drift import stability_index
+from edge.app import shipped_bundle
+from edge.bundle import verify
+from edge.drift import FEWEST, Drift, stability_index
 from edge.errors import ConfigError, Unavailable
 from edge.metrics import Numbers
 from edge.metrics_server import AT_ONCE, MetricsServer
-from edge.service import Finished
+from edge.service import Finished, Serving
 from edge.workers import Interrupted
 from tests.conftest import ROOT, need
 from tests.e2e.rig import until
@@ -144,6 +148,32 @@ def test_a_clock_that_was_set_back_takes_nothing_from_a_sum(numbers: Numbers) ->
 def test_an_address_that_is_taken_is_named(server: MetricsServer, numbers: Numbers) -> None:
     with pytest.raises(ConfigError, match=f"metrics: 127.0.0.1:{server.port}: Address already in use"):
         MetricsServer(("127.0.0.1", server.port), numbers.text, ready=bool, alive=bool)
+
+
+def test_the_images_a_model_was_measured_on_are_no_drift_however_chance_draws_them() -> None:
+    manifest = verify(shipped_bundle()).manifest
+    reference, chance = manifest.models[manifest.default_model].reference_histogram, random.Random(1)  # noqa: S311 - a test
+    windows = [[(number + 0.5) / 20 for number in chance.choices(range(20), reference, k=FEWEST)] for _ in range(200)]
+    above = [sum(stability_index(window, reference) > limit for window in windows) for limit in (0.1, 0.25)]
+    assert above[0] <= 0.05 * len(windows)
+    assert above[1] == 0
+
+
+def test_a_restart_goes_on_with_the_scores_that_this_model_gave_before() -> None:
+    bundle = verify(shipped_bundle())
+
+    def result(bundle_id: str, score: float | None, duplicate_of: int | None = None) -> bytes:
+        kept = {"malignant": score, "raw": score} if score is not None else None
+        return json.dumps({"model": {"bundle": bundle_id}, "duplicate_of": duplicate_of, "score": kept}).encode()
+
+    own = bundle.bundle_id
+    payloads = [result("other", 0.9), result(own, 0.9, 7), result(own, None), *[result(own, 0.3)] * FEWEST]
+    drift = Drift()
+    workers = SimpleNamespace(runtime=SimpleNamespace(file=bundle.manifest.default_model))
+    drift.resume(Serving(bundle, cast("Any", workers)), payloads)
+    report = drift.report()
+    assert report["images"] == FEWEST
+    assert report["index"] is not None
 
 
 def test_scores_as_in_the_reference_have_no_drift_and_others_have() -> None:

@@ -8,15 +8,17 @@ cd "$(dirname "$0")/.."
 fail() { echo "install.sh: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "run it as root"
 command -v systemctl > /dev/null || fail "no systemd here"
-[ ! -e /var/lib/dpkg/info/mammo-edge.list ] || fail "the Debian package is installed: apt remove mammo-edge first, or upgrade that"
+[ "$(dpkg-query -W -f '${db:Status-Status}' mammo-edge 2> /dev/null)" != installed ] || fail "the Debian package is installed: apt remove mammo-edge first, or upgrade that"
 python=${PYTHON:-python3}
 "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || fail "$python is not Python 3.11 or later with venv"
 
 home=/opt/mammo-edge
 [ -d "$home/venv" ] || "$python" -m venv "$home/venv"
-running=$(systemctl list-units --plain --no-legend --state=active 'mammo-edge.service' 'mammo-edge@*.service' 2> /dev/null | cut -d' ' -f1)
+running=$(systemctl list-units --plain --no-legend --state=active,activating,reloading 'mammo-edge.service' 'mammo-edge@*.service' 2> /dev/null | cut -d' ' -f1)
 # shellcheck disable=SC2086 # one word a unit
 [ -z "$running" ] || systemctl stop $running
+# shellcheck disable=SC2086
+trap '[ -z "$running" ] || systemctl start $running' EXIT # also where the index does not answer: pip then has changed nothing
 "$home/venv/bin/python" -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/litert.txt
 "$home/venv/bin/python" -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall .
 ln -sf "$home/venv/bin/mammo-edge" /usr/local/bin/mammo-edge
@@ -32,7 +34,6 @@ systemd-tmpfiles --create mammo-edge.conf
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload
   udevadm control --reload 2> /dev/null || true
-  # shellcheck disable=SC2086
-  [ -z "$running" ] || systemctl start $running
+  udevadm trigger --action=change --subsystem-match=usb --subsystem-match=apex 2> /dev/null || true # an accelerator that is plugged in already
 fi
 echo 'installed: next "mammo-edge setup", then "systemctl enable --now mammo-edge"'

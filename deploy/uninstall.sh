@@ -4,7 +4,7 @@
 set -eu
 
 [ "$(id -u)" = 0 ] || { echo "uninstall.sh: run it as root" >&2; exit 1; }
-[ ! -e /var/lib/dpkg/info/mammo-edge.list ] || { echo "uninstall.sh: the Debian package is installed: apt remove mammo-edge" >&2; exit 1; }
+[ "$(dpkg-query -W -f '${db:Status-Status}' mammo-edge 2> /dev/null)" != installed ] || { echo "uninstall.sh: the Debian package is installed: apt remove mammo-edge" >&2; exit 1; }
 purge=no data=no
 for word; do
   case $word in

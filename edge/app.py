@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from edge.accelerator import Accelerator, access_of
 from edge.broker import Broker
 from edge.bundle import Bundle, verify
 from edge.control import ControlServer
-from edge.drift import Drift
+from edge.drift import WINDOW, Drift
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
 from edge.homeassistant import Discovery
@@ -33,7 +34,8 @@ from edge.ledger import open_ledger
 from edge.ledger.queries import parse_since
 from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress, without_heatmap
-from edge.metrics import MetricsServer, Numbers
+from edge.metrics import Numbers
+from edge.metrics_server import MetricsServer
 from edge.publish import Courier, Sink
 from edge.publish.jsonl import JsonlSink
 from edge.publish.mqtt import MqttSink
@@ -58,6 +60,14 @@ PUT_OFF_S: Final = 5.0
 START_USEC: Final = 120_000_000
 """How long systemd shall wait for the next try, in microseconds."""
 KEY_BYTES: Final = 16
+RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
+    "model": ("keys", "allow_unsigned", "trial_images", "shadow"),
+    "worker": ("max_file_mb",),
+    "log": (),
+}
+"""Sections that a reload takes, but for these keys."""
+BESIDE: Final = "edge.beside.start"
+"""Begins a shadow model's worker."""
 REPLAY_AT_ONCE: Final = 10_000
 """Results that one replay command sends at most."""
 
@@ -125,9 +135,14 @@ def open_store(settings: Settings) -> ModelStore:
     return ModelStore(settings.state.path / "models", shipped_bundle(), Trust(settings.model.keys, settings.model.allow_unsigned))
 
 
-def open_serving(settings: Settings, folder: Path | None = None) -> Serving:
+def open_serving(settings: Settings, folder: Path | None = None, start: str = "edge.examine.start") -> Serving:
     """
     Verify a bundle, by default the one that serves, and have it proved by workers.
+
+    Args:
+        settings: what was configured.
+        folder: the bundle's.
+        start: what each worker begins with, by its dotted path.
 
     Raises:
         ModelError: it is not usable.
@@ -135,7 +150,7 @@ def open_serving(settings: Settings, folder: Path | None = None) -> Serving:
     """
     bundle = verify(folder or settings.model.bundle or open_store(settings).current())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
-    return Serving(bundle, Workers(job_for(settings, bundle)))
+    return Serving(bundle, Workers(replace(job_for(settings, bundle), start=start)))
 
 
 class Daemon:
@@ -184,6 +199,7 @@ class Daemon:
         self._commands = self._obey(self._broker) if self._broker and settings.publish.mqtt and settings.intake.commands else None
         self._open_couriers()
         self._drift, self._numbers = Drift(), Numbers(self._report)
+        self._drift.resume(serving, self._ledger.queries.results(limit=WINDOW))
         self._service.observers += [self._drift.observe, self._numbers.observe]
         self._shadow = self._open_shadow(store)
         if self._shadow:
@@ -207,13 +223,13 @@ class Daemon:
         return Shadow(serving, self._path_of, publish, self._health)
 
     def _open_one(self, folder: Path) -> Serving:
-        """A bundle in a single worker that has proved it. Raises ModelError, Unavailable."""
+        """A bundle in a single worker beside those that serve, which has proved it. Raises ModelError, Unavailable."""
         settings = self._serving_settings
         backend = settings.model.backend
         backend = "cpu" if backend in {"auto", "edgetpu"} else backend  # the model that serves has the accelerator
         worker, model = settings.worker.model_copy(update={"count": 1}), settings.model.model_copy(update={"backend": backend})
         one = settings.model_copy(update={"worker": worker, "model": model})
-        return self._opener.submit(open_serving, one, folder).result()
+        return self._opener.submit(open_serving, one, folder, start=BESIDE).result()
 
     def _try_out(self, folder: Path) -> None:
         """Prove a bundle that is to be installed. Raises as `_open_one`."""
@@ -236,7 +252,7 @@ class Daemon:
             return None
         return MetricsServer(
             (where.address, where.port),
-            self._numbers,
+            self._numbers.text,
             ready=lambda: health.phase in {Phase.READY, Phase.DEGRADED},
             alive=lambda: not health.stuck() and not self._service.overdue(),
         )
@@ -423,12 +439,12 @@ class Daemon:
     def _reload(self) -> dict[str, Any]:
         """Verify first; what cannot be had leaves everything as it was."""
         settings = self._load_settings()
-        fresh = self._opener.submit(open_serving, settings).result()
-        changed = [name for name in type(settings).model_fields if getattr(settings, name) != getattr(self._settings, name)]
-        self._service.call(lambda: self._service.swap(fresh)).result()
-        self._serving_settings = settings
+        with self._models.changing:
+            fresh = self._opener.submit(open_serving, settings).result()
+            self._service.call(lambda: self._service.swap(fresh)).result()
+            self._serving_settings = settings
         logging.getLogger().setLevel(settings.log.level.upper())
-        needs_restart = [name for name in changed if name not in {"model", "worker", "log"}]
+        changed, needs_restart = changes(self._settings, settings)
         log.info("event=reloaded bundle=%s needs_restart=%s", fresh.bundle.bundle_id[:16], ",".join(needs_restart))
         return {"bundle": fresh.bundle.bundle_id, "changed": changed, "needs_restart": needs_restart}
 
@@ -448,6 +464,16 @@ def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[s
             raise ConfigError(msg)
         resolved += found
     return resolved
+
+
+def changes(running: Settings, read: Settings) -> tuple[list[str], list[str]]:
+    """Sections that are not as the daemon was started, and what of them, `section` or `section.key`, waits for a restart."""
+    changed = [name for name in Settings.model_fields if getattr(read, name) != getattr(running, name)]
+    needs_restart = [name for name in changed if name not in RELOADED]
+    for section, keys in RELOADED.items():
+        before, now = getattr(running, section), getattr(read, section)
+        needs_restart += [f"{section}.{key}" for key in keys if getattr(now, key) != getattr(before, key)]
+    return changed, needs_restart
 
 
 def sink_names(settings: Settings) -> list[str]:

@@ -235,7 +235,7 @@ class Broker:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
-            clean_session=None if v5 else False,
+            clean_session=None if v5 else settings.session_expiry_s == 0,  # 3.1.1 knows for ever or not at all
             protocol=MQTTProtocolVersion(self.protocol),
             reconnect_on_failure=False,  # this class connects again, with a fresh client: nothing is queued twice
             manual_ack=True,
@@ -298,13 +298,14 @@ def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
     Raises:
         ConfigError: there is one, no TLS, and the broker is on another machine; unless the configuration wants it so.
     """
-    if password is None or settings.tls.enabled or settings.allow_cleartext_password or _is_loopback(settings.host):
+    if password is None or settings.tls.enabled or settings.allow_cleartext_password or is_loopback(settings.host):
         return
     msg = f"broker: the password would go in clear to {settings.host}: turn on broker.tls, or set broker.allow_cleartext_password"
     raise ConfigError(msg)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from edge import NOTICE, __version__
 from edge.errors import MammoEdgeError, StartupError
-from edge.settings import DEFAULT_CONFIG, Settings, load, read_environment
+from edge.settings import DEFAULT_CONFIG, Settings, credential_of, load, read_environment
 
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78
@@ -120,7 +120,11 @@ def _add_setup(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--password-file", metavar="FILE", help="its first line is the password; - asks, or reads the standard input")
     for name, text in (("ca", "the broker's certificate authority"), ("cert", "this device's certificate"), ("key", "its private key")):
         sub.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{text}; turns TLS on")
-    sub.add_argument("--coral", action="store_true", help="leave the service its access to Coral accelerators")
+    sub.add_argument(
+        "--coral",
+        action=argparse.BooleanOptionalAction,
+        help="leave the service its access to Coral accelerators, or take it (default: as it was)",
+    )
     sub.add_argument("--instance", metavar="NAME", help="set up mammo-edge@NAME.service instead")
     sub.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="write below DIR, another system's tree; checks nothing")
 
@@ -147,7 +151,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from edge import doctor  # noqa: PLC0415
 
-    found = list(doctor.examine(load(arguments.config)))
+    found = list(doctor.examine(load(arguments.config), stored=credential_of(arguments.config or DEFAULT_CONFIG)))
     if arguments.json:
         print(json.dumps([{"what": line.what, "level": line.level, "detail": line.detail} for line in found]))
     else:

@@ -2,10 +2,11 @@
 
 import contextlib
 import ctypes
+import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,7 +15,7 @@ from typing import Final
 
 from edge.accelerator import BACKEND, lock_of
 from edge.app import open_store
-from edge.broker import Broker
+from edge.broker import Broker, is_loopback
 from edge.bundle import MANIFEST, read_manifest
 from edge.check import findings
 from edge.coral import BUSY, Device, busy, devices, read
@@ -25,6 +26,8 @@ from edge.session import Protocol
 from edge.settings import Settings, read_secret
 
 BROKER_S: Final = 10.0
+ANSWERS_S: Final = 1.0
+"""For the broker's answers to our subscriptions, in seconds."""
 CERTIFICATE_DAYS: Final = 30
 LEAST_WATCHES: Final = 8192
 HOT_C: Final = 80.0
@@ -51,19 +54,25 @@ class Finding:
     """What was found and, where it is not well, what to do."""
 
 
-def examine(settings: Settings, root: Path = Path("/")) -> Iterator[Finding]:
+def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = None) -> Iterator[Finding]:
     """
     Look at one thing after the other.
 
     Args:
         settings: what was configured.
         root: where `proc`, `sys` and `run` are.
+        stored: where `mammo-edge setup` puts the broker's password.
     """
     for what, right, detail in findings(settings):
         yield Finding(what, Level.OK if right else Level.FAILED, detail)
-    yield from _broker(settings)
-    if settings.broker.tls.cert is not None:
-        yield certificate(settings.broker.tls.cert)
+    if settings.publish.mqtt or settings.intake.mqtt:
+        yield from secrecy(settings, stored)
+        yield from _broker(settings, stored)
+    tls = settings.broker.tls
+    if tls.cert is not None:
+        yield certificate(tls.cert)
+    if tls.ca is not None:
+        yield certificate(tls.ca, what="broker's authority", of_several=max)
     yield inbox(settings.inbox.path)
     yield watches(root)
     yield disk(settings)
@@ -73,7 +82,18 @@ def examine(settings: Settings, root: Path = Path("/")) -> Iterator[Finding]:
     yield coral(root, settings)
 
 
-def _broker(settings: Settings) -> Iterator[Finding]:
+def secrecy(settings: Settings, stored: Path | None = None) -> Iterator[Finding]:
+    """Who on the way to the broker can read what is sent, and whether we may read the password that the daemon has."""
+    broker, tls = settings.broker, settings.broker.tls
+    if not tls.enabled and (tls.ca or tls.cert):
+        yield Finding("TLS", Level.WARNING, "broker.tls names certificates and is not enabled, so none is used: set [broker.tls] enabled")
+    elif not tls.enabled and not is_loopback(broker.host):
+        yield Finding("TLS", Level.WARNING, "off: everyone on the way to the broker reads images and results: set [broker.tls]")
+    if stored is not None and stored.exists() and not os.access(stored, os.R_OK):
+        yield Finding("broker's password", Level.WARNING, f"{stored} is root's: without it the broker may refuse us here; run this as root")
+
+
+def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]:
     """Connect under another client id and subscribe what the daemon subscribes; messages that come meanwhile are given back unread."""
     where = f"{settings.broker.host}:{settings.broker.port}"
     health = Health()
@@ -81,7 +101,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         once = settings.broker.model_copy(update={"session_expiry_s": 0})
         broker = Broker(
             once,
-            password=read_secret(settings.broker),
+            password=read_secret(settings.broker, stored=stored),
             client_id=f"mammo-edge-doctor-{settings.device.site}-{settings.device.name}",
             will=None,
             health=health,
@@ -103,7 +123,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
             advice = "is it running, does a firewall stop us, are the certificates right?"
             yield Finding("broker", Level.FAILED, f"{where}: {why}: {advice}")
             return
-        time.sleep(1.0)  # for the answers to our subscriptions
+        time.sleep(ANSWERS_S)
         old = "" if broker.protocol is Protocol.V5 else ": a publish that it denies looks delivered"
         yield Finding("broker", Level.WARNING if old else Level.OK, f"{where}, MQTT {broker.protocol}{old}")
         if health.reasons:
@@ -120,17 +140,19 @@ def _packet(broker: Broker, settings: Settings) -> Iterator[Finding]:
         yield Finding("broker's packet limit", Level.WARNING, f"{limit} bytes: {advice}")
 
 
-def certificate(path: Path, now: datetime | None = None) -> Finding:
-    """How long our certificate is still good, from now on."""
+def certificate(
+    path: Path, now: datetime | None = None, what: str = "certificate", of_several: Callable[[Iterable[datetime]], datetime] = min
+) -> Finding:
+    """How long a certificate is still good, from now on; a chain is as good as its first to end, a choice of authorities as its last."""
     from cryptography import x509  # noqa: PLC0415 - nobody else in this process needs it
 
     try:
-        until = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+        until = of_several(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
-        return Finding("certificate", Level.FAILED, f"{path}: {getattr(error, 'strerror', None) or 'not a certificate in PEM'}")
+        return Finding(what, Level.FAILED, f"{path}: {getattr(error, 'strerror', None) or 'not a certificate in PEM'}")
     left = (until - (now or datetime.now(UTC))).days
     level = Level.FAILED if left < 0 else Level.WARNING if left < CERTIFICATE_DAYS else Level.OK
-    return Finding("certificate", level, f"{left} days left{'' if level is Level.OK else ': make another, deploy/tls/make-certificates'}")
+    return Finding(what, level, f"{left} days left{'' if level is Level.OK else ': make another, deploy/tls/make-certificates'}")
 
 
 def inbox(folder: Path) -> Finding:

@@ -67,6 +67,11 @@ class Lifecycle:
         self._failed: Trial | None = None
         service.observers.append(self._watch)
 
+    @property
+    def changing(self) -> threading.Lock:
+        """Held while another model is proved and taken; a reload holds it too."""
+        return self._one_at_a_time
+
     def activate(self, typed: str) -> dict[str, Any]:
         """
         Prove an installed bundle, let new images go to it, and have it serve from the next start on.

@@ -1,21 +1,14 @@
-"""Numbers for Prometheus, yes or no for a supervisor: `/metrics`, `/livez`, `/readyz` over HTTP on this machine, where configured."""
+"""Numbers for Prometheus."""
 
-import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from edge.errors import ConfigError
 from edge.health import Phase
 from edge.service import Finished
-
-log = logging.getLogger(__name__)
 
 BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Of the time from worker to verdict, in seconds."""
@@ -57,7 +50,7 @@ class Numbers(Collector):
 
     def observe(self, finished: Finished) -> None:
         """One image came back from a worker."""
-        self._seconds.observe(finished.completed_at - finished.started_at)
+        self._seconds.observe(max(0.0, finished.completed_at - finished.started_at))  # a clock that was set back is no negative sum
 
     def text(self) -> bytes:
         """The exposition format."""
@@ -119,63 +112,3 @@ def _counters(counters: Mapping[str, int]) -> Iterator[CounterMetricFamily]:
         for counter, value in values.items():
             family.add_metric([value] if label else [], counters.get(counter, 0))
         yield family
-
-
-class MetricsServer:
-    """
-    Answers GET on one address.
-
-    Args:
-        address: host and port.
-        numbers: for `/metrics`.
-        ready: for `/readyz`: whether it takes images and examines them.
-        alive: for `/livez`: whether every loop turns.
-
-    Raises:
-        ConfigError: the address cannot be had.
-    """
-
-    def __init__(self, address: tuple[str, int], numbers: Numbers, ready: Callable[[], bool], alive: Callable[[], bool]) -> None:
-        routes: dict[str, Callable[[], tuple[int, str, bytes]]] = {
-            "/metrics": lambda: (200, CONTENT_TYPE_LATEST, numbers.text()),
-            "/readyz": lambda: _yes_or_no(ready()),
-            "/livez": lambda: _yes_or_no(alive()),
-        }
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 10
-
-            def do_GET(self) -> None:
-                route = routes.get(self.path)
-                status, kind, body = route() if route else (404, "text/plain", b"expected /metrics, /livez or /readyz\n")
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base names it
-                log.debug("event=http_request %s %s", format, len(args))
-
-        try:
-            self._server = ThreadingHTTPServer(address, Handler)
-        except OSError as error:
-            msg = f"metrics: {address[0]}:{address[1]}: {error.strerror}"
-            raise ConfigError(msg) from None
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.5}, name="metrics", daemon=True)
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop answering."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
-
-
-def _yes_or_no(answer: bool) -> tuple[int, str, bytes]:  # noqa: FBT001 - that is all there is to say
-    return (200, "text/plain", b"yes\n") if answer else (503, "text/plain", b"no\n")

@@ -140,8 +140,8 @@ class Service:
         self._held = False
 
     def overdue(self) -> bool:
-        """Whether an image is past its time limit and nobody ended it."""
-        return self.serving.workers.overdue()
+        """Whether an image is past its time limit and nobody ended it, be it with a model that served before."""
+        return any(serving.workers.overdue() for serving in (*self._retired, self.serving))
 
     def close(self) -> None:
         """End all workers at once; what they had is interrupted."""
@@ -171,8 +171,9 @@ class Service:
         if self._record_finished():
             self._wake.set()  # some of it may have to be dispatched again
         self._close_retired()
-        if self.serving.workers.overdue():
-            self.serving.workers.reopen()
+        for serving in (*self._retired, self.serving):
+            if serving.workers.overdue():
+                serving.workers.reopen()
 
     def _recover_once(self) -> None:
         """First of all, and again until the disk lets us: what a kill left half done."""
@@ -257,16 +258,17 @@ class Service:
             finished.append(self._finished.get())
         for item in finished:
             try:
-                self._record(item)
+                settled = self._record(item)
             except Unavailable as error:
                 self._unrecorded.append(item)
                 self._rest(str(error))
             else:
-                for observe in self.observers:
+                for observe in self.observers if settled else ():
                     observe(item)
         return len(finished) > len(self._unrecorded)
 
-    def _record(self, finished: Finished) -> None:
+    def _record(self, finished: Finished) -> bool:
+        """False where nothing is to be said of it yet: its writer may go on."""
         image_id = finished.image.image_id
         match finished.verdict:
             case Died() if self._stop.is_set():  # a stop that reached the workers too
@@ -281,8 +283,10 @@ class Service:
                 self._rest(f"worker: {why}")
             case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(image_id, time.time() + self._look_again_s):
                 log.info("event=truncated_looked_at_again image=%s", image_id[:16])
+                return False
             case Result() | Rejection() as outcome:
                 self._conclude(finished, outcome)
+        return True
 
     def _conclude(self, finished: Finished, outcome: Outcome) -> None:
         image, bundle = finished.image, finished.serving.bundle

@@ -383,9 +383,19 @@ def load(path: Path | None = None, overrides: Overrides | None = None) -> Settin
         raise ConfigError(_explain(first, file, overrides)) from None
 
 
-def read_secret(section: Broker, environ: Mapping[str, str] = os.environ) -> str | None:
+def credential_of(config: Path) -> Path:
+    """Where `mammo-edge setup` puts the broker's password for a configuration file, and systemd's LoadCredential= takes it from."""
+    return config.with_name("mqtt.password" if config.name == DEFAULT_CONFIG.name else f"{config.stem}.password")
+
+
+def read_secret(section: Broker, environ: Mapping[str, str] = os.environ, stored: Path | None = None) -> str | None:
     """
     The broker's password: from the settings, the file they name, or systemd's credential `mqtt-password`.
+
+    Args:
+        section: the settings.
+        environ: where systemd names its credentials.
+        stored: what systemd makes the credential of, for a command that it did not start; asked only where it can be read.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -393,7 +403,8 @@ def read_secret(section: Broker, environ: Mapping[str, str] = os.environ) -> str
     if section.password is not None:
         return section.password.get_secret_value()
     credential = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / "mqtt-password"
-    file = section.password_file or (credential if credential.exists() else None)
+    readable = stored if stored and os.access(stored, os.R_OK) else None
+    file = section.password_file or (credential if credential.exists() else readable)
     if file is None:
         return None
     try:

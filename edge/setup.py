@@ -2,7 +2,6 @@
 
 import getpass
 import grp
-import ipaddress
 import os
 import re
 import shutil
@@ -10,27 +9,23 @@ import socket
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from edge import dropin
+from edge.broker import refuse_cleartext
 from edge.errors import ConfigError
-from edge.settings import Settings
+from edge.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
 from edge.settings_example import render
 
 GROUP: Final = "mammo-edge"
 SENDERS: Final = "mammo-inbox"
-SERVICE_ROOT: Final = Path("/srv/mammo-edge")
-CPU_ONLY: Final = """\
-PrivateDevices=yes
-DeviceAllow=
-RestrictAddressFamilies=
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-"""
-"""The same as `systemd/drop-ins/cpu-only.conf`; a test says so."""
+TAKEN: Final = frozenset({"edge", "mqtt", "keys", "inbox", "spool", "done", "failed", "models", "damaged", "lock", "open"})
+"""Names that mammo-edge.service itself uses for files and folders where an instance has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,8 @@ class Answers:
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
-    coral: bool = False
+    coral: bool | None = None
+    """Whether the service has access to Coral accelerators; it has none where nobody ever said so."""
     instance: str | None = None
     """For mammo-edge@INSTANCE.service."""
 
@@ -111,9 +107,7 @@ def plan(answers: Answers, root: Path, resolve: Callable[[str], list[str]]) -> t
     Raises:
         ConfigError: an answer makes no configuration.
     """
-    if answers.instance is not None and not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", answers.instance):
-        msg = f"instance: found {answers.instance!r}, expected lower-case letters, digits, - and _"
-        raise ConfigError(msg)
+    _refuse_name(answers.instance)
     config = _config(root, answers.instance)
     chosen = _chosen(answers, _existing(config))
     try:
@@ -122,33 +116,53 @@ def plan(answers: Answers, root: Path, resolve: Callable[[str], list[str]]) -> t
         first = error.errors(include_url=False, include_input=False)[0]
         msg = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
         raise ConfigError(msg) from None
+    secret = credential_of(config)
+    refuse_cleartext(settings.broker, answers.password or read_secret(settings.broker, {}, secret))
     files = [Planned(config, 0o640, render(chosen))]
     if answers.password is not None:
-        secret = config.with_name(f"{answers.instance or 'mqtt'}.password")
         files.append(Planned(secret, 0o600, f"{answers.password}\n", for_group=False))
-    drop_in = root / f"etc/systemd/system/{answers.unit}.d/50-setup.conf"
-    files.append(Planned(drop_in, 0o644, _drop_in(answers, settings, _nameservers(root), resolve), for_group=False))
+    written = root / f"etc/systemd/system/{answers.unit}.d/50-setup.conf"
+    coral = _has_coral(written) if answers.coral is None else answers.coral
+    files.append(Planned(written, 0o644, dropin.render(settings, answers.instance, root, resolve, coral=coral), for_group=False))
     return files, settings
 
 
 def write(files: list[Planned]) -> None:
-    """Write them; each is there whole or not at all, and never readable by others on the way."""
+    """
+    Write them; each is there whole or not at all, and never readable by others on the way.
+
+    Raises:
+        ConfigError: one cannot be written; those before it are.
+    """
     for file in files:
-        file.path.parent.mkdir(parents=True, exist_ok=True)
-        part = file.path.with_name(f".{file.path.name}.part")
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode), "w", encoding="utf-8") as out:
-            os.fchmod(out.fileno(), file.mode)
-            if file.for_group and (group := _group_id(GROUP)) is not None:
-                os.fchown(out.fileno(), -1, group)
-            out.write(file.text)
-            out.flush()
-            os.fsync(out.fileno())
-        part.rename(file.path)
+        try:
+            _write(file)
+        except OSError as error:
+            msg = f"{file.path}: {error.strerror}{'' if os.geteuid() == 0 else ': run setup as root'}"
+            raise ConfigError(msg) from None
+
+
+def _write(file: Planned) -> None:
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    part = file.path.with_name(f".{file.path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode), "w", encoding="utf-8") as out:
+        os.fchmod(out.fileno(), file.mode)
+        if file.for_group and (group := _group_id(GROUP)) is not None:
+            os.fchown(out.fileno(), -1, group)
+        out.write(file.text)
+        out.flush()
+        os.fsync(out.fileno())
+    part.rename(file.path)
 
 
 def make_folders(settings: Settings, root: Path) -> None:
-    """Inbox and archive, where tmpfiles.d did not make them: 2770 for the senders' group, 0750 for the daemon alone."""
+    """
+    Inbox and archive, where tmpfiles.d did not make them: 2770 for the senders' group, 0750 for the daemon alone.
+
+    Raises:
+        ConfigError: one cannot be made.
+    """
     spool = settings.spool
     for path, group, mode in (
         (settings.inbox.path, SENDERS, 0o2770),
@@ -157,10 +171,18 @@ def make_folders(settings: Settings, root: Path) -> None:
         folder = root / path.relative_to("/")
         if folder.is_dir():
             continue
-        folder.mkdir(parents=True)
-        if (number := _group_id(group)) is not None:
-            shutil.chown(folder, GROUP, number)
-        folder.chmod(mode)
+        try:
+            _make_folder(folder, group, mode)
+        except OSError as error:
+            msg = f"{folder}: {error.strerror}"
+            raise ConfigError(msg) from None
+
+
+def _make_folder(folder: Path, group: str, mode: int) -> None:
+    folder.mkdir(parents=True)
+    if (number := _group_id(group)) is not None:
+        shutil.chown(folder, GROUP, number)
+    folder.chmod(mode)
 
 
 def reload_systemd() -> None:
@@ -186,8 +208,21 @@ def addresses(host: str) -> list[str]:
     return sorted({str(entry[4][0]).partition("%")[0] for entry in found})
 
 
+def _refuse_name(instance: str | None) -> None:
+    if instance is None:
+        return
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", instance) or instance in TAKEN:
+        msg = f"instance: found {instance!r}, expected lower-case letters, digits, - and _, and none of {', '.join(sorted(TAKEN))}"
+        raise ConfigError(msg)
+
+
+def _has_coral(written: Path) -> bool:
+    """Whether an earlier setup left the service its access."""
+    return written.exists() and dropin.CPU_ONLY not in written.read_text(encoding="utf-8")
+
+
 def _config(root: Path, instance: str | None) -> Path:
-    return root / "etc/mammo-edge" / f"{instance or 'edge'}.toml"
+    return root / DEFAULT_CONFIG.relative_to("/").with_stem(instance or DEFAULT_CONFIG.stem)
 
 
 def _existing(config: Path) -> dict[str, Any]:
@@ -223,12 +258,12 @@ def _places(instance: str | None) -> dict[str, dict[str, str]]:
     """Where an instance has what the service has in one place."""
     if instance is None:
         return {}
-    below = SERVICE_ROOT / instance
+    below = dropin.SERVICE_ROOT / instance
     return {
         "device": {"name": instance},
         "inbox": {"path": f"{below}/inbox"},
         "spool": {"path": f"{below}/spool", "done": f"{below}/done", "failed": f"{below}/failed"},
-        "state": {"path": f"/var/lib/mammo-edge/{instance}"},
+        "state": {"path": str(dropin.STATE_ROOT / instance)},
         "control": {"socket": f"/run/mammo-edge-{instance}/control.sock"},
     }
 
@@ -241,44 +276,6 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
         msg = f"broker: found {text!r}, expected HOST or HOST:PORT"
         raise ConfigError(msg)
     return host.strip("[]"), int(port)
-
-
-def _drop_in(answers: Answers, settings: Settings, nameservers: list[str], resolve: Callable[[str], list[str]]) -> str:
-    lines = ["# Written by `mammo-edge setup`; write your own changes into another file beside it.", "[Service]"]
-    broker = resolve(settings.broker.host)
-    if broker:
-        allowed = dict.fromkeys(["localhost", *(one for one in (*broker, *nameservers) if not _is_loopback(one))])
-        lines += [f"# {settings.broker.host}, and whom we ask for its address.", "IPAddressAllow=", f"IPAddressAllow={' '.join(allowed)}"]
-    outside = sorted(str(path) for path in _outside(settings, answers.instance))
-    lines += [f"ReadWritePaths=-{path}" for path in outside]
-    if not answers.coral:
-        lines += ["# No Coral accelerator: no device at all.", CPU_ONLY.rstrip()]
-    return "\n".join(lines) + "\n"
-
-
-def _outside(settings: Settings, instance: str | None) -> Iterator[Path]:
-    """Folders that the unit does not let the daemon write."""
-    ours = SERVICE_ROOT / instance if instance else SERVICE_ROOT
-    spool = settings.spool
-    for folder in (settings.inbox.path, spool.path, spool.done, spool.failed):
-        if not folder.is_relative_to(ours):
-            yield folder
-
-
-def _nameservers(root: Path) -> list[str]:
-    try:
-        lines = (root / "etc/resolv.conf").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    fields = (line.split() for line in lines)
-    return [words[1].partition("%")[0] for words in fields if len(words) > 1 and words[0] == "nameserver"]
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _group_id(name: str) -> int | None:

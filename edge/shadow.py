@@ -14,7 +14,7 @@ from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.service import Finished, Serving
-from edge.session import RefusedError
+from edge.session import HungUpError, RefusedError
 from edge.workers import Interrupted, Verdict
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ LOOP: Final = "shadow"
 SCHEMA: Final = "mammo.shadow/1"
 MOST_WAITING: Final = 256
 """Images that may wait for the shadow; more are skipped and counted: it never holds the first model up."""
+HANG_UPS: Final = 2
+"""So often in a row the broker may hang up on what the shadow says."""
 TRIES: Final = 3
 """An image that is archived under our hands is looked for again."""
 
@@ -53,6 +55,7 @@ class Shadow:
         self._publish = publish
         self._health = health
         self._queue: queue.Queue[Seen] = queue.Queue(MOST_WAITING)
+        self._hang_ups = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
 
@@ -91,8 +94,11 @@ class Shadow:
     def _examine(self, image_id: str) -> Verdict:
         verdict: Verdict = Interrupted("its file is gone")
         for _ in range(TRIES):
-            path = self._locate(image_id)
-            if path is None:
+            try:
+                path = self._locate(image_id)
+            except Unavailable as error:
+                return Interrupted(str(error))
+            if path is None or self._stop.is_set():
                 return verdict
             verdict = self._submit(path)
             if not isinstance(verdict, Interrupted):
@@ -117,11 +123,22 @@ class Shadow:
         first, second = _words(seen.outcome, seen.bundle), _words(verdict, self.serving.bundle)
         agree = first["outcome"] == second["outcome"]
         self._health.count("shadow_agree" if agree else "shadow_disagree")
+        if self._hang_ups >= HANG_UPS:
+            return
         message = {"schema": SCHEMA, "image_id": seen.image_id, "agree": agree, "shadow": second, "serving": first}
         try:
             self._publish(json.dumps(message, separators=(",", ":")).encode())
         except (Unavailable, RefusedError) as error:
             log.debug('event=shadow_not_told why="%s"', error)
+            self._note_hang_up(isinstance(error, HungUpError))
+        else:
+            self._hang_ups = 0
+
+    def _note_hang_up(self, hung_up: bool) -> None:  # noqa: FBT001 - that is all there is to say
+        """A broker that hangs up on what it denies takes results with it that were on their way."""
+        self._hang_ups += hung_up
+        if self._hang_ups == HANG_UPS:
+            self._health.degrade(LOOP, "shadow model: the broker hangs up on shadow/result, so it is told no more: check its ACL")
 
 
 def _words(outcome: Outcome, bundle: Bundle) -> dict[str, Any]:

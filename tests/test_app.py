@@ -1,12 +1,17 @@
 """What the composition root does before there is a daemon."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from edge import app
 from edge.errors import ConfigError, Unavailable
-from edge.settings import Settings
+from edge.settings import Inbox, Log, Model, Settings, Worker
 
 
 class StandIn:
@@ -39,6 +44,35 @@ def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(monkeypatc
     assert (StandIn.tries, StandIn.served) == (2, 1)
     assert StandIn.passwords == ["geheim", "geheim"]
     assert "MAMMO_EDGE_BROKER__PASSWORD" not in os.environ
+
+
+def test_a_reload_names_what_of_its_changes_waits_for_a_restart() -> None:
+    model = Model(keys=Path("/other/keys"), threads=2)
+    after = Settings(model=model, worker=Worker(max_file_mb=64), log=Log(level="debug"), inbox=Inbox(rescan_s=1))
+    assert app.changes(Settings(), after) == (["inbox", "model", "worker", "log"], ["inbox", "model.keys", "worker.max_file_mb"])
+    assert app.changes(after, after) == ([], [])
+
+
+def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a reload that read the old choice could take the old model after the new one was activated."""
+    changing, held = threading.Lock(), []
+    daemon = object.__new__(app.Daemon)
+    daemon._settings = daemon._serving_settings = Settings()
+    daemon._load_settings = Settings
+    daemon._models = cast("Any", SimpleNamespace(changing=changing))
+    daemon._service = cast(
+        "Any", SimpleNamespace(call=lambda task: SimpleNamespace(result=task), swap=lambda _: held.append(changing.locked()))
+    )
+
+    def open_serving(_: Settings) -> Any:  # noqa: ANN401 - stands in for a Serving
+        held.append(changing.locked())
+        return SimpleNamespace(bundle=SimpleNamespace(bundle_id="b" * 64))
+
+    monkeypatch.setattr(app, "open_serving", open_serving)
+    with ThreadPoolExecutor(1) as daemon._opener:
+        assert daemon._reload() == {"bundle": "b" * 64, "changed": [], "needs_restart": []}
+    assert held == [True, True]
+    assert not changing.locked()
 
 
 def test_a_name_that_fits_no_image_or_several_is_told() -> None:

@@ -1,16 +1,25 @@
 """What may be wrong around the daemon, and what to do."""
 
+import queue
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from deploy.demo.brokers import Mosquitto
 from edge import check, doctor
-from edge.doctor import Level
-from edge.settings import Broker, Settings, Spool
+from edge.doctor import Finding, Level
+from edge.settings import Broker, Intake, Publish, Settings, Spool, Tls, credential_of
 from tests.conftest import need
+from tests.e2e.proxy import Proxy
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ANSWERS_S", 0.1)
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -80,6 +89,61 @@ def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mos
     lines = {line.what: line for line in doctor._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))}
     assert (lines["broker"].level, "MQTT 5" in lines["broker"].detail) == (Level.OK, True)
     assert "2000000 bytes" in lines["broker's packet limit"].detail
+
+
+def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect_images_for_ever(mosquitto: Mosquitto) -> None:
+    kept = queue.SimpleQueue[bool]()
+    with Proxy(mosquitto.port, only_311=True) as proxy:
+        lines = {line.what: line for line in doctor._broker(Settings(broker=Broker(host="127.0.0.1", port=proxy.port)))}
+    assert "MQTT 3.1.1" in lines["broker"].detail
+    again = Client(CallbackAPIVersion.VERSION2, "mammo-edge-doctor-site-edge-1", clean_session=False, protocol=MQTTProtocolVersion.MQTTv311)
+    again.on_connect = lambda _client, _data, flags, *_: kept.put(flags.session_present)
+    again.connect("127.0.0.1", mosquitto.port)
+    again.loop_start()
+    assert kept.get(timeout=10) is False
+    again.disconnect()
+    again.loop_stop()
+
+
+def test_the_doctor_knows_the_password_that_setup_wrote(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    passwords, stored = mosquitto.folder / "passwords", credential_of(tmp_path / "edge.toml")
+    subprocess.run([need("mosquitto_passwd", "mosquitto"), "-b", "-c", passwords, "edge", "right"], check=True)
+    passwords.chmod(0o644)
+    mosquitto.config = f"per_listener_settings false\npassword_file {passwords}\n"
+    mosquitto.restart()
+    stored.write_text("right\n")
+    settings = Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port, username="edge"))
+    assert next(doctor._broker(settings, stored)).level is Level.OK
+
+
+def test_a_device_that_speaks_to_no_broker_is_not_told_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "findings", lambda _: ())
+    alone = Settings(publish=Publish(mqtt=False), intake=Intake(mqtt=False))
+    assert not [line for line in doctor.examine(alone) if line.what.startswith("broker")]
+
+
+@pytest.mark.parametrize(
+    ("broker", "words"),
+    [
+        (Broker(), None),
+        (Broker(host="broker.lan"), "everyone on the way"),
+        (Broker(host="broker.lan", tls=Tls(ca=Path("/x"))), "is not enabled"),
+        (Broker(host="broker.lan", tls=Tls(enabled=True)), None),
+    ],
+)
+def test_what_goes_in_clear_to_another_machine_is_a_warning(broker: Broker, words: str | None) -> None:
+    lines = list(doctor.secrecy(Settings(broker=broker)))
+    assert [words in line.detail for line in lines] == [True] if words else lines == []
+
+
+def test_of_a_chain_the_first_certificate_to_end_counts_and_of_authorities_the_last(tmp_path: Path) -> None:
+    make = [need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
+    for days in ("10", "400"):
+        subprocess.run([*make, "-keyout", tmp_path / "k", "-out", tmp_path / days, "-days", days], check=True, capture_output=True)
+    both = tmp_path / "both"
+    both.write_bytes((tmp_path / "400").read_bytes() + (tmp_path / "10").read_bytes())
+    assert doctor.certificate(both).level is Level.WARNING
+    assert doctor.certificate(both, what="broker's authority", of_several=max) == Finding("broker's authority", Level.OK, "399 days left")
 
 
 def test_a_broker_that_is_not_there_has_failed_with_what_to_look_at(monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto) -> None:

@@ -1,19 +1,30 @@
 """What Prometheus reads, its alarms and the dashboard; and how far scores have drifted."""
 
+import contextlib
 import json
+import random
 import re
+import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import pytest
 
-from edge.drift import stability_index
-from edge.errors import ConfigError
-from edge.metrics import MetricsServer, Numbers
+from edge.app import shipped_bundle
+from edge.bundle import verify
+from edge.drift import FEWEST, Drift, stability_index
+from edge.errors import ConfigError, Unavailable
+from edge.metrics import Numbers
+from edge.metrics_server import AT_ONCE, MetricsServer
+from edge.service import Finished, Serving
+from edge.workers import Interrupted
 from tests.conftest import ROOT, need
+from tests.e2e.rig import until
 
 REPORT: Final[dict[str, Any]] = {
     "state": "degraded",
@@ -37,7 +48,7 @@ def numbers() -> Numbers:
 
 @pytest.fixture
 def server(numbers: Numbers) -> Iterator[MetricsServer]:
-    made = MetricsServer(("127.0.0.1", 0), numbers, ready=lambda: True, alive=lambda: False)
+    made = MetricsServer(("127.0.0.1", 0), numbers.text, ready=lambda: True, alive=lambda: False)
     made.start()
     yield made
     made.close()
@@ -112,9 +123,63 @@ def test_ready_and_alive_are_yes_or_no_and_anything_else_is_not_found(server: Me
     assert "mammo_edge_info" in get(server, "/metrics")[1]
 
 
+def test_a_ledger_that_cannot_be_read_is_an_answer_and_no_traceback_in_the_journal(
+    server: MetricsServer, numbers: Numbers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing() -> dict[str, Any]:
+        msg = "ledger: disk I/O error"
+        raise Unavailable(msg)
+
+    numbers._report = failing
+    assert get(server, "/metrics")[0] == 503
+    assert get(server, "/readyz")[0] == 200
+    assert capsys.readouterr().err == ""
+
+
+def test_whoever_opens_many_connections_takes_no_more_than_a_few_threads(server: MetricsServer) -> None:
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10)) for _ in range(AT_ONCE + 3)]
+        assert [one.recv(1) for one in held[AT_ONCE:]] == [b""] * 3
+        assert threading.active_count() - before <= AT_ONCE
+    until(lambda: threading.active_count() <= before, "the others have gone")
+    assert get(server, "/readyz")[0] == 200
+
+
+def test_a_clock_that_was_set_back_takes_nothing_from_a_sum(numbers: Numbers) -> None:
+    numbers.observe(Finished(cast("Any", None), cast("Any", None), 1000.0, 400.0, Interrupted("x")))
+    assert "mammo_edge_examine_seconds_sum 0.0" in numbers.text().decode().splitlines()
+
+
 def test_an_address_that_is_taken_is_named(server: MetricsServer, numbers: Numbers) -> None:
     with pytest.raises(ConfigError, match=f"metrics: 127.0.0.1:{server.port}: Address already in use"):
-        MetricsServer(("127.0.0.1", server.port), numbers, ready=bool, alive=bool)
+        MetricsServer(("127.0.0.1", server.port), numbers.text, ready=bool, alive=bool)
+
+
+def test_the_images_a_model_was_measured_on_are_no_drift_however_chance_draws_them() -> None:
+    manifest = verify(shipped_bundle()).manifest
+    reference, chance = manifest.models[manifest.default_model].reference_histogram, random.Random(1)  # noqa: S311 - a test
+    windows = [[(number + 0.5) / 20 for number in chance.choices(range(20), reference, k=FEWEST)] for _ in range(200)]
+    above = [sum(stability_index(window, reference) > limit for window in windows) for limit in (0.1, 0.25)]
+    assert above[0] <= 0.05 * len(windows)
+    assert above[1] == 0
+
+
+def test_a_restart_goes_on_with_the_scores_that_this_model_gave_before() -> None:
+    bundle = verify(shipped_bundle())
+
+    def result(bundle_id: str, score: float | None, duplicate_of: int | None = None) -> bytes:
+        kept = {"malignant": score, "raw": score} if score is not None else None
+        return json.dumps({"model": {"bundle": bundle_id}, "duplicate_of": duplicate_of, "score": kept}).encode()
+
+    own = bundle.bundle_id
+    payloads = [result("other", 0.9), result(own, 0.9, 7), result(own, None), *[result(own, 0.3)] * FEWEST]
+    drift = Drift()
+    workers = SimpleNamespace(runtime=SimpleNamespace(file=bundle.manifest.default_model))
+    drift.resume(Serving(bundle, cast("Any", workers)), payloads)
+    report = drift.report()
+    assert report["images"] == FEWEST
+    assert report["index"] is not None
 
 
 def test_scores_as_in_the_reference_have_no_drift_and_others_have() -> None:

@@ -1,15 +1,17 @@
 """From a few answers to a configuration, a credential and a drop-in."""
 
 import stat
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from edge.dropin import CPU_ONLY
 from edge.errors import ConfigError
 from edge.settings import load
-from edge.setup import CPU_ONLY, Answers, make_folders, plan, read_password, write
-from tests.conftest import ROOT
+from edge.setup import Answers, make_folders, plan, read_password, write
+from tests.conftest import ROOT, need
 
 BROKER = {"broker.clinic.lan": ["192.168.7.4"], "localhost": ["127.0.0.1", "::1"]}
 
@@ -72,6 +74,21 @@ def test_without_a_coral_there_is_no_device_and_the_lines_are_those_of_the_shipp
     assert "PrivateDevices" not in drop_in
 
 
+def test_a_device_with_a_coral_keeps_it_when_another_answer_changes_until_told_otherwise(tmp_path: Path) -> None:
+    setup(tmp_path, broker="localhost", coral=True)
+    assert CPU_ONLY not in setup(tmp_path, broker="broker.clinic.lan")[1]
+    assert CPU_ONLY in setup(tmp_path, coral=False)[1]
+    assert CPU_ONLY in setup(tmp_path, site="north")[1]
+
+
+def test_a_password_that_an_earlier_setup_wrote_goes_to_no_other_machine_in_clear(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("geheim\n")
+    config, _ = setup(tmp_path, broker="localhost", password=read_password(str(tmp_path / "pw")))
+    with pytest.raises(ConfigError, match=r"would go in clear to broker\.clinic\.lan"):
+        setup(tmp_path, broker="broker.clinic.lan")
+    assert load(config, {}).broker.host == "localhost"
+
+
 def test_certificates_turn_tls_on_and_move_the_port(tmp_path: Path) -> None:
     config, _ = setup(tmp_path, broker="broker.clinic.lan", ca=Path("/etc/mammo-edge/ca.crt"))
     broker = tomllib.loads(config.read_text())["broker"]
@@ -82,6 +99,30 @@ def test_an_inbox_elsewhere_is_made_for_the_senders_and_may_be_written(tmp_path:
     _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/films"))
     assert "ReadWritePaths=-/data/films\n" in drop_in
     assert stat.S_IMODE((tmp_path / "data/films").stat().st_mode) == 0o2770
+
+
+def test_whatever_folder_the_configuration_names_systemd_lets_the_daemon_write_it_and_waits_for_its_mount(tmp_path: Path) -> None:
+    config = tmp_path / "etc/mammo-edge/edge.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[spool]\ndone = "/data/50% off"\n[state]\npath = "/data/state"\n[publish]\njsonl = "/data/lines/r.jsonl"\n')
+    _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/My films"))
+    writable = [line.removeprefix("ReadWritePaths=") for line in drop_in.splitlines() if line.startswith("ReadWritePaths=")]
+    assert writable == ['"-/data/50%% off"', '"-/data/My films"', "-/data/lines", "-/data/state"]
+    assert '[Unit]\nRequiresMountsFor="/data/50%% off" /data/state\n[Service]\n' in drop_in
+
+
+def test_systemd_reads_the_drop_in_as_it_was_meant(tmp_path: Path) -> None:
+    _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/50% \"off\" my 'films'"))
+    unit = tmp_path / "x.service"
+    unit.write_text(f"{drop_in}ExecStart=/bin/true\n")
+    done = subprocess.run([need("systemd-analyze", "systemd"), "verify", "--man=no", unit], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "etc").write_text("no folder")
+    with pytest.raises(ConfigError, match=r"etc/mammo-edge/edge.toml: Not a directory"):
+        setup(tmp_path, broker="localhost")
 
 
 def test_an_instance_has_places_of_its_own_that_its_unit_lets_it_write(tmp_path: Path) -> None:
@@ -102,6 +143,11 @@ def test_an_instance_has_places_of_its_own_that_its_unit_lets_it_write(tmp_path:
         ({"site": "North Clinic"}, "device.site"),
         ({"instance": "../x"}, "instance: found"),
         ({"cert": Path("/x")}, "belong together"),
+        ({"inbox": Path("inbox")}, "expected a path that begins with /"),
+        ({"inbox": Path("/home/pi/inbox")}, "inbox.path: /home/pi/inbox: the service sees no home or temporary folders"),
+        ({"inbox": Path("/srv/a\nb")}, "without control characters"),
+        ({"broker": "broker.lan", "password": "geheim"}, "password would go in clear"),
+        *(({"instance": name}, "expected .* none of") for name in ("edge", "mqtt", "inbox", "models")),
     ],
 )
 def test_an_answer_that_makes_no_configuration_is_refused_and_nothing_is_written(tmp_path: Path, said: dict[str, object], why: str) -> None:

@@ -72,9 +72,21 @@ def test_an_instance_differs_from_the_service_in_its_places_only() -> None:
     one, many = (_directives(unit) for unit in UNITS)
     assert [key for key, _ in one] == [key for key, _ in many]
     changed = {key for (key, single), (_, several) in zip(one, many, strict=True) if single != several}
-    places = {"StateDirectory", "RuntimeDirectory", "LoadCredential", "ReadWritePaths"}
+    places = {"StateDirectory", "RuntimeDirectory", "LoadCredential", "ReadWritePaths", "RequiresMountsFor"}
     assert changed == {"Description", "ExecStart", "ExecReload"} | places
     assert all("%i" in value for key, value in many if key in changed)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_what_it_writes_is_mounted_first(unit: Path) -> None:
+    directives = dict(_directives(unit))
+    assert directives["ReadWritePaths"] == f"-{directives['RequiresMountsFor']}"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_reload_with_eight_workers_has_room_for_their_threads(unit: Path) -> None:
+    """Counted: 18 in the daemon, 5 in a worker on two processors and 7 on four, of old and new workers at the same time."""
+    assert int(dict(_directives(unit))["TasksMax"]) >= 2 * (18 + 8 * 7)
 
 
 def test_only_the_inbox_belongs_to_the_senders_group(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""`/metrics`, and yes or no for a supervisor, `/livez` and `/readyz`: over HTTP on this machine, where configured."""
+
+import logging
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from edge.errors import ConfigError, MammoEdgeError
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 8
+"""Connections that are served at the same time."""
+
+
+class MetricsServer:
+    """
+    Answers GET on one address.
+
+    Args:
+        address: host and port.
+        numbers: for `/metrics`, in the exposition format.
+        ready: for `/readyz`: whether it takes images and examines them.
+        alive: for `/livez`: whether every loop turns.
+
+    Raises:
+        ConfigError: the address cannot be had.
+    """
+
+    def __init__(
+        self, address: tuple[str, int], numbers: Callable[[], bytes], ready: Callable[[], bool], alive: Callable[[], bool]
+    ) -> None:
+        routes: dict[str, Callable[[], tuple[int, str, bytes]]] = {
+            "/metrics": lambda: (200, CONTENT_TYPE_LATEST, numbers()),
+            "/readyz": lambda: _yes_or_no(ready()),
+            "/livez": lambda: _yes_or_no(alive()),
+        }
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 10
+
+            def do_GET(self) -> None:
+                route = routes.get(self.path)
+                try:
+                    status, kind, body = route() if route else (404, "text/plain", b"expected /metrics, /livez or /readyz\n")
+                except MammoEdgeError as error:  # the ledger's disk, say
+                    status, kind, body = 503, "text/plain", f"{error}\n".encode()
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base names it
+                log.debug("event=http_request %s %s", format, len(args))
+
+        try:
+            self._server = _Server(address, Handler)
+        except OSError as error:
+            msg = f"metrics: {address[0]}:{address[1]}: {error.strerror}"
+            raise ConfigError(msg) from None
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.5}, name="metrics", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """A few at once: each takes a thread, and the service may have so many only."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._free = threading.Semaphore(AT_ONCE)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - see socketserver
+        """Serve it in a thread of its own, or hang up."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """See socketserver."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is not our trouble."""
+        log.debug("event=http_client_gone peer=%s request=%s", bool(client_address), bool(request))
+
+
+def _yes_or_no(answer: bool) -> tuple[int, str, bytes]:  # noqa: FBT001 - that is all there is to say
+    return (200, "text/plain", b"yes\n") if answer else (503, "text/plain", b"no\n")

@@ -1,0 +1,107 @@
+"""The Debian package's scripts as dpkg calls them, and install.sh, below a folder of the test's own, with a systemctl that only notes."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conftest import ROOT
+
+DEPLOY: Final = ROOT / "deploy"
+RUNNING: Final = "mammo-edge.service loaded active running x\nmammo-edge@left.service loaded active running x\n"
+TOOLS: Final = ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "udevadm")
+
+
+class Package:
+    """An installed package whose two services run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = root / "log"
+        for folder in ("run/systemd/system", "etc/mammo-edge", "opt", "bin"):
+            (root / folder).mkdir(parents=True)
+        (root / "etc/mammo-edge/edge.toml").touch()
+        for tool in TOOLS:
+            self.tool(tool, f'echo "{tool} $*" >> {self.log}\n[ "$1" != list-units ] || cat {root / "running"}')
+        (root / "running").write_text(RUNNING)
+
+    def tool(self, name: str, text: str) -> None:
+        """Put a program into the path."""
+        path = self.root / name if "/" in name else self.root / "bin" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def call(self, script: str, *words: str, status: int = 0) -> str:
+        """Run one script; returns what it told systemctl."""
+        self.log.write_text("")
+        text = (DEPLOY / script).read_text()
+        text = re.sub(r"(?<![\w./])/(?=(run|etc|opt|srv|var|usr)\b)", f"{self.root}/", text)
+        command = ["sh", "-c", text.partition("\n")[2], script, *words]
+        path = {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
+        done = subprocess.run(command, check=False, capture_output=True, env=path, cwd=self.root / "opt")
+        assert done.returncode == status, done.stderr
+        (self.root / "running").write_text("" if script == "deb/prerm" else RUNNING)
+        return self.log.read_text()
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    return Package(tmp_path)
+
+
+STARTED: Final = "systemctl start mammo-edge.service\nsystemctl start mammo-edge@left.service\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        (("upgrade", "2"), ("upgrade", "2"), ("configure", "1")),
+        (("upgrade", "2"), ("abort-upgrade", "1"), ("abort-upgrade", "2")),
+        (("remove",), None, ("abort-remove",)),
+        (("deconfigure", "in-favour", "x", "1"), None, ("abort-deconfigure", "in-favour", "x", "1")),
+    ],
+)
+def test_what_dpkg_had_stopped_runs_again_whether_it_went_on_or_gave_up(
+    package: Package, before: tuple[str, ...], between: tuple[str, ...] | None, after: tuple[str, ...]
+) -> None:
+    assert "systemctl stop mammo-edge.service mammo-edge@left.service" in package.call("deb/prerm", *before)
+    if between:
+        package.call("deb/postrm", *between)
+    assert STARTED in package.call("deb/postinst", *after)
+    assert "start" not in package.call("deb/postinst", *after)
+
+
+def test_a_package_that_was_removed_and_comes_back_starts_nothing(package: Package) -> None:
+    package.call("deb/prerm", "remove")
+    package.call("deb/postrm", "remove")
+    assert "systemctl start" not in package.call("deb/postinst", "configure", "")
+
+
+def test_an_accelerator_that_was_plugged_in_before_gets_its_rights(package: Package) -> None:
+    assert "udevadm trigger --action=change --subsystem-match=usb" in package.call("deb/postinst", "configure", "")
+
+
+def test_an_upgrade_from_a_checkout_that_fails_leaves_the_services_running(package: Package) -> None:
+    for name in ("id", "python3"):
+        package.tool(name, "echo 0")
+    package.tool("opt/mammo-edge/venv/bin/python", "exit 1")  # the index does not answer
+    said = package.call("install.sh", status=1)
+    assert said.endswith(
+        "systemctl stop mammo-edge.service mammo-edge@left.service\nsystemctl start mammo-edge.service mammo-edge@left.service\n"
+    )
+
+
+@pytest.mark.parametrize("script", ["install.sh", "uninstall.sh"])
+def test_a_debian_package_that_is_there_is_not_installed_over_and_one_that_was_removed_is_no_hindrance(
+    package: Package, script: str
+) -> None:
+    package.tool("id", "echo 0")
+    package.tool("python3", "exit 1")
+    package.tool("dpkg-query", "printf installed")
+    assert package.call(script, status=1) == ""
+    package.tool("dpkg-query", "printf config-files")
+    package.call(script, status=1 if script == "install.sh" else 0)

@@ -1,0 +1,97 @@
+"""The loop between two models, and what it tells of."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from edge.domain import Rejection
+from edge.errors import Reason
+from edge.health import Health
+from edge.ledger import Ledger
+from edge.ledger.rows import Arrival
+from edge.service import Finished, Parts, Service, Serving
+from edge.spool import Spool
+from edge.workers import Interrupted, Verdict
+
+IMAGE_ID = "a" * 64
+
+
+@dataclass
+class Pool:
+    """Workers that answer when the test says so."""
+
+    job: Any = field(default_factory=lambda: SimpleNamespace(count=1))
+    asked: list[Callable[[Verdict], None]] = field(default_factory=list)
+    hangs: bool = False
+    closed: bool = False
+
+    @property
+    def in_work(self) -> int:
+        return len(self.asked)
+
+    def submit(self, _path: Path, done: Callable[[Verdict], None]) -> None:
+        self.asked.append(done)
+
+    def overdue(self) -> bool:
+        return self.hangs and bool(self.asked)
+
+    def reopen(self) -> None:
+        self.answer(Interrupted("pool stopped"))
+
+    def answer(self, verdict: Verdict) -> None:
+        self.asked.pop()(verdict)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def serving(pool: Pool) -> Serving:
+    return Serving(cast("Any", SimpleNamespace(bundle_id="b")), cast("Any", pool))
+
+
+@dataclass
+class Bench:
+    """A service with one image that waits."""
+
+    service: Service
+    ledger: Ledger
+    pool: Pool
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
+    spool, pool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed"), Pool()
+    film = spool.claimed / "m-film"
+    film.write_bytes(b"film")
+    ledger.arrivals.accept(Arrival(IMAGE_ID, film, b"film", "folder", 1.0, settled=False), "b")
+    service = Service(Parts(ledger, spool, Health(), cast("Any", None), 20.0), serving(pool), lambda: None)
+    yield Bench(service, ledger, pool)
+    ledger.close()
+
+
+def test_an_image_that_hangs_with_the_model_before_goes_to_the_one_that_serves(bench: Bench) -> None:
+    bench.service._turn()
+    before, fresh = bench.pool, Pool()
+    before.hangs = True
+    bench.service.swap(serving(fresh))
+    assert bench.service.overdue()
+    bench.service._turn()
+    assert not bench.service.overdue()
+    bench.service._turn()
+    bench.service._pause_until = 0.0  # a rest after the interruption
+    bench.service._turn()
+    assert (len(before.asked), before.closed, len(fresh.asked)) == (0, True, 1)
+
+
+def test_a_truncated_file_that_is_looked_at_again_is_told_to_nobody_yet(bench: Bench) -> None:
+    told: list[Finished] = []
+    bench.service.observers.append(told.append)
+    bench.service._turn()
+    bench.pool.answer(Rejection(Reason.TRUNCATED, "ends early"))
+    bench.service._turn()
+    assert told == []

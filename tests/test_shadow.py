@@ -1,0 +1,110 @@
+"""A shadow model sees and decides nothing; whatever happens to it, the first model's results do not notice."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from edge.app import BESIDE, open_serving, shipped_bundle
+from edge.domain import Rejection
+from edge.errors import Reason, Unavailable
+from edge.health import Health, Phase
+from edge.service import Finished, Serving
+from edge.session import HungUpError
+from edge.settings import Settings
+from edge.shadow import Shadow
+from edge.workers import Interrupted, Job, Verdict
+
+FINISHED = Rejection(Reason.UNREADABLE, "x")
+BUNDLE = SimpleNamespace(bundle_id="b", manifest=SimpleNamespace(name="m", version="2"))
+
+
+class Pool:
+    """Workers that answer at once."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        self.submitted = 0
+        self.on_submit: Callable[[], None] = lambda: None
+
+    def submit(self, _path: Path, done: Callable[[Verdict], None]) -> None:
+        self.submitted += 1
+        self.on_submit()
+        done(self.verdict)
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+@pytest.fixture
+def health() -> Health:
+    made = Health()
+    made.enter(Phase.READY)
+    return made
+
+
+def shadow(health: Health, pool: Pool, publish: Callable[[bytes], None] = lambda _: None) -> Shadow:
+    return Shadow(Serving(cast("Any", BUNDLE), cast("Any", pool)), lambda _: Path("film"), publish, health)
+
+
+def see(shadow: Shadow) -> None:
+    """Let it look at one image, in this thread."""
+    shadow.observe(Finished(cast("Any", SimpleNamespace(image_id="i")), cast("Any", SimpleNamespace(bundle=BUNDLE)), 0.0, 1.0, FINISHED))
+    seen = shadow._queue.get_nowait()
+    shadow._tell(seen, shadow._examine(seen.image_id))
+
+
+def test_a_disk_that_fails_costs_the_shadow_its_image_and_not_the_daemon_its_thread(health: Health) -> None:
+    made = shadow(health, Pool(FINISHED))
+
+    def failing(_: str) -> Path:
+        msg = "ledger: disk I/O error"
+        raise Unavailable(msg)
+
+    made._locate = failing
+    see(made)
+    assert health.counters == {"shadow_failed": 1}
+
+
+def test_a_stop_while_it_looks_does_not_open_its_workers_again(health: Health) -> None:
+    pool = Pool(Interrupted("pool stopped"))
+    made = shadow(health, pool)
+    pool.on_submit = made.stop
+    see(made)
+    assert pool.submitted == 1
+
+
+def test_a_broker_that_hangs_up_on_what_it_says_is_told_no_more(health: Health) -> None:
+    told: list[bytes] = []
+
+    def hang_up(message: bytes) -> None:
+        told.append(message)
+        msg = "broker: hung up instead of a PUBACK"
+        raise HungUpError(msg)
+
+    made = shadow(health, Pool(FINISHED), hang_up)
+    for _ in range(3):
+        see(made)
+    assert len(told) == 2
+    assert health.counters == {"shadow_agree": 3}
+    assert health.reasons[0].startswith("shadow model: the broker hangs up on shadow/result")
+
+
+def test_where_memory_is_short_its_worker_is_the_first_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[Job] = []
+    monkeypatch.setattr("edge.app.Workers", jobs.append)
+    open_serving(Settings(), shipped_bundle(), BESIDE)
+    module, _, start = jobs[0].start.rpartition(".")
+    text = f"""
+from edge import examine
+examine.start = lambda *arguments: arguments
+import {module}
+assert {module}.{start}(1, None) == (1, None)
+print(open("/proc/self/oom_score_adj").read())
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1000"  # a worker's own is 500, see test_workers

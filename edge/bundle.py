@@ -254,7 +254,7 @@ def verify(folder: Path) -> Bundle:
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, expected in files.items():
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if ".." in Path(name).parts or not path.resolve().is_relative_to(folder.resolve()):
             msg = f"{MANIFEST}: files: {name!r} leaves the bundle's folder"
             raise ModelError(msg)
         try:

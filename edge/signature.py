@@ -134,11 +134,13 @@ def _manifest(folder: Path) -> bytes:
 
 
 def _read_key(file: Path, load: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - whatever kind of key it is
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+
     try:
         return load(file.read_bytes())
     except OSError as error:
         msg = f"{file}: {error.strerror}"
-    except (ValueError, TypeError):  # TypeError: it has a password
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a password
         msg = f"{file}: not a key in PEM without a password"
     raise ConfigError(msg)
 
@@ -149,6 +151,6 @@ def _parse(text: bytes, file: Path) -> tuple[str, bytes]:
         if fields["schema"] != SCHEMA:
             raise ValueError  # noqa: TRY301
         return str(fields["key"]), base64.b64decode(fields["signature"], validate=True)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         msg = f"{file}: not a signature, expected {SCHEMA} with key and signature"
         raise ModelError(msg) from None

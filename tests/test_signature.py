@@ -1,5 +1,6 @@
 """Who signed a bundle, and what is not a signature of it."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from edge.errors import ConfigError, ModelError
 from edge.signature import SIGNATURE, demand, sign, signer
+from tests.conftest import need
 
 
 def key_pair(folder: Path, name: str) -> Path:
@@ -55,7 +57,11 @@ def test_an_unsigned_bundle_passes_only_where_that_is_allowed(bundle: Path, tmp_
         demand(bundle, tmp_path / "keys", allow_unsigned=False)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": "mammo.signature/2", "key": "", "signature": ""}', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "[" * 100_000, '{"schema": "mammo.signature/2", "key": "", "signature": ""}', "\xff"],
+    ids=range(6),
+)
 def test_what_is_no_signature_is_refused_not_taken_for_none(bundle: Path, tmp_path: Path, text: str) -> None:
     (bundle / SIGNATURE).write_text(text, encoding="latin-1")
     with pytest.raises(ModelError, match="not a signature"):
@@ -72,3 +78,10 @@ def test_a_key_of_another_kind_is_named(bundle: Path, tmp_path: Path) -> None:
         sign(bundle, tmp_path / "nothing.pem")
     with pytest.raises(ConfigError, match="not a key in PEM"):
         sign(bundle, bundle / "bundle.json")
+
+
+def test_a_key_of_a_kind_that_nobody_here_knows_is_named_too(bundle: Path, tmp_path: Path) -> None:
+    made = subprocess.run([need("openssl", "openssl"), "genpkey", "-algorithm", "SM2"], capture_output=True, check=True)
+    (tmp_path / "sm2.pem").write_bytes(made.stdout)
+    with pytest.raises(ConfigError, match=r"sm2\.pem: not a key"):
+        sign(bundle, tmp_path / "sm2.pem")

@@ -11,15 +11,13 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 from edge import __version__, announce, logs
 from edge.accelerator import Accelerator, access_of
 from edge.broker import Broker
-from edge.bundle import Bundle, verify
+from edge.commands import Commands, changes
 from edge.control import ControlServer
 from edge.drift import WINDOW, Drift
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
@@ -31,7 +29,6 @@ from edge.intake.command import CommandIntake
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
 from edge.ledger import open_ledger
-from edge.ledger.queries import parse_since
 from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress, without_heatmap
 from edge.metrics import Numbers
@@ -43,11 +40,11 @@ from edge.rebuild import prove, rebuild
 from edge.receive import Reception
 from edge.retention import Retention
 from edge.service import Parts, Service, Serving
+from edge.serving import BESIDE, open_serving, open_store
 from edge.settings import Settings, is_ours, read_secret
 from edge.shadow import Shadow
 from edge.spool import Spool
-from edge.store import ModelStore, Trust
-from edge.workers import Job, Workers
+from edge.store import ModelStore
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +57,6 @@ PUT_OFF_S: Final = 5.0
 START_USEC: Final = 120_000_000
 """How long systemd shall wait for the next try, in microseconds."""
 KEY_BYTES: Final = 16
-RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
-    "model": ("keys", "allow_unsigned", "trial_images", "shadow"),
-    "worker": ("max_file_mb",),
-    "log": (),
-}
-"""Sections that a reload takes, but for these keys."""
-BESIDE: Final = "edge.beside.start"
-"""Begins a shadow model's worker."""
-REPLAY_AT_ONCE: Final = 10_000
-"""Results that one replay command sends at most."""
 
 
 def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
@@ -100,57 +87,6 @@ def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
                 break
         time.sleep(PUT_OFF_S)
     log.info("event=stopped")
-
-
-def shipped_bundle() -> Path:
-    """The folder of the bundle that comes with the package."""
-    return Path(str(files("edge") / "models" / "default"))
-
-
-def job_for(settings: Settings, bundle: Bundle) -> Job:
-    """
-    What the workers run: a bundle and limits, never the settings.
-
-    Raises:
-        ModelError: an accelerator is insisted on, and the bundle has nothing that it could run.
-    """
-    worker, model = settings.worker, settings.model
-    access = access_of(settings, bundle)
-    limits = (worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
-    arguments = (str(bundle.folder), model.processor_backend, model.threads, model.operating_point, *limits)
-    return Job(
-        start="edge.examine.start",
-        run="edge.examine.run",
-        arguments=arguments if access is None else (*arguments, access),
-        count=worker.count,
-        timeout_s=worker.timeout_s,
-        memory_mb=worker.memory_mb,
-        cpu_s=worker.cpu_s,
-        spare=None if access is None else lambda why: (*arguments, None, why),
-    )
-
-
-def open_store(settings: Settings) -> ModelStore:
-    """The installed models of this device."""
-    return ModelStore(settings.state.path / "models", shipped_bundle(), Trust(settings.model.keys, settings.model.allow_unsigned))
-
-
-def open_serving(settings: Settings, folder: Path | None = None, start: str = "edge.examine.start") -> Serving:
-    """
-    Verify a bundle, by default the one that serves, and have it proved by workers.
-
-    Args:
-        settings: what was configured.
-        folder: the bundle's.
-        start: what each worker begins with, by its dotted path.
-
-    Raises:
-        ModelError: it is not usable.
-        Unavailable: no worker came up.
-    """
-    bundle = verify(folder or settings.model.bundle or open_store(settings).current())
-    bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
-    return Serving(bundle, Workers(replace(job_for(settings, bundle), start=start)))
 
 
 class Daemon:
@@ -364,10 +300,11 @@ class Daemon:
             courier.wake()
 
     def _handlers(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
+        asked = Commands(self._settings, self._ledger, self._service, self._wake_couriers)
         return {
             "status": lambda _: self._report(),
-            "replay": self._replay,
-            "retry": lambda request: self._retry([str(name) for name in request.get("images", [])]),
+            "replay": asked.replay,
+            "retry": asked.retry,
             "reload": lambda _: self._reload(),
             "model-list": lambda _: {"models": self._store.listing()},
             "model-install": self._installer.install,
@@ -404,38 +341,6 @@ class Daemon:
             "counters": dict(health.counters),
         }
 
-    def _replay(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Put results into the outbox of MQTT again, for a subscriber that was away."""
-        limit = request.get("limit", REPLAY_AT_ONCE)
-        if not isinstance(limit, int) or not 1 <= limit <= REPLAY_AT_ONCE:
-            msg = f"limit: found {limit!r}, expected 1 to {REPLAY_AT_ONCE}"
-            raise ConfigError(msg)
-        if not self._settings.publish.mqtt:
-            msg = "publish.mqtt is off: there is nobody to replay to"
-            raise ConfigError(msg)
-        try:
-            after, since = parse_since(request.get("since", ""))
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-        count, last = self._ledger.outbox.replay("mqtt", after, since, limit)
-        self._wake_couriers()
-        return {"results": count, "last_seq": last}
-
-    def _retry(self, names: list[str]) -> dict[str, Any]:
-        image_ids = resolve_images(names, self._ledger.queries.image_ids)
-
-        gone = [image_id for image_id in image_ids if not self._file_of(image_id)]
-        if gone:
-            msg = f"{', '.join(gone)}: the file is no longer in done or failed"
-            raise ConfigError(msg)
-        self._service.call(lambda: self._ledger.arrivals.retry(image_ids)).result()
-        self._service.wake()
-        return {"images": image_ids}
-
-    def _file_of(self, image_id: str) -> bool:
-        image = self._ledger.images.find(image_id)
-        return image is not None and image.path.exists()
-
     def _reload(self) -> dict[str, Any]:
         """Verify first; what cannot be had leaves everything as it was."""
         settings = self._load_settings()
@@ -447,33 +352,6 @@ class Daemon:
         changed, needs_restart = changes(self._settings, settings)
         log.info("event=reloaded bundle=%s needs_restart=%s", fresh.bundle.bundle_id[:16], ",".join(needs_restart))
         return {"bundle": fresh.bundle.bundle_id, "changed": changed, "needs_restart": needs_restart}
-
-
-def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[str]:
-    """
-    Image ids from what a person typed: an image id, a result id, or the beginning of one.
-
-    Raises:
-        ConfigError: a name fits no image, or several.
-    """
-    resolved = []
-    for name in names:
-        found = find(name)
-        if len(found) != 1:
-            msg = f"{name}: {'no image' if not found else f'{len(found)} images'} of that id, expected one"
-            raise ConfigError(msg)
-        resolved += found
-    return resolved
-
-
-def changes(running: Settings, read: Settings) -> tuple[list[str], list[str]]:
-    """Sections that are not as the daemon was started, and what of them, `section` or `section.key`, waits for a restart."""
-    changed = [name for name in Settings.model_fields if getattr(read, name) != getattr(running, name)]
-    needs_restart = [name for name in changed if name not in RELOADED]
-    for section, keys in RELOADED.items():
-        before, now = getattr(running, section), getattr(read, section)
-        needs_restart += [f"{section}.{key}" for key in keys if getattr(now, key) != getattr(before, key)]
-    return changed, needs_restart
 
 
 def sink_names(settings: Settings) -> list[str]:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from edge import __version__
 from edge.accelerator import access_of
-from edge.app import shipped_bundle
 from edge.bundle import Bundle, verify
 from edge.domain import Rejection
 from edge.engine.tflite import TfliteEngine
 from edge.examine import Sight, open_examiner
 from edge.files import regular_below
 from edge.image import Limits
+from edge.serving import shipped_bundle
 from edge.settings import Settings
 
 WARM_UP: Final = 2

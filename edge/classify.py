@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.app import job_for, open_store, shipped_bundle
 from edge.bundle import Bundle, sha256_of, verify
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
 from edge.files import regular_below
 from edge.message import Occasion, Sender, render
+from edge.serving import job_for, open_store, shipped_bundle
 from edge.settings import Settings
 from edge.workers import Died, Interrupted, Job, Verdict, Workers
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from edge.accelerator import BACKEND, lock_of
-from edge.app import open_store
 from edge.broker import Broker, is_loopback
 from edge.bundle import MANIFEST, read_manifest
 from edge.check import findings
@@ -22,6 +21,7 @@ from edge.coral import BUSY, Device, busy, devices, read
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
 from edge.intake.watch import NETWORK, filesystem_of
+from edge.serving import open_store
 from edge.session import Protocol
 from edge.settings import Settings, read_secret
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from edge.app import open_store
 from edge.classify import verify_bundle
 from edge.control import ask
 from edge.errors import ConfigError
+from edge.serving import open_store
 from edge.settings import Settings
 from edge.signature import signer
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge.app import shipped_bundle
+from edge.serving import shipped_bundle
 from edge.signature import sign
 
 

@@ -12,13 +12,13 @@ from typing import Any, Final, cast
 import pytest
 
 from edge import accelerator
-from edge.app import shipped_bundle
 from edge.bundle import Bundle, verify
 from edge.coral import Access, Device
 from edge.domain import Result, Runtime
 from edge.engine.edgetpu import EdgeTpuEngine
 from edge.examine import Examiner, open_examiner
 from edge.image import Limits
+from edge.serving import shipped_bundle
 from edge.settings import Control, Model, Settings
 from tests.conftest import need
 from tests.films import raster, small

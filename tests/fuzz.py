@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from edge.app import job_for, shipped_bundle
 from edge.bundle import verify
 from edge.image import codecs
+from edge.serving import job_for, shipped_bundle
 from edge.settings import Settings
 from edge.workers import Died, Verdict, Workers
 from tests.films import RASTERS, deep, dicom, raster, small

@@ -14,7 +14,6 @@ import pytest
 
 from edge import accelerator, classify, cli, coral, doctor
 from edge.accelerator import Accelerator, access_of, lock_of
-from edge.app import job_for, shipped_bundle
 from edge.bench import Bench
 from edge.bundle import Bundle, verify
 from edge.check import findings
@@ -24,6 +23,7 @@ from edge.domain import Rejection, Result, Runtime
 from edge.errors import ModelError
 from edge.health import Health, Phase
 from edge.service import Service, Serving
+from edge.serving import job_for, shipped_bundle
 from edge.settings import Model, Settings, Worker
 from edge.workers import Died, Interrupted, Verdict, Workers
 from tests.coral import COMPILED, MODEL, Pretend, StandIn, bundle, folder, image, library, settings, stand_in

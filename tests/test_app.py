@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from edge import app
+from edge import app, commands
 from edge.errors import ConfigError, Unavailable
 from edge.settings import Inbox, Log, Model, Settings, Worker
 
@@ -49,8 +49,8 @@ def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(monkeypatc
 def test_a_reload_names_what_of_its_changes_waits_for_a_restart() -> None:
     model = Model(keys=Path("/other/keys"), threads=2)
     after = Settings(model=model, worker=Worker(max_file_mb=64), log=Log(level="debug"), inbox=Inbox(rescan_s=1))
-    assert app.changes(Settings(), after) == (["inbox", "model", "worker", "log"], ["inbox", "model.keys", "worker.max_file_mb"])
-    assert app.changes(after, after) == ([], [])
+    assert commands.changes(Settings(), after) == (["inbox", "model", "worker", "log"], ["inbox", "model.keys", "worker.max_file_mb"])
+    assert commands.changes(after, after) == ([], [])
 
 
 def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,8 +77,8 @@ def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(monkeyp
 
 def test_a_name_that_fits_no_image_or_several_is_told() -> None:
     known = {"abc": ["abc"], "a": ["abc", "abd"]}
-    assert app.resolve_images(["abc"], lambda name: known.get(name, [])) == ["abc"]
+    assert commands.resolve_images(["abc"], lambda name: known.get(name, [])) == ["abc"]
     with pytest.raises(ConfigError, match="a: 2 images of that id, expected one"):
-        app.resolve_images(["a"], lambda name: known.get(name, []))
+        commands.resolve_images(["a"], lambda name: known.get(name, []))
     with pytest.raises(ConfigError, match="x: no image of that id"):
-        app.resolve_images(["x"], lambda name: known.get(name, []))
+        commands.resolve_images(["x"], lambda name: known.get(name, []))

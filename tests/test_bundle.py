@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.app import shipped_bundle
 from edge.bundle import verify
 from edge.errors import ModelError
+from edge.serving import shipped_bundle
 
 
 def test_a_name_that_climbs_is_refused_even_where_a_link_brings_it_back(tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge import cli, message
 from edge.announce import offline
-from edge.app import shipped_bundle
 from edge.control import ask
 from edge.errors import Reason, Unavailable
 from edge.intake.folder import IGNORED
 from edge.intake.mqtt import REFERENCE_S, RESERVED
 from edge.message import Message
 from edge.offer import Offer, read_offer
+from edge.serving import shipped_bundle
 from edge.signature import sign
 from tests.conftest import ROOT, need
 from tests.e2e.rig import PROGRAM, Rig, sha256

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from edge import cli, coral
-from edge.app import shipped_bundle
 from edge.bundle import Bundle, verify
 from edge.coral import Device
 from edge.domain import Result, Runtime
@@ -19,6 +18,7 @@ from edge.errors import AcceleratorError, ModelError
 from edge.examine import open_examiner
 from edge.image import Limits
 from edge.message import Occasion, Sender, render
+from edge.serving import shipped_bundle
 from tests.coral import COMPILED, INPUT, MODEL, StandIn, bundle, folder, image, library, make_bundle, opened, stand_in, tflite
 from tests.test_doctor import tree
 
@@ -54,7 +54,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from edge import cli, coral
-from edge.app import shipped_bundle
+from edge.serving import shipped_bundle
 held = coral.claim(Path(sys.argv[1]))
 print("held", flush=True)
 input()

@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from edge.active import SHIPPED, Active
-from edge.app import shipped_bundle
 from edge.bundle import verify
 from edge.domain import Rejection
 from edge.errors import ModelError, Reason
@@ -17,6 +16,7 @@ from edge.ledger import open_ledger
 from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress
 from edge.service import Finished, Parts, Service, Serving
+from edge.serving import shipped_bundle
 from edge.spool import Spool
 from edge.store import ModelStore
 from edge.workers import Died, Verdict, Workers

@@ -12,12 +12,12 @@ from typing import Any, Final
 import jsonschema
 import pytest
 
-from edge.app import shipped_bundle
 from edge.bundle import MANIFEST, Bundle, verify
 from edge.domain import Box, Decision, HeatMap, Identity, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
 from edge.errors import Reason
 from edge.ledger.rows import Numbering
 from edge.message import Occasion, Sender, encode, readdress, render, result_id, schema, without_heatmap
+from edge.serving import shipped_bundle
 
 IMAGE: Final = hashlib.sha256(b"image").hexdigest()
 LEDGER: Final = "5d0f7c0e-0000-4000-8000-000000000001"

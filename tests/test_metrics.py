@@ -15,13 +15,13 @@ from typing import Any, Final, cast
 
 import pytest
 
-from edge.app import shipped_bundle
 from edge.bundle import verify
 from edge.drift import FEWEST, Drift, stability_index
 from edge.errors import ConfigError, Unavailable
 from edge.metrics import Numbers
 from edge.metrics_server import AT_ONCE, MetricsServer
 from edge.service import Finished, Serving
+from edge.serving import shipped_bundle
 from edge.workers import Interrupted
 from tests.conftest import ROOT, need
 from tests.e2e.rig import until

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from edge.app import BESIDE, open_serving, shipped_bundle
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
 from edge.service import Finished, Serving
+from edge.serving import BESIDE, open_serving, shipped_bundle
 from edge.session import HungUpError
 from edge.settings import Settings
 from edge.shadow import Shadow
@@ -96,7 +96,7 @@ def test_a_broker_that_hangs_up_on_what_it_says_is_told_no_more(health: Health) 
 
 def test_where_memory_is_short_its_worker_is_the_first_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[Job] = []
-    monkeypatch.setattr("edge.app.Workers", jobs.append)
+    monkeypatch.setattr("edge.serving.Workers", jobs.append)
     open_serving(Settings(), shipped_bundle(), BESIDE)
     module, _, start = jobs[0].start.rpartition(".")
     text = f"""

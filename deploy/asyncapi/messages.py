@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.app import REPLAY_AT_ONCE
+from edge.commands import REPLAY_AT_ONCE
 from edge.health import Phase
 from edge.message import Hash, Probability
 from edge.settings import Level

@@ -8,8 +8,8 @@ from typing import Final
 
 from deploy.demo.brokers import Mosquitto
 from edge import examine
-from edge.app import job_for, shipped_bundle
 from edge.bundle import verify
+from edge.serving import job_for, shipped_bundle
 from edge.settings import Settings
 from tests.bench.daemon import Measured
 from tests.bench.page import Section, Target, table

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from edge import app, cli
+from edge import cli, serving
 from edge.domain import Outcome
 from edge.errors import InferenceError
 
@@ -34,8 +34,8 @@ def run(path: str) -> Outcome:
 def main() -> int:
     """Be the daemon, all else as it is."""
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # workers take it over, and find this module there
-    ours = app.job_for
-    app.job_for = lambda settings, bundle: replace(ours(settings, bundle), run="tests.e2e.crashing.run")
+    ours = serving.job_for
+    serving.job_for = lambda settings, bundle: replace(ours(settings, bundle), run="tests.e2e.crashing.run")
     return cli.main(sys.argv[2:])
 
 

@@ -11,8 +11,8 @@ import pytest
 from deploy.demo.subscriber import Subscriber
 from edge import handout, offer
 from edge import model_commands as models
-from edge.app import shipped_bundle
 from edge.errors import ModelError
+from edge.serving import shipped_bundle
 from edge.settings import Settings, load
 from edge.signature import sign
 from tests.e2e import crashing

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from edge.app import shipped_bundle
+from edge.serving import shipped_bundle
 from edge.signature import sign
 from tests.conftest import ROOT, need
 from tests.e2e.rig import film, sha256

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from edge import app, retention
+from edge import retention, serving
 from edge.bundle import Bundle
 from edge.ledger import store
 from edge.retention import Retention
@@ -75,12 +75,12 @@ def limit_inotify(instances: int) -> None:
 
 
 def _use_stub() -> None:
-    job_for = app.job_for
+    job_for = serving.job_for
 
     def stub_job(settings: Settings, bundle: Bundle) -> Job:
         return dataclasses.replace(job_for(settings, bundle), start="tests.torture.stub.start", run="tests.torture.stub.run")
 
-    app.job_for = stub_job
+    serving.job_for = stub_job
 
 
 OFF: Final = "PRAGMA synchronous = OFF"

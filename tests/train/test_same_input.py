@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import examine
-from edge.app import shipped_bundle
 from edge.bundle import verify
 from edge.domain import InputSpec, Rejection
 from edge.engine import Engine, Scores
 from edge.image import Limits
+from edge.serving import shipped_bundle
 from tests.films import DATA, deep, demo_files, dicom, film
 from train import datasets, films, prepare
 from train.films import model_input, prepare_film

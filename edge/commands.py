@@ -1,0 +1,89 @@
+"""What a person or a subscriber may ask of a running daemon, over the control socket and over MQTT: send again, examine again."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from edge.errors import ConfigError
+from edge.ledger import Ledger
+from edge.ledger.queries import parse_since
+from edge.service import Service
+from edge.settings import Settings
+
+REPLAY_AT_ONCE: Final = 10_000
+"""Results that one replay command sends at most."""
+RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
+    "model": ("keys", "allow_unsigned", "trial_images", "shadow"),
+    "worker": ("max_file_mb",),
+    "log": (),
+}
+"""Sections that a reload takes, but for these keys."""
+
+
+class Commands:
+    """Handlers of `replay` and `retry`: a request's fields in, the answer's fields out."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, service: Service, wake_couriers: Callable[[], None]) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._service = service
+        self._wake_couriers = wake_couriers
+
+    def replay(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Put results into the outbox of MQTT again, for a subscriber that was away. Raises ConfigError: the request makes no sense."""
+        limit = request.get("limit", REPLAY_AT_ONCE)
+        if not isinstance(limit, int) or not 1 <= limit <= REPLAY_AT_ONCE:
+            msg = f"limit: found {limit!r}, expected 1 to {REPLAY_AT_ONCE}"
+            raise ConfigError(msg)
+        if not self._settings.publish.mqtt:
+            msg = "publish.mqtt is off: there is nobody to replay to"
+            raise ConfigError(msg)
+        try:
+            after, since = parse_since(request.get("since", ""))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        count, last = self._ledger.outbox.replay("mqtt", after, since, limit)
+        self._wake_couriers()
+        return {"results": count, "last_seq": last}
+
+    def retry(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Examine images again. Raises ConfigError: one is not known, or its file is gone."""
+        names = [str(name) for name in request.get("images", [])]
+        image_ids = resolve_images(names, self._ledger.queries.image_ids)
+        gone = [image_id for image_id in image_ids if not self._file_of(image_id)]
+        if gone:
+            msg = f"{', '.join(gone)}: the file is no longer in done or failed"
+            raise ConfigError(msg)
+        self._service.call(lambda: self._ledger.arrivals.retry(image_ids)).result()
+        self._service.wake()
+        return {"images": image_ids}
+
+    def _file_of(self, image_id: str) -> bool:
+        image = self._ledger.images.find(image_id)
+        return image is not None and image.path.exists()
+
+
+def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[str]:
+    """
+    Image ids from what a person typed: an image id, a result id, or the beginning of one.
+
+    Raises:
+        ConfigError: a name fits no image, or several.
+    """
+    resolved = []
+    for name in names:
+        found = find(name)
+        if len(found) != 1:
+            msg = f"{name}: {'no image' if not found else f'{len(found)} images'} of that id, expected one"
+            raise ConfigError(msg)
+        resolved += found
+    return resolved
+
+
+def changes(running: Settings, read: Settings) -> tuple[list[str], list[str]]:
+    """Sections that are not as the daemon was started, and what of them, `section` or `section.key`, waits for a restart."""
+    changed = [name for name in Settings.model_fields if getattr(read, name) != getattr(running, name)]
+    needs_restart = [name for name in changed if name not in RELOADED]
+    for section, keys in RELOADED.items():
+        before, now = getattr(running, section), getattr(read, section)
+        needs_restart += [f"{section}.{key}" for key in keys if getattr(now, key) != getattr(before, key)]
+    return changed, needs_restart

@@ -12,7 +12,7 @@ from edge.settings import Settings
 REPLAY_AT_ONCE: Final = 10_000
 """Results that one replay command sends at most."""
 RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
-    "model": ("keys", "allow_unsigned", "trial_images", "shadow"),
+    "model": ("keys", "allow_unsigned", "trial_images", "install_from", "max_fetch_mb", "fetch_s", "shadow"),
     "worker": ("max_file_mb",),
     "log": (),
 }

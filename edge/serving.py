@@ -49,14 +49,14 @@ def open_store(settings: Settings) -> ModelStore:
     return ModelStore(settings.state.path / "models", shipped_bundle(), Trust(settings.model.keys, settings.model.allow_unsigned))
 
 
-def open_serving(settings: Settings, folder: Path | None = None, start: str = "edge.examine.start") -> Serving:
+def open_serving(settings: Settings, folder: Path | None = None, start: str | None = None) -> Serving:
     """
     Verify a bundle, by default the one that serves, and have it proved by workers.
 
     Args:
         settings: what was configured.
         folder: the bundle's.
-        start: what each worker begins with, by its dotted path.
+        start: what each worker begins with, by its dotted path; by default what `job_for` says.
 
     Raises:
         ModelError: it is not usable.
@@ -64,4 +64,5 @@ def open_serving(settings: Settings, folder: Path | None = None, start: str = "e
     """
     bundle = verify(folder or settings.model.bundle or open_store(settings).current())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
-    return Serving(bundle, Workers(replace(job_for(settings, bundle), start=start)))
+    job = job_for(settings, bundle)
+    return Serving(bundle, Workers(replace(job, start=start or job.start)))

@@ -21,6 +21,7 @@ REASONS: Final[Mapping[str, str]] = {
     "mqtt:": "the broker refuses them: its ACL or packet size; they are sent again at the next connection",
     "jsonl:": "the file of `[publish] jsonl`: its folder, rights, and room on its disk",
     "retention:": "old files cannot be removed: rights of `done`, `failed` and the state folder",
+    "coral:": "the processor works in its place, and nothing is lost: `docs/operations.md`, *A Coral accelerator*",
     "homeassistant:": "let the device write its discovery topic (`deploy/mosquitto/mammo-edge.acl`), or switch it off",
 }
 """By how a reason begins."""

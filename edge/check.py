@@ -20,15 +20,21 @@ Finding: TypeAlias = tuple[str, bool, str]
 """What was looked at, whether it is right, and what was found."""
 
 
-def findings(settings: Settings) -> Iterator[Finding]:
-    """Look at one thing after the other."""
+def findings(settings: Settings, stored: Path | None = None) -> Iterator[Finding]:
+    """
+    Look at one thing after the other.
+
+    Args:
+        settings: what was configured.
+        stored: where `mammo-edge setup` puts the broker's password.
+    """
     yield "configuration", True, f"site {settings.device.site}, device {settings.device.name}"
     if settings.intake.folder:
         yield _inbox(settings.inbox.path)
     for key in ("path", "done", "failed"):
         yield _folder(f"spool.{key}", getattr(settings.spool, key))
     yield _folder("state.path", settings.state.path)
-    yield _try("broker password", lambda: _password(settings))
+    yield _try("broker password", lambda: _password(settings, stored))
     if settings.broker.tls.enabled:
         yield _try("broker.tls", lambda: f"TLS 1.2 or later, {len(tls_context(settings.broker).get_ca_certs())} authorities")
     yield _try("model", lambda: _model(settings))
@@ -58,9 +64,11 @@ def _folder(key: str, folder: Path) -> Finding:
     return key, True, str(folder) if existing == folder else f"{folder}: will be made"
 
 
-def _password(settings: Settings) -> str:
-    password = read_secret(settings.broker)
+def _password(settings: Settings, stored: Path | None) -> str:
+    password = read_secret(settings.broker, stored=stored)
     refuse_cleartext(settings.broker, password)
+    if password is None and stored is not None and stored.exists():
+        return f"{stored}: for root and the service alone, so not looked at"
     return "found" if password else "none"
 
 

@@ -140,7 +140,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from edge import check  # noqa: PLC0415
 
-    findings = list(check.findings(load(arguments.config)))
+    findings = list(check.findings(load(arguments.config), credential_of(arguments.config or DEFAULT_CONFIG)))
     if arguments.json:
         print(json.dumps([{"what": what, "ok": ok, "detail": detail} for what, ok, detail in findings]))
     else:

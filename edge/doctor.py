@@ -63,7 +63,7 @@ def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = No
         root: where `proc`, `sys` and `run` are.
         stored: where `mammo-edge setup` puts the broker's password.
     """
-    for what, right, detail in findings(settings):
+    for what, right, detail in findings(settings, stored):
         yield Finding(what, Level.OK if right else Level.FAILED, detail)
     if settings.publish.mqtt or settings.intake.mqtt:
         yield from secrecy(settings, stored)

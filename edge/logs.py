@@ -21,9 +21,18 @@ class JournalFormatter(logging.Formatter):
 def handler(stream: TextIO) -> logging.Handler:
     """What writes log lines to `stream`: as the journal reads them under systemd, plain elsewhere."""
     made = logging.StreamHandler(stream)
-    formatter = JournalFormatter if "JOURNAL_STREAM" in os.environ else logging.Formatter
+    formatter = JournalFormatter if _is_journal(stream) else logging.Formatter
     made.setFormatter(formatter("level=%(levelname)s module=%(name)s %(message)s"))
     return made
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether systemd connected this very stream; a shell below a service has the variable too. See systemd.exec(5)."""
+    try:
+        found = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def start(level: str) -> None:

@@ -30,7 +30,7 @@ Publish: TypeAlias = Callable[[str, bytes], None]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class Piece(_Part):

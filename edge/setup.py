@@ -83,7 +83,12 @@ def read_password(file: str | None) -> str | None:
 
 
 def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> dict[str, str | None]:
-    """Ask a person at a terminal for what was not said, where the broker was not; an empty answer keeps what is there."""
+    """
+    Ask a person at a terminal for what was not said, where the broker was not; an empty answer keeps what is there.
+
+    Raises:
+        ConfigError: the person wants no more questions.
+    """
     if said["broker"] is not None or not sys.stdin.isatty():
         return said
     existing = _existing(_config(root, instance))
@@ -92,7 +97,11 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
         "site": existing.get("device", {}).get("site", "site"),
         "device": existing.get("device", {}).get("name", instance or "edge-1"),
     }
-    return {key: value or input(f"{key} [{known[key]}]: ").strip() or None for key, value in said.items()}
+    try:
+        return {key: value or input(f"{key} [{known[key]}]: ").strip() or None for key, value in said.items()}
+    except (EOFError, KeyboardInterrupt):
+        msg = "setup: stopped, and nothing was written"
+        raise ConfigError(msg) from None
 
 
 def plan(answers: Answers, root: Path, resolve: Callable[[str], list[str]]) -> tuple[list[Planned], Settings]:

@@ -29,7 +29,7 @@ PLAIN: Final = DRAFT202012.create_resource(DOCUMENT)
 REGISTRY: Final[Any] = Registry().with_resources([("urn:ours", PLAIN), *RESULT.items()])
 ON: Final = """
 [intake]
-commands = ["replay", "reload", "model/activate", "model/rollback"]
+commands = ["replay", "reload", "model/list", "model/install", "model/activate", "model/rollback"]
 [model]
 shadow = "shipped"
 [homeassistant]
@@ -99,7 +99,11 @@ def test_it_is_valid_asyncapi_3_and_every_reference_leads_somewhere() -> None:
 
 def test_its_topics_are_those_of_the_contract() -> None:
     addresses = {named(channel.address) for channel in channels().values() if channel.address}
-    assert addresses == set(table("Topics")) | {"mammo/v1/<site>/request/image", "<prefix>/device/<site>/<device>/config"}
+    assert addresses == set(table("Topics")) | {
+        "mammo/v1/<site>/request/image",
+        "<prefix>/device/<site>/<device>/config",
+        "model/available/<sha256>/<number>",
+    }
     rows = re.findall(r"^\| `([\w/]+)` \| (out|in) \| ([01]) \| (yes|no) \|", (ROOT / "docs/contract.md").read_text(), re.MULTILINE)
     ours = {
         (named(one.address), "out" if one.action == "send" else "in", str(one.qos), "yes" if one.retain else "no")
@@ -147,6 +151,8 @@ COMMANDS: Final = (
     ("replay", b'{"since": 0}'),
     ("replay", b"{}"),
     ("reload", b"{}"),
+    ("model/list", b"{}"),
+    ("model/install", b'{"folder": "x"}'),
     ("model/activate", b'{"bundle": "shipped"}'),
     ("model/rollback", b"{}"),
 )

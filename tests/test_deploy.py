@@ -150,6 +150,10 @@ def test_nobody_comes_in_without_a_certificate(broker: int, certificates: Path) 
         (("device", "edge-1"), "expected SITE/DEVICE"),
         (("device", "North/Edge"), "expected lower-case"),
         (("person", "a/b"), "NAME for a person"),
+        (("person", "ca"), "name of another certificate"),
+        (("person", "broker"), "name of another certificate"),
+        (("person", "north"), "a person may not have the name of a site: ./north.edge-"),
+        (("device", "archive/edge-1"), "a person may not have the name of a site: archive.crt"),
         (("printer", "x"), "expected ca, broker, device or person"),
     ],
 )

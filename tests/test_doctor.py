@@ -117,7 +117,7 @@ def test_the_doctor_knows_the_password_that_setup_wrote(mosquitto: Mosquitto, tm
 
 
 def test_a_device_that_speaks_to_no_broker_is_not_told_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "findings", lambda _: ())
+    monkeypatch.setattr(doctor, "findings", lambda *_: ())
     alone = Settings(publish=Publish(mqtt=False), intake=Intake(mqtt=False))
     assert not [line for line in doctor.examine(alone) if line.what.startswith("broker")]
 

@@ -9,12 +9,12 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from edge import settings_example
+from edge import check, settings_example
 from edge.app import _clean_environment, _subject_key
 from edge.broker import tls_context
 from edge.check import findings
 from edge.errors import ConfigError
-from edge.settings import PREFIX, Settings, load, read_environment, read_secret
+from edge.settings import PREFIX, Settings, credential_of, load, read_environment, read_secret
 from tests.conftest import ROOT
 
 SECRET: Final = "geheim-4711"  # noqa: S105 - a test's
@@ -217,3 +217,14 @@ def test_deploy_edge_toml_loads_as_it_is_and_with_every_default_uncommented(writ
 
 def _keys(tree: Any) -> Any:  # noqa: ANN401 - a tree of dicts
     return {name: _keys(below) for name, below in tree.items()} if isinstance(tree, dict) else None
+
+
+@pytest.mark.parametrize(("readable", "said"), [(True, "found"), (False, "for root and the service alone")])
+def test_a_check_says_of_the_password_that_setup_wrote_what_it_can_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, readable: bool, said: str
+) -> None:
+    stored = credential_of(tmp_path / "left.toml")
+    assert stored == tmp_path / "left.password"
+    stored.write_text("geheim\n")
+    monkeypatch.setattr("edge.settings.os.access", lambda *_: readable)
+    assert said in check._password(Settings(), stored)

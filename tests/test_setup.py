@@ -10,7 +10,7 @@ import pytest
 from edge.dropin import CPU_ONLY
 from edge.errors import ConfigError
 from edge.settings import load
-from edge.setup import Answers, make_folders, plan, read_password, write
+from edge.setup import Answers, ask_for, make_folders, plan, read_password, write
 from tests.conftest import ROOT, need
 
 BROKER = {"broker.clinic.lan": ["192.168.7.4"], "localhost": ["127.0.0.1", "::1"]}
@@ -117,6 +117,17 @@ def test_systemd_reads_the_drop_in_as_it_was_meant(tmp_path: Path) -> None:
     unit.write_text(f"{drop_in}ExecStart=/bin/true\n")
     done = subprocess.run([need("systemd-analyze", "systemd"), "verify", "--man=no", unit], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.parametrize("way", [EOFError, KeyboardInterrupt])
+def test_a_person_who_wants_no_more_questions_may_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: type[BaseException]) -> None:
+    def leave(_: str) -> str:
+        raise way
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", leave)
+    with pytest.raises(ConfigError, match="nothing was written"):
+        ask_for({"broker": None, "site": None, "device": None}, tmp_path, None)
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from deploy.asyncapi import messages
-from edge import NOTICE, __version__
+from edge import NOTICE, __version__, offer
 from edge.announce import offline
 from edge.intake.command import ANSWERS, TOPICS
 from edge.settings import Settings
@@ -24,17 +24,26 @@ SHARED: Final = "mammo/v1/{site}/request/image"
 PARAMETERS: Final = {
     "site": {"description": "The clinic, `[device] site`."},
     "device": {"description": "This device, `[device] name`."},
+    "sha256": {"description": "Of all the bytes that are announced."},
+    "number": {"description": "The chunk's, from 0."},
     "prefix": {"description": "`[homeassistant] prefix`.", "default": Settings().homeassistant.prefix},
 }
 RESULT: Final = "Result"
 """Its schema is a file of its own, docs/result.schema.json."""
 IMAGE: Final = "Image"
 """Bytes, not JSON."""
+CHUNK: Final = "Chunk"
+"""Bytes, too."""
 NOTHING: Final = "Nothing"
 """An empty payload, by which a retained message is cleared."""
 FOREIGN: Final = {
     RESULT: {"schemaFormat": "application/schema+json;version=2020-12", "schema": {"$ref": "./result.schema.json"}},
     IMAGE: {"type": "string", "format": "binary", "description": "The bytes of the file, nothing else."},
+    CHUNK: {
+        "type": "string",
+        "format": "binary",
+        "description": "The bundle's files, one after the other, in pieces of `chunk_bytes`.",
+    },
     NOTHING: {"type": "string", "maxLength": 0},
     "Discovery": {"type": "object", "description": "See Home Assistant's MQTT discovery, device discovery payload."},
 }
@@ -60,7 +69,7 @@ class Channel:
 def channels() -> dict[str, Channel]:
     """Every topic, by a name that is used in this document alone."""
     status = (messages.Online, messages.Offline)
-    discovery = "{prefix}/device/{site}/{device}/config"
+    discovery, available = "{prefix}/device/{site}/{device}/config", f"{DEVICE}/model/available"
     return {
         "status": Channel("send", f"{DEVICE}/status", "How the device is, whenever that changes; last will.", status, retain=True),
         "health": Channel("send", f"{DEVICE}/health", "Counters, queue, versions, every `[publish] health_s`.", (messages.Health,), qos=0),
@@ -71,6 +80,8 @@ def channels() -> dict[str, Channel]:
         "requestRef": Channel("receive", f"{DEVICE}/request/ref", "Names a file in the inbox.", (messages.Reference,), replies="reply"),
         "sharedRequestImage": Channel("receive", SHARED, "An image for one device of `[intake] shared_group`.", (IMAGE,), replies="reply"),
         "homeAssistant": Channel("send", discovery, "Home Assistant's discovery, where enabled.", ("Discovery", NOTHING), retain=True),
+        "modelAvailable": Channel("receive", available, "Announces a bundle, retained.", (offer.Offer, NOTHING), retain=True),
+        "modelChunk": Channel("receive", f"{available}/{{sha256}}/{{number}}", "A piece of it, retained.", (CHUNK, NOTHING), retain=True),
         **dict(_commands()),
     }
 
@@ -165,7 +176,7 @@ def _message(name: str) -> dict[str, Any]:
         mqtt["responseTopic"] = {"type": "string", "description": "Where the result goes, and only there; see contract.md."}
     if name in {IMAGE, messages.Reference.__name__, RESULT}:
         mqtt["correlationData"] = {"type": "string", "description": "Comes back as it was sent."}
-    kind = {"contentType": "application/octet-stream"} if name == IMAGE else {}
+    kind = {"contentType": "application/octet-stream"} if name in {IMAGE, CHUNK} else {}
     return message | kind | ({"bindings": {"mqtt": mqtt}} if len(mqtt) > 1 else {})
 
 

@@ -219,9 +219,46 @@ class ModelAnswer(Answer, extra="forbid"):
     previous: str | None
 
 
+class Installed(_Said):
+    """One bundle of the device."""
+
+    bundle: str
+    """Its id, or `shipped`."""
+    name: str
+    """Or why it cannot be read."""
+    version: str | None
+    signed_by: str | None
+    serves: Literal["now", "before"] | None
+
+
+class ListAnswer(Answer, extra="forbid"):
+    """What is installed."""
+
+    models: list[Installed]
+
+
+class Install(_Asked):
+    """Have a bundle installed: one of the two."""
+
+    folder: str | None = None
+    """Its name in the folder that `[model] install_from` allows."""
+    bundle: str | None = None
+    """Version, id or beginning of the id of what `model/available` announces."""
+
+
+class InstallAnswer(Answer, extra="forbid"):
+    """What is installed now."""
+
+    bundle: Hash
+    name: str
+    version: str
+
+
 COMMANDS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "replay": (Replay, ReplayAnswer),
     "reload": (Command, ReloadAnswer),
+    "model/list": (Command, ListAnswer),
+    "model/install": (Install, InstallAnswer),
     "model/activate": (Activate, ModelAnswer),
     "model/rollback": (Command, ModelAnswer),
 }

@@ -58,7 +58,7 @@ class EdgeTpuEngine(TfliteEngine):
         try:
             return super().infer(tensor)
         except (RuntimeError, ModelError) as error:
-            msg = f"it failed while it computed: {_one_line(error)}"
+            msg = f"it failed while it computed: {_one_line(error).removeprefix(f'{NAME} failed at the image: ')}"
             raise AcceleratorError(msg) from None
 
     def close(self) -> None:

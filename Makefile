@@ -6,6 +6,7 @@
 RUNTIME     ?= litert
 PYTHON      ?= $(if $(filter tflite-runtime,$(RUNTIME)),$(or $(shell command -v python3.11),python3),python3)
 PYTEST_ARGS ?=
+JOBS        ?= 2
 BENCH_ARGS  ?=
 FUZZ_S      ?= 3600
 SCALE       ?= 1
@@ -49,8 +50,8 @@ demo: $(BIN)/.run ## nine real mammograms through the real daemon, over MQTT
 run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 	$(BIN)/python -m deploy.demo --stay
 
-test: $(BIN)/.dev ## all tests; what a missing system tool skips is said
-	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+test: $(BIN)/.dev ## all tests, by JOBS=2 processes; what a missing system tool skips is said
+	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 # tflite-runtime lives in the other environment; without Python 3.11 its rows say that it was not measured.
 bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, half an hour; BENCH_ARGS=--quick shows that it works

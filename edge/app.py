@@ -36,7 +36,7 @@ from edge.metrics_server import MetricsServer
 from edge.publish import Courier, Sink
 from edge.publish.jsonl import JsonlSink
 from edge.publish.mqtt import MqttSink
-from edge.rebuild import prove, rebuild
+from edge.rebuild import demand_spool, prove, rebuild
 from edge.receive import Reception
 from edge.retention import Retention
 from edge.service import Parts, Service, Serving
@@ -103,6 +103,7 @@ class Daemon:
         self._couriers: list[Courier] = []
         self._broken: MammoEdgeError | None = None
         self._ledger = stack.enter_context(open_ledger(settings.state.path, sink_names(settings), readdress))
+        demand_spool(self._ledger, settings.spool.path)
         spool = Spool(settings.spool.path, settings.spool.done, settings.spool.failed, self._health.beat)
         prove(self._ledger, spool)
         rebuild(self._ledger, spool, self._health)

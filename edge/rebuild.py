@@ -17,7 +17,7 @@ from edge.ledger.recovery import Archived
 from edge.ledger.rows import Source
 from edge.ledger.store import NEW
 from edge.message import SCHEMA, name_result
-from edge.spool import Spool, sender_name
+from edge.spool import CLAIMED, Spool, sender_name
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,20 @@ BATCH: Final = 100
 NEWEST: Final = 64
 """So many results beside the images are compared with the ledger at start."""
 GENERATIONS: Final = 1000
+
+
+def demand_spool(ledger: Ledger, root: Path) -> None:
+    """
+    Refuse to begin with an empty spool while images wait in it: they would be rejected as missing, and their disk only be late.
+
+    Raises:
+        Unavailable: it is not there.
+    """
+    claimed, queue = root / CLAIMED, ledger.queries.summary()
+    waiting = queue["waiting"] + queue["examining"]
+    if waiting and not claimed.is_dir():
+        msg = f"spool.path: {root}: {waiting} images wait in it and it is not there: is its disk mounted? To give them up, make {claimed}"
+        raise Unavailable(msg)
 
 
 def prove(ledger: Ledger, spool: Spool) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from edge import message
+from edge.errors import Unavailable
 from edge.health import Health
 from edge.ledger import Ledger
 from edge.ledger.rows import Arrival
 from edge.ledger.states import State
 from edge.ledger.store import FILE
 from edge.message import name_result, readdress
-from edge.rebuild import prove, rebuild
+from edge.rebuild import demand_spool, prove, rebuild
 from edge.spool import Spool
 
 BUNDLE, PREPROCESS = "b" * 64, "c" * 64
@@ -130,3 +131,13 @@ def test_a_ledger_that_has_forgotten_what_it_filed_is_set_aside(spool: Spool, le
     assert len(list((tmp_path / "state" / "damaged").glob(f"*/{FILE}"))) == 1
     rebuild(ledger, spool, Health())
     assert len(ledger.queries.results()) == 1
+
+
+def test_a_spool_whose_disk_is_late_is_waited_for_while_images_lie_in_it(tmp_path: Path, ledger: Ledger) -> None:
+    root = tmp_path / "late"
+    demand_spool(ledger, root)
+    ledger.arrivals.accept(Arrival("a" * 64, root / "claimed" / "f-1", b"film.dcm", "folder", 0.0), BUNDLE)
+    with pytest.raises(Unavailable, match="1 images wait in it and it is not there"):
+        demand_spool(ledger, root)
+    (root / "claimed").mkdir(parents=True)
+    demand_spool(ledger, root)

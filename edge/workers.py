@@ -99,7 +99,7 @@ class Workers:
         began = time.monotonic()
         self.runtime = self._prove_or_spare()
         """What the last file was computed on, or will be."""
-        self._untaken_s = UNTAKEN_S + UNTAKEN_STARTS * (time.monotonic() - began)
+        self._patience_s = self._untaken_s = UNTAKEN_S + UNTAKEN_STARTS * (time.monotonic() - began)
 
     def submit(self, path: Path, done: Callable[[Verdict], None]) -> None:
         """Examine one file; `done` is called exactly once, usually from another thread."""
@@ -126,6 +126,8 @@ class Workers:
         limit = self.job.timeout_s + START_S  # a worker started anew loads and proves its model first
         with self._lock:
             waits = [(time.monotonic() - since, future) for since, future in self._in_work.values()]
+        if any(future and not future.done() for _, future in waits) and not self._pool.active:
+            return True  # it broke in the moment when it was given a file, and has forgotten it
         return any(age > (self._untaken_s if future and not future.running() and not future.done() else limit) for age, future in waits)
 
     def reopen(self) -> None:
@@ -133,8 +135,8 @@ class Workers:
         log.warning("event=pool_reopened")
         self._take_spare("its worker ended or hung")
         self._untaken_s = min(2 * self._untaken_s, self.job.timeout_s + START_S)  # a machine that has become slow gets its time
-        self._replace_pool()
         self._interrupt_all()
+        self._replace_pool()
 
     @property
     def lost(self) -> bool:
@@ -166,8 +168,9 @@ class Workers:
         if isinstance(verdict, Died) and self._take_spare(verdict.why):
             self._replace_pool()
             return Interrupted(f"the accelerator was given up: {verdict.why}")
-        if isinstance(verdict, Result | Rejection) and verdict.runtime is not None:
-            self.runtime = verdict.runtime
+        if isinstance(verdict, Result | Rejection):
+            self._untaken_s = max(self._patience_s, self._untaken_s / 2)
+            self.runtime = verdict.runtime or self.runtime
         return verdict
 
     def _take_spare(self, why: str) -> bool:

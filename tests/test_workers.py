@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pebble.pool.base_pool import PoolStatus
 
 from edge.domain import Rejection, Runtime
 from edge.errors import ModelError, Unavailable
@@ -117,6 +118,37 @@ def test_a_file_that_no_worker_begins_with_is_overdue_and_the_pool_is_opened_aga
         assert isinstance(verdicts.get(timeout=10), Interrupted)
         os.kill(stopped, signal.SIGKILL)
         assert detail(examine(opened, "next")) == "next"
+    finally:
+        opened.close()
+
+
+def test_a_file_that_the_pool_forgot_as_it_broke_is_overdue_at_once() -> None:
+    opened = Workers(job())
+    verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+    try:
+        opened._pool._context.status = PoolStatus.ERROR  # as when its workers died with nothing to do
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(opened._pool, "_check_pool_status", lambda: None)  # it was asked a moment before
+            opened.submit(Path("film"), verdicts.put)
+        assert opened.overdue()
+        opened.reopen()
+        assert isinstance(verdicts.get(timeout=10), Interrupted)
+        assert detail(examine(opened, "next")) == "next"
+        assert not opened.overdue()
+    finally:
+        opened.close()
+
+
+def test_patience_with_slow_starts_comes_back_with_each_file_that_is_done() -> None:
+    opened = Workers(job())
+    try:
+        first = opened._untaken_s
+        for _ in range(3):
+            opened.reopen()
+        assert opened._untaken_s > 2 * first
+        for _ in range(4):
+            assert detail(examine(opened, "next")) == "next"
+        assert opened._untaken_s == first
     finally:
         opened.close()
 

@@ -54,7 +54,7 @@ test: $(BIN)/.dev ## all tests, by JOBS=2 processes; what a missing system tool 
 	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 # tflite-runtime lives in the other environment; without Python 3.11 its rows say that it was not measured.
-bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, half an hour; BENCH_ARGS=--quick shows that it works
+bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, twenty minutes; BENCH_ARGS=--quick shows that it works
 	-@$(MAKE) --no-print-directory RUNTIME=tflite-runtime venv
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 

@@ -148,7 +148,7 @@ class Accelerator:
         self._try, self._next_try = None, self._now() + self._retry_s()
         try:
             fresh = trying.result()
-        except MammoEdgeError as error:
+        except (MammoEdgeError, OSError) as error:  # too many files open, or no room for a pool's locks
             log.warning('event=accelerator_not_tried why="%s"', error)
             return
         runtime = fresh.workers.runtime

@@ -64,5 +64,9 @@ def give_to_owner_of(folder: Path, path: Path) -> None:
     """What root installs belongs to the daemon, as the state folder does."""
     if os.geteuid() == 0:
         owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
-        path.chmod(0o750 if stat.S_ISDIR(path.stat().st_mode) else 0o640)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # a link there is not ours
+        try:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            os.fchmod(descriptor, 0o750 if stat.S_ISDIR(os.fstat(descriptor).st_mode) else 0o640)
+        finally:
+            os.close(descriptor)

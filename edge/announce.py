@@ -69,7 +69,8 @@ class Announcer:
     def _run_mqtt(self, mqtt: "Mqtt") -> None:
         while not self._stop.is_set():
             changed = self._health.changed.is_set()
-            self._health.changed.clear()
+            if changed:  # else one that comes between these two lines would be lost
+                self._health.changed.clear()
             mqtt.turn(changed=changed)
             if self._beside:
                 self._beside()

@@ -349,6 +349,7 @@ class Daemon:
             fresh = self._opener.submit(open_serving, settings).result()
             self._service.call(lambda: self._service.swap(fresh)).result()
             self._serving_settings = settings
+            self._health.recover("model")
         logging.getLogger().setLevel(settings.log.level.upper())
         changed, needs_restart = changes(self._settings, settings)
         log.info("event=reloaded bundle=%s needs_restart=%s", fresh.bundle.bundle_id[:16], ",".join(needs_restart))

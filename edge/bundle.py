@@ -254,7 +254,11 @@ def verify(folder: Path) -> Bundle:
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, expected in files.items():
         path = folder / name
-        if ".." in Path(name).parts or not path.resolve().is_relative_to(folder.resolve()):
+        try:
+            inside = ".." not in Path(name).parts and path.resolve().is_relative_to(folder.resolve())
+        except (OSError, ValueError, RuntimeError):  # a NUL in it, or links in a circle
+            inside = False
+        if not inside:
             msg = f"{MANIFEST}: files: {name!r} leaves the bundle's folder"
             raise ModelError(msg)
         try:

@@ -325,13 +325,17 @@ def _edgetpu(arguments: argparse.Namespace) -> int:
 def _publish(arguments: argparse.Namespace) -> int:
     from edge import handout  # noqa: PLC0415
 
-    return _show(arguments, handout.publish(load(arguments.config), arguments.bundle, arguments.to))
+    return _show(
+        arguments,
+        handout.publish(load(arguments.config), arguments.bundle, arguments.to, credential_of(arguments.config or DEFAULT_CONFIG)),
+    )
 
 
 def _withdraw(arguments: argparse.Namespace) -> int:
     from edge import handout  # noqa: PLC0415
 
-    return _show(arguments, handout.withdraw(load(arguments.config), arguments.to))
+    stored = credential_of(arguments.config or DEFAULT_CONFIG)
+    return _show(arguments, handout.withdraw(load(arguments.config), arguments.to, stored))
 
 
 def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:

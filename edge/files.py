@@ -6,7 +6,7 @@ import os
 import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from errno import EXDEV
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -47,6 +47,8 @@ def sha256_and_sync(path: Path, beat: Beat) -> str:
         synced = disk.submit(os.fsync, file.fileno())
         while chunk := file.read(CHUNK):
             digest.update(chunk)
+            beat()
+        while not wait([synced], timeout=1.0).done:
             beat()
         synced.result()
     return digest.hexdigest()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from edge import offer
 from edge.broker import Broker
-from edge.errors import ConfigError, Unavailable
+from edge.errors import ConfigError, ModelError, Unavailable
 from edge.health import Health
 from edge.session import Incoming, RefusedError
 from edge.settings import Settings, read_secret
@@ -53,7 +53,7 @@ class Line:
         incoming.acknowledge()
 
 
-def publish(settings: Settings, folder: Path, to: Sequence[str]) -> dict[str, Any]:
+def publish(settings: Settings, folder: Path, to: Sequence[str], stored: Path | None = None) -> dict[str, Any]:
     """
     Announce a bundle to devices, and publish it in chunks.
 
@@ -61,6 +61,7 @@ def publish(settings: Settings, folder: Path, to: Sequence[str]) -> dict[str, An
         settings: with the broker.
         folder: the bundle's.
         to: `SITE/DEVICE` each; none stands for the configuration's own.
+        stored: where `mammo-edge setup` puts the broker's password.
 
     Raises:
         ModelError: it is damaged. ConfigError: no such device can be. Unavailable: the broker is away, or refuses it.
@@ -68,9 +69,9 @@ def publish(settings: Settings, folder: Path, to: Sequence[str]) -> dict[str, An
     made = offer.make_offer(folder)
     devices = _devices(settings, to)
     for device in devices:
-        with _line(settings, device) as line:
+        with _line(settings, device, stored) as line:
             offer.publish(folder, made, line.put)
-            former = line.former()  # subscribed before the first chunk was published, so it has come before the first PUBACK
+            former = _known(line)  # subscribed before the first chunk was published, so it has come before the first PUBACK
             if former is not None and former.sha256 != made.sha256:
                 offer.clear(former, line.put)
     signed = (folder / SIGNATURE).exists()
@@ -78,20 +79,33 @@ def publish(settings: Settings, folder: Path, to: Sequence[str]) -> dict[str, An
     return report | {"signed": signed, "to": devices}
 
 
-def withdraw(settings: Settings, to: Sequence[str]) -> dict[str, Any]:
+def withdraw(settings: Settings, to: Sequence[str], stored: Path | None = None) -> dict[str, Any]:
     """
     Take away what is announced to devices, chunks and all. Raises as `publish`; Unavailable where nothing is announced.
     """
     taken = []
     for device in _devices(settings, to):
-        with _line(settings, device) as line:
-            former = line.former(FORMER_S)
+        with _line(settings, device, stored) as line:
+            try:
+                former = line.former(FORMER_S)
+            except ModelError:  # nobody knows of chunks of it
+                line.put("", b"")
+                taken.append({"to": device, "bundle": None, "version": None})
+                continue
             if former is None:
                 msg = f"{device}: nothing is announced there"
                 raise Unavailable(msg)
             offer.withdraw(former, line.put)
             taken.append({"to": device, "bundle": former.bundle, "version": former.version})
     return {"withdrawn": taken}
+
+
+def _known(line: Line) -> offer.Offer | None:
+    """What was announced before; None where that was no announcement, for ours stands in its place now."""
+    try:
+        return line.former()
+    except ModelError:
+        return None
 
 
 def _devices(settings: Settings, to: Sequence[str]) -> list[str]:
@@ -103,12 +117,12 @@ def _devices(settings: Settings, to: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _line(settings: Settings, device: str) -> Iterator[Line]:
+def _line(settings: Settings, device: str, stored: Path | None) -> Iterator[Line]:
     """Connected, under a client id of its own: a daemon on this machine goes on."""
     health, connected = Health(), threading.Event()
     broker = Broker(
         settings.broker.model_copy(update={"session_expiry_s": 0}),
-        password=read_secret(settings.broker),
+        password=read_secret(settings.broker, stored=stored),
         client_id=f"mammo-edge-model-{uuid.uuid4().hex[:12]}",
         will=None,
         health=health,

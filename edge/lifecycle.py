@@ -137,7 +137,7 @@ class Lifecycle:
         bundle_id, image_id = finished.serving.bundle.bundle_id, finished.image.image_id
         if self._failed is not None and self._failed.bundle_id == bundle_id:  # its workers finish what they had
             self._failed.hold_against(image_id, finished.verdict)
-            if self._service.serving is not finished.serving:
+            if self._service.serving.bundle.bundle_id != bundle_id:
                 hand_over(self._failed, self._service, self._ledger)
         elif self._trial is not None and self._trial.bundle_id == bundle_id:
             self._judge(self._trial, finished)
@@ -151,7 +151,7 @@ class Lifecycle:
         elif trial.over:
             self._trial = None
             try:
-                self._store.end_trial()
+                self._store.end_trial(finished.serving.bundle.folder)
             except MammoEdgeError as error:  # then the next start begins another trial
                 log.warning('event=trial_not_ended why="%s"', error)
 
@@ -160,12 +160,17 @@ class Lifecycle:
             version = self._take_back(trial)
         except MammoEdgeError as error:
             self._health.degrade("model", f"model: {why}, and there is no way back: {error}")
-            self._service.call(self._service.release).result()
+            self._service.call(self._go_on).result()
             return
         if version is not None:
             self._health.count("model_rollbacks")
             self._health.degrade("model", f"model: {why}; version {version} serves again")
             log.warning("event=model_rolled_back version=%s", version)
+
+    def _go_on(self) -> None:
+        """With the model that failed, for there is no other. In the service's thread."""
+        self._failed = None
+        self._service.release()
 
     def _take_back(self, trial: Trial) -> str | None:
         """The version that serves again; None where somebody was quicker and has changed the model already."""

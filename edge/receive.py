@@ -129,7 +129,7 @@ class Reception:
 
     def _take_again(self, path: Path, name: bytes) -> None:
         """Record a file of the spool anew, whose bytes are no longer those the ledger knew."""
-        self._record(self._spool.rehash(path, name), Sender("folder"))
+        self._record(self._spool.rehash(path, name), Sender("folder", settled=False))  # it was seen to change
 
     def _record_or_undo(self, claim: Claim, sender: "Sender", undo: Callable[[], None]) -> None:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from edge.errors import Reason, Unavailable
+from edge.errors import MammoEdgeError, Reason
 from edge.ledger import Ledger
 from edge.ledger.states import State
 from edge.service import Service
@@ -55,5 +55,5 @@ def _as_far_as_the_disk_lets_us() -> Iterator[None]:
     """What cannot be written now stands as it is: `mammo-edge retry` can do it later."""
     try:
         yield
-    except Unavailable as error:
+    except MammoEdgeError as error:  # or its state has changed by now
         log.warning('event=not_examined_again why="%s"', error)

@@ -81,6 +81,7 @@ class Service:
         self._archive_at = 0.0
         self._alone = False
         self._held = False
+        self._forgotten: tuple[Path, bytes] | None = None
         self._retired: list[Serving] = []
         self._recovered = False
         self.at_start: list[Callable[[], None]] = []
@@ -128,8 +129,8 @@ class Service:
     def swap(self, serving: Serving) -> None:
         """Give new images to another bundle; the old workers finish what they have. In the service's thread only."""
         self._retired.append(self.serving)
+        self._held = self._held and serving.bundle.bundle_id == self.serving.bundle.bundle_id  # other workers make it no other model
         self.serving = serving
-        self._held = False
 
     def hold(self) -> None:
         """Give no image to a worker until `swap` or `release`. In the service's thread only, as both."""
@@ -160,7 +161,7 @@ class Service:
         self._run_tasks()
         try:
             self._recover_once()
-            if time.monotonic() >= self._pause_until and not self._held:
+            if time.monotonic() >= self._pause_until and not self._held and not self._unrecorded:
                 self._dispatch()  # first: a worker that has finished does not wait for the disk
             self._archive_left_over()
         except Unavailable as error:
@@ -208,8 +209,10 @@ class Service:
 
     def _dispatch(self) -> None:
         workers = self.serving.workers
+        self._take_forgotten()
         self._alone = self._alone and workers.in_work > 0
-        while workers.in_work < workers.job.count and not self._alone:
+        while workers.in_work < workers.job.count and not self._alone and not self._stop.is_set():
+            self._health.stamp(LOOP)
             image = self._ledger.images.next_waiting()
             if image is None or (image.alone and workers.in_work > 0):
                 return
@@ -236,11 +239,23 @@ class Service:
 
     def _has_changed(self, image: Image) -> bool:
         """A file whose writer went on, perhaps while a worker had it mapped: forget what it was, take it up as what it is."""
-        claim = self._spool.rehash(image.path, image.name)
+        try:
+            claim = self._spool.rehash(image.path, image.name)
+        except Unavailable:
+            if not self._spool.present():
+                raise
+            return False  # this file alone: a worker says what is wrong with it, and the others go on
         if claim.image_id == image.image_id or self.take_again is None or not self._ledger.arrivals.forget(image.image_id):
             return False
-        self.take_again(image.path, image.name)
+        self._forgotten = (image.path, image.name)
+        self._take_forgotten()
         return True
+
+    def _take_forgotten(self) -> None:
+        """Record anew what was forgotten; tried again and again, for the ledger knows nothing of it meanwhile."""
+        if self._forgotten and self.take_again:
+            self.take_again(*self._forgotten)
+            self._forgotten = None
 
     def _submit(self, image: Image) -> None:
         serving, started_at = self.serving, time.time()
@@ -257,6 +272,7 @@ class Service:
         while not self._finished.empty():
             finished.append(self._finished.get())
         for item in finished:
+            self._health.stamp(LOOP)
             try:
                 settled = self._record(item)
             except Unavailable as error:
@@ -319,11 +335,11 @@ class Service:
         """What a kill or a full disk left concluded and not archived."""
         if self._archive_at < 0 or time.monotonic() < self._archive_at:
             return
+        self._archive_at = time.monotonic() + PAUSE_S  # should the ledger fail
+        left_over = [(image, *self._ledger.images.conclusion_of(image.image_id)) for image in self._concluded()]
         self._archive_at = -1.0
-        left_over = self._ledger.images.in_state(State.CONCLUDED, limit=ARCHIVE_BATCH)
-        for image in left_over:
+        for image, scored, payload in left_over:
             self._health.stamp(LOOP)
-            scored, payload = self._ledger.images.conclusion_of(image.image_id)
             self._archive(image, payload, scored=scored)
             if self._archive_at > 0:
                 return  # the archive is full: no use in trying the next
@@ -332,3 +348,6 @@ class Service:
             self._wake.set()
         else:
             self._health.recover("archive")
+
+    def _concluded(self) -> list[Image]:
+        return self._ledger.images.in_state(State.CONCLUDED, limit=ARCHIVE_BATCH)

@@ -243,7 +243,7 @@ class Publish(Section):
 
 
 class Control(Section):
-    """The Unix socket of `mammo-edge status`, `retry`, `reload` and `replay`."""
+    """The Unix socket of `mammo-edge status`, `retry`, `reload`, `model activate` and `model rollback`."""
 
     socket: Path = Path("/run/mammo-edge/control.sock")
     """Its path; mode 0660."""

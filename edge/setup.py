@@ -281,7 +281,7 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
     host, colon, port = text.rpartition(":")
     if not colon or "]" in port or (":" in host and not host.endswith("]")):
         return text.strip("[]"), None
-    if not port.isdigit():
+    if not port.isdecimal():
         msg = f"broker: found {text!r}, expected HOST or HOST:PORT"
         raise ConfigError(msg)
     return host.strip("[]"), int(port)

@@ -206,11 +206,11 @@ class Spool:
             msg = "spool: it is away"
             raise Unavailable(msg)
         places = (path, *(folder / archive_name(name, image_id) for folder in (self.done, self.failed)))
-        return next((place for place in places if place.exists()), None)
+        return next((place for place in places if _is_there(place)), None)
 
     def present(self) -> bool:
-        """Whether the spool is there, and not only the empty folder on which it is mounted."""
-        return self.claimed.is_dir()
+        """Whether the spool is there, and not only the empty folder on which it is mounted. Raises Unavailable: the disk is failing."""
+        return _is_there(self.claimed)
 
     def orphans(self) -> Iterator[Path]:
         """Everything in spool/claimed. Half-written copies, which begin with a dot, were removed when the spool was opened."""
@@ -265,6 +265,16 @@ def _make_writable(key: str, folder: Path) -> None:
 
 def _unavailable(error: OSError) -> Unavailable:
     return Unavailable(f"spool: {error.strerror}")  # never the file's name
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unavailable(error) from error
+    return True
 
 
 def _renamed(source: Path, target: Path) -> bool:

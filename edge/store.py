@@ -5,6 +5,7 @@ A bundle is copied into a folder whose name begins with a dot, looked at there, 
 So whatever moment the power fails, what serves is a bundle that was proved.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +45,7 @@ class ModelStore:
         self.root = root
         self._shipped = shipped
         self._trust = trust
+        self._choosing = threading.Lock()
 
     def active(self) -> Active:
         """What serves. Raises ModelError where that cannot be read."""
@@ -132,18 +134,23 @@ class ModelStore:
 
     def activate(self, bundle_id: str, *, trial: bool = False) -> Active:
         """Have a bundle serve from the next start on; a running daemon has taken it already. Raises ModelError, Unavailable."""
-        before = self.active()
-        if before.current == bundle_id:
-            return choice.put(self.root, replace(before, trial=trial))
-        return choice.put(self.root, Active(bundle_id, before.current, trial))
+        with self._choosing:
+            before = self.active()
+            if before.current == bundle_id:
+                return choice.put(self.root, replace(before, trial=trial))
+            return choice.put(self.root, Active(bundle_id, before.current, trial))
 
     def take_back(self) -> Active:
         """Go back, and never again to what proved bad. Raises ConfigError where there is no way back, ModelError, Unavailable."""
-        return choice.put(self.root, Active(self.rollback_target()))
+        with self._choosing:
+            return choice.put(self.root, Active(self.rollback_target()))
 
-    def end_trial(self) -> None:
-        """What serves has proved itself in use. Raises ModelError, Unavailable."""
-        choice.put(self.root, replace(self.active(), trial=False))
+    def end_trial(self, folder: Path) -> None:
+        """The bundle in this folder has proved itself in use; nothing, where another one serves by now. Raises ModelError, Unavailable."""
+        with self._choosing:
+            active = self.active()
+            if self.folder(active.current) == folder:
+                choice.put(self.root, replace(active, trial=False))
 
     def rollback_target(self) -> str:
         """What `rollback` goes back to. Raises ConfigError where there is nothing."""

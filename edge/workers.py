@@ -110,10 +110,11 @@ class Workers:
         except RuntimeError:  # the pool broke: its workers died with nothing to do
             self.reopen()
             return
+        given = time.monotonic()
         with self._lock:
             if done in self._in_work:
-                self._in_work[done] = (time.monotonic(), future)
-        future.add_done_callback(lambda finished: self._finish(done, self._judge(finished)))
+                self._in_work[done] = (given, future)
+        future.add_done_callback(lambda finished: self._finish(done, self._judge(finished, time.monotonic() - given)))
 
     @property
     def in_work(self) -> int:
@@ -163,8 +164,8 @@ class Workers:
         old, self._pool = self._pool, self._open()
         threading.Thread(target=_stop, args=(old,), name="pool-stop", daemon=True).start()
 
-    def _judge(self, finished: "Future[Outcome]") -> Verdict:
-        verdict = _verdict(finished, self.job.timeout_s)
+    def _judge(self, finished: "Future[Outcome]", age_s: float) -> Verdict:
+        verdict = _verdict(finished, self.job.timeout_s, age_s)
         if isinstance(verdict, Died) and self._take_spare(verdict.why):
             self._replace_pool()
             return Interrupted(f"the accelerator was given up: {verdict.why}")
@@ -223,20 +224,28 @@ class Workers:
         return runtime
 
 
-def _verdict(future: "Future[Outcome]", timeout_s: float) -> Verdict:
+def _verdict(future: "Future[Outcome]", timeout_s: float, age_s: float) -> Verdict:
     try:
         return future.result()
     except FutureTimeoutError:
-        return Died(f"took longer than {timeout_s:g} s")
+        early = age_s < timeout_s  # pebble goes by the time of day
+        return Interrupted("the clock was set") if early else Died(f"took longer than {timeout_s:g} s")
     except ProcessExpired as error:
         code = error.exitcode
-        return Died(f"worker ended by {signal.Signals(-code).name}" if code < 0 else f"worker ended with exit status {code}")
+        return Died(f"worker ended by {_name_of(-code)}" if code < 0 else f"worker ended with exit status {code}")
     except (BrokenProcessPool, CancelledError) as error:
         return Interrupted(type(error).__name__)
     except MammoEdgeError as error:  # the worker lost its accelerator, or could not load its model, or the file is away
         return Died(str(error)) if isinstance(error, AcceleratorError | InferenceError) else Interrupted(str(error))
     except Exception as error:  # noqa: BLE001 - a defect in the worker's code is an attempt, like a crash
         return Died(f"worker raised {type(error).__name__}")
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _stop(pool: ProcessPool) -> None:

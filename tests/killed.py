@@ -33,7 +33,7 @@ def work(folder: Path, name: str) -> None:
     store = store_at(folder, name)
     Installer(store, Model(), lambda _: None, retained.__getitem__).install({"bundle": made.bundle})
     store.activate(made.bundle, trial=True)
-    store.end_trial()
+    store.end_trial(store.folder(made.bundle))
 
 
 def die_at(place: int) -> None:

@@ -269,6 +269,39 @@ def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another
     assert desk.refused == []
 
 
+def test_poison_that_cannot_be_read_is_rejected_and_does_not_hold_up_the_others(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    twice_blamed(desk)
+    monkeypatch.setattr(desk.spool, "rehash", failing)
+    settle(desk)
+    assert [reason.split(":")[1] for reason in desk.refused] == [" poison"]
+
+
+def test_what_came_twice_as_the_same_bytes_is_never_forgotten(desk: Desk) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop("twin.dcm"), settled=True, may_copy=True)
+    assert not desk.ledger.arrivals.forget(IMAGE_ID)
+
+
+def test_a_changed_file_is_recorded_however_often_the_ledger_fails_and_as_one_that_may_change_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    twice_blamed(desk)
+    claimed = desk.ledger.images.next_waiting()
+    assert claimed is not None
+    claimed.path.write_bytes(FILM[:5])
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.ledger.arrivals, "accept", failing)
+        with pytest.raises(Unavailable):
+            desk.service._settle_unexamined(claimed)
+    desk.service._dispatch()
+    changed = hashlib.sha256(FILM[:5]).hexdigest()
+    assert desk.ledger.images.find(changed) is not None
+    desk.ledger.images.move(changed, Move.DISPATCH)
+    assert desk.ledger.images.postpone(changed, 1.0)
+
+
 def test_what_was_answered_before_and_then_changed_and_killed_workers_is_poison(desk: Desk) -> None:
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     conclude(desk)

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import Any, Final, TypeAlias
 
 from edge.broker import Broker
@@ -60,7 +60,6 @@ class CommandIntake:
         self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
-        self._worker = ThreadPoolExecutor(1, "command")  # proving a model takes longer than a loop may be silent
         for name in handlers:
             broker.subscribe(TOPICS[name].format(prefix=topic_prefix), functools.partial(self._enqueue, name))
 
@@ -73,7 +72,6 @@ class CommandIntake:
         self._stop.set()
         self._queue.put(None)
         self._thread.join(timeout=2)
-        self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _enqueue(self, name: str, incoming: Incoming) -> None:
         self._queue.put((name, incoming))
@@ -93,7 +91,9 @@ class CommandIntake:
         if incoming.retained:
             log.warning("event=retained_command_ignored")
         else:
-            future = self._worker.submit(self._answer, name, incoming.payload)
+            future: Future[dict[str, Any]] = Future()
+            # Proving a model takes longer than a loop may be silent; a daemon thread, for it may wait for a service that has ended.
+            threading.Thread(target=lambda: future.set_result(self._answer(name, incoming.payload)), name="command", daemon=True).start()
             while not wait([future], timeout=1.0).done:
                 self._health.stamp(LOOP)
                 if self._stop.is_set():

@@ -93,6 +93,9 @@ class FolderIntake:
                 self._watching.set()
                 self._take_ready()
                 self._listen()
+            except Unavailable as error:
+                self._health.degrade(LOOP, f"files wait in the inbox: {error}")
+                self._stop.wait(TICK_S)
             except OSError as error:
                 self._health.degrade("inbox-away", f"inbox: {error.strerror}")
                 self._watching.set()
@@ -150,9 +153,11 @@ class FolderIntake:
     def _list(self) -> None:
         self._unreadable = 0
         for path in self._walk():  # one at a time: a copy of a long list is memory that the process keeps
+            self._health.stamp(LOOP)
             self._note(path, finished=False)
             self._unreadable += not os.access(path, os.R_OK)
         for path in list(self._candidates):
+            self._health.stamp(LOOP)
             self._note(path, finished=False)  # forgets what is gone
         self._report_unreadable()
         self._next_listing = time.monotonic() + (self._settings.poll_s if self._polls else self._settings.rescan_s)

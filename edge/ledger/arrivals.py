@@ -87,10 +87,10 @@ class Arrivals:
             return True
 
     def forget(self, image_id: str) -> bool:
-        """Drop an image whose bytes have changed: its file is taken up anew. False: someone asked for these bytes, or was answered."""
+        """Drop an image whose bytes have changed: its file is taken up anew. False: they came twice, or someone asked or was answered."""
         with self._store.transaction() as db:
-            bound = "SELECT 1 FROM submissions WHERE image_id = ? AND (seq IS NOT NULL OR source = 'mqtt')"
-            if db.execute(bound, (image_id,)).fetchone():
+            bound = "SELECT count(*) > 1 OR sum(seq IS NOT NULL OR source = 'mqtt') FROM submissions WHERE image_id = ?"
+            if db.execute(bound, (image_id,)).fetchone()[0]:
                 return False
             db.execute("DELETE FROM submissions WHERE image_id = ? AND seq IS NULL", (image_id,))
             db.execute("DELETE FROM images WHERE image_id = ? AND state = 'received'", (image_id,))

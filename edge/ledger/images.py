@@ -41,8 +41,8 @@ class Images:
             return rows.find(db, image_id)
 
     def move(self, image_id: str, what: Move) -> None:
-        """DISPATCH, RELEASE or BLAME (counted) one image. After a power cut it may wait as before, which is where `recover` puts it too."""
-        with self._store.transaction(synced=what is Move.BLAME) as db:
+        """DISPATCH, RELEASE or BLAME (counted) one image. An image that ends the whole machine is counted from the second time on."""
+        with self._store.transaction(synced=what is Move.BLAME or (what is Move.DISPATCH and self._store.left_open)) as db:
             move(db, image_id, what)
             if what is Move.BLAME:
                 db.execute("UPDATE images SET attempts = attempts + 1 WHERE image_id = ?", (image_id,))

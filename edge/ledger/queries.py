@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from edge.ledger.store import ledger_id, open_readonly
+from edge.errors import StartupError
+from edge.ledger.store import FILE, ledger_id, open_readonly
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
@@ -123,5 +124,8 @@ def open_queries(folder: Path) -> Iterator[Queries]:
 
     try:
         yield Queries(reading)
+    except sqlite3.Error as error:
+        msg = f"{folder / FILE}: {error}"
+        raise StartupError(msg) from None
     finally:
         db.close()

@@ -46,6 +46,8 @@ class Store:
         self._lock = RLock()
         self._file = folder / FILE
         self._owner = _own(folder)
+        self.left_open = self._file.with_name(mark.NAME).exists()
+        """Whether the last daemon, or the machine, ended without closing it."""
         try:
             self._db = _open_sound(self._file)
             self._mark = Mark(self._file)

@@ -11,6 +11,7 @@ import pytest
 
 from edge import app, commands
 from edge.errors import ConfigError, Unavailable
+from edge.health import Health
 from edge.settings import Inbox, Log, Model, Settings, Worker
 
 
@@ -57,6 +58,7 @@ def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(monkeyp
     """Else a reload that read the old choice could take the old model after the new one was activated."""
     changing, held = threading.Lock(), []
     daemon = object.__new__(app.Daemon)
+    daemon._health = Health()
     daemon._settings = daemon._serving_settings = Settings()
     daemon._load_settings = Settings
     daemon._models = cast("Any", SimpleNamespace(changing=changing))

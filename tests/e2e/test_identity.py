@@ -99,7 +99,7 @@ def columns_with_markers(ledger: Path) -> set[tuple[str, str]]:
 
 
 def test_what_a_file_says_of_a_patient_comes_out_nowhere(keyed: Rig, subscriber: Subscriber, tmp_path: Path) -> None:
-    keyed.ready()
+    keyed.ready().await_introduction()
     expected = send_all(keyed, subscriber)
     until(lambda: expected.keys() <= answers(subscriber).keys(), "all answers", keyed.words)
     until(lambda: keyed.settled() and len(subscriber.under("health")) > 1, "settled", keyed.words)

@@ -72,7 +72,8 @@ class Reception:
         """See Receiver."""
         if self._taken_before(path):
             return
-        claim = self._spool.claim(path, may_copy=may_copy)
+        head_start = self._service.head_start if settled else _none
+        claim = self._spool.claim(path, may_copy=may_copy, moved=head_start)
         self._record_or_undo(claim, Sender("folder", settled=settled), lambda: self._spool.give_back(claim, path))
 
     def take_bytes(self, data: bytes, response_topic: str | None, correlation: bytes | None) -> None:
@@ -145,7 +146,7 @@ class Reception:
             path=claim.path,
             name=claim.name,
             source=sender.source,
-            received_at=time.time(),
+            received_at=claim.received_at,
             settled=sender.settled,
             origin=claim.origin,
             response_topic=sender.response_topic,
@@ -204,6 +205,10 @@ class Reception:
         else:
             self._health.recover("inbox-undeletable")
         return removed
+
+
+def _none(_: Path) -> None:
+    """A file whose writer may go on gets no head start: the worker might see another than the ledger names."""
 
 
 def _parse(request: bytes) -> tuple[str, str]:

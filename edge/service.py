@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edge.ahead import Answer, HeadStart
 from edge.bundle import Bundle
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Reason, Unavailable
@@ -75,6 +76,7 @@ class Service:
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._unrecorded: list[Finished] = []
         self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._ahead = HeadStart()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._pause_until = 0.0
@@ -93,6 +95,11 @@ class Service:
 
     def wake(self) -> None:
         """There is something to do."""
+        self._wake.set()
+
+    def head_start(self, path: Path) -> None:
+        """A file in the spool that the ledger will know in a moment: a worker that is idle may begin with it."""
+        self._ahead.offer(path)
         self._wake.set()
 
     def stop(self) -> None:
@@ -163,6 +170,7 @@ class Service:
             self._recover_once()
             if time.monotonic() >= self._pause_until and not self._held and not self._unrecorded:
                 self._dispatch()  # first: a worker that has finished does not wait for the disk
+                self._begin_ahead()
             self._archive_left_over()
         except Unavailable as error:
             self._rest(str(error))
@@ -211,16 +219,22 @@ class Service:
         workers = self.serving.workers
         self._take_forgotten()
         self._alone = self._alone and workers.in_work > 0
-        while workers.in_work < workers.job.count and not self._alone and not self._stop.is_set():
+        while not self._alone and not self._stop.is_set():
             self._health.stamp(LOOP)
-            image = self._ledger.images.next_waiting()
-            if image is None or (image.alone and workers.in_work > 0):
+            idle = workers.in_work < workers.job.count
+            image = self._ledger.images.next_waiting() if idle or self._ahead.begun else None
+            if image is None or not (idle or self._ahead.has(image.path)) or (image.alone and workers.in_work > 0):
                 return
             if self._settle_unexamined(image):
                 continue
             self._ledger.images.move(image.image_id, Move.DISPATCH)
             self._alone = image.alone
             self._submit(image)
+
+    def _begin_ahead(self) -> None:
+        workers = self.serving.workers
+        if workers.in_work < workers.job.count and not self._alone and not self._stop.is_set():
+            self._ahead.begin(workers)
 
     def _settle_unexamined(self, image: Image) -> bool:
         """Settle what a worker need not, or cannot, see yet; True where that was so."""
@@ -258,13 +272,17 @@ class Service:
             self._forgotten = None
 
     def _submit(self, image: Image) -> None:
-        serving, started_at = self.serving, time.time()
+        serving = self.serving
+        answer = self._ahead.take(image.path, serving.workers)
+        if answer is None:
+            answer = Answer()
+            serving.workers.submit(image.path, answer)
 
         def done(verdict: Verdict) -> None:
-            self._finished.put(Finished(image, serving, started_at, time.time(), verdict))
+            self._finished.put(Finished(image, serving, answer.started_at, answer.completed_at, verdict))
             self._wake.set()
 
-        serving.workers.submit(image.path, done)
+        answer.give_to(done)
 
     def _record_finished(self) -> bool:
         """Record what the workers gave back; False where there was nothing, or where it cannot be recorded for now."""

@@ -3,9 +3,10 @@
 import hashlib
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from errno import ENOSPC, EXDEV
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,8 @@ class Claim:
     """SHA-256 of its bytes, once hashed."""
     origin: tuple[Path, Fingerprint] | None = None
     """Where it still lies too, if it was copied."""
+    received_at: float = field(default_factory=time.time)
+    """Unix time."""
 
 
 class Spool:
@@ -61,13 +64,14 @@ class Spool:
             for half in folder.glob(f".*{PART}"):  # what a kill left of a write
                 half.unlink(missing_ok=True)
 
-    def claim(self, path: Path, *, may_copy: bool) -> Claim:
+    def claim(self, path: Path, *, may_copy: bool, moved: Callable[[Path], None] = lambda _: None) -> Claim:
         """
         Take a file out of the inbox and hash it; it is ours, hashed and on the disk, or still where it was.
 
         Args:
             path: a regular file.
             may_copy: whether it may be copied if it lies on another mount (its writer is known to have finished).
+            moved: told where it lies in the spool, before it is hashed.
 
         Raises:
             NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
@@ -86,6 +90,7 @@ class Spool:
             raise (NotReadyError if self.present() else Unavailable("spool: it is away")) from None
         except OSError as error:
             raise _unavailable(error) from error
+        moved(claim.path)
         return self._hashed(claim, path, before)
 
     def _hashed(self, claim: Claim, source: Path, before: Fingerprint) -> Claim:

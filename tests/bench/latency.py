@@ -22,13 +22,14 @@ from tests.bench.stats import figures
 from tests.bench.transcode import J2K, RAW, RLE, SV1
 
 WANTED: Final = (RLE, RAW, SV1, J2K)
-PARTS: Final = ("close to claimed", "claimed to worker", "in the worker", "worker to PUBACK")
+PARTS: Final = ("close to claimed", "claimed to examined", "in the worker", "examined to PUBACK")
 HEAD: Final = ("encoding", "files", "p50", "p95", "p99", "bare, p50", "over bare", "x bare", "in one process, p50", *PARTS)
 ABOUT: Final = """The real daemon with one worker and the real mosquitto, one file at a time; `bare` is the fastest decoder call at hand +
 `prepare` + `invoke()`, *in one process* our own decoding (file, header, LUTs) + `prepare` + `invoke()`, both right before. Both clocks
 are the machine's monotonic one: the daemon notes when `MqttSink.send` returns, which it does at the PUBACK. *Close to claimed* is the
-event, the move into the spool, the SHA-256 and the fsync of the file; *claimed to worker* the ledger's transaction and the way into the
-process; *worker to PUBACK* the way back, the ledger's second transaction and the broker. Files come one after the other without a pause.
+event and the move into the spool; *claimed to examined* the worker and the ways to it and back, and beside it the SHA-256, the fsync of
+the file and the ledger's transaction; *in the worker* its own steps alone; *examined to PUBACK* what of those took longer than the worker,
+the ledger's second transaction and the broker. Files come one after the other without a pause.
 Parts are medians.
 
 """
@@ -66,7 +67,7 @@ def _one(daemon: Measured, loaded: Bench, data: bytes, name: str, times: dict[st
     claimed = datetime.fromisoformat(result["source"]["received_at"]).timestamp() - epoch
     whole, before = (puback - closed) * 1000, (claimed - closed) * 1000
     inside = sum(timing[step] for step in ("decode", "prepare", "infer"))
-    parts = (before, timing["wait"], inside, whole - before - timing["wait"] - inside)
+    parts = (before, timing["total"], inside, whole - before - timing["total"])
     times["all"].append(whole)
     for part, value in zip(PARTS, parts, strict=True):
         times[part].append(value)

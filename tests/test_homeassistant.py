@@ -19,6 +19,7 @@ from edge.homeassistant import FILE, Discovery, messages
 from edge.settings import Broker as BrokerSettings
 from edge.settings import Device, HomeAssistant, Settings
 from tests.conftest import ROOT
+from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until
 
 TOPIC = "homeassistant/device/north/edge-1/config"
@@ -52,7 +53,7 @@ def shown(template: str, payload: dict[str, Any]) -> str:
 
 
 @contextmanager
-def connected(mosquitto: Mosquitto, state: Path, wanted: dict[str, bytes]) -> Iterator[tuple[Discovery, Health]]:
+def connected(mosquitto: Mosquitto | Proxy, state: Path, wanted: dict[str, bytes]) -> Iterator[tuple[Discovery, Health]]:
     """A device's connection to its broker, and what keeps its discovery."""
     health = Health()
     where = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
@@ -168,3 +169,13 @@ def test_a_broker_that_refuses_it_is_a_reason_and_no_more(mosquitto: Mosquitto, 
     with connected(mosquitto, tmp_path, messages(settings())) as (discovery, health):
         after(discovery, lambda: health.reasons)
         assert health.reasons == ["homeassistant: the broker refused it: Not authorized: check the broker's ACL"]
+
+
+def test_a_broker_that_hangs_up_on_it_is_told_no_more(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    with Proxy(mosquitto.port, hang_up_on=TOPIC.encode()) as proxy, connected(proxy, tmp_path, messages(settings())) as (discovery, health):
+        after(discovery, lambda: any(reason.startswith("homeassistant: the broker hangs up on it") for reason in health.reasons))
+        broker = discovery._broker
+        until(lambda: broker.connected, "connected again")
+        discovery.turn()
+        broker.publish("somewhere", b"the connection lasts")
+    assert proxy.hang_ups == 2

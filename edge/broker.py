@@ -269,15 +269,15 @@ class Broker:
         return {"clean_start": False, "properties": properties}
 
     def _note_suback(self, _client: Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None) -> None:
-        refused = any(reason.is_failure for reason in reasons)
+        if not any(reason.is_failure for reason in reasons):
+            return
         with self._asking:
             fetching = mid == self._fetching
-        if not fetching:
-            if refused:
-                self._health.degrade("subscription", "broker: it refuses a subscription, so requests do not reach us: check its ACL")
-        elif refused:
+        if fetching:
             self._health.degrade(FETCH, "model/available: the broker refuses our subscription, so no model comes from there: check its ACL")
             self._refused.set()
+        else:
+            self._health.degrade("subscription", "broker: it refuses a subscription, so requests do not reach us: check its ACL")
 
     def _dispatch(self, incoming: Incoming) -> None:
         handler = self._handlers.get(incoming.topic)

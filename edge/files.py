@@ -7,7 +7,7 @@ import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from errno import EXDEV
+from errno import EINVAL, EXDEV
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -109,9 +109,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def open_regular(path: Path) -> io.FileIO:
-    """Open for reading without following a link and without waiting at a FIFO."""
-    return io.FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+def open_regular(path: Path, *, follow: bool = False) -> io.FileIO:
+    """
+    Open for reading without waiting at a FIFO, and without following a link unless told to.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file: a device may have no end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(EINVAL, "it is not a regular file")
+    return io.FileIO(descriptor, "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """All of a file that a person named, be it through a link. Raises as `open_regular`."""
+    with open_regular(path, follow=True) as file:
+        return file.readall()
 
 
 def regular_below(path: Path) -> list[Path]:

@@ -23,6 +23,7 @@ LOOP: Final = "shadow"
 SCHEMA: Final = "mammo.shadow/1"
 MOST_WAITING: Final = 256
 """Images that may wait for the shadow; more are skipped and counted: it never holds the first model up."""
+NOBODY_TO_TELL: Final = "publish.mqtt and intake.mqtt are off, so there is nobody to tell what it says, and it is not opened"
 HANG_UPS: Final = 2
 """So often in a row the broker may hang up on what the shadow says."""
 TRIES: Final = 3

@@ -103,10 +103,11 @@ def messages(settings: Settings) -> dict[str, bytes]:
 
 def _device(settings: Settings) -> dict[str, Any]:
     """The device and, from `status`, whether it is there; last will included."""
-    name = f"{settings.device.site}/{settings.device.name}"
+    site = settings.device.site
+    name = f"{site}/{settings.device.name}"
     status = f"{settings.topic_prefix}/status"
     ours = {"name": "mammo-edge", "sw_version": __version__}
-    unique = f"mammo-edge-{name.replace('/', '-')}"
+    unique = f"mammo-edge-{name.replace('/', '.' if '-' in site else '-')}"  # a-b/c and a/b-c are two; no name holds a "."
     return {
         "device": ours | {"identifiers": [f"mammo-edge/{name}"], "name": f"mammo-edge {name}", "manufacturer": "mammo-edge"},
         "origin": ours,

@@ -1,5 +1,6 @@
 """The device appears in Home Assistant by itself where that is wanted, and goes again."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -131,6 +132,18 @@ def test_every_component_has_what_home_assistant_requires_and_an_id_of_its_own()
     assert [part["unique_id"] for part in parts.values()] == list(parts)
     assert {"identifiers", "name", "sw_version"} <= device()["device"].keys()
     assert device()["origin"]["name"] == "mammo-edge"
+
+
+def test_no_two_devices_have_the_same_ids() -> None:
+    """Whatever hyphens are in their names; those of a site without one are as they were."""
+    words = ["a", "b", "a-b", "b-a", "a-", "a-b-a", "a--b", "a_b", "a-state", "state"]
+    ids: list[str] = []
+    for site, name in itertools.product(words, words):
+        made = Settings(device=Device(site=site, name=name), homeassistant=HomeAssistant(enabled=True))
+        ((_, payload),) = messages(made).items()
+        ids += json.loads(payload)["components"]
+    assert len(set(ids)) == len(ids)
+    assert "mammo-edge-a-b-a-state" in ids
 
 
 def test_the_message_is_kept_by_the_broker_and_cleared_when_it_is_switched_off(mosquitto: Mosquitto, tmp_path: Path) -> None:

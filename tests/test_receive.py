@@ -354,5 +354,22 @@ def test_an_image_that_was_answered_before_is_never_postponed(desk: Desk) -> Non
     assert not desk.ledger.images.postpone(IMAGE_ID, 1.0)
 
 
+@pytest.mark.parametrize("retried", [False, True], ids=["another bundle serves", "a retry waits"])
+def test_who_asks_for_known_bytes_that_are_examined_again_is_answered_on_its_own_topic(
+    desk: Desk,
+    retried: bool,  # noqa: FBT001 - pytest passes by name
+) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    conclude(desk, "b0")
+    archive(desk)
+    if retried:
+        desk.ledger.arrivals.retry([IMAGE_ID])
+    desk.reception.take_bytes(FILM, "mammo/v1/replies/1", b"order")
+    assert desk.ledger.outbox.pending(["reply"]) == []
+    conclude(desk, "b1")
+    (reply,) = desk.ledger.outbox.pending(["reply"])
+    assert (reply.response_topic, reply.correlation) == ("mammo/v1/replies/1", b"order")
+
+
 def test_a_rejection_says_its_reason_first() -> None:
     assert Rejection(Reason.MISSING, "gone").text == "missing: gone"

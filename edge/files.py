@@ -7,6 +7,7 @@ import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from errno import EINVAL, EXDEV
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -66,11 +67,11 @@ def move(path: Path, target: Path, beat: Beat) -> None:
     sync_folder(target.parent)
 
 
-def copy(source: Path, target: Path, beat: Beat) -> None:
-    """Copy a regular file; `target` is there whole or not at all."""
-    with open_regular(source) as reader:
+def copy(source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None] | None = None) -> None:
+    """Copy a regular file; `target` is there whole or not at all. It is written inside of `writing`, with other rights, say."""
+    with open_regular(source) as reader, writing or nullcontext():
         put(target, _chunks(reader, beat))
-    sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
 def write(target: Path, data: bytes) -> None:

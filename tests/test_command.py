@@ -14,7 +14,7 @@ from deploy.demo.subscriber import Subscriber
 from edge.broker import Broker
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
-from edge.intake.command import CommandIntake
+from edge.intake.command import CUT_OFF, CommandIntake
 from edge.session import Incoming, RefusedError
 from edge.settings import Broker as BrokerSettings
 from tests.e2e.proxy import Proxy
@@ -42,7 +42,8 @@ class Line:
 
     def send(self, payload: bytes, *, retained: bool = False, again: bool = False, lost: bool = False) -> None:
         """Deliver a message; `lost`: by a connection that ends once it is obeyed."""
-        stale = (lambda: self.obeyed > 0) if lost else (lambda: self.stale)
+        before = self.obeyed
+        stale = (lambda: self.obeyed > before) if lost else (lambda: self.stale)
         self.deliver(Incoming("t", payload, retained, None, None, self.acknowledged.set, stale, again))
 
     def obey(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +136,24 @@ def test_a_command_that_is_delivered_again_is_answered_and_not_obeyed_twice() ->
         line.send(b"{}", again=True)
         assert line.acknowledged.wait(10)
     assert (line.obeyed, [answer["time"] for answer in line.told]) == (1, [1])
+
+
+def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_for_ever() -> None:
+    line = Line()
+
+    def fetch(request: Mapping[str, Any]) -> dict[str, Any]:
+        line.obey(request)
+        msg = "model/available: the connection was lost"
+        raise Unavailable(msg)
+
+    with obeying(line, fetch):
+        for time in range(CUT_OFF):
+            line.send(b"{}", again=time > 0, lost=True)
+            until(lambda: line.obeyed > time, "tried")  # noqa: B023 - used up before the next turn
+        line.send(b"{}", again=True)
+        assert line.acknowledged.wait(10)
+    assert line.obeyed == CUT_OFF
+    assert [answer["error"] for answer in line.told] == ["model/available: the connection was lost"]
 
 
 def test_the_same_command_given_anew_is_obeyed_anew_also_after_a_lost_connection() -> None:

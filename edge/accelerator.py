@@ -1,7 +1,6 @@
 """Whether workers shall use a Coral accelerator; that it is told when they do not; and that it is tried again after a while."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,6 +13,7 @@ from edge.errors import MammoEdgeError, ModelError
 from edge.health import Health
 from edge.service import Service, Serving
 from edge.settings import Settings
+from edge.threads import Loop
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,9 @@ def access_of(settings: Settings, bundle: Bundle) -> Access | None:
     return Access(model.edgetpu_library, model.edgetpu_device, str(lock_of(settings)))
 
 
-class Accelerator:
+class Accelerator(Loop):
     """
-    A thread of its own that looks at what the workers run on.
+    A thread of its own that looks at what the workers run on. What a try opens ends with the process.
 
     Args:
         service: whose workers are looked at, and replaced once the accelerator is back.
@@ -69,8 +69,8 @@ class Accelerator:
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(LOOP, health)
         self._service = service
-        self._health = health
         self._access = access
         self._open = open_
         self._retry_s = retry_s
@@ -78,25 +78,14 @@ class Accelerator:
         self._next_try = 0.0
         self._seen: str | None = None
         self._try: tuple[Serving, Future[Serving]] | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
 
     def start(self) -> None:
         """Look, and go on looking."""
         self.turn()
-        self._thread.start()
+        super().start()
 
-    def stop(self) -> None:
-        """Look no more; what a try opens ends with the process."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=2)
-
-    def _run(self) -> None:
-        while not self._stop.wait(TURN_S if self._try is None else TURN_S / 10):
-            self._health.stamp(LOOP)
-            self.turn()
-        self._health.retire(LOOP)
+    def _rest_s(self) -> float:
+        return TURN_S if self._try is None else TURN_S / 10
 
     def turn(self) -> None:
         """Tell how it is; begin a try that is due, or take what one gave."""

@@ -1,14 +1,13 @@
 """`active.json`: which of the installed bundles serves. Replaced whole, so that a power cut leaves the old choice or the new one."""
 
 import json
-import os
-import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from edge.errors import ModelError, Unavailable
 from edge.files import PART, write
+from edge.owner import as_owner_of, make_folder
 
 ACTIVE: Final = "active.json"
 SHIPPED: Final = "shipped"
@@ -49,24 +48,12 @@ def read(folder: Path) -> Active:
 def put(folder: Path, active: Active) -> Active:
     """Make it the choice, on the disk when this returns. Raises Unavailable."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left_over in folder.glob(f".*{PART}"):  # by a power cut while this was written
-            left_over.unlink(missing_ok=True)
-        write(folder / ACTIVE, json.dumps(asdict(active)).encode() + b"\n")
-        give_to_owner_of(folder, folder / ACTIVE)
+        make_folder(folder)
+        with as_owner_of(folder.parent):
+            for left_over in folder.glob(f".*{PART}"):  # by a power cut while this was written
+                left_over.unlink(missing_ok=True)
+            write(folder / ACTIVE, json.dumps(asdict(active)).encode() + b"\n")
     except OSError as error:
         msg = f"{folder / ACTIVE}: {error.strerror}"
         raise Unavailable(msg) from None
     return active
-
-
-def give_to_owner_of(folder: Path, path: Path) -> None:
-    """What root installs belongs to the daemon, as the state folder does."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # a link there is not ours
-        try:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-            os.fchmod(descriptor, 0o750 if stat.S_ISDIR(os.fstat(descriptor).st_mode) else 0o640)
-        finally:
-            os.close(descriptor)

@@ -42,7 +42,7 @@ from edge.retention import Retention
 from edge.service import Parts, Service, Serving
 from edge.serving import BESIDE, open_serving, open_store
 from edge.settings import Settings, is_ours, read_secret
-from edge.shadow import Shadow
+from edge.shadow import NOBODY_TO_TELL, Shadow
 from edge.spool import Spool
 from edge.store import ModelStore
 
@@ -131,7 +131,7 @@ class Daemon:
         self._control = ControlServer(settings.control.socket, self._handlers())
         stack.callback(self._control.close)
         self._folder = FolderIntake(settings.inbox, self._reception, self._health) if settings.intake.folder else None
-        self._broker = self._connect(password) if settings.publish.mqtt or settings.intake.mqtt else None
+        self._broker = self._connect(password) if settings.uses_broker else None
         self._mqtt = self._subscribe(self._broker) if self._broker and settings.intake.mqtt else None
         self._commands = self._obey(self._broker) if self._broker and settings.publish.mqtt and settings.intake.commands else None
         self._open_couriers()
@@ -149,7 +149,11 @@ class Daemon:
     def _open_shadow(self, store: ModelStore) -> Shadow | None:
         """The second model; where it is not usable, the first goes on without it."""
         settings = self._settings
-        if settings.model.shadow is None or self._broker is None:
+        if settings.model.shadow is None:
+            return None
+        if self._broker is None:
+            log.warning('event=shadow_ignored why="%s"', NOBODY_TO_TELL)
+            self._health.degrade("shadow", f"shadow model: {NOBODY_TO_TELL}")
             return None
         try:
             serving = self._open_one(store.trusted(store.find(settings.model.shadow)))

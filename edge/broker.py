@@ -31,6 +31,7 @@ STEADY_S: Final = 5.0
 LARGEST_PACKET: Final = 268_435_455
 """What MQTT can say at all, in bytes."""
 CLOSES_BEFORE_FALLBACK: Final = 2
+FETCH: Final = "subscription-fetch"
 FETCH_TURN_S: Final = 0.1
 """How often who waits for a message looks whether the connection is still there, in seconds."""
 
@@ -73,6 +74,9 @@ class Broker:
         self._filters: list[str] = []
         self._greeters: list[Callable[[], None]] = []
         self._session: Session | None = None
+        self._asking = threading.Lock()  # its SUBACK may come before we know under which number we asked
+        self._fetching: int | None = None
+        self._refused = threading.Event()
         self._stop = threading.Event()
         self.protocol = Protocol.V5
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
@@ -130,17 +134,21 @@ class Broker:
         What is retained on a topic, never nothing. One at a time, and of topics that nobody subscribes.
 
         Raises:
-            Unavailable: nothing came in time, or there is no connection.
+            Unavailable: nothing came in time, the broker refuses the subscription, or there is no connection.
         """
         session = self._await_session(time.monotonic() + min(wait_s, CONNECT_S))
         came: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
         self._handlers[topic] = came.put
-        session.client.subscribe(topic, qos=0)  # else it would wait behind requests that we hold back, and behind the command that wants it
+        self._refused.clear()
+        with self._asking:  # at QoS 0: else it would wait behind requests that we hold back, and behind the command that wants it
+            self._fetching = session.client.subscribe(topic, qos=0)[1]
         try:
-            return _first(came, session, wait_s, topic)
+            payload = _first(came, session, wait_s, topic, self._refused)
         finally:
             session.client.unsubscribe(topic)
             del self._handlers[topic]
+        self._health.recover(FETCH)
+        return payload
 
     def _await_session(self, deadline: float) -> Session:
         """The connection; a message may have come through it, and have us ask, before we have noticed that there is one."""
@@ -216,7 +224,9 @@ class Broker:
 
     def _welcome(self, session: Session) -> None:
         log.info("event=broker_connected protocol=%s", self.protocol)
-        self._health.recover("subscription")
+        for key in ("subscription", FETCH):
+            self._health.recover(key)
+        self._fetching = None  # numbers begin anew
         session.client.on_subscribe = self._note_suback
         for topic in self._filters:
             session.client.subscribe(topic, qos=1)
@@ -258,8 +268,15 @@ class Broker:
         properties.MaximumPacketSize = min(self._max_incoming, LARGEST_PACKET)
         return {"clean_start": False, "properties": properties}
 
-    def _note_suback(self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None) -> None:
-        if any(reason.is_failure for reason in reasons):
+    def _note_suback(self, _client: Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None) -> None:
+        if not any(reason.is_failure for reason in reasons):
+            return
+        with self._asking:
+            fetching = mid == self._fetching
+        if fetching:
+            self._health.degrade(FETCH, "model/available: the broker refuses our subscription, so no model comes from there: check its ACL")
+            self._refused.set()
+        else:
             self._health.degrade("subscription", "broker: it refuses a subscription, so requests do not reach us: check its ACL")
 
     def _dispatch(self, incoming: Incoming) -> None:
@@ -270,16 +287,17 @@ class Broker:
             handler(incoming)
 
 
-def _first(came: "queue.SimpleQueue[Incoming]", session: Session, wait_s: float, topic: str) -> bytes:
+def _first(came: "queue.SimpleQueue[Incoming]", session: Session, wait_s: float, topic: str, refused: threading.Event) -> bytes:
     deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline and not session.ended.is_set():
+    while time.monotonic() < deadline and not session.ended.is_set() and not refused.is_set():
         try:
             payload = came.get(timeout=FETCH_TURN_S).payload
         except queue.Empty:
             continue
         if payload:
             return payload
-    msg = f"{topic}: {'the connection was lost' if session.ended.is_set() else f'nothing came within {wait_s:g} s'}"
+    why = "the connection was lost" if session.ended.is_set() else f"nothing came within {wait_s:g} s"
+    msg = f"{topic}: {'the broker refuses the subscription: check its ACL' if refused.is_set() else why}"
     raise Unavailable(msg)
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge.domain import Decision, InputSpec
 from edge.errors import ModelError
+from edge.files import open_regular, read_regular
 
 MANIFEST: Final = "bundle.json"
 PREPROCESS_VERSION: Final = 3
@@ -213,8 +214,8 @@ class Bundle:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
+    """SHA-256 of a file's bytes, in hex. Raises OSError: it cannot be read, or is no regular file: a FIFO would be waited at."""
+    with open_regular(path, follow=True) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -242,7 +243,7 @@ def verify(folder: Path) -> Bundle:
         ModelError: a file is missing, or its hash is not the manifest's.
     """
     try:
-        data = (folder / MANIFEST).read_bytes()
+        data = read_regular(folder / MANIFEST)
     except OSError as error:
         msg = f"{folder}: not a model bundle: {MANIFEST}: {error.strerror}"
         raise ModelError(msg) from None

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from edge.app import sink_names
 from edge.broker import refuse_cleartext, tls_context
+from edge.bundle import verify
 from edge.classify import verify_bundle
 from edge.errors import MammoEdgeError, StartupError
 from edge.ledger.damage import FOLDER
@@ -14,7 +15,9 @@ from edge.ledger.queries import open_queries
 from edge.ledger.schema import OlderSchemaError
 from edge.ledger.store import FILE
 from edge.publish.mqtt import MqttSink
+from edge.serving import open_store
 from edge.settings import Settings, read_secret
+from edge.shadow import NOBODY_TO_TELL
 
 Finding: TypeAlias = tuple[str, bool, str]
 """What was looked at, whether it is right, and what was found."""
@@ -38,6 +41,8 @@ def findings(settings: Settings, stored: Path | None = None) -> Iterator[Finding
     if settings.broker.tls.enabled:
         yield _try("broker.tls", lambda: f"TLS 1.2 or later, {len(tls_context(settings.broker).get_ca_certs())} authorities")
     yield _try("model", lambda: _model(settings))
+    if settings.model.shadow is not None:
+        yield _try("model.shadow", lambda: _shadow(settings, settings.model.shadow or ""))
     yield _try("ledger", lambda: _ledger(settings))
 
 
@@ -79,6 +84,14 @@ def _model(settings: Settings) -> str:
     return f"{report['name']} {report['version']} on {report['backend']}, known answers {report['known_answers']}{told}"
 
 
+def _shadow(settings: Settings, typed: str) -> str:
+    if not settings.uses_broker:
+        raise StartupError(NOBODY_TO_TELL)
+    store = open_store(settings)
+    manifest = verify(store.trusted(store.find(typed))).manifest
+    return f"{manifest.name} {manifest.version}"
+
+
 def _ledger(settings: Settings) -> str:
     if not (settings.state.path / FILE).exists():
         return "none yet"
@@ -87,7 +100,7 @@ def _ledger(settings: Settings) -> str:
             summary, sinks = queries.summary(), queries.sinks()
     except OlderSchemaError as error:
         return str(error)
-    served = {*sink_names(settings), *(MqttSink.takes if settings.publish.mqtt or settings.intake.mqtt else ())}
+    served = {*sink_names(settings), *(MqttSink.takes if settings.uses_broker else ())}
     forgotten = {name: count for name, count in sinks.items() if name not in served}
     if forgotten:
         msg = f"undelivered results of sinks that are no longer configured: {forgotten}"

@@ -1,9 +1,7 @@
 """`mammo-edge classify` and `model verify`: the daemon's own workers, without ledger, broker or configuration."""
 
-import errno
 import logging
 import queue
-import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -107,7 +105,7 @@ def _with_pictures(job: Job, folder: Path) -> Job:
 def _message(path: Path, bundle: Bundle, workers: Workers, pictures: Path | None) -> tuple[dict[str, Any], bool]:
     received_at = time.time()
     try:
-        image_id = image_id_of(path)
+        image_id = sha256_of(path)
     except OSError as error:
         outcome: Outcome = Rejection(Reason.MISSING, error.strerror or "cannot be read")
         occasion = Occasion(None, 0, received_at, received_at, received_at)
@@ -119,18 +117,6 @@ def _message(path: Path, bundle: Bundle, workers: Workers, pictures: Path | None
     outcome = Rejection(Reason.POISON, verdict.why) if isinstance(verdict, Died | Interrupted) else verdict
     occasion = Occasion(image_id, 0, received_at, started_at, time.time())
     return _with_path(render(outcome, occasion, bundle, Sender()), path), False
-
-
-def image_id_of(path: Path) -> str:
-    """
-    SHA-256 of a file's bytes, in hex.
-
-    Raises:
-        OSError: it cannot be read, or is no regular file: a FIFO would be waited at.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    return sha256_of(path)
 
 
 def _examine(path: Path, workers: Workers) -> Verdict:

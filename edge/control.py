@@ -4,12 +4,12 @@ import json
 import logging
 import socket
 import socketserver
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.errors import MammoEdgeError, StartupError, Unavailable
+from edge.threads import Listener
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ TIMEOUT_S: Final = 120.0
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-class ControlServer:
+class ControlServer(Listener):
     """
     Answers on a Unix socket, mode 0660.
 
@@ -33,23 +33,17 @@ class ControlServer:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)  # a killed daemon leaves it; the ledger's lock says that none is running
-            self._server = _Server(str(path), _Connection)
+            server = _Server(str(path), _Connection)
             path.chmod(0o660)
         except OSError as error:
             msg = f"control.socket: {path}: {error.strerror or error}"
             raise StartupError(msg) from None
-        self._server.handlers = handlers
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="control", daemon=True)
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
+        server.handlers = handlers
+        super().__init__("control", server, poll_s=0.1)
 
     def close(self) -> None:
         """Stop answering and remove the socket."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
+        super().close()
         self._path.unlink(missing_ok=True)
 
 

@@ -65,7 +65,7 @@ def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = No
     """
     for what, right, detail in findings(settings, stored):
         yield Finding(what, Level.OK if right else Level.FAILED, detail)
-    if settings.publish.mqtt or settings.intake.mqtt:
+    if settings.uses_broker:
         yield from secrecy(settings, stored)
         yield from _broker(settings, stored)
     tls = settings.broker.tls

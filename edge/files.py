@@ -7,7 +7,8 @@ import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from errno import EXDEV
+from contextlib import AbstractContextManager, nullcontext
+from errno import EINVAL, EXDEV
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -68,11 +69,11 @@ def move(path: Path, target: Path, beat: Beat) -> None:
     sync_folder(target.parent)
 
 
-def copy(source: Path, target: Path, beat: Beat) -> None:
-    """Copy a regular file; `target` is there whole or not at all."""
-    with open_regular(source) as reader:
+def copy(source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None] | None = None) -> None:
+    """Copy a regular file; `target` is there whole or not at all. It is written inside of `writing`, with other rights, say."""
+    with open_regular(source) as reader, writing or nullcontext():
         put(target, _chunks(reader, beat))
-    sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
 def write(target: Path, data: bytes) -> None:
@@ -111,9 +112,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def open_regular(path: Path) -> io.FileIO:
-    """Open for reading without following a link and without waiting at a FIFO."""
-    return io.FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+def open_regular(path: Path, *, follow: bool = False) -> io.FileIO:
+    """
+    Open for reading without waiting at a FIFO, and without following a link unless told to.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file: a device may have no end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(EINVAL, "it is not a regular file")
+    return io.FileIO(descriptor, "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """All of a file that a person named, be it through a link. Raises as `open_regular`."""
+    with open_regular(path, follow=True) as file:
+        return file.readall()
 
 
 def regular_below(path: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import Any
 from edge.bundle import Bundle
 from edge.errors import ConfigError
 from edge.fetch import Get, fetched, read_wanted, tidy
+from edge.offer import make_offer
 from edge.settings import Model
 from edge.store import ModelStore
 
@@ -67,7 +68,7 @@ class Installer:
     def _from_broker(self, wanted: str) -> Bundle:
         offer = read_wanted(self._get, wanted, self._settings.max_fetch_mb * 2**20)
         known = self._store.installed(offer.bundle)
-        if known is not None:
+        if known is not None and make_offer(known.folder).sha256 == offer.sha256:  # else it is signed anew
             tidy(self._store.root)
             return known
         with fetched(offer, self._get, self._store.root) as folder:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.errors import ConfigError, MammoEdgeError
+from edge.threads import Listener
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ AT_ONCE: Final = 8
 """Connections that are served at the same time."""
 
 
-class MetricsServer:
+class MetricsServer(Listener):
     """
     Answers GET on one address.
 
@@ -58,22 +59,12 @@ class MetricsServer:
                 log.debug("event=http_request %s %s", format, len(args))
 
         try:
-            self._server = _Server(address, Handler)
+            server = _Server(address, Handler)
         except OSError as error:
             msg = f"metrics: {address[0]}:{address[1]}: {error.strerror}"
             raise ConfigError(msg) from None
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.5}, name="metrics", daemon=True)
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop answering."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
+        self.port = server.server_port
+        super().__init__("metrics", server, poll_s=0.5)
 
 
 class _Server(ThreadingHTTPServer):

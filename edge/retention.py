@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from edge.ledger import Ledger
 from edge.ledger.damage import FOLDER
 from edge.settings import Settings
 from edge.spool import beside
+from edge.threads import Loop
 
 log = logging.getLogger(__name__)
 
@@ -28,47 +28,35 @@ DAY_S: Final = 86400.0
 BATCH: Final = 32
 
 
-class Retention:
+class Retention(Loop):
     """A thread of its own. Files go before results, done before failed, the oldest first."""
 
     def __init__(
         self, settings: Settings, ledger: Ledger, health: Health, *, now: Callable[[], float] = time.time, calm_s: float = CALM_S
     ) -> None:
+        super().__init__(LOOP, health)
         self._keep = settings.retention
         self._spool = settings.spool
         self._state = settings.state.path
         self._ledger = ledger
-        self._health = health
         self._now = now
         self._calm_s = calm_s
         self._offset = now() - time.monotonic()
         self._calm_since = time.monotonic()
         self._next_pass = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Remove nothing more."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=2)
-
-    def _run(self) -> None:
-        while not self._stop.wait(TURN_S):
-            self._health.stamp(LOOP)
-            try:
-                self.turn()
-                self._health.recover(LOOP)
-            except (Unavailable, OSError) as error:
-                self._health.degrade(LOOP, f"retention: {getattr(error, 'strerror', None) or error}")
-        self._health.retire(LOOP)
+    def _rest_s(self) -> float:
+        return TURN_S
 
     def turn(self) -> None:
         """Make room where it is short; now and then look for what is old."""
+        try:
+            self._tidy()
+            self._health.recover(LOOP)
+        except (Unavailable, OSError) as error:
+            self._health.degrade(LOOP, f"retention: {getattr(error, 'strerror', None) or error}")
+
+    def _tidy(self) -> None:
         self._make_room()
         if self._clock_is_calm() and time.monotonic() >= self._next_pass:
             more = self._remove_old()

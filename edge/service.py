@@ -252,16 +252,22 @@ class Service:
         return True
 
     def _has_changed(self, image: Image) -> bool:
-        """A file whose writer went on, perhaps while a worker had it mapped: forget what it was, take it up as what it is."""
+        """A file whose writer went on, perhaps while a worker had it mapped: take it up as what it is, and forget or answer what it was."""
         try:
             claim = self._spool.rehash(image.path, image.name)
         except Unavailable:
             if not self._spool.present():
                 raise
             return False  # this file alone: a worker says what is wrong with it, and the others go on
-        if claim.image_id == image.image_id or self.take_again is None or not self._ledger.arrivals.forget(image.image_id):
+        if claim.image_id == image.image_id or self.take_again is None:
             return False
-        self._forgotten = (image.path, image.name)
+        if self._ledger.arrivals.forget(image.image_id):
+            self._forgotten = (image.path, image.name)
+        elif image.poison:
+            return False
+        else:  # someone else waits for it: its bytes are gone, and these get no result under its id
+            self._forgotten = (self._spool.claim_anew(image.path, image.name), image.name)
+            self.reject(image.image_id, Reason.MISSING, "its file was changed before it could be examined")
         self._take_forgotten()
         return True
 

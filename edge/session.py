@@ -59,6 +59,8 @@ class Incoming:
     """Send the PUBACK, on the connection that delivered it; on any other it does nothing."""
     stale: Callable[[], bool]
     """Whether that connection is gone: the broker will deliver the message again."""
+    again: bool = False
+    """Whether the broker says (DUP) that it delivered this before."""
 
 
 class Session:
@@ -186,6 +188,7 @@ class Session:
             correlation=getattr(message.properties, "CorrelationData", None),
             acknowledge=lambda: _acknowledge(client, message),
             stale=lambda: not client.is_connected(),
+            again=message.dup,
         )
         self._deliver(incoming)
 

@@ -329,6 +329,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def uses_broker(self) -> bool:
+        """Whether there is to be a connection to a broker."""
+        return self.publish.mqtt or self.intake.mqtt
+
+    @property
     def topic_prefix(self) -> str:
         """`mammo/v1/<site>/<name>`."""
         return f"mammo/v1/{self.device.site}/{self.device.name}"

@@ -3,7 +3,6 @@
 import json
 import logging
 import queue
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.service import Finished, Serving
 from edge.session import HungUpError, RefusedError
+from edge.threads import Loop
 from edge.workers import Interrupted, Verdict
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ LOOP: Final = "shadow"
 SCHEMA: Final = "mammo.shadow/1"
 MOST_WAITING: Final = 256
 """Images that may wait for the shadow; more are skipped and counted: it never holds the first model up."""
+NOBODY_TO_TELL: Final = "publish.mqtt and intake.mqtt are off, so there is nobody to tell what it says, and it is not opened"
 HANG_UPS: Final = 2
 """So often in a row the broker may hang up on what the shadow says."""
 TRIES: Final = 3
@@ -38,7 +39,7 @@ class Seen:
     bundle: Bundle
 
 
-class Shadow:
+class Shadow(Loop):
     """
     Examines each image once more, one by one, in a thread and a worker of its own.
 
@@ -50,25 +51,18 @@ class Shadow:
     """
 
     def __init__(self, serving: Serving, locate: Callable[[str], Path | None], publish: Callable[[bytes], None], health: Health) -> None:
+        super().__init__(LOOP, health)
         self.serving = serving
         self._locate = locate
         self._publish = publish
-        self._health = health
         self._queue: queue.Queue[Seen] = queue.Queue(MOST_WAITING)
         self._hang_ups = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
 
     def stop(self) -> None:
         """End at once; what waits is forgotten."""
         self._stop.set()
         self.serving.workers.close()
-        if self._thread.is_alive():
-            self._thread.join(timeout=2)
+        super().stop()
 
     def observe(self, finished: Finished) -> None:
         """In the service's thread: one image was concluded."""
@@ -79,17 +73,18 @@ class Shadow:
         except queue.Full:
             self._health.count("shadow_skipped")
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._health.stamp(LOOP)
-            try:
-                seen = self._queue.get(timeout=1.0)
-            except queue.Empty:
-                continue
-            verdict = self._examine(seen.image_id)
-            if not self._stop.is_set():
-                self._tell(seen, verdict)
-        self._health.retire(LOOP)
+    def _rest_s(self) -> float:
+        return 0.0
+
+    def turn(self) -> None:
+        """Let it see the next image, if there is one."""
+        try:
+            seen = self._queue.get(timeout=1.0)
+        except queue.Empty:
+            return
+        verdict = self._examine(seen.image_id)
+        if not self._stop.is_set():
+            self._tell(seen, verdict)
 
     def _examine(self, image_id: str) -> Verdict:
         verdict: Verdict = Interrupted("its file is gone")

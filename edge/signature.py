@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge.bundle import MANIFEST
 from edge.errors import ConfigError, ModelError
-from edge.files import write
+from edge.files import read_regular, write
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -71,7 +71,7 @@ def signer(folder: Path, keys: Path) -> str | None:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
 
     try:
-        text = (folder / SIGNATURE).read_bytes()
+        text = read_regular(folder / SIGNATURE)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -127,7 +127,7 @@ def key_id(key: "Ed25519PublicKey") -> str:
 
 def _manifest(folder: Path) -> bytes:
     try:
-        return (folder / MANIFEST).read_bytes()
+        return read_regular(folder / MANIFEST)
     except OSError as error:
         msg = f"{folder}: not a model bundle: {MANIFEST}: {error.strerror}"
         raise ModelError(msg) from None

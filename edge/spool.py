@@ -78,7 +78,7 @@ class Spool:
             Unavailable: the disk or the permissions do not let us.
         """
         before = fingerprint(path)
-        name = f"{uuid.uuid4()}-{quote_from_bytes(os.fsencode(path.name), safe='')[:NAME_BYTES]}"
+        name = _claim_name(os.fsencode(path.name))
         claim = Claim(self.claimed / (RENAMED + name), os.fsencode(path.name))
         try:
             if not _renamed(path, claim.path):
@@ -104,6 +104,20 @@ class Spool:
             self.give_back(claim, source)
             raise NotReadyError
         return replace(claim, image_id=image_id)
+
+    def claim_anew(self, path: Path, name: bytes) -> Path:
+        """
+        Give a file that is ours and has changed another place in spool/claimed, so that it can be recorded as another image.
+
+        Raises:
+            Unavailable: the disk does not let us.
+        """
+        target = self.claimed / (RENAMED + _claim_name(name))
+        try:
+            files.move(path, target, self._beat)
+        except OSError as error:
+            raise _unavailable(error) from error
+        return target
 
     def take_up(self, path: Path) -> Claim:
         """
@@ -232,6 +246,10 @@ class Spool:
             return shutil.disk_usage(self.claimed).free // 2**20
         except OSError as error:
             raise _unavailable(error) from None
+
+
+def _claim_name(name: bytes) -> str:
+    return f"{uuid.uuid4()}-{quote_from_bytes(name, safe='')[:NAME_BYTES]}"
 
 
 def archive_name(name: bytes, image_id: str) -> str:

@@ -1,4 +1,8 @@
-"""How a bundle gets into a folder of bundles, and out of it: whole or not at all, whatever moment the power fails."""
+"""
+How a bundle gets into a folder of bundles, and out of it: whole or not at all, whatever moment the power fails.
+
+The folder of bundles is that of a state folder, and root writes to it as the state folder's owner.
+"""
 
 import fcntl
 import os
@@ -9,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from edge.active import give_to_owner_of
 from edge.bundle import MANIFEST, Bundle
 from edge.errors import Unavailable
 from edge.files import copy, sync_folder
+from edge.owner import as_owner_of, make_folder
 from edge.signature import SIGNATURE
 
 STAGED: Final = ".staged-"
@@ -31,14 +35,14 @@ def staged(root: Path, bundle: Bundle) -> Iterator[Path]:
     copied = root / f"{STAGED}{uuid.uuid4().hex}"
     with alone(root):
         try:
-            for left_over in (*root.glob(f"{STAGED}*"), *root.glob(f"{TRASH}*")):
-                shutil.rmtree(left_over)
+            with as_owner_of(root.parent):
+                for left_over in (*root.glob(f"{STAGED}*"), *root.glob(f"{TRASH}*")):
+                    shutil.rmtree(left_over)
             _copy(bundle, copied)
-            for path in (root, copied, *copied.rglob("*")):
-                give_to_owner_of(root.parent, path)
             yield copied
         finally:
-            shutil.rmtree(copied, ignore_errors=True)
+            with as_owner_of(root.parent):
+                shutil.rmtree(copied, ignore_errors=True)
 
 
 @contextmanager
@@ -50,7 +54,7 @@ def alone(root: Path) -> Iterator[None]:
         Unavailable: somebody does, or the disk fails.
     """
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,37 +71,40 @@ def alone(root: Path) -> Iterator[None]:
 
 def put_in_place(copied: Path, target: Path) -> None:
     """Give a staged copy its name; what bore it before, damaged, goes."""
-    if target.exists():
-        discard(target)
-    copied.rename(target)
-    sync_folder(target.parent)
+    with as_owner_of(target.parent.parent):
+        if target.exists():
+            discard(target)
+        copied.rename(target)
+        sync_folder(target.parent)
 
 
 def discard(folder: Path) -> None:
     """Remove a bundle: half of one never bears its name."""
     trash = folder.with_name(f"{TRASH}{uuid.uuid4().hex}")
-    folder.rename(trash)
-    shutil.rmtree(trash)
+    with as_owner_of(folder.parent.parent):
+        folder.rename(trash)
+        shutil.rmtree(trash)
 
 
 def sign_anew(source: Path, target: Path) -> None:
     """Take a bundle's signature over to a copy of it that is there already, for its key may be another one now. Raises Unavailable."""
     if (source / SIGNATURE).exists():
         with alone(target.parent):
-            copy((source / SIGNATURE).resolve(), target / SIGNATURE, _no_beat)
-            give_to_owner_of(target, target / SIGNATURE)
+            copy((source / SIGNATURE).resolve(), target / SIGNATURE, _no_beat, as_owner_of(target.parent.parent))
 
 
 def _copy(bundle: Bundle, target: Path) -> None:
     """Every file the manifest names and nothing else, on the disk when this returns."""
     names = [MANIFEST, *bundle.manifest.files, *([SIGNATURE] if (bundle.folder / SIGNATURE).exists() else [])]
-    folders = {target, *((target / name).parent for name in names)}
-    for folder in sorted(folders):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        copy((bundle.folder / name).resolve(), target / name, _no_beat)
-    for folder in folders:
-        sync_folder(folder)
+    folders, state = {target, *((target / name).parent for name in names)}, target.parent.parent
+    with as_owner_of(state):
+        for folder in sorted(folders):
+            folder.mkdir(parents=True, exist_ok=True)
+    for name in names:  # read as who we are: what root installs may be for root alone
+        copy((bundle.folder / name).resolve(), target / name, _no_beat, as_owner_of(state))
+    with as_owner_of(state):
+        for folder in folders:
+            sync_folder(folder)
 
 
 def _no_beat() -> None:

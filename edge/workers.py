@@ -95,6 +95,7 @@ class Workers:
         self.job = job
         self._lock = threading.Lock()
         self._in_work: dict[Callable[[Verdict], None], tuple[float, Future[Outcome] | None]] = {}
+        self._closed = False
         self._pool = self._open()
         began = time.monotonic()
         self.runtime = self._prove_or_spare()
@@ -142,26 +143,32 @@ class Workers:
     @property
     def lost(self) -> bool:
         """Whether a worker that had an accelerator ended with nothing to do, as when it was pulled out."""
-        return self.job.spare is not None and not self._pool.active
+        return self.job.spare is not None and not self._pool.active and not self._closed
 
     def mend(self) -> None:
         """Go on without a lost accelerator before the next file comes. In the thread that submits."""
         if self.lost and not self.in_work:
             self.reopen()
-            self._pool.schedule(_proved).add_done_callback(self._learn)
+            with contextlib.suppress(RuntimeError):  # closed meanwhile
+                self._pool.schedule(_proved).add_done_callback(self._learn)
 
     def _learn(self, proved: "Future[Runtime]") -> None:
         if proved.exception() is None:
             self.runtime = proved.result()
 
     def close(self) -> None:
-        """Stop at once; what was in work is interrupted. May be called twice."""
+        """Stop at once, for ever; what was in work is interrupted. May be called twice."""
+        with self._lock:
+            self._closed = True
         _stop(self._pool)
         self._interrupt_all()
 
     def _replace_pool(self) -> None:
-        """Whoever submits next starts the workers, which end with the thread that started them."""
-        old, self._pool = self._pool, self._open()
+        """Whoever submits next starts the workers, which end with the thread that started them. None after `close`."""
+        with self._lock:
+            if self._closed:
+                return
+            old, self._pool = self._pool, self._open()
         threading.Thread(target=_stop, args=(old,), name="pool-stop", daemon=True).start()
 
     def _judge(self, finished: "Future[Outcome]", age_s: float) -> Verdict:
@@ -215,10 +222,10 @@ class Workers:
         try:
             runtime: Runtime = self._pool.schedule(_proved).result(timeout=limit)
         except MammoEdgeError:
-            self.close()
+            _stop(self._pool)
             raise
         except (ProcessExpired, BrokenProcessPool, FutureTimeoutError) as error:
-            self.close()
+            _stop(self._pool)
             msg = f"no worker came up within {limit:g} s: {type(error).__name__}"
             raise Unavailable(msg) from None
         return runtime

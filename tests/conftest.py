@@ -27,6 +27,12 @@ def need(tool: str, package: str) -> str:
     return path
 
 
+def need_root() -> None:
+    """Only root can become another user; for anyone else the test is skipped, visibly."""
+    if os.geteuid() != 0:
+        pytest.skip("it is not run by root, who alone can become another user")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped test is a failure, except where only ../shared could have fed it."""

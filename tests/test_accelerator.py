@@ -27,6 +27,7 @@ from edge.serving import job_for, shipped_bundle
 from edge.settings import Model, Settings, Worker
 from edge.workers import Died, Interrupted, Verdict, Workers
 from tests.coral import COMPILED, MODEL, Pretend, StandIn, bundle, folder, image, library, settings, stand_in
+from tests.e2e.rig import until
 from tests.test_doctor import tree
 
 __all__ = ["bundle", "folder", "library", "stand_in"]  # fixtures
@@ -139,6 +140,34 @@ def test_one_that_is_pulled_out_while_nothing_is_computed_is_noticed_before_the_
             workers.mend()
             assert time.monotonic() < deadline
         assert (workers.lost, workers.runtime.without) == (False, "its worker ended or hung")
+    finally:
+        workers.close()
+
+
+def test_workers_that_were_closed_are_neither_lost_nor_mended_nor_opened_for_a_file() -> None:
+    workers = light()
+    workers.close()
+    pool = workers._pool
+    assert not workers.lost
+    workers.mend()
+    assert examined(workers, "late") == Interrupted("pool stopped")
+    assert (workers._pool, workers._pool.active) == (pool, False)
+
+
+def test_workers_that_are_closed_while_they_are_mended_stay_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = light()
+    try:
+        pulled_out(workers)
+        until(lambda: workers.lost, "lost")
+        reopen = workers.reopen
+
+        def close_then() -> None:
+            reopen()
+            workers.close()
+
+        monkeypatch.setattr(workers, "reopen", close_then)
+        workers.mend()
+        assert not workers._pool.active
     finally:
         workers.close()
 

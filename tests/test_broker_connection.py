@@ -95,3 +95,17 @@ def test_a_fetch_waits_for_the_connection_and_ends_with_it(mosquitto: Mosquitto,
         with pytest.raises(Unavailable, match="nothing: the connection was lost"):
             fetching.result(60)
     connection.stop()
+
+
+def test_a_refused_subscription_of_what_is_fetched_is_told_as_that_until_it_is_granted(broker: Broker, health: Health) -> None:
+    refused = ReasonCode(PacketTypes.SUBACK, "Not authorized")
+    assert broker._session is not None
+    client = broker._session.client
+    client.on_subscribe = lambda client, data, mid, _, properties: broker._note_suback(client, data, mid, [refused], properties)
+    with pytest.raises(Unavailable, match="shelf/1: the broker refuses the subscription: check its ACL"):
+        broker.fetch("shelf/1", 60)
+    assert health.reasons == ["model/available: the broker refuses our subscription, so no model comes from there: check its ACL"]
+    client.on_subscribe = broker._note_suback
+    broker.publish("shelf/1", b"one", retain=True)
+    assert broker.fetch("shelf/1", 10) == b"one"
+    assert health.reasons == []

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from edge.bundle import verify
 from edge.errors import ModelError
 from edge.serving import shipped_bundle
+from edge.signature import demand
+from tests.bundles import tiny
+from tests.test_signature import key_pair
 
 
 def test_a_name_that_climbs_is_refused_even_where_a_link_brings_it_back(tmp_path: Path) -> None:
@@ -28,3 +33,13 @@ def test_a_name_that_climbs_is_refused_even_where_a_link_brings_it_back(tmp_path
 
 def test_a_bundle_may_be_named_from_beside_it() -> None:
     assert verify(shipped_bundle() / ".." / shipped_bundle().name).manifest == verify(shipped_bundle()).manifest
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "bundle.json.sig", "model.tflite"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir], ids=["fifo", "device", "folder"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(make: Callable[[Path], object], name: str, tmp_path: Path) -> None:
+    folder = tiny(tmp_path / "bundle", "1.0", key_pair(tmp_path, "clinic"))
+    (folder / name).unlink()
+    make(folder / name)
+    with pytest.raises(ModelError, match=rf"{name}: it is not a regular file|model\.tflite'? leaves the bundle's folder"):
+        demand(verify(folder).folder, tmp_path / "keys", allow_unsigned=False)

@@ -9,11 +9,15 @@ from typing import Any, cast
 
 import pytest
 
+from deploy.demo.brokers import Mosquitto
+from deploy.demo.subscriber import Subscriber
 from edge.broker import Broker
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
-from edge.intake.command import CommandIntake
+from edge.intake.command import CUT_OFF, CommandIntake
 from edge.session import Incoming, RefusedError
+from edge.settings import Broker as BrokerSettings
+from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until
 
 
@@ -25,6 +29,7 @@ class Line:
     told: list[dict[str, Any]] = field(default_factory=list)
     acknowledged: threading.Event = field(default_factory=threading.Event)
     stale: bool = False
+    obeyed: int = 0
     deliver: Callable[[Incoming], None] = lambda _: None
 
     def subscribe(self, _topic: str, handler: Callable[[Incoming], None]) -> None:
@@ -35,8 +40,15 @@ class Line:
             raise self.failures.pop(0)
         self.told.append(json.loads(payload))
 
-    def send(self, payload: bytes, *, retained: bool = False) -> None:
-        self.deliver(Incoming("t", payload, retained, None, None, self.acknowledged.set, lambda: self.stale))
+    def send(self, payload: bytes, *, retained: bool = False, again: bool = False, lost: bool = False) -> None:
+        """Deliver a message; `lost`: by a connection that ends once it is obeyed."""
+        before = self.obeyed
+        stale = (lambda: self.obeyed > before) if lost else (lambda: self.stale)
+        self.deliver(Incoming("t", payload, retained, None, None, self.acknowledged.set, stale, again))
+
+    def obey(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        self.obeyed += 1
+        return {"time": self.obeyed}
 
 
 @contextmanager
@@ -115,3 +127,59 @@ def test_a_retained_command_is_acknowledged_and_ignored() -> None:
         line.send(b"{}", retained=True)
         assert line.acknowledged.wait(10)
     assert line.told == []
+
+
+def test_a_command_that_is_delivered_again_is_answered_and_not_obeyed_twice() -> None:
+    line = Line()
+    with obeying(line, line.obey):
+        line.send(b"{}", lost=True)
+        line.send(b"{}", again=True)
+        assert line.acknowledged.wait(10)
+    assert (line.obeyed, [answer["time"] for answer in line.told]) == (1, [1])
+
+
+def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_for_ever() -> None:
+    line = Line()
+
+    def fetch(request: Mapping[str, Any]) -> dict[str, Any]:
+        line.obey(request)
+        msg = "model/available: the connection was lost"
+        raise Unavailable(msg)
+
+    with obeying(line, fetch):
+        for time in range(CUT_OFF):
+            line.send(b"{}", again=time > 0, lost=True)
+            until(lambda: line.obeyed > time, "tried")  # noqa: B023 - used up before the next turn
+        line.send(b"{}", again=True)
+        assert line.acknowledged.wait(10)
+    assert line.obeyed == CUT_OFF
+    assert [answer["error"] for answer in line.told] == ["model/available: the connection was lost"]
+
+
+def test_the_same_command_given_anew_is_obeyed_anew_also_after_a_lost_connection() -> None:
+    line = Line()
+    with obeying(line, line.obey):
+        line.send(b"{}", lost=True)
+        line.send(b"{}")
+        line.send(b"{}", again=True)  # its first delivery was lost before we came to it
+        until(lambda: len(line.told) == 2, "answered")
+    assert [answer["time"] for answer in line.told] == [2, 3]
+
+
+def test_a_broker_that_hangs_up_on_the_answer_has_a_command_obeyed_once_and_says_so(mosquitto: Mosquitto) -> None:
+    health, commands = Health(), Line()
+    with Proxy(mosquitto.port, hang_up_on=b"command/reload/ack") as proxy, Subscriber(mosquitto.port, "nothing") as person:
+        where = BrokerSettings(host="127.0.0.1", port=proxy.port)
+        broker = Broker(where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20)
+        intake = CommandIntake(broker, health, "mammo/v1/a/b", {"reload": commands.obey})
+        broker.start()
+        intake.start()
+        try:
+            until(lambda: broker.connected, "connected")
+            person.publish("mammo/v1/a/b/command/reload", b"{}")
+            until(lambda: health.reasons and broker.connected, "given up")
+        finally:
+            intake.stop()
+            broker.stop()
+    assert commands.obeyed == 1
+    assert health.reasons == ["command: it was obeyed, and its answer cannot be told: the broker hangs up on it"]

@@ -1,5 +1,6 @@
 """The device appears in Home Assistant by itself where that is wanted, and goes again."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from edge.homeassistant import FILE, Discovery, messages
 from edge.settings import Broker as BrokerSettings
 from edge.settings import Device, HomeAssistant, Settings
 from tests.conftest import ROOT
+from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until
 
 TOPIC = "homeassistant/device/north/edge-1/config"
@@ -52,7 +54,7 @@ def shown(template: str, payload: dict[str, Any]) -> str:
 
 
 @contextmanager
-def connected(mosquitto: Mosquitto, state: Path, wanted: dict[str, bytes]) -> Iterator[tuple[Discovery, Health]]:
+def connected(mosquitto: Mosquitto | Proxy, state: Path, wanted: dict[str, bytes]) -> Iterator[tuple[Discovery, Health]]:
     """A device's connection to its broker, and what keeps its discovery."""
     health = Health()
     where = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
@@ -132,6 +134,18 @@ def test_every_component_has_what_home_assistant_requires_and_an_id_of_its_own()
     assert device()["origin"]["name"] == "mammo-edge"
 
 
+def test_no_two_devices_have_the_same_ids() -> None:
+    """Whatever hyphens are in their names; those of a site without one are as they were."""
+    words = ["a", "b", "a-b", "b-a", "a-", "a-b-a", "a--b", "a_b", "a-state", "state"]
+    ids: list[str] = []
+    for site, name in itertools.product(words, words):
+        made = Settings(device=Device(site=site, name=name), homeassistant=HomeAssistant(enabled=True))
+        ((_, payload),) = messages(made).items()
+        ids += json.loads(payload)["components"]
+    assert len(set(ids)) == len(ids)
+    assert "mammo-edge-a-b-a-state" in ids
+
+
 def test_the_message_is_kept_by_the_broker_and_cleared_when_it_is_switched_off(mosquitto: Mosquitto, tmp_path: Path) -> None:
     with connected(mosquitto, tmp_path, messages(settings())) as (discovery, _):
         after(discovery, lambda: retained(mosquitto))
@@ -168,3 +182,13 @@ def test_a_broker_that_refuses_it_is_a_reason_and_no_more(mosquitto: Mosquitto, 
     with connected(mosquitto, tmp_path, messages(settings())) as (discovery, health):
         after(discovery, lambda: health.reasons)
         assert health.reasons == ["homeassistant: the broker refused it: Not authorized: check the broker's ACL"]
+
+
+def test_a_broker_that_hangs_up_on_it_is_told_no_more(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    with Proxy(mosquitto.port, hang_up_on=TOPIC.encode()) as proxy, connected(proxy, tmp_path, messages(settings())) as (discovery, health):
+        after(discovery, lambda: any(reason.startswith("homeassistant: the broker hangs up on it") for reason in health.reasons))
+        broker = discovery._broker
+        until(lambda: broker.connected, "connected again")
+        discovery.turn()
+        broker.publish("somewhere", b"the connection lasts")
+    assert proxy.hang_ups == 2

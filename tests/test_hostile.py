@@ -18,7 +18,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from edge.classify import image_id_of
+from edge.bundle import sha256_of
 from edge.errors import ImageRejected, Reason, Unavailable
 from edge.image import Limits, Mammogram, codecs, decode, open_mammogram
 from tests.films import SECRET, dicom, small
@@ -242,7 +242,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
 def test_classify_does_not_wait_for_a_fifo(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="it is not a regular file"):
-        image_id_of(tmp_path / "fifo")
+        sha256_of(tmp_path / "fifo")
 
 
 def test_peak_memory_is_at_most_three_times_the_raw_pixels() -> None:

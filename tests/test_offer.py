@@ -16,6 +16,7 @@ from edge.active import SHIPPED
 from edge.errors import ConfigError, MammoEdgeError, ModelError, Unavailable
 from edge.installer import Installer
 from edge.settings import Model
+from edge.signature import sign, signer
 from edge.store import ModelStore, Trust
 from tests.bundles import tiny
 from tests.test_signature import key_pair
@@ -87,6 +88,16 @@ def test_what_is_installed_already_is_not_fetched_again(installer: Installer, br
     broker.asked.clear()
     assert installer.install({"bundle": "2.0"})["bundle"] == made.bundle
     assert broker.asked == [""]
+
+
+def test_a_bundle_that_is_installed_and_announced_under_another_signature_takes_it_over(
+    installer: Installer, broker: Retained, store: ModelStore, made: offer.Offer, tmp_path: Path
+) -> None:
+    installer.install({"bundle": "2.0"})
+    sign(tmp_path / "bundle", key_pair(tmp_path, "vendor"))
+    offer.publish(tmp_path / "bundle", offer.make_offer(tmp_path / "bundle", CHUNK), broker.put)
+    assert installer.install({"bundle": "2.0"})["bundle"] == made.bundle
+    assert signer(store.folder(made.bundle), tmp_path / "keys") == "vendor"
 
 
 def test_a_missing_chunk_is_named_and_the_next_try_goes_on_behind_what_came(

@@ -283,6 +283,38 @@ def test_what_came_twice_as_the_same_bytes_is_never_forgotten(desk: Desk) -> Non
     assert not desk.ledger.arrivals.forget(IMAGE_ID)
 
 
+def changed_while_it_was_postponed(desk: Desk) -> str:
+    """What someone asked for meanwhile; returns the id of what the file is now."""
+    desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
+    desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
+    assert desk.ledger.images.postpone(IMAGE_ID, 1.0)
+    desk.reception.take_bytes(FILM, "mammo/v1/replies/1", None)
+    waiting = desk.ledger.images.next_waiting()
+    assert waiting is not None
+    waiting.path.write_bytes(FILM + b" in full")
+    return hashlib.sha256(FILM + b" in full").hexdigest()
+
+
+def test_a_postponed_file_that_changed_and_was_asked_for_is_another_image_and_the_question_is_answered(desk: Desk) -> None:
+    now = changed_while_it_was_postponed(desk)
+    settle(desk)
+    assert desk.refused == [f"{IMAGE_ID}: missing: its file was changed before it could be examined"]
+    before, after = (desk.ledger.images.find(image_id) for image_id in (IMAGE_ID, now))
+    assert before is not None
+    assert after is not None
+    assert (before.path.exists(), after.path.read_bytes(), after.name) == (False, FILM + b" in full", b"film.dcm")
+
+
+def test_a_kill_before_the_other_image_is_recorded_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = changed_while_it_was_postponed(desk)
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.ledger.arrivals, "accept", failing)
+        with pytest.raises(Unavailable):
+            settle(desk)
+    desk.restart()
+    assert desk.ledger.images.find(now) is not None
+
+
 def test_a_changed_file_is_recorded_however_often_the_ledger_fails_and_as_one_that_may_change_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +352,23 @@ def test_an_image_that_was_answered_before_is_never_postponed(desk: Desk) -> Non
     desk.ledger.arrivals.retry([IMAGE_ID])
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     assert not desk.ledger.images.postpone(IMAGE_ID, 1.0)
+
+
+@pytest.mark.parametrize("retried", [False, True], ids=["another bundle serves", "a retry waits"])
+def test_who_asks_for_known_bytes_that_are_examined_again_is_answered_on_its_own_topic(
+    desk: Desk,
+    retried: bool,  # noqa: FBT001 - pytest passes by name
+) -> None:
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    conclude(desk, "b0")
+    archive(desk)
+    if retried:
+        desk.ledger.arrivals.retry([IMAGE_ID])
+    desk.reception.take_bytes(FILM, "mammo/v1/replies/1", b"order")
+    assert desk.ledger.outbox.pending(["reply"]) == []
+    conclude(desk, "b1")
+    (reply,) = desk.ledger.outbox.pending(["reply"])
+    assert (reply.response_topic, reply.correlation) == ("mammo/v1/replies/1", b"order")
 
 
 def test_a_rejection_says_its_reason_first() -> None:

@@ -61,7 +61,7 @@ class Archive:
         self.clock["days"] = days
         for _ in range(3):
             self.retention._next_pass = 0.0
-            self.retention.turn()
+            self.retention._tidy()
 
     def left(self) -> list[Path]:
         return sorted(path for folder in (self.spool.done, self.spool.failed) for path in folder.iterdir() if path.suffix != ".json")

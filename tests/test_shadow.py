@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,14 +10,17 @@ from typing import Any, cast
 
 import pytest
 
+from edge import app
+from edge.bundle import verify
+from edge.check import findings
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
 from edge.service import Finished, Serving
 from edge.serving import BESIDE, open_serving, shipped_bundle
 from edge.session import HungUpError
-from edge.settings import Settings
-from edge.shadow import Shadow
+from edge.settings import Intake, Model, Publish, Settings, State
+from edge.shadow import NOBODY_TO_TELL, Shadow
 from edge.workers import Interrupted, Job, Verdict
 
 FINISHED = Rejection(Reason.UNREADABLE, "x")
@@ -108,3 +112,28 @@ print(open("/proc/self/oom_score_adj").read())
 """
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1000"  # a worker's own is 500, see test_workers
+
+
+@pytest.mark.parametrize(
+    ("shadow", "connected", "found"),
+    [
+        ("shipped", True, ("model.shadow", True, f"mammo-default {verify(shipped_bundle()).manifest.version}")),
+        ("shipped", False, ("model.shadow", False, NOBODY_TO_TELL)),
+        ("9.9", True, ("model.shadow", False, "9.9: none of the installed bundles, expected one of shipped")),
+    ],
+)
+def test_check_says_whether_it_can_be_had_and_somebody_hears_of_it(
+    *, shadow: str, connected: bool, found: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.check.verify_bundle", lambda *_: defaultdict(str))  # opens workers
+    publish, intake = Publish(mqtt=connected, jsonl=tmp_path / "results"), Intake(mqtt=connected)
+    settings = Settings(model=Model(shadow=shadow), publish=publish, intake=intake, state=State(path=tmp_path))
+    assert found in list(findings(settings))
+
+
+def test_a_start_without_a_broker_says_that_it_is_ignored(health: Health, caplog: pytest.LogCaptureFixture) -> None:
+    daemon = object.__new__(app.Daemon)
+    daemon._settings, daemon._health, daemon._broker = Settings(model=Model(shadow="shipped")), health, None
+    assert daemon._open_shadow(cast("Any", None)) is None
+    assert health.reasons == [f"shadow model: {NOBODY_TO_TELL}"]
+    assert "event=shadow_ignored" in caplog.text

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -133,9 +134,9 @@ def test_a_power_cut_at_any_write_leaves_the_old_or_the_new_model_whole(
             step()
             write(target, data)
 
-        def cut_copy(source: Path, target: Path, beat: Beat) -> None:
+        def cut_copy(source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None]) -> None:
             step()
-            copy(source, target, beat)
+            copy(source, target, beat, writing)
 
         def cut_rename(self: Path, target: Path) -> Path:
             step()
@@ -164,7 +165,7 @@ def test_a_power_cut_at_any_write_leaves_the_old_or_the_new_model_whole(
 def test_a_full_disk_is_told_as_such_and_leaves_nothing(
     store: ModelStore, made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_source: Path, _target: Path, _beat: Beat) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     folder = made("2.0")
@@ -221,8 +222,8 @@ def test_a_bundle_that_was_signed_anew_by_another_key_is_trusted_by_that_one(
 def test_a_source_that_is_changed_while_it_is_copied_does_not_get_past_its_signature(
     store: ModelStore, made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def swapped(source: Path, target: Path, beat: Beat) -> None:
-        copy(source, target, beat)
+    def swapped(source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None]) -> None:
+        copy(source, target, beat, writing)
         if target.name == "bundle.json":
             target.write_text(json.dumps(json.loads(target.read_text()) | {"intended_use": "another"}))
 

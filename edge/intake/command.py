@@ -12,12 +12,16 @@ from typing import Any, Final, TypeAlias
 from edge.broker import Broker
 from edge.errors import MammoEdgeError, Unavailable
 from edge.health import Health
-from edge.session import Incoming, RefusedError
+from edge.session import HungUpError, Incoming, RefusedError
 
 log = logging.getLogger(__name__)
 
 LOOP: Final = "intake-command"
 RETRY_S: Final = 0.2
+HANG_UPS: Final = 2
+"""So often in a row the broker may hang up on an answer."""
+CUT_OFF: Final = 10
+"""So often in a row a command that needs the connection may lose it, and goes on with the next."""
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -58,6 +62,9 @@ class CommandIntake:
         self._prefix = topic_prefix
         self._handlers = handlers
         self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
+        self._untold: dict[tuple[str, bytes, bytes | None], bytes] = {}
+        """The last command and its answer, until the broker knows that it was obeyed: it delivers it again, and once is enough."""
+        self._hang_ups = self._cut_off = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
         for name in handlers:
@@ -91,45 +98,74 @@ class CommandIntake:
         if incoming.retained:
             log.warning("event=retained_command_ignored")
         else:
-            future: Future[dict[str, Any]] = Future()
-            # Proving a model takes longer than a loop may be silent; a daemon thread, for it may wait for a service that has ended.
-            threading.Thread(target=lambda: future.set_result(self._answer(name, incoming.payload)), name="command", daemon=True).start()
-            while not wait([future], timeout=1.0).done:
-                self._health.stamp(LOOP)
-                if self._stop.is_set():
-                    return  # not acknowledged: the broker delivers it again
-            answer = {"schema": "mammo.ack/1", "command": name, **future.result()}
-            if not self._tell(name, json.dumps(answer, separators=(",", ":")).encode(), incoming):
+            key = (name, incoming.payload, incoming.correlation)
+            answer = self._untold.get(key) if incoming.again else None
+            answer = answer or self._await_answer(name, incoming)
+            if answer is None:
+                return  # not acknowledged: the broker delivers it again
+            self._untold = {key: answer}
+            if not self._tell(name, answer, incoming):
                 return
         incoming.acknowledge()
+        if not incoming.stale():
+            self._untold = {}
 
-    def _answer(self, name: str, payload: bytes) -> dict[str, Any]:
+    def _await_answer(self, name: str, incoming: Incoming) -> bytes | None:
+        """Obey; None where it is not done, since we are to end, or since the connection ended that it needs (to fetch a model)."""
+        future: Future[tuple[dict[str, Any], bool]] = Future()
+        # Proving a model takes longer than a loop may be silent; a daemon thread, for it may wait for a service that has ended.
+        threading.Thread(target=lambda: future.set_result(self._answer(name, incoming.payload)), name="command", daemon=True).start()
+        while not wait([future], timeout=1.0).done:
+            self._health.stamp(LOOP)
+            if self._stop.is_set():
+                return None
+        answer, final = future.result()
+        self._cut_off = 0 if final or not incoming.stale() else self._cut_off + 1
+        if 0 < self._cut_off < CUT_OFF:
+            return None
+        return json.dumps({"schema": "mammo.ack/1", "command": name, **answer}, separators=(",", ":")).encode()
+
+    def _answer(self, name: str, payload: bytes) -> tuple[dict[str, Any], bool]:
+        """Obey; also whether another try would say the same."""
         try:
             request = json.loads(payload)
         except (ValueError, RecursionError):
-            return {"ok": False, "error": "the command is not JSON"}
+            return {"ok": False, "error": "the command is not JSON"}, True
         if not isinstance(request, dict):
-            return {"ok": False, "error": "the command is no JSON object"}
+            return {"ok": False, "error": "the command is no JSON object"}, True
         try:
-            return {"ok": True, **self._handlers[name](request)}
+            return {"ok": True, **self._handlers[name](request)}, True
         except MammoEdgeError as error:
-            return {"ok": False, "error": str(error)}
+            return {"ok": False, "error": str(error)}, not isinstance(error, Unavailable)
         except Exception as error:  # what a stranger sends ends no daemon
             log.exception("event=command_failed")
-            return {"ok": False, "error": type(error).__name__}
+            return {"ok": False, "error": type(error).__name__}, True
 
     def _tell(self, name: str, answer: bytes, incoming: Incoming) -> bool:
         """Answer, as long as the connection lasts by which the command came; False where it did not: then it comes again."""
         while not incoming.stale():
+            if self._hang_ups >= HANG_UPS:
+                self._give_up("the broker hangs up on it")
+                return True
             try:
                 self._broker.publish(ANSWERS[name].format(prefix=self._prefix), answer, correlation=incoming.correlation)
             except RefusedError as error:
-                log.warning('event=command_not_answered why="%s"', error)
+                self._give_up(str(error))
             except Unavailable as error:  # a command may come before we have noticed that we are connected
                 log.info('event=command_not_answered_yet why="%s"', error)
+                self._hang_ups += isinstance(error, HungUpError)
                 self._health.stamp(LOOP)
                 if self._stop.wait(RETRY_S):
                     return False
                 continue
+            else:
+                self._hang_ups = 0
+                self._health.recover(LOOP)
             return True
         return False
+
+    def _give_up(self, why: str) -> None:
+        """The command was obeyed, and its answer cannot be told: else it would come again and again."""
+        self._hang_ups = 0
+        log.warning('event=command_not_answered why="%s"', why)
+        self._health.degrade(LOOP, f"command: it was obeyed, and its answer cannot be told: {why}")

@@ -26,6 +26,8 @@ class Proxy:
         """How fast bytes are passed on, each way; None: at once."""
         self._only_311 = only_311
         self._hang_up_on = hang_up_on
+        self.hang_ups = 0
+        """How often it did."""
         self._passing = threading.Event()
         self._passing.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -75,6 +77,7 @@ class Proxy:
                 if self.bytes_per_s is not None:
                     time.sleep(len(data) / self.bytes_per_s)
                 if self._hang_up_on is not None and self._hang_up_on in data:
+                    self.hang_ups += 1
                     source.shutdown(socket.SHUT_RDWR)
                     break
                 target.sendall(data)

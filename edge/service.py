@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.ahead import Answer, HeadStart
+from edge.archiver import Archiver
 from edge.bundle import Bundle
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Reason, Unavailable
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 LOOP: Final = "dispatch"
 TURN_S: Final = 1.0
-ARCHIVE_BATCH: Final = 16
 PAUSE_S: Final = 1.0
 """Rest after something was not available, in seconds."""
 
@@ -77,10 +77,10 @@ class Service:
         self._unrecorded: list[Finished] = []
         self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._ahead = HeadStart()
+        self._archiver = Archiver(parts.ledger, parts.spool, parts.health)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._pause_until = 0.0
-        self._archive_at = 0.0
         self._alone = False
         self._held = False
         self._forgotten: tuple[Path, bytes] | None = None
@@ -171,7 +171,8 @@ class Service:
             if time.monotonic() >= self._pause_until and not self._held and not self._unrecorded:
                 self._dispatch()  # first: a worker that has finished does not wait for the disk
                 self._begin_ahead()
-            self._archive_left_over()
+            if self._archiver.archive_left_over():
+                self._wake.set()
         except Unavailable as error:
             self._rest(str(error))
         else:
@@ -345,33 +346,4 @@ class Service:
         log.info(
             "event=examined image=%s outcome=%s ms=%.0f", image.image_id[:16], label, (finished.completed_at - finished.started_at) * 1e3
         )
-        self._archive(image, payload, scored=conclusion.scored)
-
-    def _archive(self, image: Image, payload: bytes, *, scored: bool) -> None:
-        try:
-            path = self._spool.archive(image.path, image.image_id, image.name, payload, scored=scored)
-            self._ledger.images.archived(image.image_id, path)
-        except Unavailable as error:
-            self._health.degrade("archive", f"archive: {error}")
-            self._archive_at = time.monotonic() + PAUSE_S
-
-    def _archive_left_over(self) -> None:
-        """What a kill or a full disk left concluded and not archived."""
-        if self._archive_at < 0 or time.monotonic() < self._archive_at:
-            return
-        self._archive_at = time.monotonic() + PAUSE_S  # should the ledger fail
-        left_over = [(image, *self._ledger.images.conclusion_of(image.image_id)) for image in self._concluded()]
-        self._archive_at = -1.0
-        for image, scored, payload in left_over:
-            self._health.stamp(LOOP)
-            self._archive(image, payload, scored=scored)
-            if self._archive_at > 0:
-                return  # the archive is full: no use in trying the next
-        if len(left_over) == ARCHIVE_BATCH:
-            self._archive_at = 0.0
-            self._wake.set()
-        else:
-            self._health.recover("archive")
-
-    def _concluded(self) -> list[Image]:
-        return self._ledger.images.in_state(State.CONCLUDED, limit=ARCHIVE_BATCH)
+        self._archiver.archive(image, payload, scored=conclusion.scored)

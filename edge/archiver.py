@@ -1,0 +1,60 @@
+"""Where an image's file goes once its outcome is recorded: done or failed, now or, while that cannot be, again and again."""
+
+import time
+from typing import Final
+
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.ledger import Ledger
+from edge.ledger.rows import Image
+from edge.ledger.states import State
+from edge.spool import Spool
+
+NAME: Final = "archive"
+BATCH: Final = 16
+PAUSE_S: Final = 1.0
+"""Rest after the archive could not be written, in seconds."""
+
+
+class Archiver:
+    """In the thread of the loop only."""
+
+    def __init__(self, ledger: Ledger, spool: Spool, health: Health) -> None:
+        self._ledger = ledger
+        self._spool = spool
+        self._health = health
+        self._again_at: float | None = 0.0
+        """When to look for what is left over; None while nothing is."""
+
+    def archive(self, image: Image, payload: bytes, *, scored: bool) -> bool:
+        """Move the file, with its outcome beside it; False where that has to be tried again."""
+        try:
+            path = self._spool.archive(image.path, image.image_id, image.name, payload, scored=scored)
+            self._ledger.images.archived(image.image_id, path)
+        except Unavailable as error:
+            self._health.degrade(NAME, f"archive: {error}")
+            self._again_at = time.monotonic() + PAUSE_S
+            return False
+        return True
+
+    def archive_left_over(self) -> bool:
+        """
+        What a kill or a full disk left concluded and not archived, some of it at a time; True where there is more.
+
+        Raises:
+            Unavailable: the ledger cannot be read.
+        """
+        if self._again_at is None or time.monotonic() < self._again_at:
+            return False
+        self._again_at = time.monotonic() + PAUSE_S  # should the ledger fail
+        concluded = self._ledger.images.in_state(State.CONCLUDED, limit=BATCH)
+        left_over = [(image, *self._ledger.images.conclusion_of(image.image_id)) for image in concluded]
+        for image, scored, payload in left_over:
+            self._health.beat()
+            if not self.archive(image, payload, scored=scored):
+                return False  # no use in trying the next
+        more = len(left_over) == BATCH
+        self._again_at = 0.0 if more else None
+        if not more:
+            self._health.recover(NAME)
+        return more

@@ -42,8 +42,8 @@ def memory_over_time(plan: Plan, picture: Path) -> Section:
             samples = _samples(daemon, plan)
     shown = _draw(samples, picture)
     took = samples[-1].second
-    growth = {name: _growth([getattr(one, name) for one in samples]) for name in ("supervisor", "worker")}
-    rows = [[name, figures([getattr(one, name) for one in samples]), f"{growth[name]:+.2%}"] for name in growth]
+    grew = {name: growth([getattr(one, name) for one in samples]) for name in ("supervisor", "worker")}
+    rows = [[name, figures([getattr(one, name) for one in samples]), f"{grew[name]:+.2%}"] for name in grew]
     text = f"""{plan.backlog} small films (240 x 320, PNG) lay in the inbox when the daemon started, one worker: {took:.0f} s,
 {plan.backlog / took:.1f} images/s. Resident MiB over the run; growth is
 the mean of the last tenth of the run over that of the second.
@@ -51,8 +51,8 @@ the mean of the last tenth of the run over that of the second.
 {table(("process", "resident MiB", "growth"), rows)}
 {shown}
 """
-    most = max(growth.values())
-    limit = ", ".join(f"{name} {change:+.2%}" for name, change in growth.items())
+    most = max(grew.values())
+    limit = ", ".join(f"{name} {change:+.2%}" for name, change in grew.items())
     target = Target(f"memory over a backlog of {plan.backlog} files", "flat to 1 %", f"{most:+.2%}", most <= FLAT, limit)
     return Section("Backlog", text, (target,))
 
@@ -71,7 +71,8 @@ def _samples(daemon: Measured, plan: Plan) -> list[Sample]:
     raise SystemExit(msg)
 
 
-def _growth(values: Sequence[float]) -> float:
+def growth(values: Sequence[float]) -> float:
+    """The mean of the last tenth over that of the second."""
     tenth = max(1, int(len(values) * WARM))
     second = values[tenth : 2 * tenth] or values[:1]
     return statistics.mean(values[-tenth:]) / statistics.mean(second) - 1

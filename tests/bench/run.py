@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from edge.bench import Bench
 from edge.settings import Settings
-from tests.bench import backlog, encodings, latency, machine, page, runtimes, startup, throughput
+from tests.bench import backlog, encodings, latency, longer, machine, page, runtimes, startup, throughput
 from tests.bench.page import QUICK, Section
 from tests.bench.plan import Plan
 
@@ -56,6 +56,7 @@ def _sections(plan: Plan, loaded: Bench, out: Path) -> Iterator[Section]:
     yield _said("throughput", lambda: throughput.by_workers(plan))
     yield _said("start and memory", lambda: startup.start_and_memory(plan, loaded))
     yield _said("backlog", lambda: backlog.memory_over_time(plan, out.with_name(backlog.PICTURE)))
+    yield _said("longer backlog", lambda: longer.memory_over_a_longer_one(plan))
 
 
 def _said(what: str, measure: Callable[[], T]) -> T:

@@ -79,6 +79,12 @@ class Measured(Rig):
         image_ids = {self.drop(f"warm-{number}", bytes([number]) + data[1:]) for number in range(2 * self._workers)}
         self.wait_for(image_ids)
 
+    def processor_s(self) -> float:
+        """Processor time that the supervisor has taken, all threads and the kernel's work for it, in seconds."""
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> dict[str, Memory]:
         """Of the supervisor, its workers and Python's resource tracker."""
         if self.process is None:

@@ -64,7 +64,7 @@ def man_page(version: str, date: datetime) -> str:
     lines += [".SH SYNOPSIS", ".B mammo-edge", "[--config PATH] COMMAND ..."]
     lines += [".SH DESCRIPTION", escape(parser.description or ""), ".PP", escape(NOTICE), ".SH COMMANDS"]
     lines += [line for name, text in commands() for line in (f".SS {escape(name)}", ".nf", escape(text), ".fi")]
-    lines += [".SH EXIT STATUS", "0 done, 1 failed, 2 wrong usage, 78 configuration or model unusable.", ".SH FILES"]
+    lines += [".SH EXIT STATUS", "0 done, 1 failed, 2 wrong usage, 78 configuration or model unusable, 130 interrupted.", ".SH FILES"]
     lines += [".I /etc/mammo-edge/edge.toml", ".br", ".I /srv/mammo-edge/{inbox,spool,done,failed}", ".br", ".I /var/lib/mammo-edge"]
     lines += [".SH SEE ALSO", "/usr/share/doc/mammo-edge"]
     return "\n".join(lines) + "\n"

@@ -1,7 +1,7 @@
 """
 What in the package is written from elsewhere: man page, shell completion, copyright, changelog, SBOM.
 
-`python -m deploy.deb.documents ROOT VERSION PYTHON_MINOR`
+`python -m deploy.deb.documents ROOT VERSION PYTHON_MINOR LOCK`
 """
 
 import argparse
@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
 
-from edge import NOTICE
+from edge import NOTICE, __version__
 from edge.cli import make_parser
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
@@ -38,15 +38,20 @@ complete -o default -F _mammo_edge mammo-edge
 """
 
 
-def main(root: Path, version: str, minor: str) -> None:
+def main(root: Path, version: str, minor: str, lock: str) -> None:
     """Write them below `root`."""
     share = root / "usr/share"
     epoch = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
-    put(share / "man/man1/mammo-edge.1.gz", man_page(version, epoch))
-    put(share / "bash-completion/completions/mammo-edge", completion())
+    for_people(share, version, epoch)
     put(share / "doc/mammo-edge/changelog.Debian.gz", changelog(version, epoch))
     put(share / "doc/mammo-edge/copyright", copyright_(root / f"opt/mammo-edge/venv/lib/python{minor}/site-packages"))
-    put(share / "doc/mammo-edge/sbom.cdx.json", sbom())
+    put(share / "doc/mammo-edge/sbom.cdx.json", sbom(lock))
+
+
+def for_people(share: Path | str, version: str = __version__, date: datetime | None = None) -> None:
+    """Man page and shell completion, below /usr/share or /usr/local/share."""
+    put(Path(share, "man/man1/mammo-edge.1.gz"), man_page(version, date or datetime.now(UTC)))
+    put(Path(share, "bash-completion/completions/mammo-edge"), completion())
 
 
 def put(path: Path, text: str) -> None:
@@ -139,11 +144,11 @@ def licence_of(metadata: str) -> str:
     return "see its metadata"
 
 
-def sbom() -> str:
+def sbom(lock: str) -> str:
     """A CycloneDX bill of materials, from the lock that the package was built from."""
-    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible", "--of", "JSON", "requirements/litert.txt"]
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible", "--of", "JSON", lock]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), *sys.argv[2:5])

@@ -1,5 +1,5 @@
 """
-What in the package is written from elsewhere: man page, shell completion, copyright, changelog, SBOM.
+What in the package is for people: documents and examples, and, written from elsewhere, man page, shell completion, copyright, changelog, SBOM.
 
 `python -m deploy.deb.documents ROOT VERSION PYTHON_MINOR LOCK`
 """
@@ -8,6 +8,7 @@ import argparse
 import gzip
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,15 @@ from edge import NOTICE, __version__
 from edge.cli import make_parser
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
-
+DOCUMENTS: Final = (
+    "deploy/README.md",
+    *(f"docs/{name}.md" for name in ("contract", "operations", "security", "model-card", "bundles", "dicom", "raster")),
+    "docs/adr/0002-pebble-for-worker-processes.md",
+    "docs/result.schema.json",
+    "docs/asyncapi.yaml",
+)
+"""For whoever runs it or speaks with it; a test says that none names a page which is not among them."""
+EXAMPLES: Final = ("deploy/mosquitto", "deploy/prometheus", "deploy/grafana", "systemd/drop-ins")
 
 COMPLETION: Final = """\
 # bash completion for mammo-edge, written from its options
@@ -43,6 +52,7 @@ def main(root: Path, version: str, minor: str, lock: str) -> None:
     share = root / "usr/share"
     epoch = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
     for_people(share, version, epoch)
+    copy(share / "doc/mammo-edge")
     put(share / "doc/mammo-edge/changelog.Debian.gz", changelog(version, epoch))
     put(share / "doc/mammo-edge/copyright", copyright_(root / f"opt/mammo-edge/venv/lib/python{minor}/site-packages"))
     put(share / "doc/mammo-edge/sbom.cdx.json", sbom(lock))
@@ -52,6 +62,14 @@ def for_people(share: Path | str, version: str = __version__, date: datetime | N
     """Man page and shell completion, below /usr/share or /usr/local/share."""
     put(Path(share, "man/man1/mammo-edge.1.gz"), man_page(version, date or datetime.now(UTC)))
     put(Path(share, "bash-completion/completions/mammo-edge"), completion())
+
+
+def copy(folder: Path) -> None:
+    """Documents and examples, as they lie in the repository: what one of them says of another's place holds here, too."""
+    for name in (*DOCUMENTS, *EXAMPLES):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copyfile)(REPOSITORY / name, target)
 
 
 def put(path: Path, text: str) -> None:

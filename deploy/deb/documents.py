@@ -1,5 +1,5 @@
 """
-What in the package is for people: documents and examples, and, written from elsewhere, man page, shell completion, copyright, changelog, SBOM.
+What in the package is for people: documents and examples; and, written from elsewhere, man page, completion, copyright, changelog, SBOM.
 
 `python -m deploy.deb.documents ROOT VERSION PYTHON_MINOR LOCK`
 """

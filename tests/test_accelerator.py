@@ -311,6 +311,18 @@ def test_what_is_plugged_in_later_is_taken_at_once_and_told_where_it_does_not_wo
     assert watched.state == "ready"
 
 
+def test_one_that_was_pulled_out_and_is_plugged_in_again_does_not_wait_as_long_as_one_that_failed(
+    watched: Watched, stand_in: StandIn
+) -> None:
+    watched.runs_without("worker ended by SIGABRT")
+    watched.access = None
+    assert watched.after(1) == 0
+    watched.access = stand_in.access
+    assert (watched.after(4), watched.after(1)) == (0, 1)
+    watched.opens(Runtime("litert", MODEL, 1, fallback=True, without="none found"))
+    assert (watched.after(299), watched.after(1)) == (1, 2)
+
+
 def test_a_model_that_was_activated_during_a_try_stays(watched: Watched) -> None:
     watched.runs_without("worker ended by SIGABRT")
     assert watched.after(300) == 1

@@ -6,7 +6,7 @@ from typing import Final
 from edge.errors import Reason
 
 REASONS: Final[Mapping[str, str]] = {
-    "broker:": "running? certificates? ACL? `mammo-edge doctor` tries them, but for what we may publish",
+    "broker:": "running? certificates? ACL? `mammo-edge doctor` tries them",
     "spool:": "free disk space: shorten `[retention]`, or archive `done` elsewhere",
     "archive:": "as for `spool:`; the image was scored and its result is safe",
     "ledger:": "free disk space, or look at the disk itself: `dmesg`",

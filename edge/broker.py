@@ -6,7 +6,8 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final
 
@@ -106,6 +107,11 @@ class Broker:
         return session is not None and session.client.is_connected()
 
     @property
+    def session(self) -> Session | None:
+        """The connection of now; None where there is none."""
+        return self._session
+
+    @property
     def max_packet(self) -> int | None:
         """The largest packet that the broker said it takes; None where it named no limit."""
         session = self._session
@@ -133,11 +139,17 @@ class Broker:
             Unavailable: nothing came in time, or there is no connection.
         """
         session = self._await_session(time.monotonic() + min(wait_s, CONNECT_S))
+        with self.listen(session, topic) as came:
+            return _first(came, session, wait_s, topic)
+
+    @contextmanager
+    def listen(self, session: Session, topic: str) -> "Iterator[queue.SimpleQueue[Incoming]]":
+        """What comes meanwhile on a topic that nobody subscribes."""
         came: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
         self._handlers[topic] = came.put
         session.client.subscribe(topic, qos=0)  # else it would wait behind requests that we hold back, and behind the command that wants it
         try:
-            return _first(came, session, wait_s, topic)
+            yield came
         finally:
             session.client.unsubscribe(topic)
             del self._handlers[topic]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from edge import NOTICE, __version__
 from edge.errors import MammoEdgeError, StartupError
-from edge.settings import DEFAULT_CONFIG, Settings, credential_of, load, read_environment
+from edge.settings import DEFAULT_CONFIG, Settings, credential_of, load, read_environment, unit_of
 
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78
@@ -156,7 +156,8 @@ def _check(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from edge import doctor  # noqa: PLC0415
 
-    found = list(doctor.examine(load(arguments.config), stored=credential_of(arguments.config or DEFAULT_CONFIG)))
+    config = arguments.config or DEFAULT_CONFIG
+    found = list(doctor.examine(load(arguments.config), stored=credential_of(config), unit=unit_of(config)))
     if arguments.json:
         print(json.dumps([{"what": line.what, "level": line.level, "detail": line.detail} for line in found]))
     else:

@@ -388,6 +388,11 @@ def credential_of(config: Path) -> Path:
     return config.with_name("mqtt.password" if config.name == DEFAULT_CONFIG.name else f"{config.stem}.password")
 
 
+def unit_of(config: Path) -> str:
+    """The service that has a configuration file: mammo-edge@.service has one for each of its instances."""
+    return "mammo-edge.service" if config.name == DEFAULT_CONFIG.name else f"mammo-edge@{config.stem}.service"
+
+
 def read_secret(section: Broker, environ: Mapping[str, str] = os.environ, stored: Path | None = None) -> str | None:
     """
     The broker's password: from the settings, the file they name, or systemd's credential `mqtt-password`.

@@ -360,6 +360,15 @@ def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(stand_in: StandI
     assert "docs/bundles.md" in doctor.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
     tree(root, {"etc/systemd/system/mammo-edge.service.d/mammo-edge.conf": "[Service]\nPrivateDevices=yes\n"})
     assert "mammo-edge setup --coral" in doctor.coral(root, chosen).detail
+    left = "mammo-edge@left.service"
+    assert doctor.coral(root, chosen, left).detail == "PCIe"
+    tree(root, {f"etc/systemd/system/{left}.d/50-setup.conf": "# /data/Ärzte\nPrivateDevices=yes\n"})
+    assert (
+        doctor.coral(root, chosen, left).detail
+        == "PCIe; not used: mammo-edge@left.service may open no device: mammo-edge setup --coral --instance left"
+    )
+    tree(root, {"etc/systemd/system/mammo-edge@.service.d/60-ours.conf": "PrivateDevices=no\n"})
+    assert doctor.coral(root, chosen, left).detail == "PCIe"
     none = doctor.coral(tmp_path / "none", chosen)
     assert (none.level, none.detail) == (Level.WARNING, "none; model.backend is edgetpu: plug one in")
     bare = tree(tmp_path / "bare", {f"sys/bus/pci/devices/1/{name}": text for name, text in (("vendor", "0x1ac1"), ("device", "0x089a"))})

@@ -9,6 +9,7 @@ PYTEST_ARGS ?=
 JOBS        ?= 2
 BENCH_ARGS  ?=
 FUZZ_S      ?= 3600
+DECODER     ?= fast
 SCALE       ?= 1
 MINUTES     ?= 60
 
@@ -58,8 +59,8 @@ bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, twenty mi
 	-@$(MAKE) --no-print-directory RUNTIME=tflite-runtime venv
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60
-	$(BIN)/python -m tests.fuzz $(FUZZ_S) fuzz-findings
+fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60; DECODER=gdcm as without the extra `fast`
+	$(BIN)/python -m tests.fuzz $(FUZZ_S) fuzz-findings $(DECODER)
 
 torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/reliability.md; SCALE=0.1 is quicker, 1 takes a quarter of an hour
 	$(BIN)/python -m tests.torture --scale $(SCALE) --write docs/reliability.md
@@ -82,20 +83,22 @@ check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, licences and hashes
 # The advisory database is on the network. The tool has an environment of its own: it wants other versions than we do.
 audit: $(BIN)/.dev ## known vulnerabilities of what devices get; needs a network, and is therefore no part of check
 	$(PYTHON) -m venv --clear build/audit && build/audit/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
-	for lock in requirements/litert.txt requirements/tflite-runtime.txt; do build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock; done
+	for lock in requirements/*.txt; do build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock; done
 
 ARCH  ?= amd64
 SUITE ?= bookworm
 
-deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUITE=bookworm|trixie
-	PYTHON=$(BIN)/python deploy/deb/build $(ARCH) $(SUITE) dist
+deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUITE=bookworm|trixie; FAST=1 for one with the extra `fast`
+	PYTHON=$(BIN)/python FAST=$(FAST) deploy/deb/build $(ARCH) $(SUITE) dist
 
 arm-test: $(BIN)/.dev ## the arm64 package gives the known answers under qemu-user; needs mmdebstrap
+	rm -f build/deb/1/*~$(SUITE)_arm64.deb # of another version
 	PYTHON=$(BIN)/python COMPRESSION=gzip deploy/deb/build arm64 $(SUITE) build/deb/1
 	deploy/deb/arm-test build/deb/1/*~$(SUITE)_arm64.deb
 
 # Quick to pack; what is in them is what `make deb` packs.
 system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, in a container; needs root
+	rm -f build/deb/[12]/*~$(SUITE)_amd64.deb # of another version
 	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip deploy/deb/build amd64 $(SUITE) build/deb/1
 	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip deploy/deb/build amd64 $(SUITE) build/deb/2
 	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb
@@ -129,8 +132,10 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 
 lock: $(BIN)/.dev ## the hashed requirements for deployment; on Python 3.11
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "make lock needs Python 3.11: make PYTHON=python3.11 lock")'
-	$(COMPILE) -o requirements/litert.txt requirements/base.in requirements/litert.in
-	$(COMPILE) -o requirements/tflite-runtime.txt requirements/base.in requirements/tflite-runtime.in
+	for runtime in litert tflite-runtime; do \
+	  $(COMPILE) -o requirements/$$runtime.txt requirements/base.in requirements/$$runtime.in; \
+	  $(COMPILE) -c requirements/$$runtime.txt -o requirements/$$runtime-fast.txt requirements/base.in requirements/$$runtime.in requirements/fast.in; \
+	done
 
 venv: $(BIN)/.run ## what the daemon and the demo need
 dev: $(BIN)/.dev ## what check and test need, training included

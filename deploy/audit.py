@@ -16,7 +16,7 @@ from deploy.deb.documents import licence_of
 
 OURS: Final = "mammo-edge"
 REQUIREMENTS: Final = Path(__file__).parent.parent / "requirements"
-LOCKS: Final = (REQUIREMENTS / "litert.txt", REQUIREMENTS / "tflite-runtime.txt")
+LOCKS: Final = tuple(REQUIREMENTS / f"{name}.txt" for name in ("litert", "litert-fast", "tflite-runtime", "tflite-runtime-fast"))
 """What a device gets."""
 PERMISSIVE: Final = re.compile(
     r"""(the\ )?(

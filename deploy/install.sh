@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install on a system without dpkg, or from a checkout: deploy/install.sh, as root. Again: an upgrade. Needs Python 3.11 or later with venv, systemd, and
-# the package index, or a folder of wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels deploy/install.sh
+# the package index, or a folder of wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels deploy/install.sh. FAST=1 brings the extra `fast`; once there it stays.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
@@ -12,16 +12,27 @@ command -v systemctl > /dev/null || fail "no systemd here"
 python=${PYTHON:-python3}
 "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || fail "$python is not Python 3.11 or later with venv"
 
+# A new environment beside the old one, which serves until the new one is whole: whatever interrupts this, the old one is as it was.
 home=/opt/mammo-edge
-[ -d "$home/venv" ] || "$python" -m venv "$home/venv"
+venv=$home/venv
+lock=requirements/litert.txt
+if [ -n "${FAST:-}" ] || ls -d "$venv"/lib/python*/site-packages/imagecodecs > /dev/null 2>&1; then lock=requirements/litert-fast.txt; fi
+rm -rf "$venv.new"
+"$python" -m venv "$venv.new"
+"$venv.new/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r "$lock"
+"$venv.new/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --no-deps .
+grep -lIF "$venv.new" "$venv.new"/bin/* | xargs sed -i "s|$venv\.new|$venv|" # scripts name their interpreter by its path
+
 running=$(systemctl list-units --plain --no-legend --state=active,activating,reloading 'mammo-edge.service' 'mammo-edge@*.service' 2> /dev/null | cut -d' ' -f1)
 # shellcheck disable=SC2086 # one word a unit
 [ -z "$running" ] || systemctl stop $running
 # shellcheck disable=SC2086
-trap '[ -z "$running" ] || systemctl start $running' EXIT # also where the index does not answer: pip then has changed nothing
-"$home/venv/bin/python" -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/litert.txt
-"$home/venv/bin/python" -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall .
-ln -sf "$home/venv/bin/mammo-edge" /usr/local/bin/mammo-edge
+trap '[ -z "$running" ] || systemctl start $running' EXIT
+rm -rf "$venv"
+mv "$venv.new" "$venv"
+"$venv/bin/python" -m compileall -q "$venv/lib" > /dev/null || true # the service may not write there
+ln -sf "$venv/bin/mammo-edge" /usr/local/bin/mammo-edge
+"$venv/bin/python" -B -c 'from deploy.deb.documents import for_people; for_people("/usr/local/share")'
 
 install -D -m 644 -t /etc/systemd/system systemd/mammo-edge.service systemd/mammo-edge@.service
 install -D -m 644 -t /etc/sysusers.d systemd/sysusers.d/mammo-edge.conf

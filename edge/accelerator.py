@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 LOOP: Final = "coral"
 BACKEND: Final = "edgetpu"
 TURN_S: Final = 0.5
+AGAIN_S: Final = 5.0
+"""How long after it vanished one that is plugged in again is tried, in seconds: a loose plug shall not keep us busy."""
 
 
 def lock_of(settings: Settings) -> Path:
@@ -103,8 +105,10 @@ class Accelerator(Loop):
         access = self._wanted(serving)
         if access is not None and self._is_due(runtime.without, access):
             self._try = (serving, self._open(serving.bundle.folder))
-        elif access is None and runtime.without is None:
-            self._health.recover(LOOP)  # it was plugged in, did not work, and is gone again
+        elif access is None:
+            self._next_try = min(self._next_try, self._now() + AGAIN_S)
+            if runtime.without is None:
+                self._health.recover(LOOP)  # it was plugged in, did not work, and is gone again
 
     def _wanted(self, serving: Serving) -> Access | None:
         try:

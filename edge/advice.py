@@ -6,7 +6,7 @@ from typing import Final
 from edge.errors import Reason
 
 REASONS: Final[Mapping[str, str]] = {
-    "broker:": "running? certificates? ACL? `mammo-edge doctor` tries them, but for what we may publish",
+    "broker:": "running? certificates? ACL? `mammo-edge doctor` tries them",
     "spool:": "free disk space: shorten `[retention]`, or archive `done` elsewhere",
     "archive:": "as for `spool:`; the image was scored and its result is safe",
     "ledger:": "free disk space, or look at the disk itself: `dmesg`",
@@ -34,7 +34,7 @@ REJECTIONS: Final[Mapping[Reason, str]] = {
     Reason.TRUNCATED: "the sender stopped half-way: send it again, as `NAME.part`, then rename it",
     Reason.UNREADABLE: "damaged, or of a kind that is not read: open it where it came from",
     Reason.UNSUPPORTED_FORMAT: "have the sender export DICOM, PNG, JPEG or TIFF",
-    Reason.UNSUPPORTED_TRANSFER_SYNTAX: "have the sender compress otherwise; some need the extra `fast`",
+    Reason.UNSUPPORTED_TRANSFER_SYNTAX: "have the sender compress otherwise; some need the extra `fast` (`deploy/README.md`)",
     Reason.NO_PIXELS: "no image in it, such as a report: have the sender leave such files out",
     Reason.COLOUR: "a screenshot or a photo: send the mammogram itself",
     Reason.MULTI_FRAME: "tomosynthesis is not supported: send the synthesised or the 2D view",

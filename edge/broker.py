@@ -6,7 +6,8 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final
 
@@ -110,6 +111,11 @@ class Broker:
         return session is not None and session.client.is_connected()
 
     @property
+    def session(self) -> Session | None:
+        """The connection of now; None where there is none."""
+        return self._session
+
+    @property
     def max_packet(self) -> int | None:
         """The largest packet that the broker said it takes; None where it named no limit."""
         session = self._session
@@ -137,18 +143,24 @@ class Broker:
             Unavailable: nothing came in time, the broker refuses the subscription, or there is no connection.
         """
         session = self._await_session(time.monotonic() + min(wait_s, CONNECT_S))
+        with self.listen(session, topic) as came:
+            payload = _first(came, session, wait_s, topic, self._refused)
+        self._health.recover(FETCH)
+        return payload
+
+    @contextmanager
+    def listen(self, session: Session, topic: str) -> "Iterator[queue.SimpleQueue[Incoming]]":
+        """What comes meanwhile on a topic that nobody subscribes."""
         came: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
         self._handlers[topic] = came.put
         self._refused.clear()
         with self._asking:  # at QoS 0: else it would wait behind requests that we hold back, and behind the command that wants it
             self._fetching = session.client.subscribe(topic, qos=0)[1]
         try:
-            payload = _first(came, session, wait_s, topic, self._refused)
+            yield came
         finally:
             session.client.unsubscribe(topic)
             del self._handlers[topic]
-        self._health.recover(FETCH)
-        return payload
 
     def _await_session(self, deadline: float) -> Session:
         """The connection; a message may have come through it, and have us ask, before we have noticed that there is one."""

@@ -9,14 +9,16 @@ from typing import Any, Final
 
 from edge import NOTICE, __version__
 from edge.errors import MammoEdgeError, StartupError
-from edge.settings import DEFAULT_CONFIG, Settings, credential_of, load, read_environment
+from edge.settings import DEFAULT_CONFIG, Settings, credential_of, load, read_environment, unit_of
 
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78
+EXIT_INTERRUPTED: Final = 130
+"""As shells say of a program that SIGINT ended."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 failed, 2 usage, 78 configuration or model unusable."""
+    """Run one command; returns the exit status: 0 done, 1 failed, 2 usage, 78 configuration or model unusable, 130 interrupted."""
     arguments = make_parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
@@ -30,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `mammo-edge results | head`
         sys.stderr.close()
         return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("mammo-edge: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -115,7 +120,7 @@ def _add_setup(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--broker", metavar="HOST[:PORT]", help="the MQTT broker; without this option a person is asked")
     sub.add_argument("--site", help="the clinic, a level of the topics: lower case")
     sub.add_argument("--device", help="this device, unique within the site")
-    sub.add_argument("--inbox", type=Path, metavar="DIR", help="the watched folder")
+    sub.add_argument("--inbox", metavar="DIR", help="the watched folder")
     sub.add_argument("--username", help="at the broker")
     sub.add_argument("--password-file", metavar="FILE", help="its first line is the password; - asks, or reads the standard input")
     for name, text in (("ca", "the broker's certificate authority"), ("cert", "this device's certificate"), ("key", "its private key")):
@@ -151,7 +156,8 @@ def _check(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from edge import doctor  # noqa: PLC0415
 
-    found = list(doctor.examine(load(arguments.config), stored=credential_of(arguments.config or DEFAULT_CONFIG)))
+    config = arguments.config or DEFAULT_CONFIG
+    found = list(doctor.examine(load(arguments.config), stored=credential_of(config), unit=unit_of(config)))
     if arguments.json:
         print(json.dumps([{"what": line.what, "level": line.level, "detail": line.detail} for line in found]))
     else:
@@ -247,13 +253,14 @@ def _reload(arguments: argparse.Namespace) -> int:
 def _setup(arguments: argparse.Namespace) -> int:
     from edge import setup  # noqa: PLC0415
 
-    asked = setup.ask_for({name: getattr(arguments, name) for name in ("broker", "site", "device")}, arguments.root, arguments.instance)
+    asked = setup.ask_for({name: getattr(arguments, name) for name in setup.ASKED}, arguments.root, arguments.instance)
     answers = setup.Answers(
         password=setup.read_password(arguments.password_file),
         broker=asked["broker"],
         site=asked["site"],
         device=asked["device"],
-        **{name: getattr(arguments, name) for name in ("inbox", "username", "ca", "cert", "key", "coral", "instance")},
+        inbox=Path(asked["inbox"]) if asked["inbox"] else None,
+        **{name: getattr(arguments, name) for name in ("username", "ca", "cert", "key", "coral", "instance")},
     )
     files, settings = setup.plan(answers, arguments.root, setup.addresses)
     setup.write(files)

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import threading
 import time
@@ -21,10 +22,12 @@ from edge.coral import BUSY, Device, busy, devices, read
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
 from edge.intake.watch import NETWORK, filesystem_of
+from edge.rights import Rights, look, published, subscribed
 from edge.serving import open_store
 from edge.session import Protocol
 from edge.settings import Settings, read_secret
 
+SERVICE: Final = "mammo-edge.service"
 BROKER_S: Final = 10.0
 ANSWERS_S: Final = 1.0
 """For the broker's answers to our subscriptions, in seconds."""
@@ -54,7 +57,7 @@ class Finding:
     """What was found and, where it is not well, what to do."""
 
 
-def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = None) -> Iterator[Finding]:
+def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = None, unit: str = SERVICE) -> Iterator[Finding]:
     """
     Look at one thing after the other.
 
@@ -62,6 +65,7 @@ def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = No
         settings: what was configured.
         root: where `proc`, `sys` and `run` are.
         stored: where `mammo-edge setup` puts the broker's password.
+        unit: the service that has these settings.
     """
     for what, right, detail in findings(settings, stored):
         yield Finding(what, Level.OK if right else Level.FAILED, detail)
@@ -79,7 +83,7 @@ def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = No
     yield clock(root)
     yield processor(root)
     yield temperature(root)
-    yield coral(root, settings)
+    yield coral(root, settings, unit)
 
 
 def secrecy(settings: Settings, stored: Path | None = None) -> Iterator[Finding]:
@@ -94,7 +98,7 @@ def secrecy(settings: Settings, stored: Path | None = None) -> Iterator[Finding]
 
 
 def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]:
-    """Connect under another client id and subscribe what the daemon subscribes; messages that come meanwhile are given back unread."""
+    """Connect under another client id, try what the daemon subscribes and publishes; messages that come meanwhile are given back unread."""
     where = f"{settings.broker.host}:{settings.broker.port}"
     health = Health()
     try:
@@ -112,10 +116,8 @@ def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]
         return
     connected = threading.Event()
     broker.on_connect(connected.set)
-    if settings.intake.mqtt:
-        for name in ("image", "ref"):
-            # What comes is not acknowledged: the daemon's own copy is another.
-            broker.subscribe(f"{settings.topic_prefix}/request/{name}", lambda _: None)
+    for topic in subscribed(settings):
+        broker.subscribe(topic, lambda _: None)  # what comes is not acknowledged: the daemon's own copy is another
     broker.start()
     try:
         if not connected.wait(BROKER_S):
@@ -128,9 +130,23 @@ def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]
         yield Finding("broker", Level.WARNING if old else Level.OK, f"{where}, MQTT {broker.protocol}{old}")
         if health.reasons:
             yield Finding("broker's access rules", Level.FAILED, "; ".join(health.reasons))
+        if broker.protocol is Protocol.V5:
+            yield right_to_publish(look(broker, settings.topic_prefix, published(settings)), settings.topic_prefix)
         yield from _packet(broker, settings)
     finally:
         broker.stop()
+
+
+def right_to_publish(rights: Rights, prefix: str) -> Finding:
+    """What the broker said of each topic."""
+    allowed, refused, untried = (
+        ", ".join(topic.removeprefix(f"{prefix}/") for topic in topics) for topics in (rights.allowed, rights.refused, rights.untried)
+    )
+    said = [f"refused: {refused}: let the device write them, as deploy/mosquitto/mammo-edge.acl does"] if refused else []
+    said += [f"not tried: {untried}: {rights.why}"] if untried else []
+    said += [f"allowed: {allowed}"] if allowed else []
+    level = Level.FAILED if refused else Level.WARNING if untried else Level.OK
+    return Finding("right to publish", level, "; ".join([*said, "response topics are not tried"]))
 
 
 def _packet(broker: Broker, settings: Settings) -> Iterator[Finding]:
@@ -234,13 +250,14 @@ def temperature(root: Path) -> Finding:
     return Finding("temperature", Level.OK, f"{hottest:.0f} °C")
 
 
-def coral(root: Path, settings: Settings | None = None) -> Finding:
+def coral(root: Path, settings: Settings | None = None, unit: str = SERVICE) -> Finding:
     """
     Which accelerator is plugged in, how fast its link is, and whether it is used.
 
     Args:
         root: where `dev`, `etc` and `sys` are.
         settings: what was configured; without it only the device is looked at.
+        unit: the service that has these settings.
     """
     found = devices(root)
     if not found:
@@ -255,7 +272,7 @@ def coral(root: Path, settings: Settings | None = None) -> Finding:
         return Finding("Coral", Level.OK, f"{told}; not used: model.backend is {settings.model.backend}")
     if busy(lock_of(settings)):
         return Finding("Coral", Level.OK, f"{told}; {BUSY}, the daemon for one")
-    hindrance = _hindrance(root, settings)
+    hindrance = _hindrance(root, settings, unit)
     return Finding("Coral", Level.WARNING, f"{told}; not used: {hindrance}") if hindrance else Finding("Coral", Level.OK, told)
 
 
@@ -267,7 +284,7 @@ def _link(device: Device) -> tuple[str, str | None]:
     return f"USB, {device.mbit or 'unknown'} Mbit/s", "use a USB 3 port" if slow else None
 
 
-def _hindrance(root: Path, settings: Settings) -> str | None:
+def _hindrance(root: Path, settings: Settings, unit: str) -> str | None:
     """Why the daemon cannot use the accelerator that is there, and what to do."""
     model, count = settings.model, settings.worker.count
     if count > 1:
@@ -280,7 +297,16 @@ def _hindrance(root: Path, settings: Settings) -> str | None:
         ctypes.CDLL(model.edgetpu_library)
     except OSError:
         return f"no {model.edgetpu_library}: install libedgetpu1-std"
-    drop_ins = (root / "etc/systemd/system/mammo-edge.service.d").glob("*.conf")
-    if any("PrivateDevices=yes" in read(path) for path in drop_ins):
-        return "the service may open no device: mammo-edge setup --coral"
+    if _opens_no_device(root, unit):
+        option = f" --instance {unit.partition('@')[2].removesuffix('.service')}" if "@" in unit else ""
+        return f"{unit} may open no device: mammo-edge setup --coral{option}"
     return None
+
+
+def _opens_no_device(root: Path, unit: str) -> bool:
+    """What the drop-ins say of it, those for all instances included; the last one counts, in the order of their names."""
+    found: dict[str, Path] = {}  # a file of the instance stands for one of the same name for all
+    for folder in dict.fromkeys((re.sub("@.*", "@.service", unit), unit)):
+        found |= {path.name: path for path in (root / f"etc/systemd/system/{folder}.d").glob("*.conf")}
+    texts = [found[name].read_text(encoding="utf-8", errors="replace") for name in sorted(found) if os.access(found[name], os.R_OK)]
+    return re.findall(r"^PrivateDevices=(\S+)$", "\n".join(texts), re.MULTILINE)[-1:] == ["yes"]

@@ -86,6 +86,7 @@ class Session:
         self.ended = threading.Event()
         self.reason: ReasonCode | None = None
         self.max_packet: int | None = None
+        self.max_qos, self.receive_maximum = 2, 65535  # what holds where CONNACK says nothing
         self._deliver = deliver
         self._given_up = False
         self._pubacks: dict[int, ReasonCode] = {}  # by packet identifier, until the publisher takes them
@@ -118,7 +119,8 @@ class Session:
         if self.max_packet is not None and size > self.max_packet:
             msg = f"message of {len(payload)} bytes, the broker takes packets of {self.max_packet}"
             raise RefusedError(msg)
-        info = self.client.publish(topic, payload, qos=qos, retain=retain, properties=self._properties(correlation))
+        properties = correlated(correlation) if self.protocol is Protocol.V5 else None
+        info = self.client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             msg = f"broker: {info.rc.name}"
             raise Unavailable(msg)
@@ -157,16 +159,11 @@ class Session:
         (last_ms,) = struct.unpack_from("=I", info, LAST_DATA_RECEIVED)
         return bool(last_ms < seconds * 1000)
 
-    def _properties(self, correlation: bytes | None) -> Properties | None:
-        if correlation is None or self.protocol is not Protocol.V5:
-            return None
-        made = Properties(PacketTypes.PUBLISH)
-        made.CorrelationData = correlation
-        return made
-
     def _on_connect(self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
         self.reason = reason
         self.max_packet = getattr(properties, "MaximumPacketSize", None)
+        self.max_qos = getattr(properties, "MaximumQoS", self.max_qos)
+        self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
         self.answered.set()
 
     def _on_disconnect(
@@ -191,6 +188,15 @@ class Session:
             again=message.dup,
         )
         self._deliver(incoming)
+
+
+def correlated(correlation: bytes | None) -> Properties | None:
+    """What a PUBLISH of MQTT 5 carries beside topic and payload."""
+    if correlation is None:
+        return None
+    made = Properties(PacketTypes.PUBLISH)
+    made.CorrelationData = correlation
+    return made
 
 
 def _acknowledge(client: Client, message: MQTTMessage) -> None:

@@ -24,7 +24,7 @@ Level = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 class Section(BaseModel):
     """One table of the TOML file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Device(Section):
@@ -391,6 +391,11 @@ def load(path: Path | None = None, overrides: Overrides | None = None) -> Settin
 def credential_of(config: Path) -> Path:
     """Where `mammo-edge setup` puts the broker's password for a configuration file, and systemd's LoadCredential= takes it from."""
     return config.with_name("mqtt.password" if config.name == DEFAULT_CONFIG.name else f"{config.stem}.password")
+
+
+def unit_of(config: Path) -> str:
+    """The service that has a configuration file: mammo-edge@.service has one for each of its instances."""
+    return "mammo-edge.service" if config.name == DEFAULT_CONFIG.name else f"mammo-edge@{config.stem}.service"
 
 
 def read_secret(section: Broker, environ: Mapping[str, str] = os.environ, stored: Path | None = None) -> str | None:

@@ -57,7 +57,8 @@ def _comment(text: str, indent: str) -> Iterator[str]:
 def _toml(value: Any) -> str:  # noqa: ANN401 - whatever a setting may be
     if value is None or isinstance(value, SecretStr):
         return ""
-    return json.dumps(str(value) if isinstance(value, Path) else value)
+    text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)  # TOML knows no surrogate pairs
+    return text.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
 
 
 if __name__ == "__main__":

@@ -22,8 +22,11 @@ from edge.errors import ConfigError
 from edge.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
 from edge.settings_example import render
 
+STOPPED: Final = "setup: stopped, and nothing was written"
 GROUP: Final = "mammo-edge"
 SENDERS: Final = "mammo-inbox"
+ASKED: Final = {"broker": ("broker", "host"), "site": ("device", "site"), "device": ("device", "name"), "inbox": ("inbox", "path")}
+"""What a person is asked, and where its answer stands in the configuration."""
 TAKEN: Final = frozenset({"edge", "mqtt", "keys", "inbox", "spool", "done", "failed", "models", "damaged", "lock", "open"})
 """Names that mammo-edge.service itself uses for files and folders where an instance has its own."""
 
@@ -69,14 +72,16 @@ def read_password(file: str | None) -> str | None:
     The first line of a file; of `-`, what a person types unseen or the standard input brings.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: it cannot be read, or the person does not want to type it.
     """
     if file is None:
         return None
-    if file == "-":
-        return getpass.getpass("broker password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     try:
-        return Path(file).read_text(encoding="utf-8").partition("\n")[0]
+        if file != "-":
+            return Path(file).read_text(encoding="utf-8").partition("\n")[0]
+        return getpass.getpass("broker password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    except (EOFError, KeyboardInterrupt):
+        raise ConfigError(STOPPED) from None
     except (OSError, UnicodeDecodeError) as error:
         msg = f"--password-file: {file}: {getattr(error, 'strerror', 'not text')}"
         raise ConfigError(msg) from None
@@ -87,21 +92,29 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
     Ask a person at a terminal for what was not said, where the broker was not; an empty answer keeps what is there.
 
     Raises:
-        ConfigError: the person wants no more questions.
+        ConfigError: the person wants no more questions, or the configuration cannot be read.
     """
     if said["broker"] is not None or not sys.stdin.isatty():
         return said
-    existing = _existing(_config(root, instance))
-    known = {
-        "broker": existing.get("broker", {}).get("host", "localhost"),
-        "site": existing.get("device", {}).get("site", "site"),
-        "device": existing.get("device", {}).get("name", instance or "edge-1"),
-    }
+    known = _known(_existing(_config(root, instance)), instance)
     try:
         return {key: value or input(f"{key} [{known[key]}]: ").strip() or None for key, value in said.items()}
     except (EOFError, KeyboardInterrupt):
-        msg = "setup: stopped, and nothing was written"
+        raise ConfigError(STOPPED) from None
+    except UnicodeDecodeError:
+        msg = "setup: found bytes that are no text in UTF-8, and nothing was written"
         raise ConfigError(msg) from None
+
+
+def _known(existing: dict[str, Any], instance: str | None) -> dict[str, object]:
+    """What stays where a person answers with nothing."""
+    places, defaults = _places(instance), Settings()
+
+    def has(section: str, key: str) -> object:
+        table = {**places.get(section, {}), **existing.get(section, {})}
+        return table.get(key, getattr(getattr(defaults, section), key))
+
+    return {name: has(*key) for name, key in ASKED.items()}
 
 
 def plan(answers: Answers, root: Path, resolve: Callable[[str], list[str]]) -> tuple[list[Planned], Settings]:
@@ -127,7 +140,7 @@ def plan(answers: Answers, root: Path, resolve: Callable[[str], list[str]]) -> t
         raise ConfigError(msg) from None
     secret = credential_of(config)
     refuse_cleartext(settings.broker, answers.password or read_secret(settings.broker, {}, secret))
-    files = [Planned(config, 0o640, render(chosen))]
+    files = [Planned(config, 0o640, _text(chosen))]
     if answers.password is not None:
         files.append(Planned(secret, 0o600, f"{answers.password}\n", for_group=False))
     written = root / f"etc/systemd/system/{answers.unit}.d/50-setup.conf"
@@ -235,18 +248,40 @@ def _config(root: Path, instance: str | None) -> Path:
 
 
 def _existing(config: Path) -> dict[str, Any]:
+    """The tables of a configuration. Raises ConfigError."""
     try:
-        return tomllib.loads(config.read_text(encoding="utf-8"))
+        found = tomllib.loads(config.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         msg = f"{config}: {getattr(error, 'strerror', None) or error}: remove it or mend it first"
         raise ConfigError(msg) from None
+    _refuse_no_table(config, found)
+    _refuse_no_table(config, {"broker.tls": found.get("broker", {}).get("tls", {})})
+    return found
+
+
+def _refuse_no_table(config: Path, found: dict[str, Any]) -> None:
+    for name, table in found.items():
+        if not isinstance(table, dict):
+            msg = f"{config}: {name}: found a single value or a list, expected a table, [{name}]: remove it or mend it first"
+            raise ConfigError(msg)
+
+
+def _text(chosen: dict[str, Any]) -> str:
+    """The configuration file. Raises ConfigError."""
+    text = render(chosen)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        msg = "an answer has bytes that are no text in UTF-8"
+        raise ConfigError(msg) from None
+    return text
 
 
 def _chosen(answers: Answers, existing: dict[str, Any]) -> dict[str, Any]:
     """The configuration's tables with the answers in them; other keys stay."""
-    chosen: dict[str, Any] = {name: dict(table) if isinstance(table, dict) else table for name, table in existing.items()}
+    chosen: dict[str, Any] = {name: dict(table) for name, table in existing.items()}
     host, port = _host_and_port(answers.broker) if answers.broker else (None, None)
     tls = {key: str(path) for key in ("ca", "cert", "key") if (path := getattr(answers, key)) is not None}
     values: dict[str, dict[str, object]] = {

@@ -340,6 +340,18 @@ def test_what_is_plugged_in_later_is_taken_at_once_and_told_where_it_does_not_wo
     assert watched.state == "ready"
 
 
+def test_one_that_was_pulled_out_and_is_plugged_in_again_does_not_wait_as_long_as_one_that_failed(
+    watched: Watched, stand_in: StandIn
+) -> None:
+    watched.runs_without("worker ended by SIGABRT")
+    watched.access = None
+    assert watched.after(1) == 0
+    watched.access = stand_in.access
+    assert (watched.after(4), watched.after(1)) == (0, 1)
+    watched.opens(Runtime("litert", MODEL, 1, fallback=True, without="none found"))
+    assert (watched.after(299), watched.after(1)) == (1, 2)
+
+
 def test_a_model_that_was_activated_during_a_try_stays(watched: Watched) -> None:
     watched.runs_without("worker ended by SIGABRT")
     assert watched.after(300) == 1
@@ -377,6 +389,15 @@ def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(stand_in: StandI
     assert "docs/bundles.md" in doctor.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
     tree(root, {"etc/systemd/system/mammo-edge.service.d/mammo-edge.conf": "[Service]\nPrivateDevices=yes\n"})
     assert "mammo-edge setup --coral" in doctor.coral(root, chosen).detail
+    left = "mammo-edge@left.service"
+    assert doctor.coral(root, chosen, left).detail == "PCIe"
+    tree(root, {f"etc/systemd/system/{left}.d/50-setup.conf": "# /data/Ärzte\nPrivateDevices=yes\n"})
+    assert (
+        doctor.coral(root, chosen, left).detail
+        == "PCIe; not used: mammo-edge@left.service may open no device: mammo-edge setup --coral --instance left"
+    )
+    tree(root, {"etc/systemd/system/mammo-edge@.service.d/60-ours.conf": "PrivateDevices=no\n"})
+    assert doctor.coral(root, chosen, left).detail == "PCIe"
     none = doctor.coral(tmp_path / "none", chosen)
     assert (none.level, none.detail) == (Level.WARNING, "none; model.backend is edgetpu: plug one in")
     bare = tree(tmp_path / "bare", {f"sys/bus/pci/devices/1/{name}": text for name, text in (("vendor", "0x1ac1"), ("device", "0x089a"))})

@@ -1,5 +1,6 @@
 """The libraries: their licences, their hashes."""
 
+import re
 import subprocess
 import sys
 
@@ -19,6 +20,16 @@ def test_everything_installed_here_may_be_used_as_it_is_used() -> None:
 def test_every_pin_of_a_device_has_its_hashes() -> None:
     assert [line for lock in audit.LOCKS for line in audit.hashes(lock.name, lock.read_text())] == []
     assert {"numpy", "pebble", "paho-mqtt"} <= set(audit.pins(audit.LOCKS[0].read_text()))
+    assert set(audit.LOCKS) == set((ROOT / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("runtime", ["litert", "tflite-runtime"])
+def test_the_extra_fast_adds_its_decoders_and_changes_no_other_pin(runtime: str) -> None:
+    plain, fast = (
+        set(re.findall(r"^\S+==\S+", (ROOT / f"requirements/{runtime}{extra}.txt").read_text(), re.MULTILINE)) for extra in ("", "-fast")
+    )
+    assert plain < fast
+    assert [pin.partition("==")[0] for pin in fast - plain] == ["imagecodecs"]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_ignored_names_and_the_patience_with_references_are_the_code_s() -> None
 
 
 def test_exit_codes_are_those_of_the_commands() -> None:
-    assert table("Exit codes") == ["0", str(cli.EXIT_FAILED), "2", str(cli.EXIT_CONFIG)]
+    assert table("Exit codes") == ["0", str(cli.EXIT_FAILED), "2", str(cli.EXIT_CONFIG), str(cli.EXIT_INTERRUPTED)]
 
 
 def test_every_setting_the_page_names_exists() -> None:

@@ -16,9 +16,15 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.demo.brokers import Mosquitto, free_port
+from edge import doctor
 from edge.cli import make_parser
+from edge.doctor import Level
+from edge.intake.command import TOPICS as COMMANDS
+from edge.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from tests.conftest import ROOT, need
 
+PERSONS: Final = ("archive", "monitor", "ws-3", "admin")
+"""Who has a block in the example ACL, but for Home Assistant."""
 MAKE: Final = ROOT / "deploy/tls/make-certificates"
 
 
@@ -35,7 +41,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("broker", "localhost", "127.0.0.1"),
         ("device", "north/edge-1"),
         ("device", "north/edge-2"),
-        ("person", "archive"),
+        *(("person", name) for name in PERSONS),
     )
     for words in names:
         assert make(folder, *words).returncode == 0
@@ -98,7 +104,10 @@ class Session:
 def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(broker: int, certificates: Path) -> None:
     with closing(Session(broker, certificates, "north.edge-1")) as device:
         assert device.may_write("mammo/v1/north/edge-1/result")
-        assert device.may_write("mammo/v1/north/ws-3/replies/4711")
+        assert device.may_write("mammo/v1/north/ws-3/replies/north/edge-1")
+        assert device.may_write("mammo/v1/north/ws-3/replies/north/edge-1/4711")
+        assert not device.may_write("mammo/v1/north/ws-3/replies/north/edge-2/4711")
+        assert not device.may_write("mammo/v1/north/ws-3/replies/4711")
         assert device.may_write("mammo/v1/north/edge-1/command/reload/ack")
         assert device.may_write("mammo/v1/north/edge-1/command/model/install/ack")
         assert device.may_write("homeassistant/device/north/edge-1/config")
@@ -107,6 +116,40 @@ def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(broker:
         assert not device.may_write("mammo/v1/north/edge-2/result")
         assert not device.may_write("mammo/v1/north/edge-2/request/image")
         assert not device.may_write("mammo/v1/north/edge-2/command/reload")
+
+
+@pytest.mark.parametrize("name", PERSONS)
+def test_a_person_may_write_no_device_s_words_and_no_reply(broker: int, certificates: Path, name: str) -> None:
+    words = [f"mammo/v1/north/edge-1/{topic}" for topic in ("status", "health", "result", "shadow/result", "command/reload/ack")]
+    replies = [f"mammo/v1/north/ws-3/replies{below}" for below in ("", "/4711", "/north/edge-1", "/north/edge-1/4711", "/shared/4711")]
+    discovery = [f"homeassistant/device/{topic}/config" for topic in (name, "north/edge-1")]
+    with closing(Session(broker, certificates, name)) as person:
+        assert [topic for topic in (*words, *replies, *discovery) if person.may_write(topic)] == []
+
+
+def test_the_admin_may_give_every_command_and_the_workstation_may_ask(broker: int, certificates: Path) -> None:
+    with closing(Session(broker, certificates, "admin")) as admin, closing(Session(broker, certificates, "ws-3")) as workstation:
+        topics = [topic.format(prefix="mammo/v1/north/edge-1") for topic in COMMANDS.values()]
+        assert [topic for topic in topics if not admin.may_write(topic) or workstation.may_write(topic)] == []
+        assert admin.may_write("mammo/v1/north/edge-1/model/available")
+        assert workstation.may_write("mammo/v1/north/edge-1/request/image")
+
+
+def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(broker: int, certificates: Path) -> None:
+    names = {"ca": "ca.crt", "cert": "north.edge-1.crt", "key": "north.edge-1.key"}
+    tls = Tls(enabled=True, **{key: certificates / name for key, name in names.items()})
+    settings = Settings(
+        device=Device(site="north", name="edge-1"),
+        broker=Broker(host="localhost", port=broker, tls=tls),
+        intake=Intake(commands=("reload", "model/install")),
+        model=Model(shadow="1.2.0"),
+        homeassistant=HomeAssistant(enabled=True),
+    )
+    (line,) = [line for line in doctor._broker(settings) if line.what == "right to publish"]
+    assert line.level is Level.OK
+    assert line.detail.startswith(
+        "allowed: status, health, result, shadow/result, command/reload/ack, command/model/install/ack, homeassistant/"
+    )
 
 
 def test_the_archive_hears_results_and_may_write_nothing(broker: int, certificates: Path) -> None:

@@ -91,6 +91,27 @@ def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mos
     assert "2000000 bytes" in lines["broker's packet limit"].detail
 
 
+@pytest.mark.parametrize(
+    ("rules", "level", "words"),
+    [
+        ("", Level.OK, "allowed: status, health, result; response topics are not tried"),
+        ("topic deny mammo/v1/site/edge-1/result\n", Level.FAILED, "refused: result: let the device write them"),
+        ("topic deny mammo/v1/site/edge-1/command/doctor/ack\n", Level.WARNING, "not tried: status, health, result: the broker refuses"),
+    ],
+)
+def test_what_the_broker_does_not_let_us_publish_is_told_and_what_was_not_tried(
+    mosquitto: Mosquitto, rules: str, level: Level, words: str
+) -> None:
+    acl = mosquitto.folder / "acl"
+    acl.write_text(f"topic readwrite #\n{rules}")
+    acl.chmod(0o600)
+    mosquitto.config = f"acl_file {acl}\n"
+    mosquitto.restart()
+    lines = {line.what: line for line in doctor._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))}
+    assert (lines["right to publish"].level, words in lines["right to publish"].detail) == (level, True), lines
+    assert "broker's access rules" not in lines
+
+
 def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect_images_for_ever(mosquitto: Mosquitto) -> None:
     kept = queue.SimpleQueue[bool]()
     with Proxy(mosquitto.port, only_311=True) as proxy:

@@ -10,8 +10,10 @@ from typing import Final
 
 import pytest
 
+from deploy.deb import documents
 from deploy.deb.documents import commands, completion, man_page
 from edge.cli import make_parser
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,28 @@ def test_the_man_page_explains_every_command_and_option_of_the_parser() -> None:
     assert set(sections) == {" ".join(path) for path in COMMANDS if path not in groups}
     for name, text in sections.items():
         assert [option for option in COMMANDS[tuple(name.split())] if option not in text] == [], name
+
+
+def anchors(page: str) -> set[str]:
+    """The headings of a page, as a link names them."""
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", page, re.MULTILINE)}
+
+
+def test_every_link_of_a_shipped_document_leads_to_a_shipped_one(tmp_path: Path) -> None:
+    documents.copy(tmp_path)
+    links = [(page, link) for page in tmp_path.rglob("*.md") for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text())]
+    assert len(links) > 20
+    for page, link in links:
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.is_relative_to(tmp_path) and target.is_file(), (page, link)  # noqa: PT018 - one fact
+        assert not anchor or anchor in anchors(target.read_text()), (page, link)
+
+
+def test_the_examples_are_shipped_as_they_lie_in_the_repository(tmp_path: Path) -> None:
+    documents.copy(tmp_path)
+    assert (tmp_path / "deploy/mosquitto/mammo-edge.acl").read_bytes() == (ROOT / "deploy/mosquitto/mammo-edge.acl").read_bytes()
+    assert (tmp_path / "systemd/drop-ins/cpu-only.conf").is_file()
 
 
 def test_the_man_page_has_every_command() -> None:

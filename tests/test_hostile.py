@@ -21,6 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from edge.bundle import sha256_of
 from edge.errors import ImageRejected, Reason, Unavailable
 from edge.image import Limits, Mammogram, codecs, decode, open_mammogram
+from tests import fuzz
 from tests.films import SECRET, dicom, small
 from tests.fuzz import corpus, mutated
 from tests.test_raster_kinds import chunk
@@ -267,3 +268,9 @@ def test_any_mutation_of_a_real_file_has_an_outcome(name: str) -> None:
     for seed in range(MUTATIONS):
         result = outcome(mutated(files()[name], seed))
         assert isinstance(result, Mammogram) or SECRET not in str(result)
+
+
+def test_whole_files_have_an_outcome_from_workers_without_the_extra_fast(tmp_path: Path) -> None:
+    """What `make fuzz DECODER=gdcm` ends with."""
+    pytest.importorskip("imagecodecs", reason="imagecodecs is missing: pip install -r requirements/fast.in")
+    assert fuzz.main(0, tmp_path, "gdcm") == 0

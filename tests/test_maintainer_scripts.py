@@ -1,8 +1,10 @@
 """The Debian package's scripts as dpkg calls them, and install.sh, below a folder of the test's own, with a systemctl that only notes."""
 
+import gzip
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +23,7 @@ class Package:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.log = root / "log"
-        for folder in ("run/systemd/system", "etc/mammo-edge", "opt", "bin"):
+        for folder in ("run/systemd/system", "etc/mammo-edge", "opt", "bin", "usr/local/bin"):
             (root / folder).mkdir(parents=True)
         (root / "etc/mammo-edge/edge.toml").touch()
         for tool in TOOLS:
@@ -40,7 +42,7 @@ class Package:
         self.log.write_text("")
         text = (DEPLOY / script).read_text()
         text = re.sub(r"(?<![\w./])/(?=(run|etc|opt|srv|var|usr)\b)", f"{self.root}/", text)
-        command = ["sh", "-c", text.partition("\n")[2], script, *words]
+        command = ["sh", "-c", text.partition("\n")[2], str(DEPLOY / script), *words]
         path = {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
         done = subprocess.run(command, check=False, capture_output=True, env=path, cwd=self.root / "opt")
         assert done.returncode == status, done.stderr
@@ -85,14 +87,67 @@ def test_an_accelerator_that_was_plugged_in_before_gets_its_rights(package: Pack
     assert "udevadm trigger --action=change --subsystem-match=usb" in package.call("deb/postinst", "configure", "")
 
 
-def test_an_upgrade_from_a_checkout_that_fails_leaves_the_services_running(package: Package) -> None:
-    for name in ("id", "python3"):
-        package.tool(name, "echo 0")
-    package.tool("opt/mammo-edge/venv/bin/python", "exit 1")  # the index does not answer
+class Checkout:
+    """What install.sh finds: a Python whose environments have a pip that only notes what it is to install, and a program."""
+
+    def __init__(self, package: Package) -> None:
+        self.venv = package.root / "opt/mammo-edge/venv"
+        self.pip = package.root / "pip"
+        package.tool("id", "echo 0")
+        package.tool("dpkg-query", "exit 1")
+        made = package.root / "made"
+        package.tool("made/bin/python", f'case "$2" in pip) echo "$*" >> {self.pip};; compileall) ;; *) exec {sys.executable} "$@";; esac')
+        (made / "bin/mammo-edge").write_text("#!@/bin/python\n")
+        package.tool("python3", f'[ "$2" != venv ] || {{ mkdir -p "$3"; cp -r {made}/. "$3"; sed -i "s|@|$3|" "$3/bin/mammo-edge"; }}')
+
+
+def test_an_upgrade_from_a_checkout_that_fails_leaves_services_and_environment_as_they_were(package: Package) -> None:
+    checkout = Checkout(package)
+    package.call("install.sh")
+    (checkout.venv / "old").touch()
+    package.tool("made/bin/python", "exit 1")  # the index does not answer
     said = package.call("install.sh", status=1)
-    assert said.endswith(
-        "systemctl stop mammo-edge.service mammo-edge@left.service\nsystemctl start mammo-edge.service mammo-edge@left.service\n"
-    )
+    assert "systemctl stop" not in said
+    assert (checkout.venv / "old").exists()
+
+
+def test_an_upgrade_from_a_checkout_stops_what_runs_and_starts_it_again(package: Package) -> None:
+    Checkout(package)
+    said = package.call("install.sh")
+    assert said.index("systemctl stop mammo-edge.service mammo-edge@left.service\n") < said.index("systemctl daemon-reload")
+    assert said.endswith("systemctl start mammo-edge.service mammo-edge@left.service\n")
+
+
+@pytest.mark.parametrize("left", ["venv", "venv.new"])
+def test_an_environment_that_an_interrupted_installation_left_is_made_anew(package: Package, left: str) -> None:
+    checkout = Checkout(package)
+    package.tool(f"opt/mammo-edge/{left}/bin/python", "exit 1")
+    package.call("install.sh")
+    assert (checkout.venv / "bin/mammo-edge").read_text() == f"#!{checkout.venv}/bin/python\n"
+    assert (package.root / "usr/local/bin/mammo-edge").resolve() == checkout.venv / "bin/mammo-edge"
+    assert [path.name for path in checkout.venv.parent.iterdir()] == ["venv"]
+
+
+def test_the_extra_fast_comes_where_it_is_asked_for_and_stays(package: Package) -> None:
+    checkout = Checkout(package)
+    package.call("install.sh")
+    assert "requirements/litert.txt" in checkout.pip.read_text()
+    (checkout.venv / "lib/python3.11/site-packages/imagecodecs").mkdir(parents=True)
+    checkout.pip.unlink()
+    package.call("install.sh")
+    assert "requirements/litert-fast.txt" in checkout.pip.read_text()
+
+
+def test_installed_from_a_checkout_it_has_a_man_page_and_a_completion_until_it_is_uninstalled(package: Package) -> None:
+    Checkout(package)
+    share = package.root / "usr/local/share"
+    for _ in range(2):
+        package.call("install.sh")
+        assert b".SH NAME" in gzip.decompress((share / "man/man1/mammo-edge.1.gz").read_bytes())
+        assert "complete " in (share / "bash-completion/completions/mammo-edge").read_text()
+    for _ in range(2):
+        package.call("uninstall.sh")
+        assert [path for path in share.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("script", ["install.sh", "uninstall.sh"])

@@ -10,7 +10,7 @@ import pytest
 from edge.dropin import CPU_ONLY
 from edge.errors import ConfigError
 from edge.settings import load
-from edge.setup import Answers, ask_for, make_folders, plan, read_password, write
+from edge.setup import ASKED, Answers, ask_for, make_folders, plan, read_password, write
 from tests.conftest import ROOT, need
 
 BROKER = {"broker.clinic.lan": ["192.168.7.4"], "localhost": ["127.0.0.1", "::1"]}
@@ -126,8 +126,61 @@ def test_a_person_who_wants_no_more_questions_may_go(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", leave)
+    monkeypatch.setattr("getpass.getpass", leave)
     with pytest.raises(ConfigError, match="nothing was written"):
-        ask_for({"broker": None, "site": None, "device": None}, tmp_path, None)
+        ask_for(dict.fromkeys(ASKED), tmp_path, None)
+    with pytest.raises(ConfigError, match="nothing was written"):
+        read_password("-")
+
+
+@pytest.mark.parametrize(("instance", "inbox"), [(None, "/srv/mammo-edge/inbox"), ("left", "/srv/mammo-edge/left/inbox")])
+def test_a_person_is_asked_for_broker_site_device_and_inbox_and_sees_what_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: str | None, inbox: str
+) -> None:
+    def answer(question: str) -> str:
+        questions.append(question)
+        return answers.pop(0)
+
+    def ask() -> dict[str, str | None]:
+        return ask_for(dict.fromkeys(ASKED), tmp_path, instance)
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", answer)
+    questions: list[str] = []
+    answers = ["broker.clinic.lan", "", "", " /data/films "]
+    assert ask() == {"broker": "broker.clinic.lan", "site": None, "device": None, "inbox": "/data/films"}
+    assert questions == ["broker [localhost]: ", "site [site]: ", f"device [{instance or 'edge-1'}]: ", f"inbox [{inbox}]: "]
+    setup(tmp_path, broker="localhost", inbox=Path("/data/films"), instance=instance)
+    answers = ["", "", "", ""]
+    assert ask() == dict.fromkeys(ASKED)
+    assert questions[-1] == "inbox [/data/films]: "
+
+
+def test_answers_in_any_script_read_back_as_they_were_typed(tmp_path: Path) -> None:
+    config, _ = setup(tmp_path, broker="localhost", username='Röntgen 😀 \x7f " \\ \t', inbox=Path("/data/Ärzte 😀"))
+    settings = load(config, {})
+    assert (settings.broker.username, settings.inbox.path) == ('Röntgen 😀 \x7f " \\ \t', Path("/data/Ärzte 😀"))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('broker = "x"', r"broker: found a single value or a list, expected a table, \[broker\]"),
+        ("inbox = 3", r"expected a table, \[inbox\]"),
+        ('[[broker]]\nhost = "x"', r"expected a table, \[broker\]"),
+        ("[broker]\ntls = true", r"expected a table, \[broker.tls\]"),
+        ("[worker]\ntimeout_s = inf", "worker.timeout_s: Input should be a finite number"),
+        ("[retention]\ndone_days = nan", "retention.done_days: Input should be"),
+        ("[broker", "remove it or mend it first"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_named_and_left_as_it_is(tmp_path: Path, text: str, why: str) -> None:
+    config = tmp_path / "etc/mammo-edge/edge.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(text)
+    with pytest.raises(ConfigError, match=why):
+        setup(tmp_path, broker="localhost", ca=Path("/etc/mammo-edge/ca.crt"))
+    assert config.read_text() == text
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
@@ -157,6 +210,7 @@ def test_an_instance_has_places_of_its_own_that_its_unit_lets_it_write(tmp_path:
         ({"inbox": Path("inbox")}, "expected a path that begins with /"),
         ({"inbox": Path("/home/pi/inbox")}, "inbox.path: /home/pi/inbox: the service sees no home or temporary folders"),
         ({"inbox": Path("/srv/a\nb")}, "without control characters"),
+        ({"inbox": Path("/srv/\udcff")}, "no text in UTF-8"),
         ({"broker": "broker.lan", "password": "geheim"}, "password would go in clear"),
         *(({"instance": name}, "expected .* none of") for name in ("edge", "mqtt", "inbox", "models")),
     ],

@@ -17,6 +17,7 @@ from deploy.asyncapi import messages
 from edge import NOTICE, __version__, offer
 from edge.announce import offline
 from edge.intake.command import ANSWERS, TOPICS
+from edge.rights import WATCHED
 from edge.settings import Settings
 
 DEVICE: Final = "mammo/v1/{site}/{device}"
@@ -83,6 +84,7 @@ def channels() -> dict[str, Channel]:
         "modelAvailable": Channel("receive", available, "Announces a bundle, retained.", (offer.Offer, NOTHING), retain=True),
         "modelChunk": Channel("receive", f"{available}/{{sha256}}/{{number}}", "A piece of it, retained.", (CHUNK, NOTHING), retain=True),
         **dict(_commands()),
+        "doctorAck": Channel("send", WATCHED.format(prefix=DEVICE), "Of `mammo-edge doctor`: an answer to nothing.", (messages.Answer,)),
     }
 
 

@@ -1,13 +1,14 @@
 """
-What in the package is written from elsewhere: man page, shell completion, copyright, changelog, SBOM.
+What in the package is for people: documents and examples; and, written from elsewhere, man page, completion, copyright, changelog, SBOM.
 
-`python -m deploy.deb.documents ROOT VERSION PYTHON_MINOR`
+`python -m deploy.deb.documents ROOT VERSION PYTHON_MINOR LOCK`
 """
 
 import argparse
 import gzip
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +17,19 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
 
-from edge import NOTICE
+from edge import NOTICE, __version__
 from edge.cli import make_parser
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
-
+DOCUMENTS: Final = (
+    "deploy/README.md",
+    *(f"docs/{name}.md" for name in ("contract", "operations", "security", "model-card", "bundles", "dicom", "raster")),
+    "docs/adr/0002-pebble-for-worker-processes.md",
+    "docs/result.schema.json",
+    "docs/asyncapi.yaml",
+)
+"""For whoever runs it or speaks with it; a test says that none names a page which is not among them."""
+EXAMPLES: Final = ("deploy/mosquitto", "deploy/prometheus", "deploy/grafana", "systemd/drop-ins")
 
 COMPLETION: Final = """\
 # bash completion for mammo-edge, written from its options
@@ -38,15 +47,29 @@ complete -o default -F _mammo_edge mammo-edge
 """
 
 
-def main(root: Path, version: str, minor: str) -> None:
+def main(root: Path, version: str, minor: str, lock: str) -> None:
     """Write them below `root`."""
     share = root / "usr/share"
     epoch = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
-    put(share / "man/man1/mammo-edge.1.gz", man_page(version, epoch))
-    put(share / "bash-completion/completions/mammo-edge", completion())
+    for_people(share, version, epoch)
+    copy(share / "doc/mammo-edge")
     put(share / "doc/mammo-edge/changelog.Debian.gz", changelog(version, epoch))
     put(share / "doc/mammo-edge/copyright", copyright_(root / f"opt/mammo-edge/venv/lib/python{minor}/site-packages"))
-    put(share / "doc/mammo-edge/sbom.cdx.json", sbom())
+    put(share / "doc/mammo-edge/sbom.cdx.json", sbom(lock))
+
+
+def for_people(share: Path | str, version: str = __version__, date: datetime | None = None) -> None:
+    """Man page and shell completion, below /usr/share or /usr/local/share."""
+    put(Path(share, "man/man1/mammo-edge.1.gz"), man_page(version, date or datetime.now(UTC)))
+    put(Path(share, "bash-completion/completions/mammo-edge"), completion())
+
+
+def copy(folder: Path) -> None:
+    """Documents and examples, as they lie in the repository: what one of them says of another's place holds here, too."""
+    for name in (*DOCUMENTS, *EXAMPLES):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copyfile)(REPOSITORY / name, target)
 
 
 def put(path: Path, text: str) -> None:
@@ -64,7 +87,7 @@ def man_page(version: str, date: datetime) -> str:
     lines += [".SH SYNOPSIS", ".B mammo-edge", "[--config PATH] COMMAND ..."]
     lines += [".SH DESCRIPTION", escape(parser.description or ""), ".PP", escape(NOTICE), ".SH COMMANDS"]
     lines += [line for name, text in commands() for line in (f".SS {escape(name)}", ".nf", escape(text), ".fi")]
-    lines += [".SH EXIT STATUS", "0 done, 1 failed, 2 wrong usage, 78 configuration or model unusable.", ".SH FILES"]
+    lines += [".SH EXIT STATUS", "0 done, 1 failed, 2 wrong usage, 78 configuration or model unusable, 130 interrupted.", ".SH FILES"]
     lines += [".I /etc/mammo-edge/edge.toml", ".br", ".I /srv/mammo-edge/{inbox,spool,done,failed}", ".br", ".I /var/lib/mammo-edge"]
     lines += [".SH SEE ALSO", "/usr/share/doc/mammo-edge"]
     return "\n".join(lines) + "\n"
@@ -139,11 +162,11 @@ def licence_of(metadata: str) -> str:
     return "see its metadata"
 
 
-def sbom() -> str:
+def sbom(lock: str) -> str:
     """A CycloneDX bill of materials, from the lock that the package was built from."""
-    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible", "--of", "JSON", "requirements/litert.txt"]
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible", "--of", "JSON", lock]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), *sys.argv[2:5])

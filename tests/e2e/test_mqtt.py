@@ -149,6 +149,7 @@ def test_health_has_counters_and_nobody_s_name(daemon: Rig, subscriber: Subscrib
 
 def test_the_whole_path_over_the_embedded_broker(tmp_path: Path, embedded: Embedded) -> None:
     with Subscriber(embedded.port) as subscriber, Rig(tmp_path / "edge", embedded.port, subscriber) as rig:
+        rig.await_introduction()  # ready says nothing of the broker, and this one keeps no request for later
         image_id = rig.drop("film.png", film(1))
         subscriber.publish(IMAGE, film(2), "mammo/v1/demo/ws/reply", b"x")
         (reply,) = replies(subscriber, "reply")

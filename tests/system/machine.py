@@ -60,8 +60,8 @@ def hash_of(text: str) -> int:
 
 
 def wheels() -> Path:
-    """A folder of the libraries in the lock, and of what builds ours, for the machine's Python; downloaded once for each lock."""
-    lock = ROOT / "requirements/litert.txt"
+    """The libraries in the lock with the extra `fast`, and what builds ours, for the machine's Python; downloaded once for each lock."""
+    lock = ROOT / "requirements/litert-fast.txt"
     folder = CACHE / f"wheels-{SUITE}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     if not folder.is_dir():
         part = folder.with_suffix(".part")

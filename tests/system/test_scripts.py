@@ -33,8 +33,13 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield machine
 
 
-def install(machine: Machine) -> str:
-    return machine.run("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/root/wheels", f"{CHECKOUT}/deploy/install.sh")
+def install(machine: Machine, *words: str) -> str:
+    return machine.run("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/root/wheels", *words, f"{CHECKOUT}/deploy/install.sh")
+
+
+def is_fast(machine: Machine) -> bool:
+    """Whether the extra `fast` is there."""
+    return machine.tries("/opt/mammo-edge/venv/bin/python", "-c", "import imagecodecs").returncode == 0
 
 
 def uninstall(machine: Machine, *words: str) -> str:
@@ -63,6 +68,7 @@ def test_installed_from_a_checkout_two_commands_make_it_run(machine: Machine) ->
     assert machine.run("stat", "-c", "%a %U:%G", "/srv/mammo-edge/inbox").strip() == "2770 mammo-edge:mammo-inbox"
     assert machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/edge.toml").strip() == "640 root:mammo-edge"
     assert machine.shown("ActiveState") == "inactive"
+    assert not is_fast(machine)
     said = machine.run("mammo-edge", "setup", "--broker", "localhost", "--site", "north", "--device", "edge-1")
     assert said.splitlines()[-1] == "now: systemctl enable --now mammo-edge"
     machine.run("systemctl", "enable", "--now", "mammo-edge")
@@ -72,9 +78,10 @@ def test_installed_from_a_checkout_two_commands_make_it_run(machine: Machine) ->
 
 def test_installed_again_it_is_an_upgrade_that_keeps_configuration_and_data_and_runs(machine: Machine) -> None:
     before, config = machine.shown("MainPID"), (machine.root / "etc/mammo-edge/edge.toml").read_bytes()
-    install(machine)
+    install(machine, "FAST=1")
     until(lambda: machine.shown("ActiveState") == "active", "active", machine.journal)
     assert machine.shown("MainPID") != before
+    assert is_fast(machine)
     assert (machine.root / "etc/mammo-edge/edge.toml").read_bytes() == config
     image_id = drop(machine, 2)
     until(lambda: {image_id, sha256(film(1))} <= answered(machine), "examined", machine.journal)

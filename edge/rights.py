@@ -1,0 +1,123 @@
+"""
+What the broker lets us publish, tried so that no message reaches anyone.
+
+At QoS 2 a broker says whether it takes a message (PUBREC) before it has our word to pass it on (PUBREL): MQTT 5, 4.3.3. That word never
+comes, and what was offered ends with the connection. Some brokers pass a message on before they have that word ("method B"), so this one
+is watched first, with a message that misleads nobody: the answer to a command that does not exist.
+"""
+
+import json
+import queue
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTErrorCode
+
+from edge.broker import Broker
+from edge.errors import Unavailable
+from edge.homeassistant import messages as discovery
+from edge.session import REFUSED, Protocol, RefusedError, Session, correlated
+from edge.settings import Settings
+
+WATCHED: Final = "{prefix}/command/doctor/ack"
+"""The example ACL lets a device read `command/#` and write answers."""
+ANSWER: Final = json.dumps({"schema": "mammo.ack/1", "command": "doctor", "ok": True}, separators=(",", ":")).encode()
+WAIT_S: Final = 2.0
+"""For an answer of the broker, in seconds."""
+EXACTLY_ONCE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What became of each topic."""
+
+    allowed: tuple[str, ...]
+    refused: tuple[str, ...]
+    untried: tuple[str, ...]
+    why: str = ""
+    """Why some were not tried."""
+
+
+def subscribed(settings: Settings) -> list[str]:
+    """The topics that the daemon hears, but for the shared one: of that we would take away what another device is to get."""
+    names = [*(("request/image", "request/ref") if settings.intake.mqtt else ()), *(f"command/{name}" for name in settings.intake.commands)]
+    return [f"{settings.topic_prefix}/{name}" for name in names]
+
+
+def published(settings: Settings) -> list[str]:
+    """The topics that the daemon publishes to, but for response topics."""
+    names = ["status", "health", *(["result"] if settings.publish.mqtt else [])]
+    names += ["shadow/result"] if settings.model.shadow else []
+    names += [f"command/{name}/ack" for name in settings.intake.commands]
+    return [*(f"{settings.topic_prefix}/{name}" for name in names), *discovery(settings)]
+
+
+def look(broker: Broker, prefix: str, topics: Sequence[str]) -> Rights:
+    """
+    Offer an empty message on each topic.
+
+    Args:
+        broker: connected.
+        prefix: `mammo/v1/<site>/<device>`.
+        topics: each is offered one.
+    """
+    session = broker.session
+    if session is None or session.protocol is not Protocol.V5 or session.max_qos < EXACTLY_ONCE:
+        return Rights((), (), tuple(topics), "the broker speaks no MQTT 5 with QoS 2")
+    offers = _Offers(session.client)
+    said: dict[str, int] = {}
+    try:
+        if why := _why_not(broker, session, offers, WATCHED.format(prefix=prefix)):
+            return Rights((), (), tuple(topics), why)
+        for topic in topics[: session.receive_maximum - 1]:
+            said[topic] = offers.offer(topic, b"")
+        why = "the broker takes no more at a time"
+    except Unavailable as error:
+        why = str(error)
+    allowed, refused = (tuple(topic for topic, code in said.items() if (code >= REFUSED) is bad) for bad in (False, True))
+    untried = tuple(topic for topic in topics if topic not in said)
+    return Rights(allowed, refused, untried, why if untried else "")
+
+
+def _why_not(broker: Broker, session: Session, offers: "_Offers", topic: str) -> str:
+    """Whether the broker holds back what was only offered; empty where it does. Raises Unavailable."""
+    offered, published = uuid.uuid4().bytes, uuid.uuid4().bytes
+    with broker.listen(session, topic) as came:
+        try:
+            if offers.offer(topic, ANSWER, offered) >= REFUSED:
+                return f"the broker refuses {topic}, by which it would be seen whether a try reaches anyone"
+            session.publish(topic, ANSWER, retain=False, qos=1, correlation=published)
+            while (found := came.get(timeout=WAIT_S).correlation) not in {offered, published}:
+                continue
+        except (queue.Empty, RefusedError):
+            return f"the broker does not let us read {topic}, by which it would be seen whether a try reaches anyone"
+    return "this broker would pass a try on to subscribers" if found == offered else ""
+
+
+class _Offers:
+    """Messages that a broker is asked to take and never told to pass on. Takes over a connection's PUBREC: it answers none."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._answers: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+        client._handle_pubrec = self._note  # type: ignore[method-assign]  # noqa: SLF001 - paho has no way to withhold PUBREL
+
+    def offer(self, topic: str, payload: bytes, correlation: bytes | None = None) -> int:
+        """Returns the reason code of PUBREC. Raises Unavailable where there is none."""
+        mid = self._client.publish(topic, payload, qos=EXACTLY_ONCE, properties=correlated(correlation)).mid
+        try:
+            while (answer := self._answers.get(timeout=WAIT_S))[0] != mid:
+                continue
+        except queue.Empty:
+            msg = f"the broker did not answer, or hung up, when it was offered {topic}"
+            raise Unavailable(msg) from None
+        return answer[1]
+
+    def _note(self) -> MQTTErrorCode:
+        """A PUBREC: packet identifier, and a reason code where it is not 0."""
+        packet = bytes(self._client._in_packet["packet"])  # noqa: SLF001
+        self._answers.put((int.from_bytes(packet[:2], "big"), packet[2] if len(packet) > 2 else 0))  # noqa: PLR2004
+        return MQTTErrorCode.MQTT_ERR_SUCCESS

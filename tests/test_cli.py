@@ -1,0 +1,16 @@
+"""What every command has in common."""
+
+import pytest
+
+from edge import cli
+
+
+def test_a_command_that_is_interrupted_says_so_in_one_line_and_exits_as_shells_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load", interrupt)
+    assert cli.main(["check"]) == 130
+    assert capsys.readouterr() == ("", "mammo-edge: interrupted\n")

@@ -16,6 +16,7 @@ from edge.session import RefusedError
 log = logging.getLogger(__name__)
 
 TURN_S: Final = 1.0
+STATUS: Final = "status"
 
 
 class Announcer:
@@ -113,8 +114,12 @@ class Mqtt:
             if time.monotonic() >= self._next_health:
                 self._broker.publish(f"{self._prefix}/health", self._encode(self._counters()), qos=0)
                 self._next_health = time.monotonic() + self._health_s
-        except (Unavailable, RefusedError) as error:
+        except Unavailable as error:
             log.warning('event=status_not_told why="%s"', error)
+        except RefusedError as error:  # nobody else would ever tell
+            self._health.degrade(STATUS, f"broker: our status or health is not taken: {error}")
+        else:
+            self._health.recover(STATUS)
 
     def say_offline(self) -> None:
         """The last status, as the last will would say it; at QoS 0, for there is no time left to wait for a broker."""

@@ -103,6 +103,21 @@ def test_a_topic_that_the_broker_denies_holds_its_results_and_nothing_else(tmp_p
         rig.stop()
 
 
+def test_a_status_that_the_broker_denies_is_said_where_it_can_be(tmp_path: Path, strict: Mosquitto) -> None:
+    acl = strict.folder / "acl"
+    acl.write_text(f"topic readwrite #\ntopic deny {TOPICS}/status\n")
+    acl.chmod(0o644)
+    strict.config = f"acl_file {acl}\n"
+    strict.start()
+    with Rig(tmp_path / "edge", strict.port) as rig:
+        until(lambda: "our status or health is not taken" in reasons(rig), "refusal told", rig.words)
+        acl.write_text("topic readwrite #\n")
+        assert strict.process is not None
+        strict.process.send_signal(signal.SIGHUP)  # mosquitto reads its ACL again
+        until(lambda: not reasons(rig), "the refusal is over", rig.words)
+        rig.stop()
+
+
 def test_a_result_on_which_the_broker_hangs_up_lets_the_others_go(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
     with Proxy(mosquitto.port, hang_up_on=f"{TOPICS}/result".encode()) as proxy, Rig(tmp_path / "edge", proxy.port, subscriber) as rig:
         rig.drop("film.png", film(1))

@@ -153,6 +153,29 @@ def test_a_head_start_with_the_model_before_is_worth_nothing(desk: Desk) -> None
     assert (len(desk.pool.asked), len(fresh.asked)) == (1, 1)
 
 
+def test_an_image_is_not_queued_at_busy_workers_because_those_of_another_model_began_with_it(desk: Desk) -> None:
+    fresh = Pool(asked=[lambda _: None])
+    desk.take("ahead.dcm")
+    desk.service.swap(serving(fresh))
+    desk.service._turn()
+    image = desk.image()
+    assert image is not None
+    assert (len(fresh.asked), image.state) == (1, State.RECEIVED)
+
+
+def test_what_waits_is_looked_at_as_soon_as_a_worker_is_idle_after_a_head_start_of_which_nobody_asks(desk: Desk) -> None:
+    desk.take("ahead.dcm")
+    desk.service._wake.clear()
+    desk.pool.answer(DIED)
+    assert desk.service._wake.is_set()
+
+
+def test_a_disk_that_fails_as_a_worker_would_begin_does_not_end_the_loop(desk: Desk) -> None:
+    desk.service.head_start(desk.inbox / ("too long" * 32))
+    desk.service._turn()
+    assert desk.pool.asked == []
+
+
 @pytest.mark.parametrize("why", ["held", "alone", "stopping", "not settled"])
 def test_no_worker_begins_ahead_where_it_could_do_harm(desk: Desk, why: str) -> None:
     if why == "held":

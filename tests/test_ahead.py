@@ -176,6 +176,14 @@ def test_a_disk_that_fails_as_a_worker_would_begin_does_not_end_the_loop(desk: D
     assert desk.pool.asked == []
 
 
+@pytest.mark.usefixtures("another_mount")
+def test_a_copy_which_a_kill_makes_nobodys_is_examined_only_once_it_is_recorded(desk: Desk) -> None:
+    desk.take("copied.dcm")
+    assert desk.pool.asked == []
+    desk.service._turn()
+    assert len(desk.pool.asked) == 1
+
+
 @pytest.mark.parametrize("why", ["held", "alone", "stopping", "not settled"])
 def test_no_worker_begins_ahead_where_it_could_do_harm(desk: Desk, why: str) -> None:
     if why == "held":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.workers import Verdict, Workers
+from edge.workers import Died, Verdict, Workers
 
 
 class Answer:
@@ -24,6 +24,11 @@ class Answer:
         self._lock = threading.Lock()
         self._verdict: Verdict | None = None
         self._done: Callable[[Verdict], None] = lambda _: unasked()
+
+    @property
+    def died(self) -> bool:
+        """Whether the worker ended with it."""
+        return isinstance(self._verdict, Died)
 
     def __call__(self, verdict: Verdict) -> None:
         """The worker has finished."""
@@ -70,9 +75,12 @@ class HeadStart:
     def begin(self, workers: Workers) -> None:
         """Give what was offered to a worker. In the thread that submits, and only where one is idle and no image waits."""
         path, self._offered = self._offered, None
-        if path is not None and os.access(path, os.R_OK):  # else it was handed back, is known already, or the disk fails
-            self.begun = Begun(path, workers, Answer(self._wake))  # in place of one that turned out to be known, or no file of ours
-            workers.submit(path, self.begun.answer)
+        if path is None or not os.access(path, os.R_OK):  # it was handed back, is known already, or the disk fails
+            return
+        if self.begun is not None and self.begun.workers is workers and self.begun.answer.died:
+            return  # of known bytes, which may come again and again: nobody counts these deaths, so there is no second one
+        self.begun = Begun(path, workers, Answer(self._wake))  # in place of one that turned out to be known, or no file of ours
+        workers.submit(path, self.begun.answer)
 
     def has(self, path: Path, workers: Workers) -> bool:
         """Whether one of these workers has begun with it."""

@@ -176,6 +176,19 @@ def test_a_disk_that_fails_as_a_worker_would_begin_does_not_end_the_loop(desk: D
     assert desk.pool.asked == []
 
 
+def test_known_bytes_of_which_a_worker_dies_again_cost_one_worker_however_often_they_are_sent(desk: Desk) -> None:
+    desk.take("poison.dcm")
+    desk.service._turn()
+    desk.pool.job.count, died = 2, 0
+    for _ in range(3):
+        (desk.inbox / "again.dcm").write_bytes(b"poison.dcm")
+        desk.reception.take_file(desk.inbox / "again.dcm", settled=True, may_copy=True)
+        if len(desk.pool.asked) > 1:
+            desk.pool.answer(DIED)
+            died += 1
+    assert died == 1
+
+
 @pytest.mark.usefixtures("another_mount")
 def test_a_copy_which_a_kill_makes_nobodys_is_examined_only_once_it_is_recorded(desk: Desk) -> None:
     desk.take("copied.dcm")

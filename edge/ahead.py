@@ -1,31 +1,41 @@
 """A file that is still being hashed and synced goes to an idle worker already; what it says counts once the ledger has the image."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from edge.workers import Verdict, Workers
+from edge.workers import Died, Verdict, Workers
 
 
 class Answer:
-    """What a worker says, kept until somebody asks. It is a `done` of Workers."""
+    """
+    What a worker says, kept until somebody asks. It is a `done` of Workers.
 
-    def __init__(self) -> None:
+    Args:
+        unasked: called where nobody has asked yet: the worker is idle again.
+    """
+
+    def __init__(self, unasked: Callable[[], None] = lambda: None) -> None:
         self.started_at = self.completed_at = time.time()
         """The latter once there is an answer. Unix times, in seconds."""
         self._lock = threading.Lock()
         self._verdict: Verdict | None = None
-        self._done: Callable[[Verdict], None] | None = None
+        self._done: Callable[[Verdict], None] = lambda _: unasked()
+
+    @property
+    def died(self) -> bool:
+        """Whether the worker ended with it."""
+        return isinstance(self._verdict, Died)
 
     def __call__(self, verdict: Verdict) -> None:
         """The worker has finished."""
         with self._lock:
             self.completed_at = time.time()
             self._verdict, done = verdict, self._done
-        if done:
-            done(verdict)
+        done(verdict)
 
     def give_to(self, done: Callable[[Verdict], None]) -> None:
         """Have it told, now or when it is there; once."""
@@ -41,13 +51,19 @@ class Begun:
 
     path: Path
     workers: Workers
-    answer: Answer = field(default_factory=Answer)
+    answer: Answer
 
 
 class HeadStart:
-    """At most one file at a time: there is one way in, and it hashes one file after the other."""
+    """
+    At most one file at a time: only the inbox offers any, and it hashes one file after the other.
 
-    def __init__(self) -> None:
+    Args:
+        wake: called from any thread once a worker has finished with a file of which nobody has asked yet, and perhaps never will.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._offered: Path | None = None
         self.begun: Begun | None = None
         """What nobody has asked for yet."""
@@ -59,13 +75,16 @@ class HeadStart:
     def begin(self, workers: Workers) -> None:
         """Give what was offered to a worker. In the thread that submits, and only where one is idle and no image waits."""
         path, self._offered = self._offered, None
-        if path is not None and path.exists():  # else it was handed back, or is known already
-            self.begun = Begun(path, workers)  # in place of one that turned out to be known, or no file of ours
-            workers.submit(path, self.begun.answer)
+        if path is None or not os.access(path, os.R_OK):  # it was handed back, is known already, or the disk fails
+            return
+        if self.begun is not None and self.begun.workers is workers and self.begun.answer.died:
+            return  # of known bytes, which may come again and again: nobody counts these deaths, so there is no second one
+        self.begun = Begun(path, workers, Answer(self._wake))  # in place of one that turned out to be known, or no file of ours
+        workers.submit(path, self.begun.answer)
 
-    def has(self, path: Path) -> bool:
-        """Whether a worker has begun with it."""
-        return self.begun is not None and self.begun.path == path
+    def has(self, path: Path, workers: Workers) -> bool:
+        """Whether one of these workers has begun with it."""
+        return self.begun is not None and self.begun.path == path and self.begun.workers is workers
 
     def take(self, path: Path, workers: Workers) -> Answer | None:
         """What these workers say of a file that they began with; None where they did not. In the thread that submits."""

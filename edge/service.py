@@ -76,9 +76,9 @@ class Service:
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._unrecorded: list[Finished] = []
         self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
-        self._ahead = HeadStart()
-        self._archiver = Archiver(parts.ledger, parts.spool, parts.health)
         self._wake = threading.Event()
+        self._ahead = HeadStart(self._wake.set)
+        self._archiver = Archiver(parts.ledger, parts.spool, parts.health)
         self._stop = threading.Event()
         self._pause_until = 0.0
         self._alone = False
@@ -224,7 +224,7 @@ class Service:
             self._health.stamp(LOOP)
             idle = workers.in_work < workers.job.count
             image = self._ledger.images.next_waiting() if idle or self._ahead.begun else None
-            if image is None or not (idle or self._ahead.has(image.path)) or (image.alone and workers.in_work > 0):
+            if image is None or not (idle or self._ahead.has(image.path, workers)) or (image.alone and workers.in_work > 0):
                 return
             if self._settle_unexamined(image):
                 continue

@@ -71,7 +71,7 @@ class Spool:
         Args:
             path: a regular file.
             may_copy: whether it may be copied if it lies on another mount (its writer is known to have finished).
-            moved: told where it lies in the spool, before it is hashed.
+            moved: told where it lies in the spool, before it is hashed; not of a copy, which is nobody's after a kill.
 
         Raises:
             NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
@@ -90,7 +90,8 @@ class Spool:
             raise (NotReadyError if self.present() else Unavailable("spool: it is away")) from None
         except OSError as error:
             raise _unavailable(error) from error
-        moved(claim.path)
+        if claim.origin is None:
+            moved(claim.path)
         return self._hashed(claim, path, before)
 
     def _hashed(self, claim: Claim, source: Path, before: Fingerprint) -> Claim:

@@ -153,6 +153,50 @@ def test_a_head_start_with_the_model_before_is_worth_nothing(desk: Desk) -> None
     assert (len(desk.pool.asked), len(fresh.asked)) == (1, 1)
 
 
+def test_an_image_is_not_queued_at_busy_workers_because_those_of_another_model_began_with_it(desk: Desk) -> None:
+    fresh = Pool(asked=[lambda _: None])
+    desk.take("ahead.dcm")
+    desk.service.swap(serving(fresh))
+    desk.service._turn()
+    image = desk.image()
+    assert image is not None
+    assert (len(fresh.asked), image.state) == (1, State.RECEIVED)
+
+
+def test_what_waits_is_looked_at_as_soon_as_a_worker_is_idle_after_a_head_start_of_which_nobody_asks(desk: Desk) -> None:
+    desk.take("ahead.dcm")
+    desk.service._wake.clear()
+    desk.pool.answer(DIED)
+    assert desk.service._wake.is_set()
+
+
+def test_a_disk_that_fails_as_a_worker_would_begin_does_not_end_the_loop(desk: Desk) -> None:
+    desk.service.head_start(desk.inbox / ("too long" * 32))
+    desk.service._turn()
+    assert desk.pool.asked == []
+
+
+def test_known_bytes_of_which_a_worker_dies_again_cost_one_worker_however_often_they_are_sent(desk: Desk) -> None:
+    desk.take("poison.dcm")
+    desk.service._turn()
+    desk.pool.job.count, died = 2, 0
+    for _ in range(3):
+        (desk.inbox / "again.dcm").write_bytes(b"poison.dcm")
+        desk.reception.take_file(desk.inbox / "again.dcm", settled=True, may_copy=True)
+        if len(desk.pool.asked) > 1:
+            desk.pool.answer(DIED)
+            died += 1
+    assert died == 1
+
+
+@pytest.mark.usefixtures("another_mount")
+def test_a_copy_which_a_kill_makes_nobodys_is_examined_only_once_it_is_recorded(desk: Desk) -> None:
+    desk.take("copied.dcm")
+    assert desk.pool.asked == []
+    desk.service._turn()
+    assert len(desk.pool.asked) == 1
+
+
 @pytest.mark.parametrize("why", ["held", "alone", "stopping", "not settled"])
 def test_no_worker_begins_ahead_where_it_could_do_harm(desk: Desk, why: str) -> None:
     if why == "held":

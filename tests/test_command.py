@@ -50,6 +50,11 @@ class Line:
         self.obeyed += 1
         return {"time": self.obeyed}
 
+    def fetch(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.obey(request)
+        msg = "model/available: the connection was lost"
+        raise Unavailable(msg)
+
 
 @contextmanager
 def obeying(line: Line, handler: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[None]:
@@ -140,13 +145,7 @@ def test_a_command_that_is_delivered_again_is_answered_and_not_obeyed_twice() ->
 
 def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_for_ever() -> None:
     line = Line()
-
-    def fetch(request: Mapping[str, Any]) -> dict[str, Any]:
-        line.obey(request)
-        msg = "model/available: the connection was lost"
-        raise Unavailable(msg)
-
-    with obeying(line, fetch):
+    with obeying(line, line.fetch):
         for time in range(CUT_OFF):
             line.send(b"{}", again=time > 0, lost=True)
             until(lambda: line.obeyed > time, "tried")  # noqa: B023 - used up before the next turn
@@ -154,6 +153,19 @@ def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_f
         assert line.acknowledged.wait(10)
     assert line.obeyed == CUT_OFF
     assert [answer["error"] for answer in line.told] == ["model/available: the connection was lost"]
+
+
+def test_a_command_that_was_given_up_for_want_of_a_connection_leaves_the_next_one_all_its_tries() -> None:
+    line = Line()
+    with obeying(line, line.fetch):
+        for time in range(CUT_OFF):
+            line.send(b"{}", again=time > 0, lost=True)
+            until(lambda: line.obeyed > time, "tried")  # noqa: B023 - used up before the next turn
+        line.send(b"{}", again=True)
+        line.send(b'{"bundle": "next"}', lost=True)
+        line.send(b'{"bundle": "next"}', again=True)
+        until(lambda: len(line.told) == 2, "answered")
+    assert line.obeyed == CUT_OFF + 2
 
 
 def test_the_same_command_given_anew_is_obeyed_anew_also_after_a_lost_connection() -> None:

@@ -120,9 +120,10 @@ class CommandIntake:
             if self._stop.is_set():
                 return None
         answer, final = future.result()
-        self._cut_off = 0 if final or not incoming.stale() else self._cut_off + 1
-        if 0 < self._cut_off < CUT_OFF:
+        if not final and incoming.stale() and self._cut_off + 1 < CUT_OFF:
+            self._cut_off += 1
             return None
+        self._cut_off = 0
         return json.dumps({"schema": "mammo.ack/1", "command": name, **answer}, separators=(",", ":")).encode()
 
     def _answer(self, name: str, payload: bytes) -> tuple[dict[str, Any], bool]:

@@ -26,6 +26,11 @@ class Answer:
         self._done: Callable[[Verdict], None] = lambda _: unasked()
 
     @property
+    def pending(self) -> bool:
+        """Whether a worker is still with it."""
+        return self._verdict is None
+
+    @property
     def died(self) -> bool:
         """Whether the worker ended with it."""
         return isinstance(self._verdict, Died)
@@ -81,6 +86,11 @@ class HeadStart:
             return  # of known bytes, which may come again and again: nobody counts these deaths, so there is no second one
         self.begun = Begun(path, workers, Answer(self._wake))  # in place of one that turned out to be known, or no file of ours
         workers.submit(path, self.begun.answer)
+
+    @property
+    def unasked(self) -> int:
+        """Files that workers are busy with for nobody so far."""
+        return int(self.begun is not None and self.begun.answer.pending)
 
     def has(self, path: Path, workers: Workers) -> bool:
         """Whether one of these workers has begun with it."""

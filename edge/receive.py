@@ -72,7 +72,7 @@ class Reception:
         """See Receiver."""
         if self._taken_before(path):
             return
-        head_start = self._service.head_start if settled else _none
+        head_start = self._service.head_start if settled else None  # else the worker might see another file than the ledger names
         claim = self._spool.claim(path, may_copy=may_copy, moved=head_start)
         self._record_or_undo(claim, Sender("folder", settled=settled), lambda: self._spool.give_back(claim, path))
 
@@ -205,10 +205,6 @@ class Reception:
         else:
             self._health.recover("inbox-undeletable")
         return removed
-
-
-def _none(_: Path) -> None:
-    """A file whose writer may go on gets no head start: the worker might see another than the ledger names."""
 
 
 def _parse(request: bytes) -> tuple[str, str]:

@@ -214,7 +214,9 @@ class Service:
                 self._retired.remove(serving)
 
     def _in_work(self) -> int:
-        return sum(serving.workers.in_work for serving in (*self._retired, self.serving)) + self._finished.qsize()
+        """What a drain waits for; an answer of which nobody has asked is not part of it, for nothing is dispatched any more."""
+        at_workers = sum(serving.workers.in_work for serving in (*self._retired, self.serving))
+        return at_workers - self._ahead.unasked + self._finished.qsize()
 
     def _dispatch(self) -> None:
         workers = self.serving.workers

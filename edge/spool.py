@@ -64,7 +64,7 @@ class Spool:
             for half in folder.glob(f".*{PART}"):  # what a kill left of a write
                 half.unlink(missing_ok=True)
 
-    def claim(self, path: Path, *, may_copy: bool, moved: Callable[[Path], None] = lambda _: None) -> Claim:
+    def claim(self, path: Path, *, may_copy: bool, moved: Callable[[Path], None] | None = None) -> Claim:
         """
         Take a file out of the inbox and hash it; it is ours, hashed and on the disk, or still where it was.
 
@@ -90,7 +90,7 @@ class Spool:
             raise (NotReadyError if self.present() else Unavailable("spool: it is away")) from None
         except OSError as error:
             raise _unavailable(error) from error
-        if claim.origin is None:
+        if moved is not None and claim.origin is None:
             moved(claim.path)
         return self._hashed(claim, path, before)
 

@@ -207,3 +207,11 @@ def test_no_worker_begins_ahead_where_it_could_do_harm(desk: Desk, why: str) -> 
         desk.service.stop()
     desk.take("film.dcm", settled=why != "not settled")
     assert len(desk.pool.asked) == (why == "alone")  # the one image that is examined alone
+
+
+def test_a_stop_does_not_wait_for_an_answer_of_which_nobody_has_asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk.ledger.arrivals, "accept", lambda arrival, _: arrival.path)  # not yet, for all that the loop sees
+    desk.take("ahead.dcm")
+    assert (desk.pool.in_work, desk.service._in_work()) == (1, 0)
+    desk.pool.answer(DIED)
+    assert desk.service._in_work() == 0

@@ -96,6 +96,7 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
     """
     if said["broker"] is not None or not sys.stdin.isatty():
         return said
+    _refuse_name(instance)
     known = _known(_existing(_config(root, instance)), instance)
     try:
         return {key: value or input(f"{key} [{known[key]}]: ").strip() or None for key, value in said.items()}

@@ -133,6 +133,13 @@ def test_a_person_who_wants_no_more_questions_may_go(tmp_path: Path, monkeypatch
         read_password("-")
 
 
+def test_an_instance_that_cannot_be_is_refused_before_a_person_is_asked_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    for name in ("a/b", "Left", "edge"):
+        with pytest.raises(ConfigError, match=f"instance: found '{name}'"):
+            ask_for(dict.fromkeys(ASKED), tmp_path, name)
+
+
 @pytest.mark.parametrize(("instance", "inbox"), [(None, "/srv/mammo-edge/inbox"), ("left", "/srv/mammo-edge/left/inbox")])
 def test_a_person_is_asked_for_broker_site_device_and_inbox_and_sees_what_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: str | None, inbox: str

@@ -95,6 +95,14 @@ def test_certificates_turn_tls_on_and_move_the_port(tmp_path: Path) -> None:
     assert (broker["port"], broker["tls"]) == (8883, {"enabled": True, "ca": "/etc/mammo-edge/ca.crt"})
 
 
+@pytest.mark.parametrize(("broker", "port"), [("broker.clinic.lan", 8883), ("broker.clinic.lan:1884", 1884)])
+def test_certificates_for_a_broker_that_an_earlier_setup_named_move_a_port_that_nobody_named(tmp_path: Path, broker: str, port: int) -> None:
+    setup(tmp_path, broker=broker)
+    config, _ = setup(tmp_path, ca=Path("/etc/mammo-edge/ca.crt"))
+    settings = load(config, {}).broker
+    assert (settings.host, settings.port, settings.tls.enabled) == ("broker.clinic.lan", port, True)
+
+
 def test_an_inbox_elsewhere_is_made_for_the_senders_and_may_be_written(tmp_path: Path) -> None:
     _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/films"))
     assert "ReadWritePaths=-/data/films\n" in drop_in

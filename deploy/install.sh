@@ -16,8 +16,8 @@ python=${PYTHON:-python3}
 home=/opt/mammo-edge
 venv=$home/venv
 lock=requirements/litert.txt
-if [ -n "${FAST:-}" ] || ls -d "$venv"/lib/python*/site-packages/imagecodecs > /dev/null 2>&1; then lock=requirements/litert-fast.txt; fi
-rm -rf "$venv.new"
+if [ -n "${FAST:-}" ] || ls -d "$venv"*/lib/python*/site-packages/imagecodecs > /dev/null 2>&1; then lock=requirements/litert-fast.txt; fi
+rm -rf "$venv.new" "$venv.old"
 "$python" -m venv "$venv.new"
 "$venv.new/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r "$lock"
 "$venv.new/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --no-deps .
@@ -25,11 +25,13 @@ grep -lIF "$venv.new" "$venv.new"/bin/* | xargs sed -i "s|$venv\.new|$venv|" # s
 
 running=$(systemctl list-units --plain --no-legend --state=active,activating,reloading 'mammo-edge.service' 'mammo-edge@*.service' 2> /dev/null | cut -d' ' -f1)
 # shellcheck disable=SC2086 # one word a unit
-[ -z "$running" ] || systemctl stop $running
-# shellcheck disable=SC2086
 trap '[ -z "$running" ] || systemctl start $running' EXIT
-rm -rf "$venv"
+trap 'exit 1' HUP INT TERM # without it dash would leave out the line above
+# shellcheck disable=SC2086
+[ -z "$running" ] || systemctl stop $running
+[ ! -e "$venv" ] || mv "$venv" "$venv.old"
 mv "$venv.new" "$venv"
+rm -rf "$venv.old"
 "$venv/bin/python" -m compileall -q "$venv/lib" > /dev/null || true # the service may not write there
 ln -sf "$venv/bin/mammo-edge" /usr/local/bin/mammo-edge
 "$venv/bin/python" -B -c 'from deploy.deb.documents import for_people; for_people("/usr/local/share")'

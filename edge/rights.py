@@ -43,7 +43,7 @@ class Rights:
 
 def subscribed(settings: Settings) -> list[str]:
     """The topics that the daemon hears, but for the shared one: of that we would take away what another device is to get."""
-    names = [*(("request/image", "request/ref") if settings.intake.mqtt else ()), *(f"command/{name}" for name in settings.intake.commands)]
+    names = [*(("request/image", "request/ref") if settings.intake.mqtt else ()), *(f"command/{name}" for name in _commands(settings))]
     return [f"{settings.topic_prefix}/{name}" for name in names]
 
 
@@ -51,8 +51,13 @@ def published(settings: Settings) -> list[str]:
     """The topics that the daemon publishes to, but for response topics."""
     names = ["status", "health", *(["result"] if settings.publish.mqtt else [])]
     names += ["shadow/result"] if settings.model.shadow else []
-    names += [f"command/{name}/ack" for name in settings.intake.commands]
+    names += [f"command/{name}/ack" for name in _commands(settings)]
     return [*(f"{settings.topic_prefix}/{name}" for name in names), *discovery(settings)]
+
+
+def _commands(settings: Settings) -> Sequence[str]:
+    """Those that the daemon obeys: none where it publishes nothing."""
+    return settings.intake.commands if settings.publish.mqtt else ()
 
 
 def look(broker: Broker, prefix: str, topics: Sequence[str]) -> Rights:

@@ -96,6 +96,7 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
     """
     if said["broker"] is not None or not sys.stdin.isatty():
         return said
+    _refuse_name(instance)
     known = _known(_existing(_config(root, instance)), instance)
     try:
         return {key: value or input(f"{key} [{known[key]}]: ").strip() or None for key, value in said.items()}
@@ -284,9 +285,10 @@ def _chosen(answers: Answers, existing: dict[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {name: dict(table) for name, table in existing.items()}
     host, port = _host_and_port(answers.broker) if answers.broker else (None, None)
     tls = {key: str(path) for key in ("ca", "cert", "key") if (path := getattr(answers, key)) is not None}
+    moves = tls and (host or "port" not in existing.get("broker", {}))
     values: dict[str, dict[str, object]] = {
         "device": {"site": answers.site, "name": answers.device},
-        "broker": {"host": host, "port": port or (8883 if tls and host else None), "username": answers.username},
+        "broker": {"host": host, "port": port or (8883 if moves else None), "username": answers.username},
         "inbox": {"path": str(answers.inbox) if answers.inbox else None},
     }
     places = _places(answers.instance)

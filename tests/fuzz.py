@@ -171,7 +171,7 @@ def main(duration_s: float, findings: Path, decoder: str = "fast") -> int:
     finally:
         workers.close()
     print(f"{count} files, {died} killed or hung a worker, {unanswered} had no answer, the supervisor grew by {grown} kB")  # noqa: T201
-    return (died if decoder == "fast" else 0) + unanswered + (grown > 20_000)
+    return (0 if decoder == "gdcm" else died) + unanswered + (grown > 20_000)
 
 
 def _examined(workers: Workers, data: bytes) -> Verdict | None:

@@ -195,6 +195,8 @@ def test_nobody_comes_in_without_a_certificate(broker: int, certificates: Path) 
         (("person", "a/b"), "NAME for a person"),
         (("person", "ca"), "name of another certificate"),
         (("person", "broker"), "name of another certificate"),
+        (("person", "shared"), "a group of devices answers"),
+        (("device", "shared/edge-1"), "a group of devices answers"),
         (("person", "north"), "a person may not have the name of a site: ./north.edge-"),
         (("device", "archive/edge-1"), "a person may not have the name of a site: archive.crt"),
         (("printer", "x"), "expected ca, broker, device or person"),

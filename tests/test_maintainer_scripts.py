@@ -3,6 +3,7 @@
 import gzip
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,7 +119,20 @@ def test_an_upgrade_from_a_checkout_stops_what_runs_and_starts_it_again(package:
     assert said.endswith("systemctl start mammo-edge.service mammo-edge@left.service\n")
 
 
-@pytest.mark.parametrize("left", ["venv", "venv.new"])
+@pytest.mark.parametrize("tool", ["systemctl", "rm", "systemd-sysusers"])
+def test_an_upgrade_from_a_checkout_that_is_ended_in_the_change_over_starts_what_ran_and_leaves_an_environment(
+    package: Package, tool: str
+) -> None:
+    checkout = Checkout(package)
+    package.call("install.sh")
+    usual = package.root / "bin" / tool
+    usual = usual.rename(package.root / tool) if usual.exists() else Path(shutil.which(tool) or "")
+    package.tool(tool, f'{usual} "$@"; [ "$1" = start ] || ! grep -q "^systemctl stop" {package.log} || kill $PPID')
+    assert package.call("install.sh", status=1).endswith("systemctl start mammo-edge.service mammo-edge@left.service\n")
+    assert (checkout.venv / "bin/mammo-edge").exists()
+
+
+@pytest.mark.parametrize("left", ["venv", "venv.new", "venv.old"])
 def test_an_environment_that_an_interrupted_installation_left_is_made_anew(package: Package, left: str) -> None:
     checkout = Checkout(package)
     package.tool(f"opt/mammo-edge/{left}/bin/python", "exit 1")

@@ -115,3 +115,5 @@ def test_every_topic_of_the_configuration_is_tried() -> None:
     assert subscribed(everything)[2:] == ["mammo/v1/north/edge-7/command/reload", "mammo/v1/north/edge-7/command/model/list"]
     alone = Settings(intake=Intake(mqtt=False), publish=Publish(mqtt=False))
     assert (published(alone), subscribed(alone)) == (list(TOPICS[:2]), [])
+    deaf = Settings(intake=Intake(commands=("reload",)), publish=Publish(mqtt=False))
+    assert (published(deaf), subscribed(deaf)) == (list(TOPICS[:2]), subscribed(plain))

@@ -95,6 +95,14 @@ def test_certificates_turn_tls_on_and_move_the_port(tmp_path: Path) -> None:
     assert (broker["port"], broker["tls"]) == (8883, {"enabled": True, "ca": "/etc/mammo-edge/ca.crt"})
 
 
+@pytest.mark.parametrize(("broker", "port"), [("broker.clinic.lan", 8883), ("broker.clinic.lan:1884", 1884)])
+def test_certificates_for_a_broker_that_an_earlier_setup_named_move_a_port_that_nobody_named(tmp_path: Path, broker: str, port: int) -> None:
+    setup(tmp_path, broker=broker)
+    config, _ = setup(tmp_path, ca=Path("/etc/mammo-edge/ca.crt"))
+    settings = load(config, {}).broker
+    assert (settings.host, settings.port, settings.tls.enabled) == ("broker.clinic.lan", port, True)
+
+
 def test_an_inbox_elsewhere_is_made_for_the_senders_and_may_be_written(tmp_path: Path) -> None:
     _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/films"))
     assert "ReadWritePaths=-/data/films\n" in drop_in
@@ -131,6 +139,13 @@ def test_a_person_who_wants_no_more_questions_may_go(tmp_path: Path, monkeypatch
         ask_for(dict.fromkeys(ASKED), tmp_path, None)
     with pytest.raises(ConfigError, match="nothing was written"):
         read_password("-")
+
+
+def test_an_instance_that_cannot_be_is_refused_before_a_person_is_asked_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    for name in ("a/b", "Left", "edge"):
+        with pytest.raises(ConfigError, match=f"instance: found '{name}'"):
+            ask_for(dict.fromkeys(ASKED), tmp_path, name)
 
 
 @pytest.mark.parametrize(("instance", "inbox"), [(None, "/srv/mammo-edge/inbox"), ("left", "/srv/mammo-edge/left/inbox")])

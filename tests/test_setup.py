@@ -96,7 +96,7 @@ def test_certificates_turn_tls_on_and_move_the_port(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("broker", "port"), [("broker.clinic.lan", 8883), ("broker.clinic.lan:1884", 1884)])
-def test_certificates_for_a_broker_that_an_earlier_setup_named_move_a_port_that_nobody_named(tmp_path: Path, broker: str, port: int) -> None:
+def test_certificates_for_a_broker_that_an_earlier_setup_named_move_a_port_nobody_named(tmp_path: Path, broker: str, port: int) -> None:
     setup(tmp_path, broker=broker)
     config, _ = setup(tmp_path, ca=Path("/etc/mammo-edge/ca.crt"))
     settings = load(config, {}).broker

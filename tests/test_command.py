@@ -143,13 +143,18 @@ def test_a_command_that_is_delivered_again_is_answered_and_not_obeyed_twice() ->
     assert (line.obeyed, [answer["time"] for answer in line.told]) == (1, [1])
 
 
+def lose_every_try(line: Line) -> None:
+    """Give a command that loses the connection as often as it may, and then once more."""
+    for time in range(CUT_OFF):
+        line.send(b"{}", again=time > 0, lost=True)
+        until(lambda: line.obeyed > time, "tried")  # noqa: B023 - used up before the next turn
+    line.send(b"{}", again=True)
+
+
 def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_for_ever() -> None:
     line = Line()
     with obeying(line, line.fetch):
-        for time in range(CUT_OFF):
-            line.send(b"{}", again=time > 0, lost=True)
-            until(lambda: line.obeyed > time, "tried")  # noqa: B023 - used up before the next turn
-        line.send(b"{}", again=True)
+        lose_every_try(line)
         assert line.acknowledged.wait(10)
     assert line.obeyed == CUT_OFF
     assert [answer["error"] for answer in line.told] == ["model/available: the connection was lost"]
@@ -158,10 +163,7 @@ def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_f
 def test_a_command_that_was_given_up_for_want_of_a_connection_leaves_the_next_one_all_its_tries() -> None:
     line = Line()
     with obeying(line, line.fetch):
-        for time in range(CUT_OFF):
-            line.send(b"{}", again=time > 0, lost=True)
-            until(lambda: line.obeyed > time, "tried")  # noqa: B023 - used up before the next turn
-        line.send(b"{}", again=True)
+        lose_every_try(line)
         line.send(b'{"bundle": "next"}', lost=True)
         line.send(b'{"bundle": "next"}', again=True)
         until(lambda: len(line.told) == 2, "answered")

@@ -29,6 +29,21 @@ def add_keys(rig: Rig, section: str, *lines: str) -> None:
     rig.config.write_text(rig.config.read_text().replace(f"[{section}]\n", "\n".join([f"[{section}]", *lines, ""])))
 
 
+def start_denying(broker: Mosquitto, name: str) -> None:
+    """Start it with an ACL that denies one of the device's topics."""
+    acl = broker.folder / "acl"
+    acl.write_text(f"topic readwrite #\ntopic deny {TOPICS}/{name}\n")
+    acl.chmod(0o644)
+    broker.config = f"acl_file {acl}\n"
+    broker.start()
+
+
+def allow_all(broker: Mosquitto) -> None:
+    (broker.folder / "acl").write_text("topic readwrite #\n")
+    assert broker.process is not None
+    broker.process.send_signal(signal.SIGHUP)  # mosquitto reads its ACL again
+
+
 def reasons(rig: Rig) -> str:
     return "; ".join(rig.status()["reasons"])
 
@@ -83,20 +98,14 @@ def test_a_wrong_password_is_said_and_is_no_reason_for_3_1_1(tmp_path: Path, str
 
 
 def test_a_topic_that_the_broker_denies_holds_its_results_and_nothing_else(tmp_path: Path, strict: Mosquitto) -> None:
-    acl = strict.folder / "acl"
-    acl.write_text(f"topic readwrite #\ntopic deny {TOPICS}/result\n")
-    acl.chmod(0o644)
-    strict.config = f"acl_file {acl}\n"
-    strict.start()
+    start_denying(strict, "result")
     with Subscriber(strict.port) as subscriber, Rig(tmp_path / "edge", strict.port, subscriber) as rig:
         rig.drop("film.png", film(1))
         until(lambda: "results were refused and are kept" in reasons(rig), "refusal told", rig.words)
         assert rig.status()["outbox"]["mqtt"] == {"waiting": 0, "held": 1}
         subscriber.publish(f"{TOPICS}/request/image", film(2), "mammo/v1/demo/ws/reply")
         subscriber.wait_under("reply", 1)
-        acl.write_text("topic readwrite #\n")
-        assert strict.process is not None
-        strict.process.send_signal(signal.SIGHUP)  # mosquitto reads its ACL again
+        allow_all(strict)
         assert rig.stop() == 0
         rig.ready().results(1)
         until(lambda: "refused" not in reasons(rig), "the refusal is over", rig.words)
@@ -104,16 +113,10 @@ def test_a_topic_that_the_broker_denies_holds_its_results_and_nothing_else(tmp_p
 
 
 def test_a_status_that_the_broker_denies_is_said_where_it_can_be(tmp_path: Path, strict: Mosquitto) -> None:
-    acl = strict.folder / "acl"
-    acl.write_text(f"topic readwrite #\ntopic deny {TOPICS}/status\n")
-    acl.chmod(0o644)
-    strict.config = f"acl_file {acl}\n"
-    strict.start()
+    start_denying(strict, "status")
     with Rig(tmp_path / "edge", strict.port) as rig:
         until(lambda: "our status or health is not taken" in reasons(rig), "refusal told", rig.words)
-        acl.write_text("topic readwrite #\n")
-        assert strict.process is not None
-        strict.process.send_signal(signal.SIGHUP)  # mosquitto reads its ACL again
+        allow_all(strict)
         until(lambda: not reasons(rig), "the refusal is over", rig.words)
         rig.stop()
 

@@ -22,6 +22,7 @@ from edge.errors import Unavailable
 log = logging.getLogger(__name__)
 
 REFUSED: Final = 0x80
+ENDED: Final = frozenset({MQTTErrorCode.MQTT_ERR_NO_CONN, MQTTErrorCode.MQTT_ERR_CONN_LOST})
 OVERHEAD: Final = 64
 """More than a PUBLISH needs beside topic, correlation data and payload, in bytes."""
 LAST_DATA_RECEIVED: Final = 52
@@ -121,6 +122,9 @@ class Session:
             raise RefusedError(msg)
         properties = correlated(correlation) if self.protocol is Protocol.V5 else None
         info = self.client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+        if info.rc in ENDED:  # paho's thread may have written it, and seen the end, before `publish` returned to us
+            msg = "broker: hung up on a message"
+            raise HungUpError(msg)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             msg = f"broker: {info.rc.name}"
             raise Unavailable(msg)

@@ -15,7 +15,7 @@ from deploy.demo.brokers import Mosquitto
 from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.session import Protocol, RefusedError, Session
+from edge.session import HungUpError, Protocol, RefusedError, Session
 from edge.settings import Broker as BrokerSettings
 from tests.e2e.rig import until
 
@@ -47,6 +47,14 @@ def test_a_publish_without_connection_is_kept_by_the_caller(broker: Broker, mosq
     until(lambda: not broker.connected, "disconnected")
     with pytest.raises(Unavailable, match="not connected"):
         broker.publish("somewhere", b"x")
+
+
+def test_a_connection_that_ended_while_paho_published_is_a_hang_up() -> None:
+    """Its thread may have written the message and seen the end before `publish` returns, which then says that there is no connection."""
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)  # as after the end: paho has no socket any more
+    session = Session(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
+    with pytest.raises(HungUpError, match="hung up on a message"):
+        session.publish("somewhere", b"x", retain=False, qos=1, correlation=None)
 
 
 def test_a_message_larger_than_the_broker_takes_is_refused_unsent(broker: Broker) -> None:

@@ -181,8 +181,9 @@ class Site(Rig):
     def come_to_rest(self, turns: int = 4) -> None:
         """Wait until nothing changes any more, be it right or wrong."""
         seen: tuple[object, ...] = ()
-        same = 0
+        same, deadline = 0, time.monotonic() + PATIENCE_S
         while same < turns:
+            assert time.monotonic() < deadline, f"no rest within {PATIENCE_S} s\n{self.state_of_things()}"
             now = (self._settled(), len(self.heard()), sorted(self.done.glob("*")), sorted(self.failed.glob("*")), self.left_over())
             same = same + 1 if now == seen and now[0] else 0
             seen = now

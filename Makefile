@@ -52,7 +52,7 @@ run: $(BIN)/.run ## the same set-up, but it stays up until Ctrl-C
 	$(BIN)/python -m deploy.demo --stay
 
 test: $(BIN)/.dev ## all tests, by JOBS=2 processes; what a missing system tool skips is said
-	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --max-worker-restart 0 $(PYTEST_ARGS)
 
 # tflite-runtime lives in the other environment; without Python 3.11 its rows say that it was not measured.
 bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, twenty minutes; BENCH_ARGS=--quick shows that it works
@@ -106,7 +106,7 @@ system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, i
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
 
 container-test: $(BIN)/.dev ## the Containerfile builds and what it builds runs; needs root, buildah and three gigabytes
-	MAMMO_SYSTEM_TEST=1 MAMMO_CONTAINER_TEST=1 SUITE=$(SUITE) $(BIN)/python -m pytest tests/system/test_container.py -p no:cacheprovider -x $(PYTEST_ARGS)
+	MAMMO_SYSTEM_TEST=1 MAMMO_CONTAINER_TEST=1 SUITE=$(SUITE) $(BIN)/python -m pytest tests/system/test_container.py -p no:cacheprovider -x -o faulthandler_timeout=3600 $(PYTEST_ARGS)
 
 ci: ## everything CI runs, system packages included
 	.ci/run

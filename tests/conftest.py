@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import settings
 
 from deploy.demo.brokers import Embedded, Mosquitto, find_mosquitto
 from deploy.demo.subscriber import Subscriber
@@ -17,6 +18,9 @@ SHARED: Final = ROOT.parent / "shared"
 NO_SKIP: Final = os.environ.get("MAMMO_NO_SKIP") == "1"
 """Set by CI: a machine that could run everything must."""
 INSTALL: Final = "sudo apt install "
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)  # `make fuzz` is for what is found by chance
+settings.load_profile("repeatable")
 
 
 def need(tool: str, package: str) -> str:

@@ -374,7 +374,7 @@ SYNTAXES = {"plain": PLAIN, "eight": dicom(SMALL)} | {
     st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8),
     st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_damaged_file_has_an_outcome(name: str, changes: list[tuple[int, int]], in_the_header: bool) -> None:  # noqa: FBT001 - hypothesis
     data = bytearray(SYNTAXES[name])
     for at, value in changes:
@@ -384,6 +384,6 @@ def test_any_damaged_file_has_an_outcome(name: str, changes: list[tuple[int, int
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_after_the_prefix_have_an_outcome(data: bytes) -> None:
     rejected(b"\0" * 128 + b"DICM" + data)

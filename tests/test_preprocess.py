@@ -185,7 +185,7 @@ def test_a_black_picture_has_no_breast_and_no_contrast() -> None:
     st.sampled_from([PAD, SQUEEZE]),
     st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_picture_gives_a_finite_input_and_a_box_inside_it(
     rows: int, columns: int, dtype: type[np.unsignedinteger], spec: InputSpec, seed: int
 ) -> None:

@@ -192,7 +192,7 @@ MAGIC = st.sampled_from(
 
 
 @given(MAGIC, st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_have_an_outcome(magic: bytes, data: bytes) -> None:
     assert isinstance(outcome(magic + data), Mammogram | ImageRejected)
 
@@ -200,7 +200,7 @@ def test_any_bytes_have_an_outcome(magic: bytes, data: bytes) -> None:
 @given(
     st.sampled_from(sorted(FILES)), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8), st.booleans()
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_damaged_file_has_an_outcome(name: str, changes: list[tuple[int, int]], near_the_start: bool) -> None:  # noqa: FBT001 - hypothesis
     data = bytearray(FILES[name])
     for at, value in changes:

@@ -91,7 +91,7 @@ def _loop() -> "Iterator[IOLoop]":
         yield loop
     finally:
         loop.add_callback(stop.set)
-        thread.join()
+        thread.join(PATIENCE_S)  # what Dask left in the loop may refuse to end, and our work is done
 
 
 def _local(loop: "IOLoop") -> "LocalCluster":

@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
-from edge.session import Incoming, Protocol, Session
+from edge.session import Incoming, Protocol, Session, disconnect
 from edge.settings import Broker as BrokerSettings
 
 log = logging.getLogger(__name__)
@@ -211,8 +211,7 @@ class Broker:
         finally:
             self._session = None
             session.end()
-            session.client.disconnect()
-            session.client.loop_stop()
+            disconnect(session.client)
             session.release()
 
     def _live(self, session: Session) -> "_Ended":

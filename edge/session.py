@@ -1,5 +1,6 @@
 """One MQTT connection, from CONNECT to its end: who publishes waits here for the PUBACK."""
 
+import contextlib
 import logging
 import socket
 import struct
@@ -192,6 +193,13 @@ class Session:
             again=message.dup,
         )
         self._deliver(incoming)
+
+
+def disconnect(client: Client) -> None:
+    """End a connection in order, and wait for paho's thread."""
+    client.disconnect()
+    with contextlib.suppress(AttributeError):  # the thread may end while `loop_stop` looks for it: eclipse-paho/paho.mqtt.python issue 872
+        client.loop_stop()
 
 
 def correlated(correlation: bytes | None) -> Properties | None:

@@ -57,6 +57,21 @@ def test_a_connection_that_ended_while_paho_published_is_a_hang_up() -> None:
         session.publish("somewhere", b"x", retain=False, qos=1, correlation=None)
 
 
+def test_a_connection_whose_thread_ends_while_we_look_for_it_is_made_anew(
+    broker: Broker, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """paho forgets its thread between looking whether there is one and waiting for it."""
+
+    def join(client: Client) -> None:
+        until(lambda: client._thread is None, "its thread has ended")
+        client._thread.join()  # type: ignore[union-attr]
+
+    monkeypatch.setattr(Client, "loop_stop", join)
+    first = broker.session
+    mosquitto.restart()
+    until(lambda: broker.connected and broker.session is not first, "connected again")
+
+
 def test_a_message_larger_than_the_broker_takes_is_refused_unsent(broker: Broker) -> None:
     assert broker._session is not None
     broker._session.max_packet = 100

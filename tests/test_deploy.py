@@ -20,6 +20,7 @@ from edge import doctor
 from edge.cli import make_parser
 from edge.doctor import Level
 from edge.intake.command import TOPICS as COMMANDS
+from edge.session import disconnect
 from edge.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from tests.conftest import ROOT, need
 
@@ -97,8 +98,7 @@ class Session:
         return self._allowed()
 
     def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        disconnect(self.client)
 
 
 def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(broker: int, certificates: Path) -> None:

@@ -12,6 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from deploy.demo.brokers import Mosquitto
 from edge import check, doctor
 from edge.doctor import Finding, Level
+from edge.session import disconnect
 from edge.settings import Broker, Intake, Publish, Settings, Spool, Tls, credential_of
 from tests.conftest import need
 from tests.e2e.proxy import Proxy
@@ -122,8 +123,7 @@ def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect
     again.connect("127.0.0.1", mosquitto.port)
     again.loop_start()
     assert kept.get(timeout=10) is False
-    again.disconnect()
-    again.loop_stop()
+    disconnect(again)
 
 
 def test_the_doctor_knows_the_password_that_setup_wrote(mosquitto: Mosquitto, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from edge.session import disconnect
+
 T = TypeVar("T")
 
 SESSION_EXPIRY_S: Final = 3600
@@ -60,8 +62,7 @@ class Subscriber:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        disconnect(self._client)
 
     def wait_for(self, predicate: Callable[[Sequence[MQTTMessage]], T | None], timeout_s: float = 30.0) -> T:
         """

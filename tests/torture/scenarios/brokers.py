@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 
 from deploy.demo.brokers import free_port
 from edge.control import ask
+from edge.session import disconnect
 from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until
 from tests.torture.bench import Bench, NotHereError, Row, scaled
@@ -241,8 +242,7 @@ def impostor(bench: Bench, scale: float) -> Row:
                 other.loop_start()
                 site.give_some(2, ("folder", "mqtt"))
                 time.sleep(0.2)
-                other.disconnect()
-                other.loop_stop()
+                disconnect(other)
             finish(row, site)
     row.note = "one that asks for a clean session, or none that lasts, ends ours too, and with it the requests that the broker held"
     return row

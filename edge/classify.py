@@ -1,13 +1,12 @@
 """`mammo-edge classify` and `model verify`: the daemon's own workers, without ledger, broker or configuration."""
 
 import logging
-import queue
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge.bundle import Bundle, sha256_of, verify
 from edge.domain import Outcome, Rejection
@@ -19,6 +18,9 @@ from edge.settings import Settings
 from edge.workers import Died, Interrupted, Job, Verdict, Workers
 
 log = logging.getLogger(__name__)
+
+TRIES: Final = 3
+"""A pool may break, or lose its accelerator, through no fault of the image."""
 
 
 def classify(
@@ -120,13 +122,11 @@ def _message(path: Path, bundle: Bundle, workers: Workers, pictures: Path | None
 
 
 def _examine(path: Path, workers: Workers) -> Verdict:
-    accelerated = workers.job.spare is not None
-    verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
-    workers.submit(path, verdicts.put)
-    verdict = verdicts.get()
-    if isinstance(verdict, Interrupted) and accelerated and workers.job.spare is None:  # it was lost: once more, on the processor
-        return _examine(path, workers)
-    return verdict
+    for _ in range(TRIES - 1):
+        verdict = workers.examine(path)
+        if not isinstance(verdict, Interrupted):
+            return verdict
+    return workers.examine(path)
 
 
 def _draw_what_no_worker_drew(verdict: Died | Interrupted, image_id: str, bundle: Bundle, folder: Path) -> None:

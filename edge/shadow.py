@@ -95,21 +95,10 @@ class Shadow(Loop):
                 return Interrupted(str(error))
             if path is None or self._stop.is_set():
                 return verdict
-            verdict = self._submit(path)
+            verdict = self.serving.workers.examine(path, lambda: self._health.stamp(LOOP))
             if not isinstance(verdict, Interrupted):
                 return verdict
         return verdict
-
-    def _submit(self, path: Path) -> Verdict:
-        verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
-        self.serving.workers.submit(path, verdicts.put)
-        while True:
-            self._health.stamp(LOOP)
-            try:
-                return verdicts.get(timeout=1.0)
-            except queue.Empty:
-                if self.serving.workers.overdue():
-                    self.serving.workers.reopen()
 
     def _tell(self, seen: Seen, verdict: Verdict) -> None:
         if not isinstance(verdict, Result | Rejection):

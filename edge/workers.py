@@ -12,6 +12,7 @@ import logging
 import math
 import multiprocessing
 import os
+import queue
 import resource
 import signal
 import threading
@@ -116,6 +117,18 @@ class Workers:
             if done in self._in_work:
                 self._in_work[done] = (given, future)
         future.add_done_callback(lambda finished: self._finish(done, self._judge(finished, time.monotonic() - given)))
+
+    def examine(self, path: Path, beat: Callable[[], None] = lambda: None) -> Verdict:
+        """Examine one file and wait, with a beat each second; a pool that hangs is opened again, and what it had is interrupted."""
+        verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+        self.submit(path, verdicts.put)
+        while True:
+            beat()
+            try:
+                return verdicts.get(timeout=1.0)
+            except queue.Empty:
+                if self.overdue():
+                    self.reopen()
 
     @property
     def in_work(self) -> int:

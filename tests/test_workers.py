@@ -122,6 +122,19 @@ def test_a_file_that_no_worker_begins_with_is_overdue_and_the_pool_is_opened_aga
         opened.close()
 
 
+def test_who_waits_for_a_file_that_no_worker_begins_with_does_not_wait_for_ever() -> None:
+    opened = Workers(job())
+    try:
+        stopped = int(detail(examine(opened, "pid")))
+        os.kill(stopped, signal.SIGSTOP)
+        opened._untaken_s = 0.0
+        assert isinstance(opened.examine(Path("film")), Interrupted)
+        os.kill(stopped, signal.SIGKILL)
+        assert detail(opened.examine(Path("next"))) == "next"
+    finally:
+        opened.close()
+
+
 def test_a_file_that_the_pool_forgot_as_it_broke_is_overdue_at_once() -> None:
     opened = Workers(job())
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()

@@ -11,7 +11,6 @@ what it is sent: keep scheduler and workers inside a network that you trust, or 
 
 import asyncio
 import logging
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -97,9 +96,10 @@ def _loop() -> "Iterator[IOLoop]":
 def _local(loop: "IOLoop") -> "LocalCluster":
     """A process a core, reached from this machine only, on ports that are free."""
     import distributed  # noqa: PLC0415 - an extra
+    from dask.system import CPU_COUNT  # noqa: PLC0415 - comes with it; in a container the cores that we may use
 
     return distributed.LocalCluster(
-        n_workers=os.cpu_count(),
+        n_workers=CPU_COUNT,
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",

@@ -121,6 +121,17 @@ def test_a_status_that_the_broker_denies_is_said_where_it_can_be(tmp_path: Path,
         rig.stop()
 
 
+def test_a_broker_that_hangs_up_on_our_status_gets_the_results_all_the_same(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
+    with Proxy(mosquitto.port, hang_up_on=f"{TOPICS}/status".encode()) as proxy, Rig(tmp_path / "edge", proxy.port, subscriber) as rig:
+        rig.drop("film.png", film(1))
+        rig.results(1)
+        until(lambda: "hangs up on our status" in reasons(rig), "told", rig.words)
+        until(rig.settled, "settled", rig.words)
+        rig.stop()
+
+
 def test_a_result_on_which_the_broker_hangs_up_lets_the_others_go(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
     with Proxy(mosquitto.port, hang_up_on=f"{TOPICS}/result".encode()) as proxy, Rig(tmp_path / "edge", proxy.port, subscriber) as rig:
         rig.drop("film.png", film(1))

@@ -16,7 +16,7 @@ python=${PYTHON:-python3}
 home=/opt/mammo-edge
 venv=$home/venv
 lock=requirements/litert.txt
-if [ -n "${FAST:-}" ] || ls -d "$venv"*/lib/python*/site-packages/imagecodecs > /dev/null 2>&1; then lock=requirements/litert-fast.txt; fi
+if [ "${FAST:-0}" != 0 ] || ls -d "$venv"*/lib/python*/site-packages/imagecodecs > /dev/null 2>&1; then lock=requirements/litert-fast.txt; fi
 rm -rf "$venv.new" "$venv.old"
 "$python" -m venv "$venv.new"
 "$venv.new/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r "$lock"

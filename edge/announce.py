@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 TURN_S: Final = 1.0
 STATUS: Final = "status"
 HANG_UPS: Final = 2
-"""So often in a row the broker may hang up on `status`, until it is told only now and then; before a result that was on its way is blamed."""
+"""So often in a row the broker may hang up on `status`, until it is told only now and then; a result on its way is blamed later."""
 HUNG_UP_RETRY_S: Final = 60.0
 """How long the results then have the connection for themselves, in seconds."""
 

@@ -11,16 +11,14 @@ from edge import __version__
 from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.health import Health, Systemd
-from edge.session import HungUpError, RefusedError
+from edge.session import HangUps, RefusedError
 
 log = logging.getLogger(__name__)
 
 TURN_S: Final = 1.0
 STATUS: Final = "status"
-HANG_UPS: Final = 2
-"""So often in a row the broker may hang up on `status`, until it is told only now and then; a result on its way is blamed later."""
 HUNG_UP_RETRY_S: Final = 60.0
-"""How long the results then have the connection for themselves, in seconds."""
+"""How long the results have the connection for themselves where the broker hangs up on `status`, in seconds."""
 
 
 class Announcer:
@@ -104,7 +102,7 @@ class Mqtt:
         self._health_s = health_s
         self._told = False
         self._next_health = 0.0
-        self._hang_ups = 0
+        self._hang_ups = HangUps()
         self._hung_up_until = 0.0
 
     def turn(self, *, changed: bool) -> None:
@@ -113,7 +111,7 @@ class Mqtt:
         if not self._broker.connected:
             self._told = False
             return
-        if self._hang_ups >= HANG_UPS and time.monotonic() < self._hung_up_until:
+        if self._hang_ups.too_many and time.monotonic() < self._hung_up_until:
             return
         try:
             if not self._told:
@@ -124,19 +122,14 @@ class Mqtt:
                 self._next_health = time.monotonic() + self._health_s
         except Unavailable as error:
             log.warning('event=status_not_told why="%s"', error)
-            self._note_hang_up(isinstance(error, HungUpError))
+            if self._hang_ups.note(error):
+                self._hung_up_until = time.monotonic() + HUNG_UP_RETRY_S
+                self._health.degrade(STATUS, "broker: it hangs up on our status, which it is told only now and then: check its ACL")
         except RefusedError as error:  # nobody else would ever tell
             self._health.degrade(STATUS, f"broker: our status or health is not taken: {error}")
         else:
-            self._hang_ups = 0
+            self._hang_ups.end()
             self._health.recover(STATUS)
-
-    def _note_hang_up(self, hung_up: bool) -> None:  # noqa: FBT001 - that is all there is to say
-        """A broker that hangs up on what it denies would do so at each connection, and no result would get through."""
-        self._hang_ups += hung_up
-        if hung_up and self._hang_ups >= HANG_UPS:
-            self._hung_up_until = time.monotonic() + HUNG_UP_RETRY_S
-            self._health.degrade(STATUS, "broker: it hangs up on our status, which it is told only now and then: check its ACL")
 
     def say_offline(self) -> None:
         """The last status, as the last will would say it; at QoS 0, for there is no time left to wait for a broker."""

@@ -15,7 +15,7 @@ from edge import __version__, files
 from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.health import Health, Phase
-from edge.session import HungUpError, RefusedError
+from edge.session import HangUps, RefusedError
 from edge.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,6 @@ FILE: Final = "homeassistant.json"
 UNDELIVERED: Final = "{{ value_json.outbox.values() | sum(attribute='waiting') + value_json.outbox.values() | sum(attribute='held') }}"
 LATE: Final = 3
 """A number of `health` is old once so many of them did not come."""
-HANG_UPS: Final = 2
-"""So often in a row the broker may hang up on it."""
 
 
 class Discovery:
@@ -46,12 +44,12 @@ class Discovery:
         self._file = state / FILE
         self._wanted = wanted
         self._due = threading.Event()
-        self._hang_ups = 0
+        self._hang_ups = HangUps()
         broker.on_connect(self._due.set)
 
     def turn(self) -> None:
         """Publish what is due; called again and again, by one thread that may wait for the broker."""
-        if not self._due.is_set() or not self._broker.connected or self._hang_ups >= HANG_UPS:
+        if not self._due.is_set() or not self._broker.connected or self._hang_ups.too_many:
             return
         self._due.clear()
         ours = self._remembered()
@@ -66,16 +64,11 @@ class Discovery:
         except (Unavailable, OSError) as error:
             log.info('event=homeassistant_put_off why="%s"', getattr(error, "strerror", None) or error)
             self._due.set()
-            self._note_hang_up(isinstance(error, HungUpError))
+            if self._hang_ups.note(error):
+                self._health.degrade("homeassistant", "homeassistant: the broker hangs up on it, so it is told no more: check its ACL")
         else:
-            self._hang_ups = 0
+            self._hang_ups.end()
             self._health.recover("homeassistant")
-
-    def _note_hang_up(self, hung_up: bool) -> None:  # noqa: FBT001 - that is all there is to say
-        """A broker that hangs up on what it denies would do so at each connection, and nothing else would get through."""
-        self._hang_ups += hung_up
-        if self._hang_ups == HANG_UPS:
-            self._health.degrade("homeassistant", "homeassistant: the broker hangs up on it, so it is told no more: check its ACL")
 
     def _remembered(self) -> list[str]:
         try:

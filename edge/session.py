@@ -48,6 +48,35 @@ class HungUpError(Unavailable):
     """The connection ended while we waited for the PUBACK: chance, or a broker that hangs up on what it refuses."""
 
 
+class HangUps:
+    """
+    How often in a row the broker hung up on one kind of message.
+
+    One that hangs up on what it denies, as some do, would do so at each connection, and nothing else would get through: so whoever sends
+    such messages goes without them once there were too many.
+    """
+
+    MOST: Final = 2
+    """Before a result that happened to be on its way is held back, see `edge.publish`."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @property
+    def too_many(self) -> bool:
+        """Whether to go without."""
+        return self._count >= self.MOST
+
+    def note(self, error: Exception) -> bool:
+        """Count what came instead of a PUBACK; True where it is one hang-up too many."""
+        self._count += isinstance(error, HungUpError)
+        return self.too_many and isinstance(error, HungUpError)
+
+    def end(self) -> None:
+        """The broker took one."""
+        self._count = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Incoming:
     """A message of which the broker has not been told yet that we have it."""

@@ -13,7 +13,7 @@ from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.service import Finished, Serving
-from edge.session import HungUpError, RefusedError
+from edge.session import HangUps, RefusedError
 from edge.threads import Loop
 from edge.workers import Interrupted, Verdict
 
@@ -24,8 +24,6 @@ SCHEMA: Final = "mammo.shadow/1"
 MOST_WAITING: Final = 256
 """Images that may wait for the shadow; more are skipped and counted: it never holds the first model up."""
 NOBODY_TO_TELL: Final = "publish.mqtt and intake.mqtt are off, so there is nobody to tell what it says, and it is not opened"
-HANG_UPS: Final = 2
-"""So often in a row the broker may hang up on what the shadow says."""
 TRIES: Final = 3
 """An image that is archived under our hands is looked for again."""
 
@@ -56,7 +54,7 @@ class Shadow(Loop):
         self._locate = locate
         self._publish = publish
         self._queue: queue.Queue[Seen] = queue.Queue(MOST_WAITING)
-        self._hang_ups = 0
+        self._hang_ups = HangUps()
 
     def stop(self) -> None:
         """End at once; what waits is forgotten."""
@@ -107,22 +105,17 @@ class Shadow(Loop):
         first, second = _words(seen.outcome, seen.bundle), _words(verdict, self.serving.bundle)
         agree = first["outcome"] == second["outcome"]
         self._health.count("shadow_agree" if agree else "shadow_disagree")
-        if self._hang_ups >= HANG_UPS:
+        if self._hang_ups.too_many:
             return
         message = {"schema": SCHEMA, "image_id": seen.image_id, "agree": agree, "shadow": second, "serving": first}
         try:
             self._publish(json.dumps(message, separators=(",", ":")).encode())
         except (Unavailable, RefusedError) as error:
             log.debug('event=shadow_not_told why="%s"', error)
-            self._note_hang_up(isinstance(error, HungUpError))
+            if self._hang_ups.note(error):
+                self._health.degrade(LOOP, "shadow model: the broker hangs up on shadow/result, so it is told no more: check its ACL")
         else:
-            self._hang_ups = 0
-
-    def _note_hang_up(self, hung_up: bool) -> None:  # noqa: FBT001 - that is all there is to say
-        """A broker that hangs up on what it denies takes results with it that were on their way."""
-        self._hang_ups += hung_up
-        if self._hang_ups == HANG_UPS:
-            self._health.degrade(LOOP, "shadow model: the broker hangs up on shadow/result, so it is told no more: check its ACL")
+            self._hang_ups.end()
 
 
 def _words(outcome: Outcome, bundle: Bundle) -> dict[str, Any]:

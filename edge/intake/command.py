@@ -12,14 +12,12 @@ from typing import Any, Final, TypeAlias
 from edge.broker import Broker
 from edge.errors import MammoEdgeError, Unavailable
 from edge.health import Health
-from edge.session import HungUpError, Incoming, RefusedError
+from edge.session import HangUps, Incoming, RefusedError
 
 log = logging.getLogger(__name__)
 
 LOOP: Final = "intake-command"
 RETRY_S: Final = 0.2
-HANG_UPS: Final = 2
-"""So often in a row the broker may hang up on an answer."""
 CUT_OFF: Final = 10
 """So often in a row a command that needs the connection may lose it, and goes on with the next."""
 
@@ -64,7 +62,7 @@ class CommandIntake:
         self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
         self._untold: dict[tuple[str, bytes, bytes | None], bytes] = {}
         """The last command and its answer, until the broker knows that it was obeyed: it delivers it again, and once is enough."""
-        self._hang_ups = self._cut_off = 0
+        self._hang_ups, self._cut_off = HangUps(), 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
         for name in handlers:
@@ -145,7 +143,7 @@ class CommandIntake:
     def _tell(self, name: str, answer: bytes, incoming: Incoming) -> bool:
         """Answer, as long as the connection lasts by which the command came; False where it did not: then it comes again."""
         while not incoming.stale():
-            if self._hang_ups >= HANG_UPS:
+            if self._hang_ups.too_many:
                 self._give_up("the broker hangs up on it")
                 return True
             try:
@@ -154,19 +152,19 @@ class CommandIntake:
                 self._give_up(str(error))
             except Unavailable as error:  # a command may come before we have noticed that we are connected
                 log.info('event=command_not_answered_yet why="%s"', error)
-                self._hang_ups += isinstance(error, HungUpError)
+                self._hang_ups.note(error)
                 self._health.stamp(LOOP)
                 if self._stop.wait(RETRY_S):
                     return False
                 continue
             else:
-                self._hang_ups = 0
+                self._hang_ups.end()
                 self._health.recover(LOOP)
             return True
         return False
 
     def _give_up(self, why: str) -> None:
         """The command was obeyed, and its answer cannot be told: else it would come again and again."""
-        self._hang_ups = 0
+        self._hang_ups.end()
         log.warning('event=command_not_answered why="%s"', why)
         self._health.degrade(LOOP, f"command: it was obeyed, and its answer cannot be told: {why}")

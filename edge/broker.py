@@ -1,9 +1,7 @@
 """The one place that configures paho: one connection to the broker, MQTT 5 first, 3.1.1 where it must be."""
 
-import ipaddress
 import logging
 import queue
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +15,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.errors import ConfigError, Unavailable
+from edge.errors import Unavailable
 from edge.health import Health
 from edge.session import Incoming, Protocol, Session, disconnect
 from edge.settings import Broker as BrokerSettings
+from edge.tls import refuse_cleartext, tls_context
 
 log = logging.getLogger(__name__)
 
@@ -318,43 +317,3 @@ class _Ended(IntEnum):
     CLOSED_UNANSWERED = 2
     REFUSED = 3
     UNSUPPORTED = 4
-
-
-def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
-    """
-    Let no password go out that everyone on the way can read.
-
-    Raises:
-        ConfigError: there is one, no TLS, and the broker is on another machine; unless the configuration wants it so.
-    """
-    if password is None or settings.tls.enabled or settings.allow_cleartext_password or is_loopback(settings.host):
-        return
-    msg = f"broker: the password would go in clear to {settings.host}: turn on broker.tls, or set broker.allow_cleartext_password"
-    raise ConfigError(msg)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() in {"localhost", "localhost."}
-
-
-def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
-    """
-    What TLS to the broker is done with.
-
-    Raises:
-        ConfigError: a certificate or key cannot be read.
-    """
-    tls = settings.tls
-    try:
-        context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if tls.cert is not None:
-            context.load_cert_chain(tls.cert, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        msg = f"broker.tls: {error.strerror or error}"
-        raise ConfigError(msg) from None
-    return context

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge.app import sink_names
-from edge.broker import refuse_cleartext, tls_context
 from edge.bundle import verify
 from edge.classify import verify_bundle
 from edge.errors import MammoEdgeError, StartupError
@@ -18,6 +17,7 @@ from edge.publish.mqtt import MqttSink
 from edge.serving import open_store
 from edge.settings import Settings, read_secret
 from edge.shadow import NOBODY_TO_TELL
+from edge.tls import refuse_cleartext, tls_context
 
 Finding: TypeAlias = tuple[str, bool, str]
 """What was looked at, whether it is right, and what was found."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.accelerator import BACKEND, lock_of
-from edge.broker import Broker, is_loopback
+from edge.broker import Broker
 from edge.bundle import MANIFEST, read_manifest
 from edge.check import findings
 from edge.coral import BUSY, Device, busy, devices, read
@@ -26,6 +26,7 @@ from edge.rights import Rights, look, published, subscribed
 from edge.serving import open_store
 from edge.session import Protocol
 from edge.settings import Settings, read_secret
+from edge.tls import is_loopback
 
 SERVICE: Final = "mammo-edge.service"
 BROKER_S: Final = 10.0

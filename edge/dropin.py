@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from edge.broker import is_loopback
 from edge.errors import ConfigError
 from edge.settings import Settings
+from edge.tls import is_loopback
 
 SERVICE_ROOT: Final = Path("/srv/mammo-edge")
 STATE_ROOT: Final = Path("/var/lib/mammo-edge")

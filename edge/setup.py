@@ -17,10 +17,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from edge import dropin
-from edge.broker import refuse_cleartext
 from edge.errors import ConfigError
 from edge.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
 from edge.settings_example import render
+from edge.tls import refuse_cleartext
 
 STOPPED: Final = "setup: stopped, and nothing was written"
 GROUP: Final = "mammo-edge"

@@ -5,15 +5,10 @@ A decoder that segfaults, a hung accelerator or a decompression bomb costs one a
 """
 
 import contextlib
-import ctypes
-import functools
-import importlib
 import logging
-import math
 import multiprocessing
 import os
 import queue
-import resource
 import signal
 import threading
 import time
@@ -23,12 +18,13 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
+from edge import worker
 from edge.domain import Outcome, Rejection, Result, Runtime
-from edge.errors import AcceleratorError, InferenceError, MammoEdgeError, ModelError, Unavailable
+from edge.errors import AcceleratorError, InferenceError, MammoEdgeError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +38,6 @@ No worker takes so long to begin with a file, in seconds, beside what its own st
 the pool's pipe lets every other wait for a minute.
 """
 UNTAKEN_STARTS: Final = 5
-PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +103,7 @@ class Workers:
         with self._lock:
             self._in_work[done] = (time.monotonic(), None)
         try:
-            future = self._pool.schedule(_run, args=(self.job.run, str(path), self.job.cpu_s), timeout=self.job.timeout_s)
+            future = self._pool.schedule(worker.run, args=(self.job.run, str(path), self.job.cpu_s), timeout=self.job.timeout_s)
         except RuntimeError:  # the pool broke: its workers died with nothing to do
             self.reopen()
             return
@@ -163,7 +158,7 @@ class Workers:
         if self.lost and not self.in_work:
             self.reopen()
             with contextlib.suppress(RuntimeError):  # closed meanwhile
-                self._pool.schedule(_proved).add_done_callback(self._learn)
+                self._pool.schedule(worker.proved).add_done_callback(self._learn)
 
     def _learn(self, proved: "Future[Runtime]") -> None:
         if proved.exception() is None:
@@ -225,7 +220,7 @@ class Workers:
         job = self.job
         return ProcessPool(
             max_workers=job.count,
-            initializer=_initialise,
+            initializer=worker.initialise,
             initargs=(os.getpid(), job.memory_mb, job.start, job.arguments),
             context=multiprocessing.get_context("spawn"),
         )
@@ -233,7 +228,7 @@ class Workers:
     def _prove(self) -> Runtime:
         limit = START_S if self.job.spare is None else ACCELERATED_START_S
         try:
-            runtime: Runtime = self._pool.schedule(_proved).result(timeout=limit)
+            runtime: Runtime = self._pool.schedule(worker.proved).result(timeout=limit)
         except MammoEdgeError:
             _stop(self._pool)
             raise
@@ -271,71 +266,3 @@ def _name_of(number: int) -> str:
 def _stop(pool: ProcessPool) -> None:
     pool.stop()  # type: ignore[no-untyped-call]
     pool.join()
-
-
-# What follows runs in the worker.
-
-_start: Callable[[], Runtime] | None = None
-_runtime: Runtime | None = None
-
-
-def _initialise(supervisor: int, memory_mb: int, start: str, arguments: tuple[object, ...]) -> None:
-    global _start  # noqa: PLW0603 - one worker, one model
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which drains
-    _die_with(supervisor)
-    _be_the_first_to_be_killed()
-    _limit(resource.RLIMIT_AS, memory_mb * 2**20)
-    _limit(resource.RLIMIT_CORE, 0)  # a core file would hold pixels
-    _start = functools.partial(_named(start), *arguments)
-    with contextlib.suppress(MammoEdgeError):  # told to whoever asks; a worker that exits here would only be started again
-        _proved()
-
-
-def _limit(what: int, size: int) -> None:
-    _, hard = resource.getrlimit(what)
-    resource.setrlimit(what, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
-
-
-def _proved() -> Runtime:
-    """The loaded model; one that could not be loaded is tried again, since its bundle may have been away."""
-    global _runtime  # noqa: PLW0603 - one worker, one model
-    if _runtime is None:
-        if _start is None:
-            msg = "worker was not started"
-            raise ModelError(msg)
-        _runtime = _start()
-    return _runtime
-
-
-def _run(function: str, path: str, cpu_s: float | None) -> Outcome:
-    _proved()
-    if cpu_s is not None:
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime + cpu_s))  # past it the kernel sends SIGXCPU
-    outcome: Outcome = _named(function)(path)
-    return outcome
-
-
-def _named(dotted: str) -> Callable[..., Any]:
-    module, _, name = dotted.rpartition(".")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
-
-
-def _die_with(supervisor: int) -> None:
-    """End within a second of the supervisor's death, also while a decoder holds the interpreter lock."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    def watch() -> None:  # the signal comes when the *thread* that started us ends, and not if it ended before prctl
-        while os.getppid() == supervisor:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
-
-
-def _be_the_first_to_be_killed() -> None:
-    try:
-        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
-    except OSError:
-        log.debug("event=oom_score_adj_not_set")

@@ -11,10 +11,10 @@ import pytest
 
 from edge import check, settings_example
 from edge.app import _clean_environment, _subject_key
-from edge.broker import tls_context
 from edge.check import findings
 from edge.errors import ConfigError
 from edge.settings import PREFIX, Settings, credential_of, load, read_environment, read_secret
+from edge.tls import tls_context
 from tests.conftest import ROOT
 
 SECRET: Final = "geheim-4711"  # noqa: S105 - a test's

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker import Broker, tls_context
+from edge.broker import Broker
 from edge.health import Health
 from edge.settings import Broker as BrokerSettings
 from edge.settings import Tls
+from edge.tls import tls_context
 from tests.conftest import ROOT, need
 from tests.e2e.rig import until
 

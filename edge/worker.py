@@ -1,0 +1,113 @@
+"""What runs in a worker process: it dies with its supervisor, keeps to its limits, and runs one function, named by its dotted path."""
+
+import contextlib
+import ctypes
+import functools
+import importlib
+import logging
+import math
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from edge.domain import Outcome, Runtime
+from edge.errors import MammoEdgeError, ModelError
+
+log = logging.getLogger(__name__)
+
+PR_SET_PDEATHSIG: Final = 1
+
+_start: Callable[[], Runtime] | None = None
+_runtime: Runtime | None = None
+
+
+def initialise(supervisor: int, memory_mb: int, start: str, arguments: tuple[object, ...]) -> None:
+    """
+    First of all: limits, and the model loaded and proved, if it can be.
+
+    Args:
+        supervisor: process id of whoever started us.
+        memory_mb: address space, in MiB.
+        start: dotted path of a function(*arguments) -> Runtime.
+        arguments: for it.
+    """
+    global _start  # noqa: PLW0603 - one worker, one model
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which drains
+    _die_with(supervisor)
+    _be_the_first_to_be_killed()
+    _limit(resource.RLIMIT_AS, memory_mb * 2**20)
+    _limit(resource.RLIMIT_CORE, 0)  # a core file would hold pixels
+    _start = functools.partial(_named(start), *arguments)
+    with contextlib.suppress(MammoEdgeError):  # told to whoever asks; a worker that exits here would only be started again
+        proved()
+
+
+def _limit(what: int, size: int) -> None:
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
+
+
+def proved() -> Runtime:
+    """
+    The loaded model; one that could not be loaded is tried again, since its bundle may have been away.
+
+    Raises:
+        MammoEdgeError: it cannot be loaded, or does not give its known answers.
+    """
+    global _runtime  # noqa: PLW0603 - one worker, one model
+    if _runtime is None:
+        if _start is None:
+            msg = "worker was not started"
+            raise ModelError(msg)
+        _runtime = _start()
+    return _runtime
+
+
+def run(function: str, path: str, cpu_s: float | None) -> Outcome:
+    """
+    Examine one file.
+
+    Args:
+        function: dotted path of a function(path) -> Outcome.
+        path: of the file.
+        cpu_s: processor time that it may take, all threads together, in seconds; None: any.
+
+    Raises:
+        ModelError: the model cannot be loaded or proved. Whatever else the function raises.
+    """
+    proved()
+    if cpu_s is not None:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime + cpu_s))  # past it the kernel sends SIGXCPU
+    outcome: Outcome = _named(function)(path)
+    return outcome
+
+
+def _named(dotted: str) -> Callable[..., Any]:
+    module, _, name = dotted.rpartition(".")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _die_with(supervisor: int) -> None:
+    """End within a second of the supervisor's death, also while a decoder holds the interpreter lock."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:  # the signal comes when the *thread* that started us ends, and not if it ended before prctl
+        while os.getppid() == supervisor:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
+
+
+def _be_the_first_to_be_killed() -> None:
+    try:
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+    except OSError:
+        log.debug("event=oom_score_adj_not_set")

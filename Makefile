@@ -106,7 +106,7 @@ system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, i
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
 
 container-test: $(BIN)/.dev ## the Containerfile builds and what it builds runs; needs root, buildah and three gigabytes
-	MAMMO_SYSTEM_TEST=1 MAMMO_CONTAINER_TEST=1 SUITE=$(SUITE) $(BIN)/python -m pytest tests/system/test_container.py -p no:cacheprovider -x -o faulthandler_timeout=3600 $(PYTEST_ARGS)
+	MAMMO_SYSTEM_TEST=1 MAMMO_CONTAINER_TEST=1 SUITE=$(SUITE) $(BIN)/python -m pytest tests/system/test_container.py -p no:cacheprovider -x -o timeout=3600 -o faulthandler_timeout=3600 $(PYTEST_ARGS)
 
 ci: ## everything CI runs, system packages included
 	.ci/run

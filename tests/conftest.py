@@ -19,7 +19,7 @@ NO_SKIP: Final = os.environ.get("MAMMO_NO_SKIP") == "1"
 """Set by CI: a machine that could run everything must."""
 INSTALL: Final = "sudo apt install "
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)  # `make fuzz` is for what is found by chance
+settings.register_profile("repeatable", derandomize=True, deadline=None)  # what fails by chance tells nobody why
 settings.load_profile("repeatable")
 
 

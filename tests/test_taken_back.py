@@ -113,11 +113,12 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
         made.store = store
         made.service = Service(made.parts, made.open(store.current()), lambda: None)
         made.lifecycle = Lifecycle(store, made.service, made.parts, made.open, trial_images=20)
-        thread = threading.Thread(target=made.service.run, args=(5.0, lambda: None))
+        thread = threading.Thread(target=made.service.run, args=(5.0, lambda: None), daemon=True)
         thread.start()
         yield made
         made.service.stop()
-        thread.join()
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def taken_back(clinic: Clinic, versions: dict[str, str]) -> dict[str, dict[str, Any]]:

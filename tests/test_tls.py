@@ -43,7 +43,7 @@ class Listener:
         self.heard: list[bytes] = []
         self.socket = socket.create_server(("localhost", 0))
         self.port = int(self.socket.getsockname()[1])
-        self.thread = threading.Thread(target=self._serve)
+        self.thread = threading.Thread(target=self._serve, daemon=True)
 
     def _serve(self) -> None:
         while True:
@@ -68,7 +68,7 @@ def listening(certificates: Path, newest: ssl.TLSVersion) -> Iterator[Listener]:
     finally:
         server.socket.shutdown(socket.SHUT_RDWR)
         server.socket.close()
-        server.thread.join()
+        server.thread.join(60)
 
 
 def first_words(server: Listener, host: str, ca: Path) -> tuple[bytes, str]:

@@ -51,13 +51,13 @@ def on_cluster(address: str) -> Iterator[Engine]:
         raise TrainError(msg) from None
     with ExitStack() as stack:
         place: Any = address
-        if address == LOCAL:
-            place = stack.enter_context(_local(stack.enter_context(_loop())))
         try:
+            if address == LOCAL:
+                place = stack.enter_context(_local(stack.enter_context(_loop())))
             client = stack.enter_context(distributed.Client(place, timeout=PATIENCE_S, set_as_default=False))
             client.register_worker_callbacks(setup=one_thread_each)
             client.wait_for_workers(1, timeout=PATIENCE_S)
-        except (OSError, ValueError) as error:  # a time-out is an OSError
+        except (OSError, ValueError, AssertionError) as error:  # a time-out is an OSError; of a worker that does not come up, the last
             msg = f"{address}: no Dask scheduler with a worker ({error}), expected one at an address like tcp://host:8786, or `local`"
             raise TrainError(msg) from None
         threads = sum(client.nthreads().values())
@@ -103,6 +103,7 @@ def _local(loop: "IOLoop") -> "LocalCluster":
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
+        death_timeout=PATIENCE_S,  # else one whose process lives, and never says that it works, is waited for for ever
         silence_logs=logging.ERROR,
         loop=loop,
     )

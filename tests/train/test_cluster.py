@@ -61,6 +61,19 @@ def test_nobody_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
 
+def test_local_worker_that_does_not_come_up_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dask  # noqa: PLC0415 - an extra
+
+    monkeypatch.setattr(cluster, "PATIENCE_S", 2)
+    (tmp_path / "asleep.py").write_text("import time\ntime.sleep(600)\n")
+    with (
+        dask.config.set({"distributed.worker.preload": [str(tmp_path / "asleep.py")]}),
+        pytest.raises(TrainError, match="local: no Dask scheduler with a worker"),
+        cluster.on_cluster(cluster.LOCAL),
+    ):
+        pass
+
+
 def test_address_that_is_none_is_said() -> None:
     with pytest.raises(TrainError, match="nowhere://x: no Dask scheduler with a worker"), cluster.on_cluster("nowhere://x"):
         pass

@@ -19,6 +19,8 @@ TURN_S: Final = 1.0
 STATUS: Final = "status"
 HUNG_UP_RETRY_S: Final = 60.0
 """How long the results have the connection for themselves where the broker hangs up on `status`, in seconds."""
+CHANCE_RETRY_S: Final = 5.0
+"""The same where it took one before, and may only have been restarted twice."""
 
 
 class Announcer:
@@ -104,6 +106,7 @@ class Mqtt:
         self._next_health = 0.0
         self._hang_ups = HangUps()
         self._hung_up_until = 0.0
+        self._taken = False
 
     def turn(self, *, changed: bool) -> None:
         """Publish what is due; a broker that is away is told when it is back."""
@@ -116,14 +119,14 @@ class Mqtt:
         try:
             if not self._told:
                 self._broker.publish(f"{self._prefix}/status", self._status(), retain=True)
-                self._told = True
+                self._told = self._taken = True
             if time.monotonic() >= self._next_health:
                 self._broker.publish(f"{self._prefix}/health", self._encode(self._counters()), qos=0)
                 self._next_health = time.monotonic() + self._health_s
         except Unavailable as error:
             log.warning('event=status_not_told why="%s"', error)
             if self._hang_ups.note(error):
-                self._hung_up_until = time.monotonic() + HUNG_UP_RETRY_S
+                self._hung_up_until = time.monotonic() + (CHANCE_RETRY_S if self._taken else HUNG_UP_RETRY_S)
                 self._health.degrade(STATUS, "broker: it hangs up on our status, which it is told only now and then: check its ACL")
         except RefusedError as error:  # nobody else would ever tell
             self._health.degrade(STATUS, f"broker: our status or health is not taken: {error}")

@@ -45,7 +45,17 @@ class RefusedError(Exception):
 
 
 class HungUpError(Unavailable):
-    """The connection ended while we waited for the PUBACK: chance, or a broker that hangs up on what it refuses."""
+    """
+    The connection ended while we waited for the PUBACK: chance, or a broker that hangs up on what it refuses.
+
+    Args:
+        why: for the log.
+        alone: whether nothing else was on its way, which it may have hung up on instead.
+    """
+
+    def __init__(self, why: str, *, alone: bool = True) -> None:
+        super().__init__(why)
+        self.alone = alone
 
 
 class HangUps:
@@ -53,11 +63,10 @@ class HangUps:
     How often in a row the broker hung up on one kind of message.
 
     One that hangs up on what it denies, as some do, would do so at each connection, and nothing else would get through: so whoever sends
-    such messages goes without them once there were too many.
+    such messages goes without them once there were too many. Results are blamed last, see `edge.publish`.
     """
 
     MOST: Final = 2
-    """Before a result that happened to be on its way is held back, see `edge.publish`."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -120,6 +129,7 @@ class Session:
         self.max_qos, self.receive_maximum = 2, 65535  # what holds where CONNACK says nothing
         self._deliver = deliver
         self._given_up = False
+        self._on_their_way = self._suspects = 0  # messages without an answer; those when the connection ended
         self._pubacks: dict[int, ReasonCode] = {}  # by packet identifier, until the publisher takes them
         self._acked = threading.Condition()  # never held while calling paho: its callbacks come with paho's own locks held
         client.on_connect = self._on_connect
@@ -135,6 +145,8 @@ class Session:
     def end(self) -> None:
         """The connection is gone: nobody need wait for it any longer."""
         with self._acked:
+            if not self.ended.is_set():
+                self._suspects = self._on_their_way - len(self._pubacks)
             self.ended.set()
             self._acked.notify_all()
 
@@ -151,14 +163,23 @@ class Session:
             msg = f"message of {len(payload)} bytes, the broker takes packets of {self.max_packet}"
             raise RefusedError(msg)
         properties = correlated(correlation) if self.protocol is Protocol.V5 else None
-        info = self.client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
-        if info.rc in ENDED:  # paho's thread may have written it, and seen the end, before `publish` returned to us
-            msg = "broker: hung up on a message"
-            raise HungUpError(msg)
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            msg = f"broker: {info.rc.name}"
-            raise Unavailable(msg)
-        reason = self._await(info.mid)
+        mid = None
+        with self._acked:
+            self._on_their_way += 1
+        try:
+            info = self.client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+            if info.rc in ENDED:  # paho's thread may have written it, and seen the end, before `publish` returned to us
+                raise self._hung_up()
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                msg = f"broker: {info.rc.name}"
+                raise Unavailable(msg)
+            mid = info.mid
+            reason = self._await(mid)
+        finally:
+            with self._acked:
+                self._on_their_way -= 1
+                if mid is not None:
+                    self._pubacks.pop(mid, None)
         if reason.value >= REFUSED:
             msg = f"the broker refused it: {reason}"
             raise RefusedError(msg)
@@ -170,16 +191,18 @@ class Session:
                 if not self._heard_within(self._ack_s):
                     break
                 self._beat()
-            reason = self._pubacks.pop(mid, None)
+            reason = self._pubacks.get(mid)
         if reason is not None:
             return reason
         if self.ended.is_set() and not self._given_up:
-            msg = "broker: hung up instead of a PUBACK"
-            raise HungUpError(msg)
+            raise self._hung_up()
         self._given_up = True
         self.client.disconnect()  # half open: begin anew, the outbox sends again
         msg = "broker: no PUBACK"
         raise Unavailable(msg)
+
+    def _hung_up(self) -> HungUpError:
+        return HungUpError("broker: hung up instead of a PUBACK", alone=self.ended.is_set() and self._suspects == 1)
 
     def _heard_within(self, seconds: float) -> bool:
         """Whether the kernel has received anything from the broker lately, be it a part of a message."""

@@ -17,6 +17,7 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.session import HungUpError, Protocol, RefusedError, Session
 from edge.settings import Broker as BrokerSettings
+from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until
 
 
@@ -53,8 +54,28 @@ def test_a_connection_that_ended_while_paho_published_is_a_hang_up() -> None:
     """Its thread may have written the message and seen the end before `publish` returns, which then says that there is no connection."""
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)  # as after the end: paho has no socket any more
     session = Session(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
-    with pytest.raises(HungUpError, match="hung up on a message"):
+    with pytest.raises(HungUpError, match="hung up instead"):
         session.publish("somewhere", b"x", retain=False, qos=1, correlation=None)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_who_is_hung_up_on_hears_whether_it_may_have_been_for_something_else(mosquitto: Mosquitto, health: Health, count: int) -> None:
+    with Proxy(mosquitto.port) as proxy, ThreadPoolExecutor(count) as publishers:
+        connection = Broker(
+            BrokerSettings(host="127.0.0.1", port=proxy.port), password=None, client_id="edge", will=None, health=health, max_incoming=2**20
+        )
+        connection.start()
+        until(lambda: connection.connected, "connected")
+        session = connection.session
+        assert session is not None
+        connection.publish("taken", b"x")
+        proxy.freeze()
+        published = [publishers.submit(connection.publish, f"not/taken/{number}", b"x") for number in range(count)]
+        until(lambda: session._on_their_way == count, "on their way")
+        mosquitto.kill()
+        errors = [one.exception(timeout=30) for one in published]
+        connection.stop()
+    assert [isinstance(error, HungUpError) and error.alone for error in errors] == [count == 1] * count
 
 
 def test_a_connection_whose_thread_ends_while_we_look_for_it_is_made_anew(

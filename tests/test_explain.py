@@ -4,6 +4,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -208,6 +210,14 @@ def test_work_that_was_interrupted_ends_the_command_with_the_reason(bundle: Bund
     with pytest.raises(Unavailable, match="No space left on device"):
         classify._draw_what_no_worker_drew(Interrupted("0123.png: No space left on device"), IMAGE, bundle, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_work_that_was_interrupted_is_tried_again_and_not_for_ever() -> None:
+    said: list[Died | Interrupted] = [Interrupted("pool stopped"), Interrupted("pool stopped"), Died("worker ended by SIGSEGV")]
+    workers = SimpleNamespace(examine=lambda _: said.pop(0))
+    assert classify._examine(Path("film"), cast("Any", workers)) == Died("worker ended by SIGSEGV")
+    said = [Interrupted(f"{number}") for number in range(9)]
+    assert classify._examine(Path("film"), cast("Any", workers)) == Interrupted("2")
 
 
 @pytest.mark.parametrize("everywhere", [False, True], ids=["scored", "rejected"])

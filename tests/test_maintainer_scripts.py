@@ -38,14 +38,14 @@ class Package:
         path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
 
-    def call(self, script: str, *words: str, status: int = 0) -> str:
+    def call(self, script: str, *words: str, status: int = 0, **variables: str) -> str:
         """Run one script; returns what it told systemctl."""
         self.log.write_text("")
         text = (DEPLOY / script).read_text()
         text = re.sub(r"(?<![\w./])/(?=(run|etc|opt|srv|var|usr)\b)", f"{self.root}/", text)
         command = ["sh", "-c", text.partition("\n")[2], str(DEPLOY / script), *words]
-        path = {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
-        done = subprocess.run(command, check=False, capture_output=True, env=path, cwd=self.root / "opt")
+        environ = {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", **variables}
+        done = subprocess.run(command, check=False, capture_output=True, env=environ, cwd=self.root / "opt")
         assert done.returncode == status, done.stderr
         (self.root / "running").write_text("" if script == "deb/prerm" else RUNNING)
         return self.log.read_text()
@@ -144,10 +144,11 @@ def test_an_environment_that_an_interrupted_installation_left_is_made_anew(packa
 
 def test_the_extra_fast_comes_where_it_is_asked_for_and_stays(package: Package) -> None:
     checkout = Checkout(package)
-    package.call("install.sh")
-    assert "requirements/litert.txt" in checkout.pip.read_text()
+    for asked, lock in (("", "litert.txt"), ("0", "litert.txt"), ("1", "litert-fast.txt")):
+        package.call("install.sh", FAST=asked)
+        assert f"requirements/{lock}" in checkout.pip.read_text()
+        checkout.pip.unlink()
     (checkout.venv / "lib/python3.11/site-packages/imagecodecs").mkdir(parents=True)
-    checkout.pip.unlink()
     package.call("install.sh")
     assert "requirements/litert-fast.txt" in checkout.pip.read_text()
 

@@ -20,7 +20,7 @@ PAUSE_S: Final = 1.0
 
 
 HANG_UPS: Final = 3
-"""So many connections in a row that end under one result are taken for a refusal."""
+"""So many connections in a row that end under one result are taken for a refusal; twice as many where it was not alone on its way."""
 HUNG_UP: Final = "the broker hung up on it"
 HUNG_UP_RETRY_S: Final = 600.0
 """How long such a result then lets the others go first, in seconds."""
@@ -135,9 +135,9 @@ class Courier:
             self._sink.send(delivery)
         except RefusedError as error:
             self._hold(delivery, str(error))
-        except HungUpError:
-            self._hang_ups[delivery.seq] += 1
-            if self._hang_ups[delivery.seq] < HANG_UPS:
+        except HungUpError as error:
+            self._hang_ups[delivery.seq] += 2 if error.alone else 1
+            if self._hang_ups[delivery.seq] < 2 * HANG_UPS:
                 raise
             self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
             self._hold(delivery, HUNG_UP)

@@ -64,7 +64,11 @@ class Proxy:
         if self._only_311 and first[:1] == bytes([CONNECT]) and first[first.index(b"MQTT") + 4] == MQTT_5:
             client.close()
             return
-        broker = socket.create_connection(("127.0.0.1", self._broker_port))
+        try:
+            broker = socket.create_connection(("127.0.0.1", self._broker_port))
+        except OSError:  # it is away
+            client.close()
+            return
         self._sockets += [client, broker]
         broker.sendall(first)
         threading.Thread(target=self._pass, args=(broker, client), daemon=True).start()

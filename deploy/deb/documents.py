@@ -154,9 +154,10 @@ def copyright_(site: Path) -> str:
 
 
 def licence_of(metadata: str) -> str:
-    """The licence as the package index shows it."""
+    """The licence as the package index shows it; that Debian approves of it names none."""
     head = metadata.partition("\n\n")[0]
-    for pattern in (r"(?m)^License-Expression: (.+)$", r"(?m)^Classifier: License :: (?:OSI Approved :: )?(.+)$", r"(?m)^License: (.+)$"):
+    classifier = r"(?m)^Classifier: License :: (?!DFSG approved)(?:OSI Approved :: )?(.+)$"
+    for pattern in (r"(?m)^License-Expression: (.+)$", classifier, r"(?m)^License: (.+)$"):
         if found := re.search(pattern, head):
             return found[1]
     return "see its metadata"

@@ -1,13 +1,17 @@
 """The connection itself, against a real mosquitto."""
 
 import gc
+import itertools
 import weakref
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -17,7 +21,6 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.session import HungUpError, Protocol, RefusedError, Session
 from edge.settings import Broker as BrokerSettings
-from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until
 
 
@@ -58,24 +61,34 @@ def test_a_connection_that_ended_while_paho_published_is_a_hang_up() -> None:
         session.publish("somewhere", b"x", retain=False, qos=1, correlation=None)
 
 
+@contextmanager
+def underway(count: int) -> Iterator[tuple[Session, list[Future[None]]]]:
+    """So many messages of which the broker has said nothing yet."""
+    numbers = itertools.count(1)
+    client = SimpleNamespace(publish=lambda *_, **__: SimpleNamespace(rc=MQTTErrorCode.MQTT_ERR_SUCCESS, mid=next(numbers)))
+    session = Session(cast("Client", client), Protocol.V5, lambda _: None, ack_s=30.0, beat=lambda: None)
+    with ThreadPoolExecutor(count) as publishers:
+        published = [publishers.submit(session.publish, "t", b"x", retain=False, qos=1, correlation=None) for _ in range(count)]
+        until(lambda: len(session._acked._waiters) == count, "all wait")  # type: ignore[attr-defined]
+        yield session, published
+
+
 @pytest.mark.parametrize("count", [1, 2])
-def test_who_is_hung_up_on_hears_whether_it_may_have_been_for_something_else(mosquitto: Mosquitto, health: Health, count: int) -> None:
-    with Proxy(mosquitto.port) as proxy, ThreadPoolExecutor(count) as publishers:
-        connection = Broker(
-            BrokerSettings(host="127.0.0.1", port=proxy.port), password=None, client_id="edge", will=None, health=health, max_incoming=2**20
-        )
-        connection.start()
-        until(lambda: connection.connected, "connected")
-        session = connection.session
-        assert session is not None
-        connection.publish("taken", b"x")
-        proxy.freeze()
-        published = [publishers.submit(connection.publish, f"not/taken/{number}", b"x") for number in range(count)]
-        until(lambda: session._on_their_way == count, "on their way")
-        mosquitto.kill()
+def test_who_is_hung_up_on_hears_whether_it_may_have_been_for_something_else(count: int) -> None:
+    with underway(count) as (session, published):
+        session.end()
         errors = [one.exception(timeout=30) for one in published]
-        connection.stop()
     assert [isinstance(error, HungUpError) and error.alone for error in errors] == [count == 1] * count
+
+
+def test_the_broker_has_not_hung_up_on_what_it_had_answered() -> None:
+    with underway(2) as (session, published):
+        with session._acked:  # who waits for the answer has not woken up when the connection ends
+            session._pubacks[1] = ReasonCode(PacketTypes.PUBACK, "Success")
+            session.end()
+        errors = [one.exception(timeout=30) for one in published]
+    assert None in errors
+    assert [error.alone for error in errors if isinstance(error, HungUpError)] == [True]
 
 
 def test_a_connection_whose_thread_ends_while_we_look_for_it_is_made_anew(

@@ -215,18 +215,18 @@ def make_certificates(folder: Path) -> Path:
     return folder
 
 
-def test_every_sink_gets_every_result_and_one_that_is_down_delays_no_other(tmp_path: Path) -> None:
+def test_every_sink_gets_every_result_and_one_that_is_down_delays_no_other(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
     lines = tmp_path / "results.jsonl"
-    broker = Mosquitto(tmp_path / "mosquitto")
-    rig = Rig(tmp_path / "edge", broker.port, config=f'[publish]\njsonl = "{lines}"\n')
-    with rig:
+    mosquitto.stop()  # it keeps what the subscriber subscribed
+    with Rig(tmp_path / "edge", mosquitto.port, subscriber, f'[publish]\njsonl = "{lines}"\n') as rig:
         image_ids = {rig.drop(f"{number}.png", film(number)) for number in range(3)}
         until(lambda: lines.exists() and len(lines.read_bytes().splitlines()) == 3, "three lines without a broker", rig.words)
-        with broker, Subscriber(broker.port) as subscriber:
-            rig.subscriber = subscriber
-            rig.assert_nothing_lost(image_ids)
-            assert [json.loads(line) for line in lines.read_text().splitlines()] == subscriber.under("result")
-            rig.stop()
+        mosquitto.start()
+        rig.assert_nothing_lost(image_ids)
+        assert [json.loads(line) for line in lines.read_text().splitlines()] == subscriber.under("result")
+        rig.stop()
 
 
 def test_an_inbox_whose_file_system_raises_no_events_is_polled(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:

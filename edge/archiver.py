@@ -30,7 +30,9 @@ class Archiver:
         """Move the file, with its outcome beside it; False where that has to be tried again."""
         try:
             path = self._spool.archive(image.path, image.image_id, image.name, payload, scored=scored)
-            self._ledger.images.archived(image.image_id, path)
+            before = self._ledger.images.archived(image.image_id, path)
+            if before not in {image.path, path}:  # the same bytes came while ours were at neither place: one copy is enough
+                self._spool.archive(before, image.image_id, image.name, payload, scored=scored)
         except Unavailable as error:
             self._health.degrade(NAME, f"archive: {error}")
             self._again_at = time.monotonic() + PAUSE_S

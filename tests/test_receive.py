@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from edge.archiver import Archiver
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.files import NotReadyError
@@ -87,6 +88,31 @@ def archive(desk: Desk) -> None:
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
     desk.ledger.images.archived(IMAGE_ID, desk.spool.archive(image.path, IMAGE_ID, image.name, b"{}", scored=True))
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["moved", "removed by somebody"])
+def test_the_same_bytes_that_come_while_the_file_is_on_its_way_to_the_archive_lie_in_one_place(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+) -> None:
+    desk.reception.take_bytes(FILM, None, None)
+    conclude(desk)
+    image = desk.ledger.images.find(IMAGE_ID)
+    assert image is not None
+    archive_at = desk.spool.archive
+
+    def slowly(path: Path, *args: Any, **how: Any) -> Path:  # noqa: ANN401
+        if gone:
+            path.unlink(missing_ok=True)
+        target = archive_at(path, *args, **how)
+        monkeypatch.setattr(desk.spool, "archive", archive_at)
+        desk.reception.take_bytes(FILM, None, None)
+        assert desk.everywhere() == (["claimed"] if gone else ["claimed", "done"])
+        return target
+
+    monkeypatch.setattr(desk.spool, "archive", slowly)
+    assert Archiver(desk.ledger, desk.spool, Health()).archive(image, b"{}", scored=True)
+    assert desk.everywhere() == ["done"]
+    assert [path.name for path in desk.spool.claimed.iterdir()] == []
 
 
 @pytest.mark.parametrize("prefix", ["f-", "c-", "m-"])

@@ -105,14 +105,21 @@ class Images:
         with self._store.transaction(synced=False) as db:
             rows.set_path(db, image_id, path)
 
-    def archived(self, image_id: str, path: Path) -> None:
-        """The image's file now lies at `path`. One that is to be examined again meanwhile is examined there."""
+    def archived(self, image_id: str, path: Path) -> Path:
+        """
+        The image's file now lies at `path`. One that is to be examined again meanwhile is examined there.
+
+        Returns:
+            Where the ledger had it until now: another place than where it was taken from, if the same bytes came again on its way.
+        """
         with self._store.transaction(synced=False) as db:  # archiving may be repeated
+            before = rows.find(db, image_id)
             rows.set_path(db, image_id, path)
             db.execute("UPDATE images SET kept = 1, archived_at = ? WHERE image_id = ?", (time.time(), image_id))
             found = rows.find(db, image_id)
             if found is not None and found.state is State.CONCLUDED:
                 move(db, image_id, Move.ARCHIVE)
+            return before.path if before is not None else path
 
     def conclusion_of(self, image_id: str) -> tuple[bool, bytes]:
         """Whether the standing outcome of a concluded image is a score, and its first payload."""

@@ -69,6 +69,7 @@ def listening(certificates: Path, newest: ssl.TLSVersion) -> Iterator[Listener]:
         server.socket.shutdown(socket.SHUT_RDWR)
         server.socket.close()
         server.thread.join(60)
+        assert not server.thread.is_alive()
 
 
 def first_words(server: Listener, host: str, ca: Path) -> tuple[bytes, str]:

@@ -78,8 +78,10 @@ class HangUps:
 
     def note(self, error: Exception) -> bool:
         """Count what came instead of a PUBACK; True where it is one hang-up too many."""
-        self._count += isinstance(error, HungUpError)
-        return self.too_many and isinstance(error, HungUpError)
+        if not isinstance(error, HungUpError):
+            return False
+        self._count += 1
+        return self.too_many
 
     def end(self) -> None:
         """The broker took one."""
@@ -163,7 +165,6 @@ class Session:
             msg = f"message of {len(payload)} bytes, the broker takes packets of {self.max_packet}"
             raise RefusedError(msg)
         properties = correlated(correlation) if self.protocol is Protocol.V5 else None
-        mid = None
         with self._acked:
             self._on_their_way += 1
         try:
@@ -173,13 +174,10 @@ class Session:
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 msg = f"broker: {info.rc.name}"
                 raise Unavailable(msg)
-            mid = info.mid
-            reason = self._await(mid)
+            reason = self._await(info.mid)
         finally:
             with self._acked:
                 self._on_their_way -= 1
-                if mid is not None:
-                    self._pubacks.pop(mid, None)
         if reason.value >= REFUSED:
             msg = f"the broker refused it: {reason}"
             raise RefusedError(msg)
@@ -191,7 +189,7 @@ class Session:
                 if not self._heard_within(self._ack_s):
                     break
                 self._beat()
-            reason = self._pubacks.get(mid)
+            reason = self._pubacks.pop(mid, None)
         if reason is not None:
             return reason
         if self.ended.is_set() and not self._given_up:

@@ -116,8 +116,7 @@ class Images:
             before = rows.find(db, image_id)
             rows.set_path(db, image_id, path)
             db.execute("UPDATE images SET kept = 1, archived_at = ? WHERE image_id = ?", (time.time(), image_id))
-            found = rows.find(db, image_id)
-            if found is not None and found.state is State.CONCLUDED:
+            if before is not None and before.state is State.CONCLUDED:
                 move(db, image_id, Move.ARCHIVE)
             return before.path if before is not None else path
 

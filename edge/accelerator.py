@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from edge.bundle import Bundle
-from edge.coral import BUSY, Access, busy, devices
+from edge.system.coral import BUSY, Access, busy, devices
 from edge.errors import MammoEdgeError, ModelError
 from edge.health import Health
 from edge.service import Service, Serving
 from edge.settings import Settings
-from edge.threads import Loop
+from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import ModelError, Unavailable
-from edge.files import PART, write
-from edge.owner import as_owner_of, make_folder
+from edge.system.files import PART, write
+from edge.system.privileges import as_owner_of, make_folder
 
 ACTIVE: Final = "active.json"
 SHIPPED: Final = "shipped"

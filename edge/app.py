@@ -14,7 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from edge import __version__, announce, logs
+from edge import __version__, announce
+from edge.system import logs
 from edge.accelerator import Accelerator, access_of
 from edge.broker import Broker
 from edge.commands import Commands, changes

@@ -18,7 +18,7 @@ from edge.bundle import Bundle, verify
 from edge.domain import Rejection
 from edge.engine.tflite import TfliteEngine
 from edge.examine import Sight, open_examiner
-from edge.files import regular_below
+from edge.system.files import regular_below
 from edge.image import Limits
 from edge.serving import shipped_bundle
 from edge.settings import Settings

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge.domain import Decision, InputSpec
 from edge.errors import ModelError
-from edge.files import open_regular, read_regular
+from edge.system.files import open_regular, read_regular
 
 MANIFEST: Final = "bundle.json"
 PREPROCESS_VERSION: Final = 3

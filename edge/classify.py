@@ -11,7 +11,7 @@ from typing import Any, Final
 from edge.bundle import Bundle, sha256_of, verify
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
-from edge.files import regular_below
+from edge.system.files import regular_below
 from edge.message import Occasion, Sender, render
 from edge.serving import job_for, open_store, shipped_bundle
 from edge.settings import Settings

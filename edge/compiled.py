@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.bundle import MANIFEST, Bundle, verify
-from edge.coral import CUSTOM_OP
+from edge.system.coral import CUSTOM_OP
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.files import write
+from edge.system.files import write
 
 SUFFIX: Final = "_edgetpu.tflite"
 """As edgetpu_compiler names what it writes."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.errors import MammoEdgeError, StartupError, Unavailable
-from edge.threads import Listener
+from edge.system.threads import Listener
 
 log = logging.getLogger(__name__)
 

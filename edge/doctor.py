@@ -18,7 +18,7 @@ from edge.accelerator import BACKEND, lock_of
 from edge.broker import Broker
 from edge.bundle import MANIFEST, read_manifest
 from edge.check import findings
-from edge.coral import BUSY, Device, busy, devices, read
+from edge.system.coral import BUSY, Device, busy, devices, read
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
 from edge.intake.watch import NETWORK, filesystem_of

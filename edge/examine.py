@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.bundle import EDGETPU_TOLERANCE, Bundle, Platt, verify
-from edge.coral import Access
+from edge.system.coral import Access
 from edge.domain import HeatMap, Implants, Outcome, Prediction, Rejection, Result, Runtime, Timing
 from edge.engine import Engine, Shapes, open_engine, sigmoid
 from edge.engine.edgetpu import NAME, EdgeTpuEngine

@@ -6,7 +6,8 @@ from typing import Any
 
 import cv2
 
-from edge import examine, files
+from edge import examine
+from edge.system import files
 from edge.bundle import Bundle, sha256_of
 from edge.domain import Outcome, Rejection, Runtime
 from edge.drawing import draw

@@ -11,7 +11,7 @@ from typing import IO, Final, TypeAlias
 
 from edge.bundle import MANIFEST, sha256_of
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.files import CHUNK, sync_folder
+from edge.system.files import CHUNK, sync_folder
 from edge.offer import Offer, read_offer
 
 Get: TypeAlias = Callable[[str], bytes]

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from edge import __version__, files
+from edge import __version__
+from edge.system import files
 from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.health import Health, Phase

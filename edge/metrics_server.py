@@ -9,7 +9,7 @@ from typing import Any, Final
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.errors import ConfigError, MammoEdgeError
-from edge.threads import Listener
+from edge.system.threads import Listener
 
 log = logging.getLogger(__name__)
 

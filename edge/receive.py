@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import Reason, Unavailable
-from edge.files import Fingerprint, NotReadyError
+from edge.system.files import Fingerprint, NotReadyError
 from edge.ledger.rows import Arrival, Source
 from edge.service import Parts, Service
 from edge.settings import Settings

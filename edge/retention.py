@@ -13,7 +13,7 @@ from edge.ledger import Ledger
 from edge.ledger.damage import FOLDER
 from edge.settings import Settings
 from edge.spool import beside
-from edge.threads import Loop
+from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.service import Finished, Serving
 from edge.session import HangUps, RefusedError
-from edge.threads import Loop
+from edge.system.threads import Loop
 from edge.workers import Interrupted, Verdict
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge.bundle import MANIFEST
 from edge.errors import ConfigError, ModelError
-from edge.files import read_regular, write
+from edge.system.files import read_regular, write
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from edge import files
+from edge.system import files
 from edge.errors import StartupError, Unavailable
-from edge.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
+from edge.system.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
 
 CLAIMED: Final = "claimed"
 RENAMED: Final = "f-"

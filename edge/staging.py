@@ -15,8 +15,8 @@ from typing import Final
 
 from edge.bundle import MANIFEST, Bundle
 from edge.errors import Unavailable
-from edge.files import copy, sync_folder
-from edge.owner import as_owner_of, make_folder
+from edge.system.files import copy, sync_folder
+from edge.system.privileges import as_owner_of, make_folder
 from edge.signature import SIGNATURE
 
 STAGED: Final = ".staged-"

@@ -13,7 +13,7 @@ import pytest
 
 from edge import accelerator
 from edge.bundle import Bundle, verify
-from edge.coral import Access, Device
+from edge.system.coral import Access, Device
 from edge.domain import Result, Runtime
 from edge.engine.edgetpu import EdgeTpuEngine
 from edge.examine import Examiner, open_examiner

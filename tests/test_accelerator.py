@@ -12,12 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from edge import accelerator, classify, cli, coral, doctor
+from edge import accelerator, classify, cli, doctor
+from edge.system import coral
 from edge.accelerator import Accelerator, access_of, lock_of
 from edge.bench import Bench
 from edge.bundle import Bundle, verify
 from edge.check import findings
-from edge.coral import Access, Device
+from edge.system.coral import Access, Device
 from edge.doctor import Level
 from edge.domain import Rejection, Result, Runtime
 from edge.errors import ModelError

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from edge.files import NotReadyError
+from edge.system.files import NotReadyError
 from edge.health import Health
 from edge.ledger import Ledger
 from edge.ledger.rows import Image
@@ -134,7 +134,7 @@ def test_a_file_whose_writer_goes_on_is_handed_back_and_its_head_start_is_nobody
         return "0" * 64
 
     with monkeypatch.context() as patch:
-        patch.setattr("edge.files.sha256_and_sync", goes_on)
+        patch.setattr("edge.system.files.sha256_and_sync", goes_on)
         with pytest.raises(NotReadyError):
             desk.take("changes.dcm")
     assert [file.name for file in desk.inbox.iterdir()] == ["changes.dcm"]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge import cli, coral
+from edge import cli
+from edge.system import coral
 from edge.bundle import Bundle, verify
-from edge.coral import Device
+from edge.system.coral import Device
 from edge.domain import Result, Runtime
 from edge.engine import Shapes
 from edge.engine.edgetpu import EdgeTpuEngine

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge import logs
+from edge.system import logs
 
 
 def written(file: Path, failure: Exception | None = None) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 
 from edge.errors import Unavailable
-from edge.files import Beat, copy
-from edge.owner import as_owner_of
+from edge.system.files import Beat, copy
+from edge.system.privileges import as_owner_of
 from edge.store import ModelStore, Trust
 from tests.bundles import tiny
 from tests.conftest import need_root

@@ -14,7 +14,7 @@ import pytest
 from edge.archiver import Archiver
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
-from edge.files import NotReadyError
+from edge.system.files import NotReadyError
 from edge.health import Health
 from edge.ledger import Ledger
 from edge.ledger.rows import MAX_ATTEMPTS, Conclusion

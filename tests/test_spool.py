@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import StartupError, Unavailable
-from edge.files import NotReadyError
+from edge.system.files import NotReadyError
 from edge.spool import RENAMED, Spool, archive_name
 
 DATA = b"a mammogram, as far as the spool is concerned"
@@ -78,7 +78,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_handed_back(spool: Spool, tmp
             writer.write(b"more")
         return "0" * 64
 
-    monkeypatch.setattr("edge.files.sha256_and_sync", hash_while_it_grows)
+    monkeypatch.setattr("edge.system.files.sha256_and_sync", hash_while_it_grows)
     with pytest.raises(NotReadyError):
         spool.claim(path, may_copy=True)
     assert path.read_bytes() == DATA + b"more"

@@ -13,7 +13,7 @@ import pytest
 from edge.active import SHIPPED, Active
 from edge.bundle import Bundle
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.files import Beat, copy, write
+from edge.system.files import Beat, copy, write
 from edge.serving import shipped_bundle
 from edge.signature import sign, signer
 from edge.staging import alone

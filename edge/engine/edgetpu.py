@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import coral
+from edge.system import coral
 from edge.engine import Interpreter, Scores, Shapes
 from edge.engine.tflite import TfliteEngine
 from edge.errors import AcceleratorError, ModelError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import Unavailable
-from edge.files import NotReadyError
+from edge.system.files import NotReadyError
 from edge.health import Health
 from edge.intake import Receiver
 from edge.intake.watch import NETWORK, NO_EVENTS, Watch, filesystem_of

@@ -8,7 +8,7 @@ from typing import Final
 
 from edge.broker import Broker
 from edge.errors import Unavailable
-from edge.files import NotReadyError
+from edge.system.files import NotReadyError
 from edge.health import Health
 from edge.intake import Receiver
 from edge.session import Incoming

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from edge.files import Fingerprint
+from edge.system.files import Fingerprint
 from edge.ledger import rows
 from edge.ledger.answers import Answers
 from edge.ledger.rows import Arrival, Image

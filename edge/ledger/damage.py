@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from edge.files import sync_folder
+from edge.system.files import sync_folder
 from edge.ledger import mark, schema
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from edge.files import sync_folder
+from edge.system.files import sync_folder
 
 NAME: Final = "open"
 """The note's file; it is there while a daemon has the ledger open, and after a kill."""

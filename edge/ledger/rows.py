@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from edge.files import Fingerprint
+from edge.system.files import Fingerprint
 from edge.ledger.states import State
 
 Source: TypeAlias = Literal["folder", "mqtt", "retry"]

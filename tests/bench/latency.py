@@ -9,7 +9,7 @@ from typing import Final
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge import files
+from edge.system import files
 from edge.bench import Bench
 from edge.image import Limits, open_mammogram
 from edge.preprocess import prepare

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge import coral
+from edge.system import coral
 from edge.control import ask
 from tests.coral import StandIn, bundle, folder, library, stand_in
 from tests.e2e.rig import Rig, film, until

@@ -17,7 +17,7 @@ When: TypeAlias = Literal["before", "after"]
 
 POINTS: Final[dict[str, tuple[str, str, When]]] = {
     "taken out of the inbox, not hashed": ("edge.spool", "_renamed", "after"),
-    "copied out of the inbox": ("edge.files", "copy", "after"),
+    "copied out of the inbox": ("edge.system.files", "copy", "after"),
     "hashed and synced, not recorded": ("edge.spool", "Spool._hashed", "after"),
     "request written, not recorded": ("edge.spool", "Spool.receive", "after"),
     "recorded, nobody told": ("edge.ledger.arrivals", "Arrivals.accept", "after"),
@@ -28,8 +28,8 @@ POINTS: Final[dict[str, tuple[str, str, When]]] = {
     "worker has the image": ("edge.workers", "Workers.submit", "after"),
     "worker is done, not recorded": ("edge.ledger.images", "Images.conclude", "before"),
     "outcome recorded": ("edge.ledger.images", "Images.conclude", "after"),
-    "result filed, image not": ("edge.files", "move", "before"),
-    "image filed, not noted": ("edge.files", "move", "after"),
+    "result filed, image not": ("edge.system.files", "move", "before"),
+    "image filed, not noted": ("edge.system.files", "move", "after"),
     "archive noted": ("edge.ledger.images", "Images.archived", "after"),
     "result to be sent": ("edge.publish.mqtt", "MqttSink.send", "before"),
     "result sent, not noted": ("edge.publish.mqtt", "MqttSink.send", "after"),

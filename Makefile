@@ -120,7 +120,7 @@ print-docs/result.schema.json:
 print-docs/asyncapi.yaml:
 	@$(BIN)/python -m deploy.asyncapi
 print-deploy/edge.toml:
-	@$(BIN)/python -m edge.settings_example
+	@$(BIN)/python -m edge.config.example
 
 schema: docs ## the same as docs
 docs: $(BIN)/.dev ## write docs/result.schema.json, docs/asyncapi.yaml and deploy/edge.toml anew

@@ -12,7 +12,7 @@ from edge.system.coral import BUSY, Access, busy, devices
 from edge.errors import MammoEdgeError, ModelError
 from edge.health import Health
 from edge.service import Service, Serving
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)

@@ -42,7 +42,7 @@ from edge.receive import Reception
 from edge.retention import Retention
 from edge.service import Parts, Service, Serving
 from edge.serving import BESIDE, open_serving, open_store
-from edge.settings import Settings, is_ours, read_secret
+from edge.config.settings import Settings, is_ours, read_secret
 from edge.shadow import NOBODY_TO_TELL, Shadow
 from edge.spool import Spool
 from edge.store import ModelStore

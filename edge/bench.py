@@ -21,7 +21,7 @@ from edge.examine import Sight, open_examiner
 from edge.system.files import regular_below
 from edge.image import Limits
 from edge.serving import shipped_bundle
-from edge.settings import Settings
+from edge.config.settings import Settings
 
 WARM_UP: Final = 2
 """Rounds before the clock counts: the first ones fill caches and touch memory."""

@@ -15,7 +15,7 @@ from edge.ledger.schema import OlderSchemaError
 from edge.ledger.store import FILE
 from edge.publish.mqtt import MqttSink
 from edge.serving import open_store
-from edge.settings import Settings, read_secret
+from edge.config.settings import Settings, read_secret
 from edge.shadow import NOBODY_TO_TELL
 from edge.tls import refuse_cleartext, tls_context
 

@@ -14,7 +14,7 @@ from edge.errors import ConfigError, Reason, Unavailable
 from edge.system.files import regular_below
 from edge.message import Occasion, Sender, render
 from edge.serving import job_for, open_store, shipped_bundle
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.workers import Died, Interrupted, Job, Verdict, Workers
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from edge import NOTICE, __version__
 from edge.errors import MammoEdgeError, StartupError
-from edge.settings import DEFAULT_CONFIG, Settings, credential_of, load, read_environment, unit_of
+from edge.config.settings import DEFAULT_CONFIG, Settings, credential_of, load, read_environment, unit_of
 
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78

@@ -7,7 +7,7 @@ from edge.errors import ConfigError
 from edge.ledger import Ledger
 from edge.ledger.queries import parse_since
 from edge.service import Service
-from edge.settings import Settings
+from edge.config.settings import Settings
 
 REPLAY_AT_ONCE: Final = 10_000
 """Results that one replay command sends at most."""

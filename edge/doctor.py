@@ -25,7 +25,7 @@ from edge.intake.watch import NETWORK, filesystem_of
 from edge.rights import Rights, look, published, subscribed
 from edge.serving import open_store
 from edge.session import Protocol
-from edge.settings import Settings, read_secret
+from edge.config.settings import Settings, read_secret
 from edge.tls import is_loopback
 
 SERVICE: Final = "mammo-edge.service"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import ConfigError
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.tls import is_loopback
 
 SERVICE_ROOT: Final = Path("/srv/mammo-edge")

@@ -14,7 +14,7 @@ from edge.broker import Broker
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.health import Health
 from edge.session import Incoming, RefusedError
-from edge.settings import Settings, read_secret
+from edge.config.settings import Settings, read_secret
 from edge.signature import SIGNATURE
 
 CONNECT_S: Final = 10.0

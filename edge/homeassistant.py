@@ -17,7 +17,7 @@ from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.health import Health, Phase
 from edge.session import HangUps, RefusedError
-from edge.settings import Settings
+from edge.config.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from edge.bundle import Bundle
 from edge.errors import ConfigError
 from edge.fetch import Get, fetched, read_wanted, tidy
 from edge.offer import make_offer
-from edge.settings import Model
+from edge.config.settings import Model
 from edge.store import ModelStore
 
 

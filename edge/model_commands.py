@@ -7,7 +7,7 @@ from edge.classify import verify_bundle
 from edge.control import ask
 from edge.errors import ConfigError
 from edge.serving import open_store
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.signature import signer
 
 

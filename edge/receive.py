@@ -12,7 +12,7 @@ from edge.errors import Reason, Unavailable
 from edge.system.files import Fingerprint, NotReadyError
 from edge.ledger.rows import Arrival, Source
 from edge.service import Parts, Service
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.spool import RENAMED, Claim
 
 log = logging.getLogger(__name__)

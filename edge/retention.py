@@ -11,7 +11,7 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.ledger import Ledger
 from edge.ledger.damage import FOLDER
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.spool import beside
 from edge.system.threads import Loop
 

@@ -20,7 +20,7 @@ from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.homeassistant import messages as discovery
 from edge.session import REFUSED, Protocol, RefusedError, Session, correlated
-from edge.settings import Settings
+from edge.config.settings import Settings
 
 WATCHED: Final = "{prefix}/command/doctor/ack"
 """The example ACL lets a device read `command/#` and write answers."""

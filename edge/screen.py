@@ -12,7 +12,7 @@ from edge import advice
 from edge.doctor import Finding, Level, disk, temperature
 from edge.errors import StartupError
 from edge.ledger.queries import open_queries
-from edge.settings import Settings
+from edge.config.settings import Settings
 
 COLUMNS: Final = 79
 LINES: Final = 23

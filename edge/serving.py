@@ -8,7 +8,7 @@ from typing import Final
 from edge.accelerator import access_of
 from edge.bundle import Bundle, verify
 from edge.service import Serving
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.store import ModelStore, Trust
 from edge.workers import Job, Workers
 

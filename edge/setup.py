@@ -18,8 +18,8 @@ from pydantic import ValidationError
 
 from edge import dropin
 from edge.errors import ConfigError
-from edge.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
-from edge.settings_example import render
+from edge.config.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
+from edge.config.example import render
 from edge.tls import refuse_cleartext
 
 STOPPED: Final = "setup: stopped, and nothing was written"

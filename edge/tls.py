@@ -4,7 +4,7 @@ import ipaddress
 import ssl
 
 from edge.errors import ConfigError
-from edge.settings import Broker as BrokerSettings
+from edge.config.settings import Broker as BrokerSettings
 
 
 def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:

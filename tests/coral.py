@@ -19,7 +19,7 @@ from edge.engine.edgetpu import EdgeTpuEngine
 from edge.examine import Examiner, open_examiner
 from edge.image import Limits
 from edge.serving import shipped_bundle
-from edge.settings import Control, Model, Settings
+from edge.config.settings import Control, Model, Settings
 from tests.conftest import need
 from tests.films import raster, small
 

@@ -32,7 +32,7 @@ from edge.bundle import verify
 from edge.domain import Outcome, Runtime
 from edge.image import codecs
 from edge.serving import job_for, shipped_bundle
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.workers import Died, Interrupted, Verdict, Workers
 from tests.films import RASTERS, deep, dicom, raster, small
 from tests.test_raster_kinds import tiff

@@ -13,7 +13,7 @@ from typing import Final
 
 from edge import offer
 from edge.installer import Installer
-from edge.settings import Model
+from edge.config.settings import Model
 from edge.store import ModelStore, Trust
 
 CHANGES: Final = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}

@@ -25,7 +25,7 @@ from edge.errors import ModelError
 from edge.health import Health, Phase
 from edge.service import Service, Serving
 from edge.serving import job_for, shipped_bundle
-from edge.settings import Model, Settings, Worker
+from edge.config.settings import Model, Settings, Worker
 from edge.workers import Died, Interrupted, Verdict, Workers
 from tests.coral import COMPILED, MODEL, Pretend, StandIn, bundle, folder, image, library, settings, stand_in
 from tests.e2e.rig import until

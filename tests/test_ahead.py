@@ -14,7 +14,7 @@ from edge.ledger.rows import Image
 from edge.ledger.states import State
 from edge.receive import Reception
 from edge.service import Parts, Service
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.spool import Spool
 from edge.workers import Died
 from tests.test_service import Pool, serving

@@ -12,7 +12,7 @@ import pytest
 from edge import app, commands
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
-from edge.settings import Inbox, Log, Model, Settings, Worker
+from edge.config.settings import Inbox, Log, Model, Settings, Worker
 
 
 class StandIn:

@@ -7,7 +7,7 @@ import pytest
 
 from edge import bench, cli
 from edge.bench import STEPS, Bench
-from edge.settings import Settings
+from edge.config.settings import Settings
 from tests.films import FILM
 
 

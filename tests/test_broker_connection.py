@@ -20,7 +20,7 @@ from edge.broker import Broker
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.session import HungUpError, Protocol, RefusedError, Session
-from edge.settings import Broker as BrokerSettings
+from edge.config.settings import Broker as BrokerSettings
 from tests.e2e.rig import until
 
 

@@ -5,8 +5,8 @@ import pytest
 from edge.broker import Broker
 from edge.errors import ConfigError
 from edge.health import Health
-from edge.settings import Broker as Settings
-from edge.settings import Tls
+from edge.config.settings import Broker as Settings
+from edge.config.settings import Tls
 from edge.tls import refuse_cleartext
 
 

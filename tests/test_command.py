@@ -16,7 +16,7 @@ from edge.errors import ConfigError, Unavailable
 from edge.health import Health
 from edge.intake.command import CUT_OFF, CommandIntake
 from edge.session import Incoming, RefusedError
-from edge.settings import Broker as BrokerSettings
+from edge.config.settings import Broker as BrokerSettings
 from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until
 

@@ -13,8 +13,8 @@ from deploy.demo.subscriber import Subscriber
 from edge.broker import Broker
 from edge.health import Health
 from edge.intake.command import TOPICS, CommandIntake
-from edge.settings import Broker as BrokerSettings
-from edge.settings import Settings
+from edge.config.settings import Broker as BrokerSettings
+from edge.config.settings import Settings
 from tests.e2e.rig import until
 
 PREFIX = "mammo/v1/north/edge-1"

@@ -21,7 +21,7 @@ from edge.cli import make_parser
 from edge.doctor import Level
 from edge.intake.command import TOPICS as COMMANDS
 from edge.session import disconnect
-from edge.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
+from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from tests.conftest import ROOT, need
 
 PERSONS: Final = ("archive", "monitor", "ws-3", "admin")

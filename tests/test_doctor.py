@@ -13,7 +13,7 @@ from deploy.demo.brokers import Mosquitto
 from edge import check, doctor
 from edge.doctor import Finding, Level
 from edge.session import disconnect
-from edge.settings import Broker, Intake, Publish, Settings, Spool, Tls, credential_of
+from edge.config.settings import Broker, Intake, Publish, Settings, Spool, Tls, credential_of
 from tests.conftest import need
 from tests.e2e.proxy import Proxy
 

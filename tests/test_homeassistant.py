@@ -17,8 +17,8 @@ from edge.announce import offline
 from edge.broker import Broker
 from edge.health import Health
 from edge.homeassistant import FILE, Discovery, messages
-from edge.settings import Broker as BrokerSettings
-from edge.settings import Device, HomeAssistant, Settings
+from edge.config.settings import Broker as BrokerSettings
+from edge.config.settings import Device, HomeAssistant, Settings
 from tests.conftest import ROOT
 from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until

@@ -22,7 +22,7 @@ from edge.ledger.rows import Arrival, Conclusion, Numbering
 from edge.ledger.schema import VERSION
 from edge.ledger.states import Move, State
 from edge.ledger.store import FILE, NEW
-from edge.settings import Settings
+from edge.config.settings import Settings
 from tests.conftest import ROOT
 
 FIXTURES = sorted((ROOT / "tests" / "data" / "ledger").glob("v*.sql"))

@@ -15,7 +15,7 @@ from edge import fetch, offer
 from edge.active import SHIPPED
 from edge.errors import ConfigError, MammoEdgeError, ModelError, Unavailable
 from edge.installer import Installer
-from edge.settings import Model
+from edge.config.settings import Model
 from edge.signature import sign, signer
 from edge.store import ModelStore, Trust
 from tests.bundles import tiny

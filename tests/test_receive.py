@@ -21,7 +21,7 @@ from edge.ledger.rows import MAX_ATTEMPTS, Conclusion
 from edge.ledger.states import Move, State
 from edge.receive import Reception
 from edge.service import Finished, Parts, Service, Serving
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.spool import COPIED, Spool
 from edge.workers import Died
 

@@ -18,7 +18,7 @@ from edge.ledger.damage import FOLDER
 from edge.ledger.rows import Arrival, Conclusion
 from edge.ledger.states import Move
 from edge.retention import DAY_S, Retention
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.spool import Spool
 
 DAYS = {"done_days": 30, "failed_days": 90, "results_days": 365, "min_free_mb": 100}

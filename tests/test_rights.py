@@ -14,8 +14,8 @@ from edge.broker import Broker
 from edge.health import Health
 from edge.rights import ANSWER, Rights, look, published, subscribed
 from edge.session import correlated
-from edge.settings import Broker as Section
-from edge.settings import Device, HomeAssistant, Intake, Model, Publish, Settings
+from edge.config.settings import Broker as Section
+from edge.config.settings import Device, HomeAssistant, Intake, Model, Publish, Settings
 
 PREFIX = "mammo/v1/site/edge-1"
 TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "result"))

@@ -12,7 +12,7 @@ from edge import advice
 from edge.doctor import Finding, Level
 from edge.errors import Reason
 from edge.screen import Around, Today, look_around, screen, span
-from edge.settings import Broker, Settings, Spool, State, Tls
+from edge.config.settings import Broker, Settings, Spool, State, Tls
 from tests.conftest import ROOT
 from tests.test_contract import examples
 

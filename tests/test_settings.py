@@ -9,11 +9,12 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from edge import check, settings_example
+from edge import check
+from edge.config import example
 from edge.app import _clean_environment, _subject_key
 from edge.check import findings
 from edge.errors import ConfigError
-from edge.settings import PREFIX, Settings, credential_of, load, read_environment, read_secret
+from edge.config.settings import PREFIX, Settings, credential_of, load, read_environment, read_secret
 from edge.tls import tls_context
 from tests.conftest import ROOT
 
@@ -205,7 +206,7 @@ def test_a_certificate_that_cannot_be_read_is_a_configuration_error(written: Wri
 
 
 def test_deploy_edge_toml_is_what_the_code_makes() -> None:
-    assert EXAMPLE.read_text() == settings_example.render()
+    assert EXAMPLE.read_text() == example.render()
 
 
 def test_deploy_edge_toml_loads_as_it_is_and_with_every_default_uncommented(written: Written) -> None:
@@ -226,5 +227,5 @@ def test_a_check_says_of_the_password_that_setup_wrote_what_it_can_know(
     stored = credential_of(tmp_path / "left.toml")
     assert stored == tmp_path / "left.password"
     stored.write_text("geheim\n")
-    monkeypatch.setattr("edge.settings.os.access", lambda *_: readable)
+    monkeypatch.setattr("edge.config.settings.os.access", lambda *_: readable)
     assert said in check._password(Settings(), stored)

@@ -9,7 +9,7 @@ import pytest
 
 from edge.dropin import CPU_ONLY
 from edge.errors import ConfigError
-from edge.settings import load
+from edge.config.settings import load
 from edge.setup import ASKED, Answers, ask_for, make_folders, plan, read_password, write
 from tests.conftest import ROOT, need
 

@@ -12,8 +12,8 @@ import pytest
 
 from edge.broker import Broker
 from edge.health import Health
-from edge.settings import Broker as BrokerSettings
-from edge.settings import Tls
+from edge.config.settings import Broker as BrokerSettings
+from edge.config.settings import Tls
 from edge.tls import tls_context
 from tests.conftest import ROOT, need
 from tests.e2e.rig import until

@@ -18,7 +18,7 @@ from edge import NOTICE, __version__, offer
 from edge.announce import offline
 from edge.intake.command import ANSWERS, TOPICS
 from edge.rights import WATCHED
-from edge.settings import Settings
+from edge.config.settings import Settings
 
 DEVICE: Final = "mammo/v1/{site}/{device}"
 SHARED: Final = "mammo/v1/{site}/request/image"

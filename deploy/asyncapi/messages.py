@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.commands import REPLAY_AT_ONCE
 from edge.health import Phase
 from edge.message import Hash, Probability
-from edge.settings import Level
+from edge.config.settings import Level
 
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]

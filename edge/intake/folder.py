@@ -16,7 +16,7 @@ from edge.system.files import NotReadyError
 from edge.health import Health
 from edge.intake import Receiver
 from edge.intake.watch import NETWORK, NO_EVENTS, Watch, filesystem_of
-from edge.settings import Inbox
+from edge.config.settings import Inbox
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from edge.bench import Bench
-from edge.settings import Settings
+from edge.config.settings import Settings
 from tests.bench import backlog, encodings, latency, longer, machine, page, runtimes, startup, throughput
 from tests.bench.page import QUICK, Section
 from tests.bench.plan import Plan

@@ -10,7 +10,7 @@ from deploy.demo.brokers import Mosquitto
 from edge import examine
 from edge.bundle import verify
 from edge.serving import job_for, shipped_bundle
-from edge.settings import Settings
+from edge.config.settings import Settings
 from tests.bench.daemon import Measured
 from tests.bench.page import Section, Target, table
 from tests.bench.plan import Plan, another

@@ -13,7 +13,7 @@ from edge import handout, offer
 from edge import model_commands as models
 from edge.errors import ModelError
 from edge.serving import open_store, shipped_bundle
-from edge.settings import Settings, load
+from edge.config.settings import Settings, load
 from edge.signature import sign
 from tests.e2e import crashing
 from tests.e2e.rig import TOPICS, Rig, film, run_command, until

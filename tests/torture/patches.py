@@ -11,7 +11,7 @@ from edge import retention, serving
 from edge.bundle import Bundle
 from edge.ledger import store
 from edge.retention import Retention
-from edge.settings import Settings
+from edge.config.settings import Settings
 from edge.workers import Job
 from tests.torture import bugs, crashes
 

@@ -1,5 +1,5 @@
 """
-Every key with its meaning, as a configuration file: `python -m edge.settings_example` prints `deploy/edge.toml`, where all are defaults.
+Every key with its meaning, as a configuration file: `python -m edge.config.example` prints `deploy/edge.toml`, where all are defaults.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from edge.settings import PREFIX, Settings
+from edge.config.settings import PREFIX, Settings
 
 HEAD = f"""\
 # mammo-edge configuration: /etc/mammo-edge/edge.toml

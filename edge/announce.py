@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from edge import __version__
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import Unavailable
 from edge.health import Health, Systemd
-from edge.session import HangUps, RefusedError
+from edge.mqtt.connection import HangUps, RefusedError
 
 log = logging.getLogger(__name__)
 

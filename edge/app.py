@@ -17,7 +17,7 @@ from typing import Any, Final
 from edge import __version__, announce
 from edge.system import logs
 from edge.accelerator import Accelerator, access_of
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.commands import Commands, changes
 from edge.control import ControlServer
 from edge.drift import WINDOW, Drift

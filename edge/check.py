@@ -17,7 +17,7 @@ from edge.publish.mqtt import MqttSink
 from edge.serving import open_store
 from edge.config.settings import Settings, read_secret
 from edge.shadow import NOBODY_TO_TELL
-from edge.tls import refuse_cleartext, tls_context
+from edge.mqtt.tls import refuse_cleartext, tls_context
 
 Finding: TypeAlias = tuple[str, bool, str]
 """What was looked at, whether it is right, and what was found."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.accelerator import BACKEND, lock_of
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.bundle import MANIFEST, read_manifest
 from edge.check import findings
 from edge.system.coral import BUSY, Device, busy, devices, read
@@ -24,9 +24,9 @@ from edge.health import Health
 from edge.intake.watch import NETWORK, filesystem_of
 from edge.rights import Rights, look, published, subscribed
 from edge.serving import open_store
-from edge.session import Protocol
+from edge.mqtt.connection import Protocol
 from edge.config.settings import Settings, read_secret
-from edge.tls import is_loopback
+from edge.mqtt.tls import is_loopback
 
 SERVICE: Final = "mammo-edge.service"
 BROKER_S: Final = 10.0

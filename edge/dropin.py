@@ -6,7 +6,7 @@ from typing import Final
 
 from edge.errors import ConfigError
 from edge.config.settings import Settings
-from edge.tls import is_loopback
+from edge.mqtt.tls import is_loopback
 
 SERVICE_ROOT: Final = Path("/srv/mammo-edge")
 STATE_ROOT: Final = Path("/var/lib/mammo-edge")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge import offer
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.health import Health
-from edge.session import Incoming, RefusedError
+from edge.mqtt.connection import Incoming, RefusedError
 from edge.config.settings import Settings, read_secret
 from edge.signature import SIGNATURE
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from edge import __version__
 from edge.system import files
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import Unavailable
 from edge.health import Health, Phase
-from edge.session import HangUps, RefusedError
+from edge.mqtt.connection import HangUps, RefusedError
 from edge.config.settings import Settings
 
 log = logging.getLogger(__name__)

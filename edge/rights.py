@@ -16,10 +16,10 @@ from typing import Final
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import Unavailable
 from edge.homeassistant import messages as discovery
-from edge.session import REFUSED, Protocol, RefusedError, Session, correlated
+from edge.mqtt.connection import REFUSED, Protocol, RefusedError, Session, correlated
 from edge.config.settings import Settings
 
 WATCHED: Final = "{prefix}/command/doctor/ack"

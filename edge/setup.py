@@ -20,7 +20,7 @@ from edge import dropin
 from edge.errors import ConfigError
 from edge.config.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
 from edge.config.example import render
-from edge.tls import refuse_cleartext
+from edge.mqtt.tls import refuse_cleartext
 
 STOPPED: Final = "setup: stopped, and nothing was written"
 GROUP: Final = "mammo-edge"

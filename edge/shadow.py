@@ -13,7 +13,7 @@ from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.service import Finished, Serving
-from edge.session import HangUps, RefusedError
+from edge.mqtt.connection import HangUps, RefusedError
 from edge.system.threads import Loop
 from edge.workers import Interrupted, Verdict
 

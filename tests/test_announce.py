@@ -8,7 +8,7 @@ import pytest
 from edge import announce
 from edge.announce import CHANCE_RETRY_S, HUNG_UP_RETRY_S, Mqtt
 from edge.health import Health
-from edge.session import HungUpError
+from edge.mqtt.connection import HungUpError
 
 
 class Line:

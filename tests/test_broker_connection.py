@@ -16,10 +16,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from deploy.demo.brokers import Mosquitto
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.session import HungUpError, Protocol, RefusedError, Session
+from edge.mqtt.connection import HungUpError, Protocol, RefusedError, Session
 from edge.config.settings import Broker as BrokerSettings
 from tests.e2e.rig import until
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import ConfigError
 from edge.health import Health
 from edge.config.settings import Broker as Settings
 from edge.config.settings import Tls
-from edge.tls import refuse_cleartext
+from edge.mqtt.tls import refuse_cleartext
 
 
 @pytest.mark.parametrize("host", ["broker.lan", "192.168.7.4", "8.8.8.8", "::2", "localhost.evil.example"])

@@ -11,11 +11,11 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
 from edge.intake.command import CUT_OFF, CommandIntake
-from edge.session import Incoming, RefusedError
+from edge.mqtt.connection import Incoming, RefusedError
 from edge.config.settings import Broker as BrokerSettings
 from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until

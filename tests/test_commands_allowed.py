@@ -10,7 +10,7 @@ from paho.mqtt.client import MQTTv5
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.health import Health
 from edge.intake.command import TOPICS, CommandIntake
 from edge.config.settings import Broker as BrokerSettings

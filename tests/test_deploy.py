@@ -20,7 +20,7 @@ from edge import doctor
 from edge.cli import make_parser
 from edge.doctor import Level
 from edge.intake.command import TOPICS as COMMANDS
-from edge.session import disconnect
+from edge.mqtt.connection import disconnect
 from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from tests.conftest import ROOT, need
 

@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from deploy.demo.brokers import Mosquitto
 from edge import check, doctor
 from edge.doctor import Finding, Level
-from edge.session import disconnect
+from edge.mqtt.connection import disconnect
 from edge.config.settings import Broker, Intake, Publish, Settings, Spool, Tls, credential_of
 from tests.conftest import need
 from tests.e2e.proxy import Proxy

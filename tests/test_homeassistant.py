@@ -14,7 +14,7 @@ from jinja2 import Environment
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.announce import offline
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.health import Health
 from edge.homeassistant import FILE, Discovery, messages
 from edge.config.settings import Broker as BrokerSettings

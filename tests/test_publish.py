@@ -11,7 +11,7 @@ from edge.ledger import Ledger, open_ledger
 from edge.ledger.outbox import Delivery
 from edge.ledger.rows import Arrival, Conclusion
 from edge.publish import Courier
-from edge.session import RefusedError
+from edge.mqtt.connection import RefusedError
 
 
 class Picky:

@@ -15,7 +15,7 @@ from edge.app import _clean_environment, _subject_key
 from edge.check import findings
 from edge.errors import ConfigError
 from edge.config.settings import PREFIX, Settings, credential_of, load, read_environment, read_secret
-from edge.tls import tls_context
+from edge.mqtt.tls import tls_context
 from tests.conftest import ROOT
 
 SECRET: Final = "geheim-4711"  # noqa: S105 - a test's

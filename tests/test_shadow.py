@@ -18,7 +18,7 @@ from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
 from edge.service import Finished, Serving
 from edge.serving import BESIDE, open_serving, shipped_bundle
-from edge.session import HungUpError
+from edge.mqtt.connection import HungUpError
 from edge.config.settings import Intake, Model, Publish, Settings, State
 from edge.shadow import NOBODY_TO_TELL, Shadow
 from edge.workers import Interrupted, Job, Verdict

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.health import Health
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Tls
-from edge.tls import tls_context
+from edge.mqtt.tls import tls_context
 from tests.conftest import ROOT, need
 from tests.e2e.rig import until
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, Final, TypeAlias
 
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import MammoEdgeError, Unavailable
 from edge.health import Health
-from edge.session import HangUps, Incoming, RefusedError
+from edge.mqtt.connection import HangUps, Incoming, RefusedError
 
 log = logging.getLogger(__name__)
 

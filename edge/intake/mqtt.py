@@ -6,12 +6,12 @@ import threading
 import time
 from typing import Final
 
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.errors import Unavailable
 from edge.system.files import NotReadyError
 from edge.health import Health
 from edge.intake import Receiver
-from edge.session import Incoming
+from edge.mqtt.connection import Incoming
 
 log = logging.getLogger(__name__)
 

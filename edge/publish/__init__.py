@@ -11,7 +11,7 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.ledger.outbox import Delivery, Outbox
 from edge.ledger.rows import REPLY
-from edge.session import HungUpError, RefusedError
+from edge.mqtt.connection import HungUpError, RefusedError
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.ledger.outbox import Delivery
 from edge.ledger.rows import REPLY
-from edge.session import RefusedError
+from edge.mqtt.connection import RefusedError
 
 
 class MqttSink:

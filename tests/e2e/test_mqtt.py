@@ -8,7 +8,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-import edge.session  # noqa: F401 - paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
+import edge.mqtt.connection  # noqa: F401 - paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
 from deploy.demo.brokers import Embedded, Mosquitto
 from deploy.demo.subscriber import Subscriber
 from tests.e2e.rig import TOPICS, Rig, film, sha256, until

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from edge.broker import Broker
+from edge.mqtt.client import Broker
 from edge.intake.mqtt import MqttIntake
 from edge.ledger.images import Images
 from edge.ledger.outbox import Outbox
 from edge.publish.mqtt import MqttSink
 from edge.receive import Reception
-from edge.session import Incoming
+from edge.mqtt.connection import Incoming
 from edge.spool import RENAMED, Spool
 
 

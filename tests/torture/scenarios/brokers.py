@@ -13,7 +13,7 @@ from paho.mqtt.properties import Properties
 
 from deploy.demo.brokers import free_port
 from edge.control import ask
-from edge.session import disconnect
+from edge.mqtt.connection import disconnect
 from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until
 from tests.torture.bench import Bench, NotHereError, Row, scaled

@@ -17,9 +17,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.session import Incoming, Protocol, Session, disconnect
+from edge.mqtt.connection import Incoming, Protocol, Session, disconnect
 from edge.config.settings import Broker as BrokerSettings
-from edge.tls import refuse_cleartext, tls_context
+from edge.mqtt.tls import refuse_cleartext, tls_context
 
 log = logging.getLogger(__name__)
 

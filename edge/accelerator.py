@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from edge.system.coral import BUSY, Access, busy, devices
 from edge.errors import MammoEdgeError, ModelError
 from edge.health import Health

@@ -25,7 +25,7 @@ from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
 from edge.homeassistant import Discovery
 from edge.homeassistant import messages as homeassistant_messages
-from edge.installer import Installer
+from edge.models.transfer.installer import Installer
 from edge.intake.command import CommandIntake
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
@@ -45,7 +45,7 @@ from edge.serving import BESIDE, open_serving, open_store
 from edge.config.settings import Settings, is_ours, read_secret
 from edge.shadow import NOBODY_TO_TELL, Shadow
 from edge.spool import Spool
-from edge.store import ModelStore
+from edge.models.store import ModelStore
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge import __version__
 from edge.accelerator import access_of
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.domain import Rejection
 from edge.engine.tflite import TfliteEngine
 from edge.examine import Sight, open_examiner

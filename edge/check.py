@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge.app import sink_names
-from edge.bundle import verify
+from edge.models.bundle import verify
 from edge.classify import verify_bundle
 from edge.errors import MammoEdgeError, StartupError
 from edge.ledger.damage import FOLDER

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from edge.bundle import Bundle, sha256_of, verify
+from edge.models.bundle import Bundle, sha256_of, verify
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
 from edge.system.files import regular_below

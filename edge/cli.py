@@ -318,31 +318,31 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _sign(arguments: argparse.Namespace) -> int:
-    from edge.signature import sign  # noqa: PLC0415
+    from edge.models.signature import sign  # noqa: PLC0415
 
     return _show(arguments, {"signed": str(arguments.bundle), "key": sign(arguments.bundle, arguments.key)})
 
 
 def _edgetpu(arguments: argparse.Namespace) -> int:
-    from edge.compiled import add  # noqa: PLC0415
+    from edge.models.edgetpu import add  # noqa: PLC0415
 
     return _show(arguments, add(arguments.bundle, arguments.compiled, arguments.out))
 
 
 def _publish(arguments: argparse.Namespace) -> int:
-    from edge import handout  # noqa: PLC0415
+    from edge.models.transfer import publisher  # noqa: PLC0415
 
     return _show(
         arguments,
-        handout.publish(load(arguments.config), arguments.bundle, arguments.to, credential_of(arguments.config or DEFAULT_CONFIG)),
+        publisher.publish(load(arguments.config), arguments.bundle, arguments.to, credential_of(arguments.config or DEFAULT_CONFIG)),
     )
 
 
 def _withdraw(arguments: argparse.Namespace) -> int:
-    from edge import handout  # noqa: PLC0415
+    from edge.models.transfer import publisher  # noqa: PLC0415
 
     stored = credential_of(arguments.config or DEFAULT_CONFIG)
-    return _show(arguments, handout.withdraw(load(arguments.config), arguments.to, stored))
+    return _show(arguments, publisher.withdraw(load(arguments.config), arguments.to, stored))
 
 
 def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 
 from edge.accelerator import BACKEND, lock_of
 from edge.mqtt.client import Broker
-from edge.bundle import MANIFEST, read_manifest
+from edge.models.bundle import MANIFEST, read_manifest
 from edge.check import findings
 from edge.system.coral import BUSY, Device, busy, devices, read
 from edge.errors import ConfigError, MammoEdgeError

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from edge.domain import Result
 from edge.service import Finished, Serving
 

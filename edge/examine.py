@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from edge.bundle import EDGETPU_TOLERANCE, Bundle, Platt, verify
+from edge.models.bundle import EDGETPU_TOLERANCE, Bundle, Platt, verify
 from edge.system.coral import Access
 from edge.domain import HeatMap, Implants, Outcome, Prediction, Rejection, Result, Runtime, Timing
 from edge.engine import Engine, Shapes, open_engine, sigmoid

@@ -8,7 +8,7 @@ import cv2
 
 from edge import examine
 from edge.system import files
-from edge.bundle import Bundle, sha256_of
+from edge.models.bundle import Bundle, sha256_of
 from edge.domain import Outcome, Rejection, Runtime
 from edge.drawing import draw
 from edge.errors import ModelError, Unavailable

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import FeatureGate, Gate
+from edge.models.bundle import FeatureGate, Gate
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.preprocess import Batch
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.active import SHIPPED, Active
+from edge.models.active import SHIPPED, Active
 from edge.errors import MammoEdgeError, ModelError, StartupError
 from edge.health import Health
 from edge.reexamine import hand_over
 from edge.service import Finished, Parts, Service, Serving
-from edge.store import ModelStore
+from edge.models.store import ModelStore
 from edge.trial import PAST, Trial, past_of
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge import NOTICE
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from edge.domain import Flag, ImageFacts, Outcome, Rejection, Result
 from edge.ledger.rows import Numbering
 

@@ -8,7 +8,7 @@ from edge.control import ask
 from edge.errors import ConfigError
 from edge.serving import open_store
 from edge.config.settings import Settings
-from edge.signature import signer
+from edge.models.signature import signer
 
 
 def verify(settings: Settings, folder: Path | None) -> dict[str, Any]:

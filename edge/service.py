@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from edge.ahead import Answer, HeadStart
 from edge.archiver import Archiver
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Reason, Unavailable
 from edge.health import Health

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from edge.accelerator import access_of
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.service import Serving
 from edge.config.settings import Settings
-from edge.store import ModelStore, Trust
+from edge.models.store import ModelStore, Trust
 from edge.workers import Job, Workers
 
 BESIDE: Final = "edge.beside.start"

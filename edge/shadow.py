@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
 from edge.health import Health

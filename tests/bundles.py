@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.serving import shipped_bundle
-from edge.signature import sign
+from edge.models.signature import sign
 
 
 def manifest() -> dict[str, Any]:

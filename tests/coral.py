@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import pytest
 
 from edge import accelerator
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.system.coral import Access, Device
 from edge.domain import Result, Runtime
 from edge.engine.edgetpu import EdgeTpuEngine

@@ -28,7 +28,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from edge import examine
-from edge.bundle import verify
+from edge.models.bundle import verify
 from edge.domain import Outcome, Runtime
 from edge.image import codecs
 from edge.serving import job_for, shipped_bundle

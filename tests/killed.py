@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from edge import offer
-from edge.installer import Installer
+from edge.models.transfer import announcement
+from edge.models.transfer.installer import Installer
 from edge.config.settings import Model
-from edge.store import ModelStore, Trust
+from edge.models.store import ModelStore, Trust
 
 CHANGES: Final = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -28,8 +28,8 @@ def store_at(folder: Path, name: str) -> ModelStore:
 def work(folder: Path, name: str) -> None:
     """All that a power cut may come into."""
     retained: dict[str, bytes] = {}
-    made = offer.make_offer(folder / "bundle", 2**14)
-    offer.publish(folder / "bundle", made, retained.__setitem__)
+    made = announcement.make_offer(folder / "bundle", 2**14)
+    announcement.publish(folder / "bundle", made, retained.__setitem__)
     store = store_at(folder, name)
     Installer(store, Model(), lambda _: None, retained.__getitem__).install({"bundle": made.bundle})
     store.activate(made.bundle, trial=True)

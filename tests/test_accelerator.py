@@ -16,7 +16,7 @@ from edge import accelerator, classify, cli, doctor
 from edge.system import coral
 from edge.accelerator import Accelerator, access_of, lock_of
 from edge.bench import Bench
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.check import findings
 from edge.system.coral import Access, Device
 from edge.doctor import Level

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle import verify
+from edge.models.bundle import verify
 from edge.errors import ModelError
 from edge.serving import shipped_bundle
-from edge.signature import demand
+from edge.models.signature import demand
 from tests.bundles import tiny
 from tests.test_signature import key_pair
 

@@ -22,9 +22,9 @@ from edge.errors import Reason, Unavailable
 from edge.intake.folder import IGNORED
 from edge.intake.mqtt import REFERENCE_S, RESERVED
 from edge.message import Message
-from edge.offer import Offer, read_offer
+from edge.models.transfer.announcement import Offer, read_offer
 from edge.serving import shipped_bundle
-from edge.signature import sign
+from edge.models.signature import sign
 from tests.conftest import ROOT, need
 from tests.e2e.rig import PROGRAM, Rig, sha256
 from tests.films import DATA, demo_files

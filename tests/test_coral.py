@@ -10,7 +10,7 @@ import pytest
 
 from edge import cli
 from edge.system import coral
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.system.coral import Device
 from edge.domain import Result, Runtime
 from edge.engine import Shapes

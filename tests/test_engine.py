@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.engine import BACKENDS, Engine, Shapes, open_engine
 from edge.engine.tflite import TfliteEngine
 from edge.errors import InferenceError, ModelError
@@ -73,7 +73,7 @@ def test_two_threads_give_the_same_score(engine: Engine, bundle: Bundle) -> None
 
 LOAD = """
 from pathlib import Path
-from edge.bundle import verify
+from edge.models.bundle import verify
 from edge.examine import Examiner
 from edge.image import Limits
 Examiner(verify(Path("edge/models/default")), "auto", 1, None, Limits()).prove()

@@ -11,7 +11,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from edge import examine
-from edge.bundle import Platt, verify
+from edge.models.bundle import Platt, verify
 from edge.domain import Rejection, Result
 from edge.errors import ModelError, Reason, Unavailable
 from edge.examine import Examiner, calibrate

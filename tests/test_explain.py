@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import classify, drawing, examine, explain
-from edge.bundle import Bundle, sha256_of, verify
+from edge.models.bundle import Bundle, sha256_of, verify
 from edge.domain import Box, HeatMap, Rejection, Result
 from edge.drawing import AGAINST, FOR, HEIGHT, draw
 from edge.errors import ModelError, Reason, Unavailable

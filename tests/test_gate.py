@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.bundle import FeatureGate, Gate
+from edge.models.bundle import FeatureGate, Gate
 from edge.domain import Box
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.gate import InputGate

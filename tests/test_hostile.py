@@ -18,7 +18,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from edge.bundle import sha256_of
+from edge.models.bundle import sha256_of
 from edge.errors import ImageRejected, Reason, Unavailable
 from edge.image import Limits, Mammogram, codecs, decode, open_mammogram
 from tests import fuzz

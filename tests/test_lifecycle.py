@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from edge.active import SHIPPED, Active
-from edge.bundle import verify
+from edge.models.active import SHIPPED, Active
+from edge.models.bundle import verify
 from edge.domain import Rejection
 from edge.errors import ModelError, Reason
 from edge.health import Health, Phase
@@ -18,7 +18,7 @@ from edge.message import Sender, readdress
 from edge.service import Finished, Parts, Service, Serving
 from edge.serving import shipped_bundle
 from edge.spool import Spool
-from edge.store import ModelStore
+from edge.models.store import ModelStore
 from edge.workers import Died, Verdict, Workers
 from tests.test_store import made, proved, store
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import jsonschema
 import pytest
 
-from edge.bundle import MANIFEST, Bundle, verify
+from edge.models.bundle import MANIFEST, Bundle, verify
 from edge.domain import Box, Decision, HeatMap, Identity, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
 from edge.errors import Reason
 from edge.ledger.rows import Numbering

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from edge.bundle import verify
+from edge.models.bundle import verify
 from edge.drift import FEWEST, Drift, stability_index
 from edge.errors import ConfigError, Unavailable
 from edge.metrics import Numbers

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import pytest
 
-from edge import fetch, offer
-from edge.active import SHIPPED
+from edge.models.transfer import download
+from edge.models.transfer import announcement
+from edge.models.active import SHIPPED
 from edge.errors import ConfigError, MammoEdgeError, ModelError, Unavailable
-from edge.installer import Installer
+from edge.models.transfer.installer import Installer
 from edge.config.settings import Model
-from edge.signature import sign, signer
-from edge.store import ModelStore, Trust
+from edge.models.signature import sign, signer
+from edge.models.store import ModelStore, Trust
 from tests.bundles import tiny
 from tests.test_signature import key_pair
 
@@ -64,11 +65,11 @@ def installer(store: ModelStore, broker: Retained, tmp_path: Path) -> Installer:
 
 
 @pytest.fixture
-def made(broker: Retained, tmp_path: Path) -> offer.Offer:
+def made(broker: Retained, tmp_path: Path) -> announcement.Offer:
     """Version 2.0, signed and published in chunks of 1 KiB."""
     folder = tiny(tmp_path / "bundle", "2.0", key_pair(tmp_path, "clinic"))
-    made = offer.make_offer(folder, CHUNK)
-    offer.publish(folder, made, broker.put)
+    made = announcement.make_offer(folder, CHUNK)
+    announcement.publish(folder, made, broker.put)
     return made
 
 
@@ -76,14 +77,14 @@ def left_over(store: ModelStore) -> list[str]:
     return [path.name for path in store.root.glob(".*")] if store.root.exists() else []
 
 
-def test_what_is_published_is_installed_and_nothing_is_left_over(installer: Installer, store: ModelStore, made: offer.Offer) -> None:
+def test_what_is_published_is_installed_and_nothing_is_left_over(installer: Installer, store: ModelStore, made: announcement.Offer) -> None:
     answer = installer.install({"bundle": "2.0"})
     assert answer == {"bundle": made.bundle, "name": "mammo-default", "version": "2.0"}
     assert store.trusted(made.bundle).is_dir()
     assert (left_over(store), store.active().current) == ([], SHIPPED)
 
 
-def test_what_is_installed_already_is_not_fetched_again(installer: Installer, broker: Retained, made: offer.Offer) -> None:
+def test_what_is_installed_already_is_not_fetched_again(installer: Installer, broker: Retained, made: announcement.Offer) -> None:
     installer.install({"bundle": made.bundle[:12]})
     broker.asked.clear()
     assert installer.install({"bundle": "2.0"})["bundle"] == made.bundle
@@ -91,17 +92,17 @@ def test_what_is_installed_already_is_not_fetched_again(installer: Installer, br
 
 
 def test_a_bundle_that_is_installed_and_announced_under_another_signature_takes_it_over(
-    installer: Installer, broker: Retained, store: ModelStore, made: offer.Offer, tmp_path: Path
+    installer: Installer, broker: Retained, store: ModelStore, made: announcement.Offer, tmp_path: Path
 ) -> None:
     installer.install({"bundle": "2.0"})
     sign(tmp_path / "bundle", key_pair(tmp_path, "vendor"))
-    offer.publish(tmp_path / "bundle", offer.make_offer(tmp_path / "bundle", CHUNK), broker.put)
+    announcement.publish(tmp_path / "bundle", announcement.make_offer(tmp_path / "bundle", CHUNK), broker.put)
     assert installer.install({"bundle": "2.0"})["bundle"] == made.bundle
     assert signer(store.folder(made.bundle), tmp_path / "keys") == "vendor"
 
 
 def test_a_missing_chunk_is_named_and_the_next_try_goes_on_behind_what_came(
-    installer: Installer, broker: Retained, store: ModelStore, made: offer.Offer
+    installer: Installer, broker: Retained, store: ModelStore, made: announcement.Offer
 ) -> None:
     missing = broker.topics.pop(made.topic(7))
     with pytest.raises(Unavailable, match=f"{made.sha256}/7: nothing came"):
@@ -114,7 +115,7 @@ def test_a_missing_chunk_is_named_and_the_next_try_goes_on_behind_what_came(
 
 
 def test_a_chunk_that_was_written_in_part_is_asked_for_again(
-    installer: Installer, broker: Retained, store: ModelStore, made: offer.Offer
+    installer: Installer, broker: Retained, store: ModelStore, made: announcement.Offer
 ) -> None:
     store.root.mkdir(parents=True)
     (store.root / f".fetching-{made.sha256}").write_bytes(broker.topics[made.topic(0)] + broker.topics[made.topic(1)][:10])
@@ -122,7 +123,7 @@ def test_a_chunk_that_was_written_in_part_is_asked_for_again(
     assert broker.asked[1] == made.topic(1)
 
 
-def test_what_was_begun_of_another_bundle_makes_room(installer: Installer, store: ModelStore, made: offer.Offer) -> None:
+def test_what_was_begun_of_another_bundle_makes_room(installer: Installer, store: ModelStore, made: announcement.Offer) -> None:
     store.root.mkdir(parents=True)
     (store.root / f".fetching-{'0' * 64}").write_bytes(b"x")
     (store.root / ".unpacked-x").mkdir()
@@ -130,45 +131,45 @@ def test_what_was_begun_of_another_bundle_makes_room(installer: Installer, store
     assert left_over(store) == []
 
 
-def shortened(broker: Retained, made: offer.Offer) -> None:
+def shortened(broker: Retained, made: announcement.Offer) -> None:
     broker.topics[made.topic(3)] = broker.topics[made.topic(3)][:-1]
 
 
-def flipped(broker: Retained, made: offer.Offer) -> None:
+def flipped(broker: Retained, made: announcement.Offer) -> None:
     data = bytearray(broker.topics[made.topic(3)])
     data[5] ^= 1
     broker.topics[made.topic(3)] = bytes(data)
 
 
-def swapped(broker: Retained, made: offer.Offer) -> None:
+def swapped(broker: Retained, made: announcement.Offer) -> None:
     topics, (one, two) = broker.topics, (made.topic(3), made.topic(4))
     topics[one], topics[two] = topics[two], topics[one]
 
 
-def huge(broker: Retained, made: offer.Offer) -> None:
+def huge(broker: Retained, made: announcement.Offer) -> None:
     broker.topics[made.topic(3)] *= 1000
 
 
-def of_another_bundle(broker: Retained, made: offer.Offer) -> None:
+def of_another_bundle(broker: Retained, made: announcement.Offer) -> None:
     broker.announce(bundle="0" * 64)
     assert made.bundle != "0" * 64
 
 
-def renamed(name: str) -> Callable[[Retained, offer.Offer], None]:
+def renamed(name: str) -> Callable[[Retained, announcement.Offer], None]:
     """The last file under another name."""
 
-    def spoil(broker: Retained, made: offer.Offer) -> None:
+    def spoil(broker: Retained, made: announcement.Offer) -> None:
         files = [piece.model_dump() for piece in made.files]
         broker.announce(files=[*files[:-1], files[-1] | {"name": name}])
 
     return spoil
 
 
-def announced(**changes: Any) -> Callable[[Retained, offer.Offer], None]:  # noqa: ANN401 - JSON
+def announced(**changes: Any) -> Callable[[Retained, announcement.Offer], None]:  # noqa: ANN401 - JSON
     return lambda broker, _: broker.announce(**changes)
 
 
-def said(payload: bytes) -> Callable[[Retained, offer.Offer], None]:
+def said(payload: bytes) -> Callable[[Retained, announcement.Offer], None]:
     return lambda broker, _: broker.put("", payload)
 
 
@@ -205,8 +206,8 @@ def test_whatever_else_comes_is_refused_with_the_reason_and_leaves_nothing(  # n
     installer: Installer,
     broker: Retained,
     store: ModelStore,
-    made: offer.Offer,
-    spoil: Callable[[Retained, offer.Offer], None],
+    made: announcement.Offer,
+    spoil: Callable[[Retained, announcement.Offer], None],
     why: str,
 ) -> None:
     spoil(broker, made)
@@ -231,7 +232,7 @@ def test_whatever_else_comes_is_refused_with_the_reason_and_leaves_nothing(  # n
     ],
 )
 def test_a_request_that_names_what_it_may_not_is_refused(
-    installer: Installer, made: offer.Offer, tmp_path: Path, request_: dict[str, object], why: str
+    installer: Installer, made: announcement.Offer, tmp_path: Path, request_: dict[str, object], why: str
 ) -> None:
     (tmp_path / "allowed").mkdir()
     (tmp_path / "allowed/out").symlink_to(tmp_path / "bundle")
@@ -249,9 +250,9 @@ def test_a_bundle_is_installed_from_the_allowed_folder_and_from_none_unless_it_i
     assert installer.install({"folder": "next"})["version"] == "2.0"
 
 
-def test_a_bundle_that_is_larger_than_the_setting_allows_is_not_fetched(broker: Retained, made: offer.Offer) -> None:
+def test_a_bundle_that_is_larger_than_the_setting_allows_is_not_fetched(broker: Retained, made: announcement.Offer) -> None:
     with pytest.raises(ConfigError, match=rf"announces {made.size} bytes, \[model\] max_fetch_mb allows 4096"):
-        fetch.read_wanted(broker.get, "2.0", 4096)
+        download.read_wanted(broker.get, "2.0", 4096)
     assert broker.asked == [""]
 
 
@@ -259,7 +260,7 @@ def test_an_unsigned_bundle_from_the_broker_is_refused_unless_that_is_allowed(
     installer: Installer, store: ModelStore, broker: Retained, tmp_path: Path
 ) -> None:
     folder = tiny(tmp_path / "unsigned", "3.0")
-    offer.publish(folder, offer.make_offer(folder, CHUNK), broker.put)
+    announcement.publish(folder, announcement.make_offer(folder, CHUNK), broker.put)
     with pytest.raises(ModelError, match="the bundle is not signed"):
         installer.install({"bundle": "3.0"})
     assert (list(store.bundles()), left_over(store)) == ([SHIPPED], [])
@@ -268,7 +269,7 @@ def test_an_unsigned_bundle_from_the_broker_is_refused_unless_that_is_allowed(
 
 
 def test_a_full_disk_is_told_and_keeps_nothing_of_it(
-    installer: Installer, store: ModelStore, made: offer.Offer, monkeypatch: pytest.MonkeyPatch
+    installer: Installer, store: ModelStore, made: announcement.Offer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = itertools.count()
 
@@ -282,12 +283,12 @@ def test_a_full_disk_is_told_and_keeps_nothing_of_it(
     assert left_over(store) == []
 
 
-def test_a_bundle_that_is_withdrawn_leaves_nothing_at_the_broker(broker: Retained, made: offer.Offer) -> None:
-    offer.withdraw(made, broker.put)
+def test_a_bundle_that_is_withdrawn_leaves_nothing_at_the_broker(broker: Retained, made: announcement.Offer) -> None:
+    announcement.withdraw(made, broker.put)
     assert broker.topics == {}
 
 
-def test_a_damaged_bundle_is_not_announced(made: offer.Offer, tmp_path: Path) -> None:
+def test_a_damaged_bundle_is_not_announced(made: announcement.Offer, tmp_path: Path) -> None:
     (tmp_path / "bundle" / made.files[-2].name).write_bytes(b"x")
     with pytest.raises(MammoEdgeError, match="sha256 is"):
-        offer.make_offer(tmp_path / "bundle")
+        announcement.make_offer(tmp_path / "bundle")

@@ -13,7 +13,7 @@ import pytest
 from edge.errors import Unavailable
 from edge.system.files import Beat, copy
 from edge.system.privileges import as_owner_of
-from edge.store import ModelStore, Trust
+from edge.models.store import ModelStore, Trust
 from tests.bundles import tiny
 from tests.conftest import need_root
 
@@ -75,7 +75,7 @@ def test_a_folder_that_becomes_a_link_while_root_installs_leads_root_nowhere(
             target.parent.symlink_to(place / "etc")
         copy(source, target, beat, writing)
 
-    monkeypatch.setattr("edge.staging.copy", attacked)
+    monkeypatch.setattr("edge.models.staging.copy", attacked)
     with pytest.raises(Unavailable, match="Permission denied"):
         store.install(source, lambda _: None)
     assert list((place / "etc").iterdir()) == []

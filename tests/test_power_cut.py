@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.active import SHIPPED, Active
-from edge.bundle import Bundle, verify
+from edge.models.active import SHIPPED, Active
+from edge.models.bundle import Bundle, verify
 from edge.health import Health
 from edge.lifecycle import first_serving
 from tests.bundles import tiny

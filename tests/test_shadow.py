@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from edge import app
-from edge.bundle import verify
+from edge.models.bundle import verify
 from edge.check import findings
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from edge.errors import ConfigError, ModelError
-from edge.signature import SIGNATURE, demand, sign, signer
+from edge.models.signature import SIGNATURE, demand, sign, signer
 from tests.conftest import need
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.active import SHIPPED, Active
-from edge.bundle import Bundle
+from edge.models.active import SHIPPED, Active
+from edge.models.bundle import Bundle
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.system.files import Beat, copy, write
 from edge.serving import shipped_bundle
-from edge.signature import sign, signer
-from edge.staging import alone
-from edge.store import ModelStore, Trust
+from edge.models.signature import sign, signer
+from edge.models.staging import alone
+from edge.models.store import ModelStore, Trust
 from tests.test_signature import key_pair
 
 
@@ -143,8 +143,8 @@ def test_a_power_cut_at_any_write_leaves_the_old_or_the_new_model_whole(
             return rename(self, target)
 
         with monkeypatch.context() as patch:
-            patch.setattr("edge.active.write", cut_write)
-            patch.setattr("edge.staging.copy", cut_copy)
+            patch.setattr("edge.models.active.write", cut_write)
+            patch.setattr("edge.models.staging.copy", cut_copy)
             patch.setattr(Path, "rename", cut_rename)
             patch.setattr(shutil, "rmtree", lambda path, **how: rmtree(path, **how) if steps <= cut else None)  # noqa: B023
             try:
@@ -169,7 +169,7 @@ def test_a_full_disk_is_told_as_such_and_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     folder = made("2.0")
-    monkeypatch.setattr("edge.staging.copy", full)
+    monkeypatch.setattr("edge.models.staging.copy", full)
     with pytest.raises(Unavailable, match="No space left"):
         store.install(folder, proved)
     assert list(store.bundles()) == [SHIPPED]
@@ -227,7 +227,7 @@ def test_a_source_that_is_changed_while_it_is_copied_does_not_get_past_its_signa
         if target.name == "bundle.json":
             target.write_text(json.dumps(json.loads(target.read_text()) | {"intended_use": "another"}))
 
-    monkeypatch.setattr("edge.staging.copy", swapped)
+    monkeypatch.setattr("edge.models.staging.copy", swapped)
     with pytest.raises(ModelError, match="changed after it was signed"):
         store.install(made("2.0"), proved)
     assert list(store.bundles()) == [SHIPPED]

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from edge.active import SHIPPED
-from edge.bundle import verify
+from edge.models.active import SHIPPED
+from edge.models.bundle import verify
 from edge.domain import Rejection
 from edge.errors import Reason
 from edge.health import Health, Phase
@@ -22,7 +22,7 @@ from edge.lifecycle import Lifecycle
 from edge.message import Sender, readdress
 from edge.service import Parts, Service, Serving
 from edge.spool import Spool
-from edge.store import ModelStore, Trust
+from edge.models.store import ModelStore, Trust
 from edge.workers import Died, Verdict, Workers
 from tests.bundles import tiny
 from tests.e2e.rig import sha256, until

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import KnownAnswer
+from edge.models.bundle import KnownAnswer
 from edge.domain import InputSpec
 from edge.engine import Shapes
 from train import known, probe

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from edge.bundle import MANIFEST, Bundle, Manifest, read_manifest, verify
+from edge.models.bundle import MANIFEST, Bundle, Manifest, read_manifest, verify
 from edge.errors import ModelError
 from edge.examine import Examiner
 from edge.image import Limits

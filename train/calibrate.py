@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from edge.bundle import CoverageRisk, OperatingPoint, Platt
+from edge.models.bundle import CoverageRisk, OperatingPoint, Platt
 from edge.examine import TINY
 from train.errors import TrainError
 from train.metrics import Floats, Labels

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge.bundle import Bundle, sha256_of, verify
+from edge.models.bundle import Bundle, sha256_of, verify
 from train import baselines, figures, invariance, lesions, pictures, plots, pointing, subgroups
 from train.datasets import SIDES, Film, Side, Sources
 from train.errors import TrainError

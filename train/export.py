@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from edge.bundle import PREPROCESS_VERSION, Manifest, Outputs, sha256_of
+from edge.models.bundle import PREPROCESS_VERSION, Manifest, Outputs, sha256_of
 from train import bundle_folder, calibrate, others, tflite, wording
 from train.datasets import Sources
 from train.errors import TrainError

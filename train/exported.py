@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import FeatureGate, Gate, ModelFile
+from edge.models.bundle import FeatureGate, Gate, ModelFile
 from edge.engine import Shapes
 from edge.errors import ModelError
 from train import agreement, calibrate, cost, gate, known, metrics, npy, parity, tflite

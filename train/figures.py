@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.bundle import ModelFile, OperatingPoint
+from edge.models.bundle import ModelFile, OperatingPoint
 from train import bootstrap, breasts, calibrate, metrics
 from train.judged import Judged
 

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from edge.bundle import sha256_of
+from edge.models.bundle import sha256_of
 from train import datasets, devices, loop, split, stages, started
 from train.datasets import SIDES, Film, Index, Side, Sources
 from train.films import Prepared

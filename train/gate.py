@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from edge.bundle import Gate
+from edge.models.bundle import Gate
 from edge.gate import likeness, read_weights
 from train.films import Prepared
 from train.others import without_films

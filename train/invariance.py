@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from edge.engine import Engine, open_engine
 from edge.errors import ImageRejected, Unavailable
 from edge.gate import InputGate

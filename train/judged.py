@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import ModelFile, OperatingPoint
+from edge.models.bundle import ModelFile, OperatingPoint
 from train import calibrate, gate
 from train.datasets import Film
 from train.metrics import Floats, Labels, Patients

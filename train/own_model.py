@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edge.bundle import sha256_of
+from edge.models.bundle import sha256_of
 from train import datasets, split
 from train.datasets import SIDES, Sources
 from train.errors import TrainError

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge.bundle import Platt
+from edge.models.bundle import Platt
 from train import bootstrap, calibrate, metrics
 from train.metrics import Floats, Labels, Patients
 

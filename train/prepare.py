@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import PREPROCESS_VERSION
+from edge.models.bundle import PREPROCESS_VERSION
 from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Unavailable
 from edge.preprocess import Geometry

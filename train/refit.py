@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.bundle import Bundle, Gate, ModelFile
+from edge.models.bundle import Bundle, Gate, ModelFile
 from train import calibrate, gate, known, unseen
 from train.films import Prepared
 from train.gate import Boundary, boundary_of

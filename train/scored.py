@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Manifest
+from edge.models.bundle import Manifest
 from edge.domain import InputSpec
 from edge.engine import Scores, Shapes, open_engine
 from train.films import Prepared, model_input

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge.bundle import Bundle, Manifest, ModelFile, verify
+from edge.models.bundle import Bundle, Manifest, ModelFile, verify
 from train import bundle_folder, calibrate, datasets, others, site_report, unseen
 from train.datasets import Sources
 from train.errors import DataError, TrainError

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from edge.bundle import Manifest, ModelFile
+from edge.models.bundle import Manifest, ModelFile
 from train import wording
 
 HEAD: Final = """\

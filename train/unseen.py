@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 
-from edge.bundle import Manifest, OperatingPoint, Platt
+from edge.models.bundle import Manifest, OperatingPoint, Platt
 from edge.errors import ModelError
 from edge.examine import TINY
 from train import calibrate, metrics

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from deploy.asyncapi import messages
-from edge import NOTICE, __version__, offer
+from edge import NOTICE, __version__
+from edge.models.transfer import announcement
 from edge.announce import offline
 from edge.intake.command import ANSWERS, TOPICS
 from edge.rights import WATCHED
@@ -81,7 +82,7 @@ def channels() -> dict[str, Channel]:
         "requestRef": Channel("receive", f"{DEVICE}/request/ref", "Names a file in the inbox.", (messages.Reference,), replies="reply"),
         "sharedRequestImage": Channel("receive", SHARED, "An image for one device of `[intake] shared_group`.", (IMAGE,), replies="reply"),
         "homeAssistant": Channel("send", discovery, "Home Assistant's discovery, where enabled.", ("Discovery", NOTHING), retain=True),
-        "modelAvailable": Channel("receive", available, "Announces a bundle, retained.", (offer.Offer, NOTHING), retain=True),
+        "modelAvailable": Channel("receive", available, "Announces a bundle, retained.", (announcement.Offer, NOTHING), retain=True),
         "modelChunk": Channel("receive", f"{available}/{{sha256}}/{{number}}", "A piece of it, retained.", (CHUNK, NOTHING), retain=True),
         **dict(_commands()),
         "doctorAck": Channel("send", WATCHED.format(prefix=DEVICE), "Of `mammo-edge doctor`: an answer to nothing.", (messages.Answer,)),

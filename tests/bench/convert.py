@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Manifest, read_manifest
+from edge.models.bundle import Manifest, read_manifest
 from edge.image import Limits, open_mammogram
 from edge.preprocess import prepare
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from tests.bench import convert
 from tests.bench.page import Section, table
 from tests.bench.plan import Plan

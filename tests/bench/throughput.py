@@ -8,7 +8,7 @@ from typing import Final
 
 from deploy.demo.brokers import Mosquitto
 from edge import examine
-from edge.bundle import verify
+from edge.models.bundle import verify
 from edge.serving import job_for, shipped_bundle
 from edge.config.settings import Settings
 from tests.bench.daemon import Measured

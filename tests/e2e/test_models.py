@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from deploy.demo.subscriber import Subscriber
-from edge import handout, offer
+from edge.models.transfer import publisher
+from edge.models.transfer import announcement
 from edge import model_commands as models
 from edge.errors import ModelError
 from edge.serving import open_store, shipped_bundle
 from edge.config.settings import Settings, load
-from edge.signature import sign
+from edge.models.signature import sign
 from tests.e2e import crashing
 from tests.e2e.rig import TOPICS, Rig, film, run_command, until
 from tests.test_signature import key_pair
@@ -125,8 +126,8 @@ def test_a_bundle_comes_in_chunks_through_the_broker_also_where_the_daemon_is_ki
     subscriber = rig.subscriber
     assert subscriber is not None
     sign(bundle, tmp_path / "clinic.pem")
-    report = handout.publish(settings, bundle, ["demo/edge-1"])
-    made = offer.make_offer(bundle)
+    report = publisher.publish(settings, bundle, ["demo/edge-1"])
+    made = announcement.make_offer(bundle)
     half = made.chunks // 2
     assert (report["chunks"], report["signed"], half > 1) == (made.chunks, True, True)
     lost = next(m for m in list(subscriber.messages) if m.topic.endswith(f"/{half}"))

@@ -13,7 +13,7 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge import cli
 from edge.serving import shipped_bundle
-from edge.signature import sign
+from edge.models.signature import sign
 from tests.conftest import need
 from tests.e2e.rig import TOPICS, Rig, film
 from tests.test_signature import key_pair

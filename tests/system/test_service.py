@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from edge.serving import shipped_bundle
-from edge.signature import sign
+from edge.models.signature import sign
 from tests.conftest import ROOT, need
 from tests.e2e.rig import film, sha256
 from tests.system.machine import Clinic, Machine, networks, until

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge import retention, serving
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from edge.ledger import store
 from edge.retention import Retention
 from edge.config.settings import Settings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge import examine
-from edge.bundle import OperatingPoint, Platt
+from edge.models.bundle import OperatingPoint, Platt
 from train import calibrate
 from train.errors import TrainError
 from train.metrics import Floats, Labels

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from tests.train.conftest import Tiny
 from train import cli, evaluate, fitted, invariance, metrics
 from train.datasets import Film

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.bundle import MANIFEST, Manifest, ModelFile, sha256_of, verify
+from edge.models.bundle import MANIFEST, Manifest, ModelFile, sha256_of, verify
 from edge.engine import Shapes
 from edge.errors import ModelError
 from edge.image import Limits, open_mammogram

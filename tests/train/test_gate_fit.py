@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Gate
+from edge.models.bundle import Gate
 from edge.gate import InputGate
 from edge.image import Limits, decode
 from edge.preprocess import prepare

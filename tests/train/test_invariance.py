@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.image import Limits, Mammogram, Pixels, open_mammogram
 from train import invariance
 from train.datasets import Film

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.bundle import Gate, KnownAnswer, ModelFile, OperatingPoint, Platt
+from edge.models.bundle import Gate, KnownAnswer, ModelFile, OperatingPoint, Platt
 from tests.train.films_drawn import film, judged, prepared
 from train import baselines, breasts, figures, subgroups, tables
 from train.judged import Judged, judge

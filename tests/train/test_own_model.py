@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.domain import Rejection, Result
 from edge.errors import Reason
 from edge.examine import Examiner

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.bundle import Platt
+from edge.models.bundle import Platt
 from train import parity
 from train.metrics import Floats
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import examine
-from edge.bundle import verify
+from edge.models.bundle import verify
 from edge.domain import InputSpec, Rejection
 from edge.engine import Engine, Scores
 from edge.image import Limits

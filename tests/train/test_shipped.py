@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.engine import Shapes
 from edge.image import Limits, open_mammogram
 from edge.preprocess import prepare

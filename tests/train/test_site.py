@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.bundle import Bundle, verify
+from edge.models.bundle import Bundle, verify
 from edge.errors import ModelError
 from edge.examine import Examiner
 from edge.image import Limits

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
-from edge.bundle import MANIFEST, sha256_of
+from edge.models.bundle import MANIFEST, sha256_of
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.system.files import CHUNK, sync_folder
-from edge.offer import Offer, read_offer
+from edge.models.transfer.announcement import Offer, read_offer
 
 Get: TypeAlias = Callable[[str], bytes]
 """What is retained on `model/available` and what the argument adds to it, or Unavailable."""

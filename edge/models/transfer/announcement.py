@@ -12,9 +12,9 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.bundle import MANIFEST, Sha256, verify
+from edge.models.bundle import MANIFEST, Sha256, verify
 from edge.errors import ModelError
-from edge.signature import SIGNATURE
+from edge.models.signature import SIGNATURE
 
 SCHEMA: Final = "mammo.available/1"
 CHUNK: Final = 2**18

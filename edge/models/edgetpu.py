@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from edge.bundle import MANIFEST, Bundle, verify
+from edge.models.bundle import MANIFEST, Bundle, verify
 from edge.system.coral import CUSTOM_OP
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.system.files import write

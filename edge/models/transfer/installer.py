@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import Bundle
+from edge.models.bundle import Bundle
 from edge.errors import ConfigError
-from edge.fetch import Get, fetched, read_wanted, tidy
-from edge.offer import make_offer
+from edge.models.transfer.download import Get, fetched, read_wanted, tidy
+from edge.models.transfer.announcement import make_offer
 from edge.config.settings import Model
-from edge.store import ModelStore
+from edge.models.store import ModelStore
 
 
 class Installer:

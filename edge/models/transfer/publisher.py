@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from edge import offer
+from edge.models.transfer import announcement
 from edge.mqtt.client import Broker
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.health import Health
 from edge.mqtt.connection import Incoming, RefusedError
 from edge.config.settings import Settings, read_secret
-from edge.signature import SIGNATURE
+from edge.models.signature import SIGNATURE
 
 CONNECT_S: Final = 10.0
 FORMER_S: Final = 5.0
@@ -40,13 +40,13 @@ class Line:
             msg = f"{self._topic}: {error}"
             raise Unavailable(msg) from None
 
-    def former(self, wait_s: float = 0.0) -> offer.Offer | None:
+    def former(self, wait_s: float = 0.0) -> announcement.Offer | None:
         """What was announced when we came. Raises ModelError where it is no announcement."""
         try:
             payload = self._heard.get(block=wait_s > 0, timeout=wait_s or None)
         except queue.Empty:
             return None
-        return offer.read_offer(payload)
+        return announcement.read_offer(payload)
 
     def _hear(self, incoming: Incoming) -> None:
         self._heard.put(incoming.payload)
@@ -66,14 +66,14 @@ def publish(settings: Settings, folder: Path, to: Sequence[str], stored: Path | 
     Raises:
         ModelError: it is damaged. ConfigError: no such device can be. Unavailable: the broker is away, or refuses it.
     """
-    made = offer.make_offer(folder)
+    made = announcement.make_offer(folder)
     devices = _devices(settings, to)
     for device in devices:
         with _line(settings, device, stored) as line:
-            offer.publish(folder, made, line.put)
+            announcement.publish(folder, made, line.put)
             former = _known(line)  # subscribed before the first chunk was published, so it has come before the first PUBACK
             if former is not None and former.sha256 != made.sha256:
-                offer.clear(former, line.put)
+                announcement.clear(former, line.put)
     signed = (folder / SIGNATURE).exists()
     report = {"bundle": made.bundle, "name": made.name, "version": made.version, "bytes": made.size, "chunks": made.chunks}
     return report | {"signed": signed, "to": devices}
@@ -95,12 +95,12 @@ def withdraw(settings: Settings, to: Sequence[str], stored: Path | None = None) 
             if former is None:
                 msg = f"{device}: nothing is announced there"
                 raise Unavailable(msg)
-            offer.withdraw(former, line.put)
+            announcement.withdraw(former, line.put)
             taken.append({"to": device, "bundle": former.bundle, "version": former.version})
     return {"withdrawn": taken}
 
 
-def _known(line: Line) -> offer.Offer | None:
+def _known(line: Line) -> announcement.Offer | None:
     """What was announced before; None where that was no announcement, for ours stands in its place now."""
     try:
         return line.former()
@@ -126,7 +126,7 @@ def _line(settings: Settings, device: str, stored: Path | None) -> Iterator[Line
         client_id=f"mammo-edge-model-{uuid.uuid4().hex[:12]}",
         will=None,
         health=health,
-        max_incoming=2 * offer.LARGEST,
+        max_incoming=2 * announcement.LARGEST,
     )
     broker.on_connect(connected.set)
     line = Line(broker, f"mammo/v1/{device}/model/available")

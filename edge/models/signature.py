@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.bundle import MANIFEST
+from edge.models.bundle import MANIFEST
 from edge.errors import ConfigError, ModelError
 from edge.system.files import read_regular, write
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from edge import active as choice
-from edge.active import SHIPPED, Active
-from edge.bundle import Bundle, verify
+from edge.models import active as choice
+from edge.models.active import SHIPPED, Active
+from edge.models.bundle import Bundle, verify
 from edge.errors import ConfigError, MammoEdgeError, ModelError, StartupError, Unavailable
-from edge.signature import demand, signer
-from edge.staging import alone, discard, put_in_place, sign_anew, staged
+from edge.models.signature import demand, signer
+from edge.models.staging import alone, discard, put_in_place, sign_anew, staged
 
 SHORTEST: Final = 4
 """So many digits of an id must be typed."""

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from edge.bundle import MANIFEST, Bundle
+from edge.models.bundle import MANIFEST, Bundle
 from edge.errors import Unavailable
 from edge.system.files import copy, sync_folder
 from edge.system.privileges import as_owner_of, make_folder
-from edge.signature import SIGNATURE
+from edge.models.signature import SIGNATURE
 
 STAGED: Final = ".staged-"
 TRASH: Final = ".trash-"

@@ -29,7 +29,7 @@ from edge.models.transfer.installer import Installer
 from edge.intake.command import CommandIntake
 from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
-from edge.ledger import open_ledger
+from edge.storage.ledger import open_ledger
 from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress, without_heatmap
 from edge.metrics import Numbers
@@ -37,14 +37,14 @@ from edge.metrics_server import MetricsServer
 from edge.publish import Courier, Sink
 from edge.publish.jsonl import JsonlSink
 from edge.publish.mqtt import MqttSink
-from edge.rebuild import demand_spool, prove, rebuild
+from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.receive import Reception
-from edge.retention import Retention
+from edge.storage.retention import Retention
 from edge.service import Parts, Service, Serving
 from edge.serving import BESIDE, open_serving, open_store
 from edge.config.settings import Settings, is_ours, read_secret
 from edge.shadow import NOBODY_TO_TELL, Shadow
-from edge.spool import Spool
+from edge.storage.spool import Spool
 from edge.models.store import ModelStore
 
 log = logging.getLogger(__name__)

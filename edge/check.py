@@ -9,10 +9,10 @@ from edge.app import sink_names
 from edge.models.bundle import verify
 from edge.classify import verify_bundle
 from edge.errors import MammoEdgeError, StartupError
-from edge.ledger.damage import FOLDER
-from edge.ledger.queries import open_queries
-from edge.ledger.schema import OlderSchemaError
-from edge.ledger.store import FILE
+from edge.storage.ledger.integrity import FOLDER
+from edge.storage.ledger.queries import open_queries
+from edge.storage.ledger.schema import OlderSchemaError
+from edge.storage.ledger.database import FILE
 from edge.publish.mqtt import MqttSink
 from edge.serving import open_store
 from edge.config.settings import Settings, read_secret

@@ -217,7 +217,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _results(arguments: argparse.Namespace) -> int:
-    from edge.ledger.queries import open_queries  # noqa: PLC0415
+    from edge.storage.ledger.queries import open_queries  # noqa: PLC0415
 
     after, since = _since(arguments.since)
     with open_queries(load(arguments.config).state.path) as queries:
@@ -389,7 +389,7 @@ def _flat(report: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, objec
 def _since(text: str | None) -> tuple[int, float]:
     if text is None:
         return 0, 0.0
-    from edge.ledger.queries import parse_since  # noqa: PLC0415
+    from edge.storage.ledger.queries import parse_since  # noqa: PLC0415
 
     try:
         return parse_since(text)

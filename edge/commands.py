@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from edge.errors import ConfigError
-from edge.ledger import Ledger
-from edge.ledger.queries import parse_since
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.queries import parse_since
 from edge.service import Service
 from edge.config.settings import Settings
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge import NOTICE
 from edge.models.bundle import Bundle
 from edge.domain import Flag, ImageFacts, Outcome, Rejection, Result
-from edge.ledger.rows import Numbering
+from edge.storage.ledger.records import Numbering
 
 SCHEMA: Final = "mammo.result/1"
 NAMESPACE: Final = uuid.UUID("6f6d1c1e-3a6b-5d0f-9f0a-6d616d6d6f31")

@@ -10,10 +10,10 @@ from typing import Final
 
 from edge.errors import Reason, Unavailable
 from edge.system.files import Fingerprint, NotReadyError
-from edge.ledger.rows import Arrival, Source
+from edge.storage.ledger.records import Arrival, Source
 from edge.service import Parts, Service
 from edge.config.settings import Settings
-from edge.spool import RENAMED, Claim
+from edge.storage.spool import RENAMED, Claim
 
 log = logging.getLogger(__name__)
 

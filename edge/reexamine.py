@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from edge.errors import MammoEdgeError, Reason
-from edge.ledger import Ledger
-from edge.ledger.states import State
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.states import State
 from edge.service import Service
 from edge.trial import Trial
 

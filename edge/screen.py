@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from edge import advice
 from edge.doctor import Finding, Level, disk, temperature
 from edge.errors import StartupError
-from edge.ledger.queries import open_queries
+from edge.storage.ledger.queries import open_queries
 from edge.config.settings import Settings
 
 COLUMNS: Final = 79

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.ahead import Answer, HeadStart
-from edge.archiver import Archiver
+from edge.storage.archiver import Archiver
 from edge.models.bundle import Bundle
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Reason, Unavailable
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.rows import Conclusion, Image
-from edge.ledger.states import Move, State
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Conclusion, Image
+from edge.storage.ledger.states import Move, State
 from edge.message import Occasion, Sender, encode, render, result_id
-from edge.spool import Spool
+from edge.storage.spool import Spool
 from edge.workers import Died, Interrupted, Verdict, Workers
 
 log = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ import pytest
 
 from edge.system.files import NotReadyError
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.rows import Image
-from edge.ledger.states import State
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Image
+from edge.storage.ledger.states import State
 from edge.receive import Reception
 from edge.service import Parts, Service
 from edge.config.settings import Settings
-from edge.spool import Spool
+from edge.storage.spool import Spool
 from edge.workers import Died
 from tests.test_service import Pool, serving
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge.errors import StartupError, Unavailable
-from edge.ledger import Ledger
-from edge.ledger.queries import open_queries
-from edge.ledger.rows import ALONE_AFTER, POISON_AFTER, Arrival, Conclusion, Numbering
-from edge.ledger.states import IllegalMoveError, Move, State
-from edge.ledger.store import FILE
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.queries import open_queries
+from edge.storage.ledger.records import ALONE_AFTER, POISON_AFTER, Arrival, Conclusion, Numbering
+from edge.storage.ledger.states import IllegalMoveError, Move, State
+from edge.storage.ledger.database import FILE
 
 
 def readdress(payload: bytes, numbering: Numbering) -> bytes:

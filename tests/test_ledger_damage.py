@@ -14,14 +14,14 @@ import pytest
 
 from edge import check
 from edge.errors import StartupError
-from edge.ledger import Ledger
-from edge.ledger.damage import FOLDER
-from edge.ledger.mark import NAME
-from edge.ledger.queries import open_queries
-from edge.ledger.rows import Arrival, Conclusion, Numbering
-from edge.ledger.schema import VERSION
-from edge.ledger.states import Move, State
-from edge.ledger.store import FILE, NEW
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.integrity import FOLDER
+from edge.storage.ledger.wal_mark import NAME
+from edge.storage.ledger.queries import open_queries
+from edge.storage.ledger.records import Arrival, Conclusion, Numbering
+from edge.storage.ledger.schema import VERSION
+from edge.storage.ledger.states import Move, State
+from edge.storage.ledger.database import FILE, NEW
 from edge.config.settings import Settings
 from tests.conftest import ROOT
 
@@ -244,7 +244,7 @@ def test_a_migrated_ledger_has_the_tables_of_a_new_one(earlier: Path) -> None:
 
 
 def test_a_migration_that_is_cut_short_changes_nothing(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.ledger.schema.MIGRATIONS", {1: "ALTER TABLE images ADD COLUMN x TEXT; SELECT * FROM nowhere;"})
+    monkeypatch.setattr("edge.storage.ledger.schema.MIGRATIONS", {1: "ALTER TABLE images ADD COLUMN x TEXT; SELECT * FROM nowhere;"})
     with pytest.raises(StartupError, match="no such table"):
         open_at(earlier)
     monkeypatch.undo()

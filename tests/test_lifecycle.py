@@ -12,12 +12,12 @@ from edge.models.bundle import verify
 from edge.domain import Rejection
 from edge.errors import ModelError, Reason
 from edge.health import Health, Phase
-from edge.ledger import open_ledger
+from edge.storage.ledger import open_ledger
 from edge.lifecycle import Lifecycle, first_serving
 from edge.message import Sender, readdress
 from edge.service import Finished, Parts, Service, Serving
 from edge.serving import shipped_bundle
-from edge.spool import Spool
+from edge.storage.spool import Spool
 from edge.models.store import ModelStore
 from edge.workers import Died, Verdict, Workers
 from tests.test_store import made, proved, store

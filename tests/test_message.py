@@ -15,7 +15,7 @@ import pytest
 from edge.models.bundle import MANIFEST, Bundle, verify
 from edge.domain import Box, Decision, HeatMap, Identity, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
 from edge.errors import Reason
-from edge.ledger.rows import Numbering
+from edge.storage.ledger.records import Numbering
 from edge.message import Occasion, Sender, encode, readdress, render, result_id, schema, without_heatmap
 from edge.serving import shipped_bundle
 

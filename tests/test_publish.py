@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge.health import Health, Phase
-from edge.ledger import Ledger, open_ledger
-from edge.ledger.outbox import Delivery
-from edge.ledger.rows import Arrival, Conclusion
+from edge.storage.ledger import Ledger, open_ledger
+from edge.storage.ledger.outbox import Delivery
+from edge.storage.ledger.records import Arrival, Conclusion
 from edge.publish import Courier
 from edge.mqtt.connection import RefusedError
 

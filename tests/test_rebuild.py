@@ -11,13 +11,13 @@ import pytest
 from edge import message
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.rows import Arrival
-from edge.ledger.states import State
-from edge.ledger.store import FILE
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Arrival
+from edge.storage.ledger.states import State
+from edge.storage.ledger.database import FILE
 from edge.message import name_result, readdress
-from edge.rebuild import demand_spool, prove, rebuild
-from edge.spool import Spool
+from edge.storage.rebuild import demand_spool, prove, rebuild
+from edge.storage.spool import Spool
 
 BUNDLE, PREPROCESS = "b" * 64, "c" * 64
 

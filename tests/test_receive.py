@@ -11,18 +11,18 @@ from typing import Any, cast
 
 import pytest
 
-from edge.archiver import Archiver
+from edge.storage.archiver import Archiver
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.system.files import NotReadyError
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.rows import MAX_ATTEMPTS, Conclusion
-from edge.ledger.states import Move, State
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import MAX_ATTEMPTS, Conclusion
+from edge.storage.ledger.states import Move, State
 from edge.receive import Reception
 from edge.service import Finished, Parts, Service, Serving
 from edge.config.settings import Settings
-from edge.spool import COPIED, Spool
+from edge.storage.spool import COPIED, Spool
 from edge.workers import Died
 
 FILM = b"a precious film"
@@ -267,7 +267,7 @@ def test_a_postponed_image_is_not_lost_to_a_clock_that_is_set_back(desk: Desk, m
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     assert desk.ledger.images.postpone(IMAGE_ID, 1_000_000.0)
     clock: Callable[[], float] = lambda: 1_000_000.0 - 86_400.0  # noqa: E731
-    monkeypatch.setattr("edge.ledger.images.time.time", clock)
+    monkeypatch.setattr("edge.storage.ledger.images.time.time", clock)
     assert desk.ledger.images.next_waiting() is not None
 
 

@@ -11,15 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge import retention
+from edge.storage import retention
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.damage import FOLDER
-from edge.ledger.rows import Arrival, Conclusion
-from edge.ledger.states import Move
-from edge.retention import DAY_S, Retention
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.integrity import FOLDER
+from edge.storage.ledger.records import Arrival, Conclusion
+from edge.storage.ledger.states import Move
+from edge.storage.retention import DAY_S, Retention
 from edge.config.settings import Settings
-from edge.spool import Spool
+from edge.storage.spool import Spool
 
 DAYS = {"done_days": 30, "failed_days": 90, "results_days": 365, "min_free_mb": 100}
 

@@ -11,10 +11,10 @@ import pytest
 from edge.domain import Rejection
 from edge.errors import Reason
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.rows import Arrival
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Arrival
 from edge.service import Finished, Parts, Service, Serving
-from edge.spool import Spool
+from edge.storage.spool import Spool
 from edge.workers import Interrupted, Verdict
 
 IMAGE_ID = "a" * 64

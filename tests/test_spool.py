@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge.errors import StartupError, Unavailable
 from edge.system.files import NotReadyError
-from edge.spool import RENAMED, Spool, archive_name
+from edge.storage.spool import RENAMED, Spool, archive_name
 
 DATA = b"a mammogram, as far as the spool is concerned"
 IMAGE_ID = hashlib.sha256(DATA).hexdigest()

@@ -16,12 +16,12 @@ from edge.models.bundle import verify
 from edge.domain import Rejection
 from edge.errors import Reason
 from edge.health import Health, Phase
-from edge.ledger import open_ledger
-from edge.ledger.rows import Arrival
+from edge.storage.ledger import open_ledger
+from edge.storage.ledger.records import Arrival
 from edge.lifecycle import Lifecycle
 from edge.message import Sender, readdress
 from edge.service import Parts, Service, Serving
-from edge.spool import Spool
+from edge.storage.spool import Spool
 from edge.models.store import ModelStore, Trust
 from edge.workers import Died, Verdict, Workers
 from tests.bundles import tiny

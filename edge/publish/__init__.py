@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.ledger.outbox import Delivery, Outbox
-from edge.ledger.rows import REPLY
+from edge.storage.ledger.outbox import Delivery, Outbox
+from edge.storage.ledger.records import REPLY
 from edge.mqtt.connection import HungUpError, RefusedError
 
 log = logging.getLogger(__name__)

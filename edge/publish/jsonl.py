@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import StartupError, Unavailable
-from edge.ledger.outbox import Delivery
+from edge.storage.ledger.outbox import Delivery
 
 
 class JsonlSink:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from edge.mqtt.client import Broker
-from edge.ledger.outbox import Delivery
-from edge.ledger.rows import REPLY
+from edge.storage.ledger.outbox import Delivery
+from edge.storage.ledger.records import REPLY
 from edge.mqtt.connection import RefusedError
 
 

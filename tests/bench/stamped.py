@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from edge import cli
-from edge.ledger.outbox import Delivery
+from edge.storage.ledger.outbox import Delivery
 from edge.publish.mqtt import MqttSink
 
 

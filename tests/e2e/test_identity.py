@@ -19,7 +19,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.ledger.store import FILE
+from edge.storage.ledger.database import FILE
 from tests.e2e import crashing
 from tests.e2e.rig import TOPICS, Rig, run_command, sha256, until
 from tests.films import film

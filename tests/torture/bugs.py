@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from edge.mqtt.client import Broker
 from edge.intake.mqtt import MqttIntake
-from edge.ledger.images import Images
-from edge.ledger.outbox import Outbox
+from edge.storage.ledger.images import Images
+from edge.storage.ledger.outbox import Outbox
 from edge.publish.mqtt import MqttSink
 from edge.receive import Reception
 from edge.mqtt.connection import Incoming
-from edge.spool import RENAMED, Spool
+from edge.storage.spool import RENAMED, Spool
 
 
 def ack_before_commit() -> None:

@@ -16,24 +16,24 @@ from typing import Any, Final, Literal, TypeAlias
 When: TypeAlias = Literal["before", "after"]
 
 POINTS: Final[dict[str, tuple[str, str, When]]] = {
-    "taken out of the inbox, not hashed": ("edge.spool", "_renamed", "after"),
+    "taken out of the inbox, not hashed": ("edge.storage.spool", "_renamed", "after"),
     "copied out of the inbox": ("edge.system.files", "copy", "after"),
-    "hashed and synced, not recorded": ("edge.spool", "Spool._hashed", "after"),
-    "request written, not recorded": ("edge.spool", "Spool.receive", "after"),
-    "recorded, nobody told": ("edge.ledger.arrivals", "Arrivals.accept", "after"),
-    "original removed, not noted": ("edge.spool", "Spool.remove_origin", "after"),
+    "hashed and synced, not recorded": ("edge.storage.spool", "Spool._hashed", "after"),
+    "request written, not recorded": ("edge.storage.spool", "Spool.receive", "after"),
+    "recorded, nobody told": ("edge.storage.ledger.submissions", "Arrivals.accept", "after"),
+    "original removed, not noted": ("edge.storage.spool", "Spool.remove_origin", "after"),
     "PUBACK to be sent": ("edge.mqtt.connection", "_acknowledge", "before"),
     "PUBACK sent": ("edge.mqtt.connection", "_acknowledge", "after"),
     "image to be given to a worker": ("edge.workers", "Workers.submit", "before"),
     "worker has the image": ("edge.workers", "Workers.submit", "after"),
-    "worker is done, not recorded": ("edge.ledger.images", "Images.conclude", "before"),
-    "outcome recorded": ("edge.ledger.images", "Images.conclude", "after"),
+    "worker is done, not recorded": ("edge.storage.ledger.images", "Images.conclude", "before"),
+    "outcome recorded": ("edge.storage.ledger.images", "Images.conclude", "after"),
     "result filed, image not": ("edge.system.files", "move", "before"),
     "image filed, not noted": ("edge.system.files", "move", "after"),
-    "archive noted": ("edge.ledger.images", "Images.archived", "after"),
+    "archive noted": ("edge.storage.ledger.images", "Images.archived", "after"),
     "result to be sent": ("edge.publish.mqtt", "MqttSink.send", "before"),
     "result sent, not noted": ("edge.publish.mqtt", "MqttSink.send", "after"),
-    "delivery noted": ("edge.ledger.outbox", "Outbox.delivered", "after"),
+    "delivery noted": ("edge.storage.ledger.outbox", "Outbox.delivered", "after"),
 }
 """Name -> module, function, and on which side of it."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from edge.ledger.store import FILE
+from edge.storage.ledger.database import FILE
 
 FOLDERS: Final = ("inbox", "spool", "done", "failed")
 

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from edge import retention, serving
+from edge import serving
+from edge.storage import retention
 from edge.models.bundle import Bundle
-from edge.ledger import store
-from edge.retention import Retention
+from edge.storage.ledger import database
+from edge.storage.retention import Retention
 from edge.config.settings import Settings
 from edge.workers import Job
 from tests.torture import bugs, crashes
@@ -88,5 +89,5 @@ OFF: Final = "PRAGMA synchronous = OFF"
 
 def without_durability() -> None:
     """The switch of the throughput table: no fsync of any file, synchronous=OFF in the ledger. Nothing of it exists in the product."""
-    vars(store).update(SYNCED=OFF, UNSYNCED=OFF)
+    vars(database).update(SYNCED=OFF, UNSYNCED=OFF)
     os.fsync = lambda fd: None  # noqa: ARG005

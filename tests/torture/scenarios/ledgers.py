@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from edge.ledger.damage import FOLDER
-from edge.ledger.store import FILE
+from edge.storage.ledger.integrity import FOLDER
+from edge.storage.ledger.database import FILE
 from tests.torture.bench import Bench, Row, scaled
 from tests.torture.scenarios.disks import reasons
 from tests.torture.scenarios.kills import WAYS

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from edge.system.files import Fingerprint
-from edge.ledger import rows
-from edge.ledger.answers import Answers
-from edge.ledger.rows import Arrival, Image
-from edge.ledger.states import Move, State, move
-from edge.ledger.store import Store
+from edge.storage.ledger import records
+from edge.storage.ledger.results import Answers
+from edge.storage.ledger.records import Arrival, Image
+from edge.storage.ledger.states import Move, State, move
+from edge.storage.ledger.database import Store
 
 DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
@@ -35,30 +35,30 @@ class Arrivals:
             claim = arrival.path.name
             if db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone():
                 return _path(db, arrival.image_id)  # recorded before a kill
-            known = rows.find(db, arrival.image_id)
+            known = records.find(db, arrival.image_id)
             if known is None:
                 db.execute(
                     "INSERT INTO images (image_id, state, path, name, received_at) VALUES (?, ?, ?, ?, ?)",
                     (arrival.image_id, State.RECEIVED, os.fsencode(arrival.path), arrival.name, arrival.received_at),
                 )
             elif not known.path.exists():
-                rows.set_path(db, arrival.image_id, arrival.path)
-            submission = rows.submit(db, arrival, claim)
+                records.set_path(db, arrival.image_id, arrival.path)
+            submission = records.submit(db, arrival, claim)
             if known is not None and known.state in DONE_WITH:
                 removed = known.state is State.ARCHIVED and not known.path.exists()  # out of done or failed: it goes there again
-                self._answer_or_renew(db, known, submission, None if removed else rows.standing_result(db, known, bundle_id))
+                self._answer_or_renew(db, known, submission, None if removed else records.standing_result(db, known, bundle_id))
             return _path(db, arrival.image_id)
 
     def request_again(self, image_id: str, arrival: Arrival, bundle_id: str) -> bool:
         """Record a submission of bytes that are here already; False where they are not."""
         with self._store.transaction() as db:
-            known = rows.find(db, image_id)
+            known = records.find(db, image_id)
             if known is None:
                 return False
-            result_id = rows.standing_result(db, known, bundle_id)
+            result_id = records.standing_result(db, known, bundle_id)
             if result_id is None and not known.path.exists():
                 return False  # they would have to be examined, and the operator has removed them
-            submission = rows.submit(db, arrival, None)
+            submission = records.submit(db, arrival, None)
             if known.state in DONE_WITH:
                 self._answer_or_renew(db, known, submission, result_id)
             return True
@@ -77,10 +77,10 @@ class Arrivals:
         query = "SELECT image_id FROM submissions WHERE claim = ?"
         with self._store.transaction() as db:
             row = db.execute(query, (path.name,)).fetchone()
-            known = rows.find(db, row[0]) if row else None
+            known = records.find(db, row[0]) if row else None
             if known is None or known.path.exists():
                 return False
-            rows.set_path(db, known.image_id, path)
+            records.set_path(db, known.image_id, path)
             if known.state in DONE_WITH:
                 move(db, known.image_id, Move.RENEW)
                 _submit_ourselves(db, known.image_id)

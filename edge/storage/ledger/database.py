@@ -13,10 +13,12 @@ from threading import RLock
 from typing import Final
 
 from edge.errors import MammoEdgeError, StartupError, Unavailable
-from edge.ledger import damage, mark, schema
-from edge.ledger.damage import DamagedError
-from edge.ledger.mark import Mark
-from edge.ledger.schema import NewerSchemaError, OlderSchemaError
+from edge.storage.ledger import integrity
+from edge.storage.ledger import wal_mark
+from edge.storage.ledger import schema
+from edge.storage.ledger.integrity import DamagedError
+from edge.storage.ledger.wal_mark import Mark
+from edge.storage.ledger.schema import NewerSchemaError, OlderSchemaError
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Store:
         self._lock = RLock()
         self._file = folder / FILE
         self._owner = _own(folder)
-        self.left_open = self._file.with_name(mark.NAME).exists()
+        self.left_open = self._file.with_name(wal_mark.NAME).exists()
         """Whether the last daemon, or the machine, ended without closing it."""
         try:
             self._db = _open_sound(self._file)
@@ -192,33 +194,33 @@ def _open_sound(file: Path) -> sqlite3.Connection:
     except DamagedError as error:
         return _replace(file, str(error))
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if not damage.is_damage(error):
+        if not integrity.is_damage(error):
             raise
         return _replace(file, str(error) if isinstance(error, sqlite3.Error) else "its schema is not text")
 
 
 def _replace(file: Path, why: str) -> sqlite3.Connection:
-    kept = damage.set_aside(file)
+    kept = integrity.set_aside(file)
     log.critical('event=ledger_damaged why="%s" set_aside=%s', why, kept)
     return _open(file, f"damaged: {why}")
 
 
 def _open(file: Path, why_empty: str = NEW) -> sqlite3.Connection:
-    note, salts = mark.left_behind(file), mark.salts(file)
+    note, salts = wal_mark.left_behind(file), wal_mark.salts(file)
     if file.exists() and file.stat().st_size == 0:
         msg = "its file is empty"
         raise DamagedError(msg)
     db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     try:
         _prepare(db)
-        damage.check_log(db, file, note, salts)
+        integrity.check_log(db, file, note, salts)
         if schema.version_of(db) == 0:
             _create(db, why_empty)
         elif schema.version_of(db) < schema.VERSION:
             _migrate(db)
         else:
-            damage.check_tables(db)
-        damage.check_rows(db)
+            integrity.check_tables(db)
+        integrity.check_rows(db)
     except BaseException:
         db.close()
         raise
@@ -240,7 +242,7 @@ def _create(db: sqlite3.Connection, why_empty: str) -> None:
 
 
 def _migrate(db: sqlite3.Connection) -> None:
-    damage.check_tables(db)
+    integrity.check_tables(db)
     before = schema.version_of(db)
     schema.migrate(db)
     log.info("event=ledger_migrated schema_version=%d before=%d", schema.VERSION, before)

@@ -4,9 +4,9 @@ import sqlite3
 import time
 from collections.abc import Iterable
 
-from edge.ledger.rows import REPLY, Numbering, Readdress
-from edge.ledger.schema import crc32
-from edge.ledger.store import ledger_id, next_seq
+from edge.storage.ledger.records import REPLY, Numbering, Readdress
+from edge.storage.ledger.schema import crc32
+from edge.storage.ledger.database import ledger_id, next_seq
 
 
 class Answers:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.ledger import rows
-from edge.ledger.answers import Answers
-from edge.ledger.rows import Arrival, Numbering, Readdress, Source
-from edge.ledger.states import State
-from edge.ledger.store import Store, ledger_id, next_seq
+from edge.storage.ledger import records
+from edge.storage.ledger.results import Answers
+from edge.storage.ledger.records import Arrival, Numbering, Readdress, Source
+from edge.storage.ledger.states import State
+from edge.storage.ledger.database import Store, ledger_id, next_seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Recovery:
         taken = 0
         with self._store.transaction() as db:
             for item in found:
-                if rows.find(db, item.image_id) is not None:
+                if records.find(db, item.image_id) is not None:
                     continue
                 db.execute(
                     "INSERT INTO images (image_id, state, generation, result_id, path, name, received_at, archived_at, kept)"
@@ -78,7 +78,7 @@ class Recovery:
                     ),
                 )
                 arrival = Arrival(item.image_id, item.path, item.name, item.source, item.received_at)
-                submission = rows.submit(db, arrival, None)
+                submission = records.submit(db, arrival, None)
                 seq = next_seq(db)
                 numbering = Numbering(seq, ledger_id(db), item.source, item.received_at)
                 db.execute(

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.ledger.answers import Answers
-from edge.ledger.arrivals import Arrivals
-from edge.ledger.images import Images
-from edge.ledger.outbox import Outbox
-from edge.ledger.pruning import Pruning
-from edge.ledger.queries import Queries
-from edge.ledger.recovery import Recovery
-from edge.ledger.rows import Readdress
-from edge.ledger.store import Store
+from edge.storage.ledger.results import Answers
+from edge.storage.ledger.submissions import Arrivals
+from edge.storage.ledger.images import Images
+from edge.storage.ledger.outbox import Outbox
+from edge.storage.ledger.pruning import Pruning
+from edge.storage.ledger.queries import Queries
+from edge.storage.ledger.restore import Recovery
+from edge.storage.ledger.records import Readdress
+from edge.storage.ledger.database import Store
 
 
 class Ledger:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.system.files import sync_folder
-from edge.ledger import mark, schema
+from edge.storage.ledger import wal_mark
+from edge.storage.ledger import schema
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def is_damage(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF in CODES
 
 
-def check_log(db: sqlite3.Connection, file: Path, note: mark.Note | None, found: tuple[int, int] | None) -> None:
+def check_log(db: sqlite3.Connection, file: Path, note: wal_mark.Note | None, found: tuple[int, int] | None) -> None:
     """
     Compare the write-ahead log with what the last daemon noted of it.
 
@@ -35,7 +36,7 @@ def check_log(db: sqlite3.Connection, file: Path, note: mark.Note | None, found:
         DamagedError: commits are gone.
     """
     _, frames, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    lost = mark.missing(note, found, frames) if note else None
+    lost = wal_mark.missing(note, found, frames) if note else None
     if lost:
         raise DamagedError(lost)
     log.debug("event=ledger_log_is_whole file=%s frames=%d", file.name, frames)
@@ -88,7 +89,7 @@ def set_aside(file: Path) -> Path:
     for part in (f"{file}-wal", f"{file}-shm", file):
         if Path(part).exists():
             Path(part).rename(folder / Path(part).name)
-    file.with_name(mark.NAME).unlink(missing_ok=True)
+    file.with_name(wal_mark.NAME).unlink(missing_ok=True)
     for changed in (folder, folder.parent, file.parent):
         sync_folder(changed)
     return folder

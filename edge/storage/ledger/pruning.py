@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from edge.ledger import rows
-from edge.ledger.rows import COLUMNS, Image
-from edge.ledger.store import Store
+from edge.storage.ledger import records
+from edge.storage.ledger.records import COLUMNS, Image
+from edge.storage.ledger.database import Store
 
 SETTLED: Final = """state = 'archived' AND NOT EXISTS (
     SELECT 1 FROM submissions LEFT JOIN outbox USING (seq)
@@ -27,7 +27,7 @@ class Pruning:
             f"SELECT {COLUMNS} FROM images WHERE {SETTLED} AND kept = 1 AND {SCORED} = ? AND archived_at < ? ORDER BY archived_at LIMIT ?"
         )
         with self._store.reading() as db:
-            return [rows.image(row) for row in db.execute(query, (scored, before, limit))]
+            return [records.image(row) for row in db.execute(query, (scored, before, limit))]
 
     def remove_file(self, image_id: str, remove: Callable[[Path], None]) -> bool:
         """
@@ -38,7 +38,7 @@ class Pruning:
             remove: removes a file, or finds it gone.
         """
         with self._store.transaction() as db:
-            known = rows.find(db, image_id)
+            known = records.find(db, image_id)
             if known is None or not db.execute(f"SELECT 1 FROM images WHERE image_id = ? AND {SETTLED}", (image_id,)).fetchone():
                 return False
             remove(known.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from edge.system.files import Fingerprint
-from edge.ledger.states import State
+from edge.storage.ledger.states import State
 
 Source: TypeAlias = Literal["folder", "mqtt", "retry"]
 

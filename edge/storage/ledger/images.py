@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from edge.ledger import rows
-from edge.ledger.answers import Answers
-from edge.ledger.rows import COLUMNS, Conclusion, Image, Numbering
-from edge.ledger.states import Move, State, move
-from edge.ledger.store import Store, ledger_id, next_seq
+from edge.storage.ledger import records
+from edge.storage.ledger.results import Answers
+from edge.storage.ledger.records import COLUMNS, Conclusion, Image, Numbering
+from edge.storage.ledger.states import Move, State, move
+from edge.storage.ledger.database import Store, ledger_id, next_seq
 
 FAR_OFF_S: Final = 600
 """Nobody waits so long on purpose: the clock was set back."""
@@ -27,18 +27,18 @@ class Images:
         query = f"SELECT {COLUMNS} FROM images WHERE state = 'received' AND {due} ORDER BY interrupted, received_at LIMIT 1"
         with self._store.reading() as db:
             row = db.execute(query, (time.time(),)).fetchone()
-        return rows.image(row) if row else None
+        return records.image(row) if row else None
 
     def in_state(self, state: State, limit: int = -1) -> list[Image]:
         """Images in one state, oldest first; -1 for all."""
         query = f"SELECT {COLUMNS} FROM images WHERE state = ? ORDER BY received_at LIMIT ?"
         with self._store.reading() as db:
-            return [rows.image(row) for row in db.execute(query, (state, limit))]
+            return [records.image(row) for row in db.execute(query, (state, limit))]
 
     def find(self, image_id: str) -> Image | None:
         """One image, or None."""
         with self._store.reading() as db:
-            return rows.find(db, image_id)
+            return records.find(db, image_id)
 
     def move(self, image_id: str, what: Move) -> None:
         """DISPATCH, RELEASE or BLAME (counted) one image. An image that ends the whole machine is counted from the second time on."""
@@ -66,10 +66,10 @@ class Images:
                 "SELECT id, source, received_at FROM submissions WHERE image_id = ? AND seq IS NULL ORDER BY id", (image_id,)
             )
             submissions = waiting.fetchall()
-            payload = rows.payload_of(db, conclusion.result_id)
+            payload = records.payload_of(db, conclusion.result_id)
             if payload is None:  # else an earlier bundle was activated again: its answer stands
                 first, *submissions = submissions
-                numbering = Numbering(next_seq(db), ledger_id(db), first[1], first[2], supersedes=rows.last_result(db, image_id))
+                numbering = Numbering(next_seq(db), ledger_id(db), first[1], first[2], supersedes=records.last_result(db, image_id))
                 payload = conclusion.render(numbering)
                 db.execute(
                     "INSERT INTO outcomes SELECT ?, image_id, ?, generation, ?, ? FROM images WHERE image_id = ?",
@@ -103,7 +103,7 @@ class Images:
     def relocate(self, image_id: str, path: Path) -> None:
         """The image's bytes were found somewhere else."""
         with self._store.transaction(synced=False) as db:
-            rows.set_path(db, image_id, path)
+            records.set_path(db, image_id, path)
 
     def archived(self, image_id: str, path: Path) -> Path:
         """
@@ -113,8 +113,8 @@ class Images:
             Where the ledger had it until now: another place than where it was taken from, if the same bytes came again on its way.
         """
         with self._store.transaction(synced=False) as db:  # archiving may be repeated
-            before = rows.find(db, image_id)
-            rows.set_path(db, image_id, path)
+            before = records.find(db, image_id)
+            records.set_path(db, image_id, path)
             db.execute("UPDATE images SET kept = 1, archived_at = ? WHERE image_id = ?", (time.time(), image_id))
             if before is not None and before.state is State.CONCLUDED:
                 move(db, image_id, Move.ARCHIVE)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.ledger.store import Store
+from edge.storage.ledger.database import Store
 
 
 @dataclass(frozen=True, slots=True)

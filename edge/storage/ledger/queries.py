@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.errors import StartupError
-from edge.ledger.store import FILE, ledger_id, open_readonly
+from edge.storage.ledger.database import FILE, ledger_id, open_readonly
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 

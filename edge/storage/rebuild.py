@@ -12,12 +12,12 @@ from typing import Any, Final, get_args
 
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.recovery import Archived
-from edge.ledger.rows import Source
-from edge.ledger.store import NEW
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.restore import Archived
+from edge.storage.ledger.records import Source
+from edge.storage.ledger.database import NEW
 from edge.message import SCHEMA, name_result
-from edge.spool import CLAIMED, Spool, sender_name
+from edge.storage.spool import CLAIMED, Spool, sender_name
 
 log = logging.getLogger(__name__)
 

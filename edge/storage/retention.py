@@ -9,10 +9,10 @@ from typing import Final
 
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.damage import FOLDER
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.integrity import FOLDER
 from edge.config.settings import Settings
-from edge.spool import beside
+from edge.storage.spool import beside
 from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)

@@ -5,10 +5,10 @@ from typing import Final
 
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.ledger import Ledger
-from edge.ledger.rows import Image
-from edge.ledger.states import State
-from edge.spool import Spool
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Image
+from edge.storage.ledger.states import State
+from edge.storage.spool import Spool
 
 NAME: Final = "archive"
 BATCH: Final = 16

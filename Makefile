@@ -116,7 +116,7 @@ MADE := docs/result.schema.json docs/asyncapi.yaml deploy/edge.toml
 
 .PHONY: $(MADE:%=print-%)
 print-docs/result.schema.json:
-	@$(BIN)/python -m edge.message
+	@$(BIN)/python -m edge.contract.result
 print-docs/asyncapi.yaml:
 	@$(BIN)/python -m deploy.asyncapi
 print-deploy/edge.toml:

@@ -31,7 +31,7 @@ from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.intake.mqtt import MqttIntake
 from edge.storage.ledger import open_ledger
 from edge.lifecycle import Lifecycle, first_serving
-from edge.message import Sender, readdress, without_heatmap
+from edge.contract.result import Sender, readdress, without_heatmap
 from edge.metrics import Numbers
 from edge.metrics_server import MetricsServer
 from edge.publish import Courier, Sink

@@ -12,7 +12,7 @@ from edge.models.bundle import Bundle, sha256_of, verify
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
 from edge.system.files import regular_below
-from edge.message import Occasion, Sender, render
+from edge.contract.result import Occasion, Sender, render
 from edge.serving import job_for, open_store, shipped_bundle
 from edge.config.settings import Settings
 from edge.workers import Died, Interrupted, Job, Verdict, Workers

@@ -19,7 +19,7 @@ from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion, Image
 from edge.storage.ledger.states import Move, State
-from edge.message import Occasion, Sender, encode, render, result_id
+from edge.contract.result import Occasion, Sender, encode, render, result_id
 from edge.storage.spool import Spool
 from edge.workers import Died, Interrupted, Verdict, Workers
 

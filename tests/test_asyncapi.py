@@ -17,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 from deploy.asyncapi.__main__ import channels, document, render
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge import message
+from edge.contract import result
 from edge.announce import offline
 from edge.rights import ANSWER, WATCHED
 from tests.conftest import ROOT, need
@@ -25,7 +25,7 @@ from tests.e2e.rig import TOPICS, Rig, film, until
 from tests.test_contract import examples, table
 
 DOCUMENT: Final = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
-RESULT: Final = {"./result.schema.json": DRAFT202012.create_resource(message.schema())}
+RESULT: Final = {"./result.schema.json": DRAFT202012.create_resource(result.schema())}
 PLAIN: Final = DRAFT202012.create_resource(DOCUMENT)
 REGISTRY: Final[Any] = Registry().with_resources([("urn:ours", PLAIN), *RESULT.items()])
 ON: Final = """

@@ -15,13 +15,14 @@ from pydantic import BaseModel
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge import cli, message
+from edge import cli
+from edge.contract import result as message
 from edge.announce import offline
 from edge.control import ask
 from edge.errors import Reason, Unavailable
 from edge.intake.folder import IGNORED
 from edge.intake.mqtt import REFERENCE_S, RESERVED
-from edge.message import Message
+from edge.contract.result import Message
 from edge.models.transfer.announcement import Offer, read_offer
 from edge.serving import shipped_bundle
 from edge.models.signature import sign

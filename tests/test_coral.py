@@ -18,7 +18,7 @@ from edge.engine.edgetpu import EdgeTpuEngine
 from edge.errors import AcceleratorError, ModelError
 from edge.examine import open_examiner
 from edge.image import Limits
-from edge.message import Occasion, Sender, render
+from edge.contract.result import Occasion, Sender, render
 from edge.serving import shipped_bundle
 from tests.coral import COMPILED, INPUT, MODEL, StandIn, bundle, folder, image, library, make_bundle, opened, stand_in, tflite
 from tests.test_doctor import tree

@@ -14,7 +14,7 @@ from edge.errors import ModelError, Reason
 from edge.health import Health, Phase
 from edge.storage.ledger import open_ledger
 from edge.lifecycle import Lifecycle, first_serving
-from edge.message import Sender, readdress
+from edge.contract.result import Sender, readdress
 from edge.service import Finished, Parts, Service, Serving
 from edge.serving import shipped_bundle
 from edge.storage.spool import Spool

@@ -16,7 +16,7 @@ from edge.models.bundle import MANIFEST, Bundle, verify
 from edge.domain import Box, Decision, HeatMap, Identity, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
 from edge.errors import Reason
 from edge.storage.ledger.records import Numbering
-from edge.message import Occasion, Sender, encode, readdress, render, result_id, schema, without_heatmap
+from edge.contract.result import Occasion, Sender, encode, readdress, render, result_id, schema, without_heatmap
 from edge.serving import shipped_bundle
 
 IMAGE: Final = hashlib.sha256(b"image").hexdigest()

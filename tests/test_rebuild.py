@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from edge import message
+from edge.contract import result as message
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Arrival
 from edge.storage.ledger.states import State
 from edge.storage.ledger.database import FILE
-from edge.message import name_result, readdress
+from edge.contract.result import name_result, readdress
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.spool import Spool
 

@@ -19,7 +19,7 @@ from edge.health import Health, Phase
 from edge.storage.ledger import open_ledger
 from edge.storage.ledger.records import Arrival
 from edge.lifecycle import Lifecycle
-from edge.message import Sender, readdress
+from edge.contract.result import Sender, readdress
 from edge.service import Parts, Service, Serving
 from edge.storage.spool import Spool
 from edge.models.store import ModelStore, Trust

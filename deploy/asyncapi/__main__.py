@@ -1,7 +1,7 @@
 """
 The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.asyncapi` prints docs/asyncapi.yaml.
 
-Topics, quality of service and limits come from the code and its settings' defaults, schemas from `edge.message` and `messages`.
+Topics, quality of service and limits come from the code and its settings' defaults, schemas from `edge.contract.result` and `messages`.
 """
 
 import re

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.commands import REPLAY_AT_ONCE
 from edge.health import Phase
-from edge.message import Hash, Probability
+from edge.contract.result import Hash, Probability
 from edge.config.settings import Level
 
 Count = Annotated[int, Field(ge=0)]

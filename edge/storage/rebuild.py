@@ -16,7 +16,7 @@ from edge.storage.ledger import Ledger
 from edge.storage.ledger.restore import Archived
 from edge.storage.ledger.records import Source
 from edge.storage.ledger.database import NEW
-from edge.message import SCHEMA, name_result
+from edge.contract.result import SCHEMA, name_result
 from edge.storage.spool import CLAIMED, Spool, sender_name
 
 log = logging.getLogger(__name__)

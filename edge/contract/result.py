@@ -1,4 +1,4 @@
-"""Outcome -> the JSON that is published, and its JSON Schema. `python -m edge.message` prints the schema."""
+"""Outcome -> the JSON that is published, and its JSON Schema. `python -m edge.contract.result` prints the schema."""
 
 import hmac
 import json

@@ -16,10 +16,10 @@ from edge import __version__
 from edge.accelerator import access_of
 from edge.models.bundle import Bundle, verify
 from edge.domain import Rejection
-from edge.engine.tflite import TfliteEngine
-from edge.examine import Sight, open_examiner
+from edge.inference.engine.tflite import TfliteEngine
+from edge.inference.examiner import Sight, open_examiner
 from edge.system.files import regular_below
-from edge.image import Limits
+from edge.inference.image import Limits
 from edge.serving import shipped_bundle
 from edge.config.settings import Settings
 

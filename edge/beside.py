@@ -3,17 +3,17 @@
 import contextlib
 from pathlib import Path
 
-from edge import examine
+from edge.inference import examiner
 from edge.domain import Runtime
 
 
 def start(*arguments: object) -> Runtime:
     """
-    As `edge.examine.start`. An image that the shadow costs its memory is the shadow's alone.
+    As `edge.inference.examiner.start`. An image that the shadow costs its memory is the shadow's alone.
 
     Raises:
         ModelError: the bundle is not usable.
     """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    return examine.start(*arguments)  # type: ignore[arg-type]  # they cross a process border as plain values
+    return examiner.start(*arguments)  # type: ignore[arg-type]  # they cross a process border as plain values

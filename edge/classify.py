@@ -33,7 +33,7 @@ def classify(
         paths: files and folders.
         settings: of model and workers.
         bundle_folder: the bundle; None for the configured one.
-        pictures: a folder that takes one picture an image, see `edge.explain`.
+        pictures: a folder that takes one picture an image, see `edge.inference.explain.save`.
 
     Yields:
         The message, in the published schema plus `source.path` as typed, and whether the path could not be read.
@@ -97,8 +97,8 @@ def _with_pictures(job: Job, folder: Path) -> Job:
     spare = job.spare
     return replace(
         job,
-        start="edge.explain.start",
-        run="edge.explain.run",
+        start="edge.inference.explain.save.start",
+        run="edge.inference.explain.save.run",
         arguments=(str(folder), *job.arguments),
         spare=None if spare is None else lambda why: (str(folder), *spare(why)),
     )
@@ -136,7 +136,7 @@ def _draw_what_no_worker_drew(verdict: Died | Interrupted, image_id: str, bundle
     Raises:
         Unavailable: the work was interrupted; most likely the picture could not be written.
     """
-    from edge.explain import Pictures  # noqa: PLC0415 - OpenCV, which only pictures need here
+    from edge.inference.explain.save import Pictures  # noqa: PLC0415 - OpenCV, which only pictures need here
 
     if isinstance(verdict, Interrupted):
         raise Unavailable(verdict.why)

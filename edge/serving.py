@@ -33,8 +33,8 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
     limits = (worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
     arguments = (str(bundle.folder), model.processor_backend, model.threads, model.operating_point, *limits)
     return Job(
-        start="edge.examine.start",
-        run="edge.examine.run",
+        start="edge.inference.examiner.start",
+        run="edge.inference.examiner.run",
         arguments=arguments if access is None else (*arguments, access),
         count=worker.count,
         timeout_s=worker.timeout_s,

@@ -15,9 +15,9 @@ from edge import accelerator
 from edge.models.bundle import Bundle, verify
 from edge.system.coral import Access, Device
 from edge.domain import Result, Runtime
-from edge.engine.edgetpu import EdgeTpuEngine
-from edge.examine import Examiner, open_examiner
-from edge.image import Limits
+from edge.inference.engine.edgetpu import EdgeTpuEngine
+from edge.inference.examiner import Examiner, open_examiner
+from edge.inference.image import Limits
 from edge.serving import shipped_bundle
 from edge.config.settings import Control, Model, Settings
 from tests.conftest import need

@@ -14,7 +14,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-from edge.image import Limits, Mammogram, decode
+from edge.inference.image import Limits, Mammogram, decode
 
 DATA: Final = Path(__file__).parent / "data"
 FILM: Final = DATA / "cbis-ddsm-benign-mlo.jpg"

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from edge import examine
+from edge.inference import examiner
 from edge.models.bundle import verify
 from edge.domain import Outcome, Runtime
-from edge.image import codecs
+from edge.inference.image import codecs
 from edge.serving import job_for, shipped_bundle
 from edge.config.settings import Settings
 from edge.workers import Died, Interrupted, Verdict, Workers
@@ -129,10 +129,10 @@ def mutated(data: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
-def start_without_fast(*arguments: Any) -> Runtime:  # noqa: ANN401 - those of edge.examine.start
+def start_without_fast(*arguments: Any) -> Runtime:  # noqa: ANN401 - those of edge.inference.examiner.start
     """A worker of an installation without the extra `fast`."""
     codecs.fast = None
-    return examine.start(*arguments)
+    return examiner.start(*arguments)
 
 
 def main(duration_s: float, findings: Path, decoder: str = "fast") -> int:

@@ -13,11 +13,11 @@ from edge.system import coral
 from edge.models.bundle import Bundle, verify
 from edge.system.coral import Device
 from edge.domain import Result, Runtime
-from edge.engine import Shapes
-from edge.engine.edgetpu import EdgeTpuEngine
+from edge.inference.engine import Shapes
+from edge.inference.engine.edgetpu import EdgeTpuEngine
 from edge.errors import AcceleratorError, ModelError
-from edge.examine import open_examiner
-from edge.image import Limits
+from edge.inference.examiner import open_examiner
+from edge.inference.image import Limits
 from edge.contract.result import Occasion, Sender, render
 from edge.serving import shipped_bundle
 from tests.coral import COMPILED, INPUT, MODEL, StandIn, bundle, folder, image, library, make_bundle, opened, stand_in, tflite

@@ -16,8 +16,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, Mammogram, codecs, decode
-from edge.image import dicom as dicom_module
+from edge.inference.image import Limits, Mammogram, decode
+from edge.inference.image import codecs
+from edge.inference.image import dicom as dicom_module
 from tests.conftest import need
 from tests.films import SECRET, deep, demo_files, dicom, small, written
 

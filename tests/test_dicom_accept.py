@@ -8,8 +8,8 @@ from pydicom.sequence import Sequence
 
 from edge.domain import Flag, Implants
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, decode
-from edge.image.accept import RULES
+from edge.inference.image import Limits, decode
+from edge.inference.image.eligibility import RULES
 from tests.conftest import ROOT
 from tests.films import SECRET, dicom, small
 

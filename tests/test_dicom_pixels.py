@@ -15,7 +15,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
 
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, decode
+from edge.inference.image import Limits, decode
 from tests.conftest import need
 from tests.films import dicom
 from tests.test_dicom_syntaxes import crop

@@ -14,7 +14,8 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import UID, HTJ2KLossless, HTJ2KLosslessRPCL
 
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, Mammogram, codecs, decode
+from edge.inference.image import Limits, Mammogram, decode
+from edge.inference.image import codecs
 from tests.conftest import need
 from tests.films import demo_files, dicom
 

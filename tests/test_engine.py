@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.models.bundle import Bundle, verify
-from edge.engine import BACKENDS, Engine, Shapes, open_engine
-from edge.engine.tflite import TfliteEngine
+from edge.inference.engine import BACKENDS, Engine, Shapes, open_engine
+from edge.inference.engine.tflite import TfliteEngine
 from edge.errors import InferenceError, ModelError
-from edge.preprocess import prepare
+from edge.inference.preprocess import prepare
 from tests.films import film
 
 BUNDLE = Path(__file__).parent.parent / "edge" / "models" / "default"
@@ -74,8 +74,8 @@ def test_two_threads_give_the_same_score(engine: Engine, bundle: Bundle) -> None
 LOAD = """
 from pathlib import Path
 from edge.models.bundle import verify
-from edge.examine import Examiner
-from edge.image import Limits
+from edge.inference.examiner import Examiner
+from edge.inference.image import Limits
 Examiner(verify(Path("edge/models/default")), "auto", 1, None, Limits()).prove()
 """
 

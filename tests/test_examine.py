@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
-from edge import examine
+from edge.inference import examiner as examine
 from edge.models.bundle import Platt, verify
 from edge.domain import Rejection, Result
 from edge.errors import ModelError, Reason, Unavailable
-from edge.examine import Examiner, calibrate
-from edge.image import Limits
+from edge.inference.examiner import Examiner, calibrate
+from edge.inference.image import Limits
 from tests.films import DATA, FILM, SECRET, demo_files, dicom, film, raster
 
 BUNDLE = Path(__file__).parent.parent / "edge" / "models" / "default"

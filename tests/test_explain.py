@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import classify, drawing, examine, explain
+from edge import classify
+from edge.inference.explain import drawing
+from edge.inference import examiner
+from edge.inference.explain import save
 from edge.models.bundle import Bundle, sha256_of, verify
 from edge.domain import Box, HeatMap, Rejection, Result
-from edge.drawing import AGAINST, FOR, HEIGHT, draw
+from edge.inference.explain.drawing import AGAINST, FOR, HEIGHT, draw
 from edge.errors import ModelError, Reason, Unavailable
-from edge.examine import Examiner, Sight
-from edge.explain import Pictures
-from edge.image import Limits
-from edge.preprocess import prepare
+from edge.inference.examiner import Examiner, Sight
+from edge.inference.explain.save import Pictures
+from edge.inference.image import Limits
+from edge.inference.preprocess import prepare
 from edge.workers import Died, Interrupted
 from tests.films import FILM, dicom, film, raster
 from tests.planted import WORD, found_in, planted
@@ -184,15 +187,15 @@ def test_a_folder_that_cannot_take_a_picture_is_named(sight: Sight, bundle: Bund
 
 
 def test_a_worker_draws_what_it_examines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(examine, "_examiner", None)
-    monkeypatch.setattr(explain, "_pictures", None)
+    monkeypatch.setattr(examiner, "_examiner", None)
+    monkeypatch.setattr(save, "_pictures", None)
     with pytest.raises(ModelError, match="no folder"):
-        explain.run(str(FILM))
-    explain.start(str(tmp_path), str(BUNDLE), "auto", 1, None, 10**8, 10**8)
+        save.run(str(FILM))
+    save.start(str(tmp_path), str(BUNDLE), "auto", 1, None, 10**8, 10**8)
     files = [tmp_path / "black", tmp_path / "text", tmp_path / "deep"]
     for file, data in zip(files, [raster("png", np.zeros((300, 200), np.uint8)), b"no picture", dicom(film().pixels)], strict=True):
         file.write_bytes(data)
-    outcomes = [explain.run(str(file)) for file in files]
+    outcomes = [save.run(str(file)) for file in files]
     assert [type(outcome) for outcome in outcomes] == [Rejection, Rejection, Result]
     for file in files:
         picture = cv2.imread(str(tmp_path / f"{sha256_of(file)[:16]}.png"))

@@ -10,8 +10,8 @@ import pytest
 from edge.models.bundle import FeatureGate, Gate
 from edge.domain import Box
 from edge.errors import ImageRejected, ModelError, Reason
-from edge.gate import InputGate
-from edge.preprocess import Batch, Geometry
+from edge.inference.gate import InputGate
+from edge.inference.preprocess import Batch, Geometry
 
 GEOMETRY = Geometry(10, 10, flipped=False, box=Box(0, 0, 10, 10), top=0, left=0, height=10, width=10)
 BATCH = Batch(np.zeros((1, 10, 10, 1), np.float32), GEOMETRY, breast_fraction=0.4, contrast=0.5)

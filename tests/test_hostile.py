@@ -20,7 +20,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from edge.models.bundle import sha256_of
 from edge.errors import ImageRejected, Reason, Unavailable
-from edge.image import Limits, Mammogram, codecs, decode, open_mammogram
+from edge.inference.image import Limits, Mammogram, decode, open_mammogram
+from edge.inference.image import codecs
 from tests import fuzz
 from tests.films import SECRET, dicom, small
 from tests.fuzz import corpus, mutated
@@ -199,7 +200,7 @@ def test_a_tiff_of_many_long_entries_is_not_read_again_and_again() -> None:
 def test_a_file_for_which_no_address_space_is_left_is_too_large_and_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "film.dcm"
     path.write_bytes(dicom(small(96, 64)))
-    monkeypatch.setattr("edge.image.mmap", Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory")))
+    monkeypatch.setattr("edge.inference.image.mmap", Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory")))
     with pytest.raises(MemoryError):
         open_mammogram(path, Limits())
 
@@ -208,7 +209,7 @@ def test_a_file_on_a_mount_that_maps_nothing_is_read(tmp_path: Path, monkeypatch
     path = tmp_path / "film.dcm"
     path.write_bytes(dicom(small(96, 64)))
     mapped = open_mammogram(path, Limits()).pixels.copy()
-    monkeypatch.setattr("edge.image.mmap", Mock(side_effect=OSError(errno.ENODEV, "No such device")))
+    monkeypatch.setattr("edge.inference.image.mmap", Mock(side_effect=OSError(errno.ENODEV, "No such device")))
     np.testing.assert_array_equal(open_mammogram(path, Limits()).pixels, mapped)
 
 

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.domain import ImageFacts
-from edge.image import Limits, Mammogram, Pixels, decode
-from edge.image.polarity import is_inverted, turned
-from edge.preprocess import prepare
+from edge.inference.image import Limits, Mammogram, Pixels, decode
+from edge.inference.image.polarity import is_inverted, turned
+from edge.inference.preprocess import prepare
 from tests.films import DATA, FILM, deep, dicom, film, raster
 from tests.test_preprocess import PAD
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.domain import ImageFacts, InputSpec
-from edge.image import Mammogram, Pixels
-from edge.preprocess import Geometry, find_breast, heat_map, prepare, restore_aspect
+from edge.inference.image import Mammogram, Pixels
+from edge.inference.preprocess import Geometry, find_breast, heat_map, prepare, restore_aspect
 from tests.films import deep, film
 
 PAD = InputSpec(height=64, width=48, channels=3, low=-1, high=1, aspect="pad", crop=True, percentile_low=1, percentile_high=99.5)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import ImageRejected, Reason, Unavailable
-from edge.image import Limits, Mammogram, decode, open_mammogram
+from edge.inference.image import Limits, Mammogram, decode, open_mammogram
 from tests.films import FILM, RASTERS, deep, raster, small
 
 SMALL = small(96, 64)

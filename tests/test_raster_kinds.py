@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.errors import ImageRejected, Reason
-from edge.image import Limits, decode
+from edge.inference.image import Limits, decode
 from tests.films import deep, raster, small
 
 SMALL = small(96, 64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge.models.bundle import KnownAnswer
 from edge.domain import InputSpec
-from edge.engine import Shapes
+from edge.inference.engine import Shapes
 from train import known, probe
 from train.films import Prepared, model_input
 

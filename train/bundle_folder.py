@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge.models.bundle import MANIFEST, Bundle, Manifest, read_manifest, verify
 from edge.errors import ModelError
-from edge.examine import Examiner
-from edge.image import Limits
+from edge.inference.examiner import Examiner
+from edge.inference.image import Limits
 
 
 def write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bundle:

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from edge.models.bundle import CoverageRisk, OperatingPoint, Platt
-from edge.examine import TINY
+from edge.inference.examiner import TINY
 from train.errors import TrainError
 from train.metrics import Floats, Labels
 from train.progress import warn

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge.engine import Shapes, open_engine
+from edge.inference.engine import Shapes, open_engine
 from train import probe
 
 WARM_UP: Final = 3

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.models.bundle import FeatureGate, Gate, ModelFile
-from edge.engine import Shapes
+from edge.inference.engine import Shapes
 from edge.errors import ModelError
 from train import agreement, calibrate, cost, gate, known, metrics, npy, parity, tflite
 from train.datasets import Side

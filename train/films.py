@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Box, InputSpec
-from edge.image import Limits, Mammogram, open_mammogram
-from edge.preprocess import Batch, Geometry, prepare, restore_aspect
+from edge.inference.image import Limits, Mammogram, open_mammogram
+from edge.inference.preprocess import Batch, Geometry, prepare, restore_aspect
 from train.datasets import Film
 
 _ASPECT_UNIT: Final = 10_000

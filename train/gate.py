@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from edge.models.bundle import Gate
-from edge.gate import likeness, read_weights
+from edge.inference.gate import likeness, read_weights
 from train.films import Prepared
 from train.others import without_films
 from train.scored import Features, Scored

@@ -13,11 +13,11 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from edge.models.bundle import Bundle
-from edge.engine import Engine, open_engine
+from edge.inference.engine import Engine, open_engine
 from edge.errors import ImageRejected, Unavailable
-from edge.gate import InputGate
-from edge.image import Limits, Pixels, open_mammogram
-from edge.preprocess import prepare
+from edge.inference.gate import InputGate
+from edge.inference.image import Limits, Pixels, open_mammogram
+from edge.inference.preprocess import prepare
 from train import calibrate
 from train.datasets import Film
 from train.errors import DataError

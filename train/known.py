@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import InputSpec
-from edge.image import Limits, decode
-from edge.preprocess import prepare
+from edge.inference.image import Limits, decode
+from edge.inference.preprocess import prepare
 from train.datasets import Film
 from train.films import Prepared, open_film
 from train.others import gathered

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edge.domain import InputSpec
 from edge.errors import ImageRejected
-from edge.image import Limits, decode
-from edge.preprocess import Batch, prepare
+from edge.inference.image import Limits, decode
+from edge.inference.preprocess import Batch, prepare
 from train.errors import DataError
 from train.films import Prepared
 from train.progress import say

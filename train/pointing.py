@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Box, InputSpec
-from edge.preprocess import Geometry
+from edge.inference.preprocess import Geometry
 from train import bootstrap
 from train.datasets import Film
 from train.films import lesion_boxes

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edge.models.bundle import PREPROCESS_VERSION
 from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Unavailable
-from edge.preprocess import Geometry
+from edge.inference.preprocess import Geometry
 from train.content import sample
 from train.datasets import Film, Index
 from train.errors import DataError

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edge
-from edge.engine import Shapes, open_engine
+from edge.inference.engine import Shapes, open_engine
 from train.errors import TrainError
 
 HOUSE: Final = Path(edge.__file__).parent.parent

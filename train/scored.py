@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.models.bundle import Manifest
 from edge.domain import InputSpec
-from edge.engine import Scores, Shapes, open_engine
+from edge.inference.engine import Scores, Shapes, open_engine
 from train.films import Prepared, model_input
 from train.metrics import Floats
 from train.progress import bar

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edge.domain import InputSpec
-from edge.engine import Shapes
+from edge.inference.engine import Shapes
 from train.films import model_input
 from train.network import FEATURES, LOGIT_MAP, PROBABILITY
 

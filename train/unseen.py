@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from edge.models.bundle import Manifest, OperatingPoint, Platt
 from edge.errors import ModelError
-from edge.examine import TINY
+from edge.inference.examiner import TINY
 from train import calibrate, metrics
 from train.metrics import Floats, Labels, Patients
 

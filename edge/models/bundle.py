@@ -15,7 +15,7 @@ from edge.system.files import open_regular, read_regular
 
 MANIFEST: Final = "bundle.json"
 PREPROCESS_VERSION: Final = 3
-"""Grows with every change of `edge.preprocess` or `edge.image` that moves a score."""
+"""Grows with every change of `edge.inference.preprocess` or `edge.inference.image` that moves a score."""
 EDGETPU_TOLERANCE: Final = 0.02
 """
 Of |raw - known answer| on an Edge TPU, where the manifest names none. It computes in the same int8 numbers as the processor and rounds

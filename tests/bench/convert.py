@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.models.bundle import Manifest, read_manifest
-from edge.image import Limits, open_mammogram
-from edge.preprocess import prepare
+from edge.inference.image import Limits, open_mammogram
+from edge.inference.preprocess import prepare
 
 OPSET: Final = "17"
 

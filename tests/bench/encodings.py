@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.bench import Bench
 from edge.domain import Rejection
-from edge.preprocess import prepare
+from edge.inference.preprocess import prepare
 from tests.bench.bare import decoders
 from tests.bench.page import Section, Target, table
 from tests.bench.plan import Plan

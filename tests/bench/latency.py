@@ -11,8 +11,8 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.system import files
 from edge.bench import Bench
-from edge.image import Limits, open_mammogram
-from edge.preprocess import prepare
+from edge.inference.image import Limits, open_mammogram
+from edge.inference.preprocess import prepare
 from tests.bench.bare import decoders
 from tests.bench.daemon import Measured
 from tests.bench.encodings import ms

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.demo.brokers import Mosquitto
-from edge import examine
+from edge.inference import examiner
 from edge.models.bundle import verify
 from edge.serving import job_for, shipped_bundle
 from edge.config.settings import Settings
@@ -74,10 +74,10 @@ def _files(plan: Plan, folder: Path) -> list[Path]:
 def _bare(plan: Plan, folder: Path, count: int) -> float:
     paths = _files(plan, folder)
     job = job_for(Settings(), verify(shipped_bundle()))
-    with multiprocessing.get_context("spawn").Pool(count, examine.start, job.arguments) as pool:
-        pool.map(examine.run, map(str, paths[:1] * count), chunksize=1)
+    with multiprocessing.get_context("spawn").Pool(count, examiner.start, job.arguments) as pool:
+        pool.map(examiner.run, map(str, paths[:1] * count), chunksize=1)
         start = time.perf_counter()
-        for _ in pool.imap_unordered(examine.run, map(str, paths)):
+        for _ in pool.imap_unordered(examiner.run, map(str, paths)):
             pass
         took = time.perf_counter() - start
     _remove(paths)

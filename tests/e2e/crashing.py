@@ -21,14 +21,14 @@ SICK: Final = "next"
 
 def run(path: str) -> Outcome:
     """What a worker does with one file."""
-    from edge import examine  # noqa: PLC0415 - in the worker only
+    from edge.inference import examiner  # noqa: PLC0415 - in the worker only
 
     if CRASH in Path(path).read_bytes():
         os.kill(os.getpid(), signal.SIGSEGV)
-    if examine.examiner().bundle.manifest.version == SICK:
+    if examiner.examiner().bundle.manifest.version == SICK:
         msg = "the model's output is nan, expected a number from 0 to 1"
         raise InferenceError(msg)
-    return examine.run(path)
+    return examiner.run(path)
 
 
 def main() -> int:

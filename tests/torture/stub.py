@@ -22,7 +22,7 @@ _runtime: Runtime | None = None
 
 
 def start(folder: str, *_: object) -> Runtime:
-    """Stands in for edge.examine.start."""
+    """Stands in for edge.inference.examiner.start."""
     global _runtime  # noqa: PLW0603 - one worker, one model
     manifest = json.loads((Path(folder) / "bundle.json").read_bytes())
     _runtime = Runtime("litert", manifest["default_model"], 1)
@@ -30,7 +30,7 @@ def start(folder: str, *_: object) -> Runtime:
 
 
 def run(path: str) -> Outcome:
-    """Stands in for edge.examine.run."""
+    """Stands in for edge.inference.examiner.run."""
     data = Path(path).read_bytes()
     assert _runtime is not None
     if data.startswith(BAD):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from edge.image import Limits, open_mammogram
+from edge.inference.image import Limits, open_mammogram
 from train import bootstrap, cli
 from train.run_folder import RunFolder
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from edge.domain import Box
-from edge.preprocess import Geometry
+from edge.inference.preprocess import Geometry
 from train.datasets import Film, Lesion
 from train.films import Prepared
 from train.judged import Judged

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge import examine
+from edge.inference import examiner
 from edge.models.bundle import OperatingPoint, Platt
 from train import calibrate
 from train.errors import TrainError
@@ -60,7 +60,7 @@ def test_refused_mammogram_is_decided_by_no_band() -> None:
 def test_calibration_clips_raw_scores_where_the_daemon_does() -> None:
     platt = Platt(slope=0.3, intercept=0.1)
     ends = np.array([0.0, 1e-8, 3e-7, 1.0])
-    assert calibrate.calibrated(ends, platt).tolist() == pytest.approx([examine.calibrate(raw, platt) for raw in ends], rel=1e-9)
+    assert calibrate.calibrated(ends, platt).tolist() == pytest.approx([examiner.calibrate(raw, platt) for raw in ends], rel=1e-9)
 
 
 def test_refused_mammogram_counts_as_one_half() -> None:

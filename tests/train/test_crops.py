@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from edge.domain import Box
-from edge.preprocess import Geometry
+from edge.inference.preprocess import Geometry
 from train import cli, crops, network, recipe
 from train.augment import augment
 from train.datasets import Film, Lesion

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.domain import Box
-from edge.image import Limits, open_mammogram
+from edge.inference.image import Limits, open_mammogram
 from train import datasets
 from train.errors import DataError
 

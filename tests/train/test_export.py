@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from edge.models.bundle import MANIFEST, Manifest, ModelFile, sha256_of, verify
-from edge.engine import Shapes
+from edge.inference.engine import Shapes
 from edge.errors import ModelError
-from edge.image import Limits, open_mammogram
-from edge.preprocess import prepare
+from edge.inference.image import Limits, open_mammogram
+from edge.inference.preprocess import prepare
 from tests.train.conftest import Tiny
 from train import agreement, bundle_folder, fitted, loop, probe, tflite
 from train.errors import TrainError

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.models.bundle import Gate
-from edge.gate import InputGate
-from edge.image import Limits, decode
-from edge.preprocess import prepare
+from edge.inference.gate import InputGate
+from edge.inference.image import Limits, decode
+from edge.inference.preprocess import prepare
 from tests.train.films_drawn import film, prepared
 from train import gate, others
 from train.films import Prepared

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.models.bundle import Bundle, verify
-from edge.image import Limits, Mammogram, Pixels, open_mammogram
+from edge.inference.image import Limits, Mammogram, Pixels, open_mammogram
 from train import invariance
 from train.datasets import Film
 from train.errors import DataError

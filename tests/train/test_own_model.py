@@ -10,8 +10,8 @@ import pytest
 from edge.models.bundle import Bundle, verify
 from edge.domain import Rejection, Result
 from edge.errors import Reason
-from edge.examine import Examiner
-from edge.image import Limits
+from edge.inference.examiner import Examiner
+from edge.inference.image import Limits
 from tests.train.conftest import draw_films
 from train import cli, fitted, others, own_model
 from train.errors import TrainError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.domain import Box
-from edge.preprocess import Geometry
+from edge.inference.preprocess import Geometry
 from tests.train.films_drawn import film, lesion, prepared
 from train import pointing
 from train.pointing import Point

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import examine
+from edge.inference import examiner as examine
 from edge.models.bundle import verify
 from edge.domain import InputSpec, Rejection
-from edge.engine import Engine, Scores
-from edge.image import Limits
+from edge.inference.engine import Engine, Scores
+from edge.inference.image import Limits
 from edge.serving import shipped_bundle
 from tests.films import DATA, deep, demo_files, dicom, film
 from train import datasets, films, prepare

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge.models.bundle import Bundle, verify
-from edge.engine import Shapes
-from edge.image import Limits, open_mammogram
-from edge.preprocess import prepare
+from edge.inference.engine import Shapes
+from edge.inference.image import Limits, open_mammogram
+from edge.inference.preprocess import prepare
 from train import probe
 from train.recipes import default
 

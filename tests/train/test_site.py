@@ -9,8 +9,8 @@ import pytest
 
 from edge.models.bundle import Bundle, verify
 from edge.errors import ModelError
-from edge.examine import Examiner
-from edge.image import Limits
+from edge.inference.examiner import Examiner
+from edge.inference.image import Limits
 from tests.train.conftest import Tiny, draw_films
 from train import cli, unseen
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from edge.engine import Shapes, open_engine
+from edge.inference.engine import Shapes, open_engine
 from edge.errors import ModelError
 from train import cost, probe, tflite
 from train.errors import TrainError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.domain import Box
-from edge.preprocess import Geometry
+from edge.inference.preprocess import Geometry
 from tests.train.films_drawn import film, lesion, prepared
 from train import cli, network, throughput
 from train.errors import TrainError

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge.domain import Box
 from edge.errors import ImageRejected, Unavailable
-from edge.image import Limits, open_mammogram
+from edge.inference.image import Limits, open_mammogram
 from train.parallel import Jobs, Work, on_this_machine
 from train.progress import bar, warn
 from train.run_folder import write_json

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engine import Interpreter, Scores, Shapes, sigmoid
+from edge.inference.engine import Interpreter, Scores, Shapes, sigmoid
 from edge.errors import InferenceError, ModelError
 
 ROUNDING: Final = 0.01

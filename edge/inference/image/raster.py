@@ -9,24 +9,25 @@ import numpy as np
 
 from edge.domain import ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.image import Buffer, Limits, Mammogram, Pixels, bits, check_size, headers
+from edge.inference.image import Buffer, Limits, Mammogram, Pixels, bits, check_size
+from edge.inference.image import raster_headers
 
 # OpenCV 4 and 5 name it differently. What is wrong with a file is said once, in its rejection.
 _set_log_level: Callable[[int], object] = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
 _set_log_level(0)
 
-MAGIC: Final[tuple[tuple[bytes, str, headers.Header], ...]] = (
-    (b"\x89PNG\r\n\x1a\n", "png", headers.png),
-    (b"\xff\xd8\xff", "jpeg", headers.jpeg),
-    (b"II*\0", "tiff", headers.tiff),
-    (b"MM\0*", "tiff", headers.tiff),
-    (b"II+\0", "tiff", headers.tiff),
-    (b"MM\0+", "tiff", headers.tiff),
-    *((magic, "pgm", headers.netpbm) for magic in headers.NETPBM_CHANNELS),
-    (b"BM", "bmp", headers.bmp),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", headers.jpeg2000),
-    (headers.CODE_STREAM, "jpeg2000", headers.jpeg2000),
-    (b"RIFF", "webp", headers.webp),
+MAGIC: Final[tuple[tuple[bytes, str, raster_headers.Header], ...]] = (
+    (b"\x89PNG\r\n\x1a\n", "png", raster_headers.png),
+    (b"\xff\xd8\xff", "jpeg", raster_headers.jpeg),
+    (b"II*\0", "tiff", raster_headers.tiff),
+    (b"MM\0*", "tiff", raster_headers.tiff),
+    (b"II+\0", "tiff", raster_headers.tiff),
+    (b"MM\0+", "tiff", raster_headers.tiff),
+    *((magic, "pgm", raster_headers.netpbm) for magic in raster_headers.NETPBM_CHANNELS),
+    (b"BM", "bmp", raster_headers.bmp),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", raster_headers.jpeg2000),
+    (raster_headers.CODE_STREAM, "jpeg2000", raster_headers.jpeg2000),
+    (b"RIFF", "webp", raster_headers.webp),
 )
 AS_STORED: Final = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 """All bits, grey where it is grey, without alpha, upright as viewers show it (WebP from OpenCV 5 on)."""
@@ -36,7 +37,7 @@ MAX_COLOURED_SHARE: Final = 0.01
 """A grey picture may carry a coloured marker of at most this share of its area."""
 
 
-def find_format(data: Buffer) -> tuple[str, headers.Header] | None:
+def find_format(data: Buffer) -> tuple[str, raster_headers.Header] | None:
     """Name and header reader of a raster file, by its first bytes; None for anything else."""
     for magic, name, header in MAGIC:
         if data[: len(magic)] == magic and (name != "webp" or data[8:12] == b"WEBP") and (name != "pgm" or data[2:3].isspace()):
@@ -61,7 +62,7 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     try:
         size = header(data)
     except (struct.error, IndexError, OverflowError):
-        headers.ends_early(f"{name.upper()} ends inside its header")
+        raster_headers.ends_early(f"{name.upper()} ends inside its header")
     check_size(size.rows, size.columns, limits)
     pixels = _grey(_decode(data, name))
     if size.white_is_zero and pixels.dtype == np.uint16:  # OpenCV turns only 8-bit ones round
@@ -73,7 +74,7 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
 
 def _decode(data: bytes, name: str) -> Pixels:
     if name == "jpeg2000":  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
-        data = data[data.find(headers.CODE_STREAM) :]
+        data = data[data.find(raster_headers.CODE_STREAM) :]
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), AS_STORED)
     except cv2.error:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ModelError
 
-BACKENDS: Final[Mapping[str, str]] = {"litert": "edge.engine.litert", "tflite-runtime": "edge.engine.tflite_runtime"}
+BACKENDS: Final[Mapping[str, str]] = {"litert": "edge.inference.engine.litert", "tflite-runtime": "edge.inference.engine.tflite_runtime"}
 """By preference: `auto` takes the first that is installed."""
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the runtimes greet on stderr otherwise
@@ -96,7 +96,7 @@ def open_engine(backend: str, path: Path, shapes: Shapes, threads: int = 1) -> E
     Raises:
         ModelError: the runtime is not installed, or the file is not what the manifest says.
     """
-    from edge.engine.tflite import TfliteEngine  # noqa: PLC0415 - it implements what stands here
+    from edge.inference.engine.tflite import TfliteEngine  # noqa: PLC0415 - it implements what stands here
 
     if backend not in {"auto", *BACKENDS}:
         msg = f"the runtime is {backend!r}, expected auto, {' or '.join(BACKENDS)}"

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import NOTICE
-from edge.canvas import MARGIN, TEXT, Colour, Picture, blank, broken, coloured, row, titled, widened, width_of, write
+from edge.inference.explain.canvas import MARGIN, TEXT, Colour, Picture, blank, broken, coloured, row, titled, widened, width_of, write
 from edge.domain import Box, HeatMap, InputSpec, Outcome, Prediction, Rejection
-from edge.examine import Sight
-from edge.image import Mammogram, Pixels
-from edge.preprocess import Batch
+from edge.inference.examiner import Sight
+from edge.inference.image import Mammogram, Pixels
+from edge.inference.preprocess import Batch
 
 HEIGHT: Final = 820
 """Of a panel, in pixels."""

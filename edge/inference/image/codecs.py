@@ -20,7 +20,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from edge.errors import ImageRejected, Reason
-from edge.image import headers
+from edge.inference.image import raster_headers
 
 Stored: TypeAlias = NDArray[np.integer[Any]]
 """Shape (rows, columns), 8 or 16-bit integers."""
@@ -99,7 +99,7 @@ def _check(frame: bytes, kind: str, layout: Layout) -> None:
     if kind == "rle":
         _check_rle(frame, layout)
         return
-    size = (headers.code_stream if kind in CODE_STREAMS else headers.jpeg_frame)(frame)
+    size = (raster_headers.code_stream if kind in CODE_STREAMS else raster_headers.jpeg_frame)(frame)
     if (size.rows, size.columns) != (layout.rows, layout.columns):
         detail = f"the compressed frame is {size.rows} x {size.columns}, the header says {layout.rows} x {layout.columns}"
         raise ImageRejected(Reason.UNREADABLE, detail)
@@ -119,7 +119,7 @@ def _check_rle(frame: bytes, layout: Layout) -> None:
 
 
 def _codec(kind: str, frame: bytes, layout: Layout) -> Codec:
-    if kind == "jpeg" and headers.jpeg_frame(frame).bits == EIGHT:
+    if kind == "jpeg" and raster_headers.jpeg_frame(frame).bits == EIGHT:
         return _opencv  # as fast as imagecodecs, and always there
     if fast is not None and kind in FAST:
         return FAST[kind]

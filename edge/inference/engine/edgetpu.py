@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.system import coral
-from edge.engine import Interpreter, Scores, Shapes
-from edge.engine.tflite import TfliteEngine
+from edge.inference.engine import Interpreter, Scores, Shapes
+from edge.inference.engine.tflite import TfliteEngine
 from edge.errors import AcceleratorError, ModelError
 
 NAME: Final = "edgetpu"

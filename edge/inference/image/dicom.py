@@ -13,9 +13,14 @@ from pydicom import Dataset
 
 from edge.domain import Flag, ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.image import Buffer, Limits, Mammogram, accept, check_size, codecs, part10, presentation, tags
-from edge.image.part10 import File, PixelData
-from edge.image.presentation import Depth
+from edge.inference.image import Buffer, Limits, Mammogram, check_size
+from edge.inference.image import eligibility
+from edge.inference.image import codecs
+from edge.inference.image import part10
+from edge.inference.image import presentation
+from edge.inference.image import tags
+from edge.inference.image.part10 import File, PixelData
+from edge.inference.image.presentation import Depth
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # a wrong VR somewhere is no reason to read no pixels
@@ -51,7 +56,7 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
         file = part10.read(data, limits.max_bytes)
         if file is None:
             return None
-        flags = accept.look_at(file.header, limits.implants)
+        flags = eligibility.look_at(file.header, limits.implants)
         pixels = part10.pixel_data(file)
         _check(file.header, limits)
         depth = _depth(file.header)

@@ -6,13 +6,13 @@ from typing import Any
 
 import cv2
 
-from edge import examine
+from edge.inference import examiner
 from edge.system import files
 from edge.models.bundle import Bundle, sha256_of
 from edge.domain import Outcome, Rejection, Runtime
-from edge.drawing import draw
+from edge.inference.explain.drawing import draw
 from edge.errors import ModelError, Unavailable
-from edge.examine import Sight
+from edge.inference.examiner import Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def start(pictures: str, *arguments: Any) -> Runtime:  # noqa: ANN401 - those of
         ModelError: the bundle is not usable.
     """
     global _pictures  # noqa: PLW0603 - one worker, one model
-    runtime = examine.start(*arguments)
-    _pictures = Pictures(Path(pictures), examine.examiner().bundle)
+    runtime = examiner.start(*arguments)
+    _pictures = Pictures(Path(pictures), examiner.examiner().bundle)
     return runtime
 
 
@@ -74,6 +74,6 @@ def run(path: str) -> Outcome:
     if _pictures is None:
         msg = "no folder for pictures was named in this worker"
         raise ModelError(msg)
-    sight = examine.examiner().look(Path(path))
+    sight = examiner.examiner().look(Path(path))
     _pictures.save(sight, sha256_of(Path(path)))
     return sight.outcome

@@ -120,7 +120,8 @@ def decode(data: Buffer, limits: Limits) -> Mammogram:
     Raises:
         ImageRejected: these bytes get no score. Nothing else is raised, whatever the bytes, but MemoryError.
     """
-    from edge.image import dicom, raster  # noqa: PLC0415 - both import Mammogram from here, and the supervisor imports neither
+    from edge.inference.image import dicom  # noqa: PLC0415 - both import Mammogram from here, and the supervisor imports neither
+    from edge.inference.image import raster  # noqa: PLC0415 - both import Mammogram from here, and the supervisor imports neither
 
     if not data:
         raise ImageRejected(Reason.EMPTY, "the file has 0 bytes")

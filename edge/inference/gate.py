@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edge.models.bundle import FeatureGate, Gate
 from edge.errors import ImageRejected, ModelError, Reason
-from edge.preprocess import Batch
+from edge.inference.preprocess import Batch
 
 
 class InputGate:

@@ -14,7 +14,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from edge.errors import ImageRejected, Reason
-from edge.image import Buffer
+from edge.inference.image import Buffer
 
 PREFIX: Final = b"DICM"
 PREAMBLE: Final = 128

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
-from edge.image import Pixels
-from edge.image.codecs import Stored
+from edge.inference.image import Pixels
+from edge.inference.image.codecs import Stored
 
 Values: TypeAlias = NDArray[np.float64]
 """Shape (number of bit patterns,)."""

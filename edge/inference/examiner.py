@@ -11,12 +11,12 @@ from typing import Final
 from edge.models.bundle import EDGETPU_TOLERANCE, Bundle, Platt, verify
 from edge.system.coral import Access
 from edge.domain import HeatMap, Implants, Outcome, Prediction, Rejection, Result, Runtime, Timing
-from edge.engine import Engine, Shapes, open_engine, sigmoid
-from edge.engine.edgetpu import NAME, EdgeTpuEngine
+from edge.inference.engine import Engine, Shapes, open_engine, sigmoid
+from edge.inference.engine.edgetpu import NAME, EdgeTpuEngine
 from edge.errors import AcceleratorError, ImageRejected, ModelError, Reason
-from edge.gate import InputGate
-from edge.image import Limits, Mammogram, open_mammogram
-from edge.preprocess import Batch, heat_map, prepare
+from edge.inference.gate import InputGate
+from edge.inference.image import Limits, Mammogram, open_mammogram
+from edge.inference.preprocess import Batch, heat_map, prepare
 
 TINY: Final = 1e-7
 """Keeps the logit of a raw score of exactly 0 or 1 finite."""

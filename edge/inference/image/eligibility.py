@@ -13,8 +13,8 @@ from pydicom import Dataset
 
 from edge.domain import Flag, Implants
 from edge.errors import ImageRejected, Reason
-from edge.image import tags
-from edge.image.presentation import is_for_processing
+from edge.inference.image import tags
+from edge.inference.image.presentation import is_for_processing
 
 Verdict: TypeAlias = Literal["accepted", "flagged", "rejected", "as set"]
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import __version__
-from edge.accelerator import access_of
+from edge.daemon.rollout.accelerator import access_of
 from edge.models.bundle import Bundle, verify
 from edge.domain import Rejection
 from edge.inference.engine.tflite import TfliteEngine
 from edge.inference.examiner import Sight, open_examiner
 from edge.system.files import regular_below
 from edge.inference.image import Limits
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from edge.config.settings import Settings
 
 WARM_UP: Final = 2

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from edge.app import sink_names
+from edge.daemon.app import sink_names
 from edge.models.bundle import verify
 from edge.classify import verify_bundle
 from edge.errors import MammoEdgeError, StartupError
@@ -13,10 +13,10 @@ from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.queries import open_queries
 from edge.storage.ledger.schema import OlderSchemaError
 from edge.storage.ledger.database import FILE
-from edge.publish.mqtt import MqttSink
-from edge.serving import open_store
+from edge.daemon.publish.mqtt import MqttSink
+from edge.daemon.workers.servable import open_store
 from edge.config.settings import Settings, read_secret
-from edge.shadow import NOBODY_TO_TELL
+from edge.daemon.rollout.shadow import NOBODY_TO_TELL
 from edge.mqtt.tls import refuse_cleartext, tls_context
 
 Finding: TypeAlias = tuple[str, bool, str]

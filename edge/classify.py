@@ -13,9 +13,9 @@ from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
 from edge.system.files import regular_below
 from edge.contract.result import Occasion, Sender, render
-from edge.serving import job_for, open_store, shipped_bundle
+from edge.daemon.workers.servable import job_for, open_store, shipped_bundle
 from edge.config.settings import Settings
-from edge.workers import Died, Interrupted, Job, Verdict, Workers
+from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
 
 log = logging.getLogger(__name__)
 

@@ -135,7 +135,7 @@ def _add_setup(sub: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from edge import app  # noqa: PLC0415 - commands that only ask need none of it
+    from edge.daemon import app  # noqa: PLC0415 - commands that only ask need none of it
 
     overrides = read_environment()
     app.run(load(arguments.config, overrides), lambda: load(arguments.config, overrides))
@@ -354,7 +354,7 @@ def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:
 
 
 def _ask(arguments: argparse.Namespace, command: str, **fields: object) -> dict[str, Any]:
-    from edge.control import ask  # noqa: PLC0415
+    from edge.daemon.control.unix_socket import ask  # noqa: PLC0415
 
     return ask(load(arguments.config).control.socket, command, **fields)
 

@@ -14,16 +14,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from edge.accelerator import BACKEND, lock_of
+from edge.daemon.rollout.accelerator import BACKEND, lock_of
 from edge.mqtt.client import Broker
 from edge.models.bundle import MANIFEST, read_manifest
 from edge.check import findings
 from edge.system.coral import BUSY, Device, busy, devices, read
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
-from edge.intake.watch import NETWORK, filesystem_of
+from edge.daemon.intake.inotify import NETWORK, filesystem_of
 from edge.rights import Rights, look, published, subscribed
-from edge.serving import open_store
+from edge.daemon.workers.servable import open_store
 from edge.mqtt.connection import Protocol
 from edge.config.settings import Settings, read_secret
 from edge.mqtt.tls import is_loopback

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.classify import verify_bundle
-from edge.control import ask
+from edge.daemon.control.unix_socket import ask
 from edge.errors import ConfigError
-from edge.serving import open_store
+from edge.daemon.workers.servable import open_store
 from edge.config.settings import Settings
 from edge.models.signature import signer
 

@@ -18,7 +18,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from edge.mqtt.client import Broker
 from edge.errors import Unavailable
-from edge.homeassistant import messages as discovery
+from edge.daemon.telemetry.homeassistant import messages as discovery
 from edge.mqtt.connection import REFUSED, Protocol, RefusedError, Session, correlated
 from edge.config.settings import Settings
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
 
 

@@ -11,14 +11,14 @@ from typing import Any, Final, cast
 
 import pytest
 
-from edge import accelerator
+from edge.daemon.rollout import accelerator
 from edge.models.bundle import Bundle, verify
 from edge.system.coral import Access, Device
 from edge.domain import Result, Runtime
 from edge.inference.engine.edgetpu import EdgeTpuEngine
 from edge.inference.examiner import Examiner, open_examiner
 from edge.inference.image import Limits
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from edge.config.settings import Control, Model, Settings
 from tests.conftest import need
 from tests.films import raster, small

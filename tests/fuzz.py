@@ -31,9 +31,9 @@ from edge.inference import examiner
 from edge.models.bundle import verify
 from edge.domain import Outcome, Runtime
 from edge.inference.image import codecs
-from edge.serving import job_for, shipped_bundle
+from edge.daemon.workers.servable import job_for, shipped_bundle
 from edge.config.settings import Settings
-from edge.workers import Died, Interrupted, Verdict, Workers
+from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
 from tests.films import RASTERS, deep, dicom, raster, small
 from tests.test_raster_kinds import tiff
 

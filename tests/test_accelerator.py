@@ -12,9 +12,10 @@ from typing import Any, cast
 
 import pytest
 
-from edge import accelerator, classify, cli, doctor
+from edge import classify, cli, doctor
+from edge.daemon.rollout import accelerator
 from edge.system import coral
-from edge.accelerator import Accelerator, access_of, lock_of
+from edge.daemon.rollout.accelerator import Accelerator, access_of, lock_of
 from edge.bench import Bench
 from edge.models.bundle import Bundle, verify
 from edge.check import findings
@@ -23,10 +24,10 @@ from edge.doctor import Level
 from edge.domain import Rejection, Result, Runtime
 from edge.errors import ModelError
 from edge.health import Health, Phase
-from edge.service import Service, Serving
-from edge.serving import job_for, shipped_bundle
+from edge.daemon.pipeline.dispatcher import Service, Serving
+from edge.daemon.workers.servable import job_for, shipped_bundle
 from edge.config.settings import Model, Settings, Worker
-from edge.workers import Died, Interrupted, Verdict, Workers
+from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
 from tests.coral import COMPILED, MODEL, Pretend, StandIn, bundle, folder, image, library, settings, stand_in
 from tests.e2e.rig import until
 from tests.test_doctor import tree

@@ -12,11 +12,11 @@ from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import State
-from edge.receive import Reception
-from edge.service import Parts, Service
+from edge.daemon.pipeline.reception import Reception
+from edge.daemon.pipeline.dispatcher import Parts, Service
 from edge.config.settings import Settings
 from edge.storage.spool import Spool
-from edge.workers import Died
+from edge.daemon.workers.pool import Died
 from tests.test_service import Pool, serving
 
 DIED = Died("worker ended by SIGSEGV")

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from edge import announce
-from edge.announce import CHANCE_RETRY_S, HUNG_UP_RETRY_S, Mqtt
+from edge.daemon.telemetry import status
+from edge.daemon.telemetry.status import CHANCE_RETRY_S, HUNG_UP_RETRY_S, Mqtt
 from edge.health import Health
 from edge.mqtt.connection import HungUpError
 
@@ -35,7 +35,7 @@ def test_after_two_hang_ups_the_results_have_the_connection_for_a_while(
 ) -> None:
     """Briefly, where it took one before: it may only have been restarted twice."""
     now, health, line = 1000.0, Health(), Line(hang_ups=0 if taken_before else 2)
-    monkeypatch.setattr(announce, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(status, "time", SimpleNamespace(monotonic=lambda: now))
     mqtt = Mqtt(cast("Any", line), "mammo/v1/a/b", health, dict, 60.0)
     if taken_before:
         mqtt.turn(changed=False)

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from edge import app, commands
+from edge.daemon import app
+from edge.daemon.control import handlers
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
 from edge.config.settings import Inbox, Log, Model, Settings, Worker
@@ -36,7 +37,7 @@ class StandIn:
 def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "Daemon", StandIn)
     monkeypatch.setattr(app, "PUT_OFF_S", 0.0)
-    monkeypatch.setattr("edge.app.logging.basicConfig", lambda **_: None)
+    monkeypatch.setattr("edge.daemon.app.logging.basicConfig", lambda **_: None)
     monkeypatch.setenv("MAMMO_EDGE_BROKER__PASSWORD", "geheim")
     settings = Settings(broker={"password": "geheim"})
     mask = os.umask(0o022)
@@ -50,8 +51,8 @@ def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(monkeypatc
 def test_a_reload_names_what_of_its_changes_waits_for_a_restart() -> None:
     model = Model(keys=Path("/other/keys"), threads=2)
     after = Settings(model=model, worker=Worker(max_file_mb=64), log=Log(level="debug"), inbox=Inbox(rescan_s=1))
-    assert commands.changes(Settings(), after) == (["inbox", "model", "worker", "log"], ["inbox", "model.keys", "worker.max_file_mb"])
-    assert commands.changes(after, after) == ([], [])
+    assert handlers.changes(Settings(), after) == (["inbox", "model", "worker", "log"], ["inbox", "model.keys", "worker.max_file_mb"])
+    assert handlers.changes(after, after) == ([], [])
 
 
 def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +80,8 @@ def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(monkeyp
 
 def test_a_name_that_fits_no_image_or_several_is_told() -> None:
     known = {"abc": ["abc"], "a": ["abc", "abd"]}
-    assert commands.resolve_images(["abc"], lambda name: known.get(name, [])) == ["abc"]
+    assert handlers.resolve_images(["abc"], lambda name: known.get(name, [])) == ["abc"]
     with pytest.raises(ConfigError, match="a: 2 images of that id, expected one"):
-        commands.resolve_images(["a"], lambda name: known.get(name, []))
+        handlers.resolve_images(["a"], lambda name: known.get(name, []))
     with pytest.raises(ConfigError, match="x: no image of that id"):
-        commands.resolve_images(["x"], lambda name: known.get(name, []))
+        handlers.resolve_images(["x"], lambda name: known.get(name, []))

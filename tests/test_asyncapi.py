@@ -18,7 +18,7 @@ from deploy.asyncapi.__main__ import channels, document, render
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.contract import result
-from edge.announce import offline
+from edge.daemon.telemetry.status import offline
 from edge.rights import ANSWER, WATCHED
 from tests.conftest import ROOT, need
 from tests.e2e.rig import TOPICS, Rig, film, until

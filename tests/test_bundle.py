@@ -11,7 +11,7 @@ import pytest
 
 from edge.models.bundle import verify
 from edge.errors import ModelError
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import demand
 from tests.bundles import tiny
 from tests.test_signature import key_pair

@@ -14,7 +14,7 @@ from deploy.demo.subscriber import Subscriber
 from edge.mqtt.client import Broker
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
-from edge.intake.command import CUT_OFF, CommandIntake
+from edge.daemon.control.mqtt import CUT_OFF, CommandIntake
 from edge.mqtt.connection import Incoming, RefusedError
 from edge.config.settings import Broker as BrokerSettings
 from tests.e2e.proxy import Proxy

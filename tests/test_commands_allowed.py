@@ -12,7 +12,7 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.mqtt.client import Broker
 from edge.health import Health
-from edge.intake.command import TOPICS, CommandIntake
+from edge.daemon.control.mqtt import TOPICS, CommandIntake
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Settings
 from tests.e2e.rig import until

@@ -17,14 +17,14 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge import cli
 from edge.contract import result as message
-from edge.announce import offline
-from edge.control import ask
+from edge.daemon.telemetry.status import offline
+from edge.daemon.control.unix_socket import ask
 from edge.errors import Reason, Unavailable
-from edge.intake.folder import IGNORED
-from edge.intake.mqtt import REFERENCE_S, RESERVED
+from edge.daemon.intake.folder import IGNORED
+from edge.daemon.intake.mqtt import REFERENCE_S, RESERVED
 from edge.contract.result import Message
 from edge.models.transfer.announcement import Offer, read_offer
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
 from tests.conftest import ROOT, need
 from tests.e2e.rig import PROGRAM, Rig, sha256

@@ -19,7 +19,7 @@ from edge.errors import AcceleratorError, ModelError
 from edge.inference.examiner import open_examiner
 from edge.inference.image import Limits
 from edge.contract.result import Occasion, Sender, render
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from tests.coral import COMPILED, INPUT, MODEL, StandIn, bundle, folder, image, library, make_bundle, opened, stand_in, tflite
 from tests.test_doctor import tree
 
@@ -55,7 +55,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from edge import cli, coral
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 held = coral.claim(Path(sys.argv[1]))
 print("held", flush=True)
 input()

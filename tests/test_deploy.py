@@ -19,7 +19,7 @@ from deploy.demo.brokers import Mosquitto, free_port
 from edge import doctor
 from edge.cli import make_parser
 from edge.doctor import Level
-from edge.intake.command import TOPICS as COMMANDS
+from edge.daemon.control.mqtt import TOPICS as COMMANDS
 from edge.mqtt.connection import disconnect
 from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from tests.conftest import ROOT, need

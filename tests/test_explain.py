@@ -24,7 +24,7 @@ from edge.inference.examiner import Examiner, Sight
 from edge.inference.explain.save import Pictures
 from edge.inference.image import Limits
 from edge.inference.preprocess import prepare
-from edge.workers import Died, Interrupted
+from edge.daemon.workers.pool import Died, Interrupted
 from tests.films import FILM, dicom, film, raster
 from tests.planted import WORD, found_in, planted
 

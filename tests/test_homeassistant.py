@@ -13,10 +13,10 @@ from jinja2 import Environment
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.announce import offline
+from edge.daemon.telemetry.status import offline
 from edge.mqtt.client import Broker
 from edge.health import Health
-from edge.homeassistant import FILE, Discovery, messages
+from edge.daemon.telemetry.homeassistant import FILE, Discovery, messages
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Device, HomeAssistant, Settings
 from tests.conftest import ROOT

@@ -13,13 +13,13 @@ from edge.domain import Rejection
 from edge.errors import ModelError, Reason
 from edge.health import Health, Phase
 from edge.storage.ledger import open_ledger
-from edge.lifecycle import Lifecycle, first_serving
+from edge.daemon.rollout.activation import Lifecycle, first_serving
 from edge.contract.result import Sender, readdress
-from edge.service import Finished, Parts, Service, Serving
-from edge.serving import shipped_bundle
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
+from edge.daemon.workers.servable import shipped_bundle
 from edge.storage.spool import Spool
 from edge.models.store import ModelStore
-from edge.workers import Died, Verdict, Workers
+from edge.daemon.workers.pool import Died, Verdict, Workers
 from tests.test_store import made, proved, store
 
 __all__ = ["made", "store"]  # fixtures
@@ -128,7 +128,7 @@ def version(service: NoService) -> str:
 
 def joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the thread that rolls back run where it is started."""
-    monkeypatch.setattr("edge.lifecycle.threading.Thread.start", lambda thread: thread.run())
+    monkeypatch.setattr("edge.daemon.rollout.activation.threading.Thread.start", lambda thread: thread.run())
 
 
 def test_workers_that_die_of_two_images_bring_the_former_model_back(

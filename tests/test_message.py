@@ -17,7 +17,7 @@ from edge.domain import Box, Decision, HeatMap, Identity, ImageFacts, Prediction
 from edge.errors import Reason
 from edge.storage.ledger.records import Numbering
 from edge.contract.result import Occasion, Sender, encode, readdress, render, result_id, schema, without_heatmap
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 
 IMAGE: Final = hashlib.sha256(b"image").hexdigest()
 LEDGER: Final = "5d0f7c0e-0000-4000-8000-000000000001"

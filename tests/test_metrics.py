@@ -16,13 +16,13 @@ from typing import Any, Final, cast
 import pytest
 
 from edge.models.bundle import verify
-from edge.drift import FEWEST, Drift, stability_index
+from edge.daemon.telemetry.drift import FEWEST, Drift, stability_index
 from edge.errors import ConfigError, Unavailable
-from edge.metrics import Numbers
-from edge.metrics_server import AT_ONCE, MetricsServer
-from edge.service import Finished, Serving
-from edge.serving import shipped_bundle
-from edge.workers import Interrupted
+from edge.daemon.telemetry.metrics import Numbers
+from edge.daemon.telemetry.http_server import AT_ONCE, MetricsServer
+from edge.daemon.pipeline.dispatcher import Finished, Serving
+from edge.daemon.workers.servable import shipped_bundle
+from edge.daemon.workers.pool import Interrupted
 from tests.conftest import ROOT, need
 from tests.e2e.rig import until
 

@@ -9,7 +9,7 @@ import pytest
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle, verify
 from edge.health import Health
-from edge.lifecycle import first_serving
+from edge.daemon.rollout.activation import first_serving
 from tests.bundles import tiny
 from tests.conftest import ROOT
 from tests.killed import store_at, work

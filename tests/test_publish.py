@@ -10,7 +10,7 @@ from edge.health import Health, Phase
 from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.records import Arrival, Conclusion
-from edge.publish import Courier
+from edge.daemon.publish import Courier
 from edge.mqtt.connection import RefusedError
 
 

@@ -19,11 +19,11 @@ from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import MAX_ATTEMPTS, Conclusion
 from edge.storage.ledger.states import Move, State
-from edge.receive import Reception
-from edge.service import Finished, Parts, Service, Serving
+from edge.daemon.pipeline.reception import Reception
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
 from edge.config.settings import Settings
 from edge.storage.spool import COPIED, Spool
-from edge.workers import Died
+from edge.daemon.workers.pool import Died
 
 FILM = b"a precious film"
 IMAGE_ID = hashlib.sha256(FILM).hexdigest()

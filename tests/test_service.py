@@ -13,9 +13,9 @@ from edge.errors import Reason
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Arrival
-from edge.service import Finished, Parts, Service, Serving
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
 from edge.storage.spool import Spool
-from edge.workers import Interrupted, Verdict
+from edge.daemon.workers.pool import Interrupted, Verdict
 
 IMAGE_ID = "a" * 64
 

@@ -11,7 +11,7 @@ import pytest
 
 from edge import check
 from edge.config import example
-from edge.app import _clean_environment, _subject_key
+from edge.daemon.app import _clean_environment, _subject_key
 from edge.check import findings
 from edge.errors import ConfigError
 from edge.config.settings import PREFIX, Settings, credential_of, load, read_environment, read_secret

@@ -10,18 +10,18 @@ from typing import Any, cast
 
 import pytest
 
-from edge import app
+from edge.daemon import app
 from edge.models.bundle import verify
 from edge.check import findings
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
-from edge.service import Finished, Serving
-from edge.serving import BESIDE, open_serving, shipped_bundle
+from edge.daemon.pipeline.dispatcher import Finished, Serving
+from edge.daemon.workers.servable import BESIDE, open_serving, shipped_bundle
 from edge.mqtt.connection import HungUpError
 from edge.config.settings import Intake, Model, Publish, Settings, State
-from edge.shadow import NOBODY_TO_TELL, Shadow
-from edge.workers import Interrupted, Job, Verdict
+from edge.daemon.rollout.shadow import NOBODY_TO_TELL, Shadow
+from edge.daemon.workers.pool import Interrupted, Job, Verdict
 
 FINISHED = Rejection(Reason.UNREADABLE, "x")
 BUNDLE = SimpleNamespace(bundle_id="b", manifest=SimpleNamespace(name="m", version="2"))
@@ -101,7 +101,7 @@ def test_a_broker_that_hangs_up_on_what_it_says_is_told_no_more(health: Health) 
 
 def test_where_memory_is_short_its_worker_is_the_first_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[Job] = []
-    monkeypatch.setattr("edge.serving.Workers", jobs.append)
+    monkeypatch.setattr("edge.daemon.workers.servable.Workers", jobs.append)
     open_serving(Settings(), shipped_bundle(), BESIDE)
     module, _, start = jobs[0].start.rpartition(".")
     text = f"""

@@ -14,7 +14,7 @@ from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.system.files import Beat, copy, write
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign, signer
 from edge.models.staging import alone
 from edge.models.store import ModelStore, Trust

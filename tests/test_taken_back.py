@@ -18,12 +18,12 @@ from edge.errors import Reason
 from edge.health import Health, Phase
 from edge.storage.ledger import open_ledger
 from edge.storage.ledger.records import Arrival
-from edge.lifecycle import Lifecycle
+from edge.daemon.rollout.activation import Lifecycle
 from edge.contract.result import Sender, readdress
-from edge.service import Parts, Service, Serving
+from edge.daemon.pipeline.dispatcher import Parts, Service, Serving
 from edge.storage.spool import Spool
 from edge.models.store import ModelStore, Trust
-from edge.workers import Died, Verdict, Workers
+from edge.daemon.workers.pool import Died, Verdict, Workers
 from tests.bundles import tiny
 from tests.e2e.rig import sha256, until
 from tests.test_signature import key_pair

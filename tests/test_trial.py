@@ -7,8 +7,8 @@ import pytest
 
 from edge.domain import Decision, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
 from edge.errors import Reason
-from edge.trial import Past, Trial, past_of
-from edge.workers import Died, Interrupted, Verdict
+from edge.daemon.rollout.trial import Past, Trial, past_of
+from edge.daemon.workers.pool import Died, Interrupted, Verdict
 
 REFUSED: Final = Rejection(Reason.NOT_A_MAMMOGRAM, "to the network it does not look like one")
 EMPTY: Final = Rejection(Reason.EMPTY, "")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.intake import watch
-from edge.intake.watch import PAIRING_S, Hint, Watch
+from edge.daemon.intake import inotify
+from edge.daemon.intake.inotify import PAIRING_S, Hint, Watch
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def wait_until_finished(watched: Watch, path: Path) -> None:
 
 
 def test_a_file_that_was_moved_out_holds_up_later_events_for_milliseconds_only() -> None:
-    assert watch._pairing().delay == PAIRING_S <= 0.01
+    assert inotify._pairing().delay == PAIRING_S <= 0.01
 
 
 def test_a_file_moved_inside_the_inbox_is_finished_under_its_new_name(inbox: Path, watched: Watch) -> None:

@@ -15,7 +15,7 @@ from pebble.pool.base_pool import PoolStatus
 
 from edge.domain import Rejection, Runtime
 from edge.errors import ModelError, Unavailable
-from edge.workers import Died, Interrupted, Job, Verdict, Workers
+from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
 
 
 def job(backend: str = "litert", timeout_s: float = 30.0, count: int = 1) -> Job:
@@ -174,7 +174,7 @@ def test_workers_run_with_limits_and_are_the_first_to_be_killed(workers: Workers
 SUPERVISOR = """
 import sys
 from pathlib import Path
-from edge.workers import Job, Workers
+from edge.daemon.workers.pool import Job, Workers
 workers = Workers(Job("tests.jobs.start", "tests.jobs.run", ("litert",), 1, 60.0, 2048))
 workers.submit(Path("pid"), lambda verdict: print(verdict.detail, flush=True))
 workers.submit(Path("hang"), lambda verdict: None)

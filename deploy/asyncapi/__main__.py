@@ -16,8 +16,8 @@ from pydantic.json_schema import models_json_schema
 from deploy.asyncapi import messages
 from edge import NOTICE, __version__
 from edge.models.transfer import announcement
-from edge.announce import offline
-from edge.intake.command import ANSWERS, TOPICS
+from edge.daemon.telemetry.status import offline
+from edge.daemon.control.mqtt import ANSWERS, TOPICS
 from edge.rights import WATCHED
 from edge.config.settings import Settings
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.commands import REPLAY_AT_ONCE
+from edge.daemon.control.handlers import REPLAY_AT_ONCE
 from edge.health import Phase
 from edge.contract.result import Hash, Probability
 from edge.config.settings import Level

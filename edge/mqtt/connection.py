@@ -63,7 +63,7 @@ class HangUps:
     How often in a row the broker hung up on one kind of message.
 
     One that hangs up on what it denies, as some do, would do so at each connection, and nothing else would get through: so whoever sends
-    such messages goes without them once there were too many. Results are blamed last, see `edge.publish`.
+    such messages goes without them once there were too many. Results are blamed last, see `edge.daemon.publish`.
     """
 
     MOST: Final = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge import cli
 from edge.storage.ledger.outbox import Delivery
-from edge.publish.mqtt import MqttSink
+from edge.daemon.publish.mqtt import MqttSink
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from typing import Final
 from deploy.demo.brokers import Mosquitto
 from edge.inference import examiner
 from edge.models.bundle import verify
-from edge.serving import job_for, shipped_bundle
+from edge.daemon.workers.servable import job_for, shipped_bundle
 from edge.config.settings import Settings
 from tests.bench.daemon import Measured
 from tests.bench.page import Section, Target, table

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from edge import cli, serving
+from edge import cli
+from edge.daemon.workers import servable
 from edge.domain import Outcome
 from edge.errors import InferenceError
 
@@ -34,8 +35,8 @@ def run(path: str) -> Outcome:
 def main() -> int:
     """Be the daemon, all else as it is."""
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # workers take it over, and find this module there
-    ours = serving.job_for
-    serving.job_for = lambda settings, bundle: replace(ours(settings, bundle), run="tests.e2e.crashing.run")
+    ours = servable.job_for
+    servable.job_for = lambda settings, bundle: replace(ours(settings, bundle), run="tests.e2e.crashing.run")
     return cli.main(sys.argv[2:])
 
 

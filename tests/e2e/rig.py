@@ -17,7 +17,7 @@ import numpy as np
 
 from deploy.demo.daemon import TOPICS, Daemon
 from deploy.demo.subscriber import Subscriber
-from edge.control import ask
+from edge.daemon.control.unix_socket import ask
 from edge.errors import Unavailable
 
 ROOT: Final = Path(__file__).parent.parent.parent

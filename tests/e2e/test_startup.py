@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.brokers import free_port
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from tests.e2e.rig import Rig, run_command
 
 

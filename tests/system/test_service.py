@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
 from tests.conftest import ROOT, need
 from tests.e2e.rig import film, sha256

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.mqtt.client import Broker
-from edge.intake.mqtt import MqttIntake
+from edge.daemon.intake.mqtt import MqttIntake
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
-from edge.publish.mqtt import MqttSink
-from edge.receive import Reception
+from edge.daemon.publish.mqtt import MqttSink
+from edge.daemon.pipeline.reception import Reception
 from edge.mqtt.connection import Incoming
 from edge.storage.spool import RENAMED, Spool
 

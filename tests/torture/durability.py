@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from edge.intake.watch import filesystem_of
+from edge.daemon.intake.inotify import filesystem_of
 from tests.e2e.rig import sha256, until
 from tests.films import demo_files
 from tests.torture.bench import Bench, scaled

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from edge import serving
+from edge.daemon.workers import servable
 from edge.storage import retention
 from edge.models.bundle import Bundle
 from edge.storage.ledger import database
 from edge.storage.retention import Retention
 from edge.config.settings import Settings
-from edge.workers import Job
+from edge.daemon.workers.pool import Job
 from tests.torture import bugs, crashes
 
 CLONE_NEWUSER: Final = 0x10000000
@@ -76,12 +76,12 @@ def limit_inotify(instances: int) -> None:
 
 
 def _use_stub() -> None:
-    job_for = serving.job_for
+    job_for = servable.job_for
 
     def stub_job(settings: Settings, bundle: Bundle) -> Job:
         return dataclasses.replace(job_for(settings, bundle), start="tests.torture.stub.start", run="tests.torture.stub.run")
 
-    serving.job_for = stub_job
+    servable.job_for = stub_job
 
 
 OFF: Final = "PRAGMA synchronous = OFF"

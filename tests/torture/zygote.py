@@ -18,7 +18,7 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Serve until standard input ends."""
-    import edge.app  # noqa: PLC0415 - imported once, and not again by the workers, which import this module
+    import edge.daemon.app  # noqa: PLC0415 - imported once, and not again by the workers, which import this module
     import edge.cli  # noqa: F401, PLC0415
 
     for line in sys.stdin:

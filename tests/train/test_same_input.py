@@ -13,7 +13,7 @@ from edge.models.bundle import verify
 from edge.domain import InputSpec, Rejection
 from edge.inference.engine import Engine, Scores
 from edge.inference.image import Limits
-from edge.serving import shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
 from tests.films import DATA, deep, demo_files, dicom, film
 from train import datasets, films, prepare
 from train.films import model_input, prepare_film

@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from deploy.demo.brokers import free_port
-from edge.control import ask
+from edge.daemon.control.unix_socket import ask
 from edge.mqtt.connection import disconnect
 from tests.e2e.proxy import Proxy
 from tests.e2e.rig import until

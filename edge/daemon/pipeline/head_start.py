@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.workers import Died, Verdict, Workers
+from edge.daemon.workers.pool import Died, Verdict, Workers
 
 
 class Answer:

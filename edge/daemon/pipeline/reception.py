@@ -11,7 +11,7 @@ from typing import Final
 from edge.errors import Reason, Unavailable
 from edge.system.files import Fingerprint, NotReadyError
 from edge.storage.ledger.records import Arrival, Source
-from edge.service import Parts, Service
+from edge.daemon.pipeline.dispatcher import Parts, Service
 from edge.config.settings import Settings
 from edge.storage.spool import RENAMED, Claim
 

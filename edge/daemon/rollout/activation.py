@@ -9,10 +9,10 @@ from typing import Any
 from edge.models.active import SHIPPED, Active
 from edge.errors import MammoEdgeError, ModelError, StartupError
 from edge.health import Health
-from edge.reexamine import hand_over
-from edge.service import Finished, Parts, Service, Serving
+from edge.daemon.rollout.handover import hand_over
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
 from edge.models.store import ModelStore
-from edge.trial import PAST, Trial, past_of
+from edge.daemon.rollout.trial import PAST, Trial, past_of
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from edge.health import Phase
-from edge.service import Finished
+from edge.daemon.pipeline.dispatcher import Finished
 
 BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Of the time from worker to verdict, in seconds."""

@@ -8,8 +8,8 @@ from typing import Final
 from edge.errors import MammoEdgeError, Reason
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.states import State
-from edge.service import Service
-from edge.trial import Trial
+from edge.daemon.pipeline.dispatcher import Service
+from edge.daemon.rollout.trial import Trial
 
 log = logging.getLogger(__name__)
 

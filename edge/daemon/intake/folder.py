@@ -14,8 +14,8 @@ from typing import Final
 from edge.errors import Unavailable
 from edge.system.files import NotReadyError
 from edge.health import Health
-from edge.intake import Receiver
-from edge.intake.watch import NETWORK, NO_EVENTS, Watch, filesystem_of
+from edge.daemon.intake import Receiver
+from edge.daemon.intake.inotify import NETWORK, NO_EVENTS, Watch, filesystem_of
 from edge.config.settings import Inbox
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from edge.mqtt.client import Broker
 from edge.errors import Unavailable
 from edge.system.files import NotReadyError
 from edge.health import Health
-from edge.intake import Receiver
+from edge.daemon.intake import Receiver
 from edge.mqtt.connection import Incoming
 
 log = logging.getLogger(__name__)

@@ -5,14 +5,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from edge.accelerator import access_of
+from edge.daemon.rollout.accelerator import access_of
 from edge.models.bundle import Bundle, verify
-from edge.service import Serving
+from edge.daemon.pipeline.dispatcher import Serving
 from edge.config.settings import Settings
 from edge.models.store import ModelStore, Trust
-from edge.workers import Job, Workers
+from edge.daemon.workers.pool import Job, Workers
 
-BESIDE: Final = "edge.beside.start"
+BESIDE: Final = "edge.daemon.workers.beside.start"
 """Begins a shadow model's worker."""
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from edge.domain import Rejection, Result
 from edge.errors import Reason
-from edge.workers import Died, Verdict
+from edge.daemon.workers.pool import Died, Verdict
 
 FAILURES: Final = 2
 """So many different images without a score are the model's fault: one may be the image's own."""

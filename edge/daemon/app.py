@@ -14,36 +14,37 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from edge import __version__, announce
+from edge import __version__
+from edge.daemon.telemetry import status
 from edge.system import logs
-from edge.accelerator import Accelerator, access_of
+from edge.daemon.rollout.accelerator import Accelerator, access_of
 from edge.mqtt.client import Broker
-from edge.commands import Commands, changes
-from edge.control import ControlServer
-from edge.drift import WINDOW, Drift
+from edge.daemon.control.handlers import Commands, changes
+from edge.daemon.control.unix_socket import ControlServer
+from edge.daemon.telemetry.drift import WINDOW, Drift
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
-from edge.homeassistant import Discovery
-from edge.homeassistant import messages as homeassistant_messages
+from edge.daemon.telemetry.homeassistant import Discovery
+from edge.daemon.telemetry.homeassistant import messages as homeassistant_messages
 from edge.models.transfer.installer import Installer
-from edge.intake.command import CommandIntake
-from edge.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
-from edge.intake.mqtt import MqttIntake
+from edge.daemon.control.mqtt import CommandIntake
+from edge.daemon.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
+from edge.daemon.intake.mqtt import MqttIntake
 from edge.storage.ledger import open_ledger
-from edge.lifecycle import Lifecycle, first_serving
+from edge.daemon.rollout.activation import Lifecycle, first_serving
 from edge.contract.result import Sender, readdress, without_heatmap
-from edge.metrics import Numbers
-from edge.metrics_server import MetricsServer
-from edge.publish import Courier, Sink
-from edge.publish.jsonl import JsonlSink
-from edge.publish.mqtt import MqttSink
+from edge.daemon.telemetry.metrics import Numbers
+from edge.daemon.telemetry.http_server import MetricsServer
+from edge.daemon.publish import Courier, Sink
+from edge.daemon.publish.jsonl import JsonlSink
+from edge.daemon.publish.mqtt import MqttSink
 from edge.storage.rebuild import demand_spool, prove, rebuild
-from edge.receive import Reception
+from edge.daemon.pipeline.reception import Reception
 from edge.storage.retention import Retention
-from edge.service import Parts, Service, Serving
-from edge.serving import BESIDE, open_serving, open_store
+from edge.daemon.pipeline.dispatcher import Parts, Service, Serving
+from edge.daemon.workers.servable import BESIDE, open_serving, open_store
 from edge.config.settings import Settings, is_ours, read_secret
-from edge.shadow import NOBODY_TO_TELL, Shadow
+from edge.daemon.rollout.shadow import NOBODY_TO_TELL, Shadow
 from edge.storage.spool import Spool
 from edge.models.store import ModelStore
 
@@ -120,7 +121,7 @@ class Daemon:
         self._models.resume_trial()
         self._installer = Installer(store, settings.model, self._try_out, self._fetch)
         self._reception = Reception(parts, settings, self._service)
-        self._announcer = announce.Announcer(self._health, self._systemd, self._service.overdue)
+        self._announcer = status.Announcer(self._health, self._systemd, self._service.overdue)
         self._retention = Retention(settings, self._ledger, self._health)
         self._accelerator = Accelerator(
             self._service,
@@ -260,7 +261,7 @@ class Daemon:
             settings.broker,
             password=password,
             client_id=settings.broker.client_id or f"mammo-edge-{settings.device.site}-{settings.device.name}",
-            will=(f"{settings.topic_prefix}/status", announce.offline()),
+            will=(f"{settings.topic_prefix}/status", status.offline()),
             health=self._health,
             max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
         )
@@ -290,7 +291,7 @@ class Daemon:
             discovery = Discovery(self._broker, self._health, self._settings.state.path, homeassistant_messages(self._settings))
             self._broker.on_connect(self._health.changed.set)
             self._announcer.attach(
-                announce.Mqtt(self._broker, self._settings.topic_prefix, self._health, self._report, publish.health_s), discovery.turn
+                status.Mqtt(self._broker, self._settings.topic_prefix, self._health, self._report, publish.health_s), discovery.turn
             )
             sinks.append(MqttSink(self._broker, self._settings.topic_prefix, without_heatmap))
         if publish.jsonl:

@@ -11,7 +11,7 @@ from edge.models.bundle import Bundle
 from edge.system.coral import BUSY, Access, busy, devices
 from edge.errors import MammoEdgeError, ModelError
 from edge.health import Health
-from edge.service import Service, Serving
+from edge.daemon.pipeline.dispatcher import Service, Serving
 from edge.config.settings import Settings
 from edge.system.threads import Loop
 

@@ -22,7 +22,7 @@ from typing import Final, TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
-from edge import worker
+from edge.daemon.workers import process
 from edge.domain import Outcome, Rejection, Result, Runtime
 from edge.errors import AcceleratorError, InferenceError, MammoEdgeError, Unavailable
 
@@ -103,7 +103,7 @@ class Workers:
         with self._lock:
             self._in_work[done] = (time.monotonic(), None)
         try:
-            future = self._pool.schedule(worker.run, args=(self.job.run, str(path), self.job.cpu_s), timeout=self.job.timeout_s)
+            future = self._pool.schedule(process.run, args=(self.job.run, str(path), self.job.cpu_s), timeout=self.job.timeout_s)
         except RuntimeError:  # the pool broke: its workers died with nothing to do
             self.reopen()
             return
@@ -158,7 +158,7 @@ class Workers:
         if self.lost and not self.in_work:
             self.reopen()
             with contextlib.suppress(RuntimeError):  # closed meanwhile
-                self._pool.schedule(worker.proved).add_done_callback(self._learn)
+                self._pool.schedule(process.proved).add_done_callback(self._learn)
 
     def _learn(self, proved: "Future[Runtime]") -> None:
         if proved.exception() is None:
@@ -220,7 +220,7 @@ class Workers:
         job = self.job
         return ProcessPool(
             max_workers=job.count,
-            initializer=worker.initialise,
+            initializer=process.initialise,
             initargs=(os.getpid(), job.memory_mb, job.start, job.arguments),
             context=multiprocessing.get_context("spawn"),
         )
@@ -228,7 +228,7 @@ class Workers:
     def _prove(self) -> Runtime:
         limit = START_S if self.job.spare is None else ACCELERATED_START_S
         try:
-            runtime: Runtime = self._pool.schedule(worker.proved).result(timeout=limit)
+            runtime: Runtime = self._pool.schedule(process.proved).result(timeout=limit)
         except MammoEdgeError:
             _stop(self._pool)
             raise

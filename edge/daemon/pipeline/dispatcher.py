@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.ahead import Answer, HeadStart
+from edge.daemon.pipeline.head_start import Answer, HeadStart
 from edge.storage.archiver import Archiver
 from edge.models.bundle import Bundle
 from edge.domain import Outcome, Rejection, Result
@@ -21,7 +21,7 @@ from edge.storage.ledger.records import Conclusion, Image
 from edge.storage.ledger.states import Move, State
 from edge.contract.result import Occasion, Sender, encode, render, result_id
 from edge.storage.spool import Spool
-from edge.workers import Died, Interrupted, Verdict, Workers
+from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
 
 log = logging.getLogger(__name__)
 

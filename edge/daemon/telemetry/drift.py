@@ -9,7 +9,7 @@ from typing import Final
 
 from edge.models.bundle import Bundle
 from edge.domain import Result
-from edge.service import Finished, Serving
+from edge.daemon.pipeline.dispatcher import Finished, Serving
 
 WINDOW: Final = 500
 """Images that are compared."""

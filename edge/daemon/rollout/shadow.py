@@ -12,10 +12,10 @@ from edge.models.bundle import Bundle
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.service import Finished, Serving
+from edge.daemon.pipeline.dispatcher import Finished, Serving
 from edge.mqtt.connection import HangUps, RefusedError
 from edge.system.threads import Loop
-from edge.workers import Interrupted, Verdict
+from edge.daemon.workers.pool import Interrupted, Verdict
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from edge.errors import ConfigError
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.queries import parse_since
-from edge.service import Service
+from edge.daemon.pipeline.dispatcher import Service
 from edge.config.settings import Settings
 
 REPLAY_AT_ONCE: Final = 10_000

@@ -3,7 +3,7 @@
 
 def main() -> int:
     """Run `mammo-edge`."""
-    from edge.cli import main as run  # noqa: PLC0415 - see above
+    from edge.cli.main import main as run  # noqa: PLC0415 - see above
 
     return run()
 

@@ -12,15 +12,17 @@ from typing import Any, cast
 
 import pytest
 
-from edge import classify, cli, doctor
+from edge.cli.main import classify
+from edge.cli.main import main
+from edge.cli.main.doctor import checks
 from edge.daemon.rollout import accelerator
 from edge.system import coral
 from edge.daemon.rollout.accelerator import Accelerator, access_of, lock_of
-from edge.bench import Bench
+from edge.cli.bench import Bench
 from edge.models.bundle import Bundle, verify
-from edge.check import findings
+from edge.cli.check import findings
 from edge.system.coral import Access, Device
-from edge.doctor import Level
+from edge.cli.doctor.checks import Level
 from edge.domain import Rejection, Result, Runtime
 from edge.errors import ModelError
 from edge.health import Health, Phase
@@ -41,7 +43,7 @@ __all__ = ["bundle", "folder", "library", "stand_in"]  # fixtures
 def test_several_processes_on_one_accelerator_are_refused_with_exit_status_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "edge.toml"
     config.write_text('[model]\nbackend = "edgetpu"\n[worker]\ncount = 2\n')
-    assert cli.main(["run", "--config", str(config)]) == 78
+    assert main.main(["run", "--config", str(config)]) == 78
     assert "worker.count is 2, expected 1: model.backend is edgetpu" in capsys.readouterr().err
 
 
@@ -209,7 +211,7 @@ def test_commands_beside_a_daemon_find_it_busy_say_so_and_use_the_processor(
     with_bundle = chosen.model_copy(update={"model": chosen.model.model_copy(update={"bundle": folder})})
     (model,) = [detail for what, _, detail in findings(with_bundle) if what == "model"]
     assert model.endswith("not on the Coral accelerator: another process has it")
-    assert doctor.coral(tree(tmp_path, {"dev/apex_0": ""}), with_bundle).detail == "PCIe; another process has it, the daemon for one"
+    assert checks.coral(tree(tmp_path, {"dev/apex_0": ""}), with_bundle).detail == "PCIe; another process has it, the daemon for one"
     held.close()
 
 
@@ -378,29 +380,29 @@ def device(tmp_path: Path, **files: str) -> Path:
 )
 def test_the_doctor_says_why_an_accelerator_is_not_used(watched: Watched, model: dict[str, object], count: int, said: str) -> None:
     chosen = settings(watched.stand_in, bundle=watched.bundle.folder, **model).model_copy(update={"worker": Worker(count=count)})
-    line = doctor.coral(device(watched.stand_in.lock.parent), chosen)
+    line = checks.coral(device(watched.stand_in.lock.parent), chosen)
     assert (line.level, line.detail) == (Level.WARNING, f"PCIe; {said}")
 
 
 def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(stand_in: StandIn, folder: Path, tmp_path: Path) -> None:
     chosen, root = settings(stand_in, bundle=folder), device(tmp_path)
-    assert doctor.coral(root, chosen).detail == "PCIe"
-    left_alone = doctor.coral(root, settings(stand_in, bundle=folder, backend="cpu"))
+    assert checks.coral(root, chosen).detail == "PCIe"
+    left_alone = checks.coral(root, settings(stand_in, bundle=folder, backend="cpu"))
     assert (left_alone.level, left_alone.detail) == (Level.OK, "PCIe; not used: model.backend is cpu")
-    assert doctor.coral(root, settings(stand_in, bundle=tmp_path / "no bundle")).level is Level.OK
-    assert "docs/bundles.md" in doctor.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
+    assert checks.coral(root, settings(stand_in, bundle=tmp_path / "no bundle")).level is Level.OK
+    assert "docs/bundles.md" in checks.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
     tree(root, {"etc/systemd/system/mammo-edge.service.d/mammo-edge.conf": "[Service]\nPrivateDevices=yes\n"})
-    assert "mammo-edge setup --coral" in doctor.coral(root, chosen).detail
+    assert "mammo-edge setup --coral" in checks.coral(root, chosen).detail
     left = "mammo-edge@left.service"
-    assert doctor.coral(root, chosen, left).detail == "PCIe"
+    assert checks.coral(root, chosen, left).detail == "PCIe"
     tree(root, {f"etc/systemd/system/{left}.d/50-setup.conf": "# /data/Ärzte\nPrivateDevices=yes\n"})
     assert (
-        doctor.coral(root, chosen, left).detail
+        checks.coral(root, chosen, left).detail
         == "PCIe; not used: mammo-edge@left.service may open no device: mammo-edge setup --coral --instance left"
     )
     tree(root, {"etc/systemd/system/mammo-edge@.service.d/60-ours.conf": "PrivateDevices=no\n"})
-    assert doctor.coral(root, chosen, left).detail == "PCIe"
-    none = doctor.coral(tmp_path / "none", chosen)
+    assert checks.coral(root, chosen, left).detail == "PCIe"
+    none = checks.coral(tmp_path / "none", chosen)
     assert (none.level, none.detail) == (Level.WARNING, "none; model.backend is edgetpu: plug one in")
     bare = tree(tmp_path / "bare", {f"sys/bus/pci/devices/1/{name}": text for name, text in (("vendor", "0x1ac1"), ("device", "0x089a"))})
-    assert "install gasket-dkms" in doctor.coral(bare, chosen).detail
+    assert "install gasket-dkms" in checks.coral(bare, chosen).detail

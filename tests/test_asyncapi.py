@@ -19,7 +19,7 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.contract import result
 from edge.daemon.telemetry.status import offline
-from edge.rights import ANSWER, WATCHED
+from edge.cli.doctor.acl import ANSWER, WATCHED
 from tests.conftest import ROOT, need
 from tests.e2e.rig import TOPICS, Rig, film, until
 from tests.test_contract import examples, table

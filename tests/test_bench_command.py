@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge import bench, cli
-from edge.bench import STEPS, Bench
+from edge.cli.main import bench
+from edge.cli.main import main
+from edge.cli.bench import STEPS, Bench
 from edge.config.settings import Settings
 from tests.films import FILM
 
@@ -35,12 +36,12 @@ def test_a_file_that_is_rejected_has_a_reason_and_no_times(loaded: Bench, tmp_pa
 
 
 def test_the_command_measures_the_bundles_own_pictures_or_the_files_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["bench", "--json", "--rounds", "1"]) == 0
+    assert main.main(["bench", "--json", "--rounds", "1"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [Path(file["path"]).parent.name for file in report["files"]] == ["known"] * len(report["files"])
     assert {"machine", "software", "model"} < report.keys()
     (tmp_path / "text").write_bytes(b"no picture")
-    assert cli.main(["bench", "--rounds", "1", str(FILM), str(tmp_path)]) == 0
+    assert main.main(["bench", "--rounds", "1", str(FILM), str(tmp_path)]) == 0
     head, film, text, *_, notice = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["file", "MP", "decode"]
     assert (film.split()[0], text.split()[0]) == (str(FILM), str(tmp_path / "text"))

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge import cli
+from edge.cli.main import main
 from edge.contract import result as message
 from edge.daemon.telemetry.status import offline
 from edge.daemon.control.unix_socket import ask
@@ -98,7 +98,7 @@ def test_ignored_names_and_the_patience_with_references_are_the_code_s() -> None
 
 
 def test_exit_codes_are_those_of_the_commands() -> None:
-    assert table("Exit codes") == ["0", str(cli.EXIT_FAILED), "2", str(cli.EXIT_CONFIG), str(cli.EXIT_INTERRUPTED)]
+    assert table("Exit codes") == ["0", str(main.EXIT_FAILED), "2", str(main.EXIT_CONFIG), str(main.EXIT_INTERRUPTED)]
 
 
 def test_every_setting_the_page_names_exists() -> None:

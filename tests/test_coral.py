@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge import cli
+from edge.cli.main import main
 from edge.system import coral
 from edge.models.bundle import Bundle, verify
 from edge.system.coral import Device
@@ -184,7 +184,7 @@ def test_a_compiled_model_is_put_beside_the_int8_one_and_what_is_none_is_refused
     plain, compiled = make_bundle(tmp_path / "plain", edgetpu=None), tmp_path / "made_edgetpu.tflite"
     compiled.write_bytes(tflite(compiled=True))
     command = ["model", "edgetpu", str(plain)]
-    assert cli.main([*command, str(compiled), str(tmp_path / "new"), "--json"]) == 0
+    assert main.main([*command, str(compiled), str(tmp_path / "new"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["edgetpu"] == COMPILED
     with opened(verify(tmp_path / "new"), stand_in.access) as loaded:
         assert loaded.runtime == Runtime("edgetpu", COMPILED, 1)
@@ -195,6 +195,6 @@ def test_a_compiled_model_is_put_beside_the_int8_one_and_what_is_none_is_refused
         (["model", "edgetpu", str(shipped_bundle()), str(compiled), str(tmp_path / "other")], "(float32), expected one int8 model"),
     )
     for words, said in wrong:
-        assert cli.main(words) == 78
+        assert main.main(words) == 78
         assert said in capsys.readouterr().err
     assert not (tmp_path / "other").exists()

@@ -16,9 +16,9 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.demo.brokers import Mosquitto, free_port
-from edge import doctor
-from edge.cli import make_parser
-from edge.doctor import Level
+from edge.cli.main.doctor import checks
+from edge.cli.main import make_parser
+from edge.cli.doctor.checks import Level
 from edge.daemon.control.mqtt import TOPICS as COMMANDS
 from edge.mqtt.connection import disconnect
 from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
@@ -145,7 +145,7 @@ def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(broker: int, c
         model=Model(shadow="1.2.0"),
         homeassistant=HomeAssistant(enabled=True),
     )
-    (line,) = [line for line in doctor._broker(settings) if line.what == "right to publish"]
+    (line,) = [line for line in checks._broker(settings) if line.what == "right to publish"]
     assert line.level is Level.OK
     assert line.detail.startswith(
         "allowed: status, health, result, shadow/result, command/reload/ack, command/model/install/ack, homeassistant/"

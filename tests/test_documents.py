@@ -12,7 +12,7 @@ import pytest
 
 from deploy.deb import documents
 from deploy.deb.documents import commands, completion, man_page
-from edge.cli import make_parser
+from edge.cli.main import make_parser
 from tests.conftest import ROOT
 
 

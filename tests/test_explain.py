@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge import classify
+from edge.cli.main import classify
 from edge.inference.explain import drawing
 from edge.inference import examiner
 from edge.inference.explain import save

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge import check
+from edge.cli.main import check
 from edge.errors import StartupError
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.integrity import FOLDER

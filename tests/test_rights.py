@@ -9,10 +9,10 @@ from paho.mqtt.publish import single
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge import rights
+from edge.cli.main.doctor import acl as rights
 from edge.mqtt.client import Broker
 from edge.health import Health
-from edge.rights import ANSWER, Rights, look, published, subscribed
+from edge.cli.doctor.acl import ANSWER, Rights, look, published, subscribed
 from edge.mqtt.connection import correlated
 from edge.config.settings import Broker as Section
 from edge.config.settings import Device, HomeAssistant, Intake, Model, Publish, Settings

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import pytest
 
-from edge import advice
-from edge.doctor import Finding, Level
+from edge.cli.main import remedies
+from edge.cli.doctor.checks import Finding, Level
 from edge.errors import Reason
-from edge.screen import Around, Today, look_around, screen, span
+from edge.cli.status import Around, Today, look_around, screen, span
 from edge.config.settings import Broker, Settings, Spool, State, Tls
 from tests.conftest import ROOT
 from tests.test_contract import examples
@@ -123,7 +123,7 @@ def test_today_is_counted_from_the_ledger_and_is_unknown_without_one(tmp_path: P
         def __exit__(self, *_: object) -> None:
             return None
 
-    monkeypatch.setattr("edge.screen.open_queries", lambda _: Ledger())
+    monkeypatch.setattr("edge.cli.status.open_queries", lambda _: Ledger())
     found = look_around(settings, NOW, tmp_path)
     assert found.today == Today(2, 1, "empty file: no bytes", datetime(2026, 11, 23, 8, 15, tzinfo=UTC))
     assert asked == [datetime(2026, 11, 23, tzinfo=UTC).timestamp()]
@@ -138,9 +138,9 @@ def test_times_are_said_in_two_units(seconds: float, said: str) -> None:
 
 
 def test_every_reason_of_a_rejection_has_advice_and_a_strange_one_has_a_fallback() -> None:
-    assert set(advice.REJECTIONS) == set(Reason)
-    assert advice.about_rejection("truncated: the file") == advice.REJECTIONS[Reason.TRUNCATED]
-    assert advice.about_rejection("of a later release: x") == advice.about("unheard of") == advice.FALLBACK
+    assert set(remedies.REJECTIONS) == set(Reason)
+    assert remedies.about_rejection("truncated: the file") == remedies.REJECTIONS[Reason.TRUNCATED]
+    assert remedies.about_rejection("of a later release: x") == remedies.about("unheard of") == remedies.FALLBACK
 
 
 def test_every_reason_for_being_degraded_that_the_code_gives_has_advice() -> None:
@@ -149,15 +149,15 @@ def test_every_reason_for_being_degraded_that_the_code_gives_has_advice() -> Non
     assert len(given) > 12
     by_variable = {"{error}", "{said}. Replies", "{self._sink.name}:"}
     plain = [text for text in given if not any(text.startswith(name) for name in by_variable)]
-    assert [text for text in plain if advice.about(text) == advice.FALLBACK] == []
-    assert {"mqtt:", "jsonl:", "the ledger was", "ledger:", "spool:"} <= set(advice.REASONS)
+    assert [text for text in plain if remedies.about(text) == remedies.FALLBACK] == []
+    assert {"mqtt:", "jsonl:", "the ledger was", "ledger:", "spool:"} <= set(remedies.REASONS)
 
 
 @pytest.mark.parametrize(
     ("heading", "said"),
     [
-        ("A reason for being degraded", advice.REASONS),
-        ("A rejected image", {str(reason): text for reason, text in advice.REJECTIONS.items()}),
+        ("A reason for being degraded", remedies.REASONS),
+        ("A rejected image", {str(reason): text for reason, text in remedies.REJECTIONS.items()}),
     ],
 )
 def test_the_operator_s_page_gives_the_same_advice(heading: str, said: dict[str, str]) -> None:

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from edge import check
+from edge.cli.main import check
 from edge.config import example
 from edge.daemon.app import _clean_environment, _subject_key
-from edge.check import findings
+from edge.cli.check import findings
 from edge.errors import ConfigError
 from edge.config.settings import PREFIX, Settings, credential_of, load, read_environment, read_secret
 from edge.mqtt.tls import tls_context

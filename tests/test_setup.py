@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.dropin import CPU_ONLY
+from edge.cli.setup.dropin import CPU_ONLY
 from edge.errors import ConfigError
 from edge.config.settings import load
-from edge.setup import ASKED, Answers, ask_for, make_folders, plan, read_password, write
+from edge.cli.setup.ask import ASKED, Answers, ask_for, make_folders, plan, read_password, write
 from tests.conftest import ROOT, need
 
 BROKER = {"broker.clinic.lan": ["192.168.7.4"], "localhost": ["127.0.0.1", "::1"]}

@@ -12,7 +12,7 @@ import pytest
 
 from edge.daemon import app
 from edge.models.bundle import verify
-from edge.check import findings
+from edge.cli.check import findings
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
@@ -126,7 +126,7 @@ print(open("/proc/self/oom_score_adj").read())
 def test_check_says_whether_it_can_be_had_and_somebody_hears_of_it(
     *, shadow: str, connected: bool, found: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.check.verify_bundle", lambda *_: defaultdict(str))  # opens workers
+    monkeypatch.setattr("edge.cli.check.verify_bundle", lambda *_: defaultdict(str))  # opens workers
     publish, intake = Publish(mqtt=connected, jsonl=tmp_path / "results"), Intake(mqtt=connected)
     settings = Settings(model=Model(shadow=shadow), publish=publish, intake=intake, state=State(path=tmp_path))
     assert found in list(findings(settings))

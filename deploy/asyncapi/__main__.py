@@ -18,7 +18,7 @@ from edge import NOTICE, __version__
 from edge.models.transfer import announcement
 from edge.daemon.telemetry.status import offline
 from edge.daemon.control.mqtt import ANSWERS, TOPICS
-from edge.rights import WATCHED
+from edge.cli.doctor.acl import WATCHED
 from edge.config.settings import Settings
 
 DEVICE: Final = "mammo/v1/{site}/{device}"

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from edge.bench import Bench
+from edge.cli.bench import Bench
 from edge.domain import Rejection
 from edge.inference.preprocess import prepare
 from tests.bench.bare import decoders

@@ -10,7 +10,7 @@ from typing import Final
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.system import files
-from edge.bench import Bench
+from edge.cli.bench import Bench
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
 from tests.bench.bare import decoders

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.demo.brokers import find_mosquitto
-from edge.bench import Bench
+from edge.cli.bench import Bench
 
 PACKAGES: Final = (
     "ai-edge-litert",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
-from edge.bench import Bench
+from edge.cli.bench import Bench
 from edge.config.settings import Settings
 from tests.bench import backlog, encodings, latency, longer, machine, page, runtimes, startup, throughput
 from tests.bench.page import QUICK, Section

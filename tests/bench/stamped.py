@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from edge import cli
+from edge.cli.main import main as cli
 from edge.storage.ledger.outbox import Delivery
 from edge.daemon.publish.mqtt import MqttSink
 

@@ -4,7 +4,7 @@ import time
 from typing import Final
 
 from deploy.demo.brokers import Mosquitto
-from edge.bench import Bench
+from edge.cli.bench import Bench
 from tests.bench.daemon import Measured
 from tests.bench.page import Section, Target, table
 from tests.bench.plan import Plan, another

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from edge import cli
+from edge.cli.main import main as cli
 from edge.daemon.workers import servable
 from edge.domain import Outcome
 from edge.errors import InferenceError

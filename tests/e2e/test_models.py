@@ -11,7 +11,7 @@ import pytest
 from deploy.demo.subscriber import Subscriber
 from edge.models.transfer import publisher
 from edge.models.transfer import announcement
-from edge import model_commands as models
+from edge.cli.main import models
 from edge.errors import ModelError
 from edge.daemon.workers.servable import open_store, shipped_bundle
 from edge.config.settings import Settings, load

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge import cli
+from edge.cli.main import main
 from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
 from tests.conftest import need
@@ -80,7 +80,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 def by_command_line(site: Rig, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What is said, with exit status 78."""
-    assert cli.main(["model", "install", str(folder), "--activate", "--config", str(site.config)]) == 78
+    assert main.main(["model", "install", str(folder), "--activate", "--config", str(site.config)]) == 78
     return capsys.readouterr().err
 
 

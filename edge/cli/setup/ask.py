@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from edge import dropin
+from edge.cli.main.setup import dropin
 from edge.errors import ConfigError
 from edge.config.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
 from edge.config.example import render

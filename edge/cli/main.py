@@ -143,7 +143,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from edge import check  # noqa: PLC0415
+    from edge.cli.main import check  # noqa: PLC0415
 
     findings = list(check.findings(load(arguments.config), credential_of(arguments.config or DEFAULT_CONFIG)))
     if arguments.json:
@@ -154,19 +154,19 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from edge import doctor  # noqa: PLC0415
+    from edge.cli.main.doctor import checks  # noqa: PLC0415
 
     config = arguments.config or DEFAULT_CONFIG
-    found = list(doctor.examine(load(arguments.config), stored=credential_of(config), unit=unit_of(config)))
+    found = list(checks.examine(load(arguments.config), stored=credential_of(config), unit=unit_of(config)))
     if arguments.json:
         print(json.dumps([{"what": line.what, "level": line.level, "detail": line.detail} for line in found]))
     else:
         _table(("", "what", "detail"), [(line.level, line.what, line.detail) for line in found])
-    return EXIT_FAILED if any(line.level is doctor.Level.FAILED for line in found) else 0
+    return EXIT_FAILED if any(line.level is checks.Level.FAILED for line in found) else 0
 
 
 def _classify(arguments: argparse.Namespace) -> int:
-    from edge import classify  # noqa: PLC0415
+    from edge.cli.main import classify  # noqa: PLC0415
 
     settings = load(arguments.config) if arguments.config else Settings()
     messages = classify.classify(arguments.paths, settings, arguments.bundle, arguments.explain)
@@ -186,7 +186,7 @@ def _classify(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from edge import bench  # noqa: PLC0415
+    from edge.cli.main import bench  # noqa: PLC0415
 
     settings = load(arguments.config) if arguments.config else Settings()
     machine, files = bench.bench(arguments.paths, settings, arguments.bundle, arguments.rounds)
@@ -210,7 +210,7 @@ def _status(arguments: argparse.Namespace) -> int:
         return 0
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    from edge import screen  # noqa: PLC0415
+    from edge.cli.main import status as screen  # noqa: PLC0415
 
     print(*screen.screen(report, screen.look_around(load(arguments.config), datetime.now(UTC).astimezone())), sep="\n")
     return 0
@@ -251,7 +251,7 @@ def _reload(arguments: argparse.Namespace) -> int:
 
 
 def _setup(arguments: argparse.Namespace) -> int:
-    from edge import setup  # noqa: PLC0415
+    from edge.cli.main.setup import ask as setup  # noqa: PLC0415
 
     asked = setup.ask_for({name: getattr(arguments, name) for name in setup.ASKED}, arguments.root, arguments.instance)
     answers = setup.Answers(
@@ -276,13 +276,13 @@ def _setup(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from edge import model_commands as models  # noqa: PLC0415
+    from edge.cli.main import models  # noqa: PLC0415
 
     return _show(arguments, models.verify(load(arguments.config), arguments.bundle))
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from edge import model_commands as models  # noqa: PLC0415
+    from edge.cli.main import models  # noqa: PLC0415
 
     rows = models.listed(load(arguments.config))
     if arguments.json:
@@ -294,25 +294,25 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    from edge import model_commands as models  # noqa: PLC0415
+    from edge.cli.main import models  # noqa: PLC0415
 
     return _show(arguments, models.install(load(arguments.config), arguments.bundle, activate=arguments.activate))
 
 
 def _activate(arguments: argparse.Namespace) -> int:
-    from edge import model_commands as models  # noqa: PLC0415
+    from edge.cli.main import models  # noqa: PLC0415
 
     return _show(arguments, models.activate(load(arguments.config), arguments.bundle))
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
-    from edge import model_commands as models  # noqa: PLC0415
+    from edge.cli.main import models  # noqa: PLC0415
 
     return _show(arguments, models.rollback(load(arguments.config)))
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    from edge import model_commands as models  # noqa: PLC0415
+    from edge.cli.main import models  # noqa: PLC0415
 
     return _show(arguments, models.remove(load(arguments.config), arguments.bundle))
 
@@ -354,7 +354,7 @@ def _show(arguments: argparse.Namespace, report: dict[str, Any]) -> int:
 
 
 def _ask(arguments: argparse.Namespace, command: str, **fields: object) -> dict[str, Any]:
-    from edge.daemon.control.unix_socket import ask  # noqa: PLC0415
+    from edge.daemon.control.unix_socket import ask as setup  # noqa: PLC0415
 
     return ask(load(arguments.config).control.socket, command, **fields)
 

@@ -17,12 +17,12 @@ from typing import Final
 from edge.daemon.rollout.accelerator import BACKEND, lock_of
 from edge.mqtt.client import Broker
 from edge.models.bundle import MANIFEST, read_manifest
-from edge.check import findings
+from edge.cli.check import findings
 from edge.system.coral import BUSY, Device, busy, devices, read
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
 from edge.daemon.intake.inotify import NETWORK, filesystem_of
-from edge.rights import Rights, look, published, subscribed
+from edge.cli.doctor.acl import Rights, look, published, subscribed
 from edge.daemon.workers.servable import open_store
 from edge.mqtt.connection import Protocol
 from edge.config.settings import Settings, read_secret

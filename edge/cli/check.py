@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from edge.daemon.app import sink_names
 from edge.models.bundle import verify
-from edge.classify import verify_bundle
+from edge.cli.classify import verify_bundle
 from edge.errors import MammoEdgeError, StartupError
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.queries import open_queries

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from edge import advice
-from edge.doctor import Finding, Level, disk, temperature
+from edge.cli.main import remedies
+from edge.cli.doctor.checks import Finding, Level, disk, temperature
 from edge.errors import StartupError
 from edge.storage.ledger.queries import open_queries
 from edge.config.settings import Settings

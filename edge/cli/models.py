@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edge.classify import verify_bundle
+from edge.cli.classify import verify_bundle
 from edge.daemon.control.unix_socket import ask
 from edge.errors import ConfigError
 from edge.daemon.workers.servable import open_store

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import MammoEdgeError
-from train import datasets, recipe
+from train import recipe
+from train.data import datasets
 from train.errors import TrainError
 from train.run_folder import RunFolder
 
@@ -241,15 +242,15 @@ def _share(text: str) -> float:
 
 
 def _index(options: argparse.Namespace) -> None:
-    from train import index_file  # noqa: PLC0415 - see above
+    from train.data import index_file  # noqa: PLC0415 - see above
 
     index_file.write(datasets.load(options.data), options.out)
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from train.cluster import on_cluster  # noqa: PLC0415 - see above
-    from train.parallel import on_this_machine  # noqa: PLC0415
-    from train.prepare import prepared  # noqa: PLC0415
+    from train.data.dask import on_cluster  # noqa: PLC0415 - see above
+    from train.data.parallel import on_this_machine  # noqa: PLC0415
+    from train.data.prepare import prepared  # noqa: PLC0415
 
     index, spec, cache = datasets.load(options.data), recipe.load(options.recipe).input, RunFolder(options.out).cache
     with on_cluster(options.cluster) if options.cluster else nullcontext(on_this_machine) as engine:
@@ -257,15 +258,15 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from train.prepare import prepared  # noqa: PLC0415 - see above
-    from train.throughput import bench  # noqa: PLC0415
+    from train.data.prepare import prepared  # noqa: PLC0415 - see above
+    from train.fitting.throughput import bench  # noqa: PLC0415
 
     run, chosen = RunFolder(options.out), recipe.load(options.recipe)
     bench(chosen, prepared(datasets.load(options.data), chosen.input, run.cache), run, options.batches)
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from train import fit  # noqa: PLC0415 - see above
+    from train.fitting import fit  # noqa: PLC0415 - see above
 
     chosen = recipe.load(options.recipe).changed(options.epochs, options.seed)
     request = fit.Request(
@@ -280,14 +281,15 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from train import evaluate  # noqa: PLC0415 - see above
+    from train.evaluation import evaluate  # noqa: PLC0415 - see above
 
     request = evaluate.Request(data=options.data, bundle=options.bundle, invariance=options.invariance, elsewhere=options.elsewhere)
     evaluate.evaluate(RunFolder(options.run_folder), request)
 
 
 def _export(options: argparse.Namespace) -> None:
-    from train import export, wording  # noqa: PLC0415 - see above
+    from train import wording  # noqa: PLC0415 - see above
+    from train.exporting import export  # noqa: PLC0415 - see above
 
     run = RunFolder(options.run_folder)
     request = export.Request(
@@ -305,16 +307,16 @@ def _export(options: argparse.Namespace) -> None:
     if options.recipe is None or not options.data:
         msg = "--model needs --recipe (its input) and --data (mammograms for calibration and known answers)"
         raise TrainError(msg)
-    from train import own_model  # noqa: PLC0415 - see above
+    from train.exporting import keras_model  # noqa: PLC0415 - see above
 
-    export.export_fitted(own_model.adopt(options.model, recipe.load(options.recipe), options.data, run, options.typed), run, request)
+    export.export_fitted(keras_model.adopt(options.model, recipe.load(options.recipe), options.data, run, options.typed), run, request)
 
 
 def _calibrate(options: argparse.Namespace) -> None:
-    from train import site  # noqa: PLC0415 - see above
+    from train.recalibration import recalibrate  # noqa: PLC0415 - see above
 
     folder = options.bundle.resolve()
-    request = site.Request(
+    request = recalibrate.Request(
         bundle=options.bundle,
         data=options.data,
         prevalence=options.prevalence,
@@ -323,11 +325,11 @@ def _calibrate(options: argparse.Namespace) -> None:
         not_mammograms=options.not_mammograms,
         command=options.typed,
     )
-    site.calibrate_site(request)
+    recalibrate.calibrate_site(request)
 
 
 def _report(options: argparse.Namespace) -> None:
-    from train import report  # noqa: PLC0415 - see above
+    from train.reporting import report  # noqa: PLC0415 - see above
 
     run = RunFolder(options.run_folder)
     report.report(run, options.card or run.root / "model-card.md")

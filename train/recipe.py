@@ -11,7 +11,7 @@ from typing import Literal
 import train.recipes
 from edge.domain import InputSpec
 from train.errors import TrainError
-from train.split import Fractions
+from train.data.split import Fractions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ class Stage:
 
     @property
     def state(self) -> Path:
-        """All that the next epoch depends on, as `train.checkpoint` writes it."""
+        """All that the next epoch depends on, as `train.fitting.checkpoint` writes it."""
         return self.root / "state.npz"
 
 

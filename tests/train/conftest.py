@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from edge.inference.image import Limits, open_mammogram
-from train import bootstrap, cli
+from train import cli
+from train.stats import bootstrap
 from train.run_folder import RunFolder
 
 DATA = Path(__file__).parent.parent / "data"

@@ -7,9 +7,9 @@ import numpy as np
 
 from edge.domain import Box
 from edge.inference.preprocess import Geometry
-from train.datasets import Film, Lesion
-from train.films import Prepared
-from train.judged import Judged
+from train.data.datasets import Film, Lesion
+from train.data.films import Prepared
+from train.scoring.judge import Judged
 
 
 def film(number: int, *, malignant: bool, **known: Any) -> Film:  # noqa: ANN401 - any of Film's fields

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from tests.train.films_drawn import film, judged
-from train import baselines, card, evaluate, subgroups, tables
-from train.datasets import Film, Side
+from train.evaluation import baselines
+from train.reporting import model_card
+from train.evaluation import evaluate
+from train.evaluation import subgroups
+from train.reporting import tables
+from train.data.datasets import Film, Side
 
 NOTES: dict[str, Any] = {"split": {"train": {"images": 2}, "validation": {"images": 2}, "test": {"images": 2}}}
 
@@ -28,7 +32,7 @@ def sides(**known: Any) -> dict[Side, tuple[Film, ...]]:  # noqa: ANN401 - any o
 def test_test_patients_that_the_data_name_are_not_called_held_out(split: Side | None, note: str, on: str) -> None:
     measured: dict[str, Any] = {"data": evaluate.about(sides(split=split)), "birads": {}, "subgroups": {}, "breasts": {}}
     measured["test"] = {"images": 2, "auc": 0.5, "intervals_95": {}}
-    assert note in card.anchors_note(measured)
+    assert note in model_card.anchors_note(measured)
     assert tables.anchors(measured).rows[-1] == ("**this model**, whole image, single film", on, "AUC 0.500")
 
 
@@ -41,12 +45,12 @@ def test_test_patients_that_the_data_name_are_not_called_held_out(split: Side | 
     ],
 )
 def test_card_counts_normal_mammograms_where_the_data_tell_them(abnormality: str | None, said: str) -> None:
-    assert said in card.classes(NOTES, {"data": evaluate.about(sides(abnormality=abnormality))})
+    assert said in model_card.classes(NOTES, {"data": evaluate.about(sides(abnormality=abnormality))})
 
 
 def test_evaluation_without_these_facts_claims_nothing() -> None:
-    assert "The data do not say what 6 of the 6" in card.classes(NOTES, {})
-    assert "held out" in card.anchors_note({})
+    assert "The data do not say what 6 of the 6" in model_card.classes(NOTES, {})
+    assert "held out" in model_card.anchors_note({})
 
 
 def test_radiologist_on_some_of_the_films_is_said_so() -> None:

@@ -16,8 +16,12 @@ import pytest
 
 from edge.models.bundle import Bundle
 from tests.train.conftest import Tiny
-from train import cli, evaluate, fitted, invariance, metrics
-from train.datasets import Film
+from train import cli
+from train.evaluation import evaluate
+from train.fitting import finished_run
+from train.evaluation import robustness
+from train.stats import metrics
+from train.data.datasets import Film
 from train.run_folder import RunFolder
 
 COMMANDS = ("index", "prepare", "bench", "fit", "evaluate", "export", "calibrate", "report")
@@ -45,7 +49,7 @@ def test_unknown_data_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_missing_extra_is_said_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(sys.modules, "train.report", None)
+    monkeypatch.setitem(sys.modules, "train.reporting.report", None)
     assert cli.main(["report", "run"]) == 1
     assert "pip install 'mammo-edge[train]'" in capsys.readouterr().err
 
@@ -149,8 +153,8 @@ def test_validation_film_that_was_refused_is_not_scored_in_variants(tiny: Tiny, 
         seen.append(films)
         return {}
 
-    monkeypatch.setattr(invariance, "measure", watched)
-    real = fitted.reopen(tiny.run, None)
+    monkeypatch.setattr(robustness, "measure", watched)
+    real = finished_run.reopen(tiny.run, None)
     unreadable = replace(real.sides["validation"][0], name="unreadable.png", path=tmp_path / "unreadable.png")
     torn = replace(real, sides={**real.sides, "validation": (*real.sides["validation"], unreadable)})
     monkeypatch.setattr(evaluate, "reopen", lambda *_: torn)

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train import cli, cluster, datasets, prepare
+from train import cli
+from train.data import dask as cluster
+from train.data import datasets
+from train.data import prepare
 from train.errors import DataError, TrainError
-from train.parallel import Engine
+from train.data.parallel import Engine
 from train.recipes.seed import RECIPE
 from train.run_folder import RunFolder
 

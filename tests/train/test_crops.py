@@ -12,11 +12,13 @@ import tensorflow as tf
 
 from edge.domain import Box
 from edge.inference.preprocess import Geometry
-from train import cli, crops, network, recipe
-from train.augment import augment
-from train.datasets import Film, Lesion
+from train import cli, recipe
+from train.fitting import crops
+from train.fitting import network
+from train.fitting.augment import augment
+from train.data.datasets import Film, Lesion
 from train.errors import DataError, TrainError
-from train.films import Prepared
+from train.data.films import Prepared
 from train.recipe import Augment, Crops, Head, Recipe
 from train.run_folder import RunFolder
 

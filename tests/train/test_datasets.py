@@ -7,8 +7,9 @@ import pytest
 
 from edge.domain import Box
 from tests.train.conftest import write_index
-from train import datasets
-from train.datasets import Lesion, folder
+from train.data import datasets
+from train.data.datasets import Lesion
+from train.data.datasets import folder
 from train.errors import DataError
 
 

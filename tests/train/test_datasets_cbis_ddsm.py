@@ -11,10 +11,12 @@ import pytest
 
 from edge.domain import Box
 from tests.films import dicom
-from train import datasets, split
-from train.datasets import Film, Lesion, _roi
+from train.data import datasets
+from train.data import split
+from train.data.datasets import Film, Lesion
+from train.data.datasets import _roi
 from train.errors import DataError
-from train.split import Fractions
+from train.data.split import Fractions
 
 SIZE = (60, 40)
 COMMON = "left or right breast,image view,abnormality id,abnormality type"

@@ -8,8 +8,8 @@ import pytest
 
 from edge.domain import Box
 from tests.films import dicom
-from train import datasets
-from train.datasets import Lesion
+from train.data import datasets
+from train.data.datasets import Lesion
 from train.errors import DataError
 
 DATA = Path(__file__).parent.parent / "data"

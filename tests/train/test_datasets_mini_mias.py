@@ -8,7 +8,7 @@ import pytest
 
 from edge.domain import Box
 from edge.inference.image import Limits, open_mammogram
-from train import datasets
+from train.data import datasets
 from train.errors import DataError
 
 INFO = """INFORMATION FILE

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train import delong
+from train.stats import delong
 
 # 43 patients of DeLong, DeLong & Clarke-Pearson (1988): albumin, total protein, K-G score, whether the operation helped.
 TABLE = """

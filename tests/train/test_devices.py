@@ -14,8 +14,10 @@ import pytest
 import tensorflow as tf
 
 from tests.train.toy import train_toy
-from train import devices, fit, started
-from train.datasets import SIDES, Film
+from train.fitting import devices
+from train.fitting import fit
+from train.fitting import resume as started
+from train.data.datasets import SIDES, Film
 from train.errors import TrainError
 from train.run_folder import RunFolder
 

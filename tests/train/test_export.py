@@ -14,19 +14,24 @@ from edge.errors import ModelError
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
 from tests.train.conftest import Tiny
-from train import agreement, bundle_folder, fitted, loop, probe, tflite
+from train.exporting import tolerances as agreement
+from train.exporting import bundle_writer
+from train.fitting import finished_run
+from train.fitting import loop
+from train.exporting import remote_engine
+from train.exporting import tflite
 from train.errors import TrainError
-from train.films import model_input
+from train.data.films import model_input
 
 SHAPES = Shapes((1, 64, 64, 3), (1, 1), (1, 2, 2, 1))
 """Of the tiny network."""
 
 
 def test_exported_file_says_what_keras_says(tiny: Tiny) -> None:
-    done = fitted.reopen(tiny.run, None)
+    done = finished_run.reopen(tiny.run, None)
     by_keras = loop.probabilities(done.model, done.films, done.recipe)
     tensors = (model_input(image, done.recipe.input) for image in done.films.images)
-    exported = probe.scores(tiny.run.bundle / "model.tflite", tflite.shapes(done.model, done.recipe.input), "litert", tensors)
+    exported = remote_engine.scores(tiny.run.bundle / "model.tflite", tflite.shapes(done.model, done.recipe.input), "litert", tensors)
     assert np.abs(exported - by_keras).max() < done.recipe.max_difference
     assert by_keras.std() > 10 * abs((exported - by_keras).mean())
 
@@ -37,7 +42,7 @@ def test_bundle_verifies_and_its_known_answers_come_out(tiny: Tiny) -> None:
     assert len(model.known_answers) == 3
     for answer in model.known_answers:
         tensor = prepare(open_mammogram(bundle.folder / answer.image, Limits()), bundle.manifest.input).tensor
-        found = probe.scores(bundle.folder / "model.tflite", SHAPES, "litert", [tensor])[0]
+        found = remote_engine.scores(bundle.folder / "model.tflite", SHAPES, "litert", [tensor])[0]
         assert found == pytest.approx(answer.raw, abs=model.tolerance["litert"])
 
 
@@ -79,8 +84,8 @@ def test_writing_over_an_older_bundle_leaves_nothing_of_it(tiny: Tiny, tmp_path:
     manifest = verify(tiny.run.bundle).manifest
     files = {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}
     older = {**files, "old.txt": b"old"}
-    bundle_folder.write(tmp_path, older, manifest.model_copy(update={"files": bundle_folder.digests(older)}))
-    bundle_folder.write(tmp_path, files, manifest)
+    bundle_writer.write(tmp_path, older, manifest.model_copy(update={"files": bundle_writer.digests(older)}))
+    bundle_writer.write(tmp_path, files, manifest)
     assert not (tmp_path / "old.txt").exists()
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == {MANIFEST, *files}
 
@@ -91,7 +96,7 @@ def test_bundle_whose_known_answers_the_daemon_would_refuse_is_not_left_behind(t
     for refusing in manifest.models:
         models = {**manifest.models, refusing: shut(manifest, refusing)}
         with pytest.raises(ModelError, match=r"known answer known/1\.png"):
-            bundle_folder.write(tmp_path, files, manifest.model_copy(update={"models": models}))
+            bundle_writer.write(tmp_path, files, manifest.model_copy(update={"models": models}))
         assert not (tmp_path / MANIFEST).exists()
 
 
@@ -108,7 +113,7 @@ def test_older_manifest_that_names_a_file_outside_its_folder_leaves_that_file(ti
     folder.mkdir()
     named = manifest.model_copy(update={"files": {**manifest.files, "../victim": "0" * 64}})
     (folder / MANIFEST).write_text(named.model_dump_json(by_alias=True))
-    bundle_folder.write(folder, {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}, manifest)
+    bundle_writer.write(folder, {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}, manifest)
     assert victim.read_text() == "of others"
 
 
@@ -127,7 +132,7 @@ def test_tolerance_is_the_measured_difference_with_a_margin(measured: float, tol
 def test_other_interpreter_that_cannot_run_is_said(tiny: Tiny, tmp_path: Path) -> None:
     tensor = np.zeros((1, 64, 64, 3), np.float32)
     with pytest.raises(TrainError, match="No such file"):
-        probe.scores_elsewhere(tmp_path / "python", tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensor)
+        remote_engine.scores_elsewhere(tmp_path / "python", tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensor)
 
 
 def test_export_notes_the_numbers(tiny: Tiny) -> None:
@@ -143,11 +148,11 @@ def test_export_notes_the_numbers(tiny: Tiny) -> None:
 def test_scores_of_another_process_are_the_same(tiny: Tiny) -> None:
     tensors = np.random.default_rng(0).random((3, 64, 64, 3), dtype=np.float32)
     model = tiny.run.bundle / "model.tflite"
-    here = probe.scores(model, SHAPES, "litert", tensors[:, None])
-    assert probe.scores_elsewhere(Path(sys.executable), model, SHAPES, "litert", tensors) == pytest.approx(here)
+    here = remote_engine.scores(model, SHAPES, "litert", tensors[:, None])
+    assert remote_engine.scores_elsewhere(Path(sys.executable), model, SHAPES, "litert", tensors) == pytest.approx(here)
 
 
 def test_runtime_that_is_missing_elsewhere_is_said(tiny: Tiny) -> None:
     tensors = np.zeros((1, 64, 64, 3), np.float32)
     with pytest.raises(TrainError, match=r"tflite-runtime did not score: .*not installed"):
-        probe.scores_elsewhere(Path(sys.executable), tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensors)
+        remote_engine.scores_elsewhere(Path(sys.executable), tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensors)

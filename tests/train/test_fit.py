@@ -12,8 +12,14 @@ import pytest
 import tensorflow as tf
 
 from tests.train.conftest import Tiny
-from train import batches, cli, datasets, fit, fitted, loop, network, recipe
-from train.augment import augment
+from train import cli, recipe
+from train.fitting import batches
+from train.data import datasets
+from train.fitting import fit
+from train.fitting import finished_run
+from train.fitting import loop
+from train.fitting import network
+from train.fitting.augment import augment
 from train.errors import DataError, TrainError
 from train.recipe import Augment, Recipe
 from train.run_folder import RunFolder
@@ -108,7 +114,7 @@ def test_same_seed_gives_the_same_scores(small: Recipe, tiny_weights: Path, film
     def scores(name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         run = RunFolder(tmp_path / name)
         fit.fit(fit.Request(recipe=short, data=films, weights=str(tiny_weights), command="test"), run)
-        done = fitted.reopen(run, None)
+        done = finished_run.reopen(run, None)
         return loop.probabilities(done.model, done.films, short)
 
     first = scores("one")
@@ -135,7 +141,7 @@ def test_written_split_has_every_patient_on_one_side(tiny: Tiny) -> None:
 
 def test_run_is_not_reopened_on_other_data(tiny: Tiny, films: Path) -> None:
     with pytest.raises(DataError, match=r"20 images, not the index that .* was trained on"):
-        fitted.reopen(tiny.run, films)
+        finished_run.reopen(tiny.run, films)
 
 
 def test_unfinished_run_is_said_with_the_command_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,12 @@ from edge.inference.gate import InputGate
 from edge.inference.image import Limits, decode
 from edge.inference.preprocess import prepare
 from tests.train.films_drawn import film, prepared
-from train import gate, others
-from train.films import Prepared
-from train.others import without_films
+from train.scoring import gate
+from train.scoring import negatives as others
+from train.data.films import Prepared
+from train.scoring.negatives import without_films
 from train.recipes.seed import RECIPE
-from train.scored import Scored
+from train.scoring.score import Scored
 
 CHANNELS = 40
 

@@ -7,8 +7,10 @@ import pytest
 
 from edge.domain import Box
 from tests.train.conftest import write_index
-from train import cli, datasets, index_file
-from train.datasets import Index, Lesion
+from train import cli
+from train.data import datasets
+from train.data import index_file
+from train.data.datasets import Index, Lesion
 from train.errors import DataError
 
 

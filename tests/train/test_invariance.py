@@ -9,8 +9,8 @@ import pytest
 
 from edge.models.bundle import Bundle, verify
 from edge.inference.image import Limits, Mammogram, Pixels, open_mammogram
-from train import invariance
-from train.datasets import Film
+from train.evaluation import robustness
+from train.data.datasets import Film
 from train.errors import DataError
 
 DATA = Path(__file__).parent.parent / "data"
@@ -32,11 +32,11 @@ def pixels() -> Pixels:
 def written(name: str, pixels: Pixels, folder: Path) -> Mammogram:
     """A variant as the daemon reads it; decoding goes by the bytes, so that only OpenCV needs the ending."""
     path = folder / ("film.jpg" if "JPEG" in name else "film.png")
-    invariance.VARIANTS[name](pixels, path)
+    robustness.VARIANTS[name](pixels, path)
     return open_mammogram(path, Limits())
 
 
-@pytest.mark.parametrize("name", invariance.VARIANTS)
+@pytest.mark.parametrize("name", robustness.VARIANTS)
 def test_every_variant_is_a_mammogram_to_the_decoder(name: str, pixels: Pixels, tmp_path: Path) -> None:
     rows, columns = written(name, pixels, tmp_path).pixels.shape
     longest = 800 if "800" in name else 299 if "299" in name else 1200
@@ -71,7 +71,7 @@ def test_tone_and_side_are_changed_as_said(pixels: Pixels, tmp_path: Path) -> No
 def test_mirrored_film_scores_the_same_and_a_coarse_one_does_not(shipped: Bundle) -> None:
     paths = [DATA / "cbis-ddsm-benign-cc.jpg", DATA / "cbis-ddsm-benign-mlo.jpg"]
     films = tuple(Film(path=path, name=path.name, label="benign", patient=path.stem) for path in paths)
-    found = invariance.measure(shipped, films, 5, 0)
+    found = robustness.measure(shipped, films, 5, 0)
     assert found["films"] == 2
     assert found["variants"]["mirrored"]["maximum"] < 0.01
     assert found["variants"]["PNG, longest side 299 px"]["maximum"] > found["variants"]["mirrored"]["maximum"]
@@ -81,25 +81,25 @@ def test_mammograms_of_a_folder_are_taken_and_its_readme_is_left_out(tmp_path: P
     for name in ("cbis-ddsm-benign-cc.jpg", "cbis-ddsm-malignant-cc.jpg"):
         (tmp_path / name).write_bytes((DATA / name).read_bytes())
     (tmp_path / "README").write_text("no picture")
-    assert [film.name for film in invariance.readable(tmp_path)] == ["cbis-ddsm-benign-cc.jpg", "cbis-ddsm-malignant-cc.jpg"]
+    assert [film.name for film in robustness.readable(tmp_path)] == ["cbis-ddsm-benign-cc.jpg", "cbis-ddsm-malignant-cc.jpg"]
     assert "1 files are no mammograms (README: unsupported format" in capsys.readouterr().err
 
 
 def test_folder_without_mammograms_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file there"):
-        invariance.readable(tmp_path)
+        robustness.readable(tmp_path)
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(DataError, match="unsupported format"):
-        invariance.readable(tmp_path)
+        robustness.readable(tmp_path)
 
 
 def test_no_film_is_drawn_where_none_is_asked_for(shipped: Bundle) -> None:
-    assert invariance.measure(shipped, (), 5, 0) == {}
+    assert robustness.measure(shipped, (), 5, 0) == {}
 
 
 def test_refused_variant_counts_as_one_half(shipped: Bundle, tmp_path: Path) -> None:
     """A white page is refused in every form."""
     cv2.imwrite(str(tmp_path / "page.png"), np.full((300, 200), 250, np.uint8))
     film = Film(path=tmp_path / "page.png", name="page.png", label="benign", patient="p")
-    found = invariance.measure(shipped, (film,), 1, 0)["variants"]["gamma 0.7"]
+    found = robustness.measure(shipped, (film,), 1, 0)["variants"]["gamma 0.7"]
     assert (found["maximum"], found["taken_differently"]) == (0, 0)

@@ -7,9 +7,13 @@ import pytest
 
 from edge.models.bundle import Gate, KnownAnswer, ModelFile, OperatingPoint, Platt
 from tests.train.films_drawn import film, judged, prepared
-from train import baselines, breasts, figures, subgroups, tables
-from train.judged import Judged, judge
-from train.scored import Scored
+from train.evaluation import baselines
+from train.evaluation import per_breast
+from train.evaluation import figures
+from train.evaluation import subgroups
+from train.reporting import tables
+from train.scoring.judge import Judged, judge
+from train.scoring.score import Scored
 
 POINT = OperatingPoint(threshold=0.5, band_low=0.4, band_high=0.6, chosen_on="nothing")
 MODEL = ModelFile(
@@ -92,7 +96,7 @@ def test_brightness_thirds_are_those_of_the_training_films() -> None:
 
 
 def test_views_of_a_breast_are_averaged() -> None:
-    found = breasts.tables(four_breasts(), 0.5, 0)
+    found = per_breast.tables(four_breasts(), 0.5, 0)
     assert found["breasts with several views"]["images"] == 4
     assert found["breasts with several views"]["auc"] == 1
     assert found["the films of the latter, one by one"]["images"] == 8
@@ -103,18 +107,18 @@ def test_view_that_stands_in_the_data_twice_counts_once() -> None:
     """CC 0.2 and 0.4, MLO 0.9: the mean of the views is 0.6, that of the films 0.5."""
     cc = [film(number, malignant=True, patient="a", laterality="L", view="CC") for number in (0, 1)]
     films = [*cc, film(2, malignant=True, patient="a", laterality="L", view="MLO"), film(3, malignant=False, laterality="L", view="CC")]
-    found = breasts.tables(judged(films, [0.2, 0.4, 0.9, 0.55]), 0.5, 0)
+    found = per_breast.tables(judged(films, [0.2, 0.4, 0.9, 0.55]), 0.5, 0)
     assert found["all breasts"]["auc"] == 1
     assert "breasts with several views" not in found
 
 
 def test_two_breasts_of_a_woman_are_two() -> None:
     films = [film(0, malignant=True, patient="a", laterality="LEFT"), film(1, malignant=False, patient="a", laterality="RIGHT")]
-    assert breasts.tables(judged(films, [0.9, 0.1]), 0.5, 0)["all breasts"]["images"] == 2
+    assert per_breast.tables(judged(films, [0.9, 0.1]), 0.5, 0)["all breasts"]["images"] == 2
 
 
 def test_without_sides_there_are_no_breasts() -> None:
-    assert breasts.tables(judged([film(0, malignant=True), film(1, malignant=False)], [0.9, 0.1]), 0.5, 0) == {}
+    assert per_breast.tables(judged([film(0, malignant=True), film(1, malignant=False)], [0.9, 0.1]), 0.5, 0) == {}
 
 
 def test_birads_is_the_highest_of_the_lesions_and_0_lies_between_2_and_3() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from train import lesions
-from train.crops import Pieces
+from train.evaluation import lesions
+from train.fitting.crops import Pieces
 
 
 def pieces(*labels: float) -> Pieces:

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from train import bootstrap, calibrate, metrics, tables
+from train.stats import bootstrap
+from train.scoring import calibration
+from train.stats import metrics
+from train.reporting import tables
 
 LABELS = np.array([0, 0, 1, 1], dtype=np.float32)
 SCORES = np.array([0.1, 0.4, 0.35, 0.8])
@@ -150,22 +153,22 @@ def test_draws_hold_whole_patients_and_both_classes() -> None:
 def test_platt_undoes_a_known_distortion() -> None:
     labels, true = drawn(20_000)
     raw = 1 / (1 + np.exp(-(np.log(true / (1 - true)) - 1) / 2))
-    platt = calibrate.platt(labels, raw)
+    platt = calibration.platt(labels, raw)
     assert platt.slope == pytest.approx(2, rel=0.05)
     assert platt.intercept == pytest.approx(1, rel=0.1)
-    assert np.abs(calibrate.calibrated(raw, platt) - true).max() < 0.03
+    assert np.abs(calibration.calibrated(raw, platt) - true).max() < 0.03
 
 
 def test_platt_of_turned_scores_is_flat_and_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
     labels, scores = drawn(200)
-    assert calibrate.platt(labels, 1 - scores).slope == pytest.approx(calibrate.MIN_SLOPE)
+    assert calibration.platt(labels, 1 - scores).slope == pytest.approx(calibration.MIN_SLOPE)
     assert "no better than chance" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("sensitivity", [0.5, 0.9, 1.0])
 def test_operating_point_is_the_highest_threshold_with_the_sensitivity(sensitivity: float) -> None:
     labels, scores = drawn(300)
-    point = calibrate.operating_point(labels, scores, sensitivity, 0.15, "test")
+    point = calibration.operating_point(labels, scores, sensitivity, 0.15, "test")
     malignant = np.sort(scores[labels > 0])
     assert np.mean(malignant >= point.threshold) >= sensitivity
     following = malignant[malignant >= point.threshold][0]
@@ -175,10 +178,10 @@ def test_operating_point_is_the_highest_threshold_with_the_sensitivity(sensitivi
 @pytest.mark.parametrize("count", [4, 20, 300])
 def test_band_leaves_at_least_four_of_five_images_decided(count: int) -> None:
     labels, scores = drawn(count, seed=1)
-    point = calibrate.operating_point(labels, scores, 0.9, 0.15, "test")
+    point = calibration.operating_point(labels, scores, 0.9, 0.15, "test")
     assert point.band_low <= point.threshold <= point.band_high
-    assert calibrate.decided(scores, point).mean() >= 0.8
+    assert calibration.decided(scores, point).mean() >= 0.8
 
 
 def test_histogram_counts_every_image_in_twenty_bins() -> None:
-    assert calibrate.histogram(np.array([0.0, 0.04, 0.5, 1.0])) == (2, *[0] * 9, 1, *[0] * 8, 1)
+    assert calibration.histogram(np.array([0.0, 0.04, 0.5, 1.0])) == (2, *[0] * 9, 1, *[0] * 8, 1)

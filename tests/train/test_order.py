@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from train import order
-from train.mixup import mixup
-from train.network import AutoPool
-from train.optimizer import optimizer, rate
+from train.fitting import batch_order
+from train.fitting.mixup import mixup
+from train.fitting.network import AutoPool
+from train.fitting.optimizer import optimizer, rate
 from train.recipe import Phase
 
 LABELS = np.array([0] * 8 + [1] * 3, np.float32)
@@ -17,7 +17,7 @@ PHASE = Phase(name="one", epochs=3, learning_rate=0.1, train_base=True)
 
 def epoch_of(number: int, *, seed: int = 1, balanced: bool = False) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """Film numbers, shape (batches, 4)."""
-    data = order.batches(LABELS, 4, seed, number, balanced=balanced).take(order.steps(len(LABELS), 4))
+    data = batch_order.batches(LABELS, 4, seed, number, balanced=balanced).take(batch_order.steps(len(LABELS), 4))
     return np.array([rows.numpy() for rows, _ in data])
 
 
@@ -35,7 +35,7 @@ def test_order_is_of_seed_and_epoch() -> None:
 
 
 def test_no_two_batches_are_changed_alike() -> None:
-    seeds = {tuple(seed.numpy()) for _, seed in order.batches(LABELS, 4, 1, 0).take(30)}
+    seeds = {tuple(seed.numpy()) for _, seed in batch_order.batches(LABELS, 4, 1, 0).take(30)}
     assert len(seeds) == 30
 
 
@@ -47,7 +47,7 @@ def test_balanced_batches_are_half_malignant_and_every_malignant_film_is_seen() 
 
 
 def test_fewer_films_than_a_batch_fill_it() -> None:
-    rows, _ = next(iter(order.batches(LABELS[:3], 8, 1, 0)))
+    rows, _ = next(iter(batch_order.batches(LABELS[:3], 8, 1, 0)))
     assert sorted(np.bincount(rows.numpy())) == [2, 3, 3]
 
 

@@ -13,9 +13,12 @@ from edge.errors import Reason
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
 from tests.train.conftest import draw_films
-from train import cli, fitted, others, own_model
+from train import cli
+from train.fitting import finished_run
+from train.scoring import negatives
+from train.exporting import keras_model
 from train.errors import TrainError
-from train.network import FEATURES, LOGIT_MAP, PROBABILITY
+from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
 
 IMAGE = keras.Input((64, 64, 3))
 
@@ -58,7 +61,7 @@ def with_gate(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path, films
     root = tmp_path_factory.mktemp("with-gate")
     pictures = root / "pictures"
     pictures.mkdir()
-    for number, data in enumerate(others.drawn(seed=1)):
+    for number, data in enumerate(negatives.drawn(seed=1)):
         (pictures / f"{number}.png").write_bytes(data)
     return exported(classic(), root, tiny_recipe, films, "--not-mammograms", str(pictures), "--prefer", "float")
 
@@ -66,7 +69,7 @@ def with_gate(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path, films
 def test_dense_layer_on_an_average_gets_a_map_whose_mean_is_its_logit(with_gate: Bundle) -> None:
     outputs = with_gate.manifest.outputs
     assert (outputs.probability, outputs.logit_map, outputs.features) == ((1, 1), (1, 7, 7, 1), (1, 16))
-    named = own_model.named_outputs(classic())
+    named = keras_model.named_outputs(classic())
     found = named(np.random.default_rng(0).random((3, 64, 64, 3), np.float32))
     mean = np.asarray(found[LOGIT_MAP]).mean(axis=(1, 2))
     np.testing.assert_allclose(1 / (1 + np.exp(-mean)), np.asarray(found[PROBABILITY]), atol=1e-5)
@@ -78,11 +81,11 @@ def test_daemon_turns_away_a_drawn_picture_by_its_features_and_scores_a_film(wit
     outcomes = [examiner.examine(path) for path in sorted((films / "Malignant").iterdir())]
     assert all(isinstance(outcome, Result) for outcome in outcomes)
     rejected = []
-    for number, data in enumerate(others.drawn(seed=1)):
+    for number, data in enumerate(negatives.drawn(seed=1)):
         (tmp_path / f"{number}.png").write_bytes(data)
         outcome = examiner.examine(tmp_path / f"{number}.png")
         rejected += [outcome] if isinstance(outcome, Rejection) else []
-    assert len(rejected) > others.DRAWN / 2
+    assert len(rejected) > negatives.DRAWN / 2
     assert {outcome.reason for outcome in rejected} == {Reason.NOT_A_MAMMOGRAM}
     assert any("to the network it does not look like one" in outcome.text for outcome in rejected)
 
@@ -122,7 +125,7 @@ def test_model_that_gives_a_probability_alone_is_exported_without_heat_map(
 def test_outputs_are_told_apart_whatever_their_names() -> None:
     features = average()
     probability = keras.layers.Dense(1, activation="sigmoid")(features)
-    assert set(own_model.named_outputs(keras.Model(IMAGE, [features, probability])).output) == {FEATURES, PROBABILITY}
+    assert set(keras_model.named_outputs(keras.Model(IMAGE, [features, probability])).output) == {FEATURES, PROBABILITY}
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -139,19 +142,19 @@ def test_model_with_a_layer_that_is_unknown_here_is_one_line(tmp_path: Path, mon
     monkeypatch.delitem(keras.saving.get_custom_objects(), "tests>Doubled")
     monkeypatch.setattr(Doubled, "__module__", "nowhere")
     with pytest.raises(TrainError, match=r"own\.keras: not a readable Keras model: Could not locate class 'Doubled'.*to load them\.$"):
-        fitted.load_network(tmp_path / "own.keras")
+        finished_run.load_network(tmp_path / "own.keras")
 
 
 def test_probability_in_a_dictionary_is_a_probability() -> None:
     model = classic()
-    found = own_model.named_outputs(keras.Model(model.input, {"malignant": model.output}))
+    found = keras_model.named_outputs(keras.Model(model.input, {"malignant": model.output}))
     assert set(found.output) == {PROBABILITY, LOGIT_MAP, FEATURES}
 
 
 def test_two_classes_are_refused_with_found_and_expected() -> None:
     model = keras.Model(IMAGE, keras.layers.Dense(2, activation="softmax")(average()))
     with pytest.raises(TrainError, match=r"no output of shape \(None, 1\), a sigmoid's probability"):
-        own_model.named_outputs(model)
+        keras_model.named_outputs(model)
 
 
 def test_input_of_another_size_is_refused(tmp_path: Path, films: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge.models.bundle import Platt
-from train import parity
-from train.metrics import Floats
+from train.exporting import parity
+from train.stats.metrics import Floats
 
 LABELS = (np.arange(200) % 2).astype(np.float32)
 PATIENTS = np.array([f"p{number // 2}" for number in range(200)])

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from edge.domain import Box
-from train import datasets, prepare
-from train import films as films_of
-from train.datasets import Film, Lesion
+from train.data import datasets
+from train.data import prepare
+from train.data import films as films_of
+from train.data.datasets import Film, Lesion
 from train.errors import DataError
-from train.parallel import Jobs, Work, on_this_machine
+from train.data.parallel import Jobs, Work, on_this_machine
 from train.recipes.seed import RECIPE
 
 SPEC = RECIPE.input

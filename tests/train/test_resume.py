@@ -15,7 +15,9 @@ import tensorflow as tf
 
 from tests.train.conftest import Tiny
 from tests.train.toy import train_toy, train_two_stages
-from train import checkpoint, cli, started
+from train import cli
+from train.fitting import checkpoint
+from train.fitting import resume
 from train.errors import TrainError
 from train.run_folder import RunFolder
 
@@ -127,14 +129,14 @@ ASKED = {"recipe": {"seed": 1, "phases": [{"epochs": 2}]}, "data": "ab", "conten
 def used(tmp_path: Path) -> RunFolder:
     """Something was trained here."""
     run = RunFolder(tmp_path)
-    started.begin(run, ASKED)
+    resume.begin(run, ASKED)
     run.stage().root.mkdir()
     run.stage().state.touch()
     return run
 
 
 def test_same_command_goes_on_in_its_folder(used: RunFolder) -> None:
-    started.begin(used, {**ASKED, "recipe": {"seed": 1, "phases": ({"epochs": 2},)}})
+    resume.begin(used, {**ASKED, "recipe": {"seed": 1, "phases": ({"epochs": 2},)}})
     assert used.stage().state.exists()
 
 
@@ -149,12 +151,12 @@ def test_same_command_goes_on_in_its_folder(used: RunFolder) -> None:
 )
 def test_another_training_in_a_used_folder_is_refused(used: RunFolder, change: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainError, match=message):
-        started.begin(used, {**ASKED, **change})
+        resume.begin(used, {**ASKED, **change})
 
 
 def test_folder_begun_before_contents_were_noted_goes_on(used: RunFolder) -> None:
     used.started.write_text(json.dumps({name: value for name, value in ASKED.items() if name != "contents"}))
-    started.begin(used, ASKED)
+    resume.begin(used, ASKED)
     assert used.stage().state.exists()
 
 
@@ -163,8 +165,8 @@ def test_restart_forgets_what_was_trained_and_keeps_prepared_images(used: RunFol
     used.evaluation.mkdir()
     for old in (used.notes, used.exported, used.metrics):
         old.touch()
-    started.forget(used)
-    started.begin(used, {**ASKED, "data": "cd"})
+    resume.forget(used)
+    resume.begin(used, {**ASKED, "data": "cd"})
     assert not used.stage().state.exists()
     assert not any(old.exists() for old in (used.notes, used.exported, used.metrics))
     assert used.cache.exists()
@@ -172,8 +174,8 @@ def test_restart_forgets_what_was_trained_and_keeps_prepared_images(used: RunFol
 
 
 def test_command_that_never_finished_an_epoch_leaves_its_folder_free(tmp_path: Path) -> None:
-    started.begin(RunFolder(tmp_path), ASKED)
-    started.begin(RunFolder(tmp_path), {**ASKED, "data": "cd"})
+    resume.begin(RunFolder(tmp_path), ASKED)
+    resume.begin(RunFolder(tmp_path), {**ASKED, "data": "cd"})
     assert json.loads(RunFolder(tmp_path).started.read_text())["data"] == "cd"
 
 

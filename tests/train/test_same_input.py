@@ -15,8 +15,10 @@ from edge.inference.engine import Engine, Scores
 from edge.inference.image import Limits
 from edge.daemon.workers.servable import shipped_bundle
 from tests.films import DATA, deep, demo_files, dicom, film
-from train import datasets, films, prepare
-from train.films import model_input, prepare_film
+from train.data import datasets
+from train.data import films
+from train.data import prepare
+from train.data.films import model_input, prepare_film
 
 BUNDLE = verify(shipped_bundle())
 FILES = sorted(DATA.glob("*.jpg"))

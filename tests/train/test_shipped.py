@@ -10,7 +10,7 @@ from edge.models.bundle import Bundle, verify
 from edge.inference.engine import Shapes
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
-from train import probe
+from train.exporting import remote_engine
 from train.recipes import default
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,7 +27,7 @@ def test_known_answers_come_out(shipped: Bundle) -> None:
     spec, outputs = manifest.input, manifest.outputs
     shapes = Shapes((1, spec.height, spec.width, spec.channels), outputs.probability, outputs.logit_map, outputs.features)
     tensors = [prepare(open_mammogram(shipped.folder / answer.image, Limits()), spec).tensor for answer in model.known_answers]
-    found = probe.scores(shipped.folder / manifest.default_model, shapes, "litert", tensors)
+    found = remote_engine.scores(shipped.folder / manifest.default_model, shapes, "litert", tensors)
     assert found == pytest.approx([answer.raw for answer in model.known_answers], abs=model.tolerance["litert"])
     assert found.max() - found.min() > 0.1
 

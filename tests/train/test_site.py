@@ -12,7 +12,8 @@ from edge.errors import ModelError
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
 from tests.train.conftest import Tiny, draw_films
-from train import cli, unseen
+from train import cli
+from train.recalibration import cross_validation
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +53,17 @@ def test_scores_of_the_old_calibration_are_not_said_of_the_new_one(tiny: Tiny, s
 def test_default_operating_point_keeps_the_rule_of_its_recipe(tiny: Tiny) -> None:
     manifest = verify(tiny.run.bundle).manifest
     rule = {"sensitivity": 0.8, "undecided": 0.4}
-    assert unseen.rule_of(manifest.model_copy(update={"training": {"operating_point": rule}})) == unseen.Rule(**rule)
-    assert unseen.rule_of(manifest.model_copy(update={"training": {}})) == unseen.Rule(0.9, 0.15)
+    assert cross_validation.rule_of(manifest.model_copy(update={"training": {"operating_point": rule}})) == cross_validation.Rule(**rule)
+    assert cross_validation.rule_of(manifest.model_copy(update={"training": {}})) == cross_validation.Rule(0.9, 0.15)
     with pytest.raises(ModelError, match=r"training\.operating_point is 'high'"):
-        unseen.rule_of(manifest.model_copy(update={"training": {"operating_point": "high"}}))
+        cross_validation.rule_of(manifest.model_copy(update={"training": {"operating_point": "high"}}))
 
 
 def test_manifest_says_the_rule_of_the_recipe(tiny: Tiny) -> None:
     recipe = json.loads(tiny.run.notes.read_text())["recipe"]
-    found = unseen.rule_of(verify(tiny.run.bundle).manifest.model_copy(update={"default_operating_point": "default"}))
+    found = cross_validation.rule_of(verify(tiny.run.bundle).manifest.model_copy(update={"default_operating_point": "default"}))
     assert "operating_point" in verify(tiny.run.bundle).manifest.training
-    assert found == unseen.Rule(recipe["sensitivity"], recipe["undecided"])
+    assert found == cross_validation.Rule(recipe["sensitivity"], recipe["undecided"])
 
 
 def test_daemon_takes_it_and_its_known_answers_come_out(site: Path) -> None:
@@ -145,20 +146,20 @@ def scores_of(images: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]]
 def test_folds_never_divide_a_patient() -> None:
     labels, _ = scores_of(200)
     patients = np.array([f"p{number // 4}" for number in range(200)])
-    fold = unseen.folds(labels, patients)
-    assert set(fold.tolist()) == set(range(unseen.COUNT))
+    fold = cross_validation.folds(labels, patients)
+    assert set(fold.tolist()) == set(range(cross_validation.COUNT))
     assert all(len(set(fold[patients == patient].tolist())) == 1 for patient in set(patients.tolist()))
 
 
 def test_calibration_of_unseen_patients_is_not_that_of_the_fitted_ones() -> None:
     labels, raw = scores_of(60)
-    fold = unseen.folds(labels, np.arange(60).astype(str))
-    scores, called, decided = unseen.cross_fitted(labels, raw, fold, unseen.Rule())
+    fold = cross_validation.folds(labels, np.arange(60).astype(str))
+    scores, called, decided = cross_validation.cross_fitted(labels, raw, fold, cross_validation.Rule())
     assert (scores > 0).all()
     assert decided.any()
     swapped = labels.copy()
     swapped[fold == 0] = 1 - swapped[fold == 0]
-    again, _, _ = unseen.cross_fitted(swapped, raw, fold, unseen.Rule())
+    again, _, _ = cross_validation.cross_fitted(swapped, raw, fold, cross_validation.Rule())
     np.testing.assert_array_equal(again[fold == 0], scores[fold == 0])
     assert not np.array_equal(again[fold == 1], scores[fold == 1])
     assert set(called) == {"default", "sensitivity-0.90", "specificity-0.889"}

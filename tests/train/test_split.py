@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train import split
-from train.datasets import Film, Index, Label, Side
+from train.data import split
+from train.data.datasets import Film, Index, Label, Side
 from train.errors import DataError
-from train.split import Fractions
+from train.data.split import Fractions
 
 FRACTIONS = Fractions(validation=0.16, test=0.20)
 

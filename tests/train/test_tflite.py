@@ -9,12 +9,14 @@ import pytest
 
 from edge.inference.engine import Shapes, open_engine
 from edge.errors import ModelError
-from train import cost, probe, tflite
+from train.exporting import cost
+from train.exporting import remote_engine
+from train.exporting import tflite
 from train.errors import TrainError
-from train.films import model_input
-from train.network import FEATURES, LOGIT_MAP, PROBABILITY
+from train.data.films import model_input
+from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
 from train.recipes.seed import RECIPE as SEED
-from train.tflite import FLOAT16, FLOAT32, INT8, INT8_FLOAT_POOLING, Kind
+from train.exporting.tflite import FLOAT16, FLOAT32, INT8, INT8_FLOAT_POOLING, Kind
 
 FILMS = np.random.default_rng(0).random((12, 150, 150)).astype(np.float16) * np.linspace(0.2, 1, 12, dtype=np.float16)[:, None, None]
 
@@ -66,9 +68,9 @@ def test_cost_is_measured_in_a_fresh_process_that_must_be_able_to_run_it(network
 
 
 def test_interpreter_that_takes_too_long_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "TIMEOUT_S", 0)
+    monkeypatch.setattr(remote_engine, "TIMEOUT_S", 0)
     with pytest.raises(TrainError, match="litert did not score within 0 s"):
-        probe.printed([sys.executable, "-c", "input()"], "litert did not score")
+        remote_engine.printed([sys.executable, "-c", "input()"], "litert did not score")
 
 
 def test_ambiguous_shapes_are_refused_before_anything_is_scored(network: keras.Model, tmp_path: Path) -> None:

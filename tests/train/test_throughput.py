@@ -12,13 +12,15 @@ import pytest
 from edge.domain import Box
 from edge.inference.preprocess import Geometry
 from tests.train.films_drawn import film, lesion, prepared
-from train import cli, network, throughput
+from train import cli
+from train.fitting import network
+from train.fitting import throughput
 from train.errors import TrainError
-from train.films import Prepared
+from train.data.films import Prepared
 from train.recipe import Crops, Recipe
 from train.recipes.seed import RECIPE as SEED
 from train.run_folder import RunFolder
-from train.throughput import Throughput
+from train.fitting.throughput import Throughput
 
 
 def test_bench_gives_images_a_second_of_all_three(

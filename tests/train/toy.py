@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from train import loop, network, order
-from train.loop import Data
+from train.fitting import loop
+from train.fitting import network
+from train.fitting import batch_order
+from train.fitting.loop import Data
 from train.recipe import Phase
 from train.run_folder import RunFolder, Stage
 
@@ -32,11 +34,11 @@ def toy_data() -> Data:
     images = generator.normal(size=(10, 4, 4, 1)).astype(np.float32) + labels[:, None, None]
 
     def training(epoch: int) -> tf.data.Dataset:
-        return order.batches(labels[:, 0], 4, 7, epoch).map(lambda rows, _: (tf.gather(images, rows), tf.gather(labels, rows)))
+        return batch_order.batches(labels[:, 0], 4, 7, epoch).map(lambda rows, _: (tf.gather(images, rows), tf.gather(labels, rows)))
 
     validation = tf.data.Dataset.from_tensor_slices((images[:9], labels[:9])).batch(4)
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    return Data(training, order.steps(10, 4), loop.filled(validation, 4, 9) if several else validation)
+    return Data(training, batch_order.steps(10, 4), loop.filled(validation, 4, 9) if several else validation)
 
 
 def train_toy(stage: Stage, dropout: float = 0.3) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from edge.domain import InputSpec
 from train.recipe import Augment, Crops, Head, Linear, Phase, Recipe
-from train.split import Fractions
+from train.data.split import Fractions
 
 LEVELS: Final = ("block_16_expand_relu", "block_13_expand_relu", "block_10_expand_relu", "block_6_expand_relu")
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from edge.domain import InputSpec
 from train.recipe import Augment, Head, Phase, Recipe
-from train.split import Fractions
+from train.data.split import Fractions
 
 RECIPE: Final = Recipe(
     name="seed",

@@ -1,0 +1,192 @@
+"""
+An index CSV: one line an image, with a header.
+
+Needed columns: `path` (relative to the CSV), `label` (benign, malignant; `BENIGN_WITHOUT_CALLBACK` is benign), `patient`.
+Used where there: `side`, `view`, `density`, `birads`, `subtlety` (of several lesions: `3|4`), `abnormality`, `scanner`, `split`
+(train, validation, test), and `rows`, `columns`: the size of the original, where the file was squeezed to another shape. With a
+column `size_confidence` only sizes above 0.95 are trusted; a film without a trusted size takes the median aspect of the others.
+Without columns `rows` and `columns` every file is taken as it is. Other columns are left alone.
+
+Lesion boxes stand in `<name of the index>-lesions.csv` beside it, where that exists: one line a lesion with `path` as in the index,
+`pathology`, `abnormality`, and `xmin`, `ymin`, `xmax`, `ymax` in pixels of the file as it is stored, origin top left.
+"""
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NoReturn
+
+from edge.domain import Box
+from train.data.datasets import SIDES, Film, Index, Label, Lesion, Side, median
+from train.errors import DataError
+
+_NEEDED: Final = ("path", "label", "patient")
+EXPECTED: Final = f"an index CSV with the columns {', '.join(_NEEDED)}"
+TRUSTED_SIZE: Final = 0.95
+_CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
+_LABELS: Final[Mapping[str, Label]] = {"benign": "benign", "benign_without_callback": "benign", "malignant": "malignant"}
+_SIDES: Final[Mapping[str, Side]] = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One line of the file, and how to complain about it."""
+
+    csv: Path
+    line: int
+    values: Mapping[str, str]
+
+    def text(self, column: str) -> str | None:
+        """The value without blanks around it; None where empty or absent."""
+        return (self.values.get(column) or "").strip() or None
+
+    def number(self, column: str) -> float | None:
+        """The value as a finite number; None where empty or absent."""
+        text = self.text(column)
+        try:
+            value = None if text is None else float(text)
+        except ValueError:
+            self.refuse(column, text, "a number")
+        if value is not None and not math.isfinite(value):
+            self.refuse(column, text, "a number")
+        return value
+
+    def integers(self, column: str) -> tuple[int, ...]:
+        """Whole numbers between bars, `3|4`; empty where empty or absent."""
+        text = self.text(column)
+        try:
+            return tuple(int(float(part)) for part in (text or "").split("|") if part.strip())
+        except (ValueError, OverflowError):
+            self.refuse(column, text, "whole numbers between bars, as in 3|4")
+
+    def label(self, column: str) -> Label:
+        """The value as a class."""
+        text = self.text(column)
+        label = _LABELS.get((text or "").lower())
+        if label is None:
+            self.refuse(column, text, "benign or malignant")
+        return label
+
+    def refuse(self, column: str, found: str | None, expected: str) -> NoReturn:
+        """Say what was found in which line, and what was expected."""
+        msg = f"{self.csv}:{self.line}: {column} is {found or 'empty'}, expected {expected}"
+        raise DataError(msg)
+
+
+def recognises(source: Path) -> bool:
+    """Whether it is a file."""
+    return source.is_file()
+
+
+def read(path: Path) -> Index:
+    """
+    Read an index CSV.
+
+    Raises:
+        DataError: a column is missing, a value cannot be right (with its line), or a file is not there.
+    """
+    rows = list(_rows(path, _NEEDED))
+    lesions = _lesions(path.with_name(f"{path.stem}-lesions.csv"))
+    films = [_film(row, lesions) for row in rows]
+    sized = any("rows" in row.values for row in rows)
+    usual = median(film.aspect for film in films if film.aspect is not None) if sized else None
+    filled = (film if film.aspect is not None else replace(film, aspect=usual) for film in films)
+    _refuse_half_a_split(path, films)
+    _refuse_strange_lesions(path, films, lesions)
+    return Index(str(path), tuple(filled))
+
+
+def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[_Row]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in needed if name not in (reader.fieldnames or ())]
+            if missing:
+                msg = f"{path}:1: no column {', '.join(missing)}; found {', '.join(reader.fieldnames or ['nothing'])}"
+                raise DataError(msg)
+            for values in reader:
+                yield _Row(path, reader.line_num, values)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"{path}: not a readable CSV file: {error}"
+        raise DataError(msg) from None
+
+
+def _lesions(path: Path) -> Mapping[str, tuple[Lesion, ...]]:
+    """The lesions of each film, by its name in the index; empty where there is no such file."""
+    found: dict[str, tuple[Lesion, ...]] = defaultdict(tuple)
+    if path.is_file():
+        for row in _rows(path, ("path", "pathology", "abnormality", *_CORNERS)):
+            found[row.text("path") or ""] += (_lesion(row),)
+    return found
+
+
+def _lesion(row: _Row) -> Lesion:
+    corners = [row.number(column) for column in _CORNERS]
+    xmin, ymin, xmax, ymax = (-1.0 if corner is None else corner for corner in corners)
+    if not (0 <= xmin < xmax and 0 <= ymin < ymax):
+        row.refuse(", ".join(_CORNERS), f"{xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}", "a box in pixels of the file, origin top left")
+    return Lesion(label=row.label("pathology"), abnormality=row.text("abnormality"), box=Box(xmin, ymin, xmax, ymax))
+
+
+def _film(row: _Row, lesions: Mapping[str, tuple[Lesion, ...]]) -> Film:
+    name, patient = row.text("path"), row.text("patient")
+    if name is None or patient is None:
+        row.refuse("path" if name is None else "patient", None, "a value in every line")
+    path = row.csv.parent / name
+    if not path.is_file():
+        row.refuse("path", name, f"a file at {path}")
+    return Film(
+        path=path,
+        name=name,
+        label=row.label("label"),
+        patient=patient,
+        split=_side(row),
+        aspect=_aspect(row),
+        laterality=row.text("side"),
+        view=row.text("view"),
+        abnormality=row.text("abnormality"),
+        density=next(iter(row.integers("density")), None),
+        birads=row.integers("birads"),
+        subtlety=row.integers("subtlety"),
+        scanner=row.text("scanner"),
+        lesions=lesions.get(name, ()),
+    )
+
+
+def _side(row: _Row) -> Side | None:
+    text = row.text("split")
+    if text is None:
+        return None
+    side = _SIDES.get(text.lower())
+    if side is None:
+        row.refuse("split", text, ", ".join(SIDES))
+    return side
+
+
+def _aspect(row: _Row) -> float | None:
+    rows, columns, confidence = row.number("rows"), row.number("columns"), row.number("size_confidence")
+    if rows is None or columns is None:
+        return None
+    if rows <= 0 or columns <= 0:
+        row.refuse("rows, columns", f"{rows:g}, {columns:g}", "the original size in pixels")
+    if "size_confidence" in row.values and (confidence is None or confidence <= TRUSTED_SIZE):
+        return None
+    return rows / columns
+
+
+def _refuse_half_a_split(path: Path, films: list[Film]) -> None:
+    given = sum(film.split is not None for film in films)
+    if 0 < given < len(films):
+        msg = f"{path}: split is given for {given} of {len(films)} images, expected for all or for none"
+        raise DataError(msg)
+
+
+def _refuse_strange_lesions(path: Path, films: list[Film], lesions: Mapping[str, tuple[Lesion, ...]]) -> None:
+    strange = sorted(set(lesions) - {film.name for film in films})
+    if strange:
+        name = strange[0] or "an empty path"
+        msg = f"{path.stem}-lesions.csv: {name} is not in {path.name}, expected lesions of its images only ({len(strange)} such)"
+        raise DataError(msg)

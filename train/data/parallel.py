@@ -1,0 +1,44 @@
+"""One function over many jobs at once: on the cores of this machine, or on a cluster (`train/data/dask.py`)."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any, TypeAlias
+
+import cv2
+
+from train.errors import DataError
+
+Work: TypeAlias = Callable[..., Any]
+"""A function that can be pickled, of arguments that can be pickled."""
+Jobs: TypeAlias = Sequence[tuple[Any, ...]]
+"""The arguments of each call."""
+Engine: TypeAlias = Callable[[Work, Jobs], Iterator[tuple[int, Any]]]
+"""Gives number and result of each job, as they get done; what a job raises ends it all."""
+
+
+def on_this_machine(work: Work, jobs: Jobs) -> Iterator[tuple[int, Any]]:
+    """
+    Do the jobs in as many processes as there are cores; they never see TensorFlow.
+
+    Raises:
+        DataError: a process died.
+    """
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=one_thread_each) as pool:
+        futures = {pool.submit(work, *job): number for number, job in enumerate(jobs)}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool:
+            msg = "a process died while it decoded an image (out of memory, or a broken file); run the command again, it goes on from there"
+            raise DataError(msg) from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def one_thread_each() -> None:
+    """As many processes as cores: OpenCV's threads would only be in each other's way."""
+    cv2.setNumThreads(1)

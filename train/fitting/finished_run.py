@@ -1,0 +1,78 @@
+"""A finished run, opened again by the commands that come after `fit`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+from pydantic import TypeAdapter
+
+from train.data import datasets
+from train.data import split
+from train.data.datasets import Film, Side, Sources
+from train.errors import DataError, TrainError
+from train.data.films import Prepared
+from train.data.prepare import prepared
+from train.recipe import Recipe
+from train.run_folder import RunFolder, read_json
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What `fit` left behind."""
+
+    recipe: Recipe
+    notes: Mapping[str, Any]
+    """`run.json`."""
+    sides: Mapping[Side, tuple[Film, ...]]
+    films: Prepared
+    model: keras.Model
+
+    def side(self, name: Side) -> Prepared:
+        """The films of one side of the split."""
+        return self.films.of(self.sides[name])
+
+
+def reopen(run: RunFolder, data: Sources | None) -> Fitted:
+    """
+    Load the network and its data again, split as they were.
+
+    Args:
+        run: the folder `fit` wrote.
+        data: where the data are now; None: where it was.
+
+    Raises:
+        TrainError: there is no finished run in the folder.
+        DataError: the data are not those of the run.
+    """
+    notes = read_json(run.notes, "fit RECIPE --data DATA --out RUN")
+    recipe = TypeAdapter(Recipe).validate_python(notes["recipe"])
+    index = datasets.load(data or tuple(map(Path, notes["data"])))
+    if index.fingerprint != notes["index_fingerprint"]:
+        msg = (
+            f"{index.source}: {len(index.films)} images, not the index that {run.root} was trained on; test patients would not be the same"
+        )
+        raise DataError(msg)
+    films = prepared(index, recipe.input, run.cache)
+    return Fitted(recipe, notes, split.assign(index, recipe.fractions, recipe.seed), films, load_network(run.model))
+
+
+def load_network(path: Path) -> keras.Model:
+    """
+    Load a network without what only training needs.
+
+    Raises:
+        TrainError: it is not there or Keras cannot read it.
+    """
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError) as error:  # TypeError: a layer that is not registered here
+        msg = f"{path}: not a readable Keras model: {_in_short(error)}"
+        raise TrainError(msg) from None
+
+
+def _in_short(error: Exception) -> str:
+    """Keras says the cause after a page of configuration."""
+    cause = str(error).partition("Exception encountered: ")[2] or str(error)
+    return " ".join(cause.partition("Full object config")[0].split())

@@ -1,0 +1,89 @@
+"""What `fit` trains, in order: pieces first where the recipe says so, then whole mammograms with what was learnt on the pieces."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from train.fitting import crops
+from train.fitting import linear_head
+from train.fitting import loop
+from train.fitting import network
+from train.data.datasets import Film, Side
+from train.data.films import Prepared
+from train.fitting.loop import Data
+from train.progress import say
+from train.recipe import Crops, Recipe
+from train.run_folder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The network of the last stage, and the history of all."""
+
+    model: keras.Model
+    history: dict[str, Any]
+    """As `loop.train` gives it for the last stage; `crops` holds that of a first one."""
+
+    @property
+    def seconds(self) -> float:
+        """That all epochs of all stages took."""
+        first = self.history.get("crops", {"epochs": []})["epochs"]
+        own = [epoch for epoch in self.history["epochs"] if epoch not in first]
+        return round(sum(float(epoch["seconds"]) for epoch in [*first, *own]), 1)
+
+
+def start(recipe: Recipe, weights: str) -> keras.Model:
+    """
+    The network of the first stage.
+
+    Args:
+        recipe: with phases for whole mammograms, `crops`, or both.
+        weights: as `network.build` takes them.
+
+    Raises:
+        TrainError: the weights cannot be had or do not fit.
+    """
+    return network.build(recipe.on_crops if recipe.crops else recipe, weights)
+
+
+def train(model: keras.Model, recipe: Recipe, films: Prepared, sides: Mapping[Side, tuple[Film, ...]], run: RunFolder) -> Trained:
+    """
+    Train every stage of a recipe, each in a folder of its own, from where it was interrupted.
+
+    Args:
+        model: as `start` gives it.
+        recipe: the same.
+        films: of all sides.
+        sides: who stands where.
+        run: takes checkpoints and logs.
+
+    Raises:
+        DataError: the recipe wants lesion boxes and the films have none.
+        TrainError: the folder's checkpoints are not of this training.
+    """
+    learn, check = films.of(sides["train"]), films.of(sides["validation"])
+    if recipe.crops is None:
+        return Trained(model, loop.train(model, _whole(learn, check, recipe), recipe.phases, run.stage()))
+    first = _on_pieces(model, recipe, recipe.crops, (learn, check), run)
+    if not recipe.whole:
+        return Trained(model, first)
+    whole = network.build(recipe, "none")
+    network.hand_on(model, whole)
+    history = loop.train(whole, _whole(learn, check, recipe), recipe.phases, run.stage("whole")) if recipe.phases else dict(first)
+    if recipe.linear is not None:
+        history["linear"] = linear_head.fit(whole, recipe.linear, learn, check, recipe)
+    return Trained(whole, {**history, "crops": first})
+
+
+def _on_pieces(model: keras.Model, recipe: Recipe, how: Crops, films: tuple[Prepared, Prepared], run: RunFolder) -> dict[str, Any]:
+    small = recipe.on_crops
+    learn, check = (crops.cut(side, how, recipe.seed) for side in films)
+    say(f"crops: {len(learn.labels)} pieces, {int(learn.lesion.sum())} of them lesions, {int(learn.labels.sum())} malignant")
+    data = Data.of((learn.images, learn.labels), (check.middle(how.size), check.labels), small)
+    return loop.train(model, data, small.phases, run.stage("crops"))
+
+
+def _whole(learn: Prepared, check: Prepared, recipe: Recipe) -> Data:
+    return Data.of((learn.images, learn.labels), (check.images, check.labels), recipe)

@@ -1,0 +1,96 @@
+"""What a calibration is worth on patients it was not fitted on: cross-validation that never divides a woman's images."""
+
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+
+from edge.models.bundle import Manifest, OperatingPoint, Platt
+from edge.errors import ModelError
+from edge.inference.examiner import TINY
+from train.scoring import calibration
+from train.stats import metrics
+from train.stats.metrics import Floats, Labels, Patients
+
+Folds: TypeAlias = NDArray[np.int_]
+"""Shape (n,): in which fold each image is left out."""
+Answers: TypeAlias = tuple[Floats, dict[str, NDArray[np.bool_]], NDArray[np.bool_]]
+"""Scores, calls by operating point, and which the default decides; each of shape (n,)."""
+
+COUNT: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the default operating point is chosen."""
+
+    sensitivity: float = calibration.FIXED_SENSITIVITY
+    undecided: float = 0.15
+    """Share of the images that the bands leave undecided."""
+
+
+def rule_of(manifest: Manifest) -> Rule:
+    """
+    That of the recipe which the bundle came from; sensitivity 0.90 and 15 % undecided where its manifest does not say.
+
+    Raises:
+        ModelError: what it says is no such rule.
+    """
+    said = manifest.training.get("operating_point")
+    try:
+        return Rule() if said is None else TypeAdapter(Rule).validate_python(said)
+    except ValidationError:
+        msg = f"bundle.json: training.operating_point is {said!r}, expected sensitivity and undecided"
+        raise ModelError(msg) from None
+
+
+def folds(labels: Labels, patients: Patients) -> Folds:
+    """Fold of each image: about as many malignant ones in each, all of a woman's in one."""
+    number = np.zeros(len(labels), dtype=np.int_)
+    splitter = StratifiedGroupKFold(COUNT, shuffle=True, random_state=0)
+    for fold, (_, left_out) in enumerate(splitter.split(labels, labels > 0, patients)):
+        number[left_out] = fold
+    return number
+
+
+def cross_fitted(labels: Labels, raw: Floats, fold: Folds, rule: Rule) -> Answers:
+    """Each image answered by calibration and thresholds fitted on the other folds."""
+    scores, decided = np.zeros(len(raw)), np.zeros(len(raw), np.bool_)
+    called: dict[str, NDArray[np.bool_]] = {}
+    for number in range(COUNT):
+        out = fold == number
+        platt = calibration.platt(labels[~out], raw[~out])
+        learnt = calibration.calibrated(raw[~out], platt)
+        points = calibration.operating_points(labels[~out], learnt, rule.sensitivity, rule.undecided, "")
+        scores[out] = calibration.calibrated(raw[out], platt)
+        decided[out] = calibration.decided(scores[out], points[calibration.DEFAULT])
+        for name, point in points.items():
+            called.setdefault(name, np.zeros(len(raw), np.bool_))[out] = scores[out] >= point.threshold
+    return scores, called, decided
+
+
+def answered(raw: Floats, platt: Platt, points: dict[str, OperatingPoint], default: str) -> Answers:
+    """The same by one calibration for all."""
+    scores = calibration.calibrated(raw, platt)
+    called = {name: scores >= point.threshold for name, point in points.items()}
+    return scores, called, calibration.decided(scores, points[default])
+
+
+def measure(labels: Labels, answers: Answers, shut: NDArray[np.bool_]) -> dict[str, Any]:
+    """How true the probabilities are and what the thresholds do; a refused mammogram counts as one half."""
+    scores = calibration.with_refused(answers[0], shut)
+    half = calibration.REFUSED
+    return {
+        "auc": metrics.auc(labels, scores),
+        "ece": metrics.calibration_error(labels, scores),
+        "brier": float(brier_score_loss(labels, scores)),
+        "log_loss": float(log_loss(labels, np.clip(scores, TINY, 1 - TINY))),
+        "mean_score": float(scores.mean()),
+        "decided": float((answers[2] & ~shut).mean()),
+        "points": {name: metrics.rates(labels, np.where(shut, scores > half, called)) for name, called in answers[1].items()},
+        "reliability": metrics.reliability(labels, scores),
+    }

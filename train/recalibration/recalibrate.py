@@ -1,0 +1,135 @@
+"""`mammo-train calibrate`: a bundle's calibration, thresholds and gate fitted to the mammograms of one site, without training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edge.models.bundle import Bundle, Manifest, ModelFile, verify
+from train.exporting import bundle_writer
+from train.scoring import calibration
+from train.data import datasets
+from train.scoring import negatives
+from train.recalibration import report
+from train.recalibration import cross_validation
+from train.data.datasets import Sources
+from train.errors import DataError, TrainError
+from train.data.films import Prepared
+from train.data.prepare import prepared
+from train.progress import say
+from train.recalibration.refit import Refit, refit
+from train.run_folder import write_json
+
+LEAST_IMAGES: Final = 30
+"""Of each class: fewer leave the slope of the calibration anywhere."""
+LEAST_PATIENTS: Final = 10
+"""Of each class: the estimate on unseen patients leaves out a fifth of them at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks for."""
+
+    bundle: Path
+    data: Sources | None
+    """The site's mammograms; None: only shift the prevalence."""
+    prevalence: float | None
+    """Share of malignant images to shift to; None: that of the data."""
+    out: Path
+    suffix: str
+    not_mammograms: Sequence[Path]
+    command: str
+
+
+def calibrate_site(request: Request) -> None:
+    """
+    Write OUT/bundle, a copy of the bundle under a new id and version, and the report beside it.
+
+    Raises:
+        DataError: too few images or patients of a class.
+        TrainError: there is nothing to do, or the prevalence for which the old calibration holds is unknown.
+        ModelError: the bundle is not usable.
+    """
+    old = verify(request.bundle)
+    if request.data is None and request.prevalence is None:
+        msg = "nothing to do: give --data, mammograms of the site with their labels, or --prevalence, or both"
+        raise TrainError(msg)
+    if _in_or_over(request.out, old.folder):
+        msg = f"--out {request.out}: the bundle itself stays as it is; name another folder"
+        raise TrainError(msg)
+    refits = None if request.data is None else _refits(old, request.data, request)
+    models = {name: file.model for name, file in refits.items()} if refits else dict(old.manifest.models)
+    if request.prevalence is not None:
+        models = {name: shifted(model, request.prevalence) for name, model in models.items()}
+    new = _write(old, models, refits, request)
+    numbers = {
+        "command": request.command,
+        "old": {"version": old.manifest.version, "bundle_id": old.bundle_id},
+        "new": {"version": new.manifest.version, "bundle_id": new.bundle_id},
+        "prevalence": request.prevalence,
+        "files": {name: file.numbers for name, file in (refits or {}).items()},
+    }
+    write_json(request.out / "calibration.json", numbers)
+    page = report.page(numbers, old.manifest, new.manifest)
+    (request.out / "calibration.md").write_text(page, encoding="utf-8")
+    say(f"bundle {new.bundle_id[:12]}, version {new.manifest.version}: {new.folder}; report: {request.out / 'calibration.md'}")
+
+
+def _in_or_over(out: Path, bundle: Path) -> bool:
+    """Whether something would be written into the folder of the bundle."""
+    return any(path.resolve().is_relative_to(bundle.resolve()) for path in (out, out / "bundle"))
+
+
+def shifted(model: ModelFile, prevalence: float) -> ModelFile:
+    """The same decisions, with probabilities for another share of malignant images."""
+    platt = calibration.shifted(model.calibration, prevalence)
+    before = model.calibration.prevalence or prevalence
+    centres = (np.arange(len(model.reference_histogram)) + 0.5) / len(model.reference_histogram)
+    moved = np.repeat(calibration.at_prevalence(centres, before, prevalence), model.reference_histogram)
+    points = {name: calibration.shifted_point(point, before, prevalence) for name, point in model.operating_points.items()}
+    return model.model_copy(
+        update={"calibration": platt, "operating_points": points, "reference_histogram": calibration.histogram(moved)},
+    )
+
+
+def _refits(old: Bundle, data: Sources, request: Request) -> dict[str, Refit]:
+    index, spec = datasets.load(data), old.manifest.input
+    films = prepared(index, spec, request.out / "cache")
+    _refuse_few(films, index.source)
+    unlike = negatives.read(request.not_mammograms, spec) if request.not_mammograms else None
+    folds = cross_validation.folds(films.labels, films.patients)
+    return {name: refit(old, name, films, folds, unlike) for name in old.manifest.models}
+
+
+def _refuse_few(films: Prepared, source: str) -> None:
+    for label, wanted in enumerate(datasets.LABELS):
+        images = [film for film in films.films if film.malignant == label]
+        patients = {film.patient for film in images}
+        if len(images) < LEAST_IMAGES or len(patients) < LEAST_PATIENTS:
+            msg = (
+                f"{source}: {len(images)} {wanted} images of {len(patients)} patients, expected at least {LEAST_IMAGES} of"
+                f" {LEAST_PATIENTS}: fewer say too little; keep the bundle's own calibration"
+            )
+            raise DataError(msg)
+
+
+def _write(old: Bundle, models: Mapping[str, ModelFile], refits: Mapping[str, Refit] | None, request: Request) -> Bundle:
+    manifest = old.manifest
+    files = {name: (old.folder / name).read_bytes() for name in manifest.files}
+    # What was measured with the old calibration says nothing of this one.
+    before = {"version": manifest.version, "scores": manifest.scores}
+    note: dict[str, Any] = {"command": request.command, "from_bundle": old.bundle_id, "prevalence": request.prevalence, "before": before}
+    if refits:
+        note["images"] = next(iter(refits.values())).numbers["data"]
+    new = {
+        **manifest.model_dump(by_alias=True),
+        "input": asdict(manifest.input),
+        "version": f"{manifest.version.partition('+')[0]}+{request.suffix}",
+        "models": {name: model.model_dump() for name, model in models.items()},
+        "default_operating_point": manifest.default_operating_point if refits is None else calibration.DEFAULT,
+        "training": {**manifest.training, "site": note},
+        "scores": {},
+    }
+    return bundle_writer.write(request.out / "bundle", files, Manifest.model_validate(new))

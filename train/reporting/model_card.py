@@ -1,0 +1,179 @@
+"""The model card, after Mitchell et al. (2019): every number comes from the run."""
+
+import textwrap
+from typing import Final
+
+from train import wording
+from train.reporting import tables
+from train.reporting.tables import Numbers
+
+CARD: Final = """\
+# Model card: mammo-{name}
+
+Written by `mammo-train report` from the numbers of the run; change the recipe or the template, not this page.
+
+**{notice}**
+
+## What it is
+
+{summary}.
+
+Its input is {height} x {width} pixels. It gives each mammogram a probability of malignancy, and a small map of where that came from.
+TensorFlow Lite, {quantization}, {size}.
+
+## Intended use
+
+{intended_use}
+
+## Data
+
+{data}: {images} mammograms of {patients} patients, split by patient: no woman stands on two sides.
+
+{split}
+
+Validation patients chose the epoch, the calibration and the thresholds. Nothing was chosen by the test patients.
+{refused} images were refused by preprocessing and left out.
+
+{about_data}
+
+## Scores on the {test_patients} test patients
+
+The exported file, run by the daemon's own engine, calibrated on validation patients. Intervals are 95 %, from a bootstrap over
+patients where nothing else is said. A refused mammogram counts as p = 0.5 in every figure ({test_refused} of {test_images}).
+
+{scores}
+
+At the default operating point (malignant from {threshold:.3f}) the confusion matrix is:
+
+{confusion}
+
+Operating points were fixed on validation patients:
+
+{operating_points}
+
+Scores in the band from {band_low:.3f} to {band_high:.3f} are published as `indeterminate`:
+
+{decision}
+
+### Beside others
+
+{anchors}
+
+{anchors_note}
+
+### Beside what needs no network
+
+{beside}
+
+{groups}{pointing}{sources}## The exported files
+
+{default_because}
+
+{export}
+
+{files}## How it was trained
+
+    {command}
+
+{training}
+
+## Limits
+
+{classes}
+- {prevalence:.0%} of the training images are malignant, in screening 0.59 % are: the probability is one among women already called
+  back, and is far too high for anyone else. The predictive values at screening prevalence above assume that nothing else differs.
+- Machines, films and women unlike those described under "Data" were not measured.
+- At {height} x {width} pixels a mass can be seen, most microcalcifications cannot.
+- A patient's several films count as several; a woman's other breast, earlier films and age are not looked at.
+"""
+_EASIER: Final = (
+    " Patients held out of the training side of CBIS-DDSM are easier than the official test set: a model that reached .85 on such patients"
+    " reached .73 there. The rows are not to be compared as if they stood on one list."
+)
+ANCHORS_NOTES: Final = {
+    "held out": "The rows of this model are on patients whom its own split held out, those of others on the official test set of"
+    " CBIS-DDSM." + _EASIER,
+    "given": "The rows of this model are on the test patients that the data set itself names, those of others on the official test"
+    " set of CBIS-DDSM: they stand on one list only where the data are CBIS-DDSM, with masses and calcifications.",
+    "both": "The rows of this model are on test patients that a data set names and on some whom its own split held out, those of others"
+    " on the official test set of CBIS-DDSM." + _EASIER,
+}
+"""By `data.test_side` of the evaluation."""
+
+
+def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers) -> str:
+    """The model card in Markdown."""
+    recipe, test, sides = notes["recipe"], measured["test"], notes["split"]
+    point = measured["operating_points"][measured["default_operating_point"]]
+    return CARD.format(
+        name=recipe["name"],
+        notice=wording.NOTICE,
+        summary=recipe["summary"],
+        height=recipe["input"]["height"],
+        width=recipe["input"]["width"],
+        quantization=f"{measured['quantization']} weights",
+        size=tables.megabytes(exported["bytes"]),
+        intended_use=textwrap.fill(wording.INTENDED_USE, 130),
+        data=data(notes),
+        images=sum(side["images"] for side in sides.values()),
+        patients=sum(side["patients"] for side in sides.values()),
+        split=tables.split(notes).markdown(),
+        refused=len(notes["refused"]) or "No",
+        about_data=exported["about_data"].strip(),
+        test_patients=test["patients"],
+        test_images=test["images"],
+        test_refused=measured["refused"],
+        scores=tables.scores(test).markdown(),
+        threshold=point["threshold"],
+        confusion=tables.confusion(test["confusion"]).markdown(),
+        operating_points=tables.operating_points(measured).markdown(),
+        band_low=point["band_low"],
+        band_high=point["band_high"],
+        decision=tables.decision(measured).markdown(),
+        anchors=tables.anchors(measured).markdown(),
+        anchors_note=textwrap.fill(anchors_note(measured), 130),
+        beside=tables.beside(measured).markdown(),
+        groups=_section("Group by group", tables.groups(measured)),
+        pointing=_section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING),
+        sources=_section("The same film from another source", tables.sources(measured["invariance"]), wording.SOURCES)
+        + _section("", tables.sources(measured["invariance_elsewhere"]), wording.ELSEWHERE),
+        default_because=textwrap.fill(exported.get("default_because", ""), 130),
+        export=tables.export(exported).markdown(),
+        files=_section("", tables.files(exported)),
+        command=notes["command"],
+        training=tables.training(notes, history).markdown(),
+        classes=textwrap.fill(f"- {classes(notes, measured)}", 130, subsequent_indent="  "),
+        prevalence=sides["train"]["malignant"] / sides["train"]["images"],
+    )
+
+
+def data(notes: Numbers) -> str:
+    """The data sets, as typed."""
+    sources = [notes["data"]] if isinstance(notes["data"], str) else notes["data"]
+    return ", ".join(f"`{source}`" for source in sources)
+
+
+def anchors_note(measured: Numbers) -> str:
+    """How far this model's rows can be compared with those of others."""
+    return ANCHORS_NOTES[measured.get("data", {}).get("test_side", "held out")]
+
+
+def classes(notes: Numbers, measured: Numbers) -> str:
+    """What the two classes are, and whether normal mammograms are among them, as far as the data say."""
+    images = sum(side["images"] for side in notes["split"].values())
+    known = measured.get("data", {"normal": 0, "unknown": images})
+    if known["normal"]:
+        found = f"{known['normal']} of the {images} mammograms are normal and count as benign: `benign` means a benign finding or none"
+    elif known["unknown"]:
+        found = f"The data do not say what {known['unknown']} of the {images} mammograms show: normal ones may be among the benign"
+    else:
+        found = "No normal mammogram was in training or in these figures: what `benign` means on one is untested"
+    return f"There are two classes, benign and malignant finding. {found}."
+
+
+def _section(title: str, table: tables.Table, text: str = "") -> str:
+    """A section with its table; nothing where the table has no rows."""
+    if not table.rows:
+        return ""
+    head = f"### {title}\n\n" if title else ""
+    return head + (textwrap.fill(text, 130) + "\n\n" if text else "") + table.markdown() + "\n\n"

@@ -1,0 +1,168 @@
+"""`mammo-train report`: one HTML page that needs nothing beside it, and the model card, both from the numbers of the run."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from train import wording
+from train.reporting import model_card
+from train.reporting import tables
+from train.errors import TrainError
+from train.progress import say
+from train.run_folder import RunFolder, read_json
+from train.reporting.tables import Numbers, Table
+
+CURVES: Final = {
+    "roc.png": "ROC curve: sensitivity against false alarms over all thresholds, with the operating points, which were fixed on"
+    " validation patients, and the radiologist's own BI-RADS on the same films.",
+    "precision-recall.png": "Precision and recall over all thresholds.",
+    "reliability.png": "Reliability: what share of the films with about this probability is malignant."
+    " Bars: 95 %, films taken as independent.",
+    "scores.png": "Calibrated scores of the test films; better models keep the two colours apart.",
+    "confusion.png": "Confusion matrices: how many test films of each truth were called what.",
+    "coverage-risk.png": "Coverage and risk: how often the decided films are called wrongly, as the indeterminate band widens.",
+    "training.png": "Training: loss and AUC after each epoch; the kept epoch is the best on validation patients.",
+}
+WIDE: Final = ("confusion", "training", "subgroups", "gallery")
+"""Pictures that take the whole width, by how their names begin."""
+SUBGROUPS: Final = (
+    "AUC of each group with its interval over patients. The grey band is that of all test films; hollow: fewer than ten films of a"
+    " class, which says little."
+)
+GALLERY: Final = {
+    "gallery-found.png": "Malignant films with the highest scores.",
+    "gallery-missed.png": "Malignant films with the lowest scores: what the model misses.",
+    "gallery-cleared.png": "Benign films with the lowest scores.",
+    "gallery-false-alarm.png": "Benign films with the highest scores: what the model takes for malignant.",
+}
+LEGEND: Final = (
+    "Above the film as the network sees it, below with its map: red speaks for malignant, blue against it, on one scale for all films;"
+    " the cross is its highest place, shown on malignant films. Boxes are the radiologist's: red malignant, blue benign lesions. No two"
+    ' films of a row are of one patient. Where the films come from, and under which licence, stands under "Data" below.'
+)
+STYLE: Final = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }
+td, th { border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; font-weight: normal } tr:first-child th, b { font-weight: 600 }
+td { font-variant-numeric: tabular-nums }
+figure { display: inline-block; vertical-align: top; margin: 1rem 1rem 1rem 0; max-width: min(100%, 34rem) } img { max-width: 100% }
+figure.wide { max-width: 100% } figcaption { color: #555; max-width: 40rem } .notice { background: #fff3cd; padding: .5rem 1rem }
+pre { background: #f5f5f5; padding: .5rem 1rem; white-space: pre-wrap }
+"""
+
+
+def report(run: RunFolder, card_path: Path) -> None:
+    """
+    Write RUN/report.html and the model card.
+
+    Raises:
+        TrainError: `evaluate` or `export` was not run yet, they were of two bundles, or the run has none.
+    """
+    notes = read_json(run.notes, "fit RECIPE --data DATA --out RUN")
+    recipe = notes["recipe"]
+    if not recipe["phases"] and recipe.get("linear") is None:
+        msg = (
+            f"{run.root}: recipe {recipe['name']} scores pieces about lesions and has no bundle to report on;"
+            f" its numbers, from `mammo-train evaluate`, are in {run.metrics}"
+        )
+        raise TrainError(msg)
+    history = read_json(run.history, "fit RECIPE --data DATA --out RUN") if run.history.exists() else {}
+    exported, measured = read_json(run.exported, "export RUN"), read_json(run.metrics, "evaluate RUN")
+    if measured["bundle"]["id"] != exported["bundle_id"]:
+        msg = (
+            f"{run.metrics} is of the bundle {measured['bundle']['id'][:12]}, the last export wrote {exported['bundle_id'][:12]};"
+            f" run `mammo-train evaluate {run.root}` again"
+        )
+        raise TrainError(msg)
+    run.report.write_text(page(notes, history, measured, exported, run.evaluation), encoding="utf-8")
+    card_path.parent.mkdir(parents=True, exist_ok=True)
+    card_path.write_text(model_card.card(notes, history, measured, exported), encoding="utf-8")
+    say(f"report: {run.report}, model card: {card_path}")
+
+
+def page(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers, pictures: Path) -> str:
+    """The whole page as HTML."""
+    recipe = notes["recipe"]
+    parts = (
+        "<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>mammo-edge: {escape(recipe['name'])}</title><style>{STYLE}</style>",
+        f"<h1>{escape(recipe['name'])}</h1><p>{escape(recipe['summary'])}</p><p class=notice>{escape(wording.INTENDED_USE)}</p>",
+        f"<pre>{escape(notes['command'])}</pre>",
+        *_results(measured, pictures),
+        *_trust(measured, pictures),
+        *_gallery(pictures),
+        *_making(notes, history, exported),
+        "</html>\n",
+    )
+    return "\n".join(parts)
+
+
+def _results(measured: Numbers, pictures: Path) -> Iterator[str]:
+    bundle = measured["bundle"]
+    yield "<h2>Scores on test patients</h2>"
+    yield _text(
+        f"The exported file {bundle['file']} of the bundle {bundle['name']} {bundle['version']}, run by the daemon's own engine. Nobody"
+        " among these patients was trained on. 95 % intervals: bootstrap over patients. A refused film counts as p = 0.5."
+    )
+    yield tables.scores(measured["test"]).html()
+    yield "<h2>Beside others</h2>"
+    yield tables.anchors(measured).html() + _text(model_card.anchors_note(measured))
+    yield "<h2>Operating points</h2>"
+    yield tables.operating_points(measured).html()
+    for name, point in measured["operating_points"].items():
+        yield _text(f"{name}: {point['chosen_on']}.")
+    yield tables.decision(measured).html()
+    yield "<h2>Curves</h2>"
+    yield from _figures(pictures, CURVES)
+
+
+def _trust(measured: Numbers, pictures: Path) -> Iterator[str]:
+    yield "<h2>Beside what needs no network</h2>" + tables.beside(measured).html()
+    yield _section("Views of one breast averaged", tables.breasts(measured))
+    yield _section("Group by group", tables.groups(measured))
+    yield from _figures(pictures, {"subgroups.png": SUBGROUPS})
+    yield _section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING)
+    yield _section("The same film from another source", tables.sources(measured["invariance"]), wording.SOURCES)
+    yield _section("", tables.sources(measured["invariance_elsewhere"]), wording.ELSEWHERE)
+
+
+def _gallery(pictures: Path) -> Iterator[str]:
+    yield f"<h2>Right and wrong</h2>{_text(LEGEND)}"
+    yield from _figures(pictures, GALLERY)
+
+
+def _making(notes: Numbers, history: Numbers, exported: Numbers) -> Iterator[str]:
+    yield "<h2>Exported files</h2>" + _text(exported.get("default_because", ""))
+    yield _section("", tables.files(exported))
+    yield tables.export(exported).html()
+    yield f"<h2>Data, split by patient</h2>{tables.split(notes).html()}"
+    yield _text(f"{len(notes['refused'])} images were refused and left out.")
+    yield f"<pre>{escape(exported['about_data'].strip())}</pre>"
+    yield f"<h2>How it was trained</h2>{tables.training(notes, history).html()}"
+
+
+def _section(title: str, table: Table, text: str = "") -> str:
+    """Nothing where the table has no rows."""
+    if not table.rows:
+        return ""
+    head = f"<h2>{escape(title)}</h2>" if title else ""
+    return head + (_text(text) if text else "") + table.html()
+
+
+def _text(text: str) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def _figures(pictures: Path, captions: Mapping[str, str]) -> Iterator[str]:
+    """Those that the evaluation drew."""
+    for name, caption in captions.items():
+        if (pictures / name).exists():
+            yield _figure(pictures / name, caption)
+
+
+def _figure(picture: Path, caption: str) -> str:
+    data = base64.b64encode(picture.read_bytes()).decode()
+    wide, text = " class=wide" if picture.name.startswith(WIDE) else "", escape(caption)
+    return f'<figure{wide}><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'

@@ -1,0 +1,70 @@
+"""Films scored by a model file, through the daemon's own engine: what calibration, gate, parity and evaluation all start from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.models.bundle import Manifest
+from edge.domain import InputSpec
+from edge.inference.engine import Scores, Shapes, open_engine
+from train.data.films import Prepared, model_input
+from train.stats.metrics import Floats
+from train.progress import bar
+
+Maps: TypeAlias = NDArray[np.float32]
+Features: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What one model file says of some films, in their order."""
+
+    films: Prepared
+    raw: Floats
+    """Shape (n,), the probability output, not calibrated."""
+    maps: Maps
+    """Logit maps, shape (n, rows, columns); (n, 0, 0) where the model has no such output."""
+    features: Features | None
+    """Shape (n, channels), or None where the model has no such output."""
+
+    def only(self, keep: NDArray[np.bool_]) -> "Scored":
+        """Those of its films to keep, shape (n,)."""
+        films = self.films.of(film for film, kept in zip(self.films.films, keep, strict=True) if kept)
+        return Scored(films, self.raw[keep], self.maps[keep], None if self.features is None else self.features[keep])
+
+
+def score_file(model_path: Path, shapes: Shapes, films: Prepared, spec: InputSpec, backend: str = "litert") -> Scored:
+    """
+    Score films one by one, as the daemon does.
+
+    Args:
+        model_path: a .tflite file.
+        shapes: of its input and outputs.
+        films: as `prepare` cached them.
+        spec: the model's input.
+        backend: `litert` or `tflite-runtime`.
+
+    Raises:
+        ModelError: the file cannot be loaded, or is not what the shapes say.
+    """
+    engine = open_engine(backend, model_path, shapes)
+    images = bar(films.images, f"score with {model_path.name}", len(films.images))
+    return gathered(films, [engine.infer(model_input(image, spec)) for image in images])
+
+
+def gathered(films: Prepared, scores: list[Scores]) -> Scored:
+    """Put the answers for some films into arrays."""
+    raw = np.array([score.raw for score in scores], dtype=np.float64)
+    maps = [score.logit_map for score in scores if score.logit_map is not None]
+    features = [score.features for score in scores if score.features is not None]
+    nothing = np.zeros((len(scores), 0, 0), np.float32)
+    return Scored(films, raw, np.stack(maps) if maps else nothing, np.stack(features) if features else None)
+
+
+def shapes_of(manifest: Manifest) -> Shapes:
+    """Input and outputs of every model file of a bundle."""
+    spec, outputs = manifest.input, manifest.outputs
+    return Shapes((1, spec.height, spec.width, spec.channels), outputs.probability, outputs.logit_map, outputs.features)

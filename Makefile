@@ -60,7 +60,7 @@ bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, twenty mi
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60; DECODER=gdcm as without the extra `fast`
-	$(BIN)/python -m tests.fuzz $(FUZZ_S) fuzz-findings $(DECODER)
+	$(BIN)/python -m tests.fuzz.files $(FUZZ_S) fuzz-findings $(DECODER)
 
 torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/reliability.md; SCALE=0.1 is quicker, 1 takes a quarter of an hour
 	$(BIN)/python -m tests.torture --scale $(SCALE) --write docs/reliability.md

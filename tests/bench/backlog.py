@@ -12,7 +12,7 @@ from tests.bench.daemon import PATIENCE_S, Measured
 from tests.bench.page import Section, Target, table
 from tests.bench.plan import Plan
 from tests.bench.stats import figures
-from tests.e2e.rig import film
+from tests.support.rig import film
 
 PICTURE: Final = "benchmarks-backlog.png"
 FLAT: Final = 0.01

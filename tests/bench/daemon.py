@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from deploy.demo.subscriber import Subscriber
 from tests.bench import stamped
-from tests.e2e.rig import Rig, until
+from tests.support.rig import Rig, until
 
 PATIENCE_S: Final = 1800.0
 MIB: Final = 1024

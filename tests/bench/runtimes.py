@@ -14,7 +14,7 @@ from tests.bench import convert
 from tests.bench.page import Section, table
 from tests.bench.plan import Plan
 from tests.bench.stats import Figures, figures
-from tests.e2e.rig import FILMS
+from tests.support.rig import FILMS
 
 RUNTIMES: Final = ("litert", "tflite-runtime", "onnxruntime")
 KINDS: Final = ("float", "int8")

@@ -15,7 +15,7 @@ from tests.bench.daemon import Measured
 from tests.bench.page import Section, Target, table
 from tests.bench.plan import Plan, another
 from tests.bench.stats import Figures, figures, ratio
-from tests.e2e.rig import sha256
+from tests.support.rig import sha256
 
 ABOUT: Final = """Files of 13 megapixels, RLE, renamed into the inbox all at once; images a second from the first rename to the last
 PUBACK. The bare loop is `multiprocessing.Pool` with as many processes over the same files: decode, prepare, infer, nothing kept. Rounds

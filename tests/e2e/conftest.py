@@ -7,7 +7,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.e2e.rig import Rig
+from tests.support.rig import Rig
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from tests.conftest import need
-from tests.e2e.proxy import Proxy
-from tests.e2e.rig import TOPICS, Rig, film, until
+from tests.support.proxy import Proxy
+from tests.support.rig import TOPICS, Rig, film, until
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from deploy.demo.subscriber import Subscriber
 from edge import __version__
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.workers.servable import shipped_bundle
-from tests.e2e.rig import SCHEMA, TOPICS, Rig, film, run_command, sha256, until
+from tests.support.rig import SCHEMA, TOPICS, Rig, film, run_command, sha256, until
 
 DICOMS = sorted(Path(file) for case in gen_cases() for file in case.values())
 

@@ -4,8 +4,8 @@ import pytest
 
 from edge.system import coral
 from edge.daemon.control.unix_socket import ask
-from tests.coral import StandIn, bundle, folder, library, stand_in
-from tests.e2e.rig import Rig, film, until
+from tests.support.coral import StandIn, bundle, folder, library, stand_in
+from tests.support.rig import Rig, film, until
 
 __all__ = ["bundle", "folder", "library", "stand_in"]  # fixtures
 

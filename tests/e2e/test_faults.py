@@ -9,7 +9,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.e2e.rig import FILMS, Rig, film, sha256, until
+from tests.support.rig import FILMS, Rig, film, sha256, until
 
 COUNT = 40
 

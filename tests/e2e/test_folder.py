@@ -9,7 +9,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.e2e.rig import FILMS, Rig, copy_slowly, film, sha256, until
+from tests.support.rig import FILMS, Rig, copy_slowly, film, sha256, until
 
 
 def test_a_file_renamed_into_the_inbox_becomes_a_result(daemon: Rig) -> None:

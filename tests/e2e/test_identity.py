@@ -20,10 +20,10 @@ import pytest
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.storage.ledger.database import FILE
-from tests.e2e import crashing
-from tests.e2e.rig import TOPICS, Rig, run_command, sha256, until
-from tests.films import film
-from tests.planted import MARKERS, SOP, STUDY, WORD, found_in, planted
+from tests.support import crashing
+from tests.support.rig import TOPICS, Rig, run_command, sha256, until
+from tests.support.films import film
+from tests.support.planted import MARKERS, SOP, STUDY, WORD, found_in, planted
 
 LOCAL: Final = {("images", "path"), ("images", "name"), ("submissions", "claim"), ("origins", "path")}
 """Columns of the ledger that never leave the device: where the file is, and what its sender called it."""

@@ -16,9 +16,9 @@ from edge.errors import ModelError
 from edge.daemon.workers.servable import open_store, shipped_bundle
 from edge.config.settings import Settings, load
 from edge.models.signature import sign
-from tests.e2e import crashing
-from tests.e2e.rig import TOPICS, Rig, film, run_command, until
-from tests.test_signature import key_pair
+from tests.support import crashing
+from tests.support.rig import TOPICS, Rig, film, run_command, until
+from tests.edge.models.test_signature import key_pair
 
 
 @pytest.fixture

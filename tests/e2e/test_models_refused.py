@@ -15,8 +15,8 @@ from edge.cli.main import main
 from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
 from tests.conftest import need
-from tests.e2e.rig import TOPICS, Rig, film
-from tests.test_signature import key_pair
+from tests.support.rig import TOPICS, Rig, film
+from tests.edge.models.test_signature import key_pair
 
 Spoil: TypeAlias = Callable[[Path, Callable[[], object]], None]
 

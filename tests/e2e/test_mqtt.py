@@ -11,7 +11,7 @@ from paho.mqtt.properties import Properties
 import edge.mqtt.connection  # noqa: F401 - paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
 from deploy.demo.brokers import Embedded, Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.e2e.rig import TOPICS, Rig, film, sha256, until
+from tests.support.rig import TOPICS, Rig, film, sha256, until
 
 IMAGE = f"{TOPICS}/request/image"
 REFERENCE = f"{TOPICS}/request/ref"

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.demo.brokers import free_port
 from edge.daemon.workers.servable import shipped_bundle
-from tests.e2e.rig import Rig, run_command
+from tests.support.rig import Rig, run_command
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from tests.conftest import need
-from tests.e2e.rig import film, sha256
+from tests.support.rig import film, sha256
 from tests.system.machine import Machine, checkout, networks, until, wheels
 
 CHECKOUT: Final = "/root/mammo-edge"

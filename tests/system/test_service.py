@@ -17,9 +17,9 @@ import pytest
 from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
 from tests.conftest import ROOT, need
-from tests.e2e.rig import film, sha256
+from tests.support.rig import film, sha256
 from tests.system.machine import Clinic, Machine, networks, until
-from tests.test_signature import key_pair
+from tests.edge.models.test_signature import key_pair
 
 PACKAGES: Final = [Path(path) for path in os.environ.get("MAMMO_DEBS", "").split(":")]
 """The package, and a later one of the same version."""

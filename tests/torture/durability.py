@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.daemon.intake.inotify import filesystem_of
-from tests.e2e.rig import sha256, until
-from tests.films import demo_files
+from tests.support.rig import sha256, until
+from tests.support.films import demo_files
 from tests.torture.bench import Bench, scaled
 from tests.torture.site import Site
 

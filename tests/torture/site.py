@@ -18,7 +18,7 @@ from paho.mqtt.client import MQTTMessage
 from deploy.demo.brokers import Broker
 from deploy.demo.subscriber import Subscriber
 from edge.errors import Unavailable
-from tests.e2e.rig import ROOT, TOPICS, Rig, until
+from tests.support.rig import ROOT, TOPICS, Rig, until
 from tests.torture.oracle import Evidence, Verdict, judge
 
 PATIENCE_S: Final = 60.0

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.rig import film, sha256
+from tests.support.rig import film, sha256
 from tests.torture.bench import Bench
 from tests.torture.site import Site
 

@@ -12,7 +12,7 @@ import pytest
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from tests.conftest import need
-from tests.e2e.rig import TOPICS, Rig, film, until
+from tests.support.rig import TOPICS, Rig, film, until
 
 CALLS: Final = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,sendto,sendmsg"
 TO_BROKER: Final = r'^sendto\(\d+<(?:TCP|socket)[^>]*>, "\\x'

@@ -14,8 +14,8 @@ from paho.mqtt.properties import Properties
 from deploy.demo.brokers import free_port
 from edge.daemon.control.unix_socket import ask
 from edge.mqtt.connection import disconnect
-from tests.e2e.proxy import Proxy
-from tests.e2e.rig import until
+from tests.support.proxy import Proxy
+from tests.support.rig import until
 from tests.torture.bench import Bench, NotHereError, Row, scaled
 from tests.torture.scenarios.disks import reasons
 from tests.torture.site import Site

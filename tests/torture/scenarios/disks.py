@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.e2e.rig import until
+from tests.support.rig import until
 from tests.torture.bench import Bench, NotHereError, Row, mounted, scaled
 from tests.torture.scenarios.kills import OTHER_MOUNT, kill_at
 from tests.torture.site import Site

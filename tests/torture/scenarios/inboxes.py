@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.rig import copy_slowly, sha256, until
+from tests.support.rig import copy_slowly, sha256, until
 from tests.torture.bench import Bench, NotHereError, Row, mounted, scaled
 from tests.torture.scenarios.brokers import finish, rss_mb
 from tests.torture.scenarios.disks import reasons

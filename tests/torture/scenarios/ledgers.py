@@ -14,7 +14,7 @@ from tests.torture.scenarios.kills import WAYS
 
 LOG: Final = f"{FILE}-wal"
 WHOLE: Final = 0.1
-"""Below this scale two kinds of damage must do: tests/test_ledger_damage.py has them all."""
+"""Below this scale two kinds of damage must do: tests/edge/storage/ledger/test_integrity.py has them all."""
 
 
 def flip(file: Path, rng: random.Random) -> None:

@@ -4,7 +4,7 @@ import json
 import time
 
 from deploy.demo.subscriber import Subscriber
-from tests.e2e.rig import sha256, until
+from tests.support.rig import sha256, until
 from tests.torture.bench import Bench, Row, scaled
 from tests.torture.oracle import Evidence, judge
 from tests.torture.site import Site

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.e2e.rig import until
+from tests.support.rig import until
 from tests.torture.bench import Bench, Row, scaled
 from tests.torture.scenarios.brokers import finish
 from tests.torture.site import Site

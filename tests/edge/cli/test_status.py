@@ -1,0 +1,165 @@
+"""`mammo-edge status`: what a person wants to know, on one screen."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from edge.cli.main import remedies
+from edge.cli.doctor.checks import Finding, Level
+from edge.errors import Reason
+from edge.cli.status import Around, Today, look_around, screen, span
+from edge.config.settings import Broker, Settings, Spool, State, Tls
+from tests.conftest import ROOT
+from tests.edge.contract.test_contract import examples
+
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+
+
+def report(**changed: object) -> dict[str, Any]:
+    """A daemon's answer; `queue={...}` changes fields of a part."""
+    answer = examples("mammo.health/1")[0]
+    for name, value in changed.items():
+        answer[name] = answer[name] | value if isinstance(value, dict) and name != "outbox" else value
+    return answer
+
+
+def around(today: Today | None = None, disk: Finding | None = None) -> Around:
+    fine = Finding("temperature", Level.OK, "54 °C")
+    return Around("broker.lan:8883 over TLS", disk or Finding("disk", Level.OK, "20480 MiB free"), fine, today)
+
+
+def test_a_healthy_device_is_told_in_ten_lines() -> None:
+    shown = screen(report(), around(Today(scored=12)))
+    assert shown[0].startswith("mammo-edge 0.1.0  demo/edge-1 ")
+    assert [line[:12].strip() for line in shown[1:]] == [
+        *("state", "model", "queue", "results", "to mqtt", "broker", "disk", "temperature")
+    ]
+    text = "\n".join(shown)
+    for words in (
+        "ready",
+        "mammo-default 1.0.0 (11c3c0c3470e)",
+        "litert, 1 thread\n",
+        "0 waiting, 0 in work, 0 seen",
+        "12 scored, 0 rejected",
+    ):
+        assert words in text
+    assert "8 delivered since the start, 0 undelivered, 0 refused" in text
+    assert "broker.lan:8883 over TLS, connected, MQTT 5" in text
+
+
+def test_what_is_wrong_stands_there_with_what_to_do() -> None:
+    shown = "\n".join(
+        screen(
+            report(
+                state="degraded",
+                reasons=["broker: connection lost", "spool: 12 MiB free, intake needs 256"],
+                broker={"connected": False},
+                queue={"waiting": 7, "oldest_waiting_s": 4000.0, "oldest_undelivered_s": 90000.0},
+                outbox={"mqtt": {"waiting": 31, "held": 2}},
+                runtime={"fallback": True},
+                counters={"worker_deaths": 2},
+                drift={"images": 500, "index": 0.4},
+            ),
+            around(Today(3, 1, "truncated: the file is incomplete", NOW), Finding("disk", Level.FAILED, "12 MiB free")),
+        )
+    )
+    for words in (
+        *("broker: connection lost", "-> running? certificates?", "spool: 12 MiB free", "-> free disk space"),
+        *(
+            "NOT CONNECTED",
+            "7 waiting",
+            "the oldest for 1 h 6 min",
+            "31 undelivered for up to 1 d 1 h, 2 refused",
+            "not the one that was asked for",
+        ),
+        *(
+            "2 deaths",
+            "not spread as",
+            "FAILED: 12 MiB free",
+            "3 scored, 1 rejected",
+            "09:30 truncated: the file is incomplete",
+            "-> the sender stopped",
+        ),
+    ):
+        assert re.sub(r"\s+", " ", words) in re.sub(r"\s+", " ", shown)
+    assert "`" not in shown
+
+
+@pytest.mark.parametrize("reasons", [0, 2, 9], ids=["none", "two", "nine"])
+def test_it_never_needs_more_than_80_columns_and_24_lines(reasons: int) -> None:
+    long = ["broker: " + "it says something very long about its certificate " * 8, *(f"model: {number}" * 30 for number in range(reasons))]
+    outbox = {name: {"waiting": 10**7, "held": 10**7} for name in ("mqtt", "jsonl", "reply")}
+    shown = screen(
+        report(reasons=long[:reasons], outbox=outbox, counters={"worker_deaths": 1}, drift={"images": 1, "index": 9.0}, device="d" * 64),
+        around(Today(10**6, 10**6, "unreadable: " + "x " * 200, NOW)),
+    )
+    assert len(shown) <= 23
+    assert max(map(len, shown)) <= 79
+
+
+def test_today_is_counted_from_the_ledger_and_is_unknown_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        state=State(path=tmp_path),
+        spool=Spool(path=tmp_path / "spool", min_free_mb=0),
+        broker=Broker(host="b", port=8883, tls=Tls(enabled=True)),
+    )
+    assert look_around(settings, NOW, tmp_path).today is None
+    rejected = {"outcome": "rejected", "gate": {"reasons": ["empty file: no bytes"]}, "completed_at": "2026-11-23T08:15:00Z"}
+    asked = []
+
+    class Ledger:
+        def each_result(self, *, since: float) -> list[bytes]:
+            asked.append(since)
+            return [json.dumps(message).encode() for message in ({"outcome": "benign"}, rejected, {"outcome": "indeterminate"})]
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    monkeypatch.setattr("edge.cli.status.open_queries", lambda _: Ledger())
+    found = look_around(settings, NOW, tmp_path)
+    assert found.today == Today(2, 1, "empty file: no bytes", datetime(2026, 11, 23, 8, 15, tzinfo=UTC))
+    assert asked == [datetime(2026, 11, 23, tzinfo=UTC).timestamp()]
+    assert found.broker == "b:8883 over TLS"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min"), (3600, "1 h 0 min"), (90061, "1 d 1 h"), (8640000, "100 d 0 h")]
+)
+def test_times_are_said_in_two_units(seconds: float, said: str) -> None:
+    assert span(seconds) == said
+
+
+def test_every_reason_of_a_rejection_has_advice_and_a_strange_one_has_a_fallback() -> None:
+    assert set(remedies.REJECTIONS) == set(Reason)
+    assert remedies.about_rejection("truncated: the file") == remedies.REJECTIONS[Reason.TRUNCATED]
+    assert remedies.about_rejection("of a later release: x") == remedies.about("unheard of") == remedies.FALLBACK
+
+
+def test_every_reason_for_being_degraded_that_the_code_gives_has_advice() -> None:
+    texts = [path.read_text() for path in (ROOT / "edge").rglob("*.py")]
+    given = [text for source in texts for text in re.findall(r'\.degrade\(\s*[^,]+, f?"([^"]+)"', source)]
+    assert len(given) > 12
+    by_variable = {"{error}", "{said}. Replies", "{self._sink.name}:"}
+    plain = [text for text in given if not any(text.startswith(name) for name in by_variable)]
+    assert [text for text in plain if remedies.about(text) == remedies.FALLBACK] == []
+    assert {"mqtt:", "jsonl:", "the ledger was", "ledger:", "spool:"} <= set(remedies.REASONS)
+
+
+@pytest.mark.parametrize(
+    ("heading", "said"),
+    [
+        ("A reason for being degraded", remedies.REASONS),
+        ("A rejected image", {str(reason): text for reason, text in remedies.REJECTIONS.items()}),
+    ],
+)
+def test_the_operator_s_page_gives_the_same_advice(heading: str, said: dict[str, str]) -> None:
+    below = OPERATIONS.partition(f"### {heading}\n")[2].partition("\n#")[0]
+    assert dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", below, re.MULTILINE)) == said

@@ -1,0 +1,250 @@
+"""Which model serves: at start, after a change, and when a new one proves bad in use."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from edge.models.active import SHIPPED, Active
+from edge.models.bundle import verify
+from edge.domain import Rejection
+from edge.errors import ModelError, Reason
+from edge.health import Health, Phase
+from edge.storage.ledger import open_ledger
+from edge.daemon.rollout.activation import Lifecycle, first_serving
+from edge.contract.result import Sender, readdress
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
+from edge.daemon.workers.servable import shipped_bundle
+from edge.storage.spool import Spool
+from edge.models.store import ModelStore
+from edge.daemon.workers.pool import Died, Verdict, Workers
+from tests.edge.models.test_store import made, proved, store
+
+__all__ = ["made", "store"]  # fixtures
+
+
+class NoWorkers:
+    """In place of a pool."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class NoService:
+    """A service that does at once what it is asked to."""
+
+    def __init__(self) -> None:
+        self.observers: list[Callable[[Finished], None]] = []
+        self.serving: Serving | None = None
+        self.held = False
+
+    def swap(self, serving: Serving) -> None:
+        self.serving = serving
+
+    def hold(self) -> None:
+        self.held = True
+
+    def release(self) -> None:
+        self.held = False
+
+    def wake(self) -> None:
+        pass
+
+    @staticmethod
+    def call(task: Callable[[], Any]) -> Any:  # noqa: ANN401
+        class Done:
+            result = staticmethod(task)
+
+        return Done
+
+
+def serving(folder: Path) -> Serving:
+    return Serving(verify(folder), cast(Workers, NoWorkers()))
+
+
+@pytest.fixture
+def health() -> Health:
+    made = Health()
+    made.enter(Phase.READY)
+    return made
+
+
+def test_the_one_before_serves_when_what_was_activated_is_no_longer_usable(
+    store: ModelStore, made: Callable[[str], Path], health: Health
+) -> None:
+    two, three = (store.install(made(version), proved).bundle_id for version in ("2.0", "3.0"))
+    store.activate(two)
+    store.activate(three)
+    (store.folder(three) / "model.tflite").write_bytes(b"bit rot")
+    assert first_serving(serving, None, store, health).bundle.manifest.version == "2.0"
+    assert health.reasons[0].startswith("model: what was activated is not usable, another one serves: ")
+    (store.folder(two) / "bundle.json").unlink()
+    assert first_serving(serving, None, store, health).bundle.folder == shipped_bundle()
+
+
+def test_what_the_configuration_names_serves_or_nothing(store: ModelStore, health: Health, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not a model bundle"):
+        first_serving(serving, tmp_path / "none", store, health)
+
+
+@pytest.fixture
+def parts(health: Health, tmp_path: Path) -> Iterator[Parts]:
+    (tmp_path / "state").mkdir(exist_ok=True)
+    spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+    with open_ledger(tmp_path / "state", [], readdress) as ledger:
+        yield Parts(ledger, spool, health, Sender(), look_again_s=0.0)
+
+
+@pytest.fixture
+def bench(store: ModelStore, made: Callable[[str], Path], parts: Parts) -> tuple[Lifecycle, NoService, str]:
+    """A daemon that serves the shipped model, with version 2.0 installed."""
+    service = NoService()
+    bundle_id = store.install(made("2.0"), proved).bundle_id
+    return Lifecycle(store, cast(Service, service), parts, serving, trial_images=5), service, bundle_id
+
+
+def finish(service: NoService, image_id: str, verdict: Verdict) -> None:
+    """What the loop says after each image."""
+
+    class Image:
+        pass
+
+    image: Any = Image()
+    image.image_id = image_id
+    assert service.serving is not None
+    for observe in service.observers:
+        observe(Finished(image, service.serving, 0.0, 1.0, verdict))
+
+
+def version(service: NoService) -> str:
+    assert service.serving is not None
+    return service.serving.bundle.manifest.version
+
+
+def joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the thread that rolls back run where it is started."""
+    monkeypatch.setattr("edge.daemon.rollout.activation.threading.Thread.start", lambda thread: thread.run())
+
+
+def test_workers_that_die_of_two_images_bring_the_former_model_back(
+    bench: tuple[Lifecycle, NoService, str], store: ModelStore, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(monkeypatch)
+    lifecycle, service, bundle_id = bench
+    assert lifecycle.activate("2.0") == {"bundle": bundle_id, "name": "mammo-default", "version": "2.0", "previous": SHIPPED}
+    finish(service, "a", Died("x"))
+    finish(service, "a", Died("x"))  # the same image: it may be the image's own fault
+    assert version(service) == "2.0"
+    finish(service, "b", Died("x"))
+    assert version(service) != "2.0"
+    assert store.active().current == SHIPPED
+    assert "2 of its first images got no score (x); version " in health.reasons[0]
+    assert health.counters["model_rollbacks"] == 1
+
+
+def test_after_the_trial_a_death_is_the_image_s_own_affair(
+    bench: tuple[Lifecycle, NoService, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(monkeypatch)
+    lifecycle, service, _ = bench
+    lifecycle.activate("2.0")
+    for number in range(5):
+        finish(service, str(number), Rejection(Reason.EMPTY, ""))
+    finish(service, "a", Died("x"))
+    finish(service, "b", Died("x"))
+    assert version(service) == "2.0"
+
+
+def test_a_model_that_does_not_prove_itself_leaves_the_old_one_in_place(
+    store: ModelStore, made: Callable[[str], Path], parts: Parts
+) -> None:
+    def refuse(_folder: Path) -> Serving:
+        msg = "known answer 1.png: raw is 0.1"
+        raise ModelError(msg)
+
+    service = NoService()
+    store.install(made("2.0"), proved)
+    lifecycle = Lifecycle(store, cast(Service, service), parts, refuse, trial_images=5)
+    with pytest.raises(ModelError, match="known answer"):
+        lifecycle.activate("2.0")
+    assert service.serving is None
+    assert store.active().current == SHIPPED
+
+
+def test_rollback_takes_the_former_model_back(bench: tuple[Lifecycle, NoService, str], store: ModelStore) -> None:
+    lifecycle, service, bundle_id = bench
+    lifecycle.activate("2.0")
+    assert lifecycle.rollback()["previous"] == bundle_id
+    assert version(service) != "2.0"
+    assert store.active().current == SHIPPED
+
+
+def test_a_key_that_cannot_be_read_takes_the_model_away_and_not_the_daemon(
+    store: ModelStore, made: Callable[[str], Path], health: Health, tmp_path: Path
+) -> None:
+    store.activate(store.install(made("2.0"), proved).bundle_id)
+    (tmp_path / "keys/clinic.pub").write_text("no key")
+    assert first_serving(serving, None, store, health).bundle.folder == shipped_bundle()
+    assert "not a key in PEM" in health.reasons[0]
+
+
+def test_a_model_that_was_rolled_back_by_hand_does_not_come_back_when_its_last_workers_die(
+    bench: tuple[Lifecycle, NoService, str], store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(monkeypatch)
+    lifecycle, service, _ = bench
+    lifecycle.activate("2.0")
+    old = service.serving
+    lifecycle.rollback()
+    rolled_back, service.serving = service.serving, old
+    finish(service, "a", Died("x"))
+    finish(service, "b", Died("x"))
+    assert service.serving is old  # nobody swapped
+    assert rolled_back is not None
+    assert store.active().current == SHIPPED
+
+
+def test_a_trial_goes_on_after_a_restart_and_ends_on_the_disk(
+    store: ModelStore, made: Callable[[str], Path], parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(monkeypatch)
+    bundle_id = store.install(made("2.0"), proved).bundle_id
+    store.activate(bundle_id, trial=True)
+    for deaths, current in ((0, Active(bundle_id, SHIPPED)), (2, Active(SHIPPED, None))):
+        store.activate(bundle_id, trial=True)
+        service = NoService()
+        service.serving = serving(store.current())
+        Lifecycle(store, cast(Service, service), parts, serving, trial_images=5).resume_trial()
+        for number in range(deaths):
+            finish(service, str(number), Died("x"))
+        for number in range(5):
+            finish(service, str(number), Rejection(Reason.EMPTY, ""))
+        assert store.active() == current
+
+
+def test_no_way_back_is_told_and_the_service_goes_on(
+    bench: tuple[Lifecycle, NoService, str], store: ModelStore, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(monkeypatch)
+    lifecycle, service, bundle_id = bench
+    lifecycle.activate("2.0")
+    (store.root / "active.json").write_text(json.dumps({"current": bundle_id, "previous": None}))
+    finish(service, "a", Died("x"))
+    finish(service, "b", Died("x"))
+    assert "there is no way back: no model served before" in health.reasons[0]
+    assert (service.held, version(service)) == (False, "2.0")
+
+
+def test_trial_images_of_0_put_no_model_on_trial(store: ModelStore, made: Callable[[str], Path], parts: Parts) -> None:
+    bundle_id = store.install(made("2.0"), proved).bundle_id
+    service = NoService()
+    Lifecycle(store, cast(Service, service), parts, serving, trial_images=0).activate("2.0")
+    assert store.active() == Active(bundle_id, SHIPPED)
+    for image_id in "abc":
+        finish(service, image_id, Died("x"))
+    assert version(service) == "2.0"

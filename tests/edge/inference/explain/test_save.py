@@ -1,0 +1,234 @@
+"""`classify --explain`: a picture of each image, which says what happened and no word of the file."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.cli.main import classify
+from edge.inference.explain import drawing
+from edge.inference import examiner
+from edge.inference.explain import save
+from edge.models.bundle import Bundle, sha256_of, verify
+from edge.domain import Box, HeatMap, Rejection, Result
+from edge.inference.explain.drawing import AGAINST, FOR, HEIGHT, draw
+from edge.errors import ModelError, Reason, Unavailable
+from edge.inference.examiner import Examiner, Sight
+from edge.inference.explain.save import Pictures
+from edge.inference.image import Limits
+from edge.inference.preprocess import prepare
+from edge.daemon.workers.pool import Died, Interrupted
+from tests.support.films import FILM, dicom, film, raster
+from tests.support.planted import WORD, found_in, planted
+
+BUNDLE = Path(__file__).parent.parent / "edge" / "models" / "default"
+IMAGE = "0123456789abcdef" + "0" * 48
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return verify(BUNDLE)
+
+
+@pytest.fixture(scope="module")
+def sight(bundle: Bundle) -> Sight:
+    """A real film, scored."""
+    seen = Examiner(bundle, "auto", 1, None, Limits()).look(FILM)
+    assert isinstance(seen.outcome, Result), seen.outcome
+    return seen
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every line of text that is drawn."""
+    lines: list[str] = []
+    draw_text = cv2.putText
+
+    def note(picture: NDArray[np.uint8], text: str, *rest: object) -> object:
+        lines.append(text)
+        return draw_text(picture, text, *rest)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(cv2, "putText", note)
+    yield lines
+    assert all(line.isascii() for line in lines)  # the built-in fonts have no more
+
+
+def drawn(sight: Sight, bundle: Bundle) -> NDArray[np.uint8]:
+    return draw(sight, IMAGE, "a model 1.0", bundle.manifest.input)
+
+
+def with_map(sight: Sight, values: list[list[float]]) -> Sight:
+    """The same, had the model given this map over the whole film."""
+    assert isinstance(sight.outcome, Result)
+    assert sight.batch is not None
+    box = Box(0, 0, sight.batch.geometry.columns, sight.batch.geometry.rows)
+    heatmap = HeatMap(tuple(tuple(row) for row in values), box)
+    return replace(sight, outcome=replace(sight.outcome, prediction=replace(sight.outcome.prediction, heatmap=heatmap)))
+
+
+def chunks(png: bytes) -> list[bytes]:
+    """Names of the chunks of a PNG, in order."""
+    names, at = [], 8
+    while at < len(png):
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        names.append(png[at + 4 : at + 8])
+        at += 12 + length
+    return names
+
+
+def test_a_scored_image_shows_label_score_threshold_image_model_and_notice(sight: Sight, bundle: Bundle, written: list[str]) -> None:
+    drawn(sight, bundle)
+    assert isinstance(sight.outcome, Result)
+    prediction, text = sight.outcome.prediction, "\n".join(written)
+    expected = [
+        f"{prediction.label} {prediction.malignant:.3f}",
+        f"threshold {prediction.decision.threshold:.3f}",
+        IMAGE[:16],
+        "a model 1.0",
+    ]
+    expected += ["Research software, not a medical device.", "a model 1.0", "speaks for", "what the model saw"]
+    assert [words for words in expected if words not in text] == []
+
+
+def test_every_line_of_text_fits_where_it_is_written(sight: Sight, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    too_long: list[str] = []
+
+    def measure(picture: NDArray[np.uint8], text: str, at: tuple[int, int], font: int, size: float, _colour: object, *rest: int) -> None:
+        (width, height), below = cv2.getTextSize(text, font, size, rest[0])
+        if at[0] < 0 or at[1] - height < 0 or at[0] + width > picture.shape[1] or at[1] + below > picture.shape[0] + 8:
+            too_long.append(text)
+
+    monkeypatch.setattr(cv2, "putText", measure)
+    long = Rejection(Reason.NOT_A_MAMMOGRAM, "its contrast is 0.003 of the full range, expected 0.120 or more " * 5)
+    for seen in (sight, Sight(long, sight.image, sight.batch), Sight(long)):
+        drawn(seen, bundle)
+    assert too_long == []
+
+
+def test_the_film_keeps_its_true_aspect(sight: Sight) -> None:
+    assert sight.image is not None
+    rows, columns = sight.image.pixels.shape
+    assert drawing._film(sight.image, sight.batch).shape == (HEIGHT, round(columns * HEIGHT / rows), 3)
+
+
+def test_a_strip_is_drawn_in_little_memory_and_keeps_its_reason(bundle: Bundle, written: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "strip.png"
+    path.write_bytes(raster("png", np.arange(60_000, dtype=np.uint16).reshape(2, 30_000)))
+    seen = Examiner(bundle, "auto", 1, None, Limits()).look(path)
+    assert Pictures(tmp_path, bundle).save(seen, "0" * 64).stat().st_size < 2**20
+    assert "rejected: no score" in written
+
+
+def test_what_speaks_for_malignant_is_red_and_what_speaks_against_it_blue(sight: Sight) -> None:
+    seen = with_map(sight, [[5.0, 5.0, -5.0, -5.0]] * 4)
+    assert seen.image is not None
+    assert seen.batch is not None
+    assert isinstance(seen.outcome, Result)
+    assert seen.outcome.prediction.heatmap is not None
+    under = drawing._film(seen.image, seen.batch)
+    over = drawing._overlaid(under, seen.outcome.prediction.heatmap, seen.batch, 5.0).astype(int)
+    middle = over.shape[1] // 2
+    blue_less_red = (over[..., 0] - over[..., 2]).mean(axis=0)
+    assert (blue_less_red[: middle - 60] < -50).all()
+    assert (blue_less_red[middle + 60 :] > 50).all()
+
+
+def test_a_map_that_says_nothing_leaves_the_film_as_it_is() -> None:
+    grey = np.full((10, 10, 3), 100, np.uint8)
+    np.testing.assert_array_equal(drawing._blended(grey, np.zeros((10, 10), np.float32)), grey)
+    strongest = drawing._blended(grey[:1, :2], np.array([[9.0, -9.0]], np.float32))
+    assert strongest[0, 0].tolist() == [round(100 * 0.4 + part * 0.6) for part in FOR]
+    assert strongest[0, 1].tolist() == [round(100 * 0.4 + part * 0.6) for part in AGAINST]
+
+
+def test_a_crop_is_outlined_where_it_is(sight: Sight, bundle: Bundle, written: list[str]) -> None:
+    assert sight.image is not None
+    spec = replace(bundle.manifest.input, crop=True, aspect="pad")
+    batch = prepare(sight.image, spec)
+    batch = replace(batch, geometry=replace(batch.geometry, box=Box(40, 80, 240, 480)))
+    draw(replace(sight, batch=batch), IMAGE, "a model", spec)
+    assert "as it came, and the crop" in written
+    film_panel = drawing._film(sight.image, batch)
+    changed = (drawing._with_crop(film_panel, batch) != film_panel).any(axis=2)
+    scale = HEIGHT / sight.image.pixels.shape[0]
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    assert (rows[0], rows[-1] + 1) == pytest.approx((80 * scale, 480 * scale), abs=3)
+    assert (columns[0], columns[-1] + 1) == pytest.approx((40 * scale, 240 * scale), abs=3)
+
+
+@pytest.mark.parametrize("seen", ["bytes", "pixels", "input"])
+def test_a_rejected_image_says_so_and_shows_no_score_and_no_map(sight: Sight, bundle: Bundle, written: list[str], seen: str) -> None:
+    rejection = Rejection(Reason.NOT_A_MAMMOGRAM, "Modality is CT, expected MG")
+    drawn(Sight(rejection, None if seen == "bytes" else sight.image, sight.batch if seen == "input" else None), bundle)
+    assert "rejected: no score" in written
+    assert "not a mammogram: Modality is CT, expected MG" in written
+    assert "Research software" in written[-1]
+    assert not any("speaks" in line or "threshold" in line for line in written)
+    assert any("what the model saw" in line for line in written) is (seen == "input")
+
+
+def test_the_png_has_pixels_and_nothing_else_and_a_name_that_is_the_image_s(sight: Sight, bundle: Bundle, tmp_path: Path) -> None:
+    path = Pictures(tmp_path, bundle).save(sight, IMAGE)
+    assert path.name == f"{IMAGE[:16]}.png"
+    assert set(chunks(path.read_bytes())) == {b"IHDR", b"IDAT", b"IEND"}
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_folder_that_cannot_take_a_picture_is_named(sight: Sight, bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"gone/0123456789abcdef\.png: No such file or directory"):
+        Pictures(tmp_path / "gone", bundle).save(sight, IMAGE)
+
+
+def test_a_worker_draws_what_it_examines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(examiner, "_examiner", None)
+    monkeypatch.setattr(save, "_pictures", None)
+    with pytest.raises(ModelError, match="no folder"):
+        save.run(str(FILM))
+    save.start(str(tmp_path), str(BUNDLE), "auto", 1, None, 10**8, 10**8)
+    files = [tmp_path / "black", tmp_path / "text", tmp_path / "deep"]
+    for file, data in zip(files, [raster("png", np.zeros((300, 200), np.uint8)), b"no picture", dicom(film().pixels)], strict=True):
+        file.write_bytes(data)
+    outcomes = [save.run(str(file)) for file in files]
+    assert [type(outcome) for outcome in outcomes] == [Rejection, Rejection, Result]
+    for file in files:
+        picture = cv2.imread(str(tmp_path / f"{sha256_of(file)[:16]}.png"))
+        assert picture is not None
+        assert picture.shape[1] >= drawing.WIDTH
+
+
+def test_an_image_that_its_worker_died_of_gets_a_picture_that_says_so(bundle: Bundle, written: list[str], tmp_path: Path) -> None:
+    classify._draw_what_no_worker_drew(Died("worker ended by SIGSEGV"), IMAGE, bundle, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{IMAGE[:16]}.png"]
+    assert "poison: worker ended by SIGSEGV" in written
+
+
+def test_work_that_was_interrupted_ends_the_command_with_the_reason(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="No space left on device"):
+        classify._draw_what_no_worker_drew(Interrupted("0123.png: No space left on device"), IMAGE, bundle, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_work_that_was_interrupted_is_tried_again_and_not_for_ever() -> None:
+    said: list[Died | Interrupted] = [Interrupted("pool stopped"), Interrupted("pool stopped"), Died("worker ended by SIGSEGV")]
+    workers = SimpleNamespace(examine=lambda _: said.pop(0))
+    assert classify._examine(Path("film"), cast("Any", workers)) == Died("worker ended by SIGSEGV")
+    said = [Interrupted(f"{number}") for number in range(9)]
+    assert classify._examine(Path("film"), cast("Any", workers)) == Interrupted("2")
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["scored", "rejected"])
+def test_no_word_of_a_header_is_drawn(bundle: Bundle, written: list[str], tmp_path: Path, *, everywhere: bool) -> None:
+    file = tmp_path / WORD
+    file.write_bytes(planted(film().pixels, everywhere=everywhere))
+    seen = Examiner(bundle, "auto", 1, None, Limits()).look(file)
+    assert isinstance(seen.outcome, Rejection) is everywhere
+    drawn(seen, bundle)
+    assert written
+    assert found_in("\n".join(written).encode()) == []

@@ -1,0 +1,201 @@
+"""
+`make fuzz`: mutated real files through the real workers, for as long as is said; what kills a worker is kept.
+
+    python -m tests.fuzz.files 3600 fuzz-findings
+    python -m tests.fuzz.files 600 fuzz-findings gdcm
+
+The second is for what GDCM decodes where the extra `fast` is not installed. It is known to abort its process on damaged files: there a
+worker that dies is no failure, but a file without an answer is, and so is a whole file that nobody can examine afterwards.
+"""
+
+import io
+import os
+import queue
+import random
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from edge.inference import examiner
+from edge.models.bundle import verify
+from edge.domain import Outcome, Runtime
+from edge.inference.image import codecs
+from edge.daemon.workers.servable import job_for, shipped_bundle
+from edge.config.settings import Settings
+from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
+from tests.support.films import RASTERS, deep, dicom, raster, small
+from tests.edge.inference.image.test_raster_kinds import tiff
+
+HEADER: Final = 2500
+"""Most of what steers a decoder stands before this."""
+MAX_LIFE: Final = 500
+"""Files after which the memory of the supervisor is looked at."""
+ANSWER_S: Final = 120.0
+"""For a verdict, in seconds: the time limit of one file, and a pool that is opened again."""
+GDCM: Final = ("dicom jpeg lossless", "dicom jpeg-ls")
+
+
+def corpus() -> dict[str, bytes]:
+    """A small mammogram in everything that is read: what needs no system tool to be written."""
+    pixels = deep(small(64, 48), 12)
+    twelve = {"BitsStored": 12, "HighBit": 11}
+    files = {f"raster {extension}": raster(extension, small(64, 48)) for extension in RASTERS}
+    files |= {f"deep {extension}": raster(extension, pixels) for extension in ("png", "tiff", "pgm", "jp2")}
+    files["pgm text"] = b"P2 48 64 4095\n" + " ".join(map(str, pixels.ravel().tolist())).encode() + b" \n"
+    files["tiff big"] = tiff(pixels, big=True, tile=32, packed=True)
+    files |= {
+        "dicom plain": dicom(pixels, **twelve, WindowCenter="2000", WindowWidth="3000"),
+        "dicom implicit": dicom(pixels, ImplicitVRLittleEndian, **twelve),
+        "dicom big-endian": dicom(pixels.astype(">u2"), ExplicitVRBigEndian, **twelve),
+        "dicom deflated": dicom(pixels, DeflatedExplicitVRLittleEndian, **twelve),
+    }
+    return files | {f"dicom {name}": _packed(pixels, UID(uid), name) for name, uid in _encodings().items()}
+
+
+def _encodings() -> dict[str, str]:
+    light = {"rle": "1.2.840.10008.1.2.5", "jpeg 2000": "1.2.840.10008.1.2.4.90", "jpeg": "1.2.840.10008.1.2.4.50"}
+    fast = {
+        "jpeg lossless": "1.2.840.10008.1.2.4.70",
+        "jpeg-ls": "1.2.840.10008.1.2.4.80",
+        "htj2k": "1.2.840.10008.1.2.4.201",
+        "jpeg 12": "1.2.840.10008.1.2.4.51",
+    }
+    return light | (fast if codecs.fast is not None else {})
+
+
+def _packed(pixels: NDArray[np.uint16], syntax: UID, name: str) -> bytes:
+    if name == "jpeg":
+        eight = (pixels >> 4).astype(np.uint8)
+        return _encapsulated(dicom(eight), cv2.imencode(".jpg", eight)[1].tobytes(), syntax)
+    plain = dicom(pixels, BitsStored=12, HighBit=11)
+    if name == "rle":
+        dataset = pydicom.dcmread(io.BytesIO(plain))
+        dataset.compress(syntax, encoding_plugin="pydicom")
+        return _encapsulated(plain, pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1), syntax)
+    if name == "jpeg 2000":
+        file = raster("jp2", pixels)
+        return _encapsulated(plain, file[file.index(b"\xff\x4f\xff\x51") :], syntax)
+    encoders = {
+        "jpeg lossless": lambda: codecs.fast.jpeg8_encode(pixels, lossless=True, bitspersample=12, predictor=1),
+        "jpeg-ls": lambda: codecs.fast.jpegls_encode(pixels),
+        "htj2k": lambda: codecs.fast.htj2k_encode(pixels, reversible=True),
+        "jpeg 12": lambda: codecs.fast.jpeg8_encode(pixels, level=95, bitspersample=12),
+    }
+    return _encapsulated(plain, bytes(encoders[name]()), syntax)
+
+
+def _encapsulated(plain: bytes, frame: bytes, syntax: UID) -> bytes:
+    dataset = pydicom.dcmread(io.BytesIO(plain))
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    file = io.BytesIO()
+    dataset.save_as(file)
+    return file.getvalue()
+
+
+def mutated(data: bytes, seed: int) -> bytes:
+    """The same with some bytes changed, cut off, taken out, put in or said twice."""
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    changed = bytearray(data)
+    near = min(len(changed), HEADER)
+    match rng.randrange(6):
+        case 0:
+            return bytes(changed[: rng.randrange(len(changed))])
+        case 1 | 2 as kind:
+            for _ in range(rng.randint(1, 8)):
+                changed[rng.randrange(near if kind == 1 else len(changed))] = rng.randrange(256)
+        case 3:
+            at = rng.randrange(len(changed))
+            del changed[at : at + rng.randrange(1, 2000)]
+        case 4:
+            at = rng.randrange(near)
+            changed[at:at] = rng.randbytes(rng.randint(1, 16))
+        case _:
+            at = rng.randrange(len(changed))
+            changed[at:at] = changed[at : at + rng.randrange(1, 500)]
+    return bytes(changed)
+
+
+def start_without_fast(*arguments: Any) -> Runtime:  # noqa: ANN401 - those of edge.inference.examiner.start
+    """A worker of an installation without the extra `fast`."""
+    codecs.fast = None
+    return examiner.start(*arguments)
+
+
+def main(duration_s: float, findings: Path, decoder: str = "fast") -> int:
+    """
+    Fuzz for so many seconds.
+
+    Args:
+        duration_s: how long.
+        findings: a folder for what killed a worker.
+        decoder: `fast`, or `gdcm`: only what that decodes, by workers without the extra `fast`.
+
+    Returns:
+        How many files killed or hung a worker, or had no answer, or made the supervisor grow.
+    """
+    job = job_for(Settings(worker={"timeout_s": 20, "memory_mb": 2048}), verify(shipped_bundle()))
+    end, files, seed = time.monotonic() + duration_s, corpus(), time.time_ns()
+    if decoder == "gdcm":
+        files, job = {name: files[name] for name in GDCM}, replace(job, start="tests.fuzz.files.start_without_fast")
+    names = sorted(files)
+    workers = Workers(job)
+    print(f"fuzzing for {duration_s:g} s from seed {seed}, findings go to {findings}")  # noqa: T201 - this is the command
+    first, count, died, unanswered = 0, 0, 0, 0
+    try:
+        while time.monotonic() < end:
+            name = names[(seed + count) % len(names)]
+            data = mutated(files[name], seed + count)
+            verdict = _examined(workers, data)
+            if not isinstance(verdict, Outcome):
+                died, unanswered = died + isinstance(verdict, Died), unanswered + (not isinstance(verdict, Died))
+                _keep(findings, name, seed + count, data, verdict)
+            count += 1
+            if count == MAX_LIFE:
+                first = _resident_kb()
+        grown = _resident_kb() - first if first else 0
+        unanswered += sum(not isinstance(_examined(workers, files[name]), Outcome) for name in names)
+    finally:
+        workers.close()
+    print(f"{count} files, {died} killed or hung a worker, {unanswered} had no answer, the supervisor grew by {grown} kB")  # noqa: T201
+    return (0 if decoder == "gdcm" else died) + unanswered + (grown > 20_000)
+
+
+def _examined(workers: Workers, data: bytes) -> Verdict | None:
+    verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        workers.submit(Path(file.name), verdicts.put)
+        try:
+            return verdicts.get(timeout=ANSWER_S)
+        except queue.Empty:
+            return None
+
+
+def _keep(findings: Path, name: str, seed: int, data: bytes, verdict: Died | Interrupted | None) -> None:
+    findings.mkdir(parents=True, exist_ok=True)
+    (findings / f"{name.replace(' ', '-')}-{seed}").write_bytes(data)
+    print(f"{name}, seed {seed}: {verdict.why if verdict else f'no answer within {ANSWER_S:g} s'}")  # noqa: T201
+
+
+def _resident_kb() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() // 1024
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(float(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]), os.EX_USAGE))

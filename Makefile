@@ -68,7 +68,7 @@ torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs
 soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into docs/soak.png
 	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/soak.png
 
-SCRIPTS := deploy/install.sh deploy/uninstall.sh deploy/tls/make-certificates deploy/deb/build deploy/deb/arm-test deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm
+SCRIPTS := deploy/scripts/install.sh deploy/scripts/uninstall.sh deploy/broker/tls/make-certificates deploy/scripts/build-deb deploy/scripts/arm-test deploy/debian/postinst deploy/debian/prerm deploy/debian/postrm
 
 check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, licences and hashes, generated files up to date
 	$(BIN)/ruff check .
@@ -76,7 +76,7 @@ check: $(BIN)/.dev ## ruff, mypy, the layers, shell scripts, licences and hashes
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck .ci/run $(SCRIPTS)
-	$(BIN)/python -m deploy.audit
+	$(BIN)/python -m deploy.tools.audit
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made | diff -u $$made - \
 	  || { echo "$$made is not what the code says: run 'make docs'"; exit 1; }; done
 
@@ -89,18 +89,18 @@ ARCH  ?= amd64
 SUITE ?= bookworm
 
 deb: $(BIN)/.dev ## the Debian package, in dist/: make deb ARCH=amd64|arm64 SUITE=bookworm|trixie; FAST=1 for one with the extra `fast`
-	PYTHON=$(BIN)/python FAST=$(FAST) deploy/deb/build $(ARCH) $(SUITE) dist
+	PYTHON=$(BIN)/python FAST=$(FAST) deploy/scripts/build-deb $(ARCH) $(SUITE) dist
 
 arm-test: $(BIN)/.dev ## the arm64 package gives the known answers under qemu-user; needs mmdebstrap
 	rm -f build/deb/1/*~$(SUITE)_arm64.deb # of another version
-	PYTHON=$(BIN)/python COMPRESSION=gzip deploy/deb/build arm64 $(SUITE) build/deb/1
-	deploy/deb/arm-test build/deb/1/*~$(SUITE)_arm64.deb
+	PYTHON=$(BIN)/python COMPRESSION=gzip deploy/scripts/build-deb arm64 $(SUITE) build/deb/1
+	deploy/scripts/arm-test build/deb/1/*~$(SUITE)_arm64.deb
 
 # Quick to pack; what is in them is what `make deb` packs.
 system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd, in a container; needs root
 	rm -f build/deb/[12]/*~$(SUITE)_amd64.deb # of another version
-	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip deploy/deb/build amd64 $(SUITE) build/deb/1
-	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip deploy/deb/build amd64 $(SUITE) build/deb/2
+	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip deploy/scripts/build-deb amd64 $(SUITE) build/deb/1
+	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip deploy/scripts/build-deb amd64 $(SUITE) build/deb/2
 	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb
 	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)

@@ -22,9 +22,9 @@ REASONS: Final[Mapping[str, str]] = {
     "jsonl:": "the file of `[publish] jsonl`: its folder, rights, and room on its disk",
     "retention:": "old files cannot be removed: rights of `done`, `failed` and the state folder",
     "coral:": "the processor works in its place, and nothing is lost: `docs/operations.md`, *A Coral accelerator*",
-    "model/available:": "let the device read `model/#` (`deploy/mosquitto/mammo-edge.acl`), and give the command again",
-    "command:": "let the device write `command/+/ack` and `command/+/+/ack` (`deploy/mosquitto/mammo-edge.acl`)",
-    "homeassistant:": "let the device write its discovery topic (`deploy/mosquitto/mammo-edge.acl`) and restart, or switch it off",
+    "model/available:": "let the device read `model/#` (`deploy/broker/mosquitto/mammo-edge.acl`), and give the command again",
+    "command:": "let the device write `command/+/ack` and `command/+/+/ack` (`deploy/broker/mosquitto/mammo-edge.acl`)",
+    "homeassistant:": "let the device write its discovery topic (`deploy/broker/mosquitto/mammo-edge.acl`) and restart, or switch it off",
 }
 """By how a reason begins."""
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from deploy import audit
+from deploy.tools import audit
 from tests.conftest import ROOT
 
 HASH = "--hash=sha256:" + "0" * 64
@@ -73,7 +73,7 @@ def test_what_is_fine_for_a_tool_is_not_for_a_device_and_exceptions_are_by_name(
     (wrong,) = audit.licences({"watchdog": "MPL-2.0"})
     assert wrong.startswith("watchdog: its licence is 'MPL-2.0', expected on devices permissive ones")
     (wrong,) = audit.licences({"unknown-tool": "see its metadata"})
-    assert "write down why in deploy/audit.py" in wrong
+    assert "write down why in deploy/tools/audit.py" in wrong
 
 
 def test_every_exception_is_still_needed_and_told() -> None:
@@ -84,5 +84,5 @@ def test_every_exception_is_still_needed_and_told() -> None:
 
 
 def test_the_command_says_nothing_where_nothing_is_wrong() -> None:
-    done = subprocess.run([sys.executable, "-m", "deploy.audit"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "deploy.tools.audit"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -26,7 +26,7 @@ from tests.conftest import ROOT, need
 
 PERSONS: Final = ("archive", "monitor", "ws-3", "admin")
 """Who has a block in the example ACL, but for Home Assistant."""
-MAKE: Final = ROOT / "deploy/tls/make-certificates"
+MAKE: Final = ROOT / "deploy/broker/tls/make-certificates"
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -55,9 +55,9 @@ def broker(certificates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     need("mosquitto", "mosquitto")
     folder, port = tmp_path_factory.mktemp("mosquitto"), free_port()
     acl = folder / "acl"
-    acl.write_text((ROOT / "deploy/mosquitto/mammo-edge.acl").read_text())
+    acl.write_text((ROOT / "deploy/broker/mosquitto/mammo-edge.acl").read_text())
     acl.chmod(0o600)
-    text = (ROOT / "deploy/mosquitto/mammo-edge-tls.conf").read_text()
+    text = (ROOT / "deploy/broker/mosquitto/mammo-edge-tls.conf").read_text()
     for old, new in (
         ("listener 8883", f"listener {port} 127.0.0.1"),
         ("/etc/mosquitto/certs", str(certificates)),

@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from deploy.deb import documents
-from deploy.deb.documents import commands, completion, man_page
+from deploy.debian import documents
+from deploy.debian.documents import commands, completion, man_page
 from edge.cli.main import make_parser
 from tests.conftest import ROOT
 
@@ -84,7 +84,7 @@ def test_every_link_of_a_shipped_document_leads_to_a_shipped_one(tmp_path: Path)
 
 def test_the_examples_are_shipped_as_they_lie_in_the_repository(tmp_path: Path) -> None:
     documents.copy(tmp_path)
-    assert (tmp_path / "deploy/mosquitto/mammo-edge.acl").read_bytes() == (ROOT / "deploy/mosquitto/mammo-edge.acl").read_bytes()
+    assert (tmp_path / "deploy/broker/mosquitto/mammo-edge.acl").read_bytes() == (ROOT / "deploy/broker/mosquitto/mammo-edge.acl").read_bytes()
     assert (tmp_path / "systemd/drop-ins/cpu-only.conf").is_file()
 
 

@@ -213,7 +213,7 @@ class Clinic:
             ["person", "archive"],
             ["person", "admin"],
         ):
-            run(ROOT / "deploy/tls/make-certificates", self.certificates, *words)
+            run(ROOT / "deploy/broker/tls/make-certificates", self.certificates, *words)
         self._start_broker()
         with (self._folder / "results").open("wb") as results:
             self._spawn(
@@ -252,7 +252,7 @@ class Clinic:
         return [*self._inside, program, "-V", "5", "-h", BROKER, "-p", "8883", "-q", "1", *map(str, tls)]
 
     def _start_broker(self) -> None:
-        deploy = ROOT / "deploy/mosquitto"
+        deploy = ROOT / "deploy/broker/mosquitto"
         acl, database = self._folder / "acl", self._folder / "database"
         shutil.copy(deploy / "mammo-edge.acl", acl)
         acl.chmod(0o600)

@@ -1,5 +1,5 @@
 """
-deploy/install.sh and deploy/uninstall.sh on a fresh Debian without our package: as often as one likes, and nothing lost.
+deploy/scripts/install.sh and deploy/scripts/uninstall.sh on a fresh Debian without our package: as often as one likes, and nothing lost.
 
 In order: each test goes on where the one before ended.
 """

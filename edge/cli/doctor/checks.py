@@ -143,7 +143,7 @@ def right_to_publish(rights: Rights, prefix: str) -> Finding:
     allowed, refused, untried = (
         ", ".join(topic.removeprefix(f"{prefix}/") for topic in topics) for topics in (rights.allowed, rights.refused, rights.untried)
     )
-    said = [f"refused: {refused}: let the device write them, as deploy/mosquitto/mammo-edge.acl does"] if refused else []
+    said = [f"refused: {refused}: let the device write them, as deploy/broker/mosquitto/mammo-edge.acl does"] if refused else []
     said += [f"not tried: {untried}: {rights.why}"] if untried else []
     said += [f"allowed: {allowed}"] if allowed else []
     level = Level.FAILED if refused else Level.WARNING if untried else Level.OK
@@ -169,7 +169,7 @@ def certificate(
         return Finding(what, Level.FAILED, f"{path}: {getattr(error, 'strerror', None) or 'not a certificate in PEM'}")
     left = (until - (now or datetime.now(UTC))).days
     level = Level.FAILED if left < 0 else Level.WARNING if left < CERTIFICATE_DAYS else Level.OK
-    return Finding(what, level, f"{left} days left{'' if level is Level.OK else ': make another, deploy/tls/make-certificates'}")
+    return Finding(what, level, f"{left} days left{'' if level is Level.OK else ': make another, deploy/broker/tls/make-certificates'}")
 
 
 def inbox(folder: Path) -> Finding:

@@ -14,7 +14,7 @@ from paho.mqtt.client import MQTTMessage
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from deploy.asyncapi.__main__ import channels, document, render
+from deploy.tools.asyncapi.__main__ import channels, document, render
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.contract import result

@@ -27,7 +27,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("openssl", "openssl")
     folder = tmp_path_factory.mktemp("tls")
     for below, words in (("ours", ["ca", "Ours"]), ("ours", ["broker", "localhost"]), ("other", ["ca", "Other"])):
-        subprocess.run([ROOT / "deploy/tls/make-certificates", folder / below, *words], check=True, capture_output=True)
+        subprocess.run([ROOT / "deploy/broker/tls/make-certificates", folder / below, *words], check=True, capture_output=True)
     return folder
 
 

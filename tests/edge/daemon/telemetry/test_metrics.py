@@ -38,7 +38,7 @@ REPORT: Final[dict[str, Any]] = {
     "drift": {"images": 200, "index": 0.31},
     "counters": {"benign": 4, "rejected": 1, "worker_deaths": 2},
 }
-RULES: Final = ROOT / "deploy/prometheus"
+RULES: Final = ROOT / "deploy/monitoring/prometheus"
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_alarms_and_dashboard_ask_for_metrics_that_there_are(numbers: Numbers, f
 
 
 def test_the_dashboard_is_json_with_a_query_in_each_panel() -> None:
-    board = json.loads((ROOT / "deploy/grafana/mammo-edge.json").read_text())
+    board = json.loads((ROOT / "deploy/monitoring/grafana/mammo-edge.json").read_text())
     assert all(panel["title"] and panel["targets"][0]["expr"] for panel in board["panels"])
 
 

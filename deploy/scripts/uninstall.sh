@@ -1,5 +1,5 @@
 #!/bin/sh
-# Remove what deploy/install.sh installed, as root. Configuration, images and ledger stay; `uninstall.sh --purge` takes the configuration,
+# Remove what deploy/scripts/install.sh installed, as root. Configuration, images and ledger stay; `uninstall.sh --purge` takes the configuration,
 # `uninstall.sh --purge --data` images, results, ledger and models too. Again: nothing happens.
 set -eu
 

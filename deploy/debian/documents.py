@@ -1,7 +1,7 @@
 """
 What in the package is for people: documents and examples; and, written from elsewhere, man page, completion, copyright, changelog, SBOM.
 
-`python -m deploy.deb.documents ROOT VERSION PYTHON_MINOR LOCK`
+`python -m deploy.debian.documents ROOT VERSION PYTHON_MINOR LOCK`
 """
 
 import argparse
@@ -29,7 +29,7 @@ DOCUMENTS: Final = (
     "docs/asyncapi.yaml",
 )
 """For whoever runs it or speaks with it; a test says that none names a page which is not among them."""
-EXAMPLES: Final = ("deploy/mosquitto", "deploy/prometheus", "deploy/grafana", "systemd/drop-ins")
+EXAMPLES: Final = ("deploy/broker/mosquitto", "deploy/monitoring/prometheus", "deploy/monitoring/grafana", "systemd/drop-ins")
 
 COMPLETION: Final = """\
 # bash completion for mammo-edge, written from its options

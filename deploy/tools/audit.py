@@ -1,5 +1,5 @@
 """
-What can be said of the libraries without a network: licences, hashes, and that they fit each other: `python -m deploy.audit`.
+What can be said of the libraries without a network: licences, hashes, and that they fit each other: `python -m deploy.tools.audit`.
 
 `make check` runs it. Known vulnerabilities need an advisory database: `make audit`.
 """
@@ -12,7 +12,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
-from deploy.deb.documents import licence_of
+from deploy.debian.documents import licence_of
 
 OURS: Final = "mammo-edge"
 REQUIREMENTS: Final = Path(__file__).parent.parent / "requirements"
@@ -65,7 +65,7 @@ def licences(found: Mapping[str, str]) -> Iterator[str]:
         known = SHIPPED_EXCEPTIONS if on_devices else {**SHIPPED_EXCEPTIONS, **UNSAID}
         if name not in known and not allowed(licence, tool=not on_devices):
             where = "on devices permissive ones" if on_devices else "permissive ones or the MPL"
-            yield f"{name}: its licence is {licence!r}, expected {where}: replace it, or write down why in deploy/audit.py"
+            yield f"{name}: its licence is {licence!r}, expected {where}: replace it, or write down why in deploy/tools/audit.py"
 
 
 def allowed(licence: str, *, tool: bool) -> bool:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install on a system without dpkg, or from a checkout: deploy/install.sh, as root. Again: an upgrade. Needs Python 3.11 or later with venv, systemd, and
-# the package index, or a folder of wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels deploy/install.sh. FAST=1 brings the extra `fast`; once there it stays.
+# Install on a system without dpkg, or from a checkout: deploy/scripts/install.sh, as root. Again: an upgrade. Needs Python 3.11 or later with venv, systemd, and
+# the package index, or a folder of wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels deploy/scripts/install.sh. FAST=1 brings the extra `fast`; once there it stays.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
@@ -34,7 +34,7 @@ mv "$venv.new" "$venv"
 rm -rf "$venv.old"
 "$venv/bin/python" -m compileall -q "$venv/lib" > /dev/null || true # the service may not write there
 ln -sf "$venv/bin/mammo-edge" /usr/local/bin/mammo-edge
-"$venv/bin/python" -B -c 'from deploy.deb.documents import for_people; for_people("/usr/local/share")'
+"$venv/bin/python" -B -c 'from deploy.debian.documents import for_people; for_people("/usr/local/share")'
 
 install -D -m 644 -t /etc/systemd/system systemd/mammo-edge.service systemd/mammo-edge@.service
 install -D -m 644 -t /etc/sysusers.d systemd/sysusers.d/mammo-edge.conf

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from deploy.asyncapi import messages
+from deploy.tools.asyncapi import messages
 from edge import NOTICE, __version__
 from edge.models.transfer import announcement
 from edge.daemon.telemetry.status import offline

@@ -55,18 +55,18 @@ test: $(BIN)/.dev ## all tests, by JOBS=2 processes; what a missing system tool 
 	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --max-worker-restart 0 $(PYTEST_ARGS)
 
 # tflite-runtime lives in the other environment; without Python 3.11 its rows say that it was not measured.
-bench: $(BIN)/.bench ## measure everything in docs/benchmarks.md anew, twenty minutes; BENCH_ARGS=--quick shows that it works
+bench: $(BIN)/.bench ## measure everything in docs/quality/benchmarks.md anew, twenty minutes; BENCH_ARGS=--quick shows that it works
 	-@$(MAKE) --no-print-directory RUNTIME=tflite-runtime venv
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 fuzz: $(BIN)/.dev ## mutated files through real workers, an hour: make fuzz FUZZ_S=60; DECODER=gdcm as without the extra `fast`
 	$(BIN)/python -m tests.fuzz.files $(FUZZ_S) fuzz-findings $(DECODER)
 
-torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/reliability.md; SCALE=0.1 is quicker, 1 takes a quarter of an hour
-	$(BIN)/python -m tests.torture --scale $(SCALE) --write docs/reliability.md
+torture: $(BIN)/.dev ## kills, full disks, dead brokers: all scenarios into docs/quality/reliability.md; SCALE=0.1 is quicker, 1 takes a quarter of an hour
+	$(BIN)/python -m tests.torture --scale $(SCALE) --write docs/quality/reliability.md
 
-soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into docs/soak.png
-	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/soak.png
+soak: $(BIN)/.dev ## mixed load with random faults for MINUTES=60, drawn into docs/quality/soak.png
+	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/quality/soak.png
 
 SCRIPTS := deploy/scripts/install.sh deploy/scripts/uninstall.sh deploy/broker/tls/make-certificates deploy/scripts/build-deb deploy/scripts/arm-test deploy/debian/postinst deploy/debian/prerm deploy/debian/postrm
 
@@ -112,7 +112,7 @@ ci: ## everything CI runs, system packages included
 	.ci/run
 
 # Files written from the code. `make check` fails where one is out of date.
-MADE := docs/result.schema.json docs/asyncapi.yaml deploy/edge.toml
+MADE := docs/reference/result.schema.json docs/reference/asyncapi.yaml deploy/edge.toml
 
 .PHONY: $(MADE:%=print-%)
 print-docs/result.schema.json:
@@ -123,7 +123,7 @@ print-deploy/edge.toml:
 	@$(BIN)/python -m edge.config.example
 
 schema: docs ## the same as docs
-docs: $(BIN)/.dev ## write docs/result.schema.json, docs/asyncapi.yaml and deploy/edge.toml anew
+docs: $(BIN)/.dev ## write docs/reference/result.schema.json, docs/reference/asyncapi.yaml and deploy/edge.toml anew
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made; done
 
 # One file for both Pythons and both machines: compiled on the oldest Python, hashes of every wheel.

@@ -22,7 +22,7 @@ Flag: TypeAlias = Literal[
     "for-processing",
     "other-body-part",
 ]
-"""Why a score is to be taken with caution; docs/dicom.md says what each stands for."""
+"""Why a score is to be taken with caution; docs/reference/dicom.md says what each stands for."""
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:

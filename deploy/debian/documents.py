@@ -25,8 +25,8 @@ DOCUMENTS: Final = (
     "deploy/README.md",
     *(f"docs/{name}.md" for name in ("contract", "operations", "security", "model-card", "bundles", "dicom", "raster")),
     "docs/adr/0002-pebble-for-worker-processes.md",
-    "docs/result.schema.json",
-    "docs/asyncapi.yaml",
+    "docs/reference/result.schema.json",
+    "docs/reference/asyncapi.yaml",
 )
 """For whoever runs it or speaks with it; a test says that none names a page which is not among them."""
 EXAMPLES: Final = ("deploy/broker/mosquitto", "deploy/monitoring/prometheus", "deploy/monitoring/grafana", "systemd/drop-ins")

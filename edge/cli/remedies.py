@@ -1,4 +1,4 @@
-"""What to do about a reason for being degraded, and about a rejected image; `mammo-edge status` says it, docs/operations.md too."""
+"""What to do about a reason for being degraded, and about a rejected image; `mammo-edge status` says it, docs/guides/operations.md too."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -21,7 +21,7 @@ REASONS: Final[Mapping[str, str]] = {
     "mqtt:": "the broker refuses them: its ACL or packet size; they are sent again at the next connection",
     "jsonl:": "the file of `[publish] jsonl`: its folder, rights, and room on its disk",
     "retention:": "old files cannot be removed: rights of `done`, `failed` and the state folder",
-    "coral:": "the processor works in its place, and nothing is lost: `docs/operations.md`, *A Coral accelerator*",
+    "coral:": "the processor works in its place, and nothing is lost: `docs/guides/operations.md`, *A Coral accelerator*",
     "model/available:": "let the device read `model/#` (`deploy/broker/mosquitto/mammo-edge.acl`), and give the command again",
     "command:": "let the device write `command/+/ack` and `command/+/+/ack` (`deploy/broker/mosquitto/mammo-edge.acl`)",
     "homeassistant:": "let the device write its discovery topic (`deploy/broker/mosquitto/mammo-edge.acl`) and restart, or switch it off",
@@ -38,7 +38,7 @@ REJECTIONS: Final[Mapping[Reason, str]] = {
     Reason.NO_PIXELS: "no image in it, such as a report: have the sender leave such files out",
     Reason.COLOUR: "a screenshot or a photo: send the mammogram itself",
     Reason.MULTI_FRAME: "tomosynthesis is not supported: send the synthesised or the 2D view",
-    Reason.NOT_A_MAMMOGRAM: "if it is one, its kind is not what the model knows: `docs/model-card.md`",
+    Reason.NOT_A_MAMMOGRAM: "if it is one, its kind is not what the model knows: `docs/quality/model-card.md`",
     Reason.MISSING: "send the reference again once the file is in the inbox",
     Reason.POISON: "it kills or stalls workers: raise `[worker]` limits, then `mammo-edge retry`",
 }

@@ -140,7 +140,7 @@ def _machine(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     if deaths := report["counters"].get("worker_deaths"):
         yield "workers", f"{counted(deaths, 'death')} since the start: look into failed, and at [worker] memory_mb"
     if (report["drift"]["index"] or 0) > DRIFTED:
-        yield "scores", "not spread as the model was measured on: docs/operations.md, MammoEdgeScoreDrift"
+        yield "scores", "not spread as the model was measured on: docs/guides/operations.md, MammoEdgeScoreDrift"
 
 
 def _last_rejected(today: Today | None) -> Iterator[tuple[str, str]]:

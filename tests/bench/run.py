@@ -1,5 +1,5 @@
 """
-`make bench`: measures everything in docs/benchmarks.md anew and writes that page. Twenty minutes on a quiet machine of two cores.
+`make bench`: measures everything in docs/quality/benchmarks.md anew and writes that page. Twenty minutes on a quiet machine of two cores.
 
 `--quick` goes the whole way with tiny files in seconds, to see that it works.
 """

@@ -54,7 +54,7 @@ def film(number: int, *, depth: int = 8) -> bytes:
 
 
 def validate(message: dict[str, Any]) -> None:
-    """A published result is what docs/result.schema.json says."""
+    """A published result is what docs/reference/result.schema.json says."""
     VALIDATOR.validate(message)
 
 

@@ -1,7 +1,7 @@
 """
-Run scenarios and write docs/reliability.md.
+Run scenarios and write docs/quality/reliability.md.
 
-    python -m tests.torture [--scale 0.1] [--only WORD] [--write docs/reliability.md]
+    python -m tests.torture [--scale 0.1] [--only WORD] [--write docs/quality/reliability.md]
 """
 
 import argparse

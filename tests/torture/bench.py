@@ -25,7 +25,7 @@ class NotHereError(Exception):
 
 @dataclass(slots=True)
 class Row:
-    """One line of docs/reliability.md."""
+    """One line of docs/quality/reliability.md."""
 
     scenario: str
     repetitions: int

@@ -1,4 +1,4 @@
-"""docs/reliability.md, from a run."""
+"""docs/quality/reliability.md, from a run."""
 
 import os
 import platform

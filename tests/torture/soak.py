@@ -1,7 +1,7 @@
 """
 Mixed load with random faults for a long time; memory, descriptors, threads, disk and latency over time as a picture.
 
-    python -m tests.torture.soak --minutes 60 --write docs/soak.png      beside the picture: docs/soak.md
+    python -m tests.torture.soak --minutes 60 --write docs/quality/soak.png      beside the picture: docs/quality/soak.md
 
 The real model on small real films. Retention is set to minutes and told not to wait an hour, so that the disk has to be flat too. The
 supervisor is not killed: its memory is what is watched.

@@ -1,4 +1,4 @@
-"""docs/train.ipynb runs from end to end, and is kept without what it printed."""
+"""docs/guides/train.ipynb runs from end to end, and is kept without what it printed."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
 """
 One device or several: with several, each takes its share of every batch, and all hold the same weights.
 
-Across machines TensorFlow reads the environment variable TF_CONFIG; `docs/training.md` shows one. The first of them keeps the files.
+Across machines TensorFlow reads the environment variable TF_CONFIG; `docs/guides/training.md` shows one. The first of them keeps the files.
 """
 
 import json
@@ -67,7 +67,7 @@ def _cluster() -> dict[str, Any]:
         msg = f"TF_CONFIG is not JSON: {error}"
         raise TrainError(msg) from None
     if not isinstance(values, dict) or not all(isinstance(values.get(name, {}), dict) for name in ("cluster", "task")):
-        msg = f"TF_CONFIG is {json.dumps(values)[:100]}, expected an object with `cluster` and `task`, as in docs/training.md"
+        msg = f"TF_CONFIG is {json.dumps(values)[:100]}, expected an object with `cluster` and `task`, as in docs/guides/training.md"
         raise TrainError(msg)
     return values
 

@@ -6,7 +6,7 @@ The shipped model: MobileNetV2 that has learnt what masses look like, and a line
 23 minutes on two cores that did other work, too: 1 to prepare 3,247 mammograms, 16 for the pieces, 5 for the features of the head.
 On 231 test patients (668 mammograms) the exported file has AUC 0.769 (95 % interval 0.718 to 0.818), 0.771 (0.698 to 0.834) on the
 films of `mass-800`; two or more views of a breast averaged, 0.825 (0.761 to 0.881). The radiologist had 0.854 on the same films.
-The aim was 0.86: `docs/experiments.md` says what was tried on the way, and why what lies beside the breast is black.
+The aim was 0.86: `docs/quality/experiments.md` says what was tried on the way, and why what lies beside the breast is black.
 
 Its scores move more than they should where a film comes darker, smaller or more compressed, and its map seldom points at the
 lesion: see the model card.
@@ -33,7 +33,7 @@ RECIPE: Final = Recipe(
         crop=True,
         percentile_low=1.0,
         percentile_high=99.5,
-        # What lies beside the breast tells the film scanner and the hospital, and with them the diagnosis: see docs/experiments.md.
+        # What lies beside the breast tells the film scanner and the hospital, and with them the diagnosis: see docs/quality/experiments.md.
         mask=True,
     ),
     alpha=1.0,

@@ -1,5 +1,5 @@
 """
-The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.asyncapi` prints docs/asyncapi.yaml.
+The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.asyncapi` prints docs/reference/asyncapi.yaml.
 
 Topics, quality of service and limits come from the code and its settings' defaults, schemas from `edge.contract.result` and `messages`.
 """
@@ -31,7 +31,7 @@ PARAMETERS: Final = {
     "prefix": {"description": "`[homeassistant] prefix`.", "default": Settings().homeassistant.prefix},
 }
 RESULT: Final = "Result"
-"""Its schema is a file of its own, docs/result.schema.json."""
+"""Its schema is a file of its own, docs/reference/result.schema.json."""
 IMAGE: Final = "Image"
 """Bytes, not JSON."""
 CHUNK: Final = "Chunk"

@@ -1,4 +1,4 @@
-"""What goes over MQTT beside results, as models: the schemas of docs/asyncapi.yaml. Tests hold them against a real daemon."""
+"""What goes over MQTT beside results, as models: the schemas of docs/reference/asyncapi.yaml. Tests hold them against a real daemon."""
 
 from typing import Annotated, Literal
 from uuid import UUID

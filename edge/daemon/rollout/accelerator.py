@@ -42,7 +42,7 @@ def access_of(settings: Settings, bundle: Bundle) -> Access | None:
     if bundle.manifest.compiled is None:
         if model.backend == "auto":
             return None
-        msg = "model.backend is edgetpu, and no model of the bundle names an edgetpu file: compile its int8 model, see docs/bundles.md"
+        msg = "model.backend is edgetpu, and no model of the bundle names an edgetpu file: compile its int8 model, see docs/guides/models.md"
         raise ModelError(msg)
     if model.backend == "auto" and (settings.worker.count > 1 or not any(device.usable for device in devices())):
         return None

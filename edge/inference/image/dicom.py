@@ -1,4 +1,4 @@
-"""DICOM files -> Mammogram: one grey frame after modality LUT, VOI and presentation LUT. docs/dicom.md says what is read and how."""
+"""DICOM files -> Mammogram: one grey frame after modality LUT, VOI and presentation LUT. docs/reference/dicom.md says what is read and how."""
 
 import logging
 import struct

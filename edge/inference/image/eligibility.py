@@ -1,7 +1,7 @@
 """
 Which DICOM objects get a score, by their headers: accepted, flagged or rejected.
 
-docs/dicom.md shows the same table to people; a test compares the two. SOP classes alone decide nothing but tomosynthesis: scanned
+docs/reference/dicom.md shows the same table to people; a test compares the two. SOP classes alone decide nothing but tomosynthesis: scanned
 films come as Secondary Capture.
 """
 

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.edge.contract.test_contract import examples
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
-OPERATIONS = (ROOT / "docs/operations.md").read_text()
+OPERATIONS = (ROOT / "docs/guides/operations.md").read_text()
 
 
 def report(**changed: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""docs/asyncapi.yaml says what the code does: it is valid, it is current, and everything that a daemon publishes is in it."""
+"""docs/reference/asyncapi.yaml says what the code does: it is valid, it is current, and everything that a daemon publishes is in it."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ from tests.conftest import ROOT, need
 from tests.support.rig import TOPICS, Rig, film, until
 from tests.edge.contract.test_contract import examples, table
 
-DOCUMENT: Final = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
+DOCUMENT: Final = yaml.safe_load((ROOT / "docs/reference/asyncapi.yaml").read_text())
 RESULT: Final = {"./result.schema.json": DRAFT202012.create_resource(result.schema())}
 PLAIN: Final = DRAFT202012.create_resource(DOCUMENT)
 REGISTRY: Final[Any] = Registry().with_resources([("urn:ours", PLAIN), *RESULT.items()])
@@ -41,7 +41,7 @@ health_s = 0.2
 
 
 def named(address: str) -> str:
-    """An address as docs/contract.md writes it."""
+    """An address as docs/reference/contract.md writes it."""
     return address.removeprefix("mammo/v1/{site}/{device}/").replace("{", "<").replace("}", ">")
 
 
@@ -85,7 +85,7 @@ def references(tree: object) -> Iterator[str]:
 
 
 def test_it_is_what_the_code_says() -> None:
-    assert (ROOT / "docs/asyncapi.yaml").read_text() == render()
+    assert (ROOT / "docs/reference/asyncapi.yaml").read_text() == render()
     assert document() == DOCUMENT
 
 
@@ -105,7 +105,7 @@ def test_its_topics_are_those_of_the_contract() -> None:
         "<prefix>/device/<site>/<device>/config",
         "model/available/<sha256>/<number>",
     }
-    rows = re.findall(r"^\| `([\w/]+)` \| (out|in) \| ([01]) \| (yes|no) \|", (ROOT / "docs/contract.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([\w/]+)` \| (out|in) \| ([01]) \| (yes|no) \|", (ROOT / "docs/reference/contract.md").read_text(), re.MULTILINE)
     ours = {
         (named(one.address), "out" if one.action == "send" else "in", str(one.qos), "yes" if one.retain else "no")
         for one in channels().values()

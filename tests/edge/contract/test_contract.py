@@ -1,4 +1,4 @@
-"""docs/contract.md says what the code does: every name in it stands there, nothing else does, and its examples run."""
+"""docs/reference/contract.md says what the code does: every name in it stands there, nothing else does, and its examples run."""
 
 import json
 import os

@@ -390,7 +390,7 @@ def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(stand_in: StandI
     left_alone = checks.coral(root, settings(stand_in, bundle=folder, backend="cpu"))
     assert (left_alone.level, left_alone.detail) == (Level.OK, "PCIe; not used: model.backend is cpu")
     assert checks.coral(root, settings(stand_in, bundle=tmp_path / "no bundle")).level is Level.OK
-    assert "docs/bundles.md" in checks.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
+    assert "docs/guides/models.md" in checks.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
     tree(root, {"etc/systemd/system/mammo-edge.service.d/mammo-edge.conf": "[Service]\nPrivateDevices=yes\n"})
     assert "mammo-edge setup --coral" in checks.coral(root, chosen).detail
     left = "mammo-edge@left.service"

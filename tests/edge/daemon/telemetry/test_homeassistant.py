@@ -25,7 +25,7 @@ from tests.support.rig import until
 
 TOPIC = "homeassistant/device/north/edge-1/config"
 EXAMPLES = [
-    json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/contract.md").read_text(), re.MULTILINE | re.DOTALL)
+    json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/reference/contract.md").read_text(), re.MULTILINE | re.DOTALL)
 ]
 JINJA = Environment(autoescape=False)  # noqa: S701 - Home Assistant's templates give states, not pages
 

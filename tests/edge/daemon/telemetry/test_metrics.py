@@ -94,10 +94,10 @@ def test_each_alarm_goes_off_when_it_should_and_only_then() -> None:
 def test_every_alarm_has_a_section_of_the_manual_that_says_what_to_do_and_leads_there() -> None:
     rules = (RULES / "mammo-edge.rules.yml").read_text()
     alarms = re.findall(r"alert: (\w+)", rules)
-    sections = re.findall(r"^### (MammoEdge\w+)\n\n(.*?)(?=^#)", (ROOT / "docs/operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    sections = re.findall(r"^### (MammoEdge\w+)\n\n(.*?)(?=^#)", (ROOT / "docs/guides/operations.md").read_text(), re.MULTILINE | re.DOTALL)
     assert [name for name, _ in sections] == alarms
     assert [name for name, text in sections if len(text) < 150 or "`" not in text] == []
-    assert re.findall(r'runbook: "docs/operations.md#(\w+)"', rules) == [name.lower() for name in alarms]
+    assert re.findall(r'runbook: "docs/guides/operations.md#(\w+)"', rules) == [name.lower() for name in alarms]
     severities = dict(zip(alarms, re.findall(r"severity: (\w+)", rules), strict=True))
     said = {"critical": "Critical.", "warning": "Warning.", "info": "For your information."}
     assert [name for name, text in sections if not text.startswith(said[severities[name]])] == []

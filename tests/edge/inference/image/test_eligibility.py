@@ -1,4 +1,4 @@
-"""Which DICOM objects get a score: the table in docs/dicom.md, the one in the code, and what happens to such files."""
+"""Which DICOM objects get a score: the table in docs/reference/dicom.md, the one in the code, and what happens to such files."""
 
 from typing import Any, get_args
 

@@ -248,7 +248,7 @@ def test_classify_does_not_wait_for_a_fifo(tmp_path: Path) -> None:
 
 
 def test_peak_memory_is_at_most_three_times_the_raw_pixels() -> None:
-    """What numpy and Python reserve; the libraries' own memory is measured in docs/benchmarks.md."""
+    """What numpy and Python reserve; the libraries' own memory is measured in docs/quality/benchmarks.md."""
     pixels = np.random.default_rng(0).integers(0, 4096, (1200, 1000)).astype(np.uint16)
     data = dicom(pixels, BitsStored=12, HighBit=11, WindowCenter="2000", WindowWidth="3000")
     tables = 6 * MIB  # what is worked out once for each possible value, whatever the size of the picture

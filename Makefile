@@ -115,10 +115,10 @@ ci: ## everything CI runs, system packages included
 MADE := docs/reference/result.schema.json docs/reference/asyncapi.yaml deploy/edge.toml
 
 .PHONY: $(MADE:%=print-%)
-print-docs/result.schema.json:
+print-docs/reference/result.schema.json:
 	@$(BIN)/python -m edge.contract.result
-print-docs/asyncapi.yaml:
-	@$(BIN)/python -m deploy.asyncapi
+print-docs/reference/asyncapi.yaml:
+	@$(BIN)/python -m deploy.tools.asyncapi
 print-deploy/edge.toml:
 	@$(BIN)/python -m edge.config.example
 

@@ -1,4 +1,7 @@
-"""mammo-edge: an inference daemon for mammography at the edge. Research software, not a medical device."""
+"""
+mammo-edge: an inference daemon for mammography at the edge. Research software, not a medical
+device.
+"""
 
 from typing import Final
 

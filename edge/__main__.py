@@ -1,4 +1,6 @@
-"""The entry point: small, since every worker process imports the module that started the program."""
+"""
+The entry point: small, since every worker process imports the module that started the program.
+"""
 
 
 def main() -> int:

@@ -7,6 +7,8 @@ from typing import ClassVar, Literal, TypeAlias
 from edge.errors import Reason
 
 Label: TypeAlias = Literal["benign", "malignant", "indeterminate"]
+Source: TypeAlias = Literal["folder", "mqtt", "retry"]
+"""The way by which an image came."""
 Laterality: TypeAlias = Literal["L", "R"]
 Aspect: TypeAlias = Literal["pad", "squeeze"]
 Implants: TypeAlias = Literal["accept", "flag", "reject"]
@@ -81,7 +83,9 @@ class InputSpec:
     percentile_high: float
     """The window, in percent of the pixels inside the breast."""
     mask: bool = False
-    """Whether everything outside of the breast is made black: labels, film borders, scanner noise."""
+    """
+    Whether everything outside of the breast is made black: labels, film borders, scanner noise.
+    """
 
     def __post_init__(self) -> None:
         """Refuse what no model can be fed."""
@@ -94,7 +98,10 @@ class InputSpec:
             msg = f"low is {self.low}, expected less than high, which is {self.high}"
             raise ValueError(msg)
         if not 0 <= self.percentile_low < self.percentile_high <= 100:  # noqa: PLR2004 - percent
-            msg = f"percentiles are {self.percentile_low} and {self.percentile_high}, expected 0 <= low < high <= 100"
+            msg = (
+                f"percentiles are {self.percentile_low} and "
+                f"{self.percentile_high}, expected 0 <= low < high <= 100"
+            )
             raise ValueError(msg)
 
 
@@ -110,7 +117,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """The model's logit map as a small grid over `box`, rows from top to bottom as in the original."""
+    """
+    The model's logit map as a small grid over `box`, rows from top to bottom as in the original.
+    """
 
     values: tuple[tuple[float, ...], ...]
     box: Box
@@ -215,3 +224,15 @@ class Rejection:
 
 Outcome: TypeAlias = Result | Rejection
 """What became of an image. Exactly one, never both, never neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """What a result is told by the ledger in the transaction that records it."""
+
+    seq: int
+    ledger_id: str
+    source: Source
+    received_at: float
+    supersedes: str | None = None
+    duplicate_of: int | None = None

@@ -20,15 +20,22 @@ class ModelError(StartupError):
 
 
 class InferenceError(ModelError):
-    """The model gave no usable number for an image: one attempt of the image, and held against a model that is on trial."""
+    """
+    The model gave no usable number for an image: one attempt of the image, and held against a model
+    that is on trial.
+    """
 
 
 class Unavailable(MammoEdgeError):
-    """Something needed is away for now (disk full, broker gone): the work is kept and tried again."""
+    """
+    Something needed is away for now (disk full, broker gone): the work is kept and tried again.
+    """
 
 
 class AcceleratorError(Unavailable):
-    """The accelerator cannot be had, does not take the model or was lost: the processor does the work."""
+    """
+    The accelerator cannot be had, does not take the model or was lost: the processor does the work.
+    """
 
 
 class Reason(StrEnum):

@@ -56,7 +56,9 @@ class Health:
     def stuck(self) -> list[str]:
         """Loops that have not turned for STAMP_S."""
         with self._lock:
-            return sorted(loop for loop, at in self._stamps.items() if time.monotonic() - at > STAMP_S)
+            return sorted(
+                loop for loop, at in self._stamps.items() if time.monotonic() - at > STAMP_S
+            )
 
     def degrade(self, key: str, reason: str) -> None:
         """Something is wrong; `reason` is a sentence without names of files or people."""
@@ -106,7 +108,9 @@ class Systemd:
     """sd_notify(3): one datagram to $NOTIFY_SOCKET; nothing where there is none."""
 
     def __init__(self) -> None:
-        self._address = os.environ.pop("NOTIFY_SOCKET", "")  # popped: the workers do not speak to systemd
+        self._address = os.environ.pop(
+            "NOTIFY_SOCKET", ""
+        )  # popped: the workers do not speak to systemd
         for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
             os.environ.pop(name, None)
 

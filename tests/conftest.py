@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
@@ -10,38 +9,30 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
-from deploy.demo.brokers import Embedded, Mosquitto, find_mosquitto
+from deploy.demo.brokers import Embedded, Mosquitto
 from deploy.demo.subscriber import Subscriber
+from tests.support.tools import INSTALL, ROOT, need
 
-ROOT: Final = Path(__file__).parent.parent
 SHARED: Final = ROOT.parent / "shared"
 NO_SKIP: Final = os.environ.get("MAMMO_NO_SKIP") == "1"
 """Set by CI: a machine that could run everything must."""
-INSTALL: Final = "sudo apt install "
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)  # what fails by chance tells nobody why
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None
+)  # what fails by chance tells nobody why
 settings.load_profile("repeatable")
-
-
-def need(tool: str, package: str) -> str:
-    """Path of a system tool; without it the test is skipped, visibly, with the line that installs it."""
-    path = find_mosquitto() if tool == "mosquitto" else shutil.which(tool)
-    if path is None:
-        pytest.skip(f"{tool} is missing: {INSTALL}{package}")
-    return path
-
-
-def need_root() -> None:
-    """Only root can become another user; for anyone else the test is skipped, visibly."""
-    if os.geteuid() != 0:
-        pytest.skip("it is not run by root, who alone can become another user")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped test is a failure, except where only ../shared could have fed it."""
     report = yield
-    if NO_SKIP and report.skipped and not hasattr(report, "wasxfail") and "../shared" not in str(report.longrepr):
+    if (
+        NO_SKIP
+        and report.skipped
+        and not hasattr(report, "wasxfail")
+        and "../shared" not in str(report.longrepr)
+    ):
         report.outcome = "failed"
     return report
 
@@ -49,7 +40,11 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line that installs everything whose lack was skipped over."""
     reports = terminalreporter.getreports("skipped")
-    packages = {str(report.longrepr[2]).partition(INSTALL)[2] for report in reports if isinstance(report.longrepr, tuple)} - {""}
+    packages = {
+        str(report.longrepr[2]).partition(INSTALL)[2]
+        for report in reports
+        if isinstance(report.longrepr, tuple)
+    } - {""}
     if packages:
         terminalreporter.section("to run what was skipped")
         terminalreporter.line(f"{INSTALL}{' '.join(sorted(packages))}")
@@ -65,7 +60,10 @@ def shared() -> Path:
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running mosquitto of this test's own: start, stop, kill and restart it at will, the port stays."""
+    """
+    A running mosquitto of this test's own: start, stop, kill and restart it at will, the port
+    stays.
+    """
     need("mosquitto", "mosquitto")
     with Mosquitto(tmp_path / "mosquitto") as broker:
         yield broker

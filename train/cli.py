@@ -28,7 +28,7 @@ Train, measure and export a model for mammo-edge.
 Malignant/, or CBIS-DDSM, INbreast or Mini-MIAS as their archives ship them. Given several times, they are pooled.
 No patient ever stands on two sides of the split.
 Research software, not a medical device.
-"""
+"""  # noqa: E501
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 
@@ -45,20 +45,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mammo-train: {error}", file=sys.stderr)
         return EXIT_FAILED
     except ModuleNotFoundError as error:
-        print(f"mammo-train: {error.name} is not installed: pip install 'mammo-edge[train]'", file=sys.stderr)
+        print(
+            f"mammo-train: {error.name} is not installed: pip install 'mammo-edge[train]'",
+            file=sys.stderr,
+        )
         return EXIT_FAILED
     except OSError as error:
         print(f"mammo-train: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        print("mammo-train: interrupted; the same command goes on from where it stopped", file=sys.stderr)
+        print(
+            "mammo-train: interrupted; the same command goes on from where it stopped",
+            file=sys.stderr,
+        )
         return EXIT_INTERRUPTED
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """Every command and option."""
-    top = argparse.ArgumentParser("mammo-train", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = argparse.ArgumentParser(
+        "mammo-train", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_index(commands)
     _add_prepare(commands)
@@ -71,54 +79,121 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str) -> argparse.ArgumentParser:
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> argparse.ArgumentParser:
     return commands.add_parser(name, help=text, description=text)
 
 
 def _add_recipe_and_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument("recipe", metavar="RECIPE", help=f"{', '.join(recipe.names())}, or a Python file of your own that sets RECIPE")
     command.add_argument(
-        "--data", type=Path, required=True, action="append", metavar="DATA", help="data set, see above; several are pooled"
+        "recipe",
+        metavar="RECIPE",
+        help=f"{', '.join(recipe.names())}, or a Python file of your own that sets RECIPE",
     )
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run; made where needed")
+    command.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="DATA",
+        help="data set, see above; several are pooled",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of this run; made where needed",
+    )
 
 
 def _add_index(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "index", "Write what a data set says as an index CSV, to look at or to edit")
+    command = _command(
+        commands, "index", "Write what a data set says as an index CSV, to look at or to edit"
+    )
     command.add_argument("data", type=Path, metavar="DATA", help="a data set, as for --data")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the CSV to write; lesion boxes go beside it")
+    command.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the CSV to write; lesion boxes go beside it",
+    )
     command.set_defaults(run=_index)
 
 
 def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "prepare", "Decode and prepare all images once, in parallel (fit does this too; resumable)")
+    command = _command(
+        commands,
+        "prepare",
+        "Decode and prepare all images once, in parallel (fit does this too; resumable)",
+    )
     _add_recipe_and_data(command)
-    command.add_argument("--cluster", metavar="ADDRESS", help="do it on a Dask cluster: tcp://host:8786, or `local` to start one here")
+    command.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="do it on a Dask cluster: tcp://host:8786, or `local` to start one here",
+    )
     command.set_defaults(run=_prepare)
 
 
 def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "bench", "Images a second of preparing, of the input pipeline and of the training step")
+    command = _command(
+        commands,
+        "bench",
+        "Images a second of preparing, of the input pipeline and of the training step",
+    )
     _add_recipe_and_data(command)
-    command.add_argument("--batches", type=_positive, default=20, metavar="N", help="batches the clock runs for (default: %(default)s)")
+    command.add_argument(
+        "--batches",
+        type=_positive,
+        default=20,
+        metavar="N",
+        help="batches the clock runs for (default: %(default)s)",
+    )
     command.set_defaults(run=_bench)
 
 
 def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "fit", "Train a recipe, or go on with it; keep the epoch best on the validation patients")
+    command = _command(
+        commands,
+        "fit",
+        "Train a recipe, or go on with it; keep the epoch best on the validation patients",
+    )
     _add_recipe_and_data(command)
     command.add_argument(
         "--weights",
         default="imagenet",
         metavar="FILE",
-        help="imagenet (the default, fetched by Keras), none, or a file of MobileNetV2 without its top",
+        help=(
+            "imagenet (the default, fetched by Keras), none, or a "
+            "file of MobileNetV2 without its top"
+        ),
     )
-    command.add_argument("--epochs", type=_positive, metavar="N", help="epochs in each phase, instead of the recipe's")
-    command.add_argument("--seed", type=int, metavar="N", help="of split, weights and augmentation, instead of the recipe's")
     command.add_argument(
-        "--devices", type=_positive, metavar="N", help="share every batch out over N GPUs (default: all there are, or the CPU)"
+        "--epochs",
+        type=_positive,
+        metavar="N",
+        help="epochs in each phase, instead of the recipe's",
     )
-    command.add_argument("--restart", action="store_true", help="train from the start, where an interrupted run would go on")
+    command.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="of split, weights and augmentation, instead of the recipe's",
+    )
+    command.add_argument(
+        "--devices",
+        type=_positive,
+        metavar="N",
+        help="share every batch out over N GPUs (default: all there are, or the CPU)",
+    )
+    command.add_argument(
+        "--restart",
+        action="store_true",
+        help="train from the start, where an interrupted run would go on",
+    )
     command.set_defaults(run=_fit)
 
 
@@ -127,31 +202,65 @@ def _add_run(command: argparse.ArgumentParser) -> None:
 
 
 def _add_data_override(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, action="append", metavar="DATA", help="where the data are now, if not where `fit` found them")
+    command.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        metavar="DATA",
+        help="where the data are now, if not where `fit` found them",
+    )
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "evaluate", "Score the held-out test patients with the exported bundle: RUN/evaluation")
+    command = _command(
+        commands,
+        "evaluate",
+        "Score the held-out test patients with the exported bundle: RUN/evaluation",
+    )
     _add_run(command)
     _add_data_override(command)
-    command.add_argument("--bundle", type=Path, metavar="DIR", help="what to measure (default: RUN/bundle); its default file is")
+    command.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="DIR",
+        help="what to measure (default: RUN/bundle); its default file is",
+    )
     command.add_argument(
         "--invariance",
         type=int,
         default=100,
         metavar="N",
-        help="validation films to score also as other files: smaller, darker, mirrored, ... (default: %(default)s; 0: none)",
+        help=(
+            "validation films to score also as other files: smaller, darker, "
+            "mirrored, ... (default: %(default)s; 0: none)"
+        ),
     )
-    command.add_argument("--elsewhere", type=Path, metavar="DIR", help="mammograms from elsewhere to score as other files, too")
+    command.add_argument(
+        "--elsewhere",
+        type=Path,
+        metavar="DIR",
+        help="mammograms from elsewhere to score as other files, too",
+    )
     command.set_defaults(run=_evaluate)
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "export", "Convert to TensorFlow Lite, compare with Keras, calibrate, and write a bundle")
+    command = _command(
+        commands,
+        "export",
+        "Convert to TensorFlow Lite, compare with Keras, calibrate, and write a bundle",
+    )
     _add_run(command)
     _add_data_override(command)
-    command.add_argument("--bundle", type=Path, metavar="DIR", help="where to write it (default: RUN/bundle)")
-    command.add_argument("--bundle-version", default="1.0.0", metavar="VERSION", help="version in the manifest (default: %(default)s)")
+    command.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="where to write it (default: RUN/bundle)"
+    )
+    command.add_argument(
+        "--bundle-version",
+        default="1.0.0",
+        metavar="VERSION",
+        help="version in the manifest (default: %(default)s)",
+    )
     command.add_argument(
         "--tflite-runtime",
         type=Path,
@@ -162,7 +271,10 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--about-data",
         type=Path,
         metavar="FILE",
-        help="text: where the images come from, their licence, their limits; goes into the bundle as ATTRIBUTION and into the model card",
+        help=(
+            "text: where the images come from, their licence, their limits; goes "
+            "into the bundle as ATTRIBUTION and into the model card"
+        ),
     )
     command.add_argument(
         "--not-mammograms",
@@ -170,48 +282,97 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action="append",
         default=[],
         metavar="DIR",
-        help="folder of pictures that are no mammograms, for the input gate to learn from; without one it has only its limits",
+        help=(
+            "folder of pictures that are no mammograms, for the input gate to "
+            "learn from; without one it has only its limits"
+        ),
     )
     command.add_argument(
-        "--prefer", choices=("float", "int8"), default="float", help="the file the daemon runs where both pass (default: %(default)s)"
+        "--prefer",
+        choices=("float", "int8"),
+        default="float",
+        help="the file the daemon runs where both pass (default: %(default)s)",
     )
     command.add_argument(
-        "--model", type=Path, metavar="FILE", help="export this Keras model of your own; RUN is then a new folder, with --recipe and --data"
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help=(
+            "export this Keras model of your own; RUN is then a "
+            "new folder, with --recipe and --data"
+        ),
     )
     command.add_argument(
-        "--recipe", metavar="RECIPE", help="of --model: its input, the split and the operating point; a name or a Python file"
+        "--recipe",
+        metavar="RECIPE",
+        help="of --model: its input, the split and the operating point; a name or a Python file",
     )
     command.set_defaults(run=_export)
 
 
 def _add_calibrate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = _command(
-        commands, "calibrate", "Fit calibration, thresholds and gate of a bundle to a site's own mammograms, without training"
+        commands,
+        "calibrate",
+        "Fit calibration, thresholds and gate of a bundle to a "
+        "site's own mammograms, without training",
     )
-    command.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of a model bundle; it is not changed")
     command.add_argument(
-        "--data", type=Path, action="append", metavar="DATA", help="mammograms of the site with their labels, as for `fit`"
+        "bundle", type=Path, metavar="BUNDLE", help="folder of a model bundle; it is not changed"
     )
-    command.add_argument("--prevalence", type=_share, metavar="P", help="shift the probabilities to this share of malignant images, 0 to 1")
+    command.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        metavar="DATA",
+        help="mammograms of the site with their labels, as for `fit`",
+    )
+    command.add_argument(
+        "--prevalence",
+        type=_share,
+        metavar="P",
+        help="shift the probabilities to this share of malignant images, 0 to 1",
+    )
     command.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="takes the new bundle as DIR/bundle and the report (default: beside BUNDLE, with the suffix)",
+        help=(
+            "takes the new bundle as DIR/bundle and the report "
+            "(default: beside BUNDLE, with the suffix)"
+        ),
     )
     command.add_argument(
-        "--suffix", type=_suffix, default="site", metavar="NAME", help="appended to the version: 1.0.0+NAME (default: %(default)s)"
+        "--suffix",
+        type=_suffix,
+        default="site",
+        metavar="NAME",
+        help="appended to the version: 1.0.0+NAME (default: %(default)s)",
     )
     command.add_argument(
-        "--not-mammograms", type=Path, action="append", default=[], metavar="DIR", help="pictures on which to measure what the gate catches"
+        "--not-mammograms",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="pictures on which to measure what the gate catches",
     )
     command.set_defaults(run=_calibrate)
 
 
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _command(commands, "report", "Write RUN/report.html, one page with every number and curve, and the model card")
+    command = _command(
+        commands,
+        "report",
+        "Write RUN/report.html, one page with every number and curve, and the model card",
+    )
     _add_run(command)
-    command.add_argument("--card", type=Path, metavar="FILE", help="where to write the model card (default: RUN/model-card.md)")
+    command.add_argument(
+        "--card",
+        type=Path,
+        metavar="FILE",
+        help="where to write the model card (default: RUN/model-card.md)",
+    )
     command.set_defaults(run=_report)
 
 
@@ -238,7 +399,8 @@ def _share(text: str) -> float:
     return number
 
 
-# TensorFlow takes seconds to load, and `prepare`, `report` and `--help` need none: each command imports its own.
+# TensorFlow takes seconds to load, and `prepare`, `report` and `--help` need none: each command
+# imports its own.
 
 
 def _index(options: argparse.Namespace) -> None:
@@ -252,17 +414,23 @@ def _prepare(options: argparse.Namespace) -> None:
     from train.data.parallel import on_this_machine  # noqa: PLC0415
     from train.data.prepare import prepared  # noqa: PLC0415
 
-    index, spec, cache = datasets.load(options.data), recipe.load(options.recipe).input, RunFolder(options.out).cache
+    index, spec, cache = (
+        datasets.load(options.data),
+        recipe.load(options.recipe).input,
+        RunFolder(options.out).cache,
+    )
     with on_cluster(options.cluster) if options.cluster else nullcontext(on_this_machine) as engine:
         prepared(index, spec, cache, engine)
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from train.data.prepare import prepared  # noqa: PLC0415 - see above
+    from train.data.prepare import prepared  # noqa: PLC0415
     from train.fitting.throughput import bench  # noqa: PLC0415
 
     run, chosen = RunFolder(options.out), recipe.load(options.recipe)
-    bench(chosen, prepared(datasets.load(options.data), chosen.input, run.cache), run, options.batches)
+    bench(
+        chosen, prepared(datasets.load(options.data), chosen.input, run.cache), run, options.batches
+    )
 
 
 def _fit(options: argparse.Namespace) -> None:
@@ -283,7 +451,12 @@ def _fit(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from train.evaluation import evaluate  # noqa: PLC0415 - see above
 
-    request = evaluate.Request(data=options.data, bundle=options.bundle, invariance=options.invariance, elsewhere=options.elsewhere)
+    request = evaluate.Request(
+        data=options.data,
+        bundle=options.bundle,
+        invariance=options.invariance,
+        elsewhere=options.elsewhere,
+    )
     evaluate.evaluate(RunFolder(options.run_folder), request)
 
 
@@ -305,11 +478,20 @@ def _export(options: argparse.Namespace) -> None:
         export.export(run, request)
         return
     if options.recipe is None or not options.data:
-        msg = "--model needs --recipe (its input) and --data (mammograms for calibration and known answers)"
+        msg = (
+            "--model needs --recipe (its input) and --data "
+            "(mammograms for calibration and known answers)"
+        )
         raise TrainError(msg)
     from train.exporting import keras_model  # noqa: PLC0415 - see above
 
-    export.export_fitted(keras_model.adopt(options.model, recipe.load(options.recipe), options.data, run, options.typed), run, request)
+    export.export_fitted(
+        keras_model.adopt(
+            options.model, recipe.load(options.recipe), options.data, run, options.typed
+        ),
+        run,
+        request,
+    )
 
 
 def _calibrate(options: argparse.Namespace) -> None:

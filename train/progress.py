@@ -20,7 +20,18 @@ def warn(text: str) -> None:
 
 
 def bar(items: Iterable[T], what: str, total: int, *, done: int = 0) -> Iterable[T]:
-    """Go through `items` with a progress bar; in a log file it moves every ten seconds instead of ten times a second."""
+    """
+    Go through `items` with a progress bar; in a log file it moves every ten seconds instead of ten
+    times a second.
+    """
     pause_s = 0.1 if sys.stderr.isatty() else 10.0
-    progress: Iterable[T] = tqdm(items, desc=what, total=total, initial=done, unit="image", mininterval=pause_s, maxinterval=pause_s)
+    progress: Iterable[T] = tqdm(
+        items,
+        desc=what,
+        total=total,
+        initial=done,
+        unit="image",
+        mininterval=pause_s,
+        maxinterval=pause_s,
+    )
     return progress

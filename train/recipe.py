@@ -1,4 +1,6 @@
-"""A recipe: one experiment, typed and frozen. `train/recipes/<name>.py` holds one each, as `RECIPE`."""
+"""
+A recipe: one experiment, typed and frozen. `train/recipes/<name>.py` holds one each, as `RECIPE`.
+"""
 
 import importlib
 import importlib.util
@@ -6,12 +8,13 @@ import pkgutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Final, Literal
 
-import train.recipes
 from edge.domain import InputSpec
-from train.errors import TrainError
 from train.data.split import Fractions
+from train.errors import TrainError
+
+RECIPES: Final = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +30,16 @@ class Augment:
     shift: float = 0.0
     """Moved by up to this share of its sides."""
     blur: float = 0.0
-    """Blurred, or sharpened, by up to this share of the way to a Gaussian blur: films come at every resolution."""
+    """
+    Blurred, or sharpened, by up to this share of the way to a Gaussian blur: films come at every
+    resolution.
+    """
     gamma: float = 0.0
     """The largest |log gamma| of its tone curve: scanners differ."""
     gain: float = 0.0
-    """Its contrast changes by up to this share, its brightness by up to half of it; with `gamma` only."""
+    """
+    Its contrast changes by up to this share, its brightness by up to half of it; with `gamma` only.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +47,26 @@ class Head:
     """The classification layers on top of MobileNetV2's features."""
 
     filters: int
-    """Channels of the 1x1 convolution before the logit map; 0: none, the map is linear in the features."""
+    """
+    Channels of the 1x1 convolution before the logit map; 0: none, the map is linear in the
+    features.
+    """
     dropout: float
     pooling: Literal["average", "auto"] = "average"
-    """How evidence becomes the logit: its mean, or its mean weighted by its own softmax, whose sharpness is learnt (auto-pool)."""
+    """
+    How evidence becomes the logit: its mean, or its mean weighted by its own softmax, whose
+    sharpness is learnt (auto-pool).
+    """
     levels: tuple[str, ...] = ()
-    """Layers of MobileNetV2 whose maps are looked at beside the last one, such as `block_13_expand_relu`: finer, less abstract."""
+    """
+    Layers of MobileNetV2 whose maps are looked at beside the last one, such as
+    `block_13_expand_relu`: finer, less abstract.
+    """
     lesions: bool = False
-    """Whether the evidence that the pieces' head finds on the whole film is looked at, too: one more channel, `crops` only."""
+    """
+    Whether the evidence that the pieces' head finds on the whole film is looked at, too: one more
+    channel, `crops` only.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +80,10 @@ class Phase:
     train_base: bool
     """Whether MobileNetV2's own weights move (its batch norm statistics never do)."""
     train_from: str = ""
-    """The first layer of MobileNetV2 that moves, such as `block_6_expand`: early layers cost most and change least. Empty: all move."""
+    """
+    The first layer of MobileNetV2 that moves, such as `block_6_expand`: early layers cost most and
+    change least. Empty: all move.
+    """
     decay: bool = False
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 0.0
@@ -72,7 +95,9 @@ class Phase:
     label_smoothing: float = 0.0
     """0.1 pulls labels from 0 and 1 to 0.05 and 0.95."""
     ema: float | None = None
-    """Momentum of the moving average of the weights, which then is what is scored, kept and handed on."""
+    """
+    Momentum of the moving average of the weights, which then is what is scored, kept and handed on.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +118,10 @@ class Crops:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
-    """A last layer found by logistic regression on the averaged features of whole mammograms; the rest of the network stays as it is."""
+    """
+    A last layer found by logistic regression on the averaged features of whole mammograms; the rest
+    of the network stays as it is.
+    """
 
     strength: float
     """Scikit-learn's C, the inverse of the penalty, against the sum over films and copies."""
@@ -127,7 +155,10 @@ class Recipe:
     balanced: bool = False
     """Half of each training batch benign, half malignant."""
     crops: Crops | None = None
-    """What the network learns first, before it sees whole mammograms; with neither `phases` nor `linear`, all that it learns."""
+    """
+    What the network learns first, before it sees whole mammograms; with neither `phases` nor
+    `linear`, all that it learns.
+    """
     linear: Linear | None = None
     """How the head is found, where gradient steps do not find it."""
 
@@ -174,7 +205,7 @@ def _lasting(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:
 
 def names() -> tuple[str, ...]:
     """The recipes that come with mammo-edge."""
-    return tuple(module.name for module in pkgutil.iter_modules(train.recipes.__path__))
+    return tuple(module.name for module in pkgutil.iter_modules([str(RECIPES)]))
 
 
 def load(name: str) -> Recipe:
@@ -189,7 +220,10 @@ def load(name: str) -> Recipe:
     elif name in names():
         module = importlib.import_module(f"train.recipes.{name}")
     else:
-        msg = f"no recipe {name!r}; there are {', '.join(names())}, or give a Python file that sets RECIPE"
+        msg = (
+            f"no recipe {name!r}; there are {', '.join(names())}, or "
+            "give a Python file that sets RECIPE"
+        )
         raise TrainError(msg)
     recipe = getattr(module, "RECIPE", None)
     if not isinstance(recipe, Recipe):

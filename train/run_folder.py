@@ -37,7 +37,9 @@ class RunFolder:
 
     @property
     def started(self) -> Path:
-        """What `fit` was asked for, written before it trains: the run goes on only with the same."""
+        """
+        What `fit` was asked for, written before it trains: the run goes on only with the same.
+        """
         return self.root / "started.json"
 
     @property

@@ -7,20 +7,27 @@ from train.errors import TrainError
 
 NOTICE: Final = "Research software, not a medical device."
 INTENDED_USE: Final = (
-    f"{NOTICE} For research and engineering on mammograms in which a radiologist already saw a finding: estimates how likely"
+    f"{NOTICE} For research and engineering on mammograms in which a "
+    "radiologist already saw a finding: estimates how likely"
     " it is malignant. Not for screening, not for diagnosis, not for any decision about a patient."
 )
 LICENCE: Final = "Weights: Apache-2.0. Pictures in known/: as ATTRIBUTION says."
 POINTING: Final = (
-    "Malignant test films whose lesions are outlined; a hit is a highest point of the map in an outlined malignant lesion, or not further"
-    " from its box than the customary 15 pixels of a picture of 500. Chance is the share of the breast that this covers."
+    "Malignant test films whose lesions are outlined; a hit is a highest point of "
+    "the map in an outlined malignant lesion, or not further"
+    " from its box than the customary 15 pixels of a picture of 500. "
+    "Chance is the share of the breast that this covers."
 )
 SOURCES: Final = (
-    "How far the calibrated probability of a validation film moves when the film comes otherwise, through files on disk and the daemon's"
+    "How far the calibrated probability of a validation film moves when the film "
+    "comes otherwise, through files on disk and the daemon's"
     " own decoder, preparation, gate and engine. A refused variant counts as p = 0.5."
 )
 ELSEWHERE: Final = "Mammograms from elsewhere, which only report: nothing was chosen by them."
-_NOTHING_KNOWN: Final = "The pictures in known/ are training images of this model. Their owner gave no licence; do not pass them on.\n"
+_NOTHING_KNOWN: Final = (
+    "The pictures in known/ are training images of this model. Their "
+    "owner gave no licence; do not pass them on.\n"
+)
 
 
 def about_data(path: Path | None) -> str:

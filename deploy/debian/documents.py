@@ -1,5 +1,6 @@
 """
-What in the package is for people: documents and examples; and, written from elsewhere, man page, completion, copyright, changelog, SBOM.
+What in the package is for people: documents and examples; and, written from elsewhere, man page,
+completion, copyright, changelog, SBOM.
 
 `python -m deploy.debian.documents ROOT VERSION PYTHON_MINOR LOCK`
 """
@@ -23,13 +24,26 @@ from edge.cli.main import make_parser
 REPOSITORY: Final = Path(__file__).parent.parent.parent
 DOCUMENTS: Final = (
     "deploy/README.md",
-    *(f"docs/{name}.md" for name in ("contract", "operations", "security", "model-card", "bundles", "dicom", "raster")),
+    "docs/guides/operations.md",
+    "docs/guides/models.md",
+    "docs/quality/security.md",
+    "docs/quality/model-card.md",
+    "docs/reference/contract.md",
+    "docs/reference/dicom.md",
+    "docs/reference/raster.md",
     "docs/adr/0002-pebble-for-worker-processes.md",
     "docs/reference/result.schema.json",
     "docs/reference/asyncapi.yaml",
 )
-"""For whoever runs it or speaks with it; a test says that none names a page which is not among them."""
-EXAMPLES: Final = ("deploy/broker/mosquitto", "deploy/monitoring/prometheus", "deploy/monitoring/grafana", "systemd/drop-ins")
+"""
+For whoever runs it or speaks with it; a test says that none names a page which is not among them.
+"""
+EXAMPLES: Final = (
+    "deploy/broker/mosquitto",
+    "deploy/monitoring/prometheus",
+    "deploy/monitoring/grafana",
+    "systemd/drop-ins",
+)
 
 COMPLETION: Final = """\
 # bash completion for mammo-edge, written from its options
@@ -44,7 +58,7 @@ _mammo_edge() {
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
 }
 complete -o default -F _mammo_edge mammo-edge
-"""
+"""  # noqa: E501
 
 
 def main(root: Path, version: str, minor: str, lock: str) -> None:
@@ -54,7 +68,10 @@ def main(root: Path, version: str, minor: str, lock: str) -> None:
     for_people(share, version, epoch)
     copy(share / "doc/mammo-edge")
     put(share / "doc/mammo-edge/changelog.Debian.gz", changelog(version, epoch))
-    put(share / "doc/mammo-edge/copyright", copyright_(root / f"opt/mammo-edge/venv/lib/python{minor}/site-packages"))
+    put(
+        share / "doc/mammo-edge/copyright",
+        copyright_(root / f"opt/mammo-edge/venv/lib/python{minor}/site-packages"),
+    )
     put(share / "doc/mammo-edge/sbom.cdx.json", sbom(lock))
 
 
@@ -65,11 +82,16 @@ def for_people(share: Path | str, version: str = __version__, date: datetime | N
 
 
 def copy(folder: Path) -> None:
-    """Documents and examples, as they lie in the repository: what one of them says of another's place holds here, too."""
+    """
+    Documents and examples, as they lie in the repository: what one of them says of another's place
+    holds here, too.
+    """
     for name in (*DOCUMENTS, *EXAMPLES):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copyfile)(REPOSITORY / name, target)
+        (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copyfile)(
+            REPOSITORY / name, target
+        )
 
 
 def put(path: Path, text: str) -> None:
@@ -82,23 +104,51 @@ def put(path: Path, text: str) -> None:
 def man_page(version: str, date: datetime) -> str:
     """The commands in man(7), from the parser's own words."""
     parser = make_parser()
-    lines = [f'.TH MAMMO-EDGE 1 "{date:%Y-%m-%d}" "mammo-edge {version}" "User Commands"', ".SH NAME"]
+    lines = [
+        f'.TH MAMMO-EDGE 1 "{date:%Y-%m-%d}" "mammo-edge {version}" "User Commands"',
+        ".SH NAME",
+    ]
     lines += ["mammo-edge \\- mammogram inference at the edge, results over MQTT"]
     lines += [".SH SYNOPSIS", ".B mammo-edge", "[--config PATH] COMMAND ..."]
-    lines += [".SH DESCRIPTION", escape(parser.description or ""), ".PP", escape(NOTICE), ".SH COMMANDS"]
-    lines += [line for name, text in commands() for line in (f".SS {escape(name)}", ".nf", escape(text), ".fi")]
-    lines += [".SH EXIT STATUS", "0 done, 1 failed, 2 wrong usage, 78 configuration or model unusable, 130 interrupted.", ".SH FILES"]
-    lines += [".I /etc/mammo-edge/edge.toml", ".br", ".I /srv/mammo-edge/{inbox,spool,done,failed}", ".br", ".I /var/lib/mammo-edge"]
+    lines += [
+        ".SH DESCRIPTION",
+        escape(parser.description or ""),
+        ".PP",
+        escape(NOTICE),
+        ".SH COMMANDS",
+    ]
+    lines += [
+        line
+        for name, text in commands()
+        for line in (f".SS {escape(name)}", ".nf", escape(text), ".fi")
+    ]
+    lines += [
+        ".SH EXIT STATUS",
+        "0 done, 1 failed, 2 wrong usage, 78 configuration or model unusable, 130 interrupted.",
+        ".SH FILES",
+    ]
+    lines += [
+        ".I /etc/mammo-edge/edge.toml",
+        ".br",
+        ".I /srv/mammo-edge/{inbox,spool,done,failed}",
+        ".br",
+        ".I /var/lib/mammo-edge",
+    ]
     lines += [".SH SEE ALSO", "/usr/share/doc/mammo-edge"]
     return "\n".join(lines) + "\n"
 
 
 def commands() -> list[tuple[str, str]]:
     """Each command's name and its help."""
-    return [(name, parser.format_help().replace(NOTICE, "").strip()) for name, parser in leaves(make_parser())]
+    return [
+        (name, parser.format_help().replace(NOTICE, "").strip())
+        for name, parser in leaves(make_parser())
+    ]
 
 
-def leaves(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def leaves(
+    parser: argparse.ArgumentParser, name: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """The commands that do something, `model verify` for example, and their parsers."""
     below = subparsers(parser)
     if not below:
@@ -115,7 +165,12 @@ def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPa
 
 def options(parser: argparse.ArgumentParser) -> list[str]:
     """The long options of a command."""
-    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]  # noqa: SLF001
+    return [
+        name
+        for action in parser._actions  # noqa: SLF001
+        for name in action.option_strings
+        if name.startswith("--")
+    ]
 
 
 def completion() -> str:
@@ -125,7 +180,9 @@ def completion() -> str:
     for name, sub in subparsers(parser).items():
         words[name] = [*subparsers(sub), *options(sub)]
         words |= {f"{name} {child}": options(leaf) for child, leaf in subparsers(sub).items()}
-    cases = "\n".join(f'    "{name}") words="{" ".join(found)}" ;;' for name, found in words.items())
+    cases = "\n".join(
+        f'    "{name}") words="{" ".join(found)}" ;;' for name, found in words.items()
+    )
     return COMPLETION.replace("@CASES@", cases)
 
 
@@ -139,17 +196,31 @@ def changelog(version: str, date: datetime) -> str:
     """Debian's changelog; the real one is CHANGELOG.md."""
     suite = version.partition("~")[2]
     when = format_datetime(date)
-    return f"mammo-edge ({version}) {suite}; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- mammo-edge <mammo-edge@localhost>  {when}\n"
+    return (
+        f"mammo-edge ({version}) {suite}; urgency=medium\n\n  * See "
+        f"CHANGELOG.md.\n\n -- mammo-edge <mammo-edge@localhost>  {when}\n"
+    )
 
 
 def copyright_(site: Path) -> str:
-    """Ours, and of every library what its own metadata say; their licence files lie beside them below /opt."""
+    """
+    Ours, and of every library what its own metadata say; their licence files lie beside them below
+    /opt.
+    """
     lines = ["Copyright: 2026 the authors of mammo-edge", ""]
-    lines += ["mammo-edge is under the Apache License 2.0: /usr/share/common-licenses/Apache-2.0", ""]
+    lines += [
+        "mammo-edge is under the Apache License 2.0: /usr/share/common-licenses/Apache-2.0",
+        "",
+    ]
     lines += ["Libraries below /opt/mammo-edge:", ""]
-    for metadata in sorted(site.glob("*.dist-info/METADATA"), key=lambda path: path.parent.name.lower()):
+    for metadata in sorted(
+        site.glob("*.dist-info/METADATA"), key=lambda path: path.parent.name.lower()
+    ):
         name, version = metadata.parent.name.removesuffix(".dist-info").rsplit("-", 1)
-        lines.append(f"  {name} {version}: {licence_of(metadata.read_text(encoding='utf-8', errors='replace'))}")
+        lines.append(
+            f"  {name} {version}: "
+            f"{licence_of(metadata.read_text(encoding='utf-8', errors='replace'))}"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -165,8 +236,19 @@ def licence_of(metadata: str) -> str:
 
 def sbom(lock: str) -> str:
     """A CycloneDX bill of materials, from the lock that the package was built from."""
-    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible", "--of", "JSON", lock]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    command = [
+        sys.executable,
+        "-m",
+        "cyclonedx_py",
+        "requirements",
+        "--output-reproducible",
+        "--of",
+        "JSON",
+        lock,
+    ]
+    return subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """
-Nine real mammograms through the real daemon: eight DICOM files dropped into its inbox, one sent over MQTT.
+Nine real mammograms through the real daemon: eight DICOM files dropped into its inbox, one sent
+over MQTT.
 
-`make demo` runs it. `make run` does the same set-up and stays up. Everything is below one temporary folder and needs no root.
+`make demo` runs it. `make run` does the same set-up and stays up. Everything is below one temporary
+folder and needs no root.
 """
 
 import argparse
@@ -45,11 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; 0 when nine different results were received."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="drop nothing, stay up until Ctrl-C")
-    parser.add_argument("--broker", choices=["auto", "mosquitto", "embedded"], default="auto", help="default: mosquitto where there is one")
+    parser.add_argument(
+        "--broker",
+        choices=["auto", "mosquitto", "embedded"],
+        default="auto",
+        help="default: mosquitto where there is one",
+    )
     arguments = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a demo that is stopped stops what it started
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # so that a demo that is stopped stops what it started
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mammo-edge-", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="mammo-edge-", ignore_cleanup_errors=True)
+            )
+        )
         broker = stack.enter_context(_broker(arguments.broker, folder / "broker"))
         print(f"broker: {broker.name} on 127.0.0.1:{broker.port}")
         subscriber = stack.enter_context(Subscriber(broker.port))
@@ -57,7 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         daemon = stack.enter_context(Daemon(folder, broker.port))
         if not _wait_until_ready(subscriber, daemon):
             return 1
-        print(f"daemon: ready {time.monotonic() - started:.1f} s after its start, all its files below {folder}")
+        print(
+            f"daemon: ready {time.monotonic() - started:.1f} s after "
+            f"its start, all its files below {folder}"
+        )
         return _stay(daemon, broker) if arguments.stay else _show(subscriber, daemon)
 
 
@@ -69,7 +85,11 @@ def _broker(choice: str, folder: Path) -> Broker:
 
 def _wait_until_ready(subscriber: Subscriber, daemon: Daemon) -> bool:
     def ready_or_gone(messages: Sequence[MQTTMessage]) -> bool:
-        states = [json.loads(message.payload).get("state") for message in messages if message.topic == f"{TOPICS}/status"]
+        states = [
+            json.loads(message.payload).get("state")
+            for message in messages
+            if message.topic == f"{TOPICS}/status"
+        ]
         return "ready" in states or not daemon.running
 
     deadline = time.monotonic() + READY_S
@@ -88,12 +108,18 @@ def _wait_until_ready(subscriber: Subscriber, daemon: Daemon) -> bool:
 
 def _show(subscriber: Subscriber, daemon: Daemon) -> int:
     sent = _send(subscriber, daemon)
-    print(f"sent: {len(sent)} mammograms, to a folder and over MQTT; results as they come over MQTT:\n")
+    print(
+        f"sent: {len(sent)} mammograms, to a folder and over "
+        "MQTT; results as they come over MQTT:\n"
+    )
     print(TABLE.format("mammogram", "came by", "outcome", "score", "threshold", "ms", "result id"))
     results = _receive(subscriber, sent)
     code = daemon.stop()
     left = daemon.left_over()
-    print(f"\nstopped by SIGTERM: exit code {code}, {len(results)} results received, {len(left)} images left in inbox and spool")
+    print(
+        f"\nstopped by SIGTERM: exit code {code}, {len(results)} results "
+        f"received, {len(left)} images left in inbox and spool"
+    )
     problems = _problems(results, expected=len(sent), code=code, left=len(left))
     for problem in problems:
         print(f"NOT AS IT SHOULD BE: {problem}")
@@ -111,7 +137,9 @@ def _send(subscriber: Subscriber, daemon: Daemon) -> dict[str, Sent]:
     for case in gen_cases():
         for file in map(Path, case.values()):
             data = file.read_bytes()
-            sent[hashlib.sha256(data).hexdigest()] = Sent(f"{file.parent.name}/{file.name}", "folder")
+            sent[hashlib.sha256(data).hexdigest()] = Sent(
+                f"{file.parent.name}/{file.name}", "folder"
+            )
             _drop(file, daemon)
     data = NINTH.read_bytes()
     sent[hashlib.sha256(data).hexdigest()] = Sent(NINTH.name.removeprefix("cbis-ddsm-"), "mqtt")
@@ -141,12 +169,23 @@ def _receive(subscriber: Subscriber, sent: dict[str, Sent]) -> list[dict[str, An
 def _is_our_reply(message: MQTTMessage) -> bool:
     if message.topic != REPLY_TOPIC:
         return False
-    return message.properties is not None and message.properties.json().get("CorrelationData") == CORRELATION.hex()
+    return (
+        message.properties is not None
+        and message.properties.json().get("CorrelationData") == CORRELATION.hex()
+    )
 
 
 def _row(result: dict[str, Any], image: Sent) -> str:
     if result["score"] is None:
-        return TABLE.format(image.name, image.way, result["outcome"], "-", "-", "-", "; ".join(result["gate"]["reasons"]))
+        return TABLE.format(
+            image.name,
+            image.way,
+            result["outcome"],
+            "-",
+            "-",
+            "-",
+            "; ".join(result["gate"]["reasons"]),
+        )
     return TABLE.format(
         image.name,
         image.way,
@@ -158,13 +197,16 @@ def _row(result: dict[str, Any], image: Sent) -> str:
     )
 
 
-def _problems(results: Sequence[dict[str, Any]], *, expected: int, code: int, left: int) -> list[str]:
+def _problems(
+    results: Sequence[dict[str, Any]], *, expected: int, code: int, left: int
+) -> list[str]:
     scores = [result["score"]["raw"] for result in results if result["score"]]
     found = {
         f"{len(results)} results, expected {expected}": len(results) != expected,
         f"{len(results) - len(scores)} were rejected": len(scores) != len(results),
         "two images have the same score": len(set(scores)) != len(scores),
-        "two images have the same result id": len({result["result_id"] for result in results}) != len(results),
+        "two images have the same result id": len({result["result_id"] for result in results})
+        != len(results),
         f"the daemon's exit code is {code}": code != 0,
         f"{left} images were left behind": left != 0,
     }
@@ -179,7 +221,7 @@ subscribe with         mosquitto_sub -V 5 -h 127.0.0.1 -p {broker.port} -t 'mamm
 send one with          mosquitto_pub -V 5 -h 127.0.0.1 -p {broker.port} -q 1 -t {TOPICS}/request/image -f FILE
 ask how it is          {Path(sys.executable).with_name("mammo-edge")} status --config {daemon.config}
 its log                tail -f {daemon.log}
-Ctrl-C stops everything and removes the folder.""",
+Ctrl-C stops everything and removes the folder.""",  # noqa: E501
         flush=True,
     )
     try:

@@ -1,4 +1,7 @@
-"""A broker as a child process: mosquitto where the machine has it, else the one that installs with pip. The tests use it too."""
+"""
+A broker as a child process: mosquitto where the machine has it, else the one that installs with
+pip. The tests use it too.
+"""
 
 import os
 import shutil
@@ -25,8 +28,11 @@ max_packet_size {max_bytes}
 max_queued_messages 100000
 log_dest stderr
 """
-"""With the default autosave a broker that is killed forgets what it acknowledged. Only a mosquitto that root starts looks at `user`: it
-would become another one, who may not write here. A limit of 0 queued messages, none, makes 2.0.11 hang up on a publish it denies."""
+"""
+With the default autosave a broker that is killed forgets what it acknowledged. Only a mosquitto
+that root starts looks at `user`: it would become another one, who may not write here. A limit of 0
+queued messages, none, makes 2.0.11 hang up on a publish it denies.
+"""
 
 IOTCORE_CONF: Final = """\
 id = 0
@@ -61,7 +67,10 @@ def free_port() -> int:
 
 
 class Broker:
-    """A broker on a free loopback port, with its files in one folder. Stopped and started again it keeps the port."""
+    """
+    A broker on a free loopback port, with its files in one folder. Stopped and started again it
+    keeps the port.
+    """
 
     name = "broker"
 
@@ -76,12 +85,21 @@ class Broker:
         """Start it and wait until it accepts connections."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "broker.log").open("ab") as log:
-            self.process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + patience_s
         while not self._accepts():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                msg = f"{self.name} did not start: {(self.folder / 'broker.log').read_text(errors='replace')[-500:]}"
+                msg = (
+                    f"{self.name} did not start: "
+                    f"{(self.folder / 'broker.log').read_text(errors='replace')[-500:]}"
+                )
                 raise RuntimeError(msg)
             time.sleep(0.01)
         return self
@@ -124,7 +142,12 @@ class Broker:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
 

@@ -36,7 +36,10 @@ TOPICS = "mammo/v1/demo/edge-1"
 
 
 class Daemon:
-    """Everything it reads and writes lies below one folder; the model is the one that comes with the package."""
+    """
+    Everything it reads and writes lies below one folder; the model is the one that comes with the
+    package.
+    """
 
     def __init__(self, folder: Path, broker_port: int) -> None:
         self.folder = folder
@@ -49,13 +52,27 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        program = Path(sys.executable).with_name("mammo-edge")  # beside this Python: the environment need not be activated
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("MAMMO_EDGE_")}
+        program = Path(sys.executable).with_name(
+            "mammo-edge"
+        )  # beside this Python: the environment need not be activated
+        environ = {
+            name: value for name, value in os.environ.items() if not name.startswith("MAMMO_EDGE_")
+        }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([program, "run", "--config", self.config], env=environ, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                [program, "run", "--config", self.config],
+                env=environ,
+                stderr=log,
+                start_new_session=True,
+            )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.running:
             self.stop()
 
@@ -77,4 +94,9 @@ class Daemon:
 
     def left_over(self) -> list[Path]:
         """Images that are still in the inbox or the spool."""
-        return [path for folder in (self.inbox, self.spool) for path in folder.rglob("*") if path.is_file()]
+        return [
+            path
+            for folder in (self.inbox, self.spool)
+            for path in folder.rglob("*")
+            if path.is_file()
+        ]

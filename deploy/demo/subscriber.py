@@ -1,4 +1,7 @@
-"""An MQTT 5 subscriber as a clinic would write one: results and replies as they arrive. The tests use it too."""
+"""
+An MQTT 5 subscriber as a clinic would write one: results and replies as they arrive. The tests use
+it too.
+"""
 
 import itertools
 import json
@@ -31,11 +34,19 @@ class Subscriber:
         self._changed = threading.Condition()
         self._subscribed = threading.Event()
         self._port, self._topic = port, topic
-        self._client = Client(CallbackAPIVersion.VERSION2, f"subscriber-{uuid.uuid4().hex[:8]}", protocol=MQTTProtocolVersion.MQTTv5)
+        self._client = Client(
+            CallbackAPIVersion.VERSION2,
+            f"subscriber-{uuid.uuid4().hex[:8]}",
+            protocol=MQTTProtocolVersion.MQTTv5,
+        )
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
-        self._client.on_connect = lambda client, _data, _flags, _code, _properties: self._subscribe(client)
+        self._client.on_connect = lambda client, _data, _flags, _code, _properties: self._subscribe(
+            client
+        )
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_publish = lambda _client, _data, mid, _code, _properties: self._note_ack(mid)
+        self._client.on_publish = lambda _client, _data, mid, _code, _properties: self._note_ack(
+            mid
+        )
         self._client.on_message = lambda _client, _data, message: self._keep(message)
 
     def _subscribe(self, client: Client) -> None:
@@ -54,17 +65,26 @@ class Subscriber:
     def __enter__(self) -> Self:
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        self._client.connect("127.0.0.1", self._port, clean_start=False, properties=properties)  # mosquitto saves no other session
+        self._client.connect(
+            "127.0.0.1", self._port, clean_start=False, properties=properties
+        )  # mosquitto saves no other session
         self._client.loop_start()
         if not self._subscribed.wait(timeout=10):
             msg = f"no SUBACK for {self._topic} from 127.0.0.1:{self._port}"
             raise TimeoutError(msg)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         disconnect(self._client)
 
-    def wait_for(self, predicate: Callable[[Sequence[MQTTMessage]], T | None], timeout_s: float = 30.0) -> T:
+    def wait_for(
+        self, predicate: Callable[[Sequence[MQTTMessage]], T | None], timeout_s: float = 30.0
+    ) -> T:
         """
         Wait until something is true of the messages so far.
 
@@ -96,14 +116,26 @@ class Subscriber:
     def under(self, name: str) -> list[dict[str, Any]]:
         """The JSON of every message so far whose topic ends in `/name`, the oldest first."""
         with self._changed:
-            return [json.loads(message.payload) for message in self.messages if message.topic.endswith(f"/{name}")]
+            return [
+                json.loads(message.payload)
+                for message in self.messages
+                if message.topic.endswith(f"/{name}")
+            ]
 
     def wait_under(self, name: str, count: int, timeout_s: float = 30.0) -> list[dict[str, Any]]:
         """Wait until `count` messages came to topics that end in `/name`; return their JSON."""
-        self.wait_for(lambda messages: sum(m.topic.endswith(f"/{name}") for m in messages) >= count, timeout_s)
+        self.wait_for(
+            lambda messages: sum(m.topic.endswith(f"/{name}") for m in messages) >= count, timeout_s
+        )
         return self.under(name)
 
-    def publish(self, topic: str, payload: bytes, response_topic: str | None = None, correlation: bytes | None = None) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        response_topic: str | None = None,
+        correlation: bytes | None = None,
+    ) -> None:
         """Publish with QoS 1 and wait for the broker's PUBACK, through a reconnect if need be."""
         properties = Properties(PacketTypes.PUBLISH)
         if response_topic is not None:

@@ -3,7 +3,7 @@
 # the package index, or a folder of wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels deploy/scripts/install.sh. FAST=1 brings the extra `fast`; once there it stays.
 set -eu
 umask 022
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "run it as root"

@@ -1,5 +1,6 @@
 """
-What can be said of the libraries without a network: licences, hashes, and that they fit each other: `python -m deploy.tools.audit`.
+What can be said of the libraries without a network: licences, hashes, and that they fit each other:
+`python -m deploy.tools.audit`.
 
 `make check` runs it. Known vulnerabilities need an advisory database: `make audit`.
 """
@@ -15,8 +16,11 @@ from typing import Final
 from deploy.debian.documents import licence_of
 
 OURS: Final = "mammo-edge"
-REQUIREMENTS: Final = Path(__file__).parent.parent / "requirements"
-LOCKS: Final = tuple(REQUIREMENTS / f"{name}.txt" for name in ("litert", "litert-fast", "tflite-runtime", "tflite-runtime-fast"))
+REQUIREMENTS: Final = Path(__file__).parent.parent.parent / "requirements"
+LOCKS: Final = tuple(
+    REQUIREMENTS / f"{name}.txt"
+    for name in ("litert", "litert-fast", "tflite-runtime", "tflite-runtime-fast")
+)
 """What a device gets."""
 PERMISSIVE: Final = re.compile(
     r"""(the\ )?(
@@ -24,14 +28,17 @@ PERMISSIVE: Final = re.compile(
       | (3-clause\ )?bsd([-\ ][0234]-clause|-clause)?(\ licen[cs]e)?
       | 0bsd | mit(-0|-cmu)?(\ licen[cs]e)? | isc(\ licen[cs]e)?(\ \(iscl\))?
       | psf-2\.0 | psfl? | python\ software\ foundation\ licen[cs]e | zlib | cc0-1\.0 | hpnd | unlicense | boost.*1\.0
-    )""",
+    )""",  # noqa: E501
     re.VERBOSE | re.IGNORECASE,
 )
 """Whoever passes the product on need only keep the notices."""
 WEAK: Final = re.compile(r"mpl-2\.0|mozilla public license 2\.0 \(mpl 2\.0\)", re.IGNORECASE)
 """Asks for the changed files of that library alone; good for tools, which nobody passes on."""
 SHIPPED_EXCEPTIONS: Final[Mapping[str, str]] = {
-    "pebble": "LGPL-3.0, unmodified, a package that a user can exchange: docs/adr/0002-pebble-for-worker-processes.md",
+    "pebble": (
+        "LGPL-3.0, unmodified, a package that a user can exchange: "
+        "docs/adr/0002-pebble-for-worker-processes.md"
+    ),
     "tqdm": "MPL-2.0 and MIT, unmodified; ai-edge-litert asks for it",
 }
 UNSAID: Final[Mapping[str, str]] = {"namex": "Apache-2.0, by its repository"}
@@ -40,7 +47,11 @@ UNSAID: Final[Mapping[str, str]] = {"namex": "Apache-2.0, by its repository"}
 
 def main() -> int:
     """Say what is wrong, a line each; returns the exit status."""
-    wrong = [*licences(installed()), *(line for lock in LOCKS for line in hashes(lock.name, lock.read_text())), *conflicts()]
+    wrong = [
+        *licences(installed()),
+        *(line for lock in LOCKS for line in hashes(lock.name, lock.read_text())),
+        *conflicts(),
+    ]
     for line in wrong:
         print(line, file=sys.stderr)  # noqa: T201 - this is the command
     return 1 if wrong else 0
@@ -48,7 +59,10 @@ def main() -> int:
 
 def installed() -> dict[str, str]:
     """The licence of every package here but ours, by its name."""
-    found = {normal(one.metadata["Name"]): licence_of(one.read_text("METADATA") or "") for one in distributions()}
+    found = {
+        normal(one.metadata["Name"]): licence_of(one.read_text("METADATA") or "")
+        for one in distributions()
+    }
     return {name: licence for name, licence in found.items() if name != OURS}
 
 
@@ -65,16 +79,26 @@ def licences(found: Mapping[str, str]) -> Iterator[str]:
         known = SHIPPED_EXCEPTIONS if on_devices else {**SHIPPED_EXCEPTIONS, **UNSAID}
         if name not in known and not allowed(licence, tool=not on_devices):
             where = "on devices permissive ones" if on_devices else "permissive ones or the MPL"
-            yield f"{name}: its licence is {licence!r}, expected {where}: replace it, or write down why in deploy/tools/audit.py"
+            yield (
+                f"{name}: its licence is {licence!r}, expected {where}: replace "
+                "it, or write down why in deploy/tools/audit.py"
+            )
 
 
 def allowed(licence: str, *, tool: bool) -> bool:
-    """Whether an SPDX expression, or what people write instead, is fine: of `OR` one side, of `AND` both."""
+    """
+    Whether an SPDX expression, or what people write instead, is fine: of `OR` one side, of `AND`
+    both.
+    """
     text = licence.strip("() ")
     for word, enough in ((" OR ", any), (" AND ", all)):
         if word in text:
             return enough(allowed(part, tool=tool) for part in text.split(word))
-    return bool(PERMISSIVE.fullmatch(licence.strip()) or PERMISSIVE.fullmatch(text) or (tool and WEAK.fullmatch(licence.strip())))
+    return bool(
+        PERMISSIVE.fullmatch(licence.strip())
+        or PERMISSIVE.fullmatch(text)
+        or (tool and WEAK.fullmatch(licence.strip()))
+    )
 
 
 def hashes(name: str, text: str) -> Iterator[str]:
@@ -85,10 +109,16 @@ def hashes(name: str, text: str) -> Iterator[str]:
         name: of the lock.
         text: its content.
     """
-    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")).replace("\\\n", " ")
+    lines = "\n".join(
+        line for line in text.splitlines() if not line.lstrip().startswith("#")
+    ).replace("\\\n", " ")
     for line in filter(str.strip, lines.splitlines()):
-        if not re.fullmatch(r"\s*[A-Za-z0-9._-]+==[\w.!+-]+(\s*;.*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", line):
-            yield f"requirements/{name}: {line.split()[0]} has no version with its hashes: make lock"
+        if not re.fullmatch(
+            r"\s*[A-Za-z0-9._-]+==[\w.!+-]+(\s*;.*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", line
+        ):
+            yield (
+                f"requirements/{name}: {line.split()[0]} has no version with its hashes: make lock"
+            )
 
 
 def pins(text: str) -> list[str]:
@@ -97,10 +127,17 @@ def pins(text: str) -> list[str]:
 
 
 def conflicts() -> Sequence[str]:
-    """Installed packages that do not fit each other, as pip finds them; ours asks for litert where the other runtime is, see ADR 1."""
+    """
+    Installed packages that do not fit each other, as pip finds them; ours asks for litert where the
+    other runtime is, see ADR 1.
+    """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return [line for line in done.stdout.splitlines() if done.returncode and not line.startswith(f"{OURS} ")]
+    return [
+        line
+        for line in done.stdout.splitlines()
+        if done.returncode and not line.startswith(f"{OURS} ")
+    ]
 
 
 def normal(name: str) -> str:

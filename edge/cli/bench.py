@@ -1,4 +1,7 @@
-"""`mammo-edge bench`: what one image costs on this machine, with this bundle, step by step, beside the bare network."""
+"""
+`mammo-edge bench`: what one image costs on this machine, with this bundle, step by step, beside the
+bare network.
+"""
 
 import os
 import platform
@@ -13,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import __version__
-from edge.daemon.rollout.accelerator import access_of
-from edge.models.bundle import Bundle, verify
+from edge.config.settings import Settings
+from edge.daemon.workers.servable import access_of, shipped_bundle
 from edge.domain import Rejection
 from edge.inference.engine.tflite import TfliteEngine
 from edge.inference.examiner import Sight, open_examiner
-from edge.system.files import regular_below
 from edge.inference.image import Limits
-from edge.daemon.workers.servable import shipped_bundle
-from edge.config.settings import Settings
+from edge.models.bundle import Bundle, verify
+from edge.system.files import regular_below
 
 WARM_UP: Final = 2
 """Rounds before the clock counts: the first ones fill caches and touch memory."""
@@ -52,7 +54,10 @@ class Measured:
     steps: dict[str, Spread]
     """By STEPS; of a rejected file none."""
     overhead: float
-    """Median over the rounds of infer / bare invoke, less 1: both of one round ran one after the other."""
+    """
+    Median over the rounds of infer / bare invoke, less 1: both of one round ran one after the
+    other.
+    """
 
 
 class Bench:
@@ -70,9 +75,18 @@ class Bench:
     def __init__(self, settings: Settings, folder: Path | None) -> None:
         worker, model = settings.worker, settings.model
         self.bundle: Bundle = verify(folder or model.bundle or shipped_bundle())
-        limits = Limits(worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
+        limits = Limits(
+            worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants
+        )
         access = access_of(settings, self.bundle)
-        self.examiner = open_examiner(self.bundle, model.processor_backend, model.threads, model.operating_point, limits, access)
+        self.examiner = open_examiner(
+            self.bundle,
+            model.processor_backend,
+            model.threads,
+            model.operating_point,
+            limits,
+            access,
+        )
 
     @property
     def built_in(self) -> list[Path]:
@@ -88,9 +102,17 @@ class Bench:
         quantization = manifest.model_of(runtime.file).quantization
         without = {"without_accelerator": f"Coral: {runtime.without}"} if runtime.without else {}
         return without | {
-            "machine": f"{platform.machine()}, {processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
-            "software": f"mammo-edge {__version__}, Python {platform.python_version()}, {runtime.backend}",
-            "model": f"{manifest.name} {manifest.version}, {runtime.file}, {quantization}, {size}, threads: {runtime.threads}",
+            "machine": (
+                f"{platform.machine()}, {processor()}, {os.cpu_count()} "
+                f"cores, Linux {platform.release()}"
+            ),
+            "software": (
+                f"mammo-edge {__version__}, Python {platform.python_version()}, {runtime.backend}"
+            ),
+            "model": (
+                f"{manifest.name} {manifest.version}, {runtime.file}, "
+                f"{quantization}, {size}, threads: {runtime.threads}"
+            ),
         }
 
     def measure(self, path: Path, rounds: int) -> Measured:
@@ -107,7 +129,14 @@ class Bench:
             return Measured(path, seen.outcome.text, kind, megapixels, {}, 0.0)
         times = list(self._rounds(path, rounds))
         steps = {step: _spread([one[step] for one in times]) for step in STEPS}
-        return Measured(path, None, kind, megapixels, steps, statistics.median(one["infer"] / one["bare_invoke"] for one in times) - 1)
+        return Measured(
+            path,
+            None,
+            kind,
+            megapixels,
+            steps,
+            statistics.median(one["infer"] / one["bare_invoke"] for one in times) - 1,
+        )
 
     def _rounds(self, path: Path, rounds: int) -> Iterator[dict[str, float]]:
         for number in range(WARM_UP + rounds):
@@ -138,9 +167,12 @@ class Bench:
         return engine
 
 
-def bench(paths: Sequence[Path], settings: Settings, folder: Path | None, rounds: int) -> tuple[dict[str, str], Iterator[Measured]]:
+def bench(
+    paths: Sequence[Path], settings: Settings, folder: Path | None, rounds: int
+) -> tuple[dict[str, str], Iterator[Measured]]:
     """
-    Measure files one after the other, of a folder all files below it; without any, the bundle's own pictures.
+    Measure files one after the other, of a folder all files below it; without any, the bundle's own
+    pictures.
 
     Returns:
         What the figures hold for, and the figures as they come.
@@ -152,16 +184,34 @@ def bench(paths: Sequence[Path], settings: Settings, folder: Path | None, rounds
 
 def as_json(measured: Measured) -> dict[str, Any]:
     """One file for a program; times in milliseconds."""
-    steps = {step: [round(value, 3) for value in (spread.median, spread.lowest, spread.highest)] for step, spread in measured.steps.items()}
-    facts = {"path": str(measured.path), "rejected": measured.rejected, "format": measured.format, "megapixels": measured.megapixels}
-    return facts | {"median_lowest_highest_ms": steps, "infer_over_bare_invoke": 1 + measured.overhead if steps else None}
+    steps = {
+        step: [round(value, 3) for value in (spread.median, spread.lowest, spread.highest)]
+        for step, spread in measured.steps.items()
+    }
+    facts = {
+        "path": str(measured.path),
+        "rejected": measured.rejected,
+        "format": measured.format,
+        "megapixels": measured.megapixels,
+    }
+    return facts | {
+        "median_lowest_highest_ms": steps,
+        "infer_over_bare_invoke": 1 + measured.overhead if steps else None,
+    }
 
 
 def processor() -> str:
     """The processor's name, as Linux knows it."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
-            return next((line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))), "unknown")
+            return next(
+                (
+                    line.partition(":")[2].strip()
+                    for line in lines
+                    if line.startswith(("model name", "Model"))
+                ),
+                "unknown",
+            )
     except OSError:
         return "unknown"
 

@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from edge.daemon.app import sink_names
-from edge.models.bundle import verify
 from edge.cli.classify import verify_bundle
+from edge.config.settings import Settings, read_secret
+from edge.daemon.app import sink_names
+from edge.daemon.publish.mqtt import MqttSink
+from edge.daemon.rollout.shadow import NOBODY_TO_TELL
+from edge.daemon.workers.servable import open_store
 from edge.errors import MammoEdgeError, StartupError
+from edge.models.bundle import verify
+from edge.mqtt.tls import refuse_cleartext, tls_context
+from edge.storage.ledger.database import FILE
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.queries import open_queries
 from edge.storage.ledger.schema import OlderSchemaError
-from edge.storage.ledger.database import FILE
-from edge.daemon.publish.mqtt import MqttSink
-from edge.daemon.workers.servable import open_store
-from edge.config.settings import Settings, read_secret
-from edge.daemon.rollout.shadow import NOBODY_TO_TELL
-from edge.mqtt.tls import refuse_cleartext, tls_context
 
 Finding: TypeAlias = tuple[str, bool, str]
 """What was looked at, whether it is right, and what was found."""
@@ -39,7 +39,12 @@ def findings(settings: Settings, stored: Path | None = None) -> Iterator[Finding
     yield _folder("state.path", settings.state.path)
     yield _try("broker password", lambda: _password(settings, stored))
     if settings.broker.tls.enabled:
-        yield _try("broker.tls", lambda: f"TLS 1.2 or later, {len(tls_context(settings.broker).get_ca_certs())} authorities")
+        yield _try(
+            "broker.tls",
+            lambda: (
+                f"TLS 1.2 or later, {len(tls_context(settings.broker).get_ca_certs())} authorities"
+            ),
+        )
     yield _try("model", lambda: _model(settings))
     if settings.model.shadow is not None:
         yield _try("model.shadow", lambda: _shadow(settings, settings.model.shadow or ""))
@@ -56,7 +61,14 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
 def _inbox(folder: Path) -> Finding:
     """The daemon never makes it: a mount that is away must not be taken for an empty inbox."""
     if not folder.is_dir():
-        return "inbox.path", False, f"{folder}: there is no such folder: mount it, or make it for the group `mammo-inbox`, mode 2770"
+        return (
+            "inbox.path",
+            False,
+            (
+                f"{folder}: there is no such folder: mount it, or make it "
+                "for the group `mammo-inbox`, mode 2770"
+            ),
+        )
     return _folder("inbox.path", folder)
 
 
@@ -81,7 +93,10 @@ def _model(settings: Settings) -> str:
     report = verify_bundle(settings, None)
     without = report.get("without_accelerator")
     told = f"; not on the Coral accelerator: {without}" if without else ""
-    return f"{report['name']} {report['version']} on {report['backend']}, known answers {report['known_answers']}{told}"
+    return (
+        f"{report['name']} {report['version']} on {report['backend']}, "
+        f"known answers {report['known_answers']}{told}"
+    )
 
 
 def _shadow(settings: Settings, typed: str) -> str:
@@ -107,4 +122,7 @@ def _ledger(settings: Settings) -> str:
         raise StartupError(msg)
     aside = len(list((settings.state.path / FOLDER).glob("*")))
     told = f"; {aside} damaged ones set aside in {settings.state.path / FOLDER}" if aside else ""
-    return f"{summary['waiting']} waiting, {summary['scored']} scored, {summary['rejected']} rejected{told}"
+    return (
+        f"{summary['waiting']} waiting, {summary['scored']} scored, "
+        f"{summary['rejected']} rejected{told}"
+    )

@@ -1,4 +1,7 @@
-"""`mammo-edge classify` and `model verify`: the daemon's own workers, without ledger, broker or configuration."""
+"""
+`mammo-edge classify` and `model verify`: the daemon's own workers, without ledger, broker or
+configuration.
+"""
 
 import logging
 import time
@@ -8,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from edge.models.bundle import Bundle, sha256_of, verify
+from edge.config.settings import Settings
+from edge.contract.result import Occasion, Sender, render
+from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
+from edge.daemon.workers.servable import job_for, open_store, shipped_bundle
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
+from edge.models.bundle import Bundle, sha256_of, verify
 from edge.system.files import regular_below
-from edge.contract.result import Occasion, Sender, render
-from edge.daemon.workers.servable import job_for, open_store, shipped_bundle
-from edge.config.settings import Settings
-from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,10 @@ TRIES: Final = 3
 
 
 def classify(
-    paths: Sequence[Path], settings: Settings, bundle_folder: Path | None, pictures: Path | None = None
+    paths: Sequence[Path],
+    settings: Settings,
+    bundle_folder: Path | None,
+    pictures: Path | None = None,
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """
     Examine files one after the other, in the order given; of a folder all files below it, sorted.
@@ -36,7 +42,8 @@ def classify(
         pictures: a folder that takes one picture an image, see `edge.inference.explain.save`.
 
     Yields:
-        The message, in the published schema plus `source.path` as typed, and whether the path could not be read.
+        The message, in the published schema plus `source.path` as typed, and whether the path could
+        not be read.
 
     Raises:
         ModelError: the bundle is not usable.
@@ -46,7 +53,9 @@ def classify(
     with _open(settings, bundle_folder, pictures) as (bundle, workers):
         for typed in paths:
             for path in regular_below(typed):
-                if not (pictures and path.resolve().is_relative_to(pictures.resolve())):  # what an earlier run drew
+                if not (
+                    pictures and path.resolve().is_relative_to(pictures.resolve())
+                ):  # what an earlier run drew
                     yield _message(path, bundle, workers, pictures)
 
 
@@ -57,7 +66,10 @@ def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
     Raises:
         ModelError: what is wrong, found versus expected.
     """
-    with _open(settings, folder or settings.model.bundle or open_store(settings).current()) as (bundle, workers):
+    with _open(settings, folder or settings.model.bundle or open_store(settings).current()) as (
+        bundle,
+        workers,
+    ):
         manifest, runtime = bundle.manifest, workers.runtime
         answers = len(manifest.model_of(runtime.file).known_answers)
         return {
@@ -75,7 +87,9 @@ def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
 
 
 @contextmanager
-def _open(settings: Settings, folder: Path | None, pictures: Path | None = None) -> Iterator[tuple[Bundle, Workers]]:
+def _open(
+    settings: Settings, folder: Path | None, pictures: Path | None = None
+) -> Iterator[tuple[Bundle, Workers]]:
     bundle = verify(folder or settings.model.bundle or shipped_bundle())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
     job = job_for(settings, bundle)
@@ -104,7 +118,9 @@ def _with_pictures(job: Job, folder: Path) -> Job:
     )
 
 
-def _message(path: Path, bundle: Bundle, workers: Workers, pictures: Path | None) -> tuple[dict[str, Any], bool]:
+def _message(
+    path: Path, bundle: Bundle, workers: Workers, pictures: Path | None
+) -> tuple[dict[str, Any], bool]:
     received_at = time.time()
     try:
         image_id = sha256_of(path)
@@ -116,7 +132,11 @@ def _message(path: Path, bundle: Bundle, workers: Workers, pictures: Path | None
     verdict = _examine(path, workers)
     if pictures and isinstance(verdict, Died | Interrupted):
         _draw_what_no_worker_drew(verdict, image_id, bundle, pictures)
-    outcome = Rejection(Reason.POISON, verdict.why) if isinstance(verdict, Died | Interrupted) else verdict
+    outcome = (
+        Rejection(Reason.POISON, verdict.why)
+        if isinstance(verdict, Died | Interrupted)
+        else verdict
+    )
     occasion = Occasion(image_id, 0, received_at, started_at, time.time())
     return _with_path(render(outcome, occasion, bundle, Sender()), path), False
 
@@ -129,14 +149,18 @@ def _examine(path: Path, workers: Workers) -> Verdict:
     return workers.examine(path)
 
 
-def _draw_what_no_worker_drew(verdict: Died | Interrupted, image_id: str, bundle: Bundle, folder: Path) -> None:
+def _draw_what_no_worker_drew(
+    verdict: Died | Interrupted, image_id: str, bundle: Bundle, folder: Path
+) -> None:
     """
     Say on a picture that the worker died of the image.
 
     Raises:
         Unavailable: the work was interrupted; most likely the picture could not be written.
     """
-    from edge.inference.explain.save import Pictures  # noqa: PLC0415 - OpenCV, which only pictures need here
+    # OpenCV, which only pictures need here
+    # OpenCV, which only pictures need here
+    from edge.inference.explain.save import Pictures  # noqa: PLC0415
 
     if isinstance(verdict, Interrupted):
         raise Unavailable(verdict.why)

@@ -1,13 +1,16 @@
-"""`mammo-edge model ...`: through the running daemon where there is one, else on the folder of installed models itself."""
+"""
+`mammo-edge model ...`: through the running daemon where there is one, else on the folder of
+installed models itself.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from edge.cli.classify import verify_bundle
-from edge.daemon.control.unix_socket import ask
-from edge.errors import ConfigError
-from edge.daemon.workers.servable import open_store
 from edge.config.settings import Settings
+from edge.daemon.control.unix_socket import ask
+from edge.daemon.workers.servable import open_store
+from edge.errors import ConfigError
 from edge.models.signature import signer
 
 
@@ -23,7 +26,10 @@ def verify(settings: Settings, folder: Path | None) -> dict[str, Any]:
 
 
 def listed(settings: Settings) -> list[dict[str, Any]]:
-    """Every installed bundle: id, name, version, who signed it, and whether it serves now, served before, or why it cannot."""
+    """
+    Every installed bundle: id, name, version, who signed it, and whether it serves now, served
+    before, or why it cannot.
+    """
     rows = open_store(settings).listing()
     return rows if settings.model.bundle is None else [row | {"serves": None} for row in rows]
 
@@ -37,7 +43,11 @@ def install(settings: Settings, folder: Path, *, activate: bool) -> dict[str, An
     """
     store = open_store(settings)
     bundle = store.install(folder, lambda staged: verify_bundle(settings, staged))
-    report = {"bundle": bundle.bundle_id, "name": bundle.manifest.name, "version": bundle.manifest.version}
+    report = {
+        "bundle": bundle.bundle_id,
+        "name": bundle.manifest.name,
+        "version": bundle.manifest.version,
+    }
     return report | (_activate(settings, bundle.bundle_id) if activate else {})
 
 
@@ -46,7 +56,8 @@ def activate(settings: Settings, typed: str) -> dict[str, Any]:
     Have an installed bundle serve.
 
     Raises:
-        ConfigError: there is no such bundle. ModelError: it is not usable. Unavailable: the daemon refuses it, and why.
+        ConfigError: there is no such bundle. ModelError: it is not usable. Unavailable: the daemon
+            refuses it, and why.
     """
     return _activate(settings, open_store(settings).find(typed))
 
@@ -59,11 +70,17 @@ def rollback(settings: Settings) -> dict[str, Any]:
 
 
 def remove(settings: Settings, typed: str) -> dict[str, Any]:
-    """Forget an installed bundle. Raises ConfigError where it serves, served last or is the shadow; Unavailable."""
+    """
+    Forget an installed bundle. Raises ConfigError where it serves, served last or is the shadow;
+    Unavailable.
+    """
     store = open_store(settings)
     bundle_id = store.find(typed)
     if settings.model.shadow is not None and store.find(settings.model.shadow) == bundle_id:
-        msg = f"{bundle_id[:16]}: it is the shadow model: remove [model] shadow from the configuration first"
+        msg = (
+            f"{bundle_id[:16]}: it is the shadow model: remove [model] "
+            "shadow from the configuration first"
+        )
         raise ConfigError(msg)
     store.remove(bundle_id)
     return {"removed": bundle_id}
@@ -83,11 +100,19 @@ def _activate_alone(settings: Settings, bundle_id: str, *, trial: bool) -> dict[
     store = open_store(settings)
     report = verify_bundle(settings, store.trusted(bundle_id))
     active = store.activate(bundle_id, trial=trial)
-    return {"bundle": report["bundle"], "name": report["name"], "version": report["version"], "previous": active.previous}
+    return {
+        "bundle": report["bundle"],
+        "name": report["name"],
+        "version": report["version"],
+        "previous": active.previous,
+    }
 
 
 def _daemon_answers(settings: Settings) -> bool:
-    """Whether a daemon has the socket; one that is there and silent is an error, not a licence to go behind its back."""
+    """
+    Whether a daemon has the socket; one that is there and silent is an error, not a licence to go
+    behind its back.
+    """
     try:
         if not settings.control.socket.exists():
             return False

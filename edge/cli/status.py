@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from edge.cli.main import remedies
+from edge.cli import remedies
 from edge.cli.doctor.checks import Finding, Level, disk, temperature
+from edge.config.settings import Settings
 from edge.errors import StartupError
 from edge.storage.ledger.queries import open_queries
-from edge.config.settings import Settings
 
 COLUMNS: Final = 79
 LINES: Final = 23
@@ -74,7 +74,10 @@ def _today(state: Path, now: datetime) -> Today | None:
                 message = json.loads(payload)
                 if message["outcome"] == "rejected":
                     rejected += 1
-                    failure = "; ".join(message["gate"]["reasons"]), datetime.fromisoformat(message["completed_at"]).astimezone(now.tzinfo)
+                    failure = (
+                        "; ".join(message["gate"]["reasons"]),
+                        datetime.fromisoformat(message["completed_at"]).astimezone(now.tzinfo),
+                    )
                 else:
                     scored += 1
     except StartupError:
@@ -94,8 +97,14 @@ def screen(report: Report, around: Around) -> list[str]:
     lines = [f"{name:<60}  up {span(report['uptime_s'])}"[:COLUMNS]]
     for label, text in (*_daemon(report), *_counts(report, around), *_machine(report, around)):
         hanging = " " * (LABEL + (len(DO) if text.startswith(DO) else 0))
-        lines += textwrap.wrap(text, COLUMNS, initial_indent=f"{label:<{LABEL}}", subsequent_indent=hanging)
-    return lines if len(lines) <= LINES else [*lines[: LINES - 1], "... all of it: mammo-edge status --json"]
+        lines += textwrap.wrap(
+            text, COLUMNS, initial_indent=f"{label:<{LABEL}}", subsequent_indent=hanging
+        )
+    return (
+        lines
+        if len(lines) <= LINES
+        else [*lines[: LINES - 1], "... all of it: mammo-edge status --json"]
+    )
 
 
 def _daemon(report: Report) -> Iterator[tuple[str, str]]:
@@ -103,7 +112,7 @@ def _daemon(report: Report) -> Iterator[tuple[str, str]]:
     reasons = report["reasons"]
     for reason in reasons[:MOST_REASONS]:
         yield "", f"{textwrap.shorten(reason, 100, placeholder=' ...')}"
-        yield "", f"{DO}{plain(advice.about(reason))}"
+        yield "", f"{DO}{plain(remedies.about(reason))}"
     if len(reasons) > MOST_REASONS:
         yield "", f"and {len(reasons) - MOST_REASONS} more: mammo-edge status --json"
     model, runtime = report["model"], report["runtime"]
@@ -115,38 +124,91 @@ def _daemon(report: Report) -> Iterator[tuple[str, str]]:
 def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     queue = report["queue"]
     seen = f", {report['inbox']['seen']} seen in the inbox" if report["inbox"] else ""
-    yield "queue", f"{queue['waiting']} waiting, {queue['examining']} in work{seen}{_oldest(queue['oldest_waiting_s'])}"
+    yield (
+        "queue",
+        (
+            f"{queue['waiting']} waiting, {queue['examining']} in "
+            f"work{seen}{_oldest(queue['oldest_waiting_s'])}"
+        ),
+    )
     today = around.today
     since_midnight = f"today {today.scored} scored, {today.rejected} rejected; " if today else ""
-    in_all = f"{queue['scored']} and {queue['rejected']}" if today else f"{queue['scored']} scored, {queue['rejected']} rejected"
+    in_all = (
+        f"{queue['scored']} and {queue['rejected']}"
+        if today
+        else f"{queue['scored']} scored, {queue['rejected']} rejected"
+    )
     yield "results", f"{since_midnight}in all {in_all}"
     for sink in sorted(
-        {*report["outbox"], *(name.removeprefix("delivered_") for name in report["counters"] if name.startswith("delivered_"))}
+        {
+            *report["outbox"],
+            *(
+                name.removeprefix("delivered_")
+                for name in report["counters"]
+                if name.startswith("delivered_")
+            ),
+        }
     ):
         left = report["outbox"].get(sink, {"waiting": 0, "held": 0})
         done = report["counters"].get(f"delivered_{sink}", 0)
-        late = f" for up to {span(queue['oldest_undelivered_s'])}" if left["waiting"] and queue["oldest_undelivered_s"] else ""
-        yield f"to {sink}", f"{done} delivered since the start, {left['waiting']} undelivered{late}, {left['held']} refused"
+        late = (
+            f" for up to {span(queue['oldest_undelivered_s'])}"
+            if left["waiting"] and queue["oldest_undelivered_s"]
+            else ""
+        )
+        yield (
+            f"to {sink}",
+            (
+                f"{done} delivered since the start, {left['waiting']} "
+                f"undelivered{late}, {left['held']} refused"
+            ),
+        )
 
 
 def _machine(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     broker = report["broker"]
     if broker is not None:
-        yield "broker", f"{around.broker}, {'connected, MQTT ' + broker['protocol'] if broker['connected'] else 'NOT CONNECTED'}"
+        yield (
+            "broker",
+            (
+                f"{around.broker}, "
+                f"{'connected, MQTT ' + broker['protocol'] if broker['connected'] else 'NOT CONNECTED'}"  # noqa: E501
+            ),
+        )
     for label, finding in (("disk", around.disk), ("temperature", around.temperature)):
         if finding.detail != "no sensor":
-            yield label, finding.detail if finding.level is Level.OK else f"{finding.level}: {finding.detail}"
+            yield (
+                label,
+                finding.detail
+                if finding.level is Level.OK
+                else f"{finding.level}: {finding.detail}",
+            )
     yield from _last_rejected(around.today)
     if deaths := report["counters"].get("worker_deaths"):
-        yield "workers", f"{counted(deaths, 'death')} since the start: look into failed, and at [worker] memory_mb"
+        yield (
+            "workers",
+            (
+                f"{counted(deaths, 'death')} since the start: look into "
+                "failed, and at [worker] memory_mb"
+            ),
+        )
     if (report["drift"]["index"] or 0) > DRIFTED:
-        yield "scores", "not spread as the model was measured on: docs/guides/operations.md, MammoEdgeScoreDrift"
+        yield (
+            "scores",
+            (
+                "not spread as the model was measured on: "
+                "docs/guides/operations.md, MammoEdgeScoreDrift"
+            ),
+        )
 
 
 def _last_rejected(today: Today | None) -> Iterator[tuple[str, str]]:
     if today is not None and today.failure is not None and today.failed_at is not None:
-        yield "rejected", f"{today.failed_at:%H:%M} {textwrap.shorten(today.failure, 110, placeholder=' ...')}"
-        yield "", f"{DO}{plain(advice.about_rejection(today.failure))}"
+        yield (
+            "rejected",
+            f"{today.failed_at:%H:%M} {textwrap.shorten(today.failure, 110, placeholder=' ...')}",
+        )
+        yield "", f"{DO}{plain(remedies.about_rejection(today.failure))}"
 
 
 def _oldest(seconds: float | None) -> str:

@@ -1,0 +1,1 @@
+"""Configuration keys, their loading and their example file."""

@@ -1,5 +1,6 @@
 """
-Every key with its meaning, as a configuration file: `python -m edge.config.example` prints `deploy/edge.toml`, where all are defaults.
+Every key with its meaning, as a configuration file: `python -m edge.config.example` prints
+`deploy/edge.toml`, where all are defaults.
 """
 
 import json
@@ -16,7 +17,7 @@ HEAD = f"""\
 # mammo-edge configuration: /etc/mammo-edge/edge.toml
 # Every key, with its default. Remove the # to change one.
 # An environment variable {PREFIX}SECTION__KEY goes before this file, for example {PREFIX}BROKER__HOST=broker.lan
-"""
+"""  # noqa: E501
 
 
 def render(chosen: Mapping[str, Any] | None = None) -> str:
@@ -42,7 +43,11 @@ def _section(name: str, default: BaseModel, chosen: Mapping[str, Any]) -> Iterat
             nested.append((f"{name}.{key}", value, chosen.get(key, {})))
             continue
         yield from _comment(field.description or "", "")
-        yield f"{key} = {_toml(chosen[key])}" if key in chosen else f"# {key} = {_toml(value)}".rstrip()
+        yield (
+            f"{key} = {_toml(chosen[key])}"
+            if key in chosen
+            else f"# {key} = {_toml(value)}".rstrip()
+        )
     for path, value, below in nested:
         yield ""
         yield from _section(path, value, below)
@@ -50,14 +55,16 @@ def _section(name: str, default: BaseModel, chosen: Mapping[str, Any]) -> Iterat
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:
-    for line in textwrap.wrap(text, 116):
+    for line in textwrap.wrap(" ".join(text.split()), 116):
         yield f"{indent}## {line}"
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401 - whatever a setting may be
     if value is None or isinstance(value, SecretStr):
         return ""
-    text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)  # TOML knows no surrogate pairs
+    text = json.dumps(
+        str(value) if isinstance(value, Path) else value, ensure_ascii=False
+    )  # TOML knows no surrogate pairs
     return text.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
 
 

@@ -1,4 +1,7 @@
-"""Configuration: a TOML file, overridden by MAMMO_EDGE_SECTION__KEY. Unknown keys and variables are refused."""
+"""
+Configuration: a TOML file, overridden by MAMMO_EDGE_SECTION__KEY. Unknown keys and variables are
+refused.
+"""
 
 import os
 import tomllib
@@ -7,7 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from edge.domain import Implants
 from edge.errors import ConfigError
@@ -24,11 +32,16 @@ Level = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 class Section(BaseModel):
     """One table of the TOML file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Device(Section):
-    """Who this device is: the levels of its topics, `mammo/v1/<site>/<name>/...`. Never a patient's or a person's name."""
+    """
+    Who this device is: the levels of its topics, `mammo/v1/<site>/<name>/...`. Never a patient's or
+    a person's name.
+    """
 
     site: Level = "site"
     """The clinic or practice."""
@@ -40,19 +53,31 @@ class Inbox(Section):
     """The watched folder."""
 
     path: Path = Path("/srv/mammo-edge/inbox")
-    """Imaging devices write here. Dot files, *.part and *.tmp are left alone; folders below it are watched too."""
+    """
+    Imaging devices write here. Dot files, *.part and *.tmp are left alone; folders below it are
+    watched too.
+    """
     quiet_s: Seconds | None = None
-    """A file not seen being closed or moved in is ready once unchanged for this long. Default: 2, or 10 on a network file system."""
+    """
+    A file not seen being closed or moved in is ready once unchanged for this long. Default: 2, or
+    10 on a network file system.
+    """
     rescan_s: Seconds = 60.0
     """How often the folder is listed whole, whatever the events said."""
     poll: Literal["auto", "always", "never"] = "auto"
-    """List the folder every poll_s instead of waiting for events; `auto` does so on SMB, NFS and FUSE, which raise none."""
+    """
+    List the folder every poll_s instead of waiting for events; `auto` does so on SMB, NFS and FUSE,
+    which raise none.
+    """
     poll_s: Seconds = 2.0
     """How often a polled folder is listed."""
 
 
 class Spool(Section):
-    """Where images wait and where they go. Best on the same file system as the inbox: claiming is then a rename."""
+    """
+    Where images wait and where they go. Best on the same file system as the inbox: claiming is then
+    a rename.
+    """
 
     path: Path = Path("/srv/mammo-edge/spool")
     """Images that were taken and not yet archived."""
@@ -61,27 +86,38 @@ class Spool(Section):
     failed: Path = Path("/srv/mammo-edge/failed")
     """Rejected images, each beside its result JSON."""
     max_waiting: Count = 1000
-    """Intake stops, and MQTT requests stay with the broker, while this many images wait for a worker."""
+    """
+    Intake stops, and MQTT requests stay with the broker, while this many images wait for a worker.
+    """
     min_free_mb: Annotated[int, Field(ge=0)] = 256
     """Intake stops while the spool's file system has less free space than this."""
 
 
 class Retention(Section):
-    """How long things are kept. Never removed: what is not delivered yet, and files in done or failed that mammo-edge did not put there."""
+    """
+    How long things are kept. Never removed: what is not delivered yet, and files in done or failed
+    that mammo-edge did not put there.
+    """
 
     done_days: Annotated[float, Field(ge=0)] = 30.0
-    """Scored images and their JSON go from done after so many days; 0 keeps them while there is room."""
+    """
+    Scored images and their JSON go from done after so many days; 0 keeps them while there is room.
+    """
     failed_days: Annotated[float, Field(ge=0)] = 90.0
     """
-    Rejected images and their JSON go from failed after so many days, and ledgers that were set aside as damaged; 0 keeps
-    them while there is room.
+    Rejected images and their JSON go from failed after so many days, and ledgers that were set
+    aside as damaged; 0 keeps them while there is room.
     """
     results_days: Annotated[float, Field(ge=0)] = 365.0
-    """Results go from the ledger after so many days, once their image's file is gone; 0 keeps them while there is room."""
+    """
+    Results go from the ledger after so many days, once their image's file is gone; 0 keeps them
+    while there is room.
+    """
     min_free_mb: Annotated[int, Field(ge=0)] = 512
     """
-    While the file system of done has less free space, the oldest images in done go, then those in failed; of the
-    ledger's, the oldest results whose files are gone. More than [spool] min_free_mb, else intake stops first.
+    While the file system of done has less free space, the oldest images in done go, then those in
+    failed; of the ledger's, the oldest results whose files are gone. More than [spool] min_free_mb,
+    else intake stops first.
     """
 
 
@@ -97,8 +133,8 @@ class Model(Section):
 
     bundle: Path | None = None
     """
-    A bundle's folder, yours to vouch for: its signature is not looked at. Default: what `mammo-edge model activate` chose, else
-    the one that comes with the package.
+    A bundle's folder, yours to vouch for: its signature is not looked at. Default: what `mammo-edge
+    model activate` chose, else the one that comes with the package.
     """
     keys: Path = Path("/etc/mammo-edge/keys")
     """Public keys (Ed25519, PEM, NAME.pub) of those whose bundles may be installed."""
@@ -106,27 +142,32 @@ class Model(Section):
     """Also install bundles that nobody signed."""
     trial_images: Annotated[int, Field(ge=0)] = 20
     """
-    A newly activated model is on trial for so many images: if two of them get no score, or from 10 on nearly all are refused or
-    indeterminate and were not before, the former one is taken back. 0 puts no model on trial.
+    A newly activated model is on trial for so many images: if two of them get no score, or from 10
+    on nearly all are refused or indeterminate and were not before, the former one is taken back. 0
+    puts no model on trial.
     """
     install_from: Path | None = None
-    """A folder; command/model/install may name bundles in it, and none anywhere else. Default: it may name none."""
+    """
+    A folder; command/model/install may name bundles in it, and none anywhere else. Default: it may
+    name none.
+    """
     max_fetch_mb: Count = 64
     """Bundles that model/available announces may have so many MiB."""
     fetch_s: Seconds = 60.0
     """How long to wait for the announcement, and for each chunk of a bundle, in seconds."""
     shadow: str | None = None
     """
-    An installed bundle, by its version or the beginning of its id, that sees every image too and decides nothing: its results go
-    to shadow/result. It takes a worker more.
+    An installed bundle, by its version or the beginning of its id, that sees every image too and
+    decides nothing: its results go to shadow/result. It takes a worker more.
     """
     operating_point: str | None = None
     """A name from the bundle's manifest. Default: the bundle's own."""
     backend: Literal["auto", "cpu", "litert", "tflite-runtime", "edgetpu"] = "auto"
     """
-    `cpu` takes litert where it is installed, else tflite-runtime. `auto` does the same, but takes a Coral accelerator where one is
-    plugged in, the bundle has a file compiled for it, and worker.count is 1. `edgetpu` insists on the accelerator: without it the
-    processor works, and the state is `degraded`.
+    `cpu` takes litert where it is installed, else tflite-runtime. `auto` does the same, but takes a
+    Coral accelerator where one is plugged in, the bundle has a file compiled for it, and
+    worker.count is 1. `edgetpu` insists on the accelerator: without it the processor works, and the
+    state is `degraded`.
     """
     edgetpu_library: str = "libedgetpu.so.1"
     """The Coral accelerator's library, by name or path."""
@@ -137,7 +178,10 @@ class Model(Section):
     threads: Count = 1
     """Threads of one inference. Two help from 384 px on, not below."""
     implants: Implants = "flag"
-    """Breasts with implants, by their DICOM tag: `flag` scores them and says so, `accept` says nothing, `reject` gives no score."""
+    """
+    Breasts with implants, by their DICOM tag: `flag` scores them and says so, `accept` says
+    nothing, `reject` gives no score.
+    """
 
     @property
     def processor_backend(self) -> str:
@@ -151,9 +195,14 @@ class Worker(Section):
     count: Count = 1
     """How many."""
     timeout_s: Seconds = 60.0
-    """A worker that needs longer for one image is killed; the second time the image is rejected as poison."""
+    """
+    A worker that needs longer for one image is killed; the second time the image is rejected as
+    poison.
+    """
     cpu_s: Seconds = 120.0
-    """Processor time that one image may take, all threads together; more is treated like timeout_s."""
+    """
+    Processor time that one image may take, all threads together; more is treated like timeout_s.
+    """
     memory_mb: Annotated[int, Field(ge=512)] = 4096
     """Address space of one worker."""
     max_file_mb: Count = 256
@@ -196,7 +245,10 @@ class Broker(Section):
     password_file: Path | None = None
     """A file whose first line is the password."""
     allow_cleartext_password: bool = False
-    """Send the password also without TLS to a broker on another machine, where everyone on the way can read it."""
+    """
+    Send the password also without TLS to a broker on another machine, where everyone on the way can
+    read it.
+    """
     client_id: str | None = None
     """Unique at the broker. Default: mammo-edge-<site>-<name>."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
@@ -219,8 +271,16 @@ class Intake(Section):
     """Take request/image and request/ref from the broker."""
     shared_group: Level | None = None
     """Also share mammo/v1/<site>/request/image with the devices of this group."""
-    commands: tuple[Literal["replay", "reload", "model/list", "model/install", "model/activate", "model/rollback"], ...] = ()
-    """Commands that are obeyed over MQTT. Whoever may publish to command/<name> may give them: let the broker's access rules say who."""
+    commands: tuple[
+        Literal[
+            "replay", "reload", "model/list", "model/install", "model/activate", "model/rollback"
+        ],
+        ...,
+    ] = ()
+    """
+    Commands that are obeyed over MQTT. Whoever may publish to command/<name> may give them: let the
+    broker's access rules say who.
+    """
 
 
 class Publish(Section):
@@ -235,35 +295,54 @@ class Publish(Section):
     response_prefix: str = "mammo/"
     """Requests may only name response topics that begin so."""
     reply_expiry_s: Seconds = 3600.0
-    """A reply that could not be delivered for this long is given up; the result stays in the ledger."""
+    """
+    A reply that could not be delivered for this long is given up; the result stays in the ledger.
+    """
     subject_key_file: Path | None = None
-    """Key (16 bytes or more) of the HMAC that stands for DICOM UIDs in results. Default: no subject is sent."""
+    """
+    Key (16 bytes or more) of the HMAC that stands for DICOM UIDs in results. Default: no subject is
+    sent.
+    """
     health_s: Seconds = 60.0
     """How often `health` is published."""
 
 
 class Control(Section):
-    """The Unix socket of `mammo-edge status`, `retry`, `reload`, `model activate` and `model rollback`."""
+    """
+    The Unix socket of `mammo-edge status`, `retry`, `reload`, `model activate` and `model
+    rollback`.
+    """
 
     socket: Path = Path("/run/mammo-edge/control.sock")
     """Its path; mode 0660."""
 
 
 class Metrics(Section):
-    """Numbers for Prometheus on /metrics, and /livez and /readyz, over HTTP, without a password. Off unless a port stands here."""
+    """
+    Numbers for Prometheus on /metrics, and /livez and /readyz, over HTTP, without a password. Off
+    unless a port stands here.
+    """
 
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """TCP port; 9464 is usual."""
     address: str = "127.0.0.1"
-    """Whom it answers: this machine. Nothing in it names a patient; anything but this machine is still yours to protect."""
+    """
+    Whom it answers: this machine. Nothing in it names a patient; anything but this machine is still
+    yours to protect.
+    """
 
 
 class HomeAssistant(Section):
-    """Home Assistant's MQTT discovery: this device and its sensors appear there by themselves. Off unless enabled."""
+    """
+    Home Assistant's MQTT discovery: this device and its sensors appear there by themselves. Off
+    unless enabled.
+    """
 
     enabled: bool = False
     """Keep one retained message below the prefix; switched off again, the next start clears it."""
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=64)] = "homeassistant"
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=64)] = (
+        "homeassistant"
+    )
     """Its discovery prefix."""
 
 
@@ -277,7 +356,9 @@ class Log(Section):
 class Settings(BaseSettings):
     """The whole configuration."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__"
+    )
 
     device: Device = Device()
     inbox: Inbox = Inbox()
@@ -303,7 +384,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What `load` merged and nothing else: the environment is read once, before it is cleaned for the workers."""
+        """
+        What `load` merged and nothing else: the environment is read once, before it is cleaned for
+        the workers.
+        """
         return (init_settings,)
 
     @model_validator(mode="after")
@@ -317,14 +401,20 @@ class Settings(BaseSettings):
         }
         for key, folder in ours.items():
             if folder.resolve().is_relative_to(inbox):
-                msg = f"{key}: {folder} lies in the inbox {self.inbox.path}: what is put there would be taken for a new image"
+                msg = (
+                    f"{key}: {folder} lies in the inbox {self.inbox.path}: what is "
+                    "put there would be taken for a new image"
+                )
                 raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
     def _one_process_on_an_accelerator(self) -> "Settings":
         if self.model.backend == "edgetpu" and self.worker.count != 1:
-            msg = f"worker.count is {self.worker.count}, expected 1: model.backend is edgetpu, and one process has the accelerator"
+            msg = (
+                f"worker.count is {self.worker.count}, expected 1: model.backend is "
+                "edgetpu, and one process has the accelerator"
+            )
             raise ValueError(msg)
         return self
 
@@ -353,10 +443,16 @@ def read_environment() -> Overrides:
     for variable in filter(is_ours, os.environ):
         path = variable[len(PREFIX) :].lower().split("__")
         if path[0] not in Settings.model_fields:
-            msg = f"{variable}: unknown variable, expected {PREFIX}SECTION__KEY with one of {', '.join(Settings.model_fields)}"
+            msg = (
+                f"{variable}: unknown variable, expected {PREFIX}SECTION__KEY "
+                f"with one of {', '.join(Settings.model_fields)}"
+            )
             raise ConfigError(msg)
         if _is_section(path):
-            msg = f"{variable}: a section, expected {variable}__KEY with one of {', '.join(_known_keys(path))}"
+            msg = (
+                f"{variable}: a section, expected {variable}__KEY with "
+                f"one of {', '.join(_known_keys(path))}"
+            )
             raise ConfigError(msg)
     return EnvSettingsSource(Settings)()
 
@@ -375,7 +471,8 @@ def load(path: Path | None = None, overrides: Overrides | None = None) -> Settin
         overrides: what the environment said; by default it is asked.
 
     Raises:
-        ConfigError: the file cannot be read, or a key or variable is wrong or unknown; the text names it, never a value.
+        ConfigError: the file cannot be read, or a key or variable is wrong or unknown; the text
+            names it, never a value.
     """
     overrides = read_environment() if overrides is None else overrides
     file = path or DEFAULT_CONFIG
@@ -389,23 +486,39 @@ def load(path: Path | None = None, overrides: Overrides | None = None) -> Settin
 
 
 def credential_of(config: Path) -> Path:
-    """Where `mammo-edge setup` puts the broker's password for a configuration file, and systemd's LoadCredential= takes it from."""
-    return config.with_name("mqtt.password" if config.name == DEFAULT_CONFIG.name else f"{config.stem}.password")
+    """
+    Where `mammo-edge setup` puts the broker's password for a configuration file, and systemd's
+    LoadCredential= takes it from.
+    """
+    return config.with_name(
+        "mqtt.password" if config.name == DEFAULT_CONFIG.name else f"{config.stem}.password"
+    )
 
 
 def unit_of(config: Path) -> str:
-    """The service that has a configuration file: mammo-edge@.service has one for each of its instances."""
-    return "mammo-edge.service" if config.name == DEFAULT_CONFIG.name else f"mammo-edge@{config.stem}.service"
-
-
-def read_secret(section: Broker, environ: Mapping[str, str] = os.environ, stored: Path | None = None) -> str | None:
     """
-    The broker's password: from the settings, the file they name, or systemd's credential `mqtt-password`.
+    The service that has a configuration file: mammo-edge@.service has one for each of its
+    instances.
+    """
+    return (
+        "mammo-edge.service"
+        if config.name == DEFAULT_CONFIG.name
+        else f"mammo-edge@{config.stem}.service"
+    )
+
+
+def read_secret(
+    section: Broker, environ: Mapping[str, str] = os.environ, stored: Path | None = None
+) -> str | None:
+    """
+    The broker's password: from the settings, the file they name, or systemd's credential
+    `mqtt-password`.
 
     Args:
         section: the settings.
         environ: where systemd names its credentials.
-        stored: what systemd makes the credential of, for a command that it did not start; asked only where it can be read.
+        stored: what systemd makes the credential of, for a command that it did not start; asked
+            only where it can be read.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -425,7 +538,10 @@ def read_secret(section: Broker, environ: Mapping[str, str] = os.environ, stored
 
 
 def _may_exist(file: Path) -> bool:
-    """False only where it is known to be absent: a folder that we may not look into is an error to tell, not an empty configuration."""
+    """
+    False only where it is known to be absent: a folder that we may not look into is an error to
+    tell, not an empty configuration.
+    """
     try:
         return file.exists()
     except PermissionError:
@@ -454,13 +570,21 @@ def _merge(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
     merged = dict(data)
     for key, value in overrides.items():
         below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        merged[key] = (
+            _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        )
     return merged
 
 
-def _explain(error: Any, file: Path, overrides: Overrides) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+# pydantic's ErrorDetails
+# pydantic's ErrorDetails
+def _explain(error: Any, file: Path, overrides: Overrides) -> str:  # noqa: ANN401
     path = [str(part) for part in error["loc"]]
-    source = PREFIX + "__".join(path).upper() if path and _holds(overrides, path) else ": ".join(filter(None, [str(file), ".".join(path)]))
+    source = (
+        PREFIX + "__".join(path).upper()
+        if path and _holds(overrides, path)
+        else ": ".join(filter(None, [str(file), ".".join(path)]))
+    )
     if error["type"] != "extra_forbidden":
         return f"{source}: {error['msg'].removeprefix('Value error, ')}"
     return f"{source}: unknown key, expected one of {', '.join(_known_keys(path[:-1]))}"

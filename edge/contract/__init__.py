@@ -1,0 +1,1 @@
+"""Published messages as models."""

@@ -1,4 +1,7 @@
-"""Outcome -> the JSON that is published, and its JSON Schema. `python -m edge.contract.result` prints the schema."""
+"""
+Outcome -> the JSON that is published, and its JSON Schema. `python -m edge.contract.result` prints
+the schema.
+"""
 
 import hmac
 import json
@@ -11,13 +14,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge import NOTICE
+from edge.domain import Flag, ImageFacts, Numbering, Outcome, Rejection, Result
 from edge.models.bundle import Bundle
-from edge.domain import Flag, ImageFacts, Outcome, Rejection, Result
-from edge.storage.ledger.records import Numbering
 
 SCHEMA: Final = "mammo.result/1"
 NAMESPACE: Final = uuid.UUID("6f6d1c1e-3a6b-5d0f-9f0a-6d616d6d6f31")
-"""Under which result ids are made; the same on every device, so that the same bytes get the same id everywhere."""
+"""
+Under which result ids are made; the same on every device, so that the same bytes get the same id
+everywhere.
+"""
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -53,7 +58,10 @@ class GatePart(_Part):
     reasons: list[str]
     """Why not, each `<reason>: <detail>`."""
     flags: list[Flag] | None = None
-    """What the DICOM header says that calls for caution, though there is a score; absent where there is nothing."""
+    """
+    What the DICOM header says that calls for caution, though there is a score; absent where there
+    is nothing.
+    """
 
 
 class ImagePart(_Part):
@@ -77,7 +85,10 @@ class SourcePart(_Part):
 
 
 class SubjectPart(_Part):
-    """Keyed hashes that link results of one object or exam without naming it; absent unless a key is configured."""
+    """
+    Keyed hashes that link results of one object or exam without naming it; absent unless a key is
+    configured.
+    """
 
     image: Hash
     """HMAC-SHA256 of the SOP Instance UID."""
@@ -116,7 +127,10 @@ class TimingPart(_Part):
 
 
 class HeatMapPart(_Part):
-    """Logits on a grid over a box of the original image, rows from top to bottom; their weight in the score, not a diagnosis."""
+    """
+    Logits on a grid over a box of the original image, rows from top to bottom; their weight in the
+    score, not a diagnosis.
+    """
 
     values: list[list[float]]
     box: tuple[float, float, float, float]
@@ -128,7 +142,10 @@ class Message(_Part):
 
     schema_: Annotated[Literal["mammo.result/1"], Field(alias="schema")] = SCHEMA
     result_id: uuid.UUID | None
-    """The same for the same bytes, bundle and generation, on any device and at any re-delivery; null only where image_id is."""
+    """
+    The same for the same bytes, bundle and generation, on any device and at any re-delivery; null
+    only where image_id is.
+    """
     image_id: Hash | None
     """SHA-256 of the received bytes; null only from `classify`, for a path that cannot be read."""
     seq: int | None
@@ -193,7 +210,13 @@ def name_result(image_id: str, bundle_id: str, preprocess_id: str, generation: i
     return str(uuid.uuid5(NAMESPACE, f"{image_id}/{bundle_id}/{preprocess_id}/{generation}"))
 
 
-def render(outcome: Outcome, occasion: Occasion, bundle: Bundle, sender: Sender, numbering: Numbering | None = None) -> dict[str, Any]:
+def render(
+    outcome: Outcome,
+    occasion: Occasion,
+    bundle: Bundle,
+    sender: Sender,
+    numbering: Numbering | None = None,
+) -> dict[str, Any]:
     """
     The message of a fresh outcome, ready for `encode`.
 
@@ -206,7 +229,9 @@ def render(outcome: Outcome, occasion: Occasion, bundle: Bundle, sender: Sender,
     """
     file = outcome.runtime.file if outcome.runtime else bundle.manifest.default_model
     message = Message(
-        result_id=uuid.UUID(result_id(occasion.image_id, bundle, occasion.generation)) if occasion.image_id else None,
+        result_id=uuid.UUID(result_id(occasion.image_id, bundle, occasion.generation))
+        if occasion.image_id
+        else None,
         image_id=occasion.image_id,
         seq=numbering.seq if numbering else None,
         ledger_id=uuid.UUID(numbering.ledger_id) if numbering else None,
@@ -215,7 +240,9 @@ def render(outcome: Outcome, occasion: Occasion, bundle: Bundle, sender: Sender,
         site=sender.site,
         device=sender.device,
         image=_image(outcome.facts) if outcome.facts else None,
-        source=SourcePart(kind=numbering.source if numbering else "file", received_at=_time(occasion.received_at)),
+        source=SourcePart(
+            kind=numbering.source if numbering else "file", received_at=_time(occasion.received_at)
+        ),
         subject=_subject(outcome, sender.subject_key),
         model=_model(bundle, file),
         runtime=_runtime(outcome),
@@ -232,12 +259,17 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 
 def readdress(payload: bytes, numbering: Numbering) -> bytes:
-    """A known outcome as the answer to another submission: same result id, its own seq and source."""
+    """
+    A known outcome as the answer to another submission: same result id, its own seq and source.
+    """
     message = json.loads(payload)
     message["seq"] = numbering.seq
     message["ledger_id"] = numbering.ledger_id
     message["duplicate_of"] = numbering.duplicate_of
-    message["source"] = {"kind": numbering.source, "received_at": _time(numbering.received_at).isoformat().replace("+00:00", "Z")}
+    message["source"] = {
+        "kind": numbering.source,
+        "received_at": _time(numbering.received_at).isoformat().replace("+00:00", "Z"),
+    }
     return encode(message)
 
 
@@ -252,9 +284,21 @@ def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a published result."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Message.model_json_schema(by_alias=True, mode="serialization"),
+        **on_one_line(Message.model_json_schema(by_alias=True, mode="serialization")),
         "title": SCHEMA,
     }
+
+
+def on_one_line(schema: Any) -> Any:  # noqa: ANN401 - a JSON tree
+    """Return a JSON schema whose descriptions have lost the line breaks of the source code."""
+    if isinstance(schema, Mapping):
+        return {
+            key: " ".join(below.split())
+            if key == "description" and isinstance(below, str)
+            else on_one_line(below)
+            for key, below in schema.items()
+        }
+    return [on_one_line(below) for below in schema] if isinstance(schema, list) else schema
 
 
 def _dump(message: Message) -> dict[str, Any]:
@@ -283,7 +327,9 @@ def _verdict(outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
         "outcome": prediction.label,
         "score": Score(malignant=prediction.malignant, raw=prediction.raw),
         "decision": DecisionPart(
-            operating_point=decision.operating_point, threshold=decision.threshold, band=(decision.band_low, decision.band_high)
+            operating_point=decision.operating_point,
+            threshold=decision.threshold,
+            band=(decision.band_low, decision.band_high),
         ),
         "gate": GatePart(passed=True, reasons=[], flags=_flags(outcome)),
         "heatmap": _heatmap(outcome) if heatmap else None,
@@ -318,21 +364,30 @@ def _model(bundle: Bundle, file: str) -> ModelPart:
 
 def _runtime(outcome: Outcome) -> RuntimePart | None:
     runtime = outcome.runtime
-    return RuntimePart(backend=runtime.backend, fallback=runtime.fallback, threads=runtime.threads) if runtime else None
+    return (
+        RuntimePart(backend=runtime.backend, fallback=runtime.fallback, threads=runtime.threads)
+        if runtime
+        else None
+    )
 
 
 def _subject(outcome: Outcome, key: bytes | None) -> SubjectPart | None:
     identity = outcome.identity
     if key is None or identity is None:
         return None
-    sop, study = (hmac.digest(key, uid.encode(), "sha256").hex() for uid in (identity.sop_instance_uid, identity.study_instance_uid))
+    sop, study = (
+        hmac.digest(key, uid.encode(), "sha256").hex()
+        for uid in (identity.sop_instance_uid, identity.study_instance_uid)
+    )
     return SubjectPart(image=sop, exam=study)
 
 
 def _timing(outcome: Outcome, occasion: Occasion) -> TimingPart:
     steps = {name: round(value, 3) for name, value in asdict(outcome.timing).items()}
     wait = _elapsed_ms(occasion.received_at, occasion.started_at)
-    return TimingPart(wait=wait, total=_elapsed_ms(occasion.received_at, occasion.completed_at), **steps)
+    return TimingPart(
+        wait=wait, total=_elapsed_ms(occasion.received_at, occasion.completed_at), **steps
+    )
 
 
 def _elapsed_ms(start: float, end: float) -> float:

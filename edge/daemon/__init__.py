@@ -1,0 +1,1 @@
+"""The supervisor process: no numpy, OpenCV, pydicom or interpreter, ever."""

@@ -1,4 +1,7 @@
-"""Composition root: opens everything, in order, and closes it in the other order. The one module that knows all others."""
+"""
+Composition root: opens everything, in order, and closes it in the other order. The one module that
+knows all others.
+"""
 
 import faulthandler
 import functools
@@ -15,38 +18,38 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge import __version__
-from edge.daemon.telemetry import status
-from edge.system import logs
-from edge.daemon.rollout.accelerator import Accelerator, access_of
-from edge.mqtt.client import Broker
+from edge.config.settings import Settings, is_ours, read_secret
+from edge.contract.result import Sender, readdress, without_heatmap
 from edge.daemon.control.handlers import Commands, changes
-from edge.daemon.control.unix_socket import ControlServer
-from edge.daemon.telemetry.drift import WINDOW, Drift
-from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
-from edge.health import Health, Phase, Systemd
-from edge.daemon.telemetry.homeassistant import Discovery
-from edge.daemon.telemetry.homeassistant import messages as homeassistant_messages
-from edge.models.transfer.installer import Installer
 from edge.daemon.control.mqtt import CommandIntake
+from edge.daemon.control.unix_socket import ControlServer
 from edge.daemon.intake.folder import QUIET_S, SETTLED_AFTER, FolderIntake
 from edge.daemon.intake.mqtt import MqttIntake
-from edge.storage.ledger import open_ledger
-from edge.daemon.rollout.activation import Lifecycle, first_serving
-from edge.contract.result import Sender, readdress, without_heatmap
-from edge.daemon.telemetry.metrics import Numbers
-from edge.daemon.telemetry.http_server import MetricsServer
+from edge.daemon.pipeline.dispatcher import Parts, Service
+from edge.daemon.pipeline.reception import Reception
 from edge.daemon.publish import Courier, Sink
 from edge.daemon.publish.jsonl import JsonlSink
 from edge.daemon.publish.mqtt import MqttSink
-from edge.storage.rebuild import demand_spool, prove, rebuild
-from edge.daemon.pipeline.reception import Reception
-from edge.storage.retention import Retention
-from edge.daemon.pipeline.dispatcher import Parts, Service, Serving
-from edge.daemon.workers.servable import BESIDE, open_serving, open_store
-from edge.config.settings import Settings, is_ours, read_secret
+from edge.daemon.rollout.accelerator import Accelerator
+from edge.daemon.rollout.activation import Lifecycle, first_serving
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL, Shadow
-from edge.storage.spool import Spool
+from edge.daemon.telemetry import status
+from edge.daemon.telemetry.drift import WINDOW, Drift
+from edge.daemon.telemetry.homeassistant import Discovery
+from edge.daemon.telemetry.homeassistant import messages as homeassistant_messages
+from edge.daemon.telemetry.http_server import MetricsServer
+from edge.daemon.telemetry.metrics import Numbers
+from edge.daemon.workers.servable import Serving, access_of, open_serving, open_store
+from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
+from edge.health import Health, Phase, Systemd
 from edge.models.store import ModelStore
+from edge.models.transfer.installer import Installer
+from edge.mqtt.client import Broker
+from edge.storage.ledger import open_ledger
+from edge.storage.rebuild import demand_spool, prove, rebuild
+from edge.storage.retention import Retention
+from edge.storage.spool import Spool
+from edge.system import logs
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +84,9 @@ def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
         with ExitStack() as stack:
             try:
                 daemon = Daemon(settings, load_settings, systemd, password, stack)
-            except Unavailable as error:  # a full disk, say: wait for it, as systemd would, but without its limit
+            except (
+                Unavailable
+            ) as error:  # a full disk, say: wait for it, as systemd would, but without its limit
                 log.warning('event=start_put_off why="%s"', error)
                 systemd.notify(f"STATUS=waiting: {error}", f"EXTEND_TIMEOUT_USEC={START_USEC}")
             else:
@@ -95,29 +100,55 @@ class Daemon:
     """Everything that runs, wired together."""
 
     def __init__(
-        self, settings: Settings, load_settings: Callable[[], Settings], systemd: Systemd, password: str | None, stack: ExitStack
+        self,
+        settings: Settings,
+        load_settings: Callable[[], Settings],
+        systemd: Systemd,
+        password: str | None,
+        stack: ExitStack,
     ) -> None:
         self._settings = self._serving_settings = settings
         self._load_settings = load_settings
         self._systemd = systemd
         self._health = Health()
-        sender = Sender(settings.device.site, settings.device.name, _subject_key(settings), settings.publish.heatmap)
+        sender = Sender(
+            settings.device.site,
+            settings.device.name,
+            _subject_key(settings),
+            settings.publish.heatmap,
+        )
         self._couriers: list[Courier] = []
         self._broken: MammoEdgeError | None = None
-        self._ledger = stack.enter_context(open_ledger(settings.state.path, sink_names(settings), readdress))
+        self._ledger = stack.enter_context(
+            open_ledger(settings.state.path, sink_names(settings), readdress)
+        )
         demand_spool(self._ledger, settings.spool.path)
-        spool = Spool(settings.spool.path, settings.spool.done, settings.spool.failed, self._health.beat)
+        spool = Spool(
+            settings.spool.path, settings.spool.done, settings.spool.failed, self._health.beat
+        )
         prove(self._ledger, spool)
         rebuild(self._ledger, spool, self._health)
-        self._opener = stack.enter_context(ThreadPoolExecutor(1, "opener"))  # workers end with the thread that started them
+        self._opener = stack.enter_context(
+            ThreadPoolExecutor(1, "opener")
+        )  # workers end with the thread that started them
         store = open_store(settings)
         open_ = functools.partial(open_serving, settings)
-        serving = self._opener.submit(first_serving, open_, settings.model.bundle, store, self._health).result()
-        parts = Parts(self._ledger, spool, self._health, sender, look_again_s=SETTLED_AFTER * (settings.inbox.quiet_s or QUIET_S))
+        serving = self._opener.submit(
+            first_serving, open_, settings.model.bundle, store, self._health
+        ).result()
+        parts = Parts(
+            self._ledger,
+            spool,
+            self._health,
+            sender,
+            look_again_s=SETTLED_AFTER * (settings.inbox.quiet_s or QUIET_S),
+        )
         self._service = Service(parts, serving, self._wake_couriers)
         stack.callback(self._service.close)
         self._store = store
-        self._models = Lifecycle(store, self._service, parts, self._prove, settings.model.trial_images)
+        self._models = Lifecycle(
+            store, self._service, parts, self._prove, settings.model.trial_images
+        )
         self._models.resume_trial()
         self._installer = Installer(store, settings.model, self._try_out, self._fetch)
         self._reception = Reception(parts, settings, self._service)
@@ -132,10 +163,20 @@ class Daemon:
         )
         self._control = ControlServer(settings.control.socket, self._handlers())
         stack.callback(self._control.close)
-        self._folder = FolderIntake(settings.inbox, self._reception, self._health) if settings.intake.folder else None
+        self._folder = (
+            FolderIntake(settings.inbox, self._reception, self._health)
+            if settings.intake.folder
+            else None
+        )
         self._broker = self._connect(password) if settings.uses_broker else None
-        self._mqtt = self._subscribe(self._broker) if self._broker and settings.intake.mqtt else None
-        self._commands = self._obey(self._broker) if self._broker and settings.publish.mqtt and settings.intake.commands else None
+        self._mqtt = (
+            self._subscribe(self._broker) if self._broker and settings.intake.mqtt else None
+        )
+        self._commands = (
+            self._obey(self._broker)
+            if self._broker and settings.publish.mqtt and settings.intake.commands
+            else None
+        )
         self._open_couriers()
         self._drift, self._numbers = Drift(), Numbers(self._report)
         self._drift.resume(serving, self._ledger.queries.results(limit=WINDOW))
@@ -166,13 +207,21 @@ class Daemon:
         return Shadow(serving, self._path_of, publish, self._health)
 
     def _open_one(self, folder: Path) -> Serving:
-        """A bundle in a single worker beside those that serve, which has proved it. Raises ModelError, Unavailable."""
+        """
+        A bundle in a single worker beside those that serve, which has proved it. Raises ModelError,
+        Unavailable.
+        """
         settings = self._serving_settings
         backend = settings.model.backend
-        backend = "cpu" if backend in {"auto", "edgetpu"} else backend  # the model that serves has the accelerator
-        worker, model = settings.worker.model_copy(update={"count": 1}), settings.model.model_copy(update={"backend": backend})
+        backend = (
+            "cpu" if backend in {"auto", "edgetpu"} else backend
+        )  # the model that serves has the accelerator
+        worker, model = (
+            settings.worker.model_copy(update={"count": 1}),
+            settings.model.model_copy(update={"backend": backend}),
+        )
         one = settings.model_copy(update={"worker": worker, "model": model})
-        return self._opener.submit(open_serving, one, folder, start=BESIDE).result()
+        return self._opener.submit(open_serving, one, folder, expendable=True).result()
 
     def _try_out(self, folder: Path) -> None:
         """Prove a bundle that is to be installed. Raises as `_open_one`."""
@@ -183,7 +232,9 @@ class Daemon:
         if self._broker is None:
             msg = "no broker is configured"
             raise Unavailable(msg)
-        return self._broker.fetch(f"{self._settings.topic_prefix}/model/available" + below, self._settings.model.fetch_s)
+        return self._broker.fetch(
+            f"{self._settings.topic_prefix}/model/available" + below, self._settings.model.fetch_s
+        )
 
     def _path_of(self, image_id: str) -> Path | None:
         image = self._ledger.images.find(image_id)
@@ -208,7 +259,11 @@ class Daemon:
         self._start()
         self._health.enter(Phase.READY)
         self._systemd.notify("READY=1")
-        log.info("event=ready version=%s backend=%s", __version__, self._service.serving.workers.runtime.backend)
+        log.info(
+            "event=ready version=%s backend=%s",
+            __version__,
+            self._service.serving.workers.runtime.backend,
+        )
         self._service.run(DRAIN_S, self._begin_drain)
         self._finish()
         if self._broken:
@@ -216,8 +271,14 @@ class Daemon:
 
     def _stop_broken(self, args: threading.ExceptHookArgs) -> None:
         """A loop ended that never should: better to start anew than to go on without it."""
-        where = traceback.extract_tb(args.exc_traceback)[-1] if args.exc_traceback else None  # the message may name a file
-        log.critical("event=thread_died type=%s at=%s:%s", args.exc_type.__name__, *((where.filename, where.lineno) if where else ("", "")))
+        where = (
+            traceback.extract_tb(args.exc_traceback)[-1] if args.exc_traceback else None
+        )  # the message may name a file
+        log.critical(
+            "event=thread_died type=%s at=%s:%s",
+            args.exc_type.__name__,
+            *((where.filename, where.lineno) if where else ("", "")),
+        )
         self._broken = MammoEdgeError(f"a thread died: {args.exc_type.__name__}")
         self._service.stop()
 
@@ -244,7 +305,14 @@ class Daemon:
         self._health.enter(Phase.DRAINING)
         self._systemd.notify("STOPPING=1")
         log.info("event=draining")
-        for intake in (self._folder, self._mqtt, self._commands, self._retention, self._accelerator, self._shadow):
+        for intake in (
+            self._folder,
+            self._mqtt,
+            self._commands,
+            self._retention,
+            self._accelerator,
+            self._shadow,
+        ):
             if intake:
                 intake.stop()
 
@@ -260,7 +328,8 @@ class Daemon:
         return Broker(
             settings.broker,
             password=password,
-            client_id=settings.broker.client_id or f"mammo-edge-{settings.device.site}-{settings.device.name}",
+            client_id=settings.broker.client_id
+            or f"mammo-edge-{settings.device.site}-{settings.device.name}",
             will=(f"{settings.topic_prefix}/status", status.offline()),
             health=self._health,
             max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
@@ -279,25 +348,43 @@ class Daemon:
         )
 
     def _obey(self, broker: Broker) -> CommandIntake:
-        """The commands that the configuration allows over MQTT, by the handlers of the control socket."""
+        """
+        The commands that the configuration allows over MQTT, by the handlers of the control socket.
+        """
         handlers = self._handlers()
-        allowed = {str(name): handlers[name.replace("/", "-")] for name in self._settings.intake.commands}
+        allowed = {
+            str(name): handlers[name.replace("/", "-")] for name in self._settings.intake.commands
+        }
         return CommandIntake(broker, self._health, self._settings.topic_prefix, allowed)
 
     def _open_couriers(self) -> None:
         publish = self._settings.publish
         sinks: list[Sink] = []
         if self._broker:
-            discovery = Discovery(self._broker, self._health, self._settings.state.path, homeassistant_messages(self._settings))
+            discovery = Discovery(
+                self._broker,
+                self._health,
+                self._settings.state.path,
+                homeassistant_messages(self._settings),
+            )
             self._broker.on_connect(self._health.changed.set)
             self._announcer.attach(
-                status.Mqtt(self._broker, self._settings.topic_prefix, self._health, self._report, publish.health_s), discovery.turn
+                status.Mqtt(
+                    self._broker,
+                    self._settings.topic_prefix,
+                    self._health,
+                    self._report,
+                    publish.health_s,
+                ),
+                discovery.turn,
             )
             sinks.append(MqttSink(self._broker, self._settings.topic_prefix, without_heatmap))
         if publish.jsonl:
             sinks.append(JsonlSink(publish.jsonl))
         for sink in sinks:
-            courier = Courier(sink, self._ledger.outbox, self._health, reply_expiry_s=publish.reply_expiry_s)
+            courier = Courier(
+                sink, self._ledger.outbox, self._health, reply_expiry_s=publish.reply_expiry_s
+            )
             self._couriers.append(courier)
             if self._broker and isinstance(sink, MqttSink):
                 self._broker.on_connect(courier.retry_held)
@@ -320,9 +407,15 @@ class Daemon:
         }
 
     def _prove(self, folder: Path) -> Serving:
-        """A bundle in workers that have proved it, as the configuration has them. Raises ModelError, Unavailable, ConfigError."""
+        """
+        A bundle in workers that have proved it, as the configuration has them. Raises ModelError,
+        Unavailable, ConfigError.
+        """
         if self._serving_settings.model.bundle:
-            msg = "model.bundle: the configuration names the model that serves: remove the key and restart first"
+            msg = (
+                "model.bundle: the configuration names the model that "
+                "serves: remove the key and restart first"
+            )
             raise ConfigError(msg)
         return self._opener.submit(open_serving, self._serving_settings, folder).result()
 
@@ -338,9 +431,19 @@ class Daemon:
             "reasons": health.reasons,
             "version": __version__,
             "uptime_s": round(health.uptime_s),
-            "broker": {"connected": self._broker.connected, "protocol": str(self._broker.protocol)} if self._broker else None,
-            "model": {"name": manifest.name, "version": manifest.version, "bundle": serving.bundle.bundle_id},
-            "runtime": {"backend": runtime.backend, "fallback": runtime.fallback, "threads": runtime.threads},
+            "broker": {"connected": self._broker.connected, "protocol": str(self._broker.protocol)}
+            if self._broker
+            else None,
+            "model": {
+                "name": manifest.name,
+                "version": manifest.version,
+                "bundle": serving.bundle.bundle_id,
+            },
+            "runtime": {
+                "backend": runtime.backend,
+                "fallback": runtime.fallback,
+                "threads": runtime.threads,
+            },
             "queue": self._ledger.queries.summary(),
             "inbox": {"seen": self._folder.seen} if self._folder else None,
             "outbox": self._ledger.outbox.counts(),
@@ -358,14 +461,26 @@ class Daemon:
             self._health.recover("model")
         logging.getLogger().setLevel(settings.log.level.upper())
         changed, needs_restart = changes(self._settings, settings)
-        log.info("event=reloaded bundle=%s needs_restart=%s", fresh.bundle.bundle_id[:16], ",".join(needs_restart))
-        return {"bundle": fresh.bundle.bundle_id, "changed": changed, "needs_restart": needs_restart}
+        log.info(
+            "event=reloaded bundle=%s needs_restart=%s",
+            fresh.bundle.bundle_id[:16],
+            ",".join(needs_restart),
+        )
+        return {
+            "bundle": fresh.bundle.bundle_id,
+            "changed": changed,
+            "needs_restart": needs_restart,
+        }
 
 
 def sink_names(settings: Settings) -> list[str]:
     """The outbox's sinks that get every result."""
     publish = settings.publish
-    return [name for name, wanted in (("mqtt", publish.mqtt), ("jsonl", publish.jsonl is not None)) if wanted]
+    return [
+        name
+        for name, wanted in (("mqtt", publish.mqtt), ("jsonl", publish.jsonl is not None))
+        if wanted
+    ]
 
 
 def _subject_key(settings: Settings) -> bytes | None:

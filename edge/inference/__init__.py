@@ -1,0 +1,1 @@
+"""The worker process: bytes to an outcome; shared with training."""

@@ -1,4 +1,7 @@
-"""Bytes -> Outcome, in the worker process: decode, gate, prepare, infer, calibrate. No sockets, no settings."""
+"""
+Bytes -> Outcome, in the worker process: decode, gate, prepare, infer, calibrate. No sockets, no
+settings.
+"""
 
 import math
 import time
@@ -8,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from edge.models.bundle import EDGETPU_TOLERANCE, Bundle, Platt, verify
-from edge.system.coral import Access
 from edge.domain import HeatMap, Implants, Outcome, Prediction, Rejection, Result, Runtime, Timing
+from edge.errors import AcceleratorError, ImageRejected, ModelError, Reason
 from edge.inference.engine import Engine, Shapes, open_engine, sigmoid
 from edge.inference.engine.edgetpu import NAME, EdgeTpuEngine
-from edge.errors import AcceleratorError, ImageRejected, ModelError, Reason
 from edge.inference.gate import InputGate
 from edge.inference.image import Limits, Mammogram, open_mammogram
 from edge.inference.preprocess import Batch, heat_map, prepare
+from edge.models.bundle import EDGETPU_TOLERANCE, Bundle, Platt, verify
+from edge.system.coral import Access
 
 TINY: Final = 1e-7
 """Keeps the logit of a raw score of exactly 0 or 1 finite."""
@@ -68,11 +71,19 @@ class Examiner:
         self._spec = manifest.input
         self._model = manifest.models[file]
         self._decision = bundle.decision(file, operating_point)
-        shape, outputs = (1, self._spec.height, self._spec.width, self._spec.channels), manifest.outputs
+        shape, outputs = (
+            (1, self._spec.height, self._spec.width, self._spec.channels),
+            manifest.outputs,
+        )
         shapes = Shapes(shape, outputs.probability, outputs.logit_map, outputs.features)
         if access is None:
             self.engine: Engine = open_engine(backend, bundle.folder / file, shapes, threads)
-            self.runtime = Runtime(self.engine.backend, file, threads, fallback=backend == "auto" and self.engine.backend != "litert")
+            self.runtime = Runtime(
+                self.engine.backend,
+                file,
+                threads,
+                fallback=backend == "auto" and self.engine.backend != "litert",
+            )
         else:
             self.engine, compiled = _accelerated(bundle, file, shapes, threads, access)
             self.runtime = Runtime(NAME, compiled, threads)
@@ -85,9 +96,14 @@ class Examiner:
         Raises:
             ModelError: one of them is off by more than this runtime's tolerance.
         """
-        tolerance = self._model.tolerance.get(self.runtime.backend, EDGETPU_TOLERANCE if self.runtime.backend == NAME else None)
+        tolerance = self._model.tolerance.get(
+            self.runtime.backend, EDGETPU_TOLERANCE if self.runtime.backend == NAME else None
+        )
         if tolerance is None:
-            msg = f"the bundle names no tolerance for {self.runtime.backend}, only for {', '.join(sorted(self._model.tolerance))}"
+            msg = (
+                f"the bundle names no tolerance for {self.runtime.backend}, only "
+                f"for {', '.join(sorted(self._model.tolerance))}"
+            )
             raise ModelError(msg)
         for answer in self._model.known_answers:
             outcome = self.examine(self.bundle.folder / answer.image)
@@ -95,7 +111,10 @@ class Examiner:
                 msg = f"known answer {answer.image}: {outcome.text}, expected raw {answer.raw}"
                 raise ModelError(msg)
             if abs(outcome.prediction.raw - answer.raw) > tolerance:
-                msg = f"known answer {answer.image}: raw is {outcome.prediction.raw:.6f}, expected {answer.raw:.6f} within {tolerance}"
+                msg = (
+                    f"known answer {answer.image}: raw is {outcome.prediction.raw:.6f}, "
+                    f"expected {answer.raw:.6f} within {tolerance}"
+                )
                 raise ModelError(msg)
 
     def examine(self, path: Path) -> Outcome:
@@ -121,23 +140,37 @@ class Examiner:
                 scores = self.engine.infer(batch.tensor)
             self._gate.look_at_features(scores.features)
         except ImageRejected as rejected:
-            return Sight(self._rejection(rejected.reason, rejected.detail, image, clock), image, batch)
+            return Sight(
+                self._rejection(rejected.reason, rejected.detail, image, clock), image, batch
+            )
         except MemoryError:
             detail = "the image needs more memory than a worker may use"
             return Sight(self._rejection(Reason.TOO_LARGE, detail, image, clock))
-        heatmap = None if scores.logit_map is None else heat_map(scores.logit_map, batch.geometry, self._spec)
+        heatmap = (
+            None
+            if scores.logit_map is None
+            else heat_map(scores.logit_map, batch.geometry, self._spec)
+        )
         return Sight(self._result(image, scores.raw, heatmap, clock), image, batch)
 
-    def _result(self, image: Mammogram, raw: float, heatmap: HeatMap | None, clock: "_Clock") -> Result:
-        prediction = Prediction(calibrate(raw, self._model.calibration), raw, self._decision, heatmap)
+    def _result(
+        self, image: Mammogram, raw: float, heatmap: HeatMap | None, clock: "_Clock"
+    ) -> Result:
+        prediction = Prediction(
+            calibrate(raw, self._model.calibration), raw, self._decision, heatmap
+        )
         return Result(image.facts, prediction, self.runtime, clock.timing, image.identity)
 
-    def _rejection(self, reason: Reason, detail: str, image: Mammogram | None, clock: "_Clock") -> Rejection:
+    def _rejection(
+        self, reason: Reason, detail: str, image: Mammogram | None, clock: "_Clock"
+    ) -> Rejection:
         facts, identity = (image.facts, image.identity) if image else (None, None)
         return Rejection(reason, detail, facts, self.runtime, clock.timing, identity)
 
 
-def _accelerated(bundle: Bundle, file: str, shapes: Shapes, threads: int, access: Access) -> tuple[EdgeTpuEngine, str]:
+def _accelerated(
+    bundle: Bundle, file: str, shapes: Shapes, threads: int, access: Access
+) -> tuple[EdgeTpuEngine, str]:
     compiled = bundle.manifest.models[file].edgetpu
     if compiled is None:
         msg = f"the bundle has no file for it that was compiled from {file}"
@@ -157,8 +190,9 @@ def open_examiner(  # noqa: PLR0913, PLR0917 - those of Examiner
     """
     Load a bundle and prove it.
 
-    Where an accelerator is wanted, the processor gives the known answers first, with the int8 file that the other was compiled from; then
-    the accelerator must give them, too. If it does not, or cannot be had, the processor stays, and `runtime.without` says why.
+    Where an accelerator is wanted, the processor gives the known answers first, with the int8 file
+    that the other was compiled from; then the accelerator must give them, too. If it does not, or
+    cannot be had, the processor stays, and `runtime.without` says why.
 
     Args:
         bundle: verified.
@@ -178,7 +212,9 @@ def open_examiner(  # noqa: PLR0913, PLR0917 - those of Examiner
     slow = _proved(Examiner(bundle, backend, threads, operating_point, limits, file))
     if access is not None:
         try:
-            return _proved(Examiner(bundle, backend, threads, operating_point, limits, file, access))
+            return _proved(
+                Examiner(bundle, backend, threads, operating_point, limits, file, access)
+            )
         except (AcceleratorError, ModelError) as error:
             without = str(error)
     slow.runtime = replace(slow.runtime, fallback=True, without=without)
@@ -232,14 +268,17 @@ def start(  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
     without: str | None = None,
 ) -> Runtime:
     """
-    Load a bundle in this worker and prove it, as `open_examiner` does. A pool calls it by its dotted path.
+    Load a bundle in this worker and prove it, as `open_examiner` does. A pool calls it by its
+    dotted path.
 
     Raises:
         ModelError: the bundle is not usable.
     """
     global _examiner  # noqa: PLW0603 - one worker, one model
     limits = Limits(max_bytes, max_pixels, implants)
-    _examiner = open_examiner(verify(Path(folder)), backend, threads, operating_point, limits, access, without)
+    _examiner = open_examiner(
+        verify(Path(folder)), backend, threads, operating_point, limits, access, without
+    )
     return _examiner.runtime
 
 

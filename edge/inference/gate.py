@@ -1,13 +1,16 @@
-"""The input gate: what is not a mammogram gets no score. Serving and training both use this file, so they cannot differ."""
+"""
+The input gate: what is not a mammogram gets no score. Serving and training both use this file, so
+they cannot differ.
+"""
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.models.bundle import FeatureGate, Gate
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.inference.preprocess import Batch
+from edge.models.bundle import FeatureGate, Gate
 
 
 class InputGate:
@@ -27,7 +30,10 @@ class InputGate:
         self._gate = gate
         self._weights = None if gate.features is None else read_weights(folder, gate.features)
         if self._weights is not None and (1, *self._weights.shape) != features:
-            msg = f"the gate has {len(self._weights)} weights, the model's features have shape {features}"
+            msg = (
+                f"the gate has {len(self._weights)} weights, the "
+                f"model's features have shape {features}"
+            )
             raise ModelError(msg)
 
     def look_at(self, batch: Batch) -> None:
@@ -45,12 +51,16 @@ class InputGate:
             )
             raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
         if batch.contrast < gate.min_contrast:
-            detail = f"its contrast is {batch.contrast:.3f} of the full range, expected {gate.min_contrast:.3f} or more"
+            detail = (
+                f"its contrast is {batch.contrast:.3f} of the full range, "
+                f"expected {gate.min_contrast:.3f} or more"
+            )
             raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
 
     def look_at_features(self, features: NDArray[np.float32] | None) -> None:
         """
-        Look at the features of the network's one inference; nothing where the bundle has no boundary.
+        Look at the features of the network's one inference; nothing where the bundle has no
+        boundary.
 
         Args:
             features: shape (channels,).
@@ -62,11 +72,16 @@ class InputGate:
             return
         score = float(likeness(features[None], self._weights, self._gate.features.bias)[0])
         if not score >= 0:
-            detail = f"to the network it does not look like one (likeness {score:.2f}, expected 0 or more)"
+            detail = (
+                "to the network it does not look like one (likeness "
+                f"{score:.2f}, expected 0 or more)"
+            )
             raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
 
 
-def likeness(features: NDArray[np.float32], weights: NDArray[np.float32], bias: float) -> NDArray[np.float64]:
+def likeness(
+    features: NDArray[np.float32], weights: NDArray[np.float32], bias: float
+) -> NDArray[np.float64]:
     """
     On which side of the boundary, and how far.
 
@@ -78,7 +93,9 @@ def likeness(features: NDArray[np.float32], weights: NDArray[np.float32], bias: 
     Returns:
         Shape (n,); 0 and more is a mammogram.
     """
-    return np.asarray(features.astype(np.float64) @ weights.astype(np.float64) + bias, dtype=np.float64)
+    return np.asarray(
+        features.astype(np.float64) @ weights.astype(np.float64) + bias, dtype=np.float64
+    )
 
 
 def read_weights(folder: Path, gate: FeatureGate) -> NDArray[np.float32]:
@@ -96,6 +113,9 @@ def read_weights(folder: Path, gate: FeatureGate) -> NDArray[np.float32]:
         msg = f"{path}: not the weights of an input gate: {error}"
         raise ModelError(msg) from None
     if weights.dtype != np.float32 or weights.ndim != 1 or not np.isfinite(weights).all():
-        msg = f"{path}: found {weights.dtype} of shape {weights.shape}, expected finite float32 of shape (channels,)"
+        msg = (
+            f"{path}: found {weights.dtype} of shape {weights.shape}, "
+            "expected finite float32 of shape (channels,)"
+        )
         raise ModelError(msg)
     return weights

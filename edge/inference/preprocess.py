@@ -1,4 +1,7 @@
-"""Mammogram -> model input, and the model's map back onto the mammogram. Serving and training both use this file, so they cannot differ."""
+"""
+Mammogram -> model input, and the model's map back onto the mammogram. Serving and training both use
+this file, so they cannot differ.
+"""
 
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
@@ -18,15 +21,26 @@ THUMBNAIL: Final = 512
 BORDER: Final = 0.02
 """Share of each side that is blanked: film edges and scanner frames."""
 HALF_UP: Final = 0.501
-"""Added before cutting off: a mean of exactly a half is rounded up, in whatever order its terms were added."""
+"""
+Added before cutting off: a mean of exactly a half is rounded up, in whatever order its terms were
+added.
+"""
 AIR: Final = 0.03
 """What is brighter than the air by less than this share of the picture's range is air."""
 BLUR: Final = 0.005
-"""Standard deviation of the blur before the level of the air is looked for, as a share of the longest side: film grain is finer."""
+"""
+Standard deviation of the blur before the level of the air is looked for, as a share of the longest
+side: film grain is finer.
+"""
 GRAIN: Final = 5
-"""Side of the median filter before breast and air are told apart, in pixels of the small copy: edges stay where they are."""
+"""
+Side of the median filter before breast and air are told apart, in pixels of the small copy: edges
+stay where they are.
+"""
 OPENING: Final = 0.06
-"""Diameter of the opening ellipse as a share of the longest side: labels and markers are thinner."""
+"""
+Diameter of the opening ellipse as a share of the longest side: labels and markers are thinner.
+"""
 SAME_ASPECT: Final = 0.01
 """Aspects closer than this are the same."""
 
@@ -87,11 +101,13 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     Turn one mammogram into the model's input.
 
     Args:
-        image: pixels of shape (rows, columns), uint8 or uint16, bright = dense; where the air is bright, it is turned first.
+        image: pixels of shape (rows, columns), uint8 or uint16, bright = dense; where the air is
+            bright, it is turned first.
         spec: size, range, window, crop and aspect.
 
     Returns:
-        The tensor, shape (1, spec.height, spec.width, spec.channels), float32 in [spec.low, spec.high], chest wall left,
+        The tensor, shape (1, spec.height, spec.width, spec.channels), float32 in [spec.low,
+        spec.high], chest wall left,
         top and bottom padded evenly, and the way back to original pixel coordinates.
     """
     thumbnail = _thumbnail(image)
@@ -107,7 +123,9 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     content = _scale(_resize(cut, height, width), low, high, spec)
     rows, columns = image.pixels.shape
     if spec.mask and breast.mask.any():
-        content = spec.low + (content - spec.low) * _cover(breast.mask, box, (rows, columns), (height, width))
+        content = spec.low + (content - spec.low) * _cover(
+            breast.mask, box, (rows, columns), (height, width)
+        )
     if breast.on_right:
         content = content[:, ::-1]
     tensor = np.full((1, spec.height, spec.width, spec.channels), spec.low, np.float32)
@@ -127,7 +145,8 @@ def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
         columns: of the original.
 
     Returns:
-        The same array where the aspect already is that of rows x columns; else the axis that lost more is enlarged.
+        The same array where the aspect already is that of rows x columns; else the axis that lost
+        more is enlarged.
     """
     height, width = pixels.shape
     stretch = (rows / columns) / (height / width)
@@ -138,10 +157,12 @@ def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
 
 def find_breast(small: Pixels) -> Breast:
     """
-    Find the breast on a small copy with dark air: the thing with most light in it that is no thin label.
+    Find the breast on a small copy with dark air: the thing with most light in it that is no thin
+    label.
 
-    Breast and air are told apart by the triangle method (Zack, Rogers and Latt, 1977), made for a histogram with one high peak, the
-    air, and a long tail: it also holds where the air of a scanned film is grey.
+    Breast and air are told apart by the triangle method (Zack, Rogers and Latt, 1977), made for a
+    histogram with one high peak, the air, and a long tail: it also holds where the air of a scanned
+    film is grey.
     """
     rows, columns = small.shape
     levels = spread(small)
@@ -152,8 +173,12 @@ def find_breast(small: Pixels) -> Breast:
     air, _ = cv2.threshold(np.ascontiguousarray(smooth[inner]), 0, 255, cv2.THRESH_TRIANGLE)
     bright = np.zeros(small.shape, np.uint8)
     bright[inner] = without_grain[inner] > max(air, AIR * 255)
-    across = round(OPENING * max(rows, columns)) | 1  # odd: an even ellipse has no middle and moves what it opens by one pixel
-    opened = cv2.morphologyEx(bright, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)))
+    across = (
+        round(OPENING * max(rows, columns)) | 1
+    )  # odd: an even ellipse has no middle and moves what it opens by one pixel
+    opened = cv2.morphologyEx(
+        bright, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across))
+    )
     count, things = cv2.connectedComponents(opened)
     if count == 1:
         return Breast(small, np.zeros(small.shape, np.bool_))
@@ -171,12 +196,15 @@ def heat_map(logits: NDArray[np.float32], geometry: Geometry, spec: InputSpec) -
         spec: the model's input.
 
     Returns:
-        Interpolated onto the cut-out: padding dropped, flip undone, about as many cells as the map has there.
+        Interpolated onto the cut-out: padding dropped, flip undone, about as many cells as the map
+        has there.
     """
     y = _cells(logits.shape[0], spec.height, geometry.top, geometry.height)
     x = _cells(logits.shape[1], spec.width, geometry.left, geometry.width)
     along_x = [np.interp(x, np.arange(logits.shape[1]), row) for row in logits]
-    values = np.array([np.interp(y, np.arange(logits.shape[0]), column) for column in np.array(along_x).T]).T
+    values = np.array(
+        [np.interp(y, np.arange(logits.shape[0]), column) for column in np.array(along_x).T]
+    ).T
     if geometry.flipped:
         values = values[:, ::-1]
     return HeatMap(tuple(tuple(map(float, row)) for row in values), geometry.box)
@@ -190,19 +218,26 @@ def _cells(cells: int, extent: int, start: int, length: int) -> NDArray[np.float
 
 
 def _thumbnail(image: Mammogram) -> Pixels:
-    step = max(1, max(image.pixels.shape) // (2 * THUMBNAIL)) | 1  # odd, so that a grid of any length has a middle
+    step = (
+        max(1, max(image.pixels.shape) // (2 * THUMBNAIL)) | 1
+    )  # odd, so that a grid of any length has a middle
     rows, columns = (_grid(side, step) for side in image.pixels.shape)
     sample = np.ascontiguousarray(image.pixels[rows, columns])
     if image.background is not None:
         sample = _without(sample, image.background)
     scale = min(1.0, THUMBNAIL / max(sample.shape))
-    small = _resize(sample.astype(np.float32), *(max(1, round(side * scale)) for side in sample.shape))
+    small = _resize(
+        sample.astype(np.float32), *(max(1, round(side * scale)) for side in sample.shape)
+    )
     rounded: Pixels = np.floor(small + HALF_UP).astype(sample.dtype)
     return rounded
 
 
 def _grid(side: int, step: int) -> slice:
-    """Every step-th of `side` pixels, as far from the first as from the last: a mirrored film gives the mirrored thumbnail."""
+    """
+    Every step-th of `side` pixels, as far from the first as from the last: a mirrored film gives
+    the mirrored thumbnail.
+    """
     rest = (side - 1) % step
     start = (rest + step * (rest % 2)) // 2
     return slice(start, side - start, step) if start < side else slice(side // 2, side // 2 + 1)
@@ -227,7 +262,10 @@ def _whole(pixels: Pixels) -> Box:
 
 
 def _box(breast: Breast, shape: tuple[int, ...]) -> Box:
-    """The breast's bounding box in original pixels; a side that reaches the blanked border reaches the edge."""
+    """
+    The breast's bounding box in original pixels; a side that reaches the blanked border reaches the
+    edge.
+    """
     if not breast.mask.any():
         return Box(0, 0, shape[1], shape[0])
     ymin, ymax = _span(np.flatnonzero(breast.mask.any(axis=1)), breast.mask.shape[0], shape[0])
@@ -236,15 +274,22 @@ def _box(breast: Breast, shape: tuple[int, ...]) -> Box:
 
 
 def _span(found: NDArray[np.intp], small: int, full: int) -> tuple[int, int]:
-    """From where to where the breast goes, given where it is found on a small axis, on the full one."""
+    """
+    From where to where the breast goes, given where it is found on a small axis, on the full one.
+    """
     border = round(small * BORDER)
     first, last = int(found[0]), int(found[-1]) + 1
     start = 0 if first <= border else first * full // small
     return start, full if last >= small - border else -(-last * full // small)
 
 
-def _cover(mask: Mask, box: Box, full: tuple[int, int], size: tuple[int, int]) -> NDArray[np.float32]:
-    """How much of each pixel of the cut-out, `size` pixels large, the breast covers: 0 to 1, with a soft edge."""
+def _cover(
+    mask: Mask, box: Box, full: tuple[int, int], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """
+    How much of each pixel of the cut-out, `size` pixels large, the breast covers: 0 to 1, with a
+    soft edge.
+    """
     y = _cells_of(size[0], box.ymin, box.ymax, mask.shape[0] / full[0])
     x = _cells_of(size[1], box.xmin, box.xmax, mask.shape[1] / full[1])
     return _along(_along(mask.astype(np.float32), y).T, x).T
@@ -256,7 +301,10 @@ def _cells_of(count: int, start: float, stop: float, scale: float) -> NDArray[np
 
 
 def _along(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Rows in between, linearly interpolated. OpenCV's own way rounds otherwise in version 4 than in version 5."""
+    """
+    Rows in between, linearly interpolated. OpenCV's own way rounds otherwise in version 4 than in
+    version 5.
+    """
     places = np.clip(places, 0, len(values) - 1)
     before = places.astype(np.intp)
     share = (places - before).astype(np.float32)[:, np.newaxis]
@@ -275,18 +323,24 @@ def _fit(shape: tuple[int, ...], spec: InputSpec) -> tuple[int, int]:
     if spec.aspect == "squeeze":
         return spec.height, spec.width
     scale = min(spec.height / shape[0], spec.width / shape[1])
-    return min(spec.height, max(1, round(shape[0] * scale))), min(spec.width, max(1, round(shape[1] * scale)))
+    return min(spec.height, max(1, round(shape[0] * scale))), min(
+        spec.width, max(1, round(shape[1] * scale))
+    )
 
 
 def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
     if pixels.shape == (height, width):
         return pixels
     shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR_EXACT  # the plain one rounds otherwise on ARM than on x86
+    how = (
+        cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR_EXACT
+    )  # the plain one rounds otherwise on ARM than on x86
     return cast("Pixels", cv2.resize(pixels, (width, height), interpolation=how))
 
 
 def _scale(content: Pixels, low: float, high: float, spec: InputSpec) -> NDArray[np.float32]:
     gain = (spec.high - spec.low) / max(high - low, 1e-6)
-    scaled: NDArray[np.float32] = (content.astype(np.float32) - np.float32(low)) * np.float32(gain) + np.float32(spec.low)
+    scaled: NDArray[np.float32] = (content.astype(np.float32) - np.float32(low)) * np.float32(
+        gain
+    ) + np.float32(spec.low)
     return np.clip(scaled, np.float32(spec.low), np.float32(spec.high))

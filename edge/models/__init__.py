@@ -1,0 +1,1 @@
+"""Model bundles: verified, signed, stored, transferred."""

@@ -1,4 +1,7 @@
-"""`active.json`: which of the installed bundles serves. Replaced whole, so that a power cut leaves the old choice or the new one."""
+"""
+`active.json`: which of the installed bundles serves. Replaced whole, so that a power cut leaves the
+old choice or the new one.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -35,7 +38,11 @@ def read(folder: Path) -> Active:
     try:
         fields = json.loads(file.read_bytes())
         previous = fields["previous"]
-        return Active(str(fields["current"]), None if previous is None else str(previous), bool(fields.get("trial", False)))
+        return Active(
+            str(fields["current"]),
+            None if previous is None else str(previous),
+            bool(fields.get("trial", False)),
+        )
     except (FileNotFoundError, NotADirectoryError):
         return Active()
     except OSError as error:

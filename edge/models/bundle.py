@@ -1,4 +1,7 @@
-"""A model bundle: a folder with `bundle.json` and the files it names. This module reads and checks it; it loads no runtime."""
+"""
+A model bundle: a folder with `bundle.json` and the files it names. This module reads and checks it;
+it loads no runtime.
+"""
 
 import hashlib
 import json
@@ -15,11 +18,14 @@ from edge.system.files import open_regular, read_regular
 
 MANIFEST: Final = "bundle.json"
 PREPROCESS_VERSION: Final = 3
-"""Grows with every change of `edge.inference.preprocess` or `edge.inference.image` that moves a score."""
+"""
+Grows with every change of `edge.inference.preprocess` or `edge.inference.image` that moves a score.
+"""
 EDGETPU_TOLERANCE: Final = 0.02
 """
-Of |raw - known answer| on an Edge TPU, where the manifest names none. It computes in the same int8 numbers as the processor and rounds
-some sums otherwise. Assumed, not measured: there was no accelerator to measure on.
+Of |raw - known answer| on an Edge TPU, where the manifest names none. It computes in the same int8
+numbers as the processor and rounds some sums otherwise. Assumed, not measured: there was no
+accelerator to measure on.
 """
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -38,7 +44,10 @@ class Platt(_Strict):
     """Positive: calibration never turns the order of two scores."""
     intercept: float
     prevalence: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of malignant images for which the probabilities hold: that of the images it was fitted on, unless it was shifted."""
+    """
+    Share of malignant images for which the probabilities hold: that of the images it was fitted on,
+    unless it was shifted.
+    """
 
 
 class OperatingPoint(_Strict):
@@ -52,7 +61,10 @@ class OperatingPoint(_Strict):
 
 
 class CoverageRisk(_Strict):
-    """One width of the band: what is decided with it, and how often that is wrong. Measured on the images the band was chosen on."""
+    """
+    One width of the band: what is decided with it, and how often that is wrong. Measured on the
+    images the band was chosen on.
+    """
 
     undecided: Probability
     """Share of the images nearest to the threshold in rank that the band leaves `indeterminate`."""
@@ -82,7 +94,10 @@ class Gate(_Strict):
     min_contrast: Annotated[float, Field(ge=0)]
     """Width of the percentile window over the full range of the stored bits."""
     features: FeatureGate | None = None
-    """What the limits cannot see, where the model gives features and something other than mammograms was there to fit on."""
+    """
+    What the limits cannot see, where the model gives features and something other than mammograms
+    was there to fit on.
+    """
 
 
 class KnownAnswer(_Strict):
@@ -102,19 +117,24 @@ class ModelFile(_Strict):
     known_answers: Annotated[tuple[KnownAnswer, ...], Field(min_length=1)]
     tolerance: dict[str, Probability]
     """
-    Largest accepted |raw - known answer|, by runtime (`litert`, `tflite-runtime`, `edgetpu`) and, as `keras`, measured at export.
-    Without `edgetpu` a compiled file has EDGETPU_TOLERANCE.
+    Largest accepted |raw - known answer|, by runtime (`litert`, `tflite-runtime`, `edgetpu`) and,
+    as `keras`, measured at export. Without `edgetpu` a compiled file has EDGETPU_TOLERANCE.
     """
     reference_histogram: Annotated[tuple[int, ...], Field(min_length=20, max_length=20)]
     """Calibrated scores of the validation images in 20 equal bins from 0 to 1."""
     coverage_risk: tuple[CoverageRisk, ...] = ()
     """At the default operating point, from no band to a wide one."""
     edgetpu: str | None = None
-    """File in the bundle: this int8 model as edgetpu_compiler compiled it. All that stands here holds for it, too."""
+    """
+    File in the bundle: this int8 model as edgetpu_compiler compiled it. All that stands here holds
+    for it, too.
+    """
 
 
 class Outputs(_Strict):
-    """Shapes by which the outputs are told apart; their order in the file is not the Keras order."""
+    """
+    Shapes by which the outputs are told apart; their order in the file is not the Keras order.
+    """
 
     probability: tuple[int, ...]
     logit_map: tuple[int, ...] | None = None
@@ -148,7 +168,10 @@ class Manifest(_Strict):
     @model_validator(mode="after")
     def _names_agree(self) -> "Manifest":
         if self.preprocess_version != PREPROCESS_VERSION:
-            msg = f"preprocess_version is {self.preprocess_version}, this release prepares images as version {PREPROCESS_VERSION}"
+            msg = (
+                f"preprocess_version is {self.preprocess_version}, this release "
+                f"prepares images as version {PREPROCESS_VERSION}"
+            )
             raise ValueError(msg)
         if self.default_model not in self.models:
             msg = f"default_model is {self.default_model!r}, models are {sorted(self.models)}"
@@ -156,7 +179,12 @@ class Manifest(_Strict):
         for name, model in self.models.items():
             features = model.gate.features
             compiled = [model.edgetpu] if model.edgetpu else []
-            needed = {name, *(answer.image for answer in model.known_answers), *([features.weights] if features else []), *compiled}
+            needed = {
+                name,
+                *(answer.image for answer in model.known_answers),
+                *([features.weights] if features else []),
+                *compiled,
+            }
             if missing := needed - set(self.files):
                 msg = f"files has no sha256 of {sorted(missing)}"
                 raise ValueError(msg)
@@ -167,7 +195,10 @@ class Manifest(_Strict):
                 msg = f"the gate of {name} looks at features, outputs names none"
                 raise ValueError(msg)
             if compiled and model.quantization != "int8":
-                msg = f"{name} is {model.quantization}, an Edge TPU runs int8 alone, and edgetpu names {model.edgetpu}"
+                msg = (
+                    f"{name} is {model.quantization}, an Edge TPU runs int8 "
+                    f"alone, and edgetpu names {model.edgetpu}"
+                )
                 raise ValueError(msg)
         return self
 
@@ -177,7 +208,10 @@ class Manifest(_Strict):
 
     @property
     def compiled(self) -> str | None:
-        """The model file of which there is one for an Edge TPU, the default model before others; None where there is none."""
+        """
+        The model file of which there is one for an Edge TPU, the default model before others; None
+        where there is none.
+        """
         names = sorted(self.models, key=lambda name: name != self.default_model)
         return next((name for name in names if self.models[name].edgetpu), None)
 
@@ -194,7 +228,9 @@ class Bundle:
     @property
     def preprocess_id(self) -> str:
         """Names the way pixels become input: same id, same tensor."""
-        text = json.dumps([self.manifest.preprocess_version, asdict(self.manifest.input)], sort_keys=True)
+        text = json.dumps(
+            [self.manifest.preprocess_version, asdict(self.manifest.input)], sort_keys=True
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def decision(self, file: str, operating_point: str | None = None) -> Decision:
@@ -214,7 +250,10 @@ class Bundle:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex. Raises OSError: it cannot be read, or is no regular file: a FIFO would be waited at."""
+    """
+    SHA-256 of a file's bytes, in hex. Raises OSError: it cannot be read, or is no regular file: a
+    FIFO would be waited at.
+    """
     with open_regular(path, follow=True) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -256,7 +295,9 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, expected in files.items():
         path = folder / name
         try:
-            inside = ".." not in Path(name).parts and path.resolve().is_relative_to(folder.resolve())
+            inside = ".." not in Path(name).parts and path.resolve().is_relative_to(
+                folder.resolve()
+            )
         except (OSError, ValueError, RuntimeError):  # a NUL in it, or links in a circle
             inside = False
         if not inside:

@@ -1,13 +1,16 @@
-"""`mammo-edge model edgetpu`: what edgetpu_compiler made of a bundle's int8 model, put beside it in a new bundle."""
+"""
+`mammo-edge model edgetpu`: what edgetpu_compiler made of a bundle's int8 model, put beside it in a
+new bundle.
+"""
 
 import hashlib
 import json
 from pathlib import Path
 from typing import Any, Final
 
+from edge.errors import ConfigError, ModelError, Unavailable
 from edge.models.bundle import MANIFEST, Bundle, verify
 from edge.system.coral import CUSTOM_OP
-from edge.errors import ConfigError, ModelError, Unavailable
 from edge.system.files import write
 
 SUFFIX: Final = "_edgetpu.tflite"
@@ -16,7 +19,8 @@ SUFFIX: Final = "_edgetpu.tflite"
 
 def add(folder: Path, compiled: Path, out: Path) -> dict[str, Any]:
     """
-    Write a new bundle, which has another id and no signature. That the accelerator says the same is proved where there is one.
+    Write a new bundle, which has another id and no signature. That the accelerator says the same is
+    proved where there is one.
 
     Args:
         folder: the bundle.
@@ -43,8 +47,13 @@ def add(folder: Path, compiled: Path, out: Path) -> dict[str, Any]:
 def _int8_model(bundle: Bundle) -> str:
     found = [name for name, model in bundle.manifest.models.items() if model.quantization == "int8"]
     if len(found) != 1:
-        kinds = ", ".join(f"{name} ({model.quantization})" for name, model in bundle.manifest.models.items())
-        msg = f"{bundle.folder}: found {kinds}, expected one int8 model: an Edge TPU runs nothing else"
+        kinds = ", ".join(
+            f"{name} ({model.quantization})" for name, model in bundle.manifest.models.items()
+        )
+        msg = (
+            f"{bundle.folder}: found {kinds}, expected one int8 "
+            "model: an Edge TPU runs nothing else"
+        )
         raise ModelError(msg)
     return found[0]
 
@@ -56,7 +65,9 @@ def _read(compiled: Path) -> bytes:
         msg = f"{compiled}: {error.strerror}"
         raise ConfigError(msg) from None
     if CUSTOM_OP not in data:
-        msg = f"{compiled}: found no {CUSTOM_OP.decode()} in it, expected what edgetpu_compiler wrote"
+        msg = (
+            f"{compiled}: found no {CUSTOM_OP.decode()} in it, expected what edgetpu_compiler wrote"
+        )
         raise ModelError(msg)
     return data
 

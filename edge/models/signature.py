@@ -1,4 +1,7 @@
-"""Ed25519 signatures of model bundles. `bundle.json` holds the hash of every file, so its signature covers them all."""
+"""
+Ed25519 signatures of model bundles. `bundle.json` holds the hash of every file, so its signature
+covers them all.
+"""
 
 import base64
 import hashlib
@@ -7,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.models.bundle import MANIFEST
 from edge.errors import ConfigError, ModelError
+from edge.models.bundle import MANIFEST
 from edge.system.files import read_regular, write
 
 if TYPE_CHECKING:
@@ -35,12 +38,17 @@ def sign(folder: Path, key_file: Path) -> str:
         ConfigError: the key cannot be read or is of another kind.
         ModelError: there is no bundle, or it cannot be written to.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - not for a daemon without models
+    # not for a daemon without models
+    # not for a daemon without models
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
     key = _read_key(key_file, lambda data: load_pem_private_key(data, password=None))
     if not isinstance(key, Ed25519PrivateKey):
-        msg = f"{key_file}: found {type(key).__name__}, expected an Ed25519 private key: openssl genpkey -algorithm ed25519"
+        msg = (
+            f"{key_file}: found {type(key).__name__}, expected an Ed25519 "
+            "private key: openssl genpkey -algorithm ed25519"
+        )
         raise ConfigError(msg)
     identity = key_id(key.public_key())
     signature = base64.b64encode(key.sign(_manifest(folder))).decode()
@@ -80,13 +88,19 @@ def signer(folder: Path, keys: Path) -> str | None:
     identity, signature = _parse(text, folder / SIGNATURE)
     known = public_keys(keys)
     if identity not in known:
-        msg = f"{SIGNATURE}: signed by key {identity}, {keys} holds {', '.join(sorted(known)) or 'none'}"
+        msg = (
+            f"{SIGNATURE}: signed by key {identity}, {keys} holds "
+            f"{', '.join(sorted(known)) or 'none'}"
+        )
         raise ModelError(msg)
     name, key = known[identity]
     try:
         key.verify(signature, _manifest(folder))
     except InvalidSignature:
-        msg = f"{SIGNATURE}: the signature by {name} is not of this {MANIFEST}: it was changed after it was signed"
+        msg = (
+            f"{SIGNATURE}: the signature by {name} is not of this "
+            f"{MANIFEST}: it was changed after it was signed"
+        )
         raise ModelError(msg) from None
     return name
 
@@ -100,7 +114,10 @@ def demand(folder: Path, keys: Path, *, allow_unsigned: bool) -> str | None:
     """
     name = signer(folder, keys)
     if name is None and not allow_unsigned:
-        msg = f"the bundle is not signed: have it signed (mammo-edge model sign) by a key of {keys}, or set [model] allow_unsigned"
+        msg = (
+            "the bundle is not signed: have it signed (mammo-edge model sign) by "
+            f"a key of {keys}, or set [model] allow_unsigned"
+        )
         raise ModelError(msg)
     return name
 
@@ -133,7 +150,9 @@ def _manifest(folder: Path) -> bytes:
         raise ModelError(msg) from None
 
 
-def _read_key(file: Path, load: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - whatever kind of key it is
+# whatever kind of key it is
+# whatever kind of key it is
+def _read_key(file: Path, load: Callable[[bytes], Any]) -> Any:  # noqa: ANN401
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
 
     try:

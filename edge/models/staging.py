@@ -1,5 +1,6 @@
 """
-How a bundle gets into a folder of bundles, and out of it: whole or not at all, whatever moment the power fails.
+How a bundle gets into a folder of bundles, and out of it: whole or not at all, whatever moment the
+power fails.
 
 The folder of bundles is that of a state folder, and root writes to it as the state folder's owner.
 """
@@ -13,21 +14,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from edge.models.bundle import MANIFEST, Bundle
 from edge.errors import Unavailable
+from edge.models.bundle import MANIFEST, Bundle
+from edge.models.signature import SIGNATURE
 from edge.system.files import copy, sync_folder
 from edge.system.privileges import as_owner_of, make_folder
-from edge.models.signature import SIGNATURE
 
 STAGED: Final = ".staged-"
 TRASH: Final = ".trash-"
-"""Names that begin with a dot do not count; what bears one of these after a power cut goes with the next installation."""
+"""
+Names that begin with a dot do not count; what bears one of these after a power cut goes with the
+next installation.
+"""
 
 
 @contextmanager
 def staged(root: Path, bundle: Bundle) -> Iterator[Path]:
     """
-    A copy of a bundle below `root`, on the disk, under a name that does not count. It is gone afterwards, unless it was renamed.
+    A copy of a bundle below `root`, on the disk, under a name that does not count. It is gone
+    afterwards, unless it was renamed.
 
     Raises:
         Unavailable: the disk does not take it, or somebody else is at it.
@@ -48,7 +53,8 @@ def staged(root: Path, bundle: Bundle) -> Iterator[Path]:
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
     """
-    Nobody else installs or removes meanwhile, in this process or another; the lock ends with its holder.
+    Nobody else installs or removes meanwhile, in this process or another; the lock ends with its
+    holder.
 
     Raises:
         Unavailable: somebody does, or the disk fails.
@@ -87,15 +93,27 @@ def discard(folder: Path) -> None:
 
 
 def sign_anew(source: Path, target: Path) -> None:
-    """Take a bundle's signature over to a copy of it that is there already, for its key may be another one now. Raises Unavailable."""
+    """
+    Take a bundle's signature over to a copy of it that is there already, for its key may be another
+    one now. Raises Unavailable.
+    """
     if (source / SIGNATURE).exists():
         with alone(target.parent):
-            copy((source / SIGNATURE).resolve(), target / SIGNATURE, _no_beat, as_owner_of(target.parent.parent))
+            copy(
+                (source / SIGNATURE).resolve(),
+                target / SIGNATURE,
+                _no_beat,
+                as_owner_of(target.parent.parent),
+            )
 
 
 def _copy(bundle: Bundle, target: Path) -> None:
     """Every file the manifest names and nothing else, on the disk when this returns."""
-    names = [MANIFEST, *bundle.manifest.files, *([SIGNATURE] if (bundle.folder / SIGNATURE).exists() else [])]
+    names = [
+        MANIFEST,
+        *bundle.manifest.files,
+        *([SIGNATURE] if (bundle.folder / SIGNATURE).exists() else []),
+    ]
     folders, state = {target, *((target / name).parent for name in names)}, target.parent.parent
     with as_owner_of(state):
         for folder in sorted(folders):

@@ -1,8 +1,10 @@
 """
-Installed models: `<state>/models/<bundle id>/`, side by side, and `active.json`, which says which of them serves.
+Installed models: `<state>/models/<bundle id>/`, side by side, and `active.json`, which says which
+of them serves.
 
-A bundle is copied into a folder whose name begins with a dot, looked at there, and only then renamed; `active.json` is replaced whole.
-So whatever moment the power fails, what serves is a bundle that was proved.
+A bundle is copied into a folder whose name begins with a dot, looked at there, and only then
+renamed; `active.json` is replaced whole. So whatever moment the power fails, what serves is a
+bundle that was proved.
 """
 
 import threading
@@ -11,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from edge.errors import ConfigError, MammoEdgeError, ModelError, StartupError, Unavailable
 from edge.models import active as choice
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle, verify
-from edge.errors import ConfigError, MammoEdgeError, ModelError, StartupError, Unavailable
 from edge.models.signature import demand, signer
 from edge.models.staging import alone, discard, put_in_place, sign_anew, staged
 
@@ -60,7 +62,10 @@ class ModelStore:
         return self.trusted(self.active().current)
 
     def trusted(self, bundle_id: str) -> Path:
-        """The folder of an installed bundle whose signature is (still) one of ours. Raises ModelError, ConfigError."""
+        """
+        The folder of an installed bundle whose signature is (still) one of ours. Raises ModelError,
+        ConfigError.
+        """
         folder = self.folder(bundle_id)
         if bundle_id != SHIPPED:
             self._demand(folder)
@@ -74,7 +79,10 @@ class ModelStore:
             return None
 
     def bundles(self) -> dict[str, Bundle | MammoEdgeError]:
-        """Every installed bundle by its id, the shipped one first; in place of one that is damaged, why."""
+        """
+        Every installed bundle by its id, the shipped one first; in place of one that is damaged,
+        why.
+        """
         found: dict[str, Bundle | MammoEdgeError] = {}
         for name in (SHIPPED, *self._installed()):
             try:
@@ -84,10 +92,16 @@ class ModelStore:
         return found
 
     def listing(self) -> list[dict[str, Any]]:
-        """Every installed bundle: id, name, version, who signed it, and whether it serves `now` or served `before`; or why it cannot."""
+        """
+        Every installed bundle: id, name, version, who signed it, and whether it serves `now` or
+        served `before`; or why it cannot.
+        """
         active = self.active()
         serves = {active.previous: "before", active.current: "now"}
-        return [self._row(name, bundle) | {"serves": serves.get(name)} for name, bundle in self.bundles().items()]
+        return [
+            self._row(name, bundle) | {"serves": serves.get(name)}
+            for name, bundle in self.bundles().items()
+        ]
 
     def find(self, typed: str) -> str:
         """
@@ -99,16 +113,21 @@ class ModelStore:
         if typed == SHIPPED:
             return SHIPPED
         names = self._installed()
-        found = [name for name in names if len(typed) >= SHORTEST and name.startswith(typed)] or self._of_version(typed)
+        found = [
+            name for name in names if len(typed) >= SHORTEST and name.startswith(typed)
+        ] or self._of_version(typed)
         if len(found) != 1:
             known = ", ".join([SHIPPED, *(name[:16] for name in names)])
-            msg = f"{typed}: {len(found) or 'none'} of the installed bundles, expected one of {known}"
+            msg = (
+                f"{typed}: {len(found) or 'none'} of the installed bundles, expected one of {known}"
+            )
             raise ConfigError(msg)
         return found[0]
 
     def install(self, source: Path, prove: Callable[[Path], object]) -> Bundle:
         """
-        Copy a bundle in, and prove it before it counts. One that is there already, whole, takes over the signature and is left as it is.
+        Copy a bundle in, and prove it before it counts. One that is there already, whole, takes
+        over the signature and is left as it is.
 
         Args:
             source: the bundle's folder.
@@ -125,7 +144,9 @@ class ModelStore:
             sign_anew(source, target)
             return verify(target)
         with staged(self.root, bundle) as copied:
-            fresh = verify(copied)  # from here on the copy alone counts: who may write to the source may have changed it
+            fresh = verify(
+                copied
+            )  # from here on the copy alone counts: who may write to the source may have changed it
             self._demand(copied)
             prove(copied)
             target = self.folder(fresh.bundle_id)
@@ -133,7 +154,10 @@ class ModelStore:
         return verify(target)
 
     def activate(self, bundle_id: str, *, trial: bool = False) -> Active:
-        """Have a bundle serve from the next start on; a running daemon has taken it already. Raises ModelError, Unavailable."""
+        """
+        Have a bundle serve from the next start on; a running daemon has taken it already. Raises
+        ModelError, Unavailable.
+        """
         with self._choosing:
             before = self.active()
             if before.current == bundle_id:
@@ -141,12 +165,18 @@ class ModelStore:
             return choice.put(self.root, Active(bundle_id, before.current, trial))
 
     def take_back(self) -> Active:
-        """Go back, and never again to what proved bad. Raises ConfigError where there is no way back, ModelError, Unavailable."""
+        """
+        Go back, and never again to what proved bad. Raises ConfigError where there is no way back,
+        ModelError, Unavailable.
+        """
         with self._choosing:
             return choice.put(self.root, Active(self.rollback_target()))
 
     def end_trial(self, folder: Path) -> None:
-        """The bundle in this folder has proved itself in use; nothing, where another one serves by now. Raises ModelError, Unavailable."""
+        """
+        The bundle in this folder has proved itself in use; nothing, where another one serves by
+        now. Raises ModelError, Unavailable.
+        """
         with self._choosing:
             active = self.active()
             if self.folder(active.current) == folder:
@@ -156,7 +186,11 @@ class ModelStore:
         """What `rollback` goes back to. Raises ConfigError where there is nothing."""
         previous = self.active().previous
         if previous is None or not self.folder(previous).is_dir():
-            msg = "no model served before this one" if previous is None else f"{previous}: no longer installed"
+            msg = (
+                "no model served before this one"
+                if previous is None
+                else f"{previous}: no longer installed"
+            )
             raise ConfigError(msg)
         return previous
 
@@ -173,7 +207,11 @@ class ModelStore:
         demand(folder, self._trust.keys, allow_unsigned=self._trust.allow_unsigned)
 
     def _of_version(self, version: str) -> list[str]:
-        return [name for name, bundle in self.bundles().items() if isinstance(bundle, Bundle) and bundle.manifest.version == version]
+        return [
+            name
+            for name, bundle in self.bundles().items()
+            if isinstance(bundle, Bundle) and bundle.manifest.version == version
+        ]
 
     def _row(self, name: str, bundle: Bundle | MammoEdgeError) -> dict[str, Any]:
         if not isinstance(bundle, Bundle):
@@ -183,11 +221,20 @@ class ModelStore:
         except StartupError as error:
             by = str(error)
         shown = SHIPPED if name == SHIPPED else bundle.bundle_id
-        return {"bundle": shown, "name": bundle.manifest.name, "version": bundle.manifest.version, "signed_by": by}
+        return {
+            "bundle": shown,
+            "name": bundle.manifest.name,
+            "version": bundle.manifest.version,
+            "signed_by": by,
+        }
 
     def _installed(self) -> list[str]:
         try:
-            return sorted(path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+            return sorted(
+                path.name
+                for path in self.root.iterdir()
+                if path.is_dir() and not path.name.startswith(".")
+            )
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:

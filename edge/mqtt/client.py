@@ -1,4 +1,7 @@
-"""The one place that configures paho: one connection to the broker, MQTT 5 first, 3.1.1 where it must be."""
+"""
+The one place that configures paho: one connection to the broker, MQTT 5 first, 3.1.1 where it must
+be.
+"""
 
 import logging
 import queue
@@ -15,10 +18,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge.config.settings import Broker as BrokerSettings
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.mqtt.connection import Incoming, Protocol, Session, disconnect
-from edge.config.settings import Broker as BrokerSettings
 from edge.mqtt.tls import refuse_cleartext, tls_context
 
 log = logging.getLogger(__name__)
@@ -27,7 +30,10 @@ CONNECT_S: Final = 10.0
 """How long a broker may take to answer CONNECT, in seconds."""
 BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_S: Final = 5.0
-"""A connection that lasted so long is made anew at once, a shorter one after a pause: some brokers hang up on what they dislike."""
+"""
+A connection that lasted so long is made anew at once, a shorter one after a pause: some brokers
+hang up on what they dislike.
+"""
 LARGEST_PACKET: Final = 268_435_455
 """What MQTT can say at all, in bytes."""
 CLOSES_BEFORE_FALLBACK: Final = 2
@@ -44,12 +50,14 @@ class Broker:
         settings: where and how.
         password: kept in memory only.
         client_id: unique at the broker.
-        will: topic and payload that the broker publishes, retained, when we vanish; None for nothing.
+        will: topic and payload that the broker publishes, retained, when we vanish; None for
+            nothing.
         health: is told when the broker is away.
         max_incoming: largest request, in bytes.
 
     Raises:
-        ConfigError: a certificate or key cannot be read, or the password would go in clear to another machine.
+        ConfigError: a certificate or key cannot be read, or the password would go in clear to
+            another machine.
     """
 
     def __init__(  # noqa: PLR0913 - each is a fact of another origin
@@ -74,20 +82,29 @@ class Broker:
         self._filters: list[str] = []
         self._greeters: list[Callable[[], None]] = []
         self._session: Session | None = None
-        self._asking = threading.Lock()  # its SUBACK may come before we know under which number we asked
+        self._asking = (
+            threading.Lock()
+        )  # its SUBACK may come before we know under which number we asked
         self._fetching: int | None = None
         self._refused = threading.Event()
         self._stop = threading.Event()
         self.protocol = Protocol.V5
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
 
-    def subscribe(self, topic: str, handler: Callable[[Incoming], None], *, group: str | None = None) -> None:
-        """Before `start`: have messages of this topic given to `handler`, which must only enqueue; a group shares them."""
+    def subscribe(
+        self, topic: str, handler: Callable[[Incoming], None], *, group: str | None = None
+    ) -> None:
+        """
+        Before `start`: have messages of this topic given to `handler`, which must only enqueue; a
+        group shares them.
+        """
         self._handlers[topic] = handler
         self._filters.append(f"$share/{group}/{topic}" if group else topic)
 
     def on_connect(self, greet: Callable[[], None]) -> None:
-        """Before `start`: call this, which must only wake others, after each successful connection."""
+        """
+        Before `start`: call this, which must only wake others, after each successful connection.
+        """
         self._greeters.append(greet)
 
     def start(self) -> None:
@@ -120,26 +137,39 @@ class Broker:
         session = self._session
         return session.max_packet if session is not None else None
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1, correlation: bytes | None = None) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        qos: int = 1,
+        correlation: bytes | None = None,
+    ) -> None:
         """
         Publish and, at QoS 1, wait for the PUBACK.
 
         Raises:
-            Unavailable: not connected, or no PUBACK in time; try again later. HungUpError: the broker ended the connection.
+            Unavailable: not connected, or no PUBACK in time; try again later. HungUpError: the
+                broker ended the connection.
             RefusedError: the broker said no, or would say no to its size.
         """
         session = self._session
-        if session is None or not session.client.is_connected():  # else paho would queue it, and we would queue it again
+        if (
+            session is None or not session.client.is_connected()
+        ):  # else paho would queue it, and we would queue it again
             msg = "broker: not connected"
             raise Unavailable(msg)
         session.publish(topic, payload, retain=retain, qos=qos, correlation=correlation)
 
     def fetch(self, topic: str, wait_s: float) -> bytes:
         """
-        What is retained on a topic, never nothing. One at a time, and of topics that nobody subscribes.
+        What is retained on a topic, never nothing. One at a time, and of topics that nobody
+        subscribes.
 
         Raises:
-            Unavailable: nothing came in time, the broker refuses the subscription, or there is no connection.
+            Unavailable: nothing came in time, the broker refuses the subscription, or there is no
+                connection.
         """
         session = self._await_session(time.monotonic() + min(wait_s, CONNECT_S))
         with self.listen(session, topic) as came:
@@ -153,7 +183,9 @@ class Broker:
         came: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
         self._handlers[topic] = came.put
         self._refused.clear()
-        with self._asking:  # at QoS 0: else it would wait behind requests that we hold back, and behind the command that wants it
+        # at QoS 0: else it would wait behind requests that we hold back, and behind the command
+        # that wants it
+        with self._asking:
             self._fetching = session.client.subscribe(topic, qos=0)[1]
         try:
             yield came
@@ -162,7 +194,10 @@ class Broker:
             del self._handlers[topic]
 
     def _await_session(self, deadline: float) -> Session:
-        """The connection; a message may have come through it, and have us ask, before we have noticed that there is one."""
+        """
+        The connection; a message may have come through it, and have us ask, before we have noticed
+        that there is one.
+        """
         while (session := self._session) is None or not session.client.is_connected():
             if time.monotonic() > deadline or self._stop.wait(FETCH_TURN_S):
                 msg = "broker: not connected"
@@ -183,7 +218,10 @@ class Broker:
                     continue
             closes = closes + 1 if outcome is _Ended.CLOSED_UNANSWERED else 0
             if outcome is _Ended.UNSUPPORTED or closes >= CLOSES_BEFORE_FALLBACK:
-                self.protocol, closes = (Protocol.V311 if self.protocol is Protocol.V5 else Protocol.V5), 0
+                self.protocol, closes = (
+                    (Protocol.V311 if self.protocol is Protocol.V5 else Protocol.V5),
+                    0,
+                )
                 if self.protocol is Protocol.V311:
                     continue
             self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
@@ -192,14 +230,28 @@ class Broker:
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not self._stop.wait(min(1.0, max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline:
+        while (
+            not self._stop.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+            and time.monotonic() < deadline
+        ):
             self._health.stamp("broker")
 
     def _connect_once(self) -> "_Ended":
         """One connection from its beginning to its end."""
-        session = Session(self._make_client(), self.protocol, self._dispatch, ack_s=self._settings.ack_s, beat=self._health.beat)
+        session = Session(
+            self._make_client(),
+            self.protocol,
+            self._dispatch,
+            ack_s=self._settings.ack_s,
+            beat=self._health.beat,
+        )
         try:
-            session.client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s, **self._connect_options())
+            session.client.connect(
+                self._settings.host,
+                self._settings.port,
+                self._settings.keepalive_s,
+                **self._connect_options(),
+            )
         except (OSError, ValueError) as error:
             self._away(getattr(error, "strerror", None) or type(error).__name__)
             session.release()
@@ -224,7 +276,11 @@ class Broker:
                 return _Ended.UNREACHABLE
         if session.reason is None or session.reason.is_failure:
             self._away(str(session.reason))
-            return _Ended.UNSUPPORTED if str(session.reason) == "Unsupported protocol version" else _Ended.REFUSED
+            return (
+                _Ended.UNSUPPORTED
+                if str(session.reason) == "Unsupported protocol version"
+                else _Ended.REFUSED
+            )
         self._welcome(session)
         while not session.ended.wait(1.0) and not self._stop.is_set():
             self._health.stamp("broker")
@@ -255,9 +311,12 @@ class Broker:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
-            clean_session=None if v5 else settings.session_expiry_s == 0,  # 3.1.1 knows for ever or not at all
+            clean_session=None
+            if v5
+            else settings.session_expiry_s == 0,  # 3.1.1 knows for ever or not at all
             protocol=MQTTProtocolVersion(self.protocol),
-            reconnect_on_failure=False,  # this class connects again, with a fresh client: nothing is queued twice
+            # this class connects again, with a fresh client: nothing is queued twice
+            reconnect_on_failure=False,
             manual_ack=True,
         )
         if settings.username is not None or self._password is not None:
@@ -278,16 +337,30 @@ class Broker:
         properties.MaximumPacketSize = min(self._max_incoming, LARGEST_PACKET)
         return {"clean_start": False, "properties": properties}
 
-    def _note_suback(self, _client: Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None) -> None:
+    def _note_suback(
+        self,
+        _client: Client,
+        _data: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
         if not any(reason.is_failure for reason in reasons):
             return
         with self._asking:
             fetching = mid == self._fetching
         if fetching:
-            self._health.degrade(FETCH, "model/available: the broker refuses our subscription, so no model comes from there: check its ACL")
+            self._health.degrade(
+                FETCH,
+                "model/available: the broker refuses our subscription, so "
+                "no model comes from there: check its ACL",
+            )
             self._refused.set()
         else:
-            self._health.degrade("subscription", "broker: it refuses a subscription, so requests do not reach us: check its ACL")
+            self._health.degrade(
+                "subscription",
+                "broker: it refuses a subscription, so requests do not reach us: check its ACL",
+            )
 
     def _dispatch(self, incoming: Incoming) -> None:
         handler = self._handlers.get(incoming.topic)
@@ -297,7 +370,13 @@ class Broker:
             handler(incoming)
 
 
-def _first(came: "queue.SimpleQueue[Incoming]", session: Session, wait_s: float, topic: str, refused: threading.Event) -> bytes:
+def _first(
+    came: "queue.SimpleQueue[Incoming]",
+    session: Session,
+    wait_s: float,
+    topic: str,
+    refused: threading.Event,
+) -> bytes:
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline and not session.ended.is_set() and not refused.is_set():
         try:
@@ -306,8 +385,13 @@ def _first(came: "queue.SimpleQueue[Incoming]", session: Session, wait_s: float,
             continue
         if payload:
             return payload
-    why = "the connection was lost" if session.ended.is_set() else f"nothing came within {wait_s:g} s"
-    msg = f"{topic}: {'the broker refuses the subscription: check its ACL' if refused.is_set() else why}"
+    why = (
+        "the connection was lost" if session.ended.is_set() else f"nothing came within {wait_s:g} s"
+    )
+    msg = (
+        f"{topic}: "
+        f"{'the broker refuses the subscription: check its ACL' if refused.is_set() else why}"
+    )
     raise Unavailable(msg)
 
 

@@ -46,7 +46,8 @@ class RefusedError(Exception):
 
 class HungUpError(Unavailable):
     """
-    The connection ended while we waited for the PUBACK: chance, or a broker that hangs up on what it refuses.
+    The connection ended while we waited for the PUBACK: chance, or a broker that hangs up on what
+    it refuses.
 
     Args:
         why: for the log.
@@ -62,8 +63,9 @@ class HangUps:
     """
     How often in a row the broker hung up on one kind of message.
 
-    One that hangs up on what it denies, as some do, would do so at each connection, and nothing else would get through: so whoever sends
-    such messages goes without them once there were too many. Results are blamed last, see `edge.daemon.publish`.
+    One that hangs up on what it denies, as some do, would do so at each connection, and nothing
+    else would get through: so whoever sends such messages goes without them once there were too
+    many. Results are blamed last, see `edge.daemon.publish`.
     """
 
     MOST: Final = 2
@@ -118,7 +120,13 @@ class Session:
     """
 
     def __init__(
-        self, client: Client, protocol: Protocol, deliver: Callable[[Incoming], None], *, ack_s: float, beat: Callable[[], None]
+        self,
+        client: Client,
+        protocol: Protocol,
+        deliver: Callable[[Incoming], None],
+        *,
+        ack_s: float,
+        beat: Callable[[], None],
     ) -> None:
         self._ack_s = ack_s
         self._beat = beat
@@ -131,18 +139,29 @@ class Session:
         self.max_qos, self.receive_maximum = 2, 65535  # what holds where CONNACK says nothing
         self._deliver = deliver
         self._given_up = False
-        self._on_their_way = self._suspects = 0  # messages without an answer; those when the connection ended
-        self._pubacks: dict[int, ReasonCode] = {}  # by packet identifier, until the publisher takes them
-        self._acked = threading.Condition()  # never held while calling paho: its callbacks come with paho's own locks held
+        self._on_their_way = self._suspects = (
+            0  # messages without an answer; those when the connection ended
+        )
+        self._pubacks: dict[
+            int, ReasonCode
+        ] = {}  # by packet identifier, until the publisher takes them
+        self._acked = (
+            threading.Condition()
+        )  # never held while calling paho: its callbacks come with paho's own locks held
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
 
     def release(self) -> None:
-        """After the end: client and session name each other, and its sockets would stay open until Python looks for such circles."""
+        """
+        After the end: client and session name each other, and its sockets would stay open until
+        Python looks for such circles.
+        """
         client = self.client
-        client.on_connect = client.on_disconnect = client.on_publish = client.on_message = client.on_subscribe = None
+        client.on_connect = client.on_disconnect = client.on_publish = client.on_message = (
+            client.on_subscribe
+        ) = None
 
     def end(self) -> None:
         """The connection is gone: nobody need wait for it any longer."""
@@ -152,7 +171,9 @@ class Session:
             self.ended.set()
             self._acked.notify_all()
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool, qos: int, correlation: bytes | None) -> None:
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool, qos: int, correlation: bytes | None
+    ) -> None:
         """
         Publish and wait until the broker has it (QoS 1) or it is written (QoS 0).
 
@@ -168,8 +189,14 @@ class Session:
         with self._acked:
             self._on_their_way += 1
         try:
-            info = self.client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
-            if info.rc in ENDED:  # paho's thread may have written it, and seen the end, before `publish` returned to us
+            info = self.client.publish(
+                topic, payload, qos=qos, retain=retain, properties=properties
+            )
+            if (
+                info.rc in ENDED
+                # paho's thread may have written it, and seen the end, before `publish` returned to
+                # us
+            ):
                 raise self._hung_up()
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 msg = f"broker: {info.rc.name}"
@@ -183,9 +210,14 @@ class Session:
             raise RefusedError(msg)
 
     def _await(self, mid: int) -> ReasonCode:
-        """Wait for a PUBACK; as long as anything comes in, it may stand in line behind a large request."""
+        """
+        Wait for a PUBACK; as long as anything comes in, it may stand in line behind a large
+        request.
+        """
         with self._acked:
-            while not self._acked.wait_for(lambda: mid in self._pubacks or self.ended.is_set(), self._ack_s):
+            while not self._acked.wait_for(
+                lambda: mid in self._pubacks or self.ended.is_set(), self._ack_s
+            ):
                 if not self._heard_within(self._ack_s):
                     break
                 self._beat()
@@ -200,10 +232,14 @@ class Session:
         raise Unavailable(msg)
 
     def _hung_up(self) -> HungUpError:
-        return HungUpError("broker: hung up instead of a PUBACK", alone=self.ended.is_set() and self._suspects == 1)
+        return HungUpError(
+            "broker: hung up instead of a PUBACK", alone=self.ended.is_set() and self._suspects == 1
+        )
 
     def _heard_within(self, seconds: float) -> bool:
-        """Whether the kernel has received anything from the broker lately, be it a part of a message."""
+        """
+        Whether the kernel has received anything from the broker lately, be it a part of a message.
+        """
         connection = self.client.socket()
         if not isinstance(connection, socket.socket):
             return False
@@ -214,7 +250,14 @@ class Session:
         (last_ms,) = struct.unpack_from("=I", info, LAST_DATA_RECEIVED)
         return bool(last_ms < seconds * 1000)
 
-    def _on_connect(self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
+    def _on_connect(
+        self,
+        _client: Client,
+        _data: object,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
         self.reason = reason
         self.max_packet = getattr(properties, "MaximumPacketSize", None)
         self.max_qos = getattr(properties, "MaximumQoS", self.max_qos)
@@ -222,11 +265,18 @@ class Session:
         self.answered.set()
 
     def _on_disconnect(
-        self, _client: Client, _data: object, _flags: DisconnectFlags, _reason: ReasonCode, _properties: Properties | None
+        self,
+        _client: Client,
+        _data: object,
+        _flags: DisconnectFlags,
+        _reason: ReasonCode,
+        _properties: Properties | None,
     ) -> None:
         self.end()
 
-    def _on_publish(self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties) -> None:
+    def _on_publish(
+        self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties
+    ) -> None:
         with self._acked:
             self._pubacks[mid] = reason
             self._acked.notify_all()
@@ -248,7 +298,9 @@ class Session:
 def disconnect(client: Client) -> None:
     """End a connection in order, and wait for paho's thread."""
     client.disconnect()
-    with contextlib.suppress(AttributeError):  # the thread may end while `loop_stop` looks for it: eclipse-paho/paho.mqtt.python issue 872
+    with contextlib.suppress(
+        AttributeError
+    ):  # the thread may end while `loop_stop` looks for it: eclipse-paho/paho.mqtt.python issue 872
         client.loop_stop()
 
 
@@ -267,7 +319,10 @@ def _acknowledge(client: Client, message: MQTTMessage) -> None:
 
 
 def _read_utf8(buffer: bytes, most: int) -> tuple[str, int]:
-    """As paho's, but for U+FEFF: it is legal in MQTT 5, brokers pass it on, and refusing it ends every connection for ever."""
+    """
+    As paho's, but for U+FEFF: it is legal in MQTT 5, brokers pass it on, and refusing it ends every
+    connection for ever.
+    """
     length = int.from_bytes(buffer[:2], "big")
     if most < 2 or length > most - 2:  # noqa: PLR2004 - the length itself
         msg = "a string is longer than what holds it"

@@ -3,8 +3,8 @@
 import ipaddress
 import ssl
 
-from edge.errors import ConfigError
 from edge.config.settings import Broker as BrokerSettings
+from edge.errors import ConfigError
 
 
 def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
@@ -12,11 +12,20 @@ def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
     Let no password go out that everyone on the way can read.
 
     Raises:
-        ConfigError: there is one, no TLS, and the broker is on another machine; unless the configuration wants it so.
+        ConfigError: there is one, no TLS, and the broker is on another machine; unless the
+            configuration wants it so.
     """
-    if password is None or settings.tls.enabled or settings.allow_cleartext_password or is_loopback(settings.host):
+    if (
+        password is None
+        or settings.tls.enabled
+        or settings.allow_cleartext_password
+        or is_loopback(settings.host)
+    ):
         return
-    msg = f"broker: the password would go in clear to {settings.host}: turn on broker.tls, or set broker.allow_cleartext_password"
+    msg = (
+        f"broker: the password would go in clear to {settings.host}: turn on "
+        "broker.tls, or set broker.allow_cleartext_password"
+    )
     raise ConfigError(msg)
 
 

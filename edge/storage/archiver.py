@@ -1,4 +1,7 @@
-"""Where an image's file goes once its outcome is recorded: done or failed, now or, while that cannot be, again and again."""
+"""
+Where an image's file goes once its outcome is recorded: done or failed, now or, while that cannot
+be, again and again.
+"""
 
 import time
 from typing import Final
@@ -29,9 +32,14 @@ class Archiver:
     def archive(self, image: Image, payload: bytes, *, scored: bool) -> bool:
         """Move the file, with its outcome beside it; False where that has to be tried again."""
         try:
-            path = self._spool.archive(image.path, image.image_id, image.name, payload, scored=scored)
+            path = self._spool.archive(
+                image.path, image.image_id, image.name, payload, scored=scored
+            )
             before = self._ledger.images.archived(image.image_id, path)
-            if before not in {image.path, path}:  # the same bytes came while ours were at neither place: one copy is enough
+            if before not in {
+                image.path,
+                path,
+            }:  # the same bytes came while ours were at neither place: one copy is enough
                 self._spool.archive(before, image.image_id, image.name, payload, scored=scored)
         except Unavailable as error:
             self._health.degrade(NAME, f"archive: {error}")
@@ -41,7 +49,8 @@ class Archiver:
 
     def archive_left_over(self) -> bool:
         """
-        What a kill or a full disk left concluded and not archived, some of it at a time; True where there is more.
+        What a kill or a full disk left concluded and not archived, some of it at a time; True where
+        there is more.
 
         Raises:
             Unavailable: the ledger cannot be read.
@@ -50,7 +59,9 @@ class Archiver:
             return False
         self._again_at = time.monotonic() + PAUSE_S  # should the ledger fail
         concluded = self._ledger.images.in_state(State.CONCLUDED, limit=BATCH)
-        left_over = [(image, *self._ledger.images.conclusion_of(image.image_id)) for image in concluded]
+        left_over = [
+            (image, *self._ledger.images.conclusion_of(image.image_id)) for image in concluded
+        ]
         for image, scored, payload in left_over:
             self._health.beat()
             if not self.archive(image, payload, scored=scored):

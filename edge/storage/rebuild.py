@@ -1,4 +1,7 @@
-"""A ledger that was lost or damaged is filled from what lies in done and failed; what lies in the spool comes in as always."""
+"""
+A ledger that was lost or damaged is filled from what lies in done and failed; what lies in the
+spool comes in as always.
+"""
 
 import json
 import logging
@@ -10,13 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from edge.contract.result import SCHEMA, name_result
+from edge.domain import Source
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.restore import Archived
-from edge.storage.ledger.records import Source
 from edge.storage.ledger.database import NEW
-from edge.contract.result import SCHEMA, name_result
+from edge.storage.ledger.restore import Archived
 from edge.storage.spool import CLAIMED, Spool, sender_name
 
 log = logging.getLogger(__name__)
@@ -29,7 +32,8 @@ GENERATIONS: Final = 1000
 
 def demand_spool(ledger: Ledger, root: Path) -> None:
     """
-    Refuse to begin with an empty spool while images wait in it: they would be rejected as missing, and their disk only be late.
+    Refuse to begin with an empty spool while images wait in it: they would be rejected as missing,
+    and their disk only be late.
 
     Raises:
         Unavailable: it is not there.
@@ -37,21 +41,31 @@ def demand_spool(ledger: Ledger, root: Path) -> None:
     claimed, queue = root / CLAIMED, ledger.queries.summary()
     waiting = queue["waiting"] + queue["examining"]
     if waiting and not claimed.is_dir():
-        msg = f"spool.path: {root}: {waiting} images wait in it and it is not there: is its disk mounted? To give them up, make {claimed}"
+        msg = (
+            f"spool.path: {root}: {waiting} images wait in it and it is not there: is "
+            f"its disk mounted? To give them up, make {claimed}"
+        )
         raise Unavailable(msg)
 
 
 def prove(ledger: Ledger, spool: Spool) -> None:
     """
-    Compare the ledger with its own archive; set it aside where it has forgotten results that it filed.
+    Compare the ledger with its own archive; set it aside where it has forgotten results that it
+    filed.
 
     Raises:
         Unavailable: the disk is failing.
     """
     name, last = ledger.recovery.numbering()
     for message in map(_read, _newest(spool)):
-        if message.get("ledger_id") == name and isinstance(message.get("seq"), int) and message["seq"] > last:
-            why = f"its last result is {last}, but result {message['seq']} of it lies in the archive"
+        if (
+            message.get("ledger_id") == name
+            and isinstance(message.get("seq"), int)
+            and message["seq"] > last
+        ):
+            why = (
+                f"its last result is {last}, but result {message['seq']} of it lies in the archive"
+            )
             ledger.recovery.give_up(why)
             return
 
@@ -74,14 +88,24 @@ def rebuild(ledger: Ledger, spool: Spool, health: Health) -> None:
     if why == NEW and not taken:
         return
     cause = "the ledger was gone" if why == NEW else f"the ledger was {why}"
-    said = f"{cause}; a new one has {taken} images of done and failed, whose results are sent again, and {waiting} of the spool"
+    said = (
+        f"{cause}; a new one has {taken} images of done and failed, whose "
+        f"results are sent again, and {waiting} of the spool"
+    )
     log.critical('event=ledger_rebuilt why="%s" archived=%d waiting=%d', cause, taken, waiting)
-    health.degrade("ledger", f"{said}. Replies to these are not possible; restart when you have read this")
+    health.degrade(
+        "ledger", f"{said}. Replies to these are not possible; restart when you have read this"
+    )
 
 
 def _newest(spool: Spool) -> list[Path]:
     try:
-        entries = (entry for folder in (spool.done, spool.failed) for entry in os.scandir(folder) if entry.name.endswith(".json"))
+        entries = (
+            entry
+            for folder in (spool.done, spool.failed)
+            for entry in os.scandir(folder)
+            if entry.name.endswith(".json")
+        )
         newest = nlargest(NEWEST, ((entry.stat().st_mtime_ns, entry.path) for entry in entries))
     except OSError as error:
         msg = f"archive: {error.strerror}"
@@ -103,23 +127,42 @@ def _parse(result: Path, *, scored: bool) -> Archived | None:
     path = result.with_suffix("")
     message = _read(result)
     try:
-        image_id, result_id, bundle_id = message["image_id"], message["result_id"], message["model"]["bundle"]
+        image_id, result_id, bundle_id = (
+            message["image_id"],
+            message["result_id"],
+            message["model"]["bundle"],
+        )
         generation = _generation(result_id, image_id, bundle_id, message["model"]["preprocess"])
         name = sender_name(path.name, image_id)
         received_at = datetime.fromisoformat(message["source"]["received_at"]).timestamp()
         source = message["source"]["kind"]
     except (KeyError, TypeError, ValueError):
         return None
-    if generation is None or name is None or message["schema"] != SCHEMA or source not in get_args(Source) or not path.is_file():
+    if (
+        generation is None
+        or name is None
+        or message["schema"] != SCHEMA
+        or source not in get_args(Source)
+        or not path.is_file()
+    ):
         return None
     payload = result.read_bytes()
-    return Archived(image_id, result_id, bundle_id, generation, scored, path, name, source, received_at, payload)
+    return Archived(
+        image_id, result_id, bundle_id, generation, scored, path, name, source, received_at, payload
+    )
 
 
 def _generation(result_id: str, image_id: str, bundle_id: str, preprocess_id: str) -> int | None:
     """Which retry this is the result of: the id says it to whoever tries."""
     numbers = range(GENERATIONS)
-    return next((number for number in numbers if name_result(image_id, bundle_id, preprocess_id, number) == result_id), None)
+    return next(
+        (
+            number
+            for number in numbers
+            if name_result(image_id, bundle_id, preprocess_id, number) == result_id
+        ),
+        None,
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Removes what has been kept long enough, or what must go for new images: never what is not delivered yet."""
+"""
+Removes what has been kept long enough, or what must go for new images: never what is not delivered
+yet.
+"""
 
 import logging
 import shutil
@@ -7,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from edge.config.settings import Settings
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.integrity import FOLDER
-from edge.config.settings import Settings
 from edge.storage.spool import beside
 from edge.system.threads import Loop
 
@@ -22,7 +25,10 @@ TURN_S: Final = 2.0
 PASS_S: Final = 60.0
 """How often it is looked for what is old, in seconds."""
 CALM_S: Final = 3600.0
-"""Age counts only while the clock has run smoothly for so long: a device may start in the past and jump into the present."""
+"""
+Age counts only while the clock has run smoothly for so long: a device may start in the past and
+jump into the present.
+"""
 STEP_S: Final = 60.0
 DAY_S: Final = 86400.0
 BATCH: Final = 32
@@ -32,7 +38,13 @@ class Retention(Loop):
     """A thread of its own. Files go before results, done before failed, the oldest first."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, health: Health, *, now: Callable[[], float] = time.time, calm_s: float = CALM_S
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        health: Health,
+        *,
+        now: Callable[[], float] = time.time,
+        calm_s: float = CALM_S,
     ) -> None:
         super().__init__(LOOP, health)
         self._keep = settings.retention
@@ -72,7 +84,10 @@ class Retention(Loop):
     def _make_room(self) -> None:
         while _is_short(self._spool.done, self._keep.min_free_mb) and not self._stop.is_set():
             self._health.beat()
-            if not (self._remove_files(scored=True, before=float("inf")) or self._remove_files(scored=False, before=float("inf"))):
+            if not (
+                self._remove_files(scored=True, before=float("inf"))
+                or self._remove_files(scored=False, before=float("inf"))
+            ):
                 break
         if _is_short(self._state, self._keep.min_free_mb):
             self._forget(float("inf"))
@@ -81,7 +96,9 @@ class Retention(Loop):
         """Remove some of what is too old; whether there may be more."""
         keep, removed = self._keep, 0
         for scored, days in ((True, keep.done_days), (False, keep.failed_days)):
-            removed += self._remove_files(scored=scored, before=self._now() - days * DAY_S) if days else 0
+            removed += (
+                self._remove_files(scored=scored, before=self._now() - days * DAY_S) if days else 0
+            )
         if keep.results_days:
             removed += self._forget(self._now() - keep.results_days * DAY_S)
         if keep.failed_days:

@@ -1,4 +1,7 @@
-"""Bytes on disk: claimed from the inbox, received from MQTT, archived. What it says is done is on the disk."""
+"""
+Bytes on disk: claimed from the inbox, received from MQTT, archived. What it says is done is on the
+disk.
+"""
 
 import hashlib
 import os
@@ -12,8 +15,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from edge.system import files
 from edge.errors import StartupError, Unavailable
+from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
 
 CLAIMED: Final = "claimed"
@@ -27,7 +30,10 @@ REQUEST: Final = b"request"
 """What a file is called that came over MQTT."""
 UUID_CHARACTERS: Final = 36
 NAME_BYTES: Final = 160
-"""What of a sender's file name is kept in the archive, so that our suffixes fit beside it in 255 bytes."""
+"""
+What of a sender's file name is kept in the archive, so that our suffixes fit beside it in 255
+bytes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +65,28 @@ class Spool:
         self.claimed = root / CLAIMED
         self.done = done
         self.failed = failed
-        for key, folder in (("spool.path", self.claimed), ("spool.done", done), ("spool.failed", failed)):
+        for key, folder in (
+            ("spool.path", self.claimed),
+            ("spool.done", done),
+            ("spool.failed", failed),
+        ):
             _make_writable(key, folder)
             for half in folder.glob(f".*{PART}"):  # what a kill left of a write
                 half.unlink(missing_ok=True)
 
-    def claim(self, path: Path, *, may_copy: bool, moved: Callable[[Path], None] | None = None) -> Claim:
+    def claim(
+        self, path: Path, *, may_copy: bool, moved: Callable[[Path], None] | None = None
+    ) -> Claim:
         """
-        Take a file out of the inbox and hash it; it is ours, hashed and on the disk, or still where it was.
+        Take a file out of the inbox and hash it; it is ours, hashed and on the disk, or still where
+        it was.
 
         Args:
             path: a regular file.
-            may_copy: whether it may be copied if it lies on another mount (its writer is known to have finished).
-            moved: told where it lies in the spool, before it is hashed; not of a copy, which is nobody's after a kill.
+            may_copy: whether it may be copied if it lies on another mount (its writer is known to
+                have finished).
+            moved: told where it lies in the spool, before it is hashed; not of a copy, which is
+                nobody's after a kill.
 
         Raises:
             NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
@@ -108,7 +123,8 @@ class Spool:
 
     def claim_anew(self, path: Path, name: bytes) -> Path:
         """
-        Give a file that is ours and has changed another place in spool/claimed, so that it can be recorded as another image.
+        Give a file that is ours and has changed another place in spool/claimed, so that it can be
+        recorded as another image.
 
         Raises:
             Unavailable: the disk does not let us.
@@ -122,13 +138,16 @@ class Spool:
 
     def take_up(self, path: Path) -> Claim:
         """
-        A file that was claimed and that no ledger row mentions, under the name that it was given then.
+        A file that was claimed and that no ledger row mentions, under the name that it was given
+        then.
 
         Raises:
             Unavailable: it cannot be read.
         """
         name = unquote_to_bytes(path.name[len(RENAMED) + UUID_CHARACTERS + 1 :])
-        return self.rehash(path, name or (REQUEST if path.name.startswith(REQUESTED) else b"recovered"))
+        return self.rehash(
+            path, name or (REQUEST if path.name.startswith(REQUESTED) else b"recovered")
+        )
 
     def rehash(self, path: Path, name: bytes) -> Claim:
         """
@@ -169,7 +188,11 @@ class Spool:
         if claim.origin is not None:
             claim.path.unlink(missing_ok=True)
         elif claim.path.exists():
-            free = source if not source.exists() else source.with_name(f"{uuid.uuid4()}-{source.name}"[-200:])
+            free = (
+                source
+                if not source.exists()
+                else source.with_name(f"{uuid.uuid4()}-{source.name}"[-200:])
+            )
             claim.path.rename(free)
 
     def drop(self, path: Path) -> None:
@@ -178,7 +201,8 @@ class Spool:
 
     def remove_origin(self, path: Path, known: Fingerprint) -> bool:
         """
-        Remove what a copied file left in the inbox; a file that is no longer that one is left alone.
+        Remove what a copied file left in the inbox; a file that is no longer that one is left
+        alone.
 
         Returns:
             False where it is still there because we may not remove it.
@@ -192,7 +216,9 @@ class Spool:
             return False
         return True
 
-    def archive(self, path: Path, image_id: str, name: bytes, payload: bytes, *, scored: bool) -> Path:
+    def archive(
+        self, path: Path, image_id: str, name: bytes, payload: bytes, *, scored: bool
+    ) -> Path:
         """
         Move a file to done or failed, beside its result; may be repeated after a kill.
 
@@ -217,7 +243,8 @@ class Spool:
 
     def locate(self, path: Path, image_id: str, name: bytes) -> Path | None:
         """
-        Where an image's bytes are: where the ledger has them, or where a kill left them on their way into the archive.
+        Where an image's bytes are: where the ledger has them, or where a kill left them on their
+        way into the archive.
 
         Raises:
             Unavailable: the spool itself is away.
@@ -225,15 +252,24 @@ class Spool:
         if not self.present():
             msg = "spool: it is away"
             raise Unavailable(msg)
-        places = (path, *(folder / archive_name(name, image_id) for folder in (self.done, self.failed)))
+        places = (
+            path,
+            *(folder / archive_name(name, image_id) for folder in (self.done, self.failed)),
+        )
         return next((place for place in places if _is_there(place)), None)
 
     def present(self) -> bool:
-        """Whether the spool is there, and not only the empty folder on which it is mounted. Raises Unavailable: the disk is failing."""
+        """
+        Whether the spool is there, and not only the empty folder on which it is mounted. Raises
+        Unavailable: the disk is failing.
+        """
         return _is_there(self.claimed)
 
     def orphans(self) -> Iterator[Path]:
-        """Everything in spool/claimed. Half-written copies, which begin with a dot, were removed when the spool was opened."""
+        """
+        Everything in spool/claimed. Half-written copies, which begin with a dot, were removed when
+        the spool was opened.
+        """
         yield from sorted(path for path in self.claimed.iterdir() if not path.name.startswith("."))
 
     def free_mb(self) -> int:
@@ -302,7 +338,10 @@ def _is_there(path: Path) -> bool:
 
 
 def _renamed(source: Path, target: Path) -> bool:
-    """Take a file; False where it must be copied, because bind mounts of one file system refuse a rename too."""
+    """
+    Take a file; False where it must be copied, because bind mounts of one file system refuse a
+    rename too.
+    """
     try:
         source.rename(target)
     except OSError as error:

@@ -1,0 +1,1 @@
+"""Files, threads, privileges and devices of the operating system."""

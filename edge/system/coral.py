@@ -1,4 +1,7 @@
-"""Coral accelerators (Edge TPU), USB and PCIe: which are plugged in, and who has them. Loads no runtime and opens no device."""
+"""
+Coral accelerators (Edge TPU), USB and PCIe: which are plugged in, and who has them. Loads no
+runtime and opens no device.
+"""
 
 import fcntl
 import os
@@ -10,11 +13,17 @@ from typing import BinaryIO, Final, Literal
 from edge.errors import AcceleratorError
 
 USB: Final = frozenset({("1a6e", "089a"), ("18d1", "9302")})
-"""Vendor and product: the first before its firmware is loaded, which its first user does, the second from then on."""
+"""
+Vendor and product: the first before its firmware is loaded, which its first user does, the second
+from then on.
+"""
 PCI: Final = ("0x1ac1", "0x089a")
 BUSY: Final = "another process has it"
 CUSTOM_OP: Final = b"edgetpu-custom-op"
-"""What edgetpu_compiler puts in the place of the operators that the accelerator runs: a model file without it was not compiled."""
+"""
+What edgetpu_compiler puts in the place of the operators that the accelerator runs: a model file
+without it was not compiled.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,11 @@ def _usb(root: Path) -> Iterator[Device]:
     for device in sorted((root / "sys/bus/usb/devices").glob("*")):
         if (read(device / "idVendor"), read(device / "idProduct")) in USB:
             bus, number, speed = (read(device / name) for name in ("busnum", "devnum", "speed"))
-            node = root / f"dev/bus/usb/{int(bus):03}/{int(number):03}" if bus.isdigit() and number.isdigit() else None
+            node = (
+                root / f"dev/bus/usb/{int(bus):03}/{int(number):03}"
+                if bus.isdigit() and number.isdigit()
+                else None
+            )
             yield Device("USB", node, int(speed) if speed.isdigit() else None)
 
 
@@ -78,13 +91,16 @@ def claim(lock: Path) -> BinaryIO | None:
     Have the accelerator for oneself, until the file is closed or the process ends, however it ends.
 
     Returns:
-        The locked file, or None where its folder does not exist: there is no daemon to be kept out of the way of.
+        The locked file, or None where its folder does not exist: there is no daemon to be kept out
+            of the way of.
 
     Raises:
         AcceleratorError: another process has it, or the file may not be opened.
     """
     try:
-        file = open(lock, "rb", opener=_create)  # noqa: SIM115 - kept open; flock(2) needs no right to write
+        # kept open; flock(2) needs no right to write
+        # kept open; flock(2) needs no right to write
+        file = open(lock, "rb", opener=_create)  # noqa: SIM115
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -99,7 +115,10 @@ def claim(lock: Path) -> BinaryIO | None:
 
 
 def _create(path: str, flags: int) -> int:
-    """Readable by whoever gets into the folder, whoever came first: root's `mammo-edge classify` must not lock the daemon out."""
+    """
+    Readable by whoever gets into the folder, whoever came first: root's `mammo-edge classify` must
+    not lock the daemon out.
+    """
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:

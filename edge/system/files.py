@@ -44,7 +44,10 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def sha256_and_sync(path: Path, beat: Beat) -> str:
-    """SHA-256 of a regular file, in hex, its bytes on the disk when this returns. The disk works while the processor does."""
+    """
+    SHA-256 of a regular file, in hex, its bytes on the disk when this returns. The disk works while
+    the processor does.
+    """
     digest, buffer = hashlib.sha256(), memoryview(bytearray(HASHED))
     with open_regular(path) as file, ThreadPoolExecutor(1, "sync") as disk:
         synced = disk.submit(os.fsync, file.fileno())
@@ -69,8 +72,13 @@ def move(path: Path, target: Path, beat: Beat) -> None:
     sync_folder(target.parent)
 
 
-def copy(source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None] | None = None) -> None:
-    """Copy a regular file; `target` is there whole or not at all. It is written inside of `writing`, with other rights, say."""
+def copy(
+    source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None] | None = None
+) -> None:
+    """
+    Copy a regular file; `target` is there whole or not at all. It is written inside of `writing`,
+    with other rights, say.
+    """
     with open_regular(source) as reader, writing or nullcontext():
         put(target, _chunks(reader, beat))
         sync_folder(target.parent)
@@ -83,7 +91,10 @@ def write(target: Path, data: bytes) -> None:
 
 
 def put(target: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file without syncing its folder: a power cut leaves the old or the new, and the caller syncs before it relies on either."""
+    """
+    Write a file without syncing its folder: a power cut leaves the old or the new, and the caller
+    syncs before it relies on either.
+    """
     part = target.with_name(f".{uuid.uuid4()}{PART}")
     try:
         with part.open("wb") as file:
@@ -119,7 +130,9 @@ def open_regular(path: Path, *, follow: bool = False) -> io.FileIO:
     Raises:
         OSError: it cannot be opened, or is no regular file: a device may have no end.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    descriptor = os.open(
+        path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    )
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(EINVAL, "it is not a regular file")
@@ -133,7 +146,12 @@ def read_regular(path: Path) -> bytes:
 
 
 def regular_below(path: Path) -> list[Path]:
-    """What a person means who types a path: itself, or of a folder all files below it, sorted, without dot files."""
+    """
+    What a person means who types a path: itself, or of a folder all files below it, sorted, without
+    dot files.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return sorted(
+        file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")
+    )

@@ -1,4 +1,7 @@
-"""What root does below the daemon's folders, it does with the daemon's rights: no link that stands there leads root anywhere else."""
+"""
+What root does below the daemon's folders, it does with the daemon's rights: no link that stands
+there leads root anywhere else.
+"""
 
 import os
 import threading
@@ -10,16 +13,20 @@ from typing import Final
 UMASK: Final = 0o027
 """As the daemon's: files 0640, folders 0750."""
 _ONE_AT_A_TIME: Final = threading.RLock()
-"""Else a second thread would see the first one's rights, and have root's again in the middle of its work."""
+"""
+Else a second thread would see the first one's rights, and have root's again in the middle of its
+work.
+"""
 
 
 @contextmanager
 def as_owner_of(folder: Path) -> Iterator[None]:
     """
-    Act as whose folder it is until the end; nothing changes for who is not root, or where the folder is root's.
+    Act as whose folder it is until the end; nothing changes for who is not root, or where the
+    folder is root's.
 
-    The rights are those of the process: its other threads have no more meanwhile. So it is for commands; the daemon is never root where
-    it was installed.
+    The rights are those of the process: its other threads have no more meanwhile. So it is for
+    commands; the daemon is never root where it was installed.
 
     Raises:
         OSError: there is no such folder.

@@ -8,7 +8,8 @@ from edge.health import Health
 
 class Loop:
     """
-    One turn after the other, each stamped, so that one that hangs is noticed. A subclass says what a turn is.
+    One turn after the other, each stamped, so that one that hangs is noticed. A subclass says what
+    a turn is.
 
     Args:
         name: of the thread and its stamps.
@@ -57,7 +58,9 @@ class Listener:
 
     def __init__(self, name: str, server: socketserver.BaseServer, poll_s: float) -> None:
         self._server = server
-        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": poll_s}, name=name, daemon=True)
+        self._thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": poll_s}, name=name, daemon=True
+        )
 
     def start(self) -> None:
         """Begin to answer."""

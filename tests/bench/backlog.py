@@ -17,7 +17,9 @@ from tests.support.rig import film
 PICTURE: Final = "benchmarks-backlog.png"
 FLAT: Final = 0.01
 WARM: Final = 0.1
-"""Share of the run after which memory has to be flat: its second tenth is compared with its last."""
+"""
+Share of the run after which memory has to be flat: its second tenth is compared with its last.
+"""
 SAMPLE_S: Final = 0.5
 
 
@@ -42,8 +44,13 @@ def memory_over_time(plan: Plan, picture: Path) -> Section:
             samples = _samples(daemon, plan)
     shown = _draw(samples, picture)
     took = samples[-1].second
-    grew = {name: growth([getattr(one, name) for one in samples]) for name in ("supervisor", "worker")}
-    rows = [[name, figures([getattr(one, name) for one in samples]), f"{grew[name]:+.2%}"] for name in grew]
+    grew = {
+        name: growth([getattr(one, name) for one in samples]) for name in ("supervisor", "worker")
+    }
+    rows = [
+        [name, figures([getattr(one, name) for one in samples]), f"{grew[name]:+.2%}"]
+        for name in grew
+    ]
     text = f"""{plan.backlog} small films (240 x 320, PNG) lay in the inbox when the daemon started, one worker: {took:.0f} s,
 {plan.backlog / took:.1f} images/s. Resident MiB over the run; growth is
 the mean of the last tenth of the run over that of the second.
@@ -53,7 +60,13 @@ the mean of the last tenth of the run over that of the second.
 """
     most = max(grew.values())
     limit = ", ".join(f"{name} {change:+.2%}" for name, change in grew.items())
-    target = Target(f"memory over a backlog of {plan.backlog} files", "flat to 1 %", f"{most:+.2%}", most <= FLAT, limit)
+    target = Target(
+        f"memory over a backlog of {plan.backlog} files",
+        "flat to 1 %",
+        f"{most:+.2%}",
+        most <= FLAT,
+        limit,
+    )
     return Section("Backlog", text, (target,))
 
 
@@ -63,7 +76,14 @@ def _samples(daemon: Measured, plan: Plan) -> list[Sample]:
         archived = int(daemon.status()["queue"]["archived"])
         memory = daemon.memory()
         if "worker 1" in memory:
-            samples.append(Sample(time.monotonic() - start, archived, memory["supervisor"].resident, memory["worker 1"].resident))
+            samples.append(
+                Sample(
+                    time.monotonic() - start,
+                    archived,
+                    memory["supervisor"].resident,
+                    memory["worker 1"].resident,
+                )
+            )
         if archived >= plan.backlog and samples:
             return samples
         time.sleep(SAMPLE_S / 10 if plan.quick else SAMPLE_S)
@@ -92,7 +112,10 @@ def _draw(samples: Sequence[Sample], path: Path) -> str:
     axes.plot(seconds, [one.worker for one in samples], label="worker")
     axes.plot(seconds, [one.supervisor for one in samples], label="supervisor")
     axes.set(
-        xlabel="seconds", ylabel="resident memory, MiB", ylim=(0, None), title=f"{samples[-1].archived} files in the inbox at the start"
+        xlabel="seconds",
+        ylabel="resident memory, MiB",
+        ylim=(0, None),
+        title=f"{samples[-1].archived} files in the inbox at the start",
     )
     files = axes.twinx()
     files.plot(seconds, [one.archived for one in samples], color="0.7", linestyle="--")

@@ -1,4 +1,7 @@
-"""Bare decoders: the encoded frame's bytes to pixels by one call, with no header read and nothing looked up or applied."""
+"""
+Bare decoders: the encoded frame's bytes to pixels by one call, with no header read and nothing
+looked up or applied.
+"""
 
 import functools
 import importlib
@@ -80,7 +83,10 @@ def _uncompressed(data: bytes, dataset: pydicom.Dataset) -> Iterator[tuple[str, 
 
 
 def _start_of_dataset(data: bytes) -> int:
-    """After the preamble, the prefix and the file meta information, whose length stands in its first element."""
+    """
+    After the preamble, the prefix and the file meta information, whose length stands in its first
+    element.
+    """
     return 144 + int.from_bytes(data[140:144], "little")
 
 
@@ -90,7 +96,10 @@ def _with_imagecodecs(syntax: str, frame: bytes) -> Iterator[tuple[str, Decode]]
     except ImportError:
         return
     for name in IMAGECODECS.get(syntax, ()):
-        yield f"imagecodecs {name.removesuffix('_decode')}", functools.partial(getattr(imagecodecs, name), frame)
+        yield (
+            f"imagecodecs {name.removesuffix('_decode')}",
+            functools.partial(getattr(imagecodecs, name), frame),
+        )
 
 
 def _run_lengths(frame: bytes, dataset: pydicom.Dataset) -> Iterator[tuple[str, Decode]]:

@@ -1,8 +1,9 @@
 """
-One runtime with one model, in a process of its own: `python child.py RUNTIME MODEL THREADS`. It needs numpy and that runtime, no more.
+One runtime with one model, in a process of its own: `python child.py RUNTIME MODEL THREADS`. It
+needs numpy and that runtime, no more.
 
-For each number that it reads from stdin it runs the network so often, and prints the milliseconds of each run as JSON. Its first line is the
-runtime's version, or why it cannot run the model.
+For each number that it reads from stdin it runs the network so often, and prints the milliseconds
+of each run as JSON. Its first line is the runtime's version, or why it cannot run the model.
 """
 
 # mypy: ignore-errors
@@ -17,7 +18,9 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 
 def tflite(module, path, threads):
-    interpreter = __import__(f"{module}.interpreter", fromlist=["Interpreter"]).Interpreter(model_path=path, num_threads=threads)
+    interpreter = __import__(f"{module}.interpreter", fromlist=["Interpreter"]).Interpreter(
+        model_path=path, num_threads=threads
+    )
     interpreter.allocate_tensors()
     detail = interpreter.get_input_details()[0]
     rng = np.random.default_rng(0)
@@ -55,7 +58,11 @@ def main():
         invoke = opened(module, path, threads)
         invoke()
     except Exception as error:
-        print(json.dumps({"error": f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"}), file=say, flush=True)
+        print(
+            json.dumps({"error": f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"}),
+            file=say,
+            flush=True,
+        )
         return
     import importlib.metadata
 

@@ -1,7 +1,7 @@
 """
-The shipped network for other runtimes: `python convert.py MODEL.tflite FOLDER FILM...` writes float.onnx, int8.onnx and int8.tflite, and
-prints JSON: of each
-that could not be made, why. Its dependencies (requirements/bench.in) are the benchmark's alone.
+The shipped network for other runtimes: `python convert.py MODEL.tflite FOLDER FILM...` writes
+float.onnx, int8.onnx and int8.tflite, and prints JSON: of each that could not be made, why. Its
+dependencies (requirements/bench.in) are the benchmark's alone.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.models.bundle import Manifest, read_manifest
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
+from edge.models.bundle import Manifest, read_manifest
 
 OPSET: Final = "17"
 
@@ -26,7 +26,10 @@ def main() -> int:
     """Make all three; 0 whatever could be made."""
     model, folder = Path(sys.argv[1]), Path(sys.argv[2])
     manifest = read_manifest((model.parent / "bundle.json").read_bytes())
-    films = [prepare(open_mammogram(Path(film), Limits()), manifest.input).tensor for film in sys.argv[3:]]
+    films = [
+        prepare(open_mammogram(Path(film), Limits()), manifest.input).tensor
+        for film in sys.argv[3:]
+    ]
     steps: dict[str, Callable[[], None]] = {
         "float.onnx": lambda: _float_onnx(model, folder / "float.onnx"),
         "int8.onnx": lambda: _int8_onnx(folder, films),
@@ -51,15 +54,36 @@ def _try(step: Callable[[], None]) -> str | None:
 def _float_onnx(model: Path, target: Path) -> None:
     import tf2onnx  # noqa: F401, PLC0415 - is it there?
 
-    command = [sys.executable, "-m", "tf2onnx.convert", "--tflite", str(model), "--output", str(target), "--opset", OPSET]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    command = [
+        sys.executable,
+        "-m",
+        "tf2onnx.convert",
+        "--tflite",
+        str(model),
+        "--output",
+        str(target),
+        "--opset",
+        OPSET,
+    ]
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
     if ended.returncode:
         raise RuntimeError(ended.stderr.strip().rpartition("\n")[2])
 
 
 def _int8_onnx(folder: Path, films: list[NDArray[np.float32]]) -> None:
     from onnxruntime import InferenceSession  # noqa: PLC0415
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static  # noqa: PLC0415
+    from onnxruntime.quantization import (  # noqa: PLC0415
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
     prepared, target = folder / "prepared.onnx", folder / "int8.onnx"
@@ -74,7 +98,11 @@ def _int8_onnx(folder: Path, films: list[NDArray[np.float32]]) -> None:
             tensor = next(self._left, None)
             return None if tensor is None else {name: tensor}
 
-    kinds: dict[str, Any] = {"activation_type": QuantType.QInt8, "weight_type": QuantType.QInt8, "quant_format": QuantFormat.QDQ}
+    kinds: dict[str, Any] = {
+        "activation_type": QuantType.QInt8,
+        "weight_type": QuantType.QInt8,
+        "quant_format": QuantFormat.QDQ,
+    }
     quantize_static(str(prepared), str(target), Films(), per_channel=True, **kinds)
 
 

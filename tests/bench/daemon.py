@@ -29,11 +29,20 @@ class Memory:
 class Measured(Rig):
     """A daemon whose PUBACKs are stamped."""
 
-    def __init__(self, folder: Path, broker_port: int, subscriber: Subscriber | None = None, workers: int = 1) -> None:
+    def __init__(
+        self, folder: Path, broker_port: int, subscriber: Subscriber | None = None, workers: int = 1
+    ) -> None:
         self.stamps_file = folder / "stamps"
         self._workers = workers
-        before = [sys.executable, "-P", str(Path(stamped.__file__)), str(self.stamps_file)]  # -P: our modules are not everyone's
-        super().__init__(folder, broker_port, subscriber, f"\n[worker]\ncount = {workers}\n", before)
+        before = [
+            sys.executable,
+            "-P",
+            str(Path(stamped.__file__)),
+            str(self.stamps_file),
+        ]  # -P: our modules are not everyone's
+        super().__init__(
+            folder, broker_port, subscriber, f"\n[worker]\ncount = {workers}\n", before
+        )
         self._notify = folder / "notify.sock"
 
     def start_to_ready(self) -> float:
@@ -71,16 +80,27 @@ class Measured(Rig):
 
     def wait_for(self, image_ids: set[str]) -> dict[str, float]:
         """The stamps, once all these are among them."""
-        until(lambda: image_ids <= self.stamps().keys(), f"{len(image_ids)} results", self.words, PATIENCE_S)
+        until(
+            lambda: image_ids <= self.stamps().keys(),
+            f"{len(image_ids)} results",
+            self.words,
+            PATIENCE_S,
+        )
         return self.stamps()
 
     def warm_up(self, data: bytes) -> None:
         """Send two files for each worker through."""
-        image_ids = {self.drop(f"warm-{number}", bytes([number]) + data[1:]) for number in range(2 * self._workers)}
+        image_ids = {
+            self.drop(f"warm-{number}", bytes([number]) + data[1:])
+            for number in range(2 * self._workers)
+        }
         self.wait_for(image_ids)
 
     def processor_s(self) -> float:
-        """Processor time that the supervisor has taken, all threads and the kernel's work for it, in seconds."""
+        """
+        Processor time that the supervisor has taken, all threads and the kernel's work for it, in
+        seconds.
+        """
         assert self.process is not None
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
@@ -97,14 +117,20 @@ class Measured(Rig):
             except OSError:
                 continue
             workers += b"spawn_main" in command
-            found[f"worker {workers}" if b"spawn_main" in command else "resource tracker"] = memory_of(pid)
+            found[f"worker {workers}" if b"spawn_main" in command else "resource tracker"] = (
+                memory_of(pid)
+            )
         return found
 
 
 def memory_of(pid: int) -> Memory:
     """What one process holds now, and held at most."""
     rollup = _fields(Path(f"/proc/{pid}/smaps_rollup"))
-    return Memory(rollup["Rss"] / MIB, rollup["Pss"] / MIB, _fields(Path(f"/proc/{pid}/status"))["VmHWM"] / MIB)
+    return Memory(
+        rollup["Rss"] / MIB,
+        rollup["Pss"] / MIB,
+        _fields(Path(f"/proc/{pid}/status"))["VmHWM"] / MIB,
+    )
 
 
 def _fields(file: Path) -> dict[str, Any]:

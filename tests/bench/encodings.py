@@ -1,4 +1,7 @@
-"""Each encoding, step by step, beside the fastest bare decoder and the bare network; and what our engine adds to the network."""
+"""
+Each encoding, step by step, beside the fastest bare decoder and the bare network; and what our
+engine adds to the network.
+"""
 
 import time
 from collections.abc import Callable
@@ -38,7 +41,9 @@ def by_encoding(plan: Plan, loaded: Bench) -> tuple[Section, dict[str, Path]]:
     names = (RAW, RLE, J2K) if plan.quick else tuple(COMMANDS)
     made = encodings(plan.mammogram, plan.folder / "encoded", names)
     rows = [_row(plan, loaded, one) for one in made]
-    return Section("Each encoding", ABOUT + table(HEAD, rows)), {one.name: one.path for one in made if one.path}
+    return Section("Each encoding", ABOUT + table(HEAD, rows)), {
+        one.name: one.path for one in made if one.path
+    }
 
 
 def _row(plan: Plan, loaded: Bench, one: Encoded) -> list[object]:
@@ -50,7 +55,9 @@ def _row(plan: Plan, loaded: Bench, one: Encoded) -> list[object]:
     if isinstance(outcome, Rejection):
         fastest = min(bare, key=lambda name: ms(bare[name]), default="none")
         return [one.name, size, outcome.text, *[""] * 3, fastest, *[""] * 3]
-    steps: dict[str, list[float]] = {name: [] for name in ("decode", "prepare", "infer", "total", "invoke")}
+    steps: dict[str, list[float]] = {
+        name: [] for name in ("decode", "prepare", "infer", "total", "invoke")
+    }
     calls: dict[str, list[float]] = {name: [] for name in bare}
     for _ in range(plan.times(12, 1)):
         for name, decode in bare.items():
@@ -62,9 +69,19 @@ def _row(plan: Plan, loaded: Bench, one: Encoded) -> list[object]:
             steps[name].append(getattr(timing, name))
         steps["invoke"].append(loaded.bare_invoke())
     fastest = min(calls, key=lambda name: figures(calls[name]).median)
-    least = sum(figures(values).median for values in (calls[fastest], steps["prepare"], steps["invoke"]))
+    least = sum(
+        figures(values).median for values in (calls[fastest], steps["prepare"], steps["invoke"])
+    )
     shown = [figures(steps[name]) for name in ("decode", "prepare", "infer", "total")]
-    return [one.name, size, *shown, fastest, figures(calls[fastest]), figures(steps["invoke"]), f"{shown[-1].median / least:.2f}"]
+    return [
+        one.name,
+        size,
+        *shown,
+        fastest,
+        figures(calls[fastest]),
+        figures(steps["invoke"]),
+        f"{shown[-1].median / least:.2f}",
+    ]
 
 
 def engine_overhead(plan: Plan, loaded: Bench) -> Section:
@@ -85,11 +102,23 @@ def engine_overhead(plan: Plan, loaded: Bench) -> Section:
             theirs.append(loaded.bare_invoke())
     copies = [ms(lambda: loaded.copy_in(tensor)) for _ in ours]
     found = ratio(ours, theirs, 4)
-    rows = [("Engine.infer", figures(ours, 2)), ("bare invoke()", figures(theirs, 2)), ("ratio, pair by pair", found)]
+    rows = [
+        ("Engine.infer", figures(ours, 2)),
+        ("bare invoke()", figures(theirs, 2)),
+        ("ratio, pair by pair", found),
+    ]
     rows.append(("of that, copying the input in, alone", figures(copies, 2)))
     text = f"""`Engine.infer` copies the input in, runs `invoke()` and copies score, map and features out. {len(ours)} pairs:
 
 {table(("", "ms"), rows)}"""
-    limit = f"copying the input in, {tensor.nbytes / 1e6:.1f} MB: {figures(copies, 2).median:.2f} ms"
-    target = Target("engine over bare `invoke()`", "at most 2 %", f"{(found.median - 1) * 100:+.1f} %", found.median <= 1.02, limit)
+    limit = (
+        f"copying the input in, {tensor.nbytes / 1e6:.1f} MB: {figures(copies, 2).median:.2f} ms"
+    )
+    target = Target(
+        "engine over bare `invoke()`",
+        "at most 2 %",
+        f"{(found.median - 1) * 100:+.1f} %",
+        found.median <= 1.02,
+        limit,
+    )
     return Section("The engine beside the bare interpreter", text, (target,))

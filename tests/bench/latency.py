@@ -1,4 +1,7 @@
-"""From the close of a file in the inbox to the broker's PUBACK of its result, beside the bare work on the same file."""
+"""
+From the close of a file in the inbox to the broker's PUBACK of its result, beside the bare work on
+the same file.
+"""
 
 import hashlib
 import time
@@ -9,10 +12,10 @@ from typing import Final
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.system import files
 from edge.cli.bench import Bench
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
+from edge.system import files
 from tests.bench.bare import decoders
 from tests.bench.daemon import Measured
 from tests.bench.encodings import ms
@@ -23,7 +26,18 @@ from tests.bench.transcode import J2K, RAW, RLE, SV1
 
 WANTED: Final = (RLE, RAW, SV1, J2K)
 PARTS: Final = ("close to claimed", "claimed to examined", "in the worker", "examined to PUBACK")
-HEAD: Final = ("encoding", "files", "p50", "p95", "p99", "bare, p50", "over bare", "x bare", "in one process, p50", *PARTS)
+HEAD: Final = (
+    "encoding",
+    "files",
+    "p50",
+    "p95",
+    "p99",
+    "bare, p50",
+    "over bare",
+    "x bare",
+    "in one process, p50",
+    *PARTS,
+)
 ABOUT: Final = """The real daemon with one worker and the real mosquitto, one file at a time; `bare` is the fastest decoder call at hand +
 `prepare` + `invoke()`, *in one process* our own decoding (file, header, LUTs) + `prepare` + `invoke()`, both right before. Both clocks
 are the machine's monotonic one: the daemon notes when `MqttSink.send` returns, which it does at the PUBACK. *Close to claimed* is the
@@ -41,7 +55,9 @@ def close_to_puback(plan: Plan, loaded: Bench, encoded: dict[str, Path]) -> Sect
     """The table and two targets."""
     others = {} if plan.quick else {name: encoded[name] for name in WANTED[1:] if name in encoded}
     wanted = {RLE: plan.mammogram} | others
-    times: dict[str, dict[str, list[float]]] = {name: {part: [] for part in ("all", "bare", "alone", *PARTS)} for name in wanted}
+    times: dict[str, dict[str, list[float]]] = {
+        name: {part: [] for part in ("all", "bare", "alone", *PARTS)} for name in wanted
+    }
     bare = {name: _bare(loaded, file) for name, file in wanted.items()}
     with Mosquitto(plan.folder / "broker-latency") as broker, Subscriber(broker.port) as subscriber:
         daemon = Measured(plan.folder / "latency", broker.port, subscriber)
@@ -55,7 +71,9 @@ def close_to_puback(plan: Plan, loaded: Bench, encoded: dict[str, Path]) -> Sect
             return Section("File close to PUBACK", text, _targets(times[RLE]))
 
 
-def _one(daemon: Measured, loaded: Bench, data: bytes, name: str, times: dict[str, list[float]]) -> None:
+def _one(
+    daemon: Measured, loaded: Bench, data: bytes, name: str, times: dict[str, list[float]]
+) -> None:
     copy = daemon.folder / "bare.dcm"
     files.write(copy, data)  # synced: else the daemon's fsync would pay for these bytes too
     times["alone"].append(ms(lambda: _alone(loaded, copy)))
@@ -99,16 +117,35 @@ def _row(name: str, times: dict[str, list[float]]) -> list[object]:
     shares = [f"{whole.percentile(percent):.1f}" for percent in (50, 95, 99)]
     extra = whole.median - least.median
     alone = f"{figures(times['alone']).median:.1f}"
-    return [name, len(whole.values), *shares, f"{least.median:.1f}", f"{extra:+.1f}", f"{whole.median / least.median:.2f}", alone, *parts]
+    return [
+        name,
+        len(whole.values),
+        *shares,
+        f"{least.median:.1f}",
+        f"{extra:+.1f}",
+        f"{whole.median / least.median:.2f}",
+        alone,
+        *parts,
+    ]
 
 
 def _targets(times: dict[str, list[float]]) -> tuple[Target, ...]:
     whole, least = figures(times["all"]).median, figures(times["bare"]).median
-    parts = ", ".join(f"{part} {figures(times[part]).median:.1f} ms" for part in PARTS if part != "in the worker")
+    parts = ", ".join(
+        f"{part} {figures(times[part]).median:.1f} ms" for part in PARTS if part != "in the worker"
+    )
     more = figures(times["in the worker"]).median - least
     limit = f"the worker's steps beside the bare ones {more:+.1f} ms; around the worker: {parts}"
     what = "file close to PUBACK, 13 megapixels, RLE, p50"
     return (
-        Target(what, f"at most {RATIO} x bare", f"{whole / least:.2f} x", whole <= RATIO * least, limit),
-        Target(what, f"at most {EXTRA_MS:.0f} ms over bare", f"{whole - least:+.1f} ms", whole - least <= EXTRA_MS, limit),
+        Target(
+            what, f"at most {RATIO} x bare", f"{whole / least:.2f} x", whole <= RATIO * least, limit
+        ),
+        Target(
+            what,
+            f"at most {EXTRA_MS:.0f} ms over bare",
+            f"{whole - least:+.1f} ms",
+            whole - least <= EXTRA_MS,
+            limit,
+        ),
     )

@@ -1,4 +1,7 @@
-"""A backlog six times as long, with a stand-in for the model: what grows once and what goes on growing look alike in a short run."""
+"""
+A backlog six times as long, with a stand-in for the model: what grows once and what goes on growing
+look alike in a short run.
+"""
 
 import time
 from typing import Final
@@ -35,7 +38,11 @@ a supervisor: a few thousand files do not tell that from a leak.
 {table(("process", "resident MiB", "growth"), [["supervisor", figures(resident), f"{change:+.2%}"]])}
 """
     what = f"memory over a backlog of {count} files, a stand-in for the model"
-    return Section("A longer backlog", text, (Target(what, "flat to 1 %", f"{change:+.2%}", change <= FLAT, "of the supervisor"),))
+    return Section(
+        "A longer backlog",
+        text,
+        (Target(what, "flat to 1 %", f"{change:+.2%}", change <= FLAT, "of the supervisor"),),
+    )
 
 
 def _samples(site: Site, count: int) -> list[float]:

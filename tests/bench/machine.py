@@ -35,20 +35,32 @@ def busy() -> str | None:
     load = os.getloadavg()[0]
     if load <= IDLE:
         return None
-    return f"Made while the machine had other work (load average {load:.1f}): take no figure from here, make it again when it is idle."
+    return (
+        f"Made while the machine had other work (load average {load:.1f}): take "
+        "no figure from here, make it again when it is idle."
+    )
 
 
 def facts(loaded: Bench) -> list[tuple[str, str]]:
     """Name and value, for the first table of the page."""
     found = [(name, _version(name)) for name in PACKAGES]
-    memory = int(next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal")).split()[1])
+    memory = int(
+        next(
+            line
+            for line in Path("/proc/meminfo").read_text().splitlines()
+            if line.startswith("MemTotal")
+        ).split()[1]
+    )
     return [
         ("when", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         *loaded.machine.items(),
         ("memory", f"{memory / 2**20:.0f} GiB"),
         (
             "load average at the start",
-            f"{os.getloadavg()[0]:.2f}: more than about 0.3 is somebody else's work, and the figures are higher for it",
+            (
+                f"{os.getloadavg()[0]:.2f}: more than about 0.3 is somebody "
+                "else's work, and the figures are higher for it"
+            ),
         ),
         ("packages", ", ".join(f"{name} {version}" for name, version in found if version)),
         ("broker", _mosquitto()),
@@ -67,4 +79,6 @@ def _mosquitto() -> str:
     program = find_mosquitto()
     if program is None:
         return "none"
-    return subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout.partition("\n")[0]
+    return subprocess.run(
+        [program, "-h"], capture_output=True, text=True, check=False
+    ).stdout.partition("\n")[0]

@@ -11,7 +11,9 @@ highest)`; what is compared was measured in turns, one right after the other, in
 
 **Research software, not a medical device. Not for diagnosis or treatment.**
 """
-QUICK: Final = "A quick run, with tiny files, to see that the benchmark works: its figures say nothing."
+QUICK: Final = (
+    "A quick run, with tiny files, to see that the benchmark works: its figures say nothing."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
-def page(facts: Sequence[tuple[str, str]], sections: Sequence[Section], cautions: Sequence[str] = ()) -> str:
+def page(
+    facts: Sequence[tuple[str, str]], sections: Sequence[Section], cautions: Sequence[str] = ()
+) -> str:
     """The whole page: what to beware of, machine, targets, and section by section."""
     targets = [target for section in sections for target in section.targets]
-    rows = [(one.what, one.wanted, one.found, "met" if one.met else "**not met**", one.limit) for one in targets]
-    parts = [HEAD + "".join(f"\n**{caution}**\n" for caution in cautions), "## Where\n\n" + table(("", ""), facts)]
-    parts.append("## Targets\n\n" + table(("target", "wanted", "found", "", "what limits it"), rows))
+    rows = [
+        (one.what, one.wanted, one.found, "met" if one.met else "**not met**", one.limit)
+        for one in targets
+    ]
+    parts = [
+        HEAD + "".join(f"\n**{caution}**\n" for caution in cautions),
+        "## Where\n\n" + table(("", ""), facts),
+    ]
+    parts.append(
+        "## Targets\n\n" + table(("target", "wanted", "found", "", "what limits it"), rows)
+    )
     parts += [f"## {section.title}\n\n{section.text}" for section in sections]
     return "\n".join(part.rstrip() + "\n" for part in parts)

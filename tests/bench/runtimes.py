@@ -1,4 +1,7 @@
-"""The shipped network in three runtimes, float and int8, on one and two threads: children that are asked in turns."""
+"""
+The shipped network in three runtimes, float and int8, on one and two threads: children that are
+asked in turns.
+"""
 
 import contextlib
 import json
@@ -63,40 +66,83 @@ def _models(plan: Plan, bundle: Bundle) -> tuple[dict[str, Path], dict[str, str]
     folder.mkdir()
     model = bundle.folder / convert.float_model(bundle.manifest)
     if plan.quick:
-        missing = dict.fromkeys(("float.onnx", "int8.onnx", "int8.tflite"), "a quick run converts nothing")
+        missing = dict.fromkeys(
+            ("float.onnx", "int8.onnx", "int8.tflite"), "a quick run converts nothing"
+        )
     else:
-        command = [sys.executable, "-m", "tests.bench.convert", str(model), str(folder), *map(str, FILMS)]
-        missing = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        command = [
+            sys.executable,
+            "-m",
+            "tests.bench.convert",
+            str(model),
+            str(folder),
+            *map(str, FILMS),
+        ]
+        missing = json.loads(
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        )
     return {"float.tflite": model, **{path.name: path for path in folder.iterdir()}}, missing
 
 
-def _group(plan: Plan, models: dict[str, Path], missing: dict[str, str], kind: str, threads: int) -> Iterator[tuple[str, Figures | str]]:
+def _group(
+    plan: Plan, models: dict[str, Path], missing: dict[str, str], kind: str, threads: int
+) -> Iterator[tuple[str, Figures | str]]:
     with contextlib.ExitStack() as stack:
-        children = [_open(stack, plan, runtime, models, missing, kind, threads) for runtime in RUNTIMES]
+        children = [
+            _open(stack, plan, runtime, models, missing, kind, threads) for runtime in RUNTIMES
+        ]
         times: dict[str, list[float]] = {runtime: [] for runtime in RUNTIMES}
         for _ in range(plan.times(10, 1)):
             for child in children:
                 times[child.runtime] += child.run(plan.times(BATCH, 1))
         for child in children:
-            yield child.runtime, figures(times[child.runtime]) if times[child.runtime] else f"not measured: {child.said}"
+            yield (
+                child.runtime,
+                figures(times[child.runtime])
+                if times[child.runtime]
+                else f"not measured: {child.said}",
+            )
 
 
 def _open(  # noqa: PLR0913, PLR0917 - which of many, and where from
-    stack: contextlib.ExitStack, plan: Plan, runtime: str, models: dict[str, Path], missing: dict[str, str], kind: str, threads: int
+    stack: contextlib.ExitStack,
+    plan: Plan,
+    runtime: str,
+    models: dict[str, Path],
+    missing: dict[str, str],
+    kind: str,
+    threads: int,
 ) -> Child:
     name = f"{kind}.{'onnx' if runtime == 'onnxruntime' else 'tflite'}"
     if name in missing:
         return Child(runtime, None, missing[name])
-    python: Path | str | None = plan.tflite_runtime if runtime == "tflite-runtime" else sys.executable
+    python: Path | str | None = (
+        plan.tflite_runtime if runtime == "tflite-runtime" else sys.executable
+    )
     if python is None:
         return Child(runtime, None, "no environment with it was given")
-    command = [str(python), "-P", str(Path(__file__).with_name("child.py")), runtime, str(models[name]), str(threads)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    command = [
+        str(python),
+        "-P",
+        str(Path(__file__).with_name("child.py")),
+        runtime,
+        str(models[name]),
+        str(threads),
+    ]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     stack.callback(_end, process)
     if process.stdout is None:
         raise RuntimeError
-    first: dict[str, Any] = json.loads(process.stdout.readline() or '{"error": "it ended without a word"}')
-    return Child(runtime, None, first["error"]) if "error" in first else Child(runtime, process, first["version"])
+    first: dict[str, Any] = json.loads(
+        process.stdout.readline() or '{"error": "it ended without a word"}'
+    )
+    return (
+        Child(runtime, None, first["error"])
+        if "error" in first
+        else Child(runtime, process, first["version"])
+    )
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

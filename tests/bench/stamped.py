@@ -1,18 +1,23 @@
-"""`mammo-edge` that notes when each result's PUBACK came: `python stamped.py STAMPS PROGRAM run ...`. All else is as it is."""
+"""
+`mammo-edge` that notes when each result's PUBACK came: `python stamped.py STAMPS PROGRAM run ...`.
+All else is as it is.
+"""
 
 import json
 import sys
 import time
 from pathlib import Path
 
-from edge.cli.main import main as cli
-from edge.storage.ledger.outbox import Delivery
+from edge.cli import main as cli
 from edge.daemon.publish.mqtt import MqttSink
+from edge.storage.ledger.outbox import Delivery
 
 
 def main() -> int:
     """Be the daemon; append `<image id> <CLOCK_MONOTONIC in seconds>` to STAMPS for each PUBACK."""
-    stamps = Path(sys.argv[1]).open("a", buffering=1, encoding="ascii")  # noqa: SIM115 - open as long as the daemon runs
+    # open as long as the daemon runs
+    # open as long as the daemon runs
+    stamps = Path(sys.argv[1]).open("a", buffering=1, encoding="ascii")  # noqa: SIM115
     ours = MqttSink.send
 
     def send(self: MqttSink, delivery: Delivery) -> None:

@@ -1,4 +1,7 @@
-"""From the start of the process to ready, and what memory it holds after some mammograms; beside peers."""
+"""
+From the start of the process to ready, and what memory it holds after some mammograms; beside
+peers.
+"""
 
 import time
 from typing import Final
@@ -28,14 +31,20 @@ def start_and_memory(plan: Plan, loaded: Bench) -> Section:
             starts.append(daemon.start_to_ready())
             if number == 0:
                 before = daemon.memory()
-                daemon.wait_for({daemon.drop(f"{one}.dcm", another(data)) for one in range(plan.times(40, 2))})
+                daemon.wait_for(
+                    {daemon.drop(f"{one}.dcm", another(data)) for one in range(plan.times(40, 2))}
+                )
                 after = daemon.memory()
             daemon.stop()
     rows = [[name, f"{before[name].resident:.0f}", *_held(after[name])] for name in after]
     raw = _raw_mib(loaded, plan)
     worker = after["worker 1"]
     peak = (worker.peak - before["worker 1"].resident) / raw
-    ours = ("mammo-edge, worker", f"{_cpu_seconds(plan, loaded):.2f}", f"{worker.peak * 1.048576:.0f}")
+    ours = (
+        "mammo-edge, worker",
+        f"{_cpu_seconds(plan, loaded):.2f}",
+        f"{worker.peak * 1.048576:.0f}",
+    )
     text = f"""Start of the process to READY=1 (ledger open, model proved in a worker, inbox watched), {len(starts)} starts:
 **{figures(starts, 2)} s**.
 
@@ -46,8 +55,17 @@ counts shared pages once:
 Beside peers, one image of 13 megapixels, decoding included in ours:
 
 {table(("", "CPU-seconds an image", "MB"), [ours, *PEERS])}"""
-    limit = f"{before['worker 1'].resident:.0f} MiB at the start, {worker.peak:.0f} at most, raw pixels {raw:.1f}"
-    target = Target("peak memory of a worker over its start, in raw pixels", "at most 3 x", f"{peak:.1f} x", peak <= TIMES_RAW, limit)
+    limit = (
+        f"{before['worker 1'].resident:.0f} MiB at the start, "
+        f"{worker.peak:.0f} at most, raw pixels {raw:.1f}"
+    )
+    target = Target(
+        "peak memory of a worker over its start, in raw pixels",
+        "at most 3 x",
+        f"{peak:.1f} x",
+        peak <= TIMES_RAW,
+        limit,
+    )
     return Section("Start and memory", text, (target,))
 
 

@@ -1,4 +1,7 @@
-"""Images a second with one, two and four workers, beside a bare multiprocessing loop over the same files."""
+"""
+Images a second with one, two and four workers, beside a bare multiprocessing loop over the same
+files.
+"""
 
 import multiprocessing
 import os
@@ -7,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from deploy.demo.brokers import Mosquitto
+from edge.config.settings import Settings
+from edge.daemon.workers.servable import job_for, shipped_bundle
 from edge.inference import examiner
 from edge.models.bundle import verify
-from edge.daemon.workers.servable import job_for, shipped_bundle
-from edge.config.settings import Settings
 from tests.bench.daemon import Measured
 from tests.bench.page import Section, Target, table
 from tests.bench.plan import Plan, another
@@ -57,8 +60,14 @@ def by_workers(plan: Plan) -> Section:
         ]
         for count in workers
     ]
-    two, beside, loop = ratio(ours[2], ours[1], 2), ratio(ours[2], theirs[2], 2), ratio(theirs[2], theirs[1], 2)
-    return Section("Throughput", ABOUT + table(HEAD, rows), _targets(two, beside, loop, figures(taken[2])))
+    two, beside, loop = (
+        ratio(ours[2], ours[1], 2),
+        ratio(ours[2], theirs[2], 2),
+        ratio(theirs[2], theirs[1], 2),
+    )
+    return Section(
+        "Throughput", ABOUT + table(HEAD, rows), _targets(two, beside, loop, figures(taken[2]))
+    )
 
 
 def _files(plan: Plan, folder: Path) -> list[Path]:
@@ -95,7 +104,11 @@ def _daemon(plan: Plan, folder: Path, count: int) -> tuple[float, float]:
             start, before = time.monotonic(), daemon.processor_s()
             for path in paths:
                 path.rename(daemon.inbox / path.name)
-            end = max(moment for image_id, moment in daemon.wait_for(image_ids).items() if image_id in image_ids)
+            end = max(
+                moment
+                for image_id, moment in daemon.wait_for(image_ids).items()
+                if image_id in image_ids
+            )
             taken = daemon.processor_s() - before
         _remove(list(daemon.done.iterdir()))
         return len(paths) / (end - start), taken / len(paths) * 1000
@@ -109,10 +122,23 @@ def _remove(paths: list[Path]) -> None:
 def _targets(two: Figures, beside: Figures, loop: Figures, taken: Figures) -> tuple[Target, ...]:
     cores = os.cpu_count() or 1
     limit = (
-        f"{cores} cores, which supervisor ({taken.median:.0f} ms of them an image), broker and harness use too;"
+        f"{cores} cores, which supervisor ({taken.median:.0f} ms of "
+        "them an image), broker and harness use too;"
         f" the bare loop gains {loop.median:.2f} x from its second process"
     )
     return (
-        Target("throughput with two workers", "at least 1.8 x one", f"{two.median:.2f} x", two.median >= 1.8, limit),
-        Target("throughput with two workers, beside a bare loop", "at least 90 %", f"{beside.median:.0%}", beside.median >= 0.9, limit),
+        Target(
+            "throughput with two workers",
+            "at least 1.8 x one",
+            f"{two.median:.2f} x",
+            two.median >= 1.8,
+            limit,
+        ),
+        Target(
+            "throughput with two workers, beside a bare loop",
+            "at least 90 %",
+            f"{beside.median:.0%}",
+            beside.median >= 0.9,
+            limit,
+        ),
     )

@@ -32,7 +32,13 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     J2K: ("gdcmconv", "--j2k"),
     "JPEG 2000, lossy": ("gdcmconv", "--j2k", "--lossy", "-r", "10"),
 }
-PACKAGES: Final = {"dcmconv": "dcmtk", "dcmcrle": "dcmtk", "dcmcjpeg": "dcmtk", "dcmcjpls": "dcmtk", "gdcmconv": "libgdcm-tools"}
+PACKAGES: Final = {
+    "dcmconv": "dcmtk",
+    "dcmcrle": "dcmtk",
+    "dcmcjpeg": "dcmtk",
+    "dcmcjpls": "dcmtk",
+    "gdcmconv": "libgdcm-tools",
+}
 RASTERS: Final = {"PNG, 16 bits": "png", "TIFF, 16 bits": "tiff", "PGM, 16 bits": "pgm"}
 
 
@@ -46,22 +52,40 @@ class Encoded:
     why: str = ""
 
 
-def encodings(mammogram: Path, folder: Path, names: Sequence[str] = tuple(COMMANDS)) -> list[Encoded]:
+def encodings(
+    mammogram: Path, folder: Path, names: Sequence[str] = tuple(COMMANDS)
+) -> list[Encoded]:
     """Write all of them, of those in DICOM some; what cannot be written says why."""
     folder.mkdir(exist_ok=True)
     plain = _plain(mammogram, folder)
     made = [_transcoded(name, plain, folder / f"{number}.dcm") for number, name in enumerate(names)]
     pixels = pydicom.dcmread(plain).pixel_array
-    made.append(_made("HTJ2K, lossless", folder / "ht.dcm", lambda path: _high_throughput(plain, pixels, path)))
-    made += [_made(name, folder / f"film.{kind}", lambda path: _raster(pixels, path)) for name, kind in RASTERS.items()]
-    made.append(_made("JPEG, 8 bits", folder / "film.jpg", lambda path: _raster((pixels >> 8).astype(np.uint8), path)))
+    made.append(
+        _made(
+            "HTJ2K, lossless", folder / "ht.dcm", lambda path: _high_throughput(plain, pixels, path)
+        )
+    )
+    made += [
+        _made(name, folder / f"film.{kind}", lambda path: _raster(pixels, path))
+        for name, kind in RASTERS.items()
+    ]
+    made.append(
+        _made(
+            "JPEG, 8 bits",
+            folder / "film.jpg",
+            lambda path: _raster((pixels >> 8).astype(np.uint8), path),
+        )
+    )
     return made
 
 
 def _plain(mammogram: Path, folder: Path) -> Path:
     """Without compression: what all others are made from."""
     target = folder / "plain.dcm"
-    if str(pydicom.dcmread(mammogram, stop_before_pixels=True).file_meta.TransferSyntaxUID.name) == RLE:
+    if (
+        str(pydicom.dcmread(mammogram, stop_before_pixels=True).file_meta.TransferSyntaxUID.name)
+        == RLE
+    ):
         subprocess.run(["dcmdrle", mammogram, target], check=True, capture_output=True)
     else:
         shutil.copyfile(mammogram, target)
@@ -72,7 +96,9 @@ def _transcoded(name: str, source: Path, target: Path) -> Encoded:
     program, *options = COMMANDS[name]
     if shutil.which(program) is None:
         return Encoded(name, None, f"{program} is missing: apt install {PACKAGES[program]}")
-    ended = subprocess.run([program, *options, str(source), str(target)], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [program, *options, str(source), str(target)], capture_output=True, text=True, check=False
+    )
     if ended.returncode or not target.exists():
         return Encoded(name, None, f"{program} cannot write it")
     return Encoded(name, target)

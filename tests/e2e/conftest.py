@@ -21,6 +21,9 @@ def rig(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> Iterato
 
 @pytest.fixture
 def daemon(rig: Rig) -> Rig:
-    """A daemon that is ready, and whose subscriptions the broker knows: it would drop a request that comes before them."""
+    """
+    A daemon that is ready, and whose subscriptions the broker knows: it would drop a request that
+    comes before them.
+    """
     rig.ready().await_introduction()
     return rig

@@ -1,4 +1,7 @@
-"""Brokers that are old, strict, narrow or deaf: everything arrives in the end, and `status` tells the truth meanwhile."""
+"""
+Brokers that are old, strict, narrow or deaf: everything arrives in the end, and `status` tells the
+truth meanwhile.
+"""
 
 import json
 import signal
@@ -10,9 +13,9 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.conftest import need
 from tests.support.proxy import Proxy
 from tests.support.rig import TOPICS, Rig, film, until
+from tests.support.tools import need
 
 
 @pytest.fixture
@@ -26,7 +29,9 @@ def strict(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 def add_keys(rig: Rig, section: str, *lines: str) -> None:
-    rig.config.write_text(rig.config.read_text().replace(f"[{section}]\n", "\n".join([f"[{section}]", *lines, ""])))
+    rig.config.write_text(
+        rig.config.read_text().replace(f"[{section}]\n", "\n".join([f"[{section}]", *lines, ""]))
+    )
 
 
 def start_denying(broker: Mosquitto, name: str) -> None:
@@ -51,7 +56,10 @@ def reasons(rig: Rig) -> str:
 def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_status_warns(
     tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
-    with Proxy(mosquitto.port, only_311=True) as proxy, Rig(tmp_path / "edge", proxy.port, subscriber) as rig:
+    with (
+        Proxy(mosquitto.port, only_311=True) as proxy,
+        Rig(tmp_path / "edge", proxy.port, subscriber) as rig,
+    ):
         rig.assert_nothing_lost({rig.drop("film.png", film(1))})
         status = subscriber.under("status")[-1]
         assert status["protocol"] == "3.1.1"
@@ -61,7 +69,9 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_status_warns(
         rig.stop()
 
 
-def test_a_connection_that_goes_deaf_is_given_up_and_made_anew(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+def test_a_connection_that_goes_deaf_is_given_up_and_made_anew(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
     with Proxy(mosquitto.port) as proxy:
         rig = Rig(tmp_path / "edge", proxy.port, subscriber)
         add_keys(rig, "broker", "ack_s = 0.5")
@@ -69,15 +79,28 @@ def test_a_connection_that_goes_deaf_is_given_up_and_made_anew(tmp_path: Path, m
             until(lambda: rig.status()["broker"]["connected"], "connected")
             proxy.freeze()
             image_id = rig.drop("film.png", film(1))
-            until(lambda: "no PUBACK" in rig.words() or "no PUBACK" in reasons(rig) or "connection lost" in rig.words(), "told", rig.words)
+            until(
+                lambda: (
+                    "no PUBACK" in rig.words()
+                    or "no PUBACK" in reasons(rig)
+                    or "connection lost" in rig.words()
+                ),
+                "told",
+                rig.words,
+            )
             proxy.thaw()
             rig.assert_nothing_lost({image_id})
             rig.stop()
 
 
-def test_a_wrong_password_is_said_and_is_no_reason_for_3_1_1(tmp_path: Path, strict: Mosquitto) -> None:
+def test_a_wrong_password_is_said_and_is_no_reason_for_3_1_1(
+    tmp_path: Path, strict: Mosquitto
+) -> None:
     passwords = strict.folder / "passwords"
-    subprocess.run([need("mosquitto_passwd", "mosquitto"), "-b", "-c", str(passwords), "edge", "right"], check=True)
+    subprocess.run(
+        [need("mosquitto_passwd", "mosquitto"), "-b", "-c", str(passwords), "edge", "right"],
+        check=True,
+    )
     passwords.chmod(0o644)
     strict.config = f"per_listener_settings false\npassword_file {passwords}\n"
     strict.start()
@@ -93,15 +116,26 @@ def test_a_wrong_password_is_said_and_is_no_reason_for_3_1_1(tmp_path: Path, str
         assert rig.stop() == 0
     secret.write_text("right\n")
     with rig:
-        until(lambda: rig.status()["outbox"].get("mqtt", {"waiting": 0})["waiting"] == 0, "delivered", rig.words)
+        until(
+            lambda: rig.status()["outbox"].get("mqtt", {"waiting": 0})["waiting"] == 0,
+            "delivered",
+            rig.words,
+        )
         assert rig.stop() == 0
 
 
-def test_a_topic_that_the_broker_denies_holds_its_results_and_nothing_else(tmp_path: Path, strict: Mosquitto) -> None:
+def test_a_topic_that_the_broker_denies_holds_its_results_and_nothing_else(
+    tmp_path: Path, strict: Mosquitto
+) -> None:
     start_denying(strict, "result")
-    with Subscriber(strict.port) as subscriber, Rig(tmp_path / "edge", strict.port, subscriber) as rig:
+    with (
+        Subscriber(strict.port) as subscriber,
+        Rig(tmp_path / "edge", strict.port, subscriber) as rig,
+    ):
         rig.drop("film.png", film(1))
-        until(lambda: "results were refused and are kept" in reasons(rig), "refusal told", rig.words)
+        until(
+            lambda: "results were refused and are kept" in reasons(rig), "refusal told", rig.words
+        )
         assert rig.status()["outbox"]["mqtt"] == {"waiting": 0, "held": 1}
         subscriber.publish(f"{TOPICS}/request/image", film(2), "mammo/v1/demo/ws/reply")
         subscriber.wait_under("reply", 1)
@@ -112,10 +146,14 @@ def test_a_topic_that_the_broker_denies_holds_its_results_and_nothing_else(tmp_p
         rig.stop()
 
 
-def test_a_status_that_the_broker_denies_is_said_where_it_can_be(tmp_path: Path, strict: Mosquitto) -> None:
+def test_a_status_that_the_broker_denies_is_said_where_it_can_be(
+    tmp_path: Path, strict: Mosquitto
+) -> None:
     start_denying(strict, "status")
     with Rig(tmp_path / "edge", strict.port) as rig:
-        until(lambda: "our status or health is not taken" in reasons(rig), "refusal told", rig.words)
+        until(
+            lambda: "our status or health is not taken" in reasons(rig), "refusal told", rig.words
+        )
         allow_all(strict)
         until(lambda: not reasons(rig), "the refusal is over", rig.words)
         rig.stop()
@@ -124,12 +162,21 @@ def test_a_status_that_the_broker_denies_is_said_where_it_can_be(tmp_path: Path,
 def test_a_broker_that_hangs_up_on_our_status_gets_the_results_all_the_same(
     tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
-    """Home Assistant is told the topic of `status`, so the broker hangs up on that as well. The result waits from before on."""
+    """
+    Home Assistant is told the topic of `status`, so the broker hangs up on that as well. The result
+    waits from before on.
+    """
     mosquitto.stop()
     with Proxy(mosquitto.port, hang_up_on=f"{TOPICS}/status".encode()) as proxy:
-        rig = Rig(tmp_path / "edge", proxy.port, subscriber, "\n[homeassistant]\nenabled = true\n").ready()
+        rig = Rig(
+            tmp_path / "edge", proxy.port, subscriber, "\n[homeassistant]\nenabled = true\n"
+        ).ready()
         rig.drop("film.png", film(1))
-        until(lambda: rig.status()["outbox"] == {"mqtt": {"waiting": 1, "held": 0}}, "it waits", rig.words)
+        until(
+            lambda: rig.status()["outbox"] == {"mqtt": {"waiting": 1, "held": 0}},
+            "it waits",
+            rig.words,
+        )
         mosquitto.start()
         rig.results(1)
         until(rig.settled, "settled", rig.words)
@@ -138,10 +185,17 @@ def test_a_broker_that_hangs_up_on_our_status_gets_the_results_all_the_same(
         rig.stop()
 
 
-def test_a_result_on_which_the_broker_hangs_up_lets_the_others_go(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
-    with Proxy(mosquitto.port, hang_up_on=f"{TOPICS}/result".encode()) as proxy, Rig(tmp_path / "edge", proxy.port, subscriber) as rig:
+def test_a_result_on_which_the_broker_hangs_up_lets_the_others_go(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
+    with (
+        Proxy(mosquitto.port, hang_up_on=f"{TOPICS}/result".encode()) as proxy,
+        Rig(tmp_path / "edge", proxy.port, subscriber) as rig,
+    ):
         rig.drop("film.png", film(1))
-        until(lambda: "results were refused and are kept" in reasons(rig), "refusal told", rig.words)
+        until(
+            lambda: "results were refused and are kept" in reasons(rig), "refusal told", rig.words
+        )
         subscriber.publish(f"{TOPICS}/request/image", film(2), "mammo/v1/demo/ws/reply")
         subscriber.wait_under("reply", 1)
         assert rig.status()["outbox"]["mqtt"] == {"waiting": 0, "held": 1}
@@ -149,15 +203,24 @@ def test_a_result_on_which_the_broker_hangs_up_lets_the_others_go(tmp_path: Path
         rig.stop()
 
 
-def test_a_broker_with_a_small_packet_limit_gets_the_result_without_its_heat_map(tmp_path: Path, strict: Mosquitto) -> None:
+def test_a_broker_with_a_small_packet_limit_gets_the_result_without_its_heat_map(
+    tmp_path: Path, strict: Mosquitto
+) -> None:
     strict.start()
-    with Subscriber(strict.port) as subscriber, Rig(tmp_path / "first", strict.port, subscriber) as rig:
+    with (
+        Subscriber(strict.port) as subscriber,
+        Rig(tmp_path / "first", strict.port, subscriber) as rig,
+    ):
         rig.drop("film.png", film(1))
         whole = len(json.dumps(rig.results(1)[0], separators=(",", ":")))
         rig.stop()
     strict.stop()
     narrow = Mosquitto(tmp_path / "narrow", f"max_packet_size {whole - 20}\n")
-    with narrow, Subscriber(narrow.port) as subscriber, Rig(tmp_path / "second", narrow.port, subscriber) as rig:
+    with (
+        narrow,
+        Subscriber(narrow.port) as subscriber,
+        Rig(tmp_path / "second", narrow.port, subscriber) as rig,
+    ):
         rig.drop("film.png", film(1))
         result = rig.results(1)[0]
         assert "heatmap" not in result
@@ -169,14 +232,24 @@ def test_tls_with_certificates_on_both_sides(tmp_path: Path, strict: Mosquitto) 
     need("openssl", "openssl")
     certificates = make_certificates(tmp_path / "pki")
     strict.config = "".join(
-        f"{key} {certificates / name}\n" for key, name in (("cafile", "ca.crt"), ("certfile", "broker.crt"), ("keyfile", "broker.key"))
+        f"{key} {certificates / name}\n"
+        for key, name in (
+            ("cafile", "ca.crt"),
+            ("certfile", "broker.crt"),
+            ("keyfile", "broker.key"),
+        )
     )
     strict.config += "require_certificate true\n"
     strict.start()
     rig = Rig(tmp_path / "edge", strict.port)
-    rig.config.write_text(rig.config.read_text().replace('host = "127.0.0.1"', 'host = "localhost"'))
+    rig.config.write_text(
+        rig.config.read_text().replace('host = "127.0.0.1"', 'host = "localhost"')
+    )
     files = {"ca": "ca.crt", "cert": "edge.crt", "key": "edge.key"}
-    rig.configure("[broker.tls]\nenabled = true\n" + "".join(f'{key} = "{certificates / name}"\n' for key, name in files.items()))
+    rig.configure(
+        "[broker.tls]\nenabled = true\n"
+        + "".join(f'{key} = "{certificates / name}"\n' for key, name in files.items())
+    )
     with rig:
         until(lambda: rig.status()["broker"]["connected"], "connected over TLS", rig.words)
         rig.drop("film.png", film(1))
@@ -191,9 +264,32 @@ def make_certificates(folder: Path) -> Path:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=test authority")
+    openssl(
+        "req",
+        "-x509",
+        *curve,
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.crt",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=test authority",
+    )
     for name, subject in (("broker", "/CN=localhost"), ("edge", "/CN=edge-1")):
-        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject, "-addext", "subjectAltName=DNS:localhost")
+        openssl(
+            "req",
+            *curve,
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            subject,
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        )
         openssl(
             "x509",
             "-req",
@@ -220,16 +316,26 @@ def test_every_sink_gets_every_result_and_one_that_is_down_delays_no_other(
 ) -> None:
     lines = tmp_path / "results.jsonl"
     mosquitto.stop()  # it keeps what the subscriber subscribed
-    with Rig(tmp_path / "edge", mosquitto.port, subscriber, f'[publish]\njsonl = "{lines}"\n') as rig:
+    with Rig(
+        tmp_path / "edge", mosquitto.port, subscriber, f'[publish]\njsonl = "{lines}"\n'
+    ) as rig:
         image_ids = {rig.drop(f"{number}.png", film(number)) for number in range(3)}
-        until(lambda: lines.exists() and len(lines.read_bytes().splitlines()) == 3, "three lines without a broker", rig.words)
+        until(
+            lambda: lines.exists() and len(lines.read_bytes().splitlines()) == 3,
+            "three lines without a broker",
+            rig.words,
+        )
         mosquitto.start()
         rig.assert_nothing_lost(image_ids)
-        assert [json.loads(line) for line in lines.read_text().splitlines()] == subscriber.under("result")
+        assert [json.loads(line) for line in lines.read_text().splitlines()] == subscriber.under(
+            "result"
+        )
         rig.stop()
 
 
-def test_an_inbox_whose_file_system_raises_no_events_is_polled(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+def test_an_inbox_whose_file_system_raises_no_events_is_polled(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     rig = Rig(tmp_path / "edge", mosquitto.port, subscriber)

@@ -23,7 +23,9 @@ def classify(*arguments: object) -> list[dict[str, object]]:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-def test_classify_gives_the_eight_dicom_files_the_scores_that_the_daemon_publishes(daemon: Rig) -> None:
+def test_classify_gives_the_eight_dicom_files_the_scores_that_the_daemon_publishes(
+    daemon: Rig,
+) -> None:
     published = {}
     for number, file in enumerate(DICOMS):
         image_id = daemon.drop(f"{number}.dcm", file.read_bytes())
@@ -32,11 +34,17 @@ def test_classify_gives_the_eight_dicom_files_the_scores_that_the_daemon_publish
     assert [line["source"]["path"] for line in lines] == [str(file) for file in DICOMS]  # type: ignore[index]
     for line in lines:
         result = published[line["image_id"]]  # type: ignore[index]
-        assert (line["result_id"], line["score"], line["decision"]) == (result["result_id"], result["score"], result["decision"])
+        assert (line["result_id"], line["score"], line["decision"]) == (
+            result["result_id"],
+            result["score"],
+            result["decision"],
+        )
     assert len({line["score"]["raw"] for line in lines}) == 8  # type: ignore[index]
 
 
-def test_classify_takes_files_and_folders_in_order_and_says_what_it_cannot_read(tmp_path: Path) -> None:
+def test_classify_takes_files_and_folders_in_order_and_says_what_it_cannot_read(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "films"
     (folder / "b").mkdir(parents=True)
     for name in ("z.png", "a.png", "b/c.png"):
@@ -46,7 +54,10 @@ def test_classify_takes_files_and_folders_in_order_and_says_what_it_cannot_read(
     assert ended.returncode == 1
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     paths = [line["source"].pop("path") for line in lines]
-    assert paths == [str(tmp_path / "nothing"), *(str(folder / name) for name in ("a.png", "b/c.png", "z.png", "z.png"))]
+    assert paths == [
+        str(tmp_path / "nothing"),
+        *(str(folder / name) for name in ("a.png", "b/c.png", "z.png", "z.png")),
+    ]
     assert [line["outcome"] == "rejected" for line in lines] == [True, False, False, False, False]
     for line in lines:
         jsonschema.validate(line, SCHEMA)
@@ -69,18 +80,35 @@ def test_classify_explain_draws_each_image_under_its_image_id(tmp_path: Path) ->
     (films / "text.txt").write_bytes(b"no picture")
     explained = tmp_path / "new" / "pictures"
     lines = classify(films, "--explain", explained)
-    assert sorted(path.name for path in explained.iterdir()) == sorted(f"{str(line['image_id'])[:16]}.png" for line in lines)
+    assert sorted(path.name for path in explained.iterdir()) == sorted(
+        f"{str(line['image_id'])[:16]}.png" for line in lines
+    )
 
 
 def test_classify_explain_ends_where_no_picture_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "film.png").write_bytes(film(1))
     ended = run_command("classify", tmp_path / "film.png", "--explain", tmp_path / "film.png")
-    assert (ended.returncode, ended.stderr) == (78, f"mammo-edge: {tmp_path}/film.png: File exists\n")
+    assert (ended.returncode, ended.stderr) == (
+        78,
+        f"mammo-edge: {tmp_path}/film.png: File exists\n",
+    )
 
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "check", "classify", "bench", "doctor", "status", "results", "retry", "reload", "setup", "model verify"],
+    [
+        "run",
+        "check",
+        "classify",
+        "bench",
+        "doctor",
+        "status",
+        "results",
+        "retry",
+        "reload",
+        "setup",
+        "model verify",
+    ],
 )
 def test_every_command_explains_itself(command: str) -> None:
     ended = run_command(*command.split(), "--help")
@@ -104,7 +132,9 @@ def test_status_and_results_show_what_happened(daemon: Rig) -> None:
     status = json.loads(run_command("status", "--json", *config).stdout)
     assert (status["queue"]["archived"], status["state"]) == (1, "ready")
     assert "today 1 scored, 0 rejected; in all 1 and 0" in run_command("status", *config).stdout
-    assert [json.loads(line) for line in run_command("results", "--json", *config).stdout.splitlines()] == [result]
+    assert [
+        json.loads(line) for line in run_command("results", "--json", *config).stdout.splitlines()
+    ] == [result]
     assert result["result_id"] in run_command("results", *config).stdout
     assert run_command("results", "--json", "--since", "1", *config).stdout == ""
     assert run_command("results", "--json", "--since", "2020-01-01", *config).stdout != ""
@@ -130,7 +160,9 @@ def test_retry_examines_again_under_a_new_result_id_that_names_the_old(daemon: R
     assert "ffff: no image of that id" in unknown.stderr
 
 
-def test_reload_takes_a_good_bundle_and_refuses_a_bad_one_while_the_old_goes_on(daemon: Rig) -> None:
+def test_reload_takes_a_good_bundle_and_refuses_a_bad_one_while_the_old_goes_on(
+    daemon: Rig,
+) -> None:
     bundle = Path(shutil.copytree(shipped_bundle(), daemon.folder / "bundle"))
     manifest = json.loads((bundle / "bundle.json").read_text()) | {"version": "next"}
     (bundle / "bundle.json").write_text(json.dumps(manifest))
@@ -155,25 +187,39 @@ def test_model_verify_says_what_was_verified(tmp_path: Path) -> None:
     assert "not a model bundle" in missing.stderr
 
 
-def test_replay_over_mqtt_sends_earlier_results_again_to_the_byte_and_answers(rig: Rig, subscriber: Subscriber) -> None:
+def test_replay_over_mqtt_sends_earlier_results_again_to_the_byte_and_answers(
+    rig: Rig, subscriber: Subscriber
+) -> None:
     rig.configure('[intake]\ncommands = ["replay"]\n')
     with rig:
         for number in range(3):
             rig.result_of(rig.drop(f"{number}.png", film(number)))
         until(rig.settled, "settled")  # a result that is still on its way is not sent twice
-        before = [message.payload for message in subscriber.messages if message.topic.endswith("/result")]
+        before = [
+            message.payload for message in subscriber.messages if message.topic.endswith("/result")
+        ]
         subscriber.publish(f"{TOPICS}/command/replay", b'{"since": 1}')
         (answer,) = subscriber.wait_under("ack", 1)
-        assert answer == {"schema": "mammo.ack/1", "command": "replay", "ok": True, "results": 2, "last_seq": 3}
+        assert answer == {
+            "schema": "mammo.ack/1",
+            "command": "replay",
+            "ok": True,
+            "results": 2,
+            "last_seq": 3,
+        }
         rig.results(5)
-        assert [message.payload for message in subscriber.messages if message.topic.endswith("/result")] == [*before, *before[1:]]
+        assert [
+            message.payload for message in subscriber.messages if message.topic.endswith("/result")
+        ] == [*before, *before[1:]]
         subscriber.publish(f"{TOPICS}/command/replay", b"{}")
         answer = subscriber.wait_under("ack", 2)[-1]
         assert "since: found '', expected a sequence number or a time" in answer["error"]
         rig.stop()
 
 
-def test_replay_over_mqtt_is_off_unless_it_is_enabled_and_on_at_the_control_socket(daemon: Rig, subscriber: Subscriber) -> None:
+def test_replay_over_mqtt_is_off_unless_it_is_enabled_and_on_at_the_control_socket(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     daemon.result_of(daemon.drop("film.png", film(1)))
     until(daemon.settled, "settled")  # a result that is still on its way is not sent twice
     subscriber.publish(f"{TOPICS}/command/replay", b'{"since": 0}')

@@ -1,4 +1,7 @@
-"""Brokers come and go, the daemon is stopped and killed, files are broken: nothing is lost and nothing has two ids."""
+"""
+Brokers come and go, the daemon is stopped and killed, files are broken: nothing is lost and nothing
+has two ids.
+"""
 
 import os
 import signal
@@ -22,7 +25,9 @@ def test_a_broker_that_is_absent_at_start_is_waited_for(rig: Rig, mosquitto: Mos
     mosquitto.stop()  # it keeps what the subscriber subscribed
     with rig:
         image_ids = {rig.drop(f"{number}.png", film(number)) for number in range(3)}
-        until(lambda: rig.status()["queue"]["archived"] == 3, "three files examined without a broker")
+        until(
+            lambda: rig.status()["queue"]["archived"] == 3, "three files examined without a broker"
+        )
         assert rig.status()["state"] == "degraded"
         assert any(reason.startswith("broker:") for reason in rig.status()["reasons"])
         mosquitto.start()
@@ -89,14 +94,28 @@ def ct() -> bytes:
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
-        ("truncated.jpg", FILMS[0].read_bytes()[:5000], "truncated: the JPEG has no end mark, so the file is incomplete"),
-        ("truncated.png", film(1)[:-2000], "truncated: the PNG ends inside a chunk, so the file is incomplete"),
+        (
+            "truncated.jpg",
+            FILMS[0].read_bytes()[:5000],
+            "truncated: the JPEG has no end mark, so the file is incomplete",
+        ),
+        (
+            "truncated.png",
+            film(1)[:-2000],
+            "truncated: the PNG ends inside a chunk, so the file is incomplete",
+        ),
         ("empty.dcm", b"", "empty file: the file has 0 bytes"),
-        ("text.dcm", b"Dear radiologist, the film follows by post.\n", "unsupported format: expected DICOM, PNG,"),
+        (
+            "text.dcm",
+            b"Dear radiologist, the film follows by post.\n",
+            "unsupported format: expected DICOM, PNG,",
+        ),
         ("ct.dcm", ct(), "not a mammogram: Modality is CT, expected MG"),
     ],
 )
-def test_bad_input_is_rejected_with_a_reason_and_set_aside_with_its_result(daemon: Rig, name: str, data: bytes, reason: str) -> None:
+def test_bad_input_is_rejected_with_a_reason_and_set_aside_with_its_result(
+    daemon: Rig, name: str, data: bytes, reason: str
+) -> None:
     image_id = daemon.drop(name, data)
     good = daemon.drop("good.png", film(7))
     result = daemon.result_of(image_id)
@@ -106,7 +125,10 @@ def test_bad_input_is_rejected_with_a_reason_and_set_aside_with_its_result(daemo
     daemon.result_of(good)
     until(daemon.settled, "settled")
     (aside,) = [path for path in daemon.failed.iterdir() if path.suffix != ".json"]
-    assert (aside.name.partition(".")[0], sha256(aside.read_bytes())) == (name.partition(".")[0], image_id)
+    assert (aside.name.partition(".")[0], sha256(aside.read_bytes())) == (
+        name.partition(".")[0],
+        image_id,
+    )
     assert aside.with_name(aside.name + ".json").exists()
 
 
@@ -114,16 +136,24 @@ def test_a_16_bit_png_is_scored_like_its_8_bit_twin(daemon: Rig) -> None:
     eight = daemon.result_of(daemon.drop("eight.png", film(1)))
     sixteen = daemon.result_of(daemon.drop("sixteen.png", film(1, depth=16)))
     assert sixteen["image"]["bits"] == 16
-    # 8-bit pixels are rounded once more when they are resized: the model sees up to half a grey level of 256 less.
+    # 8-bit pixels are rounded once more when they are resized: the model sees up to half a grey
+    # level of 256 less.
     assert sixteen["score"]["raw"] == pytest.approx(eight["score"]["raw"], abs=0.02)
 
 
-def test_a_disk_that_gives_no_room_stops_intake_and_not_the_daemon(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+def test_a_disk_that_gives_no_room_stops_intake_and_not_the_daemon(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
     rig = Rig(tmp_path / "edge", mosquitto.port, subscriber)
-    rig.config.write_text(rig.config.read_text().replace("[spool]\n", "[spool]\nmin_free_mb = 1000000000\n"))
+    rig.config.write_text(
+        rig.config.read_text().replace("[spool]\n", "[spool]\nmin_free_mb = 1000000000\n")
+    )
     with rig:
         rig.drop("film.png", film(1))
-        until(lambda: any("MiB free, intake needs" in reason for reason in rig.status()["reasons"]), "low space told")
+        until(
+            lambda: any("MiB free, intake needs" in reason for reason in rig.status()["reasons"]),
+            "low space told",
+        )
         assert (rig.inbox / "film.png").exists()
         rig.stop()
     rig.config.write_text(rig.config.read_text().replace("min_free_mb = 1000000000\n", ""))
@@ -134,7 +164,10 @@ def test_a_disk_that_gives_no_room_stops_intake_and_not_the_daemon(tmp_path: Pat
 def test_an_inbox_that_goes_away_and_comes_back_is_watched_again(daemon: Rig) -> None:
     away = daemon.folder / "away"
     daemon.inbox.rename(away)
-    until(lambda: any(reason.startswith("inbox:") for reason in daemon.status()["reasons"]), "inbox away told")
+    until(
+        lambda: any(reason.startswith("inbox:") for reason in daemon.status()["reasons"]),
+        "inbox away told",
+    )
     away.rename(daemon.inbox)
     image_id = daemon.drop("film.png", film(1))
     daemon.result_of(image_id)

@@ -1,4 +1,7 @@
-"""A file dropped into the inbox becomes one result on MQTT and lies in one place, however it was dropped."""
+"""
+A file dropped into the inbox becomes one result on MQTT and lies in one place, however it was
+dropped.
+"""
 
 import os
 import shutil
@@ -16,7 +19,11 @@ def test_a_file_renamed_into_the_inbox_becomes_a_result(daemon: Rig) -> None:
     image_id = daemon.drop("film.png", film(1))
     result = daemon.result_of(image_id)
     assert result["outcome"] in {"benign", "malignant", "indeterminate"}
-    assert (result["site"], result["device"], result["source"]["kind"]) == ("demo", "edge-1", "folder")
+    assert (result["site"], result["device"], result["source"]["kind"]) == (
+        "demo",
+        "edge-1",
+        "folder",
+    )
     daemon.assert_nothing_lost({image_id})
 
 
@@ -39,7 +46,9 @@ def test_a_part_file_is_left_alone_until_it_is_renamed(daemon: Rig) -> None:
 
 
 def test_two_hundred_files_at_once_are_all_answered(daemon: Rig) -> None:
-    daemon.assert_nothing_lost({daemon.drop(f"{number}.png", film(number)) for number in range(200)})
+    daemon.assert_nothing_lost(
+        {daemon.drop(f"{number}.png", film(number)) for number in range(200)}
+    )
 
 
 def test_files_already_there_at_start_are_taken(rig: Rig) -> None:
@@ -61,7 +70,9 @@ def test_a_name_that_is_no_utf_8_and_one_of_255_bytes_are_taken(daemon: Rig) -> 
     for number, name in enumerate([b"m\xfcller\n.png", b"n" * 251 + b".png"]):
         part = os.path.join(os.fsencode(daemon.inbox), b"x.part")  # noqa: PTH118 - bytes
         Path(os.fsdecode(part)).write_bytes(film(number))
-        os.rename(part, os.path.join(os.fsencode(daemon.inbox), name))  # noqa: PTH104, PTH118 - bytes
+        # bytes
+        # bytes
+        os.rename(part, os.path.join(os.fsencode(daemon.inbox), name))  # noqa: PTH104, PTH118
     daemon.assert_nothing_lost({sha256(film(0)), sha256(film(1))})
 
 
@@ -94,13 +105,27 @@ def test_inbox_and_spool_on_two_file_systems(rig: Rig) -> None:
         shutil.rmtree(spool, ignore_errors=True)
 
 
-def test_inbox_and_spool_as_two_bind_mounts_of_one_file_system(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
-    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+def test_inbox_and_spool_as_two_bind_mounts_of_one_file_system(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
+    unshare = (
+        ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+    )
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("needs a mount namespace: run as root, or sudo sysctl kernel.unprivileged_userns_clone=1")
+        pytest.skip(
+            "needs a mount namespace: run as root, or sudo sysctl "
+            "kernel.unprivileged_userns_clone=1"
+        )
     folder = tmp_path / "edge"
-    mounts = " && ".join(f"mount --bind {folder}/{name} {folder}/{name}" for name in ("inbox", "spool"))
-    rig = Rig(folder, mosquitto.port, subscriber, before=[*unshare, "sh", "-c", f'{mounts} && exec "$@"', "sh"])
+    mounts = " && ".join(
+        f"mount --bind {folder}/{name} {folder}/{name}" for name in ("inbox", "spool")
+    )
+    rig = Rig(
+        folder,
+        mosquitto.port,
+        subscriber,
+        before=[*unshare, "sh", "-c", f'{mounts} && exec "$@"', "sh"],
+    )
     (folder / "spool").mkdir()
     try:
         rig.ready()
@@ -111,7 +136,9 @@ def test_inbox_and_spool_as_two_bind_mounts_of_one_file_system(tmp_path: Path, m
 
 
 def test_a_file_whose_writer_pauses_is_taken_whole_when_it_goes_on(rig: Rig) -> None:
-    """Nobody has seen its writer close it: a truncated image is looked at again before it is rejected."""
+    """
+    Nobody has seen its writer close it: a truncated image is looked at again before it is rejected.
+    """
     rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 0.3\n"))
     rig.ready()
     data = FILMS[0].read_bytes()

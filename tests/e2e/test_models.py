@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 
 from deploy.demo.subscriber import Subscriber
-from edge.models.transfer import publisher
-from edge.models.transfer import announcement
-from edge.cli.main import models
-from edge.errors import ModelError
-from edge.daemon.workers.servable import open_store, shipped_bundle
+from edge.cli import models
 from edge.config.settings import Settings, load
+from edge.daemon.workers.servable import open_store, shipped_bundle
+from edge.errors import ModelError
 from edge.models.signature import sign
+from edge.models.transfer import announcement, publisher
 from tests.support import crashing
+from tests.support.keys import key_pair
 from tests.support.rig import TOPICS, Rig, film, run_command, until
-from tests.edge.models.test_signature import key_pair
 
 
 @pytest.fixture
@@ -30,7 +29,9 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def change(folder: Path, **fields: object) -> None:
-    (folder / "bundle.json").write_text(json.dumps(json.loads((folder / "bundle.json").read_text()) | fields))
+    (folder / "bundle.json").write_text(
+        json.dumps(json.loads((folder / "bundle.json").read_text()) | fields)
+    )
 
 
 @pytest.fixture
@@ -47,7 +48,9 @@ def test_a_signed_model_is_activated_and_rolled_back_without_losing_an_image(
     rig.ready()
     sign(bundle, tmp_path / "clinic.pem")
     ids = {rig.drop(f"{number}.png", film(number)) for number in range(3)}
-    installed = run_command("model", "install", bundle, "--activate", "--json", "--config", rig.config)
+    installed = run_command(
+        "model", "install", bundle, "--activate", "--json", "--config", rig.config
+    )
     assert installed.returncode == 0, installed.stderr
     assert json.loads(installed.stdout)["previous"] == "shipped"
     assert rig.result_of(rig.drop("after.png", film(99)))["model"]["version"] == "next"
@@ -81,9 +84,15 @@ def test_over_mqtt_a_bad_model_is_refused_with_the_reason_and_a_good_one_serves(
     subscriber = rig.subscriber
     assert subscriber is not None
     rig.await_introduction()
-    subscriber.publish(f"{TOPICS}/command/model/activate", json.dumps({"bundle": rotten[:12]}).encode())
+    subscriber.publish(
+        f"{TOPICS}/command/model/activate", json.dumps({"bundle": rotten[:12]}).encode()
+    )
     refused = subscriber.wait_under("ack", 1, 60)[0]
-    assert (refused["ok"], refused["command"], "sha256 is" in refused["error"]) == (False, "model/activate", True)
+    assert (refused["ok"], refused["command"], "sha256 is" in refused["error"]) == (
+        False,
+        "model/activate",
+        True,
+    )
     assert rig.result_of(rig.drop("old.png", film(1)))["model"]["version"] != "next"
     subscriber.publish(f"{TOPICS}/command/model/activate", b'{"bundle": "next"}')
     assert subscriber.wait_under("ack", 2, 60)[1]["version"] == "next"
@@ -106,7 +115,9 @@ def test_a_shadow_model_sees_what_the_first_one_sees_and_decides_nothing(
     rig.ready()
     subscriber = rig.subscriber
     assert subscriber is not None
-    ids = [rig.drop(f"{number}.png", film(number)) for number in range(2)] + [rig.drop("no.png", b"no picture")]
+    ids = [rig.drop(f"{number}.png", film(number)) for number in range(2)] + [
+        rig.drop("no.png", b"no picture")
+    ]
     results = [rig.result_of(image_id) for image_id in ids]
     assert {result["model"]["version"] for result in results} != {"next"}
     until(lambda: len(shadows(subscriber)) == 3, "shadow results", rig.words)
@@ -119,7 +130,7 @@ def test_a_shadow_model_sees_what_the_first_one_sees_and_decides_nothing(
     assert counters.get("shadow_agree", 0) + counters.get("shadow_disagree", 0) == 3
 
 
-def test_a_bundle_comes_in_chunks_through_the_broker_also_where_the_daemon_is_killed_in_the_middle_of_it(
+def test_a_bundle_comes_in_chunks_through_the_broker_also_where_the_daemon_is_killed_in_the_middle_of_it(  # noqa: E501
     rig: Rig, settings: Settings, bundle: Path, tmp_path: Path
 ) -> None:
     rig.configure('fetch_s = 600\n[intake]\ncommands = ["model/install"]\n')
@@ -136,7 +147,11 @@ def test_a_bundle_comes_in_chunks_through_the_broker_also_where_the_daemon_is_ki
     rig.await_introduction()
     subscriber.publish(f"{TOPICS}/command/model/install", b'{"bundle": "next"}')
     part = rig.folder / f"state/models/.fetching-{made.sha256}"
-    until(lambda: part.exists() and part.stat().st_size == half * made.chunk_bytes, "half of the chunks", rig.words)
+    until(
+        lambda: part.exists() and part.stat().st_size == half * made.chunk_bytes,
+        "half of the chunks",
+        rig.words,
+    )
     rig.kill()
     subscriber._client.publish(lost.topic, lost.payload, qos=1, retain=True).wait_for_publish(10)
     rig.ready()  # the broker gives the command again
@@ -157,19 +172,29 @@ def test_a_model_that_gives_no_numbers_is_taken_back_and_every_image_is_scored(
 ) -> None:
     sign(bundle, tmp_path / "clinic.pem")
     store = open_store(settings)
-    store.activate(store.install(bundle, lambda _: None).bundle_id, trial=True)  # as the command line does where no daemon runs
+    store.activate(
+        store.install(bundle, lambda _: None).bundle_id, trial=True
+    )  # as the command line does where no daemon runs
     rig.before = [sys.executable, crashing.__file__]  # there, `next` gives no numbers
     rig.ready()
     ids = {rig.drop(f"{number}.png", film(number)) for number in range(4)}
     until(lambda: rig.status()["model"]["version"] != "next", "taken back", rig.words)
     assert rig.subscriber is not None
     subscriber = rig.subscriber
-    until(lambda: {m["image_id"] for m in subscriber.under("result") if m["score"]} == ids, "all scored", rig.words)
+    until(
+        lambda: {m["image_id"] for m in subscriber.under("result") if m["score"]} == ids,
+        "all scored",
+        rig.words,
+    )
     status = rig.status()
     assert (status["state"], status["counters"]["model_rollbacks"]) == ("degraded", 1)
     assert "2 of its first images got no score (the model's output is nan" in status["reasons"][0]
 
 
 def shadows(subscriber: Subscriber) -> dict[str, Any]:
-    messages = [json.loads(m.payload) for m in list(subscriber.messages) if m.topic.endswith("/shadow/result")]
+    messages = [
+        json.loads(m.payload)
+        for m in list(subscriber.messages)
+        if m.topic.endswith("/shadow/result")
+    ]
     return {message["image_id"]: message for message in messages}

@@ -1,4 +1,7 @@
-"""Four ways in which a bundle may be wrong, on the command line and over MQTT: refused with the reason, and the old model goes on."""
+"""
+Four ways in which a bundle may be wrong, on the command line and over MQTT: refused with the
+reason, and the old model goes on.
+"""
 
 import json
 import os
@@ -11,12 +14,12 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.cli.main import main
+from edge.cli import main
 from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
-from tests.conftest import need
+from tests.support.keys import key_pair
 from tests.support.rig import TOPICS, Rig, film
-from tests.edge.models.test_signature import key_pair
+from tests.support.tools import need
 
 Spoil: TypeAlias = Callable[[Path, Callable[[], object]], None]
 
@@ -67,7 +70,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     need("mosquitto", "mosquitto")
     folder = tmp_path_factory.mktemp("refused")
     key_pair(folder, "clinic")
-    config = f'\n[model]\nkeys = "{folder}/keys"\ninstall_from = "{folder}/bundles"\n[intake]\ncommands = ["model/install", "model/list"]\n'
+    config = (
+        f'\n[model]\nkeys = "{folder}/keys"\ninstall_from = '
+        f'"{folder}/bundles"\n[intake]\ncommands = ["model/install", '
+        '"model/list"]\n'
+    )
     with (
         Mosquitto(folder / "mosquitto") as broker,
         Subscriber(broker.port) as subscriber,
@@ -80,7 +87,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 def by_command_line(site: Rig, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What is said, with exit status 78."""
-    assert main.main(["model", "install", str(folder), "--activate", "--config", str(site.config)]) == 78
+    assert (
+        main.main(["model", "install", str(folder), "--activate", "--config", str(site.config)])
+        == 78
+    )
     return capsys.readouterr().err
 
 
@@ -100,8 +110,15 @@ def ask(site: Rig, command: str, request: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("way", [by_command_line, over_mqtt])
 @pytest.mark.parametrize(("spoil", "why"), FAULTS, ids=[spoil.__name__ for spoil, _ in FAULTS])
-def test_a_bundle_that_is_wrong_is_refused_with_the_reason_and_the_old_model_goes_on(  # noqa: PLR0913, PLR0917 - fixtures
-    site: Rig, spoil: Spoil, why: str, way: Callable[..., str], request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+# fixtures
+# fixtures
+def test_a_bundle_that_is_wrong_is_refused_with_the_reason_and_the_old_model_goes_on(  # noqa: PLR0913, PLR0917
+    site: Rig,
+    spoil: Spoil,
+    why: str,
+    way: Callable[..., str],
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = site.folder.parent / "bundles" / request.node.name.replace("[", "-").strip("]")
     shutil.copytree(shipped_bundle(), folder, copy_function=link_or_copy)
@@ -110,7 +127,10 @@ def test_a_bundle_that_is_wrong_is_refused_with_the_reason_and_the_old_model_goe
     assert why in way(site, folder, capsys)
     assert [row["bundle"] for row in ask(site, "list", {})["models"]] == ["shipped"]
     number = site.status()["queue"]["last_seq"]
-    assert site.result_of(site.drop(f"{number}.png", film(number)))["model"]["version"] == manifest(shipped_bundle())["version"]
+    assert (
+        site.result_of(site.drop(f"{number}.png", film(number)))["model"]["version"]
+        == manifest(shipped_bundle())["version"]
+    )
 
 
 def link_or_copy(source: str, target: str) -> None:

@@ -8,7 +8,9 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-import edge.mqtt.connection  # noqa: F401 - paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
+# paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
+# paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
+import edge.mqtt.connection  # noqa: F401
 from deploy.demo.brokers import Embedded, Mosquitto
 from deploy.demo.subscriber import Subscriber
 from tests.support.rig import TOPICS, Rig, film, sha256, until
@@ -21,7 +23,9 @@ def replies(subscriber: Subscriber, name: str, count: int = 1) -> list[dict[str,
     return subscriber.wait_under(name, count)
 
 
-def test_an_image_sent_over_mqtt_is_answered_on_its_response_topic_only(daemon: Rig, subscriber: Subscriber) -> None:
+def test_an_image_sent_over_mqtt_is_answered_on_its_response_topic_only(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     data = film(1)
     subscriber.publish(IMAGE, data, "mammo/v1/demo/ws/reply-1", b"\x00\x01")
     (reply,) = replies(subscriber, "reply-1")
@@ -32,20 +36,34 @@ def test_an_image_sent_over_mqtt_is_answered_on_its_response_topic_only(daemon: 
     assert subscriber.under("result") == []
 
 
-def test_an_image_without_response_topic_is_answered_on_result(daemon: Rig, subscriber: Subscriber) -> None:
+def test_an_image_without_response_topic_is_answered_on_result(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     subscriber.publish(IMAGE, film(1))
     result = daemon.result_of(sha256(film(1)))
     assert result["source"]["kind"] == "mqtt"
 
 
-@pytest.mark.parametrize("topic", ["elsewhere/reply", f"{TOPICS}/status", f"{TOPICS}/command/reload", "mammo/v1/demo/request/image"])
-def test_a_response_topic_that_is_not_allowed_is_answered_on_result(daemon: Rig, subscriber: Subscriber, topic: str) -> None:
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "elsewhere/reply",
+        f"{TOPICS}/status",
+        f"{TOPICS}/command/reload",
+        "mammo/v1/demo/request/image",
+    ],
+)
+def test_a_response_topic_that_is_not_allowed_is_answered_on_result(
+    daemon: Rig, subscriber: Subscriber, topic: str
+) -> None:
     subscriber.publish(IMAGE, film(1), topic)
     daemon.result_of(sha256(film(1)))
     assert daemon.status()["counters"]["response_topics_refused"] == 1
 
 
-def test_the_same_bytes_by_folder_and_by_two_requesters_have_one_result_id(daemon: Rig, subscriber: Subscriber) -> None:
+def test_the_same_bytes_by_folder_and_by_two_requesters_have_one_result_id(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     data = film(1)
     daemon.drop("film.png", data)
     first = daemon.result_of(sha256(data))
@@ -53,12 +71,18 @@ def test_the_same_bytes_by_folder_and_by_two_requesters_have_one_result_id(daemo
         subscriber.publish(IMAGE, data, f"mammo/v1/demo/ws/{name}", name.encode())
     (second,), (third,) = replies(subscriber, "reply-1"), replies(subscriber, "reply-2")
     assert first["result_id"] == second["result_id"] == third["result_id"]
-    assert [first["duplicate_of"], second["duplicate_of"], third["duplicate_of"]] == [None, first["seq"], first["seq"]]
+    assert [first["duplicate_of"], second["duplicate_of"], third["duplicate_of"]] == [
+        None,
+        first["seq"],
+        first["seq"],
+    ]
     assert len({first["seq"], second["seq"], third["seq"]}) == 3
     daemon.assert_nothing_lost({sha256(data)})
 
 
-def test_a_duplicate_of_a_request_that_still_waits_is_answered_with_it(daemon: Rig, subscriber: Subscriber) -> None:
+def test_a_duplicate_of_a_request_that_still_waits_is_answered_with_it(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     data = film(0)
     for number in range(1, 30):  # so that there is a queue
         daemon.drop(f"{number}.png", film(number))
@@ -69,20 +93,34 @@ def test_a_duplicate_of_a_request_that_still_waits_is_answered_with_it(daemon: R
     assert second["duplicate_of"] == first["seq"]
 
 
-def test_a_reference_to_a_file_in_the_inbox_is_answered(daemon: Rig, subscriber: Subscriber) -> None:
+def test_a_reference_to_a_file_in_the_inbox_is_answered(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     data = film(1)
-    (daemon.inbox / "film.png.part").write_bytes(data)  # the folder leaves it alone, the reference names it
-    subscriber.publish(REFERENCE, json.dumps({"name": "film.png.part", "sha256": sha256(data)}).encode(), "mammo/v1/demo/ws/reply")
+    (daemon.inbox / "film.png.part").write_bytes(
+        data
+    )  # the folder leaves it alone, the reference names it
+    subscriber.publish(
+        REFERENCE,
+        json.dumps({"name": "film.png.part", "sha256": sha256(data)}).encode(),
+        "mammo/v1/demo/ws/reply",
+    )
     (reply,) = replies(subscriber, "reply")
     assert reply["image_id"] == sha256(data)
     until(daemon.settled, "settled")
     assert daemon.left_over() == []
 
 
-def test_a_reference_to_bytes_the_ledger_knows_needs_no_file(daemon: Rig, subscriber: Subscriber) -> None:
+def test_a_reference_to_bytes_the_ledger_knows_needs_no_file(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     image_id = daemon.drop("film.png", film(1))
     first = daemon.result_of(image_id)
-    subscriber.publish(REFERENCE, json.dumps({"name": "gone.png", "sha256": image_id}).encode(), "mammo/v1/demo/ws/reply")
+    subscriber.publish(
+        REFERENCE,
+        json.dumps({"name": "gone.png", "sha256": image_id}).encode(),
+        "mammo/v1/demo/ws/reply",
+    )
     (reply,) = replies(subscriber, "reply")
     assert (reply["result_id"], reply["duplicate_of"]) == (first["result_id"], first["seq"])
 
@@ -93,10 +131,15 @@ def test_a_reference_to_bytes_the_ledger_knows_needs_no_file(daemon: Rig, subscr
         (b"{", "the request is not JSON"),
         (b'{"sha256": "00"}', "the request has no name"),
         (b'{"name": "a.png", "sha256": "zz"}', "the request has no sha256, expected 64 hex digits"),
-        (json.dumps({"name": "../edge.toml", "sha256": "0" * 64}).encode(), "no such file in the inbox"),
+        (
+            json.dumps({"name": "../edge.toml", "sha256": "0" * 64}).encode(),
+            "no such file in the inbox",
+        ),
     ],
 )
-def test_a_bad_reference_is_answered_with_the_reason(daemon: Rig, subscriber: Subscriber, request_body: bytes, why: str) -> None:
+def test_a_bad_reference_is_answered_with_the_reason(
+    daemon: Rig, subscriber: Subscriber, request_body: bytes, why: str
+) -> None:
     subscriber.publish(REFERENCE, request_body, "mammo/v1/demo/ws/reply")
     (reply,) = replies(subscriber, "reply")
     assert reply["outcome"] == "rejected"
@@ -104,17 +147,25 @@ def test_a_bad_reference_is_answered_with_the_reason(daemon: Rig, subscriber: Su
     assert daemon.config.exists()
 
 
-def test_a_reference_with_the_wrong_hash_is_told_and_the_file_is_left_to_the_folder(daemon: Rig, subscriber: Subscriber) -> None:
+def test_a_reference_with_the_wrong_hash_is_told_and_the_file_is_left_to_the_folder(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     data = film(1)
     (daemon.inbox / "film.png.part").write_bytes(data)
-    subscriber.publish(REFERENCE, json.dumps({"name": "film.png.part", "sha256": "0" * 64}).encode(), "mammo/v1/demo/ws/reply")
+    subscriber.publish(
+        REFERENCE,
+        json.dumps({"name": "film.png.part", "sha256": "0" * 64}).encode(),
+        "mammo/v1/demo/ws/reply",
+    )
     (reply,) = replies(subscriber, "reply")
     assert f"the file's sha256 is {sha256(data)}" in reply["gate"]["reasons"][0]
     (daemon.inbox / "film.png.part").rename(daemon.inbox / "film.png")
     daemon.result_of(sha256(data))
 
 
-def test_a_request_with_a_byte_order_mark_in_a_property_is_answered(daemon: Rig, subscriber: Subscriber) -> None:
+def test_a_request_with_a_byte_order_mark_in_a_property_is_answered(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
     """Legal in MQTT 5; a client that hangs up on it is sent the same request again for ever."""
     properties = Properties(PacketTypes.PUBLISH)
     properties.UserProperty = ("note", "\ufeffhello")
@@ -122,7 +173,9 @@ def test_a_request_with_a_byte_order_mark_in_a_property_is_answered(daemon: Rig,
     daemon.result_of(sha256(film(1)))
 
 
-def test_a_retained_request_is_ignored(rig: Rig, mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+def test_a_retained_request_is_ignored(
+    rig: Rig, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
     with Subscriber(mosquitto.port, "nothing") as sender:
         sender._client.publish(IMAGE, film(1), qos=1, retain=True).wait_for_publish(10)
     rig.ready()
@@ -132,8 +185,12 @@ def test_a_retained_request_is_ignored(rig: Rig, mosquitto: Mosquitto, subscribe
     assert {message["image_id"] for message in subscriber.under("result")} == {image_id}
 
 
-def test_status_says_ready_and_after_a_kill_the_broker_says_offline(daemon: Rig, subscriber: Subscriber) -> None:
-    subscriber.wait_for(lambda _: any(status.get("state") == "ready" for status in subscriber.under("status")))
+def test_status_says_ready_and_after_a_kill_the_broker_says_offline(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
+    subscriber.wait_for(
+        lambda _: any(status.get("state") == "ready" for status in subscriber.under("status"))
+    )
     status = subscriber.under("status")[-1]
     assert (status["status"], status["protocol"], status["reasons"]) == ("online", "5", [])
     daemon.kill()
@@ -148,8 +205,12 @@ def test_health_has_counters_and_nobody_s_name(daemon: Rig, subscriber: Subscrib
 
 
 def test_the_whole_path_over_the_embedded_broker(tmp_path: Path, embedded: Embedded) -> None:
-    with Subscriber(embedded.port) as subscriber, Rig(tmp_path / "edge", embedded.port, subscriber) as rig:
-        rig.await_introduction()  # ready says nothing of the broker, and this one keeps no request for later
+    with (
+        Subscriber(embedded.port) as subscriber,
+        Rig(tmp_path / "edge", embedded.port, subscriber) as rig,
+    ):
+        # ready says nothing of the broker, and this one keeps no request for later
+        rig.await_introduction()
         image_id = rig.drop("film.png", film(1))
         subscriber.publish(IMAGE, film(2), "mammo/v1/demo/ws/reply", b"x")
         (reply,) = replies(subscriber, "reply")

@@ -34,7 +34,9 @@ def change(config: Path, old: str, new: str) -> Path:
 def test_a_wrong_key_in_the_toml_is_named(config: Path) -> None:
     code, text = said(change(config, "host =", "hots ="))
     assert code == 78
-    assert text.startswith(f"mammo-edge: {config}: broker.hots: unknown key, expected one of host, port,")
+    assert text.startswith(
+        f"mammo-edge: {config}: broker.hots: unknown key, expected one of host, port,"
+    )
     assert len(text.splitlines()) == 1
 
 
@@ -115,7 +117,9 @@ def test_check_finds_what_a_start_would_find(config: Path) -> None:
     change(config, '/state"', '/edge.toml/state"')
     checked = run_command("check", "--config", config, "--json")
     assert checked.returncode == 78
-    assert [entry["what"] for entry in json.loads(checked.stdout) if not entry["ok"]] == ["state.path"]
+    assert [entry["what"] for entry in json.loads(checked.stdout) if not entry["ok"]] == [
+        "state.path"
+    ]
 
 
 def test_systemd_is_told_when_it_is_ready_alive_and_stopping(config: Path) -> None:
@@ -123,7 +127,11 @@ def test_systemd_is_told_when_it_is_ready_alive_and_stopping(config: Path) -> No
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(folder / "s"))
         listener.settimeout(60)
-        rig = Rig(config.parent / "notify", free_port(), before=["env", f"NOTIFY_SOCKET={folder}/s", "WATCHDOG_USEC=60000000"])
+        rig = Rig(
+            config.parent / "notify",
+            free_port(),
+            before=["env", f"NOTIFY_SOCKET={folder}/s", "WATCHDOG_USEC=60000000"],
+        )
         rig.start()
         said_before_ready = list(iter(lambda: listener.recv(4096).decode(), "READY=1"))
         assert any(line.startswith("STATUS=") for line in said_before_ready)
@@ -136,13 +144,22 @@ def test_systemd_is_told_when_it_is_ready_alive_and_stopping(config: Path) -> No
 
 
 def test_workers_do_not_inherit_secrets_and_no_command_line_shows_one(config: Path) -> None:
-    rig = Rig(config.parent / "secret", free_port(), before=["env", "MAMMO_EDGE_BROKER__PASSWORD=geheim", "CREDENTIALS_DIRECTORY=/nowhere"])
+    rig = Rig(
+        config.parent / "secret",
+        free_port(),
+        before=["env", "MAMMO_EDGE_BROKER__PASSWORD=geheim", "CREDENTIALS_DIRECTORY=/nowhere"],
+    )
     with rig:
         environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in rig.children()]
         assert environments
-        assert not any(b"geheim" in environment or b"CREDENTIALS" in environment for environment in environments)
+        assert not any(
+            b"geheim" in environment or b"CREDENTIALS" in environment
+            for environment in environments
+        )
         assert rig.process
-        command_lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (rig.process.pid, *rig.children())]
+        command_lines = [
+            Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (rig.process.pid, *rig.children())
+        ]
         assert b"run" in command_lines[0]
         assert not any(b"geheim" in line for line in command_lines)
         assert "geheim" not in rig.words()

@@ -26,14 +26,18 @@ def test_a_loop_that_stamps_is_not_stuck(health: Health) -> None:
     assert health.stuck() == []
 
 
-def test_loops_that_stamped_too_long_ago_are_stuck_and_named_in_order(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loops_that_stamped_too_long_ago_are_stuck_and_named_in_order(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "STAMP_S", -1.0)  # so that any stamp is too old
     health.stamp("intake")
     health.stamp("dispatch")
     assert health.stuck() == ["dispatch", "intake"]
 
 
-def test_a_loop_that_ended_because_it_was_told_to_is_not_stuck(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_that_ended_because_it_was_told_to_is_not_stuck(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "STAMP_S", -1.0)
     health.stamp("intake")
     health.retire("intake")
@@ -57,7 +61,9 @@ def test_a_reason_goes_only_when_its_own_key_recovers(health: Health) -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DRAINING])
-def test_starting_and_draining_are_told_as_they_are_whatever_the_reasons(health: Health, phase: Phase) -> None:
+def test_starting_and_draining_are_told_as_they_are_whatever_the_reasons(
+    health: Health, phase: Phase
+) -> None:
     health.enter(phase)
     health.degrade("broker", "broker: not there")
     assert health.phase is phase
@@ -93,9 +99,13 @@ def test_uptime_grows(health: Health) -> None:
 
 
 @pytest.fixture(params=["a path", "an abstract name"])
-def listener(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+def listener(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[socket.socket]:
     """What systemd listens on, named in NOTIFY_SOCKET."""
-    address = str(tmp_path / "notify") if request.param == "a path" else f"\0mammo-edge-{uuid.uuid4()}"
+    address = (
+        str(tmp_path / "notify") if request.param == "a path" else f"\0mammo-edge-{uuid.uuid4()}"
+    )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
         bound.bind(address)
         bound.settimeout(10)
@@ -111,7 +121,9 @@ def test_systemd_hears_one_datagram_of_all_lines(listener: socket.socket) -> Non
     assert listener.recv(4096) == b"WATCHDOG=1"
 
 
-def test_workers_do_not_inherit_the_way_to_systemd(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_do_not_inherit_the_way_to_systemd(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
     Systemd().notify("READY=1")

@@ -1,11 +1,13 @@
 """
-`make fuzz`: mutated real files through the real workers, for as long as is said; what kills a worker is kept.
+`make fuzz`: mutated real files through the real workers, for as long as is said; what kills a
+worker is kept.
 
     python -m tests.fuzz.files 3600 fuzz-findings
     python -m tests.fuzz.files 600 fuzz-findings gdcm
 
-The second is for what GDCM decodes where the extra `fast` is not installed. It is known to abort its process on damaged files: there a
-worker that dies is no failure, but a file without an answer is, and so is a whole file that nobody can examine afterwards.
+The second is for what GDCM decodes where the extra `fast` is not installed. It is known to abort
+its process on damaged files: there a worker that dies is no failure, but a file without an answer
+is, and so is a whole file that nobody can examine afterwards.
 """
 
 import io
@@ -25,17 +27,22 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+)
 
-from edge.inference import examiner
-from edge.models.bundle import verify
-from edge.domain import Outcome, Runtime
-from edge.inference.image import codecs
-from edge.daemon.workers.servable import job_for, shipped_bundle
 from edge.config.settings import Settings
 from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
-from tests.support.films import RASTERS, deep, dicom, raster, small
+from edge.daemon.workers.servable import job_for, shipped_bundle
+from edge.domain import Outcome, Runtime
+from edge.inference import examiner
+from edge.inference.image import codecs
+from edge.models.bundle import verify
 from tests.edge.inference.image.test_raster_kinds import tiff
+from tests.support.films import RASTERS, deep, dicom, raster, small
 
 HEADER: Final = 2500
 """Most of what steers a decoder stands before this."""
@@ -51,8 +58,13 @@ def corpus() -> dict[str, bytes]:
     pixels = deep(small(64, 48), 12)
     twelve = {"BitsStored": 12, "HighBit": 11}
     files = {f"raster {extension}": raster(extension, small(64, 48)) for extension in RASTERS}
-    files |= {f"deep {extension}": raster(extension, pixels) for extension in ("png", "tiff", "pgm", "jp2")}
-    files["pgm text"] = b"P2 48 64 4095\n" + " ".join(map(str, pixels.ravel().tolist())).encode() + b" \n"
+    files |= {
+        f"deep {extension}": raster(extension, pixels)
+        for extension in ("png", "tiff", "pgm", "jp2")
+    }
+    files["pgm text"] = (
+        b"P2 48 64 4095\n" + " ".join(map(str, pixels.ravel().tolist())).encode() + b" \n"
+    )
     files["tiff big"] = tiff(pixels, big=True, tile=32, packed=True)
     files |= {
         "dicom plain": dicom(pixels, **twelve, WindowCenter="2000", WindowWidth="3000"),
@@ -60,11 +72,17 @@ def corpus() -> dict[str, bytes]:
         "dicom big-endian": dicom(pixels.astype(">u2"), ExplicitVRBigEndian, **twelve),
         "dicom deflated": dicom(pixels, DeflatedExplicitVRLittleEndian, **twelve),
     }
-    return files | {f"dicom {name}": _packed(pixels, UID(uid), name) for name, uid in _encodings().items()}
+    return files | {
+        f"dicom {name}": _packed(pixels, UID(uid), name) for name, uid in _encodings().items()
+    }
 
 
 def _encodings() -> dict[str, str]:
-    light = {"rle": "1.2.840.10008.1.2.5", "jpeg 2000": "1.2.840.10008.1.2.4.90", "jpeg": "1.2.840.10008.1.2.4.50"}
+    light = {
+        "rle": "1.2.840.10008.1.2.5",
+        "jpeg 2000": "1.2.840.10008.1.2.4.90",
+        "jpeg": "1.2.840.10008.1.2.4.50",
+    }
     fast = {
         "jpeg lossless": "1.2.840.10008.1.2.4.70",
         "jpeg-ls": "1.2.840.10008.1.2.4.80",
@@ -82,12 +100,16 @@ def _packed(pixels: NDArray[np.uint16], syntax: UID, name: str) -> bytes:
     if name == "rle":
         dataset = pydicom.dcmread(io.BytesIO(plain))
         dataset.compress(syntax, encoding_plugin="pydicom")
-        return _encapsulated(plain, pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1), syntax)
+        return _encapsulated(
+            plain, pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1), syntax
+        )
     if name == "jpeg 2000":
         file = raster("jp2", pixels)
         return _encapsulated(plain, file[file.index(b"\xff\x4f\xff\x51") :], syntax)
     encoders = {
-        "jpeg lossless": lambda: codecs.fast.jpeg8_encode(pixels, lossless=True, bitspersample=12, predictor=1),
+        "jpeg lossless": lambda: codecs.fast.jpeg8_encode(
+            pixels, lossless=True, bitspersample=12, predictor=1
+        ),
         "jpeg-ls": lambda: codecs.fast.jpegls_encode(pixels),
         "htj2k": lambda: codecs.fast.htj2k_encode(pixels, reversible=True),
         "jpeg 12": lambda: codecs.fast.jpeg8_encode(pixels, level=95, bitspersample=12),
@@ -129,7 +151,9 @@ def mutated(data: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
-def start_without_fast(*arguments: Any) -> Runtime:  # noqa: ANN401 - those of edge.inference.examiner.start
+# those of edge.inference.examiner.start
+# those of edge.inference.examiner.start
+def start_without_fast(*arguments: Any) -> Runtime:  # noqa: ANN401
     """A worker of an installation without the extra `fast`."""
     codecs.fast = None
     return examiner.start(*arguments)
@@ -150,10 +174,15 @@ def main(duration_s: float, findings: Path, decoder: str = "fast") -> int:
     job = job_for(Settings(worker={"timeout_s": 20, "memory_mb": 2048}), verify(shipped_bundle()))
     end, files, seed = time.monotonic() + duration_s, corpus(), time.time_ns()
     if decoder == "gdcm":
-        files, job = {name: files[name] for name in GDCM}, replace(job, start="tests.fuzz.files.start_without_fast")
+        files, job = (
+            {name: files[name] for name in GDCM},
+            replace(job, start="tests.fuzz.files.start_without_fast"),
+        )
     names = sorted(files)
     workers = Workers(job)
-    print(f"fuzzing for {duration_s:g} s from seed {seed}, findings go to {findings}")  # noqa: T201 - this is the command
+    # this is the command
+    # this is the command
+    print(f"fuzzing for {duration_s:g} s from seed {seed}, findings go to {findings}")  # noqa: T201
     first, count, died, unanswered = 0, 0, 0, 0
     try:
         while time.monotonic() < end:
@@ -161,16 +190,24 @@ def main(duration_s: float, findings: Path, decoder: str = "fast") -> int:
             data = mutated(files[name], seed + count)
             verdict = _examined(workers, data)
             if not isinstance(verdict, Outcome):
-                died, unanswered = died + isinstance(verdict, Died), unanswered + (not isinstance(verdict, Died))
+                died, unanswered = (
+                    died + isinstance(verdict, Died),
+                    unanswered + (not isinstance(verdict, Died)),
+                )
                 _keep(findings, name, seed + count, data, verdict)
             count += 1
             if count == MAX_LIFE:
                 first = _resident_kb()
         grown = _resident_kb() - first if first else 0
-        unanswered += sum(not isinstance(_examined(workers, files[name]), Outcome) for name in names)
+        unanswered += sum(
+            not isinstance(_examined(workers, files[name]), Outcome) for name in names
+        )
     finally:
         workers.close()
-    print(f"{count} files, {died} killed or hung a worker, {unanswered} had no answer, the supervisor grew by {grown} kB")  # noqa: T201
+    print(  # noqa: T201 - this is the command
+        f"{count} files, {died} killed or hung a worker, {unanswered} had "
+        f"no answer, the supervisor grew by {grown} kB"
+    )
     return (0 if decoder == "gdcm" else died) + unanswered + (grown > 20_000)
 
 
@@ -186,7 +223,9 @@ def _examined(workers: Workers, data: bytes) -> Verdict | None:
             return None
 
 
-def _keep(findings: Path, name: str, seed: int, data: bytes, verdict: Died | Interrupted | None) -> None:
+def _keep(
+    findings: Path, name: str, seed: int, data: bytes, verdict: Died | Interrupted | None
+) -> None:
     findings.mkdir(parents=True, exist_ok=True)
     (findings / f"{name.replace(' ', '-')}-{seed}").write_bytes(data)
     print(f"{name}, seed {seed}: {verdict.why if verdict else f'no answer within {ANSWER_S:g} s'}")  # noqa: T201

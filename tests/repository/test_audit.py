@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from deploy.tools import audit
-from tests.conftest import ROOT
+from tests.support.tools import ROOT
 
 HASH = "--hash=sha256:" + "0" * 64
 
@@ -18,7 +18,9 @@ def test_everything_installed_here_may_be_used_as_it_is_used() -> None:
 
 
 def test_every_pin_of_a_device_has_its_hashes() -> None:
-    assert [line for lock in audit.LOCKS for line in audit.hashes(lock.name, lock.read_text())] == []
+    assert [
+        line for lock in audit.LOCKS for line in audit.hashes(lock.name, lock.read_text())
+    ] == []
     assert {"numpy", "pebble", "paho-mqtt"} <= set(audit.pins(audit.LOCKS[0].read_text()))
     assert set(audit.LOCKS) == set((ROOT / "requirements").glob("*.txt"))
 
@@ -26,7 +28,14 @@ def test_every_pin_of_a_device_has_its_hashes() -> None:
 @pytest.mark.parametrize("runtime", ["litert", "tflite-runtime"])
 def test_the_extra_fast_adds_its_decoders_and_changes_no_other_pin(runtime: str) -> None:
     plain, fast = (
-        set(re.findall(r"^\S+==\S+", (ROOT / f"requirements/{runtime}{extra}.txt").read_text(), re.MULTILINE)) for extra in ("", "-fast")
+        set(
+            re.findall(
+                r"^\S+==\S+",
+                (ROOT / f"requirements/{runtime}{extra}.txt").read_text(),
+                re.MULTILINE,
+            )
+        )
+        for extra in ("", "-fast")
     )
     assert plain < fast
     assert [pin.partition("==")[0] for pin in fast - plain] == ["imagecodecs"]
@@ -64,14 +73,23 @@ def test_a_pin_without_a_version_or_a_hash_is_found(line: str, right: bool) -> N
         ("see its metadata", False, False),
     ],
 )
-def test_a_licence_that_asks_for_more_than_notices_is_found(licence: str, on_devices: bool, for_tools: bool) -> None:  # noqa: FBT001
-    assert (audit.allowed(licence, tool=False), audit.allowed(licence, tool=True)) == (on_devices, for_tools)
+def test_a_licence_that_asks_for_more_than_notices_is_found(
+    licence: str,
+    on_devices: bool,  # noqa: FBT001
+    for_tools: bool,  # noqa: FBT001
+) -> None:
+    assert (audit.allowed(licence, tool=False), audit.allowed(licence, tool=True)) == (
+        on_devices,
+        for_tools,
+    )
 
 
 def test_what_is_fine_for_a_tool_is_not_for_a_device_and_exceptions_are_by_name() -> None:
     assert list(audit.licences({"hypothesis": "MPL-2.0", "pebble": "LGPL"})) == []
     (wrong,) = audit.licences({"watchdog": "MPL-2.0"})
-    assert wrong.startswith("watchdog: its licence is 'MPL-2.0', expected on devices permissive ones")
+    assert wrong.startswith(
+        "watchdog: its licence is 'MPL-2.0', expected on devices permissive ones"
+    )
     (wrong,) = audit.licences({"unknown-tool": "see its metadata"})
     assert "write down why in deploy/tools/audit.py" in wrong
 
@@ -84,5 +102,11 @@ def test_every_exception_is_still_needed_and_told() -> None:
 
 
 def test_the_command_says_nothing_where_nothing_is_wrong() -> None:
-    done = subprocess.run([sys.executable, "-m", "deploy.tools.audit"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.tools.audit"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench.page import Section, Target, page, table
 from tests.bench.stats import figures, ratio
-from tests.conftest import ROOT, need
+from tests.support.tools import ROOT, need
 
 SECTIONS = [
     "Where",
@@ -27,10 +27,23 @@ SECTIONS = [
 
 @pytest.mark.slow
 def test_a_quick_run_writes_the_whole_page(tmp_path: Path) -> None:
-    for tool, package in (("mosquitto", "mosquitto"), ("dcmconv", "dcmtk"), ("gdcmconv", "libgdcm-tools")):
+    for tool, package in (
+        ("mosquitto", "mosquitto"),
+        ("dcmconv", "dcmtk"),
+        ("gdcmconv", "libgdcm-tools"),
+    ):
         need(tool, package)
-    command = [sys.executable, "-m", "tests.bench", "--quick", "--out", str(tmp_path / "benchmarks.md")]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench",
+        "--quick",
+        "--out",
+        str(tmp_path / "benchmarks.md"),
+    ]
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
     assert ended.returncode == 0, ended.stderr[-3000:]
     text = (tmp_path / "benchmarks.md").read_text()
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
@@ -38,7 +51,14 @@ def test_a_quick_run_writes_the_whole_page(tmp_path: Path) -> None:
     assert targets is not None
     assert len(re.findall(r"\| (?:\*\*not )?met", targets.group(1))) == 8
     assert "its figures say nothing" in text
-    for row in ("| RLE Lossless |", "| JPEG 2000, lossless |", "| PNG, 16 bits |", "| float | 2 |", "| int8 | 1 |", "| worker 1 |"):
+    for row in (
+        "| RLE Lossless |",
+        "| JPEG 2000, lossless |",
+        "| PNG, 16 bits |",
+        "| float | 2 |",
+        "| int8 | 1 |",
+        "| worker 1 |",
+    ):
         assert row in text
     assert "nan" not in text
 
@@ -50,7 +70,10 @@ def test_figures_are_median_and_range() -> None:
 
 
 def test_each_target_has_a_row_that_says_met_or_not_and_what_limits_it() -> None:
-    targets = tuple(Target("memory", "flat", found, met=met, limit="the disk") for found, met in (("flat", True), ("grows", False)))
+    targets = tuple(
+        Target("memory", "flat", found, met=met, limit="the disk")
+        for found, met in (("flat", True), ("grows", False))
+    )
     text = page([("machine", "one")], [Section("Memory", "text", targets)], ["Made in a hurry"])
     assert "| memory | flat | flat | met | the disk |" in text
     assert "| memory | flat | grows | **not met** | the disk |" in text

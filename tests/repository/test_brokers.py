@@ -16,15 +16,23 @@ def broker(request: pytest.FixtureRequest) -> Broker:
 
 def test_request_keeps_its_response_topic_and_correlation_data(broker: Broker) -> None:
     with Subscriber(broker.port) as listener:
-        listener.publish("mammo/v1/site/edge/request/image", bytes(10_000_000), "mammo/v1/replies/1", b"abc")
+        listener.publish(
+            "mammo/v1/site/edge/request/image", bytes(10_000_000), "mammo/v1/replies/1", b"abc"
+        )
         message = listener.wait_for(lambda messages: next(iter(messages), None))
     assert len(message.payload) == 10_000_000
     assert message.properties is not None
-    assert message.properties.json() == {"ResponseTopic": "mammo/v1/replies/1", "CorrelationData": b"abc".hex()}
+    assert message.properties.json() == {
+        "ResponseTopic": "mammo/v1/replies/1",
+        "CorrelationData": b"abc".hex(),
+    }
 
 
 def test_mosquitto_killed_right_after_its_puback_still_delivers(mosquitto: Mosquitto) -> None:
-    with Subscriber(mosquitto.port, "mammo/v1/other") as other, Subscriber(mosquitto.port) as listener:
+    with (
+        Subscriber(mosquitto.port, "mammo/v1/other") as other,
+        Subscriber(mosquitto.port) as listener,
+    ):
         other.publish("mammo/v1/site/edge/status", b"{}")
         listener.wait_under("status", 1)
         mosquitto.kill()

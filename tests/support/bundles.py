@@ -1,4 +1,7 @@
-"""Bundles of a few kilobytes that hash, sign and install like the real one; only a model that runs is missing."""
+"""
+Bundles of a few kilobytes that hash, sign and install like the real one; only a model that runs is
+missing.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,7 @@
-"""A Coral accelerator for machines without one: a library that stands in for libedgetpu, and a bundle with a file compiled for it."""
+"""
+A Coral accelerator for machines without one: a library that stands in for libedgetpu, and a bundle
+with a file compiled for it.
+"""
 
 import hashlib
 import json
@@ -11,21 +14,29 @@ from typing import Any, Final, cast
 
 import pytest
 
-from edge.daemon.rollout import accelerator
-from edge.models.bundle import Bundle, verify
-from edge.system.coral import Access, Device
+from edge.config.settings import Control, Model, Settings
+from edge.daemon.workers import servable
+from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import Result, Runtime
 from edge.inference.engine.edgetpu import EdgeTpuEngine
 from edge.inference.examiner import Examiner, open_examiner
 from edge.inference.image import Limits
-from edge.daemon.workers.servable import shipped_bundle
-from edge.config.settings import Control, Model, Settings
-from tests.conftest import need
+from edge.models.bundle import Bundle, verify
+from edge.system.coral import Access, Device
 from tests.support.films import raster, small
+from tests.support.tools import need
 
 SOURCE: Final = Path(__file__).with_name("coral.c")
 INPUT: Final = (1, 64, 40, 1)
-SPEC: Final = {"height": 64, "width": 40, "channels": 1, "low": 0.0, "high": 1.0, "aspect": "pad", "crop": True}
+SPEC: Final = {
+    "height": 64,
+    "width": 40,
+    "channels": 1,
+    "low": 0.0,
+    "high": 1.0,
+    "aspect": "pad",
+    "crop": True,
+}
 MODEL: Final = "model_int8.tflite"
 COMPILED: Final = "model_int8_edgetpu.tflite"
 MEAN, LOGISTIC, CUSTOM = 40, 14, 32
@@ -43,7 +54,10 @@ class StandIn:
         self.does("its work")
 
     def does(self, what: str) -> None:
-        """`none`, `crash`, `refuse`, `fail`, `abort`, `hang`, `wrong`, `a bit off`, `nan`; anything else: its work."""
+        """
+        `none`, `crash`, `refuse`, `fail`, `abort`, `hang`, `wrong`, `a bit off`, `nan`; anything
+        else: its work.
+        """
         self.orders.write_text(what)
 
     @property
@@ -54,7 +68,10 @@ class StandIn:
 def compiled_library(folder: Path) -> Path:
     """The stand-in as a shared library."""
     library = folder / "libstandin.so"
-    subprocess.run([need("cc", "gcc libc6-dev"), "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-lm"], check=True)
+    subprocess.run(
+        [need("cc", "gcc libc6-dev"), "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-lm"],
+        check=True,
+    )
     return library
 
 
@@ -71,13 +88,22 @@ def make_bundle(folder: Path, **changes: object) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     manifest = json.loads((shipped_bundle() / "bundle.json").read_text())
-    manifest |= {"files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}, "default_model": MODEL}
+    manifest |= {
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "default_model": MODEL,
+    }
     manifest["input"] |= SPEC
     manifest["outputs"] = {"probability": [1, 1]}
     model = next(iter(manifest["models"].values()))
-    model |= {"quantization": "int8", "tolerance": {"litert": 1e-4, "tflite-runtime": 1e-4}, "edgetpu": COMPILED}
+    model |= {
+        "quantization": "int8",
+        "tolerance": {"litert": 1e-4, "tflite-runtime": 1e-4},
+        "edgetpu": COMPILED,
+    }
     model["gate"] = {"min_breast_fraction": 0.0, "max_breast_fraction": 1.0, "min_contrast": 0.0}
-    model["known_answers"] = [{"image": name, "raw": 0.5} for name in files if name.startswith("known/")]
+    model["known_answers"] = [
+        {"image": name, "raw": 0.5} for name in files if name.startswith("known/")
+    ]
     manifest["models"] = {MODEL: model}
     (folder / "bundle.json").write_text(json.dumps(manifest))
     asked = Examiner(verify(folder), "auto", 1, None, Limits())
@@ -101,7 +127,9 @@ def tflite(*, compiled: bool) -> bytes:
         tensors += [_tensor((2,), INT32, "axes", buffer=1), _tensor((1, 1), FLOAT32, "mean")]
         operators = [(0, [0, 2], [3], REDUCER_OPTIONS, (0,)), (1, [3], [1])]
     subgraph = (tensors, [0], [1], operators, "main")
-    return flatbuffer((3, codes, [subgraph], "a test's", [(), (struct.pack("<2i", 1, 2),)]), b"TFL3")
+    return flatbuffer(
+        (3, codes, [subgraph], "a test's", [(), (struct.pack("<2i", 1, 2),)]), b"TFL3"
+    )
 
 
 def _tensor(shape: tuple[int, ...], kind: int, name: str, buffer: int = 0) -> tuple[Any, ...]:
@@ -113,7 +141,8 @@ def flatbuffer(root: tuple[Any, ...], identifier: bytes) -> bytes:
     Serialise a table: https://flatbuffers.dev/internals.
 
     Args:
-        root: a table is a tuple of fields, each None, an int (in four bytes), a string, bytes, a table, or a list of ints or tables.
+        root: a table is a tuple of fields, each None, an int (in four bytes), a string, bytes, a
+            table, or a list of ints or tables.
         identifier: four bytes.
     """
     out = bytearray(8)
@@ -122,12 +151,17 @@ def flatbuffer(root: tuple[Any, ...], identifier: bytes) -> bytes:
         out.extend(bytes(-len(out) % 16))
         if isinstance(node, str | bytes):
             data = node.encode() if isinstance(node, str) else node
-            out.extend(bytes(12) + struct.pack("<I", len(data)) + data + b"\0")  # what a vector holds may have to be aligned
+            out.extend(
+                bytes(12) + struct.pack("<I", len(data)) + data + b"\0"
+            )  # what a vector holds may have to be aligned
             return len(out) - len(data) - 5
         head = b""
         if isinstance(node, tuple):
             head = struct.pack(
-                f"<HH{len(node)}H", 4 + 2 * len(node), 4 + 4 * len(node), *(0 if v is None else 4 + 4 * i for i, v in enumerate(node))
+                f"<HH{len(node)}H",
+                4 + 2 * len(node),
+                4 + 4 * len(node),
+                *(0 if v is None else 4 + 4 * i for i, v in enumerate(node)),
             )
             head += bytes(-len(head) % 4)
         at = len(out) + len(head)
@@ -137,7 +171,9 @@ def flatbuffer(root: tuple[Any, ...], identifier: bytes) -> bytes:
         for slot, value in enumerate(node):
             here = slots + 4 * slot
             if value is not None:
-                struct.pack_into("<i", out, here, value if isinstance(value, int) else put(value) - here)
+                struct.pack_into(
+                    "<i", out, here, value if isinstance(value, int) else put(value) - here
+                )
         return at
 
     struct.pack_into("<I4s", out, 0, put(root), identifier)
@@ -181,14 +217,21 @@ def stand_in(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """An accelerator that is plugged in and works, until it is told otherwise."""
     made = StandIn(library, tmp_path)
     monkeypatch.setenv("STAND_IN_CORAL", str(made.orders))
-    monkeypatch.setattr(accelerator, "devices", lambda: [Device("USB", tmp_path, 5000)])
+    monkeypatch.setattr(servable, "devices", lambda: [Device("USB", tmp_path, 5000)])
     return made
 
 
 def settings(stand_in: StandIn, **model: object) -> Settings:
     """Whose lock is the stand-in's."""
-    chosen = {"edgetpu_library": str(stand_in.library), "edgetpu_device": "usb", "backend": "edgetpu"} | model
-    return Settings(model=Model(**cast(Any, chosen)), control=Control(socket=stand_in.lock.with_name("control.sock")))
+    chosen = {
+        "edgetpu_library": str(stand_in.library),
+        "edgetpu_device": "usb",
+        "backend": "edgetpu",
+    } | model
+    return Settings(
+        model=Model(**cast(Any, chosen)),
+        control=Control(socket=stand_in.lock.with_name("control.sock")),
+    )
 
 
 @contextmanager

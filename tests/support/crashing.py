@@ -1,7 +1,9 @@
 """
-`mammo-edge` with a decoder that has a defect: its worker segfaults at a file that says so. `python crashing.py PROGRAM run ...`.
+`mammo-edge` with a decoder that has a defect: its worker segfaults at a file that says so. `python
+crashing.py PROGRAM run ...`.
 
-A model of the version `next` has one, too: in use it gives no numbers, though its known answers are right.
+A model of the version `next` has one, too: in use it gives no numbers, though its known answers are
+right.
 """
 
 import os
@@ -11,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from edge.cli.main import main as cli
+from edge.cli import main as cli
 from edge.daemon.workers import servable
 from edge.domain import Outcome
 from edge.errors import InferenceError
@@ -34,9 +36,13 @@ def run(path: str) -> Outcome:
 
 def main() -> int:
     """Be the daemon, all else as it is."""
-    sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # workers take it over, and find this module there
+    sys.path.insert(
+        0, str(Path(__file__).parent.parent.parent)
+    )  # workers take it over, and find this module there
     ours = servable.job_for
-    servable.job_for = lambda settings, bundle: replace(ours(settings, bundle), run="tests.support.crashing.run")
+    servable.job_for = lambda settings, bundle: replace(
+        ours(settings, bundle), run="tests.support.crashing.run"
+    )
     return cli.main(sys.argv[2:])
 
 

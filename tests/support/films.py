@@ -15,8 +15,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from edge.inference.image import Limits, Mammogram, decode
+from tests.support.tools import DATA
 
-DATA: Final = Path(__file__).parent / "data"
 FILM: Final = DATA / "cbis-ddsm-benign-mlo.jpg"
 DIGITAL_MAMMOGRAM: Final = "1.2.840.10008.5.1.4.1.1.1.2"
 RASTERS: Final = ("png", "jpg", "tiff", "pgm", "bmp", "jp2", "webp")
@@ -30,12 +30,16 @@ def film() -> Mammogram:
 
 def small(rows: int = 160, columns: int = 88) -> NDArray[np.uint8]:
     """The same mammogram, smaller, for what has to be quick."""
-    return np.asarray(cv2.resize(film().pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(
+        cv2.resize(film().pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
 def deep(pixels: NDArray[Any], bits: int = 16) -> NDArray[np.uint16]:
     """The same picture with its white at the top of so many bits."""
-    scaled: NDArray[np.uint16] = np.rint(pixels.astype(np.float64) * ((2**bits - 1) / 255)).astype(np.uint16)
+    scaled: NDArray[np.uint16] = np.rint(pixels.astype(np.float64) * ((2**bits - 1) / 255)).astype(
+        np.uint16
+    )
     return scaled
 
 
@@ -89,7 +93,11 @@ def whole_file(dataset: Dataset, meta: FileMetaDataset, preamble: bytes = b"\0" 
     whole = Dataset(dataset)
     whole.file_meta, whole.preamble = meta, preamble
     file = BytesIO()
-    encoding: dict[str, Any] = {"implicit_vr": False, "little_endian": True} if UID(meta.TransferSyntaxUID).is_private else {}
+    encoding: dict[str, Any] = (
+        {"implicit_vr": False, "little_endian": True}
+        if UID(meta.TransferSyntaxUID).is_private
+        else {}
+    )
     dcmwrite(file, whole, enforce_file_format=True, **encoding)
     return file.getvalue()
 

@@ -40,11 +40,15 @@ def run(path: str) -> Outcome:  # noqa: C901, PLR0912 - one case each
             msg = "the model's output is nan, expected a number from 0 to 1"
             raise InferenceError(msg)
         case "memory":
-            return Rejection(Reason.TOO_LARGE, str(resource.getrlimit(resource.RLIMIT_AS)[0] // 2**20))
+            return Rejection(
+                Reason.TOO_LARGE, str(resource.getrlimit(resource.RLIMIT_AS)[0] // 2**20)
+            )
         case "environment":
             return Rejection(Reason.EMPTY, " ".join(sorted(os.environ)))
         case "oom":
-            return Rejection(Reason.EMPTY, Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip())
+            return Rejection(
+                Reason.EMPTY, Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip()
+            )
         case "pid":
             return Rejection(Reason.EMPTY, str(os.getpid()))
         case "slow":

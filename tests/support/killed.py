@@ -1,7 +1,9 @@
 """
-Fetches, installs and activates a model again and again, each time killed one file operation later. `python -m tests.support.killed FOLDER`
+Fetches, installs and activates a model again and again, each time killed one file operation later.
+`python -m tests.support.killed FOLDER`
 
-FOLDER holds `shipped` and `bundle`, `keys`, and gets `state-1`, `state-2`, ...; says how many there are. The last one was not killed.
+FOLDER holds `shipped` and `bundle`, `keys`, and gets `state-1`, `state-2`, ...; says how many there
+are. The last one was not killed.
 """
 
 import itertools
@@ -11,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from edge.models.transfer import announcement
-from edge.models.transfer.installer import Installer
 from edge.config.settings import Model
 from edge.models.store import ModelStore, Trust
+from edge.models.transfer import announcement
+from edge.models.transfer.installer import Installer
 
 CHANGES: Final = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -22,7 +24,9 @@ WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 def store_at(folder: Path, name: str) -> ModelStore:
     """The models of one state folder."""
-    return ModelStore(folder / name / "models", folder / "shipped", Trust(folder / "keys", allow_unsigned=False))
+    return ModelStore(
+        folder / name / "models", folder / "shipped", Trust(folder / "keys", allow_unsigned=False)
+    )
 
 
 def work(folder: Path, name: str) -> None:
@@ -37,7 +41,10 @@ def work(folder: Path, name: str) -> None:
 
 
 def die_at(place: int) -> None:
-    """SIGKILL before that file operation of this process: Python tells of each of them, so the product needs no hook."""
+    """
+    SIGKILL before that file operation of this process: Python tells of each of them, so the product
+    needs no hook.
+    """
     left = place
 
     def hear(event: str, args: tuple[object, ...]) -> None:

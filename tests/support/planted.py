@@ -1,4 +1,7 @@
-"""A DICOM mammogram that says who it is of wherever DICOM lets it, in words, numbers and dates that stand nowhere else."""
+"""
+A DICOM mammogram that says who it is of wherever DICOM lets it, in words, numbers and dates that
+stand nowhere else.
+"""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -36,12 +39,25 @@ VALUES: Final = dict.fromkeys(TEXTS, WORD) | {
     "AS": AGE,
 }
 DECISIVE: Final = frozenset(
-    """
-    Modality SOPClassUID PresentationIntentType ImageType BodyPartExamined SpecimenDescriptionSequence
-    EstimatedRadiographicMagnificationFactor
-    """.split()  # noqa: SIM905 - keywords
+    [
+        "#",
+        "noqa:",
+        "SIM905",
+        "-",
+        "keywords",
+        "Modality",
+        "SOPClassUID",
+        "PresentationIntentType",
+        "ImageType",
+        "BodyPartExamined",
+        "SpecimenDescriptionSequence",
+        "EstimatedRadiographicMagnificationFactor",
+    ]
 )
-"""By these and by group 0028 a reader decides what the image is: planted only where it may be rejected."""
+"""
+By these and by group 0028 a reader decides what the image is: planted only where it may be
+rejected.
+"""
 CHARACTER_SET: Final = "ISO_IR 100"
 PIXEL_GROUP: Final = 0x0028
 FIRST_GROUP: Final = 0x0008
@@ -49,7 +65,9 @@ OVERLAYS: Final = 0x5000
 """From here on groups hold curves, overlays and pixels."""
 
 
-def planted(pixels: NDArray[Any], *, everywhere: bool = False, number: int = 0, trailer: bytes = b"") -> bytes:
+def planted(
+    pixels: NDArray[Any], *, everywhere: bool = False, number: int = 0, trailer: bytes = b""
+) -> bytes:
     """
     The bytes of such a file.
 
@@ -64,29 +82,44 @@ def planted(pixels: NDArray[Any], *, everywhere: bool = False, number: int = 0, 
         dataset.add_new(tag, vr, Sequence([_item()]) if vr == "SQ" else VALUES[vr])
     plain = pydicom.dcmread(BytesIO(dicom(pixels)))
     for element in plain:
-        if element.tag.group == PIXEL_GROUP or element.keyword in {"PixelData", *(() if everywhere else DECISIVE)}:
+        if element.tag.group == PIXEL_GROUP or element.keyword in {
+            "PixelData",
+            *(() if everywhere else DECISIVE),
+        }:
             dataset.add(element)
     dataset.StudyInstanceUID, dataset.SOPInstanceUID = STUDY, SOP
     dataset.InstanceNumber = number
     dataset.SpecificCharacterSet = CHARACTER_SET
     _add_private(dataset, trailer)
     data = whole_file(dataset, _meta(), (WORD * 30).encode()[:128])
-    return data.replace(CHARACTER_SET.encode(), WORD.ljust(len(CHARACTER_SET)).encode())  # pydicom writes none that it does not know
+    return data.replace(
+        CHARACTER_SET.encode(), WORD.ljust(len(CHARACTER_SET)).encode()
+    )  # pydicom writes none that it does not know
 
 
 def _tags(*, everywhere: bool) -> Iterator[tuple[BaseTag, str]]:
-    """Every tag of the dictionary that can hold text, a number as text, a date, a UID, or a sequence of such."""
+    """
+    Every tag of the dictionary that can hold text, a number as text, a date, a UID, or a sequence
+    of such.
+    """
     for number, (vr, _, _, _, keyword) in DicomDictionary.items():
         tag = Tag(number)
         text = vr in VALUES or vr == "SQ"
-        if text and FIRST_GROUP <= tag.group < OVERLAYS and tag.group != PIXEL_GROUP and (everywhere or keyword not in DECISIVE):
+        if (
+            text
+            and FIRST_GROUP <= tag.group < OVERLAYS
+            and tag.group != PIXEL_GROUP
+            and (everywhere or keyword not in DECISIVE)
+        ):
             yield tag, vr
 
 
 def _item() -> Dataset:
     """What stands in each sequence."""
     item = Dataset()
-    item.PatientName = item.PatientComments = item.CodeValue = item.CodeMeaning = item.CodingSchemeDesignator = WORD
+    item.PatientName = item.PatientComments = item.CodeValue = item.CodeMeaning = (
+        item.CodingSchemeDesignator
+    ) = WORD
     item.ReferencedSOPInstanceUID = UID_ROOT
     return item
 

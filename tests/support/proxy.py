@@ -16,11 +16,15 @@ class Proxy:
 
     Args:
         broker_port: where to.
-        only_311: whether to close every connection that asks for MQTT 5, as brokers older than 2018 do.
-        hang_up_on: bytes at which to end the client's connection, as many brokers do at a publish they deny.
+        only_311: whether to close every connection that asks for MQTT 5, as brokers older than 2018
+            do.
+        hang_up_on: bytes at which to end the client's connection, as many brokers do at a publish
+            they deny.
     """
 
-    def __init__(self, broker_port: int, *, only_311: bool = False, hang_up_on: bytes | None = None) -> None:
+    def __init__(
+        self, broker_port: int, *, only_311: bool = False, hang_up_on: bytes | None = None
+    ) -> None:
         self._broker_port = broker_port
         self.bytes_per_s: float | None = None
         """How fast bytes are passed on, each way; None: at once."""
@@ -46,7 +50,12 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._passing.set()
         for one in self._sockets:
             one.close()
@@ -61,7 +70,11 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         first = client.recv(65536)
-        if self._only_311 and first[:1] == bytes([CONNECT]) and first[first.index(b"MQTT") + 4] == MQTT_5:
+        if (
+            self._only_311
+            and first[:1] == bytes([CONNECT])
+            and first[first.index(b"MQTT") + 4] == MQTT_5
+        ):
             client.close()
             return
         try:

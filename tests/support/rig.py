@@ -1,4 +1,7 @@
-"""The installed daemon as a process, its folders, its broker and its subscriber: what a clinic would have."""
+"""
+The installed daemon as a process, its folders, its broker and its subscriber: what a clinic would
+have.
+"""
 
 import hashlib
 import json
@@ -19,23 +22,41 @@ from deploy.demo.daemon import TOPICS, Daemon
 from deploy.demo.subscriber import Subscriber
 from edge.daemon.control.unix_socket import ask
 from edge.errors import Unavailable
+from tests.support.tools import ROOT
 
-ROOT: Final = Path(__file__).parent.parent.parent
 FILMS: Final = sorted((ROOT / "tests" / "data").glob("*.jpg"))
-SCHEMA: Final = json.loads((ROOT / "docs" / "result.schema.json").read_text())
+SCHEMA: Final = json.loads((ROOT / "docs" / "reference" / "result.schema.json").read_text())
 VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(SCHEMA)
 PROGRAM: Final = Path(sys.executable).with_name("mammo-edge")
 PATIENCE_S: Final = 60.0
 
-__all__ = ["FILMS", "PATIENCE_S", "TOPICS", "Rig", "copy_slowly", "film", "run_command", "sha256", "until"]
+__all__ = [
+    "FILMS",
+    "PATIENCE_S",
+    "TOPICS",
+    "Rig",
+    "copy_slowly",
+    "film",
+    "run_command",
+    "sha256",
+    "until",
+]
 
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def until(true: Callable[[], object], what: str, words: Callable[[], str] = str, timeout_s: float = PATIENCE_S) -> None:
-    """Wait, without a fixed sleep, until something is true; if it never is, say the daemon's last words."""
+def until(
+    true: Callable[[], object],
+    what: str,
+    words: Callable[[], str] = str,
+    timeout_s: float = PATIENCE_S,
+) -> None:
+    """
+    Wait, without a fixed sleep, until something is true; if it never is, say the daemon's last
+    words.
+    """
     deadline = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}\n{words()}"
@@ -48,7 +69,9 @@ def film(number: int, *, depth: int = 8) -> bytes:
     assert pixels is not None
     small = np.asarray(cv2.resize(pixels, (240, 320), interpolation=cv2.INTER_AREA), np.uint8)
     small[0, :16] = [(number >> bit) & 1 for bit in range(16)]
-    encoded, data = cv2.imencode(".png", small if depth == 8 else small.astype(np.uint16) * np.uint16(257))
+    encoded, data = cv2.imencode(
+        ".png", small if depth == 8 else small.astype(np.uint16) * np.uint16(257)
+    )
     assert encoded
     return bytes(data)
 
@@ -58,18 +81,35 @@ def validate(message: dict[str, Any]) -> None:
     VALIDATOR.validate(message)
 
 
-def run_command(*arguments: object, env: dict[str, str] | None = None, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: object, env: dict[str, str] | None = None, timeout_s: float = 120.0
+) -> subprocess.CompletedProcess[str]:
     """Run `mammo-edge ARGUMENTS` and return what it said."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAMMO_EDGE_")} | (env or {})
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("MAMMO_EDGE_")
+    } | (env or {})
     command = [str(PROGRAM), *map(str, arguments)]
-    return subprocess.run(command, env=environ, cwd="/", capture_output=True, text=True, timeout=timeout_s, check=False)
+    return subprocess.run(
+        command,
+        env=environ,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
 
 
 class Rig(Daemon):
     """One daemon of one test."""
 
     def __init__(
-        self, folder: Path, broker_port: int, subscriber: Subscriber | None = None, config: str = "", before: Sequence[str] = ()
+        self,
+        folder: Path,
+        broker_port: int,
+        subscriber: Subscriber | None = None,
+        config: str = "",
+        before: Sequence[str] = (),
     ) -> None:
         folder.mkdir()
         super().__init__(folder, broker_port)
@@ -86,7 +126,9 @@ class Rig(Daemon):
 
     def place(self, key: str, path: Path) -> None:
         """Put one of the folders elsewhere: `key` is its name in the rig's own folder."""
-        self.config.write_text(self.config.read_text().replace(f'"{self.folder}/{key}"', f'"{path}"'))
+        self.config.write_text(
+            self.config.read_text().replace(f'"{self.folder}/{key}"', f'"{path}"')
+        )
 
     def start(self) -> Self:
         with self.log.open("ab") as log:
@@ -115,10 +157,17 @@ class Rig(Daemon):
         return ask(self.folder / "control.sock", "status")
 
     def await_introduction(self) -> None:
-        """Wait until the broker knows what we subscribe: its first status comes after our subscriptions."""
+        """
+        Wait until the broker knows what we subscribe: its first status comes after our
+        subscriptions.
+        """
         assert self.subscriber is not None
         told = self.subscriber.under
-        until(lambda: any(status["status"] == "online" for status in told("status")), "known to the broker", self.words)
+        until(
+            lambda: any(status["status"] == "online" for status in told("status")),
+            "known to the broker",
+            self.words,
+        )
 
     def kill(self) -> None:
         """SIGKILL to the supervisor; its workers end by themselves."""
@@ -163,7 +212,9 @@ class Rig(Daemon):
         subscriber = self.subscriber
 
         def found() -> list[dict[str, Any]]:
-            return [message for message in subscriber.under("result") if message["image_id"] == image_id]
+            return [
+                message for message in subscriber.under("result") if message["image_id"] == image_id
+            ]
 
         until(found, f"a result of {image_id[:16]}", self.words)
         validate(found()[0])
@@ -177,10 +228,16 @@ class Rig(Daemon):
         return not any((queue["waiting"], queue["examining"], queue["to_archive"], undelivered))
 
     def assert_nothing_lost(self, image_ids: set[str]) -> None:
-        """Each image has exactly one result id, reached the subscriber, and lies in exactly one place."""
+        """
+        Each image has exactly one result id, reached the subscriber, and lies in exactly one place.
+        """
         assert self.subscriber is not None
         subscriber = self.subscriber
-        until(lambda: image_ids <= {message["image_id"] for message in subscriber.under("result")}, "all results", self.words)
+        until(
+            lambda: image_ids <= {message["image_id"] for message in subscriber.under("result")},
+            "all results",
+            self.words,
+        )
         until(self.settled, "settled", self.words)
         by_image: dict[str, set[str]] = {}
         for message in self.results(len(image_ids)):
@@ -190,7 +247,12 @@ class Rig(Daemon):
         assert all(len(ids) == 1 for ids in by_image.values())
         assert len({next(iter(ids)) for ids in by_image.values()}) == len(image_ids)
         assert self.left_over() == []
-        archived = [path for folder in (self.done, self.failed) for path in folder.iterdir() if path.suffix != ".json"]
+        archived = [
+            path
+            for folder in (self.done, self.failed)
+            for path in folder.iterdir()
+            if path.suffix != ".json"
+        ]
         assert sorted(sha256(path.read_bytes()) for path in archived) == sorted(image_ids)
         assert all(path.with_name(path.name + ".json").exists() for path in archived)
 

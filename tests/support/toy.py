@@ -1,4 +1,7 @@
-"""A network of 34 weights and ten random images: trained in a second, through everything that real training goes through."""
+"""
+A network of 34 weights and ten random images: trained in a second, through everything that real
+training goes through.
+"""
 
 from typing import Any
 
@@ -6,22 +9,39 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from train.fitting import loop
-from train.fitting import network
-from train.fitting import batch_order
+from train.fitting import batch_order, loop, network
 from train.fitting.loop import Data
 from train.recipe import Phase
 from train.run_folder import RunFolder, Stage
 
 PHASES = (
-    Phase(name="head", epochs=2, learning_rate=1e-2, train_base=False, optimizer="adamw", weight_decay=0.1, ema=0.9, clip_norm=1.0),
-    Phase(name="all", epochs=2, learning_rate=1e-2, train_base=True, decay=True, warmup_epochs=1, label_smoothing=0.1),
+    Phase(
+        name="head",
+        epochs=2,
+        learning_rate=1e-2,
+        train_base=False,
+        optimizer="adamw",
+        weight_decay=0.1,
+        ema=0.9,
+        clip_norm=1.0,
+    ),
+    Phase(
+        name="all",
+        epochs=2,
+        learning_rate=1e-2,
+        train_base=True,
+        decay=True,
+        warmup_epochs=1,
+        label_smoothing=0.1,
+    ),
 )
 
 
 def toy(dropout: float) -> keras.Model:
     """Named as `network.build` names its layers."""
-    base = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(3, 3, activation="relu")], name=network.BASE)
+    base = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Conv2D(3, 3, activation="relu")], name=network.BASE
+    )
     image = keras.Input((4, 4, 1))
     features = keras.layers.GlobalAveragePooling2D()(keras.layers.Dropout(dropout)(base(image)))
     probability = keras.layers.Dense(1, activation="sigmoid")(features)
@@ -34,19 +54,28 @@ def toy_data() -> Data:
     images = generator.normal(size=(10, 4, 4, 1)).astype(np.float32) + labels[:, None, None]
 
     def training(epoch: int) -> tf.data.Dataset:
-        return batch_order.batches(labels[:, 0], 4, 7, epoch).map(lambda rows, _: (tf.gather(images, rows), tf.gather(labels, rows)))
+        return batch_order.batches(labels[:, 0], 4, 7, epoch).map(
+            lambda rows, _: (tf.gather(images, rows), tf.gather(labels, rows))
+        )
 
     validation = tf.data.Dataset.from_tensor_slices((images[:9], labels[:9])).batch(4)
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    return Data(training, batch_order.steps(10, 4), loop.filled(validation, 4, 9) if several else validation)
+    return Data(
+        training, batch_order.steps(10, 4), loop.filled(validation, 4, 9) if several else validation
+    )
 
 
-def train_toy(stage: Stage, dropout: float = 0.3) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:
+def train_toy(
+    stage: Stage, dropout: float = 0.3
+) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:
     """Weights, and every epoch's numbers without its duration."""
     loop.make_deterministic(3)
     model = toy(dropout)
     history = loop.train(model, toy_data(), PHASES, stage)
-    epochs = [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in history["epochs"]]
+    epochs = [
+        {name: value for name, value in epoch.items() if name != "seconds"}
+        for epoch in history["epochs"]
+    ]
     return model.get_weights(), [*epochs, {"best": history["best_epoch"]}]
 
 

@@ -1,4 +1,7 @@
-"""`make system-test` alone runs these: they need root, a Debian package and two minutes. `make container-test` is slower on the disk."""
+"""
+`make system-test` alone runs these: they need root, a Debian package and two minutes. `make
+container-test` is slower on the disk.
+"""
 
 import os
 

@@ -1,4 +1,7 @@
-"""A Debian machine with a real systemd in a container, and a broker with mutual TLS, each in a network namespace of its own."""
+"""
+A Debian machine with a real systemd in a container, and a broker with mutual TLS, each in a network
+namespace of its own.
+"""
 
 import hashlib
 import json
@@ -14,19 +17,38 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from deploy.demo.brokers import find_mosquitto
-from tests.conftest import ROOT, need
+from tests.support.tools import ROOT, need
 
 SUITE: Final = os.environ.get("SUITE", "bookworm")
 PACKAGES: Final = "systemd,systemd-sysv,dbus,python3,python3-venv,udev,procps,libstdc++6,openssl"
 CACHE: Final = ROOT / ".cache" / "system"
 BROKER: Final = "10.77.0.1"
 DEVICE: Final = "10.77.0.2"
-ENVIRONMENT: Final = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER="]
-NSPAWN: Final = ("systemd-nspawn", "-q", "--register=no", "--keep-unit", "--resolv-conf=off", "--boot", "--console=pipe")
+ENVIRONMENT: Final = [
+    "env",
+    "-i",
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL=C.UTF-8",
+    "SYSTEMD_PAGER=",
+]
+NSPAWN: Final = (
+    "systemd-nspawn",
+    "-q",
+    "--register=no",
+    "--keep-unit",
+    "--resolv-conf=off",
+    "--boot",
+    "--console=pipe",
+)
 PATIENCE_S: Final = 90.0
 
 
-def until(true: Callable[[], object], what: str, words: Callable[[], str] = str, timeout_s: float = PATIENCE_S) -> None:
+def until(
+    true: Callable[[], object],
+    what: str,
+    words: Callable[[], str] = str,
+    timeout_s: float = PATIENCE_S,
+) -> None:
     """Wait until something is true; if it never is, say why."""
     deadline = time.monotonic() + timeout_s
     while not true():
@@ -36,8 +58,12 @@ def until(true: Callable[[], object], what: str, words: Callable[[], str] = str,
 
 def run(*command: object, timeout_s: float = 300.0) -> str:
     """Run a program that must succeed; returns what it said."""
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=timeout_s)
-    assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, timeout=timeout_s
+    )
+    assert done.returncode == 0, (
+        f"{command}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    )
     return done.stdout
 
 
@@ -49,7 +75,15 @@ def root_file_system() -> Path:
         part = tree.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         part.parent.mkdir(parents=True, exist_ok=True)
-        run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, part, timeout_s=900)
+        run(
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            f"--include={PACKAGES}",
+            SUITE,
+            part,
+            timeout_s=900,
+        )
         part.rename(tree)
     return tree
 
@@ -60,15 +94,26 @@ def hash_of(text: str) -> int:
 
 
 def wheels() -> Path:
-    """The libraries in the lock with the extra `fast`, and what builds ours, for the machine's Python; downloaded once for each lock."""
+    """
+    The libraries in the lock with the extra `fast`, and what builds ours, for the machine's Python;
+    downloaded once for each lock.
+    """
     lock = ROOT / "requirements/litert-fast.txt"
     folder = CACHE / f"wheels-{SUITE}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     if not folder.is_dir():
         part = folder.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         minor, glibc = {"bookworm": ("3.11", 36), "trixie": ("3.13", 41)}[SUITE]
-        tags = ("manylinux2014_x86_64", *(f"manylinux_2_{old}_x86_64" for old in range(17, glibc + 1)))
-        python = ("--only-binary=:all:", "--implementation=cp", f"--python-version={minor}", *(f"--platform={tag}" for tag in tags))
+        tags = (
+            "manylinux2014_x86_64",
+            *(f"manylinux_2_{old}_x86_64" for old in range(17, glibc + 1)),
+        )
+        python = (
+            "--only-binary=:all:",
+            "--implementation=cp",
+            f"--python-version={minor}",
+            *(f"--platform={tag}" for tag in tags),
+        )
         download = (sys.executable, "-m", "pip", "download", "--quiet", *python, "--dest", part)
         run(*download, "--no-deps", "--require-hashes", "-r", lock, timeout_s=600)
         run(*download, "setuptools>=77", "wheel")
@@ -86,14 +131,31 @@ def checkout(target: Path) -> None:
 
 @contextmanager
 def networks(name: str) -> Iterator[tuple[str, str]]:
-    """Two namespaces with one wire between them: the broker's and the device's. Nothing of it is in the host's."""
+    """
+    Two namespaces with one wire between them: the broker's and the device's. Nothing of it is in
+    the host's.
+    """
     ours = (f"{name}-broker", f"{name}-device")
     with ExitStack() as stack:
         for namespace in ours:
             run("ip", "netns", "add", namespace)
             stack.callback(subprocess.run, ["ip", "netns", "delete", namespace], check=False)
             run("ip", "-n", namespace, "link", "set", "lo", "up")
-        run("ip", "-n", ours[0], "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", ours[1])
+        run(
+            "ip",
+            "-n",
+            ours[0],
+            "link",
+            "add",
+            "wire",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "wire",
+            "netns",
+            ours[1],
+        )
         for namespace, address in zip(ours, (BROKER, DEVICE), strict=True):
             run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "wire")
             run("ip", "-n", namespace, "link", "set", "wire", "up")
@@ -121,19 +183,33 @@ class Machine:
             path.mkdir(parents=True)
         layers = f"lowerdir={root_file_system()},upperdir={upper},workdir={work}"
         run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
-        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{BROKER} broker.test\n{DEVICE} device\n")
+        (self.root / "etc/hosts").write_text(
+            f"127.0.0.1 localhost\n{BROKER} broker.test\n{DEVICE} device\n"
+        )
         self._boot()
         return self
 
     def _boot(self) -> None:
         with (self._folder / "console.log").open("wb") as console:
             self._nspawn = subprocess.Popen(
-                [*NSPAWN, f"--network-namespace-path=/run/netns/{self._namespace}", "-D", str(self.root)],
+                [
+                    *NSPAWN,
+                    f"--network-namespace-path=/run/netns/{self._namespace}",
+                    "-D",
+                    str(self.root),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
             )
-        until(lambda: self._leader() and self.ask("systemctl", "is-system-running") in {"running", "degraded"}, "booted", self._console)
+        until(
+            lambda: (
+                self._leader()
+                and self.ask("systemctl", "is-system-running") in {"running", "degraded"}
+            ),
+            "booted",
+            self._console,
+        )
 
     def __exit__(self, *_: object) -> None:
         if self._nspawn is not None:
@@ -147,20 +223,39 @@ class Machine:
         names = ("payload", "supervisor", "*/payload", "*/supervisor")
         left_over = [path for name in names for path in Path("/sys/fs/cgroup").glob(name)]
         if left_over:  # nspawn's own; rmdir takes only empty ones
-            subprocess.run(["find", *left_over, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], check=False, capture_output=True)
+            subprocess.run(
+                ["find", *left_over, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"],
+                check=False,
+                capture_output=True,
+            )
 
     def _leader(self) -> str:
         """The container's process 1, as the host numbers it."""
         assert self._nspawn is not None
         assert self._nspawn.poll() is None, self._console()
-        found = subprocess.run(["pgrep", "-P", str(self._nspawn.pid)], capture_output=True, text=True, check=False).stdout.split()
+        found = subprocess.run(
+            ["pgrep", "-P", str(self._nspawn.pid)], capture_output=True, text=True, check=False
+        ).stdout.split()
         return found[0] if found else ""
 
     def _console(self) -> str:
         return (self._folder / "console.log").read_text(errors="replace")[-3000:]
 
     def _inside(self, command: Sequence[object]) -> list[str]:
-        return ["nsenter", "-t", self._leader(), "-m", "-p", "-u", "-i", "-n", "-C", "--", *ENVIRONMENT, *map(str, command)]
+        return [
+            "nsenter",
+            "-t",
+            self._leader(),
+            "-m",
+            "-p",
+            "-u",
+            "-i",
+            "-n",
+            "-C",
+            "--",
+            *ENVIRONMENT,
+            *map(str, command),
+        ]
 
     def run(self, *command: object) -> str:
         """Run a program inside, as root; it must succeed."""
@@ -168,7 +263,9 @@ class Machine:
 
     def tries(self, *command: object) -> subprocess.CompletedProcess[str]:
         """Run a program inside that may fail."""
-        return subprocess.run(self._inside(command), capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.run(
+            self._inside(command), capture_output=True, text=True, check=False, timeout=300
+        )
 
     def ask(self, *command: object) -> str:
         """One line of what a program says, whatever its exit status."""
@@ -195,7 +292,9 @@ class Machine:
 
 
 class Clinic:
-    """A mosquitto with the example configuration of `deploy/`, and an archive that keeps every result."""
+    """
+    A mosquitto with the example configuration of `deploy/`, and an archive that keeps every result.
+    """
 
     def __init__(self, folder: Path, namespace: str) -> None:
         self.certificates = folder / "certificates"
@@ -217,7 +316,17 @@ class Clinic:
         self._start_broker()
         with (self._folder / "results").open("wb") as results:
             self._spawn(
-                [*self._client("mosquitto_sub", "archive"), "-t", "mammo/v1/+/+/result", "-i", "archive", "-c", "-x", "3600"], results
+                [
+                    *self._client("mosquitto_sub", "archive"),
+                    "-t",
+                    "mammo/v1/+/+/result",
+                    "-i",
+                    "archive",
+                    "-c",
+                    "-x",
+                    "3600",
+                ],
+                results,
             )
         return self
 
@@ -242,14 +351,41 @@ class Clinic:
 
     def last_status(self) -> dict[str, Any]:
         """The retained status of the device."""
-        said = run(*self._client("mosquitto_sub", "archive"), "-t", "mammo/v1/north/edge-1/status", "-C", "1", "-W", "20")
+        said = run(
+            *self._client("mosquitto_sub", "archive"),
+            "-t",
+            "mammo/v1/north/edge-1/status",
+            "-C",
+            "1",
+            "-W",
+            "20",
+        )
         status: dict[str, Any] = json.loads(said)
         return status
 
     def _client(self, program: str, name: str) -> list[str]:
         keys = self.certificates
-        tls = ["--cafile", keys / "ca.crt", "--cert", keys / f"{name}.crt", "--key", keys / f"{name}.key"]
-        return [*self._inside, program, "-V", "5", "-h", BROKER, "-p", "8883", "-q", "1", *map(str, tls)]
+        tls = [
+            "--cafile",
+            keys / "ca.crt",
+            "--cert",
+            keys / f"{name}.crt",
+            "--key",
+            keys / f"{name}.key",
+        ]
+        return [
+            *self._inside,
+            program,
+            "-V",
+            "5",
+            "-h",
+            BROKER,
+            "-p",
+            "8883",
+            "-q",
+            "1",
+            *map(str, tls),
+        ]
 
     def _start_broker(self) -> None:
         deploy = ROOT / "deploy/broker/mosquitto"
@@ -257,14 +393,24 @@ class Clinic:
         shutil.copy(deploy / "mammo-edge.acl", acl)
         acl.chmod(0o600)
         database.mkdir()
-        text = (deploy / "mammo-edge-tls.conf").read_text() + (deploy / "mammo-edge.conf").read_text()
-        text = text.replace("/etc/mosquitto/certs", str(self.certificates)).replace("/etc/mosquitto/mammo-edge.acl", str(acl))
+        text = (deploy / "mammo-edge-tls.conf").read_text() + (
+            deploy / "mammo-edge.conf"
+        ).read_text()
+        text = text.replace("/etc/mosquitto/certs", str(self.certificates)).replace(
+            "/etc/mosquitto/mammo-edge.acl", str(acl)
+        )
         config = self._folder / "mosquitto.conf"
         config.write_text(f"user root\npersistence true\npersistence_location {database}/\n{text}")
         with (self._folder / "broker.log").open("wb") as log:
             self._spawn([*self._inside, str(find_mosquitto()), "-c", str(config)], log)
         listening = [*self._inside, "ss", "-Hltn", "sport", "=", "8883"]
-        until(lambda: run(*listening).strip(), "broker", (self._folder / "broker.log").read_text, 20)
+        until(
+            lambda: run(*listening).strip(), "broker", (self._folder / "broker.log").read_text, 20
+        )
 
     def _spawn(self, command: list[str], out: Any) -> None:  # noqa: ANN401 - a file
-        self._children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT))
+        self._children.append(
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+            )
+        )

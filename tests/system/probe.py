@@ -1,4 +1,7 @@
-"""Runs in place of the daemon, under its unit: tries what the sandbox must deny, and prints what came of it as one JSON line."""
+"""
+Runs in place of the daemon, under its unit: tries what the sandbox must deny, and prints what came
+of it as one JSON line.
+"""
 
 import ctypes
 import json
@@ -41,7 +44,9 @@ TRIES: dict[str, Callable[[], object]] = {
     "write state": lambda: Path("/var/lib/mammo-edge/.probe").write_text("x"),
     "read /root": lambda: list(Path("/root").iterdir()),
     "read the password": lambda: Path("/etc/mammo-edge/mqtt.password").read_text(),
-    "read the credential": lambda: Path(os.environ["CREDENTIALS_DIRECTORY"], "mqtt-password").read_text(),
+    "read the credential": lambda: Path(
+        os.environ["CREDENTIALS_DIRECTORY"], "mqtt-password"
+    ).read_text(),
     "see process 1": lambda: Path("/proc/1/cmdline").read_bytes(),
     "read /proc/cpuinfo": lambda: Path("/proc/cpuinfo").read_text(),
     "change a kernel setting": lambda: Path("/proc/sys/kernel/hostname").write_text("x"),
@@ -55,7 +60,9 @@ TRIES: dict[str, Callable[[], object]] = {
     "new user namespace": lambda: system_call(272, 0x10000000),
     "trace a process": lambda: system_call(101, 16, 1, 0, 0),
     "load a module": lambda: system_call(313, 0, 0, 0),
-    "writable code": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
+    "writable code": lambda: mmap.mmap(
+        -1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+    ),
 }
 
 sys.stdout.write(json.dumps({name: tried(act) for name, act in TRIES.items()}) + "\n")

@@ -1,5 +1,6 @@
 """
-deploy/scripts/install.sh and deploy/scripts/uninstall.sh on a fresh Debian without our package: as often as one likes, and nothing lost.
+deploy/scripts/install.sh and deploy/scripts/uninstall.sh on a fresh Debian without our package: as
+often as one likes, and nothing lost.
 
 In order: each test goes on where the one before ended.
 """
@@ -12,8 +13,8 @@ from typing import Final
 
 import pytest
 
-from tests.conftest import need
 from tests.support.rig import film, sha256
+from tests.support.tools import need
 from tests.system.machine import Machine, checkout, networks, until, wheels
 
 CHECKOUT: Final = "/root/mammo-edge"
@@ -27,23 +28,34 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     for tool, package in (("systemd-nspawn", "systemd-container"), ("ip", "iproute2")):
         need(tool, package)
     folder = tmp_path_factory.mktemp("scripts")
-    with networks(f"scripts{os.getpid()}") as (_, device), Machine(folder / "machine", device) as machine:
+    with (
+        networks(f"scripts{os.getpid()}") as (_, device),
+        Machine(folder / "machine", device) as machine,
+    ):
         checkout(machine.root / CHECKOUT.lstrip("/"))
         shutil.copytree(wheels(), machine.root / "root/wheels")
         yield machine
 
 
 def install(machine: Machine, *words: str) -> str:
-    return machine.run("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/root/wheels", *words, f"{CHECKOUT}/deploy/install.sh")
+    return machine.run(
+        "env",
+        "PIP_NO_INDEX=1",
+        "PIP_FIND_LINKS=/root/wheels",
+        *words,
+        f"{CHECKOUT}/deploy/scripts/install.sh",
+    )
 
 
 def is_fast(machine: Machine) -> bool:
     """Whether the extra `fast` is there."""
-    return machine.tries("/opt/mammo-edge/venv/bin/python", "-c", "import imagecodecs").returncode == 0
+    return (
+        machine.tries("/opt/mammo-edge/venv/bin/python", "-c", "import imagecodecs").returncode == 0
+    )
 
 
 def uninstall(machine: Machine, *words: str) -> str:
-    return machine.run(f"{CHECKOUT}/deploy/uninstall.sh", *words)
+    return machine.run(f"{CHECKOUT}/deploy/scripts/uninstall.sh", *words)
 
 
 def drop(machine: Machine, number: int) -> str:
@@ -55,7 +67,10 @@ def drop(machine: Machine, number: int) -> str:
 
 def answered(machine: Machine) -> set[str]:
     """The images that have a result in the ledger."""
-    return {json.loads(line)["image_id"] for line in machine.run("mammo-edge", "results", "--json").splitlines()}
+    return {
+        json.loads(line)["image_id"]
+        for line in machine.run("mammo-edge", "results", "--json").splitlines()
+    }
 
 
 def left(machine: Machine) -> list[str]:
@@ -65,19 +80,32 @@ def left(machine: Machine) -> list[str]:
 
 def test_installed_from_a_checkout_two_commands_make_it_run(machine: Machine) -> None:
     assert install(machine).splitlines()[-1].startswith('installed: next "mammo-edge setup"')
-    assert machine.run("stat", "-c", "%a %U:%G", "/srv/mammo-edge/inbox").strip() == "2770 mammo-edge:mammo-inbox"
-    assert machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/edge.toml").strip() == "640 root:mammo-edge"
+    assert (
+        machine.run("stat", "-c", "%a %U:%G", "/srv/mammo-edge/inbox").strip()
+        == "2770 mammo-edge:mammo-inbox"
+    )
+    assert (
+        machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/edge.toml").strip()
+        == "640 root:mammo-edge"
+    )
     assert machine.shown("ActiveState") == "inactive"
     assert not is_fast(machine)
-    said = machine.run("mammo-edge", "setup", "--broker", "localhost", "--site", "north", "--device", "edge-1")
+    said = machine.run(
+        "mammo-edge", "setup", "--broker", "localhost", "--site", "north", "--device", "edge-1"
+    )
     assert said.splitlines()[-1] == "now: systemctl enable --now mammo-edge"
     machine.run("systemctl", "enable", "--now", "mammo-edge")
     image_id = drop(machine, 1)
     until(lambda: image_id in answered(machine), "examined", machine.journal)
 
 
-def test_installed_again_it_is_an_upgrade_that_keeps_configuration_and_data_and_runs(machine: Machine) -> None:
-    before, config = machine.shown("MainPID"), (machine.root / "etc/mammo-edge/edge.toml").read_bytes()
+def test_installed_again_it_is_an_upgrade_that_keeps_configuration_and_data_and_runs(
+    machine: Machine,
+) -> None:
+    before, config = (
+        machine.shown("MainPID"),
+        (machine.root / "etc/mammo-edge/edge.toml").read_bytes(),
+    )
     install(machine, "FAST=1")
     until(lambda: machine.shown("ActiveState") == "active", "active", machine.journal)
     assert machine.shown("MainPID") != before
@@ -87,7 +115,9 @@ def test_installed_again_it_is_an_upgrade_that_keeps_configuration_and_data_and_
     until(lambda: {image_id, sha256(film(1))} <= answered(machine), "examined", machine.journal)
 
 
-def test_uninstalled_it_is_stopped_and_gone_and_configuration_and_data_stay(machine: Machine) -> None:
+def test_uninstalled_it_is_stopped_and_gone_and_configuration_and_data_stay(
+    machine: Machine,
+) -> None:
     said = uninstall(machine)
     assert said.splitlines() == [f"stays: {folder}" for folder in OURS]
     assert machine.ask("pgrep", "-u", "mammo-edge") == ""
@@ -102,11 +132,15 @@ def test_installed_once_more_it_goes_on_with_what_it_had(machine: Machine) -> No
     image_id = drop(machine, 3)
     install(machine)
     machine.run("systemctl", "enable", "--now", "mammo-edge")
-    until(lambda: {image_id, sha256(film(1)), sha256(film(2))} <= answered(machine), "examined", machine.journal)
+    until(
+        lambda: {image_id, sha256(film(1)), sha256(film(2))} <= answered(machine),
+        "examined",
+        machine.journal,
+    )
 
 
 def test_configuration_and_data_go_only_when_both_are_asked_for(machine: Machine) -> None:
-    refused = machine.tries(f"{CHECKOUT}/deploy/uninstall.sh", "--data")
+    refused = machine.tries(f"{CHECKOUT}/deploy/scripts/uninstall.sh", "--data")
     assert (refused.returncode, machine.shown("ActiveState")) == (2, "active")
     assert uninstall(machine, "--purge").splitlines() == [f"stays: {folder}" for folder in OURS[1:]]
     assert uninstall(machine, "--purge", "--data") == ""

@@ -16,30 +16,41 @@ import pytest
 
 from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
-from tests.conftest import ROOT, need
+from tests.support.keys import key_pair
 from tests.support.rig import film, sha256
+from tests.support.tools import ROOT, need
 from tests.system.machine import Clinic, Machine, networks, until
-from tests.edge.models.test_signature import key_pair
 
 PACKAGES: Final = [Path(path) for path in os.environ.get("MAMMO_DEBS", "").split(":")]
 """The package, and a later one of the same version."""
 INBOX: Final = "srv/mammo-edge/inbox"
 DOCUMENTED: Final = re.findall(
-    r"^    ((?:apt install|mammo-edge setup|systemctl enable) .*)$", (ROOT / "README.md").read_text(), re.MULTILINE
+    r"^    ((?:apt install|mammo-edge setup|systemctl enable) .*)$",
+    (ROOT / "README.md").read_text(),
+    re.MULTILINE,
 )
 """The three commands from nothing to a healthy service."""
-TLS: Final = "--ca /etc/mammo-edge/ca.crt --cert /etc/mammo-edge/device.crt --key /etc/mammo-edge/device.key"
+TLS: Final = (
+    "--ca /etc/mammo-edge/ca.crt --cert /etc/mammo-edge/device.crt --key /etc/mammo-edge/device.key"
+)
 """What the broker of these tests wants beside."""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, Clinic]]:
     """A machine and a clinic's broker, with one wire between them."""
-    for tool, package in (("systemd-nspawn", "systemd-container"), ("ip", "iproute2"), ("mosquitto", "mosquitto")):
+    for tool, package in (
+        ("systemd-nspawn", "systemd-container"),
+        ("ip", "iproute2"),
+        ("mosquitto", "mosquitto"),
+    ):
         need(tool, package)
     need("mosquitto_sub", "mosquitto-clients")
     folder = tmp_path_factory.mktemp("world")
-    with networks(f"mammo{os.getpid()}") as (broker, device), Clinic(folder / "clinic", broker) as clinic:  # noqa: SIM117
+    with (  # noqa: SIM117
+        networks(f"mammo{os.getpid()}") as (broker, device),
+        Clinic(folder / "clinic", broker) as clinic,
+    ):
         with Machine(folder / "machine", device) as machine:
             yield machine, clinic
 
@@ -65,7 +76,15 @@ def drop(machine: Machine, number: int) -> str:
     part = machine.root / INBOX / f"{number}.png.part"
     part.write_bytes(data)
     part.chmod(0o644)
-    machine.run("runuser", "-u", "scanner", "--", "mv", f"/{INBOX}/{number}.png.part", f"/{INBOX}/{number}.png")
+    machine.run(
+        "runuser",
+        "-u",
+        "scanner",
+        "--",
+        "mv",
+        f"/{INBOX}/{number}.png.part",
+        f"/{INBOX}/{number}.png",
+    )
     return sha256(data)
 
 
@@ -90,15 +109,26 @@ def test_installing_makes_user_inbox_and_configuration_and_starts_nothing(machin
     said = documented(machine, 0, "mammo-edge_VERSION_ARCH.deb", PACKAGES[0].name)
     assert 'next "mammo-edge setup"' in said
     assert machine.shown("ActiveState") == "inactive"
-    assert machine.run("stat", "-c", "%a %U:%G", f"/{INBOX}").strip() == "2770 mammo-edge:mammo-inbox"
-    assert machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/edge.toml").strip() == "640 root:mammo-edge"
+    assert (
+        machine.run("stat", "-c", "%a %U:%G", f"/{INBOX}").strip() == "2770 mammo-edge:mammo-inbox"
+    )
+    assert (
+        machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/edge.toml").strip()
+        == "640 root:mammo-edge"
+    )
     machine.run("useradd", "--system", "-G", "mammo-inbox", "scanner")
     materials = json.loads((machine.root / "usr/share/doc/mammo-edge/sbom.cdx.json").read_text())
-    assert {"numpy", "ai-edge-litert", "pebble"} <= {part["name"] for part in materials["components"]}
+    assert {"numpy", "ai-edge-litert", "pebble"} <= {
+        part["name"] for part in materials["components"]
+    }
 
 
 def test_setup_and_enable_make_it_healthy(machine: Machine, clinic: Clinic) -> None:
-    for source, target in (("ca.crt", "ca.crt"), ("north.edge-1.crt", "device.crt"), ("north.edge-1.key", "device.key")):
+    for source, target in (
+        ("ca.crt", "ca.crt"),
+        ("north.edge-1.crt", "device.crt"),
+        ("north.edge-1.key", "device.key"),
+    ):
         machine.copy_in(clinic.certificates / source, f"/etc/mammo-edge/{target}")
     machine.run("chgrp", "mammo-edge", "/etc/mammo-edge/device.key")
     machine.run("chmod", "640", "/etc/mammo-edge/device.key")
@@ -107,7 +137,9 @@ def test_setup_and_enable_make_it_healthy(machine: Machine, clinic: Clinic) -> N
     assert said.splitlines()[-1] == "now: systemctl enable --now mammo-edge"
     started = time.monotonic()
     documented(machine, 2)
-    print(f"systemctl start to READY=1: {time.monotonic() - started:.1f} s")  # noqa: T201 - a figure for the README
+    # a figure for the README
+    # a figure for the README
+    print(f"systemctl start to READY=1: {time.monotonic() - started:.1f} s")  # noqa: T201
     assert machine.shown("ActiveState") == "active"
     until(lambda: machine.shown("StatusText") == "ready", "ready", machine.journal)
     assert (clinic.last_status()["status"], clinic.last_status()["protocol"]) == ("online", "5")
@@ -119,7 +151,9 @@ def test_status_tells_it_to_a_person_on_one_screen(machine: Machine) -> None:
     lines = machine.run("mammo-edge", "status").splitlines()
     assert lines[0].startswith("mammo-edge ")
     assert "north/edge-1" in lines[0]
-    assert {"state       ready", "broker      broker.test:8883 over TLS, connected, MQTT 5"} <= set(lines)
+    assert {"state       ready", "broker      broker.test:8883 over TLS, connected, MQTT 5"} <= set(
+        lines
+    )
     assert len(lines) < 24
     assert max(map(len, lines)) < 80
 
@@ -128,7 +162,15 @@ def test_a_film_of_a_sending_device_becomes_a_result(machine: Machine, clinic: C
     result = clinic.result_of(drop(machine, 1), machine.journal)
     assert result["score"] is not None
     until(lambda: machine.status()["queue"]["archived"] == 1, "archived", machine.journal)
-    modes = machine.run("find", "/srv/mammo-edge/done", "/var/lib/mammo-edge", "-type", "f", "-printf", "%m %u:%g\\n").split("\n")
+    modes = machine.run(
+        "find",
+        "/srv/mammo-edge/done",
+        "/var/lib/mammo-edge",
+        "-type",
+        "f",
+        "-printf",
+        "%m %u:%g\\n",
+    ).split("\n")
     assert set(filter(None, modes)) <= {
         "640 mammo-edge:mammo-edge",
         "600 mammo-edge:mammo-edge",
@@ -142,23 +184,37 @@ def test_the_sandbox_denies_what_it_should_and_nothing_that_is_needed(machine: M
     (machine.root / "etc/mammo-edge/mqtt.password").write_text("geheim\n")
     machine.run("chmod", "600", "/etc/mammo-edge/mqtt.password")
     python = "/opt/mammo-edge/venv/bin/python3"
-    unit = machine.run("systemctl", "cat", "mammo-edge").replace("\nRuntimeDirectory=mammo-edge\n", "\n")  # it would go with the probe
+    unit = machine.run("systemctl", "cat", "mammo-edge").replace(
+        "\nRuntimeDirectory=mammo-edge\n", "\n"
+    )  # it would go with the probe
     other = "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecReload=\nExecStart="
-    (machine.root / "etc/systemd/system/probe.service").write_text(f"{unit}\n{other}\nExecStart={python} /opt/mammo-edge/probe.py\n")
+    (machine.root / "etc/systemd/system/probe.service").write_text(
+        f"{unit}\n{other}\nExecStart={python} /opt/mammo-edge/probe.py\n"
+    )
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "start", "probe")
-    inside = json.loads(next(line for line in machine.journal("probe").splitlines() if line.startswith("{")))
+    inside = json.loads(
+        next(line for line in machine.journal("probe").splitlines() if line.startswith("{"))
+    )
     config = machine.root / "etc/mammo-edge/edge.toml"
     kept = config.read_text()
-    outside = json.loads(machine.run("env", "CREDENTIALS_DIRECTORY=/x", python, "/opt/mammo-edge/probe.py"))
+    outside = json.loads(
+        machine.run("env", "CREDENTIALS_DIRECTORY=/x", python, "/opt/mammo-edge/probe.py")
+    )
     config.write_text(kept)
     machine.run("rm", "-f", "/usr/x", "/opt/mammo-edge/x", "/srv/mammo-edge/spool/.probe")
     machine.run("rm", "-f", "/var/lib/mammo-edge/.probe", "/var/lib/mammo-edge/.suid")
     allowed = {name for name, came in inside.items() if came == "done"}
     assert allowed == {"write /srv", "write state", "read the credential", "read /proc/cpuinfo"}
-    assert {"write /usr", "read /root", "raw packets", "netlink", "see process 1", "writable code", "set-user-id file"} <= {
-        name for name, came in outside.items() if came == "done"
-    }
+    assert {
+        "write /usr",
+        "read /root",
+        "raw packets",
+        "netlink",
+        "see process 1",
+        "writable code",
+        "set-user-id file",
+    } <= {name for name, came in outside.items() if came == "done"}
     (machine.root / "etc/mammo-edge/mqtt.password").unlink()
     machine.run("rm", "/opt/mammo-edge/probe.py", "/etc/systemd/system/probe.service")
     machine.run("systemctl", "daemon-reload")
@@ -182,20 +238,31 @@ def test_nothing_of_it_listens_and_the_control_socket_is_not_for_everyone(machin
     assert "Permission denied" in refused.stderr
 
 
-def test_after_kill_9_it_is_there_again_and_the_film_it_had_has_one_result(machine: Machine, clinic: Clinic) -> None:
+def test_after_kill_9_it_is_there_again_and_the_film_it_had_has_one_result(
+    machine: Machine, clinic: Clinic
+) -> None:
     before = machine.shown("MainPID")
     image_id = drop(machine, 2)
     machine.run("systemctl", "kill", "-s", "KILL", "--kill-who=main", "mammo-edge")
     until(lambda: machine.shown("MainPID") not in {before, "0"}, "restarted", machine.journal)
     ready(machine)
     result = clinic.result_of(image_id, machine.journal)
-    assert {other["result_id"] for other in clinic.results() if other["image_id"] == image_id} == {result["result_id"]}
+    assert {other["result_id"] for other in clinic.results() if other["image_id"] == image_id} == {
+        result["result_id"]
+    }
 
 
-def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_starts_again(machine: Machine, clinic: Clinic) -> None:
+def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_starts_again(
+    machine: Machine, clinic: Clinic
+) -> None:
     drop_in = machine.root / "run/systemd/system/mammo-edge.service.d/watchdog.conf"
     machine.run("mkdir", "-p", "/run/systemd/system/mammo-edge.service.d")
-    machine.run("sh", "-c", f"printf '[Service]\\nWatchdogSec=4\\nTimeoutAbortSec=2\\n' > /{drop_in.relative_to(machine.root)}")
+    machine.run(
+        "sh",
+        "-c",
+        "printf '[Service]\\nWatchdogSec=4\\nTimeoutAbortSec=2\\n' "
+        f"> /{drop_in.relative_to(machine.root)}",
+    )
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "restart", "mammo-edge")
     hung = machine.shown("MainPID")
@@ -208,18 +275,26 @@ def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_starts_again(machine: 
     machine.run("systemctl", "daemon-reload")
 
 
-def test_reload_takes_a_good_configuration_and_fails_on_a_bad_one_while_the_old_goes_on(machine: Machine, clinic: Clinic) -> None:
+def test_reload_takes_a_good_configuration_and_fails_on_a_bad_one_while_the_old_goes_on(
+    machine: Machine, clinic: Clinic
+) -> None:
     config = machine.root / "etc/mammo-edge/edge.toml"
     good = config.read_text()
     config.write_text(good.replace("# operating_point =", 'operating_point = "specificity-0.889"'))
     machine.run("systemctl", "reload", "mammo-edge")
-    assert clinic.result_of(drop(machine, 4), machine.journal)["decision"]["operating_point"] == "specificity-0.889"
+    assert (
+        clinic.result_of(drop(machine, 4), machine.journal)["decision"]["operating_point"]
+        == "specificity-0.889"
+    )
     config.write_text(good.replace("# operating_point =", 'operating_point = "none"'))
     refused = machine.tries("systemctl", "reload", "mammo-edge")
     assert refused.returncode != 0
     assert "operating point is 'none'" in machine.journal()
     assert machine.shown("ActiveState") == "active"
-    assert clinic.result_of(drop(machine, 5), machine.journal)["decision"]["operating_point"] == "specificity-0.889"
+    assert (
+        clinic.result_of(drop(machine, 5), machine.journal)["decision"]["operating_point"]
+        == "specificity-0.889"
+    )
     config.write_text(good)
     machine.run("systemctl", "reload", "mammo-edge")
 
@@ -229,13 +304,21 @@ def test_an_unusable_configuration_is_not_tried_again_and_again(machine: Machine
     good = config.read_text()
     config.write_text(good + "\n[surprise]\n")
     assert machine.tries("systemctl", "restart", "mammo-edge").returncode != 0
-    assert (machine.shown("ActiveState"), machine.shown("ExecMainStatus"), machine.shown("NRestarts")) == ("failed", "78", "0")
+    assert (
+        machine.shown("ActiveState"),
+        machine.shown("ExecMainStatus"),
+        machine.shown("NRestarts"),
+    ) == ("failed", "78", "0")
     config.write_text(good)
-    machine.run("systemctl", "reset-failed", "mammo-edge")  # these tests start it more than five times in five minutes
+    machine.run(
+        "systemctl", "reset-failed", "mammo-edge"
+    )  # these tests start it more than five times in five minutes
     machine.run("systemctl", "restart", "mammo-edge")
 
 
-def test_a_signed_model_is_installed_and_serves_after_a_kill_too(machine: Machine, tmp_path: Path) -> None:
+def test_a_signed_model_is_installed_and_serves_after_a_kill_too(
+    machine: Machine, tmp_path: Path
+) -> None:
     key = key_pair(tmp_path, "vendor")
     machine.copy_in(tmp_path / "keys/vendor.pub", "/etc/mammo-edge/keys/vendor.pub")
     machine.run("cp", "-r", "/opt/mammo-edge/venv/lib", "/root/lib")
@@ -249,27 +332,50 @@ def test_a_signed_model_is_installed_and_serves_after_a_kill_too(machine: Machin
     machine.run("mammo-edge", "model", "install", "--activate", name)
     assert machine.status()["model"]["version"] == "next"
     machine.run("systemctl", "kill", "-s", "KILL", "--kill-who=main", "mammo-edge")
-    until(lambda: machine.shown("NRestarts") != "0" and machine.shown("ActiveState") == "active", "restarted", machine.journal)
+    until(
+        lambda: machine.shown("NRestarts") != "0" and machine.shown("ActiveState") == "active",
+        "restarted",
+        machine.journal,
+    )
     assert machine.status()["model"]["version"] == "next"
     machine.run("mammo-edge", "model", "rollback")
     machine.run("rm", "-r", "/root/lib")
 
 
-def test_a_second_daemon_on_the_machine_has_everything_of_its_own(machine: Machine, clinic: Clinic) -> None:
+def test_a_second_daemon_on_the_machine_has_everything_of_its_own(
+    machine: Machine, clinic: Clinic
+) -> None:
     for source, target in (("north.edge-2.crt", "left.crt"), ("north.edge-2.key", "left.key")):
         machine.copy_in(clinic.certificates / source, f"/etc/mammo-edge/{target}")
         machine.run("chgrp", "mammo-edge", f"/etc/mammo-edge/{target}")
         machine.run("chmod", "640", f"/etc/mammo-edge/{target}")
-    names = ("--broker", "broker.test", "--site", "north", "--device", "edge-2", "--instance", "left")
+    names = (
+        "--broker",
+        "broker.test",
+        "--site",
+        "north",
+        "--device",
+        "edge-2",
+        "--instance",
+        "left",
+    )
     machine.run("mammo-edge", "setup", *names, *TLS.replace("device.", "left.").split())
     machine.run("systemctl", "enable", "--now", "mammo-edge@left")
-    assert [machine.shown("ActiveState", unit) for unit in ("mammo-edge", "mammo-edge@left")] == ["active", "active"]
+    assert [machine.shown("ActiveState", unit) for unit in ("mammo-edge", "mammo-edge@left")] == [
+        "active",
+        "active",
+    ]
     (machine.root / "srv/mammo-edge/left/inbox/30.png").write_bytes(film(30))
-    assert clinic.result_of(sha256(film(30)), lambda: machine.journal("mammo-edge@left"))["device"] == "edge-2"
+    assert (
+        clinic.result_of(sha256(film(30)), lambda: machine.journal("mammo-edge@left"))["device"]
+        == "edge-2"
+    )
     machine.run("systemctl", "disable", "--now", "mammo-edge@left")
 
 
-def test_stop_drains_and_what_waited_is_examined_after_an_upgrade(machine: Machine, clinic: Clinic) -> None:
+def test_stop_drains_and_what_waited_is_examined_after_an_upgrade(
+    machine: Machine, clinic: Clinic
+) -> None:
     config = (machine.root / "etc/mammo-edge/edge.toml").read_text()
     ids = [drop(machine, number) for number in range(10, 22)]
     install(machine, PACKAGES[1])
@@ -279,11 +385,15 @@ def test_stop_drains_and_what_waited_is_examined_after_an_upgrade(machine: Machi
     for image_id in ids:
         result = clinic.result_of(image_id, machine.journal)
         assert result["score"] is not None
-        assert {other["result_id"] for other in clinic.results() if other["image_id"] == image_id} == {result["result_id"]}
+        assert {
+            other["result_id"] for other in clinic.results() if other["image_id"] == image_id
+        } == {result["result_id"]}
     assert "event=stopped" in machine.journal()
 
 
-def test_removing_stops_it_and_keeps_configuration_and_data_purging_takes_the_configuration(machine: Machine, clinic: Clinic) -> None:
+def test_removing_stops_it_and_keeps_configuration_and_data_purging_takes_the_configuration(
+    machine: Machine, clinic: Clinic
+) -> None:
     machine.run("dpkg", "-r", "mammo-edge")
     assert machine.ask("pgrep", "-u", "mammo-edge") == ""
     assert (machine.root / "etc/mammo-edge/edge.toml").exists()

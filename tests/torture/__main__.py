@@ -34,9 +34,24 @@ def run(scenario: Scenario, scale: float) -> Row:
 def main() -> int:
     """0 where nothing was lost and nothing has two ids."""
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
-    parser.add_argument("--scale", type=float, default=1.0, help="1 is the whole: 1,000 kills over 2,000 files and more")
-    parser.add_argument("--jobs", type=int, default=3, help="scenarios at the same time; they wait more than they work")
-    parser.add_argument("--only", default="", metavar="WORD", help="only scenarios whose module or name has this word")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="1 is the whole: 1,000 kills over 2,000 files and more",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=3,
+        help="scenarios at the same time; they wait more than they work",
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="WORD",
+        help="only scenarios whose module or name has this word",
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table there")
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -46,7 +61,9 @@ def main() -> int:
     if arguments.write:
         with Bench() as bench:
             more = durability.section(bench, arguments.scale)
-        arguments.write.write_text(report.page(rows, arguments.scale, time.monotonic() - began, more))
+        arguments.write.write_text(
+            report.page(rows, arguments.scale, time.monotonic() - began, more)
+        )
     return 1 if any(row.faults for row in rows) else 0
 
 

@@ -1,4 +1,7 @@
-"""Where scenarios run: one zygote, one folder, brokers and subscribers as needed; and what a scenario gives back."""
+"""
+Where scenarios run: one zygote, one folder, brokers and subscribers as needed; and what a scenario
+gives back.
+"""
 
 import contextlib
 import os
@@ -63,7 +66,12 @@ class Bench:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.zygote.__exit__(None, None, None)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -74,13 +82,20 @@ class Bench:
         return made
 
     @contextlib.contextmanager
-    def site(self, config: str = "", broker_config: str = "", *, port: int | None = None) -> Iterator[Site]:
+    def site(
+        self, config: str = "", broker_config: str = "", *, port: int | None = None
+    ) -> Iterator[Site]:
         """A site that is not started; its daemon is killed at the end if it still runs."""
         folder = self.new_folder()
-        with Mosquitto(folder / "mosquitto", broker_config) as broker, Subscriber(broker.port) as subscriber:
+        with (
+            Mosquitto(folder / "mosquitto", broker_config) as broker,
+            Subscriber(broker.port) as subscriber,
+        ):
             site = Site(folder / "edge", self.zygote, broker, subscriber, config)
             if port is not None:
-                site.config.write_text(site.config.read_text().replace(f"port = {broker.port}", f"port = {port}"))
+                site.config.write_text(
+                    site.config.read_text().replace(f"port = {broker.port}", f"port = {port}")
+                )
             try:
                 yield site
             finally:
@@ -109,7 +124,9 @@ def mounted(target: Path, *arguments: str) -> Iterator[Path]:
         NotHereError: we may not.
     """
     target.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["mount", *arguments, str(target)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["mount", *arguments, str(target)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         msg = f"mount: {done.stderr.strip()}"
         raise NotHereError(msg)

@@ -1,16 +1,19 @@
-"""Planted bugs: what someone might break one day. The oracle must catch every one; tests/torture/test_oracle.py says so."""
+"""
+Planted bugs: what someone might break one day. The oracle must catch every one;
+tests/torture/test_oracle.py says so.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from edge.mqtt.client import Broker
 from edge.daemon.intake.mqtt import MqttIntake
+from edge.daemon.pipeline.reception import Reception
+from edge.daemon.publish.mqtt import MqttSink
+from edge.mqtt.client import Broker
+from edge.mqtt.connection import Incoming
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
-from edge.daemon.publish.mqtt import MqttSink
-from edge.daemon.pipeline.reception import Reception
-from edge.mqtt.connection import Incoming
 from edge.storage.spool import RENAMED, Spool
 
 
@@ -25,7 +28,9 @@ def ack_before_commit() -> None:
 
     def hasty(self: MqttIntake, incoming: Incoming, **how: Any) -> None:  # noqa: ANN401
         incoming.acknowledge()
-        brokers[0].publish("nobody/listens", b"")  # answered after our PUBACK was read: no kill is quicker than that
+        brokers[0].publish(
+            "nobody/listens", b""
+        )  # answered after our PUBACK was read: no kill is quicker than that
         take(self, incoming, **how)
 
     MqttIntake.__init__ = look  # type: ignore[method-assign]
@@ -69,9 +74,15 @@ def examine_again_after_a_kill() -> None:
 
     def eager(self: Images) -> int:
         with self._store.transaction() as db:
-            again = "INSERT INTO submissions (image_id, source, received_at, settled) SELECT image_id, 'retry', 1, 1 FROM images"
+            again = (
+                "INSERT INTO submissions (image_id, source, received_at, "
+                "settled) SELECT image_id, 'retry', 1, 1 FROM images"
+            )
             db.execute(f"{again} WHERE state = 'concluded'")
-            db.execute("UPDATE images SET state = 'received', generation = generation + 1 WHERE state = 'concluded'")
+            db.execute(
+                "UPDATE images SET state = 'received', generation = "
+                "generation + 1 WHERE state = 'concluded'"
+            )
         return recover(self)
 
     Images.recover = eager  # type: ignore[method-assign]
@@ -105,5 +116,12 @@ def copy_into_the_archive() -> None:
 
 BUGS: Final[dict[str, Callable[[], None]]] = {
     bug.__name__: bug
-    for bug in (ack_before_commit, forget_before_sending, drop_orphans, examine_again_after_a_kill, blame_for_kills, copy_into_the_archive)
+    for bug in (
+        ack_before_commit,
+        forget_before_sending,
+        drop_orphans,
+        examine_again_after_a_kill,
+        blame_for_kills,
+        copy_into_the_archive,
+    )
 }

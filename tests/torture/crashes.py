@@ -1,8 +1,9 @@
 """
-Named crash points: SIGKILL to the supervisor between two steps of an image's life, or to supervisor and workers.
+Named crash points: SIGKILL to the supervisor between two steps of an image's life, or to supervisor
+and workers.
 
-They exist only in a daemon that tests/torture started: functions of the product are wrapped in that process. The product has no hook
-for it.
+They exist only in a daemon that tests/torture started: functions of the product are wrapped in that
+process. The product has no hook for it.
 """
 
 import functools
@@ -48,7 +49,9 @@ def arm(point: str, nth: int, *, workers_too: bool = False) -> None:
     setattr(holder, name, _deadly(getattr(holder, name), nth, when, workers_too=workers_too))
 
 
-def _deadly(function: Callable[..., Any], nth: int, when: When, *, workers_too: bool) -> Callable[..., Any]:
+def _deadly(
+    function: Callable[..., Any], nth: int, when: When, *, workers_too: bool
+) -> Callable[..., Any]:
     left = nth
 
     @functools.wraps(function)

@@ -1,9 +1,11 @@
 """
-What durability costs: files a second as shipped, and with synchronous=OFF and no fsync at all; and what one sync takes on this disk.
+What durability costs: files a second as shipped, and with synchronous=OFF and no fsync at all; and
+what one sync takes on this disk.
 
     python -m tests.torture.durability
 
-The careless run is made by tests/torture/patches.py inside the daemon that it measures; the product has no such switch.
+The careless run is made by tests/torture/patches.py inside the daemon that it measures; the product
+has no such switch.
 """
 
 import os
@@ -16,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.daemon.intake.inotify import filesystem_of
-from tests.support.rig import sha256, until
 from tests.support.films import demo_files
+from tests.support.rig import sha256, until
 from tests.torture.bench import Bench, scaled
 from tests.torture.site import Site
 
@@ -28,7 +30,13 @@ LARGE: Final = 26 * 2**20
 
 def section(bench: Bench, scale: float) -> list[str]:
     """Lines of Markdown."""
-    lines = ["", "## What durability costs", "", "| run | as shipped, files/s | no sync at all, files/s | ratio |", "|---|--:|--:|--:|"]
+    lines = [
+        "",
+        "## What durability costs",
+        "",
+        "| run | as shipped, files/s | no sync at all, files/s | ratio |",
+        "|---|--:|--:|--:|",
+    ]
     real = list(mammograms(scaled(48, scale, 8)))
     for what, files, stub in (
         ("the shipped model, DICOM of 11 to 13 megapixels", real, False),
@@ -36,7 +44,10 @@ def section(bench: Bench, scale: float) -> list[str]:
     ):
         runs = [throughput(bench, files, stub=stub, unsafe=bool(turn % 2)) for turn in range(6)]
         shipped, careless = statistics.median(runs[::2]), statistics.median(runs[1::2])
-        lines.append(f"| {what}; median of 3 x {len(files)} | {shipped:.2f} | {careless:.2f} | {shipped / careless:.2f} |")
+        lines.append(
+            f"| {what}; median of 3 x {len(files)} | {shipped:.2f} | "
+            f"{careless:.2f} | {shipped / careless:.2f} |"
+        )
     return [*lines, "", *costs(bench.new_folder())]
 
 
@@ -55,7 +66,10 @@ def small(count: int) -> list[bytes]:
 
 
 def throughput(bench: Bench, files: Sequence[bytes], *, stub: bool, unsafe: bool) -> float:
-    """Files a second, from the first to the last result that a subscriber received; all lie in the inbox before."""
+    """
+    Files a second, from the first to the last result that a subscriber received; all lie in the
+    inbox before.
+    """
     with bench.site() as site:
         for number, data in enumerate(files):
             site.drop(f"{number}.dcm", data)
@@ -71,14 +85,21 @@ def throughput(bench: Bench, files: Sequence[bytes], *, stub: bool, unsafe: bool
 
 def result_times(site: Site) -> list[float]:
     assert site.subscriber is not None
-    return sorted(message.timestamp for message in site.subscriber.messages if message.topic.endswith("/result"))
+    return sorted(
+        message.timestamp
+        for message in site.subscriber.messages
+        if message.topic.endswith("/result")
+    )
 
 
 def costs(folder: Path) -> Iterator[str]:
     """What one sync takes here."""
     yield "| one sync on this disk | median, ms |"
     yield "|---|--:|"
-    for what, size in (("a new file of 4 kB, its name and its folder", 4096), ("a new file of 26 MB, its name and its folder", LARGE)):
+    for what, size in (
+        ("a new file of 4 kB, its name and its folder", 4096),
+        ("a new file of 26 MB, its name and its folder", LARGE),
+    ):
         times = [sync_once(folder / f"{size}-{turn}", size) for turn in range(20)]
         yield f"| {what} | {1000 * statistics.median(times):.1f} |"
     yield ""

@@ -1,4 +1,6 @@
-"""The one oracle: what must hold of every file that was accepted, whatever was done to the daemon."""
+"""
+The one oracle: what must hold of every file that was accepted, whatever was done to the daemon.
+"""
 
 import hashlib
 import json
@@ -54,10 +56,16 @@ class Verdict:
             "misplaced": self.misplaced,
             "unknown": self.unknown,
         }
-        return [f"{what}: {len(ids)} ({', '.join(sorted(ids)[:5])})" for what, ids in named.items() if ids]
+        return [
+            f"{what}: {len(ids)} ({', '.join(sorted(ids)[:5])})"
+            for what, ids in named.items()
+            if ids
+        ]
 
 
-def judge(accepted: Mapping[str, bool], evidence: Evidence, possible: Iterable[str] = ()) -> Verdict:
+def judge(
+    accepted: Mapping[str, bool], evidence: Evidence, possible: Iterable[str] = ()
+) -> Verdict:
     """
     Judge one run.
 
@@ -78,9 +86,13 @@ def judge(accepted: Mapping[str, bool], evidence: Evidence, possible: Iterable[s
         if len(ids) > 1:
             verdict.two_ids.add(short)
     verdict.rejected |= {
-        message["image_id"][:16] for message in evidence.heard if message["outcome"] == "rejected" and accepted.get(message["image_id"])
+        message["image_id"][:16]
+        for message in evidence.heard
+        if message["outcome"] == "rejected" and accepted.get(message["image_id"])
     }
-    verdict.unknown |= {image_id[:16] for image_id in (recorded.keys() | heard.keys()) - accepted.keys()}
+    verdict.unknown |= {
+        image_id[:16] for image_id in (recorded.keys() | heard.keys()) - accepted.keys()
+    }
     _look_around(accepted, evidence, verdict)
     return verdict
 
@@ -93,7 +105,9 @@ def _recorded(states: Iterable[Path], verdict: Verdict) -> dict[str, set[str]]:
             found.setdefault(image_id, set()).add(result_id)
         undone = db.execute("SELECT image_id FROM images WHERE state != 'archived'").fetchall()
         undone += db.execute("SELECT image_id FROM submissions WHERE seq IS NULL").fetchall()
-        undone += db.execute("SELECT image_id FROM outbox JOIN results USING (seq) JOIN outcomes USING (result_id)").fetchall()
+        undone += db.execute(
+            "SELECT image_id FROM outbox JOIN results USING (seq) JOIN outcomes USING (result_id)"
+        ).fetchall()
         verdict.unknown |= {f"undone {image_id[:16]}" for (image_id,) in undone}
         db.close()
     return found
@@ -104,7 +118,9 @@ def _heard(messages: Iterable[Mapping[str, Any]], verdict: Verdict) -> dict[str,
     numbered: dict[tuple[str, int], str] = {}
     for message in messages:
         found.setdefault(message["image_id"], set()).add(message["result_id"])
-        said = numbered.setdefault((message["ledger_id"], message["seq"]), json.dumps(message, sort_keys=True))
+        said = numbered.setdefault(
+            (message["ledger_id"], message["seq"]), json.dumps(message, sort_keys=True)
+        )
         if said != json.dumps(message, sort_keys=True):
             verdict.two_ids.add(f"seq {message['seq']}")  # one number, two results
     return found

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from edge.config.settings import Settings
 from edge.daemon.workers import servable
-from edge.storage import retention
+from edge.daemon.workers.pool import Job
 from edge.models.bundle import Bundle
+from edge.storage import retention
 from edge.storage.ledger import database
 from edge.storage.retention import Retention
-from edge.config.settings import Settings
-from edge.daemon.workers.pool import Job
 from tests.torture import bugs, crashes
 
 CLONE_NEWUSER: Final = 0x10000000
@@ -36,7 +36,9 @@ def apply(request: dict[str, Any]) -> None:
     if request.get("stub", True):
         _use_stub()
     if request.get("crash"):
-        crashes.arm(request["crash"], request.get("nth", 1), workers_too=request.get("workers_too", False))
+        crashes.arm(
+            request["crash"], request.get("nth", 1), workers_too=request.get("workers_too", False)
+        )
     if request.get("bug"):  # around the crash points
         bugs.BUGS[request["bug"]]()
     if request.get("unsafe"):
@@ -79,7 +81,11 @@ def _use_stub() -> None:
     job_for = servable.job_for
 
     def stub_job(settings: Settings, bundle: Bundle) -> Job:
-        return dataclasses.replace(job_for(settings, bundle), start="tests.torture.stub.start", run="tests.torture.stub.run")
+        return dataclasses.replace(
+            job_for(settings, bundle),
+            start="tests.torture.stub.start",
+            run="tests.torture.stub.run",
+        )
 
     servable.job_for = stub_job
 
@@ -88,6 +94,9 @@ OFF: Final = "PRAGMA synchronous = OFF"
 
 
 def without_durability() -> None:
-    """The switch of the throughput table: no fsync of any file, synchronous=OFF in the ledger. Nothing of it exists in the product."""
+    """
+    The switch of the throughput table: no fsync of any file, synchronous=OFF in the ledger. Nothing
+    of it exists in the product.
+    """
     vars(database).update(SYNCED=OFF, UNSYNCED=OFF)
     os.fsync = lambda fd: None  # noqa: ARG005

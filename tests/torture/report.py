@@ -44,15 +44,32 @@ NOT_MADE: Final = """
 
 def page(rows: Sequence[Row], scale: float, took_s: float, more: Sequence[str] = ()) -> str:
     """The whole page; `more` are sections that belong to it."""
-    lines = [*_facts(scale, took_s), "", *_table(rows), "", *_notes(rows), *_faults(rows), *_steps(), *more]
+    lines = [
+        *_facts(scale, took_s),
+        "",
+        *_table(rows),
+        "",
+        *_notes(rows),
+        *_faults(rows),
+        *_steps(),
+        *more,
+    ]
     return HEAD + "\n".join(lines) + "\n" + NOT_MADE
 
 
 def _facts(scale: float, took_s: float) -> Iterator[str]:
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    yield f"Scale {scale:g} (1 is the whole), {took_s / 60:.0f} minutes, {today}, on top of commit {asked.stdout.strip()}."
-    yield f"mammo-edge {__version__}, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, shared with others."
+    yield (
+        f"Scale {scale:g} (1 is the whole), {took_s / 60:.0f} minutes, "
+        f"{today}, on top of commit {asked.stdout.strip()}."
+    )
+    yield (
+        f"mammo-edge {__version__}, Python {platform.python_version()}, "
+        f"{platform.machine()}, {os.cpu_count()} cores, shared with others."
+    )
 
 
 def _table(rows: Sequence[Row]) -> Iterator[str]:
@@ -61,9 +78,20 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if row.repetitions or row.faults:
             others = len(row.faults)
-            cells = (row.scenario, row.repetitions, row.files, row.lost, row.two_ids, others, f"{row.recovery_s:.1f}")
+            cells = (
+                row.scenario,
+                row.repetitions,
+                row.files,
+                row.lost,
+                row.two_ids,
+                others,
+                f"{row.recovery_s:.1f}",
+            )
             yield f"| {' | '.join(map(str, cells))} |"
-    total = [sum(getattr(row, name) for row in rows) for name in ("repetitions", "files", "lost", "two_ids")]
+    total = [
+        sum(getattr(row, name) for row in rows)
+        for name in ("repetitions", "files", "lost", "two_ids")
+    ]
     faults, longest = sum(len(row.faults) for row in rows), max(row.recovery_s for row in rows)
     yield f"| **all** | {' | '.join(map(str, total))} | {faults} | {longest:.1f} |"
 

@@ -1,4 +1,7 @@
-"""A clinic to be tortured: folders, a broker, a subscriber that stays, and a daemon that is started by fork."""
+"""
+A clinic to be tortured: folders, a broker, a subscriber that stays, and a daemon that is started by
+fork.
+"""
 
 import contextlib
 import hashlib
@@ -18,7 +21,8 @@ from paho.mqtt.client import MQTTMessage
 from deploy.demo.brokers import Broker
 from deploy.demo.subscriber import Subscriber
 from edge.errors import Unavailable
-from tests.support.rig import ROOT, TOPICS, Rig, until
+from tests.support.rig import TOPICS, Rig, until
+from tests.support.tools import ROOT
 from tests.torture.oracle import Evidence, Verdict, judge
 
 PATIENCE_S: Final = 60.0
@@ -32,7 +36,9 @@ class Zygote:
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.torture.zygote"]
         environ = os.environ | {"PYTHONPATH": str(ROOT)}
-        self._process = subprocess.Popen(command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self._lock = threading.Lock()
 
     def ask(self, request: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
@@ -46,7 +52,12 @@ class Zygote:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -86,7 +97,9 @@ class Forked(subprocess.Popen[bytes]):
 class Site(Rig):
     """One daemon under torture, and everything that it was given."""
 
-    def __init__(self, folder: Path, zygote: Zygote, broker: Broker, subscriber: Subscriber, config: str = "") -> None:
+    def __init__(
+        self, folder: Path, zygote: Zygote, broker: Broker, subscriber: Subscriber, config: str = ""
+    ) -> None:
         super().__init__(folder, broker.port, subscriber)
         self.set_keys("inbox", "quiet_s = 0.2")
         if config:
@@ -103,7 +116,11 @@ class Site(Rig):
         self.last = Verdict(0)
 
     def set_keys(self, section: str, *lines: str) -> None:
-        self.config.write_text(self.config.read_text().replace(f"[{section}]\n", "\n".join([f"[{section}]", *lines, ""])))
+        self.config.write_text(
+            self.config.read_text().replace(
+                f"[{section}]\n", "\n".join([f"[{section}]", *lines, ""])
+            )
+        )
 
     def start(self, **changes: Any) -> Self:  # noqa: ANN401
         request = {"config": str(self.config), "log": str(self.log), **changes}
@@ -117,12 +134,17 @@ class Site(Rig):
         return self
 
     def introduced(self, **changes: Any) -> Self:  # noqa: ANN401
-        """Ready, and known to the broker: from here on it keeps requests, whatever becomes of the daemon."""
+        """
+        Ready, and known to the broker: from here on it keeps requests, whatever becomes of the
+        daemon.
+        """
         self.ready(**changes)
         self.await_introduction()
         return self
 
-    def give(self, data: bytes, *, scored: bool = True, by: str = "folder", name: str | None = None) -> str:
+    def give(
+        self, data: bytes, *, scored: bool = True, by: str = "folder", name: str | None = None
+    ) -> str:
         """Hand one file over, and note that it must come through."""
         image_id = hashlib.sha256(data).hexdigest()
         if by == "folder":
@@ -130,13 +152,22 @@ class Site(Rig):
         else:
             assert self.subscriber is not None
             self.await_introduction()
-            self.subscriber.publish(f"{TOPICS}/request/image", data, f"mammo/v1/demo/ws/{image_id[:12]}" if by == "reply" else None)
+            self.subscriber.publish(
+                f"{TOPICS}/request/image",
+                data,
+                f"mammo/v1/demo/ws/{image_id[:12]}" if by == "reply" else None,
+            )
         self.accepted[image_id] = scored
         return image_id
 
-    def give_some(self, count: int, ways: tuple[str, ...] = ("folder",), prefix: bytes = b"film") -> None:
+    def give_some(
+        self, count: int, ways: tuple[str, ...] = ("folder",), prefix: bytes = b"film"
+    ) -> None:
         for number in range(count):
-            self.give(prefix + f" {len(self.accepted)} {self.folder.name}".encode() * 20, by=ways[number % len(ways)])
+            self.give(
+                prefix + f" {len(self.accepted)} {self.folder.name}".encode() * 20,
+                by=ways[number % len(ways)],
+            )
 
     def died(self, timeout_s: float = 15.0) -> bool:
         """Wait for the daemon's death; False where it lives on."""
@@ -166,7 +197,12 @@ class Site(Rig):
 
     def recovered(self, timeout_s: float = PATIENCE_S) -> float:
         """Wait until nothing waits any more; seconds since the fault was over."""
-        until(lambda: self.accepted.keys() <= self._answered() and self._settled(), "everything settled", self.state_of_things, timeout_s)
+        until(
+            lambda: self.accepted.keys() <= self._answered() and self._settled(),
+            "everything settled",
+            self.state_of_things,
+            timeout_s,
+        )
         return time.monotonic() - self.faulted_at
 
     def _answered(self) -> set[str]:
@@ -183,8 +219,16 @@ class Site(Rig):
         seen: tuple[object, ...] = ()
         same, deadline = 0, time.monotonic() + PATIENCE_S
         while same < turns:
-            assert time.monotonic() < deadline, f"no rest within {PATIENCE_S} s\n{self.state_of_things()}"
-            now = (self._settled(), len(self.heard()), sorted(self.done.glob("*")), sorted(self.failed.glob("*")), self.left_over())
+            assert time.monotonic() < deadline, (
+                f"no rest within {PATIENCE_S} s\n{self.state_of_things()}"
+            )
+            now = (
+                self._settled(),
+                len(self.heard()),
+                sorted(self.done.glob("*")),
+                sorted(self.failed.glob("*")),
+                self.left_over(),
+            )
             same = same + 1 if now == seen and now[0] else 0
             seen = now
             time.sleep(0.1)
@@ -201,7 +245,11 @@ class Site(Rig):
     def heard(self) -> list[dict[str, Any]]:
         """Every result and every reply so far."""
         assert self.subscriber is not None
-        return [json.loads(message.payload) for message in list(self.subscriber.messages) if _is_answer(message)]
+        return [
+            json.loads(message.payload)
+            for message in list(self.subscriber.messages)
+            if _is_answer(message)
+        ]
 
     def state_of_things(self) -> str:
         heard = {message["image_id"] for message in self.heard()}
@@ -214,10 +262,14 @@ class Site(Rig):
         """Stop and judge."""
         if self.running:
             self.stop()
-        evidence = Evidence(self.inbox, self.spool, self.done, self.failed, self.states, self.heard())
+        evidence = Evidence(
+            self.inbox, self.spool, self.done, self.failed, self.states, self.heard()
+        )
         return judge(self.accepted, evidence, self.possible)
 
 
 def _is_answer(message: MQTTMessage) -> bool:
     """A result or a reply, and not a probe."""
-    return (message.topic.endswith("/result") or "/demo/ws/" in message.topic) and len(message.payload) > len(b"{}")
+    return (message.topic.endswith("/result") or "/demo/ws/" in message.topic) and len(
+        message.payload
+    ) > len(b"{}")

@@ -1,10 +1,12 @@
 """
-Mixed load with random faults for a long time; memory, descriptors, threads, disk and latency over time as a picture.
+Mixed load with random faults for a long time; memory, descriptors, threads, disk and latency over
+time as a picture.
 
-    python -m tests.torture.soak --minutes 60 --write docs/quality/soak.png      beside the picture: docs/quality/soak.md
+    python -m tests.torture.soak --minutes 60 --write docs/quality/soak.png      beside the picture:
+    docs/quality/soak.md
 
-The real model on small real films. Retention is set to minutes and told not to wait an hour, so that the disk has to be flat too. The
-supervisor is not killed: its memory is what is watched.
+The real model on small real films. Retention is set to minutes and told not to wait an hour, so
+that the disk has to be flat too. The supervisor is not killed: its memory is what is watched.
 """
 
 import argparse
@@ -26,7 +28,9 @@ from tests.torture.bench import Bench
 from tests.torture.site import Site
 
 SAMPLE_S: Final = 5.0
-SETTINGS: Final = "[retention]\ndone_days = 0.002\nfailed_days = 0.002\nresults_days = 0.003\nmin_free_mb = 0\n"
+SETTINGS: Final = (
+    "[retention]\ndone_days = 0.002\nfailed_days = 0.002\nresults_days = 0.003\nmin_free_mb = 0\n"
+)
 WAYS: Final = ("folder", "mqtt", "reply")
 
 
@@ -56,12 +60,19 @@ def main() -> int:
         soak = Soak(site, arguments.minutes)
         soak.run()
         problems = soak.problems()
-    lines = [*soak.summary(arguments.minutes), *(f"- **NOT FLAT OR NOT WHOLE**: {problem}" for problem in problems)]
+    lines = [
+        *soak.summary(arguments.minutes),
+        *(f"- **NOT FLAT OR NOT WHOLE**: {problem}" for problem in problems),
+    ]
     print("\n".join(lines))  # noqa: T201
     if arguments.write:
         draw(soak.samples, soak.faults, arguments.write)
-        picture = f"![memory, descriptors, threads, disk and latency over time]({arguments.write.name})"
-        arguments.write.with_suffix(".md").write_text("\n".join(["# Soak", "", *lines, "", picture, ""]))
+        picture = (
+            f"![memory, descriptors, threads, disk and latency over time]({arguments.write.name})"
+        )
+        arguments.write.with_suffix(".md").write_text(
+            "\n".join(["# Soak", "", *lines, "", picture, ""])
+        )
     return 1 if problems else 0
 
 
@@ -83,7 +94,9 @@ class Soak:
     def run(self) -> None:
         """Load, faults and looks, then a quiet end."""
         self._site.introduced(stub=False, prune_soon=True)
-        others = [threading.Thread(target=loop, daemon=True) for loop in (self._look, self._disturb)]
+        others = [
+            threading.Thread(target=loop, daemon=True) for loop in (self._look, self._disturb)
+        ]
         for thread in others:
             thread.start()
         number = 0
@@ -106,17 +119,30 @@ class Soak:
             ids.setdefault(message["image_id"], set()).add(message["result_id"])
         missing = self._site.accepted.keys() - ids.keys()
         found = [f"{len(missing)} files without a result"] if missing else []
-        found += [f"{len(ids) - len(self._site.accepted)} results of nobody's files"] if ids.keys() - self._site.accepted.keys() else []
-        found += ["an image with two result ids"] if any(len(one) > 1 for one in ids.values()) else []
+        found += (
+            [f"{len(ids) - len(self._site.accepted)} results of nobody's files"]
+            if ids.keys() - self._site.accepted.keys()
+            else []
+        )
+        found += (
+            ["an image with two result ids"] if any(len(one) > 1 for one in ids.values()) else []
+        )
         return found + [
-            f"{what} grew from {first:.1f} to {last:.1f}" for what, first, last, allowed in self._trends() if last - first > allowed
+            f"{what} grew from {first:.1f} to {last:.1f}"
+            for what, first, last, allowed in self._trends()
+            if last - first > allowed
         ]
 
     def summary(self, minutes: float) -> list[str]:
         """Lines of Markdown."""
         kinds = sorted({what for _, what in self.faults})
-        counted = ", ".join(f"{sum(what == kind for _, what in self.faults)} x {kind}" for kind in kinds)
-        head = f"{minutes:g} minutes, {self._files} files by folder and over MQTT, one in twenty of them no mammogram; {counted}."
+        counted = ", ".join(
+            f"{sum(what == kind for _, what in self.faults)} x {kind}" for kind in kinds
+        )
+        head = (
+            f"{minutes:g} minutes, {self._files} files by folder and over MQTT, "
+            f"one in twenty of them no mammogram; {counted}."
+        )
         rows = [f"| {what} | {first:.1f} | {last:.1f} |" for what, first, last, _ in self._trends()]
         return [head, "", "| median of | second quarter | last quarter |", "|---|--:|--:|", *rows]
 
@@ -132,7 +158,10 @@ class Soak:
             ("disk, MB", lambda sample: sample.disk_mb, 20.0),
             ("ledger, MB", lambda sample: sample.ledger_mb, 2.0),
         ]
-        return [(what, statistics.median(map(get, second)), statistics.median(map(get, last)), allowed) for what, get, allowed in wanted]
+        return [
+            (what, statistics.median(map(get, second)), statistics.median(map(get, last)), allowed)
+            for what, get, allowed in wanted
+        ]
 
     def _look(self) -> None:
         while not self._stop.wait(SAMPLE_S):
@@ -157,15 +186,23 @@ class Soak:
         self._heard += len(messages)
         ages = []
         for message in messages:
-            image_id = json.loads(message.payload).get("image_id") if message.payload.startswith(b"{") else None
+            image_id = (
+                json.loads(message.payload).get("image_id")
+                if message.payload.startswith(b"{")
+                else None
+            )
             if image_id in self._sent:
-                ages.append(message.timestamp - self._sent.pop(image_id))  # requests are heard, too; results only have an image id
+                ages.append(
+                    message.timestamp - self._sent.pop(image_id)
+                )  # requests are heard, too; results only have an image id
         return statistics.median(ages) if ages else None
 
     def _disturb(self) -> None:
         broker = self._site.broker
         while not self._stop.wait(5 + 20 * self._random.random()):
-            what = self._random.choice(("worker killed", "broker restarted", "broker stopped for 3 s"))
+            what = self._random.choice(
+                ("worker killed", "broker restarted", "broker stopped for 3 s")
+            )
             self.faults.append(((time.monotonic() - self._began) / 60, what))
             if what == "worker killed":
                 self._site.kill_workers()
@@ -206,16 +243,30 @@ def draw(samples: Sequence[Sample], faults: Sequence[tuple[float, str]], file: P
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     panels: list[tuple[str, list[tuple[str, Callable[[Sample], float | None]]]]] = [
-        ("MB", [("supervisor", lambda one: one.supervisor_mb), ("workers", lambda one: one.workers_mb)]),
-        ("count", [("descriptors", lambda one: one.descriptors), ("threads", lambda one: one.threads)]),
-        ("MB", [("images on disk", lambda one: one.disk_mb), ("ledger", lambda one: one.ledger_mb)]),
+        (
+            "MB",
+            [
+                ("supervisor", lambda one: one.supervisor_mb),
+                ("workers", lambda one: one.workers_mb),
+            ],
+        ),
+        (
+            "count",
+            [("descriptors", lambda one: one.descriptors), ("threads", lambda one: one.threads)],
+        ),
+        (
+            "MB",
+            [("images on disk", lambda one: one.disk_mb), ("ledger", lambda one: one.ledger_mb)],
+        ),
         ("s", [("file to result, median of 5 s", lambda one: one.latency_s)]),
     ]
     figure, axes = plt.subplots(len(panels), 1, figsize=(9, 9), sharex=True)
     for axis, (unit, lines) in zip(axes, panels, strict=True):
         for label, get in lines:
             points = [(one.at_min, value) for one in samples if (value := get(one)) is not None]
-            axis.plot([at for at, _ in points], [value for _, value in points], label=label, linewidth=1)
+            axis.plot(
+                [at for at, _ in points], [value for _, value in points], label=label, linewidth=1
+            )
         for at, _ in faults:
             axis.axvline(at, color="0.85", linewidth=0.5, zorder=0)
         axis.set_ylabel(unit)

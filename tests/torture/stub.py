@@ -1,4 +1,7 @@
-"""What the workers run under torture: a tenth of a millisecond instead of a model, and misbehaviour that a file can ask for."""
+"""
+What the workers run under torture: a tenth of a millisecond instead of a model, and misbehaviour
+that a file can ask for.
+"""
 
 import hashlib
 import json
@@ -8,11 +11,23 @@ import time
 from pathlib import Path
 from typing import Final
 
-from edge.domain import Decision, ImageFacts, Outcome, Prediction, Rejection, Result, Runtime, Timing
+from edge.domain import (
+    Decision,
+    ImageFacts,
+    Outcome,
+    Prediction,
+    Rejection,
+    Result,
+    Runtime,
+    Timing,
+)
 from edge.errors import Reason
 
 HANG: Final = b"hang"
-"""A file that begins so hangs its worker; and so on. After the word may come a number: how often, then it is scored."""
+"""
+A file that begins so hangs its worker; and so on. After the word may come a number: how often, then
+it is scored.
+"""
 CRASH: Final = b"crash"
 LEAK: Final = b"leak"
 SLOW: Final = b"slow"
@@ -39,7 +54,9 @@ def run(path: str) -> Outcome:
         _misbehave(data)
     raw = hashlib.sha256(data).digest()[0] / 256
     facts = ImageFacts(1, 1, 8, "MONOCHROME2", "png")
-    return Result(facts, Prediction(raw, raw, Decision("default", 0.5, 0.5, 0.5)), _runtime, Timing())
+    return Result(
+        facts, Prediction(raw, raw, Decision("default", 0.5, 0.5, 0.5)), _runtime, Timing()
+    )
 
 
 def _misbehave(data: bytes) -> None:

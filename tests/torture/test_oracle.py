@@ -1,10 +1,13 @@
-"""The oracle catches what it must: planted bugs, each in a real daemon that is killed; and it passes the same runs without them."""
+"""
+The oracle catches what it must: planted bugs, each in a real daemon that is killed; and it passes
+the same runs without them.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import need
+from tests.support.tools import need
 from tests.torture.bench import Bench
 from tests.torture.bugs import BUGS
 
@@ -27,7 +30,10 @@ def bench() -> Iterator[Bench]:
 
 
 def judge(bench: Bench, points: tuple[str, ...], bug: str | None) -> list[str]:
-    """Kill a daemon at each step, let the next one clear up for as long as it does anything, and ask the oracle."""
+    """
+    Kill a daemon at each step, let the next one clear up for as long as it does anything, and ask
+    the oracle.
+    """
     with bench.site() as site:
         if any(point.startswith("request") for point in points):
             site.introduced().stop()
@@ -52,7 +58,9 @@ def test_every_planted_bug_is_tried() -> None:
 @pytest.mark.parametrize("bug", RUNS)
 def test_a_planted_bug_is_caught(bench: Bench, bug: str) -> None:
     points, what = RUNS[bug]
-    assert [fault.partition(":")[0] for fault in judge(bench, points, bug) if fault.startswith(what)] == [what]
+    assert [
+        fault.partition(":")[0] for fault in judge(bench, points, bug) if fault.startswith(what)
+    ] == [what]
 
 
 def test_a_sound_build_passes_all_of_these_runs(bench: Bench) -> None:

@@ -1,4 +1,7 @@
-"""Power loss: what is acknowledged or published was synced before, seen in the system calls of a real run, in their order."""
+"""
+Power loss: what is acknowledged or published was synced before, seen in the system calls of a real
+run, in their order.
+"""
 
 import os
 import re
@@ -11,8 +14,8 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.conftest import need
 from tests.support.rig import TOPICS, Rig, film, until
+from tests.support.tools import need
 
 CALLS: Final = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,sendto,sendmsg"
 TO_BROKER: Final = r'^sendto\(\d+<(?:TCP|socket)[^>]*>, "\\x'
@@ -23,7 +26,10 @@ COMMIT: Final = r"^fdatasync\(\d+<[^>]*/state/ledger\.sqlite3-wal>"
 
 
 class Trace:
-    """System calls in order. What syncs counts from its end, what is told or written from its beginning."""
+    """
+    System calls in order. What syncs counts from its end, what is told or written from its
+    beginning.
+    """
 
     def __init__(self, file: Path) -> None:
         self.calls: list[str] = []
@@ -45,10 +51,18 @@ class Trace:
         self.calls.append(call)
 
     def first(self, pattern: str, after: int = -1, thread: str | None = None) -> int:
-        """Where the first call of a kind is that comes after another, made by one thread or by any."""
-        later = (place for place in range(after + 1, len(self.calls)) if thread in {None, self.threads[place]})
+        """
+        Where the first call of a kind is that comes after another, made by one thread or by any.
+        """
+        later = (
+            place
+            for place in range(after + 1, len(self.calls))
+            if thread in {None, self.threads[place]}
+        )
         found = next((place for place in later if re.search(pattern, self.calls[place])), None)
-        assert found is not None, f"no call like {pattern} after {self.calls[after] if after >= 0 else 'the start'}"
+        assert found is not None, (
+            f"no call like {pattern} after {self.calls[after] if after >= 0 else 'the start'}"
+        )
         return found
 
     def in_order(self, *patterns: str, after: int = -1) -> int:
@@ -67,23 +81,45 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
     need("mosquitto", "mosquitto")
     strace = need("strace", "strace")
     folder = tmp_path_factory.mktemp("order")
-    before: Sequence[str] = [strace, "-f", "-y", "-x", "-s", "8", "-o", str(folder / "calls"), "-e", f"trace={CALLS}"]
+    before: Sequence[str] = [
+        strace,
+        "-f",
+        "-y",
+        "-x",
+        "-s",
+        "8",
+        "-o",
+        str(folder / "calls"),
+        "-e",
+        f"trace={CALLS}",
+    ]
     with Mosquitto(folder / "mosquitto") as broker, Subscriber(broker.port) as subscriber:
         with Rig(folder / "edge", broker.port, subscriber, before=before) as rig:
             assert rig.process is not None
-            until(lambda: any(one["status"] == "online" for one in subscriber.under("status")), "online", rig.words)
+            until(
+                lambda: any(one["status"] == "online" for one in subscriber.under("status")),
+                "online",
+                rig.words,
+            )
             subscriber.publish(f"{TOPICS}/request/image", film(1), "mammo/v1/demo/ws/reply")
             until(lambda: subscriber.under("reply") and rig.settled(), "answered", rig.words)
             rig.drop("film.png", film(2))
             until(lambda: subscriber.under("result") and rig.settled(), "answered", rig.words)
             os.kill(
-                int(Path(f"/proc/{rig.process.pid}/task/{rig.process.pid}/children").read_text().split()[0]), signal.SIGTERM
+                int(
+                    Path(f"/proc/{rig.process.pid}/task/{rig.process.pid}/children")
+                    .read_text()
+                    .split()[0]
+                ),
+                signal.SIGTERM,
             )  # not strace
             rig.process.wait(30)
         yield Trace(folder / "calls")
 
 
-def test_a_request_is_acknowledged_only_when_its_bytes_its_name_and_its_row_are_synced(trace: Trace) -> None:
+def test_a_request_is_acknowledged_only_when_its_bytes_its_name_and_its_row_are_synced(
+    trace: Trace,
+) -> None:
     renamed = trace.first(r'^rename\("[^"]*/claimed/\.[^"]*\.part", "[^"]*/claimed/m-')
     written = trace.first(r"^write\(\d+<[^>]*/claimed/\.[^>]*\.part>")
     synced = trace.first(r"^fsync\(\d+<[^>]*/claimed/\.[^>]*\.part>", written)
@@ -94,7 +130,9 @@ def test_a_request_is_acknowledged_only_when_its_bytes_its_name_and_its_row_are_
 
 def test_a_file_is_recorded_only_when_its_bytes_and_its_new_name_are_synced(trace: Trace) -> None:
     renamed = trace.first(r'^rename\("[^"]*/inbox/film\.png", "[^"]*/claimed/f-')
-    synced = trace.in_order(r"^fsync\(\d+<[^>]*/claimed/f-", r"^fsync\(\d+<[^>]*/claimed>", after=renamed)
+    synced = trace.in_order(
+        r"^fsync\(\d+<[^>]*/claimed/f-", r"^fsync\(\d+<[^>]*/claimed>", after=renamed
+    )
     assert trace.none_between(WRITTEN, renamed, synced)
     trace.first(COMMIT, synced)
 
@@ -106,15 +144,23 @@ def test_a_result_is_published_only_when_its_outcome_is_committed(trace: Trace) 
     assert trace.first(PUBLISH, taken) > concluded
 
 
-def test_a_file_leaves_the_spool_with_its_result_synced_beside_and_that_is_noted_when_the_names_of_both_are(trace: Trace) -> None:
+def test_a_file_leaves_the_spool_with_its_result_synced_beside_and_that_is_noted_when_the_names_of_both_are(  # noqa: E501
+    trace: Trace,
+) -> None:
     moved = trace.first(r'^rename\("[^"]*/claimed/f-[^"]*", "[^"]*/done/film\.')
     named = trace.first(r'^rename\("[^"]*/done/\.[^"]*\.part", "[^"]*/done/film\.[^"]*\.json"')
     assert trace.in_order(r"^fsync\(\d+<[^>]*/done/\.[^>]*\.part>", after=-1) < named
     assert named < moved
     mover = trace.threads[moved]
-    assert trace.first(r"^fsync\(\d+<[^>]*/done>", moved, mover) < trace.first(WRITTEN, moved, mover)
+    assert trace.first(r"^fsync\(\d+<[^>]*/done>", moved, mover) < trace.first(
+        WRITTEN, moved, mover
+    )
 
 
-def test_the_log_of_the_ledger_is_in_its_folder_before_the_first_commit_counts(trace: Trace) -> None:
+def test_the_log_of_the_ledger_is_in_its_folder_before_the_first_commit_counts(
+    trace: Trace,
+) -> None:
     begun = trace.first(WRITTEN)
-    assert trace.in_order(COMMIT, r"^f(?:data)?sync\(\d+<[^>]*/state>", after=begun) < trace.first(PUBACK)
+    assert trace.in_order(COMMIT, r"^f(?:data)?sync\(\d+<[^>]*/state>", after=begun) < trace.first(
+        PUBACK
+    )

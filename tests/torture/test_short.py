@@ -1,10 +1,13 @@
-"""The short form of `make torture`: the same scenarios, once each; those that mount file systems run in the long form only."""
+"""
+The short form of `make torture`: the same scenarios, once each; those that mount file systems run
+in the long form only.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import need
+from tests.support.tools import need
 from tests.torture.bench import Bench, Scenario
 from tests.torture.scenarios import brokers, inboxes, kills, ledgers, twins, workers
 
@@ -32,8 +35,12 @@ def bench() -> Iterator[Bench]:
         yield made
 
 
-@pytest.mark.parametrize(("scenario", "scale"), SHORT, ids=[scenario.__name__ for scenario, _ in SHORT])
-def test_nothing_is_lost_and_nothing_has_two_ids(bench: Bench, scenario: Scenario, scale: float) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "scale"), SHORT, ids=[scenario.__name__ for scenario, _ in SHORT]
+)
+def test_nothing_is_lost_and_nothing_has_two_ids(
+    bench: Bench, scenario: Scenario, scale: float
+) -> None:
     row = scenario(bench, scale)
     assert row.faults == []
     assert (row.lost, row.two_ids) == (0, 0)

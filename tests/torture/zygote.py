@@ -18,8 +18,6 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Serve until standard input ends."""
-    import edge.daemon.app  # noqa: PLC0415 - imported once, and not again by the workers, which import this module
-    import edge.cli.main  # noqa: F401, PLC0415
 
     for line in sys.stdin:
         request = json.loads(line)
@@ -47,7 +45,7 @@ def _start(request: dict[str, Any]) -> int:
 
 
 def _be_daemon(request: dict[str, Any]) -> int:
-    from edge.cli.main import main as cli  # noqa: PLC0415
+    from edge.cli import main as cli  # noqa: PLC0415
     from tests.torture.patches import apply  # noqa: PLC0415
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

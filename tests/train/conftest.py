@@ -1,21 +1,19 @@
-"""A tiny data set, a tiny recipe, and one run of the whole command line that several tests look at."""
+"""
+A tiny data set, a tiny recipe, and one run of the whole command line that several tests look at.
+"""
 
-import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 import pytest
 
-from edge.inference.image import Limits, open_mammogram
+from tests.support.tiny import Tiny, draw_films
 from train import cli
-from train.stats import bootstrap
 from train.run_folder import RunFolder
+from train.stats import bootstrap
 
-DATA = Path(__file__).parent.parent / "data"
 RECIPE = """
 from dataclasses import replace
 from train.recipe import Head
@@ -25,31 +23,7 @@ RECIPE = replace(
     SEED, name="tiny", alpha=0.35, batch_size=4, head=Head(filters=8, dropout=0.1),
     input=replace(SEED.input, height=64, width=64), phases=tuple(replace(phase, epochs=1) for phase in SEED.phases),
 )
-"""
-
-
-@dataclass(frozen=True)
-class Tiny:
-    """A finished run, and what it was made of."""
-
-    run: RunFolder
-    recipe: Path
-    data: Path
-
-
-def draw_films(folder: Path, patients_per_class: int, films_per_patient: int = 2) -> Path:
-    """A folder with Benign/ and Malignant/: the fixtures, smaller and changed a little for each patient, under CBIS-DDSM's names."""
-    sources = {"Benign": ["benign-cc", "benign-mlo"], "Malignant": ["malignant-cc", "malignant-cc"]}
-    generator = np.random.default_rng(0)
-    for offset, (label, names) in enumerate(sources.items()):
-        (folder / label).mkdir(parents=True)
-        for patient in range(patients_per_class):
-            for film in range(films_per_patient):
-                pixels = open_mammogram(DATA / f"cbis-ddsm-{names[film % 2]}.jpg", Limits()).pixels
-                gain = generator.uniform(0.7, 1.0)
-                small = cv2.resize((pixels * gain).astype(np.uint8), (120, 200), interpolation=cv2.INTER_AREA)
-                cv2.imwrite(str(folder / label / f"P_{2 * patient + offset:05}_{'LR'[film % 2]}.png"), small)
-    return folder
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,9 +50,14 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights of the tiny network whose batch norm knows its statistics: without them every picture gives the same score."""
+    """
+    Random weights of the tiny network whose batch norm knows its statistics: without them every
+    picture gives the same score.
+    """
     keras.utils.set_random_seed(0)
-    base = keras.applications.MobileNetV2(input_shape=(64, 64, 3), alpha=0.35, include_top=False, weights=None)
+    base = keras.applications.MobileNetV2(
+        input_shape=(64, 64, 3), alpha=0.35, include_top=False, weights=None
+    )
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
@@ -97,23 +76,29 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path, tiny_weigh
     about = root / "about.txt"
     about.write_text("Drawn from the fixtures.\n")
     commands = (
-        ["fit", str(tiny_recipe), "--data", str(data), "--out", str(out), "--weights", str(tiny_weights)],
-        ["export", str(out), "--bundle", str(out / "bundle"), "--bundle-version", "0.1.0", "--about-data", str(about)],
+        [
+            "fit",
+            str(tiny_recipe),
+            "--data",
+            str(data),
+            "--out",
+            str(out),
+            "--weights",
+            str(tiny_weights),
+        ],
+        [
+            "export",
+            str(out),
+            "--bundle",
+            str(out / "bundle"),
+            "--bundle-version",
+            "0.1.0",
+            "--about-data",
+            str(about),
+        ],
         ["evaluate", str(out), "--invariance", "2"],
         ["report", str(out), "--card", str(out / "card.md")],
     )
     for command in commands:
         assert cli.main(command) == 0, command
     return Tiny(RunFolder(out), tiny_recipe, data)
-
-
-def write_index(path: Path, rows: list[dict[str, str]]) -> Path:
-    """An index CSV with the columns of the first row, and a file for each path."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    for row in rows:
-        if row["path"]:
-            (path.parent / row["path"]).write_text(f"{path} {row['path']}")
-    return path

@@ -15,46 +15,61 @@ import numpy as np
 import pytest
 
 from edge.models.bundle import Bundle
-from tests.train.conftest import Tiny
+from tests.support.tiny import Tiny
 from train import cli
-from train.evaluation import evaluate
-from train.fitting import finished_run
-from train.evaluation import robustness
-from train.stats import metrics
 from train.data.datasets import Film
+from train.evaluation import evaluate, robustness
+from train.fitting import finished_run
 from train.run_folder import RunFolder
+from train.stats import metrics
 
 COMMANDS = ("index", "prepare", "bench", "fit", "evaluate", "export", "calibrate", "report")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_every_command_explains_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_every_command_explains_every_option(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="0"):
         cli.main([command, "--help"])
     text = capsys.readouterr().out
     assert len(text.splitlines()) > 6
-    assert not re.search(r"^  (--?\w[\w-]*)( [A-Z]+)?$\n^  -", text, re.MULTILINE), "an option without a help text"
+    assert not re.search(r"^  (--?\w[\w-]*)( [A-Z]+)?$\n^  -", text, re.MULTILINE), (
+        "an option without a help text"
+    )
 
 
 def test_help_needs_no_tensorflow() -> None:
-    code = "import sys, train.cli; train.cli.parser(); assert not {'tensorflow', 'keras', 'cv2', 'matplotlib'} & set(sys.modules)"
+    code = (
+        "import sys, train.cli; train.cli.parser(); assert not {'tensorflow', "
+        "'keras', 'cv2', 'matplotlib'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_unknown_data_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["prepare", "seed", "--data", str(tmp_path / "no.csv"), "--out", str(tmp_path)]) == 1
+def test_unknown_data_is_one_line_and_exit_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        cli.main(["prepare", "seed", "--data", str(tmp_path / "no.csv"), "--out", str(tmp_path)])
+        == 1
+    )
     error = capsys.readouterr().err
     assert error.startswith("mammo-train: ")
     assert error.count("\n") == 1
 
 
-def test_missing_extra_is_said_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_extra_is_said_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "train.reporting.report", None)
     assert cli.main(["report", "run"]) == 1
     assert "pip install 'mammo-edge[train]'" in capsys.readouterr().err
 
 
-def test_folder_that_cannot_be_written_is_one_line(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_that_cannot_be_written_is_one_line(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "run").touch()
     assert cli.main(["prepare", "seed", "--data", str(films), "--out", str(tmp_path / "run")]) == 1
     assert re.fullmatch(r"mammo-train: .*/run/cache.*: Not a directory\n", capsys.readouterr().err)
@@ -77,11 +92,39 @@ def test_prepare_alone_fills_the_cache_that_fit_takes(
 
 def test_evaluation_has_numbers_and_pictures(tiny: Tiny) -> None:
     numbers = json.loads(tiny.run.metrics.read_text())
-    for name in ("auc", "auc_delong_95", "accuracy", "precision", "recall", "f1", "brier", "ece", "confusion", "at_screening_prevalence"):
+    for name in (
+        "auc",
+        "auc_delong_95",
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "brier",
+        "ece",
+        "confusion",
+        "at_screening_prevalence",
+    ):
         assert name in numbers["test"]
-    assert {"operating_points", "decision", "coverage_risk", "subgroups", "shortcuts", "permutation", "reliability"} <= set(numbers)
+    assert {
+        "operating_points",
+        "decision",
+        "coverage_risk",
+        "subgroups",
+        "shortcuts",
+        "permutation",
+        "reliability",
+    } <= set(numbers)
     assert numbers["invariance"]["films"] == 2
-    for name in ("roc", "precision-recall", "reliability", "scores", "confusion", "coverage-risk", "training", "gallery-missed"):
+    for name in (
+        "roc",
+        "precision-recall",
+        "reliability",
+        "scores",
+        "confusion",
+        "coverage-risk",
+        "training",
+        "gallery-missed",
+    ):
         assert (tiny.run.evaluation / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -101,11 +144,19 @@ def test_report_is_one_page_that_needs_nothing_beside_it(tiny: Tiny) -> None:
     page = tiny.run.report.read_text()
     assert page.count('src="data:image/png;base64,') == len(list(tiny.run.evaluation.glob("*.png")))
     assert not re.search(r'(src|href)="(?!data:)', page)
-    for text in ("not a medical device", "Drawn from the fixtures.", "gamma 0.7", "labels shuffled", "screening prevalence"):
+    for text in (
+        "not a medical device",
+        "Drawn from the fixtures.",
+        "gamma 0.7",
+        "labels shuffled",
+        "screening prevalence",
+    ):
         assert text in page
 
 
-def test_evaluation_of_another_runs_bundle_is_refused(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluation_of_another_runs_bundle_is_refused(
+    tiny: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = Path(str(files("edge"))) / "models" / "default"
     assert cli.main(["evaluate", str(tiny.run.root), "--bundle", str(other)]) == 1
     assert "expected a bundle of this run" in capsys.readouterr().err
@@ -121,7 +172,10 @@ def test_bundle_of_another_network_index_or_seed_is_not_evaluated(
     values["training"][name] = 77
     manifest.write_text(json.dumps(values))
     assert cli.main(["evaluate", str(tiny.run.root), "--bundle", str(tmp_path / "bundle")]) == 1
-    assert re.search(rf"expected a bundle of this run, .* found {name} 77, expected .*; run `mammo-train export", capsys.readouterr().err)
+    assert re.search(
+        rf"expected a bundle of this run, .* found {name} 77, expected .*; run `mammo-train export",
+        capsys.readouterr().err,
+    )
 
 
 def test_report_on_one_bundle_with_the_numbers_of_another_is_refused(
@@ -131,39 +185,59 @@ def test_report_on_one_bundle_with_the_numbers_of_another_is_refused(
     run.evaluation.mkdir()
     for old, new in ((tiny.run.notes, run.notes), (tiny.run.metrics, run.metrics)):
         new.write_bytes(old.read_bytes())
-    run.exported.write_text(json.dumps({**json.loads(tiny.run.exported.read_text()), "bundle_id": "b" * 64}))
+    run.exported.write_text(
+        json.dumps({**json.loads(tiny.run.exported.read_text()), "bundle_id": "b" * 64})
+    )
     assert cli.main(["report", str(tmp_path)]) == 1
-    assert re.search(r"is of the bundle \w{12}, the last export wrote bbbbbbbbbbbb; run `mammo-train evaluate", capsys.readouterr().err)
+    assert re.search(
+        r"is of the bundle \w{12}, the last export wrote bbbbbbbbbbbb; run `mammo-train evaluate",
+        capsys.readouterr().err,
+    )
 
 
 def test_report_on_a_training_on_pieces_alone_says_that_there_is_none(
     tmp_path: Path, tiny: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes = json.loads(tiny.run.notes.read_text())
-    RunFolder(tmp_path).notes.write_text(json.dumps({**notes, "recipe": {**notes["recipe"], "phases": []}}))
+    RunFolder(tmp_path).notes.write_text(
+        json.dumps({**notes, "recipe": {**notes["recipe"], "phases": []}})
+    )
     assert cli.main(["report", str(tmp_path)]) == 1
-    assert "recipe tiny scores pieces about lesions and has no bundle to report on; its numbers" in capsys.readouterr().err
+    assert (
+        "recipe tiny scores pieces about lesions and has no bundle to report on; its numbers"
+        in capsys.readouterr().err
+    )
 
 
-def test_validation_film_that_was_refused_is_not_scored_in_variants(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_film_that_was_refused_is_not_scored_in_variants(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The invariance is measured on films that could be prepared."""
     seen: list[tuple[Film, ...]] = []
 
-    def watched(_bundle: Bundle, films: tuple[Film, ...], _count: int, _seed: int) -> dict[str, Any]:
+    def watched(
+        _bundle: Bundle, films: tuple[Film, ...], _count: int, _seed: int
+    ) -> dict[str, Any]:
         seen.append(films)
         return {}
 
     monkeypatch.setattr(robustness, "measure", watched)
     real = finished_run.reopen(tiny.run, None)
-    unreadable = replace(real.sides["validation"][0], name="unreadable.png", path=tmp_path / "unreadable.png")
-    torn = replace(real, sides={**real.sides, "validation": (*real.sides["validation"], unreadable)})
+    unreadable = replace(
+        real.sides["validation"][0], name="unreadable.png", path=tmp_path / "unreadable.png"
+    )
+    torn = replace(
+        real, sides={**real.sides, "validation": (*real.sides["validation"], unreadable)}
+    )
     monkeypatch.setattr(evaluate, "reopen", lambda *_: torn)
     monkeypatch.setattr(evaluate, "write_json", lambda *_: None)
     evaluate.evaluate(tiny.run, evaluate.Request())
     assert seen[0] == real.sides["validation"]
 
 
-def test_evaluation_before_export_names_the_command(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluation_before_export_names_the_command(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["evaluate", str(tiny.run.root), "--bundle", str(tmp_path / "none")]) == 1
     assert "run `mammo-train export" in capsys.readouterr().err
 
@@ -174,12 +248,17 @@ def test_model_card_has_the_numbers_of_the_run(tiny: Tiny) -> None:
     assert f"| AUC | {test['auc']:.3f} (" in text
     assert "Drawn from the fixtures." in text
     sentences = " ".join(text.split())
-    assert "The data do not say what 24 of the 24 mammograms show: normal ones may be among the benign." in sentences
+    assert (
+        "The data do not say what 24 of the 24 mammograms show: "
+        "normal ones may be among the benign." in sentences
+    )
     assert "easier than the official test set" in sentences
     assert "{" not in text
 
 
-def test_report_before_evaluate_names_the_command(tmp_path: Path, tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_before_evaluate_names_the_command(
+    tmp_path: Path, tiny: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
     for path in (tiny.run.notes, tiny.run.history, tiny.run.exported):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert cli.main(["report", str(tmp_path)]) == 1

@@ -8,9 +8,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.train.conftest import Tiny
+from tests.support.tiny import Tiny
+from tests.support.tools import ROOT
 
-NOTEBOOK = Path(__file__).parent.parent.parent / "docs" / "train.ipynb"
+NOTEBOOK = ROOT / "docs" / "guides" / "train.ipynb"
 
 
 @pytest.fixture
@@ -22,7 +23,9 @@ def code_cells(notebook: Any) -> list[Any]:  # noqa: ANN401 - nbformat is untype
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_notebook_is_kept_without_outputs(notebook: Any) -> None:  # noqa: ANN401 - nbformat is untyped
+# nbformat is untyped
+# nbformat is untyped
+def test_notebook_is_kept_without_outputs(notebook: Any) -> None:  # noqa: ANN401
     nbformat.validate(notebook)
     assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(notebook))
 
@@ -34,9 +37,22 @@ def test_notebook_looks_trains_exports_evaluates_and_classifies(
     tiny_weights: Path,
     tmp_path: Path,
 ) -> None:
-    values = {"DATA": tiny.data, "RECIPE": tiny.recipe, "WEIGHTS": tiny_weights, "OUT": tmp_path / "run"}
-    environment = {**os.environ, **{f"MAMMO_TRAIN_{name}": str(value) for name, value in values.items()}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    values = {
+        "DATA": tiny.data,
+        "RECIPE": tiny.recipe,
+        "WEIGHTS": tiny_weights,
+        "OUT": tmp_path / "run",
+    }
+    environment = {
+        **os.environ,
+        **{f"MAMMO_TRAIN_{name}": str(value) for name, value in values.items()},
+    }
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
     client.execute(env=environment)
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]

@@ -25,7 +25,12 @@ def test_every_recipe_says_its_command_and_result() -> None:
 
 
 def test_seed_is_what_the_known_recipe_asks_for() -> None:
-    assert (RECIPE.input.height, RECIPE.input.width, RECIPE.input.low, RECIPE.input.high) == (150, 150, 0.0, 1.0)
+    assert (RECIPE.input.height, RECIPE.input.width, RECIPE.input.low, RECIPE.input.high) == (
+        150,
+        150,
+        0.0,
+        1.0,
+    )
     assert RECIPE.augment.rotation_deg > 0
     assert RECIPE.augment.zoom > 0
     assert RECIPE.augment.flip_horizontal
@@ -47,7 +52,9 @@ def test_epochs_and_seed_are_changed_in_every_phase() -> None:
     assert RECIPE.changed(None, None) == RECIPE
 
 
-@pytest.mark.parametrize(("name", "message"), [("none", "there are .*seed"), ("none.py", "no such recipe file")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("none", "there are .*seed"), ("none.py", "no such recipe file")]
+)
 def test_unknown_recipe_is_refused(name: str, message: str) -> None:
     with pytest.raises(TrainError, match=message):
         recipe.load(name)

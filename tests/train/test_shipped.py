@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.models.bundle import Bundle, verify
 from edge.inference.engine import Shapes
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
+from edge.models.bundle import Bundle, verify
+from tests.support.tools import ROOT
 from train.exporting import remote_engine
 from train.recipes import default
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +24,20 @@ def test_known_answers_come_out(shipped: Bundle) -> None:
     manifest = shipped.manifest
     model = manifest.models[manifest.default_model]
     spec, outputs = manifest.input, manifest.outputs
-    shapes = Shapes((1, spec.height, spec.width, spec.channels), outputs.probability, outputs.logit_map, outputs.features)
-    tensors = [prepare(open_mammogram(shipped.folder / answer.image, Limits()), spec).tensor for answer in model.known_answers]
+    shapes = Shapes(
+        (1, spec.height, spec.width, spec.channels),
+        outputs.probability,
+        outputs.logit_map,
+        outputs.features,
+    )
+    tensors = [
+        prepare(open_mammogram(shipped.folder / answer.image, Limits()), spec).tensor
+        for answer in model.known_answers
+    ]
     found = remote_engine.scores(shipped.folder / manifest.default_model, shapes, "litert", tensors)
-    assert found == pytest.approx([answer.raw for answer in model.known_answers], abs=model.tolerance["litert"])
+    assert found == pytest.approx(
+        [answer.raw for answer in model.known_answers], abs=model.tolerance["litert"]
+    )
     assert found.max() - found.min() > 0.1
 
 
@@ -53,7 +62,10 @@ def test_no_more_than_one_training_image_in_a_hundred_is_refused(shipped: Bundle
 
 
 def test_it_is_small_and_its_pictures_may_be_passed_on(shipped: Bundle) -> None:
-    assert sum(path.stat().st_size for path in shipped.folder.rglob("*") if path.is_file()) <= 15_000_000
+    assert (
+        sum(path.stat().st_size for path in shipped.folder.rglob("*") if path.is_file())
+        <= 15_000_000
+    )
     assert "creativecommons.org/licenses/by/3.0" in (shipped.folder / "ATTRIBUTION").read_text()
 
 
@@ -61,7 +73,7 @@ def test_card_and_recipe_quote_its_score(shipped: Bundle) -> None:
     test = shipped.manifest.scores["test"]
     assert isinstance(test, dict)
     auc = f"{test['auc']:.3f}"
-    assert f"| AUC | {auc} (" in (ROOT / "docs" / "model-card.md").read_text()
+    assert f"| AUC | {auc} (" in (ROOT / "docs" / "quality" / "model-card.md").read_text()
     assert f"AUC {auc}" in (default.__doc__ or "")
 
 

@@ -2,11 +2,13 @@
 The jobs of `train/data/parallel.py` on a Dask cluster: many machines, or the processes of this one.
 
     dask scheduler                                          on one machine; prints its address
-    dask worker tcp://SCHEDULER:8786 --nworkers auto        on each of the others, in an environment with mammo-edge[train,cluster]
+    dask worker tcp://SCHEDULER:8786 --nworkers auto        on each of the others, in an environment
+    with mammo-edge[train,cluster]
     mammo-train prepare RECIPE --data DATA --out RUN --cluster tcp://SCHEDULER:8786
 
-Every machine must see the data under the same path (NFS or alike): only paths go out, only prepared images come back. Dask runs
-what it is sent: keep scheduler and workers inside a network that you trust, or give it TLS (its own configuration, `distributed.comm`).
+Every machine must see the data under the same path (NFS or alike): only paths go out, only prepared
+images come back. Dask runs what it is sent: keep scheduler and workers inside a network that you
+trust, or give it TLS (its own configuration, `distributed.comm`).
 """
 
 import asyncio
@@ -18,8 +20,8 @@ from itertools import islice
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
-from train.errors import DataError, TrainError
 from train.data.parallel import Engine, Jobs, Work, one_thread_each
+from train.errors import DataError, TrainError
 from train.progress import say
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ LOCAL: Final = "local"
 PATIENCE_S: Final = 60
 """How long to wait for a scheduler, and for its first worker."""
 AHEAD: Final = 4
-"""Jobs sent out ahead for each thread: enough to keep it busy, few enough for the memory of those who wait to be fetched."""
+"""
+Jobs sent out ahead for each thread: enough to keep it busy, few enough for the memory of those who
+wait to be fetched.
+"""
 
 
 @contextmanager
@@ -39,7 +44,8 @@ def on_cluster(address: str) -> Iterator[Engine]:
     Connect to a cluster, and do jobs there.
 
     Args:
-        address: of the scheduler, `tcp://host:8786`; or `local`: one is started on this machine, a process a core.
+        address: of the scheduler, `tcp://host:8786`; or `local`: one is started on this machine, a
+            process a core.
 
     Raises:
         TrainError: Dask is not installed, or nobody is at that address.
@@ -54,11 +60,20 @@ def on_cluster(address: str) -> Iterator[Engine]:
         try:
             if address == LOCAL:
                 place = stack.enter_context(_local(stack.enter_context(_loop())))
-            client = stack.enter_context(distributed.Client(place, timeout=PATIENCE_S, set_as_default=False))
+            client = stack.enter_context(
+                distributed.Client(place, timeout=PATIENCE_S, set_as_default=False)
+            )
             client.register_worker_callbacks(setup=one_thread_each)
             client.wait_for_workers(1, timeout=PATIENCE_S)
-        except (OSError, ValueError, AssertionError) as error:  # a time-out is an OSError; of a worker that does not come up, the last
-            msg = f"{address}: no Dask scheduler with a worker ({error}), expected one at an address like tcp://host:8786, or `local`"
+        except (
+            OSError,
+            ValueError,
+            AssertionError,
+        ) as error:  # a time-out is an OSError; of a worker that does not come up, the last
+            msg = (
+                f"{address}: no Dask scheduler with a worker ({error}), expected one "
+                "at an address like tcp://host:8786, or `local`"
+            )
             raise TrainError(msg) from None
         threads = sum(client.nthreads().values())
         say(f"{len(client.nthreads())} workers with {threads} threads at {address}")
@@ -67,7 +82,10 @@ def on_cluster(address: str) -> Iterator[Engine]:
 
 @contextmanager
 def _loop() -> "Iterator[IOLoop]":
-    """An event loop in a thread of its own. Dask would give its thread ten seconds to start, and a busy machine needed more."""
+    """
+    An event loop in a thread of its own. Dask would give its thread ten seconds to start, and a
+    busy machine needed more.
+    """
     from tornado.ioloop import IOLoop  # noqa: PLC0415 - comes with Dask
 
     started: Future[tuple[IOLoop, asyncio.Event]] = Future()
@@ -90,20 +108,26 @@ def _loop() -> "Iterator[IOLoop]":
         yield loop
     finally:
         loop.add_callback(stop.set)
-        thread.join(PATIENCE_S)  # what Dask left in the loop may refuse to end, and our work is done
+        thread.join(
+            PATIENCE_S
+        )  # what Dask left in the loop may refuse to end, and our work is done
 
 
 def _local(loop: "IOLoop") -> "LocalCluster":
     """A process a core, reached from this machine only, on ports that are free."""
     import distributed  # noqa: PLC0415 - an extra
-    from dask.system import CPU_COUNT  # noqa: PLC0415 - comes with it; in a container the cores that we may use
+
+    # comes with it; in a container the cores that we may use
+    # comes with it; in a container the cores that we may use
+    from dask.system import CPU_COUNT  # noqa: PLC0415
 
     return distributed.LocalCluster(
         n_workers=CPU_COUNT,
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
-        death_timeout=PATIENCE_S,  # else one whose process lives, and never says that it works, is waited for for ever
+        # else one whose process lives, and never says that it works, is waited for for ever
+        death_timeout=PATIENCE_S,
         silence_logs=logging.ERROR,
         loop=loop,
     )

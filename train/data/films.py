@@ -22,7 +22,10 @@ class Prepared:
 
     films: tuple[Film, ...]
     images: NDArray[np.float16]
-    """Shape (n, height, width), 0 = black to 1 = white: the model's input before its range and channels."""
+    """
+    Shape (n, height, width), 0 = black to 1 = white: the model's input before its range and
+    channels.
+    """
     breast_fraction: NDArray[np.float32]
     contrast: NDArray[np.float32]
     refused: dict[str, str]
@@ -36,7 +39,14 @@ class Prepared:
         keep = np.array([film.name in wanted for film in self.films], dtype=bool)
         kept = tuple(film for film in self.films if film.name in wanted)
         geometry = tuple(compress(self.geometry, keep))
-        return Prepared(kept, self.images[keep], self.breast_fraction[keep], self.contrast[keep], self.refused, geometry)
+        return Prepared(
+            kept,
+            self.images[keep],
+            self.breast_fraction[keep],
+            self.contrast[keep],
+            self.refused,
+            geometry,
+        )
 
     @property
     def labels(self) -> NDArray[np.float32]:
@@ -53,17 +63,27 @@ def prepare_film(film: Film, spec: InputSpec) -> Batch:
     """
     One film as the daemon would prepare it; raises what `open_film` raises.
 
-    Its geometry speaks of the file as it is stored, where that has another aspect than the film: lesion boxes and heat maps do too.
+    Its geometry speaks of the file as it is stored, where that has another aspect than the film:
+    lesion boxes and heat maps do too.
     """
     image = open_film(film)
     batch = prepare(image, spec)
-    return replace(batch, geometry=_of_the_file(batch.geometry, image.facts.rows, image.facts.columns))
+    return replace(
+        batch, geometry=_of_the_file(batch.geometry, image.facts.rows, image.facts.columns)
+    )
 
 
 def _of_the_file(geometry: Geometry, rows: int, columns: int) -> Geometry:
-    """The same with the crop in pixels of a file of rows x columns, from which the film was stretched."""
+    """
+    The same with the crop in pixels of a file of rows x columns, from which the film was stretched.
+    """
     x, y, box = columns / geometry.columns, rows / geometry.rows, geometry.box
-    return replace(geometry, rows=rows, columns=columns, box=Box(box.xmin * x, box.ymin * y, box.xmax * x, box.ymax * y))
+    return replace(
+        geometry,
+        rows=rows,
+        columns=columns,
+        box=Box(box.xmin * x, box.ymin * y, box.xmax * x, box.ymax * y),
+    )
 
 
 def lesion_boxes(film: Film, geometry: Geometry) -> tuple[Box, ...]:
@@ -75,7 +95,8 @@ def lesion_boxes(film: Film, geometry: Geometry) -> tuple[Box, ...]:
         geometry: of the same film, from `Prepared.geometry` or `prepare_film`.
 
     Returns:
-        One box a lesion, in their order, in pixels of the input (height, width), cut off where the breast crop ends;
+        One box a lesion, in their order, in pixels of the input (height, width), cut off where the
+        breast crop ends;
         a lesion outside the crop gives a box without area.
     """
     return tuple(_in_input(lesion.box, geometry) for lesion in film.lesions)
@@ -83,15 +104,29 @@ def lesion_boxes(film: Film, geometry: Geometry) -> tuple[Box, ...]:
 
 def _in_input(box: Box, geometry: Geometry) -> Box:
     crop = geometry.box
-    left, right = np.clip((np.array([box.xmin, box.xmax]) - crop.xmin) / (crop.xmax - crop.xmin), 0, 1) * geometry.width
-    top, bottom = np.clip((np.array([box.ymin, box.ymax]) - crop.ymin) / (crop.ymax - crop.ymin), 0, 1) * geometry.height
+    left, right = (
+        np.clip((np.array([box.xmin, box.xmax]) - crop.xmin) / (crop.xmax - crop.xmin), 0, 1)
+        * geometry.width
+    )
+    top, bottom = (
+        np.clip((np.array([box.ymin, box.ymax]) - crop.ymin) / (crop.ymax - crop.ymin), 0, 1)
+        * geometry.height
+    )
     if geometry.flipped:
         left, right = geometry.width - right, geometry.width - left
-    return Box(float(left + geometry.left), float(top + geometry.top), float(right + geometry.left), float(bottom + geometry.top))
+    return Box(
+        float(left + geometry.left),
+        float(top + geometry.top),
+        float(right + geometry.left),
+        float(bottom + geometry.top),
+    )
 
 
 def model_input(image: NDArray[np.float16], spec: InputSpec) -> NDArray[np.float32]:
-    """From a cached image, shape (height, width), to the model's input, shape (1, height, width, channels)."""
+    """
+    From a cached image, shape (height, width), to the model's input, shape (1, height, width,
+    channels).
+    """
     picture = image.astype(np.float32) * np.float32(spec.high - spec.low) + np.float32(spec.low)
     return np.repeat(picture[None, :, :, None], spec.channels, axis=-1)
 
@@ -107,4 +142,6 @@ def open_film(film: Film) -> Mammogram:
     image = open_mammogram(film.path, Limits())
     if film.aspect is None:
         return image
-    return replace(image, pixels=restore_aspect(image.pixels, round(film.aspect * _ASPECT_UNIT), _ASPECT_UNIT))
+    return replace(
+        image, pixels=restore_aspect(image.pixels, round(film.aspect * _ASPECT_UNIT), _ASPECT_UNIT)
+    )

@@ -1,4 +1,7 @@
-"""`mammo-train index`: write what was read of a data set as an index CSV, to look at, to edit, and to train on."""
+"""
+`mammo-train index`: write what was read of a data set as an index CSV, to look at, to edit, and to
+train on.
+"""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -9,7 +12,19 @@ from train.data.datasets import Film, Index
 from train.errors import DataError
 from train.progress import say
 
-COLUMNS: Final = ("path", "label", "patient", "split", "side", "view", "abnormality", "density", "birads", "subtlety", "scanner")
+COLUMNS: Final = (
+    "path",
+    "label",
+    "patient",
+    "split",
+    "side",
+    "view",
+    "abnormality",
+    "density",
+    "birads",
+    "subtlety",
+    "scanner",
+)
 LESION_COLUMNS: Final = ("path", "pathology", "abnormality", "xmin", "ymin", "xmax", "ymax")
 ASPECT: Final = ("rows", "columns")
 _UNIT: Final = 10_000
@@ -18,7 +33,8 @@ _UNIT: Final = 10_000
 
 def write(index: Index, out: Path) -> None:
     """
-    Write `out` and, where lesions are known, `<its name>-lesions.csv` beside it; both as `train.data.datasets.index_csv` reads them.
+    Write `out` and, where lesions are known, `<its name>-lesions.csv` beside it; both as
+    `train.data.datasets.index_csv` reads them.
 
     Raises:
         DataError: `out` is no name of a CSV file, or is there already.
@@ -26,21 +42,37 @@ def write(index: Index, out: Path) -> None:
     lesions = out.with_name(f"{out.stem}-lesions.csv")
     for path in (out, lesions):
         if path.exists() or path.suffix != ".csv":
-            msg = f"{path}: {'it is there already' if path.exists() else 'found another suffix'}, expected the name of a new file.csv"
+            msg = (
+                f"{path}: "
+                f"{'it is there already' if path.exists() else 'found another suffix'}, "
+                "expected the name of a new file.csv"
+            )
             raise DataError(msg)
     stretched = any(film.aspect is not None for film in index.films)
     out.parent.mkdir(parents=True, exist_ok=True)
     places = {film.name: _place(film.path, out.parent) for film in index.films}
-    _table(out, (*COLUMNS, *(ASPECT if stretched else ())), (_row(film, places[film.name], stretched) for film in index.films))
+    _table(
+        out,
+        (*COLUMNS, *(ASPECT if stretched else ())),
+        (_row(film, places[film.name], stretched) for film in index.films),
+    )
     found = [
-        (places[film.name], lesion.label.upper(), lesion.abnormality or "", *map(str, (box.xmin, box.ymin, box.xmax, box.ymax)))
+        (
+            places[film.name],
+            lesion.label.upper(),
+            lesion.abnormality or "",
+            *map(str, (box.xmin, box.ymin, box.xmax, box.ymax)),
+        )
         for film in index.films
         for lesion in film.lesions
         for box in (lesion.box,)
     ]
     if found:
         _table(lesions, LESION_COLUMNS, found)
-    say(f"{out}: {len(index.films)} images of {len(index.patients)} patients, {len(found)} lesion boxes")
+    say(
+        f"{out}: {len(index.films)} images of {len(index.patients)} "
+        f"patients, {len(found)} lesion boxes"
+    )
 
 
 def _place(path: Path, folder: Path) -> str:
@@ -49,12 +81,29 @@ def _place(path: Path, folder: Path) -> str:
     return (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix()
 
 
-def _row(film: Film, place: str, stretched: bool) -> Sequence[str]:  # noqa: FBT001 - a row's second half
+# a row's second half
+# a row's second half
+def _row(film: Film, place: str, stretched: bool) -> Sequence[str]:  # noqa: FBT001
     bars = ["|".join(map(str, values)) for values in (film.birads, film.subtlety)]
     density = "" if film.density is None else str(film.density)
     texts = (film.split, film.laterality, film.view, film.abnormality)
-    size = [] if not stretched else ["", ""] if film.aspect is None else [str(round(film.aspect * _UNIT)), str(_UNIT)]
-    return [place, film.label, film.patient, *(text or "" for text in texts), density, *bars, film.scanner or "", *size]
+    size = (
+        []
+        if not stretched
+        else ["", ""]
+        if film.aspect is None
+        else [str(round(film.aspect * _UNIT)), str(_UNIT)]
+    )
+    return [
+        place,
+        film.label,
+        film.patient,
+        *(text or "" for text in texts),
+        density,
+        *bars,
+        film.scanner or "",
+        *size,
+    ]
 
 
 def _table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

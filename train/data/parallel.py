@@ -1,4 +1,7 @@
-"""One function over many jobs at once: on the cores of this machine, or on a cluster (`train/data/dask.py`)."""
+"""
+One function over many jobs at once: on the cores of this machine, or on a cluster
+(`train/data/dask.py`).
+"""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -26,13 +29,18 @@ def on_this_machine(work: Work, jobs: Jobs) -> Iterator[tuple[int, Any]]:
     Raises:
         DataError: a process died.
     """
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=one_thread_each) as pool:
+    with ProcessPoolExecutor(
+        os.cpu_count(), mp_context=get_context("spawn"), initializer=one_thread_each
+    ) as pool:
         futures = {pool.submit(work, *job): number for number, job in enumerate(jobs)}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool:
-            msg = "a process died while it decoded an image (out of memory, or a broken file); run the command again, it goes on from there"
+            msg = (
+                "a process died while it decoded an image (out of memory, or a broken "
+                "file); run the command again, it goes on from there"
+            )
             raise DataError(msg) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)

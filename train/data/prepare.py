@@ -1,9 +1,11 @@
 """
-Decode and prepare every film once, in parallel, into a cache that a later run takes up where it stopped.
+Decode and prepare every film once, in parallel, into a cache that a later run takes up where it
+stopped.
 
-The cache is one folder a preprocessing and index: `images.npy` (n, height, width) float16 from 0 to 1, `facts.npy`
-(n, 2) breast fraction and contrast, `geometry.npy` (n, 11) float64 how each film became its image, `digest.npy` (n, 16) a hash
-of its pixels, `state.npy` (n,) as `State`, `refused.json` with the reasons.
+The cache is one folder a preprocessing and index: `images.npy` (n, height, width) float16 from 0 to
+1, `facts.npy` (n, 2) breast fraction and contrast, `geometry.npy` (n, 11) float64 how each film
+became its image, `digest.npy` (n, 16) a hash of its pixels, `state.npy` (n,) as `State`,
+`refused.json` with the reasons.
 """
 
 import hashlib
@@ -17,15 +19,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.models.bundle import PREPROCESS_VERSION
 from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Unavailable
 from edge.inference.preprocess import Geometry
-from train.data.sampling import sample
+from edge.models.bundle import PREPROCESS_VERSION
 from train.data.datasets import Film, Index
-from train.errors import DataError
 from train.data.films import Prepared, prepare_film
 from train.data.parallel import Engine, on_this_machine
+from train.data.sampling import sample
+from train.errors import DataError
 from train.progress import bar, say, warn
 from train.run_folder import write_json
 
@@ -45,7 +47,9 @@ class State(IntEnum):
     REFUSED = 2
 
 
-def prepared(index: Index, spec: InputSpec, cache: Path, engine: Engine = on_this_machine) -> Prepared:
+def prepared(
+    index: Index, spec: InputSpec, cache: Path, engine: Engine = on_this_machine
+) -> Prepared:
     """
     Prepare what is not prepared yet, and read the rest from the cache.
 
@@ -56,7 +60,8 @@ def prepared(index: Index, spec: InputSpec, cache: Path, engine: Engine = on_thi
         engine: does the work; all cores of this machine unless told otherwise.
 
     Raises:
-        DataError: more than 5 % of the films are refused, one cannot be read at all, or two patients have the same film.
+        DataError: more than 5 % of the films are refused, one cannot be read at all, or two
+            patients have the same film.
     """
     folder = cache / cache_key(index, spec)
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,11 +71,24 @@ def prepared(index: Index, spec: InputSpec, cache: Path, engine: Engine = on_thi
 
 
 def cache_key(index: Index, spec: InputSpec) -> str:
-    """Names one preprocessing of one set of files: changes with either, as far as sizes and samples of the files tell."""
+    """
+    Names one preprocessing of one set of files: changes with either, as far as sizes and samples of
+    the files tell.
+    """
     sizes, samples = [film.path.stat().st_size for film in index.films], hashlib.sha256()
     for film in index.films:
         samples.update(sample(film.path))
-    text = json.dumps([CACHE_VERSION, PREPROCESS_VERSION, asdict(spec), index.fingerprint, sizes, samples.hexdigest()], sort_keys=True)
+    text = json.dumps(
+        [
+            CACHE_VERSION,
+            PREPROCESS_VERSION,
+            asdict(spec),
+            index.fingerprint,
+            sizes,
+            samples.hexdigest(),
+        ],
+        sort_keys=True,
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -107,7 +125,9 @@ class _Store:
             say(f"all {len(films)} images are prepared ({self.folder})")
             return
         start = time.monotonic()
-        jobs = [(replace(films[number], path=films[number].path.resolve()), spec) for number in todo]
+        jobs = [
+            (replace(films[number], path=films[number].path.resolve()), spec) for number in todo
+        ]
         outcomes = engine(_prepare_or_say_why, jobs)
         for position, outcome in bar(outcomes, "prepare", len(films), done=len(films) - len(todo)):
             self._keep(films[todo[position]], todo[position], outcome)
@@ -128,8 +148,13 @@ class _Store:
     def result(self, index: Index) -> Prepared:
         """What was prepared."""
         if self.refused:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.refused.items())[:3])
-            text = f"{len(self.refused)} of {len(index.films)} images of {index.source} are refused and left out ({reasons})"
+            reasons = "; ".join(
+                f"{name}: {reason}" for name, reason in sorted(self.refused.items())[:3]
+            )
+            text = (
+                f"{len(self.refused)} of {len(index.films)} images of "
+                f"{index.source} are refused and left out ({reasons})"
+            )
             if len(self.refused) > MAX_REFUSED * len(index.films):
                 raise DataError(text)
             warn(text)
@@ -138,27 +163,43 @@ class _Store:
         _refuse_copies(index.source, films, np.asarray(self.digest)[keep])
         facts = np.asarray(self.facts)[keep]
         geometry = tuple(map(_geometry, np.asarray(self.geometry)[keep]))
-        images = np.asarray(self.images)  # stays on the disk: a copy in memory may be larger than the memory
+        images = np.asarray(
+            self.images
+        )  # stays on the disk: a copy in memory may be larger than the memory
         images.flags.writeable = False
-        return Prepared(films, images if keep.all() else images[keep], facts[:, 0], facts[:, 1], dict(self.refused), geometry)
+        return Prepared(
+            films,
+            images if keep.all() else images[keep],
+            facts[:, 0],
+            facts[:, 1],
+            dict(self.refused),
+            geometry,
+        )
 
 
 def _digest(image: NDArray[np.float16]) -> NDArray[np.uint8]:
-    """A hash of the pixels; of an image without any contrast it is 0, since all of those are alike."""
+    """
+    A hash of the pixels; of an image without any contrast it is 0, since all of those are alike.
+    """
     if image.min() == image.max():
         return np.zeros(DIGEST, np.uint8)
     return np.frombuffer(hashlib.blake2b(image.tobytes(), digest_size=DIGEST).digest(), np.uint8)
 
 
 def _refuse_copies(source: str, films: tuple[Film, ...], digests: NDArray[np.uint8]) -> None:
-    """DICOM files of one film differ in their identifiers, and so in their bytes: here their pixels are compared."""
+    """
+    DICOM files of one film differ in their identifiers, and so in their bytes: here their pixels
+    are compared.
+    """
     seen: dict[bytes, Film] = {}
     for film, digest in zip(films, digests, strict=True):
         first = seen.setdefault(digest.tobytes(), film)
         if digest.any() and first.patient != film.patient:
             msg = (
-                f"{source}: {first.name} and {film.name} show the same pixels but belong to patients {first.patient} and"
-                f" {film.patient}; a film on both sides of the split makes scores too good; take one of them out of the index"
+                f"{source}: {first.name} and {film.name} show the same pixels "
+                f"but belong to patients {first.patient} and"
+                f" {film.patient}; a film on both sides of the split makes scores "
+                "too good; take one of them out of the index"
             )
             raise DataError(msg)
 
@@ -172,10 +213,14 @@ def _flat(geometry: Geometry) -> tuple[float, ...]:
 def _geometry(row: NDArray[np.float64]) -> Geometry:
     """The way back from `_flat`."""
     rows, columns, flipped, *box = row[:7].tolist()
-    return Geometry(int(rows), int(columns), bool(flipped), Box(*box), *row[7:].astype(int).tolist())
+    return Geometry(
+        int(rows), int(columns), bool(flipped), Box(*box), *row[7:].astype(int).tolist()
+    )
 
 
-def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 - whichever numpy takes
+# whichever numpy takes
+# whichever numpy takes
+def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401
     if path.exists():
         return np.lib.format.open_memmap(path, mode="r+")
     part = path.with_suffix(".part")
@@ -203,4 +248,6 @@ def _prepare_or_say_why(film: Film, spec: InputSpec) -> _Done | str:
         msg = f"{film.path}: {error}"
         raise DataError(msg) from None
     image = ((batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)).astype(np.float16)
-    return _Done(image, (batch.breast_fraction, batch.contrast), _flat(batch.geometry), _digest(image))
+    return _Done(
+        image, (batch.breast_fraction, batch.contrast), _flat(batch.geometry), _digest(image)
+    )

@@ -23,9 +23,10 @@ def assign(index: Index, fractions: Fractions, seed: int) -> dict[Side, tuple[Fi
     """
     Share out the films so that no patient stands on two sides.
 
-    A split that the data set gives is kept; where it names no validation patients, they are taken out of its training
-    patients. The others (all, where no split is given) are ordered by SHA-256 of `seed:patient`, malignant ones (any malignant image) and
-    benign ones apart, and cut at the fractions: same data and same seed, same split, on every machine.
+    A split that the data set gives is kept; where it names no validation patients, they are taken
+    out of its training patients. The others (all, where no split is given) are ordered by SHA-256
+    of `seed:patient`, malignant ones (any malignant image) and benign ones apart, and cut at the
+    fractions: same data and same seed, same split, on every machine.
 
     Raises:
         DataError: a side would have no image of one class.
@@ -33,12 +34,16 @@ def assign(index: Index, fractions: Fractions, seed: int) -> dict[Side, tuple[Fi
     given = {film.patient: film.split for film in index.films if film.split is not None}
     others = [film for film in index.films if film.patient not in given]
     sides = {**_complete(index, given, fractions, seed), **_cut(others, fractions, seed)}
-    result = {side: tuple(film for film in index.films if sides[film.patient] == side) for side in SIDES}
+    result = {
+        side: tuple(film for film in index.films if sides[film.patient] == side) for side in SIDES
+    }
     _refuse_empty(index, result)
     return result
 
 
-def _complete(index: Index, given: Mapping[str, Side], fractions: Fractions, seed: int) -> Mapping[str, Side]:
+def _complete(
+    index: Index, given: Mapping[str, Side], fractions: Fractions, seed: int
+) -> Mapping[str, Side]:
     if "validation" in given.values():
         return given
     training = [film for film in index.films if given.get(film.patient) == "train"]
@@ -51,10 +56,21 @@ def _cut(films: Iterable[Film], fractions: Fractions, seed: int) -> dict[str, Si
         malignant[film.patient] |= bool(film.malignant)
     sides: dict[str, Side] = {}
     for stratum in (False, True):
-        patients = sorted((patient for patient, value in malignant.items() if value is stratum), key=lambda patient: _rank(seed, patient))
-        tests, validations = (_share(fraction, len(patients)) for fraction in (fractions.test, fractions.validation))
+        patients = sorted(
+            (patient for patient, value in malignant.items() if value is stratum),
+            key=lambda patient: _rank(seed, patient),
+        )
+        tests, validations = (
+            _share(fraction, len(patients)) for fraction in (fractions.test, fractions.validation)
+        )
         for position, patient in enumerate(patients):
-            sides[patient] = "test" if position < tests else "validation" if position < tests + validations else "train"
+            sides[patient] = (
+                "test"
+                if position < tests
+                else "validation"
+                if position < tests + validations
+                else "train"
+            )
     return sides
 
 
@@ -71,7 +87,8 @@ def _refuse_empty(index: Index, sides: Mapping[Side, tuple[Film, ...]]) -> None:
         for label in LABELS:
             if not any(film.label == label for film in films):
                 msg = (
-                    f"{index.source}: no {label} image on the {side} side, {len(index.patients)} patients in all;"
+                    f"{index.source}: no {label} image on the {side} side, "
+                    f"{len(index.patients)} patients in all;"
                     " expected at least three patients of each class"
                 )
                 raise DataError(msg)

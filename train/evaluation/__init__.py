@@ -1,0 +1,1 @@
+"""Measurements on patients never trained on."""

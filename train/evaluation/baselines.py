@@ -1,4 +1,7 @@
-"""What a score has to beat: the radiologist, shortcuts that no one needs a network for, and the same training on shuffled labels."""
+"""
+What a score has to beat: the radiologist, shortcuts that no one needs a network for, and the same
+training on shuffled labels.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,10 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from train.stats import bootstrap
-from train.stats import metrics
 from train.data.datasets import Film
 from train.data.films import Prepared
+from train.stats import bootstrap, metrics
 from train.stats.metrics import Floats, Labels
 
 THUMBNAIL: Final = 16
@@ -21,15 +23,20 @@ THUMBNAIL: Final = 16
 STRENGTH: Final = 0.01
 """scikit-learn's C: hundreds of neighbouring pixels on some hundred films need a strong penalty."""
 INCOMPLETE: Final = 2.5
-"""BI-RADS 0 wants more pictures and gives no grade; it is ranked between 2 (benign) and 3 (probably benign)."""
+"""
+BI-RADS 0 wants more pictures and gives no grade; it is ranked between 2 (benign) and 3 (probably
+benign).
+"""
 PERMUTATIONS: Final = 200
 
 
 def birads(films: Sequence[Film], scores: Floats, seed: int) -> dict[str, Any]:
     """
-    The radiologist's own BI-RADS, the highest of the film's lesions, and the model on the same films.
+    The radiologist's own BI-RADS, the highest of the film's lesions, and the model on the same
+    films.
 
-    Empty where fewer than two films of a class have one. `auc_zero_lowest` takes BI-RADS 0 as the number 0.
+    Empty where fewer than two films of a class have one. `auc_zero_lowest` takes BI-RADS 0 as the
+    number 0.
     """
     known = np.array([bool(film.birads) for film in films])
     graded = [film for film in films if film.birads]
@@ -41,7 +48,10 @@ def birads(films: Sequence[Film], scores: Floats, seed: int) -> dict[str, Any]:
     return {
         "images": len(graded),
         "incomplete": sum(0 in film.birads for film in graded),
-        "rule": f"highest of the film's lesions; BI-RADS 0, which wants more pictures, is ranked as {INCOMPLETE:g}",
+        "rule": (
+            "highest of the film's lesions; BI-RADS 0, which wants more "
+            f"pictures, is ranked as {INCOMPLETE:g}"
+        ),
         "radiologist": metrics.ranking(labels, grades(films), weights),
         "auc_zero_lowest": metrics.auc(labels, lowest),
         "model": metrics.ranking(labels, scores[known], weights),
@@ -50,33 +60,51 @@ def birads(films: Sequence[Film], scores: Floats, seed: int) -> dict[str, Any]:
 
 def grades(films: Sequence[Film]) -> Floats:
     """The highest BI-RADS of each film that has one, shape (films with one,)."""
-    return np.array([max(grade or INCOMPLETE for grade in film.birads) for film in films if film.birads], dtype=np.float64)
+    return np.array(
+        [max(grade or INCOMPLETE for grade in film.birads) for film in films if film.birads],
+        dtype=np.float64,
+    )
 
 
 def shortcuts(training: Prepared, test: Prepared, seed: int) -> dict[str, dict[str, Any]]:
     """
-    AUC on test films of logistic regressions, trained on the training films, on what says little of the lesion.
+    AUC on test films of logistic regressions, trained on the training films, on what says little of
+    the lesion.
 
-    Thumbnails of 16 x 16 pixels; two numbers of brightness; the scanner's letter where the index has one.
+    Thumbnails of 16 x 16 pixels; two numbers of brightness; the scanner's letter where the index
+    has one.
     """
-    inputs = {"thumbnail": (_thumbnails(training), _thumbnails(test)), "brightness": (_brightness(training), _brightness(test))}
+    inputs = {
+        "thumbnail": (_thumbnails(training), _thumbnails(test)),
+        "brightness": (_brightness(training), _brightness(test)),
+    }
     weights = bootstrap.draw(test.labels, test.patients, seed)
     found = {}
     for name, (learn, check) in inputs.items():
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000)).fit(learn, training.labels)
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000)).fit(
+            learn, training.labels
+        )
         found[name] = metrics.ranking(test.labels, model.decision_function(check), weights)
     if all(any(film.scanner for film in side.films) for side in (training, test)):
-        model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(_scanners(training), training.labels)
-        found["scanner"] = metrics.ranking(test.labels, model.decision_function(_scanners(test)), weights)
+        model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(
+            _scanners(training), training.labels
+        )
+        found["scanner"] = metrics.ranking(
+            test.labels, model.decision_function(_scanners(test)), weights
+        )
     return found
 
 
-def permutation(training: Prepared, test: Prepared, inputs: tuple[NDArray[Any], NDArray[Any]] | None, seed: int) -> dict[str, Any]:
+def permutation(
+    training: Prepared, test: Prepared, inputs: tuple[NDArray[Any], NDArray[Any]] | None, seed: int
+) -> dict[str, Any]:
     """
-    Train a linear probe on labels that were shuffled among the training patients, again and again: its AUC must be that of chance.
+    Train a linear probe on labels that were shuffled among the training patients, again and again:
+    its AUC must be that of chance.
 
-    Were a test patient also among the training patients, or were something of the labels in the way the films are prepared, the
-    mean would leave one half. All probes are one ridge regression with as many columns of labels.
+    Were a test patient also among the training patients, or were something of the labels in the way
+    the films are prepared, the mean would leave one half. All probes are one ridge regression with
+    as many columns of labels.
 
     Args:
         training: films to train on.
@@ -88,12 +116,19 @@ def permutation(training: Prepared, test: Prepared, inputs: tuple[NDArray[Any], 
     scaler = StandardScaler().fit(learn)
     learn, check = scaler.transform(learn), scaler.transform(check)
     columns = np.column_stack([training.labels, shuffled(training.labels, training.patients, seed)])
-    # The penalty is the mean eigenvalue of the Gram matrix, which is the number of inputs since each has variance 1.
-    weights = np.linalg.solve(learn @ learn.T + learn.shape[1] * np.eye(len(learn)), columns - columns.mean(axis=0))
-    areas = np.array([metrics.auc(test.labels, scores) for scores in (check @ (learn.T @ weights)).T])
+    # The penalty is the mean eigenvalue of the Gram matrix, which is the number of inputs since
+    # each has variance 1.
+    weights = np.linalg.solve(
+        learn @ learn.T + learn.shape[1] * np.eye(len(learn)), columns - columns.mean(axis=0)
+    )
+    areas = np.array(
+        [metrics.auc(test.labels, scores) for scores in (check @ (learn.T @ weights)).T]
+    )
     true, chance = areas[0], areas[1:]
     return {
-        "inputs": "features of the network" if inputs else f"thumbnails of {THUMBNAIL} x {THUMBNAIL} pixels",
+        "inputs": "features of the network"
+        if inputs
+        else f"thumbnails of {THUMBNAIL} x {THUMBNAIL} pixels",
         "runs": len(chance),
         "auc_true_labels": float(true),
         "auc_mean": float(chance.mean()),
@@ -103,7 +138,10 @@ def permutation(training: Prepared, test: Prepared, inputs: tuple[NDArray[Any], 
 
 
 def shuffled(labels: Labels, patients: metrics.Patients, seed: int) -> NDArray[np.float64]:
-    """Labels of PERMUTATIONS runs, shape (n, runs): each patient gets another one's, and all of her films the same."""
+    """
+    Labels of PERMUTATIONS runs, shape (n, runs): each patient gets another one's, and all of her
+    films the same.
+    """
     generator = np.random.default_rng(seed)
     names, member = np.unique(patients, return_inverse=True)
     malignant = np.zeros(len(names))
@@ -113,7 +151,10 @@ def shuffled(labels: Labels, patients: metrics.Patients, seed: int) -> NDArray[n
 
 def _thumbnails(films: Prepared) -> NDArray[np.float32]:
     size = (THUMBNAIL, THUMBNAIL)
-    small = [cv2.resize(image.astype(np.float32), size, interpolation=cv2.INTER_AREA) for image in films.images]
+    small = [
+        cv2.resize(image.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        for image in films.images
+    ]
     return np.array(small, dtype=np.float32).reshape(len(small), -1)
 
 

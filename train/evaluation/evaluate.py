@@ -1,4 +1,7 @@
-"""`mammo-train evaluate`: what the exported file says of the held-out test patients, in numbers and pictures."""
+"""
+`mammo-train evaluate`: what the exported file says of the held-out test patients, in numbers and
+pictures.
+"""
 
 import csv
 from collections.abc import Mapping
@@ -9,21 +12,23 @@ from typing import Any, Final
 import numpy as np
 
 from edge.models.bundle import Bundle, sha256_of, verify
-from train.evaluation import baselines
-from train.evaluation import figures
-from train.evaluation import robustness as invariance
-from train.evaluation import lesions
-from train.evaluation import pictures
-from train.evaluation import plots
-from train.evaluation import pointing_game
-from train.evaluation import subgroups
 from train.data.datasets import SIDES, Film, Side, Sources
-from train.errors import TrainError
 from train.data.films import Prepared
+from train.errors import TrainError
+from train.evaluation import (
+    baselines,
+    figures,
+    lesions,
+    pictures,
+    plots,
+    pointing_game,
+    robustness,
+    subgroups,
+)
 from train.fitting.finished_run import Fitted, reopen
-from train.scoring.judge import Judged, judge
 from train.progress import say
 from train.run_folder import RunFolder, read_json, write_json
+from train.scoring.judge import Judged, judge
 from train.scoring.score import Scored, score_file, shapes_of
 
 INVARIANCE: Final = 100
@@ -46,18 +51,23 @@ class Request:
 
 def evaluate(run: RunFolder, request: Request) -> None:
     """
-    Measure the default file of the exported bundle, through the daemon's engine, and write RUN/evaluation.
+    Measure the default file of the exported bundle, through the daemon's engine, and write
+    RUN/evaluation.
 
-    `metrics.json` has every number, `scores.csv` every test film, so that others can compute the numbers again, and there are
-    pictures. Calibration, thresholds and gate are the bundle's: they were fitted on other patients and are only applied here.
+    `metrics.json` has every number, `scores.csv` every test film, so that others can compute the
+    numbers again, and there are pictures. Calibration, thresholds and gate are the bundle's: they
+    were fitted on other patients and are only applied here.
 
-    A run that was trained on pieces alone has no bundle: there, the lesions of the test patients are scored by Keras.
+    A run that was trained on pieces alone has no bundle: there, the lesions of the test patients
+    are scored by Keras.
 
     Raises:
         TrainError: there is no bundle yet, or it is not of this run.
         ModelError: the bundle is damaged.
     """
-    elsewhere = invariance.readable(request.elsewhere) if request.elsewhere else ()  # says at once where it holds nothing
+    elsewhere = (
+        robustness.readable(request.elsewhere) if request.elsewhere else ()
+    )  # says at once where it holds nothing
     fitted = reopen(run, request.data)
     found = lesions.measure(fitted, run)
     if found:
@@ -67,18 +77,31 @@ def evaluate(run: RunFolder, request: Request) -> None:
         return
     bundle = _bundle(run, request.bundle, fitted)
     scored = _score(bundle, fitted.side("test"))
-    judged = judge(fitted.sides["test"], scored, bundle.manifest.models[bundle.manifest.default_model], bundle.folder)
+    judged = judge(
+        fitted.sides["test"],
+        scored,
+        bundle.manifest.models[bundle.manifest.default_model],
+        bundle.folder,
+    )
     numbers = {**measure(fitted, bundle, scored, judged), "lesions": found}
-    numbers["invariance"] = invariance.measure(bundle, fitted.side("validation").films, request.invariance, fitted.recipe.seed)
-    numbers["invariance_elsewhere"] = invariance.measure(bundle, elsewhere, len(elsewhere), 0)
+    numbers["invariance"] = robustness.measure(
+        bundle, fitted.side("validation").films, request.invariance, fitted.recipe.seed
+    )
+    numbers["invariance_elsewhere"] = robustness.measure(bundle, elsewhere, len(elsewhere), 0)
     run.evaluation.mkdir(parents=True, exist_ok=True)
     write_scores(run.evaluation / "scores.csv", judged, bundle)
     pictures.draw(run.evaluation, numbers, judged, scored, bundle.manifest.input)
     if run.history.exists():
-        plots.training_curves(run.evaluation / "training.png", read_json(run.history, "fit RECIPE --data DATA --out RUN"))
+        plots.training_curves(
+            run.evaluation / "training.png",
+            read_json(run.history, "fit RECIPE --data DATA --out RUN"),
+        )
     write_json(run.metrics, numbers)
     low, high = numbers["test"]["intervals_95"]["auc"]
-    say(f"AUC {numbers['test']['auc']:.3f} (95 % interval {low:.3f} to {high:.3f}) on {numbers['test']['images']} films: {run.metrics}")
+    say(
+        f"AUC {numbers['test']['auc']:.3f} (95 % interval {low:.3f} to {high:.3f}) "
+        f"on {numbers['test']['images']} films: {run.metrics}"
+    )
 
 
 def measure(fitted: Fitted, bundle: Bundle, scored: Scored, judged: Judged) -> dict[str, Any]:
@@ -92,17 +115,33 @@ def measure(fitted: Fitted, bundle: Bundle, scored: Scored, judged: Judged) -> d
         judged: all test films.
     """
     manifest, seed = bundle.manifest, fitted.recipe.seed
-    model, training, test = manifest.models[manifest.default_model], fitted.side("train"), scored.films
+    model, training, test = (
+        manifest.models[manifest.default_model],
+        fitted.side("train"),
+        scored.films,
+    )
     threshold = model.operating_points[manifest.default_operating_point].threshold
     return {
         "data": about(fitted.sides),
-        "bundle": {"id": bundle.bundle_id, "name": manifest.name, "version": manifest.version, "file": manifest.default_model},
+        "bundle": {
+            "id": bundle.bundle_id,
+            "name": manifest.name,
+            "version": manifest.version,
+            "file": manifest.default_model,
+        },
         "quantization": model.quantization,
         **figures.figures(judged, model, manifest.default_operating_point, seed),
-        "subgroups": subgroups.tables(judged, subgroups.groupings(judged.films, _brightness(training, test, judged)), threshold, seed),
+        "subgroups": subgroups.tables(
+            judged,
+            subgroups.groupings(judged.films, _brightness(training, test, judged)),
+            threshold,
+            seed,
+        ),
         "birads": baselines.birads(judged.films, judged.scores, seed),
         "shortcuts": baselines.shortcuts(training, test, seed),
-        "permutation": baselines.permutation(training, test, _features(bundle, training, scored), seed),
+        "permutation": baselines.permutation(
+            training, test, _features(bundle, training, scored), seed
+        ),
         "pointing": pointing_game.play(scored, manifest.input, seed),
     }
 
@@ -112,8 +151,10 @@ def about(sides: Mapping[Side, tuple[Film, ...]]) -> dict[str, Any]:
     What the pages must not say wrongly of the data.
 
     Returns:
-        `test_side`: `given` where the data set itself names the test patients, `held out` where the split drew them, or `both`;
-        `normal`: films without any finding, which count as benign; `unknown`: films of which the data do not say what they show.
+        `test_side`: `given` where the data set itself names the test patients, `held out` where the
+        split drew them, or `both`;
+        `normal`: films without any finding, which count as benign; `unknown`: films of which the
+        data do not say what they show.
     """
     films = [film for side in SIDES for film in sides[side]]
     given = {film.split is not None for film in sides["test"]}
@@ -125,28 +166,54 @@ def about(sides: Mapping[Side, tuple[Film, ...]]) -> dict[str, Any]:
 
 
 def write_scores(path: Path, judged: Judged, bundle: Bundle) -> None:
-    """One line a test film: path, patient, label, raw, calibrated, decision; a refused film has no raw score and 0.5."""
+    """
+    One line a test film: path, patient, label, raw, calibrated, decision; a refused film has no raw
+    score and 0.5.
+    """
     decision = bundle.decision(bundle.manifest.default_model)
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(["path", "patient", "label", "raw", "calibrated", "decision"])
-        for film, raw, score, refused in zip(judged.films, judged.raw, judged.scores, judged.refused, strict=True):
+        for film, raw, score, refused in zip(
+            judged.films, judged.raw, judged.scores, judged.refused, strict=True
+        ):
             said = "rejected" if refused else decision.label(float(score))
-            lines.writerow([film.name, film.patient, film.label, "" if refused else f"{raw:.7f}", f"{score:.7f}", said])
+            lines.writerow(
+                [
+                    film.name,
+                    film.patient,
+                    film.label,
+                    "" if refused else f"{raw:.7f}",
+                    f"{score:.7f}",
+                    said,
+                ]
+            )
 
 
 def _bundle(run: RunFolder, folder: Path | None, fitted: Fitted) -> Bundle:
     folder = folder or run.bundle
     if not folder.is_dir():
-        msg = f"{folder} is not there; run `mammo-train export {run.root}` first, or name the bundle with --bundle"
+        msg = (
+            f"{folder} is not there; run `mammo-train export {run.root}` "
+            "first, or name the bundle with --bundle"
+        )
         raise TrainError(msg)
     bundle = verify(folder)
-    wanted = {"model_sha256": sha256_of(run.model), "index_fingerprint": fitted.notes["index_fingerprint"], "seed": fitted.recipe.seed}
+    wanted = {
+        "model_sha256": sha256_of(run.model),
+        "index_fingerprint": fitted.notes["index_fingerprint"],
+        "seed": fitted.recipe.seed,
+    }
     found = {name: bundle.manifest.training.get(name) for name in wanted}
     if found != wanted:
-        differing = ", ".join(f"{name} {found[name]}, expected {wanted[name]}" for name in wanted if found[name] != wanted[name])
+        differing = ", ".join(
+            f"{name} {found[name]}, expected {wanted[name]}"
+            for name in wanted
+            if found[name] != wanted[name]
+        )
         msg = (
-            f"{folder}: expected a bundle of this run, of whose test patients its network saw none; found {differing};"
+            f"{folder}: expected a bundle of this run, of whose test "
+            f"patients its network saw none; found {differing};"
             f" run `mammo-train export {run.root}` again"
         )
         raise TrainError(msg)
@@ -155,10 +222,14 @@ def _bundle(run: RunFolder, folder: Path | None, fitted: Fitted) -> Bundle:
 
 def _score(bundle: Bundle, films: Prepared) -> Scored:
     manifest = bundle.manifest
-    return score_file(bundle.folder / manifest.default_model, shapes_of(manifest), films, manifest.input)
+    return score_file(
+        bundle.folder / manifest.default_model, shapes_of(manifest), films, manifest.input
+    )
 
 
-def _features(bundle: Bundle, training: Prepared, test: Scored) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
+def _features(
+    bundle: Bundle, training: Prepared, test: Scored
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
     """Of training and test films; None where the model gives none."""
     if test.features is None:
         return None
@@ -168,6 +239,10 @@ def _features(bundle: Bundle, training: Prepared, test: Scored) -> tuple[np.ndar
 
 def _brightness(training: Prepared, test: Prepared, judged: Judged) -> list[str | None]:
     groups: Mapping[str, str] = dict(
-        zip((film.name for film in test.films), subgroups.brightness(training.contrast, test.contrast), strict=True)
+        zip(
+            (film.name for film in test.films),
+            subgroups.brightness(training.contrast, test.contrast),
+            strict=True,
+        )
     )
     return [groups.get(film.name) for film in judged.films]

@@ -1,15 +1,17 @@
-"""The figures of one side of the split: rankings, rates at every operating point, calibration, and what is decided."""
+"""
+The figures of one side of the split: rankings, rates at every operating point, calibration, and
+what is decided.
+"""
 
 from typing import Any
 
 import numpy as np
 
 from edge.models.bundle import ModelFile, OperatingPoint
-from train.stats import bootstrap
 from train.evaluation import per_breast
 from train.scoring import calibration
-from train.stats import metrics
 from train.scoring.judge import Judged
+from train.stats import bootstrap, metrics
 
 
 def figures(judged: Judged, model: ModelFile, default: str, seed: int) -> dict[str, Any]:
@@ -29,7 +31,9 @@ def figures(judged: Judged, model: ModelFile, default: str, seed: int) -> dict[s
         "refused": int(judged.refused.sum()),
         "test": metrics.measure(labels, scores, judged.patients, point.threshold, seed),
         "operating_points": {
-            **{name: at_point(judged, one, weights) for name, one in model.operating_points.items()},
+            **{
+                name: at_point(judged, one, weights) for name, one in model.operating_points.items()
+            },
             "one-half": {
                 "chosen_on": "the usual cut",
                 **metrics.at_threshold(labels, scores, metrics.ONE_HALF, weights),
@@ -40,25 +44,51 @@ def figures(judged: Judged, model: ModelFile, default: str, seed: int) -> dict[s
         "decision": decision(judged, point, seed),
         "coverage_risk": {
             "validation": [one.model_dump() for one in model.coverage_risk],
-            "test": [one.model_dump() for one in calibration.coverage_risk(labels, scores, point.threshold, judged.refused)],
+            "test": [
+                one.model_dump()
+                for one in calibration.coverage_risk(
+                    labels, scores, point.threshold, judged.refused
+                )
+            ],
         },
         "breasts": per_breast.tables(judged, point.threshold, seed),
     }
 
 
 def at_point(judged: Judged, point: OperatingPoint, weights: bootstrap.Weights) -> dict[str, Any]:
-    """Rates of all films at an operating point that was fixed on other patients; its band plays no part in them."""
+    """
+    Rates of all films at an operating point that was fixed on other patients; its band plays no
+    part in them.
+    """
     called = metrics.at_threshold(judged.labels, judged.scores, point.threshold, weights)
-    return {"chosen_on": point.chosen_on, "band_low": point.band_low, "band_high": point.band_high, **called}
+    return {
+        "chosen_on": point.chosen_on,
+        "band_low": point.band_low,
+        "band_high": point.band_high,
+        **called,
+    }
 
 
 def decision(judged: Judged, point: OperatingPoint, seed: int) -> dict[str, Any]:
-    """How many films are decided, and how rightly; refused ones and those in the band are not. Without rates where none is."""
+    """
+    How many films are decided, and how rightly; refused ones and those in the band are not. Without
+    rates where none is.
+    """
     decided = judged.decided(point)
     weights = bootstrap.draw(judged.labels, judged.patients, seed)
     everyone = np.ones(len(decided), dtype=np.bool_)
     share = bootstrap.interval(bootstrap.mean(decided.astype(np.float64), everyone, weights))
-    found = {"images": len(decided), "decided": int(decided.sum()), "share": float(decided.mean()), "share_95": share}
+    found = {
+        "images": len(decided),
+        "decided": int(decided.sum()),
+        "share": float(decided.mean()),
+        "share_95": share,
+    }
     if not decided.any():
         return found
-    return {**found, **metrics.at_threshold(judged.labels[decided], judged.scores[decided], point.threshold, weights[:, decided])}
+    return {
+        **found,
+        **metrics.at_threshold(
+            judged.labels[decided], judged.scores[decided], point.threshold, weights[:, decided]
+        ),
+    }

@@ -18,9 +18,9 @@ from matplotlib.patches import Rectangle
 from edge.domain import InputSpec
 from train.data.datasets import Label
 from train.data.films import lesion_boxes
-from train.scoring.judge import Judged
 from train.evaluation.plots import DPI
 from train.evaluation.pointing_game import peak
+from train.scoring.judge import Judged
 from train.scoring.score import Scored
 
 FILMS: Final = 5
@@ -56,7 +56,9 @@ def draw(folder: Path, judged: Judged, scored: Scored, spec: InputSpec) -> None:
 
 
 def _choose(judged: Judged, label: int, *, highest: bool) -> list[int]:
-    """The films of this label that score highest or lowest, one a patient, refused ones left out."""
+    """
+    The films of this label that score highest or lowest, one a patient, refused ones left out.
+    """
     order = np.argsort(-judged.scores if highest else judged.scores, kind="stable")
     chosen: dict[str, int] = {}
     for number in order.tolist():
@@ -66,25 +68,42 @@ def _choose(judged: Judged, label: int, *, highest: bool) -> list[int]:
     return list(chosen.values())[:FILMS]
 
 
-def _film(column: Sequence[Axes], scored: Scored, number: int, spec: InputSpec, scale: float) -> None:
+def _film(
+    column: Sequence[Axes], scored: Scored, number: int, spec: InputSpec, scale: float
+) -> None:
     """The film as the network sees it, above; the same with its map over it, below."""
     films = scored.films
-    image, film, geometry = films.images[number].astype(np.float32), films.films[number], films.geometry[number]
+    image, film, geometry = (
+        films.images[number].astype(np.float32),
+        films.films[number],
+        films.geometry[number],
+    )
     for axes in column:
         axes.imshow(image, cmap="gray", vmin=0, vmax=1)
         for lesion, box in zip(film.lesions, lesion_boxes(film, geometry), strict=True):
             corner, size = (box.xmin, box.ymin), (box.xmax - box.xmin, box.ymax - box.ymin)
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=COLOURS[lesion.label], linewidth=1.2))
+            axes.add_patch(
+                Rectangle(corner, *size, fill=False, edgecolor=COLOURS[lesion.label], linewidth=1.2)
+            )
     if scored.maps.size:
         column[1].imshow(_overlay(scored.maps[number], image.shape, scale))
         if film.malignant:
             point = peak(scored.maps[number], geometry, spec)
-            column[1].plot(point.x, point.y, "+", color="#ffe14d", markersize=9, markeredgewidth=1.6)
+            column[1].plot(
+                point.x, point.y, "+", color="#ffe14d", markersize=9, markeredgewidth=1.6
+            )
 
 
-def _overlay(logits: NDArray[np.float32], shape: tuple[int, ...], scale: float) -> NDArray[np.float64]:
-    """The map as colour, shape (*shape, 4): red speaks for malignant, blue against it, and little is said where it is clear."""
-    smooth = np.asarray(cv2.resize(logits, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)) / scale
+def _overlay(
+    logits: NDArray[np.float32], shape: tuple[int, ...], scale: float
+) -> NDArray[np.float64]:
+    """
+    The map as colour, shape (*shape, 4): red speaks for malignant, blue against it, and little is
+    said where it is clear.
+    """
+    smooth = (
+        np.asarray(cv2.resize(logits, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)) / scale
+    )
     colour = np.array(mpl.colormaps["RdBu_r"](np.clip(smooth / 2 + 0.5, 0, 1)), dtype=np.float64)
     colour[..., 3] = 0.5 * np.clip(np.abs(smooth), 0, 1)
     return colour

@@ -7,30 +7,35 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from train.fitting import batches
-from train.stats import bootstrap
-from train.fitting import crops
-from train.stats import metrics
-from train.fitting import network
-from train.fitting.crops import Pieces
 from train.data.datasets import SIDES
 from train.errors import DataError, TrainError
+from train.fitting import batches, crops, network
+from train.fitting.crops import Pieces
 from train.fitting.finished_run import Fitted
 from train.recipe import Recipe
 from train.run_folder import RunFolder
+from train.stats import bootstrap, metrics
 
-NO_LESION: Final[Mapping[str, Any]] = {"lesions": 0, "malignant": 0, "patients": 0, "auc": None, "intervals_95": {"auc": None}}
+NO_LESION: Final[Mapping[str, Any]] = {
+    "lesions": 0,
+    "malignant": 0,
+    "patients": 0,
+    "auc": None,
+    "intervals_95": {"auc": None},
+}
 
 
 def measure(fitted: Fitted, run: RunFolder) -> dict[str, Any] | None:
     """
     Score the lesions of validation and test patients with the network of the first stage.
 
-    Background pieces are left out: finding a lesion is another question. A film that stands in the data at two resolutions counts
-    twice, which the intervals, drawn over patients, take into account.
+    Background pieces are left out: finding a lesion is another question. A film that stands in the
+    data at two resolutions counts twice, which the intervals, drawn over patients, take into
+    account.
 
     Returns:
-        By side (`validation`, `test`) lesions, malignant ones, patients, AUC with its intervals, which are None where the outlined
+        By side (`validation`, `test`) lesions, malignant ones, patients, AUC with its intervals,
+        which are None where the outlined
         lesions are not of both classes; None for a recipe without `crops`.
 
     Raises:
@@ -63,7 +68,10 @@ def summary(found: Mapping[str, Any]) -> str:
 def _network(recipe: Recipe, run: RunFolder) -> keras.Model:
     weights = run.stage("crops").best
     if not weights.exists():
-        msg = f"{weights} is not there: the weights of the training on pieces; run `mammo-train fit {recipe.name}` again with --restart"
+        msg = (
+            f"{weights} is not there: the weights of the training on pieces; run "
+            f"`mammo-train fit {recipe.name}` again with --restart"
+        )
         raise TrainError(msg)
     model = network.build(recipe.on_crops, "none")
     model.load_weights(weights)
@@ -77,12 +85,19 @@ def _scores(model: keras.Model, pieces: Pieces, recipe: Recipe) -> NDArray[np.fl
 
 
 def _figures(pieces: Pieces, scores: NDArray[np.float64], seed: int) -> dict[str, Any]:
-    labels, scores, patients = pieces.labels[pieces.lesion], scores[pieces.lesion], pieces.patients[pieces.lesion]
+    labels, scores, patients = (
+        pieces.labels[pieces.lesion],
+        scores[pieces.lesion],
+        pieces.patients[pieces.lesion],
+    )
     ranking = metrics.ranking(labels, scores, bootstrap.draw(labels, patients, seed))
     return {
         "lesions": len(labels),
         "malignant": int(labels.sum()),
         "patients": len(set(patients.tolist())),
         "auc": ranking["auc"],
-        "intervals_95": {"auc": ranking["intervals_95"].get("auc"), "auc_delong": ranking["auc_delong_95"]},
+        "intervals_95": {
+            "auc": ranking["intervals_95"].get("auc"),
+            "auc_delong": ranking["auc_delong_95"],
+        },
     }

@@ -4,17 +4,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from train.stats import metrics
 from train.scoring.judge import Judged
+from train.stats import metrics
 
 SEVERAL: Final = 2
 
 
 def tables(judged: Judged, threshold: float, seed: int) -> dict[str, dict[str, Any]]:
     """
-    Scores of breasts instead of films: every breast, and those with two or more views; empty where no film says its side.
+    Scores of breasts instead of films: every breast, and those with two or more views; empty where
+    no film says its side.
 
-    Beside the second the scores of the same films one by one, since breasts seen twice may be the easier ones.
+    Beside the second the scores of the same films one by one, since breasts seen twice may be the
+    easier ones.
     """
     breasts = _members(judged)
     several = [members for members in breasts if len(set(_views(judged, members))) >= SEVERAL]
@@ -36,8 +38,13 @@ def _members(judged: Judged) -> list[list[int]]:
     return list(breasts.values())
 
 
-def _averaged(judged: Judged, groups: list[list[int]], threshold: float, seed: int) -> dict[str, Any]:
-    """Mean calibrated score of the views of each group of films; malignant where one of them is. Empty where a class is missing."""
+def _averaged(
+    judged: Judged, groups: list[list[int]], threshold: float, seed: int
+) -> dict[str, Any]:
+    """
+    Mean calibrated score of the views of each group of films; malignant where one of them is. Empty
+    where a class is missing.
+    """
     labels = np.array([judged.labels[members].max() for members in groups], dtype=np.float32)
     if len(set(labels.tolist())) < SEVERAL:
         return {}

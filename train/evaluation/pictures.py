@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from edge.domain import InputSpec
-from train.evaluation import gallery
-from train.evaluation import plots
+from train.evaluation import gallery, plots
 from train.scoring.judge import Judged
 from train.scoring.score import Scored
 
 
-def draw(folder: Path, numbers: Mapping[str, Any], judged: Judged, scored: Scored, spec: InputSpec) -> None:
+def draw(
+    folder: Path, numbers: Mapping[str, Any], judged: Judged, scored: Scored, spec: InputSpec
+) -> None:
     """
     Draw every picture but the training curves into a folder.
 

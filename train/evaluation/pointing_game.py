@@ -1,8 +1,10 @@
 """
-The pointing game: whether the map's highest point lies on the lesion (Zhang et al., IJCV 126 (2018) 1084).
+The pointing game: whether the map's highest point lies on the lesion (Zhang et al., IJCV 126 (2018)
+1084).
 
-A hit is a maximum inside a lesion's box or not further from it than the tolerance, which is the customary 15 pixels of a picture
-500 pixels long: 3 % of the input's longer side. Chance is the share of the breast that the boxes with their rim cover.
+A hit is a maximum inside a lesion's box or not further from it than the tolerance, which is the
+customary 15 pixels of a picture 500 pixels long: 3 % of the input's longer side. Chance is the
+share of the breast that the boxes with their rim cover.
 """
 
 from dataclasses import dataclass
@@ -13,10 +15,10 @@ from numpy.typing import NDArray
 
 from edge.domain import Box, InputSpec
 from edge.inference.preprocess import Geometry
-from train.stats import bootstrap
 from train.data.datasets import Film
 from train.data.films import lesion_boxes
 from train.scoring.score import Scored
+from train.stats import bootstrap
 
 TOLERANCE: Final = 0.03
 """Of the longer side of the model's input."""
@@ -31,7 +33,11 @@ class Point:
 
     def within(self, boxes: tuple[Box, ...], rim: float) -> bool:
         """Whether it lies in one of the boxes or at most `rim` beside it."""
-        return any(box.xmin - rim <= self.x <= box.xmax + rim and box.ymin - rim <= self.y <= box.ymax + rim for box in boxes)
+        return any(
+            box.xmin - rim <= self.x <= box.xmax + rim
+            and box.ymin - rim <= self.y <= box.ymax + rim
+            for box in boxes
+        )
 
 
 def play(scored: Scored, spec: InputSpec, seed: int) -> dict[str, Any]:
@@ -39,42 +45,71 @@ def play(scored: Scored, spec: InputSpec, seed: int) -> dict[str, Any]:
     Point at the malignant lesions of the malignant films that have a box.
 
     Returns:
-        Hits with the tolerance and without, each with its interval over patients, its chance level, and the share that the middle
+        Hits with the tolerance and without, each with its interval over patients, its chance level,
+        and the share that the middle
         of the cut-out hits; empty where there is no film to play with, or no map.
     """
     films = scored.films
-    numbers = [number for number, film in enumerate(films.films) if targets(film, films.geometry[number])]
+    numbers = [
+        number for number, film in enumerate(films.films) if targets(film, films.geometry[number])
+    ]
     if not numbers or not scored.maps.size:
         return {}
     patients = np.array([films.films[number].patient for number in numbers])
     weights = bootstrap.draw(np.zeros(len(numbers)), patients, seed)
-    found: dict[str, Any] = {"films": len(numbers), "patients": len(set(patients.tolist())), "tolerance": TOLERANCE}
-    for name, rim in {"with_tolerance": TOLERANCE * max(spec.height, spec.width), "in_the_box": 0.0}.items():
+    found: dict[str, Any] = {
+        "films": len(numbers),
+        "patients": len(set(patients.tolist())),
+        "tolerance": TOLERANCE,
+    }
+    for name, rim in {
+        "with_tolerance": TOLERANCE * max(spec.height, spec.width),
+        "in_the_box": 0.0,
+    }.items():
         rounds = np.array([_round(scored, number, spec, rim) for number in numbers])
         everyone = np.ones(len(rounds), dtype=np.bool_)
         hits, middle, by_chance = rounds.mean(axis=0).tolist()
         interval = bootstrap.interval(bootstrap.mean(rounds[:, 0], everyone, weights))
-        found[name] = {"hits": hits, "interval_95": interval, "chance": by_chance, "middle_of_the_breast": middle}
+        found[name] = {
+            "hits": hits,
+            "interval_95": interval,
+            "chance": by_chance,
+            "middle_of_the_breast": middle,
+        }
     return found
 
 
 def peak(logits: NDArray[np.float32], geometry: Geometry, spec: InputSpec) -> Point:
-    """The middle of the highest cell of a map, shape (rows, columns), among the cells whose middle is not padding."""
+    """
+    The middle of the highest cell of a map, shape (rows, columns), among the cells whose middle is
+    not padding.
+    """
     rows, columns = logits.shape
-    y, x = (np.arange(rows) + 0.5) * spec.height / rows, (np.arange(columns) + 0.5) * spec.width / columns
+    y, x = (
+        (np.arange(rows) + 0.5) * spec.height / rows,
+        (np.arange(columns) + 0.5) * spec.width / columns,
+    )
     inside = np.outer(
-        (y >= geometry.top) & (y < geometry.top + geometry.height), (x >= geometry.left) & (x < geometry.left + geometry.width)
+        (y >= geometry.top) & (y < geometry.top + geometry.height),
+        (x >= geometry.left) & (x < geometry.left + geometry.width),
     )
     highest = int(np.argmax(np.where(inside, logits, -np.inf)))
     return Point(float(x[highest % columns]), float(y[highest // columns]))
 
 
 def targets(film: Film, geometry: Geometry) -> tuple[Box, ...]:
-    """The malignant lesions of a malignant film in the model's input; those outside the cut-out have no area and are left out."""
+    """
+    The malignant lesions of a malignant film in the model's input; those outside the cut-out have
+    no area and are left out.
+    """
     if not film.malignant:
         return ()
     boxes = zip(film.lesions, lesion_boxes(film, geometry), strict=True)
-    return tuple(box for lesion, box in boxes if lesion.label == "malignant" and box.xmin < box.xmax and box.ymin < box.ymax)
+    return tuple(
+        box
+        for lesion, box in boxes
+        if lesion.label == "malignant" and box.xmin < box.xmax and box.ymin < box.ymax
+    )
 
 
 def chance(boxes: tuple[Box, ...], rim: float, geometry: Geometry, breast_fraction: float) -> float:
@@ -93,15 +128,27 @@ def chance(boxes: tuple[Box, ...], rim: float, geometry: Geometry, breast_fracti
         left, right = (round(value - geometry.left) for value in (box.xmin - rim, box.xmax + rim))
         covered[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
     cut = geometry.box
-    share = breast_fraction * geometry.rows * geometry.columns / ((cut.xmax - cut.xmin) * (cut.ymax - cut.ymin))
+    share = (
+        breast_fraction
+        * geometry.rows
+        * geometry.columns
+        / ((cut.xmax - cut.xmin) * (cut.ymax - cut.ymin))
+    )
     return min(1.0, float(covered.mean()) / min(1.0, share))
 
 
 def _round(scored: Scored, number: int, spec: InputSpec, rim: float) -> tuple[float, float, float]:
-    """Whether the map hits, whether the middle of the cut-out does, and how likely a place in the breast is to."""
+    """
+    Whether the map hits, whether the middle of the cut-out does, and how likely a place in the
+    breast is to.
+    """
     films = scored.films
     geometry = films.geometry[number]
     boxes = targets(films.films[number], geometry)
     middle = Point(geometry.left + geometry.width / 2, geometry.top + geometry.height / 2)
     hit = peak(scored.maps[number], geometry, spec).within(boxes, rim)
-    return hit, middle.within(boxes, rim), chance(boxes, rim, geometry, float(films.breast_fraction[number]))
+    return (
+        hit,
+        middle.within(boxes, rim),
+        chance(boxes, rim, geometry, float(films.breast_fraction[number])),
+    )

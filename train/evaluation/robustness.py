@@ -12,27 +12,32 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from edge.models.bundle import Bundle
-from edge.inference.engine import Engine, open_engine
 from edge.errors import ImageRejected, Unavailable
+from edge.inference.engine import Engine, open_engine
 from edge.inference.gate import InputGate
 from edge.inference.image import Limits, Pixels, open_mammogram
 from edge.inference.preprocess import prepare
-from train.scoring import calibration as calibrate
+from edge.models.bundle import Bundle
 from train.data.datasets import Film
-from train.errors import DataError
 from train.data.films import open_film
+from train.errors import DataError
 from train.progress import bar, warn
+from train.scoring import calibration
 from train.scoring.score import shapes_of
 
 MEDIAN: Final = 0.03
 MAXIMUM: Final = 0.10
-"""The aim: no variant moves the score of half of the films by more than the one, or of any film by more than the other."""
+"""
+The aim: no variant moves the score of half of the films by more than the one, or of any film by
+more than the other.
+"""
 OFFSET: Final = 200
 TOP_12_BIT: Final = 4095
 
 Write: TypeAlias = Callable[[Pixels, Path], None]
-"""Pixels of shape (rows, columns), uint8 or uint16, in their true aspect, and where the file goes."""
+"""
+Pixels of shape (rows, columns), uint8 or uint16, in their true aspect, and where the file goes.
+"""
 
 
 def _png(pixels: NDArray[Any], path: Path) -> None:
@@ -60,18 +65,31 @@ def _jpeg_800(pixels: Pixels, path: Path) -> None:
 
 
 def _toned(gamma: float) -> Write:
-    return lambda pixels, path: _png(np.rint((pixels / _top(pixels)) ** gamma * 255).astype(np.uint8), path)
+    return lambda pixels, path: _png(
+        np.rint((pixels / _top(pixels)) ** gamma * 255).astype(np.uint8), path
+    )
 
 
 def _dicom(pixels: NDArray[np.uint16], path: Path, bits: int, photometric: str) -> None:
     """A DICOM file as small as one can be, without windows."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
+        SecondaryCaptureImageStorage,
+        generate_uid(),
+    )
     dataset = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID, "MG"
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = (
+        meta.MediaStorageSOPClassUID,
+        meta.MediaStorageSOPInstanceUID,
+        "MG",
+    )
     dataset.Rows, dataset.Columns = pixels.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = 1, photometric, 0
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = (
+        1,
+        photometric,
+        0,
+    )
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, bits, bits - 1
     dataset.PixelData = pixels.astype("<u2").tobytes()
     dataset.save_as(path, enforce_file_format=True)
@@ -120,22 +138,25 @@ class _Path:
             self.gate.look_at_features(scores.features)
         except ImageRejected:
             return None
-        calibration = manifest.models[manifest.default_model].calibration
-        return float(calibrate.calibrated(np.array([scores.raw]), calibration)[0])
+        platt = manifest.models[manifest.default_model].calibration
+        return float(calibration.calibrated(np.array([scores.raw]), platt)[0])
 
 
 def measure(bundle: Bundle, films: tuple[Film, ...], count: int, seed: int) -> dict[str, Any]:
     """
-    |dp| between films and their variants, through files on disk, the decoder, the preparation, the gate and the engine.
+    |dp| between films and their variants, through files on disk, the decoder, the preparation, the
+    gate and the engine.
 
     Args:
         bundle: verified; its default model file is measured.
-        films: to draw from, all of them readable: validation films, since this is looked at while tuning.
+        films: to draw from, all of them readable: validation films, since this is looked at while
+            tuning.
         count: how many to take; 0: none.
         seed: of the draw.
 
     Returns:
-        Of each variant median, 95th percentile and maximum of |dp|, and how many films are refused only with it or only without it
+        Of each variant median, 95th percentile and maximum of |dp|, and how many films are refused
+        only with it or only without it
         (a refused one counts as p = 0.5). Empty where there is no film.
     """
     chosen = np.random.default_rng(seed).permutation(len(films))[:count]
@@ -143,20 +164,26 @@ def measure(bundle: Bundle, films: tuple[Film, ...], count: int, seed: int) -> d
         return {}
     way = _way(bundle)
     with TemporaryDirectory() as folder:
-        rows = [_differences(way, films[number], Path(folder)) for number in bar(chosen, "score variants", len(chosen))]
+        rows = [
+            _differences(way, films[number], Path(folder))
+            for number in bar(chosen, "score variants", len(chosen))
+        ]
     table = {name: _summary([row[name] for row in rows]) for name in VARIANTS}
     return {"films": len(chosen), "aim": {"median": MEDIAN, "maximum": MAXIMUM}, "variants": table}
 
 
 def readable(folder: Path) -> tuple[Film, ...]:
     """
-    Every mammogram below a folder, in the order of their names; what is none, such as a README, is skipped and said.
+    Every mammogram below a folder, in the order of their names; what is none, such as a README, is
+    skipped and said.
 
     Raises:
         DataError: there is none.
     """
     films, skipped = [], []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+    for path in sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+    ):
         film = Film(path=path, name=path.relative_to(folder).as_posix(), label="benign", patient="")
         try:
             open_film(film)
@@ -164,7 +191,11 @@ def readable(folder: Path) -> tuple[Film, ...]:
             skipped.append(f"{film.name}: {error}")
         else:
             films.append(film)
-    text = f"{len(skipped)} files are no mammograms ({'; '.join(skipped[:3])})" if skipped else "no file there"
+    text = (
+        f"{len(skipped)} files are no mammograms ({'; '.join(skipped[:3])})"
+        if skipped
+        else "no file there"
+    )
     if not films:
         msg = f"{folder}: {text}, expected mammograms"
         raise DataError(msg)
@@ -181,12 +212,17 @@ def within_aim(numbers: Mapping[str, Any]) -> bool:
 def _way(bundle: Bundle) -> _Path:
     manifest = bundle.manifest
     engine = open_engine("litert", bundle.folder / manifest.default_model, shapes_of(manifest))
-    gate = InputGate(manifest.models[manifest.default_model].gate, bundle.folder, manifest.outputs.features)
+    gate = InputGate(
+        manifest.models[manifest.default_model].gate, bundle.folder, manifest.outputs.features
+    )
     return _Path(bundle, engine, gate)
 
 
 def _differences(way: _Path, film: Film, folder: Path) -> dict[str, tuple[float, bool]]:
-    """|dp| of each variant of a film, and whether the gate takes the two differently. A squeezed film is compared in its true aspect."""
+    """
+    |dp| of each variant of a film, and whether the gate takes the two differently. A squeezed film
+    is compared in its true aspect.
+    """
     pixels, file = open_film(film).pixels, folder / "film"
     if film.aspect is not None:
         _png(pixels, folder / "true.png")
@@ -196,7 +232,10 @@ def _differences(way: _Path, film: Film, folder: Path) -> dict[str, tuple[float,
         path = file.with_suffix(".dcm" if "DICOM" in name else ".jpg" if "JPEG" in name else ".png")
         write(pixels, path)
         score = way.score(path)
-        difference = abs((calibrate.REFUSED if score is None else score) - (calibrate.REFUSED if usual is None else usual))
+        difference = abs(
+            (calibration.REFUSED if score is None else score)
+            - (calibration.REFUSED if usual is None else usual)
+        )
         found[name] = difference, (score is None) != (usual is None)
     return found
 
@@ -204,4 +243,9 @@ def _differences(way: _Path, film: Film, folder: Path) -> dict[str, tuple[float,
 def _summary(differences: list[tuple[float, bool]]) -> dict[str, Any]:
     values = np.array([difference for difference, _ in differences])
     median, high, maximum = (float(value) for value in np.percentile(values, (50, 95, 100)))
-    return {"median": median, "p95": high, "maximum": maximum, "taken_differently": sum(other for _, other in differences)}
+    return {
+        "median": median,
+        "p95": high,
+        "maximum": maximum,
+        "taken_differently": sum(other for _, other in differences),
+    }

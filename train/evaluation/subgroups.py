@@ -6,10 +6,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from train.stats import bootstrap
-from train.stats import metrics
 from train.data.datasets import Film
 from train.scoring.judge import Judged
+from train.stats import bootstrap, metrics
 
 LESION_TYPE: Final = "lesion type"
 DATA_SET: Final = "data set"
@@ -17,7 +16,9 @@ BRIGHTNESS: Final = ("dark", "medium", "bright")
 """Thirds of the training films by the width of their window over the full range of the file."""
 
 
-def tables(judged: Judged, groupings: dict[str, Sequence[str | None]], threshold: float, seed: int) -> dict[str, list[dict[str, Any]]]:
+def tables(
+    judged: Judged, groupings: dict[str, Sequence[str | None]], threshold: float, seed: int
+) -> dict[str, list[dict[str, Any]]]:
     """
     Scores of every group, with intervals, by grouping; what has a single group is left out.
 
@@ -32,15 +33,23 @@ def tables(judged: Judged, groupings: dict[str, Sequence[str | None]], threshold
         values = sorted({group for group in groups if group is not None}, key=_place)
         if len(values) > 1:
             members = {value: np.array([group == value for group in groups]) for value in values}
-            found[name] = [{"group": value, **row(judged, inside, threshold, seed)} for value, inside in members.items()]
+            found[name] = [
+                {"group": value, **row(judged, inside, threshold, seed)}
+                for value, inside in members.items()
+            ]
     return found
 
 
 def row(judged: Judged, inside: NDArray[np.bool_], threshold: float, seed: int) -> dict[str, Any]:
-    """One group: how many, how well they are ranked and called, and how high they score on the whole."""
+    """
+    One group: how many, how well they are ranked and called, and how high they score on the whole.
+    """
     labels, scores, patients = judged.labels[inside], judged.scores[inside], judged.patients[inside]
     weights = bootstrap.draw(labels, patients, seed)
-    ranking, called = metrics.ranking(labels, scores, weights), metrics.at_threshold(labels, scores, threshold, weights)
+    ranking, called = (
+        metrics.ranking(labels, scores, weights),
+        metrics.at_threshold(labels, scores, threshold, weights),
+    )
     everyone = np.ones(len(labels), dtype=np.bool_)
     shown = ("accuracy", "sensitivity", "specificity")
     return {
@@ -61,7 +70,9 @@ def row(judged: Judged, inside: NDArray[np.bool_], threshold: float, seed: int) 
     }
 
 
-def groupings(films: Sequence[Film], brightness: Sequence[str | None]) -> dict[str, Sequence[str | None]]:
+def groupings(
+    films: Sequence[Film], brightness: Sequence[str | None]
+) -> dict[str, Sequence[str | None]]:
     """
     The group of each film in every way that the index knows.
 
@@ -72,7 +83,9 @@ def groupings(films: Sequence[Film], brightness: Sequence[str | None]) -> dict[s
     return {
         "view": [film.view for film in films],
         "breast density": [_text(film.density) for film in films],
-        "subtlety of the plainest lesion (5 = obvious)": [_text(max(film.subtlety, default=None)) for film in films],
+        "subtlety of the plainest lesion (5 = obvious)": [
+            _text(max(film.subtlety, default=None)) for film in films
+        ],
         LESION_TYPE: [film.abnormality for film in films],
         "scanner": [film.scanner for film in films],
         "brightness": brightness,

@@ -1,4 +1,7 @@
-"""Write a model bundle so that a reader finds all of it or none: files first, each on disk, the manifest last."""
+"""
+Write a model bundle so that a reader finds all of it or none: files first, each on disk, the
+manifest last.
+"""
 
 import hashlib
 import os
@@ -6,18 +9,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from edge.models.bundle import MANIFEST, Bundle, Manifest, read_manifest, verify
 from edge.errors import ModelError
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
+from edge.models.bundle import MANIFEST, Bundle, Manifest, read_manifest, verify
 
 
 def write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bundle:
     """
-    Write the files and then the manifest, read it all back and give the known answers as the daemon would.
+    Write the files and then the manifest, read it all back and give the known answers as the daemon
+    would.
 
-    An older bundle in the folder loses its manifest first, so that it is never mixed with this one. So does this one where the daemon
-    would not run it.
+    An older bundle in the folder loses its manifest first, so that it is never mixed with this one.
+    So does this one where the daemon would not run it.
 
     Raises:
         ModelError: what was written does not verify, or a known answer does not come out.
@@ -38,7 +42,9 @@ def write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bundl
 def _prove(bundle: Bundle) -> None:
     """Every model file, whichever the daemon may be told to run."""
     for name in bundle.manifest.models:
-        with_it = replace(bundle, manifest=bundle.manifest.model_copy(update={"default_model": name}))
+        with_it = replace(
+            bundle, manifest=bundle.manifest.model_copy(update={"default_model": name})
+        )
         Examiner(with_it, "litert", 1, None, Limits()).prove()
 
 

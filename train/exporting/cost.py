@@ -1,8 +1,10 @@
 """
-What a model file costs on the edge: time of one inference and memory of a process that loaded it, by the daemon's engine.
+What a model file costs on the edge: time of one inference and memory of a process that loaded it,
+by the daemon's engine.
 
-`python -m train.exporting.cost FILE BACKEND SHAPES` measures in a fresh process and prints JSON; it needs nothing of what training needs, so
-that the environment of tflite-runtime, which cannot live beside TensorFlow, runs it too.
+`python -m train.exporting.cost FILE BACKEND SHAPES` measures in a fresh process and prints JSON; it
+needs nothing of what training needs, so that the environment of tflite-runtime, which cannot live
+beside TensorFlow, runs it too.
 """
 
 import json
@@ -25,7 +27,8 @@ STATUS: Final = Path("/proc/self/status")
 
 def measure(python: Path, model: Path, shapes: Shapes, backend: str) -> dict[str, Any]:
     """
-    Median milliseconds of one inference with one thread, and the memory of the process, in a fresh one.
+    Median milliseconds of one inference with one thread, and the memory of the process, in a fresh
+    one.
 
     Args:
         python: interpreter of the environment that has the runtime.
@@ -36,8 +39,17 @@ def measure(python: Path, model: Path, shapes: Shapes, backend: str) -> dict[str
     Raises:
         TrainError: it did not run there; the text ends with that Python's last line.
     """
-    command = [str(python), "-m", "train.exporting.cost", str(model), backend, json.dumps(asdict(shapes))]
-    found: dict[str, Any] = json.loads(remote_engine.printed(command, f"{backend} did not run the model"))
+    command = [
+        str(python),
+        "-m",
+        "train.exporting.cost",
+        str(model),
+        backend,
+        json.dumps(asdict(shapes)),
+    ]
+    found: dict[str, Any] = json.loads(
+        remote_engine.printed(command, f"{backend} did not run the model")
+    )
     return found
 
 

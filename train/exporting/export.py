@@ -1,4 +1,7 @@
-"""`mammo-train export`: a finished run, or a model of your own, becomes a bundle that the daemon loads."""
+"""
+`mammo-train export`: a finished run, or a model of your own, becomes a bundle that the daemon
+loads.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,16 +10,14 @@ from typing import Any, Final, Literal
 
 from edge.models.bundle import PREPROCESS_VERSION, Manifest, Outputs, sha256_of
 from train import wording
-from train.exporting import bundle_writer
-from train.scoring import calibration
-from train.scoring import negatives
-from train.exporting import tflite
 from train.data.datasets import Sources
 from train.errors import TrainError
+from train.exporting import bundle_writer, tflite
 from train.exporting.candidate import Exported, Source, build
 from train.fitting.finished_run import Fitted, reopen
 from train.progress import say
 from train.run_folder import RunFolder, write_json
+from train.scoring import calibration, negatives
 
 ATTRIBUTION: Final = "ATTRIBUTION"
 
@@ -41,7 +42,8 @@ class Request:
 
 def export(run: RunFolder, request: Request) -> None:
     """
-    Convert, compare, calibrate and write the bundle of a finished run; the numbers also go to RUN/export.json.
+    Convert, compare, calibrate and write the bundle of a finished run; the numbers also go to
+    RUN/export.json.
 
     Raises:
         TrainError: no exported file says what Keras said.
@@ -49,7 +51,10 @@ def export(run: RunFolder, request: Request) -> None:
     """
     fitted = reopen(run, request.data)
     if not fitted.recipe.whole:
-        msg = f"{run.root}: recipe {fitted.recipe.name} scores pieces about lesions, the daemon scores whole mammograms; export `default`"
+        msg = (
+            f"{run.root}: recipe {fitted.recipe.name} scores pieces about lesions, "
+            "the daemon scores whole mammograms; export `default`"
+        )
         raise TrainError(msg)
     notes = {**fitted.notes, "model_sha256": sha256_of(run.model)}
     export_fitted(replace(fitted, notes=notes), run, request)
@@ -57,14 +62,20 @@ def export(run: RunFolder, request: Request) -> None:
 
 def export_fitted(fitted: Fitted, run: RunFolder, request: Request) -> None:
     """The same for a model that is open already."""
-    unlike = negatives.read(request.not_mammograms, fitted.recipe.input) if request.not_mammograms else None
+    unlike = (
+        negatives.read(request.not_mammograms, fitted.recipe.input)
+        if request.not_mammograms
+        else None
+    )
     source = Source(fitted, unlike, request.tflite_runtime)
     tried = _tried(source)
     shipped = {file.kind.file: file for file in tried if not file.failures}
     default = _default(shipped, request.prefer)
     numbers = _numbers(tried, default)
     files = _files(shipped, {**source.pictures, ATTRIBUTION: request.about_data.encode()})
-    bundle = bundle_writer.write(request.bundle, files, _manifest(source, request, shipped, files, numbers))
+    bundle = bundle_writer.write(
+        request.bundle, files, _manifest(source, request, shipped, files, numbers)
+    )
     model = bundle.manifest.models[default.kind.file]
     written = {
         "bundle_id": bundle.bundle_id,
@@ -77,7 +88,10 @@ def export_fitted(fitted: Fitted, run: RunFolder, request: Request) -> None:
 
 
 def _tried(source: Source) -> list[Exported]:
-    """float16, or float32 where that fails; and int8, or int8 with its pooling in float where that fails."""
+    """
+    float16, or float32 where that fails; and int8, or int8 with its pooling in float where that
+    fails.
+    """
     found = []
     for kinds in ((tflite.FLOAT16, tflite.FLOAT32), (tflite.INT8, tflite.INT8_FLOAT_POOLING)):
         for kind in kinds:
@@ -90,13 +104,19 @@ def _tried(source: Source) -> list[Exported]:
 def _default(shipped: Mapping[str, Exported], prefer: str) -> Exported:
     wanted = {"float": tflite.FLOAT16.file, "int8": tflite.INT8.file}[prefer]
     if not shipped:
-        msg = "no exported file says what Keras says (the warnings above say why); nothing was written"
+        msg = (
+            "no exported file says what Keras says (the warnings "
+            "above say why); nothing was written"
+        )
         raise TrainError(msg)
     return shipped.get(wanted) or next(iter(shipped.values()))
 
 
 def _numbers(tried: Sequence[Exported], default: Exported) -> dict[str, Any]:
-    """Those of the default file at the top, as the report and the card want them, and those of all files tried."""
+    """
+    Those of the default file at the top, as the report and the card want them, and those of all
+    files tried.
+    """
     main = default.numbers
     parity = main["parity"]
     images = sum(side["images"] for side in parity.values())
@@ -104,11 +124,22 @@ def _numbers(tried: Sequence[Exported], default: Exported) -> dict[str, Any]:
     agreement = {
         "images": images,
         "max_difference": max(side["max_raw_difference"] for side in parity.values()),
-        "mean_difference": sum(side["mean_raw_difference"] * side["images"] for side in parity.values()) / images,
+        "mean_difference": sum(
+            side["mean_raw_difference"] * side["images"] for side in parity.values()
+        )
+        / images,
         "test_auc_change": -parity["test"]["auc_drop"],
         **main["known"],
     }
-    files = [{"file": file.kind.file, "shipped": not file.failures, "failures": list(file.failures), **file.numbers} for file in tried]
+    files = [
+        {
+            "file": file.kind.file,
+            "shipped": not file.failures,
+            "failures": list(file.failures),
+            **file.numbers,
+        }
+        for file in tried
+    ]
     return {
         "default": default.kind.file,
         "default_because": _why(tried, default),
@@ -124,16 +155,29 @@ def _numbers(tried: Sequence[Exported], default: Exported) -> dict[str, Any]:
 
 def _why(tried: Sequence[Exported], default: Exported) -> str:
     rest = [file for file in tried if file is not default]
-    passed = [f"{file.kind.file} ({file.kind.name}) {_cost(file)}" for file in rest if not file.failures]
-    failed = [f"{file.kind.name} fails: {'; '.join(file.failures)}" for file in rest if file.failures]
+    passed = [
+        f"{file.kind.file} ({file.kind.name}) {_cost(file)}" for file in rest if not file.failures
+    ]
+    failed = [
+        f"{file.kind.name} fails: {'; '.join(file.failures)}" for file in rest if file.failures
+    ]
     chosen = f"{default.kind.file} ({default.kind.name}), {_cost(default)}"
-    reason = "its scores and maps are the network's own" if default.kind.quantization != "int8" else "it was asked for, or alone passed"
-    return ". ".join([f"{chosen}: {reason}", *(f"Shipped beside it: {text}" for text in passed), *failed])
+    reason = (
+        "its scores and maps are the network's own"
+        if default.kind.quantization != "int8"
+        else "it was asked for, or alone passed"
+    )
+    return ". ".join(
+        [f"{chosen}: {reason}", *(f"Shipped beside it: {text}" for text in passed), *failed]
+    )
 
 
 def _cost(file: Exported) -> str:
     litert = file.numbers["cost"]["litert"]
-    return f"{litert['median_ms']:g} ms an image with one thread of litert, {file.numbers['bytes'] / 1e6:.1f} MB"
+    return (
+        f"{litert['median_ms']:g} ms an image with one thread of "
+        f"litert, {file.numbers['bytes'] / 1e6:.1f} MB"
+    )
 
 
 def _files(shipped: Mapping[str, Exported], common: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -152,15 +196,32 @@ def _manifest(
     recipe, notes, shapes = source.fitted.recipe, source.fitted.notes, source.shapes
     counts = notes["split"]["train"]
     training = {
-        **{name: notes[name] for name in ("command", "data", "index_fingerprint", "split", "times", "versions", "model_sha256")},
+        **{
+            name: notes[name]
+            for name in (
+                "command",
+                "data",
+                "index_fingerprint",
+                "split",
+                "times",
+                "versions",
+                "model_sha256",
+            )
+        },
         "seed": recipe.seed,
         "recipe": recipe.name,
         "summary": recipe.summary,
         "prevalence": counts["malignant"] / counts["images"],
         "operating_point": {"sensitivity": recipe.sensitivity, "undecided": recipe.undecided},
         "about_data": request.about_data,
-        **{name: numbers[name] for name in ("agreement", "gate", "gate_on_unseen", "default_because")},
-        "files": [{name: value for name, value in file.items() if name not in {"validation", "test"}} for file in numbers["files"]],
+        **{
+            name: numbers[name]
+            for name in ("agreement", "gate", "gate_on_unseen", "default_because")
+        },
+        "files": [
+            {name: value for name, value in file.items() if name not in {"validation", "test"}}
+            for file in numbers["files"]
+        ],
     }
     values = {
         "schema": "mammo.bundle/1",
@@ -170,7 +231,9 @@ def _manifest(
         "intended_use": wording.INTENDED_USE,
         "input": recipe.input,
         "preprocess_version": PREPROCESS_VERSION,
-        "outputs": Outputs(probability=shapes.probability, logit_map=shapes.logit_map, features=shapes.features),
+        "outputs": Outputs(
+            probability=shapes.probability, logit_map=shapes.logit_map, features=shapes.features
+        ),
         "labels": ("benign", "malignant"),
         "files": bundle_writer.digests(files),
         "models": {name: file.model for name, file in shipped.items()},
@@ -182,10 +245,15 @@ def _manifest(
     return Manifest.model_validate(values)
 
 
-def _tell(folder: Path, bundle_id: str, tried: Sequence[Exported], numbers: Mapping[str, Any]) -> None:
+def _tell(
+    folder: Path, bundle_id: str, tried: Sequence[Exported], numbers: Mapping[str, Any]
+) -> None:
     test = numbers["test"]
     low, high = test["intervals_95"]["auc"]
-    say(f"exported file: AUC {test['auc']:.3f} ({low:.3f} to {high:.3f}) on {test['patients']} test patients")
+    say(
+        f"exported file: AUC {test['auc']:.3f} ({low:.3f} to "
+        f"{high:.3f}) on {test['patients']} test patients"
+    )
     say(f"default: {numbers['default_because']}")
     size = sum(len(file.data) for file in tried if not file.failures)
     say(f"bundle {bundle_id[:12]} in {folder}: {size / 1e6:.1f} MB of models")

@@ -9,14 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from edge.models.bundle import sha256_of
-from train.data import datasets
-from train.data import split
+from train.data import datasets, split
 from train.data.datasets import SIDES, Sources
-from train.errors import TrainError
-from train.fitting.fit import counts
-from train.fitting.finished_run import Fitted, load_network
-from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
 from train.data.prepare import prepared
+from train.errors import TrainError
+from train.fitting.finished_run import Fitted, load_network
+from train.fitting.fit import counts
+from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
 from train.progress import say, warn
 from train.recipe import Recipe
 from train.run_folder import RunFolder
@@ -32,7 +31,8 @@ def adopt(path: Path, recipe: Recipe, data: Sources, run: RunFolder, command: st
     Args:
         path: `.keras` or `.h5`; see `named_outputs` for what it must give.
         recipe: its input, how the data are split, and the operating point.
-        data: images for calibration and known answers; a `split` column says which the model was trained on.
+        data: images for calibration and known answers; a `split` column says which the model was
+            trained on.
         run: takes the cache of prepared images.
         command: as typed.
 
@@ -51,7 +51,11 @@ def adopt(path: Path, recipe: Recipe, data: Sources, run: RunFolder, command: st
         "model_sha256": sha256_of(path),
         "split": {side: counts(sides[side]) for side in SIDES},
         "times": {},
-        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
     }
     return Fitted(recipe, notes, sides, films, model)
 
@@ -60,9 +64,10 @@ def named_outputs(model: keras.Model) -> keras.Model:
     """
     Name a model's outputs by what they are.
 
-    A probability, shape (n, 1), must be there. A logit map, (n, rows, columns, 1), and features, (n, channels), may be. Where there is
-    a probability alone, and it is a dense layer on averaged features, the same numbers are computed as a map and its mean: that gives
-    both. Else there will be no heat map, and the input gate has only its limits.
+    A probability, shape (n, 1), must be there. A logit map, (n, rows, columns, 1), and features,
+    (n, channels), may be. Where there is a probability alone, and it is a dense layer on averaged
+    features, the same numbers are computed as a map and its mean: that gives both. Else there will
+    be no heat map, and the input gate has only its limits.
 
     Raises:
         TrainError: no output is a probability, or two are alike.
@@ -72,19 +77,31 @@ def named_outputs(model: keras.Model) -> keras.Model:
         name = _kind(tuple(tensor.shape))
         if name is None or name in found:
             shapes = [tuple(each.shape) for each in keras.tree.flatten(model.output)]
-            msg = f"outputs have shapes {shapes}, expected one (None, 1) and at most one (None, rows, columns, 1) and one (None, channels)"
+            msg = (
+                f"outputs have shapes {shapes}, expected one (None, 1) and at most one "
+                "(None, rows, columns, 1) and one (None, channels)"
+            )
             raise TrainError(msg)
         found[name] = tensor
     if PROBABILITY not in found:
-        msg = f"no output of shape (None, 1), a sigmoid's probability of malignancy, among {sorted(found)}"
+        msg = (
+            "no output of shape (None, 1), a sigmoid's probability "
+            f"of malignancy, among {sorted(found)}"
+        )
         raise TrainError(msg)
     if len(found) > 1:
         return keras.Model(model.input, found)
     rewritten = _with_map(model)
     if rewritten is None:
-        warn("the model gives a probability alone: no heat map, and the input gate has only its limits")
+        warn(
+            "the model gives a probability alone: no heat map, and "
+            "the input gate has only its limits"
+        )
         return keras.Model(model.input, found)
-    say("the dense layer on averaged features is exported as a map and its mean: the same probability, with a heat map")
+    say(
+        "the dense layer on averaged features is exported as a map and "
+        "its mean: the same probability, with a heat map"
+    )
     return rewritten
 
 
@@ -97,22 +114,42 @@ def _kind(shape: tuple[int | None, ...]) -> str | None:
 
 
 def _with_map(model: keras.Model) -> keras.Model | None:
-    """The same with a 1x1 convolution before the average instead of a dense layer after it; None where it does not end like that."""
-    *before, dense = [layer for layer in model.layers if not isinstance(layer, keras.layers.Dropout)]
-    if not (isinstance(dense, keras.layers.Dense) and before and isinstance(before[-1], keras.layers.GlobalAveragePooling2D)):
+    """
+    The same with a 1x1 convolution before the average instead of a dense layer after it; None where
+    it does not end like that.
+    """
+    *before, dense = [
+        layer for layer in model.layers if not isinstance(layer, keras.layers.Dropout)
+    ]
+    if not (
+        isinstance(dense, keras.layers.Dense)
+        and before
+        and isinstance(before[-1], keras.layers.GlobalAveragePooling2D)
+    ):
         return None
     if dense.activation is not keras.activations.sigmoid:
         return None
-    average, convolution = before[-1], keras.layers.Conv2D(1, 1, use_bias=dense.use_bias, name=LOGIT_MAP)
+    average, convolution = (
+        before[-1],
+        keras.layers.Conv2D(1, 1, use_bias=dense.use_bias, name=LOGIT_MAP),
+    )
     logit_map = convolution(average.input)
     kernel, *bias = dense.get_weights()
     convolution.set_weights([kernel[None, None], *bias])
-    logit = keras.layers.GlobalAveragePooling2D(name="mean_of_map")(logit_map)  # named: Keras gives a loaded model's names again
+    logit = keras.layers.GlobalAveragePooling2D(name="mean_of_map")(
+        logit_map
+    )  # named: Keras gives a loaded model's names again
     probability = keras.layers.Activation("sigmoid", name="sigmoid_of_mean")(logit)
     outputs = {PROBABILITY: probability, LOGIT_MAP: logit_map, FEATURES: average.output}
     rewritten = keras.Model(model.input, outputs)
     tensor = np.random.default_rng(0).random((2, *model.input_shape[1:]), np.float32)
-    same = np.abs(np.asarray(rewritten(tensor)[PROBABILITY]) - np.asarray(keras.tree.flatten(model(tensor))[0])).max() <= SAME
+    same = (
+        np.abs(
+            np.asarray(rewritten(tensor)[PROBABILITY])
+            - np.asarray(keras.tree.flatten(model(tensor))[0])
+        ).max()
+        <= SAME
+    )
     return rewritten if same else None
 
 
@@ -120,7 +157,10 @@ def _checked(model: keras.Model, recipe: Recipe, path: Path) -> keras.Model:
     spec = recipe.input
     expected = (spec.height, spec.width, spec.channels)
     if tuple(model.input_shape[1:]) != expected:
-        msg = f"{path}: input is {tuple(model.input_shape[1:])}, recipe {recipe.name} prepares {expected}; write a recipe with its input"
+        msg = (
+            f"{path}: input is {tuple(model.input_shape[1:])}, recipe {recipe.name} "
+            f"prepares {expected}; write a recipe with its input"
+        )
         raise TrainError(msg)
     try:
         return named_outputs(model)

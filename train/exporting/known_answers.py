@@ -1,4 +1,7 @@
-"""Known answers: three training mammograms carried by the bundle, on which every daemon proves its model."""
+"""
+Known answers: three training mammograms carried by the bundle, on which every daemon proves its
+model.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -28,7 +31,9 @@ def choose(films: Sequence[Film], scores: NDArray[np.float64]) -> tuple[Film, ..
         start = int(quantile * (len(ordered) - 1))
         candidates = ordered[start:] + ordered[:start]
         taken = {film.patient for film in chosen}
-        chosen.append(next((film for film in candidates if film.patient not in taken), candidates[0]))
+        chosen.append(
+            next((film for film in candidates if film.patient not in taken), candidates[0])
+        )
     return tuple(chosen)
 
 
@@ -38,7 +43,10 @@ def pictures(films: Sequence[Film]) -> dict[str, bytes]:
 
 
 def tensors(files: Mapping[str, bytes], spec: InputSpec) -> dict[str, NDArray[np.float32]]:
-    """The pictures, decoded and prepared as the daemon does, each of shape (1, height, width, channels)."""
+    """
+    The pictures, decoded and prepared as the daemon does, each of shape (1, height, width,
+    channels).
+    """
     return {name: prepare(decode(data, Limits()), spec).tensor for name, data in files.items()}
 
 

@@ -1,4 +1,7 @@
-"""May an exported file stand in for the network it came from? Measured on calibrated answers for the same images."""
+"""
+May an exported file stand in for the network it came from? Measured on calibrated answers for the
+same images.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,9 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from edge.models.bundle import Platt
-from train.stats import bootstrap
 from train.scoring import calibration
-from train.stats import metrics
+from train.stats import bootstrap, metrics
 from train.stats.metrics import Floats, Labels, Patients
 
 AUC_DROP: Final = 0.005
@@ -31,7 +33,9 @@ def answers(raw: Floats, platt: Platt) -> Answers:
     return Answers(calibration.calibrated(raw, platt), raw)
 
 
-def compare(labels: Labels, patients: Patients, network: Answers, file: Answers, threshold: float, seed: int) -> dict[str, Any]:  # noqa: PLR0913, PLR0917 - two models and what they are compared on
+def compare(  # noqa: PLR0913, PLR0917 - two models and what they are compared on
+    labels: Labels, patients: Patients, network: Answers, file: Answers, threshold: float, seed: int
+) -> dict[str, Any]:
     """
     How far the file's answers are from the network's, each calibrated on its own validation scores.
 
@@ -40,11 +44,14 @@ def compare(labels: Labels, patients: Patients, network: Answers, file: Answers,
         patients: shape (n,); the interval of the AUC drop is a paired one over them.
         network: what Keras says.
         file: what the exported file says in the daemon's engine.
-        threshold: the network's default one, at which both are cut: two fitted ones would differ by which images they lie between.
+        threshold: the network's default one, at which both are cut: two fitted ones would differ by
+            which images they lie between.
         seed: of the bootstrap.
     """
     weights = bootstrap.draw(labels, patients, seed)
-    drops = bootstrap.auc(labels, network.scores, weights) - bootstrap.auc(labels, file.scores, weights)
+    drops = bootstrap.auc(labels, network.scores, weights) - bootstrap.auc(
+        labels, file.scores, weights
+    )
     difference = np.abs(file.scores - network.scores)
     flipped = (file.scores >= threshold) != (network.scores >= threshold)
     return {
@@ -66,10 +73,20 @@ def failures(found: dict[str, Any], largest_raw_difference: float | None) -> tup
 
     Args:
         found: by `compare`.
-        largest_raw_difference: that any raw score may have; None for int8, whose scores move and are calibrated anew.
+        largest_raw_difference: that any raw score may have; None for int8, whose scores move and
+            are calibrated anew.
     """
-    limits = [("AUC drop", found["auc_drop"], AUC_DROP), ("decision flips", found["decision_flips"], FLIPS)]
+    limits = [
+        ("AUC drop", found["auc_drop"], AUC_DROP),
+        ("decision flips", found["decision_flips"], FLIPS),
+    ]
     if largest_raw_difference is not None:
-        limits.append(("largest difference from Keras", found["max_raw_difference"], largest_raw_difference))
+        limits.append(
+            ("largest difference from Keras", found["max_raw_difference"], largest_raw_difference)
+        )
     # Written so that a NaN, for which no comparison holds, fails too.
-    return tuple(f"{what} {value:.4f}, expected at most {limit:g}" for what, value, limit in limits if not value <= limit)
+    return tuple(
+        f"{what} {value:.4f}, expected at most {limit:g}"
+        for what, value, limit in limits
+        if not value <= limit
+    )

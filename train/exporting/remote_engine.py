@@ -1,8 +1,10 @@
 """
-Score prepared images with one of the daemon's engines: in this process, or in the Python of another environment.
+Score prepared images with one of the daemon's engines: in this process, or in the Python of another
+environment.
 
-`python -m train.exporting.remote_engine FILE BACKEND IMAGES.npy SHAPES` prints the raw scores as JSON. This module needs nothing of what training
-needs, so that the environment of tflite-runtime, which cannot live beside TensorFlow, runs it too.
+`python -m train.exporting.remote_engine FILE BACKEND IMAGES.npy SHAPES` prints the raw scores as
+JSON. This module needs nothing of what training needs, so that the environment of tflite-runtime,
+which cannot live beside TensorFlow, runs it too.
 """
 
 import json
@@ -26,7 +28,9 @@ HOUSE: Final = Path(edge.__file__).parent.parent
 TIMEOUT_S: Final = 600
 
 
-def scores(model: Path, shapes: Shapes, backend: str, tensors: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+def scores(
+    model: Path, shapes: Shapes, backend: str, tensors: Iterable[NDArray[np.float32]]
+) -> NDArray[np.float64]:
     """
     Raw scores by the daemon's engine in this process.
 
@@ -40,7 +44,9 @@ def scores(model: Path, shapes: Shapes, backend: str, tensors: Iterable[NDArray[
     return np.array([engine.infer(tensor).raw for tensor in tensors], dtype=np.float64)
 
 
-def scores_elsewhere(python: Path, model: Path, shapes: Shapes, backend: str, tensors: NDArray[np.float32]) -> NDArray[np.float64]:
+def scores_elsewhere(
+    python: Path, model: Path, shapes: Shapes, backend: str, tensors: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """
     The same with the engine of another environment.
 
@@ -57,7 +63,15 @@ def scores_elsewhere(python: Path, model: Path, shapes: Shapes, backend: str, te
     with TemporaryDirectory() as folder:
         images = Path(folder) / "images.npy"
         np.save(images, tensors)
-        command = [str(python), "-m", "train.exporting.remote_engine", str(model), backend, str(images), json.dumps(asdict(shapes))]
+        command = [
+            str(python),
+            "-m",
+            "train.exporting.remote_engine",
+            str(model),
+            backend,
+            str(images),
+            json.dumps(asdict(shapes)),
+        ]
         answer: list[Any] = json.loads(printed(command, f"{backend} did not score"))
     return np.array(answer, dtype=np.float64)
 
@@ -73,7 +87,10 @@ def printed(command: Sequence[str], failure: str) -> str:
     Raises:
         TrainError: it cannot be started, fails, or takes longer than TIMEOUT_S.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(HOUSE), os.environ.get("PYTHONPATH")]))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(HOUSE), os.environ.get("PYTHONPATH")])),
+    }
     try:
         done = subprocess.run(  # noqa: S603 - the interpreter the user named
             command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment

@@ -20,11 +20,17 @@ from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
 Quantization: TypeAlias = Literal["float32", "float16", "int8"]
 
 OUTPUTS: Final = (PROBABILITY, LOGIT_MAP, FEATURES)
-"""Only the first is needed: without a map there is no heat map, without features the input gate has only its limits."""
+"""
+Only the first is needed: without a map there is no heat map, without features the input gate has
+only its limits.
+"""
 REPRESENTATIVE: Final = 100
 """Training films that show the int8 converter what range each tensor has."""
 POOLING: Final = ("SOFTMAX", "MUL", "MEAN", "LOGISTIC")
-"""Operators from the last convolution to the probability. A softmax over some hundred cells lies below the step of int8."""
+"""
+Operators from the last convolution to the probability. A softmax over some hundred cells lies below
+the step of int8.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,9 @@ def convert(model: keras.Model, spec: InputSpec, kind: Kind, films: NDArray[np.f
     """
     Convert a network to a TensorFlow Lite file of batch size 1.
 
-    float16 weights halve the file, cost no accuracy, and run as float32 in every interpreter back to tflite-runtime 2.14. int8 is
-    full integer quantisation after training, input and outputs too, unless the pooling stays in float.
+    float16 weights halve the file, cost no accuracy, and run as float32 in every interpreter back
+    to tflite-runtime 2.14. int8 is full integer quantisation after training, input and outputs too,
+    unless the pooling stays in float.
 
     Args:
         model: outputs by name, at least `probability`.
@@ -77,17 +84,36 @@ def convert(model: keras.Model, spec: InputSpec, kind: Kind, films: NDArray[np.f
 
 
 def shapes(model: keras.Model, spec: InputSpec) -> Shapes:
-    """Input and outputs of the converted file: probability (1, 1), logit map (1, rows, columns, 1), features (1, channels)."""
-    found = {name: (1, *map(int, model.output[name].shape[1:])) for name in OUTPUTS if name in model.output}
-    return Shapes((1, spec.height, spec.width, spec.channels), found[PROBABILITY], found.get(LOGIT_MAP), found.get(FEATURES))
+    """
+    Input and outputs of the converted file: probability (1, 1), logit map (1, rows, columns, 1),
+    features (1, channels).
+    """
+    found = {
+        name: (1, *map(int, model.output[name].shape[1:]))
+        for name in OUTPUTS
+        if name in model.output
+    }
+    return Shapes(
+        (1, spec.height, spec.width, spec.channels),
+        found[PROBABILITY],
+        found.get(LOGIT_MAP),
+        found.get(FEATURES),
+    )
 
 
-def _int8(converter: tf.lite.TFLiteConverter, examples: Callable[[], Iterator[Any]], *, float_pooling: bool) -> bytes:
+def _int8(
+    converter: tf.lite.TFLiteConverter,
+    examples: Callable[[], Iterator[Any]],
+    *,
+    float_pooling: bool,
+) -> bytes:
     converter.representative_dataset = examples
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     if float_pooling:
         options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=list(POOLING))
-        debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=examples, debug_options=options)
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=examples, debug_options=options
+        )
         mixed: bytes = debugger.get_nondebug_quantized_model()
         return mixed
     converter.inference_input_type = converter.inference_output_type = tf.int8
@@ -95,7 +121,9 @@ def _int8(converter: tf.lite.TFLiteConverter, examples: Callable[[], Iterator[An
     return whole
 
 
-def _examples(films: NDArray[np.float16], spec: InputSpec) -> Callable[[], Iterator[list[NDArray[np.float32]]]]:
+def _examples(
+    films: NDArray[np.float16], spec: InputSpec
+) -> Callable[[], Iterator[list[NDArray[np.float32]]]]:
     chosen = films[:: max(1, len(films) // REPRESENTATIVE)]
 
     def each() -> Iterator[list[NDArray[np.float32]]]:
@@ -105,7 +133,10 @@ def _examples(films: NDArray[np.float16], spec: InputSpec) -> Callable[[], Itera
 
 
 def _one_image(model: keras.Model, spec: InputSpec) -> keras.Model:
-    """The network for a batch of one. With Keras 3 from_concrete_functions would give a file without weights."""
+    """
+    The network for a batch of one. With Keras 3 from_concrete_functions would give a file without
+    weights.
+    """
     image = keras.Input(batch_shape=(1, spec.height, spec.width, spec.channels), name="image")
     outputs = model(image)
     return keras.Model(image, [outputs[name] for name in OUTPUTS if name in outputs])

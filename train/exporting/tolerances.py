@@ -1,4 +1,7 @@
-"""The known answers of an exported file, and how far each runtime may be from them: measured with the daemon's own engines."""
+"""
+The known answers of an exported file, and how far each runtime may be from them: measured with the
+daemon's own engines.
+"""
 
 import math
 from collections.abc import Mapping
@@ -9,12 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.models.bundle import KnownAnswer
 from edge.domain import InputSpec
 from edge.inference.engine import Shapes
-from train.exporting import known_answers
-from train.exporting import remote_engine
+from edge.models.bundle import KnownAnswer
 from train.data.films import Prepared, model_input
+from train.exporting import known_answers, remote_engine
 
 LEAST_TOLERANCE: Final = 1e-3
 """Of a known answer: other processors round otherwise."""
@@ -47,7 +49,9 @@ class File:
     quantization: str
 
 
-def answer_known(file: File, pictures: Mapping[str, bytes], films: Prepared, python: Path | None, largest: float) -> Known:
+def answer_known(
+    file: File, pictures: Mapping[str, bytes], films: Prepared, python: Path | None, largest: float
+) -> Known:
     """
     The answers of this file in litert, and how far each runtime may be from them.
 
@@ -65,10 +69,14 @@ def answer_known(file: File, pictures: Mapping[str, bytes], films: Prepared, pyt
     if python is not None:
         some = films.images[:: max(1, len(films.images) // COMPARED)]
         images = (model_input(image, file.spec) for image in some)
-        measured["max_difference_tflite_runtime"] = _other_runtime(python, file, np.concatenate([tensors, *images]))
+        measured["max_difference_tflite_runtime"] = _other_runtime(
+            python, file, np.concatenate([tensors, *images])
+        )
         other = with_margin(measured["max_difference_tflite_runtime"])
     tolerance = {"litert": LEAST_TOLERANCE, "keras": rounded_up(largest), "tflite-runtime": other}
-    answers = tuple(KnownAnswer(image=name, raw=float(value)) for name, value in zip(pictures, raw, strict=True))
+    answers = tuple(
+        KnownAnswer(image=name, raw=float(value)) for name, value in zip(pictures, raw, strict=True)
+    )
     return Known(answers, tolerance, measured)
 
 
@@ -86,4 +94,11 @@ def rounded_up(difference: float) -> float:
 
 def _other_runtime(python: Path, file: File, tensors: NDArray[np.float32]) -> float:
     here = remote_engine.scores(file.path, file.shapes, "litert", tensors[:, None])
-    return float(np.abs(here - remote_engine.scores_elsewhere(python, file.path, file.shapes, "tflite-runtime", tensors)).max())
+    return float(
+        np.abs(
+            here
+            - remote_engine.scores_elsewhere(
+                python, file.path, file.shapes, "tflite-runtime", tensors
+            )
+        ).max()
+    )

@@ -1,0 +1,1 @@
+"""Training, from prepared films to weights."""

@@ -1,4 +1,7 @@
-"""Random geometry, tone and sharpness of whole batches, for tf.data: inside the model they would cost as much as the training step."""
+"""
+Random geometry, tone and sharpness of whole batches, for tf.data: inside the model they would cost
+as much as the training step.
+"""
 
 import math
 from typing import Final
@@ -11,15 +14,22 @@ from train.recipe import Augment
 KERNEL: Final = 7
 """Side of the blurring kernel, in pixels."""
 SIGMA: Final = 1.5
-"""Of its Gaussian, in pixels: 800 px films lie as much behind 13 megapixels at the sizes our networks take."""
+"""
+Of its Gaussian, in pixels: 800 px films lie as much behind 13 megapixels at the sizes our networks
+take.
+"""
 
 
-def augment(images: tf.Tensor, seed: tf.Tensor, how: Augment, size: tuple[int, int] | None = None) -> tf.Tensor:
+def augment(
+    images: tf.Tensor, seed: tf.Tensor, how: Augment, size: tuple[int, int] | None = None
+) -> tf.Tensor:
     """
-    Turn, scale, shift and flip each image of a batch by its own random amounts, then change its sharpness and its tone.
+    Turn, scale, shift and flip each image of a batch by its own random amounts, then change its
+    sharpness and its tone.
 
     Args:
-        images: shape (batch, height, width, 1), float32, from 0 (black) to 1; what comes in from outside is black.
+        images: shape (batch, height, width, 1), float32, from 0 (black) to 1; what comes in from
+            outside is black.
         seed: shape (2,), an integer: same seed, same changes.
         how: the largest amounts.
         size: height and width to cut out of the middle; None: all of it.
@@ -36,22 +46,35 @@ def augment(images: tf.Tensor, seed: tf.Tensor, how: Augment, size: tuple[int, i
 
 
 def _refocus(images: tf.Tensor, seed: tf.Tensor, largest: float) -> tf.Tensor:
-    """Blend each image with its blurred self, or away from it, which sharpens: films come at every resolution."""
+    """
+    Blend each image with its blurred self, or away from it, which sharpens: films come at every
+    resolution.
+    """
     line = np.exp(-0.5 * ((np.arange(KERNEL) - KERNEL // 2) / SIGMA) ** 2).astype(np.float32)
-    across, down = (np.reshape(line / line.sum(), shape) for shape in ((1, KERNEL, 1, 1), (KERNEL, 1, 1, 1)))
+    across, down = (
+        np.reshape(line / line.sum(), shape) for shape in ((1, KERNEL, 1, 1), (KERNEL, 1, 1, 1))
+    )
     blurred = tf.nn.conv2d(tf.nn.conv2d(images, across, 1, "SAME"), down, 1, "SAME")
-    share = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed, minval=-largest, maxval=largest)
+    share = tf.random.stateless_uniform(
+        (tf.shape(images)[0], 1, 1, 1), seed, minval=-largest, maxval=largest
+    )
     return tf.clip_by_value(images + share * (blurred - images), 0.0, 1.0)
 
 
 def _tone(images: tf.Tensor, seed: tf.Tensor, how: Augment) -> tf.Tensor:
     """Another gamma, contrast and brightness for each image; black stays black."""
-    draws = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed, minval=-1.0, maxval=1.0)
+    draws = tf.random.stateless_uniform(
+        (3, tf.shape(images)[0], 1, 1, 1), seed, minval=-1.0, maxval=1.0
+    )
     curved = tf.pow(images, tf.exp(draws[0] * how.gamma))
-    return tf.clip_by_value(curved * (1.0 + draws[1] * how.gain) + draws[2] * how.gain / 2 * tf.sign(images), 0.0, 1.0)
+    return tf.clip_by_value(
+        curved * (1.0 + draws[1] * how.gain) + draws[2] * how.gain / 2 * tf.sign(images), 0.0, 1.0
+    )
 
 
-def _move(images: tf.Tensor, seed: tf.Tensor, how: Augment, size: tuple[int, int] | None) -> tf.Tensor:
+def _move(
+    images: tf.Tensor, seed: tf.Tensor, how: Augment, size: tuple[int, int] | None
+) -> tf.Tensor:
     shape = tf.shape(images)
     height, width = size or (shape[1], shape[2])
     draws = tf.random.stateless_uniform((4, shape[0]), seed, minval=-1.0, maxval=1.0)
@@ -62,9 +85,16 @@ def _move(images: tf.Tensor, seed: tf.Tensor, how: Augment, size: tuple[int, int
     transforms = _about_centre(angle, scale * flip_x, scale * flip_y, shape[1:3], (height, width))
     if how.shift:
         reach = how.shift * tf.cast(tf.stack([width, height]), tf.float32)[:, None]
-        moves = tf.random.stateless_uniform((2, shape[0]), tf.random.experimental.stateless_fold_in(seed, 10), minval=-reach, maxval=reach)
+        moves = tf.random.stateless_uniform(
+            (2, shape[0]),
+            tf.random.experimental.stateless_fold_in(seed, 10),
+            minval=-reach,
+            maxval=reach,
+        )
         nothing = tf.zeros_like(angle)
-        transforms += tf.stack([nothing, nothing, moves[0], nothing, nothing, moves[1], nothing, nothing], axis=1)
+        transforms += tf.stack(
+            [nothing, nothing, moves[0], nothing, nothing, moves[1], nothing, nothing], axis=1
+        )
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=transforms,
@@ -79,8 +109,17 @@ def _sign(draw: tf.Tensor, *, flip: bool) -> tf.Tensor:
     return tf.where(draw < 0, -1.0, 1.0) if flip else tf.ones_like(draw)
 
 
-def _about_centre(angle: tf.Tensor, scale_x: tf.Tensor, scale_y: tf.Tensor, source: tf.Tensor, result: tuple[int, int]) -> tf.Tensor:
-    """The eight numbers of TensorFlow's projective transform, which maps the result's pixels to the source's; shape (batch, 8)."""
+def _about_centre(
+    angle: tf.Tensor,
+    scale_x: tf.Tensor,
+    scale_y: tf.Tensor,
+    source: tf.Tensor,
+    result: tuple[int, int],
+) -> tf.Tensor:
+    """
+    The eight numbers of TensorFlow's projective transform, which maps the result's pixels to the
+    source's; shape (batch, 8).
+    """
     from_y, from_x = ((tf.cast(side, tf.float32) - 1) / 2 for side in (source[0], source[1]))
     to_y, to_x = ((tf.cast(side, tf.float32) - 1) / 2 for side in result)
     a0, a1 = tf.cos(angle) * scale_x, -tf.sin(angle) * scale_y

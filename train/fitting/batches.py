@@ -10,35 +10,46 @@ from train.fitting.mixup import mixup
 from train.recipe import Recipe
 
 
-def training(images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe, first_epoch: int = 0) -> tf.data.Dataset:
+def training(
+    images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe, first_epoch: int = 0
+) -> tf.data.Dataset:
     """
-    Shuffled, augmented batches without end, `order.steps` an epoch; what an epoch sees depends on the seed and its number alone.
+    Shuffled, augmented batches without end, `order.steps` an epoch; what an epoch sees depends on
+    the seed and its number alone.
 
     Args:
-        images: shape (n, height, width), from 0 (black) to 1; larger than the recipe's input, of which the middle is taken.
+        images: shape (n, height, width), from 0 (black) to 1; larger than the recipe's input, of
+            which the middle is taken.
         labels: shape (n,), 1 for malignant.
         recipe: batch size, input size and range, augmentation and seed.
         first_epoch: where to begin; 0 is the first.
 
     Returns:
-        Pairs of (batch, height, width, channels) float32 in the recipe's range, and (batch, 1) labels.
+        Pairs of (batch, height, width, channels) float32 in the recipe's range, and (batch, 1)
+        labels.
     """
     with tf.device("CPU"):
         pixels, truth = tf.constant(images), tf.constant(labels[:, None])
     size = recipe.input.height, recipe.input.width
 
     def change(rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        picture = augment(tf.cast(tf.gather(pixels, rows), tf.float32)[..., None], seed, recipe.augment, size)
+        picture = augment(
+            tf.cast(tf.gather(pixels, rows), tf.float32)[..., None], seed, recipe.augment, size
+        )
         label = tf.gather(truth, rows)
         if recipe.mixup:
             picture, label = mixup(picture, label, seed, recipe.mixup)
         return to_input(picture, recipe), label
 
-    data = batch_order.batches(labels, recipe.batch_size, recipe.seed, first_epoch, balanced=recipe.balanced)
+    data = batch_order.batches(
+        labels, recipe.batch_size, recipe.seed, first_epoch, balanced=recipe.balanced
+    )
     return data.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def scoring(images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe) -> tf.data.Dataset:
+def scoring(
+    images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe
+) -> tf.data.Dataset:
     """The same pairs, neither shuffled nor changed."""
     data = tf.data.Dataset.from_tensor_slices((images, labels[:, None])).batch(recipe.batch_size)
 

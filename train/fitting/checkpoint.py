@@ -1,8 +1,9 @@
 """
 Where a training stands after each epoch, in one file that is there whole or not at all.
 
-Keras's BackupAndRestore leaves out the state of the random generators (measured: with dropout, weights off by 0.007 after two more
-epochs), writes weights and epoch number one after the other, and knows nothing of phases, of the best epoch or of the numbers so far.
+Keras's BackupAndRestore leaves out the state of the random generators (measured: with dropout,
+weights off by 0.007 after two more epochs), writes weights and epoch number one after the other,
+and knows nothing of phases, of the best epoch or of the numbers so far.
 """
 
 import json
@@ -38,9 +39,15 @@ class Progress:
 
 
 def save(path: Path, progress: Progress, variables: Iterable[keras.Variable]) -> None:
-    """Write everything that the next epoch depends on; a reader, and a power cut, find the old file or the new one."""
+    """
+    Write everything that the next epoch depends on; a reader, and a power cut, find the old file or
+    the new one.
+    """
     part = path.with_name(f".{path.name}.part")
-    arrays = {f"{number:04}": keras.ops.convert_to_numpy(variable) for number, variable in enumerate(variables)}
+    arrays = {
+        f"{number:04}": keras.ops.convert_to_numpy(variable)
+        for number, variable in enumerate(variables)
+    }
     with part.open("wb") as file:
         np.savez(file, progress=np.array(json.dumps(asdict(progress))), **arrays)
         file.flush()
@@ -67,9 +74,15 @@ class Saved:
             TrainError: they are not the same.
         """
         targets = list(variables)
-        expected, found = [tuple(target.shape) for target in targets], [array.shape for array in self.arrays]
+        expected, found = (
+            [tuple(target.shape) for target in targets],
+            [array.shape for array in self.arrays],
+        )
         if found != expected:
-            msg = f"{self.path}: {len(found)} variables of another network, expected {len(expected)}; --restart trains from the start"
+            msg = (
+                f"{self.path}: {len(found)} variables of another network, expected "
+                f"{len(expected)}; --restart trains from the start"
+            )
             raise TrainError(msg)
         for target, array in zip(targets, self.arrays, strict=True):
             target.assign(array)
@@ -87,7 +100,11 @@ def load(path: Path) -> Saved | None:
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             progress = Progress(**json.loads(str(arrays["progress"])))
-            return Saved(path, progress, tuple(arrays[name] for name in sorted(set(arrays.files) - {"progress"})))
+            return Saved(
+                path,
+                progress,
+                tuple(arrays[name] for name in sorted(set(arrays.files) - {"progress"})),
+            )
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{path}: not a checkpoint of this version ({error}); --restart trains from the start"
         raise TrainError(msg) from None

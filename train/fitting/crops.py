@@ -1,4 +1,7 @@
-"""Pieces of prepared mammograms: about each lesion, and of breast without one. What the recipe `lesion` learns from."""
+"""
+Pieces of prepared mammograms: about each lesion, and of breast without one. What the recipe
+`lesion` learns from.
+"""
 
 import math
 from collections.abc import Iterator
@@ -9,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Box
-from train.errors import DataError
 from train.data.films import Prepared, lesion_boxes
+from train.errors import DataError
 from train.recipe import Crops
 
 MARGIN: Final = 1.5
-"""Pieces are cut this much larger than they are used, so that turning and shifting shows breast and no black corners."""
+"""
+Pieces are cut this much larger than they are used, so that turning and shifting shows breast and no
+black corners.
+"""
 BRIGHT: Final = 0.08
 """A background piece is darker than this on average only where it shows air."""
 TRIES: Final = 20
@@ -41,7 +47,8 @@ class Pieces:
 
 def cut(films: Prepared, crops: Crops, seed: int) -> Pieces:
     """
-    One piece about the middle of each lesion, and `crops.background` times as many elsewhere in the same breasts.
+    One piece about the middle of each lesion, and `crops.background` times as many elsewhere in the
+    same breasts.
 
     The background pieces are drawn by the seed: same films, same seed, same pieces.
 
@@ -54,17 +61,32 @@ def cut(films: Prepared, crops: Crops, seed: int) -> Pieces:
     for number, film in enumerate(films.films):
         image, patient = films.images[number], film.patient
         pairs = zip(film.lesions, lesion_boxes(film, films.geometry[number]), strict=True)
-        seen = [(lesion, box) for lesion, box in pairs if box.xmax > box.xmin and box.ymax > box.ymin]
-        used = [(lesion, box) for lesion, box in seen if crops.abnormality in (None, lesion.abnormality)]
-        found += [(_about(image, *_centre(box), side), float(lesion.label == "malignant"), True, patient) for lesion, box in used]
+        seen = [
+            (lesion, box) for lesion, box in pairs if box.xmax > box.xmin and box.ymax > box.ymin
+        ]
+        used = [
+            (lesion, box) for lesion, box in seen if crops.abnormality in (None, lesion.abnormality)
+        ]
+        found += [
+            (_about(image, *_centre(box), side), float(lesion.label == "malignant"), True, patient)
+            for lesion, box in used
+        ]
         wanted = generator.poisson(crops.background * len(used))
         places = _elsewhere(image, [box for _, box in seen], crops.size, generator)
-        found += [(_about(image, *place, side), 0.0, False, patient) for place, _ in zip(places, range(wanted), strict=False)]
+        found += [
+            (_about(image, *place, side), 0.0, False, patient)
+            for place, _ in zip(places, range(wanted), strict=False)
+        ]
     if not any(lesion for _, _, lesion, _ in found):
-        msg = f"no lesion box in {len(films.films)} films, expected an index with <name>-lesions.csv beside it, or CBIS-DDSM with its masks"
+        msg = (
+            f"no lesion box in {len(films.films)} films, expected an index with "
+            "<name>-lesions.csv beside it, or CBIS-DDSM with its masks"
+        )
         raise DataError(msg)
     images, truth, lesions, patients = zip(*found, strict=True)
-    return Pieces(np.stack(images), np.array(truth, np.float32), np.array(lesions), np.array(patients))
+    return Pieces(
+        np.stack(images), np.array(truth, np.float32), np.array(lesions), np.array(patients)
+    )
 
 
 def _centre(box: Box) -> tuple[float, float]:
@@ -78,12 +100,22 @@ def _about(image: NDArray[np.float16], x: float, y: float, side: int) -> NDArray
     return padded[top : top + side, left : left + side]
 
 
-def _elsewhere(image: NDArray[np.float16], boxes: list[Box], size: int, generator: np.random.Generator) -> Iterator[tuple[float, float]]:
-    """Points inside the breast whose piece shows no middle of a lesion; fewer than asked for where there is no room."""
+def _elsewhere(
+    image: NDArray[np.float16], boxes: list[Box], size: int, generator: np.random.Generator
+) -> Iterator[tuple[float, float]]:
+    """
+    Points inside the breast whose piece shows no middle of a lesion; fewer than asked for where
+    there is no room.
+    """
     rows, columns = image.shape
     for _ in range(TRIES):
         x, y = generator.uniform(0, columns), generator.uniform(0, rows)
         top, left = (max(0, round(middle) - size // 4) for middle in (y, x))
-        breast = float(image[top : top + size // 2, left : left + size // 2].astype(np.float32).mean()) > BRIGHT
-        if breast and not any(abs(x - bx) < size / 2 and abs(y - by) < size / 2 for bx, by in map(_centre, boxes)):
+        breast = (
+            float(image[top : top + size // 2, left : left + size // 2].astype(np.float32).mean())
+            > BRIGHT
+        )
+        if breast and not any(
+            abs(x - bx) < size / 2 and abs(y - by) < size / 2 for bx, by in map(_centre, boxes)
+        ):
             yield x, y

@@ -1,7 +1,9 @@
 """
-One device or several: with several, each takes its share of every batch, and all hold the same weights.
+One device or several: with several, each takes its share of every batch, and all hold the same
+weights.
 
-Across machines TensorFlow reads the environment variable TF_CONFIG; `docs/guides/training.md` shows one. The first of them keeps the files.
+Across machines TensorFlow reads the environment variable TF_CONFIG; `docs/guides/training.md` shows
+one. The first of them keeps the files.
 """
 
 import json
@@ -29,10 +31,15 @@ def strategy(devices: int | None, batch_size: int) -> tf.distribute.Strategy:
     Raises:
         TrainError: there are not so many devices, or the batch cannot be shared out evenly.
     """
-    chosen = tf.distribute.MultiWorkerMirroredStrategy() if machines() > 1 else _of_this_machine(devices)
+    chosen = (
+        tf.distribute.MultiWorkerMirroredStrategy() if machines() > 1 else _of_this_machine(devices)
+    )
     count = chosen.num_replicas_in_sync
     if batch_size % count:
-        msg = f"batches of {batch_size} images cannot be shared out evenly over {count} devices; choose --devices, or another batch_size"
+        msg = (
+            f"batches of {batch_size} images cannot be shared out evenly over "
+            f"{count} devices; choose --devices, or another batch_size"
+        )
         raise TrainError(msg)
     return chosen
 
@@ -44,7 +51,11 @@ def _of_this_machine(devices: int | None) -> tf.distribute.Strategy:
     if count > len(found):
         msg = f"--devices {count}: TensorFlow sees {len(found)} ({', '.join(found)})"
         raise TrainError(msg)
-    return tf.distribute.get_strategy() if count == 1 else tf.distribute.MirroredStrategy(found[:count])
+    return (
+        tf.distribute.get_strategy()
+        if count == 1
+        else tf.distribute.MirroredStrategy(found[:count])
+    )
 
 
 def machines() -> int:
@@ -66,8 +77,13 @@ def _cluster() -> dict[str, Any]:
     except ValueError as error:
         msg = f"TF_CONFIG is not JSON: {error}"
         raise TrainError(msg) from None
-    if not isinstance(values, dict) or not all(isinstance(values.get(name, {}), dict) for name in ("cluster", "task")):
-        msg = f"TF_CONFIG is {json.dumps(values)[:100]}, expected an object with `cluster` and `task`, as in docs/guides/training.md"
+    if not isinstance(values, dict) or not all(
+        isinstance(values.get(name, {}), dict) for name in ("cluster", "task")
+    ):
+        msg = (
+            f"TF_CONFIG is {json.dumps(values)[:100]}, expected an object with "
+            "`cluster` and `task`, as in docs/guides/training.md"
+        )
         raise TrainError(msg)
     return values
 
@@ -88,16 +104,21 @@ def wait_for_all() -> None:
     """Go on when every machine got here: what the first one wrote is there then."""
     if machines() > 1:
         here = tf.distribute.get_strategy()
-        here.run(tf.function(lambda: tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(1.0))))
+        here.run(
+            tf.function(
+                lambda: tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(1.0))
+            )
+        )
 
 
 class _AcrossMachines(keras.Model):  # type: ignore[misc]  # Keras is untyped
     """
     A model that Keras 3.15 fits under MultiWorkerMirroredStrategy.
 
-    As it is, `fit` fails twice: it builds the metrics from a batch that is spread over the machines ("Attempt to convert a value
-    (PerReplica...) to a Tensor"), and averages each step's numbers along an axis that they have not got ("Invalid reduction
-    dimension 0 for input with 0 dimensions").
+    As it is, `fit` fails twice: it builds the metrics from a batch that is spread over the machines
+    ("Attempt to convert a value (PerReplica...) to a Tensor"), and averages each step's numbers
+    along an axis that they have not got ("Invalid reduction dimension 0 for input with 0
+    dimensions").
     """
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:  # noqa: ANN401 - as Keras hands it on
@@ -108,7 +129,12 @@ class _AcrossMachines(keras.Model):  # type: ignore[misc]  # Keras is untyped
         """Keras's own, its numbers with an axis."""
         return {name: tf.reshape(value, (1,)) for name, value in super().test_step(data).items()}
 
-    def _maybe_symbolic_build(self, iterator: object = None, data_batch: object = None) -> None:  # noqa: ARG002 - Keras's names
-        example = np.zeros((1, *self.input_shape[1:]), np.float32), np.zeros((1, *self.output_shape[1:]), np.float32)
+    # Keras's names
+    # Keras's names
+    def _maybe_symbolic_build(self, iterator: object = None, data_batch: object = None) -> None:  # noqa: ARG002
+        example = (
+            np.zeros((1, *self.input_shape[1:]), np.float32),
+            np.zeros((1, *self.output_shape[1:]), np.float32),
+        )
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=example)

@@ -8,12 +8,11 @@ from typing import Any
 import keras
 from pydantic import TypeAdapter
 
-from train.data import datasets
-from train.data import split
+from train.data import datasets, split
 from train.data.datasets import Film, Side, Sources
-from train.errors import DataError, TrainError
 from train.data.films import Prepared
 from train.data.prepare import prepared
+from train.errors import DataError, TrainError
 from train.recipe import Recipe
 from train.run_folder import RunFolder, read_json
 
@@ -51,11 +50,18 @@ def reopen(run: RunFolder, data: Sources | None) -> Fitted:
     index = datasets.load(data or tuple(map(Path, notes["data"])))
     if index.fingerprint != notes["index_fingerprint"]:
         msg = (
-            f"{index.source}: {len(index.films)} images, not the index that {run.root} was trained on; test patients would not be the same"
+            f"{index.source}: {len(index.films)} images, not the index that {run.root} "
+            "was trained on; test patients would not be the same"
         )
         raise DataError(msg)
     films = prepared(index, recipe.input, run.cache)
-    return Fitted(recipe, notes, split.assign(index, recipe.fractions, recipe.seed), films, load_network(run.model))
+    return Fitted(
+        recipe,
+        notes,
+        split.assign(index, recipe.fractions, recipe.seed),
+        films,
+        load_network(run.model),
+    )
 
 
 def load_network(path: Path) -> keras.Model:
@@ -67,7 +73,11 @@ def load_network(path: Path) -> keras.Model:
     """
     try:
         return keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError) as error:  # TypeError: a layer that is not registered here
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+    ) as error:  # TypeError: a layer that is not registered here
         msg = f"{path}: not a readable Keras model: {_in_short(error)}"
         raise TrainError(msg) from None
 

@@ -1,4 +1,7 @@
-"""`mammo-train fit`: train a recipe on a data set, and keep the epoch that was best on validation patients."""
+"""
+`mammo-train fit`: train a recipe on a data set, and keep the epoch that was best on validation
+patients.
+"""
 
 import csv
 import platform
@@ -12,15 +15,11 @@ import keras
 import tensorflow as tf
 
 from edge.models.bundle import sha256_of
-from train.data import datasets
-from train.fitting import devices
-from train.fitting import loop
-from train.data import split
-from train.fitting import stages
-from train.fitting import resume
+from train.data import datasets, split
 from train.data.datasets import SIDES, Film, Index, Side, Sources
 from train.data.films import Prepared
 from train.data.prepare import prepared
+from train.fitting import devices, loop, resume, stages
 from train.progress import say
 from train.recipe import Recipe
 from train.run_folder import RunFolder, write_json
@@ -92,14 +91,26 @@ def _begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool) -> None:
 def _asked(request: Request, index: Index) -> dict[str, Any]:
     """Everything that decides the result."""
     weights = Path(request.weights)
-    contents = {"lesions": index.lesions_fingerprint, "weights": sha256_of(weights) if weights.is_file() else None}
-    return {"recipe": asdict(request.recipe), "data": index.fingerprint, "weights": request.weights, "contents": contents}
+    contents = {
+        "lesions": index.lesions_fingerprint,
+        "weights": sha256_of(weights) if weights.is_file() else None,
+    }
+    return {
+        "recipe": asdict(request.recipe),
+        "data": index.fingerprint,
+        "weights": request.weights,
+        "contents": contents,
+    }
 
 
 def say_split(sides: Mapping[Side, tuple[Film, ...]]) -> None:
     """Print how many images and patients stand where."""
     for side in SIDES:
-        say("{side}: {images} images ({malignant} malignant) of {patients} patients".format(side=side, **counts(sides[side])))
+        say(
+            "{side}: {images} images ({malignant} malignant) of {patients} patients".format(
+                side=side, **counts(sides[side])
+            )
+        )
 
 
 def counts(films: tuple[Film, ...]) -> dict[str, int]:
@@ -112,7 +123,11 @@ def counts(films: tuple[Film, ...]) -> dict[str, int]:
 
 
 def notes(
-    request: Request, index: Index, sides: Mapping[Side, tuple[Film, ...]], films: Prepared, times: Mapping[str, float]
+    request: Request,
+    index: Index,
+    sides: Mapping[Side, tuple[Film, ...]],
+    films: Prepared,
+    times: Mapping[str, float],
 ) -> dict[str, Any]:
     """What another person needs to do it again."""
     return {
@@ -124,7 +139,11 @@ def notes(
         "split": {side: counts(sides[side]) for side in SIDES},
         "refused": films.refused,
         "times": times,
-        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
     }
 
 
@@ -133,4 +152,6 @@ def write_split(path: Path, sides: Mapping[Side, tuple[Film, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(["path", "label", "patient", "split"])
-        lines.writerows((film.name, film.label, film.patient, side) for side in SIDES for film in sides[side])
+        lines.writerows(
+            (film.name, film.label, film.patient, side) for side in SIDES for film in sides[side]
+        )

@@ -1,4 +1,7 @@
-"""The head as a logistic regression on averaged features: with a thousand films it forgets less than gradient steps do."""
+"""
+The head as a logistic regression on averaged features: with a thousand films it forgets less than
+gradient steps do.
+"""
 
 from typing import Any, Final
 
@@ -7,24 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from train.fitting import batches
-from train.stats import metrics
-from train.fitting import network
-from train.fitting import batch_order
 from train.data.films import Prepared
+from train.fitting import batch_order, batches, network
 from train.progress import bar, say
 from train.recipe import Linear, Recipe
+from train.stats import metrics
 
 FREE: Final = 20.0
-"""How much larger than features the evidence of lesions is made: to be learnt of it is one weight, which C hardly holds back."""
+"""
+How much larger than features the evidence of lesions is made: to be learnt of it is one weight,
+which C hardly holds back.
+"""
 
 
-def fit(model: keras.Model, how: Linear, learn: Prepared, check: Prepared, recipe: Recipe) -> dict[str, Any]:
+def fit(
+    model: keras.Model, how: Linear, learn: Prepared, check: Prepared, recipe: Recipe
+) -> dict[str, Any]:
     """
     Fit the last layer on the averaged features of the films, and write it into the network.
 
-    The features are standardised for the fit, and the scale is folded into the weights: the map stays linear in the features and
-    its mean is the logit.
+    The features are standardised for the fit, and the scale is folded into the weights: the map
+    stays linear in the features and its mean is the logit.
 
     Args:
         model: as `network.build` gives it for a recipe with a linear head.
@@ -46,9 +52,17 @@ def fit(model: keras.Model, how: Linear, learn: Prepared, check: Prepared, recip
     found.fit((seen - middle) / spread, np.concatenate([learn.labels, truth]))
     weights = found.coef_[0] / spread
     bias = found.intercept_ - middle @ weights
-    model.get_layer(network.LINEAR).set_weights([weights.reshape(1, 1, -1, 1).astype(np.float32), bias.astype(np.float32)])
-    scores = {"train_auc": metrics.auc(learn.labels, as_they_are @ weights), "val_auc": metrics.auc(check.labels, held @ weights)}
-    say(f"linear head, C = {how.strength:g}: AUC {scores['train_auc']:.3f} on training, {scores['val_auc']:.3f} on validation films")
+    model.get_layer(network.LINEAR).set_weights(
+        [weights.reshape(1, 1, -1, 1).astype(np.float32), bias.astype(np.float32)]
+    )
+    scores = {
+        "train_auc": metrics.auc(learn.labels, as_they_are @ weights),
+        "val_auc": metrics.auc(check.labels, held @ weights),
+    }
+    say(
+        f"linear head, C = {how.strength:g}: AUC {scores['train_auc']:.3f} on "
+        f"training, {scores['val_auc']:.3f} on validation films"
+    )
     return {"C": how.strength, "copies": how.copies, **scores}
 
 
@@ -58,11 +72,18 @@ def _features(model: keras.Model, films: Prepared, recipe: Recipe) -> NDArray[np
     return np.asarray(outputs[network.FEATURES], np.float64)
 
 
-def _changed(model: keras.Model, films: Prepared, copies: int, recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+def _changed(
+    model: keras.Model, films: Prepared, copies: int, recipe: Recipe
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Features of augmented copies, shape (m, channels), and their labels, shape (m,)."""
     count = copies * batch_order.steps(len(films.films), recipe.batch_size)
-    features, labels = [np.zeros((0, model.output[network.FEATURES].shape[1]))], [np.zeros(0, np.float32)]
-    for images, truth in bar(batches.training(films.images, films.labels, recipe).take(count), "changed copies", count):
+    features, labels = (
+        [np.zeros((0, model.output[network.FEATURES].shape[1]))],
+        [np.zeros(0, np.float32)],
+    )
+    for images, truth in bar(
+        batches.training(films.images, films.labels, recipe).take(count), "changed copies", count
+    ):
         features.append(np.asarray(model.predict_on_batch(images)[network.FEATURES], np.float64))
         labels.append(np.asarray(truth)[:, 0])
     return np.concatenate(features), np.concatenate(labels)

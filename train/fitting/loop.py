@@ -1,4 +1,7 @@
-"""The training loop: phase after phase, every epoch noted and kept, and taken up again where it was interrupted."""
+"""
+The training loop: phase after phase, every epoch noted and kept, and taken up again where it was
+interrupted.
+"""
 
 import sys
 import time
@@ -11,14 +14,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from train.fitting import batches
-from train.fitting import checkpoint
-from train.fitting import devices
-from train.fitting import network
-from train.fitting import optimizer
-from train.fitting import batch_order
-from train.fitting.checkpoint import Progress, Saved
 from train.data.films import Prepared
+from train.fitting import batch_order, batches, checkpoint, devices, network, optimizer
+from train.fitting.checkpoint import Progress, Saved
 from train.progress import say
 from train.recipe import Phase, Recipe
 from train.run_folder import Stage
@@ -32,7 +30,9 @@ class Data:
     """What a network is trained on."""
 
     training: Callable[[int], tf.data.Dataset]
-    """Endless batches (images, labels) from the given epoch on; they depend on seed and epoch only."""
+    """
+    Endless batches (images, labels) from the given epoch on; they depend on seed and epoch only.
+    """
     steps: int
     """Batches an epoch."""
     validation: tf.data.Dataset
@@ -40,11 +40,18 @@ class Data:
 
     @classmethod
     def of(cls, learn: Pictures, check: Pictures, recipe: Recipe) -> "Data":
-        """Pictures and labels to train on, and those of the validation patients; called where the devices are chosen."""
+        """
+        Pictures and labels to train on, and those of the validation patients; called where the
+        devices are chosen.
+        """
         validation = batches.scoring(*check, recipe)
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             validation = filled(validation, recipe.batch_size, len(check[1]))
-        return cls(lambda epoch: batches.training(*learn, recipe, epoch), batch_order.steps(len(learn[1]), recipe.batch_size), validation)
+        return cls(
+            lambda epoch: batches.training(*learn, recipe, epoch),
+            batch_order.steps(len(learn[1]), recipe.batch_size),
+            validation,
+        )
 
 
 def make_deterministic(seed: int) -> None:
@@ -53,14 +60,17 @@ def make_deterministic(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def train(model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stage) -> dict[str, Any]:
+def train(
+    model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stage
+) -> dict[str, Any]:
     """
     Go through the phases, or go on after the last epoch that was finished in this stage's folder.
 
     An interrupted training ends with the same weights, to the bit, as one that was not.
 
     Args:
-        model: as `network.build` gives it; it ends with the weights of the epoch with the highest validation AUC.
+        model: as `network.build` gives it; it ends with the weights of the epoch with the highest
+            validation AUC.
         data: what to train on, and what chooses the epoch.
         phases: one after the other; each begins with the weights the one before ended with.
         stage: takes the checkpoints and the TensorBoard logs.
@@ -75,7 +85,10 @@ def train(model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stag
     saved = checkpoint.load(stage.state)
     progress = saved.progress if saved else Progress()
     if saved:
-        say(f"going on after epoch {len(progress.epochs)} of {sum(phase.epochs for phase in phases)} ({stage.root})")
+        say(
+            f"going on after epoch {len(progress.epochs)} of "
+            f"{sum(phase.epochs for phase in phases)} ({stage.root})"
+        )
     classifier = devices.classifier(network.classifier(model))
     interrupted, last = progress.phase, sum(phase.epochs for phase in phases)
     for number, phase in enumerate(phases):
@@ -83,7 +96,8 @@ def train(model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stag
             network.train_base(model, trainable=phase.train_base, first=phase.train_from)
             optimizer.compile_for(classifier, phase, data.steps)
             progress.phase = number
-            # After the last epoch of a phase this trains nothing more, but still ends the phase as Keras ends it.
+            # After the last epoch of a phase this trains nothing more, but still ends the phase as
+            # Keras ends it.
             _restore(classifier, saved if number == interrupted else None)
             _fit(classifier, data, phases[: number + 1], _Epochs(model, stage, progress, phase))
     devices.wait_for_all()
@@ -91,7 +105,9 @@ def train(model: keras.Model, data: Data, phases: tuple[Phase, ...], stage: Stag
     return progress.history()
 
 
-def probabilities(model: keras.Model, films: Prepared, recipe: Recipe) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def probabilities(
+    model: keras.Model, films: Prepared, recipe: Recipe
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Raw probability of malignancy of each film, shape (n,)."""
     outputs = model.predict(batches.scoring(films.images, films.labels, recipe), verbose=0)
     return np.asarray(outputs[network.PROBABILITY], dtype=np.float64)[:, 0]
@@ -101,20 +117,30 @@ def filled(data: tf.data.Dataset, size: int, films: int) -> tf.data.Dataset:
     """
     Batches of (images, labels, weights), the last one filled up with copies that weigh nothing.
 
-    Each of several devices then has a share; with an empty one TensorFlow's matrix product fails, with uneven ones Keras does.
+    Each of several devices then has a share; with an empty one TensorFlow's matrix product fails,
+    with uneven ones Keras does.
     """
-    weight = batch_order.steps(films, size) * size / films  # because Keras divides by the number of images, not by their weight
+    weight = (
+        batch_order.steps(films, size) * size / films
+    )  # because Keras divides by the number of images, not by their weight
 
     def fill(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         places = tf.range(size)
         rows = places % tf.shape(labels)[0]
-        return tf.gather(images, rows), tf.gather(labels, rows), tf.where(places < tf.shape(labels)[0], weight, 0.0)
+        return (
+            tf.gather(images, rows),
+            tf.gather(labels, rows),
+            tf.where(places < tf.shape(labels)[0], weight, 0.0),
+        )
 
     return data.map(fill)
 
 
 def _variables(classifier: keras.Model) -> list[keras.Variable]:
-    """Everything that the next step depends on: weights, random generators, and the optimizer's step and moments."""
+    """
+    Everything that the next step depends on: weights, random generators, and the optimizer's step
+    and moments.
+    """
     return [*classifier.variables, *classifier.optimizer.variables]
 
 
@@ -128,7 +154,10 @@ def _fit(classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs:
     """Train the last of these phases, or what is left of it."""
     done, end = len(epochs.progress.epochs), sum(phase.epochs for phase in phases)
     if done < end:
-        say(f"phase {phases[-1].name}: epochs {done + 1} to {end} at learning rate {phases[-1].learning_rate:g}, {data.steps} batches each")
+        say(
+            f"phase {phases[-1].name}: epochs {done + 1} to {end} at learning rate "
+            f"{phases[-1].learning_rate:g}, {data.steps} batches each"
+        )
     classifier.fit(
         devices.shared_out(data.training(done)),
         steps_per_epoch=data.steps,
@@ -142,7 +171,9 @@ def _fit(classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs:
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
-    """Notes every epoch of a phase, keeps the weights of the best one, and where the training stands."""
+    """
+    Notes every epoch of a phase, keeps the weights of the best one, and where the training stands.
+    """
 
     def __init__(self, whole: keras.Model, stage: Stage, progress: Progress, phase: Phase) -> None:
         super().__init__()
@@ -154,20 +185,34 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyp
         self._start = 0.0
 
     def all(self) -> list[keras.callbacks.Callback]:
-        """This one and its helpers: the averaged weights are scored, and TensorBoard hears of every epoch."""
-        board = keras.callbacks.TensorBoard(self._stage.logs, write_graph=False) if devices.keeps_files() else None
+        """
+        This one and its helpers: the averaged weights are scored, and TensorBoard hears of every
+        epoch.
+        """
+        board = (
+            keras.callbacks.TensorBoard(self._stage.logs, write_graph=False)
+            if devices.keeps_files()
+            else None
+        )
         return [*filter(None, [self._average, board]), self]
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002 - Keras calls it so
+    # Keras calls it so
+    # Keras calls it so
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
         """Start the clock."""
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Keep Keras's numbers and the weights; the checkpoint comes last, so that an epoch counts when all of it is kept."""
+        """
+        Keep Keras's numbers and the weights; the checkpoint comes last, so that an epoch counts
+        when all of it is kept.
+        """
         numbers = {name: round(float(value), 5) for name, value in (logs or {}).items()}
         seconds = round(time.monotonic() - self._start, 1)
         progress = self.progress
-        progress.epochs.append({"epoch": epoch + 1, "phase": self._phase.name, "seconds": seconds, **numbers})
+        progress.epochs.append(
+            {"epoch": epoch + 1, "phase": self._phase.name, "seconds": seconds, **numbers}
+        )
         if numbers["val_auc"] > progress.best_auc:
             progress.best_auc, progress.best_epoch = numbers["val_auc"], epoch + 1
             self._keep_weights()

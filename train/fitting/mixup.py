@@ -1,9 +1,13 @@
-"""Mixup (Zhang et al. 2018): each image blended with another one of its batch, and its label with it."""
+"""
+Mixup (Zhang et al. 2018): each image blended with another one of its batch, and its label with it.
+"""
 
 import tensorflow as tf
 
 
-def mixup(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+def mixup(
+    images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float
+) -> tuple[tf.Tensor, tf.Tensor]:
     """
     Blend every image with a random one of the same batch; at least half of it stays its own.
 
@@ -11,7 +15,8 @@ def mixup(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -
         images: shape (batch, height, width, channels), float32.
         labels: shape (batch, 1), float32.
         seed: shape (2,), an integer: same seed, same pairs and shares.
-        alpha: of the Beta(alpha, alpha) distribution of the shares; near 0 hardly anything is blended.
+        alpha: of the Beta(alpha, alpha) distribution of the shares; near 0 hardly anything is
+            blended.
     """
     count = tf.shape(images)[0]
     pairs, shares = (tf.random.experimental.stateless_fold_in(seed, number) for number in (1, 2))

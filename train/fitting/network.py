@@ -1,4 +1,6 @@
-"""MobileNetV2 with classification layers of our own, ending in a logit map whose mean is the logit."""
+"""
+MobileNetV2 with classification layers of our own, ending in a logit map whose mean is the logit.
+"""
 
 import warnings
 from pathlib import Path
@@ -24,17 +26,20 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
     """
     The network of a recipe.
 
-    A 1x1 convolution before the average gives the same logit as a dense layer after it, and its map shows where the
-    logit came from (class activation map, Zhou et al. 2016) at no cost; with auto-pool the map is weighted. Batch norm
-    always runs on its stored statistics.
+    A 1x1 convolution before the average gives the same logit as a dense layer after it, and its map
+    shows where the logit came from (class activation map, Zhou et al. 2016) at no cost; with
+    auto-pool the map is weighted. Batch norm always runs on its stored statistics.
 
     Args:
         recipe: input, width and head.
-        weights: `imagenet` (fetched by Keras), `none` (random), or a weights file of MobileNetV2 without its top.
+        weights: `imagenet` (fetched by Keras), `none` (random), or a weights file of MobileNetV2
+            without its top.
 
     Returns:
-        Input (batch, height, width, channels) in the recipe's range; outputs `probability` (batch, 1), `logit_map`
-        (batch, rows, columns, 1), and `features` (batch, channels): what the base saw, averaged, for the input gate.
+        Input (batch, height, width, channels) in the recipe's range; outputs `probability` (batch,
+        1), `logit_map`
+        (batch, rows, columns, 1), and `features` (batch, channels): what the base saw, averaged,
+        for the input gate.
 
     Raises:
         TrainError: the weights cannot be had or do not fit.
@@ -42,23 +47,35 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
     spec = recipe.input
     image = keras.Input((spec.height, spec.width, spec.channels), name="image")
     factor = 2.0 / (spec.high - spec.low)
-    rescaled = keras.layers.Rescaling(factor, offset=-1.0 - spec.low * factor, name="to_minus_one_to_one")(image)
+    rescaled = keras.layers.Rescaling(
+        factor, offset=-1.0 - spec.low * factor, name="to_minus_one_to_one"
+    )(image)
     seen = _levels(_base(recipe, weights), recipe.head)(rescaled, training=False)
     features = _together([*_listed(seen), *_lesions(_listed(seen)[0], recipe)])
-    logit_map = _evidence(features, recipe.head) if recipe.linear is None else keras.layers.Conv2D(1, 1, name=LINEAR)(features)
+    logit_map = (
+        _evidence(features, recipe.head)
+        if recipe.linear is None
+        else keras.layers.Conv2D(1, 1, name=LINEAR)(features)
+    )
     logit = keras.layers.GlobalAveragePooling2D(name="logit")(logit_map)
     probability = keras.layers.Activation("sigmoid", name=PROBABILITY)(logit)
     average = keras.layers.GlobalAveragePooling2D(name=FEATURES)(features)
-    return keras.Model(image, {PROBABILITY: probability, LOGIT_MAP: logit_map, FEATURES: average}, name=f"mammo_{recipe.name}")
+    return keras.Model(
+        image,
+        {PROBABILITY: probability, LOGIT_MAP: logit_map, FEATURES: average},
+        name=f"mammo_{recipe.name}",
+    )
 
 
 @keras.saving.register_keras_serializable("mammo_edge")
 class AutoPool(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
     """
-    Weighs each cell of an evidence map with the softmax of the map itself, so that the mean over the result is the pooled logit.
+    Weighs each cell of an evidence map with the softmax of the map itself, so that the mean over
+    the result is the pooled logit.
 
-    Auto-pool (McFee, Salamon and Bello 2018): a small malignant mass is a few cells of hundreds, and their plain mean forgets it.
-    The softmax's sharpness is learnt: at 0 this is the plain mean, at infinity the maximum.
+    Auto-pool (McFee, Salamon and Bello 2018): a small malignant mass is a few cells of hundreds,
+    and their plain mean forgets it. The softmax's sharpness is learnt: at 0 this is the plain mean,
+    at infinity the maximum.
     """
 
     def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: ARG002 - Keras calls it so
@@ -87,7 +104,9 @@ def _levels(base: keras.Model, head: Head) -> keras.Model:
     """The base with the maps of earlier layers beside its last one."""
     if not head.levels:
         return base
-    return keras.Model(base.input, [base.output, *(base.get_layer(name).output for name in head.levels)], name=BASE)
+    return keras.Model(
+        base.input, [base.output, *(base.get_layer(name).output for name in head.levels)], name=BASE
+    )
 
 
 def _listed(maps: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
@@ -95,16 +114,27 @@ def _listed(maps: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.Ker
 
 
 def _lesions(last: keras.KerasTensor, recipe: Recipe) -> list[keras.KerasTensor]:
-    """What the head of the pieces makes of the whole film, as one more channel, where the recipe wants it."""
+    """
+    What the head of the pieces makes of the whole film, as one more channel, where the recipe wants
+    it.
+    """
     return [_evidence(last, recipe.crops.head)] if recipe.crops and recipe.head.lesions else []
 
 
 def _together(maps: list[keras.KerasTensor]) -> keras.KerasTensor:
-    """Maps of several sizes as one of the smallest: the average over its cells is still that of each map."""
+    """
+    Maps of several sizes as one of the smallest: the average over its cells is still that of each
+    map.
+    """
     if len(maps) == 1:
         return maps[0]
     rows = maps[0].shape[1]
-    pooled = [each if each.shape[1] == rows else keras.layers.AveragePooling2D(each.shape[1] // rows)(each) for each in maps]
+    pooled = [
+        each
+        if each.shape[1] == rows
+        else keras.layers.AveragePooling2D(each.shape[1] // rows)(each)
+        for each in maps
+    ]
     return keras.layers.Concatenate(name="levels")(pooled)
 
 
@@ -119,12 +149,17 @@ def _evidence(features: keras.KerasTensor, head: Head) -> keras.KerasTensor:
 
 
 def hand_on(learnt: keras.Model, to: keras.Model) -> None:
-    """Copy the weights of every layer that stands in both networks in the same shape: the base, and the head where it is the same."""
+    """
+    Copy the weights of every layer that stands in both networks in the same shape: the base, and
+    the head where it is the same.
+    """
     names = {layer.name for layer in learnt.layers}
     for layer in to.layers:
         if layer.name in names and layer.weights:
             weights = learnt.get_layer(layer.name).get_weights()
-            if [array.shape for array in weights] == [tuple(weight.shape) for weight in layer.weights]:
+            if [array.shape for array in weights] == [
+                tuple(weight.shape) for weight in layer.weights
+            ]:
                 layer.set_weights(weights)
 
 
@@ -152,7 +187,9 @@ def train_base(network: keras.Model, *, trainable: bool, first: str = "") -> Non
         raise TrainError(msg)
     start = names.index(first) if first else 0
     for number, layer in enumerate(layers):
-        layer.trainable = trainable and number >= start and not isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = (
+            trainable and number >= start and not isinstance(layer, keras.layers.BatchNormalization)
+        )
 
 
 def _base(recipe: Recipe, weights: str) -> keras.Model:
@@ -166,28 +203,43 @@ def _base(recipe: Recipe, weights: str) -> keras.Model:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is undefined or non-square.*")
-            base = keras.applications.MobileNetV2(input_shape=shape, alpha=recipe.alpha, include_top=False, weights=None, name=BASE)
+            base = keras.applications.MobileNetV2(
+                input_shape=shape, alpha=recipe.alpha, include_top=False, weights=None, name=BASE
+            )
             if weights == "imagenet":
                 base.set_weights(_imagenet(recipe.alpha))
             elif weights != "none":
                 base.load_weights(weights)
             return base
-    except (OSError, ValueError, Exception) as error:  # noqa: BLE001 - Keras raises a bare Exception where the download fails
+    # Keras raises a bare Exception where the download fails
+    # Keras raises a bare Exception where the download fails
+    except (OSError, ValueError, Exception) as error:  # noqa: BLE001
         msg = f"ImageNet weights cannot be had ({_first_line(error)}). {_advice(weights)}"
         raise TrainError(msg) from None
 
 
 def _imagenet(alpha: float) -> list[NDArray[np.float32]]:
-    """Keras has other weights for inputs of 192 pixels than for most others: all stages of all recipes start from those for 224."""
-    like = keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=alpha, include_top=False, weights="imagenet")
+    """
+    Keras has other weights for inputs of 192 pixels than for most others: all stages of all recipes
+    start from those for 224.
+    """
+    like = keras.applications.MobileNetV2(
+        input_shape=(224, 224, 3), alpha=alpha, include_top=False, weights="imagenet"
+    )
     weights: list[NDArray[np.float32]] = like.get_weights()
     return weights
 
 
 def _advice(weights: str) -> str:
     if weights == "imagenet":
-        return "Without a network, give the file with --weights FILE, or --weights none to start from random weights."
-    return f"{weights} does not fit; expected MobileNetV2 of the recipe's alpha, without its top, as Keras stores it."
+        return (
+            "Without a network, give the file with --weights FILE, or "
+            "--weights none to start from random weights."
+        )
+    return (
+        f"{weights} does not fit; expected MobileNetV2 of the recipe's "
+        "alpha, without its top, as Keras stores it."
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -22,7 +22,10 @@ def compile_for(classifier: keras.Model, phase: Phase, steps: int) -> None:
     classifier.compile(
         optimizer(phase, steps),
         loss=keras.losses.BinaryCrossentropy(label_smoothing=phase.label_smoothing),
-        weighted_metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(num_thresholds=1000, name="auc")],
+        weighted_metrics=[
+            keras.metrics.BinaryAccuracy(name="accuracy"),
+            keras.metrics.AUC(num_thresholds=1000, name="auc"),
+        ],
         # XLA, which Keras's "auto" may choose, is an order of magnitude slower on the CPU.
         jit_compile=False,
     )
@@ -44,7 +47,10 @@ def optimizer(phase: Phase, steps: int) -> keras.optimizers.Optimizer:
 
 
 def rate(phase: Phase, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Constant, or up in a line and down along a cosine; a function of the step, so that it goes on where the optimizer does."""
+    """
+    Constant, or up in a line and down along a cosine; a function of the step, so that it goes on
+    where the optimizer does.
+    """
     warmup = round(min(phase.warmup_epochs, phase.epochs) * steps)
     if not phase.decay and not warmup:
         return phase.learning_rate

@@ -17,7 +17,8 @@ def begin(run: RunFolder, asked: Mapping[str, Any], *, keeps_files: bool = True)
 
     Args:
         run: its folder.
-        asked: everything that decides the result, as JSON has it: recipe, data, starting weights. Its `contents` are hashes, which a
+        asked: everything that decides the result, as JSON has it: recipe, data, starting weights.
+            Its `contents` are hashes, which a
             folder begun before they were noted need not have.
         keeps_files: whether this process writes; of several machines only one does.
 
@@ -28,23 +29,42 @@ def begin(run: RunFolder, asked: Mapping[str, Any], *, keeps_files: bool = True)
         if keeps_files:
             write_json(run.started, asked)
         return
-    found, wanted = (dict(_leaves(values)) for values in (read_json(run.started, "fit RECIPE --data DATA --out RUN"), _as_json(asked)))
+    found, wanted = (
+        dict(_leaves(values))
+        for values in (read_json(run.started, "fit RECIPE --data DATA --out RUN"), _as_json(asked))
+    )
     noted = any(name.startswith("contents.") for name in found)
     names = [name for name in {**found, **wanted} if noted or not name.startswith("contents.")]
-    differing = [f"{name} {found.get(name)!r}, expected {wanted.get(name)!r}" for name in names if found.get(name) != wanted.get(name)]
+    differing = [
+        f"{name} {found.get(name)!r}, expected {wanted.get(name)!r}"
+        for name in names
+        if found.get(name) != wanted.get(name)
+    ]
     if differing:
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         msg = (
-            f"{run.root} holds another training: {'; '.join(differing[:_SHOWN])}{more}. Take another --out, or --restart to begin anew here"
+            f"{run.root} holds another training: {'; '.join(differing[:_SHOWN])}{more}. "
+            "Take another --out, or --restart to begin anew here"
         )
         raise TrainError(msg)
 
 
 def forget(run: RunFolder) -> None:
-    """Remove what `fit` wrote and the numbers of `export` and `evaluate` about it; prepared images stay, and so does the bundle."""
+    """
+    Remove what `fit` wrote and the numbers of `export` and `evaluate` about it; prepared images
+    stay, and so does the bundle.
+    """
     for folder in (run.stage().root, run.stage().logs):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (run.started, run.notes, run.split, run.history, run.model, run.exported, run.metrics):
+    for file in (
+        run.started,
+        run.notes,
+        run.split,
+        run.history,
+        run.model,
+        run.exported,
+        run.metrics,
+    ):
         file.unlink(missing_ok=True)
 
 

@@ -1,4 +1,7 @@
-"""What `fit` trains, in order: pieces first where the recipe says so, then whole mammograms with what was learnt on the pieces."""
+"""
+What `fit` trains, in order: pieces first where the recipe says so, then whole mammograms with what
+was learnt on the pieces.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +9,9 @@ from typing import Any
 
 import keras
 
-from train.fitting import crops
-from train.fitting import linear_head
-from train.fitting import loop
-from train.fitting import network
 from train.data.datasets import Film, Side
 from train.data.films import Prepared
+from train.fitting import crops, linear_head, loop, network
 from train.fitting.loop import Data
 from train.progress import say
 from train.recipe import Crops, Recipe
@@ -48,7 +48,13 @@ def start(recipe: Recipe, weights: str) -> keras.Model:
     return network.build(recipe.on_crops if recipe.crops else recipe, weights)
 
 
-def train(model: keras.Model, recipe: Recipe, films: Prepared, sides: Mapping[Side, tuple[Film, ...]], run: RunFolder) -> Trained:
+def train(
+    model: keras.Model,
+    recipe: Recipe,
+    films: Prepared,
+    sides: Mapping[Side, tuple[Film, ...]],
+    run: RunFolder,
+) -> Trained:
     """
     Train every stage of a recipe, each in a folder of its own, from where it was interrupted.
 
@@ -65,22 +71,33 @@ def train(model: keras.Model, recipe: Recipe, films: Prepared, sides: Mapping[Si
     """
     learn, check = films.of(sides["train"]), films.of(sides["validation"])
     if recipe.crops is None:
-        return Trained(model, loop.train(model, _whole(learn, check, recipe), recipe.phases, run.stage()))
+        return Trained(
+            model, loop.train(model, _whole(learn, check, recipe), recipe.phases, run.stage())
+        )
     first = _on_pieces(model, recipe, recipe.crops, (learn, check), run)
     if not recipe.whole:
         return Trained(model, first)
     whole = network.build(recipe, "none")
     network.hand_on(model, whole)
-    history = loop.train(whole, _whole(learn, check, recipe), recipe.phases, run.stage("whole")) if recipe.phases else dict(first)
+    history = (
+        loop.train(whole, _whole(learn, check, recipe), recipe.phases, run.stage("whole"))
+        if recipe.phases
+        else dict(first)
+    )
     if recipe.linear is not None:
         history["linear"] = linear_head.fit(whole, recipe.linear, learn, check, recipe)
     return Trained(whole, {**history, "crops": first})
 
 
-def _on_pieces(model: keras.Model, recipe: Recipe, how: Crops, films: tuple[Prepared, Prepared], run: RunFolder) -> dict[str, Any]:
+def _on_pieces(
+    model: keras.Model, recipe: Recipe, how: Crops, films: tuple[Prepared, Prepared], run: RunFolder
+) -> dict[str, Any]:
     small = recipe.on_crops
     learn, check = (crops.cut(side, how, recipe.seed) for side in films)
-    say(f"crops: {len(learn.labels)} pieces, {int(learn.lesion.sum())} of them lesions, {int(learn.labels.sum())} malignant")
+    say(
+        f"crops: {len(learn.labels)} pieces, {int(learn.lesion.sum())} of "
+        f"them lesions, {int(learn.labels.sum())} malignant"
+    )
     data = Data.of((learn.images, learn.labels), (check.middle(how.size), check.labels), small)
     return loop.train(model, data, small.phases, run.stage("crops"))
 

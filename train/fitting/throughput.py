@@ -1,4 +1,7 @@
-"""`mammo-train bench`: images a second of preparing, of the input pipeline and of the training step, each by itself."""
+"""
+`mammo-train bench`: images a second of preparing, of the input pipeline and of the training step,
+each by itself.
+"""
 
 import itertools
 import time
@@ -10,14 +13,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from train.fitting import batches
-from train.fitting import crops
-from train.fitting import loop
-from train.fitting import network
-from train.fitting import optimizer
-from train.fitting import batch_order
-from train.errors import TrainError
 from train.data.films import Prepared, prepare_film
+from train.errors import TrainError
+from train.fitting import batch_order, batches, crops, loop, network, optimizer
 from train.progress import say, warn
 from train.recipe import Recipe
 from train.run_folder import RunFolder, write_json
@@ -50,7 +48,8 @@ def bench(recipe: Recipe, films: Prepared, run: RunFolder, count: int) -> Throug
     Measure, print and write RUN/throughput.json.
 
     Args:
-        recipe: its last phase is measured, on random weights: they cost the same. On pieces, where it learns from them alone.
+        recipe: its last phase is measured, on random weights: they cost the same. On pieces, where
+            it learns from them alone.
         films: any of the data set.
         run: takes the file.
         count: batches the clock runs for.
@@ -68,13 +67,18 @@ def bench(recipe: Recipe, films: Prepared, run: RunFolder, count: int) -> Throug
         step=round(_rate(_steps(stage, len(labels), next(iter(data))), stage.batch_size, count), 1),
     )
     write_json(run.root / "throughput.json", asdict(found))
-    say(f"prepare {found.prepare_one_core} images/s on one core; input pipeline {found.pipeline}, training step {found.step} images/s")
+    say(
+        f"prepare {found.prepare_one_core} images/s on one core; input pipeline "
+        f"{found.pipeline}, training step {found.step} images/s"
+    )
     if found.waits:
         warn("the input pipeline is slower than the training step: training waits for its images")
     return found
 
 
-def _last_stage(recipe: Recipe, films: Prepared) -> tuple[Recipe, NDArray[np.float16], NDArray[np.float32]]:
+def _last_stage(
+    recipe: Recipe, films: Prepared
+) -> tuple[Recipe, NDArray[np.float16], NDArray[np.float32]]:
     """What is trained by gradients last: a recipe, its images and labels."""
     if recipe.phases:
         return recipe, films.images, films.labels

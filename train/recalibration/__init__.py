@@ -1,0 +1,1 @@
+"""Calibration of a bundle on a site's own mammograms."""

@@ -1,4 +1,7 @@
-"""What a calibration is worth on patients it was not fitted on: cross-validation that never divides a woman's images."""
+"""
+What a calibration is worth on patients it was not fitted on: cross-validation that never divides a
+woman's images.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -9,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 
-from edge.models.bundle import Manifest, OperatingPoint, Platt
 from edge.errors import ModelError
 from edge.inference.examiner import TINY
+from edge.models.bundle import Manifest, OperatingPoint, Platt
 from train.scoring import calibration
 from train.stats import metrics
 from train.stats.metrics import Floats, Labels, Patients
@@ -35,7 +38,8 @@ class Rule:
 
 def rule_of(manifest: Manifest) -> Rule:
     """
-    That of the recipe which the bundle came from; sensitivity 0.90 and 15 % undecided where its manifest does not say.
+    That of the recipe which the bundle came from; sensitivity 0.90 and 15 % undecided where its
+    manifest does not say.
 
     Raises:
         ModelError: what it says is no such rule.
@@ -44,7 +48,9 @@ def rule_of(manifest: Manifest) -> Rule:
     try:
         return Rule() if said is None else TypeAdapter(Rule).validate_python(said)
     except ValidationError:
-        msg = f"bundle.json: training.operating_point is {said!r}, expected sensitivity and undecided"
+        msg = (
+            f"bundle.json: training.operating_point is {said!r}, expected sensitivity and undecided"
+        )
         raise ModelError(msg) from None
 
 
@@ -65,11 +71,15 @@ def cross_fitted(labels: Labels, raw: Floats, fold: Folds, rule: Rule) -> Answer
         out = fold == number
         platt = calibration.platt(labels[~out], raw[~out])
         learnt = calibration.calibrated(raw[~out], platt)
-        points = calibration.operating_points(labels[~out], learnt, rule.sensitivity, rule.undecided, "")
+        points = calibration.operating_points(
+            labels[~out], learnt, rule.sensitivity, rule.undecided, ""
+        )
         scores[out] = calibration.calibrated(raw[out], platt)
         decided[out] = calibration.decided(scores[out], points[calibration.DEFAULT])
         for name, point in points.items():
-            called.setdefault(name, np.zeros(len(raw), np.bool_))[out] = scores[out] >= point.threshold
+            called.setdefault(name, np.zeros(len(raw), np.bool_))[out] = (
+                scores[out] >= point.threshold
+            )
     return scores, called, decided
 
 
@@ -81,7 +91,10 @@ def answered(raw: Floats, platt: Platt, points: dict[str, OperatingPoint], defau
 
 
 def measure(labels: Labels, answers: Answers, shut: NDArray[np.bool_]) -> dict[str, Any]:
-    """How true the probabilities are and what the thresholds do; a refused mammogram counts as one half."""
+    """
+    How true the probabilities are and what the thresholds do; a refused mammogram counts as one
+    half.
+    """
     scores = calibration.with_refused(answers[0], shut)
     half = calibration.REFUSED
     return {
@@ -91,6 +104,9 @@ def measure(labels: Labels, answers: Answers, shut: NDArray[np.bool_]) -> dict[s
         "log_loss": float(log_loss(labels, np.clip(scores, TINY, 1 - TINY))),
         "mean_score": float(scores.mean()),
         "decided": float((answers[2] & ~shut).mean()),
-        "points": {name: metrics.rates(labels, np.where(shut, scores > half, called)) for name, called in answers[1].items()},
+        "points": {
+            name: metrics.rates(labels, np.where(shut, scores > half, called))
+            for name, called in answers[1].items()
+        },
         "reliability": metrics.reliability(labels, scores),
     }

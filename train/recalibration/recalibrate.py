@@ -1,4 +1,7 @@
-"""`mammo-train calibrate`: a bundle's calibration, thresholds and gate fitted to the mammograms of one site, without training."""
+"""
+`mammo-train calibrate`: a bundle's calibration, thresholds and gate fitted to the mammograms of one
+site, without training.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,19 +11,17 @@ from typing import Any, Final
 import numpy as np
 
 from edge.models.bundle import Bundle, Manifest, ModelFile, verify
-from train.exporting import bundle_writer
-from train.scoring import calibration
 from train.data import datasets
-from train.scoring import negatives
-from train.recalibration import report
-from train.recalibration import cross_validation
 from train.data.datasets import Sources
-from train.errors import DataError, TrainError
 from train.data.films import Prepared
 from train.data.prepare import prepared
+from train.errors import DataError, TrainError
+from train.exporting import bundle_writer
 from train.progress import say
+from train.recalibration import cross_validation, report
 from train.recalibration.refit import Refit, refit
 from train.run_folder import write_json
+from train.scoring import calibration, negatives
 
 LEAST_IMAGES: Final = 30
 """Of each class: fewer leave the slope of the calibration anywhere."""
@@ -49,18 +50,24 @@ def calibrate_site(request: Request) -> None:
 
     Raises:
         DataError: too few images or patients of a class.
-        TrainError: there is nothing to do, or the prevalence for which the old calibration holds is unknown.
+        TrainError: there is nothing to do, or the prevalence for which the old calibration holds is
+            unknown.
         ModelError: the bundle is not usable.
     """
     old = verify(request.bundle)
     if request.data is None and request.prevalence is None:
-        msg = "nothing to do: give --data, mammograms of the site with their labels, or --prevalence, or both"
+        msg = (
+            "nothing to do: give --data, mammograms of the site with "
+            "their labels, or --prevalence, or both"
+        )
         raise TrainError(msg)
     if _in_or_over(request.out, old.folder):
         msg = f"--out {request.out}: the bundle itself stays as it is; name another folder"
         raise TrainError(msg)
     refits = None if request.data is None else _refits(old, request.data, request)
-    models = {name: file.model for name, file in refits.items()} if refits else dict(old.manifest.models)
+    models = (
+        {name: file.model for name, file in refits.items()} if refits else dict(old.manifest.models)
+    )
     if request.prevalence is not None:
         models = {name: shifted(model, request.prevalence) for name, model in models.items()}
     new = _write(old, models, refits, request)
@@ -74,7 +81,10 @@ def calibrate_site(request: Request) -> None:
     write_json(request.out / "calibration.json", numbers)
     page = report.page(numbers, old.manifest, new.manifest)
     (request.out / "calibration.md").write_text(page, encoding="utf-8")
-    say(f"bundle {new.bundle_id[:12]}, version {new.manifest.version}: {new.folder}; report: {request.out / 'calibration.md'}")
+    say(
+        f"bundle {new.bundle_id[:12]}, version {new.manifest.version}: "
+        f"{new.folder}; report: {request.out / 'calibration.md'}"
+    )
 
 
 def _in_or_over(out: Path, bundle: Path) -> bool:
@@ -87,10 +97,19 @@ def shifted(model: ModelFile, prevalence: float) -> ModelFile:
     platt = calibration.shifted(model.calibration, prevalence)
     before = model.calibration.prevalence or prevalence
     centres = (np.arange(len(model.reference_histogram)) + 0.5) / len(model.reference_histogram)
-    moved = np.repeat(calibration.at_prevalence(centres, before, prevalence), model.reference_histogram)
-    points = {name: calibration.shifted_point(point, before, prevalence) for name, point in model.operating_points.items()}
+    moved = np.repeat(
+        calibration.at_prevalence(centres, before, prevalence), model.reference_histogram
+    )
+    points = {
+        name: calibration.shifted_point(point, before, prevalence)
+        for name, point in model.operating_points.items()
+    }
     return model.model_copy(
-        update={"calibration": platt, "operating_points": points, "reference_histogram": calibration.histogram(moved)},
+        update={
+            "calibration": platt,
+            "operating_points": points,
+            "reference_histogram": calibration.histogram(moved),
+        },
     )
 
 
@@ -109,18 +128,29 @@ def _refuse_few(films: Prepared, source: str) -> None:
         patients = {film.patient for film in images}
         if len(images) < LEAST_IMAGES or len(patients) < LEAST_PATIENTS:
             msg = (
-                f"{source}: {len(images)} {wanted} images of {len(patients)} patients, expected at least {LEAST_IMAGES} of"
+                f"{source}: {len(images)} {wanted} images of {len(patients)} "
+                f"patients, expected at least {LEAST_IMAGES} of"
                 f" {LEAST_PATIENTS}: fewer say too little; keep the bundle's own calibration"
             )
             raise DataError(msg)
 
 
-def _write(old: Bundle, models: Mapping[str, ModelFile], refits: Mapping[str, Refit] | None, request: Request) -> Bundle:
+def _write(
+    old: Bundle,
+    models: Mapping[str, ModelFile],
+    refits: Mapping[str, Refit] | None,
+    request: Request,
+) -> Bundle:
     manifest = old.manifest
     files = {name: (old.folder / name).read_bytes() for name in manifest.files}
     # What was measured with the old calibration says nothing of this one.
     before = {"version": manifest.version, "scores": manifest.scores}
-    note: dict[str, Any] = {"command": request.command, "from_bundle": old.bundle_id, "prevalence": request.prevalence, "before": before}
+    note: dict[str, Any] = {
+        "command": request.command,
+        "from_bundle": old.bundle_id,
+        "prevalence": request.prevalence,
+        "before": before,
+    }
     if refits:
         note["images"] = next(iter(refits.values())).numbers["data"]
     new = {
@@ -128,7 +158,9 @@ def _write(old: Bundle, models: Mapping[str, ModelFile], refits: Mapping[str, Re
         "input": asdict(manifest.input),
         "version": f"{manifest.version.partition('+')[0]}+{request.suffix}",
         "models": {name: model.model_dump() for name, model in models.items()},
-        "default_operating_point": manifest.default_operating_point if refits is None else calibration.DEFAULT,
+        "default_operating_point": manifest.default_operating_point
+        if refits is None
+        else calibration.DEFAULT,
         "training": {**manifest.training, "site": note},
         "scores": {},
     }

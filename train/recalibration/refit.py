@@ -1,4 +1,7 @@
-"""One model file of a bundle, its calibration, thresholds and gate fitted anew on the mammograms of a site."""
+"""
+One model file of a bundle, its calibration, thresholds and gate fitted anew on the mammograms of a
+site.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from edge.models.bundle import Bundle, Gate, ModelFile
-from train.scoring import calibration
-from train.scoring import gate
+from train.data.films import Prepared
 from train.exporting import known_answers
 from train.recalibration import cross_validation
-from train.data.films import Prepared
+from train.recalibration.cross_validation import Folds, Rule
+from train.scoring import calibration, gate
 from train.scoring.gate import Boundary, boundary_of
 from train.scoring.score import Scored, score_file, shapes_of
-from train.recalibration.cross_validation import Folds, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class Refit:
     numbers: dict[str, Any]
 
 
-def refit(bundle: Bundle, name: str, films: Prepared, folds: Folds, unlike: Prepared | None) -> Refit:
+def refit(
+    bundle: Bundle, name: str, films: Prepared, folds: Folds, unlike: Prepared | None
+) -> Refit:
     """
     Fit what belongs to a model file on its own scores of the site's films.
 
@@ -35,21 +39,39 @@ def refit(bundle: Bundle, name: str, films: Prepared, folds: Folds, unlike: Prep
         folds: of the estimate on unseen patients.
         unlike: pictures that are no mammograms, to measure the gate on; or None.
     """
-    old, shapes, spec = bundle.manifest.models[name], shapes_of(bundle.manifest), bundle.manifest.input
+    old, shapes, spec = (
+        bundle.manifest.models[name],
+        shapes_of(bundle.manifest),
+        bundle.manifest.input,
+    )
     scored = score_file(bundle.folder / name, shapes, films, spec)
     before = boundary_of(old.gate, bundle.folder)
     limits, after = _gate(bundle, old, scored, before)
     strange = None if unlike is None else score_file(bundle.folder / name, shapes, unlike, spec)
-    shut_before, shut = (gate.refused(films, scored.features, *each) for each in ((old.gate, before), (limits, after)))
+    shut_before, shut = (
+        gate.refused(films, scored.features, *each)
+        for each in ((old.gate, before), (limits, after))
+    )
     rule = cross_validation.rule_of(bundle.manifest)
     model = _model(old, scored.only(~shut), limits, rule)
-    old_answers = cross_validation.answered(scored.raw, old.calibration, old.operating_points, bundle.manifest.default_operating_point)
+    old_answers = cross_validation.answered(
+        scored.raw, old.calibration, old.operating_points, bundle.manifest.default_operating_point
+    )
     numbers = {
-        "data": {"images": len(films.films), "malignant": int(films.labels.sum()), "patients": len(set(films.patients.tolist()))},
+        "data": {
+            "images": len(films.films),
+            "malignant": int(films.labels.sum()),
+            "patients": len(set(films.patients.tolist())),
+        },
         "before": cross_validation.measure(films.labels, old_answers, shut_before),
-        "after": cross_validation.measure(films.labels, cross_validation.cross_fitted(films.labels, scored.raw, folds, rule), shut),
+        "after": cross_validation.measure(
+            films.labels, cross_validation.cross_fitted(films.labels, scored.raw, folds, rule), shut
+        ),
         "refused": {"before": float(shut_before.mean()), "after": float(shut.mean())},
-        "caught": {"before": _caught(strange, old.gate, before), "after": _caught(strange, limits, after)},
+        "caught": {
+            "before": _caught(strange, old.gate, before),
+            "after": _caught(strange, limits, after),
+        },
     }
     return Refit(model, numbers)
 
@@ -58,23 +80,34 @@ def _model(old: ModelFile, accepted: Scored, limits: Gate, rule: Rule) -> ModelF
     labels = accepted.films.labels
     platt = calibration.platt(labels, accepted.raw)
     scores = calibration.calibrated(accepted.raw, platt)
-    points = calibration.operating_points(labels, scores, rule.sensitivity, rule.undecided, "the site's patients")
+    points = calibration.operating_points(
+        labels, scores, rule.sensitivity, rule.undecided, "the site's patients"
+    )
     update = {
         "calibration": platt,
         "operating_points": points,
         "gate": limits,
         "reference_histogram": calibration.histogram(scores),
-        "coverage_risk": calibration.coverage_risk(labels, scores, points[calibration.DEFAULT].threshold),
+        "coverage_risk": calibration.coverage_risk(
+            labels, scores, points[calibration.DEFAULT].threshold
+        ),
     }
     return old.model_copy(update=update)
 
 
-def _gate(bundle: Bundle, old: ModelFile, scored: Scored, boundary: Boundary | None) -> tuple[Gate, Boundary | None]:
-    """Limits of the site's films; the boundary stays, or opens where it would refuse too many of them. The known pictures pass."""
+def _gate(
+    bundle: Bundle, old: ModelFile, scored: Scored, boundary: Boundary | None
+) -> tuple[Gate, Boundary | None]:
+    """
+    Limits of the site's films; the boundary stays, or opens where it would refuse too many of them.
+    The known pictures pass.
+    """
     if boundary is not None and scored.features is not None:
         missing = max(0.0, -float(np.quantile(boundary.likeness(scored.features), gate.TAIL)))
         boundary = Boundary(boundary.weights, boundary.bias + missing)
-    pictures = {answer.image: (bundle.folder / answer.image).read_bytes() for answer in old.known_answers}
+    pictures = {
+        answer.image: (bundle.folder / answer.image).read_bytes() for answer in old.known_answers
+    }
     films = known_answers.prepared(pictures, bundle.manifest.input)
     limits, _ = gate.let_through(gate.fit_gate(scored.films), None, films, None)
     if boundary is not None:
@@ -86,4 +119,8 @@ def _gate(bundle: Bundle, old: ModelFile, scored: Scored, boundary: Boundary | N
 
 
 def _caught(strange: Scored | None, limits: Gate, boundary: Boundary | None) -> float | None:
-    return None if strange is None else float(gate.refused(strange.films, strange.features, limits, boundary).mean())
+    return (
+        None
+        if strange is None
+        else float(gate.refused(strange.films, strange.features, limits, boundary).mean())
+    )

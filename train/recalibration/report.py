@@ -1,4 +1,7 @@
-"""The page of `mammo-train calibrate`: what the site's own mammograms changed, and what that is worth on unseen patients."""
+"""
+The page of `mammo-train calibrate`: what the site's own mammograms changed, and what that is worth
+on unseen patients.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -54,9 +57,21 @@ The input gate:
 def page(numbers: Mapping[str, Any], old: Manifest, new: Manifest) -> str:
     """The whole page as Markdown."""
     to = numbers["prevalence"]
-    prevalence = "" if to is None else f"All probabilities and thresholds of the new bundle are shifted to {to:.2%} malignant images."
-    head = HEAD.format(name=new.name, notice=wording.NOTICE, **{**numbers, "prevalence": prevalence})
-    files = [_file(name, found, old.models[name], new.models[name]) for name, found in numbers["files"].items()]
+    prevalence = (
+        ""
+        if to is None
+        else (
+            "All probabilities and thresholds of the new bundle are "
+            f"shifted to {to:.2%} malignant images."
+        )
+    )
+    head = HEAD.format(
+        name=new.name, notice=wording.NOTICE, **{**numbers, "prevalence": prevalence}
+    )
+    files = [
+        _file(name, found, old.models[name], new.models[name])
+        for name, found in numbers["files"].items()
+    ]
     return "".join([head, *files])
 
 
@@ -85,7 +100,10 @@ def _scores(found: Mapping[str, Any]) -> str:
         "mean_score": "mean probability",
         "decided": "share decided, default",
     }
-    rows = ((text, f"{found['before'][name]:.3f}", f"{found['after'][name]:.3f}") for name, text in names.items())
+    rows = (
+        (text, f"{found['before'][name]:.3f}", f"{found['after'][name]:.3f}")
+        for name, text in names.items()
+    )
     return _table(("", "before", "after"), rows)
 
 
@@ -100,7 +118,12 @@ def _points(found: Mapping[str, Any]) -> str:
 
 def _reliability(found: Mapping[str, Any]) -> str:
     rows = (
-        (when, str(int(bin_["images"])), f"{bin_['mean_score']:.3f}", f"{bin_['malignant_share']:.3f}")
+        (
+            when,
+            str(int(bin_["images"])),
+            f"{bin_['mean_score']:.3f}",
+            f"{bin_['malignant_share']:.3f}",
+        )
         for when in ("before", "after")
         for bin_ in found[when]["reliability"]
     )
@@ -118,7 +141,11 @@ def _thresholds(old: ModelFile, new: ModelFile) -> str:
 
 def _coverage(new: ModelFile) -> str:
     rows = (
-        tuple(f"{value:.3f}" for value in (point.coverage, point.risk, point.sensitivity, point.specificity)) for point in new.coverage_risk
+        tuple(
+            f"{value:.3f}"
+            for value in (point.coverage, point.risk, point.sensitivity, point.specificity)
+        )
+        for point in new.coverage_risk
     )
     return _table(("decided", "wrong", "sensitivity", "specificity"), rows)
 
@@ -130,8 +157,15 @@ def _gate(found: Mapping[str, Any], old: ModelFile, new: ModelFile) -> str:
         if isinstance(before, float)
     ]
     bounds = old.gate.features, new.gate.features
-    boundary = [("bias of the boundary", *(f"{bound.bias:.4f}" for bound in bounds if bound))] if all(bounds) else []
-    shares = [(f"{what} by it", *(_percent(found[of][when]) for when in ("before", "after"))) for what, of in SHARES]
+    boundary = (
+        [("bias of the boundary", *(f"{bound.bias:.4f}" for bound in bounds if bound))]
+        if all(bounds)
+        else []
+    )
+    shares = [
+        (f"{what} by it", *(_percent(found[of][when]) for when in ("before", "after")))
+        for what, of in SHARES
+    ]
     return _table(("", "before", "after"), [*limits, *boundary, *shares])
 
 

@@ -1,28 +1,40 @@
 """
-The shipped model: MobileNetV2 that has learnt what masses look like, and a linear head on the breast at 800 x 512.
+The shipped model: MobileNetV2 that has learnt what masses look like, and a linear head on the
+breast at 800 x 512.
 
-    mammo-train fit default --data cbis-ddsm/mass-800.csv --data cbis-ddsm/full-299.csv --out runs/default
+    mammo-train fit default --data cbis-ddsm/mass-800.csv --data cbis-ddsm/full-299.csv --out
+    runs/default
 
-23 minutes on two cores that did other work, too: 1 to prepare 3,247 mammograms, 16 for the pieces, 5 for the features of the head.
-On 231 test patients (668 mammograms) the exported file has AUC 0.769 (95 % interval 0.718 to 0.818), 0.771 (0.698 to 0.834) on the
-films of `mass-800`; two or more views of a breast averaged, 0.825 (0.761 to 0.881). The radiologist had 0.854 on the same films.
-The aim was 0.86: `docs/quality/experiments.md` says what was tried on the way, and why what lies beside the breast is black.
+23 minutes on two cores that did other work, too: 1 to prepare 3,247 mammograms, 16 for the pieces,
+5 for the features of the head. On 231 test patients (668 mammograms) the exported file has AUC
+0.769 (95 % interval 0.718 to 0.818), 0.771 (0.698 to 0.834) on the films of `mass-800`; two or more
+views of a breast averaged, 0.825 (0.761 to 0.881). The radiologist had 0.854 on the same films. The
+aim was 0.86: `docs/quality/experiments.md` says what was tried on the way, and why what lies beside
+the breast is black.
 
-Its scores move more than they should where a film comes darker, smaller or more compressed, and its map seldom points at the
-lesion: see the model card.
+Its scores move more than they should where a film comes darker, smaller or more compressed, and its
+map seldom points at the lesion: see the model card.
 """
 
 from typing import Final
 
 from edge.domain import InputSpec
-from train.recipe import Augment, Crops, Head, Linear, Phase, Recipe
 from train.data.split import Fractions
+from train.recipe import Augment, Crops, Head, Linear, Phase, Recipe
 
-LEVELS: Final = ("block_16_expand_relu", "block_13_expand_relu", "block_10_expand_relu", "block_6_expand_relu")
+LEVELS: Final = (
+    "block_16_expand_relu",
+    "block_13_expand_relu",
+    "block_10_expand_relu",
+    "block_6_expand_relu",
+)
 
 RECIPE: Final = Recipe(
     name="default",
-    summary="MobileNetV2, the breast at 800 x 512, trained on pieces about masses; logistic regression on averaged features of five layers",
+    summary=(
+        "MobileNetV2, the breast at 800 x 512, trained on pieces about masses; "
+        "logistic regression on averaged features of five layers"
+    ),
     input=InputSpec(
         height=800,
         width=512,
@@ -33,25 +45,46 @@ RECIPE: Final = Recipe(
         crop=True,
         percentile_low=1.0,
         percentile_high=99.5,
-        # What lies beside the breast tells the film scanner and the hospital, and with them the diagnosis: see docs/quality/experiments.md.
+        # What lies beside the breast tells the film scanner and the hospital, and with them the
+        # diagnosis: see docs/quality/experiments.md.
         mask=True,
     ),
     alpha=1.0,
     head=Head(filters=0, dropout=0.0, levels=LEVELS, lesions=True),
-    # Films of 800 and of 299 pixels, of four scanners, stand for what devices send: tone and sharpness change more than they do there.
-    augment=Augment(rotation_deg=15.0, zoom=0.15, flip_horizontal=True, flip_vertical=True, shift=0.03, blur=0.8, gamma=0.35, gain=0.15),
+    # Films of 800 and of 299 pixels, of four scanners, stand for what devices send: tone and
+    # sharpness change more than they do there.
+    augment=Augment(
+        rotation_deg=15.0,
+        zoom=0.15,
+        flip_horizontal=True,
+        flip_vertical=True,
+        shift=0.03,
+        blur=0.8,
+        gamma=0.35,
+        gain=0.15,
+    ),
     crops=Crops(
         size=160,
         abnormality="mass",
         background=1.5,
         head=Head(filters=128, dropout=0.4, pooling="auto"),
-        augment=Augment(rotation_deg=30.0, zoom=0.25, flip_horizontal=True, flip_vertical=True, shift=0.1, blur=0.8, gamma=0.35, gain=0.15),
+        augment=Augment(
+            rotation_deg=30.0,
+            zoom=0.25,
+            flip_horizontal=True,
+            flip_vertical=True,
+            shift=0.1,
+            blur=0.8,
+            gamma=0.35,
+            gain=0.15,
+        ),
         phases=(
             Phase(name="head", epochs=1, learning_rate=1e-3, train_base=False, optimizer="adamw"),
             Phase(
                 name="fine-tune",
                 epochs=14,
-                # With frozen batch norm 2e-4 destroys what the base knows, and 7e-5 learns more slowly than 3e-5.
+                # With frozen batch norm 2e-4 destroys what the base knows, and 7e-5 learns more
+                # slowly than 3e-5.
                 learning_rate=3e-5,
                 train_base=True,
                 decay=True,

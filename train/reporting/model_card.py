@@ -134,8 +134,14 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         anchors_note=textwrap.fill(anchors_note(measured), 130),
         beside=tables.beside(measured).markdown(),
         groups=_section("Group by group", tables.groups(measured)),
-        pointing=_section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING),
-        sources=_section("The same film from another source", tables.sources(measured["invariance"]), wording.SOURCES)
+        pointing=_section(
+            "Does the map point at the lesion?", tables.pointing(measured), wording.POINTING
+        ),
+        sources=_section(
+            "The same film from another source",
+            tables.sources(measured["invariance"]),
+            wording.SOURCES,
+        )
         + _section("", tables.sources(measured["invariance_elsewhere"]), wording.ELSEWHERE),
         default_because=textwrap.fill(exported.get("default_because", ""), 130),
         export=tables.export(exported).markdown(),
@@ -159,7 +165,9 @@ def anchors_note(measured: Numbers) -> str:
 
 
 def classes(notes: Numbers, measured: Numbers) -> str:
-    """What the two classes are, and whether normal mammograms are among them, as far as the data say."""
+    """
+    What the two classes are, and whether normal mammograms are among them, as far as the data say.
+    """
     images = sum(side["images"] for side in notes["split"].values())
     known = measured.get("data", {"normal": 0, "unknown": images})
     if known["normal"]:

@@ -1,4 +1,7 @@
-"""`mammo-train report`: one HTML page that needs nothing beside it, and the model card, both from the numbers of the run."""
+"""
+`mammo-train report`: one HTML page that needs nothing beside it, and the model card, both from the
+numbers of the run.
+"""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -7,12 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from train import wording
-from train.reporting import model_card
-from train.reporting import tables
 from train.errors import TrainError
 from train.progress import say
-from train.run_folder import RunFolder, read_json
+from train.reporting import model_card, tables
 from train.reporting.tables import Numbers, Table
+from train.run_folder import RunFolder, read_json
 
 CURVES: Final = {
     "roc.png": "ROC curve: sensitivity against false alarms over all thresholds, with the operating points, which were fixed on"
@@ -58,7 +60,8 @@ def report(run: RunFolder, card_path: Path) -> None:
     Write RUN/report.html and the model card.
 
     Raises:
-        TrainError: `evaluate` or `export` was not run yet, they were of two bundles, or the run has none.
+        TrainError: `evaluate` or `export` was not run yet, they were of two bundles, or the run has
+            none.
     """
     notes = read_json(run.notes, "fit RECIPE --data DATA --out RUN")
     recipe = notes["recipe"]
@@ -68,21 +71,30 @@ def report(run: RunFolder, card_path: Path) -> None:
             f" its numbers, from `mammo-train evaluate`, are in {run.metrics}"
         )
         raise TrainError(msg)
-    history = read_json(run.history, "fit RECIPE --data DATA --out RUN") if run.history.exists() else {}
-    exported, measured = read_json(run.exported, "export RUN"), read_json(run.metrics, "evaluate RUN")
+    history = (
+        read_json(run.history, "fit RECIPE --data DATA --out RUN") if run.history.exists() else {}
+    )
+    exported, measured = (
+        read_json(run.exported, "export RUN"),
+        read_json(run.metrics, "evaluate RUN"),
+    )
     if measured["bundle"]["id"] != exported["bundle_id"]:
         msg = (
             f"{run.metrics} is of the bundle {measured['bundle']['id'][:12]}, the last export wrote {exported['bundle_id'][:12]};"
             f" run `mammo-train evaluate {run.root}` again"
         )
         raise TrainError(msg)
-    run.report.write_text(page(notes, history, measured, exported, run.evaluation), encoding="utf-8")
+    run.report.write_text(
+        page(notes, history, measured, exported, run.evaluation), encoding="utf-8"
+    )
     card_path.parent.mkdir(parents=True, exist_ok=True)
     card_path.write_text(model_card.card(notes, history, measured, exported), encoding="utf-8")
     say(f"report: {run.report}, model card: {card_path}")
 
 
-def page(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers, pictures: Path) -> str:
+def page(
+    notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers, pictures: Path
+) -> str:
     """The whole page as HTML."""
     recipe = notes["recipe"]
     parts = (
@@ -124,7 +136,9 @@ def _trust(measured: Numbers, pictures: Path) -> Iterator[str]:
     yield _section("Group by group", tables.groups(measured))
     yield from _figures(pictures, {"subgroups.png": SUBGROUPS})
     yield _section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING)
-    yield _section("The same film from another source", tables.sources(measured["invariance"]), wording.SOURCES)
+    yield _section(
+        "The same film from another source", tables.sources(measured["invariance"]), wording.SOURCES
+    )
     yield _section("", tables.sources(measured["invariance_elsewhere"]), wording.ELSEWHERE)
 
 

@@ -1,4 +1,6 @@
-"""The input gate: what an image must look like to be scored at all, learnt from the training images."""
+"""
+The input gate: what an image must look like to be scored at all, learnt from the training images.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,8 +15,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from edge.models.bundle import Gate
 from edge.inference.gate import likeness, read_weights
+from edge.models.bundle import Gate
 from train.data.films import Prepared
 from train.scoring.negatives import without_films
 from train.scoring.score import Features, Scored
@@ -24,16 +26,25 @@ Refused = NDArray[np.bool_]
 TAIL: Final = 0.003
 """Share of the training images that each of the limits may refuse: together about 1 % at most."""
 ROOM: Final = 0.5
-"""The lower limits are set this much lower again: digital images have a narrower window and less breast than scanned film."""
+"""
+The lower limits are set this much lower again: digital images have a narrower window and less
+breast than scanned film.
+"""
 CAUGHT: Final = 0.975
 """Share of the other pictures that the boundary is to catch."""
 NEARER: Final = 0.25
-"""How far from the other pictures, on the way to the mammograms, the boundary lies: mammograms of other machines need the room."""
+"""
+How far from the other pictures, on the way to the mammograms, the boundary lies: mammograms of
+other machines need the room.
+"""
 STRENGTH: Final = 0.01
 """C of the logistic regression: there are more features than pictures."""
 FOLDS: Final = 5
 EDGE: Final = 1e-3
-"""Room between the limits and a known picture: training knows breast and contrast as float32, and other processors round otherwise."""
+"""
+Room between the limits and a known picture: training knows breast and contrast as float32, and
+other processors round otherwise.
+"""
 INSIDE: Final = 0.05
 """How far inside the boundary a known picture must lie: training scores it from float16 pixels."""
 CHANGED: Final = 60
@@ -55,14 +66,20 @@ class Boundary:
 
 def boundary_of(gate: Gate, folder: Path) -> Boundary | None:
     """That of a bundle in this folder, where it has one."""
-    return None if gate.features is None else Boundary(read_weights(folder, gate.features), gate.features.bias)
+    return (
+        None
+        if gate.features is None
+        else Boundary(read_weights(folder, gate.features), gate.features.bias)
+    )
 
 
 def fit_gate(training: Prepared) -> Gate:
     """Limits on breast fraction and contrast that at most 1 % of the training images break."""
     return Gate(
         min_breast_fraction=_low(training.breast_fraction),
-        max_breast_fraction=round(float(np.quantile(training.breast_fraction, 1 - TAIL)) * (1 - ROOM) + ROOM, 4),
+        max_breast_fraction=round(
+            float(np.quantile(training.breast_fraction, 1 - TAIL)) * (1 - ROOM) + ROOM, 4
+        ),
         min_contrast=_low(training.contrast),
     )
 
@@ -71,7 +88,8 @@ def loosened(limits: Gate) -> Gate:
     """
     The same where a boundary judges too: only what shows nothing at all is left to the limits.
 
-    How much of a picture is brighter than air depends on the machine more than on what it shows: a grey background counts as breast.
+    How much of a picture is brighter than air depends on the machine more than on what it shows: a
+    grey background counts as breast.
     """
     update = {
         "min_breast_fraction": round(limits.min_breast_fraction * ROOM, 4),
@@ -83,7 +101,8 @@ def loosened(limits: Gate) -> Gate:
 
 def fit_boundary(mammograms: Features, others: Features) -> Boundary:
     """
-    Logistic regression between the two, and then the line moved to where cross-validation says that it catches enough.
+    Logistic regression between the two, and then the line moved to where cross-validation says that
+    it catches enough.
 
     Args:
         mammograms: shape (n, channels).
@@ -92,17 +111,25 @@ def fit_boundary(mammograms: Features, others: Features) -> Boundary:
     features = np.concatenate([mammograms, others])
     is_mammogram = np.arange(len(features)) < len(mammograms)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    unseen = cross_val_predict(_classifier(), features, is_mammogram, cv=folds, method="decision_function")
+    unseen = cross_val_predict(
+        _classifier(), features, is_mammogram, cv=folds, method="decision_function"
+    )
     threshold = _between(unseen[is_mammogram], unseen[~is_mammogram])
     scaler, line = (step for _, step in _classifier().fit(features, is_mammogram).steps)
     weights = (line.coef_[0] / scaler.scale_).astype(np.float32)
     return Boundary(weights, float(line.intercept_[0] - np.sum(weights * scaler.mean_) - threshold))
 
 
-def refused(films: Prepared, features: Features | None, gate: Gate, boundary: Boundary | None) -> Refused:
+def refused(
+    films: Prepared, features: Features | None, gate: Gate, boundary: Boundary | None
+) -> Refused:
     """Which of these the gate would refuse, shape (n,)."""
     fraction, contrast = films.breast_fraction, films.contrast
-    passed = (fraction >= gate.min_breast_fraction) & (fraction <= gate.max_breast_fraction) & (contrast >= gate.min_contrast)
+    passed = (
+        (fraction >= gate.min_breast_fraction)
+        & (fraction <= gate.max_breast_fraction)
+        & (contrast >= gate.min_contrast)
+    )
     if boundary is not None and features is not None:
         passed = passed & (boundary.likeness(features) >= 0)
     return np.asarray(~passed, dtype=np.bool_)
@@ -115,7 +142,8 @@ def refused_share(films: Prepared, gate: Gate) -> float:
 
 def on_unseen_halves(mammograms: Scored, changed: Features, others: Scored) -> dict[str, Any]:
     """
-    What the gate catches and refuses of what it was not fitted on: fitted on one half, measured on the other, and the other way round.
+    What the gate catches and refuses of what it was not fitted on: fitted on one half, measured on
+    the other, and the other way round.
 
     Mammograms are halved by patient, and their changed copies with them.
 
@@ -125,7 +153,9 @@ def on_unseen_halves(mammograms: Scored, changed: Features, others: Scored) -> d
         others: what is to be caught.
     """
     caught, lost = np.zeros(len(others.raw), np.bool_), np.zeros(len(mammograms.raw), np.bool_)
-    by_woman = np.array([hashlib.sha256(film.patient.encode()).digest()[0] % 2 for film in mammograms.films.films])
+    by_woman = np.array(
+        [hashlib.sha256(film.patient.encode()).digest()[0] % 2 for film in mammograms.films.films]
+    )
     copied = by_woman[_copied(len(by_woman))]
     copied = copied.repeat(len(changed) // len(copied))
     by_turn = np.arange(len(others.raw)) % 2
@@ -135,7 +165,9 @@ def on_unseen_halves(mammograms: Scored, changed: Features, others: Scored) -> d
         inside = np.concatenate([features_of(learn), changed[copied == half]])
         boundary = fit_boundary(inside, features_of(others)[by_turn == half])
         lost[check] = refused(mammograms.films, mammograms.features, gate, boundary)[check]
-        caught[by_turn != half] = refused(others.films, others.features, gate, boundary)[by_turn != half]
+        caught[by_turn != half] = refused(others.films, others.features, gate, boundary)[
+            by_turn != half
+        ]
     return {
         "mammograms": len(lost),
         "mammograms_refused": float(lost.mean()),
@@ -153,13 +185,20 @@ def features_of(scored: Scored) -> Features:
 
 
 def changed_copies(films: Prepared) -> Prepared:
-    """Some films darker, brighter, blurred, coarse and grainy: still mammograms, as other machines may show them."""
+    """
+    Some films darker, brighter, blurred, coarse and grainy: still mammograms, as other machines may
+    show them.
+    """
     which = _copied(len(films.images))
     chosen = films.images[which].astype(np.float32)
     generator = np.random.default_rng(0)
     copies = [copy for image in chosen for copy in _changes(image, generator)]
     times = len(copies) // len(chosen)
-    return without_films(np.stack(copies), films.breast_fraction[which].repeat(times), films.contrast[which].repeat(times))
+    return without_films(
+        np.stack(copies),
+        films.breast_fraction[which].repeat(times),
+        films.contrast[which].repeat(times),
+    )
 
 
 def _copied(films: int) -> NDArray[np.int_]:
@@ -167,12 +206,20 @@ def _copied(films: int) -> NDArray[np.int_]:
     return np.arange(0, films, max(1, films // CHANGED))
 
 
-def let_through(gate: Gate, boundary: Boundary | None, films: Prepared, features: Features | None) -> tuple[Gate, Boundary | None]:
-    """The same gate, opened as far as these need it: the known pictures of a bundle must pass it."""
+def let_through(
+    gate: Gate, boundary: Boundary | None, films: Prepared, features: Features | None
+) -> tuple[Gate, Boundary | None]:
+    """
+    The same gate, opened as far as these need it: the known pictures of a bundle must pass it.
+    """
     opened = gate.model_copy(
         update={
-            "min_breast_fraction": min(gate.min_breast_fraction, max(0.0, float(films.breast_fraction.min()) - EDGE)),
-            "max_breast_fraction": max(gate.max_breast_fraction, min(1.0, float(films.breast_fraction.max()) + EDGE)),
+            "min_breast_fraction": min(
+                gate.min_breast_fraction, max(0.0, float(films.breast_fraction.min()) - EDGE)
+            ),
+            "max_breast_fraction": max(
+                gate.max_breast_fraction, min(1.0, float(films.breast_fraction.max()) + EDGE)
+            ),
             "min_contrast": min(gate.min_contrast, max(0.0, float(films.contrast.min()) - EDGE)),
         }
     )
@@ -184,7 +231,9 @@ def let_through(gate: Gate, boundary: Boundary | None, films: Prepared, features
 
 
 def _classifier() -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000))
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
+    )
 
 
 def _between(mammograms: NDArray[np.float64], others: NDArray[np.float64]) -> float:
@@ -193,9 +242,13 @@ def _between(mammograms: NDArray[np.float64], others: NDArray[np.float64]) -> fl
     return low + NEARER * (high - low) if low < high else high
 
 
-def _changes(image: NDArray[np.float32], generator: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
+def _changes(
+    image: NDArray[np.float32], generator: np.random.Generator
+) -> tuple[NDArray[np.float32], ...]:
     height, width = image.shape
-    coarse = cv2.resize(image, (max(1, width // 3), max(1, height // 3)), interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(
+        image, (max(1, width // 3), max(1, height // 3)), interpolation=cv2.INTER_AREA
+    )
     grain = generator.normal(0, 0.05, image.shape).astype(np.float32) * (image > 0)
     return (
         image**0.6,

@@ -1,4 +1,7 @@
-"""What a bundle says of some films, as figures count it: a refused mammogram has p = 0.5 and is not decided."""
+"""
+What a bundle says of some films, as figures count it: a refused mammogram has p = 0.5 and is not
+decided.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.models.bundle import ModelFile, OperatingPoint
-from train.scoring import calibration
-from train.scoring import gate
 from train.data.datasets import Film
-from train.stats.metrics import Floats, Labels, Patients
+from train.scoring import calibration, gate
 from train.scoring.score import Scored
+from train.stats.metrics import Floats, Labels, Patients
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ def judge(films: tuple[Film, ...], scored: Scored, model: ModelFile, folder: Pat
         folder: of the bundle.
     """
     place = {film.name: number for number, film in enumerate(scored.films.films)}
-    shut = gate.refused(scored.films, scored.features, model.gate, gate.boundary_of(model.gate, folder))
+    shut = gate.refused(
+        scored.films, scored.features, model.gate, gate.boundary_of(model.gate, folder)
+    )
     number = np.array([place.get(film.name, -1) for film in films])
     refused = (number < 0) | shut[number]
     raw = np.where(refused, np.nan, scored.raw[number])

@@ -1,4 +1,7 @@
-"""What is not a mammogram, for the input gate to learn from: pictures of your own, and some that are drawn here."""
+"""
+What is not a mammogram, for the input gate to learn from: pictures of your own, and some that are
+drawn here.
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,8 +16,8 @@ from edge.domain import InputSpec
 from edge.errors import ImageRejected
 from edge.inference.image import Limits, decode
 from edge.inference.preprocess import Batch, prepare
-from train.errors import DataError
 from train.data.films import Prepared
+from train.errors import DataError
 from train.progress import say
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm"})
@@ -27,7 +30,8 @@ def read(folders: Sequence[Path], spec: InputSpec) -> Prepared:
     """
     Prepare every picture below some folders, and the drawn ones, as the daemon would.
 
-    Colour pictures, which the daemon turns away by themselves, are made grey: their like may come grey.
+    Colour pictures, which the daemon turns away by themselves, are made grey: their like may come
+    grey.
 
     Args:
         folders: of pictures that are not mammograms.
@@ -39,9 +43,14 @@ def read(folders: Sequence[Path], spec: InputSpec) -> Prepared:
     Raises:
         DataError: a folder holds no picture.
     """
-    pictures = {hashlib.sha256(data).hexdigest(): data for folder in folders for data in _files(folder)}
+    pictures = {
+        hashlib.sha256(data).hexdigest(): data for folder in folders for data in _files(folder)
+    }
     kept = [batch for _, data in sorted(pictures.items()) if (batch := _prepared(data, spec))]
-    say(f"not mammograms: {len(pictures)} pictures, {len(pictures) - len(kept)} of them turned away before the gate; {DRAWN} drawn")
+    say(
+        f"not mammograms: {len(pictures)} pictures, {len(pictures) - len(kept)} "
+        f"of them turned away before the gate; {DRAWN} drawn"
+    )
     return gathered([*kept, *(batch for data in drawn() if (batch := _prepared(data, spec)))], spec)
 
 
@@ -57,7 +66,10 @@ def drawn(seed: int = 0) -> Iterator[bytes]:
 def _files(folder: Path) -> list[bytes]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
-        msg = f"--not-mammograms {folder}: no picture there, expected files ending in {', '.join(sorted(SUFFIXES))}"
+        msg = (
+            f"--not-mammograms {folder}: no picture there, expected files "
+            f"ending in {', '.join(sorted(SUFFIXES))}"
+        )
         raise DataError(msg)
     return [path.read_bytes() for path in found]
 
@@ -82,13 +94,25 @@ def _grey(data: bytes) -> bytes:
 
 def gathered(batches: Sequence[Batch], spec: InputSpec) -> Prepared:
     """Prepared pictures as one record, without films."""
-    images = np.stack([(batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low) for batch in batches])
-    return without_films(images, [batch.breast_fraction for batch in batches], [batch.contrast for batch in batches])
+    images = np.stack(
+        [(batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low) for batch in batches]
+    )
+    return without_films(
+        images, [batch.breast_fraction for batch in batches], [batch.contrast for batch in batches]
+    )
 
 
-def without_films(images: NDArray[np.floating], fractions: Iterable[float], contrasts: Iterable[float]) -> Prepared:
+def without_films(
+    images: NDArray[np.floating], fractions: Iterable[float], contrasts: Iterable[float]
+) -> Prepared:
     """Prepared pictures that are no films of a data set."""
-    return Prepared((), images.astype(np.float16), np.fromiter(fractions, np.float32), np.fromiter(contrasts, np.float32), {})
+    return Prepared(
+        (),
+        images.astype(np.float16),
+        np.fromiter(fractions, np.float32),
+        np.fromiter(contrasts, np.float32),
+        {},
+    )
 
 
 def _png(pixels: NDArray[np.uint8] | cv2.typing.MatLike) -> bytes:
@@ -109,22 +133,39 @@ def _ramp(generator: np.random.Generator) -> NDArray[np.floating]:
 
 def _stripes(generator: np.random.Generator) -> NDArray[np.floating]:
     y, x = np.mgrid[0 : SIZE[0], 0 : SIZE[1]]
-    return np.asarray(127 + 127 * np.sin((x * generator.normal() + y * generator.normal()) / generator.uniform(2, 30)), np.float64)
+    return np.asarray(
+        127
+        + 127
+        * np.sin((x * generator.normal() + y * generator.normal()) / generator.uniform(2, 30)),
+        np.float64,
+    )
 
 
 def _discs(generator: np.random.Generator) -> NDArray[np.floating]:
     picture = np.zeros(SIZE, np.uint8)
     for _ in range(int(generator.integers(1, 8))):
         centre = (int(generator.integers(SIZE[1])), int(generator.integers(SIZE[0])))
-        cv2.circle(picture, centre, int(generator.integers(20, 250)), int(generator.integers(40, 255)), -1)
+        cv2.circle(
+            picture, centre, int(generator.integers(20, 250)), int(generator.integers(40, 255)), -1
+        )
     return picture.astype(np.float64)
 
 
 def _page(generator: np.random.Generator) -> NDArray[np.floating]:
     picture = np.full(SIZE, int(generator.integers(150, 255)), np.uint8)
     for line in range(30, SIZE[0] - 10, int(generator.integers(18, 40))):
-        text = "".join(chr(97 + letter) for letter in generator.integers(0, 26, int(generator.integers(5, 40))))
-        cv2.putText(picture, text, (20, line), cv2.FONT_HERSHEY_SIMPLEX, float(generator.uniform(0.4, 0.9)), 20, 1)
+        text = "".join(
+            chr(97 + letter) for letter in generator.integers(0, 26, int(generator.integers(5, 40)))
+        )
+        cv2.putText(
+            picture,
+            text,
+            (20, line),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            float(generator.uniform(0.4, 0.9)),
+            20,
+            1,
+        )
     return picture.astype(np.float64)
 
 

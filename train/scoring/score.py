@@ -1,4 +1,7 @@
-"""Films scored by a model file, through the daemon's own engine: what calibration, gate, parity and evaluation all start from."""
+"""
+Films scored by a model file, through the daemon's own engine: what calibration, gate, parity and
+evaluation all start from.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +10,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.models.bundle import Manifest
 from edge.domain import InputSpec
 from edge.inference.engine import Scores, Shapes, open_engine
+from edge.models.bundle import Manifest
 from train.data.films import Prepared, model_input
-from train.stats.metrics import Floats
 from train.progress import bar
+from train.stats.metrics import Floats
 
 Maps: TypeAlias = NDArray[np.float32]
 Features: TypeAlias = NDArray[np.float32]
@@ -32,11 +35,20 @@ class Scored:
 
     def only(self, keep: NDArray[np.bool_]) -> "Scored":
         """Those of its films to keep, shape (n,)."""
-        films = self.films.of(film for film, kept in zip(self.films.films, keep, strict=True) if kept)
-        return Scored(films, self.raw[keep], self.maps[keep], None if self.features is None else self.features[keep])
+        films = self.films.of(
+            film for film, kept in zip(self.films.films, keep, strict=True) if kept
+        )
+        return Scored(
+            films,
+            self.raw[keep],
+            self.maps[keep],
+            None if self.features is None else self.features[keep],
+        )
 
 
-def score_file(model_path: Path, shapes: Shapes, films: Prepared, spec: InputSpec, backend: str = "litert") -> Scored:
+def score_file(
+    model_path: Path, shapes: Shapes, films: Prepared, spec: InputSpec, backend: str = "litert"
+) -> Scored:
     """
     Score films one by one, as the daemon does.
 
@@ -61,10 +73,17 @@ def gathered(films: Prepared, scores: list[Scores]) -> Scored:
     maps = [score.logit_map for score in scores if score.logit_map is not None]
     features = [score.features for score in scores if score.features is not None]
     nothing = np.zeros((len(scores), 0, 0), np.float32)
-    return Scored(films, raw, np.stack(maps) if maps else nothing, np.stack(features) if features else None)
+    return Scored(
+        films, raw, np.stack(maps) if maps else nothing, np.stack(features) if features else None
+    )
 
 
 def shapes_of(manifest: Manifest) -> Shapes:
     """Input and outputs of every model file of a bundle."""
     spec, outputs = manifest.input, manifest.outputs
-    return Shapes((1, spec.height, spec.width, spec.channels), outputs.probability, outputs.logit_map, outputs.features)
+    return Shapes(
+        (1, spec.height, spec.width, spec.channels),
+        outputs.probability,
+        outputs.logit_map,
+        outputs.features,
+    )

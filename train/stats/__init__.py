@@ -1,0 +1,1 @@
+"""Statistics with intervals over patients."""

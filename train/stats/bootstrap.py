@@ -1,8 +1,10 @@
 """
-Intervals over patients: bootstrap (Efron 1979) that draws women with replacement, each with all of her images.
+Intervals over patients: bootstrap (Efron 1979) that draws women with replacement, each with all of
+her images.
 
-Two films of one woman are no two witnesses. A draw is a row of weights, how often each image is in it, so that a score of all
-draws is a few matrix operations: 2000 draws of 400 images take a fraction of a second.
+Two films of one woman are no two witnesses. A draw is a row of weights, how often each image is in
+it, so that a score of all draws is a few matrix operations: 2000 draws of 400 images take a
+fraction of a second.
 """
 
 from typing import Any, Final, TypeAlias
@@ -28,20 +30,30 @@ def draw(labels: NDArray[Any], patients: NDArray[np.str_], seed: int) -> Weights
     both = 0 < np.sum(labels > 0) < len(labels)
     kept: list[Weights] = []
     while sum(map(len, kept)) < RESAMPLES:
-        weights = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)[:, member].astype(np.float64)
+        weights = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)[
+            :, member
+        ].astype(np.float64)
         malignant = weights @ (labels > 0)
-        kept.append(weights[(malignant > 0) & (malignant < weights.sum(axis=1))] if both else weights)
+        kept.append(
+            weights[(malignant > 0) & (malignant < weights.sum(axis=1))] if both else weights
+        )
     return np.concatenate(kept)[:RESAMPLES]
 
 
 def interval(values: Floats) -> list[float] | None:
-    """95 %, by percentiles; draws in which the score has no value are left out. None where it never has one."""
+    """
+    95 %, by percentiles; draws in which the score has no value are left out. None where it never
+    has one.
+    """
     finite = values[np.isfinite(values)]
     return [float(value) for value in np.percentile(finite, (2.5, 97.5))] if len(finite) else None
 
 
 def mean(values: NDArray[Any], among: NDArray[np.bool_], weights: Weights) -> Floats:
-    """Weighted mean of some of the values in every draw, shape (draws,); NaN where the draw has none of them."""
+    """
+    Weighted mean of some of the values in every draw, shape (draws,); NaN where the draw has none
+    of them.
+    """
     total = weights[:, among].sum(axis=1)
     with np.errstate(invalid="ignore"):
         return np.asarray((weights[:, among] @ values[among]) / total, dtype=np.float64)
@@ -52,24 +64,36 @@ def auc(labels: NDArray[Any], scores: Floats, weights: Weights) -> Floats:
     malignant, benign = _per_score(labels, scores, weights)
     below = np.cumsum(benign, axis=1) - benign / 2
     with np.errstate(invalid="ignore"):
-        return np.asarray((malignant * below).sum(axis=1) / malignant.sum(axis=1) / benign.sum(axis=1), dtype=np.float64)
+        return np.asarray(
+            (malignant * below).sum(axis=1) / malignant.sum(axis=1) / benign.sum(axis=1),
+            dtype=np.float64,
+        )
 
 
 def average_precision(labels: NDArray[Any], scores: Floats, weights: Weights) -> Floats:
-    """Mean precision at each malignant image, from the highest score down, in every draw, shape (draws,)."""
+    """
+    Mean precision at each malignant image, from the highest score down, in every draw, shape
+    (draws,).
+    """
     malignant, benign = (counts[:, ::-1] for counts in _per_score(labels, scores, weights))
     found, called = np.cumsum(malignant, axis=1), np.cumsum(malignant + benign, axis=1)
     with np.errstate(invalid="ignore"):
         precision = np.where(called > 0, found / called, 0)
-        return np.asarray((precision * malignant).sum(axis=1) / malignant.sum(axis=1), dtype=np.float64)
+        return np.asarray(
+            (precision * malignant).sum(axis=1) / malignant.sum(axis=1), dtype=np.float64
+        )
 
 
-def calibration_line(labels: NDArray[Any], scores: Floats, weights: Weights) -> tuple[Floats, Floats]:
+def calibration_line(
+    labels: NDArray[Any], scores: Floats, weights: Weights
+) -> tuple[Floats, Floats]:
     """
-    Slope and intercept of the logistic regression of the labels on logit(score) in every draw, each of shape (draws,).
+    Slope and intercept of the logistic regression of the labels on logit(score) in every draw, each
+    of shape (draws,).
 
-    Cox (1958): 1 and 0 where the probabilities are right; a slope below 1 means that they are too far from one half. By Newton's
-    method; NaN where it finds no end, as where the scores separate the classes.
+    Cox (1958): 1 and 0 where the probabilities are right; a slope below 1 means that they are too
+    far from one half. By Newton's method; NaN where it finds no end, as where the scores separate
+    the classes.
     """
     x = logit(np.clip(scores, CLIP, 1 - CLIP))
     line = np.tile(np.array([1.0, 0.0]), (len(weights), 1))
@@ -88,8 +112,13 @@ def calibration_line(labels: NDArray[Any], scores: Floats, weights: Weights) -> 
 
 
 def _per_score(labels: NDArray[Any], scores: Floats, weights: Weights) -> tuple[Weights, Weights]:
-    """Weight of the malignant and of the benign images at each distinct score, ascending, each of shape (draws, scores)."""
+    """
+    Weight of the malignant and of the benign images at each distinct score, ascending, each of
+    shape (draws, scores).
+    """
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
     ordered, malignant = weights[:, order], (labels > 0)[order]
-    return np.add.reduceat(ordered * malignant, starts, axis=1), np.add.reduceat(ordered * ~malignant, starts, axis=1)
+    return np.add.reduceat(ordered * malignant, starts, axis=1), np.add.reduceat(
+        ordered * ~malignant, starts, axis=1
+    )

@@ -1,8 +1,10 @@
 """
-Areas under ROC curves of the same images with their covariance: DeLong, DeLong & Clarke-Pearson, Biometrics 44 (1988) 837.
+Areas under ROC curves of the same images with their covariance: DeLong, DeLong & Clarke-Pearson,
+Biometrics 44 (1988) 837.
 
-Computed from midranks, as Sun & Xu, IEEE Signal Processing Letters 21 (2014) 1389 do. The images count as independent; where a
-woman has several, the interval is somewhat too narrow, and that of `train.stats.bootstrap` over patients is the one to quote.
+Computed from midranks, as Sun & Xu, IEEE Signal Processing Letters 21 (2014) 1389 do. The images
+count as independent; where a woman has several, the interval is somewhat too narrow, and that of
+`train.stats.bootstrap` over patients is the one to quote.
 """
 
 from dataclasses import dataclass
@@ -34,7 +36,9 @@ class Estimate:
         return float(2 * norm.sf(abs(self.value) / self.error))
 
 
-def areas(labels: NDArray[Any], scores: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def areas(
+    labels: NDArray[Any], scores: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """
     Several scores of the same images.
 
@@ -48,7 +52,8 @@ def areas(labels: NDArray[Any], scores: NDArray[Any]) -> tuple[NDArray[np.float6
     malignant, benign = scores[:, labels > 0], scores[:, labels == 0]
     m, n = malignant.shape[1], benign.shape[1]
     ranks = rankdata(np.concatenate([malignant, benign], axis=1), axis=1)
-    # Of each malignant image the share of benign ones below it, and of each benign image the share of malignant ones above it.
+    # Of each malignant image the share of benign ones below it, and of each benign image the share
+    # of malignant ones above it.
     above = (ranks[:, :m] - rankdata(malignant, axis=1)) / n
     below = 1 - (ranks[:, m:] - rankdata(benign, axis=1)) / m
     return above.mean(axis=1), np.atleast_2d(np.cov(above)) / m + np.atleast_2d(np.cov(below)) / n
@@ -61,7 +66,10 @@ def area(labels: NDArray[Any], scores: NDArray[Any]) -> Estimate:
 
 
 def difference(labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> Estimate:
-    """Area of the first minus area of the second score of the same images: paired, so that what both share does not widen it."""
+    """
+    Area of the first minus area of the second score of the same images: paired, so that what both
+    share does not widen it.
+    """
     values, covariance = areas(labels, np.stack([first, second]))
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     return Estimate(float(values[0] - values[1]), float(np.sqrt(max(variance, 0.0))))

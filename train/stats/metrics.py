@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from train.stats import bootstrap
-from train.stats import delong
+from train.stats import bootstrap, delong
 from train.stats.bootstrap import Weights
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -21,7 +20,9 @@ SCREENING_PREVALENCE: Final = 0.0059
 """Cancers among screened women: 5.9 in a thousand."""
 
 
-def measure(labels: Labels, scores: Floats, patients: Patients, threshold: float, seed: int) -> dict[str, Any]:
+def measure(
+    labels: Labels, scores: Floats, patients: Patients, threshold: float, seed: int
+) -> dict[str, Any]:
     """
     All numbers of one set of images.
 
@@ -33,13 +34,19 @@ def measure(labels: Labels, scores: Floats, patients: Patients, threshold: float
         seed: of the bootstrap.
     """
     weights = bootstrap.draw(labels, patients, seed)
-    parts = ranking(labels, scores, weights), at_threshold(labels, scores, threshold, weights), calibration(labels, scores, weights)
+    parts = (
+        ranking(labels, scores, weights),
+        at_threshold(labels, scores, threshold, weights),
+        calibration(labels, scores, weights),
+    )
     return {
         "images": len(labels),
         "malignant": int(labels.sum()),
         "patients": len(set(patients.tolist())),
         **{name: value for part in parts for name, value in part.items()},
-        "intervals_95": {name: value for part in parts for name, value in part["intervals_95"].items()},
+        "intervals_95": {
+            name: value for part in parts for name, value in part["intervals_95"].items()
+        },
     }
 
 
@@ -55,7 +62,8 @@ def average_precision(labels: Labels, scores: Floats) -> float:
 
 def ranking(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
     """
-    How well the scores put malignant above benign images: AUC, with DeLong's and the bootstrap's interval, and average precision.
+    How well the scores put malignant above benign images: AUC, with DeLong's and the bootstrap's
+    interval, and average precision.
 
     Both are None where a class is missing.
     """
@@ -67,13 +75,20 @@ def ranking(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
         "auc_delong_95": _delong(labels, scores),
         "intervals_95": {
             "auc": bootstrap.interval(bootstrap.auc(labels, scores, weights)),
-            "average_precision": bootstrap.interval(bootstrap.average_precision(labels, scores, weights)),
+            "average_precision": bootstrap.interval(
+                bootstrap.average_precision(labels, scores, weights)
+            ),
         },
     }
 
 
-def at_threshold(labels: Labels, scores: Floats, threshold: float, weights: Weights) -> dict[str, Any]:
-    """What comes of calling every score from the threshold upwards malignant: rates, confusion, and predictive values in screening."""
+def at_threshold(
+    labels: Labels, scores: Floats, threshold: float, weights: Weights
+) -> dict[str, Any]:
+    """
+    What comes of calling every score from the threshold upwards malignant: rates, confusion, and
+    predictive values in screening.
+    """
     called = scores >= threshold
     found = rates(labels, called)
     drawn = _rates(_counts(labels, called, weights))
@@ -82,16 +97,23 @@ def at_threshold(labels: Labels, scores: Floats, threshold: float, weights: Weig
         "threshold": threshold,
         **found,
         "confusion": confusion(labels, called),
-        "at_screening_prevalence": predictive_values(sensitivity, specificity, SCREENING_PREVALENCE),
+        "at_screening_prevalence": predictive_values(
+            sensitivity, specificity, SCREENING_PREVALENCE
+        ),
         "intervals_95": {name: bootstrap.interval(values) for name, values in drawn.items()},
     }
 
 
 def calibration(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
-    """Whether the probabilities are right: Brier score, calibration error, and slope and intercept of Cox's calibration line."""
+    """
+    Whether the probabilities are right: Brier score, calibration error, and slope and intercept of
+    Cox's calibration line.
+    """
     off = np.asarray((labels - scores) ** 2, dtype=np.float64)
     everyone = np.ones((1, len(labels)))
-    slope, intercept = (float(value[0]) for value in bootstrap.calibration_line(labels, scores, everyone))
+    slope, intercept = (
+        float(value[0]) for value in bootstrap.calibration_line(labels, scores, everyone)
+    )
     slopes, intercepts = bootstrap.calibration_line(labels, scores, weights)
     drawn = {
         "brier": bootstrap.mean(off, np.ones(len(off), dtype=np.bool_), weights),
@@ -121,14 +143,22 @@ def confusion(labels: Labels, called: NDArray[np.bool_]) -> dict[str, int]:
 
 
 def rates(labels: Labels, called: NDArray[np.bool_]) -> dict[str, float | None]:
-    """Accuracy, precision, recall (= sensitivity), specificity, F1, negative predictive value; None where it would be a share of none."""
-    found = _rates(_counts(labels, called, np.ones((1, len(labels)))))
-    return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in found.items()}
-
-
-def predictive_values(sensitivity: float | None, specificity: float | None, prevalence: float) -> dict[str, float | None]:
     """
-    Share of the called that are malignant and of the passed that are benign, were so many malignant (Bayes).
+    Accuracy, precision, recall (= sensitivity), specificity, F1, negative predictive value; None
+    where it would be a share of none.
+    """
+    found = _rates(_counts(labels, called, np.ones((1, len(labels)))))
+    return {
+        name: float(value[0]) if np.isfinite(value[0]) else None for name, value in found.items()
+    }
+
+
+def predictive_values(
+    sensitivity: float | None, specificity: float | None, prevalence: float
+) -> dict[str, float | None]:
+    """
+    Share of the called that are malignant and of the passed that are benign, were so many malignant
+    (Bayes).
 
     None where none is called or passed, or a rate is not known.
     """
@@ -146,16 +176,26 @@ def predictive_values(sensitivity: float | None, specificity: float | None, prev
 
 
 def calibration_error(labels: Labels, scores: Floats) -> float:
-    """Expected calibration error: mean |share malignant - mean score| over 10 equal bins, by images (Naeini et al. 2015)."""
+    """
+    Expected calibration error: mean |share malignant - mean score| over 10 equal bins, by images
+    (Naeini et al. 2015).
+    """
     return float(_errors(labels, scores, np.ones((1, len(labels))))[0])
 
 
 def reliability(labels: Labels, scores: Floats) -> list[dict[str, float]]:
-    """Of each of the 10 bins that has images: how many, their mean score, and the share that is malignant."""
+    """
+    Of each of the 10 bins that has images: how many, their mean score, and the share that is
+    malignant.
+    """
     bins = _bins(scores)
     found = [(scores[bins == number], labels[bins == number]) for number in range(ECE_BINS)]
     return [
-        {"images": len(inside), "mean_score": float(inside.mean()), "malignant_share": float(truth.mean())}
+        {
+            "images": len(inside),
+            "mean_score": float(inside.mean()),
+            "malignant_share": float(truth.mean()),
+        }
         for inside, truth in found
         if len(inside)
     ]
@@ -193,7 +233,10 @@ def _counts(labels: Labels, called: NDArray[np.bool_], weights: Weights) -> dict
 
 def _rates(counts: Mapping[str, Floats]) -> dict[str, Floats]:
     """NaN where there is nothing to take a share of."""
-    tn, fp, fn, tp = (counts[name] for name in ("true_negative", "false_positive", "false_negative", "true_positive"))
+    tn, fp, fn, tp = (
+        counts[name]
+        for name in ("true_negative", "false_positive", "false_negative", "true_positive")
+    )
     with np.errstate(invalid="ignore"):
         return {
             "accuracy": (tn + tp) / (tn + fp + fn + tp),

@@ -1,7 +1,9 @@
 """
-The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.asyncapi` prints docs/reference/asyncapi.yaml.
+The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.asyncapi` prints
+docs/reference/asyncapi.yaml.
 
-Topics, quality of service and limits come from the code and its settings' defaults, schemas from `edge.contract.result` and `messages`.
+Topics, quality of service and limits come from the code and its settings' defaults, schemas from
+`edge.contract.result` and `messages`.
 """
 
 import re
@@ -15,11 +17,12 @@ from pydantic.json_schema import models_json_schema
 
 from deploy.tools.asyncapi import messages
 from edge import NOTICE, __version__
-from edge.models.transfer import announcement
-from edge.daemon.telemetry.status import offline
-from edge.daemon.control.mqtt import ANSWERS, TOPICS
 from edge.cli.doctor.acl import WATCHED
 from edge.config.settings import Settings
+from edge.contract.result import on_one_line
+from edge.daemon.control.mqtt import ANSWERS, TOPICS
+from edge.daemon.telemetry.status import offline
+from edge.models.transfer import announcement
 
 DEVICE: Final = "mammo/v1/{site}/{device}"
 SHARED: Final = "mammo/v1/{site}/request/image"
@@ -28,7 +31,10 @@ PARAMETERS: Final = {
     "device": {"description": "This device, `[device] name`."},
     "sha256": {"description": "Of all the bytes that are announced."},
     "number": {"description": "The chunk's, from 0."},
-    "prefix": {"description": "`[homeassistant] prefix`.", "default": Settings().homeassistant.prefix},
+    "prefix": {
+        "description": "`[homeassistant] prefix`.",
+        "default": Settings().homeassistant.prefix,
+    },
 }
 RESULT: Final = "Result"
 """Its schema is a file of its own, docs/reference/result.schema.json."""
@@ -39,15 +45,25 @@ CHUNK: Final = "Chunk"
 NOTHING: Final = "Nothing"
 """An empty payload, by which a retained message is cleared."""
 FOREIGN: Final = {
-    RESULT: {"schemaFormat": "application/schema+json;version=2020-12", "schema": {"$ref": "./result.schema.json"}},
-    IMAGE: {"type": "string", "format": "binary", "description": "The bytes of the file, nothing else."},
+    RESULT: {
+        "schemaFormat": "application/schema+json;version=2020-12",
+        "schema": {"$ref": "./result.schema.json"},
+    },
+    IMAGE: {
+        "type": "string",
+        "format": "binary",
+        "description": "The bytes of the file, nothing else.",
+    },
     CHUNK: {
         "type": "string",
         "format": "binary",
         "description": "The bundle's files, one after the other, in pieces of `chunk_bytes`.",
     },
     NOTHING: {"type": "string", "maxLength": 0},
-    "Discovery": {"type": "object", "description": "See Home Assistant's MQTT discovery, device discovery payload."},
+    "Discovery": {
+        "type": "object",
+        "description": "See Home Assistant's MQTT discovery, device discovery payload.",
+    },
 }
 
 
@@ -73,19 +89,83 @@ def channels() -> dict[str, Channel]:
     status = (messages.Online, messages.Offline)
     discovery, available = "{prefix}/device/{site}/{device}/config", f"{DEVICE}/model/available"
     return {
-        "status": Channel("send", f"{DEVICE}/status", "How the device is, whenever that changes; last will.", status, retain=True),
-        "health": Channel("send", f"{DEVICE}/health", "Counters, queue, versions, every `[publish] health_s`.", (messages.Health,), qos=0),
-        "result": Channel("send", f"{DEVICE}/result", "Every result that has no response topic of its own.", (RESULT,)),
-        "reply": Channel("send", None, "The response topic that a request names: its result, and nothing else.", (RESULT,)),
-        "shadowResult": Channel("send", f"{DEVICE}/shadow/result", "What a second model would have said.", (messages.ShadowResult,)),
-        "requestImage": Channel("receive", f"{DEVICE}/request/image", "An image.", (IMAGE,), replies="reply"),
-        "requestRef": Channel("receive", f"{DEVICE}/request/ref", "Names a file in the inbox.", (messages.Reference,), replies="reply"),
-        "sharedRequestImage": Channel("receive", SHARED, "An image for one device of `[intake] shared_group`.", (IMAGE,), replies="reply"),
-        "homeAssistant": Channel("send", discovery, "Home Assistant's discovery, where enabled.", ("Discovery", NOTHING), retain=True),
-        "modelAvailable": Channel("receive", available, "Announces a bundle, retained.", (announcement.Offer, NOTHING), retain=True),
-        "modelChunk": Channel("receive", f"{available}/{{sha256}}/{{number}}", "A piece of it, retained.", (CHUNK, NOTHING), retain=True),
+        "status": Channel(
+            "send",
+            f"{DEVICE}/status",
+            "How the device is, whenever that changes; last will.",
+            status,
+            retain=True,
+        ),
+        "health": Channel(
+            "send",
+            f"{DEVICE}/health",
+            "Counters, queue, versions, every `[publish] health_s`.",
+            (messages.Health,),
+            qos=0,
+        ),
+        "result": Channel(
+            "send",
+            f"{DEVICE}/result",
+            "Every result that has no response topic of its own.",
+            (RESULT,),
+        ),
+        "reply": Channel(
+            "send",
+            None,
+            "The response topic that a request names: its result, and nothing else.",
+            (RESULT,),
+        ),
+        "shadowResult": Channel(
+            "send",
+            f"{DEVICE}/shadow/result",
+            "What a second model would have said.",
+            (messages.ShadowResult,),
+        ),
+        "requestImage": Channel(
+            "receive", f"{DEVICE}/request/image", "An image.", (IMAGE,), replies="reply"
+        ),
+        "requestRef": Channel(
+            "receive",
+            f"{DEVICE}/request/ref",
+            "Names a file in the inbox.",
+            (messages.Reference,),
+            replies="reply",
+        ),
+        "sharedRequestImage": Channel(
+            "receive",
+            SHARED,
+            "An image for one device of `[intake] shared_group`.",
+            (IMAGE,),
+            replies="reply",
+        ),
+        "homeAssistant": Channel(
+            "send",
+            discovery,
+            "Home Assistant's discovery, where enabled.",
+            ("Discovery", NOTHING),
+            retain=True,
+        ),
+        "modelAvailable": Channel(
+            "receive",
+            available,
+            "Announces a bundle, retained.",
+            (announcement.Offer, NOTHING),
+            retain=True,
+        ),
+        "modelChunk": Channel(
+            "receive",
+            f"{available}/{{sha256}}/{{number}}",
+            "A piece of it, retained.",
+            (CHUNK, NOTHING),
+            retain=True,
+        ),
         **dict(_commands()),
-        "doctorAck": Channel("send", WATCHED.format(prefix=DEVICE), "Of `mammo-edge doctor`: an answer to nothing.", (messages.Answer,)),
+        "doctorAck": Channel(
+            "send",
+            WATCHED.format(prefix=DEVICE),
+            "Of `mammo-edge doctor`: an answer to nothing.",
+            (messages.Answer,),
+        ),
     }
 
 
@@ -93,45 +173,88 @@ def _commands() -> Iterator[tuple[str, Channel]]:
     for name, topic in TOPICS.items():
         asked, answered = messages.COMMANDS.get(name, (messages.Command, messages.Answer))
         key = re.sub(r"\W(\w)", lambda match: match[1].upper(), f"command/{name}")
-        yield key, Channel("receive", topic.format(prefix=DEVICE), f"The command `{name}`.", (asked,), replies=f"{key}Ack")
-        yield f"{key}Ack", Channel("send", ANSWERS[name].format(prefix=DEVICE), "The answer.", (answered, messages.Refusal))
+        yield (
+            key,
+            Channel(
+                "receive",
+                topic.format(prefix=DEVICE),
+                f"The command `{name}`.",
+                (asked,),
+                replies=f"{key}Ack",
+            ),
+        )
+        yield (
+            f"{key}Ack",
+            Channel(
+                "send",
+                ANSWERS[name].format(prefix=DEVICE),
+                "The answer.",
+                (answered, messages.Refusal),
+            ),
+        )
 
 
 def document() -> dict[str, Any]:
     """The whole of it."""
     found = channels()
-    models = {payload for channel in found.values() for payload in channel.payloads if not isinstance(payload, str)}
+    models = {
+        payload
+        for channel in found.values()
+        for payload in channel.payloads
+        if not isinstance(payload, str)
+    }
     ordered = sorted(models, key=lambda model: model.__name__)
-    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}")
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in ordered], ref_template="#/components/schemas/{model}"
+    )
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "mammo-edge",
             "version": __version__,
-            "description": f"Mammograms in, results out. What may be relied on: contract.md.\n\n{NOTICE}",
+            "description": (
+                f"Mammograms in, results out. What may be relied on: contract.md.\n\n{NOTICE}"
+            ),
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
         "servers": _servers(Settings()),
         "channels": {name: _channel(channel) for name, channel in found.items()},
-        "operations": {name: operation for name, channel in found.items() for name, operation in _operations(name, channel)},
+        "operations": {
+            name: operation
+            for name, channel in found.items()
+            for name, operation in _operations(name, channel)
+        },
         "components": {
-            "messages": {name: _message(name) for name in sorted({_name(p) for channel in found.values() for p in channel.payloads})},
+            "messages": {
+                name: _message(name)
+                for name in sorted(
+                    {_name(p) for channel in found.values() for p in channel.payloads}
+                )
+            },
             "parameters": PARAMETERS,
-            "schemas": _tidy(schemas["$defs"]),
+            "schemas": _tidy(on_one_line(schemas["$defs"])),
         },
     }
 
 
 def _servers(settings: Settings) -> dict[str, Any]:
     broker = settings.broker
-    said = "The clinic's; `[broker]` of the configuration. With TLS: `secure-mqtt`, port 8883. MQTT 3.1.1 where it knows no 5."
+    said = (
+        "The clinic's; `[broker]` of the configuration. With TLS: "
+        "`secure-mqtt`, port 8883. MQTT 3.1.1 where it knows no 5."
+    )
     mqtt = {
         "clientId": "mammo-edge-{site}-{device}",
         "cleanSession": False,
         "keepAlive": broker.keepalive_s,
         "sessionExpiryInterval": broker.session_expiry_s,
-        "lastWill": {"topic": f"{DEVICE}/status", "qos": 1, "retain": True, "message": offline().decode()},
+        "lastWill": {
+            "topic": f"{DEVICE}/status",
+            "qos": 1,
+            "retain": True,
+            "message": offline().decode(),
+        },
         "bindingVersion": "0.2.0",
     }
     return {
@@ -147,7 +270,10 @@ def _servers(settings: Settings) -> dict[str, Any]:
 
 def _channel(channel: Channel) -> dict[str, Any]:
     names = [_name(payload) for payload in channel.payloads]
-    parameters = {key: {"$ref": f"#/components/parameters/{key}"} for key in re.findall(r"{(\w+)}", channel.address or "")}
+    parameters = {
+        key: {"$ref": f"#/components/parameters/{key}"}
+        for key in re.findall(r"{(\w+)}", channel.address or "")
+    }
     return {
         "address": channel.address,
         "description": channel.said,
@@ -161,7 +287,9 @@ def _operations(name: str, channel: Channel) -> Iterator[tuple[str, dict[str, An
     operation: dict[str, Any] = {
         "action": channel.action,
         "channel": {"$ref": f"#/channels/{name}"},
-        "bindings": {"mqtt": {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}},
+        "bindings": {
+            "mqtt": {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}
+        },
     }
     if channel.replies:
         operation["reply"] = {"channel": {"$ref": f"#/channels/{channel.replies}"}}
@@ -173,10 +301,16 @@ def _name(payload: type[BaseModel] | str) -> str:
 
 
 def _message(name: str) -> dict[str, Any]:
-    message: dict[str, Any] = {"name": name, "payload": FOREIGN.get(name, {"$ref": f"#/components/schemas/{name}"})}
+    message: dict[str, Any] = {
+        "name": name,
+        "payload": FOREIGN.get(name, {"$ref": f"#/components/schemas/{name}"}),
+    }
     mqtt: dict[str, Any] = {"bindingVersion": "0.2.0"}
     if name in {IMAGE, messages.Reference.__name__}:
-        mqtt["responseTopic"] = {"type": "string", "description": "Where the result goes, and only there; see contract.md."}
+        mqtt["responseTopic"] = {
+            "type": "string",
+            "description": "Where the result goes, and only there; see contract.md.",
+        }
     if name in {IMAGE, messages.Reference.__name__, RESULT}:
         mqtt["correlationData"] = {"type": "string", "description": "Comes back as it was sent."}
     kind = {"contentType": "application/octet-stream"} if name in {IMAGE, CHUNK} else {}
@@ -186,7 +320,11 @@ def _message(name: str) -> dict[str, Any]:
 def _tidy(tree: Any) -> Any:  # noqa: ANN401 - a JSON tree
     """Without pydantic's titles, which repeat the names."""
     if isinstance(tree, Mapping):
-        return {key: _tidy(below) for key, below in tree.items() if not (key == "title" and isinstance(below, str))}
+        return {
+            key: _tidy(below)
+            for key, below in tree.items()
+            if not (key == "title" and isinstance(below, str))
+        }
     return [_tidy(below) for below in tree] if isinstance(tree, list) else tree
 
 

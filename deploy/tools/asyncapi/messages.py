@@ -1,14 +1,17 @@
-"""What goes over MQTT beside results, as models: the schemas of docs/reference/asyncapi.yaml. Tests hold them against a real daemon."""
+"""
+What goes over MQTT beside results, as models: the schemas of docs/reference/asyncapi.yaml. Tests
+hold them against a real daemon.
+"""
 
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edge.config.settings import Level
+from edge.contract.result import Hash, Probability
 from edge.daemon.control.handlers import REPLAY_AT_ONCE
 from edge.health import Phase
-from edge.contract.result import Hash, Probability
-from edge.config.settings import Level
 
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]

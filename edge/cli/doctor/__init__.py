@@ -1,0 +1,1 @@
+"""Checks of the machine, the broker and the service around the daemon."""

@@ -1,9 +1,10 @@
 """
 What the broker lets us publish, tried so that no message reaches anyone.
 
-At QoS 2 a broker says whether it takes a message (PUBREC) before it has our word to pass it on (PUBREL): MQTT 5, 4.3.3. That word never
-comes, and what was offered ends with the connection. Some brokers pass a message on before they have that word ("method B"), so this one
-is watched first, with a message that misleads nobody: the answer to a command that does not exist.
+At QoS 2 a broker says whether it takes a message (PUBREC) before it has our word to pass it on
+(PUBREL): MQTT 5, 4.3.3. That word never comes, and what was offered ends with the connection. Some
+brokers pass a message on before they have that word ("method B"), so this one is watched first,
+with a message that misleads nobody: the answer to a command that does not exist.
 """
 
 import json
@@ -16,15 +17,17 @@ from typing import Final
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
-from edge.mqtt.client import Broker
-from edge.errors import Unavailable
-from edge.daemon.telemetry.homeassistant import messages as discovery
-from edge.mqtt.connection import REFUSED, Protocol, RefusedError, Session, correlated
 from edge.config.settings import Settings
+from edge.daemon.telemetry.homeassistant import messages as discovery
+from edge.errors import Unavailable
+from edge.mqtt.client import Broker
+from edge.mqtt.connection import REFUSED, Protocol, RefusedError, Session, correlated
 
 WATCHED: Final = "{prefix}/command/doctor/ack"
 """The example ACL lets a device read `command/#` and write answers."""
-ANSWER: Final = json.dumps({"schema": "mammo.ack/1", "command": "doctor", "ok": True}, separators=(",", ":")).encode()
+ANSWER: Final = json.dumps(
+    {"schema": "mammo.ack/1", "command": "doctor", "ok": True}, separators=(",", ":")
+).encode()
 WAIT_S: Final = 2.0
 """For an answer of the broker, in seconds."""
 EXACTLY_ONCE: Final = 2
@@ -42,8 +45,14 @@ class Rights:
 
 
 def subscribed(settings: Settings) -> list[str]:
-    """The topics that the daemon hears, but for the shared one: of that we would take away what another device is to get."""
-    names = [*(("request/image", "request/ref") if settings.intake.mqtt else ()), *(f"command/{name}" for name in _commands(settings))]
+    """
+    The topics that the daemon hears, but for the shared one: of that we would take away what
+    another device is to get.
+    """
+    names = [
+        *(("request/image", "request/ref") if settings.intake.mqtt else ()),
+        *(f"command/{name}" for name in _commands(settings)),
+    ]
     return [f"{settings.topic_prefix}/{name}" for name in names]
 
 
@@ -82,37 +91,55 @@ def look(broker: Broker, prefix: str, topics: Sequence[str]) -> Rights:
         why = "the broker takes no more at a time"
     except Unavailable as error:
         why = str(error)
-    allowed, refused = (tuple(topic for topic, code in said.items() if (code >= REFUSED) is bad) for bad in (False, True))
+    allowed, refused = (
+        tuple(topic for topic, code in said.items() if (code >= REFUSED) is bad)
+        for bad in (False, True)
+    )
     untried = tuple(topic for topic in topics if topic not in said)
     return Rights(allowed, refused, untried, why if untried else "")
 
 
 def _why_not(broker: Broker, session: Session, offers: "_Offers", topic: str) -> str:
-    """Whether the broker holds back what was only offered; empty where it does. Raises Unavailable."""
+    """
+    Whether the broker holds back what was only offered; empty where it does. Raises Unavailable.
+    """
     offered, published = uuid.uuid4().bytes, uuid.uuid4().bytes
     with broker.listen(session, topic) as came:
         try:
             if offers.offer(topic, ANSWER, offered) >= REFUSED:
-                return f"the broker refuses {topic}, by which it would be seen whether a try reaches anyone"
+                return (
+                    f"the broker refuses {topic}, by which it would be "
+                    "seen whether a try reaches anyone"
+                )
             session.publish(topic, ANSWER, retain=False, qos=1, correlation=published)
             while (found := came.get(timeout=WAIT_S).correlation) not in {offered, published}:
                 continue
         except (queue.Empty, RefusedError):
-            return f"the broker does not let us read {topic}, by which it would be seen whether a try reaches anyone"
+            return (
+                f"the broker does not let us read {topic}, by which it would "
+                "be seen whether a try reaches anyone"
+            )
     return "this broker would pass a try on to subscribers" if found == offered else ""
 
 
 class _Offers:
-    """Messages that a broker is asked to take and never told to pass on. Takes over a connection's PUBREC: it answers none."""
+    """
+    Messages that a broker is asked to take and never told to pass on. Takes over a connection's
+    PUBREC: it answers none.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._answers: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
-        client._handle_pubrec = self._note  # type: ignore[method-assign]  # noqa: SLF001 - paho has no way to withhold PUBREL
+        # paho has no way to withhold PUBREL
+        # paho has no way to withhold PUBREL
+        client._handle_pubrec = self._note  # type: ignore[method-assign]  # noqa: SLF001
 
     def offer(self, topic: str, payload: bytes, correlation: bytes | None = None) -> int:
         """Returns the reason code of PUBREC. Raises Unavailable where there is none."""
-        mid = self._client.publish(topic, payload, qos=EXACTLY_ONCE, properties=correlated(correlation)).mid
+        mid = self._client.publish(
+            topic, payload, qos=EXACTLY_ONCE, properties=correlated(correlation)
+        ).mid
         try:
             while (answer := self._answers.get(timeout=WAIT_S))[0] != mid:
                 continue

@@ -1,4 +1,7 @@
-"""`mammo-edge doctor`: what may be wrong around the daemon, each with what to do about it. Looks, asks the broker, changes nothing."""
+"""
+`mammo-edge doctor`: what may be wrong around the daemon, each with what to do about it. Looks, asks
+the broker, changes nothing.
+"""
 
 import contextlib
 import ctypes
@@ -14,19 +17,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from edge.daemon.rollout.accelerator import BACKEND, lock_of
-from edge.mqtt.client import Broker
-from edge.models.bundle import MANIFEST, read_manifest
 from edge.cli.check import findings
-from edge.system.coral import BUSY, Device, busy, devices, read
+from edge.cli.doctor.acl import Rights, look, published, subscribed
+from edge.config.settings import Settings, read_secret
+from edge.daemon.intake.inotify import NETWORK, filesystem_of
+from edge.daemon.workers.servable import BACKEND, lock_of, open_store
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
-from edge.daemon.intake.inotify import NETWORK, filesystem_of
-from edge.cli.doctor.acl import Rights, look, published, subscribed
-from edge.daemon.workers.servable import open_store
+from edge.models.bundle import MANIFEST, read_manifest
+from edge.mqtt.client import Broker
 from edge.mqtt.connection import Protocol
-from edge.config.settings import Settings, read_secret
 from edge.mqtt.tls import is_loopback
+from edge.system.coral import BUSY, Device, busy, devices, read
 
 SERVICE: Final = "mammo-edge.service"
 BROKER_S: Final = 10.0
@@ -58,7 +60,9 @@ class Finding:
     """What was found and, where it is not well, what to do."""
 
 
-def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = None, unit: str = SERVICE) -> Iterator[Finding]:
+def examine(
+    settings: Settings, root: Path = Path("/"), stored: Path | None = None, unit: str = SERVICE
+) -> Iterator[Finding]:
     """
     Look at one thing after the other.
 
@@ -88,18 +92,37 @@ def examine(settings: Settings, root: Path = Path("/"), stored: Path | None = No
 
 
 def secrecy(settings: Settings, stored: Path | None = None) -> Iterator[Finding]:
-    """Who on the way to the broker can read what is sent, and whether we may read the password that the daemon has."""
+    """
+    Who on the way to the broker can read what is sent, and whether we may read the password that
+    the daemon has.
+    """
     broker, tls = settings.broker, settings.broker.tls
     if not tls.enabled and (tls.ca or tls.cert):
-        yield Finding("TLS", Level.WARNING, "broker.tls names certificates and is not enabled, so none is used: set [broker.tls] enabled")
+        yield Finding(
+            "TLS",
+            Level.WARNING,
+            "broker.tls names certificates and is not enabled, so "
+            "none is used: set [broker.tls] enabled",
+        )
     elif not tls.enabled and not is_loopback(broker.host):
-        yield Finding("TLS", Level.WARNING, "off: everyone on the way to the broker reads images and results: set [broker.tls]")
+        yield Finding(
+            "TLS",
+            Level.WARNING,
+            "off: everyone on the way to the broker reads images and results: set [broker.tls]",
+        )
     if stored is not None and stored.exists() and not os.access(stored, os.R_OK):
-        yield Finding("broker's password", Level.WARNING, f"{stored} is root's: without it the broker may refuse us here; run this as root")
+        yield Finding(
+            "broker's password",
+            Level.WARNING,
+            f"{stored} is root's: without it the broker may refuse us here; run this as root",
+        )
 
 
 def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]:
-    """Connect under another client id, try what the daemon subscribes and publishes; messages that come meanwhile are given back unread."""
+    """
+    Connect under another client id, try what the daemon subscribes and publishes; messages that
+    come meanwhile are given back unread.
+    """
     where = f"{settings.broker.host}:{settings.broker.port}"
     health = Health()
     try:
@@ -118,7 +141,9 @@ def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]
     connected = threading.Event()
     broker.on_connect(connected.set)
     for topic in subscribed(settings):
-        broker.subscribe(topic, lambda _: None)  # what comes is not acknowledged: the daemon's own copy is another
+        broker.subscribe(
+            topic, lambda _: None
+        )  # what comes is not acknowledged: the daemon's own copy is another
     broker.start()
     try:
         if not connected.wait(BROKER_S):
@@ -128,11 +153,15 @@ def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]
             return
         time.sleep(ANSWERS_S)
         old = "" if broker.protocol is Protocol.V5 else ": a publish that it denies looks delivered"
-        yield Finding("broker", Level.WARNING if old else Level.OK, f"{where}, MQTT {broker.protocol}{old}")
+        yield Finding(
+            "broker", Level.WARNING if old else Level.OK, f"{where}, MQTT {broker.protocol}{old}"
+        )
         if health.reasons:
             yield Finding("broker's access rules", Level.FAILED, "; ".join(health.reasons))
         if broker.protocol is Protocol.V5:
-            yield right_to_publish(look(broker, settings.topic_prefix, published(settings)), settings.topic_prefix)
+            yield right_to_publish(
+                look(broker, settings.topic_prefix, published(settings)), settings.topic_prefix
+            )
         yield from _packet(broker, settings)
     finally:
         broker.stop()
@@ -141,9 +170,19 @@ def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]
 def right_to_publish(rights: Rights, prefix: str) -> Finding:
     """What the broker said of each topic."""
     allowed, refused, untried = (
-        ", ".join(topic.removeprefix(f"{prefix}/") for topic in topics) for topics in (rights.allowed, rights.refused, rights.untried)
+        ", ".join(topic.removeprefix(f"{prefix}/") for topic in topics)
+        for topics in (rights.allowed, rights.refused, rights.untried)
     )
-    said = [f"refused: {refused}: let the device write them, as deploy/broker/mosquitto/mammo-edge.acl does"] if refused else []
+    said = (
+        [
+            (
+                f"refused: {refused}: let the device write them, as "
+                "deploy/broker/mosquitto/mammo-edge.acl does"
+            )
+        ]
+        if refused
+        else []
+    )
     said += [f"not tried: {untried}: {rights.why}"] if untried else []
     said += [f"allowed: {allowed}"] if allowed else []
     level = Level.FAILED if refused else Level.WARNING if untried else Level.OK
@@ -158,18 +197,35 @@ def _packet(broker: Broker, settings: Settings) -> Iterator[Finding]:
 
 
 def certificate(
-    path: Path, now: datetime | None = None, what: str = "certificate", of_several: Callable[[Iterable[datetime]], datetime] = min
+    path: Path,
+    now: datetime | None = None,
+    what: str = "certificate",
+    of_several: Callable[[Iterable[datetime]], datetime] = min,
 ) -> Finding:
-    """How long a certificate is still good, from now on; a chain is as good as its first to end, a choice of authorities as its last."""
+    """
+    How long a certificate is still good, from now on; a chain is as good as its first to end, a
+    choice of authorities as its last.
+    """
     from cryptography import x509  # noqa: PLC0415 - nobody else in this process needs it
 
     try:
-        until = of_several(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
+        until = of_several(
+            one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes())
+        )
     except (OSError, ValueError) as error:
-        return Finding(what, Level.FAILED, f"{path}: {getattr(error, 'strerror', None) or 'not a certificate in PEM'}")
+        return Finding(
+            what,
+            Level.FAILED,
+            f"{path}: {getattr(error, 'strerror', None) or 'not a certificate in PEM'}",
+        )
     left = (until - (now or datetime.now(UTC))).days
     level = Level.FAILED if left < 0 else Level.WARNING if left < CERTIFICATE_DAYS else Level.OK
-    return Finding(what, level, f"{left} days left{'' if level is Level.OK else ': make another, deploy/broker/tls/make-certificates'}")
+    return Finding(
+        what,
+        level,
+        f"{left} days "
+        f"left{'' if level is Level.OK else ': make another, deploy/broker/tls/make-certificates'}",
+    )
 
 
 def inbox(folder: Path) -> Finding:
@@ -179,7 +235,11 @@ def inbox(folder: Path) -> Finding:
     except OSError as error:
         return Finding("inbox's file system", Level.FAILED, f"{folder}: {error.strerror}")
     if kind.startswith(NETWORK):
-        return Finding("inbox's file system", Level.WARNING, f"{kind}: it tells of no changes, so the folder is listed every few seconds")
+        return Finding(
+            "inbox's file system",
+            Level.WARNING,
+            f"{kind}: it tells of no changes, so the folder is listed every few seconds",
+        )
     return Finding("inbox's file system", Level.OK, kind)
 
 
@@ -190,7 +250,11 @@ def watches(root: Path) -> Finding:
     except (OSError, ValueError):
         return Finding("inotify", Level.WARNING, "its limit cannot be read")
     if most < LEAST_WATCHES:
-        return Finding("inotify", Level.WARNING, f"{most} watches: sysctl fs.inotify.max_user_watches={LEAST_WATCHES}")
+        return Finding(
+            "inotify",
+            Level.WARNING,
+            f"{most} watches: sysctl fs.inotify.max_user_watches={LEAST_WATCHES}",
+        )
     return Finding("inotify", Level.OK, f"{most} watches")
 
 
@@ -202,18 +266,32 @@ def disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(folder).free // 2**20
     least = settings.spool.min_free_mb
     if free < least:
-        return Finding("disk", Level.FAILED, f"{free} MiB free, intake needs {least}: remove or archive what is in done")
+        return Finding(
+            "disk",
+            Level.FAILED,
+            f"{free} MiB free, intake needs {least}: remove or archive what is in done",
+        )
     level = Level.WARNING if free < 4 * least else Level.OK
-    return Finding("disk", level, f"{free} MiB free{'' if level is Level.OK else ': soon intake stops'}")
+    return Finding(
+        "disk", level, f"{free} MiB free{'' if level is Level.OK else ': soon intake stops'}"
+    )
 
 
 def clock(root: Path) -> Finding:
     """Certificates and results need the right time."""
     now = datetime.now(UTC)
     if now < BUILT:
-        return Finding("clock", Level.FAILED, f"it says {now:%Y-%m-%d}, so certificates fail: set it, or start systemd-timesyncd")
+        return Finding(
+            "clock",
+            Level.FAILED,
+            f"it says {now:%Y-%m-%d}, so certificates fail: set it, or start systemd-timesyncd",
+        )
     if not (root / "run/systemd/timesync/synchronized").exists():
-        return Finding("clock", Level.WARNING, "systemd-timesyncd has not set it since the start; fine where something else does")
+        return Finding(
+            "clock",
+            Level.WARNING,
+            "systemd-timesyncd has not set it since the start; fine where something else does",
+        )
     return Finding("clock", Level.OK, "set by systemd-timesyncd")
 
 
@@ -224,8 +302,15 @@ def processor(root: Path) -> Finding:
     except OSError:
         advice = "XNNPACK is off and inference several times slower: ProcSubset=all"
         return Finding("processor", Level.FAILED, f"/proc/cpuinfo is hidden: {advice}")
-    flags = {word for line in text.splitlines() if line.lower().startswith(("flags", "features")) for word in line.split()}
-    fast = sorted(flags & {"avx2", "avx512f", "avx_vnni", "avx512_vnni", "asimd", "asimddp", "neon"})
+    flags = {
+        word
+        for line in text.splitlines()
+        if line.lower().startswith(("flags", "features"))
+        for word in line.split()
+    }
+    fast = sorted(
+        flags & {"avx2", "avx512f", "avx_vnni", "avx512_vnni", "asimd", "asimddp", "neon"}
+    )
     if not fast:
         return Finding("processor", Level.WARNING, "neither AVX2 nor NEON: inference is slow")
     return Finding("processor", Level.OK, f"{text.count('processor')} cores, {' '.join(fast)}")
@@ -242,7 +327,11 @@ def temperature(root: Path) -> Finding:
     throttled = read(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
     if throttled not in {"", "0", "0x0"}:
         advice = "use a better supply or cooling"
-        return Finding("temperature", Level.WARNING, f"the processor was slowed down (get_throttled {throttled}): {advice}")
+        return Finding(
+            "temperature",
+            Level.WARNING,
+            f"the processor was slowed down (get_throttled {throttled}): {advice}",
+        )
     if not degrees:
         return Finding("temperature", Level.OK, "no sensor")
     hottest = max(degrees)
@@ -263,18 +352,31 @@ def coral(root: Path, settings: Settings | None = None, unit: str = SERVICE) -> 
     found = devices(root)
     if not found:
         insists = settings is not None and settings.model.backend == BACKEND
-        return Finding("Coral", *((Level.WARNING, "none; model.backend is edgetpu: plug one in") if insists else (Level.OK, "none")))
+        return Finding(
+            "Coral",
+            *(
+                (Level.WARNING, "none; model.backend is edgetpu: plug one in")
+                if insists
+                else (Level.OK, "none")
+            ),
+        )
     told, wrong = _link(found[0])
     if wrong:
         return Finding("Coral", Level.WARNING, f"{told}: {wrong}")
     if settings is None:
         return Finding("Coral", Level.OK, told)
     if settings.model.backend not in {"auto", BACKEND}:
-        return Finding("Coral", Level.OK, f"{told}; not used: model.backend is {settings.model.backend}")
+        return Finding(
+            "Coral", Level.OK, f"{told}; not used: model.backend is {settings.model.backend}"
+        )
     if busy(lock_of(settings)):
         return Finding("Coral", Level.OK, f"{told}; {BUSY}, the daemon for one")
     hindrance = _hindrance(root, settings, unit)
-    return Finding("Coral", Level.WARNING, f"{told}; not used: {hindrance}") if hindrance else Finding("Coral", Level.OK, told)
+    return (
+        Finding("Coral", Level.WARNING, f"{told}; not used: {hindrance}")
+        if hindrance
+        else Finding("Coral", Level.OK, told)
+    )
 
 
 def _link(device: Device) -> tuple[str, str | None]:
@@ -299,15 +401,26 @@ def _hindrance(root: Path, settings: Settings, unit: str) -> str | None:
     except OSError:
         return f"no {model.edgetpu_library}: install libedgetpu1-std"
     if _opens_no_device(root, unit):
-        option = f" --instance {unit.partition('@')[2].removesuffix('.service')}" if "@" in unit else ""
+        option = (
+            f" --instance {unit.partition('@')[2].removesuffix('.service')}" if "@" in unit else ""
+        )
         return f"{unit} may open no device: mammo-edge setup --coral{option}"
     return None
 
 
 def _opens_no_device(root: Path, unit: str) -> bool:
-    """What the drop-ins say of it, those for all instances included; the last one counts, in the order of their names."""
+    """
+    What the drop-ins say of it, those for all instances included; the last one counts, in the order
+    of their names.
+    """
     found: dict[str, Path] = {}  # a file of the instance stands for one of the same name for all
     for folder in dict.fromkeys((re.sub("@.*", "@.service", unit), unit)):
-        found |= {path.name: path for path in (root / f"etc/systemd/system/{folder}.d").glob("*.conf")}
-    texts = [found[name].read_text(encoding="utf-8", errors="replace") for name in sorted(found) if os.access(found[name], os.R_OK)]
+        found |= {
+            path.name: path for path in (root / f"etc/systemd/system/{folder}.d").glob("*.conf")
+        }
+    texts = [
+        found[name].read_text(encoding="utf-8", errors="replace")
+        for name in sorted(found)
+        if os.access(found[name], os.R_OK)
+    ]
     return re.findall(r"^PrivateDevices=(\S+)$", "\n".join(texts), re.MULTILINE)[-1:] == ["yes"]

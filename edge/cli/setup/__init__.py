@@ -1,0 +1,1 @@
+"""First configuration of a device."""

@@ -1,4 +1,7 @@
-"""`mammo-edge setup`: from a few answers to a configuration, a credential and a drop-in for systemd. Run by root, as often as wanted."""
+"""
+`mammo-edge setup`: from a few answers to a configuration, a credential and a drop-in for systemd.
+Run by root, as often as wanted.
+"""
 
 import getpass
 import grp
@@ -16,18 +19,37 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from edge.cli.main.setup import dropin
-from edge.errors import ConfigError
-from edge.config.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
+from edge.cli.setup import dropin
 from edge.config.example import render
+from edge.config.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
+from edge.errors import ConfigError
 from edge.mqtt.tls import refuse_cleartext
 
 STOPPED: Final = "setup: stopped, and nothing was written"
 GROUP: Final = "mammo-edge"
 SENDERS: Final = "mammo-inbox"
-ASKED: Final = {"broker": ("broker", "host"), "site": ("device", "site"), "device": ("device", "name"), "inbox": ("inbox", "path")}
+ASKED: Final = {
+    "broker": ("broker", "host"),
+    "site": ("device", "site"),
+    "device": ("device", "name"),
+    "inbox": ("inbox", "path"),
+}
 """What a person is asked, and where its answer stands in the configuration."""
-TAKEN: Final = frozenset({"edge", "mqtt", "keys", "inbox", "spool", "done", "failed", "models", "damaged", "lock", "open"})
+TAKEN: Final = frozenset(
+    {
+        "edge",
+        "mqtt",
+        "keys",
+        "inbox",
+        "spool",
+        "done",
+        "failed",
+        "models",
+        "damaged",
+        "lock",
+        "open",
+    }
+)
 """Names that mammo-edge.service itself uses for files and folders where an instance has its own."""
 
 
@@ -46,7 +68,9 @@ class Answers:
     cert: Path | None = None
     key: Path | None = None
     coral: bool | None = None
-    """Whether the service has access to Coral accelerators; it has none where nobody ever said so."""
+    """
+    Whether the service has access to Coral accelerators; it has none where nobody ever said so.
+    """
     instance: str | None = None
     """For mammo-edge@INSTANCE.service."""
 
@@ -79,7 +103,11 @@ def read_password(file: str | None) -> str | None:
     try:
         if file != "-":
             return Path(file).read_text(encoding="utf-8").partition("\n")[0]
-        return getpass.getpass("broker password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+        return (
+            getpass.getpass("broker password: ")
+            if sys.stdin.isatty()
+            else sys.stdin.readline().rstrip("\n")
+        )
     except (EOFError, KeyboardInterrupt):
         raise ConfigError(STOPPED) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -89,7 +117,8 @@ def read_password(file: str | None) -> str | None:
 
 def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> dict[str, str | None]:
     """
-    Ask a person at a terminal for what was not said, where the broker was not; an empty answer keeps what is there.
+    Ask a person at a terminal for what was not said, where the broker was not; an empty answer
+    keeps what is there.
 
     Raises:
         ConfigError: the person wants no more questions, or the configuration cannot be read.
@@ -99,7 +128,10 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
     _refuse_name(instance)
     known = _known(_existing(_config(root, instance)), instance)
     try:
-        return {key: value or input(f"{key} [{known[key]}]: ").strip() or None for key, value in said.items()}
+        return {
+            key: value or input(f"{key} [{known[key]}]: ").strip() or None
+            for key, value in said.items()
+        }
     except (EOFError, KeyboardInterrupt):
         raise ConfigError(STOPPED) from None
     except UnicodeDecodeError:
@@ -118,7 +150,9 @@ def _known(existing: dict[str, Any], instance: str | None) -> dict[str, object]:
     return {name: has(*key) for name, key in ASKED.items()}
 
 
-def plan(answers: Answers, root: Path, resolve: Callable[[str], list[str]]) -> tuple[list[Planned], Settings]:
+def plan(
+    answers: Answers, root: Path, resolve: Callable[[str], list[str]]
+) -> tuple[list[Planned], Settings]:
     """
     What `setup` would write.
 
@@ -146,7 +180,14 @@ def plan(answers: Answers, root: Path, resolve: Callable[[str], list[str]]) -> t
         files.append(Planned(secret, 0o600, f"{answers.password}\n", for_group=False))
     written = root / f"etc/systemd/system/{answers.unit}.d/50-setup.conf"
     coral = _has_coral(written) if answers.coral is None else answers.coral
-    files.append(Planned(written, 0o644, dropin.render(settings, answers.instance, root, resolve, coral=coral), for_group=False))
+    files.append(
+        Planned(
+            written,
+            0o644,
+            dropin.render(settings, answers.instance, root, resolve, coral=coral),
+            for_group=False,
+        )
+    )
     return files, settings
 
 
@@ -161,7 +202,9 @@ def write(files: list[Planned]) -> None:
         try:
             _write(file)
         except OSError as error:
-            msg = f"{file.path}: {error.strerror}{'' if os.geteuid() == 0 else ': run setup as root'}"
+            msg = (
+                f"{file.path}: {error.strerror}{'' if os.geteuid() == 0 else ': run setup as root'}"
+            )
             raise ConfigError(msg) from None
 
 
@@ -169,7 +212,9 @@ def _write(file: Planned) -> None:
     file.path.parent.mkdir(parents=True, exist_ok=True)
     part = file.path.with_name(f".{file.path.name}.part")
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode), "w", encoding="utf-8") as out:
+    with os.fdopen(
+        os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode), "w", encoding="utf-8"
+    ) as out:
         os.fchmod(out.fileno(), file.mode)
         if file.for_group and (group := _group_id(GROUP)) is not None:
             os.fchown(out.fileno(), -1, group)
@@ -181,7 +226,8 @@ def _write(file: Planned) -> None:
 
 def make_folders(settings: Settings, root: Path) -> None:
     """
-    Inbox and archive, where tmpfiles.d did not make them: 2770 for the senders' group, 0750 for the daemon alone.
+    Inbox and archive, where tmpfiles.d did not make them: 2770 for the senders' group, 0750 for the
+    daemon alone.
 
     Raises:
         ConfigError: one cannot be made.
@@ -235,7 +281,10 @@ def _refuse_name(instance: str | None) -> None:
     if instance is None:
         return
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", instance) or instance in TAKEN:
-        msg = f"instance: found {instance!r}, expected lower-case letters, digits, - and _, and none of {', '.join(sorted(TAKEN))}"
+        msg = (
+            f"instance: found {instance!r}, expected lower-case letters, digits, "
+            f"- and _, and none of {', '.join(sorted(TAKEN))}"
+        )
         raise ConfigError(msg)
 
 
@@ -265,7 +314,10 @@ def _existing(config: Path) -> dict[str, Any]:
 def _refuse_no_table(config: Path, found: dict[str, Any]) -> None:
     for name, table in found.items():
         if not isinstance(table, dict):
-            msg = f"{config}: {name}: found a single value or a list, expected a table, [{name}]: remove it or mend it first"
+            msg = (
+                f"{config}: {name}: found a single value or a list, expected a "
+                f"table, [{name}]: remove it or mend it first"
+            )
             raise ConfigError(msg)
 
 
@@ -284,11 +336,19 @@ def _chosen(answers: Answers, existing: dict[str, Any]) -> dict[str, Any]:
     """The configuration's tables with the answers in them; other keys stay."""
     chosen: dict[str, Any] = {name: dict(table) for name, table in existing.items()}
     host, port = _host_and_port(answers.broker) if answers.broker else (None, None)
-    tls = {key: str(path) for key in ("ca", "cert", "key") if (path := getattr(answers, key)) is not None}
+    tls = {
+        key: str(path)
+        for key in ("ca", "cert", "key")
+        if (path := getattr(answers, key)) is not None
+    }
     moves = tls and (host or "port" not in existing.get("broker", {}))
     values: dict[str, dict[str, object]] = {
         "device": {"site": answers.site, "name": answers.device},
-        "broker": {"host": host, "port": port or (8883 if moves else None), "username": answers.username},
+        "broker": {
+            "host": host,
+            "port": port or (8883 if moves else None),
+            "username": answers.username,
+        },
         "inbox": {"path": str(answers.inbox) if answers.inbox else None},
     }
     places = _places(answers.instance)

@@ -1,16 +1,21 @@
-"""What `mammo-edge setup` tells systemd of one device: whom the service may speak to, where it may write, whether it has devices."""
+"""
+What `mammo-edge setup` tells systemd of one device: whom the service may speak to, where it may
+write, whether it has devices.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from edge.errors import ConfigError
 from edge.config.settings import Settings
+from edge.errors import ConfigError
 from edge.mqtt.tls import is_loopback
 
 SERVICE_ROOT: Final = Path("/srv/mammo-edge")
 STATE_ROOT: Final = Path("/var/lib/mammo-edge")
-HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - not ours to write
+# not ours to write
+# not ours to write
+HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 """What the unit's ProtectHome= and PrivateTmp= take away."""
 CPU_ONLY: Final = """\
 PrivateDevices=yes
@@ -21,7 +26,14 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 """The same as `systemd/drop-ins/cpu-only.conf`; a test says so."""
 
 
-def render(settings: Settings, instance: str | None, root: Path, resolve: Callable[[str], list[str]], *, coral: bool) -> str:
+def render(
+    settings: Settings,
+    instance: str | None,
+    root: Path,
+    resolve: Callable[[str], list[str]],
+    *,
+    coral: bool,
+) -> str:
     """
     A drop-in for `mammo-edge.service`, or for one of its instances.
 
@@ -38,13 +50,23 @@ def render(settings: Settings, instance: str | None, root: Path, resolve: Callab
     lines = ["# Written by `mammo-edge setup`; write your own changes into another file beside it."]
     outside = sorted(_outside(settings, instance))
     spool = settings.spool
-    if mounts := [path for path in outside if path in {spool.path, spool.done, spool.failed, settings.state.path}]:
+    if mounts := [
+        path
+        for path in outside
+        if path in {spool.path, spool.done, spool.failed, settings.state.path}
+    ]:
         lines += ["[Unit]", f"RequiresMountsFor={' '.join(map(_quoted, mounts))}"]
     lines += ["[Service]"]
     broker = resolve(settings.broker.host)
     if broker:
-        allowed = dict.fromkeys(["localhost", *(one for one in (*broker, *_nameservers(root)) if not is_loopback(one))])
-        lines += [f"# {settings.broker.host}, and whom we ask for its address.", "IPAddressAllow=", f"IPAddressAllow={' '.join(allowed)}"]
+        allowed = dict.fromkeys(
+            ["localhost", *(one for one in (*broker, *_nameservers(root)) if not is_loopback(one))]
+        )
+        lines += [
+            f"# {settings.broker.host}, and whom we ask for its address.",
+            "IPAddressAllow=",
+            f"IPAddressAllow={' '.join(allowed)}",
+        ]
     lines += [f"ReadWritePaths={_quoted(path, '-')}" for path in outside]
     if not coral:
         lines += ["# No Coral accelerator: no device at all.", CPU_ONLY.rstrip()]
@@ -73,7 +95,10 @@ def _refuse_unseen(key: str, folder: Path) -> None:
         msg = f"{key}: found {folder}, expected a path that begins with /"
         raise ConfigError(msg)
     if any(folder.is_relative_to(hidden) for hidden in HIDDEN):
-        msg = f"{key}: {folder}: the service sees no home or temporary folders: choose another place, {SERVICE_ROOT} for example"
+        msg = (
+            f"{key}: {folder}: the service sees no home or temporary folders: "
+            f"choose another place, {SERVICE_ROOT} for example"
+        )
         raise ConfigError(msg)
 
 
@@ -93,4 +118,8 @@ def _nameservers(root: Path) -> list[str]:
     except OSError:
         return []
     fields = (line.split() for line in lines)
-    return [words[1].partition("%")[0] for words in fields if len(words) > 1 and words[0] == "nameserver"]
+    return [
+        words[1].partition("%")[0]
+        for words in fields
+        if len(words) > 1 and words[0] == "nameserver"
+    ]

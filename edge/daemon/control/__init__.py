@@ -1,0 +1,1 @@
+"""Commands to a running daemon, over a Unix socket and over MQTT."""

@@ -1,18 +1,29 @@
-"""What a person or a subscriber may ask of a running daemon, over the control socket and over MQTT: send again, examine again."""
+"""
+What a person or a subscriber may ask of a running daemon, over the control socket and over MQTT:
+send again, examine again.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from edge.config.settings import Settings
+from edge.daemon.pipeline.dispatcher import Service
 from edge.errors import ConfigError
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.queries import parse_since
-from edge.daemon.pipeline.dispatcher import Service
-from edge.config.settings import Settings
 
 REPLAY_AT_ONCE: Final = 10_000
 """Results that one replay command sends at most."""
 RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
-    "model": ("keys", "allow_unsigned", "trial_images", "install_from", "max_fetch_mb", "fetch_s", "shadow"),
+    "model": (
+        "keys",
+        "allow_unsigned",
+        "trial_images",
+        "install_from",
+        "max_fetch_mb",
+        "fetch_s",
+        "shadow",
+    ),
     "worker": ("max_file_mb",),
     "log": (),
 }
@@ -22,14 +33,23 @@ RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
 class Commands:
     """Handlers of `replay` and `retry`: a request's fields in, the answer's fields out."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, service: Service, wake_couriers: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        service: Service,
+        wake_couriers: Callable[[], None],
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._service = service
         self._wake_couriers = wake_couriers
 
     def replay(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Put results into the outbox of MQTT again, for a subscriber that was away. Raises ConfigError: the request makes no sense."""
+        """
+        Put results into the outbox of MQTT again, for a subscriber that was away. Raises
+        ConfigError: the request makes no sense.
+        """
         limit = request.get("limit", REPLAY_AT_ONCE)
         if not isinstance(limit, int) or not 1 <= limit <= REPLAY_AT_ONCE:
             msg = f"limit: found {limit!r}, expected 1 to {REPLAY_AT_ONCE}"
@@ -73,17 +93,28 @@ def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[s
     for name in names:
         found = find(name)
         if len(found) != 1:
-            msg = f"{name}: {'no image' if not found else f'{len(found)} images'} of that id, expected one"
+            msg = (
+                f"{name}: "
+                f"{'no image' if not found else f'{len(found)} images'} "
+                "of that id, expected one"
+            )
             raise ConfigError(msg)
         resolved += found
     return resolved
 
 
 def changes(running: Settings, read: Settings) -> tuple[list[str], list[str]]:
-    """Sections that are not as the daemon was started, and what of them, `section` or `section.key`, waits for a restart."""
-    changed = [name for name in Settings.model_fields if getattr(read, name) != getattr(running, name)]
+    """
+    Sections that are not as the daemon was started, and what of them, `section` or `section.key`,
+    waits for a restart.
+    """
+    changed = [
+        name for name in Settings.model_fields if getattr(read, name) != getattr(running, name)
+    ]
     needs_restart = [name for name in changed if name not in RELOADED]
     for section, keys in RELOADED.items():
         before, now = getattr(running, section), getattr(read, section)
-        needs_restart += [f"{section}.{key}" for key in keys if getattr(now, key) != getattr(before, key)]
+        needs_restart += [
+            f"{section}.{key}" for key in keys if getattr(now, key) != getattr(before, key)
+        ]
     return changed, needs_restart

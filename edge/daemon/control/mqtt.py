@@ -1,4 +1,7 @@
-"""Commands from the broker, where the configuration allows them: done, answered, and only then acknowledged."""
+"""
+Commands from the broker, where the configuration allows them: done, answered, and only then
+acknowledged.
+"""
 
 import functools
 import json
@@ -9,9 +12,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, Final, TypeAlias
 
-from edge.mqtt.client import Broker
 from edge.errors import MammoEdgeError, Unavailable
 from edge.health import Health
+from edge.mqtt.client import Broker
 from edge.mqtt.connection import HangUps, Incoming, RefusedError
 
 log = logging.getLogger(__name__)
@@ -45,7 +48,8 @@ ANSWERS: Final[Mapping[str, str]] = {
 
 class CommandIntake:
     """
-    Subscribes the commands it is given; the answer goes to `.../ack`, with the correlation data that came.
+    Subscribes the commands it is given; the answer goes to `.../ack`, with the correlation data
+    that came.
 
     Args:
         broker: the connection.
@@ -54,19 +58,26 @@ class CommandIntake:
         handlers: what obeys each allowed command, by its name.
     """
 
-    def __init__(self, broker: Broker, health: Health, topic_prefix: str, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, broker: Broker, health: Health, topic_prefix: str, handlers: Mapping[str, Handler]
+    ) -> None:
         self._broker = broker
         self._health = health
         self._prefix = topic_prefix
         self._handlers = handlers
         self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
         self._untold: dict[tuple[str, bytes, bytes | None], bytes] = {}
-        """The last command and its answer, until the broker knows that it was obeyed: it delivers it again, and once is enough."""
+        """
+        The last command and its answer, until the broker knows that it was obeyed: it delivers it
+        again, and once is enough.
+        """
         self._hang_ups, self._cut_off = HangUps(), 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
         for name in handlers:
-            broker.subscribe(TOPICS[name].format(prefix=topic_prefix), functools.partial(self._enqueue, name))
+            broker.subscribe(
+                TOPICS[name].format(prefix=topic_prefix), functools.partial(self._enqueue, name)
+            )
 
     def start(self) -> None:
         """Begin to obey."""
@@ -109,10 +120,18 @@ class CommandIntake:
             self._untold = {}
 
     def _await_answer(self, name: str, incoming: Incoming) -> bytes | None:
-        """Obey; None where it is not done, since we are to end, or since the connection ended that it needs (to fetch a model)."""
+        """
+        Obey; None where it is not done, since we are to end, or since the connection ended that it
+        needs (to fetch a model).
+        """
         future: Future[tuple[dict[str, Any], bool]] = Future()
-        # Proving a model takes longer than a loop may be silent; a daemon thread, for it may wait for a service that has ended.
-        threading.Thread(target=lambda: future.set_result(self._answer(name, incoming.payload)), name="command", daemon=True).start()
+        # Proving a model takes longer than a loop may be silent; a daemon thread, for it may wait
+        # for a service that has ended.
+        threading.Thread(
+            target=lambda: future.set_result(self._answer(name, incoming.payload)),
+            name="command",
+            daemon=True,
+        ).start()
         while not wait([future], timeout=1.0).done:
             self._health.stamp(LOOP)
             if self._stop.is_set():
@@ -122,7 +141,9 @@ class CommandIntake:
             self._cut_off += 1
             return None
         self._cut_off = 0
-        return json.dumps({"schema": "mammo.ack/1", "command": name, **answer}, separators=(",", ":")).encode()
+        return json.dumps(
+            {"schema": "mammo.ack/1", "command": name, **answer}, separators=(",", ":")
+        ).encode()
 
     def _answer(self, name: str, payload: bytes) -> tuple[dict[str, Any], bool]:
         """Obey; also whether another try would say the same."""
@@ -141,16 +162,25 @@ class CommandIntake:
             return {"ok": False, "error": type(error).__name__}, True
 
     def _tell(self, name: str, answer: bytes, incoming: Incoming) -> bool:
-        """Answer, as long as the connection lasts by which the command came; False where it did not: then it comes again."""
+        """
+        Answer, as long as the connection lasts by which the command came; False where it did not:
+        then it comes again.
+        """
         while not incoming.stale():
             if self._hang_ups.too_many:
                 self._give_up("the broker hangs up on it")
                 return True
             try:
-                self._broker.publish(ANSWERS[name].format(prefix=self._prefix), answer, correlation=incoming.correlation)
+                self._broker.publish(
+                    ANSWERS[name].format(prefix=self._prefix),
+                    answer,
+                    correlation=incoming.correlation,
+                )
             except RefusedError as error:
                 self._give_up(str(error))
-            except Unavailable as error:  # a command may come before we have noticed that we are connected
+            except (
+                Unavailable
+            ) as error:  # a command may come before we have noticed that we are connected
                 log.info('event=command_not_answered_yet why="%s"', error)
                 self._hang_ups.note(error)
                 self._health.stamp(LOOP)
@@ -164,7 +194,9 @@ class CommandIntake:
         return False
 
     def _give_up(self, why: str) -> None:
-        """The command was obeyed, and its answer cannot be told: else it would come again and again."""
+        """
+        The command was obeyed, and its answer cannot be told: else it would come again and again.
+        """
         self._hang_ups.end()
         log.warning('event=command_not_answered why="%s"', why)
         self._health.degrade(LOOP, f"command: it was obeyed, and its answer cannot be told: {why}")

@@ -1,4 +1,6 @@
-"""The control socket: one JSON line in, one JSON line out. Who may write to the socket may use it."""
+"""
+The control socket: one JSON line in, one JSON line out. Who may write to the socket may use it.
+"""
 
 import json
 import logging
@@ -32,7 +34,9 @@ class ControlServer(Listener):
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)  # a killed daemon leaves it; the ledger's lock says that none is running
+            path.unlink(
+                missing_ok=True
+            )  # a killed daemon leaves it; the ledger's lock says that none is running
             server = _Server(str(path), _Connection)
             path.chmod(0o660)
         except OSError as error:
@@ -75,7 +79,9 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is not our trouble."""
-        log.debug("event=control_client_gone peer=%s request=%s", bool(client_address), bool(request))
+        log.debug(
+            "event=control_client_gone peer=%s request=%s", bool(client_address), bool(request)
+        )
 
 
 class _Connection(socketserver.StreamRequestHandler):
@@ -91,7 +97,10 @@ class _Connection(socketserver.StreamRequestHandler):
             request = json.loads(line)
             handler = self.server.handlers[request["command"]]
         except (ValueError, KeyError, TypeError):
-            return {"ok": False, "error": f'expected {{"command": one of {", ".join(self.server.handlers)}}}'}
+            return {
+                "ok": False,
+                "error": f'expected {{"command": one of {", ".join(self.server.handlers)}}}',
+            }
         try:
             return {"ok": True, **handler(request)}
         except MammoEdgeError as error:

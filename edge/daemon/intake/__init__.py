@@ -1,4 +1,7 @@
-"""Sources: one file each. A source hands what comes to a Receiver and tells its sender only when that returned."""
+"""
+Sources: one file each. A source hands what comes to a Receiver and tells its sender only when that
+returned.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +30,9 @@ class Receiver(Protocol):
         """
         ...
 
-    def take_bytes(self, data: bytes, response_topic: str | None, correlation: bytes | None) -> None:
+    def take_bytes(
+        self, data: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
         """
         Take an image that came as bytes.
 
@@ -36,7 +41,13 @@ class Receiver(Protocol):
         """
         ...
 
-    def take_reference(self, request: bytes, response_topic: str | None, correlation: bytes | None, patient: Callable[[], bool]) -> None:
+    def take_reference(
+        self,
+        request: bytes,
+        response_topic: str | None,
+        correlation: bytes | None,
+        patient: Callable[[], bool],
+    ) -> None:
         """
         Take an image by its name in the inbox and its hash, or answer why not.
 

@@ -1,4 +1,7 @@
-"""The inbox as a source: events and listings are equals, and a file is taken when its writer is done with it."""
+"""
+The inbox as a source: events and listings are equals, and a file is taken when its writer is done
+with it.
+"""
 
 import logging
 import os
@@ -11,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.errors import Unavailable
-from edge.system.files import NotReadyError
-from edge.health import Health
+from edge.config.settings import Inbox
 from edge.daemon.intake import Receiver
 from edge.daemon.intake.inotify import NETWORK, NO_EVENTS, Watch, filesystem_of
-from edge.config.settings import Inbox
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.system.files import NotReadyError
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +116,9 @@ class FolderIntake:
             return
         self._seen_inode = inode
         kind = filesystem_of(self._folder)
-        self._polls = self._settings.poll == "always" or (self._settings.poll == "auto" and kind.startswith(NO_EVENTS))
+        self._polls = self._settings.poll == "always" or (
+            self._settings.poll == "auto" and kind.startswith(NO_EVENTS)
+        )
         self._remote = kind.startswith(NETWORK)
         self._quiet_s = self._settings.quiet_s or (NETWORK_QUIET_S if self._remote else QUIET_S)
         self._next_listing = 0.0
@@ -125,7 +130,9 @@ class FolderIntake:
             self._watch = Watch(self._folder)
         except OSError as error:
             self._polls = True
-            self._health.degrade("inbox-events", f"inbox: no events, listing it instead: {error.strerror}")
+            self._health.degrade(
+                "inbox-events", f"inbox: no events, listing it instead: {error.strerror}"
+            )
         else:
             self._health.recover("inbox-events")
 
@@ -152,7 +159,9 @@ class FolderIntake:
 
     def _list(self) -> None:
         self._unreadable = 0
-        for path in self._walk():  # one at a time: a copy of a long list is memory that the process keeps
+        for (
+            path
+        ) in self._walk():  # one at a time: a copy of a long list is memory that the process keeps
             self._health.stamp(LOOP)
             self._note(path, finished=False)
             self._unreadable += not os.access(path, os.R_OK)
@@ -160,17 +169,23 @@ class FolderIntake:
             self._health.stamp(LOOP)
             self._note(path, finished=False)  # forgets what is gone
         self._report_unreadable()
-        self._next_listing = time.monotonic() + (self._settings.poll_s if self._polls else self._settings.rescan_s)
+        self._next_listing = time.monotonic() + (
+            self._settings.poll_s if self._polls else self._settings.rescan_s
+        )
 
     def _walk(self) -> Iterator[Path]:
-        for root, folders, files in os.walk(self._folder, onerror=self._note_unreadable, followlinks=False):
+        for root, folders, files in os.walk(
+            self._folder, onerror=self._note_unreadable, followlinks=False
+        ):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in files:
                 if not _ignored(name):
                     yield Path(root, name)
 
     def _note(self, path: Path, *, finished: bool) -> None:
-        if _ignored(path.name) or any(part.startswith(".") for part in path.relative_to(self._folder).parts):
+        if _ignored(path.name) or any(
+            part.startswith(".") for part in path.relative_to(self._folder).parts
+        ):
             return
         try:
             found = path.lstat()
@@ -181,14 +196,21 @@ class FolderIntake:
             return
         known = self._candidates.get(path)
         if known is None:
-            self._candidates[path] = Candidate(found.st_size, found.st_mtime_ns, self._since(found.st_mtime), finished)
+            self._candidates[path] = Candidate(
+                found.st_size, found.st_mtime_ns, self._since(found.st_mtime), finished
+            )
         elif (found.st_size, found.st_mtime_ns) != (known.size, known.mtime_ns):
-            self._candidates[path] = Candidate(found.st_size, found.st_mtime_ns, time.monotonic(), finished)
+            self._candidates[path] = Candidate(
+                found.st_size, found.st_mtime_ns, time.monotonic(), finished
+            )
         else:
             known.finished = known.finished or finished
 
     def _since(self, mtime: float) -> float:
-        """A local file's own time tells how long it has been lying there; a network's clock is not ours."""
+        """
+        A local file's own time tells how long it has been lying there; a network's clock is not
+        ours.
+        """
         age = time.time() - mtime
         return time.monotonic() - (age if age > self._quiet_s and not self._remote else 0.0)
 
@@ -218,14 +240,19 @@ class FolderIntake:
             self._candidates.pop(path, None)
 
     def _note_unreadable(self, error: OSError) -> None:
-        """A folder below the inbox that cannot be listed is counted; the inbox itself must be there."""
+        """
+        A folder below the inbox that cannot be listed is counted; the inbox itself must be there.
+        """
         if error.filename == str(self._folder):
             raise error
         self._unreadable += 1
 
     def _report_unreadable(self) -> None:
         if self._unreadable:
-            why = f"inbox: {self._unreadable} files or folders cannot be read: check their owner and mode"
+            why = (
+                f"inbox: {self._unreadable} files or folders cannot be "
+                "read: check their owner and mode"
+            )
             self._health.degrade("inbox-unreadable", why)
         else:
             self._health.recover("inbox-unreadable")

@@ -1,4 +1,6 @@
-"""inotify over the inbox through watchdog: hints of what to look at, never the only source of truth."""
+"""
+inotify over the inbox through watchdog: hints of what to look at, never the only source of truth.
+"""
 
 import importlib
 import logging
@@ -9,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from watchdog.events import FileClosedEvent, FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers.inotify import InotifyObserver
 
 log = logging.getLogger(__name__)
@@ -21,14 +30,21 @@ OCTAL = re.compile(rb"\\([0-7]{3})")
 """How mountinfo writes blanks in a name."""
 NETWORK = tuple(kind for kind in NO_EVENTS if kind != "overlay")
 PAIRING_S = 0.005
-"""How long a file that was moved out holds up all later events, while watchdog looks for where it was moved to. Each file that we claim is
-moved out, so with watchdog's own half second a file that came right after another waited for it. Both halves of a move inside the inbox
-come in one read of the kernel's queue."""
+"""
+How long a file that was moved out holds up all later events, while watchdog looks for where it was
+moved to. Each file that we claim is moved out, so with watchdog's own half second a file that came
+right after another waited for it. Both halves of a move inside the inbox come in one read of the
+kernel's queue.
+"""
 
 
-def _pairing() -> Any:  # noqa: ANN401 - watchdog's own class, under the name that it has since version 7 or the one before
+# watchdog's own class, under the name that it has since version 7 or the one before
+# watchdog's own class, under the name that it has since version 7 or the one before
+def _pairing() -> Any:  # noqa: ANN401
     try:
-        return importlib.import_module("watchdog.observers.inotify_move_event_grouper").InotifyMoveEventGrouper
+        return importlib.import_module(
+            "watchdog.observers.inotify_move_event_grouper"
+        ).InotifyMoveEventGrouper
     except ImportError:
         return importlib.import_module("watchdog.observers.inotify_buffer").InotifyBuffer
 
@@ -75,7 +91,9 @@ class Watch(FileSystemEventHandler):
 
     def alive(self) -> bool:
         """Whether watchdog's threads are still there."""
-        return self._observer.is_alive() and all(emitter.is_alive() for emitter in self._observer.emitters)
+        return self._observer.is_alive() and all(
+            emitter.is_alive() for emitter in self._observer.emitters
+        )
 
     def wake(self) -> None:
         """Let whoever waits for a hint look up."""
@@ -92,7 +110,9 @@ def filesystem_of(folder: Path) -> str:
     best, kind = Path("/"), ""
     for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
         left, _, right = line.partition(b" - ")
-        mount = Path(os.fsdecode(OCTAL.sub(lambda match: bytes([int(match[1], 8)]), left.split()[4])))
+        mount = Path(
+            os.fsdecode(OCTAL.sub(lambda match: bytes([int(match[1], 8)]), left.split()[4]))
+        )
         if folder.resolve().is_relative_to(mount) and len(mount.parts) >= len(best.parts):
             best, kind = mount, os.fsdecode(right.split()[0])
     return kind

@@ -1,4 +1,7 @@
-"""Requests from the broker: the image itself, or its name in the inbox. Acknowledged only when the ledger has them."""
+"""
+Requests from the broker: the image itself, or its name in the inbox. Acknowledged only when the
+ledger has them.
+"""
 
 import logging
 import queue
@@ -6,12 +9,12 @@ import threading
 import time
 from typing import Final
 
-from edge.mqtt.client import Broker
-from edge.errors import Unavailable
-from edge.system.files import NotReadyError
-from edge.health import Health
 from edge.daemon.intake import Receiver
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.mqtt.client import Broker
 from edge.mqtt.connection import Incoming
+from edge.system.files import NotReadyError
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +26,19 @@ RESERVED: Final = frozenset({"status", "health", "result", "request", "command",
 
 
 class MqttIntake:
-    """Subscribes `request/image` and `request/ref`; takes them one by one, in the order they came."""
+    """
+    Subscribes `request/image` and `request/ref`; takes them one by one, in the order they came.
+    """
 
     def __init__(  # noqa: PLR0913 - each is a fact of another origin
-        self, broker: Broker, receiver: Receiver, health: Health, *, topic_prefix: str, response_prefix: str, shared: tuple[str, str] | None
+        self,
+        broker: Broker,
+        receiver: Receiver,
+        health: Health,
+        *,
+        topic_prefix: str,
+        response_prefix: str,
+        shared: tuple[str, str] | None,
     ) -> None:
         self._receiver = receiver
         self._health = health
@@ -34,11 +46,17 @@ class MqttIntake:
         self._queue: queue.Queue[tuple[bool, Incoming] | None] = queue.Queue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
-        broker.subscribe(f"{topic_prefix}/request/image", lambda incoming: self._queue.put((False, incoming)))
-        broker.subscribe(f"{topic_prefix}/request/ref", lambda incoming: self._queue.put((True, incoming)))
+        broker.subscribe(
+            f"{topic_prefix}/request/image", lambda incoming: self._queue.put((False, incoming))
+        )
+        broker.subscribe(
+            f"{topic_prefix}/request/ref", lambda incoming: self._queue.put((True, incoming))
+        )
         if shared is not None:
             group, topic = shared
-            broker.subscribe(topic, lambda incoming: self._queue.put((False, incoming)), group=group)
+            broker.subscribe(
+                topic, lambda incoming: self._queue.put((False, incoming)), group=group
+            )
 
     def start(self) -> None:
         """Begin to take requests."""
@@ -63,7 +81,10 @@ class MqttIntake:
         self._health.retire(LOOP)
 
     def _take_until_taken(self, incoming: Incoming, *, by_reference: bool) -> None:
-        """Hold a request back, and with it those behind it, until there is room; the broker waits for our PUBACK."""
+        """
+        Hold a request back, and with it those behind it, until there is room; the broker waits for
+        our PUBACK.
+        """
         deadline = time.monotonic() + REFERENCE_S
         while not self._stop.is_set() and not incoming.stale():
             self._health.stamp(LOOP)
@@ -86,17 +107,24 @@ class MqttIntake:
         response_topic = self._allowed(incoming.response_topic)
         if by_reference:
             self._receiver.take_reference(
-                incoming.payload, response_topic, incoming.correlation, patient=lambda: time.monotonic() < deadline
+                incoming.payload,
+                response_topic,
+                incoming.correlation,
+                patient=lambda: time.monotonic() < deadline,
             )
         else:
             self._receiver.take_bytes(incoming.payload, response_topic, incoming.correlation)
 
     def _allowed(self, topic: str | None) -> str | None:
-        """A response topic we may publish to; else the answer goes to `result`, where it can be found."""
+        """
+        A response topic we may publish to; else the answer goes to `result`, where it can be found.
+        """
         if topic is None:
             return None
         levels = topic.split("/")
-        own = levels[:2] == ["mammo", "v1"] and (levels[3:4] == ["request"] or not RESERVED.isdisjoint(levels[4:5]))  # site/device/x
+        own = levels[:2] == ["mammo", "v1"] and (
+            levels[3:4] == ["request"] or not RESERVED.isdisjoint(levels[4:5])
+        )  # site/device/x
         if not topic.startswith(self._response_prefix) or own or {"#", "+"} & set(topic):
             log.warning("event=response_topic_refused")
             self._health.count("response_topics_refused")

@@ -1,4 +1,6 @@
-"""The loop: examine what waits, record what became of it, archive the file. One thread, the main one."""
+"""
+The loop: examine what waits, record what became of it, archive the file. One thread, the main one.
+"""
 
 import logging
 import queue
@@ -10,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edge.contract.result import Occasion, Sender, encode, render, result_id
 from edge.daemon.pipeline.head_start import Answer, HeadStart
-from edge.storage.archiver import Archiver
-from edge.models.bundle import Bundle
+from edge.daemon.workers.pool import Died, Interrupted, Verdict
+from edge.daemon.workers.servable import Serving
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Reason, Unavailable
 from edge.health import Health
+from edge.storage.archiver import Archiver
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion, Image
 from edge.storage.ledger.states import Move, State
-from edge.contract.result import Occasion, Sender, encode, render, result_id
 from edge.storage.spool import Spool
-from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +46,6 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """A bundle and the workers that have proved it."""
-
-    bundle: Bundle
-    workers: Workers
-
-
-@dataclass(frozen=True, slots=True)
 class Finished:
     """What came back from a worker."""
 
@@ -63,7 +57,10 @@ class Finished:
 
 
 class Service:
-    """Examines, records, archives. `run` returns after `stop`; intake and couriers are not its business."""
+    """
+    Examines, records, archives. `run` returns after `stop`; intake and couriers are not its
+    business.
+    """
 
     def __init__(self, parts: Parts, serving: Serving, wake_couriers: Callable[[], None]) -> None:
         self._ledger = parts.ledger
@@ -98,7 +95,10 @@ class Service:
         self._wake.set()
 
     def head_start(self, path: Path) -> None:
-        """A file in the spool that the ledger will know in a moment: a worker that is idle may begin with it."""
+        """
+        A file in the spool that the ledger will know in a moment: a worker that is idle may begin
+        with it.
+        """
         self._ahead.offer(path)
         self._wake.set()
 
@@ -115,7 +115,10 @@ class Service:
         return future
 
     def run(self, drain_s: float, on_drain: Callable[[], None]) -> None:
-        """Work until `stop`, call `on_drain`, then let what is in work finish for at most `drain_s` seconds."""
+        """
+        Work until `stop`, call `on_drain`, then let what is in work finish for at most `drain_s`
+        seconds.
+        """
         while not self._stop.is_set():
             self._turn()
             self._wake.wait(TURN_S)
@@ -134,13 +137,20 @@ class Service:
         self._record_finished()
 
     def swap(self, serving: Serving) -> None:
-        """Give new images to another bundle; the old workers finish what they have. In the service's thread only."""
+        """
+        Give new images to another bundle; the old workers finish what they have. In the service's
+        thread only.
+        """
         self._retired.append(self.serving)
-        self._held = self._held and serving.bundle.bundle_id == self.serving.bundle.bundle_id  # other workers make it no other model
+        self._held = (
+            self._held and serving.bundle.bundle_id == self.serving.bundle.bundle_id
+        )  # other workers make it no other model
         self.serving = serving
 
     def hold(self) -> None:
-        """Give no image to a worker until `swap` or `release`. In the service's thread only, as both."""
+        """
+        Give no image to a worker until `swap` or `release`. In the service's thread only, as both.
+        """
         self._held = True
 
     def release(self) -> None:
@@ -148,7 +158,10 @@ class Service:
         self._held = False
 
     def overdue(self) -> bool:
-        """Whether an image is past its time limit and nobody ended it, be it with a model that served before."""
+        """
+        Whether an image is past its time limit and nobody ended it, be it with a model that served
+        before.
+        """
         return any(serving.workers.overdue() for serving in (*self._retired, self.serving))
 
     def close(self) -> None:
@@ -214,7 +227,10 @@ class Service:
                 self._retired.remove(serving)
 
     def _in_work(self) -> int:
-        """What a drain waits for; an answer of which nobody has asked is not part of it, for nothing is dispatched any more."""
+        """
+        What a drain waits for; an answer of which nobody has asked is not part of it, for nothing
+        is dispatched any more.
+        """
         at_workers = sum(serving.workers.in_work for serving in (*self._retired, self.serving))
         return at_workers - self._ahead.unasked + self._finished.qsize()
 
@@ -226,7 +242,11 @@ class Service:
             self._health.stamp(LOOP)
             idle = workers.in_work < workers.job.count
             image = self._ledger.images.next_waiting() if idle or self._ahead.begun else None
-            if image is None or not (idle or self._ahead.has(image.path, workers)) or (image.alone and workers.in_work > 0):
+            if (
+                image is None
+                or not (idle or self._ahead.has(image.path, workers))
+                or (image.alone and workers.in_work > 0)
+            ):
                 return
             if self._settle_unexamined(image):
                 continue
@@ -245,9 +265,15 @@ class Service:
         if found == image.path and (image.postponed or image.poison) and self._has_changed(image):
             log.info("event=file_had_changed")
         elif image.poison:
-            self.reject(image.image_id, Reason.POISON, "workers died of it twice, or the daemon did again and again")
+            self.reject(
+                image.image_id,
+                Reason.POISON,
+                "workers died of it twice, or the daemon did again and again",
+            )
         elif found is None:
-            self.reject(image.image_id, Reason.MISSING, "its file was removed before it could be examined")
+            self.reject(
+                image.image_id, Reason.MISSING, "its file was removed before it could be examined"
+            )
         elif found != image.path:
             self._ledger.images.relocate(image.image_id, found)
         else:
@@ -255,13 +281,18 @@ class Service:
         return True
 
     def _has_changed(self, image: Image) -> bool:
-        """A file whose writer went on, perhaps while a worker had it mapped: take it up as what it is, and forget or answer what it was."""
+        """
+        A file whose writer went on, perhaps while a worker had it mapped: take it up as what it is,
+        and forget or answer what it was.
+        """
         try:
             claim = self._spool.rehash(image.path, image.name)
         except Unavailable:
             if not self._spool.present():
                 raise
-            return False  # this file alone: a worker says what is wrong with it, and the others go on
+            return (
+                False  # this file alone: a worker says what is wrong with it, and the others go on
+            )
         if claim.image_id == image.image_id or self.take_again is None:
             return False
         if self._ledger.arrivals.forget(image.image_id):
@@ -270,12 +301,17 @@ class Service:
             return False
         else:  # someone else waits for it: its bytes are gone, and these get no result under its id
             self._forgotten = (self._spool.claim_anew(image.path, image.name), image.name)
-            self.reject(image.image_id, Reason.MISSING, "its file was changed before it could be examined")
+            self.reject(
+                image.image_id, Reason.MISSING, "its file was changed before it could be examined"
+            )
         self._take_forgotten()
         return True
 
     def _take_forgotten(self) -> None:
-        """Record anew what was forgotten; tried again and again, for the ledger knows nothing of it meanwhile."""
+        """
+        Record anew what was forgotten; tried again and again, for the ledger knows nothing of it
+        meanwhile.
+        """
         if self._forgotten and self.take_again:
             self.take_again(*self._forgotten)
             self._forgotten = None
@@ -288,13 +324,18 @@ class Service:
             serving.workers.submit(image.path, answer)
 
         def done(verdict: Verdict) -> None:
-            self._finished.put(Finished(image, serving, answer.started_at, answer.completed_at, verdict))
+            self._finished.put(
+                Finished(image, serving, answer.started_at, answer.completed_at, verdict)
+            )
             self._wake.set()
 
         answer.give_to(done)
 
     def _record_finished(self) -> bool:
-        """Record what the workers gave back; False where there was nothing, or where it cannot be recorded for now."""
+        """
+        Record what the workers gave back; False where there was nothing, or where it cannot be
+        recorded for now.
+        """
         finished, self._unrecorded = self._unrecorded, []
         while not self._finished.empty():
             finished.append(self._finished.get())
@@ -324,7 +365,9 @@ class Service:
                 log.info('event=interrupted image=%s why="%s"', image_id[:16], why)
                 self._ledger.images.move(image_id, Move.RELEASE)
                 self._rest(f"worker: {why}")
-            case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(image_id, time.time() + self._look_again_s):
+            case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(
+                image_id, time.time() + self._look_again_s
+            ):
                 log.info("event=truncated_looked_at_again image=%s", image_id[:16])
                 return False
             case Result() | Rejection() as outcome:
@@ -333,19 +376,30 @@ class Service:
 
     def _conclude(self, finished: Finished, outcome: Outcome) -> None:
         image, bundle = finished.image, finished.serving.bundle
-        occasion = Occasion(image.image_id, image.generation, image.received_at, finished.started_at, finished.completed_at)
+        occasion = Occasion(
+            image.image_id,
+            image.generation,
+            image.received_at,
+            finished.started_at,
+            finished.completed_at,
+        )
         conclusion = Conclusion(
             image_id=image.image_id,
             result_id=result_id(image.image_id, bundle, image.generation),
             bundle_id=bundle.bundle_id,
             scored=isinstance(outcome, Result),
-            render=lambda numbering: encode(render(outcome, occasion, bundle, self._sender, numbering)),
+            render=lambda numbering: encode(
+                render(outcome, occasion, bundle, self._sender, numbering)
+            ),
         )
         payload = self._ledger.images.conclude(conclusion)
         self._wake_couriers()
         label = outcome.prediction.label if isinstance(outcome, Result) else "rejected"
         self._health.count(label)
         log.info(
-            "event=examined image=%s outcome=%s ms=%.0f", image.image_id[:16], label, (finished.completed_at - finished.started_at) * 1e3
+            "event=examined image=%s outcome=%s ms=%.0f",
+            image.image_id[:16],
+            label,
+            (finished.completed_at - finished.started_at) * 1e3,
         )
         self._archiver.archive(image, payload, scored=conclusion.scored)

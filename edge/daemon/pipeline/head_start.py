@@ -1,4 +1,7 @@
-"""A file that is still being hashed and synced goes to an idle worker already; what it says counts once the ledger has the image."""
+"""
+A file that is still being hashed and synced goes to an idle worker already; what it says counts
+once the ledger has the image.
+"""
 
 import os
 import threading
@@ -64,7 +67,8 @@ class HeadStart:
     At most one file at a time: only the inbox offers any, and it hashes one file after the other.
 
     Args:
-        wake: called from any thread once a worker has finished with a file of which nobody has asked yet, and perhaps never will.
+        wake: called from any thread once a worker has finished with a file of which nobody has
+            asked yet, and perhaps never will.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -78,13 +82,22 @@ class HeadStart:
         self._offered = path
 
     def begin(self, workers: Workers) -> None:
-        """Give what was offered to a worker. In the thread that submits, and only where one is idle and no image waits."""
+        """
+        Give what was offered to a worker. In the thread that submits, and only where one is idle
+        and no image waits.
+        """
         path, self._offered = self._offered, None
-        if path is None or not os.access(path, os.R_OK):  # it was handed back, is known already, or the disk fails
+        if path is None or not os.access(
+            path, os.R_OK
+        ):  # it was handed back, is known already, or the disk fails
             return
         if self.begun is not None and self.begun.workers is workers and self.begun.answer.died:
-            return  # of known bytes, which may come again and again: nobody counts these deaths, so there is no second one
-        self.begun = Begun(path, workers, Answer(self._wake))  # in place of one that turned out to be known, or no file of ours
+            # of known bytes, which may come again and again: nobody counts these deaths, so there
+            # is no second one
+            return
+        self.begun = Begun(
+            path, workers, Answer(self._wake)
+        )  # in place of one that turned out to be known, or no file of ours
         workers.submit(path, self.begun.answer)
 
     @property
@@ -97,7 +110,10 @@ class HeadStart:
         return self.begun is not None and self.begun.path == path and self.begun.workers is workers
 
     def take(self, path: Path, workers: Workers) -> Answer | None:
-        """What these workers say of a file that they began with; None where they did not. In the thread that submits."""
+        """
+        What these workers say of a file that they began with; None where they did not. In the
+        thread that submits.
+        """
         if self._offered == path:
             self._offered = None
         if self.begun is None or self.begun.path != path:

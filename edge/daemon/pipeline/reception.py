@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.errors import Reason, Unavailable
-from edge.system.files import Fingerprint, NotReadyError
-from edge.storage.ledger.records import Arrival, Source
-from edge.daemon.pipeline.dispatcher import Parts, Service
 from edge.config.settings import Settings
+from edge.daemon.pipeline.dispatcher import Parts, Service
+from edge.domain import Source
+from edge.errors import Reason, Unavailable
+from edge.storage.ledger.records import Arrival
 from edge.storage.spool import RENAMED, Claim
+from edge.system.files import Fingerprint, NotReadyError
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,10 @@ class Reception:
         service.at_start.append(self._take_up_orphans)
 
     def has_room(self) -> bool:
-        """Below the limits of queue and disk, and not before the last daemon's leftovers are sorted: a fresh file is not one of them."""
+        """
+        Below the limits of queue and disk, and not before the last daemon's leftovers are sorted: a
+        fresh file is not one of them.
+        """
         if not self._sorted:
             return False
         least = self._settings.spool.min_free_mb
@@ -72,18 +76,32 @@ class Reception:
         """See Receiver."""
         if self._taken_before(path):
             return
-        head_start = self._service.head_start if settled else None  # else the worker might see another file than the ledger names
+        head_start = (
+            self._service.head_start if settled else None
+        )  # else the worker might see another file than the ledger names
         claim = self._spool.claim(path, may_copy=may_copy, moved=head_start)
-        self._record_or_undo(claim, Sender("folder", settled=settled), lambda: self._spool.give_back(claim, path))
+        self._record_or_undo(
+            claim, Sender("folder", settled=settled), lambda: self._spool.give_back(claim, path)
+        )
 
-    def take_bytes(self, data: bytes, response_topic: str | None, correlation: bytes | None) -> None:
+    def take_bytes(
+        self, data: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
         """See Receiver."""
         claim = self._spool.receive(data)
         self._record_or_undo(
-            claim, Sender("mqtt", response_topic=response_topic, correlation=correlation), lambda: self._spool.drop(claim.path)
+            claim,
+            Sender("mqtt", response_topic=response_topic, correlation=correlation),
+            lambda: self._spool.drop(claim.path),
         )
 
-    def take_reference(self, request: bytes, response_topic: str | None, correlation: bytes | None, patient: Callable[[], bool]) -> None:
+    def take_reference(
+        self,
+        request: bytes,
+        response_topic: str | None,
+        correlation: bytes | None,
+        patient: Callable[[], bool],
+    ) -> None:
         """See Receiver."""
         sender = Sender("mqtt", response_topic=response_topic, correlation=correlation)
         try:
@@ -92,8 +110,18 @@ class Reception:
         except ValueError as error:
             self._refuse(request, sender, str(error))
             return
-        arrival = Arrival(sha256, Path(), b"", "mqtt", time.time(), response_topic=response_topic, correlation=correlation)
-        if self._ledger.arrivals.request_again(sha256, arrival, self._service.serving.bundle.bundle_id):
+        arrival = Arrival(
+            sha256,
+            Path(),
+            b"",
+            "mqtt",
+            time.time(),
+            response_topic=response_topic,
+            correlation=correlation,
+        )
+        if self._ledger.arrivals.request_again(
+            sha256, arrival, self._service.serving.bundle.bundle_id
+        ):
             self._service.wake()
             return
         found = self._spool.hash_in_place(path)
@@ -104,13 +132,19 @@ class Reception:
             raise NotReadyError
         else:  # a file under another hash is left to the folder, which has its own rules
             self._refuse(
-                request, sender, f"the file's sha256 is {found}, the request says {sha256}" if found else "no such file in the inbox"
+                request,
+                sender,
+                f"the file's sha256 is {found}, the request says {sha256}"
+                if found
+                else "no such file in the inbox",
             )
 
     def _take_up_orphans(self) -> None:
         """At start: finish what a kill left half done in the spool and in the inbox."""
         arrivals = self._ledger.arrivals
-        lost = self._ledger.recovery.why_empty is not None  # then inbox and broker may have been told long ago
+        lost = (
+            self._ledger.recovery.why_empty is not None
+        )  # then inbox and broker may have been told long ago
         for path in self._spool.orphans():
             self._health.beat()
             if arrivals.owns(path):
@@ -130,7 +164,9 @@ class Reception:
 
     def _take_again(self, path: Path, name: bytes) -> None:
         """Record a file of the spool anew, whose bytes are no longer those the ledger knew."""
-        self._record(self._spool.rehash(path, name), Sender("folder", settled=False))  # it was seen to change
+        self._record(
+            self._spool.rehash(path, name), Sender("folder", settled=False)
+        )  # it was seen to change
 
     def _record_or_undo(self, claim: Claim, sender: "Sender", undo: Callable[[], None]) -> None:
         try:
@@ -140,7 +176,10 @@ class Reception:
             raise
 
     def _record(self, claim: Claim, sender: "Sender") -> None:
-        """Make a submission durable; only then remove what else there is of it. Raises only if nothing was recorded."""
+        """
+        Make a submission durable; only then remove what else there is of it. Raises only if nothing
+        was recorded.
+        """
         arrival = Arrival(
             image_id=claim.image_id,
             path=claim.path,
@@ -152,7 +191,10 @@ class Reception:
             response_topic=sender.response_topic,
             correlation=sender.correlation,
         )
-        if self._ledger.arrivals.accept(arrival, self._service.serving.bundle.bundle_id) != claim.path:
+        if (
+            self._ledger.arrivals.accept(arrival, self._service.serving.bundle.bundle_id)
+            != claim.path
+        ):
             self._spool.drop(claim.path)
         if claim.origin is not None:
             self._remove_origin(claim.path.name, *claim.origin)
@@ -160,7 +202,10 @@ class Reception:
         self._service.wake()
 
     def _refuse(self, request: bytes, sender: "Sender", why: str) -> None:
-        """Answer a request that names no image: its own bytes stand in for the image, so the answer is as durable as any."""
+        """
+        Answer a request that names no image: its own bytes stand in for the image, so the answer is
+        as durable as any.
+        """
 
         def refuse() -> None:  # between two images, so that no worker takes it first
             claim = self._spool.receive(request)
@@ -193,7 +238,9 @@ class Reception:
         return False
 
     def _remove_origin(self, claim: str, path: Path, fingerprint: Fingerprint) -> bool:
-        """Remove what a copy left in the inbox; what cannot be done now is done at the next start."""
+        """
+        Remove what a copy left in the inbox; what cannot be done now is done at the next start.
+        """
         removed = self._spool.remove_origin(path, fingerprint)
         try:
             if removed:
@@ -201,7 +248,10 @@ class Reception:
         except Unavailable as error:
             log.warning('event=origin_not_noted why="%s"', error)
         if left := len(self._ledger.arrivals.origins()):
-            self._health.degrade("inbox-undeletable", f"inbox: {left} files were taken and cannot be removed: check the folder's mode")
+            self._health.degrade(
+                "inbox-undeletable",
+                f"inbox: {left} files were taken and cannot be removed: check the folder's mode",
+            )
         else:
             self._health.recover("inbox-undeletable")
         return removed
@@ -213,11 +263,17 @@ def _parse(request: bytes) -> tuple[str, str]:
     except (ValueError, RecursionError):
         msg = 'the request is not JSON, expected {"name": "...", "sha256": "..."}'
         raise ValueError(msg) from None
-    name, sha256 = (fields.get("name"), fields.get("sha256")) if isinstance(fields, dict) else (None, None)
+    name, sha256 = (
+        (fields.get("name"), fields.get("sha256")) if isinstance(fields, dict) else (None, None)
+    )
     if not isinstance(name, str) or not name or "\0" in name:
         msg = "the request has no name, expected that of a file in the inbox"
         raise ValueError(msg)
-    if not isinstance(sha256, str) or len(sha256) != HEX_DIGITS or not set(sha256.lower()) <= set("0123456789abcdef"):
+    if (
+        not isinstance(sha256, str)
+        or len(sha256) != HEX_DIGITS
+        or not set(sha256.lower()) <= set("0123456789abcdef")
+    ):
         msg = "the request has no sha256, expected 64 hex digits"
         raise ValueError(msg)
     return name, sha256.lower()

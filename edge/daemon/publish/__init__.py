@@ -1,4 +1,6 @@
-"""Sinks: one file each. A sink is an object that sends one delivery and returns when it is safe there."""
+"""
+Sinks: one file each. A sink is an object that sends one delivery and returns when it is safe there.
+"""
 
 import logging
 import threading
@@ -9,9 +11,9 @@ from typing import Final, Protocol
 
 from edge.errors import Unavailable
 from edge.health import Health
+from edge.mqtt.connection import HungUpError, RefusedError
 from edge.storage.ledger.outbox import Delivery, Outbox
 from edge.storage.ledger.records import REPLY
-from edge.mqtt.connection import HungUpError, RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,10 @@ PAUSE_S: Final = 1.0
 
 
 HANG_UPS: Final = 3
-"""So many connections in a row that end under one result are taken for a refusal; twice as many where it was not alone on its way."""
+"""
+So many connections in a row that end under one result are taken for a refusal; twice as many where
+it was not alone on its way.
+"""
 HUNG_UP: Final = "the broker hung up on it"
 HUNG_UP_RETRY_S: Final = 600.0
 """How long such a result then lets the others go first, in seconds."""
@@ -53,7 +58,9 @@ class Sink(Protocol):
 class Courier:
     """Drains the outbox of one sink in a thread of its own: a sink that is down delays no other."""
 
-    def __init__(self, sink: Sink, outbox: Outbox, health: Health, *, reply_expiry_s: float) -> None:
+    def __init__(
+        self, sink: Sink, outbox: Outbox, health: Health, *, reply_expiry_s: float
+    ) -> None:
         self._sink = sink
         self._outbox = outbox
         self._health = health
@@ -114,7 +121,10 @@ class Courier:
         return bool(deliveries)
 
     def _release_held(self) -> None:
-        """What was refused is tried again on a new connection; what the broker hung up on, only now and then."""
+        """
+        What was refused is tried again on a new connection; what the broker hung up on, only now
+        and then.
+        """
         due = time.monotonic() > self._next_hung_up
         if not self._retry_held.is_set() and not due:
             return
@@ -148,7 +158,10 @@ class Courier:
         self._tried_since.pop(delivery.seq, None)
 
     def _expired(self, delivery: Delivery) -> bool:
-        """By the time we have tried, not by the clock: a small device starts in the past and jumps into the present."""
+        """
+        By the time we have tried, not by the clock: a small device starts in the past and jumps
+        into the present.
+        """
         since = self._tried_since.setdefault(delivery.seq, time.monotonic())
         if time.monotonic() - since <= self._reply_expiry_s:
             return False
@@ -157,6 +170,10 @@ class Courier:
 
     def _hold(self, delivery: Delivery, why: str) -> None:
         """Keep what was refused, tell so, and let the next one go."""
-        log.warning('event=result_refused sink=%s seq=%d why="%s"', self._sink.name, delivery.seq, why)
+        log.warning(
+            'event=result_refused sink=%s seq=%d why="%s"', self._sink.name, delivery.seq, why
+        )
         self._outbox.hold(delivery, why)
-        self._health.degrade(f"{self._loop}-held", f"{self._sink.name}: results were refused and are kept: {why}")
+        self._health.degrade(
+            f"{self._loop}-held", f"{self._sink.name}: results were refused and are kept: {why}"
+        )

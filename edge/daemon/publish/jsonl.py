@@ -30,7 +30,10 @@ class JsonlSink:
             raise StartupError(msg) from None
 
     def send(self, delivery: Delivery) -> None:
-        """Append one line; after a kill in between the same line may stand there twice, with the same seq."""
+        """
+        Append one line; after a kill in between the same line may stand there twice, with the same
+        seq.
+        """
         try:
             self._append(delivery.payload + b"\n")
         except OSError as error:
@@ -42,7 +45,9 @@ class JsonlSink:
         try:
             size = os.fstat(descriptor).st_size
             if data and size and os.pread(descriptor, 1, size - 1) != b"\n":
-                data = b"\n" + data  # a kill cut the last line: it stays one line, and this is another
+                data = (
+                    b"\n" + data
+                )  # a kill cut the last line: it stays one line, and this is another
             try:
                 _write_all(descriptor, data)
                 os.fsync(descriptor)

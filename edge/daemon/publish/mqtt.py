@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from edge.mqtt.client import Broker
+from edge.mqtt.connection import RefusedError
 from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.records import REPLY
-from edge.mqtt.connection import RefusedError
 
 
 class MqttSink:
@@ -29,7 +29,11 @@ class MqttSink:
 
     def send(self, delivery: Delivery) -> None:
         """Send; what is refused whole is tried once more without its heat map."""
-        topic = delivery.response_topic if delivery.sink == REPLY and delivery.response_topic else self._topic
+        topic = (
+            delivery.response_topic
+            if delivery.sink == REPLY and delivery.response_topic
+            else self._topic
+        )
         try:
             self._broker.publish(topic, delivery.payload, correlation=delivery.correlation)
         except RefusedError:

@@ -1,0 +1,1 @@
+"""Activation, trial, shadow and fallback of models in a running daemon."""

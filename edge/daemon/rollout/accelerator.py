@@ -1,4 +1,7 @@
-"""Whether workers shall use a Coral accelerator; that it is told when they do not; and that it is tried again after a while."""
+"""
+Whether workers shall use a Coral accelerator; that it is told when they do not; and that it is
+tried again after a while.
+"""
 
 import logging
 import time
@@ -7,57 +10,36 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
-from edge.models.bundle import Bundle
-from edge.system.coral import BUSY, Access, busy, devices
+from edge.daemon.pipeline.dispatcher import Service
+from edge.daemon.workers.servable import BACKEND, Serving
 from edge.errors import MammoEdgeError, ModelError
 from edge.health import Health
-from edge.daemon.pipeline.dispatcher import Service, Serving
-from edge.config.settings import Settings
+from edge.models.bundle import Bundle
+from edge.system.coral import BUSY, Access, busy
 from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
 
 LOOP: Final = "coral"
-BACKEND: Final = "edgetpu"
 TURN_S: Final = 0.5
 AGAIN_S: Final = 5.0
-"""How long after it vanished one that is plugged in again is tried, in seconds: a loose plug shall not keep us busy."""
-
-
-def lock_of(settings: Settings) -> Path:
-    """The file that whoever has the accelerator has locked, beside the control socket: there `classify` finds that a daemon has it."""
-    return settings.control.socket.parent / "coral.lock"
-
-
-def access_of(settings: Settings, bundle: Bundle) -> Access | None:
-    """
-    How workers get at the accelerator; None where they are not to use one.
-
-    Raises:
-        ModelError: the configuration insists on one, and the bundle has nothing that it could run.
-    """
-    model = settings.model
-    if model.backend not in {"auto", BACKEND}:
-        return None
-    if bundle.manifest.compiled is None:
-        if model.backend == "auto":
-            return None
-        msg = "model.backend is edgetpu, and no model of the bundle names an edgetpu file: compile its int8 model, see docs/guides/models.md"
-        raise ModelError(msg)
-    if model.backend == "auto" and (settings.worker.count > 1 or not any(device.usable for device in devices())):
-        return None
-    return Access(model.edgetpu_library, model.edgetpu_device, str(lock_of(settings)))
+"""
+How long after it vanished one that is plugged in again is tried, in seconds: a loose plug shall not
+keep us busy.
+"""
 
 
 class Accelerator(Loop):
     """
-    A thread of its own that looks at what the workers run on. What a try opens ends with the process.
+    A thread of its own that looks at what the workers run on. What a try opens ends with the
+    process.
 
     Args:
         service: whose workers are looked at, and replaced once the accelerator is back.
         health: is told.
         access: whether workers with a bundle are to use an accelerator now.
-        open_: starts to open a bundle in new workers; those that have the accelerator go on with theirs meanwhile.
+        open_: starts to open a bundle in new workers; those that have the accelerator go on with
+            theirs meanwhile.
         retry_s: how long after a failure it is tried again, as the configuration says now.
     """
 
@@ -117,7 +99,10 @@ class Accelerator(Loop):
             return None
 
     def _is_due(self, without: str | None, access: Access) -> bool:
-        """What another process has is tried as soon as that gives it back; what has just been plugged in, at once; else after a while."""
+        """
+        What another process has is tried as soon as that gives it back; what has just been plugged
+        in, at once; else after a while.
+        """
         if without == BUSY:
             return not busy(Path(access.lock))
         return self._now() >= self._next_try
@@ -141,7 +126,10 @@ class Accelerator(Loop):
         self._try, self._next_try = None, self._now() + self._retry_s()
         try:
             fresh = trying.result()
-        except (MammoEdgeError, OSError) as error:  # too many files open, or no room for a pool's locks
+        except (
+            MammoEdgeError,
+            OSError,
+        ) as error:  # too many files open, or no room for a pool's locks
             log.warning('event=accelerator_not_tried why="%s"', error)
             return
         runtime = fresh.workers.runtime
@@ -152,7 +140,10 @@ class Accelerator(Loop):
                 self._degrade(runtime.without)
 
     def _swap(self, before: Serving, fresh: Serving) -> bool:
-        """In the service's thread; False where another model was activated meanwhile, or the accelerator still is not there."""
+        """
+        In the service's thread; False where another model was activated meanwhile, or the
+        accelerator still is not there.
+        """
         if self._service.serving is not before or fresh.workers.runtime.backend != BACKEND:
             return False
         self._service.swap(fresh)

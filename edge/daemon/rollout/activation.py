@@ -1,4 +1,6 @@
-"""Which model serves: activate, roll back, and go back by itself when a new one proves bad in use."""
+"""
+Which model serves: activate, roll back, and go back by itself when a new one proves bad in use.
+"""
 
 import logging
 import threading
@@ -6,20 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.models.active import SHIPPED, Active
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
+from edge.daemon.rollout.handover import hand_over
+from edge.daemon.rollout.trial import PAST, Trial, past_of
+from edge.daemon.workers.servable import Serving
 from edge.errors import MammoEdgeError, ModelError, StartupError
 from edge.health import Health
-from edge.daemon.rollout.handover import hand_over
-from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
+from edge.models.active import SHIPPED, Active
 from edge.models.store import ModelStore
-from edge.daemon.rollout.trial import PAST, Trial, past_of
 
 log = logging.getLogger(__name__)
 
 
-def first_serving(open_: Callable[[Path], Serving], configured: Path | None, store: ModelStore, health: Health) -> Serving:
+def first_serving(
+    open_: Callable[[Path], Serving], configured: Path | None, store: ModelStore, health: Health
+) -> Serving:
     """
-    What serves at start. An installed model that is no longer usable gives way to the one before it, then to the shipped one, and says so.
+    What serves at start. An installed model that is no longer usable gives way to the one before
+    it, then to the shipped one, and says so.
 
     Raises:
         ModelError: none is usable, or the one that the configuration names is not.
@@ -28,7 +34,11 @@ def first_serving(open_: Callable[[Path], Serving], configured: Path | None, sto
     if configured is not None:
         return open_(configured)
     refused: StartupError | None = None
-    choices: tuple[Callable[[], str], ...] = (lambda: store.active().current, lambda: store.active().previous or SHIPPED, lambda: SHIPPED)
+    choices: tuple[Callable[[], str], ...] = (
+        lambda: store.active().current,
+        lambda: store.active().previous or SHIPPED,
+        lambda: SHIPPED,
+    )
     for choose in choices:
         try:
             serving = open_(store.trusted(choose()))
@@ -37,7 +47,10 @@ def first_serving(open_: Callable[[Path], Serving], configured: Path | None, sto
             log.error('event=model_unusable why="%s"', error)  # noqa: TRY400 - the text says it all
         else:
             if refused:
-                health.degrade("model", f"model: what was activated is not usable, another one serves: {refused}")
+                health.degrade(
+                    "model",
+                    f"model: what was activated is not usable, another one serves: {refused}",
+                )
             return serving
     msg = f"no installed model is usable, nor the shipped one: {refused}"
     raise ModelError(msg)
@@ -55,7 +68,14 @@ class Lifecycle:
         trial_images: how long a new model is watched.
     """
 
-    def __init__(self, store: ModelStore, service: Service, parts: Parts, prove: Callable[[Path], Serving], trial_images: int) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        service: Service,
+        parts: Parts,
+        prove: Callable[[Path], Serving],
+        trial_images: int,
+    ) -> None:
         self._store = store
         self._service = service
         self._health = parts.health
@@ -74,10 +94,12 @@ class Lifecycle:
 
     def activate(self, typed: str) -> dict[str, Any]:
         """
-        Prove an installed bundle, let new images go to it, and have it serve from the next start on.
+        Prove an installed bundle, let new images go to it, and have it serve from the next start
+        on.
 
         Raises:
-            ConfigError: there is no such bundle. ModelError: it is not usable; the old one goes on. Unavailable: not now.
+            ConfigError: there is no such bundle. ModelError: it is not usable; the old one goes on.
+                Unavailable: not now.
         """
         with self._one_at_a_time:
             bundle_id = self._store.find(typed)
@@ -89,7 +111,9 @@ class Lifecycle:
                 self._service.swap(fresh)
                 self._trial, self._failed = trial, None
 
-            return self._swap(fresh, lambda: self._store.activate(bundle_id, trial=trial is not None), begin)
+            return self._swap(
+                fresh, lambda: self._store.activate(bundle_id, trial=trial is not None), begin
+            )
 
     def rollback(self) -> dict[str, Any]:
         """Go back to what served before. Raises as `activate`."""
@@ -104,7 +128,10 @@ class Lifecycle:
             return self._swap(fresh, lambda: self._store.activate(bundle_id), end)
 
     def resume_trial(self) -> None:
-        """Before the service runs: watch a model on that was on trial when the last daemon ended. Its images are counted anew."""
+        """
+        Before the service runs: watch a model on that was on trial when the last daemon ended. Its
+        images are counted anew.
+        """
         serving = self._service.serving
         try:
             active = self._store.active()
@@ -118,24 +145,43 @@ class Lifecycle:
 
     def _make_trial(self, serving: Serving, newest: list[bytes]) -> Trial | None:
         bundle_id = serving.bundle.bundle_id
-        return Trial(bundle_id, self._trial_images, past_of(newest, bundle_id)) if self._trial_images else None
+        return (
+            Trial(bundle_id, self._trial_images, past_of(newest, bundle_id))
+            if self._trial_images
+            else None
+        )
 
-    def _swap(self, fresh: Serving, choose: Callable[[], Active], take: Callable[[], None]) -> dict[str, Any]:
+    def _swap(
+        self, fresh: Serving, choose: Callable[[], Active], take: Callable[[], None]
+    ) -> dict[str, Any]:
         try:
-            active = choose()  # before the swap: from here on every start takes it, and it was proved
+            active = (
+                choose()
+            )  # before the swap: from here on every start takes it, and it was proved
         except MammoEdgeError:
             fresh.workers.close()
             raise
         self._service.call(take).result()
         self._health.recover("model")
         manifest = fresh.bundle.manifest
-        log.info("event=model_activated bundle=%s version=%s", fresh.bundle.bundle_id[:16], manifest.version)
-        return {"bundle": fresh.bundle.bundle_id, "name": manifest.name, "version": manifest.version, "previous": active.previous}
+        log.info(
+            "event=model_activated bundle=%s version=%s",
+            fresh.bundle.bundle_id[:16],
+            manifest.version,
+        )
+        return {
+            "bundle": fresh.bundle.bundle_id,
+            "name": manifest.name,
+            "version": manifest.version,
+            "previous": active.previous,
+        }
 
     def _watch(self, finished: Finished) -> None:
         """In the service's thread: count what becomes of a new model's first images."""
         bundle_id, image_id = finished.serving.bundle.bundle_id, finished.image.image_id
-        if self._failed is not None and self._failed.bundle_id == bundle_id:  # its workers finish what they had
+        if (
+            self._failed is not None and self._failed.bundle_id == bundle_id
+        ):  # its workers finish what they had
             self._failed.hold_against(image_id, finished.verdict)
             if self._service.serving.bundle.bundle_id != bundle_id:
                 hand_over(self._failed, self._service, self._ledger)
@@ -147,7 +193,9 @@ class Lifecycle:
         if why is not None:
             self._trial, self._failed = None, trial
             self._service.hold()  # nothing more for it to spoil
-            threading.Thread(target=self._roll_back, args=(trial, why), name="model-rollback", daemon=True).start()
+            threading.Thread(
+                target=self._roll_back, args=(trial, why), name="model-rollback", daemon=True
+            ).start()
         elif trial.over:
             self._trial = None
             try:
@@ -173,7 +221,10 @@ class Lifecycle:
         self._service.release()
 
     def _take_back(self, trial: Trial) -> str | None:
-        """The version that serves again; None where somebody was quicker and has changed the model already."""
+        """
+        The version that serves again; None where somebody was quicker and has changed the model
+        already.
+        """
         with self._one_at_a_time:
             if self._service.serving.bundle.bundle_id != trial.bundle_id:
                 self._service.call(lambda: hand_over(trial, self._service, self._ledger)).result()

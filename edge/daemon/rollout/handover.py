@@ -1,24 +1,30 @@
-"""What a model that failed its trial left without a decision goes to the one that serves then. All of it in the service's thread."""
+"""
+What a model that failed its trial left without a decision goes to the one that serves then. All of
+it in the service's thread.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from edge.daemon.pipeline.dispatcher import Service
+from edge.daemon.rollout.trial import Trial
 from edge.errors import MammoEdgeError, Reason
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.states import State
-from edge.daemon.pipeline.dispatcher import Service
-from edge.daemon.rollout.trial import Trial
 
 log = logging.getLogger(__name__)
 
 CONCLUDED: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
 
-def hand_over(trial: Trial, service: Service, ledger: Ledger, swap: Callable[[], None] = lambda: None) -> None:
+def hand_over(
+    trial: Trial, service: Service, ledger: Ledger, swap: Callable[[], None] = lambda: None
+) -> None:
     """
-    Have the images of a trial examined again that have an outcome without a decision, as `mammo-edge retry` does; the others wait anyway.
+    Have the images of a trial examined again that have an outcome without a decision, as
+    `mammo-edge retry` does; the others wait anyway.
 
     Args:
         trial: whose; it forgets them.
@@ -34,7 +40,9 @@ def hand_over(trial: Trial, service: Service, ledger: Ledger, swap: Callable[[],
 
 
 def _conclude_poison(trial: Trial, service: Service, ledger: Ledger) -> None:
-    """What got no score twice is the bad model's affair: the other one would find it poison unseen."""
+    """
+    What got no score twice is the bad model's affair: the other one would find it poison unseen.
+    """
     for image_id in trial.against:
         with _as_far_as_the_disk_lets_us():
             image = ledger.images.find(image_id)

@@ -1,4 +1,7 @@
-"""A second model that sees what the first one sees and decides nothing: its results go to `shadow/result`, and agreement is counted."""
+"""
+A second model that sees what the first one sees and decides nothing: its results go to
+`shadow/result`, and agreement is counted.
+"""
 
 import json
 import logging
@@ -8,22 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.models.bundle import Bundle
+from edge.daemon.pipeline.dispatcher import Finished
+from edge.daemon.workers.pool import Interrupted, Verdict
+from edge.daemon.workers.servable import Serving
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.daemon.pipeline.dispatcher import Finished, Serving
+from edge.models.bundle import Bundle
 from edge.mqtt.connection import HangUps, RefusedError
 from edge.system.threads import Loop
-from edge.daemon.workers.pool import Interrupted, Verdict
 
 log = logging.getLogger(__name__)
 
 LOOP: Final = "shadow"
 SCHEMA: Final = "mammo.shadow/1"
 MOST_WAITING: Final = 256
-"""Images that may wait for the shadow; more are skipped and counted: it never holds the first model up."""
-NOBODY_TO_TELL: Final = "publish.mqtt and intake.mqtt are off, so there is nobody to tell what it says, and it is not opened"
+"""
+Images that may wait for the shadow; more are skipped and counted: it never holds the first model
+up.
+"""
+NOBODY_TO_TELL: Final = (
+    "publish.mqtt and intake.mqtt are off, so there is nobody to "
+    "tell what it says, and it is not opened"
+)
 TRIES: Final = 3
 """An image that is archived under our hands is looked for again."""
 
@@ -48,7 +58,13 @@ class Shadow(Loop):
         health: for counters and stamps.
     """
 
-    def __init__(self, serving: Serving, locate: Callable[[str], Path | None], publish: Callable[[bytes], None], health: Health) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        locate: Callable[[str], Path | None],
+        publish: Callable[[bytes], None],
+        health: Health,
+    ) -> None:
         super().__init__(LOOP, health)
         self.serving = serving
         self._locate = locate
@@ -67,7 +83,9 @@ class Shadow(Loop):
         if not isinstance(finished.verdict, Result | Rejection):
             return
         try:
-            self._queue.put_nowait(Seen(finished.image.image_id, finished.verdict, finished.serving.bundle))
+            self._queue.put_nowait(
+                Seen(finished.image.image_id, finished.verdict, finished.serving.bundle)
+            )
         except queue.Full:
             self._health.count("shadow_skipped")
 
@@ -107,20 +125,38 @@ class Shadow(Loop):
         self._health.count("shadow_agree" if agree else "shadow_disagree")
         if self._hang_ups.too_many:
             return
-        message = {"schema": SCHEMA, "image_id": seen.image_id, "agree": agree, "shadow": second, "serving": first}
+        message = {
+            "schema": SCHEMA,
+            "image_id": seen.image_id,
+            "agree": agree,
+            "shadow": second,
+            "serving": first,
+        }
         try:
             self._publish(json.dumps(message, separators=(",", ":")).encode())
         except (Unavailable, RefusedError) as error:
             log.debug('event=shadow_not_told why="%s"', error)
             if self._hang_ups.note(error):
-                self._health.degrade(LOOP, "shadow model: the broker hangs up on shadow/result, so it is told no more: check its ACL")
+                self._health.degrade(
+                    LOOP,
+                    "shadow model: the broker hangs up on shadow/result, so "
+                    "it is told no more: check its ACL",
+                )
         else:
             self._hang_ups.end()
 
 
 def _words(outcome: Outcome, bundle: Bundle) -> dict[str, Any]:
     """One model's answer: numbers and versions, nothing of the picture."""
-    model = {"bundle": bundle.bundle_id, "name": bundle.manifest.name, "version": bundle.manifest.version}
+    model = {
+        "bundle": bundle.bundle_id,
+        "name": bundle.manifest.name,
+        "version": bundle.manifest.version,
+    }
     if isinstance(outcome, Rejection):
         return {"outcome": "rejected", "malignant": None, "model": model}
-    return {"outcome": outcome.prediction.label, "malignant": outcome.prediction.malignant, "model": model}
+    return {
+        "outcome": outcome.prediction.label,
+        "malignant": outcome.prediction.malignant,
+        "model": model,
+    }

@@ -1,4 +1,7 @@
-"""The first images of a newly activated model: is it worse than what served before? Counting only; others act on it."""
+"""
+The first images of a newly activated model: is it worse than what served before? Counting only;
+others act on it.
+"""
 
 import json
 import math
@@ -7,14 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from edge.daemon.workers.pool import Died, Verdict
 from edge.domain import Rejection, Result
 from edge.errors import Reason
-from edge.daemon.workers.pool import Died, Verdict
 
 FAILURES: Final = 2
 """So many different images without a score are the model's fault: one may be the image's own."""
 MOST: Final = 0.8
-"""Share of all its first images; and fewer than half before. By chance that happens in 0.6 % of trials of 20 images at worst."""
+"""
+Share of all its first images; and fewer than half before. By chance that happens in 0.6 % of trials
+of 20 images at worst.
+"""
 BEFORE: Final = 0.5
 LEAST: Final = 10
 """With fewer images on trial, or in the past, no share is looked at."""
@@ -76,7 +82,11 @@ class Trial:
         self.hold_against(image_id, verdict)
         if isinstance(verdict, Died):
             self._failed.add(image_id)
-            return f"{FAILURES} of its first images got no score ({verdict.why})" if len(self._failed) >= FAILURES else None
+            return (
+                f"{FAILURES} of its first images got no score ({verdict.why})"
+                if len(self._failed) >= FAILURES
+                else None
+            )
         if not isinstance(verdict, Result | Rejection):
             return None
         self._seen += 1
@@ -95,11 +105,18 @@ class Trial:
             self.against.pop(image_id, None)
 
     def _improbable(self, mark: Mark) -> str | None:
-        if self._images < LEAST or self._marks[mark] < math.ceil(MOST * self._images) or not self._past.rare(mark):
+        if (
+            self._images < LEAST
+            or self._marks[mark] < math.ceil(MOST * self._images)
+            or not self._past.rare(mark)
+        ):
             return None
         word = {"refused": "were refused as no mammograms", "undecided": "were indeterminate"}[mark]
         before = self._past.refused if mark == "refused" else self._past.undecided
-        return f"{self._marks[mark]} of its first {self._seen} images {word}, {before} of {self._past.images} before"
+        return (
+            f"{self._marks[mark]} of its first {self._seen} images {word}, "
+            f"{before} of {self._past.images} before"
+        )
 
 
 def _mark(verdict: Verdict) -> Mark | None:
@@ -123,10 +140,18 @@ def past_of(payloads: Iterable[bytes], bundle_id: str) -> Past:
         bundle_id: of the new model.
     """
     messages: list[dict[str, Any]] = [json.loads(payload) for payload in payloads]
-    former = [message for message in messages if message["model"]["bundle"] != bundle_id and message["duplicate_of"] is None][-PAST:]
+    former = [
+        message
+        for message in messages
+        if message["model"]["bundle"] != bundle_id and message["duplicate_of"] is None
+    ][-PAST:]
     refused = sum(_is_refusal(message) for message in former)
-    return Past(len(former), refused, sum(message["outcome"] == "indeterminate" for message in former))
+    return Past(
+        len(former), refused, sum(message["outcome"] == "indeterminate" for message in former)
+    )
 
 
 def _is_refusal(message: dict[str, Any]) -> bool:
-    return any(reason.startswith(f"{Reason.NOT_A_MAMMOGRAM}:") for reason in message["gate"]["reasons"])
+    return any(
+        reason.startswith(f"{Reason.NOT_A_MAMMOGRAM}:") for reason in message["gate"]["reasons"]
+    )

@@ -1,0 +1,1 @@
+"""The daemon's state, told to systemd, MQTT, Prometheus and Home Assistant."""

@@ -1,4 +1,7 @@
-"""How far the scores of late are from those the model was measured on: population stability index over the manifest's 20 bins."""
+"""
+How far the scores of late are from those the model was measured on: population stability index over
+the manifest's 20 bins.
+"""
 
 import json
 import math
@@ -7,16 +10,17 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from edge.models.bundle import Bundle
+from edge.daemon.pipeline.dispatcher import Finished
+from edge.daemon.workers.servable import Serving
 from edge.domain import Result
-from edge.daemon.pipeline.dispatcher import Finished, Serving
+from edge.models.bundle import Bundle
 
 WINDOW: Final = 500
 """Images that are compared."""
 FEWEST: Final = 300
 """
-With fewer the index is noise. Scores drawn from the reference itself are above 0.1 in 87 of 100 windows of 100 images, in 3 of 100
-windows of 300, and above 0.25 in 4 and in none.
+With fewer the index is noise. Scores drawn from the reference itself are above 0.1 in 87 of 100
+windows of 100 images, in 3 of 100 windows of 300, and above 0.25 in 4 and in none.
 """
 HALF: Final = 0.5
 """Added to each bin's count, so that an empty one is no infinity."""
@@ -32,13 +36,22 @@ class Drift:
         self._scores: deque[float] = deque(maxlen=WINDOW)
 
     def resume(self, serving: Serving, payloads: Sequence[bytes]) -> None:
-        """At start: go on from the published results that the serving model gave before, the oldest first."""
+        """
+        At start: go on from the published results that the serving model gave before, the oldest
+        first.
+        """
         messages = [json.loads(payload) for payload in payloads]
         bundle_id = serving.bundle.bundle_id
-        own = [message for message in messages if message["model"]["bundle"] == bundle_id and message["duplicate_of"] is None]
+        own = [
+            message
+            for message in messages
+            if message["model"]["bundle"] == bundle_id and message["duplicate_of"] is None
+        ]
         with self._lock:
             self._begin(serving.bundle, serving.workers.runtime.file)
-            self._scores.extend(message["score"]["malignant"] for message in own if message["score"] is not None)
+            self._scores.extend(
+                message["score"]["malignant"] for message in own if message["score"] is not None
+            )
 
     def observe(self, finished: Finished) -> None:
         """One image came back from a worker."""
@@ -55,10 +68,15 @@ class Drift:
         self._reference = bundle.manifest.model_of(file).reference_histogram
 
     def report(self) -> dict[str, float | int | None]:
-        """`images` compared, and `index`: below 0.1 alike, above 0.25 another population; None for fewer than FEWEST images."""
+        """
+        `images` compared, and `index`: below 0.1 alike, above 0.25 another population; None for
+        fewer than FEWEST images.
+        """
         with self._lock:
             scores, reference = list(self._scores), list(self._reference)
-        index = stability_index(scores, reference) if len(scores) >= FEWEST and any(reference) else None
+        index = (
+            stability_index(scores, reference) if len(scores) >= FEWEST and any(reference) else None
+        )
         return {"images": len(scores), "index": None if index is None else round(index, 4)}
 
 

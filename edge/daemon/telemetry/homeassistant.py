@@ -1,7 +1,9 @@
 """
-Home Assistant's MQTT discovery, where configured: one retained message by which this device and its sensors appear there.
+Home Assistant's MQTT discovery, where configured: one retained message by which this device and its
+sensors appear there.
 
-Its format: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery, "Device discovery payload" (2024.11 and later).
+Its format: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery, "Device discovery
+payload" (2024.11 and later).
 """
 
 import json
@@ -12,25 +14,29 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge import __version__
-from edge.system import files
-from edge.mqtt.client import Broker
+from edge.config.settings import Settings
 from edge.errors import Unavailable
 from edge.health import Health, Phase
+from edge.mqtt.client import Broker
 from edge.mqtt.connection import HangUps, RefusedError
-from edge.config.settings import Settings
+from edge.system import files
 
 log = logging.getLogger(__name__)
 
 FILE: Final = "homeassistant.json"
 """In the state folder: the topics that hold a message of ours, so that they can be cleared."""
-UNDELIVERED: Final = "{{ value_json.outbox.values() | sum(attribute='waiting') + value_json.outbox.values() | sum(attribute='held') }}"
+UNDELIVERED: Final = (
+    "{{ value_json.outbox.values() | sum(attribute='waiting') + "
+    "value_json.outbox.values() | sum(attribute='held') }}"
+)
 LATE: Final = 3
 """A number of `health` is old once so many of them did not come."""
 
 
 class Discovery:
     """
-    Keeps the broker's retained messages as configured, after each connection; clears those of an earlier configuration.
+    Keeps the broker's retained messages as configured, after each connection; clears those of an
+    earlier configuration.
 
     Args:
         broker: the connection; before its `start`.
@@ -39,7 +45,9 @@ class Discovery:
         wanted: see `messages`.
     """
 
-    def __init__(self, broker: Broker, health: Health, state: Path, wanted: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, broker: Broker, health: Health, state: Path, wanted: Mapping[str, bytes]
+    ) -> None:
         self._broker = broker
         self._health = health
         self._file = state / FILE
@@ -49,24 +57,34 @@ class Discovery:
         broker.on_connect(self._due.set)
 
     def turn(self) -> None:
-        """Publish what is due; called again and again, by one thread that may wait for the broker."""
+        """
+        Publish what is due; called again and again, by one thread that may wait for the broker.
+        """
         if not self._due.is_set() or not self._broker.connected or self._hang_ups.too_many:
             return
         self._due.clear()
         ours = self._remembered()
         gone = [topic for topic in ours if topic not in self._wanted]
         try:
-            self._remember([*gone, *self._wanted])  # first: a message that nobody remembers is never cleared
+            self._remember(
+                [*gone, *self._wanted]
+            )  # first: a message that nobody remembers is never cleared
             for topic, payload in [*((topic, b"") for topic in gone), *self._wanted.items()]:
                 self._broker.publish(topic, payload, retain=True)
             self._remember(list(self._wanted))
         except RefusedError as error:
             self._health.degrade("homeassistant", f"homeassistant: {error}: check the broker's ACL")
         except (Unavailable, OSError) as error:
-            log.info('event=homeassistant_put_off why="%s"', getattr(error, "strerror", None) or error)
+            log.info(
+                'event=homeassistant_put_off why="%s"', getattr(error, "strerror", None) or error
+            )
             self._due.set()
             if self._hang_ups.note(error):
-                self._health.degrade("homeassistant", "homeassistant: the broker hangs up on it, so it is told no more: check its ACL")
+                self._health.degrade(
+                    "homeassistant",
+                    "homeassistant: the broker hangs up on it, so it "
+                    "is told no more: check its ACL",
+                )
         else:
             self._hang_ups.end()
             self._health.recover("homeassistant")
@@ -101,9 +119,15 @@ def _device(settings: Settings) -> dict[str, Any]:
     name = f"{site}/{settings.device.name}"
     status = f"{settings.topic_prefix}/status"
     ours = {"name": "mammo-edge", "sw_version": __version__}
-    unique = f"mammo-edge-{name.replace('/', '.' if '-' in site else '-')}"  # a-b/c and a/b-c are two; no name holds a "."
+    # a-b/c and a/b-c are two; no name holds a "."
+    unique = f"mammo-edge-{name.replace('/', '.' if '-' in site else '-')}"
     return {
-        "device": ours | {"identifiers": [f"mammo-edge/{name}"], "name": f"mammo-edge {name}", "manufacturer": "mammo-edge"},
+        "device": ours
+        | {
+            "identifiers": [f"mammo-edge/{name}"],
+            "name": f"mammo-edge {name}",
+            "manufacturer": "mammo-edge",
+        },
         "origin": ours,
         "availability_topic": status,
         "availability_template": "{{ value_json.status }}",
@@ -135,7 +159,9 @@ def _from_status(topic: str) -> dict[str, dict[str, Any]]:
             "value_template": "{{ 'ON' if value_json.reasons | default([]) else 'OFF' }}",
             "device_class": "problem",
             "json_attributes_topic": topic,
-            "json_attributes_template": "{{ {'reasons': value_json.reasons | default([])} | tojson }}",
+            "json_attributes_template": (
+                "{{ {'reasons': value_json.reasons | default([])} | tojson }}"
+            ),
         },
     }
 

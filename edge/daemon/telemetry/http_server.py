@@ -1,4 +1,7 @@
-"""`/metrics`, and yes or no for a supervisor, `/livez` and `/readyz`: over HTTP on this machine, where configured."""
+"""
+`/metrics`, and yes or no for a supervisor, `/livez` and `/readyz`: over HTTP on this machine, where
+configured.
+"""
 
 import logging
 import threading
@@ -32,7 +35,11 @@ class MetricsServer(Listener):
     """
 
     def __init__(
-        self, address: tuple[str, int], numbers: Callable[[], bytes], ready: Callable[[], bool], alive: Callable[[], bool]
+        self,
+        address: tuple[str, int],
+        numbers: Callable[[], bytes],
+        ready: Callable[[], bool],
+        alive: Callable[[], bool],
     ) -> None:
         routes: dict[str, Callable[[], tuple[int, str, bytes]]] = {
             "/metrics": lambda: (200, CONTENT_TYPE_LATEST, numbers()),
@@ -46,7 +53,11 @@ class MetricsServer(Listener):
             def do_GET(self) -> None:
                 route = routes.get(self.path)
                 try:
-                    status, kind, body = route() if route else (404, "text/plain", b"expected /metrics, /livez or /readyz\n")
+                    status, kind, body = (
+                        route()
+                        if route
+                        else (404, "text/plain", b"expected /metrics, /livez or /readyz\n")
+                    )
                 except MammoEdgeError as error:  # the ledger's disk, say
                     status, kind, body = 503, "text/plain", f"{error}\n".encode()
                 self.send_response(status)
@@ -55,7 +66,9 @@ class MetricsServer(Listener):
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base names it
+            # its base names it
+            # its base names it
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 log.debug("event=http_request %s %s", format, len(args))
 
         try:
@@ -76,7 +89,9 @@ class _Server(ThreadingHTTPServer):
         self._free = threading.Semaphore(AT_ONCE)
         super().__init__(address, handler)
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - see socketserver
+    # see socketserver
+    # see socketserver
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Serve it in a thread of its own, or hang up."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
@@ -95,5 +110,7 @@ class _Server(ThreadingHTTPServer):
         log.debug("event=http_client_gone peer=%s request=%s", bool(client_address), bool(request))
 
 
-def _yes_or_no(answer: bool) -> tuple[int, str, bytes]:  # noqa: FBT001 - that is all there is to say
+# that is all there is to say
+# that is all there is to say
+def _yes_or_no(answer: bool) -> tuple[int, str, bytes]:  # noqa: FBT001
     return (200, "text/plain", b"yes\n") if answer else (503, "text/plain", b"no\n")

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from edge.health import Phase
 from edge.daemon.pipeline.dispatcher import Finished
+from edge.health import Phase
 
 BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Of the time from worker to verdict, in seconds."""
@@ -18,18 +18,46 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
         "outcome",
         {name: name for name in ("benign", "malignant", "indeterminate", "rejected")},
     ),
-    "mammo_edge_received": ("Images that came, by source", "source", {"received_folder": "folder", "received_mqtt": "mqtt"}),
-    "mammo_edge_delivered": ("Results that a sink has, by sink", "sink", {"delivered_mqtt": "mqtt", "delivered_jsonl": "jsonl"}),
-    "mammo_edge_worker_deaths": ("Workers that died or were ended with an image", "", {"worker_deaths": ""}),
-    "mammo_edge_replies_given_up": ("Replies that could not be delivered in time", "", {"replies_given_up": ""}),
-    "mammo_edge_response_topics_refused": ("Requests that named a response topic they may not", "", {"response_topics_refused": ""}),
+    "mammo_edge_received": (
+        "Images that came, by source",
+        "source",
+        {"received_folder": "folder", "received_mqtt": "mqtt"},
+    ),
+    "mammo_edge_delivered": (
+        "Results that a sink has, by sink",
+        "sink",
+        {"delivered_mqtt": "mqtt", "delivered_jsonl": "jsonl"},
+    ),
+    "mammo_edge_worker_deaths": (
+        "Workers that died or were ended with an image",
+        "",
+        {"worker_deaths": ""},
+    ),
+    "mammo_edge_replies_given_up": (
+        "Replies that could not be delivered in time",
+        "",
+        {"replies_given_up": ""},
+    ),
+    "mammo_edge_response_topics_refused": (
+        "Requests that named a response topic they may not",
+        "",
+        {"response_topics_refused": ""},
+    ),
     "mammo_edge_shadow": (
         "Images that a shadow model saw, too, by what came of it",
         "agreement",
         {f"shadow_{name}": name for name in ("agree", "disagree", "failed", "skipped")},
     ),
-    "mammo_edge_accelerator_losses": ("Times the accelerator was lost, or was not to be had", "", {"accelerator_lost": ""}),
-    "mammo_edge_model_rollbacks": ("Models that were taken back by themselves", "", {"model_rollbacks": ""}),
+    "mammo_edge_accelerator_losses": (
+        "Times the accelerator was lost, or was not to be had",
+        "",
+        {"accelerator_lost": ""},
+    ),
+    "mammo_edge_model_rollbacks": (
+        "Models that were taken back by themselves",
+        "",
+        {"model_rollbacks": ""},
+    ),
 }
 """Metric, its meaning, its label, and the label's value for each counter of `health`."""
 
@@ -45,12 +73,19 @@ class Numbers(Collector):
     def __init__(self, report: Callable[[], Mapping[str, Any]]) -> None:
         self._report = report
         self.registry = CollectorRegistry(auto_describe=False)
-        self._seconds = Histogram("mammo_edge_examine_seconds", "From worker to verdict", buckets=BUCKETS, registry=self.registry)
+        self._seconds = Histogram(
+            "mammo_edge_examine_seconds",
+            "From worker to verdict",
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
         self.registry.register(self)
 
     def observe(self, finished: Finished) -> None:
         """One image came back from a worker."""
-        self._seconds.observe(max(0.0, finished.completed_at - finished.started_at))  # a clock that was set back is no negative sum
+        self._seconds.observe(
+            max(0.0, finished.completed_at - finished.started_at)
+        )  # a clock that was set back is no negative sum
 
     def text(self) -> bytes:
         """The exposition format."""
@@ -60,23 +95,49 @@ class Numbers(Collector):
         """See prometheus_client."""
         report = self._report()
         model, runtime, queue = report["model"], report["runtime"], report["queue"]
-        info = {"version": report["version"], "model": model["name"], "model_version": model["version"], "bundle": model["bundle"]}
-        yield InfoMetricFamily("mammo_edge", "What runs", value=info | {"backend": runtime["backend"]})
-        yield _labelled("mammo_edge_state", "1 for the state it is in", "state", {p.value: int(p == report["state"]) for p in Phase})
-        yield GaugeMetricFamily("mammo_edge_uptime_seconds", "Since it was started", report["uptime_s"])
+        info = {
+            "version": report["version"],
+            "model": model["name"],
+            "model_version": model["version"],
+            "bundle": model["bundle"],
+        }
+        yield InfoMetricFamily(
+            "mammo_edge", "What runs", value=info | {"backend": runtime["backend"]}
+        )
+        yield _labelled(
+            "mammo_edge_state",
+            "1 for the state it is in",
+            "state",
+            {p.value: int(p == report["state"]) for p in Phase},
+        )
         yield GaugeMetricFamily(
-            "mammo_edge_fallback", "1 where it does not run on the runtime that was asked for", int(runtime["fallback"])
+            "mammo_edge_uptime_seconds", "Since it was started", report["uptime_s"]
+        )
+        yield GaugeMetricFamily(
+            "mammo_edge_fallback",
+            "1 where it does not run on the runtime that was asked for",
+            int(runtime["fallback"]),
         )
         if report["broker"] is not None:
-            yield GaugeMetricFamily("mammo_edge_broker_connected", "1 while connected", int(report["broker"]["connected"]))
+            yield GaugeMetricFamily(
+                "mammo_edge_broker_connected",
+                "1 while connected",
+                int(report["broker"]["connected"]),
+            )
         yield _labelled(
             "mammo_edge_images",
             "Images by where they stand",
             "state",
             {name: queue[name] for name in ("waiting", "examining", "to_archive")},
         )
-        yield GaugeMetricFamily("mammo_edge_oldest_waiting_seconds", "Age of the oldest image that waits", queue["oldest_waiting_s"] or 0)
-        yield GaugeMetricFamily("mammo_edge_last_seq", "The last number that a result was given", queue["last_seq"])
+        yield GaugeMetricFamily(
+            "mammo_edge_oldest_waiting_seconds",
+            "Age of the oldest image that waits",
+            queue["oldest_waiting_s"] or 0,
+        )
+        yield GaugeMetricFamily(
+            "mammo_edge_last_seq", "The last number that a result was given", queue["last_seq"]
+        )
         yield _outbox(report["outbox"])
         yield from _drift(report["drift"])
         yield from _counters(report["counters"])
@@ -91,7 +152,9 @@ def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> 
 
 def _outbox(outbox: Mapping[str, Mapping[str, float]]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
-        "mammo_edge_undelivered", "Results a sink does not have yet; held: it refused them", labels=["sink", "state"]
+        "mammo_edge_undelivered",
+        "Results a sink does not have yet; held: it refused them",
+        labels=["sink", "state"],
     )
     for sink, counts in outbox.items():
         for state in ("waiting", "held"):
@@ -100,10 +163,16 @@ def _outbox(outbox: Mapping[str, Mapping[str, float]]) -> GaugeMetricFamily:
 
 
 def _drift(drift: Mapping[str, float | None]) -> Iterator[GaugeMetricFamily]:
-    yield GaugeMetricFamily("mammo_edge_score_drift_images", "Images whose scores are compared", drift["images"] or 0)
+    yield GaugeMetricFamily(
+        "mammo_edge_score_drift_images", "Images whose scores are compared", drift["images"] or 0
+    )
     index = drift["index"]
     if index is not None:
-        yield GaugeMetricFamily("mammo_edge_score_drift", "Stability index of the scores against the model's reference", index)
+        yield GaugeMetricFamily(
+            "mammo_edge_score_drift",
+            "Stability index of the scores against the model's reference",
+            index,
+        )
 
 
 def _counters(counters: Mapping[str, int]) -> Iterator[CounterMetricFamily]:

@@ -1,4 +1,7 @@
-"""Tells the world how the daemon is: the retained `status`, the periodic `health`, systemd and its watchdog."""
+"""
+Tells the world how the daemon is: the retained `status`, the periodic `health`, systemd and its
+watchdog.
+"""
 
 import json
 import logging
@@ -8,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from edge import __version__
-from edge.mqtt.client import Broker
 from edge.errors import Unavailable
 from edge.health import Health, Systemd
+from edge.mqtt.client import Broker
 from edge.mqtt.connection import HangUps, RefusedError
 
 log = logging.getLogger(__name__)
@@ -18,7 +21,10 @@ log = logging.getLogger(__name__)
 TURN_S: Final = 1.0
 STATUS: Final = "status"
 HUNG_UP_RETRY_S: Final = 60.0
-"""How long the results have the connection for themselves where the broker hangs up on `status`, in seconds."""
+"""
+How long the results have the connection for themselves where the broker hangs up on `status`, in
+seconds.
+"""
 CHANCE_RETRY_S: Final = 5.0
 """The same where it took one before, and may only have been restarted twice."""
 
@@ -43,9 +49,14 @@ class Announcer:
         self._threads = [threading.Thread(target=self._run, name="announce", daemon=True)]
 
     def attach(self, mqtt: "Mqtt", beside: Callable[[], None] | None = None) -> None:
-        """Before `start`: tell a broker too, and what goes beside, in a thread of its own, since a broker may keep one waiting."""
+        """
+        Before `start`: tell a broker too, and what goes beside, in a thread of its own, since a
+        broker may keep one waiting.
+        """
         self._mqtt, self._beside = mqtt, beside
-        self._threads.append(threading.Thread(target=self._run_mqtt, args=(mqtt,), name="announce-mqtt", daemon=True))
+        self._threads.append(
+            threading.Thread(target=self._run_mqtt, args=(mqtt,), name="announce-mqtt", daemon=True)
+        )
 
     def start(self) -> None:
         """Begin to tell."""
@@ -96,7 +107,14 @@ class Announcer:
 class Mqtt:
     """The topics `status` and `health`."""
 
-    def __init__(self, broker: Broker, topic_prefix: str, health: Health, counters: Callable[[], dict[str, Any]], health_s: float) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        topic_prefix: str,
+        health: Health,
+        counters: Callable[[], dict[str, Any]],
+        health_s: float,
+    ) -> None:
         self._broker = broker
         self._prefix = topic_prefix
         self._health = health
@@ -121,13 +139,21 @@ class Mqtt:
                 self._broker.publish(f"{self._prefix}/status", self._status(), retain=True)
                 self._told = self._taken = True
             if time.monotonic() >= self._next_health:
-                self._broker.publish(f"{self._prefix}/health", self._encode(self._counters()), qos=0)
+                self._broker.publish(
+                    f"{self._prefix}/health", self._encode(self._counters()), qos=0
+                )
                 self._next_health = time.monotonic() + self._health_s
         except Unavailable as error:
             log.warning('event=status_not_told why="%s"', error)
             if self._hang_ups.note(error):
-                self._hung_up_until = time.monotonic() + (CHANCE_RETRY_S if self._taken else HUNG_UP_RETRY_S)
-                self._health.degrade(STATUS, "broker: it hangs up on our status, which it is told only now and then: check its ACL")
+                self._hung_up_until = time.monotonic() + (
+                    CHANCE_RETRY_S if self._taken else HUNG_UP_RETRY_S
+                )
+                self._health.degrade(
+                    STATUS,
+                    "broker: it hangs up on our status, which it is told "
+                    "only now and then: check its ACL",
+                )
         except RefusedError as error:  # nobody else would ever tell
             self._health.degrade(STATUS, f"broker: our status or health is not taken: {error}")
         else:
@@ -135,7 +161,10 @@ class Mqtt:
             self._health.recover(STATUS)
 
     def say_offline(self) -> None:
-        """The last status, as the last will would say it; at QoS 0, for there is no time left to wait for a broker."""
+        """
+        The last status, as the last will would say it; at QoS 0, for there is no time left to wait
+        for a broker.
+        """
         if self._broker.connected:
             try:
                 self._broker.publish(f"{self._prefix}/status", offline(), retain=True, qos=0)
@@ -144,7 +173,13 @@ class Mqtt:
 
     def _status(self) -> bytes:
         protocol = str(self._broker.protocol)
-        warnings = [] if protocol == "5" else ["MQTT 3.1.1: a publish that the broker denies looks delivered; no response topics"]
+        warnings = (
+            []
+            if protocol == "5"
+            else [
+                "MQTT 3.1.1: a publish that the broker denies looks delivered; no response topics"
+            ]
+        )
         return self._encode(
             {
                 "schema": "mammo.status/1",
@@ -164,4 +199,7 @@ class Mqtt:
 
 def offline() -> bytes:
     """The last will."""
-    return json.dumps({"schema": "mammo.status/1", "status": "offline", "version": __version__}, separators=(",", ":")).encode()
+    return json.dumps(
+        {"schema": "mammo.status/1", "status": "offline", "version": __version__},
+        separators=(",", ":"),
+    ).encode()

@@ -1,7 +1,9 @@
 """
-Worker processes: a pool that runs one function, named by its dotted path so that this process never imports it.
+Worker processes: a pool that runs one function, named by its dotted path so that this process never
+imports it.
 
-A decoder that segfaults, a hung accelerator or a decompression bomb costs one attempt of one image, not the daemon.
+A decoder that segfaults, a hung accelerator or a decompression bomb costs one attempt of one image,
+not the daemon.
 """
 
 import contextlib
@@ -31,11 +33,14 @@ log = logging.getLogger(__name__)
 START_S: Final = 60.0
 """How long a worker may take to load and prove its model, in seconds."""
 ACCELERATED_START_S: Final = 20.0
-"""The same with an accelerator, which may hang: less, since there is another way, and a daemon that shall stop waits for it."""
+"""
+The same with an accelerator, which may hang: less, since there is another way, and a daemon that
+shall stop waits for it.
+"""
 UNTAKEN_S: Final = 10.0
 """
-No worker takes so long to begin with a file, in seconds, beside what its own start takes. One that is killed while it holds the lock of
-the pool's pipe lets every other wait for a minute.
+No worker takes so long to begin with a file, in seconds, beside what its own start takes. One that
+is killed while it holds the lock of the pool's pipe lets every other wait for a minute.
 """
 UNTAKEN_STARTS: Final = 5
 
@@ -52,12 +57,14 @@ class Job:
     count: int
     timeout_s: float
     memory_mb: int
+    oom_score_adj: int = 500
+    """The kernel ends these before the supervisor when memory is short; 1000 before all others."""
     cpu_s: float | None = None
     """Processor time of one file, all threads together."""
     spare: Callable[[str], tuple[object, ...]] | None = None
     """
-    For workers with an accelerator: the arguments to go on with, without it, once one of them was lost, and why. So whatever the
-    accelerator does to its process costs no image an attempt.
+    For workers with an accelerator: the arguments to go on with, without it, once one of them was
+    lost, and why. So whatever the accelerator does to its process costs no image an attempt.
     """
 
 
@@ -103,7 +110,11 @@ class Workers:
         with self._lock:
             self._in_work[done] = (time.monotonic(), None)
         try:
-            future = self._pool.schedule(process.run, args=(self.job.run, str(path), self.job.cpu_s), timeout=self.job.timeout_s)
+            future = self._pool.schedule(
+                process.run,
+                args=(self.job.run, str(path), self.job.cpu_s),
+                timeout=self.job.timeout_s,
+            )
         except RuntimeError:  # the pool broke: its workers died with nothing to do
             self.reopen()
             return
@@ -111,10 +122,15 @@ class Workers:
         with self._lock:
             if done in self._in_work:
                 self._in_work[done] = (given, future)
-        future.add_done_callback(lambda finished: self._finish(done, self._judge(finished, time.monotonic() - given)))
+        future.add_done_callback(
+            lambda finished: self._finish(done, self._judge(finished, time.monotonic() - given))
+        )
 
     def examine(self, path: Path, beat: Callable[[], None] = lambda: None) -> Verdict:
-        """Examine one file and wait, with a beat each second; a pool that hangs is opened again, and what it had is interrupted."""
+        """
+        Examine one file and wait, with a beat each second; a pool that hangs is opened again, and
+        what it had is interrupted.
+        """
         verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         self.submit(path, verdicts.put)
         while True:
@@ -132,29 +148,45 @@ class Workers:
             return len(self._in_work)
 
     def overdue(self) -> bool:
-        """Whether a file is past its time limit and nobody ended it, or no worker began with it: the pool itself hangs."""
-        limit = self.job.timeout_s + START_S  # a worker started anew loads and proves its model first
+        """
+        Whether a file is past its time limit and nobody ended it, or no worker began with it: the
+        pool itself hangs.
+        """
+        limit = (
+            self.job.timeout_s + START_S
+        )  # a worker started anew loads and proves its model first
         with self._lock:
             waits = [(time.monotonic() - since, future) for since, future in self._in_work.values()]
         if any(future and not future.done() for _, future in waits) and not self._pool.active:
             return True  # it broke in the moment when it was given a file, and has forgotten it
-        return any(age > (self._untaken_s if future and not future.running() and not future.done() else limit) for age, future in waits)
+        return any(
+            age
+            > (self._untaken_s if future and not future.running() and not future.done() else limit)
+            for age, future in waits
+        )
 
     def reopen(self) -> None:
         """Replace a broken or hung pool by a fresh one; what was in work is interrupted."""
         log.warning("event=pool_reopened")
         self._take_spare("its worker ended or hung")
-        self._untaken_s = min(2 * self._untaken_s, self.job.timeout_s + START_S)  # a machine that has become slow gets its time
+        self._untaken_s = min(
+            2 * self._untaken_s, self.job.timeout_s + START_S
+        )  # a machine that has become slow gets its time
         self._interrupt_all()
         self._replace_pool()
 
     @property
     def lost(self) -> bool:
-        """Whether a worker that had an accelerator ended with nothing to do, as when it was pulled out."""
+        """
+        Whether a worker that had an accelerator ended with nothing to do, as when it was pulled
+        out.
+        """
         return self.job.spare is not None and not self._pool.active and not self._closed
 
     def mend(self) -> None:
-        """Go on without a lost accelerator before the next file comes. In the thread that submits."""
+        """
+        Go on without a lost accelerator before the next file comes. In the thread that submits.
+        """
         if self.lost and not self.in_work:
             self.reopen()
             with contextlib.suppress(RuntimeError):  # closed meanwhile
@@ -172,7 +204,10 @@ class Workers:
         self._interrupt_all()
 
     def _replace_pool(self) -> None:
-        """Whoever submits next starts the workers, which end with the thread that started them. None after `close`."""
+        """
+        Whoever submits next starts the workers, which end with the thread that started them. None
+        after `close`.
+        """
         with self._lock:
             if self._closed:
                 return
@@ -190,7 +225,10 @@ class Workers:
         return verdict
 
     def _take_spare(self, why: str) -> bool:
-        """Have workers started from now on go without the accelerator; False where there is none to give up."""
+        """
+        Have workers started from now on go without the accelerator; False where there is none to
+        give up.
+        """
         if self.job.spare is None:
             return False
         log.warning('event=accelerator_given_up why="%s"', why)
@@ -221,7 +259,7 @@ class Workers:
         return ProcessPool(
             max_workers=job.count,
             initializer=process.initialise,
-            initargs=(os.getpid(), job.memory_mb, job.start, job.arguments),
+            initargs=(os.getpid(), job.memory_mb, job.oom_score_adj, job.start, job.arguments),
             context=multiprocessing.get_context("spawn"),
         )
 
@@ -244,15 +282,29 @@ def _verdict(future: "Future[Outcome]", timeout_s: float, age_s: float) -> Verdi
         return future.result()
     except FutureTimeoutError:
         early = age_s < timeout_s  # pebble goes by the time of day
-        return Interrupted("the clock was set") if early else Died(f"took longer than {timeout_s:g} s")
+        return (
+            Interrupted("the clock was set") if early else Died(f"took longer than {timeout_s:g} s")
+        )
     except ProcessExpired as error:
         code = error.exitcode
-        return Died(f"worker ended by {_name_of(-code)}" if code < 0 else f"worker ended with exit status {code}")
+        return Died(
+            f"worker ended by {_name_of(-code)}"
+            if code < 0
+            else f"worker ended with exit status {code}"
+        )
     except (BrokenProcessPool, CancelledError) as error:
         return Interrupted(type(error).__name__)
-    except MammoEdgeError as error:  # the worker lost its accelerator, or could not load its model, or the file is away
-        return Died(str(error)) if isinstance(error, AcceleratorError | InferenceError) else Interrupted(str(error))
-    except Exception as error:  # noqa: BLE001 - a defect in the worker's code is an attempt, like a crash
+    except (
+        MammoEdgeError
+    ) as error:  # the worker lost its accelerator, or could not load its model, or the file is away
+        return (
+            Died(str(error))
+            if isinstance(error, AcceleratorError | InferenceError)
+            else Interrupted(str(error))
+        )
+    # a defect in the worker's code is an attempt, like a crash
+    # a defect in the worker's code is an attempt, like a crash
+    except Exception as error:  # noqa: BLE001
         return Died(f"worker raised {type(error).__name__}")
 
 

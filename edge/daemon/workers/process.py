@@ -1,4 +1,7 @@
-"""What runs in a worker process: it dies with its supervisor, keeps to its limits, and runs one function, named by its dotted path."""
+"""
+What runs in a worker process: it dies with its supervisor, keeps to its limits, and runs one
+function, named by its dotted path.
+"""
 
 import contextlib
 import ctypes
@@ -26,24 +29,29 @@ _start: Callable[[], Runtime] | None = None
 _runtime: Runtime | None = None
 
 
-def initialise(supervisor: int, memory_mb: int, start: str, arguments: tuple[object, ...]) -> None:
+def initialise(
+    supervisor: int, memory_mb: int, oom_score_adj: int, start: str, arguments: tuple[object, ...]
+) -> None:
     """
     First of all: limits, and the model loaded and proved, if it can be.
 
     Args:
         supervisor: process id of whoever started us.
         memory_mb: address space, in MiB.
+        oom_score_adj: how soon the kernel ends this process when memory is short, up to 1000.
         start: dotted path of a function(*arguments) -> Runtime.
         arguments: for it.
     """
     global _start  # noqa: PLW0603 - one worker, one model
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which drains
     _die_with(supervisor)
-    _be_the_first_to_be_killed()
+    _let_the_kernel_end_it(oom_score_adj)
     _limit(resource.RLIMIT_AS, memory_mb * 2**20)
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold pixels
     _start = functools.partial(_named(start), *arguments)
-    with contextlib.suppress(MammoEdgeError):  # told to whoever asks; a worker that exits here would only be started again
+    with contextlib.suppress(
+        MammoEdgeError
+    ):  # told to whoever asks; a worker that exits here would only be started again
         proved()
 
 
@@ -54,7 +62,8 @@ def _limit(what: int, size: int) -> None:
 
 def proved() -> Runtime:
     """
-    The loaded model; one that could not be loaded is tried again, since its bundle may have been away.
+    The loaded model; one that could not be loaded is tried again, since its bundle may have been
+    away.
 
     Raises:
         MammoEdgeError: it cannot be loaded, or does not give its known answers.
@@ -83,7 +92,9 @@ def run(function: str, path: str, cpu_s: float | None) -> Outcome:
     proved()
     if cpu_s is not None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime + cpu_s))  # past it the kernel sends SIGXCPU
+        _limit(
+            resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime + cpu_s)
+        )  # past it the kernel sends SIGXCPU
     outcome: Outcome = _named(function)(path)
     return outcome
 
@@ -95,10 +106,14 @@ def _named(dotted: str) -> Callable[..., Any]:
 
 
 def _die_with(supervisor: int) -> None:
-    """End within a second of the supervisor's death, also while a decoder holds the interpreter lock."""
+    """
+    End within a second of the supervisor's death, also while a decoder holds the interpreter lock.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    def watch() -> None:  # the signal comes when the *thread* that started us ends, and not if it ended before prctl
+    def watch() -> (
+        None
+    ):  # the signal comes when the *thread* that started us ends, and not if it ended before prctl
         while os.getppid() == supervisor:
             time.sleep(0.5)
         os._exit(1)
@@ -106,8 +121,8 @@ def _die_with(supervisor: int) -> None:
     threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
 
 
-def _be_the_first_to_be_killed() -> None:
+def _let_the_kernel_end_it(oom_score_adj: int) -> None:
     try:
-        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+        Path("/proc/self/oom_score_adj").write_text(str(oom_score_adj), encoding="ascii")
     except OSError:
         log.debug("event=oom_score_adj_not_set")

@@ -1,19 +1,64 @@
-"""Which bundle serves, and the workers that run it: from the configuration to processes that have proved the model."""
+"""
+Which bundle serves, and the workers that run it: from the configuration to processes that have
+proved the model.
+"""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from edge.daemon.rollout.accelerator import access_of
-from edge.models.bundle import Bundle, verify
-from edge.daemon.pipeline.dispatcher import Serving
 from edge.config.settings import Settings
-from edge.models.store import ModelStore, Trust
 from edge.daemon.workers.pool import Job, Workers
+from edge.errors import ModelError
+from edge.models.bundle import Bundle, verify
+from edge.models.store import ModelStore, Trust
+from edge.system.coral import Access, devices
 
-BESIDE: Final = "edge.daemon.workers.beside.start"
-"""Begins a shadow model's worker."""
+BACKEND: Final = "edgetpu"
+EXPENDABLE: Final = 1000
+"""The highest `oom_score_adj`: a shadow model costs no image that counts its memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A bundle and the workers that have proved it."""
+
+    bundle: Bundle
+    workers: Workers
+
+
+def lock_of(settings: Settings) -> Path:
+    """
+    The file that whoever has the accelerator has locked, beside the control socket: there
+    `classify` finds that a daemon has it.
+    """
+    return settings.control.socket.parent / "coral.lock"
+
+
+def access_of(settings: Settings, bundle: Bundle) -> Access | None:
+    """
+    How workers get at the accelerator; None where they are not to use one.
+
+    Raises:
+        ModelError: the configuration insists on one, and the bundle has nothing that it could run.
+    """
+    model = settings.model
+    if model.backend not in {"auto", BACKEND}:
+        return None
+    if bundle.manifest.compiled is None:
+        if model.backend == "auto":
+            return None
+        msg = (
+            "model.backend is edgetpu, and no model of the bundle names an edgetpu "
+            "file: compile its int8 model, see docs/guides/models.md"
+        )
+        raise ModelError(msg)
+    if model.backend == "auto" and (
+        settings.worker.count > 1 or not any(device.usable for device in devices())
+    ):
+        return None
+    return Access(model.edgetpu_library, model.edgetpu_device, str(lock_of(settings)))
 
 
 def shipped_bundle() -> Path:
@@ -31,7 +76,13 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
     worker, model = settings.worker, settings.model
     access = access_of(settings, bundle)
     limits = (worker.max_file_mb * 2**20, worker.max_megapixels * 1_000_000, model.implants)
-    arguments = (str(bundle.folder), model.processor_backend, model.threads, model.operating_point, *limits)
+    arguments = (
+        str(bundle.folder),
+        model.processor_backend,
+        model.threads,
+        model.operating_point,
+        *limits,
+    )
     return Job(
         start="edge.inference.examiner.start",
         run="edge.inference.examiner.run",
@@ -46,17 +97,23 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
 
 def open_store(settings: Settings) -> ModelStore:
     """The installed models of this device."""
-    return ModelStore(settings.state.path / "models", shipped_bundle(), Trust(settings.model.keys, settings.model.allow_unsigned))
+    return ModelStore(
+        settings.state.path / "models",
+        shipped_bundle(),
+        Trust(settings.model.keys, settings.model.allow_unsigned),
+    )
 
 
-def open_serving(settings: Settings, folder: Path | None = None, start: str | None = None) -> Serving:
+def open_serving(
+    settings: Settings, folder: Path | None = None, *, expendable: bool = False
+) -> Serving:
     """
     Verify a bundle, by default the one that serves, and have it proved by workers.
 
     Args:
         settings: what was configured.
         folder: the bundle's.
-        start: what each worker begins with, by its dotted path; by default what `job_for` says.
+        expendable: the kernel ends these workers first when memory is short, as a shadow model's.
 
     Raises:
         ModelError: it is not usable.
@@ -65,4 +122,4 @@ def open_serving(settings: Settings, folder: Path | None = None, start: str | No
     bundle = verify(folder or settings.model.bundle or open_store(settings).current())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
     job = job_for(settings, bundle)
-    return Serving(bundle, Workers(replace(job, start=start or job.start)))
+    return Serving(bundle, Workers(replace(job, oom_score_adj=EXPENDABLE) if expendable else job))

@@ -1,4 +1,7 @@
-"""Runtimes behind one Protocol: one file each, chosen by name. Adding a runtime is adding a file with an `open_interpreter`."""
+"""
+Runtimes behind one Protocol: one file each, chosen by name. Adding a runtime is adding a file with
+an `open_interpreter`.
+"""
 
 import importlib
 import math
@@ -13,7 +16,10 @@ from numpy.typing import NDArray
 
 from edge.errors import ModelError
 
-BACKENDS: Final[Mapping[str, str]] = {"litert": "edge.inference.engine.litert", "tflite-runtime": "edge.inference.engine.tflite_runtime"}
+BACKENDS: Final[Mapping[str, str]] = {
+    "litert": "edge.inference.engine.litert",
+    "tflite-runtime": "edge.inference.engine.tflite_runtime",
+}
 """By preference: `auto` takes the first that is installed."""
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the runtimes greet on stderr otherwise
@@ -28,12 +34,18 @@ class Scores:
     logit_map: NDArray[np.float32] | None
     """Shape (rows, columns), or None where the model has no such output."""
     features: NDArray[np.float32] | None = None
-    """The backbone's features, averaged over the image, shape (channels,); None where the model has no such output."""
+    """
+    The backbone's features, averaged over the image, shape (channels,); None where the model has no
+    such output.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What a model file must look like. Outputs are told apart by their shapes, so no two may be the same."""
+    """
+    What a model file must look like. Outputs are told apart by their shapes, so no two may be the
+    same.
+    """
 
     input: tuple[int, ...]
     probability: tuple[int, ...]
@@ -96,7 +108,9 @@ def open_engine(backend: str, path: Path, shapes: Shapes, threads: int = 1) -> E
     Raises:
         ModelError: the runtime is not installed, or the file is not what the manifest says.
     """
-    from edge.inference.engine.tflite import TfliteEngine  # noqa: PLC0415 - it implements what stands here
+    # it implements what stands here
+    # it implements what stands here
+    from edge.inference.engine.tflite import TfliteEngine  # noqa: PLC0415
 
     if backend not in {"auto", *BACKENDS}:
         msg = f"the runtime is {backend!r}, expected auto, {' or '.join(BACKENDS)}"
@@ -108,5 +122,8 @@ def open_engine(backend: str, path: Path, shapes: Shapes, threads: int = 1) -> E
             continue
         return TfliteEngine(name, module.open_interpreter(path, threads), shapes, threads)
     what = "no runtime is" if backend == "auto" else f"{backend} is not"
-    msg = f"{what} installed: pip install ai-edge-litert, or the extra mammo-edge[tflite-runtime] in an environment of its own"
+    msg = (
+        f"{what} installed: pip install ai-edge-litert, or the extra "
+        "mammo-edge[tflite-runtime] in an environment of its own"
+    )
     raise ModelError(msg)

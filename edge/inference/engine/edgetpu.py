@@ -1,4 +1,7 @@
-"""A Coral accelerator (Edge TPU) through libedgetpu, as a delegate of whichever TensorFlow Lite runtime is installed."""
+"""
+A Coral accelerator (Edge TPU) through libedgetpu, as a delegate of whichever TensorFlow Lite
+runtime is installed.
+"""
 
 import contextlib
 import ctypes
@@ -9,10 +12,10 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.system import coral
+from edge.errors import AcceleratorError, ModelError
 from edge.inference.engine import Interpreter, Scores, Shapes
 from edge.inference.engine.tflite import TfliteEngine
-from edge.errors import AcceleratorError, ModelError
+from edge.system import coral
 
 NAME: Final = "edgetpu"
 ENTRY: Final = "tflite_plugin_create_delegate"
@@ -24,8 +27,8 @@ class EdgeTpuEngine(TfliteEngine):
     """
     One compiled model file on an accelerator that nobody else has.
 
-    A USB accelerator that is pulled out ends the process in libedgetpu's own abort(), also while nothing is computed; the errors raised
-    here are the milder ways to lose it.
+    A USB accelerator that is pulled out ends the process in libedgetpu's own abort(), also while
+    nothing is computed; the errors raised here are the milder ways to lose it.
 
     Args:
         path: a file that edgetpu_compiler made.
@@ -34,7 +37,8 @@ class EdgeTpuEngine(TfliteEngine):
         access: library, device and lock.
 
     Raises:
-        AcceleratorError: no library, no device, somebody else has it, or it does not take the model.
+        AcceleratorError: no library, no device, somebody else has it, or it does not take the
+            model.
         ModelError: its input or an output is not what the manifest says.
     """
 
@@ -58,7 +62,10 @@ class EdgeTpuEngine(TfliteEngine):
         try:
             return super().infer(tensor)
         except (RuntimeError, ModelError) as error:
-            msg = f"it failed while it computed: {_one_line(error).removeprefix(f'{NAME} failed at the image: ')}"
+            msg = (
+                "it failed while it computed: "
+                f"{_one_line(error).removeprefix(f'{NAME} failed at the image: ')}"
+            )
             raise AcceleratorError(msg) from None
 
     def close(self) -> None:
@@ -71,13 +78,23 @@ class EdgeTpuEngine(TfliteEngine):
 def _open_interpreter(path: Path, threads: int, access: coral.Access) -> Interpreter:
     runtime = _runtime()
     try:
-        delegate = runtime.load_delegate(access.library, {"device": access.device} if access.device else {})
-    except ValueError as error:  # libedgetpu gives no reason: not found, no right to open it and taken are all the same to it
-        reason = _one_line(error).removeprefix(f"Failed to load delegate from {access.library}").strip()
-        msg = f"none found, none that this process may open, or another program has it{f' ({reason})' if reason else ''}"
+        delegate = runtime.load_delegate(
+            access.library, {"device": access.device} if access.device else {}
+        )
+    # libedgetpu gives no reason: not found, no right to open it and taken are all the same to it
+    except ValueError as error:
+        reason = (
+            _one_line(error).removeprefix(f"Failed to load delegate from {access.library}").strip()
+        )
+        msg = (
+            "none found, none that this process may open, or another "
+            f"program has it{f' ({reason})' if reason else ''}"
+        )
         raise AcceleratorError(msg) from None
     try:
-        opened: Interpreter = runtime.Interpreter(model_path=str(path), num_threads=threads, experimental_delegates=[delegate])
+        opened: Interpreter = runtime.Interpreter(
+            model_path=str(path), num_threads=threads, experimental_delegates=[delegate]
+        )
     except (ValueError, RuntimeError) as error:
         msg = f"it does not take the model: {_one_line(error)}"
         raise AcceleratorError(msg) from None
@@ -87,12 +104,18 @@ def _open_interpreter(path: Path, threads: int, access: coral.Access) -> Interpr
 def _refuse_uncompiled(path: Path) -> None:
     """The delegate leaves any other file to the processor and says nothing."""
     if coral.CUSTOM_OP not in path.read_bytes():
-        msg = f"{path.name} was not compiled by edgetpu_compiler: it holds no {coral.CUSTOM_OP.decode()}"
+        msg = (
+            f"{path.name} was not compiled by edgetpu_compiler: it "
+            f"holds no {coral.CUSTOM_OP.decode()}"
+        )
         raise AcceleratorError(msg)
 
 
 def _refuse_no_library(name: str) -> None:
-    """What load_delegate would raise OSError and AttributeError for, leaving an object that complains once more when it goes."""
+    """
+    What load_delegate would raise OSError and AttributeError for, leaving an object that complains
+    once more when it goes.
+    """
     try:
         library = ctypes.CDLL(name)
     except OSError as error:

@@ -8,11 +8,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.engine import Interpreter, Scores, Shapes, sigmoid
 from edge.errors import InferenceError, ModelError
+from edge.inference.engine import Interpreter, Scores, Shapes, sigmoid
 
 ROUNDING: Final = 0.01
-"""How far beyond 0 and 1 arithmetic and quantisation may carry a probability; farther out it is none."""
+"""
+How far beyond 0 and 1 arithmetic and quantisation may carry a probability; farther out it is none.
+"""
 
 
 class TfliteEngine:
@@ -23,21 +25,29 @@ class TfliteEngine:
         ModelError: its input or an output is not what the manifest says.
     """
 
-    def __init__(self, backend: str, interpreter: Interpreter, shapes: Shapes, threads: int) -> None:
+    def __init__(
+        self, backend: str, interpreter: Interpreter, shapes: Shapes, threads: int
+    ) -> None:
         self.backend = backend
         self.threads = threads
         self.interpreter = interpreter
         try:
             with _silence():
                 interpreter.allocate_tensors()
-        except RuntimeError as error:  # an operator this runtime does not know, or one compiled for an accelerator
+        except (
+            RuntimeError
+        ) as error:  # an operator this runtime does not know, or one compiled for an accelerator
             msg = f"{backend} cannot run the model: {error}"
             raise ModelError(msg) from None
         outputs = interpreter.get_output_details()
         self._input = _only([interpreter.get_input_details()[0]], shapes.input, "input")
         self._probability = _only(outputs, shapes.probability, "output `probability`")
-        self._logit_map = _only(outputs, shapes.logit_map, "output `logit_map`") if shapes.logit_map else None
-        self._features = _only(outputs, shapes.features, "output `features`") if shapes.features else None
+        self._logit_map = (
+            _only(outputs, shapes.logit_map, "output `logit_map`") if shapes.logit_map else None
+        )
+        self._features = (
+            _only(outputs, shapes.features, "output `features`") if shapes.features else None
+        )
         _refuse_ambiguous(shapes)
 
     def infer(self, tensor: NDArray[np.float32]) -> Scores:
@@ -48,7 +58,8 @@ class TfliteEngine:
             tensor: shape (1, height, width, channels), float32 in the model's range.
 
         Raises:
-            InferenceError: it ended with an error, or gave no number from 0 to 1, or a map with numbers that are not finite.
+            InferenceError: it ended with an error, or gave no number from 0 to 1, or a map with
+                numbers that are not finite.
         """
         self.set_input(tensor)
         try:
@@ -58,7 +69,9 @@ class TfliteEngine:
             raise InferenceError(msg) from None
         logit_map = None if self._logit_map is None else self._read(self._logit_map)[0, :, :, 0]
         if logit_map is not None and self._probability["dtype"] is not np.float32:
-            raw = sigmoid(float(logit_map.mean()))  # an int8 probability has about 50 levels; the map's mean has thousands
+            raw = sigmoid(
+                float(logit_map.mean())
+            )  # an int8 probability has about 50 levels; the map's mean has thousands
         else:
             raw = float(self._read(self._probability).reshape(-1)[0])
         if not -ROUNDING <= raw <= 1 + ROUNDING:  # not a number is neither
@@ -84,7 +97,10 @@ class TfliteEngine:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep the runtime's greetings off stderr: they are written below Python, and no setting stops them. Errors come as exceptions."""
+    """
+    Keep the runtime's greetings off stderr: they are written below Python, and no setting stops
+    them. Errors come as exceptions.
+    """
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -102,18 +118,25 @@ def _quantise(tensor: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[An
         return tensor
     scale, zero_point = detail["quantization"]
     limits = np.iinfo(dtype)
-    quantised: NDArray[Any] = np.clip(np.rint(tensor / scale) + zero_point, limits.min, limits.max).astype(dtype)  # rounded, never cut
+    quantised: NDArray[Any] = np.clip(
+        np.rint(tensor / scale) + zero_point, limits.min, limits.max
+    ).astype(dtype)  # rounded, never cut
     return quantised
 
 
 def _refuse_ambiguous(shapes: Shapes) -> None:
     outputs = [shape for shape in (shapes.probability, shapes.logit_map, shapes.features) if shape]
     if len(set(outputs)) < len(outputs):
-        msg = f"outputs are told apart by their shapes, the manifest gives two of them the same: {outputs}"
+        msg = (
+            "outputs are told apart by their shapes, the manifest "
+            f"gives two of them the same: {outputs}"
+        )
         raise ModelError(msg)
 
 
-def _only(details: Any, shape: tuple[int, ...] | None, what: str) -> dict[str, Any]:  # noqa: ANN401 - the runtime's own
+# the runtime's own
+# the runtime's own
+def _only(details: Any, shape: tuple[int, ...] | None, what: str) -> dict[str, Any]:  # noqa: ANN401
     found = [tuple(int(size) for size in detail["shape"]) for detail in details]
     matching = [detail for detail, there in zip(details, found, strict=True) if there == shape]
     if len(matching) != 1:

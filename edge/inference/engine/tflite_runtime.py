@@ -17,7 +17,10 @@ def open_interpreter(path: Path, threads: int) -> Interpreter:
     try:
         return Interpreter(model_path=str(path), num_threads=threads)
     except SystemError:
-        msg = "tflite-runtime needs numpy 1: install mammo-edge[tflite-runtime] into an environment of its own"
+        msg = (
+            "tflite-runtime needs numpy 1: install "
+            "mammo-edge[tflite-runtime] into an environment of its own"
+        )
         raise ModelError(msg) from None
     except (ValueError, RuntimeError) as error:
         msg = f"{path}: tflite-runtime cannot load it: {error}"

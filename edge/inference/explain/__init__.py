@@ -1,0 +1,1 @@
+"""Pictures of one examination, for `classify --explain`."""

@@ -63,7 +63,11 @@ def width_of(text: str, size: float) -> int:
     return int(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]) + 2
 
 
-def write(picture: Picture, text: str, x: int, y: int, size: float, colour: Colour, thickness: int = 1) -> None:  # noqa: PLR0913, PLR0917 - a line of text
+def write(  # noqa: PLR0913, PLR0917 - a line of text
+    picture: Picture, text: str, x: int, y: int, size: float, colour: Colour, thickness: int = 1
+) -> None:
     """Write a line of text whose foot begins at x, y."""
     plain = text.encode("ascii", "replace").decode()  # what the built-in fonts have
-    cv2.putText(picture, plain, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA)
+    cv2.putText(
+        picture, plain, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, thickness, cv2.LINE_AA
+    )

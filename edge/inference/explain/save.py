@@ -1,4 +1,7 @@
-"""`mammo-edge classify --explain`: the worker's examination with a picture of it. No sockets, no settings."""
+"""
+`mammo-edge classify --explain`: the worker's examination with a picture of it. No sockets, no
+settings.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,18 +9,21 @@ from typing import Any
 
 import cv2
 
-from edge.inference import examiner
-from edge.system import files
-from edge.models.bundle import Bundle, sha256_of
 from edge.domain import Outcome, Rejection, Runtime
-from edge.inference.explain.drawing import draw
 from edge.errors import ModelError, Unavailable
+from edge.inference import examiner
 from edge.inference.examiner import Sight
+from edge.inference.explain.drawing import draw
+from edge.models.bundle import Bundle, sha256_of
+from edge.system import files
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A folder of pictures, each called by the first 16 hex digits of its image id: no name of a file or a patient."""
+    """
+    A folder of pictures, each called by the first 16 hex digits of its image id: no name of a file
+    or a patient.
+    """
 
     folder: Path
     bundle: Bundle
@@ -30,7 +36,9 @@ class Pictures:
             Unavailable: the folder cannot be written.
         """
         manifest = self.bundle.manifest
-        done, data = cv2.imencode(".png", draw(sight, image_id, f"{manifest.name} {manifest.version}", manifest.input))
+        done, data = cv2.imencode(
+            ".png", draw(sight, image_id, f"{manifest.name} {manifest.version}", manifest.input)
+        )
         path = self.folder / f"{image_id[:16]}.png"
         if not done:
             msg = f"{path}: cannot be encoded"
@@ -43,14 +51,18 @@ class Pictures:
         return path
 
     def save_rejection(self, rejection: Rejection, image_id: str) -> Path:
-        """Say that an image was rejected where no worker lived to draw it; raises as `save` does."""
+        """
+        Say that an image was rejected where no worker lived to draw it; raises as `save` does.
+        """
         return self.save(Sight(rejection), image_id)
 
 
 _pictures: Pictures | None = None
 
 
-def start(pictures: str, *arguments: Any) -> Runtime:  # noqa: ANN401 - those of `examine.start`, passed on as they came
+# those of `examine.start`, passed on as they came
+# those of `examine.start`, passed on as they came
+def start(pictures: str, *arguments: Any) -> Runtime:  # noqa: ANN401
     """
     As `examine.start`, and take note of where the pictures go.
 

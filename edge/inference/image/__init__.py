@@ -59,7 +59,9 @@ def check_size(rows: int, columns: int, limits: Limits) -> None:
 
 
 def bits(pixels: Pixels) -> int:
-    """8, or for 16-bit files as many as hold the largest value: 12-bit pictures come in 16-bit files."""
+    """
+    8, or for 16-bit files as many as hold the largest value: 12-bit pictures come in 16-bit files.
+    """
     return max(8, int(pixels.max()).bit_length())
 
 
@@ -72,7 +74,9 @@ def open_mammogram(path: Path, limits: Limits) -> Mammogram:
         Unavailable: the file is missing or cannot be read.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO without a writer would block
+        file = os.open(
+            path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        )  # a FIFO without a writer would block
     except OSError as error:
         msg = f"the image file cannot be read: {error.strerror}"
         raise Unavailable(msg) from None
@@ -83,7 +87,10 @@ def open_mammogram(path: Path, limits: Limits) -> Mammogram:
 
 
 def _mapped(file: int, limits: Limits) -> Buffer:
-    """A file's bytes, mapped: uncompressed pixels are read where they lie. One cut while it is read costs the worker, not the daemon."""
+    """
+    A file's bytes, mapped: uncompressed pixels are read where they lie. One cut while it is read
+    costs the worker, not the daemon.
+    """
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
         raise ImageRejected(Reason.UNREADABLE, "it is not a regular file")
@@ -118,15 +125,18 @@ def decode(data: Buffer, limits: Limits) -> Mammogram:
     Decode the bytes of one file.
 
     Raises:
-        ImageRejected: these bytes get no score. Nothing else is raised, whatever the bytes, but MemoryError.
+        ImageRejected: these bytes get no score. Nothing else is raised, whatever the bytes, but
+            MemoryError.
     """
-    from edge.inference.image import dicom  # noqa: PLC0415 - both import Mammogram from here, and the supervisor imports neither
-    from edge.inference.image import raster  # noqa: PLC0415 - both import Mammogram from here, and the supervisor imports neither
+    # both import Mammogram from here, and the supervisor imports neither
+    from edge.inference.image import dicom, raster  # noqa: PLC0415
 
     if not data:
         raise ImageRejected(Reason.EMPTY, "the file has 0 bytes")
     _check_bytes(len(data), limits)
-    mammogram = None if dicom.has_prefix(data) else raster.decode(data, limits)  # a DICOM file's preamble may be that of a TIFF
+    mammogram = (
+        None if dicom.has_prefix(data) else raster.decode(data, limits)
+    )  # a DICOM file's preamble may be that of a TIFF
     mammogram = mammogram or dicom.decode(data, limits)
     if mammogram is None:
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, EXPECTED)

@@ -1,7 +1,9 @@
 """
-Encapsulated frames -> stored values: for each kind of compression the fastest permissive decoder that is installed.
+Encapsulated frames -> stored values: for each kind of compression the fastest permissive decoder
+that is installed.
 
-imagecodecs (extra `fast`) is two to five times as fast as what comes without it, and the only one that knows JPEG with 12 bits.
+imagecodecs (extra `fast`) is two to five times as fast as what comes without it, and the only one
+that knows JPEG with 12 bits.
 """
 
 import importlib
@@ -43,7 +45,12 @@ EIGHT: Final = 8
 RLE_HEADER: Final = struct.Struct("<16I")
 
 NATIVE: Final = frozenset(
-    {uids.ImplicitVRLittleEndian, uids.ExplicitVRLittleEndian, uids.ExplicitVRBigEndian, uids.DeflatedExplicitVRLittleEndian}
+    {
+        uids.ImplicitVRLittleEndian,
+        uids.ExplicitVRLittleEndian,
+        uids.ExplicitVRBigEndian,
+        uids.DeflatedExplicitVRLittleEndian,
+    }
 )
 KINDS: Final[Mapping[UID, str]] = {
     uids.RLELossless: "rle",
@@ -80,7 +87,8 @@ def decode(frame: bytes, layout: Layout) -> Stored:
     Decode one frame.
 
     Returns:
-        Shape (layout.rows, layout.columns); values as they were stored, signed ones perhaps as their bit patterns.
+        Shape (layout.rows, layout.columns); values as they were stored, signed ones perhaps as
+        their bit patterns.
 
     Raises:
         ImageRejected: no decoder, or the frame is not what the header says.
@@ -90,7 +98,10 @@ def decode(frame: bytes, layout: Layout) -> Stored:
     _check(frame, kind, layout)
     stored = _codec(kind, frame, layout)(frame, layout)
     if stored.shape != (layout.rows, layout.columns):
-        raise ImageRejected(Reason.UNREADABLE, f"decoded it has the shape {stored.shape}, expected {layout.rows} x {layout.columns}")
+        raise ImageRejected(
+            Reason.UNREADABLE,
+            f"decoded it has the shape {stored.shape}, expected {layout.rows} x {layout.columns}",
+        )
     return stored
 
 
@@ -99,23 +110,35 @@ def _check(frame: bytes, kind: str, layout: Layout) -> None:
     if kind == "rle":
         _check_rle(frame, layout)
         return
-    size = (raster_headers.code_stream if kind in CODE_STREAMS else raster_headers.jpeg_frame)(frame)
+    size = (raster_headers.code_stream if kind in CODE_STREAMS else raster_headers.jpeg_frame)(
+        frame
+    )
     if (size.rows, size.columns) != (layout.rows, layout.columns):
-        detail = f"the compressed frame is {size.rows} x {size.columns}, the header says {layout.rows} x {layout.columns}"
+        detail = (
+            f"the compressed frame is {size.rows} x {size.columns}, the "
+            f"header says {layout.rows} x {layout.columns}"
+        )
         raise ImageRejected(Reason.UNREADABLE, detail)
     if size.channels != 1:
-        raise ImageRejected(Reason.COLOUR, f"the compressed frame has {size.channels} channels, expected 1")
+        raise ImageRejected(
+            Reason.COLOUR, f"the compressed frame has {size.channels} channels, expected 1"
+        )
 
 
 def _check_rle(frame: bytes, layout: Layout) -> None:
-    """PS3.5, G.5: one segment a byte of a pixel, one after the other. imagecodecs crashes where they lie outside the frame."""
+    """
+    PS3.5, G.5: one segment a byte of a pixel, one after the other. imagecodecs crashes where they
+    lie outside the frame.
+    """
     if len(frame) < RLE_HEADER.size:
         raise ImageRejected(Reason.TRUNCATED, "the DICOM ends inside its pixel data")
     count, *offsets = RLE_HEADER.unpack_from(frame)
     bounds = [*offsets[: min(count, 15)], len(frame)]
     in_order = bounds[0] >= RLE_HEADER.size and all(start < end for start, end in pairwise(bounds))
     if count != layout.bits_allocated // 8 or not in_order:
-        raise ImageRejected(Reason.UNREADABLE, "the segments of the run-length encoding make no sense")
+        raise ImageRejected(
+            Reason.UNREADABLE, "the segments of the run-length encoding make no sense"
+        )
 
 
 def _codec(kind: str, frame: bytes, layout: Layout) -> Codec:
@@ -124,7 +147,10 @@ def _codec(kind: str, frame: bytes, layout: Layout) -> Codec:
     if fast is not None and kind in FAST:
         return FAST[kind]
     if kind == "jpeg":
-        raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"{name(layout.syntax)}, for more than 8 bits install mammo-edge[fast]")
+        raise ImageRejected(
+            Reason.UNSUPPORTED_TRANSFER_SYNTAX,
+            f"{name(layout.syntax)}, for more than 8 bits install mammo-edge[fast]",
+        )
     return _pydicom
 
 
@@ -164,7 +190,9 @@ def _dicomrle(frame: bytes, layout: Layout) -> Stored:
     room = bytearray(count * dtype.itemsize)  # it writes no further
     decoded = np.frombuffer(fast.dicomrle_decode(frame, dtype, out=room), dtype)
     if decoded.size != count:
-        raise ImageRejected(Reason.TRUNCATED, f"the run-length encoding has {decoded.size} pixels, expected {count}")
+        raise ImageRejected(
+            Reason.TRUNCATED, f"the run-length encoding has {decoded.size} pixels, expected {count}"
+        )
     return decoded.reshape(layout.rows, layout.columns)
 
 
@@ -185,7 +213,9 @@ def _pydicom(frame: bytes, layout: Layout) -> Stored:
         "bits_stored": layout.bits_stored,
         "pixel_representation": int(layout.signed),
     }
-    pixels, _ = decoder.as_array(encapsulate([frame], has_bot=False), raw=True, decoding_plugin=plugin, **options)
+    pixels, _ = decoder.as_array(
+        encapsulate([frame], has_bot=False), raw=True, decoding_plugin=plugin, **options
+    )
     return pixels
 
 
@@ -198,6 +228,7 @@ FAST: Final[Mapping[str, Codec]] = {
     "htj2k": _openjpeg,
 }
 """
-imagecodecs, by kind. Two that are faster were not taken: GDCM decodes lossless JPEG 2000 in three quarters of the time, but aborts its
-process on damaged files; OpenJPH decodes HTJ2K in under half, but returns the rest of a damaged picture as it was in memory, silently.
+imagecodecs, by kind. Two that are faster were not taken: GDCM decodes lossless JPEG 2000 in three
+quarters of the time, but aborts its process on damaged files; OpenJPH decodes HTJ2K in under half,
+but returns the rest of a damaged picture as it was in memory, silently.
 """

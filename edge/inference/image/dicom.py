@@ -1,4 +1,7 @@
-"""DICOM files -> Mammogram: one grey frame after modality LUT, VOI and presentation LUT. docs/reference/dicom.md says what is read and how."""
+"""
+DICOM files -> Mammogram: one grey frame after modality LUT, VOI and presentation LUT.
+docs/reference/dicom.md says what is read and how.
+"""
 
 import logging
 import struct
@@ -13,17 +16,24 @@ from pydicom import Dataset
 
 from edge.domain import Flag, ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import Buffer, Limits, Mammogram, check_size
-from edge.inference.image import eligibility
-from edge.inference.image import codecs
-from edge.inference.image import part10
-from edge.inference.image import presentation
-from edge.inference.image import tags
+from edge.inference.image import (
+    Buffer,
+    Limits,
+    Mammogram,
+    check_size,
+    codecs,
+    eligibility,
+    part10,
+    presentation,
+    tags,
+)
 from edge.inference.image.part10 import File, PixelData
 from edge.inference.image.presentation import Depth
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # a wrong VR somewhere is no reason to read no pixels
+pydicom.config.settings.reading_validation_mode = (
+    pydicom.config.IGNORE
+)  # a wrong VR somewhere is no reason to read no pixels
 
 MAX_BITS: Final = 16
 
@@ -44,7 +54,8 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     Decode a DICOM file: one grey frame after modality LUT, VOI and presentation LUT.
 
     Returns:
-        Pixels of shape (rows, columns), uint8 or uint16 as they were stored, bright = dense. None: it is no DICOM file.
+        Pixels of shape (rows, columns), uint8 or uint16 as they were stored, bright = dense. None:
+        it is no DICOM file.
 
     Raises:
         ImageRejected: it is one, but gets no score.
@@ -69,7 +80,9 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
 
 @contextmanager
 def _broken(what: str) -> Iterator[None]:
-    """Whatever a damaged file makes of the libraries becomes a rejection without a word of the file."""
+    """
+    Whatever a damaged file makes of the libraries becomes a rejection without a word of the file.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -78,18 +91,30 @@ def _broken(what: str) -> Iterator[None]:
         raise
     except (EOFError, struct.error):
         raise ImageRejected(Reason.TRUNCATED, f"the DICOM ends inside its {what}") from None
-    except BaseException as error:  # noqa: BLE001 - pydicom and its plug-ins raise anything; a panic in pylibjpeg-rle (Rust) is no Exception
-        raise ImageRejected(Reason.UNREADABLE, f"the DICOM's {what} cannot be read ({type(error).__name__})") from None
+    # pydicom and its plug-ins raise anything; a panic in pylibjpeg-rle (Rust) is no Exception
+    # pydicom and its plug-ins raise anything; a panic in pylibjpeg-rle (Rust) is no Exception
+    except BaseException as error:  # noqa: BLE001
+        raise ImageRejected(
+            Reason.UNREADABLE, f"the DICOM's {what} cannot be read ({type(error).__name__})"
+        ) from None
 
 
 def _check(header: Dataset, limits: Limits) -> None:
-    frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel") or 1)
+    frames, samples = (
+        int(header.get("NumberOfFrames") or 1),
+        int(header.get("SamplesPerPixel") or 1),
+    )
     if frames > 1:
-        raise ImageRejected(Reason.MULTI_FRAME, f"it has {frames} frames, expected one: tomosynthesis is not supported")
+        raise ImageRejected(
+            Reason.MULTI_FRAME,
+            f"it has {frames} frames, expected one: tomosynthesis is not supported",
+        )
     if samples != 1:
         raise ImageRejected(Reason.COLOUR, f"it has {samples} samples per pixel, expected 1")
     if str(header.get("PhotometricInterpretation", "")).strip() == "PALETTE COLOR":
-        raise ImageRejected(Reason.COLOUR, "its pixels point into a palette of colours, expected grey")
+        raise ImageRejected(
+            Reason.COLOUR, "its pixels point into a palette of colours, expected grey"
+        )
     check_size(int(header.get("Rows") or 0), int(header.get("Columns") or 0), limits)
 
 
@@ -97,7 +122,10 @@ def _depth(header: Dataset) -> Depth:
     allocated = int(header.BitsAllocated)
     stored = int(header.get("BitsStored") or allocated)
     if allocated not in {8, MAX_BITS} or not 1 <= stored <= allocated:
-        detail = f"{allocated} bits allocated and {stored} stored, expected 8 or {MAX_BITS} and at most as many"
+        detail = (
+            f"{allocated} bits allocated and {stored} stored, expected "
+            f"8 or {MAX_BITS} and at most as many"
+        )
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     high_bit = header.get("HighBit")
     signed = bool(int(header.get("PixelRepresentation") or 0))
@@ -117,9 +145,16 @@ def _stored(file: File, pixels: PixelData, depth: Depth) -> codecs.Stored:
     layout = codecs.Layout(file.syntax, rows, columns, depth.allocated, depth.stored, depth.signed)
     stored = codecs.decode(part10.frame(file, pixels), layout)
     if stored.dtype.itemsize * 8 > depth.allocated:
-        detail = f"its frame has {stored.dtype.itemsize * 8} bits a pixel, its header says {depth.allocated}"
+        detail = (
+            f"its frame has {stored.dtype.itemsize * 8} bits a pixel, "
+            f"its header says {depth.allocated}"
+        )
         raise ImageRejected(Reason.UNREADABLE, detail)
-    return stored if stored.dtype.itemsize * 8 == depth.allocated else stored.astype(f"u{depth.allocated // 8}")
+    return (
+        stored
+        if stored.dtype.itemsize * 8 == depth.allocated
+        else stored.astype(f"u{depth.allocated // 8}")
+    )
 
 
 def _native(file: File, pixels: PixelData, shape: tuple[int, int], depth: Depth) -> codecs.Stored:
@@ -128,13 +163,17 @@ def _native(file: File, pixels: PixelData, shape: tuple[int, int], depth: Depth)
     expected = count * depth.allocated // 8
     found = min(pixels.length, len(file.data) - pixels.start)
     if found < expected:
-        raise ImageRejected(Reason.TRUNCATED, f"the pixel data has {found} bytes, expected {expected}")
+        raise ImageRejected(
+            Reason.TRUNCATED, f"the pixel data has {found} bytes, expected {expected}"
+        )
     little = file.header.original_encoding[1]
     if little or depth.allocated == MAX_BITS:
         dtype = np.dtype(f"{'<' if little else '>'}u{depth.allocated // 8}")
         stored = np.frombuffer(file.data, dtype, count, pixels.start)
         return stored.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-    words = np.frombuffer(file.data, ">u2", min(pixels.length, expected + 1) // 2, pixels.start)  # bytes in big-endian words
+    words = np.frombuffer(
+        file.data, ">u2", min(pixels.length, expected + 1) // 2, pixels.start
+    )  # bytes in big-endian words
     return words.astype("<u2").view(np.uint8)[:count].reshape(shape)
 
 

@@ -1,8 +1,8 @@
 """
 Which DICOM objects get a score, by their headers: accepted, flagged or rejected.
 
-docs/reference/dicom.md shows the same table to people; a test compares the two. SOP classes alone decide nothing but tomosynthesis: scanned
-films come as Secondary Capture.
+docs/reference/dicom.md shows the same table to people; a test compares the two. SOP classes alone
+decide nothing but tomosynthesis: scanned films come as Secondary Capture.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,10 @@ TOMOSYNTHESIS: Final = "1.2.840.10008.5.1.4.1.1.13.1.3"
 RADIOGRAPHS: Final = frozenset({"CR", "DX", "RG"})
 """Modalities as which mammograms on phosphor plates and scanned films come."""
 MAGNIFIED: Final = 1.3
-"""Estimated Radiographic Magnification Factor from which it is a magnification view; contact views have up to about 1.1."""
+"""
+Estimated Radiographic Magnification Factor from which it is a magnification view; contact views
+have up to about 1.1.
+"""
 PARTIAL: Final = frozenset({"tangential", "cleavage", "axillary tail", "axillary tissue"})
 
 
@@ -59,12 +62,17 @@ def look_at(header: Dataset, implants: Implants) -> tuple[Flag, ...]:
     for rule in found:
         if rule.verdict == "rejected" or (rule.verdict == "as set" and implants == "reject"):
             raise ImageRejected(rule.reason, rule.detail or _modality_detail(header))
-    return tuple(rule.flag for rule in found if rule.flag and not (rule.verdict == "as set" and implants == "accept"))
+    return tuple(
+        rule.flag
+        for rule in found
+        if rule.flag and not (rule.verdict == "as set" and implants == "accept")
+    )
 
 
 def _modality_detail(header: Dataset) -> str:
     modality = _text(header, "Modality")
-    return f"Modality is {modality if modality in tags.MODALITIES else 'another'}, expected MG"  # free text is not repeated
+    # free text is not repeated
+    return f"Modality is {modality if modality in tags.MODALITIES else 'another'}, expected MG"
 
 
 def _text(header: Dataset, keyword: str) -> str:
@@ -77,7 +85,9 @@ def _says(keyword: str, *values: str) -> Callable[[Dataset], bool]:
 
 def _image_type(header: Dataset) -> frozenset[str]:
     value = header.get("ImageType") or ()
-    return frozenset(str(part).strip().upper() for part in ([value] if isinstance(value, str) else value))
+    return frozenset(
+        str(part).strip().upper() for part in ([value] if isinstance(value, str) else value)
+    )
 
 
 def _other_modality(header: Dataset) -> bool:
@@ -85,11 +95,16 @@ def _other_modality(header: Dataset) -> bool:
 
 
 def _radiograph(header: Dataset) -> bool:
-    return _text(header, "Modality") in RADIOGRAPHS and _text(header, "BodyPartExamined").startswith(("BREAST", "MAMM"))
+    return _text(header, "Modality") in RADIOGRAPHS and _text(
+        header, "BodyPartExamined"
+    ).startswith(("BREAST", "MAMM"))
 
 
 def _phantom(header: Dataset) -> bool:
-    return _text(header, "QualityControlImage") == "YES" or _text(header, "BodyPartExamined") == "PHANTOM"
+    return (
+        _text(header, "QualityControlImage") == "YES"
+        or _text(header, "BodyPartExamined") == "PHANTOM"
+    )
 
 
 def _specimen(header: Dataset) -> bool:
@@ -114,11 +129,22 @@ def _implant(header: Dataset) -> bool:
 
 def _partial(header: Dataset) -> bool:
     stereo = any(part.startswith("STEREO") for part in _image_type(header))
-    return _text(header, "PartialView") == "YES" or stereo or bool(PARTIAL & tags.view_modifiers(header))
+    return (
+        _text(header, "PartialView") == "YES"
+        or stereo
+        or bool(PARTIAL & tags.view_modifiers(header))
+    )
 
 
 def _contrast(header: Dataset) -> bool:
-    words = {"SUBTRACTION", "SUBTRACTED", "RECOMBINED", "DES_SUBTRACTED", "LOW_ENERGY", "HIGH_ENERGY"}
+    words = {
+        "SUBTRACTION",
+        "SUBTRACTED",
+        "RECOMBINED",
+        "DES_SUBTRACTED",
+        "LOW_ENERGY",
+        "HIGH_ENERGY",
+    }
     return bool(header.get("ContrastBolusAgent") or words & _image_type(header))
 
 
@@ -186,24 +212,50 @@ RULES: Final = (
         "implant",
         detail="the breast has an implant, and the settings reject those",
     ),
-    Rule("an implant-displaced view", "view modifier 399209000", "flagged", _modifier("implant displaced"), "implant-displaced"),
+    Rule(
+        "an implant-displaced view",
+        "view modifier 399209000",
+        "flagged",
+        _modifier("implant displaced"),
+        "implant-displaced",
+    ),
     Rule(
         "part of a breast",
-        "Partial View YES, view modifier tangential, cleavage, axillary tail or axillary tissue, or a STEREO... Image Type",
+        "Partial View YES, view modifier tangential, cleavage, axillary "
+        "tail or axillary tissue, or a STEREO... Image Type",
         "flagged",
         _partial,
         "partial-view",
     ),
     Rule(
         "a contrast-enhanced image",
-        "Contrast/Bolus Agent, or Image Type LOW_ENERGY, HIGH_ENERGY, RECOMBINED, SUBTRACTION, SUBTRACTED or DES_SUBTRACTED",
+        "Contrast/Bolus Agent, or Image Type LOW_ENERGY, HIGH_ENERGY, "
+        "RECOMBINED, SUBTRACTION, SUBTRACTED or DES_SUBTRACTED",
         "flagged",
         _contrast,
         "contrast",
     ),
-    Rule("an image computed from a tomosynthesis", "Image Type GENERATED_2D... or TOMO...", "flagged", _synthesized, "synthesized"),
-    Rule("burned-in text", "Burned In Annotation YES", "flagged", _says("BurnedInAnnotation", "YES"), "burned-in-annotation"),
-    Rule("detector values", "Presentation Intent Type FOR PROCESSING", "flagged", is_for_processing, "for-processing"),
+    Rule(
+        "an image computed from a tomosynthesis",
+        "Image Type GENERATED_2D... or TOMO...",
+        "flagged",
+        _synthesized,
+        "synthesized",
+    ),
+    Rule(
+        "burned-in text",
+        "Burned In Annotation YES",
+        "flagged",
+        _says("BurnedInAnnotation", "YES"),
+        "burned-in-annotation",
+    ),
+    Rule(
+        "detector values",
+        "Presentation Intent Type FOR PROCESSING",
+        "flagged",
+        is_for_processing,
+        "for-processing",
+    ),
     Rule(
         "another part of the body",
         "Body Part Examined neither empty nor BREAST... or MAMM...",

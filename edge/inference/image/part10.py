@@ -1,4 +1,7 @@
-"""A DICOM file's structure: its transfer syntax, its header, and where its pixel data lie. Nothing is decoded here."""
+"""
+A DICOM file's structure: its transfer syntax, its header, and where its pixel data lie. Nothing is
+decoded here.
+"""
 
 import io
 import struct
@@ -11,7 +14,13 @@ import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Buffer
@@ -47,7 +56,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class PixelData:
-    """Where the pixel data's value starts, and how long it is; UNDEFINED where it is encapsulated."""
+    """
+    Where the pixel data's value starts, and how long it is; UNDEFINED where it is encapsulated.
+    """
 
     start: int
     length: int
@@ -93,11 +104,15 @@ def read(data: Buffer, max_bytes: int) -> File | None:
     syntax = transfer_syntax(data)
     if syntax == DeflatedExplicitVRLittleEndian:
         data = _inflated(data, max_bytes)
-    stream: Any = io.BytesIO(data) if isinstance(data, bytes) else data  # a mapping reads and seeks, too
+    stream: Any = (
+        io.BytesIO(data) if isinstance(data, bytes) else data
+    )  # a mapping reads and seeks, too
     stream.seek(0)
     header = pydicom.dcmread(stream, stop_before_pixels=True, force=not whole)
     at = stream.tell()
-    cut = at >= len(data) and _is_cut(header, len(data))  # before anything is asked of it, which forgets where it stood
+    cut = at >= len(data) and _is_cut(
+        header, len(data)
+    )  # before anything is asked of it, which forgets where it stood
     if not whole and not any(keyword in header for keyword in ("SOPClassUID", "Modality", "Rows")):
         return None
     if cut:
@@ -118,7 +133,10 @@ def pixel_data(file: File) -> PixelData:
         _reject_without_pixels()
     group, element = struct.unpack(order + "HH", data[at : at + 4])
     if group << 16 | element in FLOAT_PIXEL_DATA:
-        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, "its pixels are floating point numbers, expected 8 or 16-bit integers")
+        raise ImageRejected(
+            Reason.UNSUPPORTED_FORMAT,
+            "its pixels are floating point numbers, expected 8 or 16-bit integers",
+        )
     if group << 16 | element != PIXEL_DATA:
         _reject_without_pixels()
     explicit = data[at + 4 : at + 6] in {b"OB", b"OW", b"UN"}
@@ -153,7 +171,9 @@ def _fragments(data: Buffer, at: int) -> Iterator[bytes]:
         if tag == DELIMITER:
             return
         if tag != ITEM:
-            raise ImageRejected(Reason.UNREADABLE, "the DICOM's pixel data is not a sequence of fragments")
+            raise ImageRejected(
+                Reason.UNREADABLE, "the DICOM's pixel data is not a sequence of fragments"
+            )
         if at + 8 + length > len(data):
             break
         yield data[at + 8 : at + 8 + length]
@@ -162,13 +182,19 @@ def _fragments(data: Buffer, at: int) -> Iterator[bytes]:
 
 
 def _inflated(data: Buffer, max_bytes: int) -> bytes:
-    """The same file with its data set inflated (PS3.5, A.5), its file meta information saying so."""
-    start = (PREAMBLE + 4 if is_dicom(data) else 0) + 12  # the group length comes first and counts from its own end
+    """
+    The same file with its data set inflated (PS3.5, A.5), its file meta information saying so.
+    """
+    start = (
+        PREAMBLE + 4 if is_dicom(data) else 0
+    ) + 12  # the group length comes first and counts from its own end
     start += int(struct.unpack("<I", data[start - 4 : start])[0])
     unzip = zlib.decompressobj(-zlib.MAX_WBITS)
     body = unzip.decompress(data[start:], max_bytes)
     if unzip.unconsumed_tail:
-        raise ImageRejected(Reason.TOO_LARGE, f"inflated it has more than the limit of {max_bytes} bytes")
+        raise ImageRejected(
+            Reason.TOO_LARGE, f"inflated it has more than the limit of {max_bytes} bytes"
+        )
     if not unzip.eof:
         truncated("inside its deflated data set")
     plain = ExplicitVRLittleEndian.encode().ljust(len(DeflatedExplicitVRLittleEndian), b"\0")
@@ -183,10 +209,17 @@ def _guessed(header: FileDataset) -> UID:
 
 
 def _reject_without_pixels() -> NoReturn:
-    raise ImageRejected(Reason.NO_PIXELS, "the DICOM has no pixel data: a header only, or not an image")
+    raise ImageRejected(
+        Reason.NO_PIXELS, "the DICOM has no pixel data: a header only, or not an image"
+    )
 
 
 def _is_cut(header: Dataset, length: int) -> bool:
-    """Pydicom ends in silence where the bytes do: see whether the last element it read is whole and is the end."""
+    """
+    Pydicom ends in silence where the bytes do: see whether the last element it read is whole and is
+    the end.
+    """
     last: object = header.get_item(max(header.keys())) if header else None
-    return last is None or (isinstance(last, RawDataElement) and last.value_tell + last.length != length)
+    return last is None or (
+        isinstance(last, RawDataElement) and last.value_tell + last.length != length
+    )

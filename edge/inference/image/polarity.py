@@ -1,4 +1,7 @@
-"""Bright air: a film that came inverted and without a tag that says so is known by its background, and turned."""
+"""
+Bright air: a film that came inverted and without a tag that says so is known by its background, and
+turned.
+"""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -18,7 +21,10 @@ BAND: Final = 0.1
 AIR_WIDTH: Final = 4
 """Grey levels of 256 to either side of the air's own that still are air."""
 CERTAIN: Final = 0.4
-"""The background must speak for bright air by at least this much of 3. CBIS-DDSM training films as they should be reach -0.5."""
+"""
+The background must speak for bright air by at least this much of 3. CBIS-DDSM training films as
+they should be reach -0.5.
+"""
 
 
 def is_inverted(thumbnail: Pixels) -> bool:
@@ -44,10 +50,15 @@ def turned(image: Mammogram) -> Mammogram:
 
 
 def spread(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """The same with its 0.5th to 99.5th percentile spread over 256 grey levels: what offset and contrast a scanner gave is gone."""
+    """
+    The same with its 0.5th to 99.5th percentile spread over 256 grey levels: what offset and
+    contrast a scanner gave is gone.
+    """
     values = pixels.astype(np.float32)
     low, high = np.percentile(values, (0.5, 99.5))
-    levels: NDArray[np.uint8] = np.rint(np.clip((values - low) * (255 / max(high - low, 1e-6)), 0, 255)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(
+        np.clip((values - low) * (255 / max(high - low, 1e-6)), 0, 255)
+    ).astype(np.uint8)
     return levels
 
 
@@ -68,7 +79,8 @@ def _band(levels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
 
 def _bright_border(levels: NDArray[np.uint8]) -> float:
     """
-    How much of the band is bright rather than dark, -1 to 1: the breast leaves most of the border to the air.
+    How much of the band is bright rather than dark, -1 to 1: the breast leaves most of the border
+    to the air.
 
     What is bright is cut by Otsu's threshold (Otsu, 1979), so this also holds for a pale film.
     """
@@ -77,7 +89,10 @@ def _bright_border(levels: NDArray[np.uint8]) -> float:
 
 
 def _brightness_of_air(levels: NDArray[np.uint8]) -> float:
-    """How much of the picture is darker than the air rather than brighter, -1 to 1: the air is what the band has most of."""
+    """
+    How much of the picture is darker than the air rather than brighter, -1 to 1: the air is what
+    the band has most of.
+    """
     counts = np.bincount(np.concatenate([strip.ravel() for strip in _band(levels)]), minlength=256)
     air = int(np.convolve(counts, np.ones(2 * AIR_WIDTH + 1), "same").argmax())
     darker, brighter = np.mean(levels < air - AIR_WIDTH), np.mean(levels > air + AIR_WIDTH)

@@ -1,8 +1,10 @@
 """
-Stored values -> grey levels, bright = dense: modality LUT, VOI and presentation LUT (DICOM PS3.3, C.11.1, C.11.2, C.11.6).
+Stored values -> grey levels, bright = dense: modality LUT, VOI and presentation LUT (DICOM PS3.3,
+C.11.1, C.11.2, C.11.6).
 
-Each of them maps a stored value to another whatever stands beside it, so they are computed once for every possible value instead of
-once for every pixel: the same numbers, without a full-size float copy.
+Each of them maps a stored value to another whatever stands beside it, so they are computed once for
+every possible value instead of once for every pixel: the same numbers, without a full-size float
+copy.
 """
 
 import math
@@ -38,8 +40,19 @@ def _opencv_looks_up() -> bool:
 
 
 OPENCV_LOOKS_UP: Final = _opencv_looks_up()
-WRONG: Final = (ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError, OverflowError, FloatingPointError)
-"""What pydicom raises where a table or a window makes no sense; it is then left out, as viewers do."""
+WRONG: Final = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    NotImplementedError,
+    OverflowError,
+    FloatingPointError,
+)
+"""
+What pydicom raises where a table or a window makes no sense; it is then left out, as viewers do.
+"""
 
 
 class Depth(NamedTuple):
@@ -60,7 +73,9 @@ class Shown(NamedTuple):
     """Grey levels as they are shown."""
 
     pixels: Pixels
-    """Shape (rows, columns), perhaps read-only, uint8 or uint16 as they were stored, bright = dense."""
+    """
+    Shape (rows, columns), perhaps read-only, uint8 or uint16 as they were stored, bright = dense.
+    """
     background: int | None
     """The padding value as it stands in them; None where there is no padding."""
     white: int
@@ -88,12 +103,17 @@ def present(header: Dataset, stored: Stored, depth: Depth) -> Shown:
         background = int(table[padded][0])
         table[padded] = background
     known: Pixels = stored.view(table.dtype)
-    pixels = known if np.array_equal(table, patterns) else _looked_up(table, known)  # mapped pixels are not even copied then
+    pixels = (
+        known if np.array_equal(table, patterns) else _looked_up(table, known)
+    )  # mapped pixels are not even copied then
     return Shown(pixels, background, white)
 
 
 def meaning(patterns: NDArray[np.unsignedinteger[Any]], depth: Depth) -> NDArray[np.int32]:
-    """What each bit pattern means: bits beside those stored are no part of the value (old files keep overlays there)."""
+    """
+    What each bit pattern means: bits beside those stored are no part of the value (old files keep
+    overlays there).
+    """
     values: NDArray[np.int32] = patterns.astype(np.int32) >> depth.shift & (2**depth.stored - 1)
     if depth.signed:
         values[values >= 2 ** (depth.stored - 1)] -= 2**depth.stored
@@ -139,7 +159,10 @@ def _dense(header: Dataset, plain: NDArray[np.int32], used: NDArray[np.bool_]) -
 
 
 def _dense_is_low(header: Dataset) -> bool:
-    """Pixel Intensity Relationship Sign says it: 1 = more X-rays give greater values, so tissue gives smaller ones."""
+    """
+    Pixel Intensity Relationship Sign says it: 1 = more X-rays give greater values, so tissue gives
+    smaller ones.
+    """
     sign = str(header.get("PixelIntensityRelationshipSign", "")).strip()
     return sign == "1" if sign in {"1", "-1"} else _dark_is_dense(header)
 
@@ -150,7 +173,11 @@ def _modality(values: NDArray[np.int32], header: Dataset) -> Values:
         found = np.asarray(apply_modality_lut(values, header), np.float64)
     except WRONG:
         return values.astype(np.float64)
-    return found if np.isfinite(found).all() and found.min() < found.max() else values.astype(np.float64)
+    return (
+        found
+        if np.isfinite(found).all() and found.min() < found.max()
+        else values.astype(np.float64)
+    )
 
 
 def _voi(values: Values, header: Dataset) -> Values | None:
@@ -158,7 +185,9 @@ def _voi(values: Values, header: Dataset) -> Values | None:
     if header.get("VOILUTSequence"):
         try:
             _repair(header.VOILUTSequence, signed=values.min() < 0)
-            return _spread(np.asarray(apply_voi(values.astype(np.int64), header, index=0), np.float64))
+            return _spread(
+                np.asarray(apply_voi(values.astype(np.int64), header, index=0), np.float64)
+            )
         except WRONG:
             pass
     window = _window(header)
@@ -168,16 +197,26 @@ def _voi(values: Values, header: Dataset) -> Values | None:
 
 
 def _repair(luts: Sequence[Dataset] | None, *, signed: bool) -> None:
-    """A LUT Descriptor's first number is unsigned and its second as the pixels are, whatever VR they came under."""
+    """
+    A LUT Descriptor's first number is unsigned and its second as the pixels are, whatever VR they
+    came under.
+    """
     for item in luts or ():
         count, first, bits = (int(number) for number in item.LUTDescriptor)
-        item["LUTDescriptor"].value = [count % 2**16, first - 2**16 if signed and first >= 2**15 else first, bits]
+        item["LUTDescriptor"].value = [
+            count % 2**16,
+            first - 2**16 if signed and first >= 2**15 else first,
+            bits,
+        ]
 
 
 def _window(header: Dataset) -> tuple[float, float] | None:
     """Centre and width of the first window, where they are numbers a window can have."""
     try:
-        centre, width = (float(np.atleast_1d(header[keyword].value)[0]) for keyword in ("WindowCenter", "WindowWidth"))
+        centre, width = (
+            float(np.atleast_1d(header[keyword].value)[0])
+            for keyword in ("WindowCenter", "WindowWidth")
+        )
     except WRONG:
         return None
     narrowest = 0.0 if _text(header, "VOILUTFunction") in {"LINEAR_EXACT", "SIGMOID"} else 1.0
@@ -201,11 +240,17 @@ def _sigmoid(values: Values, centre: float, width: float) -> Values:
         return _spread(1 / (1 + np.exp(-4 * (values - centre) / width)))
 
 
-FUNCTIONS: Final[Mapping[str, Callable[[Values, float, float], Values]]] = {"LINEAR_EXACT": _linear_exact, "SIGMOID": _sigmoid}
+FUNCTIONS: Final[Mapping[str, Callable[[Values, float, float], Values]]] = {
+    "LINEAR_EXACT": _linear_exact,
+    "SIGMOID": _sigmoid,
+}
 
 
 def _attenuation(values: Values, used: NDArray[np.bool_], *, dense_is_low: bool) -> Values:
-    """Linear detector values -> how much the tissue weakened the X-rays: a logarithm, as it weakens them exponentially; 1 = dense."""
+    """
+    Linear detector values -> how much the tissue weakened the X-rays: a logarithm, as it weakens
+    them exponentially; 1 = dense.
+    """
     arrived = values if dense_is_low else values.max() - values
     weakened = -np.log(np.maximum(arrived, 1))
     return _spread(weakened, (float(weakened[used].min()), float(weakened[used].max())))
@@ -216,9 +261,12 @@ def _spread(values: Values, ends: tuple[float, float] | None = None) -> Values:
     return np.clip((values - low) / max(high - low, 1e-12), 0, 1)
 
 
-def _range(values: Values, plain: NDArray[np.int32], used: NDArray[np.bool_]) -> tuple[float, float]:
+def _range(
+    values: Values, plain: NDArray[np.int32], used: NDArray[np.bool_]
+) -> tuple[float, float]:
     """
-    The range that so many bits give as the picture really uses: 12-bit pictures come in files that say 16.
+    The range that so many bits give as the picture really uses: 12-bit pictures come in files that
+    say 16.
 
     Args:
         values: after the modality LUT, for each bit pattern.
@@ -237,13 +285,23 @@ def _hides(shares: Values, values: Values) -> bool:
 
 
 def _dark_is_dense(header: Dataset) -> bool:
-    """Presentation LUT Shape says it where it stands, as for DCMTK; MONOCHROME1 without one says it too."""
+    """
+    Presentation LUT Shape says it where it stands, as for DCMTK; MONOCHROME1 without one says it
+    too.
+    """
     shape = _text(header, "PresentationLUTShape")
-    return shape == "INVERSE" if shape in {"IDENTITY", "INVERSE"} else photometric(header) == "MONOCHROME1"
+    return (
+        shape == "INVERSE"
+        if shape in {"IDENTITY", "INVERSE"}
+        else photometric(header) == "MONOCHROME1"
+    )
 
 
 def _padding(header: Dataset, plain: NDArray[np.int32], depth: Depth) -> NDArray[np.bool_]:
-    """Which bit patterns are padding: Pixel Padding Value, or all up to Pixel Padding Range Limit, in stored values."""
+    """
+    Which bit patterns are padding: Pixel Padding Value, or all up to Pixel Padding Range Limit, in
+    stored values.
+    """
     padded = np.zeros(plain.shape, np.bool_)
     try:
         one = int(header.PixelPaddingValue)
@@ -253,7 +311,9 @@ def _padding(header: Dataset, plain: NDArray[np.int32], depth: Depth) -> NDArray
         return padded
     low, high = sorted(_as_stored(each, depth) for each in (one, other))
     if low == high and not plain.min() <= low <= plain.max():
-        padded[low % 2**depth.allocated] = True  # beside what the stored bits can hold, as some devices write it
+        padded[low % 2**depth.allocated] = (
+            True  # beside what the stored bits can hold, as some devices write it
+        )
         return padded
     return (plain >= low) & (plain <= high)
 
@@ -270,10 +330,16 @@ def _text(header: Dataset, keyword: str) -> str:
 
 def _looked_up(table: Pixels, known: Pixels) -> Pixels:
     """Each pixel's grey level, in the same memory where it may be."""
-    pixels = known if known.flags.writeable and known.flags.c_contiguous else np.empty(known.shape, table.dtype)
+    pixels = (
+        known
+        if known.flags.writeable and known.flags.c_contiguous
+        else np.empty(known.shape, table.dtype)
+    )
     if OPENCV_LOOKS_UP and known.flags.c_contiguous:
         return cast("Pixels", cv2.LUT(known, table[np.newaxis], dst=pixels))
     for row in range(0, known.shape[0], BAND_ROWS):
         band = slice(row, row + BAND_ROWS)
-        np.take(table, known[band], out=pixels[band], mode="clip")  # no index is out of range: this way none is checked
+        np.take(
+            table, known[band], out=pixels[band], mode="clip"
+        )  # no index is out of range: this way none is checked
     return pixels

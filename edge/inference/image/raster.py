@@ -9,11 +9,12 @@ import numpy as np
 
 from edge.domain import ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import Buffer, Limits, Mammogram, Pixels, bits, check_size
-from edge.inference.image import raster_headers
+from edge.inference.image import Buffer, Limits, Mammogram, Pixels, bits, check_size, raster_headers
 
 # OpenCV 4 and 5 name it differently. What is wrong with a file is said once, in its rejection.
-_set_log_level: Callable[[int], object] = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+_set_log_level: Callable[[int], object] = (
+    getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+)
 _set_log_level(0)
 
 MAGIC: Final[tuple[tuple[bytes, str, raster_headers.Header], ...]] = (
@@ -30,9 +31,14 @@ MAGIC: Final[tuple[tuple[bytes, str, raster_headers.Header], ...]] = (
     (b"RIFF", "webp", raster_headers.webp),
 )
 AS_STORED: Final = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
-"""All bits, grey where it is grey, without alpha, upright as viewers show it (WebP from OpenCV 5 on)."""
+"""
+All bits, grey where it is grey, without alpha, upright as viewers show it (WebP from OpenCV 5 on).
+"""
 COLOURED: Final = 1 / 16
-"""A pixel is coloured when its channels differ by more than this share of white (JPEG's rounding stays below)."""
+"""
+A pixel is coloured when its channels differ by more than this share of white (JPEG's rounding stays
+below).
+"""
 MAX_COLOURED_SHARE: Final = 0.01
 """A grey picture may carry a coloured marker of at most this share of its area."""
 
@@ -40,7 +46,11 @@ MAX_COLOURED_SHARE: Final = 0.01
 def find_format(data: Buffer) -> tuple[str, raster_headers.Header] | None:
     """Name and header reader of a raster file, by its first bytes; None for anything else."""
     for magic, name, header in MAGIC:
-        if data[: len(magic)] == magic and (name != "webp" or data[8:12] == b"WEBP") and (name != "pgm" or data[2:3].isspace()):
+        if (
+            data[: len(magic)] == magic
+            and (name != "webp" or data[8:12] == b"WEBP")
+            and (name != "pgm" or data[2:3].isspace())
+        ):
             return name, header
     return None
 
@@ -50,10 +60,12 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     Decode a PNG, JPEG, TIFF, PGM, PPM, BMP, JPEG 2000 or WebP file.
 
     Returns:
-        Pixels of shape (rows, columns), uint8 or uint16; alpha is dropped, EXIF's or TIFF's orientation applied. None: it is none of these.
+        Pixels of shape (rows, columns), uint8 or uint16; alpha is dropped, EXIF's or TIFF's
+        orientation applied. None: it is none of these.
 
     Raises:
-        ImageRejected: it is one of these, but damaged, too large, in colour or of another pixel type.
+        ImageRejected: it is one of these, but damaged, too large, in colour or of another pixel
+            type.
     """
     if not (found := find_format(data)):
         return None
@@ -73,16 +85,23 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
 
 
 def _decode(data: bytes, name: str) -> Pixels:
-    if name == "jpeg2000":  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
+    if (
+        name == "jpeg2000"
+    ):  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
         data = data[data.find(raster_headers.CODE_STREAM) :]
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), AS_STORED)
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise ImageRejected(Reason.UNREADABLE, f"the {name.upper()} is damaged or of an unknown kind")
+        raise ImageRejected(
+            Reason.UNREADABLE, f"the {name.upper()} is damaged or of an unknown kind"
+        )
     if pixels.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
-        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"the {name.upper()}'s pixels are {pixels.dtype}, expected 8 or 16-bit integers")
+        raise ImageRejected(
+            Reason.UNSUPPORTED_FORMAT,
+            f"the {name.upper()}'s pixels are {pixels.dtype}, expected 8 or 16-bit integers",
+        )
     return cast("Pixels", pixels)
 
 

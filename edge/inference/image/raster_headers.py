@@ -1,4 +1,6 @@
-"""What a raster file's own bytes say of its size and completeness, read before any codec sees them."""
+"""
+What a raster file's own bytes say of its size and completeness, read before any codec sees them.
+"""
 
 import struct
 import zlib
@@ -22,12 +24,18 @@ class Size(NamedTuple):
 
 
 Header: TypeAlias = Callable[[bytes], Size]
-"""Reads a size. Raises ImageRejected, or struct.error or IndexError where the file ends inside its header."""
+"""
+Reads a size. Raises ImageRejected, or struct.error or IndexError where the file ends inside its
+header.
+"""
 
 BIG_TIFF: Final = 43
 """The version a BigTIFF has."""
 TIFF_TAGS: Final = frozenset({254, 256, 257, 262, 273, 279, 324, 325})
-"""Those that are looked at: kind of page, size, which number is white, strips, tiles. Others may be long and many."""
+"""
+Those that are looked at: kind of page, size, which number is white, strips, tiles. Others may be
+long and many.
+"""
 TIFF_PREVIEW: Final = 1
 """Bit of NewSubfileType: a reduced copy of another page."""
 JPEG_BITS: Final = 8
@@ -57,7 +65,9 @@ def png(data: bytes) -> Size:
         if end + 4 > len(data):
             ends_early("PNG ends inside a chunk")
         if zlib.crc32(memoryview(data)[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            raise ImageRejected(Reason.UNREADABLE, "a PNG chunk fails its checksum, so the file is damaged")
+            raise ImageRejected(
+                Reason.UNREADABLE, "a PNG chunk fails its checksum, so the file is damaged"
+            )
         at = end + 4
     columns, rows = struct.unpack_from(">II", data, 16)
     return Size(rows, columns)
@@ -67,19 +77,27 @@ def jpeg(data: bytes) -> Size:
     """Size of a JPEG file of 8 bits, in one of the kinds that browsers show."""
     size = jpeg_frame(data)
     if size.bits != JPEG_BITS:
-        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"the JPEG has {size.bits} bits per pixel, expected 8")
+        raise ImageRejected(
+            Reason.UNSUPPORTED_FORMAT, f"the JPEG has {size.bits} bits per pixel, expected 8"
+        )
     return size
 
 
 def jpeg_frame(data: bytes) -> Size:
-    """Size of a JPEG or JPEG-LS that has an end mark: decoders fill what is missing with grey and say nothing."""
+    """
+    Size of a JPEG or JPEG-LS that has an end mark: decoders fill what is missing with grey and say
+    nothing.
+    """
     at = 2
     while data[at + 1] not in JPEG_FRAMES:
         if data[at] != 0xFF:  # noqa: PLR2004 - every JPEG marker starts with this byte
             raise ImageRejected(Reason.UNREADABLE, "the JPEG's markers are damaged")
-        at += 1 if data[at + 1] == 0xFF else 2 + int(struct.unpack_from(">H", data, at + 2)[0])  # noqa: PLR2004 - fill byte
+        # fill byte
+        # fill byte
+        at += 1 if data[at + 1] == 0xFF else 2 + int(struct.unpack_from(">H", data, at + 2)[0])  # noqa: PLR2004
     bits, rows, columns, channels = struct.unpack_from(">BHHB", data, at + 4)
-    # Inside the scan 0xFF is always followed by 0x00 or a restart mark; an embedded thumbnail stands before the last scan.
+    # Inside the scan 0xFF is always followed by 0x00 or a restart mark; an embedded thumbnail
+    # stands before the last scan.
     if data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):  # or neither
         ends_early("JPEG has no end mark")
     return Size(rows, columns, bits=bits, channels=channels)
@@ -125,7 +143,9 @@ def netpbm(data: bytes) -> Size:
         ends_early("PGM ends inside its header")
     bytes_per_sample = 1 if white < 256 else 2  # noqa: PLR2004 - Netpbm's rule
     channels = NETPBM_CHANNELS[data[:2]]
-    if data[:2] in {b"P5", b"P6"} and end + 1 + rows * columns * channels * bytes_per_sample > len(data):
+    if data[:2] in {b"P5", b"P6"} and end + 1 + rows * columns * channels * bytes_per_sample > len(
+        data
+    ):
         ends_early("PGM ends before its last pixel")
     return Size(rows, columns, channels=channels)
 
@@ -133,9 +153,13 @@ def netpbm(data: bytes) -> Size:
 def jpeg2000(data: bytes) -> Size:
     """Size of a JPEG 2000 file or bare code stream that has an end mark."""
     size = code_stream(data)
-    if b"pclr" in data[: data.find(CODE_STREAM)]:  # ISO/IEC 15444-1, I.5.3.4: its numbers are places in a table
+    if (
+        b"pclr" in data[: data.find(CODE_STREAM)]
+    ):  # ISO/IEC 15444-1, I.5.3.4: its numbers are places in a table
         raise ImageRejected(Reason.COLOUR, "the JPEG 2000 file has a palette, expected grey")
-    if data.rfind(b"\xff\xd9") <= data.find(b"\xff\x93", data.find(CODE_STREAM)):  # or neither; no such pair can occur inside the packets
+    if data.rfind(b"\xff\xd9") <= data.find(
+        b"\xff\x93", data.find(CODE_STREAM)
+    ):  # or neither; no such pair can occur inside the packets
         ends_early("JPEG 2000 code stream has no end mark")
     return size
 
@@ -160,7 +184,9 @@ def webp(data: bytes) -> Size:
     if kind == b"VP8X":
         if data[20] & WEBP_ANIMATED:
             raise ImageRejected(Reason.MULTI_FRAME, "the WebP is animated, expected one picture")
-        return Size(int.from_bytes(data[27:30], "little") + 1, int.from_bytes(data[24:27], "little") + 1)
+        return Size(
+            int.from_bytes(data[27:30], "little") + 1, int.from_bytes(data[24:27], "little") + 1
+        )
     if kind == b"VP8L":
         (packed,) = struct.unpack_from("<I", data, 21)
         return Size((packed >> 14 & 0x3FFF) + 1, (packed & 0x3FFF) + 1)
@@ -198,7 +224,10 @@ class _Tiff(NamedTuple):
             at = self.read(self.offset, data, end)
 
     def numbers(self, data: bytes, entry: int) -> tuple[int, ...]:
-        """Values of one directory entry (BYTE, SHORT, LONG or LONG8), from the entry or from where it points."""
+        """
+        Values of one directory entry (BYTE, SHORT, LONG or LONG8), from the entry or from where it
+        points.
+        """
         kind, count = self.read("H", data, entry + 2), self.read(self.offset, data, entry + 4)
         room = struct.calcsize("=" + self.offset)
         code, width = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}.get(kind, ("", 0))
@@ -217,7 +246,11 @@ def _tiff_kind(data: bytes) -> _Tiff:
 
 def tiff(data: bytes) -> Size:
     """Size of a TIFF of one page (previews aside) whose strips or tiles are all there."""
-    pages = [page for page in _tiff_kind(data).pages(data) if not any(kind & TIFF_PREVIEW for kind in page.get(254, ()))]
+    pages = [
+        page
+        for page in _tiff_kind(data).pages(data)
+        if not any(kind & TIFF_PREVIEW for kind in page.get(254, ()))
+    ]
     if len(pages) != 1:
         reason = Reason.MULTI_FRAME if pages else Reason.NO_PIXELS
         raise ImageRejected(reason, f"the TIFF has {len(pages)} pages, expected one")

@@ -9,13 +9,88 @@ from pydicom import Sequence as DicomSequence
 from edge.domain import Identity, Laterality
 
 MODALITIES: Final = frozenset(
-    """
-    AR BI BMD CR CT DG DOC DX ECG EPS ES GM HC HD IO IVOCT IVUS KER KO LS M3D MG MR NM OAM OCT OP OPM OPT OT PLAN PR PT PX REG RF RG
-    RTDOSE RTIMAGE RTPLAN RTRECORD RTSTRUCT SC SEG SM SR TG US VA XA XC
-    """.split()  # noqa: SIM905 - as the standard lists them
+    [
+        "#",
+        "noqa:",
+        "SIM905",
+        "-",
+        "as",
+        "the",
+        "standard",
+        "lists",
+        "them",
+        "AR",
+        "BI",
+        "BMD",
+        "CR",
+        "CT",
+        "DG",
+        "DOC",
+        "DX",
+        "ECG",
+        "EPS",
+        "ES",
+        "GM",
+        "HC",
+        "HD",
+        "IO",
+        "IVOCT",
+        "IVUS",
+        "KER",
+        "KO",
+        "LS",
+        "M3D",
+        "MG",
+        "MR",
+        "NM",
+        "OAM",
+        "OCT",
+        "OP",
+        "OPM",
+        "OPT",
+        "OT",
+        "PLAN",
+        "PR",
+        "PT",
+        "PX",
+        "REG",
+        "RF",
+        "RG",
+        "RTDOSE",
+        "RTIMAGE",
+        "RTPLAN",
+        "RTRECORD",
+        "RTSTRUCT",
+        "SC",
+        "SEG",
+        "SM",
+        "SR",
+        "TG",
+        "US",
+        "VA",
+        "XA",
+        "XC",
+    ]
 )
 """DICOM PS3.3, C.7.3.1.1.1: what may be repeated of the attribute Modality."""
-VIEWS: Final = frozenset({"CC", "MLO", "ML", "LM", "LMO", "XCCL", "XCCM", "XCC", "FB", "SIO", "ISO", "CV", "SPECIMEN", "AT"})
+VIEWS: Final = frozenset(
+    {
+        "CC",
+        "MLO",
+        "ML",
+        "LM",
+        "LMO",
+        "XCCL",
+        "XCCM",
+        "XCC",
+        "FB",
+        "SIO",
+        "ISO",
+        "CV",
+        "SPECIMEN",
+        "AT",
+    }
+)
 VIEW_CODES: Final[Mapping[str, str]] = {
     "399162004": "CC",
     "399368009": "MLO",
@@ -58,7 +133,10 @@ MODIFIER_CODES: Final[Mapping[str, str]] = {
     "R-102D1": "axillary tail",
     "R-40AB2": "axillary tissue",
 }
-"""DICOM PS3.16, CID 4015, in both; those that leave a whole breast (rolled, nipple in profile, ...) are not asked for."""
+"""
+DICOM PS3.16, CID 4015, in both; those that leave a whole breast (rolled, nipple in profile, ...)
+are not asked for.
+"""
 
 
 def laterality(dataset: Dataset) -> Laterality | None:
@@ -87,9 +165,16 @@ def view(dataset: Dataset) -> str | None:
 
 
 def view_modifiers(dataset: Dataset) -> frozenset[str]:
-    """What View Modifier Code Sequence adds to the view; it stands inside the view's code, and in some files beside it."""
+    """
+    What View Modifier Code Sequence adds to the view; it stands inside the view's code, and in some
+    files beside it.
+    """
     holders = [dataset, *_items(dataset, "ViewCodeSequence")]
-    codes = [str(item.get("CodeValue", "")).strip() for holder in holders for item in _items(holder, "ViewModifierCodeSequence")]
+    codes = [
+        str(item.get("CodeValue", "")).strip()
+        for holder in holders
+        for item in _items(holder, "ViewModifierCodeSequence")
+    ]
     return frozenset(MODIFIER_CODES[code] for code in codes if code in MODIFIER_CODES)
 
 
@@ -100,5 +185,7 @@ def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
 
 def identity(dataset: Dataset) -> Identity | None:
     """The UIDs that link a result to its object, where both are there."""
-    sop, study = (str(dataset.get(keyword, "")) for keyword in ("SOPInstanceUID", "StudyInstanceUID"))
+    sop, study = (
+        str(dataset.get(keyword, "")) for keyword in ("SOPInstanceUID", "StudyInstanceUID")
+    )
     return Identity(sop, study) if sop and study else None

@@ -1,0 +1,1 @@
+"""Bundles sent through the broker."""

@@ -1,8 +1,10 @@
 """
-A bundle on its way through the broker: what is announced on `model/available`, and in which chunks it comes.
+A bundle on its way through the broker: what is announced on `model/available`, and in which chunks
+it comes.
 
-The chunks are the bundle's files, one after the other, on `model/available/<sha256>/<number>`. All of it is retained, so a device
-fetches it when it wants, in the order it wants, and as often as it wants.
+The chunks are the bundle's files, one after the other, on `model/available/<sha256>/<number>`. All
+of it is retained, so a device fetches it when it wants, in the order it wants, and as often as it
+wants.
 """
 
 import hashlib
@@ -12,8 +14,8 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.models.bundle import MANIFEST, Sha256, verify
 from edge.errors import ModelError
+from edge.models.bundle import MANIFEST, Sha256, verify
 from edge.models.signature import SIGNATURE
 
 SCHEMA: Final = "mammo.available/1"
@@ -22,11 +24,20 @@ CHUNK: Final = 2**18
 LARGEST: Final = 2**20
 """Of an announcement, in bytes; a chunk may have as many."""
 
-FileName = Annotated[str, Field(max_length=200, pattern=r"^(?:[A-Za-z0-9_][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+FileName = Annotated[
+    str,
+    Field(
+        max_length=200,
+        pattern=r"^(?:[A-Za-z0-9_][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_][A-Za-z0-9._-]*$",
+    ),
+]
 """Relative, no level begins with a dot: it leads nowhere but down."""
 Text = Annotated[str, Field(max_length=200)]
 Publish: TypeAlias = Callable[[str, bytes], None]
-"""Publishes on `model/available` and what the first argument adds to it, retained; no bytes remove what is there."""
+"""
+Publishes on `model/available` and what the first argument adds to it, retained; no bytes remove
+what is there.
+"""
 
 
 class _Part(BaseModel):
@@ -41,7 +52,10 @@ class Piece(_Part):
 
 
 class Offer(_Part):
-    """The announcement. Nothing in it is believed: what comes must hash to `sha256`, and be a bundle that proves itself and is signed."""
+    """
+    The announcement. Nothing in it is believed: what comes must hash to `sha256`, and be a bundle
+    that proves itself and is signed.
+    """
 
     schema_: Annotated[Literal["mammo.available/1"], Field(alias="schema")] = SCHEMA
     bundle: Sha256
@@ -63,7 +77,10 @@ class Offer(_Part):
             msg = f"size is {self.size}, its files have {found} bytes"
             raise ValueError(msg)
         if (found := -(-self.size // self.chunk_bytes)) != self.chunks:
-            msg = f"chunks is {self.chunks}, {self.size} bytes are {found} chunks of {self.chunk_bytes}"
+            msg = (
+                f"chunks is {self.chunks}, {self.size} bytes are "
+                f"{found} chunks of {self.chunk_bytes}"
+            )
             raise ValueError(msg)
         return self
 
@@ -105,7 +122,11 @@ def make_offer(folder: Path, chunk_bytes: int = CHUNK) -> Offer:
         ModelError: it is damaged, or a file's name could not be unpacked.
     """
     bundle = verify(folder)
-    names = [MANIFEST, *bundle.manifest.files, *([SIGNATURE] if (folder / SIGNATURE).exists() else [])]
+    names = [
+        MANIFEST,
+        *bundle.manifest.files,
+        *([SIGNATURE] if (folder / SIGNATURE).exists() else []),
+    ]
     digest, sizes = hashlib.sha256(), [(folder / name).stat().st_size for name in names]
     for chunk in _chunks((folder / name for name in names), chunk_bytes):
         digest.update(chunk)
@@ -119,7 +140,9 @@ def make_offer(folder: Path, chunk_bytes: int = CHUNK) -> Offer:
             sha256=digest.hexdigest(),
             chunk_bytes=chunk_bytes,
             chunks=-(-sum(sizes) // chunk_bytes),
-            files=tuple(Piece(name=name, size=size) for name, size in zip(names, sizes, strict=True)),
+            files=tuple(
+                Piece(name=name, size=size) for name, size in zip(names, sizes, strict=True)
+            ),
         )
     except ValidationError as error:
         msg = f"{MANIFEST}: cannot be announced: {_first_of(error)}"
@@ -135,7 +158,9 @@ def publish(folder: Path, offer: Offer, put: Publish) -> None:
         offer: what `make_offer` made of it.
         put: publishes, or raises.
     """
-    for number, chunk in enumerate(_chunks((folder / piece.name for piece in offer.files), offer.chunk_bytes)):
+    for number, chunk in enumerate(
+        _chunks((folder / piece.name for piece in offer.files), offer.chunk_bytes)
+    ):
         put(offer.topic(number), chunk)
     put("", offer.encode())
 
@@ -168,4 +193,7 @@ def _chunks(paths: Iterable[Path], size: int) -> Iterator[bytes]:
 
 def _first_of(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'the whole of it'}: {first['msg'].removeprefix('Value error, ')}"
+    return (
+        f"{'.'.join(map(str, first['loc'])) or 'the whole of it'}: "
+        f"{first['msg'].removeprefix('Value error, ')}"
+    )

@@ -1,4 +1,7 @@
-"""A bundle from the broker onto the disk: chunk by chunk, hashed whole, and only then unpacked. Nothing of it is believed before."""
+"""
+A bundle from the broker onto the disk: chunk by chunk, hashed whole, and only then unpacked.
+Nothing of it is believed before.
+"""
 
 import contextlib
 import os
@@ -9,16 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
-from edge.models.bundle import MANIFEST, sha256_of
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.system.files import CHUNK, sync_folder
+from edge.models.bundle import MANIFEST, sha256_of
 from edge.models.transfer.announcement import Offer, read_offer
+from edge.system.files import CHUNK, sync_folder
 
 Get: TypeAlias = Callable[[str], bytes]
 """What is retained on `model/available` and what the argument adds to it, or Unavailable."""
 
 FETCHING: Final = ".fetching-"
-"""What has come so far; a restart goes on behind it. Names that begin with a dot do not count as bundles."""
+"""
+What has come so far; a restart goes on behind it. Names that begin with a dot do not count as
+bundles.
+"""
 UNPACKED: Final = ".unpacked-"
 SHORTEST: Final = 4
 """So many digits of an id must be named."""
@@ -34,14 +40,22 @@ def read_wanted(get: Get, wanted: str, max_bytes: int) -> Offer:
         max_bytes: what a bundle may have.
 
     Raises:
-        ModelError: it is damaged. ConfigError: it is of another bundle, or too large. Unavailable: there is none.
+        ModelError: it is damaged. ConfigError: it is of another bundle, or too large. Unavailable:
+            there is none.
     """
     offer = read_offer(get(""))
-    if wanted != offer.version and not (len(wanted) >= SHORTEST and offer.bundle.startswith(wanted)):
-        msg = f"model/available announces version {offer.version}, bundle {offer.bundle[:16]}; the command wants {wanted}"
+    if wanted != offer.version and not (
+        len(wanted) >= SHORTEST and offer.bundle.startswith(wanted)
+    ):
+        msg = (
+            f"model/available announces version {offer.version}, bundle "
+            f"{offer.bundle[:16]}; the command wants {wanted}"
+        )
         raise ConfigError(msg)
     if offer.size > max_bytes:
-        msg = f"model/available announces {offer.size} bytes, [model] max_fetch_mb allows {max_bytes}"
+        msg = (
+            f"model/available announces {offer.size} bytes, [model] max_fetch_mb allows {max_bytes}"
+        )
         raise ConfigError(msg)
     return offer
 
@@ -57,7 +71,8 @@ def fetched(offer: Offer, get: Get, root: Path) -> Iterator[Path]:
         root: the folder of bundles, for what is on the way.
 
     Raises:
-        ModelError: a chunk has another size, or the whole another hash. Unavailable: a chunk did not come, or the disk is full.
+        ModelError: a chunk has another size, or the whole another hash. Unavailable: a chunk did
+            not come, or the disk is full.
     """
     part = root / f"{FETCHING}{offer.sha256}"
     unpacked = root / f"{UNPACKED}{uuid.uuid4().hex}"
@@ -94,7 +109,10 @@ def _complete(part: Path, offer: Offer, get: Get) -> None:
             chunk = get(offer.topic(number))
             if len(chunk) != offer.chunk_size(number):
                 part.unlink()
-                msg = f"model/available{offer.topic(number)}: {len(chunk)} bytes, expected {offer.chunk_size(number)}"
+                msg = (
+                    f"model/available{offer.topic(number)}: {len(chunk)} bytes, "
+                    f"expected {offer.chunk_size(number)}"
+                )
                 raise ModelError(msg)
             file.write(chunk)
             file.flush()
@@ -104,7 +122,10 @@ def _complete(part: Path, offer: Offer, get: Get) -> None:
 
 def _unpack(part: Path, folder: Path, offer: Offer) -> None:
     if (digest := sha256_of(part)) != offer.sha256:
-        msg = f"what came through model/available has the sha256 {digest}, it was announced with {offer.sha256}"
+        msg = (
+            f"what came through model/available has the sha256 {digest}, "
+            f"it was announced with {offer.sha256}"
+        )
         raise ModelError(msg)
     with part.open("rb") as whole:
         for piece in offer.files:
@@ -114,7 +135,10 @@ def _unpack(part: Path, folder: Path, offer: Offer) -> None:
                 with target.open("xb") as file:
                     _copy(whole, file, piece.size)
             except (FileExistsError, NotADirectoryError):
-                msg = f"model/available: {piece.name} is there twice, as two files or as file and folder"
+                msg = (
+                    f"model/available: {piece.name} is there twice, as "
+                    "two files or as file and folder"
+                )
                 raise ModelError(msg) from None
     found = sha256_of(folder / MANIFEST) if (folder / MANIFEST).is_file() else "missing"
     if found != offer.bundle:

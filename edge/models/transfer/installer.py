@@ -1,16 +1,19 @@
-"""`command/model/install`: a bundle from an allowed folder of this device, or from the broker. It is installed, nothing else."""
+"""
+`command/model/install`: a bundle from an allowed folder of this device, or from the broker. It is
+installed, nothing else.
+"""
 
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.models.bundle import Bundle
-from edge.errors import ConfigError
-from edge.models.transfer.download import Get, fetched, read_wanted, tidy
-from edge.models.transfer.announcement import make_offer
 from edge.config.settings import Model
+from edge.errors import ConfigError
+from edge.models.bundle import Bundle
 from edge.models.store import ModelStore
+from edge.models.transfer.announcement import make_offer
+from edge.models.transfer.download import Get, fetched, read_wanted, tidy
 
 
 class Installer:
@@ -24,7 +27,9 @@ class Installer:
         get: asks the broker for what is retained on `model/available` and below.
     """
 
-    def __init__(self, store: ModelStore, settings: Model, prove: Callable[[Path], object], get: Get) -> None:
+    def __init__(
+        self, store: ModelStore, settings: Model, prove: Callable[[Path], object], get: Get
+    ) -> None:
         self._store = store
         self._settings = settings
         self._prove = prove
@@ -33,10 +38,12 @@ class Installer:
 
     def install(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Install what a request names: `folder`, below `[model] install_from`, or `bundle`, which `model/available` announces.
+        Install what a request names: `folder`, below `[model] install_from`, or `bundle`, which
+        `model/available` announces.
 
         Raises:
-            ModelError: it is damaged, not signed, or does not prove itself. Unavailable: it does not come, or the disk is full.
+            ModelError: it is damaged, not signed, or does not prove itself. Unavailable: it does
+                not come, or the disk is full.
             ConfigError: the request names neither, or what it may not.
         """
         folder, wanted = request.get("folder"), request.get("bundle")
@@ -46,9 +53,16 @@ class Installer:
             elif isinstance(wanted, str) and folder is None:
                 bundle = self._from_broker(wanted)
             else:
-                msg = 'expected {"folder": a name in [model] install_from} or {"bundle": a version or id that model/available announces}'
+                msg = (
+                    'expected {"folder": a name in [model] install_from} or {"bundle": '
+                    "a version or id that model/available announces}"
+                )
                 raise ConfigError(msg)
-        return {"bundle": bundle.bundle_id, "name": bundle.manifest.name, "version": bundle.manifest.version}
+        return {
+            "bundle": bundle.bundle_id,
+            "name": bundle.manifest.name,
+            "version": bundle.manifest.version,
+        }
 
     def _allowed(self, name: str) -> Path:
         root = self._settings.install_from
@@ -68,7 +82,9 @@ class Installer:
     def _from_broker(self, wanted: str) -> Bundle:
         offer = read_wanted(self._get, wanted, self._settings.max_fetch_mb * 2**20)
         known = self._store.installed(offer.bundle)
-        if known is not None and make_offer(known.folder).sha256 == offer.sha256:  # else it is signed anew
+        if (
+            known is not None and make_offer(known.folder).sha256 == offer.sha256
+        ):  # else it is signed anew
             tidy(self._store.root)
             return known
         with fetched(offer, self._get, self._store.root) as folder:

@@ -1,4 +1,7 @@
-"""`mammo-edge model publish | withdraw`: hand a bundle to devices through the broker of the configuration, or take it away there."""
+"""
+`mammo-edge model publish | withdraw`: hand a bundle to devices through the broker of the
+configuration, or take it away there.
+"""
 
 import queue
 import re
@@ -9,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from edge.models.transfer import announcement
-from edge.mqtt.client import Broker
+from edge.config.settings import Settings, read_secret
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.health import Health
-from edge.mqtt.connection import Incoming, RefusedError
-from edge.config.settings import Settings, read_secret
 from edge.models.signature import SIGNATURE
+from edge.models.transfer import announcement
+from edge.mqtt.client import Broker
+from edge.mqtt.connection import Incoming, RefusedError
 
 CONNECT_S: Final = 10.0
 FORMER_S: Final = 5.0
@@ -53,7 +56,9 @@ class Line:
         incoming.acknowledge()
 
 
-def publish(settings: Settings, folder: Path, to: Sequence[str], stored: Path | None = None) -> dict[str, Any]:
+def publish(
+    settings: Settings, folder: Path, to: Sequence[str], stored: Path | None = None
+) -> dict[str, Any]:
     """
     Announce a bundle to devices, and publish it in chunks.
 
@@ -64,24 +69,36 @@ def publish(settings: Settings, folder: Path, to: Sequence[str], stored: Path | 
         stored: where `mammo-edge setup` puts the broker's password.
 
     Raises:
-        ModelError: it is damaged. ConfigError: no such device can be. Unavailable: the broker is away, or refuses it.
+        ModelError: it is damaged. ConfigError: no such device can be. Unavailable: the broker is
+            away, or refuses it.
     """
     made = announcement.make_offer(folder)
     devices = _devices(settings, to)
     for device in devices:
         with _line(settings, device, stored) as line:
             announcement.publish(folder, made, line.put)
-            former = _known(line)  # subscribed before the first chunk was published, so it has come before the first PUBACK
+            former = _known(
+                line
+                # subscribed before the first chunk was published, so it has come before the first
+                # PUBACK
+            )
             if former is not None and former.sha256 != made.sha256:
                 announcement.clear(former, line.put)
     signed = (folder / SIGNATURE).exists()
-    report = {"bundle": made.bundle, "name": made.name, "version": made.version, "bytes": made.size, "chunks": made.chunks}
+    report = {
+        "bundle": made.bundle,
+        "name": made.name,
+        "version": made.version,
+        "bytes": made.size,
+        "chunks": made.chunks,
+    }
     return report | {"signed": signed, "to": devices}
 
 
 def withdraw(settings: Settings, to: Sequence[str], stored: Path | None = None) -> dict[str, Any]:
     """
-    Take away what is announced to devices, chunks and all. Raises as `publish`; Unavailable where nothing is announced.
+    Take away what is announced to devices, chunks and all. Raises as `publish`; Unavailable where
+    nothing is announced.
     """
     taken = []
     for device in _devices(settings, to):
@@ -101,7 +118,10 @@ def withdraw(settings: Settings, to: Sequence[str], stored: Path | None = None) 
 
 
 def _known(line: Line) -> announcement.Offer | None:
-    """What was announced before; None where that was no announcement, for ours stands in its place now."""
+    """
+    What was announced before; None where that was no announcement, for ours stands in its place
+    now.
+    """
     try:
         return line.former()
     except ModelError:
@@ -133,7 +153,10 @@ def _line(settings: Settings, device: str, stored: Path | None) -> Iterator[Line
     broker.start()
     try:
         if not connected.wait(CONNECT_S):
-            raise Unavailable("; ".join(health.reasons) or f"broker: no answer from {settings.broker.host}:{settings.broker.port}")
+            raise Unavailable(
+                "; ".join(health.reasons)
+                or f"broker: no answer from {settings.broker.host}:{settings.broker.port}"
+            )
         yield line
     finally:
         broker.stop()

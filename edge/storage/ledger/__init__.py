@@ -1,18 +1,21 @@
-"""Durable state of every image, and the outbox: SQLite, write-ahead log, synchronous=FULL for all that anyone is told of."""
+"""
+Durable state of every image, and the outbox: SQLite, write-ahead log, synchronous=FULL for all that
+anyone is told of.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.storage.ledger.results import Answers
-from edge.storage.ledger.submissions import Arrivals
+from edge.storage.ledger.database import Store
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
 from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
-from edge.storage.ledger.restore import Recovery
 from edge.storage.ledger.records import Readdress
-from edge.storage.ledger.database import Store
+from edge.storage.ledger.restore import Recovery
+from edge.storage.ledger.results import Answers
+from edge.storage.ledger.submissions import Arrivals
 
 
 class Ledger:

@@ -1,4 +1,6 @@
-"""The ledger's file: one SQLite database, one owner, every commit on disk before anyone is told of it."""
+"""
+The ledger's file: one SQLite database, one owner, every commit on disk before anyone is told of it.
+"""
 
 import contextlib
 import fcntl
@@ -13,12 +15,10 @@ from threading import RLock
 from typing import Final
 
 from edge.errors import MammoEdgeError, StartupError, Unavailable
-from edge.storage.ledger import integrity
-from edge.storage.ledger import wal_mark
-from edge.storage.ledger import schema
+from edge.storage.ledger import integrity, schema, wal_mark
 from edge.storage.ledger.integrity import DamagedError
-from edge.storage.ledger.wal_mark import Mark
 from edge.storage.ledger.schema import NewerSchemaError, OlderSchemaError
+from edge.storage.ledger.wal_mark import Mark
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,15 @@ FILE: Final = "ledger.sqlite3"
 SYNCED: Final = "PRAGMA synchronous = FULL"
 """Every commit is on disk when it returns."""
 UNSYNCED: Final = "PRAGMA synchronous = NORMAL"
-"""Commits are in order, and on disk with the next synced one or the next checkpoint (https://www.sqlite.org/pragma.html)."""
+"""
+Commits are in order, and on disk with the next synced one or the next checkpoint
+(https://www.sqlite.org/pragma.html).
+"""
 NEW: Final = "new"
 """Why a ledger is empty that is the first of its folder."""
-PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM})
+PASSING: Final = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM}
+)
 """What goes by when there is room again: never a reason to give a ledger up."""
 
 
@@ -40,7 +45,8 @@ class Store:
     One that is damaged is set aside, and a new one made; `why_empty` says so until `rebuilt`.
 
     Raises:
-        StartupError: the folder is not writable, another daemon has it, or a newer release wrote the ledger.
+        StartupError: the folder is not writable, another daemon has it, or a newer release wrote
+            the ledger.
         Unavailable: the disk is full or failing.
     """
 
@@ -59,7 +65,9 @@ class Store:
 
     @property
     def why_empty(self) -> str | None:
-        """Why this ledger is to be filled from spool and archive; None where it was, or need not be."""
+        """
+        Why this ledger is to be filled from spool and archive; None where it was, or need not be.
+        """
         row = self._db.execute("SELECT value FROM meta WHERE key = 'rebuild'").fetchone()
         return str(row[0]) if row else None
 
@@ -69,7 +77,10 @@ class Store:
             db.execute("DELETE FROM meta WHERE key = 'rebuild'")
 
     def give_up(self, why: str) -> None:
-        """Set the open ledger aside too: something outside of it shows that it is not what was written."""
+        """
+        Set the open ledger aside too: something outside of it shows that it is not what was
+        written.
+        """
         with self._lock:
             self._mark.close()
             self._db.close()
@@ -82,7 +93,8 @@ class Store:
         All or nothing, and on disk when it returns.
 
         Args:
-            synced: False for what is found again or done again if a power cut takes it back. A kill takes nothing back, and the next
+            synced: False for what is found again or done again if a power cut takes it back. A kill
+                takes nothing back, and the next
                 synced transaction takes it along.
 
         Raises:
@@ -130,8 +142,13 @@ class Store:
 
 
 def next_seq(db: sqlite3.Connection) -> int:
-    """The next sequence number, inside the caller's transaction: never reused, even if results are pruned."""
-    row = db.execute("UPDATE meta SET value = value + 1 WHERE key = 'seq' RETURNING CAST(value AS INTEGER)").fetchone()
+    """
+    The next sequence number, inside the caller's transaction: never reused, even if results are
+    pruned.
+    """
+    row = db.execute(
+        "UPDATE meta SET value = value + 1 WHERE key = 'seq' RETURNING CAST(value AS INTEGER)"
+    ).fetchone()
     return int(row[0])
 
 
@@ -154,7 +171,10 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
         msg = f"{folder / FILE}: {error}"
         raise StartupError(msg) from None
     if version < schema.VERSION:
-        msg = f"{folder / FILE}: its schema version is {version}; the daemon brings it to {schema.VERSION} at its next start"
+        msg = (
+            f"{folder / FILE}: its schema version is {version}; the daemon "
+            f"brings it to {schema.VERSION} at its next start"
+        )
         raise OlderSchemaError(msg)
     return db
 
@@ -196,7 +216,9 @@ def _open_sound(file: Path) -> sqlite3.Connection:
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not integrity.is_damage(error):
             raise
-        return _replace(file, str(error) if isinstance(error, sqlite3.Error) else "its schema is not text")
+        return _replace(
+            file, str(error) if isinstance(error, sqlite3.Error) else "its schema is not text"
+        )
 
 
 def _replace(file: Path, why: str) -> sqlite3.Connection:
@@ -231,7 +253,9 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(SYNCED)
     db.execute("PRAGMA foreign_keys = ON")
-    db.execute("PRAGMA cache_size = -512")  # KiB: pages come from the system's cache, too, and our memory stays flat as the ledger grows
+    db.execute(
+        "PRAGMA cache_size = -512"
+    )  # KiB: pages come from the system's cache, too, and our memory stays flat as the ledger grows
 
 
 def _create(db: sqlite3.Connection, why_empty: str) -> None:

@@ -4,11 +4,12 @@ import time
 from pathlib import Path
 from typing import Final
 
+from edge.domain import Numbering
 from edge.storage.ledger import records
-from edge.storage.ledger.results import Answers
-from edge.storage.ledger.records import COLUMNS, Conclusion, Image, Numbering
-from edge.storage.ledger.states import Move, State, move
 from edge.storage.ledger.database import Store, ledger_id, next_seq
+from edge.storage.ledger.records import COLUMNS, Conclusion, Image
+from edge.storage.ledger.results import Answers
+from edge.storage.ledger.states import Move, State, move
 
 FAR_OFF_S: Final = 600
 """Nobody waits so long on purpose: the clock was set back."""
@@ -24,7 +25,10 @@ class Images:
     def next_waiting(self) -> Image | None:
         """The image to examine next: those that were interrupted go behind the others."""
         due = f"NOT not_before BETWEEN ?1 AND ?1 + {FAR_OFF_S}"
-        query = f"SELECT {COLUMNS} FROM images WHERE state = 'received' AND {due} ORDER BY interrupted, received_at LIMIT 1"
+        query = (
+            f"SELECT {COLUMNS} FROM images WHERE state = 'received' AND {due} "
+            "ORDER BY interrupted, received_at LIMIT 1"
+        )
         with self._store.reading() as db:
             row = db.execute(query, (time.time(),)).fetchone()
         return records.image(row) if row else None
@@ -41,39 +45,71 @@ class Images:
             return records.find(db, image_id)
 
     def move(self, image_id: str, what: Move) -> None:
-        """DISPATCH, RELEASE or BLAME (counted) one image. An image that ends the whole machine is counted from the second time on."""
-        with self._store.transaction(synced=what is Move.BLAME or (what is Move.DISPATCH and self._store.left_open)) as db:
+        """
+        DISPATCH, RELEASE or BLAME (counted) one image. An image that ends the whole machine is
+        counted from the second time on.
+        """
+        with self._store.transaction(
+            synced=what is Move.BLAME or (what is Move.DISPATCH and self._store.left_open)
+        ) as db:
             move(db, image_id, what)
             if what is Move.BLAME:
-                db.execute("UPDATE images SET attempts = attempts + 1 WHERE image_id = ?", (image_id,))
+                db.execute(
+                    "UPDATE images SET attempts = attempts + 1 WHERE image_id = ?", (image_id,)
+                )
             if what is Move.RELEASE:
                 db.execute("UPDATE images SET interrupted = 0 WHERE image_id = ?", (image_id,))
 
     def recover(self) -> int:
-        """At start: whatever was examining when the last daemon ended waits again. Returns how many."""
+        """
+        At start: whatever was examining when the last daemon ended waits again. Returns how many.
+        """
         with self._store.transaction() as db:
-            changed = db.execute("UPDATE images SET state = 'received', interrupted = interrupted + 1 WHERE state = 'examining'")
+            changed = db.execute(
+                "UPDATE images SET state = 'received', interrupted = "
+                "interrupted + 1 WHERE state = 'examining'"
+            )
             return changed.rowcount
 
     def conclude(self, conclusion: Conclusion) -> bytes:
-        """Record an outcome, answer every waiting submission, fill the outbox. Returns the outcome's first payload."""
+        """
+        Record an outcome, answer every waiting submission, fill the outbox. Returns the outcome's
+        first payload.
+        """
         image_id = conclusion.image_id
         with self._store.transaction() as db:
             move(db, image_id, Move.CONCLUDE)
             settled = "attempts = 0, interrupted = 0, not_before = 0, result_id = ?"
-            db.execute(f"UPDATE images SET {settled} WHERE image_id = ?", (conclusion.result_id, image_id))
+            db.execute(
+                f"UPDATE images SET {settled} WHERE image_id = ?", (conclusion.result_id, image_id)
+            )
             waiting = db.execute(
-                "SELECT id, source, received_at FROM submissions WHERE image_id = ? AND seq IS NULL ORDER BY id", (image_id,)
+                "SELECT id, source, received_at FROM submissions WHERE "
+                "image_id = ? AND seq IS NULL ORDER BY id",
+                (image_id,),
             )
             submissions = waiting.fetchall()
             payload = records.payload_of(db, conclusion.result_id)
             if payload is None:  # else an earlier bundle was activated again: its answer stands
                 first, *submissions = submissions
-                numbering = Numbering(next_seq(db), ledger_id(db), first[1], first[2], supersedes=records.last_result(db, image_id))
+                numbering = Numbering(
+                    next_seq(db),
+                    ledger_id(db),
+                    first[1],
+                    first[2],
+                    supersedes=records.last_result(db, image_id),
+                )
                 payload = conclusion.render(numbering)
                 db.execute(
-                    "INSERT INTO outcomes SELECT ?, image_id, ?, generation, ?, ? FROM images WHERE image_id = ?",
-                    (conclusion.result_id, conclusion.bundle_id, conclusion.scored, numbering.seq, image_id),
+                    "INSERT INTO outcomes SELECT ?, image_id, ?, generation, "
+                    "?, ? FROM images WHERE image_id = ?",
+                    (
+                        conclusion.result_id,
+                        conclusion.bundle_id,
+                        conclusion.scored,
+                        numbering.seq,
+                        image_id,
+                    ),
                 )
                 self._answers.record(db, numbering.seq, conclusion.result_id, first[0], payload)
             for submission, *_ in submissions:
@@ -85,13 +121,15 @@ class Images:
         Let an image whose writer may not have finished wait once, until a Unix time.
 
         Returns:
-            False where it waited before, was answered before, or its writer is known to have finished.
+            False where it waited before, was answered before, or its writer is known to have
+            finished.
         """
         with self._store.transaction() as db:
             of_it = "SELECT 1 FROM submissions WHERE image_id = ?1"
             unsettled = db.execute(
                 "SELECT 1 FROM images WHERE image_id = ?1 AND not_before = 0"
-                f" AND EXISTS ({of_it} AND settled = 0) AND NOT EXISTS ({of_it} AND (settled = 1 OR seq IS NOT NULL))",
+                f" AND EXISTS ({of_it} AND settled = 0) AND NOT EXISTS "
+                f"({of_it} AND (settled = 1 OR seq IS NOT NULL))",
                 (image_id,),
             ).fetchone()
             if unsettled is None:
@@ -107,22 +145,30 @@ class Images:
 
     def archived(self, image_id: str, path: Path) -> Path:
         """
-        The image's file now lies at `path`. One that is to be examined again meanwhile is examined there.
+        The image's file now lies at `path`. One that is to be examined again meanwhile is examined
+        there.
 
         Returns:
-            Where the ledger had it until now: another place than where it was taken from, if the same bytes came again on its way.
+            Where the ledger had it until now: another place than where it was taken from, if the
+                same bytes came again on its way.
         """
         with self._store.transaction(synced=False) as db:  # archiving may be repeated
             before = records.find(db, image_id)
             records.set_path(db, image_id, path)
-            db.execute("UPDATE images SET kept = 1, archived_at = ? WHERE image_id = ?", (time.time(), image_id))
+            db.execute(
+                "UPDATE images SET kept = 1, archived_at = ? WHERE image_id = ?",
+                (time.time(), image_id),
+            )
             if before is not None and before.state is State.CONCLUDED:
                 move(db, image_id, Move.ARCHIVE)
             return before.path if before is not None else path
 
     def conclusion_of(self, image_id: str) -> tuple[bool, bytes]:
         """Whether the standing outcome of a concluded image is a score, and its first payload."""
-        query = "SELECT scored, payload FROM images JOIN outcomes USING (result_id) JOIN results USING (seq) WHERE images.image_id = ?"
+        query = (
+            "SELECT scored, payload FROM images JOIN outcomes USING (result_id) "
+            "JOIN results USING (seq) WHERE images.image_id = ?"
+        )
         with self._store.reading() as db:
             scored, payload = db.execute(query, (image_id,)).fetchone()
         return bool(scored), payload

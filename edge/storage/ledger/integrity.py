@@ -1,4 +1,7 @@
-"""A ledger that is not what was written: found at start, set aside whole, never repaired in place and never silently empty."""
+"""
+A ledger that is not what was written: found at start, set aside whole, never repaired in place and
+never silently empty.
+"""
 
 import logging
 import sqlite3
@@ -6,9 +9,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from edge.storage.ledger import schema, wal_mark
 from edge.system.files import sync_folder
-from edge.storage.ledger import wal_mark
-from edge.storage.ledger import schema
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +23,19 @@ class DamagedError(Exception):
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether an error while it is opened says that the file is not sound (and not, say, that the disk is full)."""
+    """
+    Whether an error while it is opened says that the file is not sound (and not, say, that the disk
+    is full).
+    """
     if isinstance(error, UnicodeDecodeError):
         return True  # SQLite quotes what it found in a damaged file, and Python cannot read it
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF in CODES
 
 
-def check_log(db: sqlite3.Connection, file: Path, note: wal_mark.Note | None, found: tuple[int, int] | None) -> None:
+def check_log(
+    db: sqlite3.Connection, file: Path, note: wal_mark.Note | None, found: tuple[int, int] | None
+) -> None:
     """
     Compare the write-ahead log with what the last daemon noted of it.
 
@@ -54,8 +61,12 @@ def check_tables(db: sqlite3.Connection) -> None:
         raise DamagedError(first.splitlines()[-1])
     expected, found = schema.shape_of(schema.version_of(db)), schema.shape(db)
     if found != expected:
-        wrong = sorted(name for name in expected.keys() | found.keys() if found.get(name) != expected.get(name))
-        msg = f"its tables {', '.join(wrong)} are not those of schema version {schema.version_of(db)}"
+        wrong = sorted(
+            name for name in expected.keys() | found.keys() if found.get(name) != expected.get(name)
+        )
+        msg = (
+            f"its tables {', '.join(wrong)} are not those of schema version {schema.version_of(db)}"
+        )
         raise DamagedError(msg)
     if db.execute("PRAGMA foreign_key_check").fetchone():
         msg = "rows are missing that others refer to"
@@ -74,14 +85,19 @@ def check_rows(db: sqlite3.Connection) -> None:
     if changed:
         msg = f"result {changed[0]} is not what was written"
         raise DamagedError(msg)
-    given, noted = db.execute("SELECT coalesce(max(seq), 0), (SELECT value FROM meta WHERE key = 'seq') FROM results").fetchone()
+    given, noted = db.execute(
+        "SELECT coalesce(max(seq), 0), (SELECT value FROM meta WHERE key = 'seq') FROM results"
+    ).fetchone()
     if noted is None or not noted.isdigit() or int(noted) < given:
         msg = f"the last sequence number is noted as {noted}, results go up to {given}"
         raise DamagedError(msg)
 
 
 def set_aside(file: Path) -> Path:
-    """Move a damaged ledger out of the way, the log first: what a kill in between leaves is found damaged again."""
+    """
+    Move a damaged ledger out of the way, the log first: what a kill in between leaves is found
+    damaged again.
+    """
     folder = file.parent / FOLDER / time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     while folder.exists():
         folder = folder.with_name(f"{folder.name}-again")

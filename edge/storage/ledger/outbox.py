@@ -24,34 +24,51 @@ class Outbox:
         self._store = store
 
     def pending(self, sinks: Sequence[str], limit: int = 16) -> list[Delivery]:
-        """The next deliveries of these sinks in the order of their sequence numbers, held ones left out."""
+        """
+        The next deliveries of these sinks in the order of their sequence numbers, held ones left
+        out.
+        """
         marks = ", ".join("?" * len(sinks))
         query = (
-            "SELECT outbox.seq, sink, payload, response_topic, correlation FROM outbox JOIN results USING (seq)"
-            f" JOIN submissions ON submissions.id = results.submission WHERE held IS NULL AND sink IN ({marks}) ORDER BY outbox.seq LIMIT ?"
+            "SELECT outbox.seq, sink, payload, response_topic, "
+            "correlation FROM outbox JOIN results USING (seq)"
+            " JOIN submissions ON submissions.id = results.submission WHERE held IS "
+            f"NULL AND sink IN ({marks}) ORDER BY outbox.seq LIMIT ?"
         )
         with self._store.reading() as db:
             return [Delivery(*row) for row in db.execute(query, (*sinks, limit))]
 
     def delivered(self, delivery: Delivery) -> None:
-        """The sink has it (or it is given up): forget the delivery, keep the result. After a power cut it may be sent once more."""
+        """
+        The sink has it (or it is given up): forget the delivery, keep the result. After a power cut
+        it may be sent once more.
+        """
         with self._store.transaction(synced=False) as db:
-            db.execute("DELETE FROM outbox WHERE seq = ? AND sink = ?", (delivery.seq, delivery.sink))
+            db.execute(
+                "DELETE FROM outbox WHERE seq = ? AND sink = ?", (delivery.seq, delivery.sink)
+            )
 
     def hold(self, delivery: Delivery, why: str) -> None:
         """The sink refused it: keep it, go on with the next."""
         with self._store.transaction() as db:
-            db.execute("UPDATE outbox SET held = ? WHERE seq = ? AND sink = ?", (why, delivery.seq, delivery.sink))
+            db.execute(
+                "UPDATE outbox SET held = ? WHERE seq = ? AND sink = ?",
+                (why, delivery.seq, delivery.sink),
+            )
 
     def release_held(self, sinks: Sequence[str], but: str = "") -> None:
         """Try what was refused again, save what is held for the reason `but`."""
         marks = ", ".join("?" * len(sinks))
         with self._store.transaction() as db:
-            db.execute(f"UPDATE outbox SET held = NULL WHERE held != ? AND sink IN ({marks})", (but, *sinks))
+            db.execute(
+                f"UPDATE outbox SET held = NULL WHERE held != ? AND sink IN ({marks})",
+                (but, *sinks),
+            )
 
     def replay(self, sink: str, after: int, since: float, limit: int) -> tuple[int, int]:
         """
-        Put results into the outbox again, byte for byte as they were; not those that went to a response topic.
+        Put results into the outbox again, byte for byte as they were; not those that went to a
+        response topic.
 
         Args:
             sink: who gets them.
@@ -62,11 +79,20 @@ class Outbox:
         Returns:
             How many, and the last one's sequence number (0: none).
         """
-        of_everyone = "FROM results JOIN submissions ON submissions.id = submission WHERE response_topic IS NULL"
+        of_everyone = (
+            "FROM results JOIN submissions ON submissions.id = "
+            "submission WHERE response_topic IS NULL"
+        )
         with self._store.transaction() as db:
-            query = f"SELECT results.seq {of_everyone} AND results.seq > ? AND completed_at >= ? ORDER BY results.seq LIMIT ?"
+            query = (
+                f"SELECT results.seq {of_everyone} AND results.seq > ? AND "
+                "completed_at >= ? ORDER BY results.seq LIMIT ?"
+            )
             found = [seq for (seq,) in db.execute(query, (after, since, limit))]
-            db.executemany("INSERT OR IGNORE INTO outbox (seq, sink) VALUES (?, ?)", [(seq, sink) for seq in found])
+            db.executemany(
+                "INSERT OR IGNORE INTO outbox (seq, sink) VALUES (?, ?)",
+                [(seq, sink) for seq in found],
+            )
         return len(found), max(found, default=0)
 
     def held(self, sinks: Sequence[str]) -> int:
@@ -78,4 +104,7 @@ class Outbox:
         """Waiting and held deliveries by sink."""
         query = "SELECT sink, count(*), count(held) FROM outbox GROUP BY sink"
         with self._store.reading() as db:
-            return {sink: {"waiting": total - held, "held": held} for sink, total, held in db.execute(query)}
+            return {
+                sink: {"waiting": total - held, "held": held}
+                for sink, total, held in db.execute(query)
+            }

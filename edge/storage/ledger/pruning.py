@@ -1,16 +1,18 @@
-"""What may go: files and results of images that are archived and wholly delivered, the oldest first."""
+"""
+What may go: files and results of images that are archived and wholly delivered, the oldest first.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from edge.storage.ledger import records
-from edge.storage.ledger.records import COLUMNS, Image
 from edge.storage.ledger.database import Store
+from edge.storage.ledger.records import COLUMNS, Image
 
 SETTLED: Final = """state = 'archived' AND NOT EXISTS (
     SELECT 1 FROM submissions LEFT JOIN outbox USING (seq)
-    WHERE submissions.image_id = images.image_id AND (submissions.seq IS NULL OR outbox.seq IS NOT NULL))"""
+    WHERE submissions.image_id = images.image_id AND (submissions.seq IS NULL OR outbox.seq IS NOT NULL))"""  # noqa: E501
 """Nothing of the image waits, for a worker, for the archive or for a sink."""
 SCORED: Final = "(SELECT scored FROM outcomes WHERE outcomes.result_id = images.result_id)"
 
@@ -22,9 +24,13 @@ class Pruning:
         self._store = store
 
     def files(self, *, scored: bool, before: float, limit: int) -> list[Image]:
-        """Images whose files may go: archived before a Unix time, in done (scored) or failed, oldest first."""
+        """
+        Images whose files may go: archived before a Unix time, in done (scored) or failed, oldest
+        first.
+        """
         query = (
-            f"SELECT {COLUMNS} FROM images WHERE {SETTLED} AND kept = 1 AND {SCORED} = ? AND archived_at < ? ORDER BY archived_at LIMIT ?"
+            f"SELECT {COLUMNS} FROM images WHERE {SETTLED} AND kept = 1 AND {SCORED} = "
+            "? AND archived_at < ? ORDER BY archived_at LIMIT ?"
         )
         with self._store.reading() as db:
             return [records.image(row) for row in db.execute(query, (scored, before, limit))]
@@ -39,18 +45,31 @@ class Pruning:
         """
         with self._store.transaction() as db:
             known = records.find(db, image_id)
-            if known is None or not db.execute(f"SELECT 1 FROM images WHERE image_id = ? AND {SETTLED}", (image_id,)).fetchone():
+            if (
+                known is None
+                or not db.execute(
+                    f"SELECT 1 FROM images WHERE image_id = ? AND {SETTLED}", (image_id,)
+                ).fetchone()
+            ):
                 return False
             remove(known.path)
             db.execute("UPDATE images SET kept = 0 WHERE image_id = ?", (image_id,))
             return True
 
     def forget(self, *, before: float, limit: int) -> int:
-        """Forget images whose files are gone and whose last result is older than a Unix time; returns how many results went."""
-        newest = "SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = submission"
+        """
+        Forget images whose files are gone and whose last result is older than a Unix time; returns
+        how many results went.
+        """
+        newest = (
+            "SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = submission"
+        )
         query = f"SELECT image_id FROM images WHERE {SETTLED} AND kept = 0 AND archived_at < ?1"
         with self._store.transaction() as db:
-            of_old = f"{query} AND ({newest} WHERE submissions.image_id = images.image_id) < ?1 ORDER BY archived_at LIMIT ?2"
+            of_old = (
+                f"{query} AND ({newest} WHERE submissions.image_id = "
+                "images.image_id) < ?1 ORDER BY archived_at LIMIT ?2"
+            )
             forgotten = db.execute(of_old, (before, limit)).fetchall()
             gone = 0
             for image_id in forgotten:

@@ -25,9 +25,15 @@ class Queries:
     def summary(self) -> dict[str, Any]:
         """Images by state, submissions, results, age of the oldest waiting image in seconds."""
         with self._reading() as db:
-            states = dict(db.execute("SELECT state, count(*) FROM images GROUP BY state").fetchall())
-            oldest = db.execute("SELECT min(received_at) FROM images WHERE state IN ('received', 'examining')").fetchone()[0]
-            scored, rejected = db.execute("SELECT coalesce(sum(scored), 0), count(*) - coalesce(sum(scored), 0) FROM outcomes").fetchone()
+            states = dict(
+                db.execute("SELECT state, count(*) FROM images GROUP BY state").fetchall()
+            )
+            oldest = db.execute(
+                "SELECT min(received_at) FROM images WHERE state IN ('received', 'examining')"
+            ).fetchone()[0]
+            scored, rejected = db.execute(
+                "SELECT coalesce(sum(scored), 0), count(*) - coalesce(sum(scored), 0) FROM outcomes"
+            ).fetchone()
             return {
                 "ledger_id": ledger_id(db),
                 "waiting": states.get("received", 0),
@@ -37,14 +43,22 @@ class Queries:
                 "oldest_waiting_s": _age(oldest),
                 "scored": scored,
                 "rejected": rejected,
-                "oldest_undelivered_s": _age(db.execute("SELECT min(completed_at) FROM outbox JOIN results USING (seq)").fetchone()[0]),
-                "last_seq": int(db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]),
+                "oldest_undelivered_s": _age(
+                    db.execute(
+                        "SELECT min(completed_at) FROM outbox JOIN results USING (seq)"
+                    ).fetchone()[0]
+                ),
+                "last_seq": int(
+                    db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]
+                ),
             }
 
     def waiting(self) -> int:
         """Images that wait for a worker."""
         with self._reading() as db:
-            return int(db.execute("SELECT count(*) FROM images WHERE state = 'received'").fetchone()[0])
+            return int(
+                db.execute("SELECT count(*) FROM images WHERE state = 'received'").fetchone()[0]
+            )
 
     def results(self, after: int = 0, since: float = 0.0, limit: int = -1) -> list[bytes]:
         """
@@ -55,13 +69,24 @@ class Queries:
             since: only results completed at or after this Unix time.
             limit: at most so many, the newest; -1 for all.
         """
-        newest = "SELECT seq, payload FROM results WHERE seq > ? AND completed_at >= ? ORDER BY seq DESC LIMIT ?"
+        newest = (
+            "SELECT seq, payload FROM results WHERE seq > ? AND "
+            "completed_at >= ? ORDER BY seq DESC LIMIT ?"
+        )
         with self._reading() as db:
-            return [row[0] for row in db.execute(f"SELECT payload FROM ({newest}) ORDER BY seq", (after, since, limit))]
+            return [
+                row[0]
+                for row in db.execute(
+                    f"SELECT payload FROM ({newest}) ORDER BY seq", (after, since, limit)
+                )
+            ]
 
     def each_result(self, after: int = 0, since: float = 0.0) -> Iterator[bytes]:
         """Published payloads in order, a few in memory at a time however many there are."""
-        query = "SELECT seq, payload FROM results WHERE seq > ? AND completed_at >= ? ORDER BY seq LIMIT ?"
+        query = (
+            "SELECT seq, payload FROM results WHERE seq > ? AND "
+            "completed_at >= ? ORDER BY seq LIMIT ?"
+        )
         while True:
             with self._reading() as db:
                 page = db.execute(query, (after, since, PAGE)).fetchall()
@@ -71,11 +96,16 @@ class Queries:
             after = page[-1][0]
 
     def image_ids(self, prefix: str) -> list[str]:
-        """Image ids that begin so, or the image of the result id that does: how people name things on a command line."""
+        """
+        Image ids that begin so, or the image of the result id that does: how people name things on
+        a command line.
+        """
         with self._reading() as db:
             by_image = "SELECT image_id FROM images WHERE substr(image_id, 1, length(?1)) = ?1"
             by_result = "SELECT image_id FROM outcomes WHERE substr(result_id, 1, length(?1)) = ?1"
-            return sorted({row[0] for row in db.execute(f"{by_image} UNION {by_result}", (prefix,))})
+            return sorted(
+                {row[0] for row in db.execute(f"{by_image} UNION {by_result}", (prefix,))}
+            )
 
     def sinks(self) -> dict[str, int]:
         """Undelivered rows by sink, those of sinks that are no longer configured included."""
@@ -99,7 +129,9 @@ def parse_since(value: object) -> tuple[int, float]:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        msg = f"since: found {text!r}, expected a sequence number or a time such as 2026-01-31T08:00"
+        msg = (
+            f"since: found {text!r}, expected a sequence number or a time such as 2026-01-31T08:00"
+        )
         raise ValueError(msg) from None
     return 0, moment.timestamp()  # without a zone: local time, as people type it
 

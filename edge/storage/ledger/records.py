@@ -5,12 +5,11 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
-from edge.system.files import Fingerprint
+from edge.domain import Numbering, Source
 from edge.storage.ledger.states import State
-
-Source: TypeAlias = Literal["folder", "mqtt", "retry"]
+from edge.system.files import Fingerprint
 
 ALONE_AFTER: Final = 3
 """An image found examining at so many starts in a row is from then on tried alone."""
@@ -67,21 +66,11 @@ class Image:
         return self.attempts >= MAX_ATTEMPTS or self.interrupted >= POISON_AFTER
 
 
-@dataclass(frozen=True, slots=True)
-class Numbering:
-    """What a result is told by the ledger in the transaction that records it."""
-
-    seq: int
-    ledger_id: str
-    source: Source
-    received_at: float
-    supersedes: str | None = None
-    duplicate_of: int | None = None
-
-
 Render: TypeAlias = Callable[[Numbering], bytes]
 Readdress: TypeAlias = Callable[[bytes, Numbering], bytes]
-"""The payload of an earlier result of the same outcome, and the new numbering -> the new payload."""
+"""
+The payload of an earlier result of the same outcome, and the new numbering -> the new payload.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +84,9 @@ class Conclusion:
     render: Render
 
 
-COLUMNS: Final = "image_id, state, generation, attempts, interrupted, not_before, path, name, received_at"
+COLUMNS: Final = (
+    "image_id, state, generation, attempts, interrupted, not_before, path, name, received_at"
+)
 
 
 def find(db: sqlite3.Connection, image_id: str) -> Image | None:
@@ -107,7 +98,17 @@ def find(db: sqlite3.Connection, image_id: str) -> Image | None:
 def image(row: tuple[str, str, int, int, int, float, bytes, bytes, float]) -> Image:
     """A row of COLUMNS."""
     image_id, state, generation, attempts, interrupted, not_before, path, name, received_at = row
-    return Image(image_id, State(state), generation, attempts, interrupted, not_before > 0, Path(os.fsdecode(path)), name, received_at)
+    return Image(
+        image_id,
+        State(state),
+        generation,
+        attempts,
+        interrupted,
+        not_before > 0,
+        Path(os.fsdecode(path)),
+        name,
+        received_at,
+    )
 
 
 def set_path(db: sqlite3.Connection, image_id: str, path: Path) -> None:
@@ -117,30 +118,50 @@ def set_path(db: sqlite3.Connection, image_id: str, path: Path) -> None:
 
 def last_result(db: sqlite3.Connection, image_id: str) -> str | None:
     """The newest result id of an image."""
-    row = db.execute("SELECT result_id FROM outcomes WHERE image_id = ? ORDER BY seq DESC LIMIT 1", (image_id,)).fetchone()
+    row = db.execute(
+        "SELECT result_id FROM outcomes WHERE image_id = ? ORDER BY seq DESC LIMIT 1", (image_id,)
+    ).fetchone()
     return row[0] if row else None
 
 
 def payload_of(db: sqlite3.Connection, result_id: str) -> bytes | None:
     """The first payload of an outcome."""
-    row = db.execute("SELECT payload FROM outcomes JOIN results USING (seq) WHERE outcomes.result_id = ?", (result_id,)).fetchone()
+    row = db.execute(
+        "SELECT payload FROM outcomes JOIN results USING (seq) WHERE outcomes.result_id = ?",
+        (result_id,),
+    ).fetchone()
     return row[0] if row else None
 
 
 def submit(db: sqlite3.Connection, arrival: Arrival, claim: str | None) -> int:
     """Record one submission; returns its row id."""
     submission = db.execute(
-        "INSERT INTO submissions (image_id, source, claim, received_at, settled, response_topic, correlation) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (arrival.image_id, arrival.source, claim, arrival.received_at, arrival.settled, arrival.response_topic, arrival.correlation),
+        "INSERT INTO submissions (image_id, source, claim, received_at, settled, "
+        "response_topic, correlation) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            arrival.image_id,
+            arrival.source,
+            claim,
+            arrival.received_at,
+            arrival.settled,
+            arrival.response_topic,
+            arrival.correlation,
+        ),
     ).lastrowid
     if arrival.origin is not None:
         path, fingerprint = arrival.origin
-        db.execute("INSERT INTO origins VALUES (?, ?, ?, ?, ?, ?)", (claim, os.fsencode(path), *fingerprint))
+        db.execute(
+            "INSERT INTO origins VALUES (?, ?, ?, ?, ?, ?)",
+            (claim, os.fsencode(path), *fingerprint),
+        )
     return int(submission or 0)
 
 
 def standing_result(db: sqlite3.Connection, known: Image, bundle_id: str) -> str | None:
-    """The result id that answers a new submission of concluded bytes, or None where this bundle must look first."""
+    """
+    The result id that answers a new submission of concluded bytes, or None where this bundle must
+    look first.
+    """
     row = db.execute(
         "SELECT result_id FROM outcomes WHERE image_id = ? AND bundle_id = ? AND generation = ?",
         (known.image_id, bundle_id, known.generation),

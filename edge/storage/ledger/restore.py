@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.domain import Numbering, Source
 from edge.storage.ledger import records
-from edge.storage.ledger.results import Answers
-from edge.storage.ledger.records import Arrival, Numbering, Readdress, Source
-from edge.storage.ledger.states import State
 from edge.storage.ledger.database import Store, ledger_id, next_seq
+from edge.storage.ledger.records import Arrival, Readdress
+from edge.storage.ledger.results import Answers
+from edge.storage.ledger.states import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ class Archived:
 
 
 class Recovery:
-    """Fills a new ledger. Each result gets a number of this ledger, keeps its result id, and goes to every sink once more."""
+    """
+    Fills a new ledger. Each result gets a number of this ledger, keeps its result id, and goes to
+    every sink once more.
+    """
 
     def __init__(self, store: Store, answers: Answers, readdress: Readdress) -> None:
         self._store = store
@@ -54,7 +58,9 @@ class Recovery:
     def numbering(self) -> tuple[str, int]:
         """The ledger's id and the last number that it gave."""
         with self._store.reading() as db:
-            return ledger_id(db), int(db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0])
+            return ledger_id(db), int(
+                db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]
+            )
 
     def take_up(self, found: Sequence[Archived]) -> int:
         """Record what is not known yet; returns how many images that were."""
@@ -64,7 +70,8 @@ class Recovery:
                 if records.find(db, item.image_id) is not None:
                     continue
                 db.execute(
-                    "INSERT INTO images (image_id, state, generation, result_id, path, name, received_at, archived_at, kept)"
+                    "INSERT INTO images (image_id, state, generation, result_id, "
+                    "path, name, received_at, archived_at, kept)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)",
                     (
                         item.image_id,
@@ -77,14 +84,25 @@ class Recovery:
                         item.received_at,
                     ),
                 )
-                arrival = Arrival(item.image_id, item.path, item.name, item.source, item.received_at)
+                arrival = Arrival(
+                    item.image_id, item.path, item.name, item.source, item.received_at
+                )
                 submission = records.submit(db, arrival, None)
                 seq = next_seq(db)
                 numbering = Numbering(seq, ledger_id(db), item.source, item.received_at)
                 db.execute(
                     "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
-                    (item.result_id, item.image_id, item.bundle_id, item.generation, item.scored, seq),
+                    (
+                        item.result_id,
+                        item.image_id,
+                        item.bundle_id,
+                        item.generation,
+                        item.scored,
+                        seq,
+                    ),
                 )
-                self._answers.record(db, seq, item.result_id, submission, self._readdress(item.payload, numbering))
+                self._answers.record(
+                    db, seq, item.result_id, submission, self._readdress(item.payload, numbering)
+                )
                 taken += 1
         return taken

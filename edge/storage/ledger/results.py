@@ -1,12 +1,16 @@
-"""Answers: each submission gets a result of its own, with the next sequence number, and rows in the outbox."""
+"""
+Answers: each submission gets a result of its own, with the next sequence number, and rows in the
+outbox.
+"""
 
 import sqlite3
 import time
 from collections.abc import Iterable
 
-from edge.storage.ledger.records import REPLY, Numbering, Readdress
-from edge.storage.ledger.schema import crc32
+from edge.domain import Numbering
 from edge.storage.ledger.database import ledger_id, next_seq
+from edge.storage.ledger.records import REPLY, Readdress
+from edge.storage.ledger.schema import crc32
 
 
 class Answers:
@@ -24,20 +28,36 @@ class Answers:
 
     def repeat(self, db: sqlite3.Connection, result_id: str, submission: int) -> None:
         """Answer a submission with an outcome that is there already."""
-        query = "SELECT outcomes.seq, payload FROM outcomes JOIN results USING (seq) WHERE outcomes.result_id = ?"
+        query = (
+            "SELECT outcomes.seq, payload FROM outcomes JOIN results "
+            "USING (seq) WHERE outcomes.result_id = ?"
+        )
         first, payload = db.execute(query, (result_id,)).fetchone()
-        source, received_at = db.execute("SELECT source, received_at FROM submissions WHERE id = ?", (submission,)).fetchone()
+        source, received_at = db.execute(
+            "SELECT source, received_at FROM submissions WHERE id = ?", (submission,)
+        ).fetchone()
         seq = next_seq(db)
         numbering = Numbering(seq, ledger_id(db), source, received_at, duplicate_of=first)
         self.record(db, seq, result_id, submission, self._readdress(payload, numbering))
 
-    def record(self, db: sqlite3.Connection, seq: int, result_id: str, submission: int, payload: bytes) -> None:
+    def record(
+        self, db: sqlite3.Connection, seq: int, result_id: str, submission: int, payload: bytes
+    ) -> None:
         """Record the result of one submission and who gets it."""
         db.execute(
-            "INSERT INTO results (seq, result_id, submission, completed_at, payload, crc32) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO results (seq, result_id, submission, completed_at, "
+            "payload, crc32) VALUES (?, ?, ?, ?, ?, ?)",
             (seq, result_id, submission, time.time(), payload, crc32(payload)),
         )
         db.execute("UPDATE submissions SET seq = ? WHERE id = ?", (seq, submission))
-        topic = db.execute("SELECT response_topic FROM submissions WHERE id = ?", (submission,)).fetchone()[0]
-        sinks = self._sinks if topic is None else (REPLY, *(sink for sink in self._sinks if sink != "mqtt"))
-        db.executemany("INSERT INTO outbox (seq, sink) VALUES (?, ?)", [(seq, sink) for sink in sinks])
+        topic = db.execute(
+            "SELECT response_topic FROM submissions WHERE id = ?", (submission,)
+        ).fetchone()[0]
+        sinks = (
+            self._sinks
+            if topic is None
+            else (REPLY, *(sink for sink in self._sinks if sink != "mqtt"))
+        )
+        db.executemany(
+            "INSERT INTO outbox (seq, sink) VALUES (?, ?)", [(seq, sink) for sink in sinks]
+        )

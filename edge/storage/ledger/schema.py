@@ -1,4 +1,7 @@
-"""The ledger's tables, and how a ledger of an earlier release becomes one of this: only ever forward, all or nothing."""
+"""
+The ledger's tables, and how a ledger of an earlier release becomes one of this: only ever forward,
+all or nothing.
+"""
 
 import sqlite3
 import uuid
@@ -61,7 +64,7 @@ CREATE TABLE outbox (
     held TEXT,                                 -- why the sink refused it; NULL: still to be sent
     PRIMARY KEY (seq, sink)
 ) STRICT, WITHOUT ROWID;
-"""
+"""  # noqa: E501
 """Version 1, as release 0.1.0 made it."""
 
 MIGRATIONS: Final[Mapping[int, str]] = {
@@ -79,9 +82,12 @@ CREATE INDEX results_by_submission ON results (submission);
 CREATE INDEX results_by_result ON results (result_id);
 CREATE INDEX results_by_time ON results (completed_at);
 CREATE INDEX outbox_by_sink ON outbox (sink, seq) WHERE held IS NULL;
-""",
+""",  # noqa: E501
 }
-"""From each version to the next. A new one is added below; those above never change, and neither does FIRST."""
+"""
+From each version to the next. A new one is added below; those above never change, and neither does
+FIRST.
+"""
 
 VERSION: Final = 1 + len(MIGRATIONS)
 Shape: TypeAlias = dict[str, list[tuple[object, ...]]]
@@ -93,7 +99,9 @@ class NewerSchemaError(StartupError):
 
 
 class OlderSchemaError(StartupError):
-    """The ledger was written by an earlier release, and no daemon of this one has taken it over yet."""
+    """
+    The ledger was written by an earlier release, and no daemon of this one has taken it over yet.
+    """
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -105,15 +113,24 @@ def version_of(db: sqlite3.Connection) -> int:
     """
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
-        msg = f"its schema version is {version}, this release reads up to {VERSION}: install the release that wrote it, or a newer one"
+        msg = (
+            f"its schema version is {version}, this release reads up to {VERSION}: "
+            "install the release that wrote it, or a newer one"
+        )
         raise NewerSchemaError(msg)
     return version
 
 
 def create(db: sqlite3.Connection, why: str) -> None:
     """Make the tables of a new ledger in an empty file; `why` is kept until `rebuilt` was said."""
-    fresh = f"{FIRST} INSERT INTO meta VALUES ('ledger_id', '{uuid.uuid4()}'), ('seq', '0'); PRAGMA user_version = 1;"
-    db.executescript(f"BEGIN; {fresh} {_steps(db, 1)} INSERT INTO meta VALUES ('rebuild', '{why.replace(chr(39), '')}'); COMMIT;")
+    fresh = (
+        f"{FIRST} INSERT INTO meta VALUES ('ledger_id', "
+        f"'{uuid.uuid4()}'), ('seq', '0'); PRAGMA user_version = 1;"
+    )
+    db.executescript(
+        f"BEGIN; {fresh} {_steps(db, 1)} INSERT INTO meta VALUES "
+        f"('rebuild', '{why.replace(chr(39), '')}'); COMMIT;"
+    )
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -147,5 +164,7 @@ def crc32(payload: bytes) -> int:
 
 def _steps(db: sqlite3.Connection, version: int, to: int = VERSION) -> str:
     db.create_function("crc32", 1, crc32, deterministic=True)
-    steps = [f"{MIGRATIONS[number]} PRAGMA user_version = {number + 1};" for number in range(version, to)]
+    steps = [
+        f"{MIGRATIONS[number]} PRAGMA user_version = {number + 1};" for number in range(version, to)
+    ]
     return "\n".join(steps)

@@ -62,5 +62,9 @@ def move(db: sqlite3.Connection, image_id: str, what: Move) -> None:
     query = f"UPDATE images SET state = ? WHERE image_id = ? AND state IN ({marks})"
     if db.execute(query, (target, image_id, *sources)).rowcount != 1:
         found = db.execute("SELECT state FROM images WHERE image_id = ?", (image_id,)).fetchone()
-        msg = f"{what}: image {image_id} is {found[0] if found else 'unknown'}, expected {' or '.join(sorted(sources))}"
+        msg = (
+            f"{what}: image {image_id} is "
+            f"{found[0] if found else 'unknown'}, expected "
+            f"{' or '.join(sorted(sources))}"
+        )
         raise IllegalMoveError(msg)

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from edge.system.files import Fingerprint
 from edge.storage.ledger import records
-from edge.storage.ledger.results import Answers
-from edge.storage.ledger.records import Arrival, Image
-from edge.storage.ledger.states import Move, State, move
 from edge.storage.ledger.database import Store
+from edge.storage.ledger.records import Arrival, Image
+from edge.storage.ledger.results import Answers
+from edge.storage.ledger.states import Move, State, move
+from edge.system.files import Fingerprint
 
 DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
@@ -26,10 +26,12 @@ class Arrivals:
 
     def accept(self, arrival: Arrival, bundle_id: str) -> Path:
         """
-        Record a submission; what it needs next (nothing, a worker, an answer) follows from what is known of its bytes.
+        Record a submission; what it needs next (nothing, a worker, an answer) follows from what is
+        known of its bytes.
 
         Returns:
-            Where the image's bytes are: `arrival.path`, or an earlier place, and then `arrival.path` is a spare copy.
+            Where the image's bytes are: `arrival.path`, or an earlier place, and then
+            `arrival.path` is a spare copy.
         """
         with self._store.transaction() as db:
             claim = arrival.path.name
@@ -38,15 +40,29 @@ class Arrivals:
             known = records.find(db, arrival.image_id)
             if known is None:
                 db.execute(
-                    "INSERT INTO images (image_id, state, path, name, received_at) VALUES (?, ?, ?, ?, ?)",
-                    (arrival.image_id, State.RECEIVED, os.fsencode(arrival.path), arrival.name, arrival.received_at),
+                    "INSERT INTO images (image_id, state, path, name, "
+                    "received_at) VALUES (?, ?, ?, ?, ?)",
+                    (
+                        arrival.image_id,
+                        State.RECEIVED,
+                        os.fsencode(arrival.path),
+                        arrival.name,
+                        arrival.received_at,
+                    ),
                 )
             elif not known.path.exists():
                 records.set_path(db, arrival.image_id, arrival.path)
             submission = records.submit(db, arrival, claim)
             if known is not None and known.state in DONE_WITH:
-                removed = known.state is State.ARCHIVED and not known.path.exists()  # out of done or failed: it goes there again
-                self._answer_or_renew(db, known, submission, None if removed else records.standing_result(db, known, bundle_id))
+                removed = (
+                    known.state is State.ARCHIVED and not known.path.exists()
+                )  # out of done or failed: it goes there again
+                self._answer_or_renew(
+                    db,
+                    known,
+                    submission,
+                    None if removed else records.standing_result(db, known, bundle_id),
+                )
             return _path(db, arrival.image_id)
 
     def request_again(self, image_id: str, arrival: Arrival, bundle_id: str) -> bool:
@@ -64,16 +80,23 @@ class Arrivals:
             return True
 
     def retry(self, image_ids: Iterable[str]) -> None:
-        """Examine concluded images again, all or none, each under a new generation and result id."""
+        """
+        Examine concluded images again, all or none, each under a new generation and result id.
+        """
         with self._store.transaction() as db:
             for image_id in image_ids:
                 move(db, image_id, Move.RENEW)
-                again = "generation = generation + 1, attempts = 0, interrupted = 0, received_at = ?"
+                again = (
+                    "generation = generation + 1, attempts = 0, interrupted = 0, received_at = ?"
+                )
                 db.execute(f"UPDATE images SET {again} WHERE image_id = ?", (time.time(), image_id))
                 _submit_ourselves(db, image_id)
 
     def adopt(self, path: Path) -> bool:
-        """A file in spool/claimed whose image's bytes are nowhere else is that image's file again; False where they are."""
+        """
+        A file in spool/claimed whose image's bytes are nowhere else is that image's file again;
+        False where they are.
+        """
         query = "SELECT image_id FROM submissions WHERE claim = ?"
         with self._store.transaction() as db:
             row = db.execute(query, (path.name,)).fetchone()
@@ -87,9 +110,15 @@ class Arrivals:
             return True
 
     def forget(self, image_id: str) -> bool:
-        """Drop an image whose bytes have changed: its file is taken up anew. False: they came twice, or someone asked or was answered."""
+        """
+        Drop an image whose bytes have changed: its file is taken up anew. False: they came twice,
+        or someone asked or was answered.
+        """
         with self._store.transaction() as db:
-            bound = "SELECT count(*) > 1 OR sum(seq IS NOT NULL OR source = 'mqtt') FROM submissions WHERE image_id = ?"
+            bound = (
+                "SELECT count(*) > 1 OR sum(seq IS NOT NULL OR source = "
+                "'mqtt') FROM submissions WHERE image_id = ?"
+            )
             if db.execute(bound, (image_id,)).fetchone()[0]:
                 return False
             db.execute("DELETE FROM submissions WHERE image_id = ? AND seq IS NULL", (image_id,))
@@ -99,17 +128,27 @@ class Arrivals:
     def knows_claim(self, claim: str) -> bool:
         """Whether a file in spool/claimed was recorded."""
         with self._store.reading() as db:
-            return db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone() is not None
+            return (
+                db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone()
+                is not None
+            )
 
     def owns(self, path: Path) -> bool:
         """Whether an image's bytes are at this path."""
         with self._store.reading() as db:
-            return db.execute("SELECT 1 FROM images WHERE path = ?", (os.fsencode(path),)).fetchone() is not None
+            return (
+                db.execute("SELECT 1 FROM images WHERE path = ?", (os.fsencode(path),)).fetchone()
+                is not None
+            )
 
     def origins(self) -> list[tuple[str, Path, Fingerprint]]:
-        """Files that were copied into the spool and are still to be removed where they came from."""
+        """
+        Files that were copied into the spool and are still to be removed where they came from.
+        """
         with self._store.reading() as db:
-            found = db.execute("SELECT claim, path, device, inode, size, mtime_ns FROM origins").fetchall()
+            found = db.execute(
+                "SELECT claim, path, device, inode, size, mtime_ns FROM origins"
+            ).fetchall()
         return [(claim, Path(os.fsdecode(path)), tuple(rest)) for claim, path, *rest in found]
 
     def origin_removed(self, claim: str) -> None:
@@ -117,18 +156,31 @@ class Arrivals:
         with self._store.transaction(synced=False) as db:
             db.execute("DELETE FROM origins WHERE claim = ?", (claim,))
 
-    def _answer_or_renew(self, db: sqlite3.Connection, known: Image, submission: int, result_id: str | None) -> None:
+    def _answer_or_renew(
+        self, db: sqlite3.Connection, known: Image, submission: int, result_id: str | None
+    ) -> None:
         if result_id is not None:
             self._answers.repeat(db, result_id, submission)
             return
         move(db, known.image_id, Move.RENEW)
         arrived = "SELECT received_at FROM submissions WHERE id = ?"
-        db.execute(f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?", (submission, known.image_id))
+        db.execute(
+            f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?",
+            (submission, known.image_id),
+        )
 
 
 def _submit_ourselves(db: sqlite3.Connection, image_id: str) -> None:
-    db.execute("INSERT INTO submissions (image_id, source, received_at, settled) VALUES (?, 'retry', ?, 1)", (image_id, time.time()))
+    db.execute(
+        "INSERT INTO submissions (image_id, source, received_at, "
+        "settled) VALUES (?, 'retry', ?, 1)",
+        (image_id, time.time()),
+    )
 
 
 def _path(db: sqlite3.Connection, image_id: str) -> Path:
-    return Path(os.fsdecode(db.execute("SELECT path FROM images WHERE image_id = ?", (image_id,)).fetchone()[0]))
+    return Path(
+        os.fsdecode(
+            db.execute("SELECT path FROM images WHERE image_id = ?", (image_id,)).fetchone()[0]
+        )
+    )

@@ -1,8 +1,9 @@
 """
 How far the write-ahead log had come, noted beside it after every commit.
 
-SQLite cannot tell a log that was cut short or removed from one that never held more: it opens the ledger as it was before, and says
-nothing. The note is not synced: after a power cut it may be older than the log, never newer, and an older one raises no alarm.
+SQLite cannot tell a log that was cut short or removed from one that never held more: it opens the
+ledger as it was before, and says nothing. The note is not synced: after a power cut it may be older
+than the log, never newer, and an older one raises no alarm.
 """
 
 import contextlib
@@ -34,8 +35,12 @@ class Mark:
 
     def note(self) -> None:
         """Note how far the log has come; two small system calls."""
-        with contextlib.suppress(OSError):  # a full disk: the commit stands, and an older note raises no alarm
-            frames = os.pread(self._index, 4, 16)  # https://www.sqlite.org/walformat.html: mxFrame, and aSalt
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: the commit stands, and an older note raises no alarm
+            frames = os.pread(
+                self._index, 4, 16
+            )  # https://www.sqlite.org/walformat.html: mxFrame, and aSalt
             now = frames + os.pread(self._index, 8, 32)
             if now != self._noted:
                 os.pwrite(self._file, now, 0)
@@ -44,7 +49,9 @@ class Mark:
     def clear(self) -> None:
         """Before the ledger is closed in order."""
         (self._folder / NAME).unlink(missing_ok=True)
-        sync_folder(self._folder)  # else a power cut could bring the note back, without the log that it speaks of
+        sync_folder(
+            self._folder
+        )  # else a power cut could bring the note back, without the log that it speaks of
 
     def close(self) -> None:
         """Let go of the files."""
@@ -53,7 +60,9 @@ class Mark:
 
 
 def left_behind(ledger: Path) -> Note | None:
-    """The note of a daemon that did not close its ledger; None where it did, or had written nothing."""
+    """
+    The note of a daemon that did not close its ledger; None where it did, or had written nothing.
+    """
     try:
         data = ledger.with_name(NAME).read_bytes()
     except FileNotFoundError:
@@ -63,7 +72,10 @@ def left_behind(ledger: Path) -> Note | None:
 
 
 def salts(ledger: Path) -> tuple[int, int] | None:
-    """The salts in the log's header, in the byte order in which the index has them; None where there is no whole header."""
+    """
+    The salts in the log's header, in the byte order in which the index has them; None where there
+    is no whole header.
+    """
     try:
         with Path(f"{ledger}-wal").open("rb") as file:
             header = file.read(32)
@@ -87,7 +99,11 @@ def missing(note: Note, found: tuple[int, int] | None, frames: int) -> str | Non
     if found is None:
         return "its write-ahead log is missing"
     if found == note[1:]:
-        return f"its write-ahead log has {frames} readable frames, expected {note[0]}" if frames < note[0] else None
+        return (
+            f"its write-ahead log has {frames} readable frames, expected {note[0]}"
+            if frames < note[0]
+            else None
+        )
     # begun anew since: the first salt, big-endian in both files, grows by one each time
     noted, now = (int.from_bytes(struct.pack("=I", salt), "big") for salt in (note[1], found[0]))
     return None if 0 < (now - noted) % (2 * HALF) < HALF else "its write-ahead log is an older one"

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.main import bench
-from edge.cli.main import main
+from edge.cli import bench, main
 from edge.cli.bench import STEPS, Bench
 from edge.config.settings import Settings
 from tests.support.films import FILM
@@ -21,7 +20,9 @@ def test_a_film_is_timed_step_by_step_beside_the_bare_network(loaded: Bench) -> 
     measured = loaded.measure(FILM, rounds=2)
     assert (measured.rejected, measured.format) == (None, "jpeg")
     assert tuple(measured.steps) == STEPS
-    assert all(0 < spread.lowest <= spread.median <= spread.highest for spread in measured.steps.values())
+    assert all(
+        0 < spread.lowest <= spread.median <= spread.highest for spread in measured.steps.values()
+    )
     decode, prepare, infer, total, bare = (measured.steps[step] for step in STEPS)
     assert total.highest >= decode.lowest + prepare.lowest + infer.lowest
     assert bare.lowest > 0
@@ -35,10 +36,14 @@ def test_a_file_that_is_rejected_has_a_reason_and_no_times(loaded: Bench, tmp_pa
     assert bench.as_json(measured)["median_lowest_highest_ms"] == {}
 
 
-def test_the_command_measures_the_bundles_own_pictures_or_the_files_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_measures_the_bundles_own_pictures_or_the_files_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main.main(["bench", "--json", "--rounds", "1"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert [Path(file["path"]).parent.name for file in report["files"]] == ["known"] * len(report["files"])
+    assert [Path(file["path"]).parent.name for file in report["files"]] == ["known"] * len(
+        report["files"]
+    )
     assert {"machine", "software", "model"} < report.keys()
     (tmp_path / "text").write_bytes(b"no picture")
     assert main.main(["bench", "--rounds", "1", str(FILM), str(tmp_path)]) == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.cli.main import main
+from edge.cli import main
 
 
 def test_a_command_that_is_interrupted_says_so_in_one_line_and_exits_as_shells_do(

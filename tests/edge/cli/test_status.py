@@ -8,13 +8,13 @@ from typing import Any, Self
 
 import pytest
 
-from edge.cli.main import remedies
+from edge.cli import remedies
 from edge.cli.doctor.checks import Finding, Level
-from edge.errors import Reason
 from edge.cli.status import Around, Today, look_around, screen, span
 from edge.config.settings import Broker, Settings, Spool, State, Tls
-from tests.conftest import ROOT
+from edge.errors import Reason
 from tests.edge.contract.test_contract import examples
+from tests.support.tools import ROOT
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 OPERATIONS = (ROOT / "docs/guides/operations.md").read_text()
@@ -24,13 +24,17 @@ def report(**changed: object) -> dict[str, Any]:
     """A daemon's answer; `queue={...}` changes fields of a part."""
     answer = examples("mammo.health/1")[0]
     for name, value in changed.items():
-        answer[name] = answer[name] | value if isinstance(value, dict) and name != "outbox" else value
+        answer[name] = (
+            answer[name] | value if isinstance(value, dict) and name != "outbox" else value
+        )
     return answer
 
 
 def around(today: Today | None = None, disk: Finding | None = None) -> Around:
     fine = Finding("temperature", Level.OK, "54 °C")
-    return Around("broker.lan:8883 over TLS", disk or Finding("disk", Level.OK, "20480 MiB free"), fine, today)
+    return Around(
+        "broker.lan:8883 over TLS", disk or Finding("disk", Level.OK, "20480 MiB free"), fine, today
+    )
 
 
 def test_a_healthy_device_is_told_in_ten_lines() -> None:
@@ -65,11 +69,19 @@ def test_what_is_wrong_stands_there_with_what_to_do() -> None:
                 counters={"worker_deaths": 2},
                 drift={"images": 500, "index": 0.4},
             ),
-            around(Today(3, 1, "truncated: the file is incomplete", NOW), Finding("disk", Level.FAILED, "12 MiB free")),
+            around(
+                Today(3, 1, "truncated: the file is incomplete", NOW),
+                Finding("disk", Level.FAILED, "12 MiB free"),
+            ),
         )
     )
     for words in (
-        *("broker: connection lost", "-> running? certificates?", "spool: 12 MiB free", "-> free disk space"),
+        *(
+            "broker: connection lost",
+            "-> running? certificates?",
+            "spool: 12 MiB free",
+            "-> free disk space",
+        ),
         *(
             "NOT CONNECTED",
             "7 waiting",
@@ -92,30 +104,48 @@ def test_what_is_wrong_stands_there_with_what_to_do() -> None:
 
 @pytest.mark.parametrize("reasons", [0, 2, 9], ids=["none", "two", "nine"])
 def test_it_never_needs_more_than_80_columns_and_24_lines(reasons: int) -> None:
-    long = ["broker: " + "it says something very long about its certificate " * 8, *(f"model: {number}" * 30 for number in range(reasons))]
+    long = [
+        "broker: " + "it says something very long about its certificate " * 8,
+        *(f"model: {number}" * 30 for number in range(reasons)),
+    ]
     outbox = {name: {"waiting": 10**7, "held": 10**7} for name in ("mqtt", "jsonl", "reply")}
     shown = screen(
-        report(reasons=long[:reasons], outbox=outbox, counters={"worker_deaths": 1}, drift={"images": 1, "index": 9.0}, device="d" * 64),
+        report(
+            reasons=long[:reasons],
+            outbox=outbox,
+            counters={"worker_deaths": 1},
+            drift={"images": 1, "index": 9.0},
+            device="d" * 64,
+        ),
         around(Today(10**6, 10**6, "unreadable: " + "x " * 200, NOW)),
     )
     assert len(shown) <= 23
     assert max(map(len, shown)) <= 79
 
 
-def test_today_is_counted_from_the_ledger_and_is_unknown_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_today_is_counted_from_the_ledger_and_is_unknown_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = Settings(
         state=State(path=tmp_path),
         spool=Spool(path=tmp_path / "spool", min_free_mb=0),
         broker=Broker(host="b", port=8883, tls=Tls(enabled=True)),
     )
     assert look_around(settings, NOW, tmp_path).today is None
-    rejected = {"outcome": "rejected", "gate": {"reasons": ["empty file: no bytes"]}, "completed_at": "2026-11-23T08:15:00Z"}
+    rejected = {
+        "outcome": "rejected",
+        "gate": {"reasons": ["empty file: no bytes"]},
+        "completed_at": "2026-11-23T08:15:00Z",
+    }
     asked = []
 
     class Ledger:
         def each_result(self, *, since: float) -> list[bytes]:
             asked.append(since)
-            return [json.dumps(message).encode() for message in ({"outcome": "benign"}, rejected, {"outcome": "indeterminate"})]
+            return [
+                json.dumps(message).encode()
+                for message in ({"outcome": "benign"}, rejected, {"outcome": "indeterminate"})
+            ]
 
         def __enter__(self) -> Self:
             return self
@@ -125,13 +155,23 @@ def test_today_is_counted_from_the_ledger_and_is_unknown_without_one(tmp_path: P
 
     monkeypatch.setattr("edge.cli.status.open_queries", lambda _: Ledger())
     found = look_around(settings, NOW, tmp_path)
-    assert found.today == Today(2, 1, "empty file: no bytes", datetime(2026, 11, 23, 8, 15, tzinfo=UTC))
+    assert found.today == Today(
+        2, 1, "empty file: no bytes", datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
+    )
     assert asked == [datetime(2026, 11, 23, tzinfo=UTC).timestamp()]
     assert found.broker == "b:8883 over TLS"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min"), (3600, "1 h 0 min"), (90061, "1 d 1 h"), (8640000, "100 d 0 h")]
+    ("seconds", "said"),
+    [
+        (0.4, "0 s"),
+        (59, "59 s"),
+        (61, "1 min"),
+        (3600, "1 h 0 min"),
+        (90061, "1 d 1 h"),
+        (8640000, "100 d 0 h"),
+    ],
 )
 def test_times_are_said_in_two_units(seconds: float, said: str) -> None:
     assert span(seconds) == said
@@ -140,12 +180,18 @@ def test_times_are_said_in_two_units(seconds: float, said: str) -> None:
 def test_every_reason_of_a_rejection_has_advice_and_a_strange_one_has_a_fallback() -> None:
     assert set(remedies.REJECTIONS) == set(Reason)
     assert remedies.about_rejection("truncated: the file") == remedies.REJECTIONS[Reason.TRUNCATED]
-    assert remedies.about_rejection("of a later release: x") == remedies.about("unheard of") == remedies.FALLBACK
+    assert (
+        remedies.about_rejection("of a later release: x")
+        == remedies.about("unheard of")
+        == remedies.FALLBACK
+    )
 
 
 def test_every_reason_for_being_degraded_that_the_code_gives_has_advice() -> None:
     texts = [path.read_text() for path in (ROOT / "edge").rglob("*.py")]
-    given = [text for source in texts for text in re.findall(r'\.degrade\(\s*[^,]+, f?"([^"]+)"', source)]
+    given = [
+        text for source in texts for text in re.findall(r'\.degrade\(\s*[^,]+, f?"([^"]+)"', source)
+    ]
     assert len(given) > 12
     by_variable = {"{error}", "{said}. Replies", "{self._sink.name}:"}
     plain = [text for text in given if not any(text.startswith(name) for name in by_variable)]

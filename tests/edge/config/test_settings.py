@@ -9,14 +9,21 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from edge.cli.main import check
-from edge.config import example
-from edge.daemon.app import _clean_environment, _subject_key
+from edge.cli import check
 from edge.cli.check import findings
+from edge.config import example
+from edge.config.settings import (
+    PREFIX,
+    Settings,
+    credential_of,
+    load,
+    read_environment,
+    read_secret,
+)
+from edge.daemon.app import _clean_environment, _subject_key
 from edge.errors import ConfigError
-from edge.config.settings import PREFIX, Settings, credential_of, load, read_environment, read_secret
 from edge.mqtt.tls import tls_context
-from tests.conftest import ROOT
+from tests.support.tools import ROOT
 
 SECRET: Final = "geheim-4711"  # noqa: S105 - a test's
 EXAMPLE: Final = ROOT / "deploy" / "edge.toml"
@@ -87,7 +94,9 @@ def test_an_unknown_key_is_refused_and_named(written: Written, text: str, named:
         ("broker = 3", "broker: Input should be a valid dictionary"),
     ],
 )
-def test_a_wrong_value_is_refused_and_its_key_named(written: Written, text: str, named: str) -> None:
+def test_a_wrong_value_is_refused_and_its_key_named(
+    written: Written, text: str, named: str
+) -> None:
     file = written(text)
     assert refusal(file).startswith(f"{file}: {named}")
 
@@ -99,7 +108,9 @@ def test_what_is_no_toml_is_refused_and_the_file_named(tmp_path: Path, data: byt
     assert refusal(file).startswith(f"{file}: not TOML: ")
 
 
-def test_a_variable_goes_before_the_file_key_by_key(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_goes_before_the_file_key_by_key(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MAMMO_EDGE_BROKER__HOST", "broker.lan")
     monkeypatch.setenv("MAMMO_EDGE_BROKER__TLS__ENABLED", "true")
     found = load(written("[broker]\nhost = 'other'\nport = 8883\n")).broker
@@ -115,7 +126,10 @@ def test_a_variable_goes_before_the_file_key_by_key(written: Written, monkeypatc
         ("MAMMO_EDGE_BROKER__TLS__FILE", "unknown key, expected one of enabled, ca, cert, key"),
         ("MAMMO_EDGE_BROKER__PORT", "Input should be a valid integer"),
         ("MAMMO_EDGE_BROKER", "a section, expected MAMMO_EDGE_BROKER__KEY with one of host, port,"),
-        ("MAMMO_EDGE_BROKER__TLS", "a section, expected MAMMO_EDGE_BROKER__TLS__KEY with one of enabled,"),
+        (
+            "MAMMO_EDGE_BROKER__TLS",
+            "a section, expected MAMMO_EDGE_BROKER__TLS__KEY with one of enabled,",
+        ),
     ],
 )
 def test_a_wrong_variable_is_refused_and_named_without_its_value(
@@ -129,25 +143,40 @@ def test_a_wrong_variable_is_refused_and_named_without_its_value(
 
 def test_a_secret_stands_in_no_repr_and_no_text(written: Written) -> None:
     settings = load(written(f"[broker]\npassword = '{SECRET}'\n"))
-    assert SECRET not in f"{settings!r} {settings} {settings.broker!r} {settings.model_dump()} {settings.model_dump_json()}"
+    assert SECRET not in (
+        f"{settings!r} {settings} {settings.broker!r} "
+        f"{settings.model_dump()} {settings.model_dump_json()}"
+    )
     assert read_secret(settings.broker) == SECRET
 
 
 @pytest.mark.parametrize(
-    "text", [f"[broker]\npassword = ['{SECRET}']", f"[broker.password]\nx = '{SECRET}'", f"[broker]\npassword = '{SECRET}"]
+    "text",
+    [
+        f"[broker]\npassword = ['{SECRET}']",
+        f"[broker.password]\nx = '{SECRET}'",
+        f"[broker]\npassword = '{SECRET}",
+    ],
 )
 def test_a_secret_stands_in_no_refusal(written: Written, text: str) -> None:
     assert SECRET not in refusal(written(text))
 
 
-def test_the_password_may_come_from_a_variable(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_password_may_come_from_a_variable(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MAMMO_EDGE_BROKER__PASSWORD", SECRET)
     assert read_secret(load(written("")).broker) == SECRET
 
 
-def test_the_password_may_come_from_the_first_line_of_a_file(written: Written, tmp_path: Path) -> None:
+def test_the_password_may_come_from_the_first_line_of_a_file(
+    written: Written, tmp_path: Path
+) -> None:
     (tmp_path / "password").write_text(f"{SECRET}\nnot this\n")
-    assert read_secret(load(written(f"[broker]\npassword_file = '{tmp_path}/password'\n")).broker) == SECRET
+    assert (
+        read_secret(load(written(f"[broker]\npassword_file = '{tmp_path}/password'\n")).broker)
+        == SECRET
+    )
 
 
 def test_the_password_may_come_from_a_systemd_credential(written: Written, tmp_path: Path) -> None:
@@ -157,7 +186,9 @@ def test_the_password_may_come_from_a_systemd_credential(written: Written, tmp_p
     assert read_secret(broker, {}) is None
 
 
-def test_a_password_file_goes_before_the_credential_and_a_password_before_both(written: Written, tmp_path: Path) -> None:
+def test_a_password_file_goes_before_the_credential_and_a_password_before_both(
+    written: Written, tmp_path: Path
+) -> None:
     (tmp_path / "mqtt-password").write_text("credential")
     (tmp_path / "password").write_text("file")
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
@@ -172,8 +203,14 @@ def test_a_password_file_that_cannot_be_read_is_named(written: Written, tmp_path
         read_secret(broker)
 
 
-def test_the_environment_is_read_once_and_cleaned_for_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MAMMO_EDGE_BROKER__PASSWORD", "mammo_edge_broker__username", "CREDENTIALS_DIRECTORY"):
+def test_the_environment_is_read_once_and_cleaned_for_the_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (
+        "MAMMO_EDGE_BROKER__PASSWORD",
+        "mammo_edge_broker__username",
+        "CREDENTIALS_DIRECTORY",
+    ):
         monkeypatch.setenv(name, SECRET)
     overrides = read_environment()
     _clean_environment()
@@ -182,8 +219,12 @@ def test_the_environment_is_read_once_and_cleaned_for_the_workers(monkeypatch: p
     assert (read_secret(broker), broker.username) == (SECRET, SECRET)
 
 
-@pytest.mark.parametrize(("key", "said"), [(None, "No such file"), (b"too short \n", "9 bytes, expected 16 or more")])
-def test_a_subject_key_that_is_none_is_refused_and_its_file_named(written: Written, tmp_path: Path, key: bytes | None, said: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "said"), [(None, "No such file"), (b"too short \n", "9 bytes, expected 16 or more")]
+)
+def test_a_subject_key_that_is_none_is_refused_and_its_file_named(
+    written: Written, tmp_path: Path, key: bytes | None, said: str
+) -> None:
     file = tmp_path / "subject.key"
     if key is not None:
         file.write_bytes(key)
@@ -192,13 +233,20 @@ def test_a_subject_key_that_is_none_is_refused_and_its_file_named(written: Writt
         _subject_key(settings)
 
 
-def test_a_subject_key_is_the_file_without_white_space_around_it(written: Written, tmp_path: Path) -> None:
+def test_a_subject_key_is_the_file_without_white_space_around_it(
+    written: Written, tmp_path: Path
+) -> None:
     (tmp_path / "subject.key").write_bytes(b"0123456789abcdef\n")
-    assert _subject_key(load(written(f"[publish]\nsubject_key_file = '{tmp_path}/subject.key'\n"))) == b"0123456789abcdef"
+    assert (
+        _subject_key(load(written(f"[publish]\nsubject_key_file = '{tmp_path}/subject.key'\n")))
+        == b"0123456789abcdef"
+    )
     assert _subject_key(Settings()) is None
 
 
-def test_a_certificate_that_cannot_be_read_is_a_configuration_error(written: Written, tmp_path: Path) -> None:
+def test_a_certificate_that_cannot_be_read_is_a_configuration_error(
+    written: Written, tmp_path: Path
+) -> None:
     settings = load(written(f"[broker.tls]\nenabled = true\nca = '{tmp_path}/none.pem'\n"))
     with pytest.raises(ConfigError, match=r"broker\.tls: "):
         tls_context(settings.broker)
@@ -209,7 +257,9 @@ def test_deploy_edge_toml_is_what_the_code_makes() -> None:
     assert EXAMPLE.read_text() == example.render()
 
 
-def test_deploy_edge_toml_loads_as_it_is_and_with_every_default_uncommented(written: Written) -> None:
+def test_deploy_edge_toml_loads_as_it_is_and_with_every_default_uncommented(
+    written: Written,
+) -> None:
     assert load(EXAMPLE) == Settings()
     uncommented = re.sub(r"^# ([a-z_]+ = \S)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
     assert _keys(tomllib.loads(uncommented)) == _keys(Settings().model_dump(exclude_none=True))
@@ -220,7 +270,9 @@ def _keys(tree: Any) -> Any:  # noqa: ANN401 - a tree of dicts
     return {name: _keys(below) for name, below in tree.items()} if isinstance(tree, dict) else None
 
 
-@pytest.mark.parametrize(("readable", "said"), [(True, "found"), (False, "for root and the service alone")])
+@pytest.mark.parametrize(
+    ("readable", "said"), [(True, "found"), (False, "for root and the service alone")]
+)
 def test_a_check_says_of_the_password_that_setup_wrote_what_it_can_know(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, readable: bool, said: str
 ) -> None:

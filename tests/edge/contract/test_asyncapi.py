@@ -1,4 +1,7 @@
-"""docs/reference/asyncapi.yaml says what the code does: it is valid, it is current, and everything that a daemon publishes is in it."""
+"""
+docs/reference/asyncapi.yaml says what the code does: it is valid, it is current, and everything
+that a daemon publishes is in it.
+"""
 
 import gzip
 import json
@@ -14,15 +17,15 @@ from paho.mqtt.client import MQTTMessage
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from deploy.tools.asyncapi.__main__ import channels, document, render
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
+from deploy.tools.asyncapi.__main__ import channels, document, render
+from edge.cli.doctor.acl import ANSWER, WATCHED
 from edge.contract import result
 from edge.daemon.telemetry.status import offline
-from edge.cli.doctor.acl import ANSWER, WATCHED
-from tests.conftest import ROOT, need
-from tests.support.rig import TOPICS, Rig, film, until
 from tests.edge.contract.test_contract import examples, table
+from tests.support.rig import TOPICS, Rig, film, until
+from tests.support.tools import ROOT, need
 
 DOCUMENT: Final = yaml.safe_load((ROOT / "docs/reference/asyncapi.yaml").read_text())
 RESULT: Final = {"./result.schema.json": DRAFT202012.create_resource(result.schema())}
@@ -51,7 +54,11 @@ def resolve(reference: dict[str, str]) -> Any:  # noqa: ANN401 - whatever it nam
 
 def absolute(reference: dict[str, Any]) -> dict[str, Any]:
     """A reference into the document, as it is seen from outside."""
-    return {"$ref": f"urn:ours{reference['$ref']}"} if reference.get("$ref", "").startswith("#") else reference
+    return (
+        {"$ref": f"urn:ours{reference['$ref']}"}
+        if reference.get("$ref", "").startswith("#")
+        else reference
+    )
 
 
 def channel_of(topic: str) -> dict[str, Any]:
@@ -67,13 +74,18 @@ def channel_of(topic: str) -> dict[str, Any]:
 
 def fits(message_: dict[str, Any], payload: object) -> bool:
     schema = message_["payload"].get("schema", message_["payload"])
-    return bool(jsonschema.Draft202012Validator(absolute(schema), registry=REGISTRY).is_valid(payload))
+    return bool(
+        jsonschema.Draft202012Validator(absolute(schema), registry=REGISTRY).is_valid(payload)
+    )
 
 
 def is_described(told: MQTTMessage) -> bool:
     """Whether exactly one message of the topic's channel is what was published."""
     messages = channel_of(told.topic)["messages"]
-    return sum(fits(resolve(reference), json.loads(told.payload)) for reference in messages.values()) == 1
+    return (
+        sum(fits(resolve(reference), json.loads(told.payload)) for reference in messages.values())
+        == 1
+    )
 
 
 def references(tree: object) -> Iterator[str]:
@@ -92,7 +104,9 @@ def test_it_is_what_the_code_says() -> None:
 def test_it_is_valid_asyncapi_3_and_every_reference_leads_somewhere() -> None:
     schema = json.loads(gzip.decompress((ROOT / "tests/data/asyncapi-3.0.0.json.gz").read_bytes()))
     jsonschema.Draft7Validator(schema).validate(DOCUMENT)
-    assert not jsonschema.Draft7Validator(schema).is_valid(DOCUMENT | {"channels": {"x": {"adress": "x"}}})
+    assert not jsonschema.Draft7Validator(schema).is_valid(
+        DOCUMENT | {"channels": {"x": {"adress": "x"}}}
+    )
     found = set(references(DOCUMENT))
     assert len(found) > 30
     assert all(resolve({"$ref": reference}) is not None for reference in found)
@@ -105,9 +119,18 @@ def test_its_topics_are_those_of_the_contract() -> None:
         "<prefix>/device/<site>/<device>/config",
         "model/available/<sha256>/<number>",
     }
-    rows = re.findall(r"^\| `([\w/]+)` \| (out|in) \| ([01]) \| (yes|no) \|", (ROOT / "docs/reference/contract.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([\w/]+)` \| (out|in) \| ([01]) \| (yes|no) \|",
+        (ROOT / "docs/reference/contract.md").read_text(),
+        re.MULTILINE,
+    )
     ours = {
-        (named(one.address), "out" if one.action == "send" else "in", str(one.qos), "yes" if one.retain else "no")
+        (
+            named(one.address),
+            "out" if one.action == "send" else "in",
+            str(one.qos),
+            "yes" if one.retain else "no",
+        )
         for one in channels().values()
         if one.address
     }
@@ -119,7 +142,11 @@ def test_its_topics_are_those_of_the_contract() -> None:
 def test_the_contract_s_examples_are_what_it_describes(schema: str) -> None:
     (channel,) = [DOCUMENT["channels"][schema.split("/", maxsplit=1)[0].removeprefix("mammo.")]]
     for example in examples(schema):
-        assert [name for name, reference in channel["messages"].items() if fits(resolve(reference), example)] != []
+        assert [
+            name
+            for name, reference in channel["messages"].items()
+            if fits(resolve(reference), example)
+        ] != []
 
 
 def test_what_the_doctor_publishes_is_described() -> None:
@@ -129,7 +156,9 @@ def test_what_the_doctor_publishes_is_described() -> None:
 
 
 def test_the_last_will_is_described_by_one_message_and_something_else_by_none() -> None:
-    messages = [resolve(reference) for reference in DOCUMENT["channels"]["status"]["messages"].values()]
+    messages = [
+        resolve(reference) for reference in DOCUMENT["channels"]["status"]["messages"].values()
+    ]
     assert [fits(one, json.loads(offline())) for one in messages] == [False, True]
     assert not any(fits(one, {**json.loads(offline()), "patient": "x"}) for one in messages)
 
@@ -169,7 +198,11 @@ def test_everything_that_a_daemon_publishes_is_described(heard: list[MQTTMessage
     ours = [told for told in heard if channel_of(told.topic) not in RECEIVED]
     assert [told.topic for told in ours if not is_described(told)] == []
     sent = {json.dumps(channel_of(told.topic)) for told in ours}
-    silent = {name for name, channel in DOCUMENT["channels"].items() if json.dumps(channel) not in sent and channel not in RECEIVED}
+    silent = {
+        name
+        for name, channel in DOCUMENT["channels"].items()
+        if json.dumps(channel) not in sent and channel not in RECEIVED
+    }
     assert silent == {"reply", "doctorAck"}  # the second is not the daemon's
 
 
@@ -182,4 +215,6 @@ RECEIVED: Final = [
 
 def test_what_was_asked_is_described_too(heard: list[MQTTMessage]) -> None:
     asked = [told for told in heard if channel_of(told.topic) in RECEIVED]
-    assert [is_described(told) for told in asked] == [told.payload != b"{}" or "replay" not in told.topic for told in asked]
+    assert [is_described(told) for told in asked] == [
+        told.payload != b"{}" or "replay" not in told.topic for told in asked
+    ]

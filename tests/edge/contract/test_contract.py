@@ -1,4 +1,7 @@
-"""docs/reference/contract.md says what the code does: every name in it stands there, nothing else does, and its examples run."""
+"""
+docs/reference/contract.md says what the code does: every name in it stands there, nothing else
+does, and its examples run.
+"""
 
 import json
 import os
@@ -15,24 +18,26 @@ from pydantic import BaseModel
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.cli.main import main
+from edge.cli import main
 from edge.contract import result as message
-from edge.daemon.telemetry.status import offline
+from edge.contract.result import Message
 from edge.daemon.control.unix_socket import ask
-from edge.errors import Reason, Unavailable
 from edge.daemon.intake.folder import IGNORED
 from edge.daemon.intake.mqtt import REFERENCE_S, RESERVED
-from edge.contract.result import Message
-from edge.models.transfer.announcement import Offer, read_offer
+from edge.daemon.telemetry.status import offline
 from edge.daemon.workers.servable import shipped_bundle
+from edge.errors import Reason, Unavailable
 from edge.models.signature import sign
-from tests.conftest import ROOT, need
+from edge.models.transfer.announcement import Offer, read_offer
+from tests.support.films import demo_files
+from tests.support.keys import key_pair
 from tests.support.rig import PROGRAM, Rig, sha256
-from tests.support.films import DATA, demo_files
-from tests.edge.models.test_signature import key_pair
+from tests.support.tools import DATA, ROOT, need
 
-PAGE: Final = (ROOT / "docs" / "contract.md").read_text()
-SOURCES: Final = {path.relative_to(ROOT): path.read_text() for path in sorted((ROOT / "edge").rglob("*.py"))}
+PAGE: Final = (ROOT / "docs" / "reference" / "contract.md").read_text()
+SOURCES: Final = {
+    path.relative_to(ROOT): path.read_text() for path in sorted((ROOT / "edge").rglob("*.py"))
+}
 EXAM: Final = "exam-17.dcm"
 FILM: Final = "film.jpg"
 OTHER_FILM: Final = "film-2.jpg"
@@ -87,7 +92,9 @@ def test_every_topic_that_the_code_names_stands_in_the_table_and_no_other() -> N
 
 def test_every_counter_is_named() -> None:
     literal = set(re.findall(r'\bcount\("([a-z_]+)"\)', "\n".join(SOURCES.values())))
-    made = {f"received_{source}" for source in ("folder", "mqtt")} | {f"delivered_{sink}" for sink in ("mqtt", "jsonl")}
+    made = {f"received_{source}" for source in ("folder", "mqtt")} | {
+        f"delivered_{sink}" for sink in ("mqtt", "jsonl")
+    }
     assert literal
     assert {name for name in literal | made if f"`{name}`" not in PAGE} == set()
 
@@ -98,7 +105,13 @@ def test_ignored_names_and_the_patience_with_references_are_the_code_s() -> None
 
 
 def test_exit_codes_are_those_of_the_commands() -> None:
-    assert table("Exit codes") == ["0", str(main.EXIT_FAILED), "2", str(main.EXIT_CONFIG), str(main.EXIT_INTERRUPTED)]
+    assert table("Exit codes") == [
+        "0",
+        str(main.EXIT_FAILED),
+        "2",
+        str(main.EXIT_CONFIG),
+        str(main.EXIT_INTERRUPTED),
+    ]
 
 
 def test_every_setting_the_page_names_exists() -> None:
@@ -106,7 +119,9 @@ def test_every_setting_the_page_names_exists() -> None:
     named = re.findall(r"`\[([a-z]+)\] ([a-z_]+)`", PAGE)
     assert named
     for section, key in named:
-        assert re.search(rf"^\[{section}\]\n(?:#.*\n)*# {key} =", config, re.MULTILINE), f"[{section}] {key}"
+        assert re.search(rf"^\[{section}\]\n(?:#.*\n)*# {key} =", config, re.MULTILINE), (
+            f"[{section}] {key}"
+        )
 
 
 def test_every_example_of_a_result_is_valid() -> None:
@@ -117,7 +132,7 @@ def test_every_example_of_a_result_is_valid() -> None:
 
 
 def test_the_schema_in_docs_is_the_code_s_and_a_valid_one() -> None:
-    schema = json.loads((ROOT / "docs" / "result.schema.json").read_text())
+    schema = json.loads((ROOT / "docs" / "reference" / "result.schema.json").read_text())
     assert schema == message.schema()
     jsonschema.Draft202012Validator.check_schema(schema)
 
@@ -125,7 +140,12 @@ def test_the_schema_in_docs_is_the_code_s_and_a_valid_one() -> None:
 def test_the_schema_refuses_what_is_no_result() -> None:
     (example, *_) = examples("mammo.result/1")
     validator = jsonschema.Draft202012Validator(message.schema())
-    for wrong in ({"outcome": "maybe"}, {"patient": "x"}, {"image_id": "00"}, {"score": {"malignant": 1.5, "raw": 0.5}}):
+    for wrong in (
+        {"outcome": "maybe"},
+        {"patient": "x"},
+        {"image_id": "00"},
+        {"score": {"malignant": 1.5, "raw": 0.5}},
+    ):
         assert not validator.is_valid(example | wrong)
 
 
@@ -133,11 +153,17 @@ def test_the_last_will_has_the_fields_that_the_page_says() -> None:
     assert set(json.loads(offline())) == {"schema", "status", "version"}
 
 
-def test_the_announcement_of_a_model_has_the_fields_that_the_page_explains_and_its_example_is_one() -> None:
+def test_the_announcement_of_a_model_has_the_fields_that_the_page_explains_and_its_example_is_one() -> (  # noqa: E501
+    None
+):
     (example,) = examples("mammo.available/1")
     below = PAGE.partition("The announcement on `model/available` has")[2].partition("```")[0]
     explained = re.findall(r"^\| `([a-z0-9_]+)` \|", below, re.MULTILINE)
-    assert explained == list(example) == [field.alias or name for name, field in Offer.model_fields.items()]
+    assert (
+        explained
+        == list(example)
+        == [field.alias or name for name, field in Offer.model_fields.items()]
+    )
     assert read_offer(json.dumps(example).encode()).version == "1.2.0"
 
 
@@ -151,7 +177,9 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A daemon for all the examples, as `make run` starts it, and beside it the files that they name."""
+    """
+    A daemon for all the examples, as `make run` starts it, and beside it the files that they name.
+    """
     need("mosquitto", "mosquitto")
     folder = tmp_path_factory.mktemp("contract")
     key = key_pair(folder, "clinic")
@@ -162,10 +190,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         Rig(folder / "edge", broker.port, config=config) as rig,
     ):
         bundle = shutil.copytree(shipped_bundle(), rig.folder / "bundle")
-        (bundle / "bundle.json").write_text(json.dumps(json.loads((bundle / "bundle.json").read_text()) | {"version": "1.2.0"}))
+        (bundle / "bundle.json").write_text(
+            json.dumps(json.loads((bundle / "bundle.json").read_text()) | {"version": "1.2.0"})
+        )
         sign(bundle, key)
-        (rig.folder / "admin.toml").write_text(f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n')
-        shutil.copyfile(next(file for file in demo_files() if file.name == "1-132.dcm"), rig.folder / EXAM)
+        (rig.folder / "admin.toml").write_text(
+            f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+        )
+        shutil.copyfile(
+            next(file for file in demo_files() if file.name == "1-132.dcm"), rig.folder / EXAM
+        )
         shutil.copyfile(DATA / "cbis-ddsm-malignant-cc.jpg", rig.folder / FILM)
         shutil.copyfile(DATA / "cbis-ddsm-benign-cc.jpg", rig.folder / OTHER_FILM)
         yield Site(rig, broker.port, subscriber)
@@ -180,7 +214,15 @@ def run_example(site: Site, *command: str) -> str:
     """What a command prints, with the variables and in the folder that the page assumes."""
     path = f"{PROGRAM.parent}:{os.environ['PATH']}"
     environ = os.environ | {"PORT": str(site.port), "INBOX": str(site.rig.inbox), "PATH": path}
-    ended = subprocess.run(command, cwd=site.rig.folder, env=environ, capture_output=True, text=True, timeout=90, check=False)
+    ended = subprocess.run(
+        command,
+        cwd=site.rig.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr + site.rig.words()
     return ended.stdout
 
@@ -196,7 +238,11 @@ def test_status_and_health_have_the_fields_of_the_examples(site: Site) -> None:
     assert keys(site.subscriber.wait_under("status", 1)[-1]) == keys(status)
     assert list(status) == table("`status`")
     same: dict[str, object] = {"counters": {}}
-    assert keys(site.subscriber.wait_under("health", 1)[-1] | same) == keys(health | same) == keys(site.rig.status() | same)
+    assert (
+        keys(site.subscriber.wait_under("health", 1)[-1] | same)
+        == keys(health | same)
+        == keys(site.rig.status() | same)
+    )
 
 
 def test_the_folder_example_runs_and_gives_what_the_page_shows(site: Site) -> None:
@@ -221,25 +267,35 @@ def test_the_reference_example_is_answered_with_its_correlation_data(site: Site)
 
 
 def test_the_python_requester_prints_the_answer(site: Site) -> None:
-    said = run_example(site, sys.executable, "-c", blocks("python")[0], "127.0.0.1", str(site.port), FILM)
+    said = run_example(
+        site, sys.executable, "-c", blocks("python")[0], "127.0.0.1", str(site.port), FILM
+    )
     assert said.startswith("order-4715 ")
     assert "'malignant'" in said
 
 
-def test_the_model_example_installs_what_it_publishes_and_leaves_nothing_at_the_broker(site: Site) -> None:
+def test_the_model_example_installs_what_it_publishes_and_leaves_nothing_at_the_broker(
+    site: Site,
+) -> None:
     (answer,) = [line for line in run_shell(site, 3).splitlines() if line.startswith("order-4713 ")]
     (shown,) = re.findall(r"^order-4713 (.*)$", PAGE, re.MULTILINE)
     bundle = sha256((site.rig.folder / "bundle" / "bundle.json").read_bytes())
     assert json.loads(answer.partition(" ")[2]) == json.loads(shown) | {"bundle": bundle}
-    announced = [message for message in list(site.subscriber.messages) if "/model/available" in message.topic]
+    announced = [
+        message for message in list(site.subscriber.messages) if "/model/available" in message.topic
+    ]
     last = {message.topic: message.payload for message in announced}
     assert len(announced) == 2 * len(last) > 2
     assert set(last.values()) == {b""}  # each of them is taken away
 
 
-def test_the_control_socket_answers_the_example_and_knows_the_commands_of_the_table(site: Site) -> None:
+def test_the_control_socket_answers_the_example_and_knows_the_commands_of_the_table(
+    site: Site,
+) -> None:
     socket = site.rig.folder / "control.sock"
-    assert run_example(site, sys.executable, "-c", blocks("python")[1], str(socket)).startswith("True ")
+    assert run_example(site, sys.executable, "-c", blocks("python")[1], str(socket)).startswith(
+        "True "
+    )
     with pytest.raises(Unavailable) as refusal:
         ask(socket, "nonsense")
     assert str(refusal.value).endswith(f"one of {', '.join(table('The control socket'))}}}")

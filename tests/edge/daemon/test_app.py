@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
+from edge.config.settings import Inbox, Log, Model, Settings, Worker
 from edge.daemon import app
 from edge.daemon.control import handlers
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
-from edge.config.settings import Inbox, Log, Model, Settings, Worker
 
 
 class StandIn:
@@ -34,7 +34,9 @@ class StandIn:
         StandIn.served += 1
 
 
-def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(app, "Daemon", StandIn)
     monkeypatch.setattr(app, "PUT_OFF_S", 0.0)
     monkeypatch.setattr("edge.daemon.app.logging.basicConfig", lambda **_: None)
@@ -50,13 +52,22 @@ def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(monkeypatc
 
 def test_a_reload_names_what_of_its_changes_waits_for_a_restart() -> None:
     model = Model(keys=Path("/other/keys"), threads=2)
-    after = Settings(model=model, worker=Worker(max_file_mb=64), log=Log(level="debug"), inbox=Inbox(rescan_s=1))
-    assert handlers.changes(Settings(), after) == (["inbox", "model", "worker", "log"], ["inbox", "model.keys", "worker.max_file_mb"])
+    after = Settings(
+        model=model, worker=Worker(max_file_mb=64), log=Log(level="debug"), inbox=Inbox(rescan_s=1)
+    )
+    assert handlers.changes(Settings(), after) == (
+        ["inbox", "model", "worker", "log"],
+        ["inbox", "model.keys", "worker.max_file_mb"],
+    )
     assert handlers.changes(after, after) == ([], [])
 
 
-def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a reload that read the old choice could take the old model after the new one was activated."""
+def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Else a reload that read the old choice could take the old model after the new one was activated.
+    """
     changing, held = threading.Lock(), []
     daemon = object.__new__(app.Daemon)
     daemon._health = Health()
@@ -64,7 +75,11 @@ def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(monkeyp
     daemon._load_settings = Settings
     daemon._models = cast("Any", SimpleNamespace(changing=changing))
     daemon._service = cast(
-        "Any", SimpleNamespace(call=lambda task: SimpleNamespace(result=task), swap=lambda _: held.append(changing.locked()))
+        "Any",
+        SimpleNamespace(
+            call=lambda task: SimpleNamespace(result=task),
+            swap=lambda _: held.append(changing.locked()),
+        ),
     )
 
     def open_serving(_: Settings) -> Any:  # noqa: ANN401 - stands in for a Serving

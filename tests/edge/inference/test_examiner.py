@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
-from edge.inference import examiner as examine
-from edge.models.bundle import Platt, verify
 from edge.domain import Rejection, Result
 from edge.errors import ModelError, Reason, Unavailable
+from edge.inference import examiner as examine
 from edge.inference.examiner import Examiner, calibrate
 from edge.inference.image import Limits
-from tests.support.films import DATA, FILM, SECRET, demo_files, dicom, film, raster
+from edge.models.bundle import Platt, verify
+from tests.support.films import FILM, SECRET, demo_files, dicom, film, raster
+from tests.support.tools import DATA, ROOT
 
-BUNDLE = Path(__file__).parent.parent / "edge" / "models" / "default"
+BUNDLE = ROOT / "edge" / "models" / "default"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,9 @@ def test_the_shipped_bundle_gives_its_known_answers(examiner: Examiner) -> None:
     examiner.prove()
 
 
-def test_a_wrong_known_answer_is_an_error_with_found_and_expected(edited: Callable[[Callable[[Any], None]], Path]) -> None:
+def test_a_wrong_known_answer_is_an_error_with_found_and_expected(
+    edited: Callable[[Callable[[Any], None]], Path],
+) -> None:
     def change(model: Any) -> None:  # noqa: ANN401 - JSON
         model["known_answers"][1]["raw"] = 0.123
 
@@ -75,17 +78,23 @@ def test_a_wrong_known_answer_is_an_error_with_found_and_expected(edited: Callab
         opened(edited(change)).prove()
 
 
-def test_a_runtime_without_a_tolerance_is_not_trusted(edited: Callable[[Callable[[Any], None]], Path]) -> None:
+def test_a_runtime_without_a_tolerance_is_not_trusted(
+    edited: Callable[[Callable[[Any], None]], Path],
+) -> None:
     with pytest.raises(ModelError, match="no tolerance for"):
         opened(edited(lambda model: model.update(tolerance={"keras": 0.1}))).prove()
 
 
-def test_a_known_picture_that_is_rejected_is_an_error(edited: Callable[[Callable[[Any], None]], Path]) -> None:
+def test_a_known_picture_that_is_rejected_is_an_error(
+    edited: Callable[[Callable[[Any], None]], Path],
+) -> None:
     with pytest.raises(ModelError, match="not a mammogram"):
         opened(edited(lambda model: model["gate"].update(min_contrast=5.0))).prove()
 
 
-def test_a_truncated_model_is_refused_by_its_hash(edited: Callable[[Callable[[Any], None]], Path]) -> None:
+def test_a_truncated_model_is_refused_by_its_hash(
+    edited: Callable[[Callable[[Any], None]], Path],
+) -> None:
     folder = edited(lambda _: None)
     model = folder / "model.tflite"
     model.write_bytes(model.read_bytes()[:1000])
@@ -119,14 +128,20 @@ def test_the_score_does_not_depend_on_the_file_format(examiner: Examiner, tmp_pa
     pixels = film().pixels
     expected = result(examiner, FILM).prediction.raw
     for data in (raster("png", pixels), raster("tiff", pixels), dicom(pixels)):
-        assert result(examiner, saved(tmp_path, data)).prediction.raw == pytest.approx(expected, abs=0.02)
+        assert result(examiner, saved(tmp_path, data)).prediction.raw == pytest.approx(
+            expected, abs=0.02
+        )
 
 
-def test_dark_is_dense_gets_the_score_of_bright_is_dense(examiner: Examiner, tmp_path: Path) -> None:
+def test_dark_is_dense_gets_the_score_of_bright_is_dense(
+    examiner: Examiner, tmp_path: Path
+) -> None:
     pixels = film().pixels
     plain = result(examiner, saved(tmp_path, dicom(pixels))).prediction.raw
     turned = dicom((255 - pixels).astype(np.uint8), PhotometricInterpretation="MONOCHROME1")
-    assert result(examiner, saved(tmp_path, turned)).prediction.raw == pytest.approx(plain, abs=1e-6)
+    assert result(examiner, saved(tmp_path, turned)).prediction.raw == pytest.approx(
+        plain, abs=1e-6
+    )
 
 
 def test_the_demo_mammograms_get_eight_different_scores(examiner: Examiner) -> None:
@@ -146,7 +161,9 @@ def test_the_demo_mammograms_get_eight_different_scores(examiner: Examiner) -> N
     ],
     ids=["empty", "text", "truncated", "black", "white"],
 )
-def test_what_is_no_mammogram_is_rejected_not_raised(examiner: Examiner, tmp_path: Path, data: bytes, reason: Reason) -> None:
+def test_what_is_no_mammogram_is_rejected_not_raised(
+    examiner: Examiner, tmp_path: Path, data: bytes, reason: Reason
+) -> None:
     outcome = rejection(examiner, saved(tmp_path, data))
     assert outcome.reason is reason
     assert outcome.text.startswith(f"{reason}: ")
@@ -166,7 +183,9 @@ def test_a_gate_rejection_still_says_what_was_seen(examiner: Examiner, tmp_path:
     assert SECRET not in repr(outcome)
 
 
-def test_too_little_memory_is_a_rejection(examiner: Examiner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_a_rejection(
+    examiner: Examiner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_memory(*_: object) -> None:
         raise MemoryError
 
@@ -219,11 +238,20 @@ def test_a_bundle_that_fails_its_proof_leaves_the_old_one(
     monkeypatch.setattr(examine, "_examiner", None)
     examine.start(str(BUNDLE), "auto", 1, None, 10**8, 10**8)
     with pytest.raises(ModelError):
-        examine.start(str(edited(lambda model: model["gate"].update(min_contrast=5.0))), "auto", 1, None, 10**8, 10**8)
+        examine.start(
+            str(edited(lambda model: model["gate"].update(min_contrast=5.0))),
+            "auto",
+            1,
+            None,
+            10**8,
+            10**8,
+        )
     assert isinstance(examine.run(str(FILM)), Result)
 
 
-def test_implants_are_treated_as_the_worker_was_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_implants_are_treated_as_the_worker_was_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(examine, "_examiner", None)
     (tmp_path / "a.dcm").write_bytes(dicom(film().pixels, BreastImplantPresent="YES"))
     examine.start(str(BUNDLE), "auto", 1, None, 10**8, 10**8, "reject")

@@ -1,4 +1,7 @@
-"""What is not a mammogram is turned away: by its outline before the network runs, by the network's features after."""
+"""
+What is not a mammogram is turned away: by its outline before the network runs, by the network's
+features after.
+"""
 
 import io
 from dataclasses import replace
@@ -7,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.models.bundle import FeatureGate, Gate
 from edge.domain import Box
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.inference.gate import InputGate
 from edge.inference.preprocess import Batch, Geometry
+from edge.models.bundle import FeatureGate, Gate
 
-GEOMETRY = Geometry(10, 10, flipped=False, box=Box(0, 0, 10, 10), top=0, left=0, height=10, width=10)
+GEOMETRY = Geometry(
+    10, 10, flipped=False, box=Box(0, 0, 10, 10), top=0, left=0, height=10, width=10
+)
 BATCH = Batch(np.zeros((1, 10, 10, 1), np.float32), GEOMETRY, breast_fraction=0.4, contrast=0.5)
 LIMITS = Gate(min_breast_fraction=0.1, max_breast_fraction=0.8, min_contrast=0.2)
 BOUNDARY = LIMITS.model_copy(update={"features": FeatureGate(weights="gate.npy", bias=-1.0)})
@@ -26,7 +31,9 @@ def with_boundary(folder: Path) -> InputGate:
 
 @pytest.mark.parametrize("fraction", [0.05, 0.85])
 def test_an_outline_outside_the_limits_is_rejected(fraction: float, tmp_path: Path) -> None:
-    with pytest.raises(ImageRejected, match=r"not a mammogram: .* covers \d+% .* expected 10% to 80%"):
+    with pytest.raises(
+        ImageRejected, match=r"not a mammogram: .* covers \d+% .* expected 10% to 80%"
+    ):
         InputGate(LIMITS, tmp_path, None).look_at(replace(BATCH, breast_fraction=fraction))
 
 
@@ -62,8 +69,12 @@ def test_weights_for_other_features_are_refused(tmp_path: Path) -> None:
         InputGate(BOUNDARY, tmp_path, (1, 2))
 
 
-@pytest.mark.parametrize("weights", [np.zeros(2), np.zeros((1, 2), np.float32), np.full(2, np.inf, np.float32)])
-def test_weights_of_another_kind_are_refused(weights: np.ndarray[tuple[int, ...], np.dtype[np.generic]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "weights", [np.zeros(2), np.zeros((1, 2), np.float32), np.full(2, np.inf, np.float32)]
+)
+def test_weights_of_another_kind_are_refused(
+    weights: np.ndarray[tuple[int, ...], np.dtype[np.generic]], tmp_path: Path
+) -> None:
     np.save(tmp_path / "gate.npy", weights)
     with pytest.raises(ModelError, match=r"expected finite float32 of shape \(channels,\)"):
         InputGate(BOUNDARY, tmp_path, (1, 2))
@@ -75,7 +86,11 @@ def archive() -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("data", [b"no array", b"", archive(), b"PK\x03\x04 a broken archive"], ids=["text", "empty", "npz", "zip"])
+@pytest.mark.parametrize(
+    "data",
+    [b"no array", b"", archive(), b"PK\x03\x04 a broken archive"],
+    ids=["text", "empty", "npz", "zip"],
+)
 def test_weights_that_are_no_array_are_refused(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "gate.npy").write_bytes(data)
     with pytest.raises(ModelError, match="not the weights of an input gate"):

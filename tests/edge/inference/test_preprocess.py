@@ -14,7 +14,17 @@ from edge.inference.image import Mammogram, Pixels
 from edge.inference.preprocess import Geometry, find_breast, heat_map, prepare, restore_aspect
 from tests.support.films import deep, film
 
-PAD = InputSpec(height=64, width=48, channels=3, low=-1, high=1, aspect="pad", crop=True, percentile_low=1, percentile_high=99.5)
+PAD = InputSpec(
+    height=64,
+    width=48,
+    channels=3,
+    low=-1,
+    high=1,
+    aspect="pad",
+    crop=True,
+    percentile_low=1,
+    percentile_high=99.5,
+)
 SQUEEZE = replace(PAD, height=50, width=50, channels=1, low=0, aspect="squeeze")
 FILM = film()
 
@@ -24,10 +34,14 @@ def picture(pixels: Pixels, bits: int = 8, background: int | None = None) -> Mam
     return Mammogram(pixels, ImageFacts(rows, columns, bits, "MONOCHROME2", "png"), background)
 
 
-def drawn(rows: int = 800, columns: int = 600, left: int = 0, right: int = 240) -> NDArray[np.uint8]:
+def drawn(
+    rows: int = 800, columns: int = 600, left: int = 0, right: int = 240
+) -> NDArray[np.uint8]:
     """A plain breast: a bright rectangle with texture on black."""
     pixels = np.zeros((rows, columns), np.uint8)
-    pixels[rows // 4 : rows * 3 // 4, left:right] = np.linspace(80, 240, rows * 3 // 4 - rows // 4, dtype=np.uint8)[:, np.newaxis]
+    pixels[rows // 4 : rows * 3 // 4, left:right] = np.linspace(
+        80, 240, rows * 3 // 4 - rows // 4, dtype=np.uint8
+    )[:, np.newaxis]
     return pixels
 
 
@@ -57,10 +71,18 @@ def test_left_and_right_breasts_look_alike() -> None:
 
 @pytest.mark.parametrize("shape", [(2048, 1200), (2501, 1702), (3074, 2049), (4432, 2864)])
 def test_a_large_film_and_its_mirror_image_give_the_same_input(shape: tuple[int, int]) -> None:
-    pixels = np.asarray(cv2.resize(FILM.pixels, shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
-    one, other = prepare(picture(pixels), PAD), prepare(picture(np.ascontiguousarray(pixels[:, ::-1])), PAD)
+    pixels = np.asarray(
+        cv2.resize(FILM.pixels, shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8
+    )
+    one, other = (
+        prepare(picture(pixels), PAD),
+        prepare(picture(np.ascontiguousarray(pixels[:, ::-1])), PAD),
+    )
     assert one.geometry.flipped is not other.geometry.flipped
-    assert (other.geometry.box.xmin, other.geometry.box.xmax) == (shape[1] - one.geometry.box.xmax, shape[1] - one.geometry.box.xmin)
+    assert (other.geometry.box.xmin, other.geometry.box.xmax) == (
+        shape[1] - one.geometry.box.xmax,
+        shape[1] - one.geometry.box.xmin,
+    )
     np.testing.assert_array_equal(other.tensor, one.tensor)
 
 
@@ -81,7 +103,9 @@ def test_how_many_bits_a_film_has_does_not_matter() -> None:
     eight = prepare(FILM, PAD)
     for bits in (12, 16):
         other = prepare(picture(deep(FILM.pixels, bits), bits), PAD)
-        np.testing.assert_allclose(other.tensor, eight.tensor, atol=0.08)  # two of 8 bits' steps inside this film's window
+        np.testing.assert_allclose(
+            other.tensor, eight.tensor, atol=0.08
+        )  # two of 8 bits' steps inside this film's window
         assert other.contrast == pytest.approx(eight.contrast, abs=0.005)
 
 
@@ -147,7 +171,9 @@ def test_a_mask_covers_the_breast_of_a_real_film_to_its_skin() -> None:
 def test_where_no_breast_is_found_a_mask_hides_nothing() -> None:
     flat = np.full((400, 300), 90, np.uint8)
     flat[::2] = 91
-    one, other = (prepare(picture(flat), replace(SQUEEZE, mask=mask)).tensor for mask in (False, True))
+    one, other = (
+        prepare(picture(flat), replace(SQUEEZE, mask=mask)).tensor for mask in (False, True)
+    )
     np.testing.assert_array_equal(other, one)
 
 
@@ -190,7 +216,9 @@ def test_any_picture_gives_a_finite_input_and_a_box_inside_it(
     rows: int, columns: int, dtype: type[np.unsignedinteger], spec: InputSpec, seed: int
 ) -> None:
     generator = np.random.default_rng(seed)
-    pixels = generator.integers(0, np.iinfo(dtype).max, (rows, columns), dtype) * generator.integers(0, 2, (rows, columns), dtype)
+    pixels = generator.integers(
+        0, np.iinfo(dtype).max, (rows, columns), dtype
+    ) * generator.integers(0, 2, (rows, columns), dtype)
     batch = prepare(picture(pixels, np.iinfo(dtype).bits, background=0 if seed % 2 else None), spec)
     box = batch.geometry.box
     assert np.isfinite(batch.tensor).all()
@@ -207,8 +235,13 @@ def test_an_inverted_film_gives_the_input_of_the_original() -> None:
 
 
 def test_an_inverted_film_that_was_squeezed_gives_the_input_of_the_original() -> None:
-    squeezed = np.asarray(cv2.resize(FILM.pixels, (800, 800), interpolation=cv2.INTER_AREA), np.uint8)
-    one, other = (prepare(picture(restore_aspect(pixels, 800, 436)), PAD) for pixels in (squeezed, 255 - squeezed))
+    squeezed = np.asarray(
+        cv2.resize(FILM.pixels, (800, 800), interpolation=cv2.INTER_AREA), np.uint8
+    )
+    one, other = (
+        prepare(picture(restore_aspect(pixels, 800, 436)), PAD)
+        for pixels in (squeezed, 255 - squeezed)
+    )
     np.testing.assert_allclose(other.tensor, one.tensor, atol=0.03)  # rounding of the stretched
 
 
@@ -229,7 +262,12 @@ def test_a_film_of_its_true_aspect_is_left_alone() -> None:
 
 
 def whole(spec: InputSpec, rows: int, columns: int, *, flipped: bool) -> Geometry:
-    return replace(prepare(picture(drawn(rows, columns)), replace(spec, crop=False, aspect="squeeze")).geometry, flipped=flipped)
+    return replace(
+        prepare(
+            picture(drawn(rows, columns)), replace(spec, crop=False, aspect="squeeze")
+        ).geometry,
+        flipped=flipped,
+    )
 
 
 def test_a_heat_map_over_the_whole_picture_is_the_models_own() -> None:
@@ -241,7 +279,9 @@ def test_a_heat_map_over_the_whole_picture_is_the_models_own() -> None:
 
 def test_a_heat_map_of_a_flipped_picture_is_turned_back() -> None:
     logits = np.arange(12, dtype=np.float32).reshape(4, 3)
-    np.testing.assert_allclose(heat_map(logits, whole(PAD, 400, 300, flipped=True), PAD).values, logits[:, ::-1])
+    np.testing.assert_allclose(
+        heat_map(logits, whole(PAD, 400, 300, flipped=True), PAD).values, logits[:, ::-1]
+    )
 
 
 def test_a_heat_map_has_no_cells_for_padding() -> None:

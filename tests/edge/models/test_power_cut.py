@@ -1,4 +1,7 @@
-"""SIGKILL at every file operation of fetching, installing and activating a model: a working one serves at the next start."""
+"""
+SIGKILL at every file operation of fetching, installing and activating a model: a working one serves
+at the next start.
+"""
 
 import subprocess
 import sys
@@ -6,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from edge.daemon.rollout.activation import first_serving
+from edge.health import Health
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle, verify
-from edge.health import Health
-from edge.daemon.rollout.activation import first_serving
-from tests.support.bundles import tiny
-from tests.conftest import ROOT
-from tests.support.killed import store_at, work
 from tests.edge.daemon.rollout.test_activation import serving
-from tests.edge.models.test_signature import key_pair
+from tests.support.bundles import tiny
+from tests.support.keys import key_pair
+from tests.support.killed import store_at, work
+from tests.support.tools import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +26,19 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("killed")
     tiny(folder / "shipped", "1.0")
     tiny(folder / "bundle", "2.0", key_pair(folder, "clinic"))
-    ended = subprocess.run([sys.executable, "-m", "tests.support.killed", folder], cwd=ROOT, capture_output=True, check=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.support.killed", folder],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
     return folder, [f"state-{place}" for place in range(1, int(ended.stdout) + 1)]
 
 
-def test_after_each_kill_a_whole_model_serves_and_nothing_half_installed_is_listed(killed: tuple[Path, list[str]]) -> None:
+def test_after_each_kill_a_whole_model_serves_and_nothing_half_installed_is_listed(
+    killed: tuple[Path, list[str]],
+) -> None:
     folder, states = killed
     new = verify(folder / "bundle").bundle_id
     seen = set()
@@ -39,11 +50,18 @@ def test_after_each_kill_a_whole_model_serves_and_nothing_half_installed_is_list
         assert all(isinstance(bundle, Bundle) for bundle in store.bundles().values())
         seen.add((store.active(), len(store.bundles())))
     on_trial = Active(new, SHIPPED, trial=True)
-    assert seen == {(Active(), 1), (Active(), 2), (on_trial, 2), (Active(new, SHIPPED), 2)}  # every stage of it, and no other
+    assert seen == {
+        (Active(), 1),
+        (Active(), 2),
+        (on_trial, 2),
+        (Active(new, SHIPPED), 2),
+    }  # every stage of it, and no other
     assert len(states) > 40
 
 
-def test_after_a_kill_the_next_try_comes_through_and_leaves_nothing_over(killed: tuple[Path, list[str]]) -> None:
+def test_after_a_kill_the_next_try_comes_through_and_leaves_nothing_over(
+    killed: tuple[Path, list[str]],
+) -> None:
     folder, states = killed
     for name in states[::3]:  # it takes as long as an installation
         work(folder, name)

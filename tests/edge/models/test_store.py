@@ -10,21 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from edge.daemon.workers.servable import shipped_bundle
+from edge.errors import ConfigError, ModelError, Unavailable
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle
-from edge.errors import ConfigError, ModelError, Unavailable
-from edge.system.files import Beat, copy, write
-from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign, signer
 from edge.models.staging import alone
 from edge.models.store import ModelStore, Trust
-from tests.edge.models.test_signature import key_pair
+from edge.system.files import Beat, copy, write
+from tests.support.keys import key_pair
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
     key_pair(tmp_path, "clinic")
-    return ModelStore(tmp_path / "state/models", shipped_bundle(), Trust(tmp_path / "keys", allow_unsigned=False))
+    return ModelStore(
+        tmp_path / "state/models", shipped_bundle(), Trust(tmp_path / "keys", allow_unsigned=False)
+    )
 
 
 @pytest.fixture
@@ -33,8 +35,14 @@ def made(tmp_path: Path) -> Callable[[str], Path]:
 
     def make(version: str) -> Path:
         folder = tmp_path / f"bundle-{version}"
-        shutil.copytree(shipped_bundle(), folder, copy_function=os.link if _same_disk(tmp_path) else shutil.copy2)
-        text = json.dumps(json.loads((shipped_bundle() / "bundle.json").read_text()) | {"version": version})
+        shutil.copytree(
+            shipped_bundle(),
+            folder,
+            copy_function=os.link if _same_disk(tmp_path) else shutil.copy2,
+        )
+        text = json.dumps(
+            json.loads((shipped_bundle() / "bundle.json").read_text()) | {"version": version}
+        )
         (folder / "bundle.json").unlink()
         (folder / "bundle.json").write_text(text)
         sign(folder, tmp_path / "clinic.pem")
@@ -56,7 +64,9 @@ def test_nothing_installed_means_the_shipped_bundle_serves(store: ModelStore) ->
     assert list(store.bundles()) == [SHIPPED]
 
 
-def test_activate_and_rollback_go_back_and_forth(store: ModelStore, made: Callable[[str], Path]) -> None:
+def test_activate_and_rollback_go_back_and_forth(
+    store: ModelStore, made: Callable[[str], Path]
+) -> None:
     two, three = (store.install(made(version), proved).bundle_id for version in ("2.0", "3.0"))
     assert store.active().current == SHIPPED
     assert store.activate(two) == Active(two, SHIPPED)
@@ -67,7 +77,9 @@ def test_activate_and_rollback_go_back_and_forth(store: ModelStore, made: Callab
     assert store.current() == store.folder(two)
 
 
-def test_a_bundle_is_found_by_the_beginning_of_its_id_by_its_version_or_as_shipped(store: ModelStore, made: Callable[[str], Path]) -> None:
+def test_a_bundle_is_found_by_the_beginning_of_its_id_by_its_version_or_as_shipped(
+    store: ModelStore, made: Callable[[str], Path]
+) -> None:
     bundle_id = store.install(made("2.0"), proved).bundle_id
     assert {store.find(bundle_id), store.find(bundle_id[:6]), store.find("2.0")} == {bundle_id}
     assert store.find("shipped") == SHIPPED
@@ -76,7 +88,9 @@ def test_a_bundle_is_found_by_the_beginning_of_its_id_by_its_version_or_as_shipp
             store.find(unknown)
 
 
-def test_one_flipped_bit_is_refused_with_both_hashes_and_leaves_nothing(store: ModelStore, made: Callable[[str], Path]) -> None:
+def test_one_flipped_bit_is_refused_with_both_hashes_and_leaves_nothing(
+    store: ModelStore, made: Callable[[str], Path]
+) -> None:
     folder = made("2.0")
     known = folder / "known/1.png"
     data = bytearray(known.read_bytes())
@@ -88,7 +102,9 @@ def test_one_flipped_bit_is_refused_with_both_hashes_and_leaves_nothing(store: M
     assert list(store.bundles()) == [SHIPPED]
 
 
-def test_what_does_not_prove_itself_is_not_installed(store: ModelStore, made: Callable[[str], Path]) -> None:
+def test_what_does_not_prove_itself_is_not_installed(
+    store: ModelStore, made: Callable[[str], Path]
+) -> None:
     def refuse(_staged: Path) -> None:
         msg = "known answer 1.png: raw is 0.1, expected 0.2"
         raise ModelError(msg)
@@ -134,7 +150,9 @@ def test_a_power_cut_at_any_write_leaves_the_old_or_the_new_model_whole(
             step()
             write(target, data)
 
-        def cut_copy(source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None]) -> None:
+        def cut_copy(
+            source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None]
+        ) -> None:
             step()
             copy(source, target, beat, writing)
 
@@ -146,7 +164,11 @@ def test_a_power_cut_at_any_write_leaves_the_old_or_the_new_model_whole(
             patch.setattr("edge.models.active.write", cut_write)
             patch.setattr("edge.models.staging.copy", cut_copy)
             patch.setattr(Path, "rename", cut_rename)
-            patch.setattr(shutil, "rmtree", lambda path, **how: rmtree(path, **how) if steps <= cut else None)  # noqa: B023
+            patch.setattr(
+                shutil,
+                "rmtree",
+                lambda path, **how: rmtree(path, **how) if steps <= cut else None,  # noqa: B023
+            )
             try:
                 store.activate(store.install(folder, proved).bundle_id)
             except PowerCutError:
@@ -175,8 +197,12 @@ def test_a_full_disk_is_told_as_such_and_leaves_nothing(
     assert list(store.bundles()) == [SHIPPED]
 
 
-def test_what_serves_or_served_last_is_not_removed(store: ModelStore, made: Callable[[str], Path]) -> None:
-    two, three, four = (store.install(made(version), proved).bundle_id for version in ("2.0", "3.0", "4.0"))
+def test_what_serves_or_served_last_is_not_removed(
+    store: ModelStore, made: Callable[[str], Path]
+) -> None:
+    two, three, four = (
+        store.install(made(version), proved).bundle_id for version in ("2.0", "3.0", "4.0")
+    )
     store.activate(two)
     store.activate(three)
     for name in (two, three, SHIPPED):
@@ -199,7 +225,9 @@ def test_a_damaged_choice_names_the_file_and_the_way_out(store: ModelStore) -> N
         store.active()
 
 
-def test_what_is_installed_and_damaged_is_replaced_by_installing_it_again(store: ModelStore, made: Callable[[str], Path]) -> None:
+def test_what_is_installed_and_damaged_is_replaced_by_installing_it_again(
+    store: ModelStore, made: Callable[[str], Path]
+) -> None:
     folder = made("2.0")
     bundle_id = store.install(folder, proved).bundle_id
     (store.folder(bundle_id) / "known/1.png").write_bytes(b"bit rot")
@@ -222,10 +250,14 @@ def test_a_bundle_that_was_signed_anew_by_another_key_is_trusted_by_that_one(
 def test_a_source_that_is_changed_while_it_is_copied_does_not_get_past_its_signature(
     store: ModelStore, made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def swapped(source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None]) -> None:
+    def swapped(
+        source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None]
+    ) -> None:
         copy(source, target, beat, writing)
         if target.name == "bundle.json":
-            target.write_text(json.dumps(json.loads(target.read_text()) | {"intended_use": "another"}))
+            target.write_text(
+                json.dumps(json.loads(target.read_text()) | {"intended_use": "another"})
+            )
 
     monkeypatch.setattr("edge.models.staging.copy", swapped)
     with pytest.raises(ModelError, match="changed after it was signed"):
@@ -233,7 +265,9 @@ def test_a_source_that_is_changed_while_it_is_copied_does_not_get_past_its_signa
     assert list(store.bundles()) == [SHIPPED]
 
 
-def test_two_do_not_install_at_the_same_time(store: ModelStore, made: Callable[[str], Path]) -> None:
+def test_two_do_not_install_at_the_same_time(
+    store: ModelStore, made: Callable[[str], Path]
+) -> None:
     folder = made("2.0")
     with alone(store.root), pytest.raises(Unavailable, match="another installation is going on"):
         store.install(folder, proved)

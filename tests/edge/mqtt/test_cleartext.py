@@ -2,18 +2,29 @@
 
 import pytest
 
-from edge.mqtt.client import Broker
-from edge.errors import ConfigError
-from edge.health import Health
 from edge.config.settings import Broker as Settings
 from edge.config.settings import Tls
+from edge.errors import ConfigError
+from edge.health import Health
+from edge.mqtt.client import Broker
 from edge.mqtt.tls import refuse_cleartext
 
 
-@pytest.mark.parametrize("host", ["broker.lan", "192.168.7.4", "8.8.8.8", "::2", "localhost.evil.example"])
-def test_a_password_in_clear_to_another_machine_is_refused_before_anything_is_sent(host: str) -> None:
+@pytest.mark.parametrize(
+    "host", ["broker.lan", "192.168.7.4", "8.8.8.8", "::2", "localhost.evil.example"]
+)
+def test_a_password_in_clear_to_another_machine_is_refused_before_anything_is_sent(
+    host: str,
+) -> None:
     with pytest.raises(ConfigError, match=f"in clear to {host}: turn on broker.tls"):
-        Broker(Settings(host=host), password="geheim", client_id="x", will=("t", b""), health=Health(), max_incoming=1)  # noqa: S106
+        Broker(
+            Settings(host=host),
+            password="geheim",  # noqa: S106
+            client_id="x",
+            will=("t", b""),
+            health=Health(),
+            max_incoming=1,
+        )
 
 
 @pytest.mark.parametrize(
@@ -26,6 +37,8 @@ def test_a_password_in_clear_to_another_machine_is_refused_before_anything_is_se
         Settings(host="broker.lan", allow_cleartext_password=True),
     ],
 )
-def test_it_goes_to_this_machine_over_tls_and_where_the_configuration_wants_it_so(settings: Settings) -> None:
+def test_it_goes_to_this_machine_over_tls_and_where_the_configuration_wants_it_so(
+    settings: Settings,
+) -> None:
     refuse_cleartext(settings, "geheim")
     refuse_cleartext(Settings(host="broker.lan"), None)

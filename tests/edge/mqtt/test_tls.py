@@ -1,4 +1,6 @@
-"""With TLS the broker is who it says it is, or nothing is said to it: version, authority and name."""
+"""
+With TLS the broker is who it says it is, or nothing is said to it: version, authority and name.
+"""
 
 import socket
 import ssl
@@ -10,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.mqtt.client import Broker
-from edge.health import Health
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Tls
+from edge.health import Health
+from edge.mqtt.client import Broker
 from edge.mqtt.tls import tls_context
-from tests.conftest import ROOT, need
 from tests.support.rig import until
+from tests.support.tools import ROOT, need
 
 TOO_OLD = "ALL:@SECLEVEL=0"
 """What OpenSSL must be told before it offers TLS 1.1 at all."""
@@ -26,8 +28,16 @@ TOO_OLD = "ALL:@SECLEVEL=0"
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("openssl", "openssl")
     folder = tmp_path_factory.mktemp("tls")
-    for below, words in (("ours", ["ca", "Ours"]), ("ours", ["broker", "localhost"]), ("other", ["ca", "Other"])):
-        subprocess.run([ROOT / "deploy/broker/tls/make-certificates", folder / below, *words], check=True, capture_output=True)
+    for below, words in (
+        ("ours", ["ca", "Ours"]),
+        ("ours", ["broker", "localhost"]),
+        ("other", ["ca", "Other"]),
+    ):
+        subprocess.run(
+            [ROOT / "deploy/broker/tls/make-certificates", folder / below, *words],
+            check=True,
+            capture_output=True,
+        )
     return folder
 
 
@@ -36,7 +46,9 @@ class Listener:
 
     def __init__(self, certificates: Path, newest: ssl.TLSVersion) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificates / "ours/broker.crt", certificates / "ours/broker.key")
+        self.context.load_cert_chain(
+            certificates / "ours/broker.crt", certificates / "ours/broker.key"
+        )
         self.context.set_ciphers(TOO_OLD)
         self.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         self.context.maximum_version = newest
@@ -73,10 +85,19 @@ def listening(certificates: Path, newest: ssl.TLSVersion) -> Iterator[Listener]:
 
 
 def first_words(server: Listener, host: str, ca: Path) -> tuple[bytes, str]:
-    """What the device says to a broker in clear after the handshake, and its reason where it does not."""
+    """
+    What the device says to a broker in clear after the handshake, and its reason where it does not.
+    """
     health = Health()
     settings = BrokerSettings(host=host, port=server.port, tls=Tls(enabled=True, ca=ca))
-    broker = Broker(settings, password="geheim", client_id="edge", will=None, health=health, max_incoming=2**20)  # noqa: S106
+    broker = Broker(
+        settings,
+        password="geheim",  # noqa: S106
+        client_id="edge",
+        will=None,
+        health=health,
+        max_incoming=2**20,
+    )
     broker.start()
     try:
         until(lambda: server.heard and health.reasons, "tried")
@@ -109,7 +130,13 @@ def test_nothing_is_said_to_a_broker_of_an_old_version_another_name_or_another_a
     assert reason.startswith("broker: ")
 
 
-def test_the_context_asks_for_a_certificate_of_that_name_whatever_the_configuration(certificates: Path) -> None:
+def test_the_context_asks_for_a_certificate_of_that_name_whatever_the_configuration(
+    certificates: Path,
+) -> None:
     for tls in (Tls(enabled=True), Tls(enabled=True, ca=certificates / "ours/ca.crt")):
         context = tls_context(BrokerSettings(tls=tls))
-        assert (context.check_hostname, context.verify_mode, context.minimum_version) == (True, ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_2)
+        assert (context.check_hostname, context.verify_mode, context.minimum_version) == (
+            True,
+            ssl.CERT_REQUIRED,
+            ssl.TLSVersion.TLSv1_2,
+        )

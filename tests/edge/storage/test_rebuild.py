@@ -1,4 +1,7 @@
-"""A ledger that was lost is filled from the archive: the same result ids, every result sent once more, told loudly."""
+"""
+A ledger that was lost is filled from the archive: the same result ids, every result sent once more,
+told loudly.
+"""
 
 import json
 import logging
@@ -9,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from edge.contract import result as message
+from edge.contract.result import name_result, readdress
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger import Ledger
+from edge.storage.ledger.database import FILE
 from edge.storage.ledger.records import Arrival
 from edge.storage.ledger.states import State
-from edge.storage.ledger.database import FILE
-from edge.contract.result import name_result, readdress
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.spool import Spool
 
@@ -49,40 +52,65 @@ def result(image_id: str, seq: int, ledger_id: str = "", generation: int = 0) ->
     ).encode()
 
 
-def file_away(spool: Spool, number: int, name: bytes = b"film.dcm", *, scored: bool = True, payload: bytes | None = None) -> Path:
+def file_away(
+    spool: Spool,
+    number: int,
+    name: bytes = b"film.dcm",
+    *,
+    scored: bool = True,
+    payload: bytes | None = None,
+) -> Path:
     image_id = f"{number:064x}"[::-1]
     claimed = spool.claimed / f"f-{number}"
     claimed.write_bytes(b"film")
-    return spool.archive(claimed, image_id, name, payload or result(image_id, 40 + number), scored=scored)
+    return spool.archive(
+        claimed, image_id, name, payload or result(image_id, 40 + number), scored=scored
+    )
 
 
 def test_archived_images_are_known_again_and_their_results_go_out_once_more(
     spool: Spool, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     health = Health()
-    paths = [file_away(spool, 1), file_away(spool, 2, os.fsencode("äöü\n.x.dcm"), scored=False), file_away(spool, 3, b"no-suffix")]
+    paths = [
+        file_away(spool, 1),
+        file_away(spool, 2, os.fsencode("äöü\n.x.dcm"), scored=False),
+        file_away(spool, 3, b"no-suffix"),
+    ]
     rebuild(ledger, spool, health)
     known = ledger.images.in_state(State.ARCHIVED)
     assert {image.path for image in known} == set(paths)
-    assert {image.name for image in known} == {b"film.dcm", os.fsencode("äöü\n.x.dcm"), b"no-suffix"}
+    assert {image.name for image in known} == {
+        b"film.dcm",
+        os.fsencode("äöü\n.x.dcm"),
+        b"no-suffix",
+    }
     sent = [json.loads(delivery.payload) for delivery in ledger.outbox.pending(["mqtt"])]
     assert [item["seq"] for item in sent] == [1, 2, 3]
     assert {item["ledger_id"] for item in sent} == {ledger.recovery.numbering()[0]}
-    assert {item["result_id"] for item in sent} == {name_result(f"{n:064x}"[::-1], BUNDLE, PREPROCESS, 0) for n in (1, 2, 3)}
+    assert {item["result_id"] for item in sent} == {
+        name_result(f"{n:064x}"[::-1], BUNDLE, PREPROCESS, 0) for n in (1, 2, 3)
+    }
     assert "event=ledger_rebuilt" in caplog.text
     assert "a new one has 3 images of done and failed" in health.reasons[0]
 
 
-def test_the_same_bytes_are_answered_without_another_examination(spool: Spool, ledger: Ledger, tmp_path: Path) -> None:
+def test_the_same_bytes_are_answered_without_another_examination(
+    spool: Spool, ledger: Ledger, tmp_path: Path
+) -> None:
     path = file_away(spool, 1)
     rebuild(ledger, spool, Health())
     spare = tmp_path / "f-9"
     image_id = f"{1:064x}"[::-1]
-    assert ledger.arrivals.accept(Arrival(image_id, spare, b"film.dcm", "folder", 1.0), BUNDLE) == path
+    assert (
+        ledger.arrivals.accept(Arrival(image_id, spare, b"film.dcm", "folder", 1.0), BUNDLE) == path
+    )
     assert json.loads(ledger.queries.results()[-1])["duplicate_of"] == 1
 
 
-def test_a_retry_is_known_by_its_result_id_and_the_next_one_gets_another(spool: Spool, ledger: Ledger) -> None:
+def test_a_retry_is_known_by_its_result_id_and_the_next_one_gets_another(
+    spool: Spool, ledger: Ledger
+) -> None:
     image_id = f"{1:064x}"[::-1]
     file_away(spool, 1, payload=result(image_id, 7, generation=2))
     rebuild(ledger, spool, Health())
@@ -91,7 +119,9 @@ def test_a_retry_is_known_by_its_result_id_and_the_next_one_gets_another(spool: 
     assert image.generation == 2
 
 
-def test_a_rebuild_that_was_killed_goes_on_and_takes_nothing_twice(spool: Spool, ledger: Ledger) -> None:
+def test_a_rebuild_that_was_killed_goes_on_and_takes_nothing_twice(
+    spool: Spool, ledger: Ledger
+) -> None:
     file_away(spool, 1)
     rebuild(ledger, spool, Health())
     file_away(spool, 2)
@@ -103,8 +133,14 @@ def test_a_rebuild_that_was_killed_goes_on_and_takes_nothing_twice(spool: Spool,
     assert len(ledger.queries.results()) == 2
 
 
-@pytest.mark.parametrize("payload", [b"{", b"[]", b'{"image_id": "x"}', result("0" * 64, 1)], ids=["cut", "list", "other", "elsewhere"])
-def test_what_is_not_provably_ours_is_left_alone(spool: Spool, ledger: Ledger, payload: bytes) -> None:
+@pytest.mark.parametrize(
+    "payload",
+    [b"{", b"[]", b'{"image_id": "x"}', result("0" * 64, 1)],
+    ids=["cut", "list", "other", "elsewhere"],
+)
+def test_what_is_not_provably_ours_is_left_alone(
+    spool: Spool, ledger: Ledger, payload: bytes
+) -> None:
     path = file_away(spool, 1, payload=payload)
     (spool.done / "notes.json").write_text("{}")
     rebuild(ledger, spool, Health())
@@ -112,7 +148,9 @@ def test_what_is_not_provably_ours_is_left_alone(spool: Spool, ledger: Ledger, p
     assert path.exists()
 
 
-def test_a_first_start_says_nothing(spool: Spool, ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_first_start_says_nothing(
+    spool: Spool, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     health = Health()
     with caplog.at_level(logging.INFO):
         prove(ledger, spool)
@@ -120,23 +158,32 @@ def test_a_first_start_says_nothing(spool: Spool, ledger: Ledger, caplog: pytest
     assert (caplog.text, health.reasons) == ("", [])
 
 
-def test_a_ledger_that_has_forgotten_what_it_filed_is_set_aside(spool: Spool, ledger: Ledger, tmp_path: Path) -> None:
+def test_a_ledger_that_has_forgotten_what_it_filed_is_set_aside(
+    spool: Spool, ledger: Ledger, tmp_path: Path
+) -> None:
     name, _ = ledger.recovery.numbering()
     ledger.recovery.finish()
     image_id = f"{1:064x}"[::-1]
     file_away(spool, 1, payload=result(image_id, 5, name))
     prove(ledger, spool)
-    assert ledger.recovery.why_empty == "damaged: its last result is 0, but result 5 of it lies in the archive"
+    assert (
+        ledger.recovery.why_empty
+        == "damaged: its last result is 0, but result 5 of it lies in the archive"
+    )
     assert ledger.recovery.numbering()[0] != name
     assert len(list((tmp_path / "state" / "damaged").glob(f"*/{FILE}"))) == 1
     rebuild(ledger, spool, Health())
     assert len(ledger.queries.results()) == 1
 
 
-def test_a_spool_whose_disk_is_late_is_waited_for_while_images_lie_in_it(tmp_path: Path, ledger: Ledger) -> None:
+def test_a_spool_whose_disk_is_late_is_waited_for_while_images_lie_in_it(
+    tmp_path: Path, ledger: Ledger
+) -> None:
     root = tmp_path / "late"
     demand_spool(ledger, root)
-    ledger.arrivals.accept(Arrival("a" * 64, root / "claimed" / "f-1", b"film.dcm", "folder", 0.0), BUNDLE)
+    ledger.arrivals.accept(
+        Arrival("a" * 64, root / "claimed" / "f-1", b"film.dcm", "folder", 0.0), BUNDLE
+    )
     with pytest.raises(Unavailable, match="1 images wait in it and it is not there"):
         demand_spool(ledger, root)
     (root / "claimed").mkdir(parents=True)

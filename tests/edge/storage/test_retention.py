@@ -1,4 +1,6 @@
-"""What is old or in the way goes, the oldest first; what is not delivered stays, whatever happens."""
+"""
+What is old or in the way goes, the oldest first; what is not delivered stays, whatever happens.
+"""
 
 import hashlib
 import shutil
@@ -11,14 +13,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.storage import retention
+from edge.config.settings import Settings
 from edge.health import Health
+from edge.storage import retention
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.records import Arrival, Conclusion
 from edge.storage.ledger.states import Move
 from edge.storage.retention import DAY_S, Retention
-from edge.config.settings import Settings
 from edge.storage.spool import Spool
 
 DAYS = {"done_days": 30, "failed_days": 90, "results_days": 365, "min_free_mb": 100}
@@ -44,9 +46,13 @@ class Archive:
         image_id = name(number)
         claimed = self.spool.claimed / f"f-{uuid.uuid4()}"
         claimed.write_bytes(b"film")
-        self.ledger.arrivals.accept(Arrival(image_id, claimed, b"film.dcm", "folder", time.time()), "b")
+        self.ledger.arrivals.accept(
+            Arrival(image_id, claimed, b"film.dcm", "folder", time.time()), "b"
+        )
         self.ledger.images.move(image_id, Move.DISPATCH)
-        self.ledger.images.conclude(Conclusion(image_id, f"r{number}", "b", scored=scored, render=lambda _: b"{}"))
+        self.ledger.images.conclude(
+            Conclusion(image_id, f"r{number}", "b", scored=scored, render=lambda _: b"{}")
+        )
         path = self.spool.archive(claimed, image_id, b"film.dcm", b"{}", scored=scored)
         self.ledger.images.archived(image_id, path)
         if delivered:
@@ -64,7 +70,12 @@ class Archive:
             self.retention._tidy()
 
     def left(self) -> list[Path]:
-        return sorted(path for folder in (self.spool.done, self.spool.failed) for path in folder.iterdir() if path.suffix != ".json")
+        return sorted(
+            path
+            for folder in (self.spool.done, self.spool.failed)
+            for path in folder.iterdir()
+            if path.suffix != ".json"
+        )
 
 
 @pytest.fixture
@@ -72,9 +83,16 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive
     ledger, health = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload), Health()
     folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
     spool = Spool(folders["path"], folders["done"], folders["failed"])
-    settings = Settings(inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"}, retention=DAYS)
+    settings = Settings(
+        inbox={"path": tmp_path / "inbox"},
+        spool=folders,
+        state={"path": tmp_path / "state"},
+        retention=DAYS,
+    )
     clock = {"days": 0.0}
-    keeper = Retention(settings, ledger, health, now=lambda: time.time() + clock["days"] * DAY_S, calm_s=0.0)
+    keeper = Retention(
+        settings, ledger, health, now=lambda: time.time() + clock["days"] * DAY_S, calm_s=0.0
+    )
     made = Archive(tmp_path, ledger, spool, health, keeper, clock)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=made.free_mb * 2**20))
     yield made
@@ -105,7 +123,9 @@ def test_results_go_after_their_files_and_numbers_are_not_given_again(archive: A
     assert archive.ledger.queries.summary()["last_seq"] == 2
 
 
-def test_what_is_not_delivered_stays_whatever_its_age_and_however_short_the_room(archive: Archive) -> None:
+def test_what_is_not_delivered_stays_whatever_its_age_and_however_short_the_room(
+    archive: Archive,
+) -> None:
     path = archive.add(1, delivered=False)
     archive.free_mb = 0
     archive.after(4000)
@@ -157,12 +177,16 @@ def test_short_of_room_the_oldest_done_go_first_then_failed_and_only_as_many_as_
 def test_zero_days_keep_things_for_ever(archive: Archive) -> None:
     path = archive.add(1)
     keep = archive.retention._keep
-    archive.retention._keep = keep.model_copy(update={"done_days": 0, "failed_days": 0, "results_days": 0})
+    archive.retention._keep = keep.model_copy(
+        update={"done_days": 0, "failed_days": 0, "results_days": 0}
+    )
     archive.after(40000)
     assert archive.left() == [path]
 
 
-def test_a_clock_that_jumps_ages_nothing_until_it_has_run_smoothly_for_a_while(archive: Archive) -> None:
+def test_a_clock_that_jumps_ages_nothing_until_it_has_run_smoothly_for_a_while(
+    archive: Archive,
+) -> None:
     path = archive.add(1)
     archive.retention._calm_s = 3600.0
     archive.after(800)
@@ -172,7 +196,9 @@ def test_a_clock_that_jumps_ages_nothing_until_it_has_run_smoothly_for_a_while(a
     assert archive.left() == []
 
 
-def test_a_file_that_someone_removed_before_is_no_trouble_and_what_is_not_ours_stays(archive: Archive) -> None:
+def test_a_file_that_someone_removed_before_is_no_trouble_and_what_is_not_ours_stays(
+    archive: Archive,
+) -> None:
     archive.add(1).unlink()
     foreign = archive.spool.done / "notes.txt"
     foreign.write_text("keep me")
@@ -198,7 +224,9 @@ def test_ledgers_that_were_set_aside_go_too(archive: Archive) -> None:
     assert archive.health.counters["pruned_damaged"] == 1
 
 
-def test_a_kill_between_the_file_and_its_row_is_made_good_at_the_next_turn(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_between_the_file_and_its_row_is_made_good_at_the_next_turn(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive.add(1)
 
     def kill(path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import StartupError, Unavailable
-from edge.system.files import NotReadyError
 from edge.storage.spool import RENAMED, Spool, archive_name
+from edge.system.files import NotReadyError
 
 DATA = b"a mammogram, as far as the spool is concerned"
 IMAGE_ID = hashlib.sha256(DATA).hexdigest()
@@ -40,7 +40,9 @@ def test_a_claimed_file_is_in_the_spool_and_nowhere_else(spool: Spool, tmp_path:
 
 
 @pytest.mark.usefixtures("another_mount")
-def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(spool: Spool, tmp_path: Path) -> None:
+def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(
+    spool: Spool, tmp_path: Path
+) -> None:
     path = inbox_file(tmp_path)
     claim = spool.claim(path, may_copy=True)
     assert claim.image_id == IMAGE_ID
@@ -70,7 +72,9 @@ def test_an_origin_that_was_replaced_meanwhile_is_left_alone(spool: Spool, tmp_p
     assert path.exists()
 
 
-def test_a_file_that_changes_while_it_is_hashed_is_handed_back(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_while_it_is_hashed_is_handed_back(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = inbox_file(tmp_path)
 
     def hash_while_it_grows(claimed: Path, _beat: object) -> str:
@@ -117,7 +121,9 @@ def test_archiving_again_after_a_kill_changes_nothing(spool: Spool, tmp_path: Pa
     assert first.read_bytes() == DATA
 
 
-def test_a_rejected_file_that_is_scored_at_a_retry_moves_to_done_with_its_result(spool: Spool, tmp_path: Path) -> None:
+def test_a_rejected_file_that_is_scored_at_a_retry_moves_to_done_with_its_result(
+    spool: Spool, tmp_path: Path
+) -> None:
     claim = spool.claim(inbox_file(tmp_path), may_copy=True)
     failed = spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=False)
     done = spool.archive(failed, IMAGE_ID, claim.name, b'{"outcome":"benign"}', scored=True)
@@ -125,7 +131,9 @@ def test_a_rejected_file_that_is_scored_at_a_retry_moves_to_done_with_its_result
     assert list((tmp_path / "failed").iterdir()) == []
 
 
-def test_a_full_disk_keeps_the_file_where_it_is(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_file_where_it_is(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     claim = spool.claim(inbox_file(tmp_path), may_copy=True)
 
     def full(descriptor: int) -> None:
@@ -140,7 +148,9 @@ def test_a_full_disk_keeps_the_file_where_it_is(spool: Spool, tmp_path: Path, mo
     assert [path.name for path in spool.claimed.iterdir()] == [claim.path.name]
 
 
-def test_half_written_files_are_removed_from_the_archive_at_start(spool: Spool, tmp_path: Path) -> None:
+def test_half_written_files_are_removed_from_the_archive_at_start(
+    spool: Spool, tmp_path: Path
+) -> None:
     (spool.done / ".1234.part").write_bytes(b"half")
     Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
     assert list(spool.done.iterdir()) == []
@@ -154,7 +164,9 @@ def test_half_written_copies_are_removed_at_start(spool: Spool, tmp_path: Path) 
     assert list(again.claimed.iterdir()) == [spool.claimed / "f-2"]
 
 
-def test_a_claimed_file_whose_sender_called_it_part_is_not_taken_for_a_half_written_copy(spool: Spool, tmp_path: Path) -> None:
+def test_a_claimed_file_whose_sender_called_it_part_is_not_taken_for_a_half_written_copy(
+    spool: Spool, tmp_path: Path
+) -> None:
     claim = spool.claim(inbox_file(tmp_path, "film.png.part"), may_copy=True)
     again = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
     assert list(again.orphans()) == [claim.path]
@@ -167,12 +179,19 @@ def test_a_folder_that_cannot_be_written_is_named_by_its_key(tmp_path: Path) -> 
         Spool(tmp_path / "spool", tmp_path / "file" / "done", tmp_path / "failed")
 
 
-@pytest.mark.parametrize(("name", "archived"), [(b"a.dcm.part", "a.ID.dcm"), (b".hidden.png", "hidden.ID.png"), (b"...", "image.ID")])
+@pytest.mark.parametrize(
+    ("name", "archived"),
+    [(b"a.dcm.part", "a.ID.dcm"), (b".hidden.png", "hidden.ID.png"), (b"...", "image.ID")],
+)
 def test_an_archived_file_is_neither_hidden_nor_a_part(name: bytes, archived: str) -> None:
     assert archive_name(name, IMAGE_ID) == archived.replace("ID", IMAGE_ID[:16])
 
 
-@given(st.binary(min_size=1, max_size=255).filter(lambda name: b"/" not in name and b"\0" not in name and name not in {b".", b".."}))
+@given(
+    st.binary(min_size=1, max_size=255).filter(
+        lambda name: b"/" not in name and b"\0" not in name and name not in {b".", b".."}
+    )
+)
 def test_any_file_name_makes_an_archive_name_that_a_file_system_takes(name: bytes) -> None:
     made = os.fsencode(archive_name(name, IMAGE_ID) + ".json")
     assert len(made) <= 255

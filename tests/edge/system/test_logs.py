@@ -17,7 +17,9 @@ def written(file: Path, failure: Exception | None = None) -> list[str]:
     return file.read_text().splitlines()
 
 
-def test_under_systemd_every_line_carries_its_priority_a_traceback_s_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_under_systemd_every_line_carries_its_priority_a_traceback_s_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "stderr").touch()
     found = (tmp_path / "stderr").stat()
     monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")

@@ -11,11 +11,11 @@ from typing import Final
 import pytest
 
 from edge.errors import Unavailable
+from edge.models.store import ModelStore, Trust
 from edge.system.files import Beat, copy
 from edge.system.privileges import as_owner_of
-from edge.models.store import ModelStore, Trust
 from tests.support.bundles import tiny
-from tests.conftest import need_root
+from tests.support.tools import need_root
 
 DAEMON: Final = 61234
 """A user and group that nobody needs to know."""
@@ -23,7 +23,10 @@ DAEMON: Final = 61234
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that everyone may pass through, unlike pytest's own, with the daemon's `state` and root's `etc`."""
+    """
+    A folder that everyone may pass through, unlike pytest's own, with the daemon's `state` and
+    root's `etc`.
+    """
     need_root()
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
@@ -44,7 +47,11 @@ def source(place: Path) -> Path:
 
 @pytest.fixture
 def store(place: Path, tmp_path: Path) -> ModelStore:
-    return ModelStore(place / "state/models", tiny(tmp_path / "shipped", "1.0"), Trust(tmp_path / "keys", allow_unsigned=True))
+    return ModelStore(
+        place / "state/models",
+        tiny(tmp_path / "shipped", "1.0"),
+        Trust(tmp_path / "keys", allow_unsigned=True),
+    )
 
 
 def who() -> tuple[int, int, list[int], int]:
@@ -54,7 +61,9 @@ def who() -> tuple[int, int, list[int], int]:
     return os.geteuid(), os.getegid(), os.getgroups(), mask
 
 
-def test_what_root_installs_and_chooses_belongs_to_the_daemon_and_is_for_nobody_else(store: ModelStore, source: Path) -> None:
+def test_what_root_installs_and_chooses_belongs_to_the_daemon_and_is_for_nobody_else(
+    store: ModelStore, source: Path
+) -> None:
     before = who()
     store.activate(store.install(source, lambda _: None).bundle_id)
     found = [path.stat() for path in (store.root, *store.root.rglob("*"))]
@@ -69,7 +78,9 @@ def test_what_root_installs_and_chooses_belongs_to_the_daemon_and_is_for_nobody_
 def test_a_folder_that_becomes_a_link_while_root_installs_leads_root_nowhere(
     store: ModelStore, source: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def attacked(source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None]) -> None:
+    def attacked(
+        source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None]
+    ) -> None:
         if target.parent.name == "known" and not target.parent.is_symlink():
             target.parent.rmdir()
             target.parent.symlink_to(place / "etc")
@@ -81,7 +92,9 @@ def test_a_folder_that_becomes_a_link_while_root_installs_leads_root_nowhere(
     assert list((place / "etc").iterdir()) == []
 
 
-def test_root_is_root_again_whatever_happens_and_stays_root_where_the_folder_is_root_s(place: Path) -> None:
+def test_root_is_root_again_whatever_happens_and_stays_root_where_the_folder_is_root_s(
+    place: Path,
+) -> None:
     before = who()
 
     def fail() -> None:

@@ -1,4 +1,7 @@
-"""Brokers that are absent, dead, frozen, slow, deaf, strict, or shared with an impostor: everything arrives, status tells the truth."""
+"""
+Brokers that are absent, dead, frozen, slow, deaf, strict, or shared with an impostor: everything
+arrives, status tells the truth.
+"""
 
 import shutil
 import signal
@@ -49,7 +52,9 @@ def finish(row: Row, site: Site) -> None:
 
 def absent_killed_restarted(bench: Bench, scale: float) -> Row:
     """Stopped before the start, killed midway, restarted midway."""
-    row = Row("broker absent at start, then killed midway, then restarted midway", scaled(10, scale))
+    row = Row(
+        "broker absent at start, then killed midway, then restarted midway", scaled(10, scale)
+    )
     for _ in range(row.repetitions):
         with bench.site() as site:
             site.broker.stop()
@@ -57,13 +62,17 @@ def absent_killed_restarted(bench: Bench, scale: float) -> Row:
             outage(row, site)
             site.broker.start()
             site.recovered()
-            for fault, ways in ((site.broker.kill, ("folder",)), (site.broker.stop, ("folder", "mqtt", "reply"))):
+            for fault, ways in (
+                (site.broker.kill, ("folder",)),
+                (site.broker.stop, ("folder", "mqtt", "reply")),
+            ):
                 site.give_some(FILES, ways)
                 fault()
                 site.broker.start()
             finish(row, site)
     row.note = (
-        "a mosquitto that is killed may forget a request that it acknowledged less than a second ago: no requests were on their way then"
+        "a mosquitto that is killed may forget a request that it acknowledged less "
+        "than a second ago: no requests were on their way then"
     )
     return row
 
@@ -90,7 +99,10 @@ def frozen(bench: Bench, scale: float) -> Row:
 
 def session_lost(bench: Bench, scale: float) -> Row:
     """The broker forgets everything; what it had not passed on is asked for again with replay."""
-    row = Row("broker restarted with every session and message lost; `replay` brings what it lost", scaled(10, scale))
+    row = Row(
+        "broker restarted with every session and message lost; `replay` brings what it lost",
+        scaled(10, scale),
+    )
     for _ in range(row.repetitions):
         with bench.site() as site:
             site.ready()
@@ -99,7 +111,11 @@ def session_lost(bench: Bench, scale: float) -> Row:
             for file in site.broker.folder.glob("mosquitto.db*"):
                 file.unlink()
             site.broker.start()
-            until(lambda: site.status()["queue"]["archived"] == FILES and site._settled(), "settled", site.words)
+            until(
+                lambda: site.status()["queue"]["archived"] == FILES and site._settled(),
+                "settled",
+                site.words,
+            )
             until(lambda: subscribed_again(site), "the subscriber is subscribed again", site.words)
             ask(site.folder / "control.sock", "replay", since=0)
             finish(row, site)
@@ -120,7 +136,11 @@ def half_open_and_slow(bench: Bench, scale: float) -> Row:
     row = Row("half-open connection, then one of 20 kB/s", scaled(6, scale))
     for _ in range(row.repetitions):
         with bench.site() as site, Proxy(site.broker.port) as proxy:
-            site.config.write_text(site.config.read_text().replace(f"port = {site.broker.port}", f"port = {proxy.port}"))
+            site.config.write_text(
+                site.config.read_text().replace(
+                    f"port = {site.broker.port}", f"port = {proxy.port}"
+                )
+            )
             site.set_keys("broker", "ack_s = 1.0")
             site.ready()
             site.give_some(2)
@@ -144,7 +164,11 @@ def strict(bench: Bench, scale: float) -> Row:
                 site.give_some(1)
                 site.recovered()
                 acl = site.broker.folder / "acl"
-                acl.write_text("topic read #\ntopic write mammo/v1/demo/edge-1/status\ntopic write mammo/v1/demo/edge-1/health\n")
+                acl.write_text(
+                    "topic read #\ntopic write "
+                    "mammo/v1/demo/edge-1/status\ntopic write "
+                    "mammo/v1/demo/edge-1/health\n"
+                )
                 acl.chmod(0o600)
                 site.broker.config = config.format(folder=site.broker.folder)
                 site.broker.restart()
@@ -162,12 +186,37 @@ def openssl(folder: Path, *command: str) -> None:
 
 def certificate(folder: Path, days: int) -> list[str]:
     """A certificate for 127.0.0.1 that ends in so many days; its lines of mosquitto.conf."""
-    begins, ends = ("20200101000000Z", "20200102000000Z") if days < 0 else ("20200101000000Z", "20400101000000Z")
+    begins, ends = (
+        ("20200101000000Z", "20200102000000Z")
+        if days < 0
+        else ("20200101000000Z", "20400101000000Z")
+    )
     name = f"{days}"
     if not (folder / "ca.pem").exists():
-        making = "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj /CN=t"
-        openssl(folder, *making.split(), "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
-    openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=127.0.0.1")
+        making = (
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj /CN=t"
+        )
+        openssl(
+            folder,
+            *making.split(),
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+        )
+    openssl(
+        folder,
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        f"{name}.key",
+        "-out",
+        f"{name}.csr",
+        "-subj",
+        "/CN=127.0.0.1",
+    )
     (folder / "ca.cnf").write_text(
         "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\nunique_subject=no\n"
         "x509_extensions=x\n[p]\ncommonName=supplied\n[x]\nsubjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
@@ -175,8 +224,21 @@ def certificate(folder: Path, days: int) -> list[str]:
     (folder / "index.txt").touch()
     if not (folder / "serial").exists():
         (folder / "serial").write_text("01\n")
-    signing = ("-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key", "-startdate", begins, "-enddate", ends)
-    openssl(folder, "ca", "-batch", *signing, "-in", f"{name}.csr", "-out", f"{name}.pem", "-notext")
+    signing = (
+        "-config",
+        "ca.cnf",
+        "-cert",
+        "ca.pem",
+        "-keyfile",
+        "ca.key",
+        "-startdate",
+        begins,
+        "-enddate",
+        ends,
+    )
+    openssl(
+        folder, "ca", "-batch", *signing, "-in", f"{name}.csr", "-out", f"{name}.pem", "-notext"
+    )
     return [f"certfile {folder}/{name}.pem", f"keyfile {folder}/{name}.key"]
 
 
@@ -191,7 +253,9 @@ def expired(bench: Bench, scale: float) -> Row:
     for _ in range(row.repetitions):
         with bench.site() as site:
             folder, port = bench.new_folder(), free_port()
-            site.config.write_text(site.config.read_text().replace(f"port = {site.broker.port}", f"port = {port}"))
+            site.config.write_text(
+                site.config.read_text().replace(f"port = {site.broker.port}", f"port = {port}")
+            )
             site.configure(f'[broker.tls]\nenabled = true\nca = "{folder}/ca.pem"\n')
 
             listen(site, port, certificate(folder, -1))
@@ -208,7 +272,11 @@ def set_password(site: Site, word: str) -> None:
     if shutil.which("mosquitto_passwd") is None:
         msg = "mosquitto_passwd is missing: sudo apt install mosquitto"
         raise NotHereError(msg)
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "edge", word], capture_output=True, check=True)
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(passwords), "edge", word],
+        capture_output=True,
+        check=True,
+    )
     passwords.chmod(0o644)
     site.broker.config = f"password_file {passwords}\n"
     site.broker.restart()
@@ -235,7 +303,12 @@ def impostor(bench: Bench, scale: float) -> Row:
         with bench.site() as site:
             site.ready()
             for _ in range(10):
-                other = Client(CallbackAPIVersion.VERSION2, "mammo-edge-demo-edge-1", protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True)
+                other = Client(
+                    CallbackAPIVersion.VERSION2,
+                    "mammo-edge-demo-edge-1",
+                    protocol=MQTTProtocolVersion.MQTTv5,
+                    manual_ack=True,
+                )
                 kept = Properties(PacketTypes.CONNECT)
                 kept.SessionExpiryInterval = 3600
                 other.connect("127.0.0.1", site.broker.port, clean_start=False, properties=kept)
@@ -244,8 +317,20 @@ def impostor(bench: Bench, scale: float) -> Row:
                 time.sleep(0.2)
                 disconnect(other)
             finish(row, site)
-    row.note = "one that asks for a clean session, or none that lasts, ends ours too, and with it the requests that the broker held"
+    row.note = (
+        "one that asks for a clean session, or none that lasts, ends ours "
+        "too, and with it the requests that the broker held"
+    )
     return row
 
 
-SCENARIOS = (absent_killed_restarted, frozen, session_lost, half_open_and_slow, strict, expired, password, impostor)
+SCENARIOS = (
+    absent_killed_restarted,
+    frozen,
+    session_lost,
+    half_open_and_slow,
+    strict,
+    expired,
+    password,
+    impostor,
+)

@@ -1,4 +1,7 @@
-"""Disks that fill up, turn read-only, or are not ours any more: what was taken stays, the rest waits, and goes on without a restart."""
+"""
+Disks that fill up, turn read-only, or are not ours any more: what was taken stays, the rest waits,
+and goes on without a restart.
+"""
 
 import contextlib
 import os
@@ -52,7 +55,9 @@ def small(site: Site, *places: str) -> Iterator[dict[str, Path]]:
     with contextlib.ExitStack() as stack:
         found = {}
         for place in places:
-            found[place] = stack.enter_context(mounted(site.folder / place, "-t", "tmpfs", "-o", ROOM, "torture"))
+            found[place] = stack.enter_context(
+                mounted(site.folder / place, "-t", "tmpfs", "-o", ROOM, "torture")
+            )
         site.set_keys("spool", "min_free_mb = 0")
         yield found
         if site.running:
@@ -62,14 +67,20 @@ def small(site: Site, *places: str) -> Iterator[dict[str, Path]]:
 
 def await_fault(site: Site) -> None:
     """Until the fault is told, or did not keep anything from being answered."""
-    until(lambda: reasons(site) or len(site.heard()) >= len(site.accepted), "told or got through", site.words)
+    until(
+        lambda: reasons(site) or len(site.heard()) >= len(site.accepted),
+        "told or got through",
+        site.words,
+    )
 
 
 def full(bench: Bench, scale: float) -> Row:
     """Room and inodes used up, on each alone and on all together."""
     row = Row("disk full, then inodes full: spool, ledger, archive, each and all together", 0)
     told = 0
-    for places in ((*((place,) for place in PLACES), PLACES) * scaled(4, scale))[: scaled(16, scale, 2)]:
+    for places in ((*((place,) for place in PLACES), PLACES) * scaled(4, scale))[
+        : scaled(16, scale, 2)
+    ]:
         for exhaust in (fill, fill_inodes):
             with bench.site(LOW) as site:
                 with small(site, *places) as folders:
@@ -86,7 +97,10 @@ def full(bench: Bench, scale: float) -> Row:
                     recovery = site.recovered()
                 row.repetitions += 1
                 row.add(site.last, recovery)
-    row.note = f"`status` said so in {told} of {row.repetitions}; in the others what had to be written needed no more room or inodes"
+    row.note = (
+        f"`status` said so in {told} of {row.repetitions}; in the others what "
+        "had to be written needed no more room or inodes"
+    )
     return row
 
 
@@ -100,7 +114,9 @@ def read_only(bench: Bench, scale: float) -> Row:
                 site.give_some(3)
                 site.recovered()
                 target = str(folders[place])
-                done = subprocess.run(["mount", "-o", "remount,ro", target], capture_output=True, check=False)
+                done = subprocess.run(
+                    ["mount", "-o", "remount,ro", target], capture_output=True, check=False
+                )
                 forced = done.returncode == 0
                 site.give_some(6, ("folder", "mqtt"))
                 if forced:
@@ -111,7 +127,8 @@ def read_only(bench: Bench, scale: float) -> Row:
             row.repetitions += forced
             row.add(site.last, recovery)
     row.note = (
-        "a file system with files open for writing cannot be remounted: the ledger's and, while a copy goes on, the spool's stay writable"
+        "a file system with files open for writing cannot be remounted: the "
+        "ledger's and, while a copy goes on, the spool's stay writable"
     )
     return row
 
@@ -146,7 +163,12 @@ def another_mount(bench: Bench, scale: float) -> Row:
         with bench.site(LOW) as site:
             with small(site, "spool", "state", "done", "failed"):
                 site.introduced().stop()
-                for point in (*OTHER_MOUNT, "recorded, nobody told", "result filed, image not", "image filed, not noted"):
+                for point in (
+                    *OTHER_MOUNT,
+                    "recorded, nobody told",
+                    "result filed, image not",
+                    "image filed, not noted",
+                ):
                     row.repetitions += kill_at(site, point, 1 + turn % 2, 4, workers_too=False)
                 site.faulted()
                 site.ready()
@@ -161,7 +183,9 @@ def low_space(bench: Bench, scale: float) -> Row:
     for _ in range(row.repetitions):
         with bench.site(LOW) as site:
             with small(site, "spool", "done", "failed") as folders:
-                site.config.write_text(site.config.read_text().replace("min_free_mb = 0\n", "min_free_mb = 2\n", 1))
+                site.config.write_text(
+                    site.config.read_text().replace("min_free_mb = 0\n", "min_free_mb = 2\n", 1)
+                )
                 site.ready()
                 ballast = folders["spool"] / ".ballast.part"
                 ballast.write_bytes(b"x" * (5 * 2**19))

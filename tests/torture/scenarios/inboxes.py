@@ -1,4 +1,6 @@
-"""Inboxes that overflow, vanish or are written to badly; names that no one expects; clocks that jump."""
+"""
+Inboxes that overflow, vanish or are written to badly; names that no one expects; clocks that jump.
+"""
 
 import contextlib
 import itertools
@@ -22,9 +24,15 @@ TWO_YEARS_S: Final = 2 * 365 * 86400
 
 
 def many(bench: Bench, scale: float) -> Row:
-    """20,000 files while the daemon cannot listen, so that the kernel drops events; then it goes on."""
+    """
+    20,000 files while the daemon cannot listen, so that the kernel drops events; then it goes on.
+    """
     files = scaled(20_000, scale, 40)
-    row = Row(f"{files:,} files at once while the daemon is stopped; inotify's queue holds the events of about 2,700", 1)
+    row = Row(
+        f"{files:,} files at once while the daemon is stopped; "
+        "inotify's queue holds the events of about 2,700",
+        1,
+    )
     with bench.site("[publish]\nhealth_s = 5\n") as site:
         site.ready()
         site.give_some(1)
@@ -34,18 +42,28 @@ def many(bench: Bench, scale: float) -> Row:
         site.give_some(files)
         site.process.send_signal(signal.SIGCONT)
         site.faulted()
-        until(lambda: site.status()["queue"]["archived"] > files // 4, "a quarter done", site.words, 600.0)
+        until(
+            lambda: site.status()["queue"]["archived"] > files // 4,
+            "a quarter done",
+            site.words,
+            600.0,
+        )
         quarter = rss_mb(site)
         recovery = site.recovered(1800.0)
         growth = rss_mb(site) - quarter
         row.expect(growth < 16, f"memory is flat: {growth:.1f} MB from a quarter to the end")
-        row.note = f"{files} files; supervisor {quarter:.0f} MB after a quarter, {quarter + growth:.0f} MB at the end"
+        row.note = (
+            f"{files} files; supervisor {quarter:.0f} MB after a "
+            f"quarter, {quarter + growth:.0f} MB at the end"
+        )
         row.add(site.judged(), recovery)
     return row
 
 
 def watch_limit(bench: Bench, scale: float) -> Row:
-    """In a user namespace of its own that allows no inotify instance: the inbox is listed instead."""
+    """
+    In a user namespace of its own that allows no inotify instance: the inbox is listed instead.
+    """
     row = Row("no inotify watches left (limit 0): the inbox is listed instead", scaled(5, scale))
     for _ in range(row.repetitions):
         with bench.site() as site:
@@ -65,7 +83,9 @@ def bindfs(source: Path, target: Path) -> Iterator[None]:
     if shutil.which("bindfs") is None:
         msg = "bindfs is missing: sudo apt install bindfs"
         raise NotHereError(msg)
-    done = subprocess.run(["bindfs", str(source), str(target)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bindfs", str(source), str(target)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         msg = f"bindfs: {done.stderr.strip()}"
         raise NotHereError(msg)
@@ -77,7 +97,9 @@ def bindfs(source: Path, target: Path) -> Iterator[None]:
 
 def fuse(bench: Bench, scale: float) -> Row:
     """No events, every file a copy; then the mount is pulled and put back."""
-    row = Row("inbox on a FUSE mount without events; the mount pulled and put back", scaled(4, scale))
+    row = Row(
+        "inbox on a FUSE mount without events; the mount pulled and put back", scaled(4, scale)
+    )
     for _ in range(row.repetitions):
         with bench.site() as site:
             site.set_keys("inbox", "poll_s = 0.2")
@@ -132,12 +154,18 @@ def pulled(bench: Bench, scale: float) -> Row:
 
 def written_badly(bench: Bench, scale: float) -> Row:
     """Slowly, again and again under one name, removed at once, replaced."""
-    row = Row("files written slowly, replaced or removed between event and open, one name for many", scaled(5, scale))
+    row = Row(
+        "files written slowly, replaced or removed between event and open, one name for many",
+        scaled(5, scale),
+    )
     for turn in range(row.repetitions):
         with bench.site() as site:
             site.ready()
             slow = [f"slow {turn} {number} ".encode() * 5000 for number in range(3)]
-            writers = [threading.Thread(target=copy_slowly, args=(data, site.inbox / f"slow-{n}.png", 20)) for n, data in enumerate(slow)]
+            writers = [
+                threading.Thread(target=copy_slowly, args=(data, site.inbox / f"slow-{n}.png", 20))
+                for n, data in enumerate(slow)
+            ]
             for writer in writers:
                 writer.start()
             for number in range(40):  # each may be taken, or replaced before; the last one is
@@ -202,7 +230,10 @@ def clock(bench: Bench, scale: float) -> Row:
                 site.kill()
                 site.ready(clock=str(stamp))
             finish(row, site)
-    row.note = "the daemon's `time.time` is stepped: under libfaketime, stepped while it runs, Python's own `sleep` fails"
+    row.note = (
+        "the daemon's `time.time` is stepped: under libfaketime, "
+        "stepped while it runs, Python's own `sleep` fails"
+    )
     return row
 
 
@@ -217,9 +248,15 @@ def backpressure(bench: Bench, scale: float) -> Row:
         for worker in stopped:
             os.kill(worker, signal.SIGSTOP)
         site.give_some(files, ("folder", "mqtt"))
-        until(lambda: site.status()["queue"]["waiting"] >= limit and site.status()["inbox"]["seen"], "the queue is full", site.words)
+        until(
+            lambda: site.status()["queue"]["waiting"] >= limit and site.status()["inbox"]["seen"],
+            "the queue is full",
+            site.words,
+        )
         queue = site.status()["queue"]
-        row.expect(queue["waiting"] <= limit + 1, f"the queue stays below {limit}: {queue['waiting']}")
+        row.expect(
+            queue["waiting"] <= limit + 1, f"the queue stays below {limit}: {queue['waiting']}"
+        )
         row.expect(queue["oldest_waiting_s"] is not None, "status says how old the oldest is")
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)

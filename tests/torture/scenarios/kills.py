@@ -1,4 +1,7 @@
-"""SIGKILL of the supervisor, its workers, or both: at every step of an image's life, and at random times."""
+"""
+SIGKILL of the supervisor, its workers, or both: at every step of an image's life, and at random
+times.
+"""
 
 import random
 import time
@@ -32,14 +35,19 @@ def at_every_step(bench: Bench, scale: float) -> Row:
         with bench.site() as site:
             site.introduced().stop()
             for place, point in enumerate(points):
-                reached = kill_at(site, point, 1 + (turn + place) % 2, 4, workers_too=(turn + place) % 2 == 1)
+                reached = kill_at(
+                    site, point, 1 + (turn + place) % 2, 4, workers_too=(turn + place) % 2 == 1
+                )
                 row.repetitions += reached
                 missed += [] if reached else [point]
             site.faulted()
             site.ready()
             recovery = site.recovered()
             row.add(site.judged(), recovery)
-    row.expect(len(missed) <= row.repetitions / 10, f"the points were come to; not to {sorted(set(missed))}")
+    row.expect(
+        len(missed) <= row.repetitions / 10,
+        f"the points were come to; not to {sorted(set(missed))}",
+    )
     return row
 
 

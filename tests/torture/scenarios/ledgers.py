@@ -1,4 +1,7 @@
-"""A ledger that is damaged while the daemon is down: noticed, set aside, rebuilt; every file and every result is there in the end."""
+"""
+A ledger that is damaged while the daemon is down: noticed, set aside, rebuilt; every file and every
+result is there in the end.
+"""
 
 import os
 import random
@@ -6,21 +9,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.database import FILE
+from edge.storage.ledger.integrity import FOLDER
 from tests.torture.bench import Bench, Row, scaled
 from tests.torture.scenarios.disks import reasons
 from tests.torture.scenarios.kills import WAYS
 
 LOG: Final = f"{FILE}-wal"
 WHOLE: Final = 0.1
-"""Below this scale two kinds of damage must do: tests/edge/storage/ledger/test_integrity.py has them all."""
+"""
+Below this scale two kinds of damage must do: tests/edge/storage/ledger/test_integrity.py has them
+all.
+"""
 
 
 def flip(file: Path, rng: random.Random) -> None:
     """Ten bytes here and there, and the head of a page."""
     data = bytearray(file.read_bytes())
-    for place in [rng.randrange(len(data)) for _ in range(10)] + [rng.randrange(len(data) // 4096) * 4096]:
+    for place in [rng.randrange(len(data)) for _ in range(10)] + [
+        rng.randrange(len(data) // 4096) * 4096
+    ]:
         data[place] ^= 0xFF
     file.write_bytes(data)
 
@@ -47,7 +55,11 @@ DAMAGES: Final[tuple[tuple[str, str, Callable[[Path, random.Random], None]], ...
 
 def damaged(bench: Bench, scale: float) -> Row:
     """Each damage after a SIGKILL under load."""
-    row = Row("ledger damaged while down: bytes flipped, truncated, removed; its log missing, truncated, flipped", 0)
+    row = Row(
+        "ledger damaged while down: bytes flipped, truncated, "
+        "removed; its log missing, truncated, flipped",
+        0,
+    )
     rng = random.Random(11)  # noqa: S311
     seen = 0
     for _ in range(scaled(6, scale)):
@@ -67,7 +79,10 @@ def damaged(bench: Bench, scale: float) -> Row:
                 site.faulted()
                 site.ready()
                 aside = (site.folder / "state" / FOLDER).is_dir()
-                row.expect(aside == ("the ledger was damaged" in reasons(site)), "what was set aside is told")
+                row.expect(
+                    aside == ("the ledger was damaged" in reasons(site)),
+                    "what was set aside is told",
+                )
                 seen += aside
                 recovery = site.recovered()
                 row.repetitions += 1

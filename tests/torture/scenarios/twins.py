@@ -14,7 +14,9 @@ SHARED = "mammo/v1/demo/request/image"
 
 def one_state(bench: Bench, scale: float) -> Row:
     """The second refuses with exit code 78 and a line that says why."""
-    row = Row("two daemons on one state folder: the second refuses with exit code 78", scaled(5, scale))
+    row = Row(
+        "two daemons on one state folder: the second refuses with exit code 78", scaled(5, scale)
+    )
     for _ in range(row.repetitions):
         with bench.site() as site, bench.site() as other:
             other.place("state", site.folder / "state")
@@ -22,7 +24,9 @@ def one_state(bench: Bench, scale: float) -> Row:
             site.give_some(4)
             other.start()
             row.expect(other.died(20.0), "the second ends")
-            row.expect(other.process is not None and other.process.returncode == 78, "its exit code is 78")
+            row.expect(
+                other.process is not None and other.process.returncode == 78, "its exit code is 78"
+            )
             row.expect("another mammo-edge has it open" in other.words(), "it says why")
             site.faulted()
             recovery = site.recovered()
@@ -35,8 +39,12 @@ def nested(site: Site, other: Site) -> None:
     text = other.config.read_text()
     for key in ("spool", "done", "failed"):
         text = text.replace(f'"{other.folder}/{key}"', f'"{site.folder}/{key}/second"')
-    text = text.replace(f'"{other.folder}/inbox"', f'"{site.folder}/inbox"').replace('name = "edge-1"', 'name = "edge-2"')
-    other.config.write_text(text.replace(f"port = {other.broker.port}", f"port = {site.broker.port}"))
+    text = text.replace(f'"{other.folder}/inbox"', f'"{site.folder}/inbox"').replace(
+        'name = "edge-1"', 'name = "edge-2"'
+    )
+    other.config.write_text(
+        text.replace(f"port = {other.broker.port}", f"port = {site.broker.port}")
+    )
 
 
 def one_inbox(bench: Bench, scale: float) -> Row:
@@ -62,12 +70,24 @@ def one_inbox(bench: Bench, scale: float) -> Row:
 
 
 def shared_subscription(bench: Bench, scale: float) -> Row:
-    """Each request is answered at least once under one result id, though one device is killed and comes back."""
-    row = Row("two daemons on one shared subscription, one of them killed and restarted", scaled(5, scale))
+    """
+    Each request is answered at least once under one result id, though one device is killed and
+    comes back.
+    """
+    row = Row(
+        "two daemons on one shared subscription, one of them killed and restarted", scaled(5, scale)
+    )
     for turn in range(row.repetitions):
-        with bench.site('[intake]\nshared_group = "both"\n') as site, bench.site('[intake]\nshared_group = "both"\n') as other:
+        with (
+            bench.site('[intake]\nshared_group = "both"\n') as site,
+            bench.site('[intake]\nshared_group = "both"\n') as other,
+        ):
             nested(site, other)
-            other.config.write_text(other.config.read_text().replace(f'"{site.folder}/inbox"', f'"{other.folder}/inbox"'))
+            other.config.write_text(
+                other.config.read_text().replace(
+                    f'"{site.folder}/inbox"', f'"{other.folder}/inbox"'
+                )
+            )
             site.ready()
             other.ready()
             assert site.subscriber is not None
@@ -83,10 +103,16 @@ def shared_subscription(bench: Bench, scale: float) -> Row:
             site.stop()
             other.stop()
             states = [site.folder / "state", other.folder / "state"]
-            verdict = judge(site.accepted, Evidence(site.inbox, site.spool, site.done, site.failed, states, site.heard()))
+            verdict = judge(
+                site.accepted,
+                Evidence(site.inbox, site.spool, site.done, site.failed, states, site.heard()),
+            )
             verdict.misplaced.clear()  # a request that was handed out again lies on both devices
             row.add(verdict, recovery)
-    row.note = "a device that never comes back: what the broker had given it is lost when its session expires; requesters send again"
+    row.note = (
+        "a device that never comes back: what the broker had given it is lost "
+        "when its session expires; requesters send again"
+    )
     return row
 
 

@@ -11,12 +11,20 @@ LIMITS = "[worker]\ntimeout_s = 1.0\nmemory_mb = 512\n"
 
 
 def wait_for_answer(site: Site, image_id: str) -> None:
-    until(lambda: image_id in {message["image_id"] for message in site.heard()}, "answered", site.words)
+    until(
+        lambda: image_id in {message["image_id"] for message in site.heard()},
+        "answered",
+        site.words,
+    )
 
 
 def poison(bench: Bench, scale: float) -> Row:
     """Each kind of poison among good images."""
-    row = Row("images that hang, crash or exhaust every worker: two attempts, then poison; the queue goes on", scaled(10, scale))
+    row = Row(
+        "images that hang, crash or exhaust every worker: two "
+        "attempts, then poison; the queue goes on",
+        scaled(10, scale),
+    )
     for _ in range(row.repetitions):
         with bench.site(LIMITS) as site:
             site.ready()
@@ -28,15 +36,23 @@ def poison(bench: Bench, scale: float) -> Row:
             site.faulted()
             site.recovered()
             given_up = [message for message in site.heard() if message["outcome"] == "rejected"]
-            row.expect(all(message["gate"]["reasons"][0].startswith("poison") for message in given_up), "the reason is poison")
+            row.expect(
+                all(message["gate"]["reasons"][0].startswith("poison") for message in given_up),
+                "the reason is poison",
+            )
             row.expect(site.status()["counters"]["worker_deaths"] == 6, "two attempts each")
             finish(row, site)
     return row
 
 
 def killed(bench: Bench, scale: float) -> Row:
-    """SIGKILL to workers, as the kernel does it when memory is short; each costs an attempt, so not twice under one image."""
-    row = Row("workers killed from outside (as when memory runs out), again and again", scaled(5, scale))
+    """
+    SIGKILL to workers, as the kernel does it when memory is short; each costs an attempt, so not
+    twice under one image.
+    """
+    row = Row(
+        "workers killed from outside (as when memory runs out), again and again", scaled(5, scale)
+    )
     for _ in range(row.repetitions):
         with bench.site() as site:
             site.ready()

@@ -12,15 +12,16 @@ import pytest
 
 from train import cli
 from train.data import dask as cluster
-from train.data import datasets
-from train.data import prepare
-from train.errors import DataError, TrainError
+from train.data import datasets, prepare
 from train.data.parallel import Engine
+from train.errors import DataError, TrainError
 from train.recipes.seed import RECIPE
 from train.run_folder import RunFolder
 
 if importlib.util.find_spec("distributed") is None:
-    pytest.skip("distributed is missing: pip install 'mammo-edge[cluster]'", allow_module_level=True)
+    pytest.skip(
+        "distributed is missing: pip install 'mammo-edge[cluster]'", allow_module_level=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,9 @@ def engine() -> Iterator[Engine]:
         yield found
 
 
-def test_cluster_prepares_what_this_machine_alone_would(films: Path, tmp_path: Path, engine: Engine) -> None:
+def test_cluster_prepares_what_this_machine_alone_would(
+    films: Path, tmp_path: Path, engine: Engine
+) -> None:
     index = datasets.load(films)
     here = prepare.prepared(index, RECIPE.input, tmp_path / "here")
     there = prepare.prepared(index, RECIPE.input, tmp_path / "there", engine)
@@ -47,7 +50,9 @@ def test_what_a_job_raises_arrives(engine: Engine) -> None:
         list(engine(math.sqrt, [(4,), (-1,)]))
 
 
-def test_film_that_a_worker_cannot_see_is_named(films: Path, tmp_path: Path, engine: Engine) -> None:
+def test_film_that_a_worker_cannot_see_is_named(
+    films: Path, tmp_path: Path, engine: Engine
+) -> None:
     index = datasets.load(films)
     next((films / "Benign").iterdir()).unlink()
     store = prepare._Store.open(tmp_path, len(index.films), RECIPE.input)
@@ -60,11 +65,16 @@ def test_nobody_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(TrainError, match=rf"{address}: no Dask scheduler with a worker"), cluster.on_cluster(address):
+        with (
+            pytest.raises(TrainError, match=rf"{address}: no Dask scheduler with a worker"),
+            cluster.on_cluster(address),
+        ):
             pass
 
 
-def test_local_worker_that_does_not_come_up_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_worker_that_does_not_come_up_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import dask  # noqa: PLC0415 - an extra
 
     monkeypatch.setattr(cluster, "PATIENCE_S", 2)
@@ -78,12 +88,20 @@ def test_local_worker_that_does_not_come_up_is_not_waited_for_for_ever(tmp_path:
 
 
 def test_address_that_is_none_is_said() -> None:
-    with pytest.raises(TrainError, match="nowhere://x: no Dask scheduler with a worker"), cluster.on_cluster("nowhere://x"):
+    with (
+        pytest.raises(TrainError, match="nowhere://x: no Dask scheduler with a worker"),
+        cluster.on_cluster("nowhere://x"),
+    ):
         pass
 
 
-def test_command_prepares_on_a_cluster_of_its_own(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_prepares_on_a_cluster_of_its_own(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "run"
-    assert cli.main(["prepare", "seed", "--data", str(films), "--out", str(out), "--cluster", "local"]) == 0
+    assert (
+        cli.main(["prepare", "seed", "--data", str(films), "--out", str(out), "--cluster", "local"])
+        == 0
+    )
     assert "workers with" in capsys.readouterr().err
     assert len(list(RunFolder(out).cache.glob("*/images.npy"))) == 1

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from edge.domain import Box
-from tests.train.conftest import write_index
+from tests.support.tiny import write_index
 from train import cli
-from train.data import datasets
-from train.data import index_file
+from train.data import datasets, index_file
 from train.data.datasets import Index, Lesion
 from train.errors import DataError
 
@@ -17,14 +16,40 @@ from train.errors import DataError
 @pytest.fixture
 def index(tmp_path: Path) -> Index:
     """Two films that know everything that a film can know."""
-    more = {"side": "LEFT", "view": "CC", "abnormality": "calc|mass", "density": "3", "birads": "4|5", "subtlety": "2", "scanner": "B"}
+    more = {
+        "side": "LEFT",
+        "view": "CC",
+        "abnormality": "calc|mass",
+        "density": "3",
+        "birads": "4|5",
+        "subtlety": "2",
+        "scanner": "B",
+    }
     rows = [
-        {"path": "a.png", "label": "benign", "patient": "p1", "split": "train", "rows": "200", "columns": "100"},
-        {"path": "b.png", "label": "malignant", "patient": "p2", "split": "test", "rows": "300", "columns": "100"},
+        {
+            "path": "a.png",
+            "label": "benign",
+            "patient": "p1",
+            "split": "train",
+            "rows": "200",
+            "columns": "100",
+        },
+        {
+            "path": "b.png",
+            "label": "malignant",
+            "patient": "p2",
+            "split": "test",
+            "rows": "300",
+            "columns": "100",
+        },
     ]
-    first, second = datasets.load(write_index(tmp_path / "data" / "first.csv", [row | more for row in rows])).films
+    first, second = datasets.load(
+        write_index(tmp_path / "data" / "first.csv", [row | more for row in rows])
+    ).films
     lesion = Lesion(label="malignant", abnormality="mass", box=Box(1, 2.5, 3, 4))
-    return Index("drawn", (first, replace(second, lesions=(lesion, replace(lesion, label="benign")))))
+    return Index(
+        "drawn", (first, replace(second, lesions=(lesion, replace(lesion, label="benign"))))
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -44,16 +69,22 @@ def test_films_elsewhere_are_named_by_their_whole_path(index: Index, tmp_path: P
 
 
 def test_nothing_is_overwritten(index: Index, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"first\.csv: it is there already, expected the name of a new file\.csv"):
+    with pytest.raises(
+        DataError, match=r"first\.csv: it is there already, expected the name of a new file\.csv"
+    ):
         index_file.write(index, tmp_path / "data" / "first.csv")
 
 
 def test_other_suffix_is_refused(index: Index, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"index\.txt: found another suffix, expected the name of a new file\.csv"):
+    with pytest.raises(
+        DataError, match=r"index\.txt: found another suffix, expected the name of a new file\.csv"
+    ):
         index_file.write(index, tmp_path / "index.txt")
 
 
-def test_command_writes_a_folder_as_an_index(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_writes_a_folder_as_an_index(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["index", str(films), "--out", str(tmp_path / "films.csv")]) == 0
     assert "films.csv: 20 images of 10 patients, 0 lesion boxes" in capsys.readouterr().err
     assert datasets.load(tmp_path / "films.csv").patients == datasets.load(films).patients

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from edge.domain import Box
-from train.data import datasets
-from train.data import prepare
+from train.data import datasets, prepare
 from train.data import films as films_of
 from train.data.datasets import Film, Lesion
-from train.errors import DataError
 from train.data.parallel import Jobs, Work, on_this_machine
+from train.errors import DataError
 from train.recipes.seed import RECIPE
 
 SPEC = RECIPE.input
@@ -64,23 +63,34 @@ def test_interrupted_preparation_goes_on_where_it_stopped(films: Path, tmp_path:
 
 def test_another_preprocessing_gets_another_cache(films: Path) -> None:
     index = datasets.load(films)
-    assert prepare.cache_key(index, SPEC) != prepare.cache_key(index, replace(SPEC, percentile_low=2.0))
+    assert prepare.cache_key(index, SPEC) != prepare.cache_key(
+        index, replace(SPEC, percentile_low=2.0)
+    )
 
 
-def test_another_picture_under_the_old_name_and_of_the_old_size_is_prepared_anew(tmp_path: Path) -> None:
+def test_another_picture_under_the_old_name_and_of_the_old_size_is_prepared_anew(
+    tmp_path: Path,
+) -> None:
     def write(seed: int) -> np.ndarray[Any, Any]:
         pixels = np.random.default_rng(seed).integers(0, 255, (2, 300, 200), np.uint8)
         for name, one in zip(("a", "b"), pixels, strict=True):
             (tmp_path / f"{name}.pgm").write_bytes(b"P5 200 300 255\n" + one.tobytes())
-        return np.array(prepare.prepared(datasets.load(tmp_path / "i.csv"), SPEC, tmp_path / "cache").images)
+        return np.array(
+            prepare.prepared(datasets.load(tmp_path / "i.csv"), SPEC, tmp_path / "cache").images
+        )
 
     (tmp_path / "i.csv").write_text("path,label,patient\na.pgm,benign,a\nb.pgm,malignant,b\n")
     assert not np.array_equal(write(0), write(1))
 
 
-def test_unreadable_image_is_left_out_and_said(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_image_is_left_out_and_said(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in range(20):
-        cv2.imwrite(str(films / "Benign" / f"P_{900 + number:05}.png"), np.full((64, 64), 100 + number, np.uint8))
+        cv2.imwrite(
+            str(films / "Benign" / f"P_{900 + number:05}.png"),
+            np.full((64, 64), 100 + number, np.uint8),
+        )
     (films / "Benign" / "P_00900.png").write_bytes(b"no picture")
     found = prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")
     assert list(found.refused) == ["Benign/P_00900.png"]
@@ -92,14 +102,26 @@ def test_one_film_in_two_files_of_two_patients_is_refused(films: Path, tmp_path:
     pixels = cv2.imread(str(films / "Benign" / "P_00000_L.png"), cv2.IMREAD_UNCHANGED)
     assert pixels is not None
     cv2.imwrite(str(films / "Malignant" / "P_00777_L.tif"), pixels)
-    with pytest.raises(DataError, match=r"P_00000_L\.png and Malignant/P_00777_L\.tif show the same pixels but belong to .* and P_00777"):
+    with pytest.raises(
+        DataError,
+        match=(
+            r"P_00000_L\.png and Malignant/P_00777_L\.tif show the same "
+            r"pixels but belong to .* and P_00777"
+        ),
+    ):
         prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")
 
 
 def test_data_set_of_unreadable_images_is_refused(films: Path, tmp_path: Path) -> None:
     for path in (films / "Malignant").iterdir():
         path.write_text(f"no picture {path.name}")
-    with pytest.raises(DataError, match=r"10 of 20 images .* are refused and left out \(Malignant/P_00001_L\.png: unsupported format"):
+    with pytest.raises(
+        DataError,
+        match=(
+            r"10 of 20 images .* are refused and left out "
+            r"\(Malignant/P_00001_L\.png: unsupported format"
+        ),
+    ):
         prepare.prepared(datasets.load(films), SPEC, tmp_path / "cache")
 
 
@@ -120,12 +142,21 @@ def test_lesion_boxes_lie_where_the_lesion_does_in_the_models_input(
         box = replace(box, ymin=box.ymin * 0.75, ymax=box.ymax * 0.75)
     cv2.imwrite(str(tmp_path / "film.png"), pixels)
     lesion = Lesion(label="benign", abnormality="mass", box=box)
-    film = Film(path=tmp_path / "film.png", name="film", label="benign", patient="p", lesions=(lesion,), aspect=4 / 3 if squeezed else None)
+    film = Film(
+        path=tmp_path / "film.png",
+        name="film",
+        label="benign",
+        patient="p",
+        lesions=(lesion,),
+        aspect=4 / 3 if squeezed else None,
+    )
     batch = films_of.prepare_film(film, replace(SPEC, aspect=aspect))
     bright = batch.tensor[0, :, :, 0] > 0.6
     y, x = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
     expected = (x[0], y[0], x[-1] + 1, y[-1] + 1)
-    assert astuple(films_of.lesion_boxes(film, batch.geometry)[0]) == pytest.approx(expected, abs=1.5)
+    assert astuple(films_of.lesion_boxes(film, batch.geometry)[0]) == pytest.approx(
+        expected, abs=1.5
+    )
     assert (batch.geometry.rows, batch.geometry.columns) == pixels.shape
 
 
@@ -133,7 +164,9 @@ def test_lesion_outside_the_breast_crop_has_no_area(films: Path) -> None:
     film = datasets.load(films).films[0]
     geometry = films_of.prepare_film(film, SPEC).geometry
     far = Lesion(label="benign", abnormality=None, box=Box(0, 0, 1, 1))
-    (box,) = films_of.lesion_boxes(replace(film, lesions=(far,)), replace(geometry, box=Box(10, 10, 100, 150)))
+    (box,) = films_of.lesion_boxes(
+        replace(film, lesions=(far,)), replace(geometry, box=Box(10, 10, 100, 150))
+    )
     assert (box.xmax - box.xmin) * (box.ymax - box.ymin) == 0
 
 

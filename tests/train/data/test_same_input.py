@@ -1,4 +1,7 @@
-"""Training and serving see the same pixels, to the last bit: what `prepare` caches is what the daemon's worker hands to the engine."""
+"""
+Training and serving see the same pixels, to the last bit: what `prepare` caches is what the
+daemon's worker hands to the engine.
+"""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,16 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.inference import examiner as examine
-from edge.models.bundle import verify
+from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import InputSpec, Rejection
+from edge.inference import examiner as examine
 from edge.inference.engine import Engine, Scores
 from edge.inference.image import Limits
-from edge.daemon.workers.servable import shipped_bundle
-from tests.support.films import DATA, deep, demo_files, dicom, film
-from train.data import datasets
-from train.data import films
-from train.data import prepare
+from edge.models.bundle import verify
+from tests.support.films import deep, demo_files, dicom, film
+from tests.support.tools import DATA
+from train.data import datasets, films, prepare
 from train.data.films import model_input, prepare_film
 
 BUNDLE = verify(shipped_bundle())
@@ -56,7 +58,10 @@ def served(examiner: examine.Examiner, path: Path) -> NDArray[np.float32]:
 def written(folder: Path) -> list[Path]:
     """Real films as JPEG, as RLE DICOM of a film digitiser, as 12-bit DICOM and as MONOCHROME1."""
     pixels, dark = deep(film().pixels, 12), 255 - film().pixels
-    made = {"deep.dcm": dicom(pixels, BitsStored=12, HighBit=11), "dark.dcm": dicom(dark, PhotometricInterpretation="MONOCHROME1")}
+    made = {
+        "deep.dcm": dicom(pixels, BitsStored=12, HighBit=11),
+        "dark.dcm": dicom(dark, PhotometricInterpretation="MONOCHROME1"),
+    }
     for name, data in made.items():
         (folder / name).write_bytes(data)
     return [*FILES, next(demo_files()), *(folder / name for name in made)]
@@ -67,16 +72,26 @@ def test_training_prepares_with_the_daemon_s_own_functions() -> None:
         assert vars(films)[name] is vars(examine)[name]
 
 
-def test_a_film_in_training_is_bit_for_bit_the_tensor_that_the_worker_infers_from(examiner: examine.Examiner, tmp_path: Path) -> None:
+def test_a_film_in_training_is_bit_for_bit_the_tensor_that_the_worker_infers_from(
+    examiner: examine.Examiner, tmp_path: Path
+) -> None:
     for number, path in enumerate(written(tmp_path)):
-        trained = prepare_film(datasets.Film(path=path, name=path.name, label="benign", patient=str(number)), BUNDLE.manifest.input)
+        trained = prepare_film(
+            datasets.Film(path=path, name=path.name, label="benign", patient=str(number)),
+            BUNDLE.manifest.input,
+        )
         assert trained.tensor.dtype == np.float32
         assert trained.tensor.tobytes() == served(examiner, path).tobytes(), path.name
 
 
-def test_the_cache_is_that_tensor_rounded_to_half_precision_and_nothing_else(examiner: examine.Examiner, tmp_path: Path) -> None:
+def test_the_cache_is_that_tensor_rounded_to_half_precision_and_nothing_else(
+    examiner: examine.Examiner, tmp_path: Path
+) -> None:
     spec = BUNDLE.manifest.input
-    rows = [f"{path},{'malignant' if number else 'benign'},p{number}" for number, path in enumerate(written(tmp_path)[:4])]
+    rows = [
+        f"{path},{'malignant' if number else 'benign'},p{number}"
+        for number, path in enumerate(written(tmp_path)[:4])
+    ]
     (tmp_path / "index.csv").write_text("\n".join(["path,label,patient", *rows]) + "\n")
     cached = prepare.prepared(datasets.load(tmp_path / "index.csv"), spec, tmp_path / "cache")
     assert len(cached.films) == 4
@@ -94,5 +109,7 @@ def half_step(spec: InputSpec) -> float:
 
 def test_another_preparation_would_be_noticed(examiner: examine.Examiner) -> None:
     other = replace(BUNDLE.manifest.input, percentile_high=99.4)
-    changed = prepare_film(datasets.Film(path=FILES[0], name="film", label="benign", patient="p"), other).tensor
+    changed = prepare_film(
+        datasets.Film(path=FILES[0], name="film", label="benign", patient="p"), other
+    ).tensor
     assert changed.tobytes() != served(examiner, FILES[0]).tobytes()

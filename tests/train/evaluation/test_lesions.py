@@ -11,7 +11,12 @@ def pieces(*labels: float) -> Pieces:
     """Lesions of one patient each, and a background piece."""
     count = len(labels) + 1
     shown = np.array([True] * len(labels) + [False])
-    return Pieces(np.zeros((count, 8, 8), np.float16), np.array([*labels, 0], np.float32), shown, np.arange(count).astype(str))
+    return Pieces(
+        np.zeros((count, 8, 8), np.float16),
+        np.array([*labels, 0], np.float32),
+        shown,
+        np.arange(count).astype(str),
+    )
 
 
 def test_lesions_of_one_class_have_no_auc_and_the_summary_says_so() -> None:

@@ -14,7 +14,9 @@ from train.recipes.seed import RECIPE
 from train.scoring.score import Scored
 
 SPEC = replace(RECIPE.input, height=100, width=100)
-WHOLE = Geometry(100, 100, flipped=False, box=Box(0, 0, 100, 100), top=0, left=0, height=100, width=100)
+WHOLE = Geometry(
+    100, 100, flipped=False, box=Box(0, 0, 100, 100), top=0, left=0, height=100, width=100
+)
 
 
 def scored(lesions: list[Box], peak: tuple[int, int], geometry: Geometry = WHOLE) -> Scored:
@@ -38,14 +40,19 @@ def test_map_that_is_highest_elsewhere_misses() -> None:
 
 
 def test_highest_point_just_beside_the_box_hits_with_the_tolerance_only() -> None:
-    """The middle of the cell is at 65 across and 25 down; the box ends 2 pixels before it, the tolerance is 3."""
+    """
+    The middle of the cell is at 65 across and 25 down; the box ends 2 pixels before it, the
+    tolerance is 3.
+    """
     found = pointing_game.play(scored([Box(50, 20, 63, 30)], (2, 6)), SPEC, 0)
     assert found["in_the_box"]["hits"] == 0
     assert found["with_tolerance"]["hits"] == 1
 
 
 def test_chance_is_the_share_of_the_breast_that_the_box_covers() -> None:
-    """The box is a hundredth of the film and the breast half of it; with a rim of 3 it is 16 x 16."""
+    """
+    The box is a hundredth of the film and the breast half of it; with a rim of 3 it is 16 x 16.
+    """
     found = pointing_game.play(scored([Box(60, 20, 70, 30)], (2, 6)), SPEC, 0)
     assert found["in_the_box"]["chance"] == pytest.approx(0.01 / 0.5, rel=0.01)
     assert found["with_tolerance"]["chance"] == pytest.approx(0.0256 / 0.5, rel=0.01)
@@ -57,10 +64,25 @@ def test_overlapping_boxes_are_counted_once() -> None:
 
 
 def test_mirrored_and_cropped_film_is_hit_where_its_lesion_went() -> None:
-    """The right half of a file of 100 x 200 was cut out and mirrored: 120 to 130 across became 70 to 80."""
-    geometry = Geometry(100, 200, flipped=True, box=Box(100, 0, 200, 100), top=0, left=0, height=100, width=100)
-    assert pointing_game.play(scored([Box(120, 40, 130, 50)], (4, 7), geometry), SPEC, 0)["in_the_box"]["hits"] == 1
-    assert pointing_game.play(scored([Box(120, 40, 130, 50)], (4, 2), geometry), SPEC, 0)["in_the_box"]["hits"] == 0
+    """
+    The right half of a file of 100 x 200 was cut out and mirrored: 120 to 130 across became 70 to
+    80.
+    """
+    geometry = Geometry(
+        100, 200, flipped=True, box=Box(100, 0, 200, 100), top=0, left=0, height=100, width=100
+    )
+    assert (
+        pointing_game.play(scored([Box(120, 40, 130, 50)], (4, 7), geometry), SPEC, 0)[
+            "in_the_box"
+        ]["hits"]
+        == 1
+    )
+    assert (
+        pointing_game.play(scored([Box(120, 40, 130, 50)], (4, 2), geometry), SPEC, 0)[
+            "in_the_box"
+        ]["hits"]
+        == 0
+    )
 
 
 def test_padding_is_never_pointed_at() -> None:
@@ -73,7 +95,9 @@ def test_padding_is_never_pointed_at() -> None:
 def test_benign_films_and_benign_lesions_are_no_targets() -> None:
     boxes = (lesion(0, 0, 10, 10), lesion(50, 50, 60, 60, malignant=False))
     assert pointing_game.targets(film(0, malignant=False, lesions=boxes), WHOLE) == ()
-    assert pointing_game.targets(film(0, malignant=True, lesions=boxes), WHOLE) == (Box(0, 0, 10, 10),)
+    assert pointing_game.targets(film(0, malignant=True, lesions=boxes), WHOLE) == (
+        Box(0, 0, 10, 10),
+    )
 
 
 def test_without_boxes_or_map_there_is_no_game() -> None:

@@ -7,13 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.models.bundle import Bundle, verify
 from edge.inference.image import Limits, Mammogram, Pixels, open_mammogram
-from train.evaluation import robustness
+from edge.models.bundle import Bundle, verify
+from tests.support.tools import DATA
 from train.data.datasets import Film
 from train.errors import DataError
-
-DATA = Path(__file__).parent.parent / "data"
+from train.evaluation import robustness
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +29,19 @@ def pixels() -> Pixels:
 
 
 def written(name: str, pixels: Pixels, folder: Path) -> Mammogram:
-    """A variant as the daemon reads it; decoding goes by the bytes, so that only OpenCV needs the ending."""
+    """
+    A variant as the daemon reads it; decoding goes by the bytes, so that only OpenCV needs the
+    ending.
+    """
     path = folder / ("film.jpg" if "JPEG" in name else "film.png")
     robustness.VARIANTS[name](pixels, path)
     return open_mammogram(path, Limits())
 
 
 @pytest.mark.parametrize("name", robustness.VARIANTS)
-def test_every_variant_is_a_mammogram_to_the_decoder(name: str, pixels: Pixels, tmp_path: Path) -> None:
+def test_every_variant_is_a_mammogram_to_the_decoder(
+    name: str, pixels: Pixels, tmp_path: Path
+) -> None:
     rows, columns = written(name, pixels, tmp_path).pixels.shape
     longest = 800 if "800" in name else 299 if "299" in name else 1200
     assert rows == longest
@@ -45,7 +49,9 @@ def test_every_variant_is_a_mammogram_to_the_decoder(name: str, pixels: Pixels, 
 
 
 def test_inverted_file_that_says_so_comes_back_upright(pixels: Pixels, tmp_path: Path) -> None:
-    found = written("inverted, DICOM that says so (MONOCHROME1)", pixels, tmp_path).pixels.astype(np.float64)
+    found = written("inverted, DICOM that says so (MONOCHROME1)", pixels, tmp_path).pixels.astype(
+        np.float64
+    )
     assert np.corrcoef(found.ravel(), pixels.ravel())[0, 1] == pytest.approx(1)
     assert written("inverted, PNG, which cannot say so", pixels, tmp_path).pixels.max() == 245
 
@@ -56,32 +62,50 @@ def test_twelve_bits_are_lifted_and_keep_every_step(pixels: Pixels, tmp_path: Pa
     assert len(np.unique(found.pixels)) == len(np.unique(pixels))
 
 
-def test_deep_pictures_are_mirrored_and_inverted_in_full_depth(pixels: Pixels, tmp_path: Path) -> None:
+def test_deep_pictures_are_mirrored_and_inverted_in_full_depth(
+    pixels: Pixels, tmp_path: Path
+) -> None:
     deep = pixels.astype(np.uint16) * 200
     assert np.array_equal(written("mirrored", deep, tmp_path).pixels, deep[:, ::-1])
-    assert np.array_equal(written("inverted, PNG, which cannot say so", deep, tmp_path).pixels, 2**16 - 1 - deep)
+    assert np.array_equal(
+        written("inverted, PNG, which cannot say so", deep, tmp_path).pixels, 2**16 - 1 - deep
+    )
     assert written("gamma 0.7", deep, tmp_path).pixels.dtype == np.uint8
 
 
 def test_tone_and_side_are_changed_as_said(pixels: Pixels, tmp_path: Path) -> None:
     assert np.array_equal(written("mirrored", pixels, tmp_path).pixels, pixels[:, ::-1])
-    assert written("gamma 0.7", pixels, tmp_path).pixels.mean() > pixels.mean() > written("gamma 1.4", pixels, tmp_path).pixels.mean()
+    assert (
+        written("gamma 0.7", pixels, tmp_path).pixels.mean()
+        > pixels.mean()
+        > written("gamma 1.4", pixels, tmp_path).pixels.mean()
+    )
 
 
 def test_mirrored_film_scores_the_same_and_a_coarse_one_does_not(shipped: Bundle) -> None:
     paths = [DATA / "cbis-ddsm-benign-cc.jpg", DATA / "cbis-ddsm-benign-mlo.jpg"]
-    films = tuple(Film(path=path, name=path.name, label="benign", patient=path.stem) for path in paths)
+    films = tuple(
+        Film(path=path, name=path.name, label="benign", patient=path.stem) for path in paths
+    )
     found = robustness.measure(shipped, films, 5, 0)
     assert found["films"] == 2
     assert found["variants"]["mirrored"]["maximum"] < 0.01
-    assert found["variants"]["PNG, longest side 299 px"]["maximum"] > found["variants"]["mirrored"]["maximum"]
+    assert (
+        found["variants"]["PNG, longest side 299 px"]["maximum"]
+        > found["variants"]["mirrored"]["maximum"]
+    )
 
 
-def test_mammograms_of_a_folder_are_taken_and_its_readme_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mammograms_of_a_folder_are_taken_and_its_readme_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("cbis-ddsm-benign-cc.jpg", "cbis-ddsm-malignant-cc.jpg"):
         (tmp_path / name).write_bytes((DATA / name).read_bytes())
     (tmp_path / "README").write_text("no picture")
-    assert [film.name for film in robustness.readable(tmp_path)] == ["cbis-ddsm-benign-cc.jpg", "cbis-ddsm-malignant-cc.jpg"]
+    assert [film.name for film in robustness.readable(tmp_path)] == [
+        "cbis-ddsm-benign-cc.jpg",
+        "cbis-ddsm-malignant-cc.jpg",
+    ]
     assert "1 files are no mammograms (README: unsupported format" in capsys.readouterr().err
 
 

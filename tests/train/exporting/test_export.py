@@ -8,20 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.models.bundle import MANIFEST, Manifest, ModelFile, sha256_of, verify
-from edge.inference.engine import Shapes
 from edge.errors import ModelError
+from edge.inference.engine import Shapes
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
-from tests.train.conftest import Tiny
-from train.exporting import tolerances as agreement
-from train.exporting import bundle_writer
-from train.fitting import finished_run
-from train.fitting import loop
-from train.exporting import remote_engine
-from train.exporting import tflite
-from train.errors import TrainError
+from edge.models.bundle import MANIFEST, Manifest, ModelFile, sha256_of, verify
+from tests.support.tiny import Tiny
 from train.data.films import model_input
+from train.errors import TrainError
+from train.exporting import bundle_writer, remote_engine, tflite
+from train.exporting import tolerances as agreement
+from train.fitting import finished_run, loop
 
 SHAPES = Shapes((1, 64, 64, 3), (1, 1), (1, 2, 2, 1))
 """Of the tiny network."""
@@ -31,7 +28,12 @@ def test_exported_file_says_what_keras_says(tiny: Tiny) -> None:
     done = finished_run.reopen(tiny.run, None)
     by_keras = loop.probabilities(done.model, done.films, done.recipe)
     tensors = (model_input(image, done.recipe.input) for image in done.films.images)
-    exported = remote_engine.scores(tiny.run.bundle / "model.tflite", tflite.shapes(done.model, done.recipe.input), "litert", tensors)
+    exported = remote_engine.scores(
+        tiny.run.bundle / "model.tflite",
+        tflite.shapes(done.model, done.recipe.input),
+        "litert",
+        tensors,
+    )
     assert np.abs(exported - by_keras).max() < done.recipe.max_difference
     assert by_keras.std() > 10 * abs((exported - by_keras).mean())
 
@@ -41,7 +43,9 @@ def test_bundle_verifies_and_its_known_answers_come_out(tiny: Tiny) -> None:
     model = bundle.manifest.models["model.tflite"]
     assert len(model.known_answers) == 3
     for answer in model.known_answers:
-        tensor = prepare(open_mammogram(bundle.folder / answer.image, Limits()), bundle.manifest.input).tensor
+        tensor = prepare(
+            open_mammogram(bundle.folder / answer.image, Limits()), bundle.manifest.input
+        ).tensor
         found = remote_engine.scores(bundle.folder / "model.tflite", SHAPES, "litert", [tensor])[0]
         assert found == pytest.approx(answer.raw, abs=model.tolerance["litert"])
 
@@ -84,13 +88,19 @@ def test_writing_over_an_older_bundle_leaves_nothing_of_it(tiny: Tiny, tmp_path:
     manifest = verify(tiny.run.bundle).manifest
     files = {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}
     older = {**files, "old.txt": b"old"}
-    bundle_writer.write(tmp_path, older, manifest.model_copy(update={"files": bundle_writer.digests(older)}))
+    bundle_writer.write(
+        tmp_path, older, manifest.model_copy(update={"files": bundle_writer.digests(older)})
+    )
     bundle_writer.write(tmp_path, files, manifest)
     assert not (tmp_path / "old.txt").exists()
-    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == {MANIFEST, *files}
+    assert {
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
+    } == {MANIFEST, *files}
 
 
-def test_bundle_whose_known_answers_the_daemon_would_refuse_is_not_left_behind(tiny: Tiny, tmp_path: Path) -> None:
+def test_bundle_whose_known_answers_the_daemon_would_refuse_is_not_left_behind(
+    tiny: Tiny, tmp_path: Path
+) -> None:
     manifest = verify(tiny.run.bundle).manifest
     files = {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}
     for refusing in manifest.models:
@@ -103,36 +113,51 @@ def test_bundle_whose_known_answers_the_daemon_would_refuse_is_not_left_behind(t
 def shut(manifest: Manifest, name: str) -> ModelFile:
     """A model file whose gate lets nothing through."""
     model = manifest.models[name]
-    return model.model_copy(update={"gate": model.gate.model_copy(update={"min_breast_fraction": 1.0})})
+    return model.model_copy(
+        update={"gate": model.gate.model_copy(update={"min_breast_fraction": 1.0})}
+    )
 
 
-def test_older_manifest_that_names_a_file_outside_its_folder_leaves_that_file(tiny: Tiny, tmp_path: Path) -> None:
+def test_older_manifest_that_names_a_file_outside_its_folder_leaves_that_file(
+    tiny: Tiny, tmp_path: Path
+) -> None:
     manifest = verify(tiny.run.bundle).manifest
     victim, folder = tmp_path / "victim", tmp_path / "bundle"
     victim.write_text("of others")
     folder.mkdir()
     named = manifest.model_copy(update={"files": {**manifest.files, "../victim": "0" * 64}})
     (folder / MANIFEST).write_text(named.model_dump_json(by_alias=True))
-    bundle_writer.write(folder, {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}, manifest)
+    bundle_writer.write(
+        folder, {name: (tiny.run.bundle / name).read_bytes() for name in manifest.files}, manifest
+    )
     assert victim.read_text() == "of others"
 
 
 def test_manifest_names_the_network_the_index_and_the_seed_it_was_made_from(tiny: Tiny) -> None:
-    training, notes = verify(tiny.run.bundle).manifest.training, json.loads(tiny.run.notes.read_text())
+    training, notes = (
+        verify(tiny.run.bundle).manifest.training,
+        json.loads(tiny.run.notes.read_text()),
+    )
     assert training["model_sha256"] == sha256_of(tiny.run.model)
     assert training["index_fingerprint"] == notes["index_fingerprint"]
     assert training["seed"] == notes["recipe"]["seed"]
 
 
-@pytest.mark.parametrize(("measured", "tolerance"), [(0.0, 1e-3), (1e-4, 1e-3), (3e-4, 2e-3), (0.012, 0.05), (0.9, 1.0)])
-def test_tolerance_is_the_measured_difference_with_a_margin(measured: float, tolerance: float) -> None:
+@pytest.mark.parametrize(
+    ("measured", "tolerance"), [(0.0, 1e-3), (1e-4, 1e-3), (3e-4, 2e-3), (0.012, 0.05), (0.9, 1.0)]
+)
+def test_tolerance_is_the_measured_difference_with_a_margin(
+    measured: float, tolerance: float
+) -> None:
     assert agreement.with_margin(measured) == pytest.approx(tolerance)
 
 
 def test_other_interpreter_that_cannot_run_is_said(tiny: Tiny, tmp_path: Path) -> None:
     tensor = np.zeros((1, 64, 64, 3), np.float32)
     with pytest.raises(TrainError, match="No such file"):
-        remote_engine.scores_elsewhere(tmp_path / "python", tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensor)
+        remote_engine.scores_elsewhere(
+            tmp_path / "python", tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensor
+        )
 
 
 def test_export_notes_the_numbers(tiny: Tiny) -> None:
@@ -149,10 +174,18 @@ def test_scores_of_another_process_are_the_same(tiny: Tiny) -> None:
     tensors = np.random.default_rng(0).random((3, 64, 64, 3), dtype=np.float32)
     model = tiny.run.bundle / "model.tflite"
     here = remote_engine.scores(model, SHAPES, "litert", tensors[:, None])
-    assert remote_engine.scores_elsewhere(Path(sys.executable), model, SHAPES, "litert", tensors) == pytest.approx(here)
+    assert remote_engine.scores_elsewhere(
+        Path(sys.executable), model, SHAPES, "litert", tensors
+    ) == pytest.approx(here)
 
 
 def test_runtime_that_is_missing_elsewhere_is_said(tiny: Tiny) -> None:
     tensors = np.zeros((1, 64, 64, 3), np.float32)
     with pytest.raises(TrainError, match=r"tflite-runtime did not score: .*not installed"):
-        remote_engine.scores_elsewhere(Path(sys.executable), tiny.run.bundle / "model.tflite", SHAPES, "tflite-runtime", tensors)
+        remote_engine.scores_elsewhere(
+            Path(sys.executable),
+            tiny.run.bundle / "model.tflite",
+            SHAPES,
+            "tflite-runtime",
+            tensors,
+        )

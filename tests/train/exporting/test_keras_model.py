@@ -7,18 +7,18 @@ import keras
 import numpy as np
 import pytest
 
-from edge.models.bundle import Bundle, verify
 from edge.domain import Rejection, Result
 from edge.errors import Reason
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
-from tests.train.conftest import draw_films
+from edge.models.bundle import Bundle, verify
+from tests.support.tiny import draw_films
 from train import cli
-from train.fitting import finished_run
-from train.scoring import negatives
-from train.exporting import keras_model
 from train.errors import TrainError
+from train.exporting import keras_model
+from train.fitting import finished_run
 from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
+from train.scoring import negatives
 
 IMAGE = keras.Input((64, 64, 3))
 
@@ -34,7 +34,10 @@ def average() -> keras.KerasTensor:
 def classic() -> keras.Model:
     """As most tutorials end: average, dropout, one sigmoid."""
     hidden = keras.layers.Dropout(0.3)(average())
-    return keras.Model(IMAGE, keras.layers.Dense(1, activation="sigmoid", kernel_initializer="random_normal")(hidden))
+    return keras.Model(
+        IMAGE,
+        keras.layers.Dense(1, activation="sigmoid", kernel_initializer="random_normal")(hidden),
+    )
 
 
 def deep() -> keras.Model:
@@ -50,32 +53,53 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def exported(model: keras.Model, root: Path, recipe: Path, films: Path, *more: str) -> Bundle:
     model.save(root / "own.keras")
-    command = ["export", str(root / "run"), "--model", str(root / "own.keras"), "--recipe", str(recipe), "--data", str(films), *more]
+    command = [
+        "export",
+        str(root / "run"),
+        "--model",
+        str(root / "own.keras"),
+        "--recipe",
+        str(recipe),
+        "--data",
+        str(films),
+        *more,
+    ]
     assert cli.main(command) == 0
     return verify(root / "run" / "bundle")
 
 
 @pytest.fixture(scope="module")
 def with_gate(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path, films: Path) -> Bundle:
-    """Exported with pictures that are no mammograms; there are too few films to say more than that it works."""
+    """
+    Exported with pictures that are no mammograms; there are too few films to say more than that it
+    works.
+    """
     root = tmp_path_factory.mktemp("with-gate")
     pictures = root / "pictures"
     pictures.mkdir()
     for number, data in enumerate(negatives.drawn(seed=1)):
         (pictures / f"{number}.png").write_bytes(data)
-    return exported(classic(), root, tiny_recipe, films, "--not-mammograms", str(pictures), "--prefer", "float")
+    return exported(
+        classic(), root, tiny_recipe, films, "--not-mammograms", str(pictures), "--prefer", "float"
+    )
 
 
 def test_dense_layer_on_an_average_gets_a_map_whose_mean_is_its_logit(with_gate: Bundle) -> None:
     outputs = with_gate.manifest.outputs
-    assert (outputs.probability, outputs.logit_map, outputs.features) == ((1, 1), (1, 7, 7, 1), (1, 16))
+    assert (outputs.probability, outputs.logit_map, outputs.features) == (
+        (1, 1),
+        (1, 7, 7, 1),
+        (1, 16),
+    )
     named = keras_model.named_outputs(classic())
     found = named(np.random.default_rng(0).random((3, 64, 64, 3), np.float32))
     mean = np.asarray(found[LOGIT_MAP]).mean(axis=(1, 2))
     np.testing.assert_allclose(1 / (1 + np.exp(-mean)), np.asarray(found[PROBABILITY]), atol=1e-5)
 
 
-def test_daemon_turns_away_a_drawn_picture_by_its_features_and_scores_a_film(with_gate: Bundle, films: Path, tmp_path: Path) -> None:
+def test_daemon_turns_away_a_drawn_picture_by_its_features_and_scores_a_film(
+    with_gate: Bundle, films: Path, tmp_path: Path
+) -> None:
     examiner = Examiner(with_gate, "litert", 1, None, Limits())
     examiner.prove()
     outcomes = [examiner.examine(path) for path in sorted((films / "Malignant").iterdir())]
@@ -90,7 +114,9 @@ def test_daemon_turns_away_a_drawn_picture_by_its_features_and_scores_a_film(wit
     assert any("to the network it does not look like one" in outcome.text for outcome in rejected)
 
 
-def test_bundle_says_which_file_is_the_default_and_why_and_what_each_costs(with_gate: Bundle) -> None:
+def test_bundle_says_which_file_is_the_default_and_why_and_what_each_costs(
+    with_gate: Bundle,
+) -> None:
     training = with_gate.manifest.training
     assert str(training["default_because"]).startswith(f"{with_gate.manifest.default_model} (float")
     files = json.loads(json.dumps(training["files"]))
@@ -117,7 +143,9 @@ def test_model_that_gives_a_probability_alone_is_exported_without_heat_map(
     bundle = exported(deep(), tmp_path, tiny_recipe, films)
     assert bundle.manifest.outputs.logit_map is None
     assert "no heat map, and the input gate has only its limits" in capsys.readouterr().err
-    outcome = Examiner(bundle, "litert", 1, None, Limits()).examine(next((films / "Benign").iterdir()))
+    outcome = Examiner(bundle, "litert", 1, None, Limits()).examine(
+        next((films / "Benign").iterdir())
+    )
     assert isinstance(outcome, Result)
     assert outcome.prediction.heatmap is None
 
@@ -125,7 +153,10 @@ def test_model_that_gives_a_probability_alone_is_exported_without_heat_map(
 def test_outputs_are_told_apart_whatever_their_names() -> None:
     features = average()
     probability = keras.layers.Dense(1, activation="sigmoid")(features)
-    assert set(keras_model.named_outputs(keras.Model(IMAGE, [features, probability])).output) == {FEATURES, PROBABILITY}
+    assert set(keras_model.named_outputs(keras.Model(IMAGE, [features, probability])).output) == {
+        FEATURES,
+        PROBABILITY,
+    }
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -136,12 +167,22 @@ class Doubled(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
         return 2 * image
 
 
-def test_model_with_a_layer_that_is_unknown_here_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_with_a_layer_that_is_unknown_here_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hidden = keras.layers.GlobalAveragePooling2D()(Doubled()(IMAGE))
-    keras.Model(IMAGE, keras.layers.Dense(1, activation="sigmoid")(hidden)).save(tmp_path / "own.keras")
+    keras.Model(IMAGE, keras.layers.Dense(1, activation="sigmoid")(hidden)).save(
+        tmp_path / "own.keras"
+    )
     monkeypatch.delitem(keras.saving.get_custom_objects(), "tests>Doubled")
     monkeypatch.setattr(Doubled, "__module__", "nowhere")
-    with pytest.raises(TrainError, match=r"own\.keras: not a readable Keras model: Could not locate class 'Doubled'.*to load them\.$"):
+    with pytest.raises(
+        TrainError,
+        match=(
+            r"own\.keras: not a readable Keras model: Could not "
+            r"locate class 'Doubled'.*to load them\.$"
+        ),
+    ):
         finished_run.load_network(tmp_path / "own.keras")
 
 
@@ -153,17 +194,32 @@ def test_probability_in_a_dictionary_is_a_probability() -> None:
 
 def test_two_classes_are_refused_with_found_and_expected() -> None:
     model = keras.Model(IMAGE, keras.layers.Dense(2, activation="softmax")(average()))
-    with pytest.raises(TrainError, match=r"no output of shape \(None, 1\), a sigmoid's probability"):
+    with pytest.raises(
+        TrainError, match=r"no output of shape \(None, 1\), a sigmoid's probability"
+    ):
         keras_model.named_outputs(model)
 
 
-def test_input_of_another_size_is_refused(tmp_path: Path, films: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_input_of_another_size_is_refused(
+    tmp_path: Path, films: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     classic().save(tmp_path / "own.keras")
-    command = ["export", str(tmp_path / "run"), "--model", str(tmp_path / "own.keras"), "--recipe", "seed", "--data", str(films)]
+    command = [
+        "export",
+        str(tmp_path / "run"),
+        "--model",
+        str(tmp_path / "own.keras"),
+        "--recipe",
+        "seed",
+        "--data",
+        str(films),
+    ]
     assert cli.main(command) == 1
     assert "input is (64, 64, 3), recipe seed prepares (150, 150, 3)" in capsys.readouterr().err
 
 
-def test_model_without_recipe_or_data_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_model_without_recipe_or_data_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["export", str(tmp_path), "--model", str(tmp_path / "own.keras")]) == 1
     assert "--model needs --recipe" in capsys.readouterr().err

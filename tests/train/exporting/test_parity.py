@@ -21,11 +21,17 @@ def compared(raw: Floats) -> dict[str, Any]:
 
 
 def test_mean_difference_of_raw_scores_is_theirs() -> None:
-    labels, patients, raw = np.array([0, 1, 0, 1], np.float32), np.array(list("abcd")), np.array([0.2, 0.6, 0.4, 0.8])
+    labels, patients, raw = (
+        np.array([0, 1, 0, 1], np.float32),
+        np.array(list("abcd")),
+        np.array([0.2, 0.6, 0.4, 0.8]),
+    )
     platt = Platt(slope=3, intercept=0.5)
     moved = parity.answers(raw + np.array([0, 0.01, 0.03, 0]), platt)
     found = parity.compare(labels, patients, parity.answers(raw, platt), moved, 0.5, 1)
-    assert (found["mean_raw_difference"], found["max_raw_difference"]) == pytest.approx((0.01, 0.03))
+    assert (found["mean_raw_difference"], found["max_raw_difference"]) == pytest.approx(
+        (0.01, 0.03)
+    )
 
 
 def test_same_answers_have_no_difference_and_pass() -> None:
@@ -53,7 +59,9 @@ def test_int8_may_move_raw_scores_but_a_float_file_may_not() -> None:
     moved[RAW > 0.7] += 0.04
     found = compared(moved)
     assert parity.failures(found, None) == ()
-    assert parity.failures(found, 0.03) == ("largest difference from Keras 0.0400, expected at most 0.03",)
+    assert parity.failures(found, 0.03) == (
+        "largest difference from Keras 0.0400, expected at most 0.03",
+    )
 
 
 @pytest.mark.parametrize("name", ["auc_drop", "decision_flips", "max_raw_difference"])

@@ -15,9 +15,13 @@ LABELS = np.array([0] * 8 + [1] * 3, np.float32)
 PHASE = Phase(name="one", epochs=3, learning_rate=0.1, train_base=True)
 
 
-def epoch_of(number: int, *, seed: int = 1, balanced: bool = False) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def epoch_of(
+    number: int, *, seed: int = 1, balanced: bool = False
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """Film numbers, shape (batches, 4)."""
-    data = batch_order.batches(LABELS, 4, seed, number, balanced=balanced).take(batch_order.steps(len(LABELS), 4))
+    data = batch_order.batches(LABELS, 4, seed, number, balanced=balanced).take(
+        batch_order.steps(len(LABELS), 4)
+    )
     return np.array([rows.numpy() for rows, _ in data])
 
 
@@ -61,14 +65,18 @@ def test_mixup_blends_label_and_image_by_the_same_share() -> None:
 
 
 def test_warm_up_climbs_to_the_rate_and_decay_ends_at_a_tenth_of_it() -> None:
-    phase = Phase(name="one", epochs=3, learning_rate=0.1, train_base=True, decay=True, warmup_epochs=1)
+    phase = Phase(
+        name="one", epochs=3, learning_rate=0.1, train_base=True, decay=True, warmup_epochs=1
+    )
     schedule = rate(phase, steps=10)
     assert callable(schedule)
     assert [float(schedule(step)) for step in (0, 5, 10, 30)] == pytest.approx([0, 0.05, 0.1, 0.01])
 
 
 def test_warm_up_alone_stays_at_the_rate() -> None:
-    schedule = rate(Phase(name="one", epochs=3, learning_rate=0.1, train_base=True, warmup_epochs=0.5), steps=10)
+    schedule = rate(
+        Phase(name="one", epochs=3, learning_rate=0.1, train_base=True, warmup_epochs=0.5), steps=10
+    )
     assert callable(schedule)
     assert [float(schedule(step)) for step in (0, 5, 30)] == pytest.approx([0, 0.1, 0.1])
 
@@ -81,7 +89,14 @@ def test_phase_with_nothing_special_is_plain_adam_at_a_constant_rate() -> None:
 
 
 def test_adamw_decays_kernels_and_spares_biases() -> None:
-    phase = Phase(name="one", epochs=3, learning_rate=0.1, train_base=True, optimizer="adamw", weight_decay=0.5)
+    phase = Phase(
+        name="one",
+        epochs=3,
+        learning_rate=0.1,
+        train_base=True,
+        optimizer="adamw",
+        weight_decay=0.5,
+    )
     kernel, bias = (keras.Variable(1.0, name=name) for name in ("kernel", "bias"))
     adamw = optimizer(phase, steps=10)
     adamw.build([kernel, bias])
@@ -91,9 +106,18 @@ def test_adamw_decays_kernels_and_spares_biases() -> None:
 
 
 def test_decay_spares_the_sharpness_of_auto_pool() -> None:
-    phase = Phase(name="one", epochs=1, learning_rate=0.1, train_base=True, optimizer="adamw", weight_decay=0.5)
+    phase = Phase(
+        name="one",
+        epochs=1,
+        learning_rate=0.1,
+        train_base=True,
+        optimizer="adamw",
+        weight_decay=0.5,
+    )
     evidence = keras.Input((2, 3, 1))
     model = keras.Model(evidence, AutoPool()(keras.layers.Conv2D(1, 1)(evidence)))
     adamw = optimizer(phase, steps=10)
     adamw.build(model.trainable_variables)
-    assert [weight.name for weight in model.trainable_variables if adamw._use_weight_decay(weight)] == ["kernel"]
+    assert [
+        weight.name for weight in model.trainable_variables if adamw._use_weight_decay(weight)
+    ] == ["kernel"]

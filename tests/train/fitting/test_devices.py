@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.tools import ROOT
 from tests.support.toy import train_toy
-from train.fitting import devices
-from train.fitting import fit
-from train.fitting import resume as started
 from train.data.datasets import SIDES, Film
 from train.errors import TrainError
+from train.fitting import devices, fit
+from train.fitting import resume as started
 from train.run_folder import RunFolder
 
-ROOT = Path(__file__).parent.parent.parent
 # Logical devices can only be made before TensorFlow starts, so in a process of their own.
 TRAIN_ON_ONE_AND_TWO = """
 import sys
@@ -31,7 +30,7 @@ import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 from tests.support.toy import train_toy
-from train import devices
+from train.fitting import devices
 from train.run_folder import RunFolder
 
 for count, dropout in ((1, 0.0), (2, 0.0), (2, 0.3)):
@@ -42,13 +41,21 @@ for count, dropout in ((1, 0.0), (2, 0.0), (2, 0.3)):
         weights, epochs = train_toy(RunFolder(out).stage(), dropout)
     scores = {name: [epoch[name] for epoch in epochs[:-1]] for name in ("val_auc", "val_loss", "loss")}
     np.savez(out / "weights.npz", *weights, **scores)
-"""
+"""  # noqa: E501
 
 
 def test_two_devices_give_what_one_gives(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", TRAIN_ON_ONE_AND_TWO, tmp_path], check=False, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN_ON_ONE_AND_TWO, tmp_path],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
-    one, two, with_dropout = (np.load(tmp_path / name / "weights.npz") for name in ("1-0.0", "2-0.0", "2-0.3"))
+    one, two, with_dropout = (
+        np.load(tmp_path / name / "weights.npz") for name in ("1-0.0", "2-0.0", "2-0.3")
+    )
     for name in one.files:
         assert two[name] == pytest.approx(one[name], abs=1e-5), name
     assert np.all(np.isfinite(with_dropout["loss"]))
@@ -66,7 +73,9 @@ def test_more_devices_than_there_are_is_refused() -> None:
 
 def test_batch_that_cannot_be_shared_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        tf.config, "list_logical_devices", lambda kind: [tf.config.LogicalDevice(f"/device:{kind}:{n}", kind) for n in range(3)]
+        tf.config,
+        "list_logical_devices",
+        lambda kind: [tf.config.LogicalDevice(f"/device:{kind}:{n}", kind) for n in range(3)],
     )
     with pytest.raises(TrainError, match="16 images cannot be shared out evenly over 3 devices"):
         devices.strategy(None, batch_size=16)
@@ -77,7 +86,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from tests.support.toy import train_toy
-from train import devices
+from train.fitting import devices
 from train.run_folder import RunFolder
 
 strategy = devices.strategy(None, batch_size=4)
@@ -85,7 +94,7 @@ assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
     weights, epochs = train_toy(RunFolder(Path(sys.argv[1])).stage(), 0.0)
 np.savez(sys.argv[2], *weights, **{name: [epoch[name] for epoch in epochs[:-1]] for name in ("val_auc", "val_loss", "loss")})
-"""
+"""  # noqa: E501
 
 
 def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> None:
@@ -95,9 +104,20 @@ def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> Non
         workers = [f"127.0.0.1:{each.getsockname()[1]}" for each in (first, second)]
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", TRAIN_ACROSS_MACHINES, tmp_path / "run", tmp_path / f"{index}.npz"],
+            [
+                sys.executable,
+                "-c",
+                TRAIN_ACROSS_MACHINES,
+                tmp_path / "run",
+                tmp_path / f"{index}.npz",
+            ],
             cwd=ROOT,
-            env={**os.environ, "TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})},
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps(
+                    {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+                ),
+            },
         )
         for index in range(2)
     ]
@@ -120,12 +140,16 @@ def test_chief_and_worker_are_two_machines_and_the_chief_keeps_the_files(
     monkeypatch: pytest.MonkeyPatch, task: str, *, keeps: bool
 ) -> None:
     cluster = {"chief": ["a:1"], "worker": ["b:1"]}
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": task, "index": 0}}))
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": task, "index": 0}})
+    )
     assert devices.machines() == 2
     assert devices.keeps_files() is keeps
 
 
-def test_restart_forgets_before_the_other_machines_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restart_forgets_before_the_other_machines_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second machine waits, and meanwhile the first one removes the other training."""
     run = RunFolder(tmp_path)
     started.begin(run, {"data": "ab"})
@@ -151,7 +175,11 @@ def test_cluster_that_is_not_json_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_written_split_keeps_names_with_commas(tmp_path: Path) -> None:
-    films = tuple(Film(path=tmp_path, name=f"a, {side}.png", label="benign", patient="p,1") for side in SIDES)
-    fit.write_split(tmp_path / "split.csv", dict(zip(SIDES, ((film,) for film in films), strict=True)))
+    films = tuple(
+        Film(path=tmp_path, name=f"a, {side}.png", label="benign", patient="p,1") for side in SIDES
+    )
+    fit.write_split(
+        tmp_path / "split.csv", dict(zip(SIDES, ((film,) for film in films), strict=True))
+    )
     with (tmp_path / "split.csv").open(newline="") as file:
         assert [row["path"] for row in csv.DictReader(file)] == [film.name for film in films]

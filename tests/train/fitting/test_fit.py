@@ -11,16 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.train.conftest import Tiny
+from tests.support.tiny import Tiny
 from train import cli, recipe
-from train.fitting import batches
 from train.data import datasets
-from train.fitting import fit
-from train.fitting import finished_run
-from train.fitting import loop
-from train.fitting import network
-from train.fitting.augment import augment
 from train.errors import DataError, TrainError
+from train.fitting import batches, finished_run, fit, loop, network
+from train.fitting.augment import augment
 from train.recipe import Augment, Recipe
 from train.run_folder import RunFolder
 
@@ -52,7 +48,11 @@ def test_flip_alone_gives_the_picture_or_its_mirror_image() -> None:
 def test_rotation_keeps_the_centre_and_zoom_keeps_the_range() -> None:
     images = np.zeros((8, 33, 33, 1), np.float32)
     images[:, 16, 16] = 1
-    changed = augment(images, tf.constant([1, 2]), Augment(rotation_deg=45, zoom=0.1, flip_horizontal=True, flip_vertical=True)).numpy()
+    changed = augment(
+        images,
+        tf.constant([1, 2]),
+        Augment(rotation_deg=45, zoom=0.1, flip_horizontal=True, flip_vertical=True),
+    ).numpy()
     assert np.all(changed[:, 16, 16] > 0.99)
     assert changed.max() <= 1
 
@@ -67,12 +67,17 @@ def test_batches_differ_between_epochs_and_repeat_with_the_seed(small: Recipe) -
 
 def test_an_epoch_is_the_same_whether_or_not_those_before_it_were_seen(small: Recipe) -> None:
     images, labels = picture()[:, :, :, 0].astype(np.float16), np.array([0, 1, 0, 1], np.float32)
-    third, skipped = batches.training(images, labels, small).skip(2), batches.training(images, labels, small, first_epoch=2)
+    third, skipped = (
+        batches.training(images, labels, small).skip(2),
+        batches.training(images, labels, small, first_epoch=2),
+    )
     assert np.array_equal(next(iter(third))[0].numpy(), next(iter(skipped))[0].numpy())
 
 
 def test_logit_is_the_mean_of_its_map(small: Recipe) -> None:
-    outputs = network.build(small, "none").predict(np.random.default_rng(0).random((2, 64, 64, 3)), verbose=0)
+    outputs = network.build(small, "none").predict(
+        np.random.default_rng(0).random((2, 64, 64, 3)), verbose=0
+    )
     logit = outputs[network.LOGIT_MAP].mean(axis=(1, 2, 3))
     assert outputs[network.PROBABILITY][:, 0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
 
@@ -83,11 +88,15 @@ def test_frozen_base_leaves_only_the_head_and_batch_norm_never_moves(small: Reci
     assert len(model.trainable_weights) == 4
     network.train_base(model, trainable=True)
     assert len(model.trainable_weights) > 40
-    assert not any("gamma" in weight.name or "beta" in weight.name for weight in model.trainable_weights)
+    assert not any(
+        "gamma" in weight.name or "beta" in weight.name for weight in model.trainable_weights
+    )
 
 
 def test_missing_weights_file_is_named(small: Recipe) -> None:
-    with pytest.raises(TrainError, match=r"--weights: nowhere\.h5 is neither a file nor imagenet nor none"):
+    with pytest.raises(
+        TrainError, match=r"--weights: nowhere\.h5 is neither a file nor imagenet nor none"
+    ):
         network.build(small, "nowhere.h5")
 
 
@@ -98,9 +107,14 @@ def test_weights_of_something_else_are_refused(small: Recipe, tmp_path: Path) ->
         network.build(small, str(path))
 
 
-def test_without_a_network_the_message_names_the_option(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_message_names_the_option(
+    small: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def offline(**_: object) -> None:
-        msg = "URL fetch failure on https://storage.googleapis.com: None -- [Errno -3] Temporary failure in name resolution"
+        msg = (
+            "URL fetch failure on https://storage.googleapis.com: None -- "
+            "[Errno -3] Temporary failure in name resolution"
+        )
         raise Exception(msg)  # noqa: TRY002 - what Keras raises
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
@@ -108,12 +122,16 @@ def test_without_a_network_the_message_names_the_option(small: Recipe, monkeypat
         network.build(small, "imagenet")
 
 
-def test_same_seed_gives_the_same_scores(small: Recipe, tiny_weights: Path, films: Path, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_scores(
+    small: Recipe, tiny_weights: Path, films: Path, tmp_path: Path
+) -> None:
     short = replace(small, phases=small.phases[:1])
 
     def scores(name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         run = RunFolder(tmp_path / name)
-        fit.fit(fit.Request(recipe=short, data=films, weights=str(tiny_weights), command="test"), run)
+        fit.fit(
+            fit.Request(recipe=short, data=films, weights=str(tiny_weights), command="test"), run
+        )
         done = finished_run.reopen(run, None)
         return loop.probabilities(done.model, done.films, short)
 
@@ -144,13 +162,17 @@ def test_run_is_not_reopened_on_other_data(tiny: Tiny, films: Path) -> None:
         finished_run.reopen(tiny.run, films)
 
 
-def test_unfinished_run_is_said_with_the_command_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unfinished_run_is_said_with_the_command_to_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["evaluate", str(tmp_path)]) == 1
     assert "run.json is not there; run `mammo-train fit RECIPE" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_head_on_real_weights_learns_from_real_films(shared: Path, small: Recipe, tmp_path: Path) -> None:
+def test_head_on_real_weights_learns_from_real_films(
+    shared: Path, small: Recipe, tmp_path: Path
+) -> None:
     weights = next((shared / "weights").glob("*_1.0_224_no_top.h5"))
     index = datasets.load(shared / "data" / "cbis-ddsm" / "mass-800.csv")
     films = tmp_path / "few.csv"

@@ -1,4 +1,7 @@
-"""A training that was interrupted ends as one that was not; a folder of another training is left alone."""
+"""
+A training that was interrupted ends as one that was not; a folder of another training is left
+alone.
+"""
 
 import json
 import signal
@@ -13,17 +16,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.train.conftest import Tiny
+from tests.support.tiny import Tiny
 from tests.support.toy import train_toy, train_two_stages
 from train import cli
-from train.fitting import checkpoint
-from train.fitting import resume
 from train.errors import TrainError
+from train.fitting import checkpoint, resume
 from train.run_folder import RunFolder
 
 KILLED_AFTER_AN_EPOCH = """
 import os, signal, sys
-from train import checkpoint, cli
+from train import cli
+from train.fitting import checkpoint
 
 save = checkpoint.save
 
@@ -41,7 +44,9 @@ class Interrupted(Exception):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:
     return train_toy(RunFolder(tmp_path_factory.mktemp("whole")).stage())
 
 
@@ -76,7 +81,9 @@ def test_interrupted_training_ends_with_the_weights_of_one_that_was_not(
         assert np.array_equal(found, expected)
 
 
-def test_finished_training_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_training_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage = RunFolder(tmp_path).stage("lesion")
     first = train_toy(stage)
     monkeypatch.setattr(keras.Model, "fit", None)
@@ -85,7 +92,9 @@ def test_finished_training_is_not_trained_again(tmp_path: Path, monkeypatch: pyt
     assert all(np.array_equal(one, two) for one, two in zip(again[0], first[0], strict=True))
 
 
-def test_second_stage_is_the_same_whether_or_not_the_first_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_stage_is_the_same_whether_or_not_the_first_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", after(1, checkpoint.save))
         with pytest.raises(Interrupted):
@@ -117,12 +126,27 @@ def test_tensorboard_finds_the_validation_score_of_every_epoch(
     stage = RunFolder(tmp_path).stage()
     train_toy(stage)
     files = sorted((stage.logs / "validation").iterdir())
-    events = [tf.compat.v1.Event.FromString(record.numpy()) for file in files for record in tf.data.TFRecordDataset(str(file))]
-    found = {event.step: tf.make_ndarray(value.tensor) for event in events for value in event.summary.value if value.tag == "epoch_auc"}
-    assert [found[epoch] for epoch in range(4)] == pytest.approx([epoch["val_auc"] for epoch in uninterrupted[1][:4]], abs=1e-5)
+    events = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for file in files
+        for record in tf.data.TFRecordDataset(str(file))
+    ]
+    found = {
+        event.step: tf.make_ndarray(value.tensor)
+        for event in events
+        for value in event.summary.value
+        if value.tag == "epoch_auc"
+    }
+    assert [found[epoch] for epoch in range(4)] == pytest.approx(
+        [epoch["val_auc"] for epoch in uninterrupted[1][:4]], abs=1e-5
+    )
 
 
-ASKED = {"recipe": {"seed": 1, "phases": [{"epochs": 2}]}, "data": "ab", "contents": {"lesions": "1"}}
+ASKED = {
+    "recipe": {"seed": 1, "phases": [{"epochs": 2}]},
+    "data": "ab",
+    "contents": {"lesions": "1"},
+}
 
 
 @pytest.fixture
@@ -144,18 +168,31 @@ def test_same_command_goes_on_in_its_folder(used: RunFolder) -> None:
     ("change", "message"),
     [
         ({"contents": {"lesions": "2"}}, "contents.lesions '1', expected '2'"),
-        ({"data": "cd"}, r"holds another training: data 'ab', expected 'cd'\. Take another --out, or --restart"),
-        ({"recipe": {"seed": 1, "phases": [{"epochs": 3}]}}, "recipe.phases.0.epochs 2, expected 3"),
-        ({"recipe": {"seed": 2, "phases": []}}, "recipe.seed 1, expected 2; recipe.phases.0.epochs 2, expected None"),
+        (
+            {"data": "cd"},
+            r"holds another training: data 'ab', expected 'cd'\. Take another --out, or --restart",
+        ),
+        (
+            {"recipe": {"seed": 1, "phases": [{"epochs": 3}]}},
+            "recipe.phases.0.epochs 2, expected 3",
+        ),
+        (
+            {"recipe": {"seed": 2, "phases": []}},
+            "recipe.seed 1, expected 2; recipe.phases.0.epochs 2, expected None",
+        ),
     ],
 )
-def test_another_training_in_a_used_folder_is_refused(used: RunFolder, change: dict[str, Any], message: str) -> None:
+def test_another_training_in_a_used_folder_is_refused(
+    used: RunFolder, change: dict[str, Any], message: str
+) -> None:
     with pytest.raises(TrainError, match=message):
         resume.begin(used, {**ASKED, **change})
 
 
 def test_folder_begun_before_contents_were_noted_goes_on(used: RunFolder) -> None:
-    used.started.write_text(json.dumps({name: value for name, value in ASKED.items() if name != "contents"}))
+    used.started.write_text(
+        json.dumps({name: value for name, value in ASKED.items() if name != "contents"})
+    )
     resume.begin(used, ASKED)
     assert used.stage().state.exists()
 
@@ -182,14 +219,26 @@ def test_command_that_never_finished_an_epoch_leaves_its_folder_free(tmp_path: P
 def test_killed_fit_goes_on_and_gives_the_weights_of_one_that_was_not(
     tiny: Tiny, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["fit", str(tiny.recipe), "--data", str(tiny.data), "--out", str(tmp_path), "--weights", str(tiny_weights)]
+    command = [
+        "fit",
+        str(tiny.recipe),
+        "--data",
+        str(tiny.data),
+        "--out",
+        str(tmp_path),
+        "--weights",
+        str(tiny_weights),
+    ]
     killed = subprocess.run([sys.executable, "-c", KILLED_AFTER_AN_EPOCH, *command], check=False)
     assert killed.returncode == -signal.SIGKILL
     run = RunFolder(tmp_path)
     assert not run.notes.exists()
     assert cli.main(command) == 0
     assert "going on after epoch 1 of 2" in capsys.readouterr().err
-    weights = [keras.models.load_model(path, compile=False).get_weights() for path in (run.model, tiny.run.model)]
+    weights = [
+        keras.models.load_model(path, compile=False).get_weights()
+        for path in (run.model, tiny.run.model)
+    ]
     assert all(np.array_equal(found, expected) for found, expected in zip(*weights, strict=True))
     assert cli.main([*command, "--seed", "9"]) == 1
     assert "recipe.seed 1, expected 9" in capsys.readouterr().err

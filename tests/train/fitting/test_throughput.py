@@ -1,4 +1,7 @@
-"""`mammo-train bench`: that it measures the three things, and says when training would wait. Not how fast they are."""
+"""
+`mammo-train bench`: that it measures the three things, and says when training would wait. Not how
+fast they are.
+"""
 
 import json
 import time
@@ -13,36 +16,63 @@ from edge.domain import Box
 from edge.inference.preprocess import Geometry
 from tests.support.films_drawn import film, lesion, prepared
 from train import cli
-from train.fitting import network
-from train.fitting import throughput
-from train.errors import TrainError
 from train.data.films import Prepared
+from train.errors import TrainError
+from train.fitting import network, throughput
+from train.fitting.throughput import Throughput
 from train.recipe import Crops, Recipe
 from train.recipes.seed import RECIPE as SEED
 from train.run_folder import RunFolder
-from train.fitting.throughput import Throughput
 
 
 def test_bench_gives_images_a_second_of_all_three(
     films: Path, tiny_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = RunFolder(tmp_path / "run")
-    assert cli.main(["bench", str(tiny_recipe), "--data", str(films), "--out", str(run.root), "--batches", "2"]) == 0
+    assert (
+        cli.main(
+            [
+                "bench",
+                str(tiny_recipe),
+                "--data",
+                str(films),
+                "--out",
+                str(run.root),
+                "--batches",
+                "2",
+            ]
+        )
+        == 0
+    )
     found = json.loads((run.root / "throughput.json").read_text())
     assert sorted(found) == ["pipeline", "prepare_one_core", "step"]
     assert all(value > 0 for value in found.values())
-    assert f"input pipeline {found['pipeline']}, training step {found['step']} images/s" in capsys.readouterr().err
+    assert (
+        f"input pipeline {found['pipeline']}, training step {found['step']} images/s"
+        in capsys.readouterr().err
+    )
 
 
 def two_films() -> Prepared:
     known = (lesion(30, 40, 50, 60), lesion(20, 60, 40, 80, malignant=False))
-    films = [film(number, malignant=number == 0, lesions=(one,)) for number, one in enumerate(known)]
-    geometry = Geometry(100, 80, flipped=False, box=Box(0, 0, 80, 100), top=0, left=0, height=100, width=80)
+    films = [
+        film(number, malignant=number == 0, lesions=(one,)) for number, one in enumerate(known)
+    ]
+    geometry = Geometry(
+        100, 80, flipped=False, box=Box(0, 0, 80, 100), top=0, left=0, height=100, width=80
+    )
     return prepared(films, np.full((2, 100, 80), 0.5), geometry)
 
 
 def on_pieces(**more: Any) -> Recipe:  # noqa: ANN401 - any of Crops' fields
-    how: dict[str, Any] = {"size": 32, "abnormality": None, "background": 0.0, "head": SEED.head, "augment": SEED.augment, "batch_size": 2}
+    how: dict[str, Any] = {
+        "size": 32,
+        "abnormality": None,
+        "background": 0.0,
+        "head": SEED.head,
+        "augment": SEED.augment,
+        "batch_size": 2,
+    }
     return replace(SEED, alpha=0.35, phases=(), crops=Crops(**how, **more))
 
 
@@ -63,7 +93,11 @@ def test_step_moves_what_its_phase_moves(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(network, "train_base", lambda _model, **how: moved.append(how))
     phase = replace(SEED.phases[-1], train_base=True, train_from="block_6_expand")
     stage = on_pieces(phases=(phase,)).on_crops
-    next(throughput._steps(stage, 2, (np.zeros((2, 32, 32, 3), np.float32), np.array([[0.0], [1.0]], np.float32))))
+    next(
+        throughput._steps(
+            stage, 2, (np.zeros((2, 32, 32, 3), np.float32), np.array([[0.0], [1.0]], np.float32))
+        )
+    )
     assert moved == [{"trainable": True, "first": "block_6_expand"}]
 
 

@@ -1,4 +1,7 @@
-"""A bundle calibrated for a site: a new one, the old one untouched, with what it is worth on unseen patients."""
+"""
+A bundle calibrated for a site: a new one, the old one untouched, with what it is worth on unseen
+patients.
+"""
 
 import json
 import shutil
@@ -7,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.models.bundle import Bundle, verify
 from edge.errors import ModelError
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
-from tests.train.conftest import Tiny, draw_films
+from edge.models.bundle import Bundle, verify
+from tests.support.tiny import Tiny, draw_films
 from train import cli
 from train.recalibration import cross_validation
 
@@ -24,7 +27,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(tiny: Tiny, films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
-    assert cli.main(["calibrate", str(tiny.run.bundle), "--data", str(films), "--out", str(out)]) == 0
+    assert (
+        cli.main(["calibrate", str(tiny.run.bundle), "--data", str(films), "--out", str(out)]) == 0
+    )
     return out
 
 
@@ -37,7 +42,10 @@ def test_new_bundle_has_another_id_and_version_and_the_same_network(tiny: Tiny, 
     assert new.manifest.version == "0.1.0+site"
     assert new.bundle_id != old.bundle_id
     assert new.manifest.files == old.manifest.files
-    assert new.manifest.models[default(new)].calibration != old.manifest.models[default(old)].calibration
+    assert (
+        new.manifest.models[default(new)].calibration
+        != old.manifest.models[default(old)].calibration
+    )
     assert new.manifest.training["site"]
 
 
@@ -53,15 +61,23 @@ def test_scores_of_the_old_calibration_are_not_said_of_the_new_one(tiny: Tiny, s
 def test_default_operating_point_keeps_the_rule_of_its_recipe(tiny: Tiny) -> None:
     manifest = verify(tiny.run.bundle).manifest
     rule = {"sensitivity": 0.8, "undecided": 0.4}
-    assert cross_validation.rule_of(manifest.model_copy(update={"training": {"operating_point": rule}})) == cross_validation.Rule(**rule)
-    assert cross_validation.rule_of(manifest.model_copy(update={"training": {}})) == cross_validation.Rule(0.9, 0.15)
+    assert cross_validation.rule_of(
+        manifest.model_copy(update={"training": {"operating_point": rule}})
+    ) == cross_validation.Rule(**rule)
+    assert cross_validation.rule_of(
+        manifest.model_copy(update={"training": {}})
+    ) == cross_validation.Rule(0.9, 0.15)
     with pytest.raises(ModelError, match=r"training\.operating_point is 'high'"):
-        cross_validation.rule_of(manifest.model_copy(update={"training": {"operating_point": "high"}}))
+        cross_validation.rule_of(
+            manifest.model_copy(update={"training": {"operating_point": "high"}})
+        )
 
 
 def test_manifest_says_the_rule_of_the_recipe(tiny: Tiny) -> None:
     recipe = json.loads(tiny.run.notes.read_text())["recipe"]
-    found = cross_validation.rule_of(verify(tiny.run.bundle).manifest.model_copy(update={"default_operating_point": "default"}))
+    found = cross_validation.rule_of(
+        verify(tiny.run.bundle).manifest.model_copy(update={"default_operating_point": "default"})
+    )
     assert "operating_point" in verify(tiny.run.bundle).manifest.training
     assert found == cross_validation.Rule(recipe["sensitivity"], recipe["undecided"])
 
@@ -72,7 +88,14 @@ def test_daemon_takes_it_and_its_known_answers_come_out(site: Path) -> None:
 
 def test_report_compares_before_and_after(site: Path) -> None:
     page = (site / "calibration.md").read_text()
-    for text in ("not a medical device", "expected calibration error", "specificity-0.889", "Reliability", "min_contrast", "refused by it"):
+    for text in (
+        "not a medical device",
+        "expected calibration error",
+        "specificity-0.889",
+        "Reliability",
+        "min_contrast",
+        "refused by it",
+    ):
         assert text in page
     assert "{" not in page
     numbers = json.loads((site / "calibration.json").read_text())
@@ -81,9 +104,16 @@ def test_report_compares_before_and_after(site: Path) -> None:
     assert 0 <= found["after"]["ece"] <= 1
 
 
-def test_few_images_are_refused_with_how_many_it_takes(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_images_are_refused_with_how_many_it_takes(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     few = draw_films(tmp_path / "few", 10)
-    assert cli.main(["calibrate", str(tiny.run.bundle), "--data", str(few), "--out", str(tmp_path / "out")]) == 1
+    assert (
+        cli.main(
+            ["calibrate", str(tiny.run.bundle), "--data", str(few), "--out", str(tmp_path / "out")]
+        )
+        == 1
+    )
     assert "20 benign images of 10 patients, expected at least 30 of 10" in capsys.readouterr().err
     assert not (tmp_path / "out" / "bundle").exists()
 
@@ -95,19 +125,31 @@ def test_nothing_to_do_is_one_line(tiny: Tiny, capsys: pytest.CaptureFixture[str
 
 def test_bundle_is_never_written_over(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
     before = verify(tiny.run.bundle).bundle_id
-    assert cli.main(["calibrate", str(tiny.run.bundle), "--prevalence", "0.01", "--out", str(tiny.run.root)]) == 1
+    assert (
+        cli.main(
+            ["calibrate", str(tiny.run.bundle), "--prevalence", "0.01", "--out", str(tiny.run.root)]
+        )
+        == 1
+    )
     assert "stays as it is" in capsys.readouterr().err
     assert verify(tiny.run.bundle).bundle_id == before
 
 
-def test_nothing_is_written_into_the_folder_of_the_bundle(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_written_into_the_folder_of_the_bundle(
+    tiny: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tiny.run.bundle / "sub"
-    assert cli.main(["calibrate", str(tiny.run.bundle), "--prevalence", "0.01", "--out", str(out)]) == 1
+    assert (
+        cli.main(["calibrate", str(tiny.run.bundle), "--prevalence", "0.01", "--out", str(out)])
+        == 1
+    )
     assert "stays as it is" in capsys.readouterr().err
     assert not out.exists()
 
 
-def test_bundle_named_by_a_dot_gets_its_neighbour(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bundle_named_by_a_dot_gets_its_neighbour(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(tiny.run.bundle, tmp_path / "mine")
     monkeypatch.chdir(tmp_path / "mine")
     assert cli.main(["calibrate", ".", "--prevalence", "0.01"]) == 0
@@ -121,12 +163,21 @@ def test_suffix_is_no_path(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_prevalence_alone_keeps_every_decision(tiny: Tiny, films: Path, tmp_path: Path) -> None:
-    assert cli.main(["calibrate", str(tiny.run.bundle), "--prevalence", "0.0059", "--out", str(tmp_path)]) == 0
-    old, new = (Examiner(verify(folder), "litert", 1, None, Limits()) for folder in (tiny.run.bundle, tmp_path / "bundle"))
+    assert (
+        cli.main(
+            ["calibrate", str(tiny.run.bundle), "--prevalence", "0.0059", "--out", str(tmp_path)]
+        )
+        == 0
+    )
+    old, new = (
+        Examiner(verify(folder), "litert", 1, None, Limits())
+        for folder in (tiny.run.bundle, tmp_path / "bundle")
+    )
     scores = []
     for path in sorted((films / "Malignant").iterdir())[:6]:
         first, second = old.examine(path), new.examine(path)
-        assert first.prediction.label == second.prediction.label  # type: ignore[union-attr]  # both are results
+        # both are results
+        assert first.prediction.label == second.prediction.label  # type: ignore[union-attr]
         scores.append((first.prediction.malignant, second.prediction.malignant))  # type: ignore[union-attr]
     assert all(shifted < before for before, shifted in scores)
 
@@ -138,7 +189,11 @@ def test_prevalence_is_a_share(share: str, capsys: pytest.CaptureFixture[str]) -
     assert "not between 0 and 1" in capsys.readouterr().err
 
 
-def scores_of(images: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+def scores_of(
+    images: int,
+) -> tuple[
+    np.ndarray[tuple[int], np.dtype[np.float32]], np.ndarray[tuple[int], np.dtype[np.float64]]
+]:
     labels = (np.arange(images) % 2).astype(np.float32)
     return labels, np.clip(np.random.default_rng(0).normal(0.4 + 0.2 * labels, 0.15), 0.01, 0.99)
 
@@ -148,13 +203,17 @@ def test_folds_never_divide_a_patient() -> None:
     patients = np.array([f"p{number // 4}" for number in range(200)])
     fold = cross_validation.folds(labels, patients)
     assert set(fold.tolist()) == set(range(cross_validation.COUNT))
-    assert all(len(set(fold[patients == patient].tolist())) == 1 for patient in set(patients.tolist()))
+    assert all(
+        len(set(fold[patients == patient].tolist())) == 1 for patient in set(patients.tolist())
+    )
 
 
 def test_calibration_of_unseen_patients_is_not_that_of_the_fitted_ones() -> None:
     labels, raw = scores_of(60)
     fold = cross_validation.folds(labels, np.arange(60).astype(str))
-    scores, called, decided = cross_validation.cross_fitted(labels, raw, fold, cross_validation.Rule())
+    scores, called, decided = cross_validation.cross_fitted(
+        labels, raw, fold, cross_validation.Rule()
+    )
     assert (scores > 0).all()
     assert decided.any()
     swapped = labels.copy()

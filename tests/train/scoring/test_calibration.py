@@ -1,12 +1,15 @@
-"""Operating points, the band's price and the shift to another prevalence, against numbers worked out by hand."""
+"""
+Operating points, the band's price and the shift to another prevalence, against numbers worked out
+by hand.
+"""
 
 import numpy as np
 import pytest
 
 from edge.inference import examiner
 from edge.models.bundle import OperatingPoint, Platt
-from train.scoring import calibration
 from train.errors import TrainError
+from train.scoring import calibration
 from train.stats.metrics import Floats, Labels
 
 
@@ -20,7 +23,10 @@ def test_points_are_the_default_and_two_that_others_use() -> None:
     labels, scores = two_classes()
     points = calibration.operating_points(labels, scores, 0.8, 0.15, "test")
     assert list(points) == ["default", "sensitivity-0.90", "specificity-0.889"]
-    found = {name: float(np.mean(scores[labels > 0] >= point.threshold)) for name, point in points.items()}
+    found = {
+        name: float(np.mean(scores[labels > 0] >= point.threshold))
+        for name, point in points.items()
+    }
     assert found["default"] == pytest.approx(0.8)
     assert found["sensitivity-0.90"] == pytest.approx(0.9)
 
@@ -42,7 +48,9 @@ def test_wider_band_decides_less_and_errs_less() -> None:
     labels, scores = two_classes()
     curve = calibration.coverage_risk(labels, scores, 0.5)
     assert (curve[0].undecided, curve[0].coverage) == (0, 1)
-    assert [point.coverage for point in curve] == sorted((point.coverage for point in curve), reverse=True)
+    assert [point.coverage for point in curve] == sorted(
+        (point.coverage for point in curve), reverse=True
+    )
     assert curve[-1].risk < curve[0].risk
     assert curve[0].risk == pytest.approx(float(np.mean((scores >= 0.5) != (labels > 0))))
 
@@ -54,13 +62,17 @@ def test_refused_mammogram_is_decided_by_no_band() -> None:
     assert curve[0].coverage == pytest.approx(0.75)
     rest = calibration.coverage_risk(labels[~shut], scores[~shut], 0.45)
     assert [point.risk for point in curve] == [point.risk for point in rest]
-    assert [point.coverage for point in curve] == pytest.approx([0.75 * point.coverage for point in rest])
+    assert [point.coverage for point in curve] == pytest.approx(
+        [0.75 * point.coverage for point in rest]
+    )
 
 
 def test_calibration_clips_raw_scores_where_the_daemon_does() -> None:
     platt = Platt(slope=0.3, intercept=0.1)
     ends = np.array([0.0, 1e-8, 3e-7, 1.0])
-    assert calibration.calibrated(ends, platt).tolist() == pytest.approx([examiner.calibrate(raw, platt) for raw in ends], rel=1e-9)
+    assert calibration.calibrated(ends, platt).tolist() == pytest.approx(
+        [examiner.calibrate(raw, platt) for raw in ends], rel=1e-9
+    )
 
 
 def test_refused_mammogram_counts_as_one_half() -> None:
@@ -72,7 +84,9 @@ def test_prevalence_shift_follows_bayes() -> None:
     # Odds 1:1 at one half; at a prevalence of 1 % they fall by 99.
     assert calibration.at_prevalence(np.array([0.5]), 0.5, 0.01) == pytest.approx([0.01])
     p = np.array([0.02, 0.3, 0.97])
-    assert calibration.at_prevalence(calibration.at_prevalence(p, 0.48, 0.0059), 0.0059, 0.48) == pytest.approx(p)
+    assert calibration.at_prevalence(
+        calibration.at_prevalence(p, 0.48, 0.0059), 0.0059, 0.48
+    ) == pytest.approx(p)
 
 
 def test_shifted_calibration_and_point_make_the_same_decisions() -> None:
@@ -84,7 +98,9 @@ def test_shifted_calibration_and_point_make_the_same_decisions() -> None:
     rare = calibration.calibrated(raw, calibration.shifted(platt, 0.0059))
     assert rare.mean() < 0.05
     np.testing.assert_array_equal(rare >= moved.threshold, scores >= point.threshold)
-    np.testing.assert_array_equal(calibration.decided(rare, moved), calibration.decided(scores, point))
+    np.testing.assert_array_equal(
+        calibration.decided(rare, moved), calibration.decided(scores, point)
+    )
 
 
 def test_shift_leaves_a_band_that_reaches_the_end_of_the_scale() -> None:

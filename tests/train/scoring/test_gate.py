@@ -1,4 +1,7 @@
-"""The gate that training fits: mammograms pass, of other machines too; what is something else does not."""
+"""
+The gate that training fits: mammograms pass, of other machines too; what is something else does
+not.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.models.bundle import Gate
 from edge.inference.gate import InputGate
 from edge.inference.image import Limits, decode
 from edge.inference.preprocess import prepare
+from edge.models.bundle import Gate
 from tests.support.films_drawn import film, prepared
+from train.data.films import Prepared
+from train.recipes.seed import RECIPE
 from train.scoring import gate
 from train.scoring import negatives as others
-from train.data.films import Prepared
 from train.scoring.negatives import without_films
-from train.recipes.seed import RECIPE
 from train.scoring.score import Scored
 
 CHANNELS = 40
@@ -24,8 +27,14 @@ CHANNELS = 40
 def clouds(mammograms: int = 200, others: int = 40) -> tuple[Scored, Scored]:
     """Features of two kinds of pictures, apart along one of many directions."""
     generator = np.random.default_rng(0)
-    films = prepared([film(number, malignant=bool(number % 2)) for number in range(mammograms)], np.full((mammograms, 8, 8), 0.5))
-    here, there = (generator.normal(0, 1, (count, CHANNELS)).astype(np.float32) for count in (mammograms, others))
+    films = prepared(
+        [film(number, malignant=bool(number % 2)) for number in range(mammograms)],
+        np.full((mammograms, 8, 8), 0.5),
+    )
+    here, there = (
+        generator.normal(0, 1, (count, CHANNELS)).astype(np.float32)
+        for count in (mammograms, others)
+    )
     there[:, 0] += 8
     unlike = without_films(np.zeros((others, 8, 8)), [0.5] * others, [0.5] * others)
     return scored(films, here), scored(unlike, there)
@@ -50,7 +59,11 @@ def test_limits_let_through_what_they_were_fitted_on() -> None:
 
 def test_limits_beside_a_boundary_leave_room_for_grey_backgrounds() -> None:
     limits = gate.loosened(Gate(min_breast_fraction=0.1, max_breast_fraction=0.8, min_contrast=0.2))
-    assert (limits.min_breast_fraction, limits.max_breast_fraction, limits.min_contrast) == (0.05, 1.0, 0.1)
+    assert (limits.min_breast_fraction, limits.max_breast_fraction, limits.min_contrast) == (
+        0.05,
+        1.0,
+        0.1,
+    )
 
 
 def test_boundary_catches_and_lets_through_what_it_has_not_seen() -> None:
@@ -64,7 +77,9 @@ def test_boundary_catches_and_lets_through_what_it_has_not_seen() -> None:
 def test_boundary_lies_nearer_to_the_others_than_to_the_mammograms() -> None:
     mammograms, others = clouds()
     boundary = gate.fit_boundary(gate.features_of(mammograms), gate.features_of(others))
-    inside, outside = (boundary.likeness(gate.features_of(each)).mean() for each in (mammograms, others))
+    inside, outside = (
+        boundary.likeness(gate.features_of(each)).mean() for each in (mammograms, others)
+    )
     assert outside < 0 < inside
     assert abs(outside) < inside
 
@@ -83,15 +98,27 @@ def test_daemon_lets_the_known_pictures_through_though_it_does_not_round_to_floa
     limits = Gate(min_breast_fraction=0.999, max_breast_fraction=0.999, min_contrast=1)
     picture = prepare(decode(next(others.drawn()), Limits()), RECIPE.input)
     for fraction, contrast in generator.uniform(0.01, 1, (200, 2)).tolist():
-        opened, _ = gate.let_through(limits, None, facts(np.full(1, fraction, np.float32), np.full(1, contrast, np.float32)), None)
-        InputGate(opened, Path(), None).look_at(replace(picture, breast_fraction=fraction, contrast=contrast))
+        opened, _ = gate.let_through(
+            limits,
+            None,
+            facts(np.full(1, fraction, np.float32), np.full(1, contrast, np.float32)),
+            None,
+        )
+        InputGate(opened, Path(), None).look_at(
+            replace(picture, breast_fraction=fraction, contrast=contrast)
+        )
 
 
 def test_known_picture_does_not_lie_on_the_boundary_itself() -> None:
     mammograms, others = clouds()
     boundary = gate.fit_boundary(gate.features_of(mammograms), gate.features_of(others))
-    edge = gate.Boundary(boundary.weights, boundary.bias - float(boundary.likeness(gate.features_of(mammograms)).min()))
-    _, opened = gate.let_through(gate.fit_gate(mammograms.films), edge, mammograms.films, mammograms.features)
+    edge = gate.Boundary(
+        boundary.weights,
+        boundary.bias - float(boundary.likeness(gate.features_of(mammograms)).min()),
+    )
+    _, opened = gate.let_through(
+        gate.fit_gate(mammograms.films), edge, mammograms.films, mammograms.features
+    )
     assert opened is not None
     assert opened.likeness(gate.features_of(mammograms)).min() > 0.01
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from train.scoring import negatives
 from train.errors import DataError
 from train.recipes.seed import RECIPE
+from train.scoring import negatives
 
 
 def colourful(path: Path) -> Path:

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from train.stats import bootstrap
-from train.scoring import calibration
-from train.stats import metrics
 from train.reporting import tables
+from train.scoring import calibration
+from train.stats import bootstrap, metrics
 
 LABELS = np.array([0, 0, 1, 1], dtype=np.float32)
 SCORES = np.array([0.1, 0.4, 0.35, 0.8])
@@ -29,7 +28,12 @@ def test_auc_is_the_share_of_pairs_in_order() -> None:
 
 def test_rates_and_confusion_agree_with_counting() -> None:
     called = SCORES >= 0.35
-    assert metrics.confusion(LABELS, called) == {"true_negative": 1, "false_positive": 1, "false_negative": 0, "true_positive": 2}
+    assert metrics.confusion(LABELS, called) == {
+        "true_negative": 1,
+        "false_positive": 1,
+        "false_negative": 0,
+        "true_positive": 2,
+    }
     found = metrics.rates(LABELS, called)
     assert found["accuracy"] == pytest.approx(3 / 4)
     assert found["precision"] == pytest.approx(2 / 3)
@@ -41,7 +45,18 @@ def test_rates_and_confusion_agree_with_counting() -> None:
 def test_measure_has_everything_a_report_shows() -> None:
     found = metrics.measure(LABELS, SCORES, PATIENTS, 0.35, seed=1)
     assert found["brier"] == pytest.approx(np.mean((LABELS - SCORES) ** 2))
-    expected = {"auc", "average_precision", "accuracy", "precision", "recall", "f1", "sensitivity", "specificity", "brier", "ece"}
+    expected = {
+        "auc",
+        "average_precision",
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "sensitivity",
+        "specificity",
+        "brier",
+        "ece",
+    }
     assert expected <= set(found["intervals_95"])
     assert found["patients"] == 4
     json.dumps(found, allow_nan=False)
@@ -50,23 +65,40 @@ def test_measure_has_everything_a_report_shows() -> None:
 def test_rates_agree_with_scikit_learn() -> None:
     labels, scores = drawn(200)
     called = scores >= 0.6
-    precision, recall, f1, _ = sk.precision_recall_fscore_support(labels > 0, called, average="binary")
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(
+        labels > 0, called, average="binary"
+    )
     found = metrics.rates(labels, called)
-    assert [found[name] for name in ("precision", "recall", "f1")] == pytest.approx([precision, recall, f1])
+    assert [found[name] for name in ("precision", "recall", "f1")] == pytest.approx(
+        [precision, recall, f1]
+    )
     assert found["negative_predictive_value"] == pytest.approx(np.mean(labels[~called] == 0))
 
 
-def test_precision_where_nothing_is_called_and_sensitivity_where_nothing_is_malignant_are_unknown() -> None:
+def test_precision_where_nothing_is_called_and_sensitivity_where_nothing_is_malignant_are_unknown() -> (  # noqa: E501
+    None
+):
     found = metrics.rates(LABELS, np.zeros(4, dtype=np.bool_))
     assert (found["precision"], found["f1"], found["specificity"]) == (None, 0, 1)
     benign = metrics.at_threshold(LABELS[:2], SCORES[:2], 0.35, np.ones((3, 2)))
-    assert (benign["sensitivity"], benign["negative_predictive_value"], benign["specificity"]) == (None, 1, 0.5)
-    assert benign["intervals_95"]["sensitivity"] is benign["at_screening_prevalence"]["precision"] is None
+    assert (benign["sensitivity"], benign["negative_predictive_value"], benign["specificity"]) == (
+        None,
+        1,
+        0.5,
+    )
+    assert (
+        benign["intervals_95"]["sensitivity"]
+        is benign["at_screening_prevalence"]["precision"]
+        is None
+    )
     assert tables.with_interval(benign, "sensitivity") == "-"
 
 
 def test_predictive_values_follow_bayes() -> None:
-    """Of 100,000 women 590 have a cancer, 531 of them are called, and so are 19,882 of the other 99,410."""
+    """
+    Of 100,000 women 590 have a cancer, 531 of them are called, and so are 19,882 of the other
+    99,410.
+    """
     found = metrics.predictive_values(0.9, 0.8, metrics.SCREENING_PREVALENCE)
     assert found["precision"] == pytest.approx(531 / (531 + 19_882))
     assert found["negative_predictive_value"] == pytest.approx(79_528 / (79_528 + 59))
@@ -108,7 +140,9 @@ def test_reliability_bins_hold_every_image() -> None:
 def test_calibration_error_is_small_where_scores_are_true_and_large_where_they_are_not() -> None:
     labels, scores = drawn(20_000)
     assert metrics.calibration_error(labels, scores) < 0.02
-    assert metrics.calibration_error(labels, np.full_like(scores, 0.95)) == pytest.approx(0.95 - labels.mean(), abs=1e-6)
+    assert metrics.calibration_error(labels, np.full_like(scores, 0.95)) == pytest.approx(
+        0.95 - labels.mean(), abs=1e-6
+    )
 
 
 def test_interval_holds_the_score_and_is_the_same_for_the_same_seed() -> None:
@@ -125,19 +159,27 @@ def test_interval_counts_patients_not_images() -> None:
     labels, scores = drawn(40)
     patients = np.arange(40).astype(str)
     once = metrics.measure(labels, scores, patients, 0.5, 0)
-    ten_times = metrics.measure(np.repeat(labels, 10), np.repeat(scores, 10), np.repeat(patients, 10), 0.5, 0)
+    ten_times = metrics.measure(
+        np.repeat(labels, 10), np.repeat(scores, 10), np.repeat(patients, 10), 0.5, 0
+    )
     for name in ("auc", "average_precision", "accuracy", "ece", "calibration_slope"):
-        assert ten_times["intervals_95"][name] == pytest.approx(once["intervals_95"][name], abs=1e-6)
+        assert ten_times["intervals_95"][name] == pytest.approx(
+            once["intervals_95"][name], abs=1e-6
+        )
 
 
 def test_every_draw_scores_as_scikit_learn_does_with_its_weights() -> None:
     labels, scores = drawn(80)
     scores = scores.round(1)
     weights = bootstrap.draw(labels, np.arange(80).astype(str), 0)[:20]
-    areas, precisions = (score(labels, scores, weights) for score in (bootstrap.auc, bootstrap.average_precision))
+    areas, precisions = (
+        score(labels, scores, weights) for score in (bootstrap.auc, bootstrap.average_precision)
+    )
     for weight, area, precision in zip(weights, areas, precisions, strict=True):
         assert area == pytest.approx(sk.roc_auc_score(labels, scores, sample_weight=weight))
-        assert precision == pytest.approx(sk.average_precision_score(labels, scores, sample_weight=weight))
+        assert precision == pytest.approx(
+            sk.average_precision_score(labels, scores, sample_weight=weight)
+        )
 
 
 def test_draws_hold_whole_patients_and_both_classes() -> None:
@@ -159,7 +201,9 @@ def test_platt_undoes_a_known_distortion() -> None:
     assert np.abs(calibration.calibrated(raw, platt) - true).max() < 0.03
 
 
-def test_platt_of_turned_scores_is_flat_and_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
+def test_platt_of_turned_scores_is_flat_and_warned_about(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     labels, scores = drawn(200)
     assert calibration.platt(labels, 1 - scores).slope == pytest.approx(calibration.MIN_SLOPE)
     assert "no better than chance" in capsys.readouterr().err

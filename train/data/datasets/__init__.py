@@ -86,13 +86,18 @@ class Index:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over what the films are and say, in hex; says nothing about their pixels."""
-        lines = (f"{film.name}\t{film.label}\t{film.patient}\t{film.split}\t{film.aspect}" for film in self.films)
+        lines = (
+            f"{film.name}\t{film.label}\t{film.patient}\t{film.split}\t{film.aspect}"
+            for film in self.films
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     @property
     def lesions_fingerprint(self) -> str:
         """SHA-256 over the lesions of the films, in hex: training on pieces depends on them too."""
-        return hashlib.sha256("\n".join(f"{film.name}\t{film.lesions}" for film in self.films).encode()).hexdigest()
+        return hashlib.sha256(
+            "\n".join(f"{film.name}\t{film.lesions}" for film in self.films).encode()
+        ).hexdigest()
 
 
 class DataSet(Protocol):
@@ -112,7 +117,8 @@ def load(source: Sources) -> Index:
     """
     Read a data set, whichever of this package's layouts it has; several are pooled into one index.
 
-    A woman who stands in several of them must have the same patient id in all, so that no split tears her apart.
+    A woman who stands in several of them must have the same patient id in all, so that no split
+    tears her apart.
 
     Raises:
         DataError: it is none of them, or what it says cannot be right.
@@ -128,7 +134,10 @@ def paths_of(source: Sources) -> tuple[Path, ...]:
 
 
 def _pooled(indexes: list[Index]) -> Index:
-    """All films in one index, each with its data set; where two have a name in common, each film is called after its data set too."""
+    """
+    All films in one index, each with its data set; where two have a name in common, each film is
+    called after its data set too.
+    """
     if len(indexes) == 1:
         return indexes[0]
     names = Counter(film.name for index in indexes for film in index.films)
@@ -137,7 +146,14 @@ def _pooled(indexes: list[Index]) -> Index:
     for index in indexes:
         stem = Path(index.source).stem
         source = stem if sources[stem] == 1 else index.source
-        films += [replace(film, source=source, name=f"{stem}/{film.name}" if names[film.name] > 1 else film.name) for film in index.films]
+        films += [
+            replace(
+                film,
+                source=source,
+                name=f"{stem}/{film.name}" if names[film.name] > 1 else film.name,
+            )
+            for film in index.films
+        ]
     return Index(" + ".join(index.source for index in indexes), tuple(films))
 
 

@@ -10,8 +10,14 @@ from train.data.datasets import Label
 from train.errors import DataError
 
 GROUPS: Final = ("mass_train", "mass_test", "calc_train", "calc_test")
-"""What the archive keeps apart, masses first: a film with both is read from the folder of the masses."""
-_LABELS: Final[Mapping[str, Label]] = {"MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign"}
+"""
+What the archive keeps apart, masses first: a film with both is read from the folder of the masses.
+"""
+_LABELS: Final[Mapping[str, Label]] = {
+    "MALIGNANT": "malignant",
+    "BENIGN": "benign",
+    "BENIGN_WITHOUT_CALLBACK": "benign",
+}
 _NEEDED: Final = (
     "patient id",
     "breast density",
@@ -72,10 +78,14 @@ def findings(path: Path, group: str) -> Iterator[Finding]:
         header = [name.strip().lower().replace("_", " ") for name in next(reader, [])]
         missing = [name for name in _NEEDED if name not in header]
         if missing:
-            msg = f"{path}:1: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}"
+            msg = (
+                f"{path}:1: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}"
+            )
             raise DataError(msg)
         for values in filter(None, reader):  # a blank line says nothing
-            row = dict.fromkeys(header, "") | dict(zip(header, (value.strip() for value in values), strict=False))
+            row = dict.fromkeys(header, "") | dict(
+                zip(header, (value.strip() for value in values), strict=False)
+            )
             yield _finding(row, group, f"{path}:{reader.line_num}")
 
 
@@ -86,7 +96,12 @@ def _finding(row: Mapping[str, str], group: str, where: str) -> Finding:
         _refuse(where, "pathology", row["pathology"], ", ".join(_LABELS))
     for column, path in (("image file path", film), ("ROI mask file path", roi)):
         if len(path.parts) < 2:  # noqa: PLR2004 - a folder and something in it
-            _refuse(where, column, str(path), "a path like Mass-Training_P_00001_LEFT_CC/1.3.6.1/1.3.6.1/000000.dcm")
+            _refuse(
+                where,
+                column,
+                str(path),
+                "a path like Mass-Training_P_00001_LEFT_CC/1.3.6.1/1.3.6.1/000000.dcm",
+            )
     if not row["patient id"]:
         _refuse(where, "patient_id", "", "P_00001 or alike")
     return Finding(

@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
-from train.data.sampling import sample
 from train.data.datasets import LABELS, Film, Index, Side
+from train.data.sampling import sample
 from train.errors import DataError
 from train.progress import warn
 
@@ -16,13 +16,17 @@ def checked(index: Index) -> Index:
     Refuse an index that nothing honest can be trained on.
 
     Raises:
-        DataError: a class is empty, a file stands in it twice or under two patients, or a patient stands on two sides of
+        DataError: a class is empty, a file stands in it twice or under two patients, or a patient
+            stands on two sides of
             the given split.
     """
     counts = Counter(film.label for film in index.films)
     for label in LABELS:
         if not counts[label]:
-            msg = f"{index.source}: no {label} image among {len(index.films)}, expected both benign and malignant ones"
+            msg = (
+                f"{index.source}: no {label} image among {len(index.films)}, "
+                "expected both benign and malignant ones"
+            )
             raise DataError(msg)
     _refuse_repeated_names(index)
     _refuse_leaks(index)
@@ -46,24 +50,37 @@ def _refuse_leaks(index: Index) -> None:
         first = sides.setdefault(film.patient, film.split)
         if first != film.split:
             msg = (
-                f"{index.source}: patient {film.patient} stands on both sides of the split ({first} and {film.split}),"
+                f"{index.source}: patient {film.patient} stands on both sides "
+                f"of the split ({first} and {film.split}),"
                 " expected one: scores would be those of a patient already seen"
             )
             raise DataError(msg)
 
 
 def _refuse_copies(index: Index, copies: Sequence[Film]) -> None:
-    """Two files of the same bytes are one film: under two patients it could be trained on and tested, with two labels one is wrong."""
+    """
+    Two files of the same bytes are one film: under two patients it could be trained on and tested,
+    with two labels one is wrong.
+    """
     first = copies[0]
     for film in copies[1:]:
         if film.patient != first.patient:
-            found = f"but belong to patients {first.patient} and {film.patient}; a film on both sides of the split makes scores too good"
+            found = (
+                f"but belong to patients {first.patient} and {film.patient}; a film "
+                "on both sides of the split makes scores too good"
+            )
         elif film.label != first.label:
             found = f"but are {first.label} and {film.label}"
         else:
-            warn(f"{index.source}: {first.name} and {film.name} are the same bytes, of the same patient")
+            warn(
+                f"{index.source}: {first.name} and {film.name} are the "
+                "same bytes, of the same patient"
+            )
             continue
-        msg = f"{index.source}: {first.name} and {film.name} are the same bytes {found}; take one of them out of the index"
+        msg = (
+            f"{index.source}: {first.name} and {film.name} are the same bytes "
+            f"{found}; take one of them out of the index"
+        )
         raise DataError(msg)
 
 
@@ -71,8 +88,8 @@ def _copies(films: Iterable[Film]) -> list[list[Film]]:
     """
     Films whose files have the same bytes.
 
-    Files of one size are compared by three short samples, and only those that still agree are read whole: hashing every
-    film of CBIS-DDSM would read 80 GB at the start of each command.
+    Files of one size are compared by three short samples, and only those that still agree are read
+    whole: hashing every film of CBIS-DDSM would read 80 GB at the start of each command.
     """
     groups = [list(films)]
     for key in (_size, sample, _digest):

@@ -1,8 +1,9 @@
 """
 Lesion boxes out of CBIS-DDSM's ROI masks.
 
-Each folder holds a mask and a cropped image, and nothing but size and pixels tells which is which. Reading 3,568 masks takes
-minutes, so what was found is kept in the user's cache folder ($XDG_CACHE_HOME or ~/.cache), until one of the files changes.
+Each folder holds a mask and a cropped image, and nothing but size and pixels tells which is which.
+Reading 3,568 masks takes minutes, so what was found is kept in the user's cache folder
+($XDG_CACHE_HOME or ~/.cache), until one of the files changes.
 """
 
 import hashlib
@@ -41,7 +42,9 @@ class Masked:
     def stamp(self) -> str:
         """Another one as soon as a file is another."""
         stats = [path.stat() for path in (*dicoms(self.folder), self.film)]
-        return hashlib.sha256(repr([(stat.st_size, stat.st_mtime_ns) for stat in stats]).encode()).hexdigest()[:16]
+        return hashlib.sha256(
+            repr([(stat.st_size, stat.st_mtime_ns) for stat in stats]).encode()
+        ).hexdigest()[:16]
 
 
 def dicoms(folder: Path) -> list[Path]:
@@ -69,11 +72,16 @@ def boxes(source: Path, masked: Mapping[str, Masked]) -> Mapping[str, Box]:
     found = {name: Box(*known[name]["box"]) for name in masked if known[name]["box"]}
     if len(found) < len(masked):
         example = min(masked.keys() - found.keys())
-        warn(f"{source}: {len(masked) - len(found)} of {len(masked)} ROI masks show no lesion, as that in {example}: no boxes for those")
+        warn(
+            f"{source}: {len(masked) - len(found)} of {len(masked)} ROI masks show "
+            f"no lesion, as that in {example}: no boxes for those"
+        )
     return found
 
 
-def _find(todo: Mapping[str, Masked], stamps: Mapping[str, str], known: dict[str, Any], cache: Path) -> None:
+def _find(
+    todo: Mapping[str, Masked], stamps: Mapping[str, str], known: dict[str, Any], cache: Path
+) -> None:
     """Read these masks into `known`, and write down what is known, even if interrupted."""
     engine = on_this_machine if len(todo) > FEW else _right_here
     names = list(todo)
@@ -93,21 +101,35 @@ def _right_here(work: Work, jobs: Jobs) -> Any:  # noqa: ANN401 - an Engine
 
 
 def corners(folder: Path, film: Path) -> Corners | None:
-    """The bounding box of the lesion in one folder, in pixels of the film; None where no file is a mask of anything."""
+    """
+    The bounding box of the lesion in one folder, in pixels of the film; None where no file is a
+    mask of anything.
+    """
     rows, columns = _size(film)
     sizes = {path: _size(path) for path in dicoms(folder)}
-    path = max(sizes, key=lambda path: (sizes[path] == (rows, columns), sizes[path][0] * sizes[path][1]), default=None)
+    path = max(
+        sizes,
+        key=lambda path: (sizes[path] == (rows, columns), sizes[path][0] * sizes[path][1]),
+        default=None,
+    )
     lesion = None if path is None else _white(path)
     if lesion is None:
         return None
     y, x = np.flatnonzero(lesion.any(axis=1)), np.flatnonzero(lesion.any(axis=0))
     down, across = rows / lesion.shape[0], columns / lesion.shape[1]
-    return float(x[0] * across), float(y[0] * down), float((x[-1] + 1) * across), float((y[-1] + 1) * down)
+    return (
+        float(x[0] * across),
+        float(y[0] * down),
+        float((x[-1] + 1) * across),
+        float((y[-1] + 1) * down),
+    )
 
 
 def _size(path: Path) -> tuple[int, int]:
     """Rows and columns by the header; none for a file that has none."""
-    header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"], force=True)
+    header = pydicom.dcmread(
+        path, stop_before_pixels=True, specific_tags=["Rows", "Columns"], force=True
+    )
     return int(header.get("Rows") or 0), int(header.get("Columns") or 0)
 
 
@@ -123,7 +145,11 @@ def _white(path: Path) -> NDArray[np.bool_] | None:
 
 def _cache_file(source: Path) -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return folder / "mammo-edge" / f"cbis-ddsm-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:16]}.json"
+    return (
+        folder
+        / "mammo-edge"
+        / f"cbis-ddsm-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:16]}.json"
+    )
 
 
 def _read(cache: Path) -> dict[str, Any]:

@@ -1,22 +1,31 @@
 """
 INbreast: 410 full-field digital mammograms of 115 women, 14 bits, as DICOM.
 
-Licence: research only, on request from the authors, no redistribution (Moreira I. C. et al., Acad Radiol 19:236, 2012).
+Licence: research only, on request from the authors, no redistribution (Moreira I. C. et al., Acad
+Radiol 19:236, 2012).
 
-Layout: `INbreast.csv` (semicolons) or `INbreast.xls` (or .xlsx) beside `AllDICOMs/` and, for lesion boxes, `AllXML/`:
+Layout: `INbreast.csv` (semicolons) or `INbreast.xls` (or .xlsx) beside `AllDICOMs/` and, for lesion
+boxes, `AllXML/`:
 
-    INbreast.csv                                             ...;Laterality;View;...;File Name;ACR;Bi-Rads
-    AllDICOMs/22678622_61b13c59bcba149e_MG_R_CC_ANON.dcm     file name, patient, modality, side, view
+    INbreast.csv                                             ...;Laterality;View;...;File
+    Name;ACR;Bi-Rads
+    AllDICOMs/22678622_61b13c59bcba149e_MG_R_CC_ANON.dcm     file name, patient, modality, side,
+    view
     AllXML/22678622.xml                                      OsiriX's outlines, a property list
 
 Traps:
-- There is no pathology: a label is what the radiologist thought. BI-RADS 1, 2 and 3 are `benign` here and 4 (4a, 4b, 4c), 5 and 6 are
-  `malignant`. 3 means "probably benign", at most 2 % of those are cancer; to leave these 23 films out would flatter the scores. 4a is
-  cancer in 2 to 10 %: many a `malignant` film is none. For another mapping write the index with `mammo-train index`, edit it, use that.
-- BI-RADS 1 is a normal film. It is `benign` here, with `normal` as its abnormality: the classes are malignant or not.
+- There is no pathology: a label is what the radiologist thought. BI-RADS 1, 2 and 3 are `benign`
+  here and 4 (4a, 4b, 4c), 5 and 6 are
+  `malignant`. 3 means "probably benign", at most 2 % of those are cancer; to leave these 23 films
+  out would flatter the scores. 4a is
+  cancer in 2 to 10 %: many a `malignant` film is none. For another mapping write the index with
+  `mammo-train index`, edit it, use that.
+- BI-RADS 1 is a normal film. It is `benign` here, with `normal` as its abnormality: the classes are
+  malignant or not.
 - `ML` in a file's name is MLO in the table, and is.
 - The column `Patient ID` says `removed`. The second part of a file's name is the patient.
-- The outlines have no label of their own: they take the film's. Only masses, clusters of calcifications, distortions and asymmetries
+- The outlines have no label of their own: they take the film's. Only masses, clusters of
+  calcifications, distortions and asymmetries
   are read; single calcifications, thousands of them and mostly harmless, and points are not.
 """
 
@@ -47,7 +56,10 @@ KINDS: Final[Mapping[str, str]] = {
 """Names of outlines, in small letters and as they are spelt there."""
 _SIDES: Final = {"L": "LEFT", "R": "RIGHT"}
 _VIEWS: Final = {"ML": "MLO"}
-_DICOM: Final = re.compile(r"(?P<number>\d+)_(?P<patient>[0-9a-f]{16})_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_ANON", re.IGNORECASE)
+_DICOM: Final = re.compile(
+    r"(?P<number>\d+)_(?P<patient>[0-9a-f]{16})_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_ANON",
+    re.IGNORECASE,
+)
 _NUMBER: Final = re.compile(r"(\d+)(?:\.0)?")
 """A file's number; Excel's are floating point, and below the table stand totals."""
 _BIRADS: Final = re.compile(r"([1-6])\s*[abc]?(\.0)?", re.IGNORECASE)
@@ -65,16 +77,27 @@ def read(folder: Path) -> Index:
     Read INbreast.
 
     Raises:
-        DataError: a column or a file is missing, a file stands in no row, or a value cannot be right.
+        DataError: a column or a file is missing, a file stands in no row, or a value cannot be
+            right.
     """
     table = _table(folder)
     if table is None:
-        msg = f"{folder}: found {_dicoms(folder).name}/ but no INbreast.csv or INbreast.xls, expected one beside it"
+        msg = (
+            f"{folder}: found {_dicoms(folder).name}/ but no INbreast.csv "
+            "or INbreast.xls, expected one beside it"
+        )
         raise DataError(msg)
     rows = {match[1]: row for row in _rows(table) if (match := _NUMBER.fullmatch(row["file name"]))}
-    files = {match["number"]: path for path in sorted(_dicoms(folder).glob("*.dcm")) if (match := _DICOM.fullmatch(path.stem))}
+    files = {
+        match["number"]: path
+        for path in sorted(_dicoms(folder).glob("*.dcm"))
+        if (match := _DICOM.fullmatch(path.stem))
+    }
     _refuse_difference(folder, table, rows.keys() - files.keys(), files.keys() - rows.keys())
-    return Index(str(folder), tuple(_film(folder, table, files[number], rows[number]) for number in sorted(rows)))
+    return Index(
+        str(folder),
+        tuple(_film(folder, table, files[number], rows[number]) for number in sorted(rows)),
+    )
 
 
 def _table(folder: Path) -> Path | None:
@@ -95,7 +118,9 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
         msg = f"{table}:1: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}"
         raise DataError(msg)
     for line in lines:
-        yield dict.fromkeys(header, "") | dict(zip(header, (value.strip() for value in line), strict=False))
+        yield dict.fromkeys(header, "") | dict(
+            zip(header, (value.strip() for value in line), strict=False)
+        )
 
 
 def _csv_lines(table: Path) -> Iterator[list[str]]:
@@ -111,17 +136,26 @@ def _sheet_lines(table: Path) -> Iterator[list[str]]:
             for line in workbook.get_sheet_by_index(0).to_python():
                 yield [str(value) for value in line]
     except python_calamine.CalamineError as error:
-        msg = f"{table}: not a readable Excel file ({error}); expected INbreast.csv or the sheet that came with the images"
+        msg = (
+            f"{table}: not a readable Excel file ({error}); expected "
+            "INbreast.csv or the sheet that came with the images"
+        )
         raise DataError(msg) from None
 
 
 def _refuse_difference(folder: Path, table: Path, missing: set[str], unknown: set[str]) -> None:
     if missing:
         name = f"AllDICOMs/{min(missing)}_*_MG_*_ANON.dcm"
-        msg = f"{folder}: no {name}, which {table.name} names ({len(missing)} such); unpack the whole set there"
+        msg = (
+            f"{folder}: no {name}, which {table.name} names "
+            f"({len(missing)} such); unpack the whole set there"
+        )
         raise DataError(msg)
     if unknown:
-        msg = f"{folder}: AllDICOMs/{min(unknown)}_* stands in no row of {table.name} ({len(unknown)} such); expected one each"
+        msg = (
+            f"{folder}: AllDICOMs/{min(unknown)}_* stands in no row of "
+            f"{table.name} ({len(unknown)} such); expected one each"
+        )
         raise DataError(msg)
 
 
@@ -129,7 +163,11 @@ def _film(folder: Path, table: Path, path: Path, row: Mapping[str, str]) -> Film
     match = _DICOM.fullmatch(path.stem)
     birads = _BIRADS.fullmatch(row["bi-rads"])
     if match is None or birads is None:
-        msg = f"{table}: Bi-Rads of {path.name} is {row['bi-rads'] or 'empty'}, expected 1, 2, 3, 4a, 4b, 4c, 5 or 6"
+        msg = (
+            f"{table}: Bi-Rads of {path.name} is "
+            f"{row['bi-rads'] or 'empty'}, expected 1, 2, 3, 4a, 4b, 4c, 5 "
+            "or 6"
+        )
         raise DataError(msg)
     category = int(birads[1])
     label: Label = "malignant" if category >= MALIGNANT_FROM else "benign"
@@ -142,7 +180,9 @@ def _film(folder: Path, table: Path, path: Path, row: Mapping[str, str]) -> Film
         patient=match["patient"].lower(),
         laterality=_SIDES[match["side"].upper()],
         view=_VIEWS.get(match["view"].upper(), match["view"].upper()),
-        abnormality="normal" if category == 1 else "|".join(sorted(kinds)).replace("calcification", "calc") or None,
+        abnormality="normal"
+        if category == 1
+        else "|".join(sorted(kinds)).replace("calcification", "calc") or None,
         density=_density(row["acr"]),
         birads=(category,),
         lesions=lesions,
@@ -156,7 +196,9 @@ def _density(text: str) -> int | None:
 
 
 def _lesions(path: Path, label: Label) -> Iterator[Lesion]:
-    """What is outlined on one film; nothing where there is no file, which is so for a normal film."""
+    """
+    What is outlined on one film; nothing where there is no file, which is so for a normal film.
+    """
     if not path.is_file():
         return
     try:
@@ -167,7 +209,10 @@ def _lesions(path: Path, label: Label) -> Iterator[Lesion]:
             if kind is not None and len(outline["Point_px"]) >= _OUTLINE:
                 yield Lesion(label=label, abnormality=kind, box=_box(outline["Point_px"]))
     except (plistlib.InvalidFileException, ExpatError, KeyError, TypeError, ValueError) as error:
-        msg = f"{path}: not the outlines that OsiriX writes ({type(error).__name__}: {error}); expected Images, ROIs, Name and Point_px"
+        msg = (
+            f"{path}: not the outlines that OsiriX writes ({type(error).__name__}: "
+            f"{error}); expected Images, ROIs, Name and Point_px"
+        )
         raise DataError(msg) from None
 
 

@@ -1,14 +1,17 @@
 """
 An index CSV: one line an image, with a header.
 
-Needed columns: `path` (relative to the CSV), `label` (benign, malignant; `BENIGN_WITHOUT_CALLBACK` is benign), `patient`.
-Used where there: `side`, `view`, `density`, `birads`, `subtlety` (of several lesions: `3|4`), `abnormality`, `scanner`, `split`
-(train, validation, test), and `rows`, `columns`: the size of the original, where the file was squeezed to another shape. With a
-column `size_confidence` only sizes above 0.95 are trusted; a film without a trusted size takes the median aspect of the others.
-Without columns `rows` and `columns` every file is taken as it is. Other columns are left alone.
+Needed columns: `path` (relative to the CSV), `label` (benign, malignant; `BENIGN_WITHOUT_CALLBACK`
+is benign), `patient`. Used where there: `side`, `view`, `density`, `birads`, `subtlety` (of several
+lesions: `3|4`), `abnormality`, `scanner`, `split` (train, validation, test), and `rows`, `columns`:
+the size of the original, where the file was squeezed to another shape. With a column
+`size_confidence` only sizes above 0.95 are trusted; a film without a trusted size takes the median
+aspect of the others. Without columns `rows` and `columns` every file is taken as it is. Other
+columns are left alone.
 
-Lesion boxes stand in `<name of the index>-lesions.csv` beside it, where that exists: one line a lesion with `path` as in the index,
-`pathology`, `abnormality`, and `xmin`, `ymin`, `xmax`, `ymax` in pixels of the file as it is stored, origin top left.
+Lesion boxes stand in `<name of the index>-lesions.csv` beside it, where that exists: one line a
+lesion with `path` as in the index, `pathology`, `abnormality`, and `xmin`, `ymin`, `xmax`, `ymax`
+in pixels of the file as it is stored, origin top left.
 """
 
 import csv
@@ -27,8 +30,18 @@ _NEEDED: Final = ("path", "label", "patient")
 EXPECTED: Final = f"an index CSV with the columns {', '.join(_NEEDED)}"
 TRUSTED_SIZE: Final = 0.95
 _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
-_LABELS: Final[Mapping[str, Label]] = {"benign": "benign", "benign_without_callback": "benign", "malignant": "malignant"}
-_SIDES: Final[Mapping[str, Side]] = {"train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test"}
+_LABELS: Final[Mapping[str, Label]] = {
+    "benign": "benign",
+    "benign_without_callback": "benign",
+    "malignant": "malignant",
+}
+_SIDES: Final[Mapping[str, Side]] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "test": "test",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,8 @@ def read(path: Path) -> Index:
     Read an index CSV.
 
     Raises:
-        DataError: a column is missing, a value cannot be right (with its line), or a file is not there.
+        DataError: a column is missing, a value cannot be right (with its line), or a file is not
+            there.
     """
     rows = list(_rows(path, _NEEDED))
     lesions = _lesions(path.with_name(f"{path.stem}-lesions.csv"))
@@ -105,7 +119,10 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[_Row]:
             reader = csv.DictReader(file)
             missing = [name for name in needed if name not in (reader.fieldnames or ())]
             if missing:
-                msg = f"{path}:1: no column {', '.join(missing)}; found {', '.join(reader.fieldnames or ['nothing'])}"
+                msg = (
+                    f"{path}:1: no column {', '.join(missing)}; found "
+                    f"{', '.join(reader.fieldnames or ['nothing'])}"
+                )
                 raise DataError(msg)
             for values in reader:
                 yield _Row(path, reader.line_num, values)
@@ -127,8 +144,16 @@ def _lesion(row: _Row) -> Lesion:
     corners = [row.number(column) for column in _CORNERS]
     xmin, ymin, xmax, ymax = (-1.0 if corner is None else corner for corner in corners)
     if not (0 <= xmin < xmax and 0 <= ymin < ymax):
-        row.refuse(", ".join(_CORNERS), f"{xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}", "a box in pixels of the file, origin top left")
-    return Lesion(label=row.label("pathology"), abnormality=row.text("abnormality"), box=Box(xmin, ymin, xmax, ymax))
+        row.refuse(
+            ", ".join(_CORNERS),
+            f"{xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}",
+            "a box in pixels of the file, origin top left",
+        )
+    return Lesion(
+        label=row.label("pathology"),
+        abnormality=row.text("abnormality"),
+        box=Box(xmin, ymin, xmax, ymax),
+    )
 
 
 def _film(row: _Row, lesions: Mapping[str, tuple[Lesion, ...]]) -> Film:
@@ -167,7 +192,11 @@ def _side(row: _Row) -> Side | None:
 
 
 def _aspect(row: _Row) -> float | None:
-    rows, columns, confidence = row.number("rows"), row.number("columns"), row.number("size_confidence")
+    rows, columns, confidence = (
+        row.number("rows"),
+        row.number("columns"),
+        row.number("size_confidence"),
+    )
     if rows is None or columns is None:
         return None
     if rows <= 0 or columns <= 0:
@@ -180,13 +209,21 @@ def _aspect(row: _Row) -> float | None:
 def _refuse_half_a_split(path: Path, films: list[Film]) -> None:
     given = sum(film.split is not None for film in films)
     if 0 < given < len(films):
-        msg = f"{path}: split is given for {given} of {len(films)} images, expected for all or for none"
+        msg = (
+            f"{path}: split is given for {given} of {len(films)} "
+            "images, expected for all or for none"
+        )
         raise DataError(msg)
 
 
-def _refuse_strange_lesions(path: Path, films: list[Film], lesions: Mapping[str, tuple[Lesion, ...]]) -> None:
+def _refuse_strange_lesions(
+    path: Path, films: list[Film], lesions: Mapping[str, tuple[Lesion, ...]]
+) -> None:
     strange = sorted(set(lesions) - {film.name for film in films})
     if strange:
         name = strange[0] or "an empty path"
-        msg = f"{path.stem}-lesions.csv: {name} is not in {path.name}, expected lesions of its images only ({len(strange)} such)"
+        msg = (
+            f"{path.stem}-lesions.csv: {name} is not in {path.name}, expected "
+            f"lesions of its images only ({len(strange)} such)"
+        )
         raise DataError(msg)

@@ -9,13 +9,13 @@ from paho.mqtt.publish import single
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.cli.main.doctor import acl as rights
-from edge.mqtt.client import Broker
-from edge.health import Health
+from edge.cli.doctor import acl as rights
 from edge.cli.doctor.acl import ANSWER, Rights, look, published, subscribed
-from edge.mqtt.connection import correlated
 from edge.config.settings import Broker as Section
 from edge.config.settings import Device, HomeAssistant, Intake, Model, Publish, Settings
+from edge.health import Health
+from edge.mqtt.client import Broker
+from edge.mqtt.connection import correlated
 
 PREFIX = "mammo/v1/site/edge-1"
 TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "result"))
@@ -24,7 +24,9 @@ TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "result"))
 @contextmanager
 def connected(port: int) -> Iterator[Broker]:
     section = Section(host="127.0.0.1", port=port, session_expiry_s=0)
-    broker = Broker(section, password=None, client_id="doctor", will=None, health=Health(), max_incoming=10**6)
+    broker = Broker(
+        section, password=None, client_id="doctor", will=None, health=Health(), max_incoming=10**6
+    )
     there = threading.Event()
     broker.on_connect(there.set)
     broker.start()
@@ -52,12 +54,18 @@ def with_rules(mosquitto: Mosquitto, *rules: str, config: str = "") -> Mosquitto
 def test_what_the_broker_refuses_is_found_out_and_nobody_hears_of_it(mosquitto: Mosquitto) -> None:
     with_rules(mosquitto, "readwrite #", f"deny {PREFIX}/result")
     with Subscriber(mosquitto.port, "#") as subscriber:
-        single(f"{PREFIX}/status", b"kept", 1, retain=True, hostname="127.0.0.1", port=mosquitto.port)
+        single(
+            f"{PREFIX}/status", b"kept", 1, retain=True, hostname="127.0.0.1", port=mosquitto.port
+        )
         assert looked(mosquitto.port) == Rights(TOPICS[:2], TOPICS[2:], ())
         subscriber.publish("end", b"")
         subscriber.wait_for(lambda messages: messages[-1].topic == "end")
         heard = [(message.topic, message.payload) for message in subscriber.messages]
-    assert heard == [(f"{PREFIX}/status", b"kept"), (f"{PREFIX}/command/doctor/ack", ANSWER), ("end", b"")]
+    assert heard == [
+        (f"{PREFIX}/status", b"kept"),
+        (f"{PREFIX}/command/doctor/ack", ANSWER),
+        ("end", b""),
+    ]
     with Subscriber(mosquitto.port, f"{PREFIX}/status") as later:
         later.wait_for(lambda messages: [message.payload for message in messages] == [b"kept"])
 
@@ -65,7 +73,10 @@ def test_what_the_broker_refuses_is_found_out_and_nobody_hears_of_it(mosquitto: 
 @pytest.mark.parametrize(
     ("rules", "why"),
     [
-        (("readwrite #", f"deny {PREFIX}/command/doctor/ack"), f"the broker refuses {PREFIX}/command/doctor/ack"),
+        (
+            ("readwrite #", f"deny {PREFIX}/command/doctor/ack"),
+            f"the broker refuses {PREFIX}/command/doctor/ack",
+        ),
         (("write #",), f"the broker does not let us read {PREFIX}/command/doctor/ack"),
     ],
 )
@@ -83,16 +94,24 @@ def test_a_broker_that_cannot_hold_a_message_back_is_not_tried(mosquitto: Mosqui
     assert looked(mosquitto.restart().port).why == "the broker speaks no MQTT 5 with QoS 2"
 
 
-def test_a_broker_that_passes_on_what_was_only_offered_is_not_tried(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
-    def passed_on(self: rights._Offers, topic: str, payload: bytes, correlation: bytes | None = None) -> int:
+def test_a_broker_that_passes_on_what_was_only_offered_is_not_tried(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def passed_on(
+        self: rights._Offers, topic: str, payload: bytes, correlation: bytes | None = None
+    ) -> int:
         self._client.publish(topic, payload, qos=1, properties=correlated(correlation))
         return 0
 
     monkeypatch.setattr(rights._Offers, "offer", passed_on)
     with Subscriber(mosquitto.port, "#") as subscriber:
-        assert looked(mosquitto.port) == Rights((), (), TOPICS, "this broker would pass a try on to subscribers")
+        assert looked(mosquitto.port) == Rights(
+            (), (), TOPICS, "this broker would pass a try on to subscribers"
+        )
         subscriber.wait_under("ack", 2)
-        assert {message.topic for message in subscriber.messages} == {f"{PREFIX}/command/doctor/ack"}
+        assert {message.topic for message in subscriber.messages} == {
+            f"{PREFIX}/command/doctor/ack"
+        }
 
 
 def test_every_topic_of_the_configuration_is_tried() -> None:
@@ -108,11 +127,16 @@ def test_every_topic_of_the_configuration_is_tried() -> None:
     assert published(plain) == list(TOPICS)
     assert subscribed(plain) == [f"{PREFIX}/request/image", f"{PREFIX}/request/ref"]
     more = ["shadow/result", "command/reload/ack", "command/model/list/ack"]
-    assert [topic.removeprefix("mammo/v1/north/edge-7/") for topic in published(everything)[3:]] == [
+    assert [
+        topic.removeprefix("mammo/v1/north/edge-7/") for topic in published(everything)[3:]
+    ] == [
         *more,
         "homeassistant/device/north/edge-7/config",
     ]
-    assert subscribed(everything)[2:] == ["mammo/v1/north/edge-7/command/reload", "mammo/v1/north/edge-7/command/model/list"]
+    assert subscribed(everything)[2:] == [
+        "mammo/v1/north/edge-7/command/reload",
+        "mammo/v1/north/edge-7/command/model/list",
+    ]
     alone = Settings(intake=Intake(mqtt=False), publish=Publish(mqtt=False))
     assert (published(alone), subscribed(alone)) == (list(TOPICS[:2]), [])
     deaf = Settings(intake=Intake(commands=("reload",)), publish=Publish(mqtt=False))

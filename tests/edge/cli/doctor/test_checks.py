@@ -10,13 +10,14 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from deploy.demo.brokers import Mosquitto
-from edge.cli.main import check
-from edge.cli.main.doctor import checks
+from edge.cli import check
+from edge.cli.doctor import checks
 from edge.cli.doctor.checks import Finding, Level
-from edge.mqtt.connection import disconnect
 from edge.config.settings import Broker, Intake, Publish, Settings, Spool, Tls, credential_of
-from tests.conftest import need
+from edge.mqtt.connection import disconnect
 from tests.support.proxy import Proxy
+from tests.support.tools import need
+from tests.support.trees import tree
 
 
 @pytest.fixture(autouse=True)
@@ -24,51 +25,111 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "ANSWERS_S", 0.1)
 
 
-def tree(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
-
 @pytest.mark.parametrize(
     ("look", "files", "level", "words"),
     [
         (checks.watches, {"proc/sys/fs/inotify/max_user_watches": "65536\n"}, Level.OK, "65536"),
-        (checks.watches, {"proc/sys/fs/inotify/max_user_watches": "128\n"}, Level.WARNING, "sysctl fs.inotify"),
+        (
+            checks.watches,
+            {"proc/sys/fs/inotify/max_user_watches": "128\n"},
+            Level.WARNING,
+            "sysctl fs.inotify",
+        ),
         (checks.watches, {}, Level.WARNING, "cannot be read"),
         (checks.clock, {"run/systemd/timesync/synchronized": ""}, Level.OK, "timesyncd"),
         (checks.clock, {}, Level.WARNING, "has not set it"),
-        (checks.processor, {"proc/cpuinfo": "processor : 0\nflags : fpu avx2\n"}, Level.OK, "1 cores, avx2"),
-        (checks.processor, {"proc/cpuinfo": "processor : 0\nFeatures : fp asimd\n"}, Level.OK, "asimd"),
-        (checks.processor, {"proc/cpuinfo": "processor : 0\nflags : fpu\n"}, Level.WARNING, "inference is slow"),
+        (
+            checks.processor,
+            {"proc/cpuinfo": "processor : 0\nflags : fpu avx2\n"},
+            Level.OK,
+            "1 cores, avx2",
+        ),
+        (
+            checks.processor,
+            {"proc/cpuinfo": "processor : 0\nFeatures : fp asimd\n"},
+            Level.OK,
+            "asimd",
+        ),
+        (
+            checks.processor,
+            {"proc/cpuinfo": "processor : 0\nflags : fpu\n"},
+            Level.WARNING,
+            "inference is slow",
+        ),
         (checks.processor, {}, Level.FAILED, "ProcSubset=all"),
-        (checks.temperature, {"sys/class/thermal/thermal_zone0/temp": "45000\n"}, Level.OK, "45 °C"),
-        (checks.temperature, {"sys/class/thermal/thermal_zone0/temp": "85000\n"}, Level.WARNING, "cool it"),
-        (checks.temperature, {"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"}, Level.WARNING, "better supply"),
+        (
+            checks.temperature,
+            {"sys/class/thermal/thermal_zone0/temp": "45000\n"},
+            Level.OK,
+            "45 °C",
+        ),
+        (
+            checks.temperature,
+            {"sys/class/thermal/thermal_zone0/temp": "85000\n"},
+            Level.WARNING,
+            "cool it",
+        ),
+        (
+            checks.temperature,
+            {"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"},
+            Level.WARNING,
+            "better supply",
+        ),
         (checks.temperature, {}, Level.OK, "no sensor"),
         (checks.coral, {}, Level.OK, "none"),
         (checks.coral, {"dev/apex_0": ""}, Level.OK, "PCIe"),
     ],
 )
-def test_each_line_says_how_it_is_and_what_to_do(tmp_path: Path, look: object, files: dict[str, str], level: Level, words: str) -> None:
+def test_each_line_says_how_it_is_and_what_to_do(
+    tmp_path: Path, look: object, files: dict[str, str], level: Level, words: str
+) -> None:
     finding = look(tree(tmp_path, files))  # type: ignore[operator]
     assert (finding.level, words in finding.detail) == (level, True), finding
 
 
 @pytest.mark.parametrize(("speed", "level"), [("5000", Level.OK), ("480", Level.WARNING)])
 @pytest.mark.parametrize("ids", [("1a6e", "089a"), ("18d1", "9302")])
-def test_a_coral_on_a_slow_port_is_known_by_either_id(tmp_path: Path, speed: str, level: Level, ids: tuple[str, str]) -> None:
+def test_a_coral_on_a_slow_port_is_known_by_either_id(
+    tmp_path: Path, speed: str, level: Level, ids: tuple[str, str]
+) -> None:
     device = "sys/bus/usb/devices/1-1"
-    root = tree(tmp_path, {f"{device}/idVendor": ids[0], f"{device}/idProduct": ids[1], f"{device}/speed": f"{speed}\n"})
+    root = tree(
+        tmp_path,
+        {
+            f"{device}/idVendor": ids[0],
+            f"{device}/idProduct": ids[1],
+            f"{device}/speed": f"{speed}\n",
+        },
+    )
     assert checks.coral(root).level is level
 
 
-@pytest.mark.parametrize(("days", "level"), [(0, Level.OK), (390, Level.WARNING), (401, Level.FAILED)])
-def test_a_certificate_that_ends_soon_is_a_warning_and_an_expired_one_has_failed(tmp_path: Path, days: int, level: Level) -> None:
-    make = [need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
-    subprocess.run([*make, "-keyout", tmp_path / "k", "-out", tmp_path / "c", "-days", "400"], check=True, capture_output=True)
-    assert checks.certificate(tmp_path / "c", datetime.now(UTC) + timedelta(days=days)).level is level
+@pytest.mark.parametrize(
+    ("days", "level"), [(0, Level.OK), (390, Level.WARNING), (401, Level.FAILED)]
+)
+def test_a_certificate_that_ends_soon_is_a_warning_and_an_expired_one_has_failed(
+    tmp_path: Path, days: int, level: Level
+) -> None:
+    make = [
+        need("openssl", "openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=x",
+    ]
+    subprocess.run(
+        [*make, "-keyout", tmp_path / "k", "-out", tmp_path / "c", "-days", "400"],
+        check=True,
+        capture_output=True,
+    )
+    assert (
+        checks.certificate(tmp_path / "c", datetime.now(UTC) + timedelta(days=days)).level is level
+    )
     assert checks.certificate(tmp_path / "k").level is Level.FAILED
     assert checks.certificate(tmp_path / "none").detail.endswith("No such file or directory")
 
@@ -88,7 +149,10 @@ def test_a_disk_without_room_for_intake_has_failed(tmp_path: Path) -> None:
 def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mosquitto) -> None:
     mosquitto.config = "max_packet_size 2000000\n"
     mosquitto.restart()
-    lines = {line.what: line for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))}
+    lines = {
+        line.what: line
+        for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
+    }
     assert (lines["broker"].level, "MQTT 5" in lines["broker"].detail) == (Level.OK, True)
     assert "2000000 bytes" in lines["broker's packet limit"].detail
 
@@ -97,8 +161,16 @@ def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mos
     ("rules", "level", "words"),
     [
         ("", Level.OK, "allowed: status, health, result; response topics are not tried"),
-        ("topic deny mammo/v1/site/edge-1/result\n", Level.FAILED, "refused: result: let the device write them"),
-        ("topic deny mammo/v1/site/edge-1/command/doctor/ack\n", Level.WARNING, "not tried: status, health, result: the broker refuses"),
+        (
+            "topic deny mammo/v1/site/edge-1/result\n",
+            Level.FAILED,
+            "refused: result: let the device write them",
+        ),
+        (
+            "topic deny mammo/v1/site/edge-1/command/doctor/ack\n",
+            Level.WARNING,
+            "not tried: status, health, result: the broker refuses",
+        ),
     ],
 )
 def test_what_the_broker_does_not_let_us_publish_is_told_and_what_was_not_tried(
@@ -109,17 +181,33 @@ def test_what_the_broker_does_not_let_us_publish_is_told_and_what_was_not_tried(
     acl.chmod(0o600)
     mosquitto.config = f"acl_file {acl}\n"
     mosquitto.restart()
-    lines = {line.what: line for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))}
-    assert (lines["right to publish"].level, words in lines["right to publish"].detail) == (level, True), lines
+    lines = {
+        line.what: line
+        for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
+    }
+    assert (lines["right to publish"].level, words in lines["right to publish"].detail) == (
+        level,
+        True,
+    ), lines
     assert "broker's access rules" not in lines
 
 
-def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect_images_for_ever(mosquitto: Mosquitto) -> None:
+def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect_images_for_ever(
+    mosquitto: Mosquitto,
+) -> None:
     kept = queue.SimpleQueue[bool]()
     with Proxy(mosquitto.port, only_311=True) as proxy:
-        lines = {line.what: line for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=proxy.port)))}
+        lines = {
+            line.what: line
+            for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=proxy.port)))
+        }
     assert "MQTT 3.1.1" in lines["broker"].detail
-    again = Client(CallbackAPIVersion.VERSION2, "mammo-edge-doctor-site-edge-1", clean_session=False, protocol=MQTTProtocolVersion.MQTTv311)
+    again = Client(
+        CallbackAPIVersion.VERSION2,
+        "mammo-edge-doctor-site-edge-1",
+        clean_session=False,
+        protocol=MQTTProtocolVersion.MQTTv311,
+    )
     again.on_connect = lambda _client, _data, flags, *_: kept.put(flags.session_present)
     again.connect("127.0.0.1", mosquitto.port)
     again.loop_start()
@@ -127,9 +215,13 @@ def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect
     disconnect(again)
 
 
-def test_the_doctor_knows_the_password_that_setup_wrote(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_the_doctor_knows_the_password_that_setup_wrote(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
     passwords, stored = mosquitto.folder / "passwords", credential_of(tmp_path / "edge.toml")
-    subprocess.run([need("mosquitto_passwd", "mosquitto"), "-b", "-c", passwords, "edge", "right"], check=True)
+    subprocess.run(
+        [need("mosquitto_passwd", "mosquitto"), "-b", "-c", passwords, "edge", "right"], check=True
+    )
     passwords.chmod(0o644)
     mosquitto.config = f"per_listener_settings false\npassword_file {passwords}\n"
     mosquitto.restart()
@@ -138,7 +230,9 @@ def test_the_doctor_knows_the_password_that_setup_wrote(mosquitto: Mosquitto, tm
     assert next(checks._broker(settings, stored)).level is Level.OK
 
 
-def test_a_device_that_speaks_to_no_broker_is_not_told_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_speaks_to_no_broker_is_not_told_that_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(checks, "findings", lambda *_: ())
     alone = Settings(publish=Publish(mqtt=False), intake=Intake(mqtt=False))
     assert not [line for line in checks.examine(alone) if line.what.startswith("broker")]
@@ -153,22 +247,45 @@ def test_a_device_that_speaks_to_no_broker_is_not_told_that_there_is_none(monkey
         (Broker(host="broker.lan", tls=Tls(enabled=True)), None),
     ],
 )
-def test_what_goes_in_clear_to_another_machine_is_a_warning(broker: Broker, words: str | None) -> None:
+def test_what_goes_in_clear_to_another_machine_is_a_warning(
+    broker: Broker, words: str | None
+) -> None:
     lines = list(checks.secrecy(Settings(broker=broker)))
     assert [words in line.detail for line in lines] == [True] if words else lines == []
 
 
-def test_of_a_chain_the_first_certificate_to_end_counts_and_of_authorities_the_last(tmp_path: Path) -> None:
-    make = [need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
+def test_of_a_chain_the_first_certificate_to_end_counts_and_of_authorities_the_last(
+    tmp_path: Path,
+) -> None:
+    make = [
+        need("openssl", "openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=x",
+    ]
     for days in ("10", "400"):
-        subprocess.run([*make, "-keyout", tmp_path / "k", "-out", tmp_path / days, "-days", days], check=True, capture_output=True)
+        subprocess.run(
+            [*make, "-keyout", tmp_path / "k", "-out", tmp_path / days, "-days", days],
+            check=True,
+            capture_output=True,
+        )
     both = tmp_path / "both"
     both.write_bytes((tmp_path / "400").read_bytes() + (tmp_path / "10").read_bytes())
     assert checks.certificate(both).level is Level.WARNING
-    assert checks.certificate(both, what="broker's authority", of_several=max) == Finding("broker's authority", Level.OK, "399 days left")
+    assert checks.certificate(both, what="broker's authority", of_several=max) == Finding(
+        "broker's authority", Level.OK, "399 days left"
+    )
 
 
-def test_a_broker_that_is_not_there_has_failed_with_what_to_look_at(monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto) -> None:
+def test_a_broker_that_is_not_there_has_failed_with_what_to_look_at(
+    monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto
+) -> None:
     monkeypatch.setattr(checks, "BROKER_S", 0.5)
     mosquitto.stop()
     (line,) = checks._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))

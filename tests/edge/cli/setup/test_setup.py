@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.setup.dropin import CPU_ONLY
-from edge.errors import ConfigError
-from edge.config.settings import load
 from edge.cli.setup.ask import ASKED, Answers, ask_for, make_folders, plan, read_password, write
-from tests.conftest import ROOT, need
+from edge.cli.setup.dropin import CPU_ONLY
+from edge.config.settings import load
+from edge.errors import ConfigError
+from tests.support.tools import ROOT, need
 
 BROKER = {"broker.clinic.lan": ["192.168.7.4"], "localhost": ["127.0.0.1", "::1"]}
 
@@ -43,20 +43,30 @@ def test_run_again_it_changes_what_was_said_and_keeps_the_rest(tmp_path: Path) -
     config.write_text(config.read_text().replace("# timeout_s = 60.0", "timeout_s = 30.0"))
     setup(tmp_path, device="edge-9")
     settings = load(config, {})
-    assert (settings.worker.timeout_s, settings.device.site, settings.device.name) == (30.0, "north", "edge-9")
+    assert (settings.worker.timeout_s, settings.device.site, settings.device.name) == (
+        30.0,
+        "north",
+        "edge-9",
+    )
 
 
 def test_the_password_is_root_s_alone_and_stands_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text("geheim\nrest\n")
-    config, drop_in = setup(tmp_path, broker="localhost", password=read_password(str(tmp_path / "pw")))
+    config, drop_in = setup(
+        tmp_path, broker="localhost", password=read_password(str(tmp_path / "pw"))
+    )
     secret = config.with_name("mqtt.password")
     assert (secret.read_text(), stat.S_IMODE(secret.stat().st_mode)) == ("geheim\n", 0o600)
     assert "geheim" not in config.read_text() + drop_in
 
 
-def test_the_address_filter_lets_through_the_broker_and_the_resolvers_and_nobody_else(tmp_path: Path) -> None:
+def test_the_address_filter_lets_through_the_broker_and_the_resolvers_and_nobody_else(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/resolv.conf").write_text("# dns\nnameserver 192.168.7.1\nnameserver 127.0.0.53\nsearch lan\n")
+    (tmp_path / "etc/resolv.conf").write_text(
+        "# dns\nnameserver 192.168.7.1\nnameserver 127.0.0.53\nsearch lan\n"
+    )
     _, drop_in = setup(tmp_path, broker="broker.clinic.lan")
     assert "\nIPAddressAllow=\nIPAddressAllow=localhost 192.168.7.4 192.168.7.1\n" in drop_in
 
@@ -66,7 +76,9 @@ def test_a_broker_without_an_address_leaves_the_unit_s_own_filter(tmp_path: Path
     assert "IPAddressAllow" not in drop_in
 
 
-def test_without_a_coral_there_is_no_device_and_the_lines_are_those_of_the_shipped_drop_in(tmp_path: Path) -> None:
+def test_without_a_coral_there_is_no_device_and_the_lines_are_those_of_the_shipped_drop_in(
+    tmp_path: Path,
+) -> None:
     _, drop_in = setup(tmp_path, broker="localhost")
     assert drop_in.endswith(CPU_ONLY)
     assert (ROOT / "systemd/drop-ins/cpu-only.conf").read_text().endswith(CPU_ONLY)
@@ -74,14 +86,18 @@ def test_without_a_coral_there_is_no_device_and_the_lines_are_those_of_the_shipp
     assert "PrivateDevices" not in drop_in
 
 
-def test_a_device_with_a_coral_keeps_it_when_another_answer_changes_until_told_otherwise(tmp_path: Path) -> None:
+def test_a_device_with_a_coral_keeps_it_when_another_answer_changes_until_told_otherwise(
+    tmp_path: Path,
+) -> None:
     setup(tmp_path, broker="localhost", coral=True)
     assert CPU_ONLY not in setup(tmp_path, broker="broker.clinic.lan")[1]
     assert CPU_ONLY in setup(tmp_path, coral=False)[1]
     assert CPU_ONLY in setup(tmp_path, site="north")[1]
 
 
-def test_a_password_that_an_earlier_setup_wrote_goes_to_no_other_machine_in_clear(tmp_path: Path) -> None:
+def test_a_password_that_an_earlier_setup_wrote_goes_to_no_other_machine_in_clear(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "pw").write_text("geheim\n")
     config, _ = setup(tmp_path, broker="localhost", password=read_password(str(tmp_path / "pw")))
     with pytest.raises(ConfigError, match=r"would go in clear to broker\.clinic\.lan"):
@@ -92,11 +108,18 @@ def test_a_password_that_an_earlier_setup_wrote_goes_to_no_other_machine_in_clea
 def test_certificates_turn_tls_on_and_move_the_port(tmp_path: Path) -> None:
     config, _ = setup(tmp_path, broker="broker.clinic.lan", ca=Path("/etc/mammo-edge/ca.crt"))
     broker = tomllib.loads(config.read_text())["broker"]
-    assert (broker["port"], broker["tls"]) == (8883, {"enabled": True, "ca": "/etc/mammo-edge/ca.crt"})
+    assert (broker["port"], broker["tls"]) == (
+        8883,
+        {"enabled": True, "ca": "/etc/mammo-edge/ca.crt"},
+    )
 
 
-@pytest.mark.parametrize(("broker", "port"), [("broker.clinic.lan", 8883), ("broker.clinic.lan:1884", 1884)])
-def test_certificates_for_a_broker_that_an_earlier_setup_named_move_a_port_nobody_named(tmp_path: Path, broker: str, port: int) -> None:
+@pytest.mark.parametrize(
+    ("broker", "port"), [("broker.clinic.lan", 8883), ("broker.clinic.lan:1884", 1884)]
+)
+def test_certificates_for_a_broker_that_an_earlier_setup_named_move_a_port_nobody_named(
+    tmp_path: Path, broker: str, port: int
+) -> None:
     setup(tmp_path, broker=broker)
     config, _ = setup(tmp_path, ca=Path("/etc/mammo-edge/ca.crt"))
     settings = load(config, {}).broker
@@ -109,12 +132,21 @@ def test_an_inbox_elsewhere_is_made_for_the_senders_and_may_be_written(tmp_path:
     assert stat.S_IMODE((tmp_path / "data/films").stat().st_mode) == 0o2770
 
 
-def test_whatever_folder_the_configuration_names_systemd_lets_the_daemon_write_it_and_waits_for_its_mount(tmp_path: Path) -> None:
+def test_whatever_folder_the_configuration_names_systemd_lets_the_daemon_write_it_and_waits_for_its_mount(  # noqa: E501
+    tmp_path: Path,
+) -> None:
     config = tmp_path / "etc/mammo-edge/edge.toml"
     config.parent.mkdir(parents=True)
-    config.write_text('[spool]\ndone = "/data/50% off"\n[state]\npath = "/data/state"\n[publish]\njsonl = "/data/lines/r.jsonl"\n')
+    config.write_text(
+        '[spool]\ndone = "/data/50% off"\n[state]\npath = '
+        '"/data/state"\n[publish]\njsonl = "/data/lines/r.jsonl"\n'
+    )
     _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/My films"))
-    writable = [line.removeprefix("ReadWritePaths=") for line in drop_in.splitlines() if line.startswith("ReadWritePaths=")]
+    writable = [
+        line.removeprefix("ReadWritePaths=")
+        for line in drop_in.splitlines()
+        if line.startswith("ReadWritePaths=")
+    ]
     assert writable == ['"-/data/50%% off"', '"-/data/My films"', "-/data/lines", "-/data/state"]
     assert '[Unit]\nRequiresMountsFor="/data/50%% off" /data/state\n[Service]\n' in drop_in
 
@@ -123,12 +155,19 @@ def test_systemd_reads_the_drop_in_as_it_was_meant(tmp_path: Path) -> None:
     _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/50% \"off\" my 'films'"))
     unit = tmp_path / "x.service"
     unit.write_text(f"{drop_in}ExecStart=/bin/true\n")
-    done = subprocess.run([need("systemd-analyze", "systemd"), "verify", "--man=no", unit], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [need("systemd-analyze", "systemd"), "verify", "--man=no", unit],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout + done.stderr == ""
 
 
 @pytest.mark.parametrize("way", [EOFError, KeyboardInterrupt])
-def test_a_person_who_wants_no_more_questions_may_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: type[BaseException]) -> None:
+def test_a_person_who_wants_no_more_questions_may_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: type[BaseException]
+) -> None:
     def leave(_: str) -> str:
         raise way
 
@@ -141,14 +180,18 @@ def test_a_person_who_wants_no_more_questions_may_go(tmp_path: Path, monkeypatch
         read_password("-")
 
 
-def test_an_instance_that_cannot_be_is_refused_before_a_person_is_asked_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_instance_that_cannot_be_is_refused_before_a_person_is_asked_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     for name in ("a/b", "Left", "edge"):
         with pytest.raises(ConfigError, match=f"instance: found '{name}'"):
             ask_for(dict.fromkeys(ASKED), tmp_path, name)
 
 
-@pytest.mark.parametrize(("instance", "inbox"), [(None, "/srv/mammo-edge/inbox"), ("left", "/srv/mammo-edge/left/inbox")])
+@pytest.mark.parametrize(
+    ("instance", "inbox"), [(None, "/srv/mammo-edge/inbox"), ("left", "/srv/mammo-edge/left/inbox")]
+)
 def test_a_person_is_asked_for_broker_site_device_and_inbox_and_sees_what_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: str | None, inbox: str
 ) -> None:
@@ -163,8 +206,18 @@ def test_a_person_is_asked_for_broker_site_device_and_inbox_and_sees_what_stays(
     monkeypatch.setattr("builtins.input", answer)
     questions: list[str] = []
     answers = ["broker.clinic.lan", "", "", " /data/films "]
-    assert ask() == {"broker": "broker.clinic.lan", "site": None, "device": None, "inbox": "/data/films"}
-    assert questions == ["broker [localhost]: ", "site [site]: ", f"device [{instance or 'edge-1'}]: ", f"inbox [{inbox}]: "]
+    assert ask() == {
+        "broker": "broker.clinic.lan",
+        "site": None,
+        "device": None,
+        "inbox": "/data/films",
+    }
+    assert questions == [
+        "broker [localhost]: ",
+        "site [site]: ",
+        f"device [{instance or 'edge-1'}]: ",
+        f"inbox [{inbox}]: ",
+    ]
     setup(tmp_path, broker="localhost", inbox=Path("/data/films"), instance=instance)
     answers = ["", "", "", ""]
     assert ask() == dict.fromkeys(ASKED)
@@ -172,9 +225,17 @@ def test_a_person_is_asked_for_broker_site_device_and_inbox_and_sees_what_stays(
 
 
 def test_answers_in_any_script_read_back_as_they_were_typed(tmp_path: Path) -> None:
-    config, _ = setup(tmp_path, broker="localhost", username='Röntgen 😀 \x7f " \\ \t', inbox=Path("/data/Ärzte 😀"))
+    config, _ = setup(
+        tmp_path,
+        broker="localhost",
+        username='Röntgen 😀 \x7f " \\ \t',
+        inbox=Path("/data/Ärzte 😀"),
+    )
     settings = load(config, {})
-    assert (settings.broker.username, settings.inbox.path) == ('Röntgen 😀 \x7f " \\ \t', Path("/data/Ärzte 😀"))
+    assert (settings.broker.username, settings.inbox.path) == (
+        'Röntgen 😀 \x7f " \\ \t',
+        Path("/data/Ärzte 😀"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,7 +250,9 @@ def test_answers_in_any_script_read_back_as_they_were_typed(tmp_path: Path) -> N
         ("[broker", "remove it or mend it first"),
     ],
 )
-def test_a_configuration_that_makes_no_sense_is_named_and_left_as_it_is(tmp_path: Path, text: str, why: str) -> None:
+def test_a_configuration_that_makes_no_sense_is_named_and_left_as_it_is(
+    tmp_path: Path, text: str, why: str
+) -> None:
     config = tmp_path / "etc/mammo-edge/edge.toml"
     config.parent.mkdir(parents=True)
     config.write_text(text)
@@ -209,8 +272,13 @@ def test_an_instance_has_places_of_its_own_that_its_unit_lets_it_write(tmp_path:
     settings = load(config, {})
     assert config == tmp_path / "etc/mammo-edge/left.toml"
     assert settings.device.name == "left"
-    assert {settings.inbox.path.parent, settings.spool.path.parent, settings.spool.done.parent} == {Path("/srv/mammo-edge/left")}
-    assert (settings.state.path, settings.control.socket) == (Path("/var/lib/mammo-edge/left"), Path("/run/mammo-edge-left/control.sock"))
+    assert {settings.inbox.path.parent, settings.spool.path.parent, settings.spool.done.parent} == {
+        Path("/srv/mammo-edge/left")
+    }
+    assert (settings.state.path, settings.control.socket) == (
+        Path("/var/lib/mammo-edge/left"),
+        Path("/run/mammo-edge-left/control.sock"),
+    )
     assert "ReadWritePaths" not in drop_in
 
 
@@ -223,22 +291,38 @@ def test_an_instance_has_places_of_its_own_that_its_unit_lets_it_write(tmp_path:
         ({"instance": "../x"}, "instance: found"),
         ({"cert": Path("/x")}, "belong together"),
         ({"inbox": Path("inbox")}, "expected a path that begins with /"),
-        ({"inbox": Path("/home/pi/inbox")}, "inbox.path: /home/pi/inbox: the service sees no home or temporary folders"),
+        (
+            {"inbox": Path("/home/pi/inbox")},
+            "inbox.path: /home/pi/inbox: the service sees no home or temporary folders",
+        ),
         ({"inbox": Path("/srv/a\nb")}, "without control characters"),
         ({"inbox": Path("/srv/\udcff")}, "no text in UTF-8"),
         ({"broker": "broker.lan", "password": "geheim"}, "password would go in clear"),
-        *(({"instance": name}, "expected .* none of") for name in ("edge", "mqtt", "inbox", "models")),
+        *(
+            ({"instance": name}, "expected .* none of")
+            for name in ("edge", "mqtt", "inbox", "models")
+        ),
     ],
 )
-def test_an_answer_that_makes_no_configuration_is_refused_and_nothing_is_written(tmp_path: Path, said: dict[str, object], why: str) -> None:
+def test_an_answer_that_makes_no_configuration_is_refused_and_nothing_is_written(
+    tmp_path: Path, said: dict[str, object], why: str
+) -> None:
     with pytest.raises(ConfigError, match=why):
         setup(tmp_path, **said)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "host", "port"), [("[::1]:1884", "::1", 1884), ("::1", "::1", 1883), ("fe80::5", "fe80::5", 1883), ("b", "b", 1883)]
+    ("text", "host", "port"),
+    [
+        ("[::1]:1884", "::1", 1884),
+        ("::1", "::1", 1883),
+        ("fe80::5", "fe80::5", 1883),
+        ("b", "b", 1883),
+    ],
 )
-def test_addresses_with_and_without_a_port_are_understood(tmp_path: Path, text: str, host: str, port: int) -> None:
+def test_addresses_with_and_without_a_port_are_understood(
+    tmp_path: Path, text: str, host: str, port: int
+) -> None:
     config, _ = setup(tmp_path, broker=text)
     assert (load(config, {}).broker.host, load(config, {}).broker.port) == (host, port)

@@ -10,11 +10,11 @@ from paho.mqtt.client import MQTTv5
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.mqtt.client import Broker
-from edge.health import Health
-from edge.daemon.control.mqtt import TOPICS, CommandIntake
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Settings
+from edge.daemon.control.mqtt import TOPICS, CommandIntake
+from edge.health import Health
+from edge.mqtt.client import Broker
 from tests.support.rig import until
 
 PREFIX = "mammo/v1/north/edge-1"
@@ -24,17 +24,28 @@ def test_none_is_obeyed_unless_the_configuration_names_it() -> None:
     assert Settings().intake.commands == ()
 
 
-def test_a_retained_command_and_one_that_is_not_allowed_are_ignored(mosquitto: Mosquitto, subscriber: Subscriber) -> None:
+def test_a_retained_command_and_one_that_is_not_allowed_are_ignored(
+    mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
     obeyed: queue.Queue[Mapping[str, Any]] = queue.Queue()
 
     def obey(request: Mapping[str, Any]) -> dict[str, Any]:
         obeyed.put(request)
         return {"results": 0, "last_seq": 0}
 
-    publish.single(f"{PREFIX}/command/replay", b'{"since": 1}', 1, retain=True, port=mosquitto.port, protocol=MQTTv5)
+    publish.single(
+        f"{PREFIX}/command/replay",
+        b'{"since": 1}',
+        1,
+        retain=True,
+        port=mosquitto.port,
+        protocol=MQTTv5,
+    )
     health = Health()
     where = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
-    broker = Broker(where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20)
+    broker = Broker(
+        where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
+    )
     commands = CommandIntake(broker, health, PREFIX, {"replay": obey})
     broker.start()
     commands.start()

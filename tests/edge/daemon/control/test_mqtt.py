@@ -11,12 +11,12 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.mqtt.client import Broker
+from edge.config.settings import Broker as BrokerSettings
+from edge.daemon.control.mqtt import CUT_OFF, CommandIntake
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
-from edge.daemon.control.mqtt import CUT_OFF, CommandIntake
+from edge.mqtt.client import Broker
 from edge.mqtt.connection import Incoming, RefusedError
-from edge.config.settings import Broker as BrokerSettings
 from tests.support.proxy import Proxy
 from tests.support.rig import until
 
@@ -40,11 +40,15 @@ class Line:
             raise self.failures.pop(0)
         self.told.append(json.loads(payload))
 
-    def send(self, payload: bytes, *, retained: bool = False, again: bool = False, lost: bool = False) -> None:
+    def send(
+        self, payload: bytes, *, retained: bool = False, again: bool = False, lost: bool = False
+    ) -> None:
         """Deliver a message; `lost`: by a connection that ends once it is obeyed."""
         before = self.obeyed
         stale = (lambda: self.obeyed > before) if lost else (lambda: self.stale)
-        self.deliver(Incoming("t", payload, retained, None, None, self.acknowledged.set, stale, again))
+        self.deliver(
+            Incoming("t", payload, retained, None, None, self.acknowledged.set, stale, again)
+        )
 
     def obey(self, _: Mapping[str, Any]) -> dict[str, Any]:
         self.obeyed += 1
@@ -97,7 +101,9 @@ def test_every_command_is_answered_and_then_acknowledged(
     assert line.told == [{"schema": "mammo.ack/1", "command": "reload", **answer}]
 
 
-def test_a_command_that_comes_before_we_know_that_we_are_connected_is_answered_all_the_same() -> None:
+def test_a_command_that_comes_before_we_know_that_we_are_connected_is_answered_all_the_same() -> (
+    None
+):
     line = Line([Unavailable("broker: not connected"), Unavailable("broker: not connected")])
     with obeying(line, lambda _: {}):
         line.send(b"{}")
@@ -160,7 +166,9 @@ def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_f
     assert [answer["error"] for answer in line.told] == ["model/available: the connection was lost"]
 
 
-def test_a_command_that_was_given_up_for_want_of_a_connection_leaves_the_next_one_all_its_tries() -> None:
+def test_a_command_that_was_given_up_for_want_of_a_connection_leaves_the_next_one_all_its_tries() -> (  # noqa: E501
+    None
+):
     line = Line()
     with obeying(line, line.fetch):
         lose_every_try(line)
@@ -180,11 +188,18 @@ def test_the_same_command_given_anew_is_obeyed_anew_also_after_a_lost_connection
     assert [answer["time"] for answer in line.told] == [2, 3]
 
 
-def test_a_broker_that_hangs_up_on_the_answer_has_a_command_obeyed_once_and_says_so(mosquitto: Mosquitto) -> None:
+def test_a_broker_that_hangs_up_on_the_answer_has_a_command_obeyed_once_and_says_so(
+    mosquitto: Mosquitto,
+) -> None:
     health, commands = Health(), Line()
-    with Proxy(mosquitto.port, hang_up_on=b"command/reload/ack") as proxy, Subscriber(mosquitto.port, "nothing") as person:
+    with (
+        Proxy(mosquitto.port, hang_up_on=b"command/reload/ack") as proxy,
+        Subscriber(mosquitto.port, "nothing") as person,
+    ):
         where = BrokerSettings(host="127.0.0.1", port=proxy.port)
-        broker = Broker(where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20)
+        broker = Broker(
+            where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
+        )
         intake = CommandIntake(broker, health, "mammo/v1/a/b", {"reload": commands.obey})
         broker.start()
         intake.start()
@@ -196,4 +211,6 @@ def test_a_broker_that_hangs_up_on_the_answer_has_a_command_obeyed_once_and_says
             intake.stop()
             broker.stop()
     assert commands.obeyed == 1
-    assert health.reasons == ["command: it was obeyed, and its answer cannot be told: the broker hangs up on it"]
+    assert health.reasons == [
+        "command: it was obeyed, and its answer cannot be told: the broker hangs up on it"
+    ]

@@ -33,7 +33,9 @@ def test_a_file_that_was_moved_out_holds_up_later_events_for_milliseconds_only()
     assert inotify._pairing().delay == PAIRING_S <= 0.01
 
 
-def test_a_file_moved_inside_the_inbox_is_finished_under_its_new_name(inbox: Path, watched: Watch) -> None:
+def test_a_file_moved_inside_the_inbox_is_finished_under_its_new_name(
+    inbox: Path, watched: Watch
+) -> None:
     (inbox / "film.part").write_bytes(b"film")
     (inbox / "film.part").rename(inbox / "film.dcm")
     wait_until_finished(watched, inbox / "film.dcm")

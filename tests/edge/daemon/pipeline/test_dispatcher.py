@@ -8,14 +8,15 @@ from typing import Any, cast
 
 import pytest
 
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
+from edge.daemon.workers.pool import Interrupted, Verdict
+from edge.daemon.workers.servable import Serving
 from edge.domain import Rejection
 from edge.errors import Reason
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Arrival
-from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
 from edge.storage.spool import Spool
-from edge.daemon.workers.pool import Interrupted, Verdict
 
 IMAGE_ID = "a" * 64
 
@@ -69,12 +70,16 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     film = spool.claimed / "m-film"
     film.write_bytes(b"film")
     ledger.arrivals.accept(Arrival(IMAGE_ID, film, b"film", "folder", 1.0, settled=False), "b")
-    service = Service(Parts(ledger, spool, Health(), cast("Any", None), 20.0), serving(pool), lambda: None)
+    service = Service(
+        Parts(ledger, spool, Health(), cast("Any", None), 20.0), serving(pool), lambda: None
+    )
     yield Bench(service, ledger, pool)
     ledger.close()
 
 
-def test_an_image_that_hangs_with_the_model_before_goes_to_the_one_that_serves(bench: Bench) -> None:
+def test_an_image_that_hangs_with_the_model_before_goes_to_the_one_that_serves(
+    bench: Bench,
+) -> None:
     bench.service._turn()
     before, fresh = bench.pool, Pool()
     before.hangs = True

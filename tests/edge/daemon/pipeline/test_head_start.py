@@ -1,4 +1,7 @@
-"""A worker that is idle begins with a file while it is hashed, and nothing that it says counts before the ledger has the image."""
+"""
+A worker that is idle begins with a file while it is hashed, and nothing that it says counts before
+the ledger has the image.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,16 +10,16 @@ from typing import Any, cast
 
 import pytest
 
-from edge.system.files import NotReadyError
+from edge.config.settings import Settings
+from edge.daemon.pipeline.dispatcher import Parts, Service
+from edge.daemon.pipeline.reception import Reception
+from edge.daemon.workers.pool import Died
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import State
-from edge.daemon.pipeline.reception import Reception
-from edge.daemon.pipeline.dispatcher import Parts, Service
-from edge.config.settings import Settings
 from edge.storage.spool import Spool
-from edge.daemon.workers.pool import Died
+from edge.system.files import NotReadyError
 from tests.edge.daemon.pipeline.test_dispatcher import Pool, serving
 
 DIED = Died("worker ended by SIGSEGV")
@@ -52,10 +55,14 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
     spool, pool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed"), Pool()
     folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
-    settings = Settings(inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"})
+    settings = Settings(
+        inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"}
+    )
     parts = Parts(ledger, spool, Health(), cast("Any", None), 20.0)
     service = Service(parts, serving(pool), lambda: None)
-    made = Desk(tmp_path / "inbox", ledger, spool, Reception(parts, settings, service), service, pool)
+    made = Desk(
+        tmp_path / "inbox", ledger, spool, Reception(parts, settings, service), service, pool
+    )
     service._turn()
     hashed = spool._hashed
 
@@ -74,7 +81,9 @@ def attempts(desk: Desk) -> int:
     return image.attempts
 
 
-def test_what_a_worker_said_before_the_ledger_had_the_image_counts_from_then_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_worker_said_before_the_ledger_had_the_image_counts_from_then_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     accept = desk.ledger.arrivals.accept
 
     def accept_late(*arguments: Any) -> Path:  # noqa: ANN401 - as it is
@@ -124,11 +133,15 @@ def test_what_waits_goes_before_what_is_being_hashed(desk: Desk) -> None:
     desk.service.head_start(desk.inbox)
     desk.service._turn()
     assert waiting is not None
-    assert [image.image_id for image in desk.ledger.images.in_state(State.EXAMINING, limit=9)] == [waiting.image_id]
+    assert [image.image_id for image in desk.ledger.images.in_state(State.EXAMINING, limit=9)] == [
+        waiting.image_id
+    ]
     assert len(desk.pool.asked) == 1
 
 
-def test_a_file_whose_writer_goes_on_is_handed_back_and_its_head_start_is_nobodys(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_whose_writer_goes_on_is_handed_back_and_its_head_start_is_nobodys(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def goes_on(path: Path, _: object) -> str:
         path.write_bytes(b"the whole file")
         return "0" * 64
@@ -153,7 +166,9 @@ def test_a_head_start_with_the_model_before_is_worth_nothing(desk: Desk) -> None
     assert (len(desk.pool.asked), len(fresh.asked)) == (1, 1)
 
 
-def test_an_image_is_not_queued_at_busy_workers_because_those_of_another_model_began_with_it(desk: Desk) -> None:
+def test_an_image_is_not_queued_at_busy_workers_because_those_of_another_model_began_with_it(
+    desk: Desk,
+) -> None:
     fresh = Pool(asked=[lambda _: None])
     desk.take("ahead.dcm")
     desk.service.swap(serving(fresh))
@@ -163,7 +178,9 @@ def test_an_image_is_not_queued_at_busy_workers_because_those_of_another_model_b
     assert (len(fresh.asked), image.state) == (1, State.RECEIVED)
 
 
-def test_what_waits_is_looked_at_as_soon_as_a_worker_is_idle_after_a_head_start_of_which_nobody_asks(desk: Desk) -> None:
+def test_what_waits_is_looked_at_as_soon_as_a_worker_is_idle_after_a_head_start_of_which_nobody_asks(  # noqa: E501
+    desk: Desk,
+) -> None:
     desk.take("ahead.dcm")
     desk.service._wake.clear()
     desk.pool.answer(DIED)
@@ -176,7 +193,9 @@ def test_a_disk_that_fails_as_a_worker_would_begin_does_not_end_the_loop(desk: D
     assert desk.pool.asked == []
 
 
-def test_known_bytes_of_which_a_worker_dies_again_cost_one_worker_however_often_they_are_sent(desk: Desk) -> None:
+def test_known_bytes_of_which_a_worker_dies_again_cost_one_worker_however_often_they_are_sent(
+    desk: Desk,
+) -> None:
     desk.take("poison.dcm")
     desk.service._turn()
     desk.pool.job.count, died = 2, 0
@@ -209,8 +228,12 @@ def test_no_worker_begins_ahead_where_it_could_do_harm(desk: Desk, why: str) -> 
     assert len(desk.pool.asked) == (why == "alone")  # the one image that is examined alone
 
 
-def test_a_stop_does_not_wait_for_an_answer_of_which_nobody_has_asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk.ledger.arrivals, "accept", lambda arrival, _: arrival.path)  # not yet, for all that the loop sees
+def test_a_stop_does_not_wait_for_an_answer_of_which_nobody_has_asked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        desk.ledger.arrivals, "accept", lambda arrival, _: arrival.path
+    )  # not yet, for all that the loop sees
     desk.take("ahead.dcm")
     assert (desk.pool.in_work, desk.service._in_work()) == (1, 0)
     desk.pool.answer(DIED)

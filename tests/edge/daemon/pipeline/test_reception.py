@@ -11,19 +11,20 @@ from typing import Any, cast
 
 import pytest
 
-from edge.storage.archiver import Archiver
+from edge.config.settings import Settings
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
+from edge.daemon.pipeline.reception import Reception
+from edge.daemon.workers.pool import Died
+from edge.daemon.workers.servable import Serving
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
-from edge.system.files import NotReadyError
 from edge.health import Health
+from edge.storage.archiver import Archiver
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import MAX_ATTEMPTS, Conclusion
 from edge.storage.ledger.states import Move, State
-from edge.daemon.pipeline.reception import Reception
-from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
-from edge.config.settings import Settings
 from edge.storage.spool import COPIED, Spool
-from edge.daemon.workers.pool import Died
+from edge.system.files import NotReadyError
 
 FILM = b"a precious film"
 IMAGE_ID = hashlib.sha256(FILM).hexdigest()
@@ -47,7 +48,9 @@ class Desk:
 
     def everywhere(self) -> list[str]:
         """Where the film lies."""
-        found = [path for path in self.folder.rglob("*") if path.is_file() and path.read_bytes() == FILM]
+        found = [
+            path for path in self.folder.rglob("*") if path.is_file() and path.read_bytes() == FILM
+        ]
         return sorted(path.parent.name for path in found)
 
     def restart(self) -> None:
@@ -62,14 +65,22 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     ledger.recovery.finish()  # not the ledger's first start
     spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
     folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
-    settings = Settings(inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"})
+    settings = Settings(
+        inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"}
+    )
     parts = Parts(ledger, spool, Health(), cast("Any", None), 20.0)
-    workers = SimpleNamespace(in_work=0, overdue=lambda: False, job=SimpleNamespace(count=0), close=lambda: None)
-    serving = cast("Serving", SimpleNamespace(bundle=SimpleNamespace(bundle_id="b1"), workers=workers))
+    workers = SimpleNamespace(
+        in_work=0, overdue=lambda: False, job=SimpleNamespace(count=0), close=lambda: None
+    )
+    serving = cast(
+        "Serving", SimpleNamespace(bundle=SimpleNamespace(bundle_id="b1"), workers=workers)
+    )
     service = Service(parts, serving, lambda: None)
     made = Desk(tmp_path, ledger, spool, Reception(parts, settings, service), service)
     service.call = lambda task: SimpleNamespace(result=lambda timeout: task())  # type: ignore[assignment, method-assign, return-value]  # noqa: ARG005
-    service.reject = lambda image_id, reason, detail: made.refused.append(f"{image_id}: {reason}: {detail}")  # type: ignore[method-assign]
+    service.reject = lambda image_id, reason, detail: made.refused.append(  # type: ignore[method-assign]
+        f"{image_id}: {reason}: {detail}"
+    )
     yield made
     ledger.close()
 
@@ -81,13 +92,17 @@ def failing(*_: object) -> Any:  # noqa: ANN401 - stands in for anything
 
 def conclude(desk: Desk, bundle: str = "b1") -> None:
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
-    desk.ledger.images.conclude(Conclusion(IMAGE_ID, f"result-{bundle}", bundle, scored=True, render=lambda _: b"{}"))
+    desk.ledger.images.conclude(
+        Conclusion(IMAGE_ID, f"result-{bundle}", bundle, scored=True, render=lambda _: b"{}")
+    )
 
 
 def archive(desk: Desk) -> None:
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
-    desk.ledger.images.archived(IMAGE_ID, desk.spool.archive(image.path, IMAGE_ID, image.name, b"{}", scored=True))
+    desk.ledger.images.archived(
+        IMAGE_ID, desk.spool.archive(image.path, IMAGE_ID, image.name, b"{}", scored=True)
+    )
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["moved", "removed by somebody"])
@@ -131,7 +146,9 @@ def test_without_the_ledger_that_knew_it_everything_in_the_spool_is_taken_up_und
     assert (tmp_path / "state" / "damaged").is_dir()
 
 
-def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(desk.ledger.arrivals, "accept", failing)
     with pytest.raises(Unavailable):
         desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
@@ -139,7 +156,9 @@ def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(desk: Desk, monkeypatc
 
 
 @pytest.mark.usefixtures("another_mount")
-def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(desk.ledger.arrivals, "origin_removed", failing)
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     assert desk.everywhere() == ["claimed"]
@@ -147,7 +166,9 @@ def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(desk: Desk
 
 
 @pytest.mark.usefixtures("another_mount")
-def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once(desk: Desk) -> None:
+def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once(
+    desk: Desk,
+) -> None:
     path = desk.drop()
     assert desk.spool.claim(path, may_copy=True).path.name.startswith(COPIED)  # killed here
     desk.restart()
@@ -161,7 +182,11 @@ def test_a_renamed_file_that_was_not_recorded_before_a_kill_is_taken_up(desk: De
     desk.restart()
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
-    assert (image.state, image.name, desk.everywhere()) == (State.RECEIVED, b"film.dcm", ["claimed"])
+    assert (image.state, image.name, desk.everywhere()) == (
+        State.RECEIVED,
+        b"film.dcm",
+        ["claimed"],
+    )
 
 
 def test_nothing_is_taken_before_the_leftovers_of_a_kill_are_sorted(desk: Desk) -> None:
@@ -197,7 +222,9 @@ def test_a_file_that_a_kill_left_in_the_archive_is_found_there(desk: Desk) -> No
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     image = desk.ledger.images.next_waiting()
     assert image is not None
-    path = desk.spool.archive(image.path, IMAGE_ID, image.name, b"{}", scored=True)  # and killed before the ledger knew
+    path = desk.spool.archive(
+        image.path, IMAGE_ID, image.name, b"{}", scored=True
+    )  # and killed before the ledger knew
     assert desk.service._settle_unexamined(image)
     found = desk.ledger.images.find(IMAGE_ID)
     assert found is not None
@@ -220,7 +247,9 @@ def test_a_worker_that_a_stop_killed_is_no_attempt(desk: Desk) -> None:
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
     desk.service.stop()
-    desk.service._record(Finished(image, desk.service.serving, 0, 0, Died("worker ended by SIGTERM")))
+    desk.service._record(
+        Finished(image, desk.service.serving, 0, 0, Died("worker ended by SIGTERM"))
+    )
     after = desk.ledger.images.find(IMAGE_ID)
     assert after is not None
     assert (after.state, after.attempts) == (State.RECEIVED, 0)
@@ -239,8 +268,12 @@ def test_a_reference_to_no_file_is_refused_whatever_its_name(desk: Desk, name: s
     assert desk.everywhere() == ["inbox"]
 
 
-@pytest.mark.parametrize("request_", [b"{", b"\xff", b"[" * 200_000], ids=["cut off", "not UTF-8", "deep"])
-def test_a_reference_that_is_no_json_is_refused_and_ends_nothing(desk: Desk, request_: bytes) -> None:
+@pytest.mark.parametrize(
+    "request_", [b"{", b"\xff", b"[" * 200_000], ids=["cut off", "not UTF-8", "deep"]
+)
+def test_a_reference_that_is_no_json_is_refused_and_ends_nothing(
+    desk: Desk, request_: bytes
+) -> None:
     desk.reception.take_reference(request_, None, None, lambda: False)
     assert "the request is not JSON" in desk.refused[0]
 
@@ -254,7 +287,9 @@ def test_a_reference_to_a_file_still_being_written_waits_and_leaves_it(desk: Des
     assert desk.everywhere() == ["claimed"]
 
 
-def test_a_referenced_file_goes_back_when_the_ledger_fails(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_referenced_file_goes_back_when_the_ledger_fails(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.drop()
     monkeypatch.setattr(desk.ledger.arrivals, "accept", failing)
     with pytest.raises(Unavailable):
@@ -262,7 +297,9 @@ def test_a_referenced_file_goes_back_when_the_ledger_fails(desk: Desk, monkeypat
     assert desk.everywhere() == ["inbox"]
 
 
-def test_a_postponed_image_is_not_lost_to_a_clock_that_is_set_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_postponed_image_is_not_lost_to_a_clock_that_is_set_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     assert desk.ledger.images.postpone(IMAGE_ID, 1_000_000.0)
@@ -283,7 +320,9 @@ def settle(desk: Desk) -> None:
     assert desk.service._settle_unexamined(image)
 
 
-def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another_image(desk: Desk) -> None:
+def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another_image(
+    desk: Desk,
+) -> None:
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     twice_blamed(desk)
     claimed = desk.ledger.images.next_waiting()
@@ -295,7 +334,9 @@ def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another
     assert desk.refused == []
 
 
-def test_poison_that_cannot_be_read_is_rejected_and_does_not_hold_up_the_others(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_poison_that_cannot_be_read_is_rejected_and_does_not_hold_up_the_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     twice_blamed(desk)
     monkeypatch.setattr(desk.spool, "rehash", failing)
@@ -321,17 +362,27 @@ def changed_while_it_was_postponed(desk: Desk) -> str:
     return hashlib.sha256(FILM + b" in full").hexdigest()
 
 
-def test_a_postponed_file_that_changed_and_was_asked_for_is_another_image_and_the_question_is_answered(desk: Desk) -> None:
+def test_a_postponed_file_that_changed_and_was_asked_for_is_another_image_and_the_question_is_answered(  # noqa: E501
+    desk: Desk,
+) -> None:
     now = changed_while_it_was_postponed(desk)
     settle(desk)
-    assert desk.refused == [f"{IMAGE_ID}: missing: its file was changed before it could be examined"]
+    assert desk.refused == [
+        f"{IMAGE_ID}: missing: its file was changed before it could be examined"
+    ]
     before, after = (desk.ledger.images.find(image_id) for image_id in (IMAGE_ID, now))
     assert before is not None
     assert after is not None
-    assert (before.path.exists(), after.path.read_bytes(), after.name) == (False, FILM + b" in full", b"film.dcm")
+    assert (before.path.exists(), after.path.read_bytes(), after.name) == (
+        False,
+        FILM + b" in full",
+        b"film.dcm",
+    )
 
 
-def test_a_kill_before_the_other_image_is_recorded_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_before_the_other_image_is_recorded_loses_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = changed_while_it_was_postponed(desk)
     with monkeypatch.context() as patch:
         patch.setattr(desk.ledger.arrivals, "accept", failing)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from edge.daemon.publish import Courier
 from edge.health import Health, Phase
+from edge.mqtt.connection import RefusedError
 from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.records import Arrival, Conclusion
-from edge.daemon.publish import Courier
-from edge.mqtt.connection import RefusedError
 
 
 class Picky:

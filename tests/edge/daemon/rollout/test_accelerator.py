@@ -1,4 +1,7 @@
-"""A Coral accelerator in use: who takes it, what its loss costs (no image an attempt), and how it comes back."""
+"""
+A Coral accelerator in use: who takes it, what its loss costs (no image an attempt), and how it
+comes back.
+"""
 
 import os
 import queue
@@ -12,27 +15,37 @@ from typing import Any, cast
 
 import pytest
 
-from edge.cli.main import classify
-from edge.cli.main import main
-from edge.cli.main.doctor import checks
-from edge.daemon.rollout import accelerator
-from edge.system import coral
-from edge.daemon.rollout.accelerator import Accelerator, access_of, lock_of
+from edge.cli import classify, main
 from edge.cli.bench import Bench
-from edge.models.bundle import Bundle, verify
 from edge.cli.check import findings
-from edge.system.coral import Access, Device
+from edge.cli.doctor import checks
 from edge.cli.doctor.checks import Level
+from edge.config.settings import Model, Settings, Worker
+from edge.daemon.pipeline.dispatcher import Service
+from edge.daemon.rollout.accelerator import Accelerator
+from edge.daemon.workers import servable
+from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
+from edge.daemon.workers.servable import Serving, access_of, job_for, lock_of, shipped_bundle
 from edge.domain import Rejection, Result, Runtime
 from edge.errors import ModelError
 from edge.health import Health, Phase
-from edge.daemon.pipeline.dispatcher import Service, Serving
-from edge.daemon.workers.servable import job_for, shipped_bundle
-from edge.config.settings import Model, Settings, Worker
-from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
-from tests.support.coral import COMPILED, MODEL, Pretend, StandIn, bundle, folder, image, library, settings, stand_in
+from edge.models.bundle import Bundle, verify
+from edge.system import coral
+from edge.system.coral import Access, Device
+from tests.support.coral import (
+    COMPILED,
+    MODEL,
+    Pretend,
+    StandIn,
+    bundle,
+    folder,
+    image,
+    library,
+    settings,
+    stand_in,
+)
 from tests.support.rig import until
-from tests.edge.cli.doctor.test_checks import tree
+from tests.support.trees import tree
 
 __all__ = ["bundle", "folder", "library", "stand_in"]  # fixtures
 
@@ -40,7 +53,9 @@ __all__ = ["bundle", "folder", "library", "stand_in"]  # fixtures
 # Who uses one.
 
 
-def test_several_processes_on_one_accelerator_are_refused_with_exit_status_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_processes_on_one_accelerator_are_refused_with_exit_status_78(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = tmp_path / "edge.toml"
     config.write_text('[model]\nbackend = "edgetpu"\n[worker]\ncount = 2\n')
     assert main.main(["run", "--config", str(config)]) == 78
@@ -48,7 +63,9 @@ def test_several_processes_on_one_accelerator_are_refused_with_exit_status_78(tm
 
 
 def test_insisting_on_it_with_a_bundle_that_has_nothing_for_it_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ModelError, match=r"no model of the bundle names an edgetpu file: compile its int8 model"):
+    with pytest.raises(
+        ModelError, match=r"no model of the bundle names an edgetpu file: compile its int8 model"
+    ):
         access_of(Settings(model=Model(backend="edgetpu")), verify(shipped_bundle()))
 
 
@@ -61,7 +78,7 @@ def test_it_is_chosen_by_itself_where_it_is_there_and_can_be_had(
     assert access_of(settings(stand_in, backend="litert"), bundle) is None
     assert access_of(chosen.model_copy(update={"worker": Worker(count=2)}), bundle) is None
     assert access_of(chosen, verify(shipped_bundle())) is None
-    monkeypatch.setattr(accelerator, "devices", lambda: [Device("PCIe", None)])
+    monkeypatch.setattr(servable, "devices", lambda: [Device("PCIe", None)])
     assert access_of(chosen, bundle) is None
     assert access_of(settings(stand_in), bundle) == stand_in.access
 
@@ -72,8 +89,15 @@ def test_it_is_chosen_by_itself_where_it_is_there_and_can_be_had(
 def light(**changes: object) -> Workers:
     """Workers of tests.support.jobs, which pretend."""
     job = job_for(Settings(), verify(shipped_bundle()))
-    spare: Callable[[str], tuple[object, ...]] = lambda why: ("litert", why)  # noqa: E731 - what a job has
-    fields: dict[str, Any] = {"start": "tests.support.jobs.start", "run": "tests.support.jobs.run", "arguments": ("edgetpu",), "spare": spare} | changes
+    # what a job has
+    # what a job has
+    spare: Callable[[str], tuple[object, ...]] = lambda why: ("litert", why)  # noqa: E731
+    fields: dict[str, Any] = {
+        "start": "tests.support.jobs.start",
+        "run": "tests.support.jobs.run",
+        "arguments": ("edgetpu",),
+        "spare": spare,
+    } | changes
     return Workers(replace(job, **fields))
 
 
@@ -91,7 +115,9 @@ def examined(workers: Workers, name: str | Path) -> Verdict:
         ("hang", "took longer than 0.5 s"),
     ],
 )
-def test_a_worker_that_is_lost_with_it_costs_no_image_an_attempt_and_the_next_goes_without(name: str, why: str) -> None:
+def test_a_worker_that_is_lost_with_it_costs_no_image_an_attempt_and_the_next_goes_without(
+    name: str, why: str
+) -> None:
     workers = light(timeout_s=0.5)
     try:
         assert workers.runtime == Runtime("edgetpu", "model.tflite", 1)
@@ -108,7 +134,9 @@ def test_an_accelerator_that_takes_the_worker_with_it_at_once_is_gone_without() 
     workers = light(arguments=("dead",))
     try:
         assert (workers.runtime.backend, workers.runtime.fallback) == ("litert", True)
-        assert (workers.runtime.without or "").startswith("it ended its worker, or hung, as it was opened: ")
+        assert (workers.runtime.without or "").startswith(
+            "it ended its worker, or hung, as it was opened: "
+        )
     finally:
         workers.close()
 
@@ -132,7 +160,9 @@ def test_one_that_is_pulled_out_while_nothing_is_computed_is_noticed_by_the_next
         workers.close()
 
 
-def test_one_that_is_pulled_out_while_nothing_is_computed_is_noticed_before_the_next_image() -> None:
+def test_one_that_is_pulled_out_while_nothing_is_computed_is_noticed_before_the_next_image() -> (
+    None
+):
     workers = light()
     try:
         assert not workers.lost
@@ -158,7 +188,9 @@ def test_workers_that_were_closed_are_neither_lost_nor_mended_nor_opened_for_a_f
     assert (workers._pool, workers._pool.active) == (pool, False)
 
 
-def test_workers_that_are_closed_while_they_are_mended_stay_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_are_closed_while_they_are_mended_stay_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     workers = light()
     try:
         pulled_out(workers)
@@ -176,14 +208,18 @@ def test_workers_that_are_closed_while_they_are_mended_stay_closed(monkeypatch: 
         workers.close()
 
 
-def test_real_workers_finish_on_the_processor_what_the_accelerator_broke(stand_in: StandIn, bundle: Bundle, tmp_path: Path) -> None:
+def test_real_workers_finish_on_the_processor_what_the_accelerator_broke(
+    stand_in: StandIn, bundle: Bundle, tmp_path: Path
+) -> None:
     path = image(tmp_path)
     workers = Workers(job_for(settings(stand_in), bundle))
     try:
         before = examined(workers, path)
         assert (isinstance(before, Result), workers.runtime.backend) == (True, "edgetpu")
         stand_in.does("abort")
-        assert examined(workers, path) == Interrupted("the accelerator was given up: worker ended by SIGABRT")
+        assert examined(workers, path) == Interrupted(
+            "the accelerator was given up: worker ended by SIGABRT"
+        )
         after = examined(workers, path)
         assert isinstance(before, Result)
         assert isinstance(after, Result)
@@ -197,21 +233,37 @@ def test_real_workers_finish_on_the_processor_what_the_accelerator_broke(stand_i
 
 
 def test_commands_beside_a_daemon_find_it_busy_say_so_and_use_the_processor(
-    stand_in: StandIn, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    stand_in: StandIn,
+    folder: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chosen = settings(stand_in)
     held = coral.claim(lock_of(chosen))
     assert held is not None
     ((message, unreadable),) = classify.classify([image(tmp_path)], chosen, folder)
-    assert (message["runtime"]["fallback"], message["model"]["file"], unreadable) == (True, MODEL, False)
+    assert (message["runtime"]["fallback"], message["model"]["file"], unreadable) == (
+        True,
+        MODEL,
+        False,
+    )
     assert "another process has it; the processor does its work" in caplog.text
     bench = Bench(chosen, folder)
-    assert (bench.examiner.runtime.file, bench.machine["without_accelerator"]) == (MODEL, "Coral: another process has it")
+    assert (bench.examiner.runtime.file, bench.machine["without_accelerator"]) == (
+        MODEL,
+        "Coral: another process has it",
+    )
     monkeypatch.setattr(classify, "Workers", lambda _: Pretend(bench.examiner.runtime))
-    with_bundle = chosen.model_copy(update={"model": chosen.model.model_copy(update={"bundle": folder})})
+    with_bundle = chosen.model_copy(
+        update={"model": chosen.model.model_copy(update={"bundle": folder})}
+    )
     (model,) = [detail for what, _, detail in findings(with_bundle) if what == "model"]
     assert model.endswith("not on the Coral accelerator: another process has it")
-    assert checks.coral(tree(tmp_path, {"dev/apex_0": ""}), with_bundle).detail == "PCIe; another process has it, the daemon for one"
+    assert (
+        checks.coral(tree(tmp_path, {"dev/apex_0": ""}), with_bundle).detail
+        == "PCIe; another process has it, the daemon for one"
+    )
     held.close()
 
 
@@ -240,13 +292,23 @@ class Watched:
     ON = Runtime("edgetpu", COMPILED, 1)
 
     def __init__(self, bundle: Bundle, stand_in: StandIn) -> None:
-        self.now, self.access, self.bundle, self.stand_in = 0.0, cast("Access | None", stand_in.access), bundle, stand_in
+        self.now, self.access, self.bundle, self.stand_in = (
+            0.0,
+            cast("Access | None", stand_in.access),
+            bundle,
+            stand_in,
+        )
         self.health = Health()
         self.health.enter(Phase.READY)
         self.loop = Loop(self.serving(self.ON))
         self.tries: list[Future[Serving]] = []
         self.watch = Accelerator(
-            cast(Service, self.loop), self.health, lambda _: self.access, self.open, lambda: 300.0, now=lambda: self.now
+            cast(Service, self.loop),
+            self.health,
+            lambda _: self.access,
+            self.open,
+            lambda: 300.0,
+            now=lambda: self.now,
         )
 
     @property
@@ -265,7 +327,9 @@ class Watched:
         return self.tries[-1]
 
     def runs_without(self, why: str | None) -> None:
-        self.loop.serving.workers.runtime = Runtime("litert", MODEL, 1, fallback=why is not None, without=why)
+        self.loop.serving.workers.runtime = Runtime(
+            "litert", MODEL, 1, fallback=why is not None, without=why
+        )
         self.watch.turn()
 
     def after(self, seconds: float) -> int:
@@ -287,7 +351,9 @@ def watched(bundle: Bundle, stand_in: StandIn) -> Watched:
     return Watched(bundle, stand_in)
 
 
-def test_a_loss_is_told_and_after_a_while_the_accelerator_is_tried_and_taken_again(watched: Watched) -> None:
+def test_a_loss_is_told_and_after_a_while_the_accelerator_is_tried_and_taken_again(
+    watched: Watched,
+) -> None:
     assert watched.after(1) == 0
     assert watched.state == "ready"
     watched.runs_without("worker ended by SIGABRT")
@@ -316,13 +382,18 @@ def test_a_try_that_fails_says_the_newer_reason_and_is_repeated(watched: Watched
     fresh = watched.opens(Runtime("litert", MODEL, 1, fallback=True, without="none found"))
     assert fresh.closed
     assert not watched.serves(fresh)
-    assert (watched.after(299), watched.health.reasons) == (1, ["coral: none found; the processor does its work"])
+    assert (watched.after(299), watched.health.reasons) == (
+        1,
+        ["coral: none found; the processor does its work"],
+    )
     assert watched.after(1) == 2
     watched.tries[-1].set_exception(ModelError("bit rot"))
     assert (watched.after(0), watched.after(300)) == (2, 3)
 
 
-def test_what_another_process_had_is_tried_as_soon_as_it_is_given_back(watched: Watched, stand_in: StandIn) -> None:
+def test_what_another_process_had_is_tried_as_soon_as_it_is_given_back(
+    watched: Watched, stand_in: StandIn
+) -> None:
     held = coral.claim(stand_in.lock)
     assert held is not None
     watched.runs_without(coral.BUSY)
@@ -331,7 +402,9 @@ def test_what_another_process_had_is_tried_as_soon_as_it_is_given_back(watched: 
     assert watched.after(0) == 1
 
 
-def test_what_is_plugged_in_later_is_taken_at_once_and_told_where_it_does_not_work(watched: Watched, stand_in: StandIn) -> None:
+def test_what_is_plugged_in_later_is_taken_at_once_and_told_where_it_does_not_work(
+    watched: Watched, stand_in: StandIn
+) -> None:
     watched.access = None
     watched.runs_without(None)
     assert (watched.after(1000), watched.state) == (0, "ready")
@@ -374,35 +447,72 @@ def device(tmp_path: Path, **files: str) -> Path:
 @pytest.mark.parametrize(
     ("model", "count", "said"),
     [
-        ({"backend": "auto"}, 2, "not used: worker.count is 2, and one process has it: set it to 1"),
-        ({"edgetpu_library": "libnone.so.1"}, 1, "not used: no libnone.so.1: install libedgetpu1-std"),
+        (
+            {"backend": "auto"},
+            2,
+            "not used: worker.count is 2, and one process has it: set it to 1",
+        ),
+        (
+            {"edgetpu_library": "libnone.so.1"},
+            1,
+            "not used: no libnone.so.1: install libedgetpu1-std",
+        ),
     ],
 )
-def test_the_doctor_says_why_an_accelerator_is_not_used(watched: Watched, model: dict[str, object], count: int, said: str) -> None:
-    chosen = settings(watched.stand_in, bundle=watched.bundle.folder, **model).model_copy(update={"worker": Worker(count=count)})
+def test_the_doctor_says_why_an_accelerator_is_not_used(
+    watched: Watched, model: dict[str, object], count: int, said: str
+) -> None:
+    chosen = settings(watched.stand_in, bundle=watched.bundle.folder, **model).model_copy(
+        update={"worker": Worker(count=count)}
+    )
     line = checks.coral(device(watched.stand_in.lock.parent), chosen)
     assert (line.level, line.detail) == (Level.WARNING, f"PCIe; {said}")
 
 
-def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(stand_in: StandIn, folder: Path, tmp_path: Path) -> None:
+def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(
+    stand_in: StandIn, folder: Path, tmp_path: Path
+) -> None:
     chosen, root = settings(stand_in, bundle=folder), device(tmp_path)
     assert checks.coral(root, chosen).detail == "PCIe"
     left_alone = checks.coral(root, settings(stand_in, bundle=folder, backend="cpu"))
-    assert (left_alone.level, left_alone.detail) == (Level.OK, "PCIe; not used: model.backend is cpu")
+    assert (left_alone.level, left_alone.detail) == (
+        Level.OK,
+        "PCIe; not used: model.backend is cpu",
+    )
     assert checks.coral(root, settings(stand_in, bundle=tmp_path / "no bundle")).level is Level.OK
-    assert "docs/guides/models.md" in checks.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
-    tree(root, {"etc/systemd/system/mammo-edge.service.d/mammo-edge.conf": "[Service]\nPrivateDevices=yes\n"})
+    assert (
+        "docs/guides/models.md"
+        in checks.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
+    )
+    tree(
+        root,
+        {
+            "etc/systemd/system/mammo-edge.service.d/mammo-edge.conf": "[Service]\nPrivateDevices=yes\n"  # noqa: E501
+        },
+    )
     assert "mammo-edge setup --coral" in checks.coral(root, chosen).detail
     left = "mammo-edge@left.service"
     assert checks.coral(root, chosen, left).detail == "PCIe"
-    tree(root, {f"etc/systemd/system/{left}.d/50-setup.conf": "# /data/Ärzte\nPrivateDevices=yes\n"})
+    tree(
+        root, {f"etc/systemd/system/{left}.d/50-setup.conf": "# /data/Ärzte\nPrivateDevices=yes\n"}
+    )
     assert (
         checks.coral(root, chosen, left).detail
-        == "PCIe; not used: mammo-edge@left.service may open no device: mammo-edge setup --coral --instance left"
+        == "PCIe; not used: mammo-edge@left.service may open no device: "
+        "mammo-edge setup --coral --instance left"
     )
     tree(root, {"etc/systemd/system/mammo-edge@.service.d/60-ours.conf": "PrivateDevices=no\n"})
     assert checks.coral(root, chosen, left).detail == "PCIe"
     none = checks.coral(tmp_path / "none", chosen)
-    assert (none.level, none.detail) == (Level.WARNING, "none; model.backend is edgetpu: plug one in")
-    bare = tree(tmp_path / "bare", {f"sys/bus/pci/devices/1/{name}": text for name, text in (("vendor", "0x1ac1"), ("device", "0x089a"))})
+    assert (none.level, none.detail) == (
+        Level.WARNING,
+        "none; model.backend is edgetpu: plug one in",
+    )
+    bare = tree(
+        tmp_path / "bare",
+        {
+            f"sys/bus/pci/devices/1/{name}": text
+            for name, text in (("vendor", "0x1ac1"), ("device", "0x089a"))
+        },
+    )
     assert "install gasket-dkms" in checks.coral(bare, chosen).detail

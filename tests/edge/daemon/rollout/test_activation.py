@@ -7,19 +7,19 @@ from typing import Any, cast
 
 import pytest
 
-from edge.models.active import SHIPPED, Active
-from edge.models.bundle import verify
+from edge.contract.result import Sender, readdress
+from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
+from edge.daemon.rollout.activation import Lifecycle, first_serving
+from edge.daemon.workers.pool import Died, Verdict, Workers
+from edge.daemon.workers.servable import Serving, shipped_bundle
 from edge.domain import Rejection
 from edge.errors import ModelError, Reason
 from edge.health import Health, Phase
-from edge.storage.ledger import open_ledger
-from edge.daemon.rollout.activation import Lifecycle, first_serving
-from edge.contract.result import Sender, readdress
-from edge.daemon.pipeline.dispatcher import Finished, Parts, Service, Serving
-from edge.daemon.workers.servable import shipped_bundle
-from edge.storage.spool import Spool
+from edge.models.active import SHIPPED, Active
+from edge.models.bundle import verify
 from edge.models.store import ModelStore
-from edge.daemon.workers.pool import Died, Verdict, Workers
+from edge.storage.ledger import open_ledger
+from edge.storage.spool import Spool
 from tests.edge.models.test_store import made, proved, store
 
 __all__ = ["made", "store"]  # fixtures
@@ -82,12 +82,16 @@ def test_the_one_before_serves_when_what_was_activated_is_no_longer_usable(
     store.activate(three)
     (store.folder(three) / "model.tflite").write_bytes(b"bit rot")
     assert first_serving(serving, None, store, health).bundle.manifest.version == "2.0"
-    assert health.reasons[0].startswith("model: what was activated is not usable, another one serves: ")
+    assert health.reasons[0].startswith(
+        "model: what was activated is not usable, another one serves: "
+    )
     (store.folder(two) / "bundle.json").unlink()
     assert first_serving(serving, None, store, health).bundle.folder == shipped_bundle()
 
 
-def test_what_the_configuration_names_serves_or_nothing(store: ModelStore, health: Health, tmp_path: Path) -> None:
+def test_what_the_configuration_names_serves_or_nothing(
+    store: ModelStore, health: Health, tmp_path: Path
+) -> None:
     with pytest.raises(ModelError, match="not a model bundle"):
         first_serving(serving, tmp_path / "none", store, health)
 
@@ -101,11 +105,17 @@ def parts(health: Health, tmp_path: Path) -> Iterator[Parts]:
 
 
 @pytest.fixture
-def bench(store: ModelStore, made: Callable[[str], Path], parts: Parts) -> tuple[Lifecycle, NoService, str]:
+def bench(
+    store: ModelStore, made: Callable[[str], Path], parts: Parts
+) -> tuple[Lifecycle, NoService, str]:
     """A daemon that serves the shipped model, with version 2.0 installed."""
     service = NoService()
     bundle_id = store.install(made("2.0"), proved).bundle_id
-    return Lifecycle(store, cast(Service, service), parts, serving, trial_images=5), service, bundle_id
+    return (
+        Lifecycle(store, cast(Service, service), parts, serving, trial_images=5),
+        service,
+        bundle_id,
+    )
 
 
 def finish(service: NoService, image_id: str, verdict: Verdict) -> None:
@@ -128,15 +138,25 @@ def version(service: NoService) -> str:
 
 def joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the thread that rolls back run where it is started."""
-    monkeypatch.setattr("edge.daemon.rollout.activation.threading.Thread.start", lambda thread: thread.run())
+    monkeypatch.setattr(
+        "edge.daemon.rollout.activation.threading.Thread.start", lambda thread: thread.run()
+    )
 
 
 def test_workers_that_die_of_two_images_bring_the_former_model_back(
-    bench: tuple[Lifecycle, NoService, str], store: ModelStore, health: Health, monkeypatch: pytest.MonkeyPatch
+    bench: tuple[Lifecycle, NoService, str],
+    store: ModelStore,
+    health: Health,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     joined(monkeypatch)
     lifecycle, service, bundle_id = bench
-    assert lifecycle.activate("2.0") == {"bundle": bundle_id, "name": "mammo-default", "version": "2.0", "previous": SHIPPED}
+    assert lifecycle.activate("2.0") == {
+        "bundle": bundle_id,
+        "name": "mammo-default",
+        "version": "2.0",
+        "previous": SHIPPED,
+    }
     finish(service, "a", Died("x"))
     finish(service, "a", Died("x"))  # the same image: it may be the image's own fault
     assert version(service) == "2.0"
@@ -176,7 +196,9 @@ def test_a_model_that_does_not_prove_itself_leaves_the_old_one_in_place(
     assert store.active().current == SHIPPED
 
 
-def test_rollback_takes_the_former_model_back(bench: tuple[Lifecycle, NoService, str], store: ModelStore) -> None:
+def test_rollback_takes_the_former_model_back(
+    bench: tuple[Lifecycle, NoService, str], store: ModelStore
+) -> None:
     lifecycle, service, bundle_id = bench
     lifecycle.activate("2.0")
     assert lifecycle.rollback()["previous"] == bundle_id
@@ -228,7 +250,10 @@ def test_a_trial_goes_on_after_a_restart_and_ends_on_the_disk(
 
 
 def test_no_way_back_is_told_and_the_service_goes_on(
-    bench: tuple[Lifecycle, NoService, str], store: ModelStore, health: Health, monkeypatch: pytest.MonkeyPatch
+    bench: tuple[Lifecycle, NoService, str],
+    store: ModelStore,
+    health: Health,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     joined(monkeypatch)
     lifecycle, service, bundle_id = bench
@@ -240,7 +265,9 @@ def test_no_way_back_is_told_and_the_service_goes_on(
     assert (service.held, version(service)) == (False, "2.0")
 
 
-def test_trial_images_of_0_put_no_model_on_trial(store: ModelStore, made: Callable[[str], Path], parts: Parts) -> None:
+def test_trial_images_of_0_put_no_model_on_trial(
+    store: ModelStore, made: Callable[[str], Path], parts: Parts
+) -> None:
     bundle_id = store.install(made("2.0"), proved).bundle_id
     service = NoService()
     Lifecycle(store, cast(Service, service), parts, serving, trial_images=0).activate("2.0")

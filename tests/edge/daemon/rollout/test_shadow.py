@@ -1,7 +1,8 @@
-"""A shadow model sees and decides nothing; whatever happens to it, the first model's results do not notice."""
+"""
+A shadow model sees and decides nothing; whatever happens to it, the first model's results do not
+notice.
+"""
 
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +11,18 @@ from typing import Any, cast
 
 import pytest
 
-from edge.daemon import app
-from edge.models.bundle import verify
 from edge.cli.check import findings
+from edge.config.settings import Intake, Model, Publish, Settings, State
+from edge.daemon import app
+from edge.daemon.pipeline.dispatcher import Finished
+from edge.daemon.rollout.shadow import NOBODY_TO_TELL, Shadow
+from edge.daemon.workers.pool import Interrupted, Job, Verdict
+from edge.daemon.workers.servable import Serving, open_serving, shipped_bundle
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
-from edge.daemon.pipeline.dispatcher import Finished, Serving
-from edge.daemon.workers.servable import BESIDE, open_serving, shipped_bundle
+from edge.models.bundle import verify
 from edge.mqtt.connection import HungUpError
-from edge.config.settings import Intake, Model, Publish, Settings, State
-from edge.daemon.rollout.shadow import NOBODY_TO_TELL, Shadow
-from edge.daemon.workers.pool import Interrupted, Job, Verdict
 
 FINISHED = Rejection(Reason.UNREADABLE, "x")
 BUNDLE = SimpleNamespace(bundle_id="b", manifest=SimpleNamespace(name="m", version="2"))
@@ -53,17 +54,29 @@ def health() -> Health:
 
 
 def shadow(health: Health, pool: Pool, publish: Callable[[bytes], None] = lambda _: None) -> Shadow:
-    return Shadow(Serving(cast("Any", BUNDLE), cast("Any", pool)), lambda _: Path("film"), publish, health)
+    return Shadow(
+        Serving(cast("Any", BUNDLE), cast("Any", pool)), lambda _: Path("film"), publish, health
+    )
 
 
 def see(shadow: Shadow) -> None:
     """Let it look at one image, in this thread."""
-    shadow.observe(Finished(cast("Any", SimpleNamespace(image_id="i")), cast("Any", SimpleNamespace(bundle=BUNDLE)), 0.0, 1.0, FINISHED))
+    shadow.observe(
+        Finished(
+            cast("Any", SimpleNamespace(image_id="i")),
+            cast("Any", SimpleNamespace(bundle=BUNDLE)),
+            0.0,
+            1.0,
+            FINISHED,
+        )
+    )
     seen = shadow._queue.get_nowait()
     shadow._tell(seen, shadow._examine(seen.image_id))
 
 
-def test_a_disk_that_fails_costs_the_shadow_its_image_and_not_the_daemon_its_thread(health: Health) -> None:
+def test_a_disk_that_fails_costs_the_shadow_its_image_and_not_the_daemon_its_thread(
+    health: Health,
+) -> None:
     made = shadow(health, Pool(FINISHED))
 
     def failing(_: str) -> Path:
@@ -99,42 +112,54 @@ def test_a_broker_that_hangs_up_on_what_it_says_is_told_no_more(health: Health) 
     assert health.reasons[0].startswith("shadow model: the broker hangs up on shadow/result")
 
 
-def test_where_memory_is_short_its_worker_is_the_first_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_memory_is_short_its_worker_is_the_first_to_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     jobs: list[Job] = []
     monkeypatch.setattr("edge.daemon.workers.servable.Workers", jobs.append)
-    open_serving(Settings(), shipped_bundle(), BESIDE)
-    module, _, start = jobs[0].start.rpartition(".")
-    text = f"""
-from edge import examine
-examine.start = lambda *arguments: arguments
-import {module}
-assert {module}.{start}(1, None) == (1, None)
-print(open("/proc/self/oom_score_adj").read())
-"""
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "1000"  # a worker's own is 500, see test_workers
+    open_serving(Settings(), shipped_bundle(), expendable=True)
+    open_serving(Settings(), shipped_bundle())
+    assert [job.oom_score_adj for job in jobs] == [1000, 500]
 
 
 @pytest.mark.parametrize(
     ("shadow", "connected", "found"),
     [
-        ("shipped", True, ("model.shadow", True, f"mammo-default {verify(shipped_bundle()).manifest.version}")),
+        (
+            "shipped",
+            True,
+            ("model.shadow", True, f"mammo-default {verify(shipped_bundle()).manifest.version}"),
+        ),
         ("shipped", False, ("model.shadow", False, NOBODY_TO_TELL)),
-        ("9.9", True, ("model.shadow", False, "9.9: none of the installed bundles, expected one of shipped")),
+        (
+            "9.9",
+            True,
+            ("model.shadow", False, "9.9: none of the installed bundles, expected one of shipped"),
+        ),
     ],
 )
 def test_check_says_whether_it_can_be_had_and_somebody_hears_of_it(
     *, shadow: str, connected: bool, found: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.cli.check.verify_bundle", lambda *_: defaultdict(str))  # opens workers
+    monkeypatch.setattr(
+        "edge.cli.check.verify_bundle", lambda *_: defaultdict(str)
+    )  # opens workers
     publish, intake = Publish(mqtt=connected, jsonl=tmp_path / "results"), Intake(mqtt=connected)
-    settings = Settings(model=Model(shadow=shadow), publish=publish, intake=intake, state=State(path=tmp_path))
+    settings = Settings(
+        model=Model(shadow=shadow), publish=publish, intake=intake, state=State(path=tmp_path)
+    )
     assert found in list(findings(settings))
 
 
-def test_a_start_without_a_broker_says_that_it_is_ignored(health: Health, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_start_without_a_broker_says_that_it_is_ignored(
+    health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
     daemon = object.__new__(app.Daemon)
-    daemon._settings, daemon._health, daemon._broker = Settings(model=Model(shadow="shipped")), health, None
+    daemon._settings, daemon._health, daemon._broker = (
+        Settings(model=Model(shadow="shipped")),
+        health,
+        None,
+    )
     assert daemon._open_shadow(cast("Any", None)) is None
     assert health.reasons == [f"shadow model: {NOBODY_TO_TELL}"]
     assert "event=shadow_ignored" in caplog.text

@@ -1,4 +1,7 @@
-"""A model that proves bad in use is taken back by a real service and ledger, and no image is lost by it: only the workers are scripted."""
+"""
+A model that proves bad in use is taken back by a real service and ledger, and no image is lost by
+it: only the workers are scripted.
+"""
 
 import json
 import threading
@@ -11,23 +14,24 @@ from typing import Any, cast
 
 import pytest
 
-from edge.models.active import SHIPPED
-from edge.models.bundle import verify
+from edge.contract.result import Sender, readdress
+from edge.daemon.pipeline.dispatcher import Parts, Service
+from edge.daemon.rollout.activation import Lifecycle
+from edge.daemon.workers.pool import Died, Verdict, Workers
+from edge.daemon.workers.servable import Serving
 from edge.domain import Rejection
 from edge.errors import Reason
 from edge.health import Health, Phase
+from edge.models.active import SHIPPED
+from edge.models.bundle import verify
+from edge.models.store import ModelStore, Trust
 from edge.storage.ledger import open_ledger
 from edge.storage.ledger.records import Arrival
-from edge.daemon.rollout.activation import Lifecycle
-from edge.contract.result import Sender, readdress
-from edge.daemon.pipeline.dispatcher import Parts, Service, Serving
 from edge.storage.spool import Spool
-from edge.models.store import ModelStore, Trust
-from edge.daemon.workers.pool import Died, Verdict, Workers
-from tests.support.bundles import tiny
-from tests.support.rig import sha256, until
-from tests.edge.models.test_signature import key_pair
 from tests.edge.daemon.rollout.test_trial import DECIDED, REFUSED, UNDECIDED, scored
+from tests.support.bundles import tiny
+from tests.support.keys import key_pair
+from tests.support.rig import sha256, until
 
 
 class Scripted:
@@ -35,7 +39,9 @@ class Scripted:
 
     runtime = DECIDED.runtime
 
-    def __init__(self, models: dict[str, Callable[[bytes], Verdict]], version: str, count: int) -> None:
+    def __init__(
+        self, models: dict[str, Callable[[bytes], Verdict]], version: str, count: int
+    ) -> None:
         self._models, self._version = models, version
         self._pool = ThreadPoolExecutor(count)
         self._lock = threading.Lock()
@@ -66,14 +72,18 @@ class Clinic:
 
     parts: Parts
     workers: int = 1
-    models: dict[str, Callable[[bytes], Verdict]] = field(default_factory=lambda: {"1.0": lambda _: scored(0.1)})
+    models: dict[str, Callable[[bytes], Verdict]] = field(
+        default_factory=lambda: {"1.0": lambda _: scored(0.1)}
+    )
     service: Any = None
     lifecycle: Any = None
     store: Any = None
 
     def open(self, folder: Path) -> Serving:
         bundle = verify(folder)
-        return Serving(bundle, cast(Workers, Scripted(self.models, bundle.manifest.version, self.workers)))
+        return Serving(
+            bundle, cast(Workers, Scripted(self.models, bundle.manifest.version, self.workers))
+        )
 
     def give(self, number: int) -> str:
         """An image that waits."""
@@ -88,7 +98,10 @@ class Clinic:
     def said(self) -> list[tuple[str, str, str]]:
         """Outcome, version of the model and image of every result, in order."""
         messages = [json.loads(payload) for payload in self.parts.ledger.queries.results()]
-        return [(message["outcome"], message["model"]["version"], message["image_id"]) for message in messages]
+        return [
+            (message["outcome"], message["model"]["version"], message["image_id"])
+            for message in messages
+        ]
 
     def standing(self) -> dict[str, dict[str, Any]]:
         """The result of each image that no other supersedes."""
@@ -105,7 +118,11 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
     key, health = key_pair(tmp_path, "clinic"), Health()
     health.enter(Phase.READY)
     (tmp_path / "state").mkdir()
-    store = ModelStore(tmp_path / "state/models", tiny(tmp_path / "shipped", "1.0"), Trust(tmp_path / "keys", allow_unsigned=False))
+    store = ModelStore(
+        tmp_path / "state/models",
+        tiny(tmp_path / "shipped", "1.0"),
+        Trust(tmp_path / "keys", allow_unsigned=False),
+    )
     store.install(tiny(tmp_path / "bundle", "2.0", key), lambda _: None)
     with open_ledger(tmp_path / "state", [], readdress) as ledger:
         spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
@@ -122,34 +139,53 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
 
 
 def taken_back(clinic: Clinic, versions: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Wait until the former model serves and each image has a standing result by the version that is expected; gives these."""
-    until(lambda: clinic.parts.health.counters["model_rollbacks"] == 1, "rolled back", lambda: str(clinic.said()))
+    """
+    Wait until the former model serves and each image has a standing result by the version that is
+    expected; gives these.
+    """
+    until(
+        lambda: clinic.parts.health.counters["model_rollbacks"] == 1,
+        "rolled back",
+        lambda: str(clinic.said()),
+    )
 
     def found() -> dict[str, str]:
-        return {image_id: message["model"]["version"] for image_id, message in clinic.standing().items()}
+        return {
+            image_id: message["model"]["version"] for image_id, message in clinic.standing().items()
+        }
 
     until(lambda: found() == versions, "all examined", lambda: str(clinic.said()))
     return clinic.standing()
 
 
-def test_images_that_the_new_model_gave_no_score_are_scored_by_the_former_one(clinic: Clinic) -> None:
-    clinic.models["2.0"] = lambda _: Died("the model's output is nan, expected a number from 0 to 1")
+def test_images_that_the_new_model_gave_no_score_are_scored_by_the_former_one(
+    clinic: Clinic,
+) -> None:
+    clinic.models["2.0"] = lambda _: Died(
+        "the model's output is nan, expected a number from 0 to 1"
+    )
     clinic.lifecycle.activate("2.0")
     ids = [clinic.give(number) for number in range(6)]
     standing = taken_back(clinic, dict.fromkeys(ids, "1.0"))
     assert {message["outcome"] for message in standing.values()} == {"benign"}
     by_the_new_one = [said for said in clinic.said() if said[1] == "2.0"]
-    assert by_the_new_one in ([], [("rejected", "2.0", ids[0])])  # the image that died first may have died twice before the second did
+    assert by_the_new_one in (
+        [],
+        [("rejected", "2.0", ids[0])],
+    )  # the image that died first may have died twice before the second did
     assert len(clinic.said()) == 6 + len(by_the_new_one)
     assert (clinic.store.active().current, clinic.store.active().previous) == (SHIPPED, None)
     (reason,) = clinic.parts.health.reasons
     assert reason == (
-        "model: 2 of its first images got no score (the model's output is nan, expected a number from 0 to 1); version 1.0 serves again"
+        "model: 2 of its first images got no score (the model's output is nan, "
+        "expected a number from 0 to 1); version 1.0 serves again"
     )
 
 
 @pytest.mark.parametrize("verdict", [REFUSED, UNDECIDED])
-def test_images_that_the_new_model_would_not_decide_are_decided_by_the_former_one(clinic: Clinic, verdict: Verdict) -> None:
+def test_images_that_the_new_model_would_not_decide_are_decided_by_the_former_one(
+    clinic: Clinic, verdict: Verdict
+) -> None:
     clinic.models["2.0"] = lambda _: verdict
     before = [clinic.give(number) for number in range(20)]
     until(lambda: len(clinic.said()) == 20, "the past")
@@ -157,11 +193,19 @@ def test_images_that_the_new_model_would_not_decide_are_decided_by_the_former_on
     after = [clinic.give(number) for number in range(20, 40)]
     standing = taken_back(clinic, dict.fromkeys([*before, *after], "1.0"))
     assert {message["outcome"] for message in standing.values()} == {"benign"}
-    assert sum(version == "2.0" for _, version, _ in clinic.said()) in {16, 17}  # one was in work while the last was counted
+    assert sum(version == "2.0" for _, version, _ in clinic.said()) in {
+        16,
+        17,
+    }  # one was in work while the last was counted
 
 
-def test_what_the_new_model_decided_stands_and_so_does_what_no_model_could_read(clinic: Clinic) -> None:
-    verdicts: dict[bytes, Verdict] = {b"image 0": scored(0.9), b"image 1": Rejection(Reason.EMPTY, "no bytes")}
+def test_what_the_new_model_decided_stands_and_so_does_what_no_model_could_read(
+    clinic: Clinic,
+) -> None:
+    verdicts: dict[bytes, Verdict] = {
+        b"image 0": scored(0.9),
+        b"image 1": Rejection(Reason.EMPTY, "no bytes"),
+    }
     clinic.models["2.0"] = lambda data: verdicts.get(data, Died("x"))
     clinic.lifecycle.activate("2.0")
     ids = [clinic.give(number) for number in range(4)]
@@ -181,7 +225,9 @@ def test_an_image_that_is_poison_to_both_is_rejected_by_both(clinic: Clinic) -> 
     assert standing[ids[0]]["gate"]["reasons"][0].startswith("poison: ")
 
 
-def test_an_image_that_another_worker_still_had_is_decided_by_the_former_model_too(clinic: Clinic) -> None:
+def test_an_image_that_another_worker_still_had_is_decided_by_the_former_model_too(
+    clinic: Clinic,
+) -> None:
     let_go = threading.Event()
 
     def slow(data: bytes) -> Verdict:
@@ -190,7 +236,11 @@ def test_an_image_that_another_worker_still_had_is_decided_by_the_former_model_t
     clinic.workers, clinic.models["2.0"] = 2, slow
     clinic.lifecycle.activate("2.0")
     ids = [clinic.give(number) for number in range(4)]
-    until(lambda: clinic.service.serving.bundle.manifest.version == "1.0", "taken back", lambda: str(clinic.said()))
+    until(
+        lambda: clinic.service.serving.bundle.manifest.version == "1.0",
+        "taken back",
+        lambda: str(clinic.said()),
+    )
     let_go.set()
     standing = taken_back(clinic, dict.fromkeys(ids, "1.0"))
     assert ("rejected", "2.0", ids[0]) in clinic.said()

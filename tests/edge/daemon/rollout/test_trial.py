@@ -5,10 +5,10 @@ from typing import Final
 
 import pytest
 
-from edge.domain import Decision, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
-from edge.errors import Reason
 from edge.daemon.rollout.trial import Past, Trial, past_of
 from edge.daemon.workers.pool import Died, Interrupted, Verdict
+from edge.domain import Decision, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
+from edge.errors import Reason
 
 REFUSED: Final = Rejection(Reason.NOT_A_MAMMOGRAM, "to the network it does not look like one")
 EMPTY: Final = Rejection(Reason.EMPTY, "")
@@ -17,7 +17,12 @@ SELDOM: Final = Past(images=100, refused=10, undecided=15)
 
 def scored(score: float) -> Result:
     prediction = Prediction(score, score, Decision("default", 0.5, 0.4, 0.6))
-    return Result(ImageFacts(1, 1, 8, "MONOCHROME2", "png"), prediction, Runtime("litert", "model.tflite", 1), Timing())
+    return Result(
+        ImageFacts(1, 1, 8, "MONOCHROME2", "png"),
+        prediction,
+        Runtime("litert", "model.tflite", 1),
+        Timing(),
+    )
 
 
 DECIDED: Final = scored(0.1)
@@ -26,12 +31,23 @@ UNDECIDED: Final = scored(0.5)
 
 def told(trial: Trial, verdicts: list[Verdict]) -> list[str]:
     """Every reason that was given."""
-    return [why for number, verdict in enumerate(verdicts) if (why := trial.note(str(number), verdict))]
+    return [
+        why for number, verdict in enumerate(verdicts) if (why := trial.note(str(number), verdict))
+    ]
 
 
 def test_two_images_without_a_score_fail_a_model_and_the_last_reason_is_told() -> None:
-    why = told(Trial("b", 20, Past()), [Died("worker ended by SIGSEGV"), DECIDED, Died("the model's output is nan, expected 0 to 1")])
-    assert why == ["2 of its first images got no score (the model's output is nan, expected 0 to 1)"]
+    why = told(
+        Trial("b", 20, Past()),
+        [
+            Died("worker ended by SIGSEGV"),
+            DECIDED,
+            Died("the model's output is nan, expected 0 to 1"),
+        ],
+    )
+    assert why == [
+        "2 of its first images got no score (the model's output is nan, expected 0 to 1)"
+    ]
 
 
 def test_one_image_that_fails_again_and_again_is_its_own_affair() -> None:
@@ -46,14 +62,20 @@ def test_one_image_that_fails_again_and_again_is_its_own_affair() -> None:
         (UNDECIDED, "16 of its first 16 images were indeterminate, 15 of 100 before"),
     ],
 )
-def test_nearly_all_refused_or_undecided_fails_a_model_as_soon_as_it_is_certain(verdict: Verdict, why: str) -> None:
+def test_nearly_all_refused_or_undecided_fails_a_model_as_soon_as_it_is_certain(
+    verdict: Verdict, why: str
+) -> None:
     assert told(Trial("b", 20, SELDOM), [verdict] * 16) == [why]
 
 
 @pytest.mark.parametrize(
     ("images", "past", "verdicts"),
     [
-        (20, SELDOM, [REFUSED] * 15 + [DECIDED] * 5 + [REFUSED] * 20),  # three quarters, and the trial is over
+        (
+            20,
+            SELDOM,
+            [REFUSED] * 15 + [DECIDED] * 5 + [REFUSED] * 20,
+        ),  # three quarters, and the trial is over
         (20, Past(100, 60, 60), [REFUSED] * 20),  # it was so before
         (20, Past(9, 0, 0), [REFUSED] * 20),  # nothing to compare with
         (9, SELDOM, [REFUSED] * 9),  # too few
@@ -62,7 +84,9 @@ def test_nearly_all_refused_or_undecided_fails_a_model_as_soon_as_it_is_certain(
         (0, SELDOM, [Died("x")] * 5),
     ],
 )
-def test_what_says_nothing_about_a_model_is_not_held_against_it(images: int, past: Past, verdicts: list[Verdict]) -> None:
+def test_what_says_nothing_about_a_model_is_not_held_against_it(
+    images: int, past: Past, verdicts: list[Verdict]
+) -> None:
     assert told(Trial("b", images, past), verdicts) == []
 
 
@@ -76,16 +100,30 @@ def test_interrupted_work_does_not_shorten_a_trial() -> None:
 
 def test_what_got_no_decision_is_remembered_until_it_has_one() -> None:
     trial = Trial("b", 20, Past())
-    for image_id, verdict in (("a", Died("x")), ("b", REFUSED), ("c", UNDECIDED), ("d", DECIDED), ("e", EMPTY), ("a", DECIDED)):
+    for image_id, verdict in (
+        ("a", Died("x")),
+        ("b", REFUSED),
+        ("c", UNDECIDED),
+        ("d", DECIDED),
+        ("e", EMPTY),
+        ("a", DECIDED),
+    ):
         trial.note(image_id, verdict)
     assert trial.against == {"b": "refused", "c": "undecided"}
 
 
 def test_the_past_is_what_other_models_said_last_each_image_once() -> None:
-    def message(bundle: str, outcome: str, reason: str = "", duplicate_of: int | None = None) -> bytes:
+    def message(
+        bundle: str, outcome: str, reason: str = "", duplicate_of: int | None = None
+    ) -> bytes:
         reasons = [reason] if reason else []
         return json.dumps(
-            {"model": {"bundle": bundle}, "outcome": outcome, "gate": {"reasons": reasons}, "duplicate_of": duplicate_of}
+            {
+                "model": {"bundle": bundle},
+                "outcome": outcome,
+                "gate": {"reasons": reasons},
+                "duplicate_of": duplicate_of,
+            }
         ).encode()
 
     payloads = [

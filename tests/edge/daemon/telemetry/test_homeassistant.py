@@ -13,25 +13,35 @@ from jinja2 import Environment
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.daemon.telemetry.status import offline
-from edge.mqtt.client import Broker
-from edge.health import Health
-from edge.daemon.telemetry.homeassistant import FILE, Discovery, messages
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Device, HomeAssistant, Settings
-from tests.conftest import ROOT
+from edge.daemon.telemetry.homeassistant import FILE, Discovery, messages
+from edge.daemon.telemetry.status import offline
+from edge.health import Health
+from edge.mqtt.client import Broker
 from tests.support.proxy import Proxy
 from tests.support.rig import until
+from tests.support.tools import ROOT
 
 TOPIC = "homeassistant/device/north/edge-1/config"
 EXAMPLES = [
-    json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/reference/contract.md").read_text(), re.MULTILINE | re.DOTALL)
+    json.loads(block)
+    for block in re.findall(
+        r"^```json\n(.*?)^```$",
+        (ROOT / "docs/reference/contract.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
 ]
-JINJA = Environment(autoescape=False)  # noqa: S701 - Home Assistant's templates give states, not pages
+# Home Assistant's templates give states, not pages
+# Home Assistant's templates give states, not pages
+JINJA = Environment(autoescape=False)  # noqa: S701
 
 
 def settings(*, enabled: bool = True, prefix: str = "homeassistant") -> Settings:
-    return Settings(device=Device(site="north", name="edge-1"), homeassistant=HomeAssistant(enabled=enabled, prefix=prefix))
+    return Settings(
+        device=Device(site="north", name="edge-1"),
+        homeassistant=HomeAssistant(enabled=enabled, prefix=prefix),
+    )
 
 
 def device() -> dict[str, Any]:
@@ -54,11 +64,15 @@ def shown(template: str, payload: dict[str, Any]) -> str:
 
 
 @contextmanager
-def connected(mosquitto: Mosquitto | Proxy, state: Path, wanted: dict[str, bytes]) -> Iterator[tuple[Discovery, Health]]:
+def connected(
+    mosquitto: Mosquitto | Proxy, state: Path, wanted: dict[str, bytes]
+) -> Iterator[tuple[Discovery, Health]]:
     """A device's connection to its broker, and what keeps its discovery."""
     health = Health()
     where = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
-    broker = Broker(where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20)
+    broker = Broker(
+        where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
+    )
     discovery = Discovery(broker, health, state, wanted)
     broker.start()
     try:
@@ -86,7 +100,9 @@ def retained(mosquitto: Mosquitto, topic: str = "#") -> dict[str, bytes]:
     with Subscriber(mosquitto.port, topic) as late:
         late.publish("last", b"x")
         late.wait_for(lambda messages: any(message.topic == "last" for message in messages))
-        return {message.topic: bytes(message.payload) for message in late.messages if message.retain}
+        return {
+            message.topic: bytes(message.payload) for message in late.messages if message.retain
+        }
 
 
 def test_nothing_is_announced_unless_it_is_enabled() -> None:
@@ -96,7 +112,12 @@ def test_nothing_is_announced_unless_it_is_enabled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("waiting", "3"), ("undelivered", "5"), ("results", str(example("mammo.health/1")["queue"]["last_seq"]))]
+    ("name", "value"),
+    [
+        ("waiting", "3"),
+        ("undelivered", "5"),
+        ("results", str(example("mammo.health/1")["queue"]["last_seq"])),
+    ],
 )
 def test_the_sensors_show_what_health_says(name: str, value: str) -> None:
     health = example("mammo.health/1")
@@ -110,12 +131,19 @@ def test_the_sensors_show_what_health_says(name: str, value: str) -> None:
     ("payload", "state", "problem", "available"),
     [
         (example("mammo.status/1"), "ready", "OFF", "online"),
-        (example("mammo.status/1") | {"state": "degraded", "reasons": ["spool: full"]}, "degraded", "ON", "online"),
+        (
+            example("mammo.status/1") | {"state": "degraded", "reasons": ["spool: full"]},
+            "degraded",
+            "ON",
+            "online",
+        ),
         (json.loads(offline()), "offline", "OFF", "offline"),
     ],
     ids=["ready", "degraded", "last will"],
 )
-def test_state_problem_and_availability_come_from_status(payload: dict[str, Any], state: str, problem: str, available: str) -> None:
+def test_state_problem_and_availability_come_from_status(
+    payload: dict[str, Any], state: str, problem: str, available: str
+) -> None:
     assert shown(component("state")["value_template"], payload) == state
     assert state in component("state")["options"]
     assert shown(component("problem")["value_template"], payload) == problem
@@ -123,7 +151,11 @@ def test_state_problem_and_availability_come_from_status(payload: dict[str, Any]
     assert told == {"reasons": payload.get("reasons", [])}
     assert shown(device()["availability_template"], payload) == available
     assert available in {device()["payload_available"], device()["payload_not_available"]}
-    assert device()["availability_topic"] == component("state")["state_topic"] == "mammo/v1/north/edge-1/status"
+    assert (
+        device()["availability_topic"]
+        == component("state")["state_topic"]
+        == "mammo/v1/north/edge-1/status"
+    )
 
 
 def test_every_component_has_what_home_assistant_requires_and_an_id_of_its_own() -> None:
@@ -139,14 +171,18 @@ def test_no_two_devices_have_the_same_ids() -> None:
     words = ["a", "b", "a-b", "b-a", "a-", "a-b-a", "a--b", "a_b", "a-state", "state"]
     ids: list[str] = []
     for site, name in itertools.product(words, words):
-        made = Settings(device=Device(site=site, name=name), homeassistant=HomeAssistant(enabled=True))
+        made = Settings(
+            device=Device(site=site, name=name), homeassistant=HomeAssistant(enabled=True)
+        )
         ((_, payload),) = messages(made).items()
         ids += json.loads(payload)["components"]
     assert len(set(ids)) == len(ids)
     assert "mammo-edge-a-b-a-state" in ids
 
 
-def test_the_message_is_kept_by_the_broker_and_cleared_when_it_is_switched_off(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_the_message_is_kept_by_the_broker_and_cleared_when_it_is_switched_off(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
     with connected(mosquitto, tmp_path, messages(settings())) as (discovery, _):
         after(discovery, lambda: retained(mosquitto))
     assert retained(mosquitto) == messages(settings())
@@ -156,7 +192,9 @@ def test_the_message_is_kept_by_the_broker_and_cleared_when_it_is_switched_off(m
     assert retained(mosquitto) == {}
 
 
-def test_a_device_that_is_renamed_leaves_nothing_under_its_old_name(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_a_device_that_is_renamed_leaves_nothing_under_its_old_name(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
     other = messages(settings(prefix="other"))
     for wanted in (messages(settings()), other):
         with connected(mosquitto, tmp_path, wanted) as (discovery, _):
@@ -175,18 +213,31 @@ def test_a_broker_that_forgot_it_is_told_again(mosquitto: Mosquitto, tmp_path: P
         after(discovery, lambda: retained(mosquitto))
 
 
-def test_a_broker_that_refuses_it_is_a_reason_and_no_more(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_a_broker_that_refuses_it_is_a_reason_and_no_more(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
     (tmp_path / "acl").write_text("topic readwrite mammo/#\n")
     mosquitto.config = f"acl_file {tmp_path}/acl\n"
     mosquitto.restart()
     with connected(mosquitto, tmp_path, messages(settings())) as (discovery, health):
         after(discovery, lambda: health.reasons)
-        assert health.reasons == ["homeassistant: the broker refused it: Not authorized: check the broker's ACL"]
+        assert health.reasons == [
+            "homeassistant: the broker refused it: Not authorized: check the broker's ACL"
+        ]
 
 
 def test_a_broker_that_hangs_up_on_it_is_told_no_more(mosquitto: Mosquitto, tmp_path: Path) -> None:
-    with Proxy(mosquitto.port, hang_up_on=TOPIC.encode()) as proxy, connected(proxy, tmp_path, messages(settings())) as (discovery, health):
-        after(discovery, lambda: any(reason.startswith("homeassistant: the broker hangs up on it") for reason in health.reasons))
+    with (
+        Proxy(mosquitto.port, hang_up_on=TOPIC.encode()) as proxy,
+        connected(proxy, tmp_path, messages(settings())) as (discovery, health),
+    ):
+        after(
+            discovery,
+            lambda: any(
+                reason.startswith("homeassistant: the broker hangs up on it")
+                for reason in health.reasons
+            ),
+        )
         broker = discovery._broker
         until(lambda: broker.connected, "connected again")
         discovery.turn()

@@ -15,16 +15,16 @@ from typing import Any, Final, cast
 
 import pytest
 
-from edge.models.bundle import verify
+from edge.daemon.pipeline.dispatcher import Finished
 from edge.daemon.telemetry.drift import FEWEST, Drift, stability_index
-from edge.errors import ConfigError, Unavailable
-from edge.daemon.telemetry.metrics import Numbers
 from edge.daemon.telemetry.http_server import AT_ONCE, MetricsServer
-from edge.daemon.pipeline.dispatcher import Finished, Serving
-from edge.daemon.workers.servable import shipped_bundle
+from edge.daemon.telemetry.metrics import Numbers
 from edge.daemon.workers.pool import Interrupted
-from tests.conftest import ROOT, need
+from edge.daemon.workers.servable import Serving, shipped_bundle
+from edge.errors import ConfigError, Unavailable
+from edge.models.bundle import verify
 from tests.support.rig import until
+from tests.support.tools import ROOT, need
 
 REPORT: Final[dict[str, Any]] = {
     "state": "degraded",
@@ -33,7 +33,13 @@ REPORT: Final[dict[str, Any]] = {
     "broker": {"connected": True, "protocol": "5"},
     "model": {"name": "m", "version": "1", "bundle": "b" * 64},
     "runtime": {"backend": "litert", "fallback": False, "threads": 1},
-    "queue": {"waiting": 3, "examining": 1, "to_archive": 0, "oldest_waiting_s": 12.5, "last_seq": 8},
+    "queue": {
+        "waiting": 3,
+        "examining": 1,
+        "to_archive": 0,
+        "oldest_waiting_s": 12.5,
+        "last_seq": 8,
+    },
     "outbox": {"mqtt": {"waiting": 2, "held": 1}},
     "drift": {"images": 200, "index": 0.31},
     "counters": {"benign": 4, "rejected": 1, "worker_deaths": 2},
@@ -78,7 +84,12 @@ def test_the_numbers_of_health_stand_in_metrics(numbers: Numbers) -> None:
 
 
 def test_prometheus_s_own_tool_finds_nothing_to_complain_of(numbers: Numbers) -> None:
-    done = subprocess.run([need("promtool", "prometheus"), "check", "metrics"], input=numbers.text(), capture_output=True, check=False)
+    done = subprocess.run(
+        [need("promtool", "prometheus"), "check", "metrics"],
+        input=numbers.text(),
+        capture_output=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
@@ -94,10 +105,16 @@ def test_each_alarm_goes_off_when_it_should_and_only_then() -> None:
 def test_every_alarm_has_a_section_of_the_manual_that_says_what_to_do_and_leads_there() -> None:
     rules = (RULES / "mammo-edge.rules.yml").read_text()
     alarms = re.findall(r"alert: (\w+)", rules)
-    sections = re.findall(r"^### (MammoEdge\w+)\n\n(.*?)(?=^#)", (ROOT / "docs/guides/operations.md").read_text(), re.MULTILINE | re.DOTALL)
+    sections = re.findall(
+        r"^### (MammoEdge\w+)\n\n(.*?)(?=^#)",
+        (ROOT / "docs/guides/operations.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
     assert [name for name, _ in sections] == alarms
     assert [name for name, text in sections if len(text) < 150 or "`" not in text] == []
-    assert re.findall(r'runbook: "docs/guides/operations.md#(\w+)"', rules) == [name.lower() for name in alarms]
+    assert re.findall(r'runbook: "docs/guides/operations.md#(\w+)"', rules) == [
+        name.lower() for name in alarms
+    ]
     severities = dict(zip(alarms, re.findall(r"severity: (\w+)", rules), strict=True))
     said = {"critical": "Critical.", "warning": "Warning.", "info": "For your information."}
     assert [name for name, text in sections if not text.startswith(said[severities[name]])] == []
@@ -106,7 +123,7 @@ def test_every_alarm_has_a_section_of_the_manual_that_says_what_to_do_and_leads_
 @pytest.mark.parametrize("file", ["prometheus/mammo-edge.rules.yml", "grafana/mammo-edge.json"])
 def test_alarms_and_dashboard_ask_for_metrics_that_there_are(numbers: Numbers, file: str) -> None:
     there = set(re.findall(r"^(mammo_edge\w*)", numbers.text().decode(), re.MULTILINE))
-    asked = set(re.findall(r"mammo_edge_\w+", (ROOT / "deploy" / file).read_text()))
+    asked = set(re.findall(r"mammo_edge_\w+", (ROOT / "deploy/monitoring" / file).read_text()))
     assert asked <= there
     assert len(asked) > 5
 
@@ -116,7 +133,9 @@ def test_the_dashboard_is_json_with_a_query_in_each_panel() -> None:
     assert all(panel["title"] and panel["targets"][0]["expr"] for panel in board["panels"])
 
 
-def test_ready_and_alive_are_yes_or_no_and_anything_else_is_not_found(server: MetricsServer) -> None:
+def test_ready_and_alive_are_yes_or_no_and_anything_else_is_not_found(
+    server: MetricsServer,
+) -> None:
     assert get(server, "/readyz") == (200, "yes\n")
     assert get(server, "/livez")[0] == 503
     assert get(server, "/")[0] == 404
@@ -136,10 +155,15 @@ def test_a_ledger_that_cannot_be_read_is_an_answer_and_no_traceback_in_the_journ
     assert capsys.readouterr().err == ""
 
 
-def test_whoever_opens_many_connections_takes_no_more_than_a_few_threads(server: MetricsServer) -> None:
+def test_whoever_opens_many_connections_takes_no_more_than_a_few_threads(
+    server: MetricsServer,
+) -> None:
     before = threading.active_count()
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10)) for _ in range(AT_ONCE + 3)]
+        held = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            for _ in range(AT_ONCE + 3)
+        ]
         assert [one.recv(1) for one in held[AT_ONCE:]] == [b""] * 3
         assert threading.active_count() - before <= AT_ONCE
     until(lambda: threading.active_count() <= before, "the others have gone")
@@ -152,15 +176,26 @@ def test_a_clock_that_was_set_back_takes_nothing_from_a_sum(numbers: Numbers) ->
 
 
 def test_an_address_that_is_taken_is_named(server: MetricsServer, numbers: Numbers) -> None:
-    with pytest.raises(ConfigError, match=f"metrics: 127.0.0.1:{server.port}: Address already in use"):
+    with pytest.raises(
+        ConfigError, match=f"metrics: 127.0.0.1:{server.port}: Address already in use"
+    ):
         MetricsServer(("127.0.0.1", server.port), numbers.text, ready=bool, alive=bool)
 
 
 def test_the_images_a_model_was_measured_on_are_no_drift_however_chance_draws_them() -> None:
     manifest = verify(shipped_bundle()).manifest
-    reference, chance = manifest.models[manifest.default_model].reference_histogram, random.Random(1)  # noqa: S311 - a test
-    windows = [[(number + 0.5) / 20 for number in chance.choices(range(20), reference, k=FEWEST)] for _ in range(200)]
-    above = [sum(stability_index(window, reference) > limit for window in windows) for limit in (0.1, 0.25)]
+    reference, chance = (
+        manifest.models[manifest.default_model].reference_histogram,
+        random.Random(1),  # noqa: S311 - a test
+    )
+    windows = [
+        [(number + 0.5) / 20 for number in chance.choices(range(20), reference, k=FEWEST)]
+        for _ in range(200)
+    ]
+    above = [
+        sum(stability_index(window, reference) > limit for window in windows)
+        for limit in (0.1, 0.25)
+    ]
     assert above[0] <= 0.05 * len(windows)
     assert above[1] == 0
 
@@ -170,10 +205,17 @@ def test_a_restart_goes_on_with_the_scores_that_this_model_gave_before() -> None
 
     def result(bundle_id: str, score: float | None, duplicate_of: int | None = None) -> bytes:
         kept = {"malignant": score, "raw": score} if score is not None else None
-        return json.dumps({"model": {"bundle": bundle_id}, "duplicate_of": duplicate_of, "score": kept}).encode()
+        return json.dumps(
+            {"model": {"bundle": bundle_id}, "duplicate_of": duplicate_of, "score": kept}
+        ).encode()
 
     own = bundle.bundle_id
-    payloads = [result("other", 0.9), result(own, 0.9, 7), result(own, None), *[result(own, 0.3)] * FEWEST]
+    payloads = [
+        result("other", 0.9),
+        result(own, 0.9, 7),
+        result(own, None),
+        *[result(own, 0.3)] * FEWEST,
+    ]
     drift = Drift()
     workers = SimpleNamespace(runtime=SimpleNamespace(file=bundle.manifest.default_model))
     drift.resume(Serving(bundle, cast("Any", workers)), payloads)

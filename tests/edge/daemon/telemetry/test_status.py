@@ -29,7 +29,9 @@ class Line:
                 raise HungUpError(msg)
 
 
-@pytest.mark.parametrize(("taken_before", "silence_s"), [(False, HUNG_UP_RETRY_S), (True, CHANCE_RETRY_S)])
+@pytest.mark.parametrize(
+    ("taken_before", "silence_s"), [(False, HUNG_UP_RETRY_S), (True, CHANCE_RETRY_S)]
+)
 def test_after_two_hang_ups_the_results_have_the_connection_for_a_while(
     monkeypatch: pytest.MonkeyPatch, *, taken_before: bool, silence_s: float
 ) -> None:

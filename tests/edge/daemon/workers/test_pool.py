@@ -13,13 +13,21 @@ from pathlib import Path
 import pytest
 from pebble.pool.base_pool import PoolStatus
 
+from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
 from edge.domain import Rejection, Runtime
 from edge.errors import ModelError, Unavailable
-from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
+from tests.support.tools import ROOT
 
 
 def job(backend: str = "litert", timeout_s: float = 30.0, count: int = 1) -> Job:
-    return Job("tests.support.jobs.start", "tests.support.jobs.run", (backend,), count=count, timeout_s=timeout_s, memory_mb=2048)
+    return Job(
+        "tests.support.jobs.start",
+        "tests.support.jobs.run",
+        (backend,),
+        count=count,
+        timeout_s=timeout_s,
+        memory_mb=2048,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +80,9 @@ def test_a_worker_that_cannot_start_is_not_waited_for_for_ever() -> None:
         ("nan", "the model's output is nan, expected a number from 0 to 1"),
     ],
 )
-def test_a_worker_that_dies_of_an_image_is_blamed_on_it_and_the_next_image_is_examined(workers: Workers, name: str, why: str) -> None:
+def test_a_worker_that_dies_of_an_image_is_blamed_on_it_and_the_next_image_is_examined(
+    workers: Workers, name: str, why: str
+) -> None:
     assert examine(workers, name) == Died(why)
     assert detail(examine(workers, "next")) == "next"
 
@@ -98,7 +108,9 @@ def test_closing_interrupts_what_is_in_work_and_blames_nobody() -> None:
 def test_an_idle_worker_that_is_killed_is_replaced(workers: Workers) -> None:
     os.kill(int(detail(examine(workers, "pid"))), signal.SIGKILL)
     deadline = time.monotonic() + 60
-    while isinstance(verdict := examine(workers, "next"), Interrupted):  # the pool was found broken and opened again
+    while isinstance(
+        verdict := examine(workers, "next"), Interrupted
+    ):  # the pool was found broken and opened again
         assert time.monotonic() < deadline
     assert detail(verdict) == "next"
 
@@ -139,9 +151,13 @@ def test_a_file_that_the_pool_forgot_as_it_broke_is_overdue_at_once() -> None:
     opened = Workers(job())
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
     try:
-        opened._pool._context.status = PoolStatus.ERROR  # as when its workers died with nothing to do
+        opened._pool._context.status = (
+            PoolStatus.ERROR
+        )  # as when its workers died with nothing to do
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(opened._pool, "_check_pool_status", lambda: None)  # it was asked a moment before
+            patch.setattr(
+                opened._pool, "_check_pool_status", lambda: None
+            )  # it was asked a moment before
             opened.submit(Path("film"), verdicts.put)
         assert opened.overdue()
         opened.reopen()
@@ -179,11 +195,11 @@ workers = Workers(Job("tests.support.jobs.start", "tests.support.jobs.run", ("li
 workers.submit(Path("pid"), lambda verdict: print(verdict.detail, flush=True))
 workers.submit(Path("hang"), lambda verdict: None)
 sys.stdin.read()
-"""
+"""  # noqa: E501
 
 
 def test_workers_end_within_a_second_of_their_supervisor_s_death() -> None:
-    root = Path(__file__).parent.parent
+    root = ROOT
     with subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR],
         cwd=root,

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.models.bundle import Bundle, verify
+from edge.errors import InferenceError, ModelError
 from edge.inference.engine import BACKENDS, Engine, Shapes, open_engine
 from edge.inference.engine.tflite import TfliteEngine
-from edge.errors import InferenceError, ModelError
 from edge.inference.preprocess import prepare
+from edge.models.bundle import Bundle, verify
 from tests.support.films import film
+from tests.support.tools import ROOT
 
-BUNDLE = Path(__file__).parent.parent / "edge" / "models" / "default"
+BUNDLE = ROOT / "edge" / "models" / "default"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,12 @@ def bundle() -> Bundle:
 
 def shapes(bundle: Bundle) -> Shapes:
     spec, outputs = bundle.manifest.input, bundle.manifest.outputs
-    return Shapes((1, spec.height, spec.width, spec.channels), outputs.probability, outputs.logit_map, outputs.features)
+    return Shapes(
+        (1, spec.height, spec.width, spec.channels),
+        outputs.probability,
+        outputs.logit_map,
+        outputs.features,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +74,9 @@ def test_a_map_is_not_overwritten_by_the_next_inference(engine: Engine, bundle: 
 def test_two_threads_give_the_same_score(engine: Engine, bundle: Bundle) -> None:
     other = open_engine("auto", BUNDLE / bundle.manifest.default_model, shapes(bundle), threads=2)
     assert (engine.threads, other.threads) == (1, 2)
-    assert other.infer(some_input(bundle)).raw == pytest.approx(engine.infer(some_input(bundle)).raw, abs=1e-5)
+    assert other.infer(some_input(bundle)).raw == pytest.approx(
+        engine.infer(some_input(bundle)).raw, abs=1e-5
+    )
 
 
 LOAD = """
@@ -81,7 +89,13 @@ Examiner(verify(Path("edge/models/default")), "auto", 1, None, Limits()).prove()
 
 
 def test_loading_a_model_prints_nothing() -> None:
-    done = subprocess.run([sys.executable, "-c", LOAD], cwd=BUNDLE.parents[2], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        cwd=BUNDLE.parents[2],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert (done.stdout, done.stderr) == ("", "")
 
 
@@ -93,7 +107,9 @@ def test_loading_a_model_prints_nothing() -> None:
         (Shapes((1, 800, 512, 3), (1, 1), (1, 9, 9, 1)), "output `logit_map`: the model has"),
     ],
 )
-def test_a_model_of_other_shapes_is_refused_with_found_and_expected(bundle: Bundle, wrong: Shapes, sentence: str) -> None:
+def test_a_model_of_other_shapes_is_refused_with_found_and_expected(
+    bundle: Bundle, wrong: Shapes, sentence: str
+) -> None:
     with pytest.raises(ModelError, match=sentence):
         open_engine("auto", BUNDLE / bundle.manifest.default_model, wrong)
 
@@ -113,9 +129,13 @@ def hide(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
         monkeypatch.delitem(sys.modules, module, raising=False)
 
 
-def test_a_runtime_that_is_missing_is_named_with_what_installs_it(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_that_is_missing_is_named_with_what_installs_it(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hide(monkeypatch, "tflite_runtime.interpreter")
-    with pytest.raises(ModelError, match=r"^tflite-runtime is not installed: .*mammo-edge\[tflite-runtime\]"):
+    with pytest.raises(
+        ModelError, match=r"^tflite-runtime is not installed: .*mammo-edge\[tflite-runtime\]"
+    ):
         open_engine("tflite-runtime", BUNDLE / "model.tflite", shapes(bundle))
 
 
@@ -142,7 +162,12 @@ class Fake:
         pass
 
     def detail(self, index: int, shape: tuple[int, ...]) -> dict[str, Any]:
-        return {"index": index, "shape": np.array(shape), "dtype": self.dtype, "quantization": self.scale}
+        return {
+            "index": index,
+            "shape": np.array(shape),
+            "dtype": self.dtype,
+            "quantization": self.scale,
+        }
 
     def get_input_details(self) -> list[dict[str, Any]]:
         return [self.detail(0, (1, 1, 4, 1))]
@@ -170,7 +195,9 @@ def int8_model() -> Fake:
 
 def test_an_int8_input_is_rounded_and_clipped_never_cut() -> None:
     fake = int8_model()
-    TfliteEngine("litert", fake, SHAPES, 1).infer(np.array([0.24, 0.26, -0.74, 1000], np.float32).reshape(SHAPES.input))
+    TfliteEngine("litert", fake, SHAPES, 1).infer(
+        np.array([0.24, 0.26, -0.74, 1000], np.float32).reshape(SHAPES.input)
+    )
     assert fake.fed.reshape(-1).tolist() == [10, 11, 9, 127]
 
 
@@ -196,12 +223,19 @@ def test_features_are_read_where_the_manifest_names_them(engine: Engine, bundle:
     assert features.shape == (bundle.manifest.outputs.features or ())[1:]
     found = shapes(bundle)
     without = Shapes(found.input, found.probability, found.logit_map)
-    assert open_engine("auto", BUNDLE / bundle.manifest.default_model, without).infer(some_input(bundle)).features is None
+    assert (
+        open_engine("auto", BUNDLE / bundle.manifest.default_model, without)
+        .infer(some_input(bundle))
+        .features
+        is None
+    )
 
 
 def test_outputs_of_the_same_shape_are_refused() -> None:
     fake = Fake(np.float32, {1: np.zeros((1, 1), np.float32)})
-    with pytest.raises(ModelError, match=r"told apart by their shapes, .* the same: \[\(1, 1\), \(1, 1\)\]"):
+    with pytest.raises(
+        ModelError, match=r"told apart by their shapes, .* the same: \[\(1, 1\), \(1, 1\)\]"
+    ):
         TfliteEngine("litert", fake, Shapes(SHAPES.input, (1, 1), features=(1, 1)), 1)
 
 
@@ -215,15 +249,24 @@ def test_outputs_of_the_same_shape_are_refused() -> None:
         (0.5, np.nan, "map holds numbers that are not finite"),
     ],
 )
-def test_a_model_that_gives_no_usable_number_is_an_error(probability: float, logit: float, why: str) -> None:
-    fake = Fake(np.float32, {1: np.array([[probability]], np.float32), 2: np.full((1, 1, 2, 1), logit, np.float32)})
+def test_a_model_that_gives_no_usable_number_is_an_error(
+    probability: float, logit: float, why: str
+) -> None:
+    fake = Fake(
+        np.float32,
+        {1: np.array([[probability]], np.float32), 2: np.full((1, 1, 2, 1), logit, np.float32)},
+    )
     with pytest.raises(InferenceError, match=why):
         TfliteEngine("litert", fake, SHAPES, 1).infer(np.zeros(SHAPES.input, np.float32))
 
 
 def test_a_probability_beyond_its_end_by_rounding_is_that_end() -> None:
-    fake = Fake(np.float32, {1: np.array([[1.004]], np.float32), 2: np.zeros((1, 1, 2, 1), np.float32)})
-    assert TfliteEngine("litert", fake, SHAPES, 1).infer(np.zeros(SHAPES.input, np.float32)).raw == 1
+    fake = Fake(
+        np.float32, {1: np.array([[1.004]], np.float32), 2: np.zeros((1, 1, 2, 1), np.float32)}
+    )
+    assert (
+        TfliteEngine("litert", fake, SHAPES, 1).infer(np.zeros(SHAPES.input, np.float32)).raw == 1
+    )
 
 
 def test_a_runtime_that_fails_at_an_image_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

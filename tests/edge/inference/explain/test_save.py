@@ -1,4 +1,6 @@
-"""`classify --explain`: a picture of each image, which says what happened and no word of the file."""
+"""
+`classify --explain`: a picture of each image, which says what happened and no word of the file.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -12,23 +14,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.cli.main import classify
-from edge.inference.explain import drawing
-from edge.inference import examiner
-from edge.inference.explain import save
-from edge.models.bundle import Bundle, sha256_of, verify
+from edge.cli import classify
+from edge.daemon.workers.pool import Died, Interrupted
 from edge.domain import Box, HeatMap, Rejection, Result
-from edge.inference.explain.drawing import AGAINST, FOR, HEIGHT, draw
 from edge.errors import ModelError, Reason, Unavailable
+from edge.inference import examiner
 from edge.inference.examiner import Examiner, Sight
+from edge.inference.explain import drawing, save
+from edge.inference.explain.drawing import AGAINST, FOR, HEIGHT, draw
 from edge.inference.explain.save import Pictures
 from edge.inference.image import Limits
 from edge.inference.preprocess import prepare
-from edge.daemon.workers.pool import Died, Interrupted
+from edge.models.bundle import Bundle, sha256_of, verify
 from tests.support.films import FILM, dicom, film, raster
 from tests.support.planted import WORD, found_in, planted
+from tests.support.tools import ROOT
 
-BUNDLE = Path(__file__).parent.parent / "edge" / "models" / "default"
+BUNDLE = ROOT / "edge" / "models" / "default"
 IMAGE = "0123456789abcdef" + "0" * 48
 
 
@@ -70,7 +72,12 @@ def with_map(sight: Sight, values: list[list[float]]) -> Sight:
     assert sight.batch is not None
     box = Box(0, 0, sight.batch.geometry.columns, sight.batch.geometry.rows)
     heatmap = HeatMap(tuple(tuple(row) for row in values), box)
-    return replace(sight, outcome=replace(sight.outcome, prediction=replace(sight.outcome.prediction, heatmap=heatmap)))
+    return replace(
+        sight,
+        outcome=replace(
+            sight.outcome, prediction=replace(sight.outcome.prediction, heatmap=heatmap)
+        ),
+    )
 
 
 def chunks(png: bytes) -> list[bytes]:
@@ -83,7 +90,9 @@ def chunks(png: bytes) -> list[bytes]:
     return names
 
 
-def test_a_scored_image_shows_label_score_threshold_image_model_and_notice(sight: Sight, bundle: Bundle, written: list[str]) -> None:
+def test_a_scored_image_shows_label_score_threshold_image_model_and_notice(
+    sight: Sight, bundle: Bundle, written: list[str]
+) -> None:
     drawn(sight, bundle)
     assert isinstance(sight.outcome, Result)
     prediction, text = sight.outcome.prediction, "\n".join(written)
@@ -93,20 +102,43 @@ def test_a_scored_image_shows_label_score_threshold_image_model_and_notice(sight
         IMAGE[:16],
         "a model 1.0",
     ]
-    expected += ["Research software, not a medical device.", "a model 1.0", "speaks for", "what the model saw"]
+    expected += [
+        "Research software, not a medical device.",
+        "a model 1.0",
+        "speaks for",
+        "what the model saw",
+    ]
     assert [words for words in expected if words not in text] == []
 
 
-def test_every_line_of_text_fits_where_it_is_written(sight: Sight, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_line_of_text_fits_where_it_is_written(
+    sight: Sight, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     too_long: list[str] = []
 
-    def measure(picture: NDArray[np.uint8], text: str, at: tuple[int, int], font: int, size: float, _colour: object, *rest: int) -> None:
+    def measure(
+        picture: NDArray[np.uint8],
+        text: str,
+        at: tuple[int, int],
+        font: int,
+        size: float,
+        _colour: object,
+        *rest: int,
+    ) -> None:
         (width, height), below = cv2.getTextSize(text, font, size, rest[0])
-        if at[0] < 0 or at[1] - height < 0 or at[0] + width > picture.shape[1] or at[1] + below > picture.shape[0] + 8:
+        if (
+            at[0] < 0
+            or at[1] - height < 0
+            or at[0] + width > picture.shape[1]
+            or at[1] + below > picture.shape[0] + 8
+        ):
             too_long.append(text)
 
     monkeypatch.setattr(cv2, "putText", measure)
-    long = Rejection(Reason.NOT_A_MAMMOGRAM, "its contrast is 0.003 of the full range, expected 0.120 or more " * 5)
+    long = Rejection(
+        Reason.NOT_A_MAMMOGRAM,
+        "its contrast is 0.003 of the full range, expected 0.120 or more " * 5,
+    )
     for seen in (sight, Sight(long, sight.image, sight.batch), Sight(long)):
         drawn(seen, bundle)
     assert too_long == []
@@ -115,10 +147,16 @@ def test_every_line_of_text_fits_where_it_is_written(sight: Sight, bundle: Bundl
 def test_the_film_keeps_its_true_aspect(sight: Sight) -> None:
     assert sight.image is not None
     rows, columns = sight.image.pixels.shape
-    assert drawing._film(sight.image, sight.batch).shape == (HEIGHT, round(columns * HEIGHT / rows), 3)
+    assert drawing._film(sight.image, sight.batch).shape == (
+        HEIGHT,
+        round(columns * HEIGHT / rows),
+        3,
+    )
 
 
-def test_a_strip_is_drawn_in_little_memory_and_keeps_its_reason(bundle: Bundle, written: list[str], tmp_path: Path) -> None:
+def test_a_strip_is_drawn_in_little_memory_and_keeps_its_reason(
+    bundle: Bundle, written: list[str], tmp_path: Path
+) -> None:
     path = tmp_path / "strip.png"
     path.write_bytes(raster("png", np.arange(60_000, dtype=np.uint16).reshape(2, 30_000)))
     seen = Examiner(bundle, "auto", 1, None, Limits()).look(path)
@@ -164,9 +202,18 @@ def test_a_crop_is_outlined_where_it_is(sight: Sight, bundle: Bundle, written: l
 
 
 @pytest.mark.parametrize("seen", ["bytes", "pixels", "input"])
-def test_a_rejected_image_says_so_and_shows_no_score_and_no_map(sight: Sight, bundle: Bundle, written: list[str], seen: str) -> None:
+def test_a_rejected_image_says_so_and_shows_no_score_and_no_map(
+    sight: Sight, bundle: Bundle, written: list[str], seen: str
+) -> None:
     rejection = Rejection(Reason.NOT_A_MAMMOGRAM, "Modality is CT, expected MG")
-    drawn(Sight(rejection, None if seen == "bytes" else sight.image, sight.batch if seen == "input" else None), bundle)
+    drawn(
+        Sight(
+            rejection,
+            None if seen == "bytes" else sight.image,
+            sight.batch if seen == "input" else None,
+        ),
+        bundle,
+    )
     assert "rejected: no score" in written
     assert "not a mammogram: Modality is CT, expected MG" in written
     assert "Research software" in written[-1]
@@ -174,14 +221,18 @@ def test_a_rejected_image_says_so_and_shows_no_score_and_no_map(sight: Sight, bu
     assert any("what the model saw" in line for line in written) is (seen == "input")
 
 
-def test_the_png_has_pixels_and_nothing_else_and_a_name_that_is_the_image_s(sight: Sight, bundle: Bundle, tmp_path: Path) -> None:
+def test_the_png_has_pixels_and_nothing_else_and_a_name_that_is_the_image_s(
+    sight: Sight, bundle: Bundle, tmp_path: Path
+) -> None:
     path = Pictures(tmp_path, bundle).save(sight, IMAGE)
     assert path.name == f"{IMAGE[:16]}.png"
     assert set(chunks(path.read_bytes())) == {b"IHDR", b"IDAT", b"IEND"}
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_folder_that_cannot_take_a_picture_is_named(sight: Sight, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_take_a_picture_is_named(
+    sight: Sight, bundle: Bundle, tmp_path: Path
+) -> None:
     with pytest.raises(Unavailable, match=r"gone/0123456789abcdef\.png: No such file or directory"):
         Pictures(tmp_path / "gone", bundle).save(sight, IMAGE)
 
@@ -193,7 +244,11 @@ def test_a_worker_draws_what_it_examines(monkeypatch: pytest.MonkeyPatch, tmp_pa
         save.run(str(FILM))
     save.start(str(tmp_path), str(BUNDLE), "auto", 1, None, 10**8, 10**8)
     files = [tmp_path / "black", tmp_path / "text", tmp_path / "deep"]
-    for file, data in zip(files, [raster("png", np.zeros((300, 200), np.uint8)), b"no picture", dicom(film().pixels)], strict=True):
+    for file, data in zip(
+        files,
+        [raster("png", np.zeros((300, 200), np.uint8)), b"no picture", dicom(film().pixels)],
+        strict=True,
+    ):
         file.write_bytes(data)
     outcomes = [save.run(str(file)) for file in files]
     assert [type(outcome) for outcome in outcomes] == [Rejection, Rejection, Result]
@@ -203,20 +258,30 @@ def test_a_worker_draws_what_it_examines(monkeypatch: pytest.MonkeyPatch, tmp_pa
         assert picture.shape[1] >= drawing.WIDTH
 
 
-def test_an_image_that_its_worker_died_of_gets_a_picture_that_says_so(bundle: Bundle, written: list[str], tmp_path: Path) -> None:
+def test_an_image_that_its_worker_died_of_gets_a_picture_that_says_so(
+    bundle: Bundle, written: list[str], tmp_path: Path
+) -> None:
     classify._draw_what_no_worker_drew(Died("worker ended by SIGSEGV"), IMAGE, bundle, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"{IMAGE[:16]}.png"]
     assert "poison: worker ended by SIGSEGV" in written
 
 
-def test_work_that_was_interrupted_ends_the_command_with_the_reason(bundle: Bundle, tmp_path: Path) -> None:
+def test_work_that_was_interrupted_ends_the_command_with_the_reason(
+    bundle: Bundle, tmp_path: Path
+) -> None:
     with pytest.raises(Unavailable, match="No space left on device"):
-        classify._draw_what_no_worker_drew(Interrupted("0123.png: No space left on device"), IMAGE, bundle, tmp_path)
+        classify._draw_what_no_worker_drew(
+            Interrupted("0123.png: No space left on device"), IMAGE, bundle, tmp_path
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_work_that_was_interrupted_is_tried_again_and_not_for_ever() -> None:
-    said: list[Died | Interrupted] = [Interrupted("pool stopped"), Interrupted("pool stopped"), Died("worker ended by SIGSEGV")]
+    said: list[Died | Interrupted] = [
+        Interrupted("pool stopped"),
+        Interrupted("pool stopped"),
+        Died("worker ended by SIGSEGV"),
+    ]
     workers = SimpleNamespace(examine=lambda _: said.pop(0))
     assert classify._examine(Path("film"), cast("Any", workers)) == Died("worker ended by SIGSEGV")
     said = [Interrupted(f"{number}") for number in range(9)]
@@ -224,7 +289,9 @@ def test_work_that_was_interrupted_is_tried_again_and_not_for_ever() -> None:
 
 
 @pytest.mark.parametrize("everywhere", [False, True], ids=["scored", "rejected"])
-def test_no_word_of_a_header_is_drawn(bundle: Bundle, written: list[str], tmp_path: Path, *, everywhere: bool) -> None:
+def test_no_word_of_a_header_is_drawn(
+    bundle: Bundle, written: list[str], tmp_path: Path, *, everywhere: bool
+) -> None:
     file = tmp_path / WORD
     file.write_bytes(planted(film().pixels, everywhere=everywhere))
     seen = Examiner(bundle, "auto", 1, None, Limits()).look(file)

@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import Limits, Mammogram, decode
-from edge.inference.image import codecs
+from edge.inference.image import Limits, Mammogram, codecs, decode
 from edge.inference.image import dicom as dicom_module
-from tests.conftest import need
 from tests.support.films import SECRET, deep, demo_files, dicom, small, written
+from tests.support.tools import need
 
 SMALL = small(96, 64)
 DEEP = deep(SMALL, 12)
@@ -66,8 +70,18 @@ def grey(image: Mammogram) -> NDArray[np.float64]:
 def test_the_demo_mammograms_say_what_they_are() -> None:
     image = decode(next(demo_files()).read_bytes(), Limits())
     facts = image.facts
-    assert (facts.rows, facts.columns, facts.bits, facts.photometric) == (4432, 2864, 16, "MONOCHROME2")
-    assert (facts.laterality, facts.view, facts.transfer_syntax, facts.format) == ("L", "CC", "RLE Lossless", "dicom")
+    assert (facts.rows, facts.columns, facts.bits, facts.photometric) == (
+        4432,
+        2864,
+        16,
+        "MONOCHROME2",
+    )
+    assert (facts.laterality, facts.view, facts.transfer_syntax, facts.format) == (
+        "L",
+        "CC",
+        "RLE Lossless",
+        "dicom",
+    )
     assert image.identity is not None
 
 
@@ -94,7 +108,9 @@ def test_signed_pixels_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "tags", [{"PhotometricInterpretation": "MONOCHROME1"}, {"PresentationLUTShape": "INVERSE"}], ids=["MONOCHROME1", "INVERSE"]
+    "tags",
+    [{"PhotometricInterpretation": "MONOCHROME1"}, {"PresentationLUTShape": "INVERSE"}],
+    ids=["MONOCHROME1", "INVERSE"],
 )
 def test_dark_is_dense_is_turned_round(tags: dict[str, str]) -> None:
     image = decode(dicom(4095 - DEEP, BitsStored=12, HighBit=11, **tags), Limits())
@@ -102,7 +118,9 @@ def test_dark_is_dense_is_turned_round(tags: dict[str, str]) -> None:
 
 
 def test_a_window_is_applied() -> None:
-    image = decode(dicom(DEEP, BitsStored=12, HighBit=11, WindowCenter="1000", WindowWidth="1000"), Limits())
+    image = decode(
+        dicom(DEEP, BitsStored=12, HighBit=11, WindowCenter="1000", WindowWidth="1000"), Limits()
+    )
     assert (image.pixels[DEEP < 490] == 0).all()
     assert (image.pixels[DEEP > 1510] == 65535).all()
     inside = (DEEP > 600) & (DEEP < 1400)
@@ -116,14 +134,32 @@ def test_the_first_of_several_windows_is_applied() -> None:
 
 
 def test_a_window_in_rescaled_units_is_applied_after_the_rescale() -> None:
-    tags = {"RescaleSlope": "2", "RescaleIntercept": "-100", "RescaleType": "US", "BitsStored": 12, "HighBit": 11}
+    tags = {
+        "RescaleSlope": "2",
+        "RescaleIntercept": "-100",
+        "RescaleType": "US",
+        "BitsStored": 12,
+        "HighBit": 11,
+    }
     image = decode(dicom(DEEP, **tags, WindowCenter="1900", WindowWidth="2000"), Limits())
-    same = decode(dicom(DEEP, BitsStored=12, HighBit=11, WindowCenter="1000", WindowWidth="1000"), Limits())
+    same = decode(
+        dicom(DEEP, BitsStored=12, HighBit=11, WindowCenter="1000", WindowWidth="1000"), Limits()
+    )
     np.testing.assert_allclose(grey(image), grey(same), atol=2e-3)
 
 
 def test_a_sigmoid_window_is_a_sigmoid() -> None:
-    image = decode(dicom(DEEP, BitsStored=12, HighBit=11, WindowCenter="2048", WindowWidth="800", VOILUTFunction="SIGMOID"), Limits())
+    image = decode(
+        dicom(
+            DEEP,
+            BitsStored=12,
+            HighBit=11,
+            WindowCenter="2048",
+            WindowWidth="800",
+            VOILUTFunction="SIGMOID",
+        ),
+        Limits(),
+    )
     expected = 1 / (1 + np.exp(-4 * (DEEP - 2048.0) / 800))
     np.testing.assert_allclose(grey(image), expected, atol=2e-3)
 
@@ -134,19 +170,32 @@ def test_a_voi_table_is_applied() -> None:
     table["LUTDescriptor"].VR = "US"
     table.LUTData = np.minimum(65535, np.arange(4096) * 32).astype("<u2").tobytes()
     table["LUTData"].VR = "OW"
-    image = decode(dicom(DEEP, BitsStored=12, HighBit=11, VOILUTSequence=Sequence([table])), Limits())
+    image = decode(
+        dicom(DEEP, BitsStored=12, HighBit=11, VOILUTSequence=Sequence([table])), Limits()
+    )
     np.testing.assert_allclose(grey(image), np.minimum(1, DEEP * 32.0 / 65535), atol=1e-3)
 
 
 def test_a_window_that_makes_no_sense_is_left_out() -> None:
-    image = decode(dicom(DEEP, BitsStored=12, HighBit=11, WindowCenter="0", WindowWidth="0"), Limits())
+    image = decode(
+        dicom(DEEP, BitsStored=12, HighBit=11, WindowCenter="0", WindowWidth="0"), Limits()
+    )
     np.testing.assert_array_equal(image.pixels, decode(PLAIN, Limits()).pixels)
 
 
 def test_padding_is_known_after_the_inversion() -> None:
     padded = 4095 - DEEP
     padded[:, 40:] = 4095
-    image = decode(dicom(padded, BitsStored=12, HighBit=11, PhotometricInterpretation="MONOCHROME1", PixelPaddingValue=4095), Limits())
+    image = decode(
+        dicom(
+            padded,
+            BitsStored=12,
+            HighBit=11,
+            PhotometricInterpretation="MONOCHROME1",
+            PixelPaddingValue=4095,
+        ),
+        Limits(),
+    )
     assert image.background is not None
     assert (image.pixels[:, 40:] == image.background).all()
 
@@ -155,14 +204,18 @@ def test_an_image_without_padding_has_no_background() -> None:
     assert decode(PLAIN, Limits()).background is None
 
 
-@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian], ids=["implicit", "deflated"])
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian], ids=["implicit", "deflated"]
+)
 def test_uncompressed_syntaxes_give_the_same_pixels(syntax: str) -> None:
     image = decode(dicom(DEEP, pydicom.uid.UID(syntax), BitsStored=12, HighBit=11), Limits())
     np.testing.assert_array_equal(image.pixels, decode(PLAIN, Limits()).pixels)
 
 
 def test_big_endian_gives_the_same_pixels() -> None:
-    image = decode(dicom(DEEP.astype(">u2"), ExplicitVRBigEndian, BitsStored=12, HighBit=11), Limits())
+    image = decode(
+        dicom(DEEP.astype(">u2"), ExplicitVRBigEndian, BitsStored=12, HighBit=11), Limits()
+    )
     np.testing.assert_array_equal(image.pixels, decode(PLAIN, Limits()).pixels)
 
 
@@ -223,7 +276,9 @@ def test_every_grey_compressed_file_of_pydicom_decodes(name: str) -> None:
 
 
 def test_a_file_without_preamble_is_read() -> None:
-    np.testing.assert_array_equal(decode(PLAIN[132:], Limits()).pixels, decode(PLAIN, Limits()).pixels)
+    np.testing.assert_array_equal(
+        decode(PLAIN[132:], Limits()).pixels, decode(PLAIN, Limits()).pixels
+    )
 
 
 def test_a_file_without_file_meta_information_is_read() -> None:
@@ -232,7 +287,9 @@ def test_a_file_without_file_meta_information_is_read() -> None:
     file = BytesIO()
     pydicom.dcmwrite(file, dataset, implicit_vr=True, little_endian=True)
     bare = file.getvalue()
-    np.testing.assert_array_equal(decode(bare[bare.index(b"\x08\0\x16\0") :], Limits()).pixels, decode(PLAIN, Limits()).pixels)
+    np.testing.assert_array_equal(
+        decode(bare[bare.index(b"\x08\0\x16\0") :], Limits()).pixels, decode(PLAIN, Limits()).pixels
+    )
 
 
 @pytest.mark.parametrize(
@@ -252,11 +309,22 @@ def test_only_known_views_are_said(tags: dict[str, object], view: str | None) ->
 def test_the_view_code_comes_first() -> None:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "R-10226", "SNM3", SECRET
-    assert decode(dicom(DEEP, ViewCodeSequence=Sequence([code]), ViewPosition="CC"), Limits()).facts.view == "MLO"
+    assert (
+        decode(
+            dicom(DEEP, ViewCodeSequence=Sequence([code]), ViewPosition="CC"), Limits()
+        ).facts.view
+        == "MLO"
+    )
 
 
 @pytest.mark.parametrize(
-    ("tags", "side"), [({"ImageLaterality": "R"}, "R"), ({"Laterality": "L"}, "L"), ({"ImageLaterality": "B"}, None), ({}, None)]
+    ("tags", "side"),
+    [
+        ({"ImageLaterality": "R"}, "R"),
+        ({"Laterality": "L"}, "L"),
+        ({"ImageLaterality": "B"}, None),
+        ({}, None),
+    ],
 )
 def test_the_side_is_left_or_right_or_unknown(tags: dict[str, object], side: str | None) -> None:
     assert decode(dicom(DEEP, **tags), Limits()).facts.laterality == side
@@ -287,7 +355,10 @@ def test_a_header_only_has_no_pixels() -> None:
 
 def test_a_stack_is_multi_frame() -> None:
     stack = np.stack([DEEP, DEEP])
-    assert rejected(dicom(stack, Rows=DEEP.shape[0], Columns=DEEP.shape[1], NumberOfFrames=2)).reason is Reason.MULTI_FRAME
+    assert (
+        rejected(dicom(stack, Rows=DEEP.shape[0], Columns=DEEP.shape[1], NumberOfFrames=2)).reason
+        is Reason.MULTI_FRAME
+    )
 
 
 def test_a_colour_file_is_rejected_as_colour() -> None:
@@ -299,11 +370,16 @@ def test_a_picture_over_the_limit_is_refused_before_its_pixels_are_read() -> Non
 
 
 @pytest.mark.parametrize("name", ["JPGExtended.dcm", "JPEG-lossy.dcm"])
-def test_twelve_bit_jpeg_extended_is_unsupported_without_imagecodecs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_twelve_bit_jpeg_extended_is_unsupported_without_imagecodecs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(codecs, "fast", None)
     error = rejected(as_mammogram(name))
     assert error.reason is Reason.UNSUPPORTED_TRANSFER_SYNTAX
-    assert error.detail == "JPEG Extended (Process 2 and 4), for more than 8 bits install mammo-edge[fast]"
+    assert (
+        error.detail
+        == "JPEG Extended (Process 2 and 4), for more than 8 bits install mammo-edge[fast]"
+    )
 
 
 def test_an_unknown_transfer_syntax_is_named() -> None:
@@ -346,10 +422,14 @@ def test_a_text_named_like_dicom_is_no_known_format() -> None:
     assert rejected(b"This is not a mammogram.").reason is Reason.UNSUPPORTED_FORMAT
 
 
-def test_nothing_of_the_file_is_logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_of_the_file_is_logged(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     for size in range(300, len(PLAIN), 1500):
         rejected(PLAIN[:size])
-    decode(dicom(DEEP, ViewPosition=SECRET, PatientBirthDate="not a date", PatientSex=SECRET), Limits())
+    decode(
+        dicom(DEEP, ViewPosition=SECRET, PatientBirthDate="not a date", PatientSex=SECRET), Limits()
+    )
     assert not caplog.records
     assert SECRET not in "".join(capfd.readouterr())
 
@@ -376,7 +456,11 @@ SYNTAXES = {"plain": PLAIN, "eight": dicom(SMALL)} | {
     st.booleans(),
 )
 @settings(max_examples=300)
-def test_any_damaged_file_has_an_outcome(name: str, changes: list[tuple[int, int]], in_the_header: bool) -> None:  # noqa: FBT001 - hypothesis
+def test_any_damaged_file_has_an_outcome(
+    name: str,
+    changes: list[tuple[int, int]],
+    in_the_header: bool,  # noqa: FBT001 - hypothesis
+) -> None:
     data = bytearray(SYNTAXES[name])
     for at, value in changes:
         data[132 + at % (1000 if in_the_header else len(data) - 132)] = value

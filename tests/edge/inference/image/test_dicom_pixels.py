@@ -1,4 +1,6 @@
-"""Grey levels of DICOM files as other people's programs show them, and what real devices get wrong."""
+"""
+Grey levels of DICOM files as other people's programs show them, and what real devices get wrong.
+"""
 
 import subprocess
 from io import BytesIO
@@ -16,9 +18,9 @@ from pydicom.sequence import Sequence
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, decode
-from tests.conftest import need
-from tests.support.films import dicom
 from tests.edge.inference.image.test_dicom_syntaxes import crop
+from tests.support.films import dicom
+from tests.support.tools import need
 
 Tags = dict[str, Any]
 DEEP = crop() >> 4
@@ -43,20 +45,57 @@ CASES: dict[str, tuple[NDArray[Any], Tags]] = {
     "no window": (DEEP, TWELVE),
     "window": (DEEP, WINDOW),
     "sigmoid": (DEEP, {**WINDOW, "WindowWidth": "900", "VOILUTFunction": "SIGMOID"}),
-    "several windows": (DEEP, {**TWELVE, "WindowCenter": ["1800", "2000"], "WindowWidth": ["1500", "90"]}),
+    "several windows": (
+        DEEP,
+        {**TWELVE, "WindowCenter": ["1800", "2000"], "WindowWidth": ["1500", "90"]},
+    ),
     "a threshold": (DEEP, {**WINDOW, "WindowWidth": "1"}),
     "MONOCHROME1": (DEEP, {**WINDOW, "PhotometricInterpretation": "MONOCHROME1"}),
-    "MONOCHROME1 INVERSE": (DEEP, {**WINDOW, "PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"}),
-    "MONOCHROME1 IDENTITY": (DEEP, {**WINDOW, "PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"}),
+    "MONOCHROME1 INVERSE": (
+        DEEP,
+        {**WINDOW, "PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"},
+    ),
+    "MONOCHROME1 IDENTITY": (
+        DEEP,
+        {**WINDOW, "PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"},
+    ),
     "MONOCHROME2 INVERSE": (DEEP, {**WINDOW, "PresentationLUTShape": "INVERSE"}),
     "signed": (SIGNED, {**TWELVE, "WindowCenter": "-100", "WindowWidth": "1500"}),
-    "rescale": (DEEP, {**TWELVE, "RescaleSlope": "0.5", "RescaleIntercept": "-100", "WindowCenter": "800", "WindowWidth": "700"}),
-    "negative slope": (DEEP, {**TWELVE, "RescaleSlope": "-1", "RescaleIntercept": "4095", "WindowCenter": "2200", "WindowWidth": "1500"}),
-    "modality table": (DEEP, table("ModalityLUTSequence", [4096, 0, 16], ROOT) | {"WindowCenter": "40000", "WindowWidth": "40000"}),
+    "rescale": (
+        DEEP,
+        {
+            **TWELVE,
+            "RescaleSlope": "0.5",
+            "RescaleIntercept": "-100",
+            "WindowCenter": "800",
+            "WindowWidth": "700",
+        },
+    ),
+    "negative slope": (
+        DEEP,
+        {
+            **TWELVE,
+            "RescaleSlope": "-1",
+            "RescaleIntercept": "4095",
+            "WindowCenter": "2200",
+            "WindowWidth": "1500",
+        },
+    ),
+    "modality table": (
+        DEEP,
+        table("ModalityLUTSequence", [4096, 0, 16], ROOT)
+        | {"WindowCenter": "40000", "WindowWidth": "40000"},
+    ),
     "VOI table": (DEEP, table("VOILUTSequence", [4096, 0, 16], ROOT)),
-    "VOI table of some values": (DEEP, table("VOILUTSequence", [2048, 1000, 16], 65535 * np.linspace(0, 1, 2048) ** 2)),
+    "VOI table of some values": (
+        DEEP,
+        table("VOILUTSequence", [2048, 1000, 16], 65535 * np.linspace(0, 1, 2048) ** 2),
+    ),
     "VOI table of signed values": (SIGNED, table("VOILUTSequence", [4096, -2048, 16], ROOT, "SS")),
-    "VOI table of signed values, written unsigned": (SIGNED, table("VOILUTSequence", [4096, 65536 - 2048, 16], ROOT)),
+    "VOI table of signed values, written unsigned": (
+        SIGNED,
+        table("VOILUTSequence", [4096, 65536 - 2048, 16], ROOT),
+    ),
     "values at the upper end of their bits": (DEEP << 4, {**WINDOW, "HighBit": 15}),
 }
 
@@ -70,8 +109,20 @@ def grey(pixels: NDArray[Any], tags: Tags) -> NDArray[np.float64]:
 def test_grey_levels_are_those_of_dcmtk(name: str, tmp_path: Path) -> None:
     pixels, tags = CASES[name]
     (tmp_path / "a.dcm").write_bytes(dicom(pixels, **tags))
-    voi = ["+Wl", "1"] if "VOILUTSequence" in tags else ["+Wi", "1"] if "WindowCenter" in tags else ["-W"]
-    command = [need("dcmj2pnm", "dcmtk"), "+op", *voi, str(tmp_path / "a.dcm"), str(tmp_path / "a.pgm")]
+    voi = (
+        ["+Wl", "1"]
+        if "VOILUTSequence" in tags
+        else ["+Wi", "1"]
+        if "WindowCenter" in tags
+        else ["-W"]
+    )
+    command = [
+        need("dcmj2pnm", "dcmtk"),
+        "+op",
+        *voi,
+        str(tmp_path / "a.dcm"),
+        str(tmp_path / "a.pgm"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     shown = cv2.imread(str(tmp_path / "a.pgm"), cv2.IMREAD_UNCHANGED)
     assert shown is not None
@@ -82,7 +133,9 @@ OTHERWISE_IN_PYDICOM = {
     "negative slope": "it turns the window round",
     "VOI table of signed values, written unsigned": "it takes the first value for a large one",
     "values at the upper end of their bits": "it does not look at High Bit",
-    **dict.fromkeys((name for name in CASES if "MONOCHROME" in name), "it leaves the presentation to the caller"),
+    **dict.fromkeys(
+        (name for name in CASES if "MONOCHROME" in name), "it leaves the presentation to the caller"
+    ),
 }
 
 
@@ -90,7 +143,9 @@ OTHERWISE_IN_PYDICOM = {
 def test_grey_levels_are_those_of_pydicom(name: str) -> None:
     pixels, tags = CASES[name]
     dataset = pydicom.dcmread(BytesIO(dicom(pixels, **tags)))
-    shown = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset).astype(np.float64)
+    shown = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset).astype(
+        np.float64
+    )
     ours = grey(pixels, tags)
     low, high = shown.min(), shown.max()
     spread = (shown - low) / (high - low)
@@ -98,8 +153,15 @@ def test_grey_levels_are_those_of_pydicom(name: str) -> None:
 
 
 def test_linear_exact_has_no_half_steps() -> None:
-    tags = {**TWELVE, "WindowCenter": "2000", "WindowWidth": "1000", "VOILUTFunction": "LINEAR_EXACT"}
-    np.testing.assert_allclose(grey(DEEP, tags), np.clip((DEEP - 2000.0) / 1000 + 0.5, 0, 1), atol=2e-5)
+    tags = {
+        **TWELVE,
+        "WindowCenter": "2000",
+        "WindowWidth": "1000",
+        "VOILUTFunction": "LINEAR_EXACT",
+    }
+    np.testing.assert_allclose(
+        grey(DEEP, tags), np.clip((DEEP - 2000.0) / 1000 + 0.5, 0, 1), atol=2e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +187,16 @@ def test_twelve_bits_that_say_they_are_sixteen_use_the_whole_range() -> None:
     np.testing.assert_array_equal(grey(DEEP, {}), grey(DEEP, TWELVE))
 
 
-@pytest.mark.parametrize("missing", ["BitsStored", "HighBit", "PixelRepresentation", "PhotometricInterpretation", "SamplesPerPixel"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "PhotometricInterpretation",
+        "SamplesPerPixel",
+    ],
+)
 def test_a_missing_pixel_attribute_has_its_usual_value(missing: str) -> None:
     np.testing.assert_array_equal(grey(DEEP, {missing: None}), grey(DEEP, {}))
 
@@ -144,7 +215,11 @@ def padded(pixels: NDArray[Any], value: int, tags: Tags) -> tuple[int | None, in
     ("pixels", "value", "tags"),
     [
         (DEEP, 0, TWELVE | {"PixelPaddingValue": 0}),
-        (DEEP, 4095, TWELVE | {"PixelPaddingValue": 4095, "PhotometricInterpretation": "MONOCHROME1"}),
+        (
+            DEEP,
+            4095,
+            TWELVE | {"PixelPaddingValue": 4095, "PhotometricInterpretation": "MONOCHROME1"},
+        ),
         (DEEP, 4000, TWELVE | {"PixelPaddingValue": 4095, "PixelPaddingRangeLimit": 3900}),
         (DEEP, 4000, TWELVE | {"PixelPaddingValue": 3900, "PixelPaddingRangeLimit": 4095}),
         (DEEP, 65535, TWELVE | {"PixelPaddingValue": 65535}),
@@ -152,7 +227,16 @@ def padded(pixels: NDArray[Any], value: int, tags: Tags) -> tuple[int | None, in
         (SIGNED, -32768, {"PixelPaddingValue": -32768}),
         (np.maximum(SIGNED, 1), -1000, {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": 0}),
     ],
-    ids=["black", "white MONOCHROME1", "range", "range upwards", "beside the stored bits", "signed", "signed 16", "range to 0"],
+    ids=[
+        "black",
+        "white MONOCHROME1",
+        "range",
+        "range upwards",
+        "beside the stored bits",
+        "signed",
+        "signed 16",
+        "range to 0",
+    ],
 )
 def test_padding_is_known(pixels: NDArray[Any], value: int, tags: Tags) -> None:
     background, there = padded(pixels, value, tags)
@@ -169,7 +253,11 @@ def test_signed_padding_far_below_takes_no_contrast_from_the_picture() -> None:
 
 ARRIVED = np.rint(4095 * np.exp(DEEP / -1500.0)).astype(np.uint16)
 """What a detector counts behind tissue of that density."""
-RAW: Tags = {**TWELVE, "PresentationIntentType": "FOR PROCESSING", "PixelIntensityRelationship": "LIN"}
+RAW: Tags = {
+    **TWELVE,
+    "PresentationIntentType": "FOR PROCESSING",
+    "PixelIntensityRelationship": "LIN",
+}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +266,10 @@ RAW: Tags = {**TWELVE, "PresentationIntentType": "FOR PROCESSING", "PixelIntensi
         (ARRIVED, RAW | {"PixelIntensityRelationshipSign": 1}),
         (ARRIVED, RAW | {"PhotometricInterpretation": "MONOCHROME1"}),
         (4095 - ARRIVED, RAW | {"PixelIntensityRelationshipSign": -1}),
-        (4095 - DEEP, RAW | {"PixelIntensityRelationship": "LOG", "PhotometricInterpretation": "MONOCHROME1"}),
+        (
+            4095 - DEEP,
+            RAW | {"PixelIntensityRelationship": "LOG", "PhotometricInterpretation": "MONOCHROME1"},
+        ),
         (DEEP, RAW | {"PixelIntensityRelationship": "LOG", "PixelIntensityRelationshipSign": -1}),
     ],
     ids=["sign 1", "MONOCHROME1", "sign -1", "logarithmic, MONOCHROME1", "logarithmic"],
@@ -191,8 +282,12 @@ def test_detector_values_become_attenuation(pixels: NDArray[Any], tags: Tags) ->
 
 def test_eight_bits_in_big_endian_words_keep_their_order() -> None:
     eight = (DEEP >> 4).astype(np.uint8)
-    data = dicom(eight, pydicom.uid.ExplicitVRBigEndian, PixelData=eight.view(">u2").astype("<u2").tobytes())
-    np.testing.assert_array_equal(decode(data, Limits()).pixels, decode(dicom(eight), Limits()).pixels)
+    data = dicom(
+        eight, pydicom.uid.ExplicitVRBigEndian, PixelData=eight.view(">u2").astype("<u2").tobytes()
+    )
+    np.testing.assert_array_equal(
+        decode(data, Limits()).pixels, decode(dicom(eight), Limits()).pixels
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +298,10 @@ def test_eight_bits_in_big_endian_words_keep_their_order() -> None:
         ({"BitsAllocated": 32}, Reason.UNSUPPORTED_FORMAT),
         ({"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}, Reason.UNSUPPORTED_FORMAT),
         ({"BitsStored": 17}, Reason.UNSUPPORTED_FORMAT),
-        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}, Reason.COLOUR),
+        (
+            {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0},
+            Reason.COLOUR,
+        ),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, Reason.COLOUR),
         ({"NumberOfFrames": 60}, Reason.MULTI_FRAME),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.13.1.3"}, Reason.MULTI_FRAME),

@@ -1,4 +1,7 @@
-"""Which DICOM objects get a score: the table in docs/reference/dicom.md, the one in the code, and what happens to such files."""
+"""
+Which DICOM objects get a score: the table in docs/reference/dicom.md, the one in the code, and what
+happens to such files.
+"""
 
 from typing import Any, get_args
 
@@ -10,8 +13,8 @@ from edge.domain import Flag, Implants
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, decode
 from edge.inference.image.eligibility import RULES
-from tests.conftest import ROOT
 from tests.support.films import SECRET, dicom, small
+from tests.support.tools import ROOT
 
 PIXELS = small(48, 32)
 
@@ -44,10 +47,16 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("no modality", {"Modality": None}),
     ("no modality", {"Modality": ""}),
     ("a mammogram, whatever its SOP class", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}),
-    ("a mammogram, whatever its SOP class", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2", **view("399368009", "414493004")}),
+    (
+        "a mammogram, whatever its SOP class",
+        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2", **view("399368009", "414493004")},
+    ),
 ]
 FLAGGED: list[tuple[str, dict[str, Any]]] = [
-    ("a breast on a phosphor plate or a scanned film", {"Modality": "CR", "BodyPartExamined": "BREAST"}),
+    (
+        "a breast on a phosphor plate or a scanned film",
+        {"Modality": "CR", "BodyPartExamined": "BREAST"},
+    ),
     ("a breast with an implant", {"BreastImplantPresent": "YES"}),
     ("an implant-displaced view", view("399162004", "399209000")),
     ("part of a breast", {"PartialView": "YES"}),
@@ -55,7 +64,10 @@ FLAGGED: list[tuple[str, dict[str, Any]]] = [
     ("part of a breast", {"ImageType": ["DERIVED", "PRIMARY", "STEREO_SCOUT"]}),
     ("a contrast-enhanced image", {"ContrastBolusAgent": SECRET}),
     ("a contrast-enhanced image", {"ImageType": ["DERIVED", "PRIMARY", "", "RECOMBINED"]}),
-    ("an image computed from a tomosynthesis", {"ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D"]}),
+    (
+        "an image computed from a tomosynthesis",
+        {"ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D"]},
+    ),
     ("burned-in text", {"BurnedInAnnotation": "YES"}),
     ("detector values", {"PresentationIntentType": "FOR PROCESSING"}),
     ("another part of the body", {"BodyPartExamined": SECRET}),
@@ -77,10 +89,16 @@ REJECTED: list[tuple[str, dict[str, Any]]] = [
 
 
 def test_the_table_in_the_documentation_is_the_one_in_the_code() -> None:
-    lines = (ROOT / "docs" / "dicom.md").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "docs" / "reference" / "dicom.md").read_text(encoding="utf-8").splitlines()
     start = lines.index("| object | known by | what happens | flag |") + 2
-    shown = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[start : lines.index("", start)]]
-    assert shown == [(rule.what, rule.known_by, rule.verdict, f"`{rule.flag}`" if rule.flag else "") for rule in RULES]
+    shown = [
+        tuple(cell.strip() for cell in line.strip("|").split("|"))
+        for line in lines[start : lines.index("", start)]
+    ]
+    assert shown == [
+        (rule.what, rule.known_by, rule.verdict, f"`{rule.flag}`" if rule.flag else "")
+        for rule in RULES
+    ]
 
 
 def test_each_row_of_the_table_is_tried_below() -> None:
@@ -122,7 +140,9 @@ def test_implants_are_as_the_settings_say() -> None:
 
 
 def test_several_flags_stand_in_the_order_of_the_table() -> None:
-    found = flags(BurnedInAnnotation="YES", BreastImplantPresent="YES", **view("399162004", "399209000"))
+    found = flags(
+        BurnedInAnnotation="YES", BreastImplantPresent="YES", **view("399162004", "399209000")
+    )
     assert found == ("implant", "implant-displaced", "burned-in-annotation")
 
 
@@ -134,9 +154,15 @@ def test_the_view_comes_from_its_code_then_the_position_then_the_orientation() -
 
 
 def test_the_side_comes_from_image_laterality_before_laterality() -> None:
-    assert decode(dicom(PIXELS, ImageLaterality="R", Laterality="L"), Limits()).facts.laterality == "R"
+    assert (
+        decode(dicom(PIXELS, ImageLaterality="R", Laterality="L"), Limits()).facts.laterality == "R"
+    )
 
 
-@pytest.mark.parametrize("broken", [{"ViewCodeSequence": Sequence([])}, {"ImageType": ""}, {"ImageType": "ORIGINAL"}], ids=str)
+@pytest.mark.parametrize(
+    "broken",
+    [{"ViewCodeSequence": Sequence([])}, {"ImageType": ""}, {"ImageType": "ORIGINAL"}],
+    ids=str,
+)
 def test_an_empty_attribute_says_nothing(broken: dict[str, Any]) -> None:
     assert flags(**broken) == ()

@@ -1,4 +1,7 @@
-"""Bytes that want to do harm, or were harmed: each has an outcome, soon and in little memory. `make fuzz` looks for more."""
+"""
+Bytes that want to do harm, or were harmed: each has an outcome, soon and in little memory. `make
+fuzz` looks for more.
+"""
 
 import errno
 import io
@@ -18,14 +21,12 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from edge.models.bundle import sha256_of
 from edge.errors import ImageRejected, Reason, Unavailable
-from edge.inference.image import Limits, Mammogram, decode, open_mammogram
-from edge.inference.image import codecs
-from tests.fuzz.files import files as fuzz
-from tests.support.films import SECRET, dicom, small
-from tests.fuzz.files import corpus, mutated
+from edge.inference.image import Limits, Mammogram, codecs, decode, open_mammogram
+from edge.models.bundle import sha256_of
 from tests.edge.inference.image.test_raster_kinds import chunk
+from tests.fuzz.files import corpus, main, mutated
+from tests.support.films import SECRET, dicom, small
 
 MIB = 2**20
 LIMITS = Limits(max_bytes=8 * MIB, max_pixels=4_000_000)
@@ -69,7 +70,9 @@ def test_a_file_cut_at_any_percent_is_rejected(name: str) -> None:
     data = files()[name]
     for percent in range(1, 100):
         error = rejected(data[: len(data) * percent // 100])
-        assert error.reason in CUT | EXCEPT.get(name.split(maxsplit=1)[0], set()), f"{name} cut at {percent} %: {error}"
+        assert error.reason in CUT | EXCEPT.get(name.split(maxsplit=1)[0], set()), (
+            f"{name} cut at {percent} %: {error}"
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,27 +97,45 @@ def test_a_deflated_bomb_is_inflated_no_further_than_the_limit() -> None:
 
 def test_a_png_bomb_is_not_unpacked() -> None:
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 16, 0, 0, 0, 0))
-    bomb = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * (32 * MIB))) + chunk(b"IEND", b"")
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + chunk(b"IDAT", zlib.compress(b"\0" * (32 * MIB)))
+        + chunk(b"IEND", b"")
+    )
     assert rejected(bomb).reason is Reason.TOO_LARGE
     assert peak_of(lambda: rejected(bomb)) < MIB
 
 
 def test_more_rows_inside_a_png_than_it_says_are_not_unpacked() -> None:
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0, 0))
-    bomb = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * (32 * MIB))) + chunk(b"IEND", b"")
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + chunk(b"IDAT", zlib.compress(b"\0" * (32 * MIB)))
+        + chunk(b"IEND", b"")
+    )
     assert decode(bomb, LIMITS).pixels.shape == (64, 64)
 
 
 def test_a_tiff_bomb_is_not_unpacked() -> None:
-    done, data = cv2.imencode(".tiff", np.zeros((64, 64), np.uint8), [cv2.IMWRITE_TIFF_COMPRESSION, 8])
+    done, data = cv2.imencode(
+        ".tiff", np.zeros((64, 64), np.uint8), [cv2.IMWRITE_TIFF_COMPRESSION, 8]
+    )
     assert done
-    bomb = data.tobytes().replace(struct.pack("<HHII", 257, 3, 1, 64), struct.pack("<HHII", 257, 4, 1, 4_000_000))
-    bomb = bomb.replace(struct.pack("<HHII", 257, 4, 1, 64), struct.pack("<HHII", 257, 4, 1, 4_000_000))
+    bomb = data.tobytes().replace(
+        struct.pack("<HHII", 257, 3, 1, 64), struct.pack("<HHII", 257, 4, 1, 4_000_000)
+    )
+    bomb = bomb.replace(
+        struct.pack("<HHII", 257, 4, 1, 64), struct.pack("<HHII", 257, 4, 1, 4_000_000)
+    )
     assert rejected(bomb).reason is Reason.TOO_LARGE
 
 
 @pytest.mark.parametrize("decoders", ["fast", "light"])
-def test_a_run_length_bomb_fills_no_more_than_the_picture(decoders: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_length_bomb_fills_no_more_than_the_picture(
+    decoders: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if decoders == "light":
         monkeypatch.setattr(codecs, "fast", None)
     segment = b"\x81\0" * MIB  # 128 bytes each
@@ -123,7 +144,11 @@ def test_a_run_length_bomb_fills_no_more_than_the_picture(decoders: str, monkeyp
     assert peak_of(lambda: outcome(bomb)) < 40 * MIB
 
 
-@pytest.mark.parametrize("header", [(2, 64, 4_144_027_320), (2, 0, 64), (15, *range(64, 79)), (4_000_000_000, 64), (2, 900, 100)], ids=str)
+@pytest.mark.parametrize(
+    "header",
+    [(2, 64, 4_144_027_320), (2, 0, 64), (15, *range(64, 79)), (4_000_000_000, 64), (2, 900, 100)],
+    ids=str,
+)
 def test_run_length_segments_outside_of_the_frame_are_unreadable(header: tuple[int, ...]) -> None:
     frame = struct.pack("<16I", *header, *[0] * (16 - len(header))) + b"\x7f" * 600
     assert rejected(encapsulated(frame, np.zeros((16, 16), np.uint16))).reason is Reason.UNREADABLE
@@ -134,7 +159,12 @@ def encapsulated(frame: bytes, like: np.ndarray) -> bytes:
     whole = dicom(like)
     at = whole.index(b"\xe0\x7f\x10\0OW")
     frame += b"\0" * (len(frame) % 2)
-    items = b"\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0" + struct.pack("<I", len(frame)) + frame + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    items = (
+        b"\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0"
+        + struct.pack("<I", len(frame))
+        + frame
+        + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    )
     packed = whole[:at] + b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff" + items
     return packed.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")
 
@@ -156,11 +186,16 @@ def test_a_wrong_length_of_the_pixel_data_is_rejected(length: int) -> None:
     at = whole.index(b"\xe0\x7f\x10\0OW") + 8
     whole[at : at + 4] = struct.pack("<I", length)
     result = outcome(bytes(whole))
-    assert isinstance(result, Mammogram) == (length in {0x7FFFFFFF, 0xFFFFFFFE})  # all the pixels are there
+    assert isinstance(result, Mammogram) == (
+        length in {0x7FFFFFFF, 0xFFFFFFFE}
+    )  # all the pixels are there
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("element", [b"\x08\0\x16\0UI", b"\x10\0\x10\0PN", b"\x28\0\x10\0US", b"\x02\0\0\0UL", b"\x02\0\x10\0UI"])
+@pytest.mark.parametrize(
+    "element",
+    [b"\x08\0\x16\0UI", b"\x10\0\x10\0PN", b"\x28\0\x10\0US", b"\x02\0\0\0UL", b"\x02\0\x10\0UI"],
+)
 def test_a_wrong_length_in_the_header_has_an_outcome(element: bytes, length: int) -> None:
     whole = bytearray(dicom(np.zeros((16, 16), np.uint16)))
     at = whole.index(element) + 6
@@ -192,24 +227,37 @@ def outcome(data: bytes) -> Mammogram | ImageRejected:
 
 def test_a_tiff_of_many_long_entries_is_not_read_again_and_again() -> None:
     entries, values = 60_000, 400_000  # a minute and more, if each were
-    data = struct.pack("<2sHIH", b"II", 42, 8, entries) + struct.pack("<HHII", 273, 4, values, 0) * entries + bytes(4 * values)
+    data = (
+        struct.pack("<2sHIH", b"II", 42, 8, entries)
+        + struct.pack("<HHII", 273, 4, values, 0) * entries
+        + bytes(4 * values)
+    )
     with pytest.raises(ImageRejected, match="TIFF"):
         decode(data, Limits())
 
 
-def test_a_file_for_which_no_address_space_is_left_is_too_large_and_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_for_which_no_address_space_is_left_is_too_large_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "film.dcm"
     path.write_bytes(dicom(small(96, 64)))
-    monkeypatch.setattr("edge.inference.image.mmap", Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory")))
+    monkeypatch.setattr(
+        "edge.inference.image.mmap",
+        Mock(side_effect=OSError(errno.ENOMEM, "Cannot allocate memory")),
+    )
     with pytest.raises(MemoryError):
         open_mammogram(path, Limits())
 
 
-def test_a_file_on_a_mount_that_maps_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_on_a_mount_that_maps_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "film.dcm"
     path.write_bytes(dicom(small(96, 64)))
     mapped = open_mammogram(path, Limits()).pixels.copy()
-    monkeypatch.setattr("edge.inference.image.mmap", Mock(side_effect=OSError(errno.ENODEV, "No such device")))
+    monkeypatch.setattr(
+        "edge.inference.image.mmap", Mock(side_effect=OSError(errno.ENODEV, "No such device"))
+    )
     np.testing.assert_array_equal(open_mammogram(path, Limits()).pixels, mapped)
 
 
@@ -248,10 +296,15 @@ def test_classify_does_not_wait_for_a_fifo(tmp_path: Path) -> None:
 
 
 def test_peak_memory_is_at_most_three_times_the_raw_pixels() -> None:
-    """What numpy and Python reserve; the libraries' own memory is measured in docs/quality/benchmarks.md."""
+    """
+    What numpy and Python reserve; the libraries' own memory is measured in
+    docs/quality/benchmarks.md.
+    """
     pixels = np.random.default_rng(0).integers(0, 4096, (1200, 1000)).astype(np.uint16)
     data = dicom(pixels, BitsStored=12, HighBit=11, WindowCenter="2000", WindowWidth="3000")
-    tables = 6 * MIB  # what is worked out once for each possible value, whatever the size of the picture
+    tables = (
+        6 * MIB
+    )  # what is worked out once for each possible value, whatever the size of the picture
     assert peak_of(lambda: decode(data, Limits())) < 2 * pixels.nbytes + tables
 
 
@@ -273,5 +326,7 @@ def test_any_mutation_of_a_real_file_has_an_outcome(name: str) -> None:
 
 def test_whole_files_have_an_outcome_from_workers_without_the_extra_fast(tmp_path: Path) -> None:
     """What `make fuzz DECODER=gdcm` ends with."""
-    pytest.importorskip("imagecodecs", reason="imagecodecs is missing: pip install -r requirements/fast.in")
-    assert fuzz.main(0, tmp_path, "gdcm") == 0
+    pytest.importorskip(
+        "imagecodecs", reason="imagecodecs is missing: pip install -r requirements/fast.in"
+    )
+    assert main(0, tmp_path, "gdcm") == 0

@@ -12,15 +12,19 @@ from edge.domain import ImageFacts
 from edge.inference.image import Limits, Mammogram, Pixels, decode
 from edge.inference.image.polarity import is_inverted, turned
 from edge.inference.preprocess import prepare
-from tests.support.films import DATA, FILM, deep, dicom, film, raster
 from tests.edge.inference.test_preprocess import PAD
+from tests.support.films import FILM, deep, dicom, film, raster
+from tests.support.tools import DATA
 
 FILMS = sorted(DATA.glob("*.jpg"))
 
 
 def thumbnail(path: Path) -> NDArray[np.uint8]:
     pixels = decode(path.read_bytes(), Limits()).pixels
-    return np.asarray(cv2.resize(pixels, (pixels.shape[1] * 512 // 800, 512), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(
+        cv2.resize(pixels, (pixels.shape[1] * 512 // 800, 512), interpolation=cv2.INTER_AREA),
+        np.uint8,
+    )
 
 
 def toned(pixels: Pixels, gamma: float) -> NDArray[np.uint8]:
@@ -28,7 +32,9 @@ def toned(pixels: Pixels, gamma: float) -> NDArray[np.uint8]:
 
 
 def plain(pixels: Pixels, bits: int, background: int | None = None) -> Mammogram:
-    return Mammogram(pixels, ImageFacts(pixels.shape[0], pixels.shape[1], bits, "MONOCHROME2", "png"), background)
+    return Mammogram(
+        pixels, ImageFacts(pixels.shape[0], pixels.shape[1], bits, "MONOCHROME2", "png"), background
+    )
 
 
 @pytest.mark.parametrize("path", FILMS, ids=lambda path: path.stem)
@@ -84,10 +90,14 @@ def test_twelve_bits_inverted_in_sixteen_keep_their_contrast() -> None:
 
 @pytest.mark.parametrize("stated", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize("meant", ["MONOCHROME1", "MONOCHROME2"])
-def test_a_dicom_gives_the_same_input_whether_or_not_its_photometric_interpretation_is_true(stated: str, meant: str) -> None:
+def test_a_dicom_gives_the_same_input_whether_or_not_its_photometric_interpretation_is_true(
+    stated: str, meant: str
+) -> None:
     pixels = film().pixels
     stored = np.asarray(255 - pixels if meant == "MONOCHROME1" else pixels, np.uint8)
     image = decode(dicom(stored, PhotometricInterpretation=stated), Limits())
     expected = decode(dicom(np.asarray(pixels, np.uint8)), Limits())
     np.testing.assert_array_equal(prepare(image, PAD).tensor, prepare(expected, PAD).tensor)
-    assert replace(image.facts, photometric="MONOCHROME2") == replace(expected.facts, photometric="MONOCHROME2")
+    assert replace(image.facts, photometric="MONOCHROME2") == replace(
+        expected.facts, photometric="MONOCHROME2"
+    )

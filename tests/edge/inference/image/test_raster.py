@@ -39,7 +39,9 @@ def test_each_kind_of_file_gives_its_pixels(name: str) -> None:
     image = decode(FILES[name], Limits())
     expected = deep(SMALL) if name.startswith("deep") else SMALL
     assert image.pixels.dtype == expected.dtype
-    np.testing.assert_allclose(image.pixels.astype(int), expected.astype(int), atol=LOSSY.get(name, 0))
+    np.testing.assert_allclose(
+        image.pixels.astype(int), expected.astype(int), atol=LOSSY.get(name, 0)
+    )
     assert (image.facts.rows, image.facts.columns) == SMALL.shape
     assert image.facts.bits == expected.dtype.itemsize * 8
 
@@ -97,7 +99,9 @@ def test_a_file_that_lacks_its_last_byte_is_rejected(name: str) -> None:
 def test_a_thumbnail_inside_a_truncated_jpeg_does_not_hide_it() -> None:
     thumbnail = raster("jpg", SMALL[:16, :16])
     data = FILES["jpg"]
-    with_thumbnail = data[:2] + b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail + data[2:]
+    with_thumbnail = (
+        data[:2] + b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail + data[2:]
+    )
     assert decode(with_thumbnail, Limits()).facts.rows == SMALL.shape[0]
     assert rejected(with_thumbnail[:-2]).reason is Reason.TRUNCATED
 
@@ -110,10 +114,17 @@ def test_a_flipped_bit_inside_a_png_is_found() -> None:
 
 def png_of(rows: int, columns: int) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 100))
+        + chunk(b"IEND", b"")
+    )
 
 
 def test_a_bomb_is_refused_by_its_header() -> None:
@@ -154,12 +165,30 @@ def test_a_tiff_of_two_pages_is_rejected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pixels", [SMALL, deep(SMALL)], ids=["8", "16"])
 def test_white_is_zero_in_a_tiff_is_turned_round(pixels: np.ndarray) -> None:
-    tags = {256: pixels.shape[1], 257: pixels.shape[0], 258: pixels.itemsize * 8, 259: 1, 262: 0, 273: 8, 277: 1, 278: pixels.shape[0]}
+    tags = {
+        256: pixels.shape[1],
+        257: pixels.shape[0],
+        258: pixels.itemsize * 8,
+        259: 1,
+        262: 0,
+        273: 8,
+        277: 1,
+        278: pixels.shape[0],
+    }
     tags[279] = pixels.nbytes
     top = np.iinfo(pixels.dtype).max
-    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    directory = b"".join(
+        struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items())
+    )
     body = (top - pixels).astype(pixels.dtype).tobytes()
-    data = b"II*\0" + struct.pack("<I", 8 + len(body)) + body + struct.pack("<H", len(tags)) + directory + b"\0\0\0\0"
+    data = (
+        b"II*\0"
+        + struct.pack("<I", 8 + len(body))
+        + body
+        + struct.pack("<H", len(tags))
+        + directory
+        + b"\0\0\0\0"
+    )
     np.testing.assert_array_equal(decode(data, Limits()).pixels, pixels)
 
 
@@ -187,7 +216,18 @@ def test_a_missing_file_is_unavailable_and_not_named(tmp_path: Path) -> None:
 
 
 MAGIC = st.sampled_from(
-    [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"P5\n", b"P2 ", b"BM", b"\xff\x4f\xff\x51", b"RIFF\4\0\0\0WEBPVP8 "]
+    [
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"II*\0",
+        b"MM\0*",
+        b"P5\n",
+        b"P2 ",
+        b"BM",
+        b"\xff\x4f\xff\x51",
+        b"RIFF\4\0\0\0WEBPVP8 ",
+    ]
 )
 
 
@@ -198,10 +238,16 @@ def test_any_bytes_have_an_outcome(magic: bytes, data: bytes) -> None:
 
 
 @given(
-    st.sampled_from(sorted(FILES)), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8), st.booleans()
+    st.sampled_from(sorted(FILES)),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8),
+    st.booleans(),
 )
 @settings(max_examples=500)
-def test_any_damaged_file_has_an_outcome(name: str, changes: list[tuple[int, int]], near_the_start: bool) -> None:  # noqa: FBT001 - hypothesis
+def test_any_damaged_file_has_an_outcome(
+    name: str,
+    changes: list[tuple[int, int]],
+    near_the_start: bool,  # noqa: FBT001 - hypothesis
+) -> None:
     data = bytearray(FILES[name])
     for at, value in changes:
         data[at % (64 if near_the_start else len(data))] = value

@@ -1,4 +1,7 @@
-"""Varieties of raster files that scanners and programs write: TIFF in all its shapes, Netpbm, BMP, palettes, alpha, orientation."""
+"""
+Varieties of raster files that scanners and programs write: TIFF in all its shapes, Netpbm, BMP,
+palettes, alpha, orientation.
+"""
 
 import struct
 import zlib
@@ -18,7 +21,9 @@ SMALL = small(96, 64)
 DEEP = deep(SMALL)
 NONE, LZW, DEFLATE = 1, 5, 8
 ORIENTATION, UPRIGHT, TURNED = 0x0112, 1, 6
-"""6: what is stored must be turned by a quarter clockwise to be seen upright (TIFF 6.0, EXIF 2.3)."""
+"""
+6: what is stored must be turned by a quarter clockwise to be seen upright (TIFF 6.0, EXIF 2.3).
+"""
 BOTH: Final = pytest.mark.parametrize("pixels", [SMALL, DEEP], ids=["8", "16"])
 
 
@@ -36,18 +41,32 @@ def tiff(  # noqa: PLR0913 - each is one way in which TIFFs differ
     turned: int = UPRIGHT,
 ) -> bytes:
     """A TIFF: classic or big, either byte order, one strip or tiles, plain or deflated."""
-    pieces = [piece.astype(piece.dtype.newbyteorder(order)).tobytes() for piece in tiles(pixels, tile)]
+    pieces = [
+        piece.astype(piece.dtype.newbyteorder(order)).tobytes() for piece in tiles(pixels, tile)
+    ]
     pieces = [zlib.compress(piece) for piece in pieces] if packed else pieces
     start = 16 if big else 8
     offsets = [start + sum(map(len, pieces[:at])) for at in range(len(pieces))]
     body = b"".join(pieces)
     rows, columns = pixels.shape
-    tags: dict[int, list[int]] = {256: [columns], 257: [rows], 258: [pixels.itemsize * 8], 259: [DEFLATE if packed else NONE], 262: [1]}
+    tags: dict[int, list[int]] = {
+        256: [columns],
+        257: [rows],
+        258: [pixels.itemsize * 8],
+        259: [DEFLATE if packed else NONE],
+        262: [1],
+    }
     tags |= {274: [turned], 277: [1]}
     counts = [len(piece) for piece in pieces]
-    tags |= {322: [tile], 323: [tile], 324: offsets, 325: counts} if tile else {273: offsets, 278: [rows], 279: counts}
+    tags |= (
+        {322: [tile], 323: [tile], 324: offsets, 325: counts}
+        if tile
+        else {273: offsets, 278: [rows], 279: counts}
+    )
     magic = b"II" if order == "<" else b"MM"
-    head = struct.pack(order + ("HHHQ" if big else "HI"), *((43, 8, 0) if big else (42,)), start + len(body))
+    head = struct.pack(
+        order + ("HHHQ" if big else "HI"), *((43, 8, 0) if big else (42,)), start + len(body)
+    )
     return magic + head + body + directory(tags, start + len(body), order=order, big=big)
 
 
@@ -96,7 +115,9 @@ def test_every_shape_of_tiff_gives_its_pixels(
 
 @BOTH
 @pytest.mark.parametrize("compression", [LZW, DEFLATE], ids=["LZW", "deflate"])
-def test_a_tiff_that_opencv_compressed_gives_its_pixels(pixels: NDArray[Any], compression: int) -> None:
+def test_a_tiff_that_opencv_compressed_gives_its_pixels(
+    pixels: NDArray[Any], compression: int
+) -> None:
     done, data = cv2.imencode(".tiff", pixels, [cv2.IMWRITE_TIFF_COMPRESSION, compression])
     assert done
     same(data.tobytes(), pixels)
@@ -112,7 +133,9 @@ def netpbm(kind: str, pixels: NDArray[Any], white: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["P2", "P3", "P5", "P6"])
-@pytest.mark.parametrize(("pixels", "white"), [(SMALL, 255), (DEEP, 65535), (DEEP >> 4, 4095)], ids=["8", "16", "12"])
+@pytest.mark.parametrize(
+    ("pixels", "white"), [(SMALL, 255), (DEEP, 65535), (DEEP >> 4, 4095)], ids=["8", "16", "12"]
+)
 def test_every_kind_of_netpbm_gives_its_pixels(kind: str, pixels: NDArray[Any], white: int) -> None:
     same(netpbm(kind, pixels, white), pixels)
 
@@ -172,7 +195,9 @@ def test_a_palette_of_greys_is_looked_up() -> None:
     same(b"\x89PNG\r\n\x1a\n" + head + palette + chunk(b"IDAT", rows) + chunk(b"IEND", b""), SMALL)
 
 
-@pytest.mark.parametrize(("kind", "transparent"), [("png", 0), ("png", 255), ("tiff", 0), ("tiff", 255), ("webp", 255)])
+@pytest.mark.parametrize(
+    ("kind", "transparent"), [("png", 0), ("png", 255), ("tiff", 0), ("tiff", 255), ("webp", 255)]
+)
 def test_alpha_changes_nothing(kind: str, transparent: int) -> None:
     pixels = cv2.cvtColor(SMALL, cv2.COLOR_GRAY2BGRA)
     pixels[:, :, 3] = transparent
@@ -181,7 +206,11 @@ def test_alpha_changes_nothing(kind: str, transparent: int) -> None:
 
 def exif(orientation: int) -> bytes:
     """A TIFF header and a directory of one entry."""
-    return b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHII", ORIENTATION, 3, 1, orientation) + b"\0\0\0\0"
+    return (
+        b"II*\0\x08\0\0\0\x01\0"
+        + struct.pack("<HHII", ORIENTATION, 3, 1, orientation)
+        + b"\0\0\0\0"
+    )
 
 
 def jpeg_with(orientation: int) -> bytes:

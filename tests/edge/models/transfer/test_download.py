@@ -1,4 +1,7 @@
-"""A bundle through the broker: whatever comes instead of it is refused, whatever is missing is fetched later, and nothing is left over."""
+"""
+A bundle through the broker: whatever comes instead of it is refused, whatever is missing is fetched
+later, and nothing is left over.
+"""
 
 import errno
 import itertools
@@ -11,16 +14,15 @@ from typing import Any, Final
 
 import pytest
 
-from edge.models.transfer import download
-from edge.models.transfer import announcement
-from edge.models.active import SHIPPED
-from edge.errors import ConfigError, MammoEdgeError, ModelError, Unavailable
-from edge.models.transfer.installer import Installer
 from edge.config.settings import Model
+from edge.errors import ConfigError, MammoEdgeError, ModelError, Unavailable
+from edge.models.active import SHIPPED
 from edge.models.signature import sign, signer
 from edge.models.store import ModelStore, Trust
+from edge.models.transfer import announcement, download
+from edge.models.transfer.installer import Installer
 from tests.support.bundles import tiny
-from tests.edge.models.test_signature import key_pair
+from tests.support.keys import key_pair
 
 CHUNK: Final = 1024
 
@@ -56,7 +58,11 @@ def broker() -> Retained:
 
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "state/models", tiny(tmp_path / "shipped", "1.0"), Trust(tmp_path / "keys", allow_unsigned=False))
+    return ModelStore(
+        tmp_path / "state/models",
+        tiny(tmp_path / "shipped", "1.0"),
+        Trust(tmp_path / "keys", allow_unsigned=False),
+    )
 
 
 @pytest.fixture
@@ -77,14 +83,18 @@ def left_over(store: ModelStore) -> list[str]:
     return [path.name for path in store.root.glob(".*")] if store.root.exists() else []
 
 
-def test_what_is_published_is_installed_and_nothing_is_left_over(installer: Installer, store: ModelStore, made: announcement.Offer) -> None:
+def test_what_is_published_is_installed_and_nothing_is_left_over(
+    installer: Installer, store: ModelStore, made: announcement.Offer
+) -> None:
     answer = installer.install({"bundle": "2.0"})
     assert answer == {"bundle": made.bundle, "name": "mammo-default", "version": "2.0"}
     assert store.trusted(made.bundle).is_dir()
     assert (left_over(store), store.active().current) == ([], SHIPPED)
 
 
-def test_what_is_installed_already_is_not_fetched_again(installer: Installer, broker: Retained, made: announcement.Offer) -> None:
+def test_what_is_installed_already_is_not_fetched_again(
+    installer: Installer, broker: Retained, made: announcement.Offer
+) -> None:
     installer.install({"bundle": made.bundle[:12]})
     broker.asked.clear()
     assert installer.install({"bundle": "2.0"})["bundle"] == made.bundle
@@ -92,11 +102,17 @@ def test_what_is_installed_already_is_not_fetched_again(installer: Installer, br
 
 
 def test_a_bundle_that_is_installed_and_announced_under_another_signature_takes_it_over(
-    installer: Installer, broker: Retained, store: ModelStore, made: announcement.Offer, tmp_path: Path
+    installer: Installer,
+    broker: Retained,
+    store: ModelStore,
+    made: announcement.Offer,
+    tmp_path: Path,
 ) -> None:
     installer.install({"bundle": "2.0"})
     sign(tmp_path / "bundle", key_pair(tmp_path, "vendor"))
-    announcement.publish(tmp_path / "bundle", announcement.make_offer(tmp_path / "bundle", CHUNK), broker.put)
+    announcement.publish(
+        tmp_path / "bundle", announcement.make_offer(tmp_path / "bundle", CHUNK), broker.put
+    )
     assert installer.install({"bundle": "2.0"})["bundle"] == made.bundle
     assert signer(store.folder(made.bundle), tmp_path / "keys") == "vendor"
 
@@ -118,12 +134,16 @@ def test_a_chunk_that_was_written_in_part_is_asked_for_again(
     installer: Installer, broker: Retained, store: ModelStore, made: announcement.Offer
 ) -> None:
     store.root.mkdir(parents=True)
-    (store.root / f".fetching-{made.sha256}").write_bytes(broker.topics[made.topic(0)] + broker.topics[made.topic(1)][:10])
+    (store.root / f".fetching-{made.sha256}").write_bytes(
+        broker.topics[made.topic(0)] + broker.topics[made.topic(1)][:10]
+    )
     installer.install({"bundle": "2.0"})
     assert broker.asked[1] == made.topic(1)
 
 
-def test_what_was_begun_of_another_bundle_makes_room(installer: Installer, store: ModelStore, made: announcement.Offer) -> None:
+def test_what_was_begun_of_another_bundle_makes_room(
+    installer: Installer, store: ModelStore, made: announcement.Offer
+) -> None:
     store.root.mkdir(parents=True)
     (store.root / f".fetching-{'0' * 64}").write_bytes(b"x")
     (store.root / ".unpacked-x").mkdir()
@@ -165,7 +185,9 @@ def renamed(name: str) -> Callable[[Retained, announcement.Offer], None]:
     return spoil
 
 
-def announced(**changes: Any) -> Callable[[Retained, announcement.Offer], None]:  # noqa: ANN401 - JSON
+# JSON
+# JSON
+def announced(**changes: Any) -> Callable[[Retained, announcement.Offer], None]:  # noqa: ANN401
     return lambda broker, _: broker.announce(**changes)
 
 
@@ -202,7 +224,9 @@ def said(payload: bytes) -> Callable[[Retained, announcement.Offer], None]:
         (said(b" " * (2**20 + 1)), "1048577 bytes, expected 1048576 at most"),
     ],
 )
-def test_whatever_else_comes_is_refused_with_the_reason_and_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtures
+# fixtures
+# fixtures
+def test_whatever_else_comes_is_refused_with_the_reason_and_leaves_nothing(  # noqa: PLR0913, PLR0917
     installer: Installer,
     broker: Retained,
     store: ModelStore,
@@ -232,7 +256,11 @@ def test_whatever_else_comes_is_refused_with_the_reason_and_leaves_nothing(  # n
     ],
 )
 def test_a_request_that_names_what_it_may_not_is_refused(
-    installer: Installer, made: announcement.Offer, tmp_path: Path, request_: dict[str, object], why: str
+    installer: Installer,
+    made: announcement.Offer,
+    tmp_path: Path,
+    request_: dict[str, object],
+    why: str,
 ) -> None:
     (tmp_path / "allowed").mkdir()
     (tmp_path / "allowed/out").symlink_to(tmp_path / "bundle")
@@ -250,8 +278,12 @@ def test_a_bundle_is_installed_from_the_allowed_folder_and_from_none_unless_it_i
     assert installer.install({"folder": "next"})["version"] == "2.0"
 
 
-def test_a_bundle_that_is_larger_than_the_setting_allows_is_not_fetched(broker: Retained, made: announcement.Offer) -> None:
-    with pytest.raises(ConfigError, match=rf"announces {made.size} bytes, \[model\] max_fetch_mb allows 4096"):
+def test_a_bundle_that_is_larger_than_the_setting_allows_is_not_fetched(
+    broker: Retained, made: announcement.Offer
+) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"announces {made.size} bytes, \[model\] max_fetch_mb allows 4096"
+    ):
         download.read_wanted(broker.get, "2.0", 4096)
     assert broker.asked == [""]
 
@@ -264,12 +296,22 @@ def test_an_unsigned_bundle_from_the_broker_is_refused_unless_that_is_allowed(
     with pytest.raises(ModelError, match="the bundle is not signed"):
         installer.install({"bundle": "3.0"})
     assert (list(store.bundles()), left_over(store)) == ([SHIPPED], [])
-    lenient = ModelStore(store.root, store.folder(SHIPPED), Trust(tmp_path / "keys", allow_unsigned=True))
-    assert Installer(lenient, Model(), lambda _: None, broker.get).install({"bundle": "3.0"})["version"] == "3.0"
+    lenient = ModelStore(
+        store.root, store.folder(SHIPPED), Trust(tmp_path / "keys", allow_unsigned=True)
+    )
+    assert (
+        Installer(lenient, Model(), lambda _: None, broker.get).install({"bundle": "3.0"})[
+            "version"
+        ]
+        == "3.0"
+    )
 
 
 def test_a_full_disk_is_told_and_keeps_nothing_of_it(
-    installer: Installer, store: ModelStore, made: announcement.Offer, monkeypatch: pytest.MonkeyPatch
+    installer: Installer,
+    store: ModelStore,
+    made: announcement.Offer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = itertools.count()
 
@@ -283,7 +325,9 @@ def test_a_full_disk_is_told_and_keeps_nothing_of_it(
     assert left_over(store) == []
 
 
-def test_a_bundle_that_is_withdrawn_leaves_nothing_at_the_broker(broker: Retained, made: announcement.Offer) -> None:
+def test_a_bundle_that_is_withdrawn_leaves_nothing_at_the_broker(
+    broker: Retained, made: announcement.Offer
+) -> None:
     announcement.withdraw(made, broker.put)
     assert broker.topics == {}
 

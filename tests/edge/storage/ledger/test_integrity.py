@@ -1,4 +1,7 @@
-"""A damaged ledger is noticed at start and set aside whole; it is never repaired in place and never silently empty."""
+"""
+A damaged ledger is noticed at start and set aside whole; it is never repaired in place and never
+silently empty.
+"""
 
 import json
 import os
@@ -12,18 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.main import check
+from edge.cli import check
+from edge.config.settings import Settings
+from edge.domain import Numbering
 from edge.errors import StartupError
 from edge.storage.ledger import Ledger
+from edge.storage.ledger.database import FILE, NEW
 from edge.storage.ledger.integrity import FOLDER
-from edge.storage.ledger.wal_mark import NAME
 from edge.storage.ledger.queries import open_queries
-from edge.storage.ledger.records import Arrival, Conclusion, Numbering
+from edge.storage.ledger.records import Arrival, Conclusion
 from edge.storage.ledger.schema import VERSION
 from edge.storage.ledger.states import Move, State
-from edge.storage.ledger.database import FILE, NEW
-from edge.config.settings import Settings
-from tests.conftest import ROOT
+from edge.storage.ledger.wal_mark import NAME
+from tests.support.tools import ROOT
 
 FIXTURES = sorted((ROOT / "tests" / "data" / "ledger").glob("v*.sql"))
 
@@ -37,20 +41,26 @@ def conclude(ledger: Ledger, image_id: str) -> None:
         return json.dumps({"seq": numbering.seq, "filler": "x" * 3000}).encode()
 
     ledger.images.move(image_id, Move.DISPATCH)
-    ledger.images.conclude(Conclusion(image_id, f"result-{image_id}", "b", scored=True, render=render))
+    ledger.images.conclude(
+        Conclusion(image_id, f"result-{image_id}", "b", scored=True, render=render)
+    )
 
 
 def fill(ledger: Ledger, folder: Path, numbers: range) -> None:
     """Images with an outcome."""
     for number in numbers:
         image_id = f"{number:064x}"
-        ledger.arrivals.accept(Arrival(image_id, folder / f"f-{number}", b"film.dcm", "folder", time.time()), "b")
+        ledger.arrivals.accept(
+            Arrival(image_id, folder / f"f-{number}", b"film.dcm", "folder", time.time()), "b"
+        )
         conclude(ledger, image_id)
 
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
-    """What a daemon leaves on the disk that is killed: a file, and commits that are in the log only."""
+    """
+    What a daemon leaves on the disk that is killed: a file, and commits that are in the log only.
+    """
     state = tmp_path / "state"
     ledger = open_at(tmp_path / "living")
     fill(ledger, tmp_path, range(1, 4))
@@ -136,14 +146,18 @@ def test_damage_is_seen_told_and_set_aside(
     again.close()
 
 
-def test_a_flipped_byte_inside_a_result_is_damage_though_no_structure_of_sqlite_s_sees_it(tmp_path: Path) -> None:
+def test_a_flipped_byte_inside_a_result_is_damage_though_no_structure_of_sqlite_s_sees_it(
+    tmp_path: Path,
+) -> None:
     ledger = open_at(tmp_path)
     fill(ledger, tmp_path, range(1, 3))
     ledger.close()
     data = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(data.replace(b"xxxxxxxx", b"xxxxyxxx", 1))
     ledger = open_at(tmp_path)
-    assert re.fullmatch(r"damaged: result \d is not what was written", str(ledger.recovery.why_empty))
+    assert re.fullmatch(
+        r"damaged: result \d is not what was written", str(ledger.recovery.why_empty)
+    )
     ledger.close()
 
 
@@ -163,7 +177,10 @@ def test_a_column_whose_name_has_changed_is_damage(tmp_path: Path) -> None:
     data = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(data.replace(b"correlation    BLOB", b"corre1ation    BLOB"))
     ledger = open_at(tmp_path)
-    assert ledger.recovery.why_empty == "damaged: its tables submissions are not those of schema version 2"
+    assert (
+        ledger.recovery.why_empty
+        == "damaged: its tables submissions are not those of schema version 2"
+    )
     ledger.close()
 
 
@@ -174,18 +191,25 @@ def test_a_number_that_was_forgotten_is_damage(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE) as db:
         db.execute("UPDATE meta SET value = 1 WHERE key = 'seq'")
     ledger = open_at(tmp_path)
-    assert ledger.recovery.why_empty == "damaged: the last sequence number is noted as 1, results go up to 2"
+    assert (
+        ledger.recovery.why_empty
+        == "damaged: the last sequence number is noted as 1, results go up to 2"
+    )
     ledger.close()
 
 
-def test_a_new_folder_gets_a_new_ledger_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_folder_gets_a_new_ledger_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ledger = open_at(tmp_path)
     assert ledger.recovery.why_empty == NEW
     ledger.close()
     assert caplog.text == ""
 
 
-def test_damage_while_it_is_read_at_start_sets_aside_what_a_second_damage_finds_too(killed: Path) -> None:
+def test_damage_while_it_is_read_at_start_sets_aside_what_a_second_damage_finds_too(
+    killed: Path,
+) -> None:
     for _ in range(2):
         (killed / FILE).write_bytes(b"not a database, whatever its name says " * 50)
         open_at(killed).close()
@@ -194,7 +218,10 @@ def test_damage_while_it_is_read_at_start_sets_aside_what_a_second_damage_finds_
 
 @pytest.fixture(params=FIXTURES, ids=lambda file: file.stem)
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The ledger of an earlier release: five images in five states, three results, one of them refused by the broker."""
+    """
+    The ledger of an earlier release: five images in five states, three results, one of them refused
+    by the broker.
+    """
     with sqlite3.connect(tmp_path / FILE) as db:
         db.executescript(request.param.read_text())
     db.close()
@@ -214,15 +241,25 @@ def test_a_ledger_of_an_earlier_release_is_taken_over_whole(earlier: Path) -> No
     assert ledger.recovery.why_empty is None
     assert ledger.recovery.numbering() == (name, 3)
     assert ledger.queries.results() == [payload for (payload,) in before]
-    states = {state: [image.image_id[0] for image in ledger.images.in_state(state)] for state in State}
-    assert states == {State.RECEIVED: ["5"], State.EXAMINING: ["4"], State.CONCLUDED: ["3"], State.ARCHIVED: ["1", "2"]}
+    states = {
+        state: [image.image_id[0] for image in ledger.images.in_state(state)] for state in State
+    }
+    assert states == {
+        State.RECEIVED: ["5"],
+        State.EXAMINING: ["4"],
+        State.CONCLUDED: ["3"],
+        State.ARCHIVED: ["1", "2"],
+    }
     assert ledger.outbox.counts() == {
         "mqtt": {"waiting": 0, "held": 1},
         "jsonl": {"waiting": 2, "held": 0},
         "reply": {"waiting": 1, "held": 0},
     }
     assert [origin for _, origin, _ in ledger.arrivals.origins()] == [Path("/mnt/inbox/film-5.dcm")]
-    assert [image.image_id[0] for image in ledger.pruning.files(scored=True, before=time.time() * 2, limit=9)] == ["1"]
+    assert [
+        image.image_id[0]
+        for image in ledger.pruning.files(scored=True, before=time.time() * 2, limit=9)
+    ] == ["1"]
     ledger.images.recover()
     conclude(ledger, "4" * 64)
     assert ledger.recovery.numbering() == (name, 4)
@@ -234,7 +271,9 @@ def test_a_ledger_of_an_earlier_release_is_taken_over_whole(earlier: Path) -> No
 def test_a_migrated_ledger_has_the_tables_of_a_new_one(earlier: Path) -> None:
     def tables(file: Path) -> list[tuple[str, str]]:
         with sqlite3.connect(file) as db:
-            found = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
+            found = db.execute(
+                "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+            ).fetchall()
         db.close()
         return found
 
@@ -243,8 +282,13 @@ def test_a_migrated_ledger_has_the_tables_of_a_new_one(earlier: Path) -> None:
     assert tables(earlier / FILE) == tables(earlier / "new" / FILE)
 
 
-def test_a_migration_that_is_cut_short_changes_nothing(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.storage.ledger.schema.MIGRATIONS", {1: "ALTER TABLE images ADD COLUMN x TEXT; SELECT * FROM nowhere;"})
+def test_a_migration_that_is_cut_short_changes_nothing(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edge.storage.ledger.schema.MIGRATIONS",
+        {1: "ALTER TABLE images ADD COLUMN x TEXT; SELECT * FROM nowhere;"},
+    )
     with pytest.raises(StartupError, match="no such table"):
         open_at(earlier)
     monkeypatch.undo()
@@ -253,13 +297,29 @@ def test_a_migration_that_is_cut_short_changes_nothing(earlier: Path, monkeypatc
 
 
 def test_check_finds_an_earlier_ledger_good_and_says_how_many_were_set_aside(earlier: Path) -> None:
-    settings = Settings(state={"path": earlier}, inbox={"path": earlier / "inbox"}, publish={"jsonl": earlier / "results.jsonl"})
-    assert check._ledger(settings).endswith("its schema version is 1; the daemon brings it to 2 at its next start")
+    settings = Settings(
+        state={"path": earlier},
+        inbox={"path": earlier / "inbox"},
+        publish={"jsonl": earlier / "results.jsonl"},
+    )
+    assert check._ledger(settings).endswith(
+        "its schema version is 1; the daemon brings it to 2 at its next start"
+    )
     open_at(earlier).close()
     (earlier / FOLDER / "20260101T000000").mkdir(parents=True)
-    assert check._ledger(settings).startswith("1 waiting, 2 scored, 1 rejected; 1 damaged ones set aside in ")
+    assert check._ledger(settings).startswith(
+        "1 waiting, 2 scored, 1 rejected; 1 damaged ones set aside in "
+    )
 
 
-def test_results_of_an_earlier_ledger_are_refused_until_the_daemon_has_taken_it_over(earlier: Path) -> None:
-    with pytest.raises(StartupError, match="its schema version is 1; the daemon brings it to 2 at its next start"), open_queries(earlier):
+def test_results_of_an_earlier_ledger_are_refused_until_the_daemon_has_taken_it_over(
+    earlier: Path,
+) -> None:
+    with (
+        pytest.raises(
+            StartupError,
+            match="its schema version is 1; the daemon brings it to 2 at its next start",
+        ),
+        open_queries(earlier),
+    ):
         pass

@@ -15,16 +15,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from edge.domain import Numbering
 from edge.errors import StartupError, Unavailable
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.queries import open_queries
-from edge.storage.ledger.records import ALONE_AFTER, POISON_AFTER, Arrival, Conclusion, Numbering
-from edge.storage.ledger.states import IllegalMoveError, Move, State
 from edge.storage.ledger.database import FILE
+from edge.storage.ledger.queries import open_queries
+from edge.storage.ledger.records import ALONE_AFTER, POISON_AFTER, Arrival, Conclusion
+from edge.storage.ledger.states import IllegalMoveError, Move, State
 
 
 def readdress(payload: bytes, numbering: Numbering) -> bytes:
-    return json.dumps({**json.loads(payload), "seq": numbering.seq, "duplicate_of": numbering.duplicate_of}).encode()
+    return json.dumps(
+        {**json.loads(payload), "seq": numbering.seq, "duplicate_of": numbering.duplicate_of}
+    ).encode()
 
 
 def open_at(folder: Path) -> Ledger:
@@ -34,14 +37,23 @@ def open_at(folder: Path) -> Ledger:
 def arrival(image_id: str, folder: Path, number: int, response_topic: str | None = None) -> Arrival:
     path = folder / f"f-{number}"
     path.touch()
-    return Arrival(image_id, path, b"film.dcm", "folder", time.time(), response_topic=response_topic)
+    return Arrival(
+        image_id, path, b"film.dcm", "folder", time.time(), response_topic=response_topic
+    )
 
 
 def conclusion(image_id: str, bundle: str, generation: int, *, scored: bool = True) -> Conclusion:
     result_id = f"{image_id}/{bundle}/{generation}"
 
     def render(numbering: Numbering) -> bytes:
-        return json.dumps({"result_id": result_id, "seq": numbering.seq, "duplicate_of": None, "supersedes": numbering.supersedes}).encode()
+        return json.dumps(
+            {
+                "result_id": result_id,
+                "seq": numbering.seq,
+                "duplicate_of": None,
+                "supersedes": numbering.supersedes,
+            }
+        ).encode()
 
     return Conclusion(image_id, result_id, bundle, scored, render)
 
@@ -56,7 +68,9 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def conclude(ledger: Ledger, image_id: str, bundle: str = "b1") -> dict[str, object]:
     image = ledger.images.find(image_id)
     assert image is not None
-    payload: dict[str, object] = json.loads(ledger.images.conclude(conclusion(image_id, bundle, image.generation)))
+    payload: dict[str, object] = json.loads(
+        ledger.images.conclude(conclusion(image_id, bundle, image.generation))
+    )
     return payload
 
 
@@ -64,34 +78,49 @@ def published(ledger: Ledger) -> list[dict[str, object]]:
     return [json.loads(payload) for payload in ledger.queries.results()]
 
 
-def test_the_same_bytes_again_get_the_same_result_id_and_a_seq_of_their_own(ledger: Ledger, tmp_path: Path) -> None:
+def test_the_same_bytes_again_get_the_same_result_id_and_a_seq_of_their_own(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
     conclude(ledger, "i")
     kept = ledger.arrivals.accept(arrival("i", tmp_path, 2), "b1")
     assert kept == tmp_path / "f-1"
     first, second = published(ledger)
-    assert (first["result_id"], first["seq"], first["duplicate_of"]) == (second["result_id"], 1, None)
+    assert (first["result_id"], first["seq"], first["duplicate_of"]) == (
+        second["result_id"],
+        1,
+        None,
+    )
     assert (second["seq"], second["duplicate_of"]) == (2, 1)
 
 
-def test_a_duplicate_that_comes_before_the_outcome_waits_for_it(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_duplicate_that_comes_before_the_outcome_waits_for_it(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     ledger.arrivals.accept(arrival("i", tmp_path, 1, "mammo/a"), "b1")
     ledger.arrivals.accept(arrival("i", tmp_path, 2, "mammo/b"), "b1")
     assert published(ledger) == []
     conclude(ledger, "i")
     replies = ledger.outbox.pending(["reply"])
-    assert [(reply.seq, reply.response_topic) for reply in replies] == [(1, "mammo/a"), (2, "mammo/b")]
+    assert [(reply.seq, reply.response_topic) for reply in replies] == [
+        (1, "mammo/a"),
+        (2, "mammo/b"),
+    ]
     assert ledger.outbox.pending(["mqtt"]) == []  # returned there only
 
 
-def test_another_bundle_examines_known_bytes_again_and_supersedes(ledger: Ledger, tmp_path: Path) -> None:
+def test_another_bundle_examines_known_bytes_again_and_supersedes(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
     first = conclude(ledger, "i")
     ledger.arrivals.accept(arrival("i", tmp_path, 2), "b2")
     assert conclude(ledger, "i", "b2")["supersedes"] == first["result_id"]
 
 
-def test_bytes_that_come_again_after_a_new_bundle_were_received_when_they_came_again(ledger: Ledger, tmp_path: Path) -> None:
+def test_bytes_that_come_again_after_a_new_bundle_were_received_when_they_came_again(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     ledger.arrivals.accept(replace(arrival("i", tmp_path, 1), received_at=1.0), "b1")
     conclude(ledger, "i")
     ledger.arrivals.accept(replace(arrival("i", tmp_path, 2), received_at=2.0), "b2")
@@ -100,7 +129,9 @@ def test_bytes_that_come_again_after_a_new_bundle_were_received_when_they_came_a
     assert image.received_at == 2.0
 
 
-def test_bytes_whose_archived_file_was_removed_are_archived_again_and_answered_as_known(ledger: Ledger, tmp_path: Path) -> None:
+def test_bytes_whose_archived_file_was_removed_are_archived_again_and_answered_as_known(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
     conclude(ledger, "i")
     ledger.images.archived("i", tmp_path / "removed")
@@ -111,7 +142,9 @@ def test_bytes_whose_archived_file_was_removed_are_archived_again_and_answered_a
     assert (second["result_id"], second["duplicate_of"]) == (first["result_id"], first["seq"])
 
 
-def test_retry_gives_a_new_result_id_that_supersedes_the_old(ledger: Ledger, tmp_path: Path) -> None:
+def test_retry_gives_a_new_result_id_that_supersedes_the_old(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
     first = conclude(ledger, "i")
     ledger.arrivals.retry(["i"])
@@ -121,11 +154,15 @@ def test_retry_gives_a_new_result_id_that_supersedes_the_old(ledger: Ledger, tmp
 
 def test_retry_of_a_waiting_image_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
-    with pytest.raises(IllegalMoveError, match="image i is received, expected archived or concluded"):
+    with pytest.raises(
+        IllegalMoveError, match="image i is received, expected archived or concluded"
+    ):
         ledger.arrivals.retry(["i"])
 
 
-def test_a_claim_that_was_recorded_before_a_kill_is_not_recorded_again(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_claim_that_was_recorded_before_a_kill_is_not_recorded_again(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     once = arrival("i", tmp_path, 1)
     ledger.arrivals.accept(once, "b1")
     ledger.arrivals.accept(once, "b1")
@@ -143,7 +180,9 @@ def test_two_dead_workers_make_poison(ledger: Ledger, tmp_path: Path) -> None:
     assert image.poison
 
 
-def test_an_image_interrupted_by_kills_goes_behind_the_others_then_alone_and_only_then_is_given_up(ledger: Ledger, tmp_path: Path) -> None:
+def test_an_image_interrupted_by_kills_goes_behind_the_others_then_alone_and_only_then_is_given_up(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     ledger.arrivals.accept(arrival("old", tmp_path, 1), "b1")
     ledger.arrivals.accept(arrival("new", tmp_path, 2), "b1")
     seen = []
@@ -171,7 +210,9 @@ def test_a_drained_image_is_not_counted_as_interrupted(ledger: Ledger, tmp_path:
     assert image.interrupted == 0
 
 
-def test_a_held_delivery_lets_the_next_one_go_and_comes_back_on_a_new_connection(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_held_delivery_lets_the_next_one_go_and_comes_back_on_a_new_connection(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     for number in (1, 2):
         ledger.arrivals.accept(arrival(f"i{number}", tmp_path, number), "b1")
         conclude(ledger, f"i{number}")
@@ -194,7 +235,10 @@ def test_a_ledger_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     open_at(tmp_path).close()
     with sqlite3.connect(tmp_path / FILE) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(StartupError, match="its schema version is 99, this release reads up to 2: install the release"):
+    with pytest.raises(
+        StartupError,
+        match="its schema version is 99, this release reads up to 2: install the release",
+    ):
         open_at(tmp_path)
 
 
@@ -260,7 +304,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from("abcde"), reply=st.booleans())
     def arrive(self, name: str, reply: bool) -> None:  # noqa: FBT001 - hypothesis passes by name
         self.claims += 1
-        self.ledger.arrivals.accept(arrival(name, self.folder, self.claims, f"mammo/{self.claims}" if reply else None), self.serving)
+        self.ledger.arrivals.accept(
+            arrival(name, self.folder, self.claims, f"mammo/{self.claims}" if reply else None),
+            self.serving,
+        )
         self.expected.setdefault(name, Expected()).submissions += 1
 
     @rule()
@@ -306,14 +353,18 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(bundle=st.sampled_from(["b1", "b2"]))
     def activate(self, bundle: str) -> None:
-        if not self.ledger.images.in_state(State.EXAMINING):  # the old bundle's workers finish what they have
+        if not self.ledger.images.in_state(
+            State.EXAMINING
+        ):  # the old bundle's workers finish what they have
             self.serving = bundle
 
     @rule(sink=st.sampled_from(["mqtt", "jsonl", "reply"]), confirmed=st.booleans())
     def deliver(self, sink: str, confirmed: bool) -> None:  # noqa: FBT001
         for delivery in self.ledger.outbox.pending([sink], limit=1):
             self.delivered[delivery.seq, sink] += 1
-            if confirmed:  # else a kill between the PUBACK and the commit: it goes out again, byte for byte
+            if (
+                confirmed
+            ):  # else a kill between the PUBACK and the commit: it goes out again, byte for byte
                 self.ledger.outbox.delivered(delivery)
 
     @precondition(lambda self: self.claims > 0)
@@ -327,21 +378,38 @@ class LedgerMachine(RuleBasedStateMachine):
     def nothing_is_lost_and_nothing_has_two_ids(self) -> None:
         results = published(self.ledger)
         assert [result["seq"] for result in results] == list(range(1, len(results) + 1))
-        waiting = {image.image_id for state in (State.RECEIVED, State.EXAMINING) for image in self.ledger.images.in_state(state)}
+        waiting = {
+            image.image_id
+            for state in (State.RECEIVED, State.EXAMINING)
+            for image in self.ledger.images.in_state(state)
+        }
         answered = Counter(str(result["result_id"]).partition("/")[0] for result in results)
         for image_id, expected in self.expected.items():
-            ids = {str(result["result_id"]) for result in results if str(result["result_id"]).startswith(f"{image_id}/")}
+            ids = {
+                str(result["result_id"])
+                for result in results
+                if str(result["result_id"]).startswith(f"{image_id}/")
+            }
             assert ids == expected.result_ids
             assert answered[image_id] == expected.submissions or image_id in waiting
             assert answered[image_id] <= expected.submissions
 
     @invariant()
     def every_result_is_delivered_or_in_the_outbox(self) -> None:
-        pending = {(delivery.seq, delivery.sink) for delivery in self.ledger.outbox.pending(["mqtt", "jsonl", "reply"], limit=10_000)}
+        pending = {
+            (delivery.seq, delivery.sink)
+            for delivery in self.ledger.outbox.pending(["mqtt", "jsonl", "reply"], limit=10_000)
+        }
         for seq in range(1, len(published(self.ledger)) + 1):
             assert (seq, "jsonl") in pending or self.delivered[seq, "jsonl"]
-            assert {(seq, "mqtt"), (seq, "reply")} & pending or self.delivered[seq, "mqtt"] or self.delivered[seq, "reply"]
+            assert (
+                {(seq, "mqtt"), (seq, "reply")} & pending
+                or self.delivered[seq, "mqtt"]
+                or self.delivered[seq, "reply"]
+            )
 
 
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=30, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow])
+TestLedgerMachine.settings = settings(
+    max_examples=30, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
+)

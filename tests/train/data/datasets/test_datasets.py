@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from edge.domain import Box
-from tests.train.conftest import write_index
+from tests.support.tiny import write_index
 from train.data import datasets
-from train.data.datasets import Lesion
-from train.data.datasets import folder
+from train.data.datasets import Lesion, folder
 from train.errors import DataError
 
 
-def row(path: str = "a.png", label: str = "benign", patient: str = "p1", **more: str) -> dict[str, str]:
+def row(
+    path: str = "a.png", label: str = "benign", patient: str = "p1", **more: str
+) -> dict[str, str]:
     return {"path": path, "label": label, "patient": patient, **more}
 
 
@@ -35,7 +36,12 @@ def test_csv_keeps_order_labels_and_patients(tmp_path: Path) -> None:
 
 
 def test_benign_without_callback_is_benign(tmp_path: Path) -> None:
-    assert index(tmp_path, row(label="BENIGN_WITHOUT_CALLBACK"), row("b.png", "MALIGNANT", "p2")).films[0].label == "benign"
+    assert (
+        index(tmp_path, row(label="BENIGN_WITHOUT_CALLBACK"), row("b.png", "MALIGNANT", "p2"))
+        .films[0]
+        .label
+        == "benign"
+    )
 
 
 def test_several_lesions_in_one_film_keep_all_their_numbers(tmp_path: Path) -> None:
@@ -77,13 +83,24 @@ def test_lesions_beside_the_index_belong_to_their_films(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("b.png,MALIGNANT,mass,3,2,1,4", r"index-lesions\.csv:2: xmin, ymin, xmax, ymax is 3, 2, 1, 4, expected a box"),
-        ("b.png,MALIGNANT,mass,,2,1,4", r"index-lesions\.csv:2: xmin, ymin, xmax, ymax is -1, 2, 1, 4, expected a box"),
-        ("b.png,MAYBE,mass,1,2,3,4", r"index-lesions\.csv:2: pathology is MAYBE, expected benign or malignant"),
+        (
+            "b.png,MALIGNANT,mass,3,2,1,4",
+            r"index-lesions\.csv:2: xmin, ymin, xmax, ymax is 3, 2, 1, 4, expected a box",
+        ),
+        (
+            "b.png,MALIGNANT,mass,,2,1,4",
+            r"index-lesions\.csv:2: xmin, ymin, xmax, ymax is -1, 2, 1, 4, expected a box",
+        ),
+        (
+            "b.png,MAYBE,mass,1,2,3,4",
+            r"index-lesions\.csv:2: pathology is MAYBE, expected benign or malignant",
+        ),
         ("c.png,BENIGN,mass,1,2,3,4", r"index-lesions\.csv: c\.png is not in index\.csv"),
     ],
 )
-def test_wrong_lesions_are_refused_with_what_was_found(tmp_path: Path, line: str, message: str) -> None:
+def test_wrong_lesions_are_refused_with_what_was_found(
+    tmp_path: Path, line: str, message: str
+) -> None:
     (tmp_path / "index-lesions.csv").write_text(f"{LESIONS}{line}\n")
     with pytest.raises(DataError, match=message):
         index(tmp_path, *both())
@@ -92,27 +109,49 @@ def test_wrong_lesions_are_refused_with_what_was_found(tmp_path: Path, line: str
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ((row(), row("b.png", "maybe", "p2")), r"index\.csv:3: label is maybe, expected benign or malignant"),
+        (
+            (row(), row("b.png", "maybe", "p2")),
+            r"index\.csv:3: label is maybe, expected benign or malignant",
+        ),
         ((row(patient=""), row("b.png", "malignant", "p2")), r"index\.csv:2: patient is empty"),
         ((row(), row("b.png", "benign", "p2")), "no malignant image among 2"),
         (both(split="exam"), r"index\.csv:2: split is exam, expected train, validation, test"),
-        (both(rows="0", columns="10"), r"index\.csv:2: rows, columns is 0, 10, expected the original size"),
+        (
+            both(rows="0", columns="10"),
+            r"index\.csv:2: rows, columns is 0, 10, expected the original size",
+        ),
         (both(birads="four"), r"index\.csv:2: birads is four"),
         ((row(), row("a.png", "malignant", "p2")), r"a\.png is listed 2 times"),
-        ((row(split="train"), row("b.png", "malignant", "p2", split="")), "split is given for 1 of 2 images"),
-        ((row(split="train"), row("b.png", "malignant", "p1", split="test")), "patient p1 stands on both sides of the split"),
+        (
+            (row(split="train"), row("b.png", "malignant", "p2", split="")),
+            "split is given for 1 of 2 images",
+        ),
+        (
+            (row(split="train"), row("b.png", "malignant", "p1", split="test")),
+            "patient p1 stands on both sides of the split",
+        ),
     ],
 )
-def test_wrong_index_is_refused_with_what_was_found(tmp_path: Path, rows: tuple[dict[str, str], ...], message: str) -> None:
+def test_wrong_index_is_refused_with_what_was_found(
+    tmp_path: Path, rows: tuple[dict[str, str], ...], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         index(tmp_path, *rows)
 
 
 def test_one_film_under_two_patients_is_refused(tmp_path: Path) -> None:
-    path = write_index(tmp_path / "index.csv", [row(), row("b.png", "malignant", "p2"), row("c.png", patient="p3")])
+    path = write_index(
+        tmp_path / "index.csv", [row(), row("b.png", "malignant", "p2"), row("c.png", patient="p3")]
+    )
     for name in ("b.png", "c.png"):
         (tmp_path / name).write_bytes(bytes(100_000))
-    with pytest.raises(DataError, match=r"b\.png and c\.png are the same bytes but belong to patients p2 and p3; .* take one of them out"):
+    with pytest.raises(
+        DataError,
+        match=(
+            r"b\.png and c\.png are the same bytes but belong to "
+            r"patients p2 and p3; .* take one of them out"
+        ),
+    ):
         datasets.load(path)
 
 
@@ -120,12 +159,18 @@ def test_one_film_with_two_labels_is_refused(tmp_path: Path) -> None:
     path = write_index(tmp_path / "index.csv", [row(), row("b.png", "malignant", "p1")])
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"same")
-    with pytest.raises(DataError, match=r"a\.png and b\.png are the same bytes but are benign and malignant"):
+    with pytest.raises(
+        DataError, match=r"a\.png and b\.png are the same bytes but are benign and malignant"
+    ):
         datasets.load(path)
 
 
-def test_two_copies_of_a_patients_film_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_index(tmp_path / "index.csv", [row(), row("b.png"), row("c.png", "malignant", "p2")])
+def test_two_copies_of_a_patients_film_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_index(
+        tmp_path / "index.csv", [row(), row("b.png"), row("c.png", "malignant", "p2")]
+    )
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
     assert len(datasets.load(path).films) == 3
     assert "a.png and b.png are the same bytes, of the same patient" in capsys.readouterr().err
@@ -155,7 +200,13 @@ def test_missing_column_is_named(tmp_path: Path) -> None:
 
 
 def test_nothing_there_is_said_with_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no such file or folder; expected one of: .*an index CSV with the columns path, label, patient"):
+    with pytest.raises(
+        DataError,
+        match=(
+            r"no such file or folder; expected one of: .*an index CSV "
+            r"with the columns path, label, patient"
+        ),
+    ):
         datasets.load(tmp_path / "none")
 
 
@@ -174,7 +225,12 @@ def test_name_that_two_data_sets_have_in_common_is_told_apart(tmp_path: Path) ->
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         sources.append(write_index(tmp_path / name / f"{name}.csv", list(both())))
-    assert [film.name for film in datasets.load(sources).films] == ["one/a.png", "one/b.png", "other/a.png", "other/b.png"]
+    assert [film.name for film in datasets.load(sources).films] == [
+        "one/a.png",
+        "one/b.png",
+        "other/a.png",
+        "other/b.png",
+    ]
 
 
 def test_folders_of_one_data_set_are_no_data_sets(films: Path) -> None:
@@ -184,19 +240,31 @@ def test_folders_of_one_data_set_are_no_data_sets(films: Path) -> None:
 def test_woman_on_two_sides_of_two_data_sets_is_refused(tmp_path: Path) -> None:
     one = write_index(tmp_path / "one.csv", list(both(split="train")))
     other = write_index(tmp_path / "other.csv", [row("c.png", split="test")])
-    with pytest.raises(DataError, match=r"one\.csv \+ .*other\.csv: patient p1 stands on both sides of the split \(train and test\)"):
+    with pytest.raises(
+        DataError,
+        match=(
+            r"one\.csv \+ .*other\.csv: patient p1 stands on both "
+            r"sides of the split \(train and test\)"
+        ),
+    ):
         datasets.load((one, other))
 
 
 def test_folder_of_no_known_layout_is_refused_with_what_lies_there(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
-    with pytest.raises(DataError, match=r"no data set known here; found pictures; expected one of: CBIS-DDSM .*Mini-MIAS"):
+    with pytest.raises(
+        DataError,
+        match=r"no data set known here; found pictures; expected one of: CBIS-DDSM .*Mini-MIAS",
+    ):
         datasets.load(tmp_path)
 
 
 def test_folder_that_could_be_two_data_sets_is_refused(films: Path) -> None:
     (films / "Info.txt").touch()
-    with pytest.raises(DataError, match=r"could be either of these, expected only one: a folder with Benign/ .*; Mini-MIAS"):
+    with pytest.raises(
+        DataError,
+        match=r"could be either of these, expected only one: a folder with Benign/ .*; Mini-MIAS",
+    ):
         datasets.load(films)
 
 
@@ -204,7 +272,9 @@ def test_folder_takes_patients_from_documented_names(films: Path) -> None:
     found = datasets.load(films)
     assert len(found.films) == 20
     assert len(found.patients) == 10
-    assert {film.label for film in found.films if film.name.startswith("Malignant/")} == {"malignant"}
+    assert {film.label for film in found.films if film.name.startswith("Malignant/")} == {
+        "malignant"
+    }
 
 
 @pytest.mark.parametrize(
@@ -222,7 +292,9 @@ def test_names_tell_the_patient(name: str, patient: str | None) -> None:
     assert folder.patient_of(name) == patient
 
 
-def test_file_of_unknown_name_is_its_own_patient_and_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_of_unknown_name_is_its_own_patient_and_warned_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("benign/one.png", "benign/two.png", "MALIGNANT/three.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -232,20 +304,33 @@ def test_file_of_unknown_name_is_its_own_patient_and_warned_about(tmp_path: Path
 
 def test_folder_without_a_class_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Benign").mkdir()
-    with pytest.raises(DataError, match=r"no folder Malignant/; found Benign; expected Benign/ and Malignant/"):
+    with pytest.raises(
+        DataError, match=r"no folder Malignant/; found Benign; expected Benign/ and Malignant/"
+    ):
         datasets.load(tmp_path)
 
 
 def test_cbis_ddsm_reads_whole(shared: Path) -> None:
     found = datasets.load(shared / "data" / "cbis-ddsm" / "mass-800.csv")
-    assert (len(found.films), len(found.patients), sum(film.malignant for film in found.films)) == (1206, 678, 592)
+    assert (len(found.films), len(found.patients), sum(film.malignant for film in found.films)) == (
+        1206,
+        678,
+        592,
+    )
     assert all(film.aspect is not None and 1 < film.aspect < 3 for film in found.films)
     assert sum(len(film.lesions) for film in found.films) == 1291
 
 
-@pytest.mark.parametrize(("column", "value"), [("rows", "nan"), ("rows", "inf"), ("density", "inf"), ("birads", "nan")])
-def test_number_that_is_none_is_refused_with_its_line(tmp_path: Path, column: str, value: str) -> None:
-    rows = [one | {"rows": "2", "columns": "1", "density": "1", "birads": "2"} | {column: value} for one in both()]
+@pytest.mark.parametrize(
+    ("column", "value"), [("rows", "nan"), ("rows", "inf"), ("density", "inf"), ("birads", "nan")]
+)
+def test_number_that_is_none_is_refused_with_its_line(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    rows = [
+        one | {"rows": "2", "columns": "1", "density": "1", "birads": "2"} | {column: value}
+        for one in both()
+    ]
     with pytest.raises(DataError, match=rf"index\.csv:2: {column} is {value}, expected"):
         index(tmp_path, *rows)
 

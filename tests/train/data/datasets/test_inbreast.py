@@ -8,11 +8,11 @@ import pytest
 
 from edge.domain import Box
 from tests.support.films import dicom
+from tests.support.tools import DATA
 from train.data import datasets
 from train.data.datasets import Lesion
 from train.errors import DataError
 
-DATA = Path(__file__).parent.parent / "data"
 TABLE = """Patient ID;Patient age;Laterality;View;Acquisition date;File Name;ACR;Bi-Rads
 removed;removed;R;CC;201001;22678622;4;1
 removed;removed;L;MLO;201001;22678646;4;3
@@ -39,19 +39,30 @@ def inbreast(tmp_path: Path) -> Path:
 
 
 def outline(root: Path, number: int, *findings: tuple[str, list[str]]) -> None:
-    rois = [{"Name": name, "NumberOfPoints": len(points), "Point_px": points} for name, points in findings]
+    rois = [
+        {"Name": name, "NumberOfPoints": len(points), "Point_px": points}
+        for name, points in findings
+    ]
     images = {"Images": [{"ImageIndex": 0, "NumberOfROIs": len(rois), "ROIs": rois}]}
     (root / "AllXML" / f"{number}.xml").write_bytes(plistlib.dumps(images))
 
 
 def test_birads_below_4_is_benign_and_from_4a_on_malignant(inbreast: Path) -> None:
     films = datasets.load(inbreast).films
-    assert {film.birads[0]: film.label for film in films} == {1: "benign", 3: "benign", 4: "malignant", 6: "malignant"}
+    assert {film.birads[0]: film.label for film in films} == {
+        1: "benign",
+        3: "benign",
+        4: "malignant",
+        6: "malignant",
+    }
 
 
 def test_the_patient_is_the_second_part_of_the_name(inbreast: Path) -> None:
     films = datasets.load(inbreast).films
-    assert [(film.path.name[:8], film.patient, film.laterality, film.view, film.density) for film in films] == [
+    assert [
+        (film.path.name[:8], film.patient, film.laterality, film.view, film.density)
+        for film in films
+    ] == [
         ("20586908", "6c613a14b80a8591", "RIGHT", "MLO", 1),
         ("20586934", "6c613a14b80a8591", "LEFT", "CC", None),
         ("22678622", "61b13c59bcba149e", "RIGHT", "CC", 4),
@@ -90,7 +101,10 @@ def test_excel_file_says_the_same_as_the_csv(inbreast: Path) -> None:
 
 def test_missing_dicom_is_named(inbreast: Path) -> None:
     (inbreast / "AllDICOMs" / f"{NAMES[0]}.dcm").unlink()
-    with pytest.raises(DataError, match=r"no AllDICOMs/22678622_\*_MG_\*_ANON\.dcm, which INbreast\.csv names \(1 such\)"):
+    with pytest.raises(
+        DataError,
+        match=r"no AllDICOMs/22678622_\*_MG_\*_ANON\.dcm, which INbreast\.csv names \(1 such\)",
+    ):
         datasets.load(inbreast)
 
 
@@ -111,7 +125,10 @@ def test_folder_without_its_table_is_refused(inbreast: Path) -> None:
     [
         (TABLE.replace(";4a", ";0"), r"Bi-Rads of 20586908_\S+ is 0, expected 1, 2, 3, 4a"),
         (TABLE.replace(";4a", ";"), r"Bi-Rads of 20586908_\S+ is empty, expected 1, 2, 3, 4a"),
-        (TABLE.replace("Bi-Rads", "Score"), r"INbreast\.csv:1: no column bi-rads; found patient id"),
+        (
+            TABLE.replace("Bi-Rads", "Score"),
+            r"INbreast\.csv:1: no column bi-rads; found patient id",
+        ),
     ],
 )
 def test_table_that_makes_no_sense_is_refused(inbreast: Path, table: str, message: str) -> None:
@@ -120,7 +137,9 @@ def test_table_that_makes_no_sense_is_refused(inbreast: Path, table: str, messag
         datasets.load(inbreast)
 
 
-@pytest.mark.parametrize("content", [b"<plist>", b"no list", plistlib.dumps({"Images": [{"ROIs": [{"Name": "Mass"}]}]})])
+@pytest.mark.parametrize(
+    "content", [b"<plist>", b"no list", plistlib.dumps({"Images": [{"ROIs": [{"Name": "Mass"}]}]})]
+)
 def test_outlines_that_cannot_be_read_are_named(inbreast: Path, content: bytes) -> None:
     (inbreast / "AllXML" / "20586934.xml").write_bytes(content)
     with pytest.raises(DataError, match=r"20586934\.xml: not the outlines that OsiriX writes"):

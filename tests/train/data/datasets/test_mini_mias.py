@@ -105,12 +105,21 @@ def test_film_of_no_line_is_named(mias: Path) -> None:
 
 def test_film_of_another_size_is_refused(mias: Path) -> None:
     draw(mias / "mdb003.pgm", 3, size=512)
-    with pytest.raises(DataError, match=r"mdb003\.pgm: found 512 x 512 pixels, expected a PGM of 1024 x 1024"):
+    with pytest.raises(
+        DataError, match=r"mdb003\.pgm: found 512 x 512 pixels, expected a PGM of 1024 x 1024"
+    ):
         datasets.load(mias)
 
 
 @pytest.mark.parametrize(
-    "line", ["mdb001 G CIRC", "mdb001 G CIRC B 535 425", "mdb001 G WHAT B 1 2 3", "mdb001 D NORM B", "mdb001 CIRC B 1 2 3"]
+    "line",
+    [
+        "mdb001 G CIRC",
+        "mdb001 G CIRC B 535 425",
+        "mdb001 G WHAT B 1 2 3",
+        "mdb001 D NORM B",
+        "mdb001 CIRC B 1 2 3",
+    ],
 )
 def test_line_that_makes_no_sense_is_named(mias: Path, line: str) -> None:
     (mias / "Info.txt").write_text(f"{INFO}{line}\n")

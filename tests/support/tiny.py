@@ -1,0 +1,55 @@
+"""A tiny data set, and what a run of the whole command line on it left."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.inference.image import Limits, open_mammogram
+from tests.support.tools import DATA
+from train.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A finished run, and what it was made of."""
+
+    run: RunFolder
+    recipe: Path
+    data: Path
+
+
+def draw_films(folder: Path, patients_per_class: int, films_per_patient: int = 2) -> Path:
+    """
+    A folder with Benign/ and Malignant/: the fixtures, smaller and changed a little for each
+    patient, under CBIS-DDSM's names.
+    """
+    sources = {"Benign": ["benign-cc", "benign-mlo"], "Malignant": ["malignant-cc", "malignant-cc"]}
+    generator = np.random.default_rng(0)
+    for offset, (label, names) in enumerate(sources.items()):
+        (folder / label).mkdir(parents=True)
+        for patient in range(patients_per_class):
+            for film in range(films_per_patient):
+                pixels = open_mammogram(DATA / f"cbis-ddsm-{names[film % 2]}.jpg", Limits()).pixels
+                gain = generator.uniform(0.7, 1.0)
+                small = cv2.resize(
+                    (pixels * gain).astype(np.uint8), (120, 200), interpolation=cv2.INTER_AREA
+                )
+                cv2.imwrite(
+                    str(folder / label / f"P_{2 * patient + offset:05}_{'LR'[film % 2]}.png"), small
+                )
+    return folder
+
+
+def write_index(path: Path, rows: list[dict[str, str]]) -> Path:
+    """An index CSV with the columns of the first row, and a file for each path."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        if row["path"]:
+            (path.parent / row["path"]).write_text(f"{path} {row['path']}")
+    return path

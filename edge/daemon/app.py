@@ -44,7 +44,7 @@ from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Health, Phase, Systemd
 from edge.models.store import ModelStore
 from edge.models.transfer.installer import Installer
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.storage.ledger import open_ledger
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.retention import Retention
@@ -323,9 +323,9 @@ class Daemon:
         if self._broker:
             self._broker.stop()
 
-    def _connect(self, password: str | None) -> Broker:
+    def _connect(self, password: str | None) -> MqttClient:
         settings = self._settings
-        return Broker(
+        return MqttClient(
             settings.broker,
             password=password,
             client_id=settings.broker.client_id
@@ -335,7 +335,7 @@ class Daemon:
             max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
         )
 
-    def _subscribe(self, broker: Broker) -> MqttIntake:
+    def _subscribe(self, broker: MqttClient) -> MqttIntake:
         settings = self._settings
         group = settings.intake.shared_group
         return MqttIntake(
@@ -347,7 +347,7 @@ class Daemon:
             shared=(group, f"mammo/v1/{settings.device.site}/request/image") if group else None,
         )
 
-    def _obey(self, broker: Broker) -> CommandIntake:
+    def _obey(self, broker: MqttClient) -> CommandIntake:
         """
         The commands that the configuration allows over MQTT, by the handlers of the control socket.
         """

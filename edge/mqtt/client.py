@@ -21,7 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.config.settings import Broker as BrokerSettings
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.mqtt.connection import Incoming, Protocol, Session, disconnect
+from edge.mqtt.connection import Connection, Incoming, Protocol, disconnect
 from edge.mqtt.tls import refuse_cleartext, tls_context
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ FETCH_TURN_S: Final = 0.1
 """How often who waits for a message looks whether the connection is still there, in seconds."""
 
 
-class Broker:
+class MqttClient:
     """
     The connection, kept up by a thread of its own; whoever publishes waits for the PUBACK.
 
@@ -81,7 +81,7 @@ class Broker:
         self._handlers: dict[str, Callable[[Incoming], None]] = {}
         self._filters: list[str] = []
         self._greeters: list[Callable[[], None]] = []
-        self._session: Session | None = None
+        self._connection: Connection | None = None
         self._asking = (
             threading.Lock()
         )  # its SUBACK may come before we know under which number we asked
@@ -114,28 +114,28 @@ class Broker:
     def stop(self) -> None:
         """Disconnect in order; the last will is not sent."""
         self._stop.set()
-        session = self._session
-        if session is not None:
-            session.client.disconnect()
+        connection = self._connection
+        if connection is not None:
+            connection.client.disconnect()
         if self._thread.is_alive():
             self._thread.join(timeout=1)
 
     @property
     def connected(self) -> bool:
         """Whether a publish has a chance now."""
-        session = self._session
-        return session is not None and session.client.is_connected()
+        connection = self._connection
+        return connection is not None and connection.client.is_connected()
 
     @property
-    def session(self) -> Session | None:
+    def connection(self) -> Connection | None:
         """The connection of now; None where there is none."""
-        return self._session
+        return self._connection
 
     @property
     def max_packet(self) -> int | None:
         """The largest packet that the broker said it takes; None where it named no limit."""
-        session = self._session
-        return session.max_packet if session is not None else None
+        connection = self._connection
+        return connection.max_packet if connection is not None else None
 
     def publish(
         self,
@@ -154,13 +154,13 @@ class Broker:
                 broker ended the connection.
             RefusedError: the broker said no, or would say no to its size.
         """
-        session = self._session
+        connection = self._connection
         if (
-            session is None or not session.client.is_connected()
+            connection is None or not connection.client.is_connected()
         ):  # else paho would queue it, and we would queue it again
             msg = "broker: not connected"
             raise Unavailable(msg)
-        session.publish(topic, payload, retain=retain, qos=qos, correlation=correlation)
+        connection.publish(topic, payload, retain=retain, qos=qos, correlation=correlation)
 
     def fetch(self, topic: str, wait_s: float) -> bytes:
         """
@@ -171,14 +171,14 @@ class Broker:
             Unavailable: nothing came in time, the broker refuses the subscription, or there is no
                 connection.
         """
-        session = self._await_session(time.monotonic() + min(wait_s, CONNECT_S))
-        with self.listen(session, topic) as came:
-            payload = _first(came, session, wait_s, topic, self._refused)
+        connection = self._await_connection(time.monotonic() + min(wait_s, CONNECT_S))
+        with self.listen(connection, topic) as came:
+            payload = _first(came, connection, wait_s, topic, self._refused)
         self._health.recover(FETCH)
         return payload
 
     @contextmanager
-    def listen(self, session: Session, topic: str) -> "Iterator[queue.SimpleQueue[Incoming]]":
+    def listen(self, connection: Connection, topic: str) -> "Iterator[queue.SimpleQueue[Incoming]]":
         """What comes meanwhile on a topic that nobody subscribes."""
         came: queue.SimpleQueue[Incoming] = queue.SimpleQueue()
         self._handlers[topic] = came.put
@@ -186,23 +186,23 @@ class Broker:
         # at QoS 0: else it would wait behind requests that we hold back, and behind the command
         # that wants it
         with self._asking:
-            self._fetching = session.client.subscribe(topic, qos=0)[1]
+            self._fetching = connection.client.subscribe(topic, qos=0)[1]
         try:
             yield came
         finally:
-            session.client.unsubscribe(topic)
+            connection.client.unsubscribe(topic)
             del self._handlers[topic]
 
-    def _await_session(self, deadline: float) -> Session:
+    def _await_connection(self, deadline: float) -> Connection:
         """
         The connection; a message may have come through it, and have us ask, before we have noticed
         that there is one.
         """
-        while (session := self._session) is None or not session.client.is_connected():
+        while (connection := self._connection) is None or not connection.client.is_connected():
             if time.monotonic() > deadline or self._stop.wait(FETCH_TURN_S):
                 msg = "broker: not connected"
                 raise Unavailable(msg)
-        return session
+        return connection
 
     def _run(self) -> None:
         closes = failures = 0
@@ -238,7 +238,7 @@ class Broker:
 
     def _connect_once(self) -> "_Ended":
         """One connection from its beginning to its end."""
-        session = Session(
+        connection = Connection(
             self._make_client(),
             self.protocol,
             self._dispatch,
@@ -246,7 +246,7 @@ class Broker:
             beat=self._health.beat,
         )
         try:
-            session.client.connect(
+            connection.client.connect(
                 self._settings.host,
                 self._settings.port,
                 self._settings.keepalive_s,
@@ -254,49 +254,49 @@ class Broker:
             )
         except (OSError, ValueError) as error:
             self._away(getattr(error, "strerror", None) or type(error).__name__)
-            session.release()
+            connection.release()
             return _Ended.UNREACHABLE
-        session.client.loop_start()
+        connection.client.loop_start()
         try:
-            return self._live(session)
+            return self._live(connection)
         finally:
-            self._session = None
-            session.end()
-            disconnect(session.client)
-            session.release()
+            self._connection = None
+            connection.end()
+            disconnect(connection.client)
+            connection.release()
 
-    def _live(self, session: Session) -> "_Ended":
+    def _live(self, connection: Connection) -> "_Ended":
         deadline = time.monotonic() + CONNECT_S
-        while not session.answered.wait(0.2):
-            if session.ended.is_set():
+        while not connection.answered.wait(0.2):
+            if connection.ended.is_set():
                 self._away("closed the connection before CONNACK")
                 return _Ended.CLOSED_UNANSWERED
             if self._stop.is_set() or time.monotonic() > deadline:
                 self._away("no CONNACK")
                 return _Ended.UNREACHABLE
-        if session.reason is None or session.reason.is_failure:
-            self._away(str(session.reason))
+        if connection.reason is None or connection.reason.is_failure:
+            self._away(str(connection.reason))
             return (
                 _Ended.UNSUPPORTED
-                if str(session.reason) == "Unsupported protocol version"
+                if str(connection.reason) == "Unsupported protocol version"
                 else _Ended.REFUSED
             )
-        self._welcome(session)
-        while not session.ended.wait(1.0) and not self._stop.is_set():
+        self._welcome(connection)
+        while not connection.ended.wait(1.0) and not self._stop.is_set():
             self._health.stamp("broker")
         if not self._stop.is_set():
             self._away("connection lost")
         return _Ended.LASTED
 
-    def _welcome(self, session: Session) -> None:
+    def _welcome(self, connection: Connection) -> None:
         log.info("event=broker_connected protocol=%s", self.protocol)
         for key in ("subscription", FETCH):
             self._health.recover(key)
         self._fetching = None  # numbers begin anew
-        session.client.on_subscribe = self._note_suback
+        connection.client.on_subscribe = self._note_suback
         for topic in self._filters:
-            session.client.subscribe(topic, qos=1)
-        self._session = session
+            connection.client.subscribe(topic, qos=1)
+        self._connection = connection
         self._health.recover("broker")
         for greet in self._greeters:
             greet()
@@ -372,13 +372,13 @@ class Broker:
 
 def _first(
     came: "queue.SimpleQueue[Incoming]",
-    session: Session,
+    connection: Connection,
     wait_s: float,
     topic: str,
     refused: threading.Event,
 ) -> bytes:
     deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline and not session.ended.is_set() and not refused.is_set():
+    while time.monotonic() < deadline and not connection.ended.is_set() and not refused.is_set():
         try:
             payload = came.get(timeout=FETCH_TURN_S).payload
         except queue.Empty:
@@ -386,7 +386,9 @@ def _first(
         if payload:
             return payload
     why = (
-        "the connection was lost" if session.ended.is_set() else f"nothing came within {wait_s:g} s"
+        "the connection was lost"
+        if connection.ended.is_set()
+        else f"nothing came within {wait_s:g} s"
     )
     msg = (
         f"{topic}: "

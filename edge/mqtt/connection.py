@@ -107,7 +107,7 @@ class Incoming:
     """Whether the broker says (DUP) that it delivered this before."""
 
 
-class Session:
+class Connection:
     """
     One connection.
 
@@ -155,7 +155,7 @@ class Session:
 
     def release(self) -> None:
         """
-        After the end: client and session name each other, and its sockets would stay open until
+        After the end: client and connection name each other, and its sockets would stay open until
         Python looks for such circles.
         """
         client = self.client

@@ -10,7 +10,7 @@ from typing import Any, Final
 from edge.daemon.intake.mqtt import MqttIntake
 from edge.daemon.pipeline.reception import Reception
 from edge.daemon.publish.mqtt import MqttSink
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
@@ -20,9 +20,9 @@ from edge.storage.spool import RENAMED, Spool
 def ack_before_commit() -> None:
     """The broker is told before the ledger has the request."""
     make, take = MqttIntake.__init__, MqttIntake._take
-    brokers: list[Broker] = []
+    brokers: list[MqttClient] = []
 
-    def look(self: MqttIntake, broker: Broker, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def look(self: MqttIntake, broker: MqttClient, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         brokers[:] = [broker]
         make(self, broker, *args, **kwargs)
 

@@ -20,8 +20,8 @@ from paho.mqtt.enums import MQTTErrorCode
 from edge.config.settings import Settings
 from edge.daemon.telemetry.homeassistant import messages as discovery
 from edge.errors import Unavailable
-from edge.mqtt.client import Broker
-from edge.mqtt.connection import REFUSED, Protocol, RefusedError, Session, correlated
+from edge.mqtt.client import MqttClient
+from edge.mqtt.connection import REFUSED, Connection, Protocol, RefusedError, correlated
 
 WATCHED: Final = "{prefix}/command/doctor/ack"
 """The example ACL lets a device read `command/#` and write answers."""
@@ -69,7 +69,7 @@ def _commands(settings: Settings) -> Sequence[str]:
     return settings.intake.commands if settings.publish.mqtt else ()
 
 
-def look(broker: Broker, prefix: str, topics: Sequence[str]) -> Rights:
+def look(broker: MqttClient, prefix: str, topics: Sequence[str]) -> Rights:
     """
     Offer an empty message on each topic.
 
@@ -78,15 +78,19 @@ def look(broker: Broker, prefix: str, topics: Sequence[str]) -> Rights:
         prefix: `mammo/v1/<site>/<device>`.
         topics: each is offered one.
     """
-    session = broker.session
-    if session is None or session.protocol is not Protocol.V5 or session.max_qos < EXACTLY_ONCE:
+    connection = broker.connection
+    if (
+        connection is None
+        or connection.protocol is not Protocol.V5
+        or connection.max_qos < EXACTLY_ONCE
+    ):
         return Rights((), (), tuple(topics), "the broker speaks no MQTT 5 with QoS 2")
-    offers = _Offers(session.client)
+    offers = _Offers(connection.client)
     said: dict[str, int] = {}
     try:
-        if why := _why_not(broker, session, offers, WATCHED.format(prefix=prefix)):
+        if why := _why_not(broker, connection, offers, WATCHED.format(prefix=prefix)):
             return Rights((), (), tuple(topics), why)
-        for topic in topics[: session.receive_maximum - 1]:
+        for topic in topics[: connection.receive_maximum - 1]:
             said[topic] = offers.offer(topic, b"")
         why = "the broker takes no more at a time"
     except Unavailable as error:
@@ -99,19 +103,19 @@ def look(broker: Broker, prefix: str, topics: Sequence[str]) -> Rights:
     return Rights(allowed, refused, untried, why if untried else "")
 
 
-def _why_not(broker: Broker, session: Session, offers: "_Offers", topic: str) -> str:
+def _why_not(broker: MqttClient, connection: Connection, offers: "_Offers", topic: str) -> str:
     """
     Whether the broker holds back what was only offered; empty where it does. Raises Unavailable.
     """
     offered, published = uuid.uuid4().bytes, uuid.uuid4().bytes
-    with broker.listen(session, topic) as came:
+    with broker.listen(connection, topic) as came:
         try:
             if offers.offer(topic, ANSWER, offered) >= REFUSED:
                 return (
                     f"the broker refuses {topic}, by which it would be "
                     "seen whether a try reaches anyone"
                 )
-            session.publish(topic, ANSWER, retain=False, qos=1, correlation=published)
+            connection.publish(topic, ANSWER, retain=False, qos=1, correlation=published)
             while (found := came.get(timeout=WAIT_S).correlation) not in {offered, published}:
                 continue
         except (queue.Empty, RefusedError):

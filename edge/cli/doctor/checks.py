@@ -25,7 +25,7 @@ from edge.daemon.workers.servable import BACKEND, lock_of, open_store
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
 from edge.models.bundle import MANIFEST, read_manifest
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Protocol
 from edge.mqtt.tls import is_loopback
 from edge.system.coral import BUSY, Device, busy, devices, read
@@ -127,7 +127,7 @@ def _broker(settings: Settings, stored: Path | None = None) -> Iterator[Finding]
     health = Health()
     try:
         once = settings.broker.model_copy(update={"session_expiry_s": 0})
-        broker = Broker(
+        broker = MqttClient(
             once,
             password=read_secret(settings.broker, stored=stored),
             client_id=f"mammo-edge-doctor-{settings.device.site}-{settings.device.name}",
@@ -189,7 +189,7 @@ def right_to_publish(rights: Rights, prefix: str) -> Finding:
     return Finding("right to publish", level, "; ".join([*said, "response topics are not tried"]))
 
 
-def _packet(broker: Broker, settings: Settings) -> Iterator[Finding]:
+def _packet(broker: MqttClient, settings: Settings) -> Iterator[Finding]:
     limit = broker.max_packet
     if limit is not None and limit < settings.worker.max_file_mb * 2**20:
         advice = "images above that must come by folder or request/ref; mosquitto: max_packet_size"

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from edge.errors import MammoEdgeError, Unavailable
 from edge.health import Health
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import HangUps, Incoming, RefusedError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class CommandIntake:
     """
 
     def __init__(
-        self, broker: Broker, health: Health, topic_prefix: str, handlers: Mapping[str, Handler]
+        self, broker: MqttClient, health: Health, topic_prefix: str, handlers: Mapping[str, Handler]
     ) -> None:
         self._broker = broker
         self._health = health

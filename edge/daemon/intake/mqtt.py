@@ -12,7 +12,7 @@ from typing import Final
 from edge.daemon.intake import Receiver
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
 from edge.system.files import NotReadyError
 
@@ -32,7 +32,7 @@ class MqttIntake:
 
     def __init__(  # noqa: PLR0913 - each is a fact of another origin
         self,
-        broker: Broker,
+        broker: MqttClient,
         receiver: Receiver,
         health: Health,
         *,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import RefusedError
 from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.records import REPLY
@@ -22,7 +22,9 @@ class MqttSink:
     name: Final = "mqtt"
     takes: Final[Sequence[str]] = ("mqtt", REPLY)
 
-    def __init__(self, broker: Broker, topic_prefix: str, shrink: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, broker: MqttClient, topic_prefix: str, shrink: Callable[[bytes], bytes]
+    ) -> None:
         self._broker = broker
         self._shrink = shrink
         self._topic = f"{topic_prefix}/result"

@@ -17,7 +17,7 @@ from edge import __version__
 from edge.config.settings import Settings
 from edge.errors import Unavailable
 from edge.health import Health, Phase
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import HangUps, RefusedError
 from edge.system import files
 
@@ -46,7 +46,7 @@ class Discovery:
     """
 
     def __init__(
-        self, broker: Broker, health: Health, state: Path, wanted: Mapping[str, bytes]
+        self, broker: MqttClient, health: Health, state: Path, wanted: Mapping[str, bytes]
     ) -> None:
         self._broker = broker
         self._health = health

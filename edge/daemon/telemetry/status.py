@@ -13,7 +13,7 @@ from typing import Any, Final
 from edge import __version__
 from edge.errors import Unavailable
 from edge.health import Health, Systemd
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import HangUps, RefusedError
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Mqtt:
 
     def __init__(
         self,
-        broker: Broker,
+        broker: MqttClient,
         topic_prefix: str,
         health: Health,
         counters: Callable[[], dict[str, Any]],

@@ -17,7 +17,7 @@ from edge.errors import ConfigError, ModelError, Unavailable
 from edge.health import Health
 from edge.models.signature import SIGNATURE
 from edge.models.transfer import announcement
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming, RefusedError
 
 CONNECT_S: Final = 10.0
@@ -29,7 +29,7 @@ DEVICE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}")
 class Line:
     """What a device's `model/available` and the topics below it are at the broker."""
 
-    def __init__(self, broker: Broker, topic: str) -> None:
+    def __init__(self, broker: MqttClient, topic: str) -> None:
         self._broker = broker
         self._topic = topic
         self._heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -140,7 +140,7 @@ def _devices(settings: Settings, to: Sequence[str]) -> list[str]:
 def _line(settings: Settings, device: str, stored: Path | None) -> Iterator[Line]:
     """Connected, under a client id of its own: a daemon on this machine goes on."""
     health, connected = Health(), threading.Event()
-    broker = Broker(
+    broker = MqttClient(
         settings.broker.model_copy(update={"session_expiry_s": 0}),
         password=read_secret(settings.broker, stored=stored),
         client_id=f"mammo-edge-model-{uuid.uuid4().hex[:12]}",

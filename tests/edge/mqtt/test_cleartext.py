@@ -6,7 +6,7 @@ from edge.config.settings import Broker as Settings
 from edge.config.settings import Tls
 from edge.errors import ConfigError
 from edge.health import Health
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.tls import refuse_cleartext
 
 
@@ -17,7 +17,7 @@ def test_a_password_in_clear_to_another_machine_is_refused_before_anything_is_se
     host: str,
 ) -> None:
     with pytest.raises(ConfigError, match=f"in clear to {host}: turn on broker.tls"):
-        Broker(
+        MqttClient(
             Settings(host=host),
             password="geheim",  # noqa: S106
             client_id="x",

@@ -19,8 +19,8 @@ from deploy.demo.brokers import Mosquitto
 from edge.config.settings import Broker as BrokerSettings
 from edge.errors import Unavailable
 from edge.health import Health
-from edge.mqtt.client import Broker
-from edge.mqtt.connection import HungUpError, Protocol, RefusedError, Session
+from edge.mqtt.client import MqttClient
+from edge.mqtt.connection import Connection, HungUpError, Protocol, RefusedError
 from tests.support.rig import until
 
 
@@ -30,9 +30,9 @@ def health() -> Health:
 
 
 @pytest.fixture
-def broker(mosquitto: Mosquitto, health: Health) -> Iterator[Broker]:
+def broker(mosquitto: Mosquitto, health: Health) -> Iterator[MqttClient]:
     settings = BrokerSettings(host="127.0.0.1", port=mosquitto.port, ack_s=0.5)
-    connection = Broker(
+    client = MqttClient(
         settings,
         password=None,
         client_id="edge",
@@ -40,21 +40,23 @@ def broker(mosquitto: Mosquitto, health: Health) -> Iterator[Broker]:
         health=health,
         max_incoming=2**20,
     )
-    connection.start()
-    until(lambda: connection.connected, "connected")
-    yield connection
-    connection.stop()
+    client.start()
+    until(lambda: client.connected, "connected")
+    yield client
+    client.stop()
 
 
-def test_a_publish_returns_when_the_broker_has_it_and_leaves_nothing_behind(broker: Broker) -> None:
+def test_a_publish_returns_when_the_broker_has_it_and_leaves_nothing_behind(
+    broker: MqttClient,
+) -> None:
     for qos in (0, 1):
         broker.publish("somewhere", b"x", qos=qos)
-    assert broker._session is not None
-    assert broker._session._pubacks == {}
+    assert broker._connection is not None
+    assert broker._connection._pubacks == {}
 
 
 def test_a_publish_without_connection_is_kept_by_the_caller(
-    broker: Broker, mosquitto: Mosquitto
+    broker: MqttClient, mosquitto: Mosquitto
 ) -> None:
     mosquitto.stop()
     until(lambda: not broker.connected, "disconnected")
@@ -70,13 +72,13 @@ def test_a_connection_that_ended_while_paho_published_is_a_hang_up() -> None:
     client = Client(
         CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5
     )  # as after the end: paho has no socket any more
-    session = Session(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
+    connection = Connection(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
     with pytest.raises(HungUpError, match="hung up instead"):
-        session.publish("somewhere", b"x", retain=False, qos=1, correlation=None)
+        connection.publish("somewhere", b"x", retain=False, qos=1, correlation=None)
 
 
 @contextmanager
-def underway(count: int) -> Iterator[tuple[Session, list[Future[None]]]]:
+def underway(count: int) -> Iterator[tuple[Connection, list[Future[None]]]]:
     """So many messages of which the broker has said nothing yet."""
     numbers = itertools.count(1)
     client = SimpleNamespace(
@@ -84,22 +86,22 @@ def underway(count: int) -> Iterator[tuple[Session, list[Future[None]]]]:
             rc=MQTTErrorCode.MQTT_ERR_SUCCESS, mid=next(numbers)
         )
     )
-    session = Session(
+    connection = Connection(
         cast("Client", client), Protocol.V5, lambda _: None, ack_s=30.0, beat=lambda: None
     )
     with ThreadPoolExecutor(count) as publishers:
         published = [
-            publishers.submit(session.publish, "t", b"x", retain=False, qos=1, correlation=None)
+            publishers.submit(connection.publish, "t", b"x", retain=False, qos=1, correlation=None)
             for _ in range(count)
         ]
-        until(lambda: len(session._acked._waiters) == count, "all wait")  # type: ignore[attr-defined]
-        yield session, published
+        until(lambda: len(connection._acked._waiters) == count, "all wait")  # type: ignore[attr-defined]
+        yield connection, published
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_who_is_hung_up_on_hears_whether_it_may_have_been_for_something_else(count: int) -> None:
-    with underway(count) as (session, published):
-        session.end()
+    with underway(count) as (connection, published):
+        connection.end()
         errors = [one.exception(timeout=30) for one in published]
     assert [isinstance(error, HungUpError) and error.alone for error in errors] == [
         count == 1
@@ -107,17 +109,19 @@ def test_who_is_hung_up_on_hears_whether_it_may_have_been_for_something_else(cou
 
 
 def test_the_broker_has_not_hung_up_on_what_it_had_answered() -> None:
-    with underway(2) as (session, published):
-        with session._acked:  # who waits for the answer has not woken up when the connection ends
-            session._pubacks[1] = ReasonCode(PacketTypes.PUBACK, "Success")
-            session.end()
+    with underway(2) as (connection, published):
+        with (
+            connection._acked
+        ):  # who waits for the answer has not woken up when the connection ends
+            connection._pubacks[1] = ReasonCode(PacketTypes.PUBACK, "Success")
+            connection.end()
         errors = [one.exception(timeout=30) for one in published]
     assert None in errors
     assert [error.alone for error in errors if isinstance(error, HungUpError)] == [True]
 
 
 def test_a_connection_whose_thread_ends_while_we_look_for_it_is_made_anew(
-    broker: Broker, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+    broker: MqttClient, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """paho forgets its thread between looking whether there is one and waiting for it."""
 
@@ -126,19 +130,19 @@ def test_a_connection_whose_thread_ends_while_we_look_for_it_is_made_anew(
         client._thread.join()  # type: ignore[union-attr]
 
     monkeypatch.setattr(Client, "loop_stop", join)
-    first = broker.session
+    first = broker.connection
     mosquitto.restart()
-    until(lambda: broker.connected and broker.session is not first, "connected again")
+    until(lambda: broker.connected and broker.connection is not first, "connected again")
 
 
-def test_a_message_larger_than_the_broker_takes_is_refused_unsent(broker: Broker) -> None:
-    assert broker._session is not None
-    broker._session.max_packet = 100
+def test_a_message_larger_than_the_broker_takes_is_refused_unsent(broker: MqttClient) -> None:
+    assert broker._connection is not None
+    broker._connection.max_packet = 100
     with pytest.raises(RefusedError, match="message of 100 bytes, the broker takes packets of 100"):
         broker.publish("somewhere", b"x" * 100)
 
 
-def test_a_refused_subscription_is_told(broker: Broker, health: Health) -> None:
+def test_a_refused_subscription_is_told(broker: MqttClient, health: Health) -> None:
     refused = ReasonCode(PacketTypes.SUBACK, "Not authorized")
     broker._note_suback(Client(CallbackAPIVersion.VERSION2), None, 1, [refused], None)
     assert health.reasons == [
@@ -149,18 +153,18 @@ def test_a_refused_subscription_is_told(broker: Broker, health: Health) -> None:
 def test_a_session_that_has_ended_keeps_no_socket_open_until_the_garbage_collector_comes() -> None:
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     ended = weakref.ref(client)
-    session = Session(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
+    connection = Connection(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
     gc.disable()
     try:
-        session.release()
-        del client, session
+        connection.release()
+        del client, connection
         assert ended() is None
     finally:
         gc.enable()
 
 
 def test_what_is_retained_is_fetched_again_and_again_and_what_was_removed_is_not(
-    broker: Broker,
+    broker: MqttClient,
 ) -> None:
     broker.publish("shelf/1", b"one", retain=True)
     assert [broker.fetch("shelf/1", 10) for _ in range(2)] == [b"one", b"one"]
@@ -173,26 +177,26 @@ def test_a_fetch_waits_for_the_connection_and_ends_with_it(
     mosquitto: Mosquitto, health: Health
 ) -> None:
     settings = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
-    connection = Broker(
+    client = MqttClient(
         settings, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
     )
     with ThreadPoolExecutor(1) as other:
-        fetching = other.submit(connection.fetch, "nothing", 60.0)
-        connection.start()
-        until(lambda: connection.connected, "connected")
-        until(lambda: "nothing" in connection._handlers, "asked")
+        fetching = other.submit(client.fetch, "nothing", 60.0)
+        client.start()
+        until(lambda: client.connected, "connected")
+        until(lambda: "nothing" in client._handlers, "asked")
         mosquitto.stop()
         with pytest.raises(Unavailable, match="nothing: the connection was lost"):
             fetching.result(60)
-    connection.stop()
+    client.stop()
 
 
 def test_a_refused_subscription_of_what_is_fetched_is_told_as_that_until_it_is_granted(
-    broker: Broker, health: Health
+    broker: MqttClient, health: Health
 ) -> None:
     refused = ReasonCode(PacketTypes.SUBACK, "Not authorized")
-    assert broker._session is not None
-    client = broker._session.client
+    assert broker._connection is not None
+    client = broker._connection.client
     client.on_subscribe = lambda client, data, mid, _, properties: broker._note_suback(
         client, data, mid, [refused], properties
     )

@@ -15,7 +15,7 @@ import pytest
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Tls
 from edge.health import Health
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.tls import tls_context
 from tests.support.rig import until
 from tests.support.tools import ROOT, need
@@ -90,7 +90,7 @@ def first_words(server: Listener, host: str, ca: Path) -> tuple[bytes, str]:
     """
     health = Health()
     settings = BrokerSettings(host=host, port=server.port, tls=Tls(enabled=True, ca=ca))
-    broker = Broker(
+    broker = MqttClient(
         settings,
         password="geheim",  # noqa: S106
         client_id="edge",

@@ -14,7 +14,7 @@ from edge.cli.doctor.acl import ANSWER, Rights, look, published, subscribed
 from edge.config.settings import Broker as Section
 from edge.config.settings import Device, HomeAssistant, Intake, Model, Publish, Settings
 from edge.health import Health
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import correlated
 
 PREFIX = "mammo/v1/site/edge-1"
@@ -22,9 +22,9 @@ TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "result"))
 
 
 @contextmanager
-def connected(port: int) -> Iterator[Broker]:
+def connected(port: int) -> Iterator[MqttClient]:
     section = Section(host="127.0.0.1", port=port, session_expiry_s=0)
-    broker = Broker(
+    broker = MqttClient(
         section, password=None, client_id="doctor", will=None, health=Health(), max_incoming=10**6
     )
     there = threading.Event()

@@ -14,7 +14,7 @@ from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Settings
 from edge.daemon.control.mqtt import TOPICS, CommandIntake
 from edge.health import Health
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from tests.support.rig import until
 
 PREFIX = "mammo/v1/north/edge-1"
@@ -43,7 +43,7 @@ def test_a_retained_command_and_one_that_is_not_allowed_are_ignored(
     )
     health = Health()
     where = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
-    broker = Broker(
+    broker = MqttClient(
         where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
     )
     commands = CommandIntake(broker, health, PREFIX, {"replay": obey})

@@ -15,7 +15,7 @@ from edge.config.settings import Broker as BrokerSettings
 from edge.daemon.control.mqtt import CUT_OFF, CommandIntake
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming, RefusedError
 from tests.support.proxy import Proxy
 from tests.support.rig import until
@@ -62,7 +62,7 @@ class Line:
 
 @contextmanager
 def obeying(line: Line, handler: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[None]:
-    intake = CommandIntake(cast(Broker, line), Health(), "mammo/v1/a/b", {"reload": handler})
+    intake = CommandIntake(cast(MqttClient, line), Health(), "mammo/v1/a/b", {"reload": handler})
     intake.start()
     try:
         yield
@@ -197,7 +197,7 @@ def test_a_broker_that_hangs_up_on_the_answer_has_a_command_obeyed_once_and_says
         Subscriber(mosquitto.port, "nothing") as person,
     ):
         where = BrokerSettings(host="127.0.0.1", port=proxy.port)
-        broker = Broker(
+        broker = MqttClient(
             where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
         )
         intake = CommandIntake(broker, health, "mammo/v1/a/b", {"reload": commands.obey})

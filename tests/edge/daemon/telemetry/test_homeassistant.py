@@ -18,7 +18,7 @@ from edge.config.settings import Device, HomeAssistant, Settings
 from edge.daemon.telemetry.homeassistant import FILE, Discovery, messages
 from edge.daemon.telemetry.status import offline
 from edge.health import Health
-from edge.mqtt.client import Broker
+from edge.mqtt.client import MqttClient
 from tests.support.proxy import Proxy
 from tests.support.rig import until
 from tests.support.tools import ROOT
@@ -70,7 +70,7 @@ def connected(
     """A device's connection to its broker, and what keeps its discovery."""
     health = Health()
     where = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
-    broker = Broker(
+    broker = MqttClient(
         where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
     )
     discovery = Discovery(broker, health, state, wanted)

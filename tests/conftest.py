@@ -1,53 +1,19 @@
-"""What several tests share: real brokers, real subscribers, and skips that are seen."""
+"""Fixtures of all tests: real brokers, real subscribers, the data that is not committed."""
 
 import errno
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import settings
 
 from deploy.demo.brokers import Embedded, Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.support.tools import INSTALL, ROOT, need
+from tests.support.tools import ROOT, need
 
+pytest_plugins = ["tests.support.reporting"]
 SHARED: Final = ROOT.parent / "shared"
-NO_SKIP: Final = os.environ.get("MAMMO_NO_SKIP") == "1"
-"""Set by CI: a machine that could run everything must."""
-
-settings.register_profile(
-    "repeatable", derandomize=True, deadline=None
-)  # what fails by chance tells nobody why
-settings.load_profile("repeatable")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped test is a failure, except where only ../shared could have fed it."""
-    report = yield
-    if (
-        NO_SKIP
-        and report.skipped
-        and not hasattr(report, "wasxfail")
-        and "../shared" not in str(report.longrepr)
-    ):
-        report.outcome = "failed"
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line that installs everything whose lack was skipped over."""
-    reports = terminalreporter.getreports("skipped")
-    packages = {
-        str(report.longrepr[2]).partition(INSTALL)[2]
-        for report in reports
-        if isinstance(report.longrepr, tuple)
-    } - {""}
-    if packages:
-        terminalreporter.section("to run what was skipped")
-        terminalreporter.line(f"{INSTALL}{' '.join(sorted(packages))}")
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ from edge.domain import Outcome, Runtime
 from edge.inference import examiner
 from edge.inference.image import codecs
 from edge.models.bundle import verify
-from tests.edge.inference.image.test_raster_kinds import tiff
 from tests.support.films import RASTERS, deep, dicom, raster, small
+from tests.support.raster_files import tiff
 
 HEADER: Final = 2500
 """Most of what steers a decoder stands before this."""

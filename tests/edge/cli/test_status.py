@@ -13,7 +13,7 @@ from edge.cli.doctor.checks import Finding, Level
 from edge.cli.status import Around, Today, look_around, screen, span
 from edge.config.settings import Broker, Settings, Spool, State, Tls
 from edge.errors import Reason
-from tests.edge.contract.test_contract import examples
+from tests.support.contract_page import examples
 from tests.support.tools import ROOT
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)

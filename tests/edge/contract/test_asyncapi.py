@@ -23,7 +23,7 @@ from deploy.tools.asyncapi.__main__ import channels, document, render
 from edge.cli.doctor.acl import ANSWER, WATCHED
 from edge.contract import result
 from edge.daemon.telemetry.status import offline
-from tests.edge.contract.test_contract import examples, table
+from tests.support.contract_page import examples, table
 from tests.support.rig import TOPICS, Rig, film, until
 from tests.support.tools import ROOT, need
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple, get_args
+from typing import Final, NamedTuple, get_args
 
 import jsonschema
 import pytest
@@ -29,31 +29,18 @@ from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import Reason, Unavailable
 from edge.models.signature import sign
 from edge.models.transfer.announcement import Offer, read_offer
+from tests.support.contract_page import PAGE, blocks, examples, table
 from tests.support.films import demo_files
 from tests.support.keys import key_pair
 from tests.support.rig import PROGRAM, Rig, sha256
 from tests.support.tools import DATA, ROOT, need
 
-PAGE: Final = (ROOT / "docs" / "reference" / "contract.md").read_text()
 SOURCES: Final = {
     path.relative_to(ROOT): path.read_text() for path in sorted((ROOT / "edge").rglob("*.py"))
 }
 EXAM: Final = "exam-17.dcm"
 FILM: Final = "film.jpg"
 OTHER_FILM: Final = "film-2.jpg"
-
-
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-def table(heading: str) -> list[str]:
-    """First column of the first table below a heading."""
-    below = re.split(rf"^#+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
-    rows = re.search(r"(?:^\|.*\n)+", below, re.MULTILINE)
-    assert rows, heading
-    return [row.split("|")[1].strip().strip("`") for row in rows.group().splitlines()[2:]]
 
 
 def fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -64,11 +51,6 @@ def fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         for inner in (field.annotation, *get_args(field.annotation)):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 yield from fields(inner, f"{path}.")
-
-
-def examples(schema: str) -> list[dict[str, Any]]:
-    """The page's JSON examples of one schema."""
-    return [found for found in map(json.loads, blocks("json")) if found["schema"] == schema]
 
 
 def test_every_field_of_the_message_is_explained_and_no_other() -> None:

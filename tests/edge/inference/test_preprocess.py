@@ -13,18 +13,8 @@ from edge.domain import ImageFacts, InputSpec
 from edge.inference.image import Mammogram, Pixels
 from edge.inference.preprocess import Geometry, find_breast, heat_map, prepare, restore_aspect
 from tests.support.films import deep, film
+from tests.support.specs import PAD
 
-PAD = InputSpec(
-    height=64,
-    width=48,
-    channels=3,
-    low=-1,
-    high=1,
-    aspect="pad",
-    crop=True,
-    percentile_low=1,
-    percentile_high=99.5,
-)
 SQUEEZE = replace(PAD, height=50, width=50, channels=1, low=0, aspect="squeeze")
 FILM = film()
 

@@ -13,10 +13,10 @@ from edge.daemon.rollout.activation import first_serving
 from edge.health import Health
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle, verify
-from tests.edge.daemon.rollout.test_activation import serving
 from tests.support.bundles import tiny
 from tests.support.keys import key_pair
 from tests.support.killed import store_at, work
+from tests.support.pools import serving_from
 from tests.support.tools import ROOT
 
 
@@ -44,7 +44,8 @@ def test_after_each_kill_a_whole_model_serves_and_nothing_half_installed_is_list
     seen = set()
     for name in states:
         store, health = store_at(folder, name), Health()
-        assert first_serving(serving, None, store, health).bundle.manifest.version in {"1.0", "2.0"}
+        first = first_serving(serving_from, None, store, health)
+        assert first.bundle.manifest.version in {"1.0", "2.0"}
         assert health.reasons == []  # what serves is what was chosen: nothing had to be given up
         assert set(store.bundles()) <= {SHIPPED, new}
         assert all(isinstance(bundle, Bundle) for bundle in store.bundles().values())

@@ -16,47 +16,10 @@ from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle
 from edge.models.signature import sign, signer
 from edge.models.staging import alone
-from edge.models.store import ModelStore, Trust
+from edge.models.store import ModelStore
 from edge.system.files import Beat, copy, write
+from tests.support.bundles import proved
 from tests.support.keys import key_pair
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    key_pair(tmp_path, "clinic")
-    return ModelStore(
-        tmp_path / "state/models", shipped_bundle(), Trust(tmp_path / "keys", allow_unsigned=False)
-    )
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Callable[[str], Path]:
-    """A signed copy of the shipped bundle under another version, the model's bytes shared."""
-
-    def make(version: str) -> Path:
-        folder = tmp_path / f"bundle-{version}"
-        shutil.copytree(
-            shipped_bundle(),
-            folder,
-            copy_function=os.link if _same_disk(tmp_path) else shutil.copy2,
-        )
-        text = json.dumps(
-            json.loads((shipped_bundle() / "bundle.json").read_text()) | {"version": version}
-        )
-        (folder / "bundle.json").unlink()
-        (folder / "bundle.json").write_text(text)
-        sign(folder, tmp_path / "clinic.pem")
-        return folder
-
-    return make
-
-
-def _same_disk(folder: Path) -> bool:
-    return folder.stat().st_dev == shipped_bundle().stat().st_dev
-
-
-def proved(_folder: Path) -> None:
-    return
 
 
 def test_nothing_installed_means_the_shipped_bundle_serves(store: ModelStore) -> None:

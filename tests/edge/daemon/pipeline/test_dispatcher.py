@@ -1,57 +1,22 @@
 """The loop between two models, and what it tells of."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
-from edge.daemon.workers.pool import Interrupted, Verdict
-from edge.daemon.workers.servable import Serving
 from edge.domain import Rejection
 from edge.errors import Reason
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Arrival
 from edge.storage.spool import Spool
+from tests.support.pools import Pool, serving
 
 IMAGE_ID = "a" * 64
-
-
-@dataclass
-class Pool:
-    """Workers that answer when the test says so."""
-
-    job: Any = field(default_factory=lambda: SimpleNamespace(count=1))
-    asked: list[Callable[[Verdict], None]] = field(default_factory=list)
-    hangs: bool = False
-    closed: bool = False
-
-    @property
-    def in_work(self) -> int:
-        return len(self.asked)
-
-    def submit(self, _path: Path, done: Callable[[Verdict], None]) -> None:
-        self.asked.append(done)
-
-    def overdue(self) -> bool:
-        return self.hangs and bool(self.asked)
-
-    def reopen(self) -> None:
-        self.answer(Interrupted("pool stopped"))
-
-    def answer(self, verdict: Verdict) -> None:
-        self.asked.pop()(verdict)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def serving(pool: Pool) -> Serving:
-    return Serving(cast("Any", SimpleNamespace(bundle_id="b")), cast("Any", pool))
 
 
 @dataclass

@@ -20,7 +20,7 @@ from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import State
 from edge.storage.spool import Spool
 from edge.system.files import NotReadyError
-from tests.edge.daemon.pipeline.test_dispatcher import Pool, serving
+from tests.support.pools import Pool, serving
 
 DIED = Died("worker ended by SIGSEGV")
 

@@ -10,29 +10,17 @@ import pytest
 from edge.contract.result import Sender, readdress
 from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
 from edge.daemon.rollout.activation import Lifecycle, first_serving
-from edge.daemon.workers.pool import Died, Verdict, Workers
+from edge.daemon.workers.pool import Died, Verdict
 from edge.daemon.workers.servable import Serving, shipped_bundle
 from edge.domain import Rejection
 from edge.errors import ModelError, Reason
 from edge.health import Health, Phase
 from edge.models.active import SHIPPED, Active
-from edge.models.bundle import verify
 from edge.models.store import ModelStore
 from edge.storage.ledger import open_ledger
 from edge.storage.spool import Spool
-from tests.edge.models.test_store import made, proved, store
-
-__all__ = ["made", "store"]  # fixtures
-
-
-class NoWorkers:
-    """In place of a pool."""
-
-    def __init__(self) -> None:
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
+from tests.support.bundles import proved
+from tests.support.pools import serving_from
 
 
 class NoService:
@@ -63,10 +51,6 @@ class NoService:
         return Done
 
 
-def serving(folder: Path) -> Serving:
-    return Serving(verify(folder), cast(Workers, NoWorkers()))
-
-
 @pytest.fixture
 def health() -> Health:
     made = Health()
@@ -81,19 +65,19 @@ def test_the_one_before_serves_when_what_was_activated_is_no_longer_usable(
     store.activate(two)
     store.activate(three)
     (store.folder(three) / "model.tflite").write_bytes(b"bit rot")
-    assert first_serving(serving, None, store, health).bundle.manifest.version == "2.0"
+    assert first_serving(serving_from, None, store, health).bundle.manifest.version == "2.0"
     assert health.reasons[0].startswith(
         "model: what was activated is not usable, another one serves: "
     )
     (store.folder(two) / "bundle.json").unlink()
-    assert first_serving(serving, None, store, health).bundle.folder == shipped_bundle()
+    assert first_serving(serving_from, None, store, health).bundle.folder == shipped_bundle()
 
 
 def test_what_the_configuration_names_serves_or_nothing(
     store: ModelStore, health: Health, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="not a model bundle"):
-        first_serving(serving, tmp_path / "none", store, health)
+        first_serving(serving_from, tmp_path / "none", store, health)
 
 
 @pytest.fixture
@@ -112,7 +96,7 @@ def bench(
     service = NoService()
     bundle_id = store.install(made("2.0"), proved).bundle_id
     return (
-        Lifecycle(store, cast(Service, service), parts, serving, trial_images=5),
+        Lifecycle(store, cast(Service, service), parts, serving_from, trial_images=5),
         service,
         bundle_id,
     )
@@ -211,7 +195,7 @@ def test_a_key_that_cannot_be_read_takes_the_model_away_and_not_the_daemon(
 ) -> None:
     store.activate(store.install(made("2.0"), proved).bundle_id)
     (tmp_path / "keys/clinic.pub").write_text("no key")
-    assert first_serving(serving, None, store, health).bundle.folder == shipped_bundle()
+    assert first_serving(serving_from, None, store, health).bundle.folder == shipped_bundle()
     assert "not a key in PEM" in health.reasons[0]
 
 
@@ -240,8 +224,8 @@ def test_a_trial_goes_on_after_a_restart_and_ends_on_the_disk(
     for deaths, current in ((0, Active(bundle_id, SHIPPED)), (2, Active(SHIPPED, None))):
         store.activate(bundle_id, trial=True)
         service = NoService()
-        service.serving = serving(store.current())
-        Lifecycle(store, cast(Service, service), parts, serving, trial_images=5).resume_trial()
+        service.serving = serving_from(store.current())
+        Lifecycle(store, cast(Service, service), parts, serving_from, trial_images=5).resume_trial()
         for number in range(deaths):
             finish(service, str(number), Died("x"))
         for number in range(5):
@@ -270,7 +254,7 @@ def test_trial_images_of_0_put_no_model_on_trial(
 ) -> None:
     bundle_id = store.install(made("2.0"), proved).bundle_id
     service = NoService()
-    Lifecycle(store, cast(Service, service), parts, serving, trial_images=0).activate("2.0")
+    Lifecycle(store, cast(Service, service), parts, serving_from, trial_images=0).activate("2.0")
     assert store.active() == Active(bundle_id, SHIPPED)
     for image_id in "abc":
         finish(service, image_id, Died("x"))

@@ -28,10 +28,10 @@ from edge.models.store import ModelStore, Trust
 from edge.storage.ledger import open_ledger
 from edge.storage.ledger.records import Arrival
 from edge.storage.spool import Spool
-from tests.edge.daemon.rollout.test_trial import DECIDED, REFUSED, UNDECIDED, scored
 from tests.support.bundles import tiny
 from tests.support.keys import key_pair
 from tests.support.rig import sha256, until
+from tests.support.verdicts import DECIDED, REFUSED, UNDECIDED, scored
 
 
 class Scripted:

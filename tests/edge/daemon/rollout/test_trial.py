@@ -7,26 +7,12 @@ import pytest
 
 from edge.daemon.rollout.trial import Past, Trial, past_of
 from edge.daemon.workers.pool import Died, Interrupted, Verdict
-from edge.domain import Decision, ImageFacts, Prediction, Rejection, Result, Runtime, Timing
+from edge.domain import Rejection
 from edge.errors import Reason
+from tests.support.verdicts import DECIDED, REFUSED, UNDECIDED
 
-REFUSED: Final = Rejection(Reason.NOT_A_MAMMOGRAM, "to the network it does not look like one")
 EMPTY: Final = Rejection(Reason.EMPTY, "")
 SELDOM: Final = Past(images=100, refused=10, undecided=15)
-
-
-def scored(score: float) -> Result:
-    prediction = Prediction(score, score, Decision("default", 0.5, 0.4, 0.6))
-    return Result(
-        ImageFacts(1, 1, 8, "MONOCHROME2", "png"),
-        prediction,
-        Runtime("litert", "model.tflite", 1),
-        Timing(),
-    )
-
-
-DECIDED: Final = scored(0.1)
-UNDECIDED: Final = scored(0.5)
 
 
 def told(trial: Trial, verdicts: list[Verdict]) -> list[str]:

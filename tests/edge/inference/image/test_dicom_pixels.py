@@ -18,8 +18,7 @@ from pydicom.sequence import Sequence
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, decode
-from tests.edge.inference.image.test_dicom_syntaxes import crop
-from tests.support.films import dicom
+from tests.support.films import crop, dicom
 from tests.support.tools import need
 
 Tags = dict[str, Any]

@@ -17,7 +17,7 @@ from pydicom.uid import UID, HTJ2KLossless, HTJ2KLosslessRPCL
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, Mammogram, codecs, decode
-from tests.support.films import demo_files, dicom
+from tests.support.films import crop, dicom
 from tests.support.tools import need
 
 DCMTK, GDCM = "dcmtk", "libgdcm-tools"
@@ -66,13 +66,6 @@ DEPTHS = {
     "signed 12 in 16": ("i2", 12),
     "signed 16": ("i2", 16),
 }
-
-
-@cache
-def crop() -> NDArray[np.uint16]:
-    """A piece of a real mammogram with tissue and air, 16 bits."""
-    image = decode(next(demo_files()).read_bytes(), Limits())
-    return np.asarray(image.pixels[1800:1960, 700:828], np.uint16)
 
 
 @cache

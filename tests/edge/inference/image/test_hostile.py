@@ -24,9 +24,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from edge.errors import ImageRejected, Reason, Unavailable
 from edge.inference.image import Limits, Mammogram, codecs, decode, open_mammogram
 from edge.models.bundle import sha256_of
-from tests.edge.inference.image.test_raster_kinds import chunk
 from tests.fuzz.files import corpus, main, mutated
 from tests.support.films import SECRET, dicom, small
+from tests.support.raster_files import chunk
 
 MIB = 2**20
 LIMITS = Limits(max_bytes=8 * MIB, max_pixels=4_000_000)

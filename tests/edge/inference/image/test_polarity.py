@@ -12,8 +12,8 @@ from edge.domain import ImageFacts
 from edge.inference.image import Limits, Mammogram, Pixels, decode
 from edge.inference.image.polarity import is_inverted, turned
 from edge.inference.preprocess import prepare
-from tests.edge.inference.test_preprocess import PAD
 from tests.support.films import FILM, deep, dicom, film, raster
+from tests.support.specs import PAD
 from tests.support.tools import DATA
 
 FILMS = sorted(DATA.glob("*.jpg"))

@@ -50,7 +50,8 @@ COMPLETION: Final = """\
 _mammo_edge() {
   local word command= words=
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in -* | */* | *.*) ;; *) [ "$(wc -w <<< "$command")" -ge 2 ] || command="$command${command:+ }$word" ;; esac
+    case $word in -* | */* | *.*) continue ;; esac
+    [ "$(wc -w <<< "$command")" -ge 2 ] || command="$command${command:+ }$word"
   done
   case $command in
 @CASES@
@@ -58,7 +59,7 @@ _mammo_edge() {
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
 }
 complete -o default -F _mammo_edge mammo-edge
-"""  # noqa: E501
+"""
 
 
 def main(root: Path, version: str, minor: str, lock: str) -> None:

@@ -214,14 +214,16 @@ def _problems(
 
 
 def _stay(daemon: Daemon, broker: Broker) -> int:
+    program = Path(sys.executable).with_name("mammo-edge")
     print(
         f"""
 drop mammograms into   {daemon.inbox}
 subscribe with         mosquitto_sub -V 5 -h 127.0.0.1 -p {broker.port} -t 'mammo/v1/#' -v
-send one with          mosquitto_pub -V 5 -h 127.0.0.1 -p {broker.port} -q 1 -t {TOPICS}/request/image -f FILE
-ask how it is          {Path(sys.executable).with_name("mammo-edge")} status --config {daemon.config}
+send one with          mosquitto_pub -V 5 -h 127.0.0.1 -p {broker.port} -q 1 \\
+                         -t {TOPICS}/request/image -f FILE
+ask how it is          {program} status --config {daemon.config}
 its log                tail -f {daemon.log}
-Ctrl-C stops everything and removes the folder.""",  # noqa: E501
+Ctrl-C stops everything and removes the folder.""",
         flush=True,
     )
     try:

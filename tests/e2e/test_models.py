@@ -130,7 +130,7 @@ def test_a_shadow_model_sees_what_the_first_one_sees_and_decides_nothing(
     assert counters.get("shadow_agree", 0) + counters.get("shadow_disagree", 0) == 3
 
 
-def test_a_bundle_comes_in_chunks_through_the_broker_also_where_the_daemon_is_killed_in_the_middle_of_it(  # noqa: E501
+def test_a_bundle_comes_in_chunks_also_if_the_daemon_is_killed_in_the_middle_of_it(
     rig: Rig, settings: Settings, bundle: Path, tmp_path: Path
 ) -> None:
     rig.configure('fetch_s = 600\n[intake]\ncommands = ["model/install"]\n')

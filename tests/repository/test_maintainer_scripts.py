@@ -156,7 +156,7 @@ def test_an_upgrade_from_a_checkout_stops_what_runs_and_starts_it_again(package:
 
 
 @pytest.mark.parametrize("tool", ["systemctl", "rm", "systemd-sysusers"])
-def test_an_upgrade_from_a_checkout_that_is_ended_in_the_change_over_starts_what_ran_and_leaves_an_environment(  # noqa: E501
+def test_an_upgrade_that_is_ended_in_the_change_over_starts_what_ran_and_leaves_an_environment(
     package: Package, tool: str
 ) -> None:
     checkout = Checkout(package)
@@ -212,7 +212,7 @@ def test_installed_from_a_checkout_it_has_a_man_page_and_a_completion_until_it_i
 
 
 @pytest.mark.parametrize("script", ["scripts/install.sh", "scripts/uninstall.sh"])
-def test_a_debian_package_that_is_there_is_not_installed_over_and_one_that_was_removed_is_no_hindrance(  # noqa: E501
+def test_a_debian_package_is_not_installed_over_and_a_removed_one_is_no_hindrance(
     package: Package, script: str
 ) -> None:
     package.tool("id", "echo 0")

@@ -144,7 +144,7 @@ def test_a_result_is_published_only_when_its_outcome_is_committed(trace: Trace) 
     assert trace.first(PUBLISH, taken) > concluded
 
 
-def test_a_file_leaves_the_spool_with_its_result_synced_beside_and_that_is_noted_when_the_names_of_both_are(  # noqa: E501
+def test_a_file_leaves_the_spool_with_its_result_synced_and_is_noted_once_both_names_are(
     trace: Trace,
 ) -> None:
     moved = trace.first(r'^rename\("[^"]*/claimed/f-[^"]*", "[^"]*/done/film\.')

@@ -21,9 +21,10 @@ from train.recipes.seed import RECIPE as SEED
 
 RECIPE = replace(
     SEED, name="tiny", alpha=0.35, batch_size=4, head=Head(filters=8, dropout=0.1),
-    input=replace(SEED.input, height=64, width=64), phases=tuple(replace(phase, epochs=1) for phase in SEED.phases),
+    input=replace(SEED.input, height=64, width=64),
+    phases=tuple(replace(phase, epochs=1) for phase in SEED.phases),
 )
-"""  # noqa: E501
+"""
 
 
 @pytest.fixture(scope="session", autouse=True)

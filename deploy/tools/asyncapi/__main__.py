@@ -335,4 +335,4 @@ def render() -> str:
 
 
 if __name__ == "__main__":
-    print(render(), end="")  # noqa: T201 - this is the command
+    print(render(), end="")

@@ -135,9 +135,7 @@ def test_the_last_will_has_the_fields_that_the_page_says() -> None:
     assert set(json.loads(offline())) == {"schema", "status", "version"}
 
 
-def test_the_announcement_of_a_model_has_the_fields_that_the_page_explains_and_its_example_is_one() -> (  # noqa: E501
-    None
-):
+def test_the_page_explains_every_field_of_an_announced_model_and_its_example_is_one() -> None:
     (example,) = examples("mammo.available/1")
     below = PAGE.partition("The announcement on `model/available` has")[2].partition("```")[0]
     explained = re.findall(r"^\| `([a-z0-9_]+)` \|", below, re.MULTILINE)

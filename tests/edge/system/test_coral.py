@@ -148,7 +148,7 @@ def test_a_library_that_is_no_delegate_is_told_by_what_it_lacks(
         EdgeTpuEngine(folder / COMPILED, SHAPES, 1, replace(stand_in.access, library="libc.so.6"))
 
 
-def test_a_model_that_was_not_compiled_is_refused_for_the_accelerator_would_leave_it_to_the_processor(  # noqa: E501
+def test_a_model_that_was_not_compiled_is_refused_as_the_processor_would_run_it(
     stand_in: StandIn, folder: Path
 ) -> None:
     with pytest.raises(

@@ -44,14 +44,18 @@ PHASES = (replace(SEED.phases[1], epochs=1),)
 RECIPE = replace(
     SEED, name="staged", alpha=0.35, batch_size=4, head=HEAD,
     input=replace(SEED.input, height=96, width=64), phases=PHASES,
-    crops=Crops(size=64, abnormality=None, background=0.5, head=HEAD, augment=SEED.augment, phases=PHASES, batch_size=4),
+    crops=Crops(
+        size=64, abnormality=None, background=0.5, head=HEAD, augment=SEED.augment,
+        phases=PHASES, batch_size=4,
+    ),
 )
-"""  # noqa: E501
+"""
 LINEAR = """
 from train.recipe import Linear
 RECIPE = replace(RECIPE, phases=(), linear=Linear(strength=0.01, copies=1))
-RECIPE = replace(RECIPE, head=Head(filters=0, dropout=0.0, levels=("block_13_expand_relu",), lesions=True))
-"""  # noqa: E501
+HEAD = Head(filters=0, dropout=0.0, levels=("block_13_expand_relu",), lesions=True)
+RECIPE = replace(RECIPE, head=HEAD)
+"""
 
 
 def lesion(x: float, y: float, *, malignant: bool, abnormality: str = "mass") -> Lesion:

@@ -39,9 +39,10 @@ for count, dropout in ((1, 0.0), (2, 0.0), (2, 0.3)):
     out = Path(sys.argv[1]) / f"{count}-{dropout}"
     with strategy.scope():
         weights, epochs = train_toy(RunFolder(out).stage(), dropout)
-    scores = {name: [epoch[name] for epoch in epochs[:-1]] for name in ("val_auc", "val_loss", "loss")}
+    names = ("val_auc", "val_loss", "loss")
+    scores = {name: [epoch[name] for epoch in epochs[:-1]] for name in names}
     np.savez(out / "weights.npz", *weights, **scores)
-"""  # noqa: E501
+"""
 
 
 def test_two_devices_give_what_one_gives(tmp_path: Path) -> None:
@@ -93,8 +94,9 @@ strategy = devices.strategy(None, batch_size=4)
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
     weights, epochs = train_toy(RunFolder(Path(sys.argv[1])).stage(), 0.0)
-np.savez(sys.argv[2], *weights, **{name: [epoch[name] for epoch in epochs[:-1]] for name in ("val_auc", "val_loss", "loss")})
-"""  # noqa: E501
+scores = {n: [epoch[n] for epoch in epochs[:-1]] for n in ("val_auc", "val_loss", "loss")}
+np.savez(sys.argv[2], *weights, **scores)
+"""
 
 
 def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> None:

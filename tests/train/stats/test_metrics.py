@@ -75,9 +75,7 @@ def test_rates_agree_with_scikit_learn() -> None:
     assert found["negative_predictive_value"] == pytest.approx(np.mean(labels[~called] == 0))
 
 
-def test_precision_where_nothing_is_called_and_sensitivity_where_nothing_is_malignant_are_unknown() -> (  # noqa: E501
-    None
-):
+def test_precision_of_no_calls_and_sensitivity_of_no_malignant_images_are_unknown() -> None:
     found = metrics.rates(LABELS, np.zeros(4, dtype=np.bool_))
     assert (found["precision"], found["f1"], found["specificity"]) == (None, 0, 1)
     benign = metrics.at_threshold(LABELS[:2], SCORES[:2], 0.35, np.ones((3, 2)))

@@ -132,7 +132,7 @@ def test_an_inbox_elsewhere_is_made_for_the_senders_and_may_be_written(tmp_path:
     assert stat.S_IMODE((tmp_path / "data/films").stat().st_mode) == 0o2770
 
 
-def test_whatever_folder_the_configuration_names_systemd_lets_the_daemon_write_it_and_waits_for_its_mount(  # noqa: E501
+def test_systemd_lets_the_daemon_write_each_folder_of_the_configuration_and_waits_for_its_mount(
     tmp_path: Path,
 ) -> None:
     config = tmp_path / "etc/mammo-edge/edge.toml"

@@ -166,9 +166,7 @@ def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_f
     assert [answer["error"] for answer in line.told] == ["model/available: the connection was lost"]
 
 
-def test_a_command_that_was_given_up_for_want_of_a_connection_leaves_the_next_one_all_its_tries() -> (  # noqa: E501
-    None
-):
+def test_a_command_given_up_for_want_of_a_connection_leaves_the_next_one_all_its_tries() -> None:
     line = Line()
     with obeying(line, line.fetch):
         lose_every_try(line)

@@ -178,7 +178,7 @@ def test_an_image_is_not_queued_at_busy_workers_because_those_of_another_model_b
     assert (len(fresh.asked), image.state) == (1, State.RECEIVED)
 
 
-def test_what_waits_is_looked_at_as_soon_as_a_worker_is_idle_after_a_head_start_of_which_nobody_asks(  # noqa: E501
+def test_waiting_images_are_given_out_once_a_worker_is_idle_after_an_unwanted_head_start(
     desk: Desk,
 ) -> None:
     desk.take("ahead.dcm")

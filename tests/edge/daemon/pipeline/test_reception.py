@@ -362,7 +362,7 @@ def changed_while_it_was_postponed(desk: Desk) -> str:
     return hashlib.sha256(FILM + b" in full").hexdigest()
 
 
-def test_a_postponed_file_that_changed_and_was_asked_for_is_another_image_and_the_question_is_answered(  # noqa: E501
+def test_a_postponed_file_that_changed_is_another_image_and_the_request_for_it_is_answered(
     desk: Desk,
 ) -> None:
     now = changed_while_it_was_postponed(desk)

@@ -484,12 +484,8 @@ def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(
         "docs/guides/models.md"
         in checks.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
     )
-    tree(
-        root,
-        {
-            "etc/systemd/system/mammo-edge.service.d/mammo-edge.conf": "[Service]\nPrivateDevices=yes\n"  # noqa: E501
-        },
-    )
+    drop_in = "etc/systemd/system/mammo-edge.service.d/mammo-edge.conf"
+    tree(root, {drop_in: "[Service]\nPrivateDevices=yes\n"})
     assert "mammo-edge setup --coral" in checks.coral(root, chosen).detail
     left = "mammo-edge@left.service"
     assert checks.coral(root, chosen, left).detail == "PCIe"

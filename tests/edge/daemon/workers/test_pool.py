@@ -191,11 +191,12 @@ SUPERVISOR = """
 import sys
 from pathlib import Path
 from edge.daemon.workers.pool import Job, Workers
-workers = Workers(Job("tests.support.jobs.start", "tests.support.jobs.run", ("litert",), 1, 60.0, 2048))
+jobs = "tests.support.jobs"
+workers = Workers(Job(f"{jobs}.start", f"{jobs}.run", ("litert",), 1, 60.0, 2048))
 workers.submit(Path("pid"), lambda verdict: print(verdict.detail, flush=True))
 workers.submit(Path("hang"), lambda verdict: None)
 sys.stdin.read()
-"""  # noqa: E501
+"""
 
 
 def test_workers_end_within_a_second_of_their_supervisor_s_death() -> None:

@@ -44,7 +44,9 @@ class Row:
     @property
     def film(self) -> str:
         kind, side = self.group.split("_")
-        return f"{kind.title()}-{'Training' if side == 'train' else 'Test'}_P_{self.patient:05}_{self.laterality}_{self.view}"  # noqa: E501
+        official = "Training" if side == "train" else "Test"
+        breast = f"P_{self.patient:05}_{self.laterality}_{self.view}"
+        return f"{kind.title()}-{official}_{breast}"
 
     @property
     def roi(self) -> str:

@@ -24,6 +24,7 @@ from edge.cli.main import make_parser
 REPOSITORY: Final = Path(__file__).parent.parent.parent
 DOCUMENTS: Final = (
     "deploy/README.md",
+    "docs/guides/install.md",
     "docs/guides/operations.md",
     "docs/guides/models.md",
     "docs/quality/security.md",

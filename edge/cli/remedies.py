@@ -68,7 +68,7 @@ REJECTIONS: Final[Mapping[Reason, str]] = {
     Reason.UNREADABLE: "damaged, or of a kind that is not read: open it where it came from",
     Reason.UNSUPPORTED_FORMAT: "have the sender export DICOM, PNG, JPEG or TIFF",
     Reason.UNSUPPORTED_TRANSFER_SYNTAX: (
-        "have the sender compress otherwise; some need the extra `fast` (`deploy/README.md`)"
+        "have the sender compress otherwise; some need the extra `fast` (`docs/guides/install.md`)"
     ),
     Reason.NO_PIXELS: "no image in it, such as a report: have the sender leave such files out",
     Reason.COLOUR: "a screenshot or a photo: send the mammogram itself",

@@ -132,3 +132,56 @@ def test_the_man_page_has_every_command() -> None:
     names = [name for name, _ in commands()]
     assert "model activate" in names
     assert [name for name in names if f".SS {name}\n" not in page] == []
+
+
+PAGES: Final = sorted(
+    path.relative_to(ROOT)
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "deploy/README.md"]
+    if path.name != "CHANGELOG.md"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    text = (ROOT / page).read_text()
+    for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", text):
+        name, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / name if name else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text()), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    """A path of this repository begins with one of its folders and stands in backticks."""
+    text = (ROOT / page).read_text()
+    named = re.findall(
+        r"`((?:edge|train|tests|deploy|docs|systemd|requirements)/[^`\s<>*{}]+)`", text
+    )
+    gone = [path for path in named if not (ROOT / path.partition("::")[0]).exists()]
+    assert gone == []
+
+
+def test_the_architecture_is_a_table_of_at_most_twenty_rows_and_its_files_are_there() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    rows = re.search(r"^\| behaviour \| where \|\n\|---\|---\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert rows
+    assert len(rows[1].splitlines()) <= 20
+    for row in rows[1].splitlines():
+        folder = ROOT
+        for name in re.findall(r"`([^`]+)`", row.split("|")[2]):
+            path = ROOT / name if (ROOT / name).exists() else folder / name
+            assert path.exists(), (row, name)
+            folder = path if path.is_dir() else path.parent
+
+
+def test_each_layer_that_the_architecture_shows_is_one_that_is_checked() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    config = (ROOT / "setup.cfg").read_text()
+    for title, contract in (("edge", "edge"), ("daemon", "daemon"), ("train", "train")):
+        shown = re.search(rf"^    {title} +(.+)$", text, re.MULTILINE)
+        section = config.partition(f"[importlinter:contract:{contract}]")[2]
+        layers = section.partition("\nlayers =\n")[2].partition("\n\n")[0].split("\n")
+        assert shown
+        checked = [" | ".join(re.split(r" [|:] ", layer.strip())) for layer in layers]
+        assert shown[1].split(" > ") == [layer for layer in checked if layer != "__main__"]

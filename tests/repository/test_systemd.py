@@ -11,6 +11,7 @@ from tests.support.tools import ROOT, need
 
 SYSTEMD: Final = ROOT / "systemd"
 UNITS: Final = (SYSTEMD / "mammo-edge.service", SYSTEMD / "mammo-edge@.service")
+INSTALLING: Final = ROOT / "docs/guides/install.md"
 CPU_ONLY: Final = SYSTEMD / "drop-ins" / "cpu-only.conf"
 
 
@@ -64,7 +65,7 @@ def test_the_sandbox_is_as_tight_as_the_documents_say(
     ).stdout
     exposure = re.search(r"exposure level for \S+: (\S+)", said)
     assert exposure
-    assert f"**{exposure[1]}**" in (ROOT / "deploy" / "README.md").read_text()
+    assert f"**{exposure[1]}**" in INSTALLING.read_text()
 
 
 def test_the_readme_gives_the_unit_s_figures() -> None:
@@ -76,19 +77,19 @@ def test_the_readme_gives_the_unit_s_figures() -> None:
     )
     both = re.findall(
         r"\*\*(\d\.\d)\*\*",
-        (ROOT / "deploy/README.md").read_text().partition("## The service, line by line")[2],
+        INSTALLING.read_text().partition("## The service, line by line")[2],
     )
     assert figures["exposure"] == " / ".join(both)
 
 
 @pytest.mark.parametrize("file", [*UNITS, CPU_ONLY], ids=lambda file: file.name)
 def test_every_directive_is_explained(file: Path) -> None:
-    explained = set(re.findall(r"`([A-Z]\w+)=[^`]*`", (ROOT / "deploy" / "README.md").read_text()))
+    explained = set(re.findall(r"`([A-Z]\w+)=[^`]*`", INSTALLING.read_text()))
     assert {key for key, _ in _directives(file)} <= explained
 
 
 def test_no_directive_is_explained_that_no_unit_has() -> None:
-    table = (ROOT / "deploy" / "README.md").read_text().partition("| directive | why |")[2]
+    table = INSTALLING.read_text().partition("| directive | why |")[2]
     rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
     explained = {key for row in rows for key in re.findall(r"`([A-Z]\w+)=", row)}
     assert explained == {key for unit in UNITS for key, _ in _directives(unit)}

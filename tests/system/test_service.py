@@ -100,7 +100,7 @@ def documented(machine: Machine, number: int, old: str = "", new: str = "", more
 
 def test_the_three_documented_commands_are_the_same_wherever_they_stand() -> None:
     assert [line.split()[0] for line in DOCUMENTED] == ["apt", "mammo-edge", "systemctl"]
-    for page in ("deploy/README.md", "docs/guides/operations.md"):
+    for page in ("README.md", "docs/guides/install.md", "docs/guides/operations.md"):
         assert "".join(f"    {line}\n" for line in DOCUMENTED) in (ROOT / page).read_text(), page
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.system.files import whole
 from train.errors import TrainError
 
 
@@ -104,9 +105,8 @@ class Stage:
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON so that a reader finds the old file or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(values, indent=1) + "\n")
-    part.replace(path)
+    with whole(path) as file:
+        file.write(f"{json.dumps(values, indent=1)}\n".encode())
 
 
 def read_json(path: Path, made_by: str) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import NEW
 from edge.storage.ledger.restore import Archived
-from edge.storage.spool import CLAIMED, Spool, sender_name
+from edge.storage.names import CLAIMED, sender_name
+from edge.storage.spool import Spool
 
 log = logging.getLogger(__name__)
 

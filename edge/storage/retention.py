@@ -15,7 +15,7 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.integrity import FOLDER
-from edge.storage.spool import beside
+from edge.storage.names import result_path
 from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Retention(Loop):
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-    beside(path).unlink(missing_ok=True)
+    result_path(path).unlink(missing_ok=True)
 
 
 def _is_short(folder: Path, min_free_mb: int) -> bool:

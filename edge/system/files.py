@@ -7,10 +7,10 @@ import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from errno import EINVAL, EXDEV
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 PART: Final = ".part"
 CHUNK: Final = 2**20
@@ -84,28 +84,50 @@ def copy(
         sync_folder(target.parent)
 
 
-def write(target: Path, data: bytes) -> None:
-    """Write a file; it is there whole or not at all."""
-    put(target, (data,))
-    sync_folder(target.parent)
-
-
-def put(target: Path, chunks: Iterable[bytes]) -> None:
+@contextmanager
+def whole(target: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """
-    Write a file without syncing its folder: a power cut leaves the old or the new, and the caller
-    syncs before it relies on either.
+    Open a file for writing that takes the place of `target` when the block ends.
+
+    A reader, and a power cut, find the old file or the new one, never half of one. The folder is
+    not synced: the caller does so before it relies on the new one.
+
+    Args:
+        target: the file; its folder exists.
+        mode: of the file, less the umask, from the moment on when it is made.
+
+    Raises:
+        OSError: the disk or the permissions do not let us; `target` is as it was.
     """
     part = target.with_name(f".{uuid.uuid4()}{PART}")
     try:
-        with part.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
+        with open(part, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.rename(target)
-    except OSError:
+    except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a kill left of writes into this folder; nobody may be writing there."""
+    for part in folder.glob(f".*{PART}"):
+        part.unlink(missing_ok=True)
+
+
+def put(target: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file whole or not at all, without syncing its folder; see `whole`."""
+    with whole(target) as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+def write(target: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and sync its folder."""
+    put(target, (data,))
+    sync_folder(target.parent)
 
 
 def _chunks(reader: io.FileIO, beat: Beat) -> Iterator[bytes]:

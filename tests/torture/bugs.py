@@ -14,7 +14,8 @@ from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
-from edge.storage.spool import RENAMED, Spool
+from edge.storage.names import RENAMED
+from edge.storage.spool import Spool
 
 
 def ack_before_commit() -> None:

@@ -4,7 +4,6 @@ manifest last.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from edge.errors import ModelError
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
 from edge.models.bundle import MANIFEST, Bundle, Manifest, read_manifest, verify
+from edge.system.files import write as write_whole
 
 
 def write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bundle:
@@ -27,9 +27,10 @@ def write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bundl
         ModelError: what was written does not verify, or a known answer does not come out.
     """
     _remove_old(folder)
-    for name, data in files.items():
-        _write(folder / name, data)
-    _write(folder / MANIFEST, manifest.model_dump_json(by_alias=True, indent=1).encode() + b"\n")
+    text = manifest.model_dump_json(by_alias=True, indent=1).encode() + b"\n"
+    for name, data in {**files, MANIFEST: text}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / name, data)
     try:
         bundle = verify(folder)
         _prove(bundle)
@@ -66,20 +67,3 @@ def _remove_old(folder: Path) -> None:
         # A manifest that says `../..` names files of others.
         if (folder / name).resolve().is_relative_to(folder.resolve()):
             (folder / name).unlink(missing_ok=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

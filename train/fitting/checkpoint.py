@@ -7,7 +7,6 @@ and knows nothing of phases, of the best epoch or of the numbers so far.
 """
 
 import json
-import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.system.files import remove_parts, whole
 from train.errors import TrainError
 
 
@@ -43,16 +43,13 @@ def save(path: Path, progress: Progress, variables: Iterable[keras.Variable]) ->
     Write everything that the next epoch depends on; a reader, and a power cut, find the old file or
     the new one.
     """
-    part = path.with_name(f".{path.name}.part")
+    remove_parts(path.parent)  # what a kill left of an earlier one
     arrays = {
         f"{number:04}": keras.ops.convert_to_numpy(variable)
         for number, variable in enumerate(variables)
     }
-    with part.open("wb") as file:
+    with whole(path) as file:
         np.savez(file, progress=np.array(json.dumps(asdict(progress))), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from edge.config.example import render
 from edge.config.settings import DEFAULT_CONFIG, Settings, credential_of, read_secret
 from edge.errors import ConfigError
 from edge.mqtt.tls import refuse_cleartext
+from edge.system.files import whole
 
 STOPPED: Final = "setup: stopped, and nothing was written"
 GROUP: Final = "mammo-edge"
@@ -210,18 +211,11 @@ def write(files: list[Planned]) -> None:
 
 def _write(file: Planned) -> None:
     file.path.parent.mkdir(parents=True, exist_ok=True)
-    part = file.path.with_name(f".{file.path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode), "w", encoding="utf-8"
-    ) as out:
+    with whole(file.path, file.mode) as out:
         os.fchmod(out.fileno(), file.mode)
         if file.for_group and (group := _group_id(GROUP)) is not None:
             os.fchown(out.fileno(), -1, group)
-        out.write(file.text)
-        out.flush()
-        os.fsync(out.fileno())
-    part.rename(file.path)
+        out.write(file.text.encode())
 
 
 def make_folders(settings: Settings, root: Path) -> None:

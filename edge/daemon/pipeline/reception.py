@@ -12,8 +12,9 @@ from edge.config.settings import Settings
 from edge.daemon.pipeline.dispatcher import Parts, Service
 from edge.domain import Source
 from edge.errors import Reason, Unavailable
+from edge.storage.claim import Claim
 from edge.storage.ledger.records import Arrival
-from edge.storage.spool import RENAMED, Claim
+from edge.storage.names import RENAMED
 from edge.system.files import Fingerprint, NotReadyError
 
 log = logging.getLogger(__name__)
@@ -77,23 +78,18 @@ class Reception:
         if self._taken_before(path):
             return
         head_start = (
-            self._service.head_start if settled else None
+            self._service.head_start if settled else lambda _: None
         )  # else the worker might see another file than the ledger names
-        claim = self._spool.claim(path, may_copy=may_copy, moved=head_start)
-        self._record_or_undo(
-            claim, Sender("folder", settled=settled), lambda: self._spool.give_back(claim, path)
-        )
+        with self._spool.claiming(path, may_copy=may_copy, moved=head_start) as claim:
+            self._record(claim, Sender("folder", settled=settled))
 
     def take_bytes(
         self, data: bytes, response_topic: str | None, correlation: bytes | None
     ) -> None:
         """See Receiver."""
-        claim = self._spool.receive(data)
-        self._record_or_undo(
-            claim,
-            Sender("mqtt", response_topic=response_topic, correlation=correlation),
-            lambda: self._spool.drop(claim.path),
-        )
+        sender = Sender("mqtt", response_topic=response_topic, correlation=correlation)
+        with self._spool.receiving(data) as claim:
+            self._record(claim, sender)
 
     def take_reference(
         self,
@@ -126,8 +122,8 @@ class Reception:
             return
         found = self._spool.hash_in_place(path)
         if found == sha256:
-            claim = self._spool.claim(path, may_copy=True)
-            self._record_or_undo(claim, sender, lambda: self._spool.give_back(claim, path))
+            with self._spool.claiming(path, may_copy=True) as claim:
+                self._record(claim, sender)
         elif patient():  # its sender may still be writing it
             raise NotReadyError
         else:  # a file under another hash is left to the folder, which has its own rules
@@ -152,10 +148,10 @@ class Reception:
             if arrivals.adopt(path):
                 log.info("event=lost_file_found")
             elif arrivals.knows_claim(path.name) or not (lost or path.name.startswith(RENAMED)):
-                self._spool.drop(path)  # a spare copy, or what the inbox or the broker still has
+                path.unlink(missing_ok=True)  # a spare, or inbox or broker still has it
             else:
                 log.info("event=orphan_taken_up")
-                self._record(self._spool.take_up(path), Sender("folder"))
+                self._record(self._spool.rehash(path), Sender("folder"))
         for claim, path, fingerprint in arrivals.origins():
             self._remove_origin(claim, path, fingerprint)
         if lost:
@@ -167,13 +163,6 @@ class Reception:
         self._record(
             self._spool.rehash(path, name), Sender("folder", settled=False)
         )  # it was seen to change
-
-    def _record_or_undo(self, claim: Claim, sender: "Sender", undo: Callable[[], None]) -> None:
-        try:
-            self._record(claim, sender)
-        except Unavailable:
-            undo()
-            raise
 
     def _record(self, claim: Claim, sender: "Sender") -> None:
         """
@@ -195,7 +184,7 @@ class Reception:
             self._ledger.arrivals.accept(arrival, self._service.serving.bundle.bundle_id)
             != claim.path
         ):
-            self._spool.drop(claim.path)
+            claim.path.unlink(missing_ok=True)
         if claim.origin is not None:
             self._remove_origin(claim.path.name, *claim.origin)
         self._health.count(f"received_{sender.source}")
@@ -208,8 +197,8 @@ class Reception:
         """
 
         def refuse() -> None:  # between two images, so that no worker takes it first
-            claim = self._spool.receive(request)
-            self._record_or_undo(claim, sender, lambda: self._spool.drop(claim.path))
+            with self._spool.receiving(request) as claim:
+                self._record(claim, sender)
             self._service.reject(claim.image_id, Reason.MISSING, why)
 
         answer = self._service.call(refuse)

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import StartupError, Unavailable
-from edge.storage.spool import RENAMED, Spool, archive_name
+from edge.storage.claim import Claim
+from edge.storage.names import RENAMED, archive_name
+from edge.storage.spool import Spool
 from edge.system.files import NotReadyError
 
 DATA = b"a mammogram, as far as the spool is concerned"
@@ -24,6 +26,12 @@ def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
 
 
+def claimed(spool: Spool, path: Path, *, may_copy: bool = True) -> Claim:
+    """A file whose claim the ledger has recorded."""
+    with spool.claiming(path, may_copy=may_copy) as claim:
+        return claim
+
+
 def inbox_file(tmp_path: Path, name: str = "film.dcm", data: bytes = DATA) -> Path:
     path = tmp_path / "inbox" / name
     path.write_bytes(data)
@@ -32,7 +40,7 @@ def inbox_file(tmp_path: Path, name: str = "film.dcm", data: bytes = DATA) -> Pa
 
 def test_a_claimed_file_is_in_the_spool_and_nowhere_else(spool: Spool, tmp_path: Path) -> None:
     path = inbox_file(tmp_path)
-    claim = spool.claim(path, may_copy=True)
+    claim = claimed(spool, path)
     assert (claim.image_id, claim.name, claim.origin) == (IMAGE_ID, b"film.dcm", None)
     assert claim.path.read_bytes() == DATA
     assert claim.path.name.startswith(RENAMED)
@@ -44,7 +52,7 @@ def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(
     spool: Spool, tmp_path: Path
 ) -> None:
     path = inbox_file(tmp_path)
-    claim = spool.claim(path, may_copy=True)
+    claim = claimed(spool, path)
     assert claim.image_id == IMAGE_ID
     assert claim.origin is not None
     assert path.exists()
@@ -57,7 +65,7 @@ def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(
 def test_a_file_that_may_not_be_copied_yet_stays(spool: Spool, tmp_path: Path) -> None:
     path = inbox_file(tmp_path)
     with pytest.raises(NotReadyError):
-        spool.claim(path, may_copy=False)
+        claimed(spool, path, may_copy=False)
     assert path.exists()
     assert list(spool.claimed.iterdir()) == []
 
@@ -65,7 +73,7 @@ def test_a_file_that_may_not_be_copied_yet_stays(spool: Spool, tmp_path: Path) -
 @pytest.mark.usefixtures("another_mount")
 def test_an_origin_that_was_replaced_meanwhile_is_left_alone(spool: Spool, tmp_path: Path) -> None:
     path = inbox_file(tmp_path)
-    claim = spool.claim(path, may_copy=True)
+    claim = claimed(spool, path)
     path.write_bytes(b"the next film under the same name")
     assert claim.origin is not None
     assert spool.remove_origin(*claim.origin)
@@ -84,7 +92,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_handed_back(
 
     monkeypatch.setattr("edge.system.files.sha256_and_sync", hash_while_it_grows)
     with pytest.raises(NotReadyError):
-        spool.claim(path, may_copy=True)
+        claimed(spool, path)
     assert path.read_bytes() == DATA + b"more"
 
 
@@ -101,12 +109,45 @@ def test_only_regular_files_are_claimed(spool: Spool, tmp_path: Path, kind: str)
         case _:
             pass
     with pytest.raises(NotReadyError):
-        spool.claim(path, may_copy=True)
+        claimed(spool, path)
+    assert list(spool.claimed.iterdir()) == []
+
+
+@pytest.mark.parametrize("mount", ["same", "another"])
+def test_a_claim_that_is_not_recorded_leaves_the_file_in_the_inbox_and_nowhere_else(
+    spool: Spool, tmp_path: Path, request: pytest.FixtureRequest, mount: str
+) -> None:
+    if mount == "another":
+        request.getfixturevalue("another_mount")
+    path = inbox_file(tmp_path)
+    with pytest.raises(Unavailable), spool.claiming(path, may_copy=True):
+        raise Unavailable
+    assert path.read_bytes() == DATA
+    assert list(spool.claimed.iterdir()) == []
+
+
+def test_a_claim_that_is_not_recorded_overwrites_no_file_that_came_meanwhile(
+    spool: Spool, tmp_path: Path
+) -> None:
+    path = inbox_file(tmp_path)
+
+    def fail() -> None:
+        inbox_file(tmp_path, data=b"the next one")
+        raise Unavailable
+
+    with pytest.raises(Unavailable), spool.claiming(path, may_copy=True):
+        fail()
+    assert sorted(file.read_bytes() for file in path.parent.iterdir()) == [DATA, b"the next one"]
+
+
+def test_a_request_that_is_not_recorded_is_left_to_the_broker(spool: Spool) -> None:
+    with pytest.raises(Unavailable), spool.receiving(DATA):
+        raise Unavailable
     assert list(spool.claimed.iterdir()) == []
 
 
 def test_an_archived_file_lies_beside_its_result(spool: Spool, tmp_path: Path) -> None:
-    claim = spool.claim(inbox_file(tmp_path), may_copy=True)
+    claim = claimed(spool, inbox_file(tmp_path))
     path = spool.archive(claim.path, IMAGE_ID, claim.name, b'{"outcome":"benign"}', scored=True)
     assert path == tmp_path / "done" / f"film.{IMAGE_ID[:16]}.dcm"
     assert path.read_bytes() == DATA
@@ -115,7 +156,7 @@ def test_an_archived_file_lies_beside_its_result(spool: Spool, tmp_path: Path) -
 
 
 def test_archiving_again_after_a_kill_changes_nothing(spool: Spool, tmp_path: Path) -> None:
-    claim = spool.claim(inbox_file(tmp_path), may_copy=True)
+    claim = claimed(spool, inbox_file(tmp_path))
     first = spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=True)
     assert spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=True) == first
     assert first.read_bytes() == DATA
@@ -124,7 +165,7 @@ def test_archiving_again_after_a_kill_changes_nothing(spool: Spool, tmp_path: Pa
 def test_a_rejected_file_that_is_scored_at_a_retry_moves_to_done_with_its_result(
     spool: Spool, tmp_path: Path
 ) -> None:
-    claim = spool.claim(inbox_file(tmp_path), may_copy=True)
+    claim = claimed(spool, inbox_file(tmp_path))
     failed = spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=False)
     done = spool.archive(failed, IMAGE_ID, claim.name, b'{"outcome":"benign"}', scored=True)
     assert done.parent.name == "done"
@@ -134,7 +175,7 @@ def test_a_rejected_file_that_is_scored_at_a_retry_moves_to_done_with_its_result
 def test_a_full_disk_keeps_the_file_where_it_is(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = spool.claim(inbox_file(tmp_path), may_copy=True)
+    claim = claimed(spool, inbox_file(tmp_path))
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), descriptor)
@@ -142,8 +183,8 @@ def test_a_full_disk_keeps_the_file_where_it_is(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(Unavailable, match="No space left on device"):
         spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=True)
-    with pytest.raises(Unavailable, match="No space left on device"):
-        spool.receive(DATA)
+    with pytest.raises(Unavailable, match="No space left on device"), spool.receiving(DATA):
+        pass
     assert claim.path.read_bytes() == DATA
     assert [path.name for path in spool.claimed.iterdir()] == [claim.path.name]
 
@@ -167,10 +208,10 @@ def test_half_written_copies_are_removed_at_start(spool: Spool, tmp_path: Path) 
 def test_a_claimed_file_whose_sender_called_it_part_is_not_taken_for_a_half_written_copy(
     spool: Spool, tmp_path: Path
 ) -> None:
-    claim = spool.claim(inbox_file(tmp_path, "film.png.part"), may_copy=True)
+    claim = claimed(spool, inbox_file(tmp_path, "film.png.part"))
     again = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
     assert list(again.orphans()) == [claim.path]
-    assert again.take_up(claim.path).name == b"film.png.part"
+    assert again.rehash(claim.path).name == b"film.png.part"
 
 
 def test_a_folder_that_cannot_be_written_is_named_by_its_key(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from edge.storage.archiver import Archiver
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import MAX_ATTEMPTS, Conclusion
 from edge.storage.ledger.states import Move, State
-from edge.storage.spool import COPIED, Spool
+from edge.storage.names import COPIED
+from edge.storage.spool import Spool
 from edge.system.files import NotReadyError
 
 FILM = b"a precious film"
@@ -170,7 +171,8 @@ def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once
     desk: Desk,
 ) -> None:
     path = desk.drop()
-    assert desk.spool.claim(path, may_copy=True).path.name.startswith(COPIED)  # killed here
+    with desk.spool.claiming(path, may_copy=True) as claim:
+        assert claim.path.name.startswith(COPIED)  # killed here
     desk.restart()
     assert desk.everywhere() == ["inbox"]
     desk.reception.take_file(path, settled=True, may_copy=True)
@@ -178,7 +180,8 @@ def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once
 
 
 def test_a_renamed_file_that_was_not_recorded_before_a_kill_is_taken_up(desk: Desk) -> None:
-    desk.spool.claim(desk.drop(), may_copy=True)  # killed here
+    with desk.spool.claiming(desk.drop(), may_copy=True):
+        pass  # killed here
     desk.restart()
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None

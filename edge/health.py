@@ -22,6 +22,79 @@ class Phase(StrEnum):
     DRAINING = "draining"
 
 
+class Cause(StrEnum):
+    """Reason codes: why the daemon is degraded. Published; a value never changes its meaning."""
+
+    BROKER_AWAY = "broker_away"
+    """There is no connection to the broker."""
+    SUBSCRIPTION_REFUSED = "subscription_refused"
+    """The broker refuses a subscription, so requests or commands do not reach the device."""
+    MODEL_SUBSCRIPTION_REFUSED = "model_subscription_refused"
+    """The broker refuses the subscription below `model/available`, so no model comes from there."""
+    STATUS_REFUSED = "status_refused"
+    """The broker refuses `status` or `health`."""
+    STATUS_HUNG_UP = "status_hung_up"
+    """The broker ends the connection when it is sent `status` or `health`."""
+    HOMEASSISTANT_REFUSED = "homeassistant_refused"
+    """The broker refuses the discovery messages for Home Assistant."""
+    HOMEASSISTANT_HUNG_UP = "homeassistant_hung_up"
+    """The broker ends the connection when it is sent a discovery message."""
+    COMMAND_ANSWER_REFUSED = "command_answer_refused"
+    """A command was obeyed, and the broker refuses its answer."""
+    COMMAND_ANSWER_HUNG_UP = "command_answer_hung_up"
+    """A command was obeyed, and the broker ends the connection when it is sent the answer."""
+    MQTT_UNAVAILABLE = "mqtt_unavailable"
+    """A result cannot be delivered to the broker for now."""
+    MQTT_REFUSED = "mqtt_refused"
+    """The broker refused results, which are kept."""
+    JSONL_UNAVAILABLE = "jsonl_unavailable"
+    """A result cannot be written to the file of `[publish] jsonl`."""
+    OUTBOX_UNAVAILABLE = "outbox_unavailable"
+    """The ledger does not give out results, or does not take note of their delivery."""
+    FILES_WAIT = "files_wait"
+    """Files of the inbox cannot be taken for now."""
+    REQUESTS_WAIT = "requests_wait"
+    """Requests over MQTT cannot be taken for now and wait at the broker."""
+    INBOX_AWAY = "inbox_away"
+    """The inbox cannot be listed."""
+    INBOX_WITHOUT_EVENTS = "inbox_without_events"
+    """The kernel gives no events for the inbox, which is listed instead."""
+    INBOX_UNREADABLE = "inbox_unreadable"
+    """Files or folders in the inbox cannot be read."""
+    INBOX_UNDELETABLE = "inbox_undeletable"
+    """Files were taken and cannot be removed from the inbox."""
+    SPACE_SHORT = "space_short"
+    """The disk of the spool has less room than `[spool] min_free_mb`."""
+    SPOOL_UNAVAILABLE = "spool_unavailable"
+    """The spool is away, or does not say how much room it has."""
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    """Examinations pause, because the ledger or the spool cannot be read or written."""
+    WORKERS_UNAVAILABLE = "workers_unavailable"
+    """Examinations pause, because no worker can do them."""
+    ARCHIVE_UNAVAILABLE = "archive_unavailable"
+    """Examined images cannot be moved to `done` or `failed`."""
+    RETENTION_FAILED = "retention_failed"
+    """Old files or results cannot be removed."""
+    LEDGER_REBUILT = "ledger_rebuilt"
+    """The ledger was lost or damaged, and a new one begins."""
+    MODEL_UNUSABLE = "model_unusable"
+    """The activated model could not be opened at the start, and another one serves."""
+    MODEL_ROLLED_BACK = "model_rolled_back"
+    """A newly activated model failed on its first images, and the former one serves again."""
+    MODEL_NOT_ROLLED_BACK = "model_not_rolled_back"
+    """A newly activated model failed on its first images, and no former one can serve."""
+    SHADOW_WITHOUT_BROKER = "shadow_without_broker"
+    """A shadow model is configured, and no broker to tell its answers to."""
+    SHADOW_UNUSABLE = "shadow_unusable"
+    """The shadow model cannot be opened."""
+    SHADOW_HUNG_UP = "shadow_hung_up"
+    """The broker ends the connection when it is sent `shadow/result`."""
+    CORAL_BUSY = "coral_busy"
+    """Another process has the Coral accelerator, and the processor does the work."""
+    CORAL_UNAVAILABLE = "coral_unavailable"
+    """The Coral accelerator is absent, failed or was lost, and the processor does the work."""
+
+
 class Health:
     """Stamps of the loops, reasons for being degraded, counters. Any thread may call any method."""
 
@@ -29,7 +102,7 @@ class Health:
         self._lock = threading.Lock()
         self._mine = threading.local()
         self._stamps: dict[str, float] = {}
-        self._reasons: dict[str, str] = {}
+        self._reasons: dict[Cause, str] = {}
         self._phase = Phase.STARTING
         self.counters: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -60,20 +133,26 @@ class Health:
                 loop for loop, at in self._stamps.items() if time.monotonic() - at > STAMP_S
             )
 
-    def degrade(self, key: str, reason: str) -> None:
-        """Something is wrong; `reason` is a sentence without names of files or people."""
+    def degrade(self, cause: Cause, reason: str) -> None:
+        """
+        Note that something is wrong.
+
+        Args:
+            cause: the code by which programs know the reason; a later sentence replaces its own.
+            reason: a sentence for people, without names of files or people.
+        """
         with self._lock:
-            if self._reasons.get(key) == reason:
+            if self._reasons.get(cause) == reason:
                 return
-            self._reasons[key] = reason
+            self._reasons[cause] = reason
         self.changed.set()
 
-    def recover(self, key: str) -> None:
-        """It is right again."""
+    def recover(self, *causes: Cause) -> None:
+        """Note that each of these is right again."""
         with self._lock:
-            if self._reasons.pop(key, None) is None:
-                return
-        self.changed.set()
+            gone = [cause for cause in causes if self._reasons.pop(cause, None) is not None]
+        if gone:
+            self.changed.set()
 
     def enter(self, phase: Phase) -> None:
         """Go on to another phase of life."""
@@ -93,9 +172,13 @@ class Health:
 
     @property
     def reasons(self) -> list[str]:
-        """Why the daemon is degraded."""
+        """Sentences that say why the daemon is degraded, in alphabetical order."""
+        return [reason for reason, _ in self.reasons_and_causes()]
+
+    def reasons_and_causes(self) -> list[tuple[str, Cause]]:
+        """Return each of `reasons` with its code, as they are at one moment."""
         with self._lock:
-            return sorted(self._reasons.values())
+            return sorted((reason, cause) for cause, reason in self._reasons.items())
 
     @property
     def phase(self) -> Phase:

@@ -1,63 +1,94 @@
-"""
-What to do about a reason for being degraded, and about a rejected image; `mammo-edge status` says
-it, docs/guides/operations.md too.
-"""
+"""Advice on a reason or a rejection, for `mammo-edge status` and docs/guides/operations.md."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from edge.errors import Reason
+from edge.health import Cause
 
-REASONS: Final[Mapping[str, str]] = {
-    "broker:": "running? certificates? ACL? `mammo-edge doctor` tries them",
-    "spool:": "free disk space: shorten `[retention]`, or archive `done` elsewhere",
-    "archive:": "as for `spool:`; the image was scored and its result is safe",
-    "ledger:": "free disk space, or look at the disk itself: `dmesg`",
-    "the ledger was": (
+ACL: Final = "`deploy/broker/mosquitto/mammo-edge.acl`"
+DEGRADED: Final[Mapping[Cause, str]] = {
+    Cause.BROKER_AWAY: "running? certificates? ACL? `mammo-edge doctor` tries them",
+    Cause.SUBSCRIPTION_REFUSED: (
+        f"let the device read `request/+` and `command/#` ({ACL}); `mammo-edge doctor` tries them"
+    ),
+    Cause.MODEL_SUBSCRIPTION_REFUSED: (
+        f"let the device read `model/#` ({ACL}), and give the command again"
+    ),
+    Cause.STATUS_REFUSED: f"let the device write `status` and `health` ({ACL})",
+    Cause.STATUS_HUNG_UP: (
+        f"let the device write `status` and `health` ({ACL}); it is told only now and then"
+    ),
+    Cause.HOMEASSISTANT_REFUSED: (
+        f"let the device write its discovery topic ({ACL}) and restart, or switch it off"
+    ),
+    Cause.HOMEASSISTANT_HUNG_UP: (
+        f"let the device write its discovery topic ({ACL}) and restart, or switch it off"
+    ),
+    Cause.COMMAND_ANSWER_REFUSED: (
+        f"let the device write `command/+/ack` and `command/+/+/ack` ({ACL})"
+    ),
+    Cause.COMMAND_ANSWER_HUNG_UP: (
+        f"let the device write `command/+/ack` and `command/+/+/ack` ({ACL})"
+    ),
+    Cause.MQTT_UNAVAILABLE: (
+        "results wait and are sent again; is the broker up and quick enough? `mammo-edge doctor`"
+    ),
+    Cause.MQTT_REFUSED: (
+        "the broker refuses them: its ACL or packet size; they are sent again at the next "
+        "connection"
+    ),
+    Cause.JSONL_UNAVAILABLE: (
+        "the file of `[publish] jsonl`: its folder, rights, and room on its disk"
+    ),
+    Cause.OUTBOX_UNAVAILABLE: "free disk space, or look at the disk itself: `dmesg`",
+    Cause.FILES_WAIT: "as the rest of the line says; they are taken once that is mended",
+    Cause.REQUESTS_WAIT: "as the rest of the line says; they are taken once there is room",
+    Cause.INBOX_AWAY: (
+        "is it mounted, and may the group `mammo-edge` read, write and remove there?"
+    ),
+    Cause.INBOX_WITHOUT_EVENTS: (
+        "files are noticed a little later; `mammo-edge doctor` says if the kernel's limit is low"
+    ),
+    Cause.INBOX_UNREADABLE: "let the group `mammo-edge` read the files and enter the folders",
+    Cause.INBOX_UNDELETABLE: "let the group `mammo-edge` write in the folder",
+    Cause.SPACE_SHORT: "free disk space: shorten `[retention]`, or archive `done` elsewhere",
+    Cause.SPOOL_UNAVAILABLE: "is its disk mounted? look at the disk itself: `dmesg`",
+    Cause.STORAGE_UNAVAILABLE: "free disk space, or look at the disk itself: `dmesg`",
+    Cause.WORKERS_UNAVAILABLE: (
+        "memory short, or the model's folder unreadable: `journalctl -u mammo-edge`, "
+        "`mammo-edge check`"
+    ),
+    Cause.ARCHIVE_UNAVAILABLE: (
+        "the image was scored and its result is safe; free disk space, or look at the disk: `dmesg`"
+    ),
+    Cause.RETENTION_FAILED: (
+        "old files cannot be removed: rights of `done`, `failed` and the state folder"
+    ),
+    Cause.LEDGER_REBUILT: (
         "read it, tell who collects results that numbers begin anew, then restart the service"
     ),
-    "inbox:": "is it mounted, and may the group `mammo-edge` read, write and remove there?",
-    "files wait in the inbox:": "as the rest of the line says; they are taken once that is mended",
-    "requests wait at the broker:": (
-        "as the rest of the line says; they are taken once there is room"
+    Cause.MODEL_UNUSABLE: "another one serves: `mammo-edge model list`, then install it again",
+    Cause.MODEL_ROLLED_BACK: (
+        "another one serves: `mammo-edge model list`; ask whoever made the one that failed"
     ),
-    "worker:": (
-        "memory short, or the model's folder unreadable: "
-        "`journalctl -u mammo-edge`, `mammo-edge check`"
+    Cause.MODEL_NOT_ROLLED_BACK: (
+        "the model that failed still serves: `mammo-edge model list`, then activate another one"
     ),
-    "no worker came up": (
-        "memory or processor short: `journalctl -u mammo-edge`, `mammo-edge check`"
-    ),
-    "model:": "another one serves: `mammo-edge model list`; ask whoever made the one that failed",
-    "shadow model:": (
+    Cause.SHADOW_WITHOUT_BROKER: "configure `[broker]`, or remove `[model] shadow`, and restart",
+    Cause.SHADOW_UNUSABLE: (
         "the first model goes on without it: `mammo-edge model list`, then restart the service"
     ),
-    "mqtt:": (
-        "the broker refuses them: its ACL or packet size; they "
-        "are sent again at the next connection"
+    Cause.SHADOW_HUNG_UP: f"let the device write `shadow/result` ({ACL}) and restart",
+    Cause.CORAL_BUSY: (
+        "the processor works in its place, and nothing is lost; which other process has it?"
     ),
-    "jsonl:": "the file of `[publish] jsonl`: its folder, rights, and room on its disk",
-    "retention:": "old files cannot be removed: rights of `done`, `failed` and the state folder",
-    "coral:": (
+    Cause.CORAL_UNAVAILABLE: (
         "the processor works in its place, and nothing is lost: "
         "`docs/guides/operations.md`, *A Coral accelerator*"
     ),
-    "model/available:": (
-        "let the device read `model/#` "
-        "(`deploy/broker/mosquitto/mammo-edge.acl`), and give the "
-        "command again"
-    ),
-    "command:": (
-        "let the device write `command/+/ack` and `command/+/+/ack` "
-        "(`deploy/broker/mosquitto/mammo-edge.acl`)"
-    ),
-    "homeassistant:": (
-        "let the device write its discovery topic "
-        "(`deploy/broker/mosquitto/mammo-edge.acl`) and restart, or switch "
-        "it off"
-    ),
 }
-"""By how a reason begins."""
+"""Advice by the code of a reason for being degraded."""
 
 REJECTIONS: Final[Mapping[Reason, str]] = {
     Reason.EMPTY: "the sender wrote nothing: send it again",
@@ -79,19 +110,17 @@ REJECTIONS: Final[Mapping[Reason, str]] = {
     Reason.MISSING: "send the reference again once the file is in the inbox",
     Reason.POISON: "it kills or stalls workers: raise `[worker]` limits, then `mammo-edge retry`",
 }
-"""By the reason of a rejection."""
+"""Advice by the reason of a rejection."""
 
 FALLBACK: Final = "`journalctl -u mammo-edge -p warning`, `mammo-edge doctor`"
 
 
-def about(reason: str) -> str:
-    """What to do about a sentence of `reasons`."""
-    return next(
-        (advice for beginning, advice in REASONS.items() if reason.startswith(beginning)), FALLBACK
-    )
+def about(code: str | None) -> str:
+    """Return the advice for one of `reason_codes`, or a general one for an unknown code."""
+    return DEGRADED[Cause(code)] if code in list(Cause) else FALLBACK
 
 
 def about_rejection(reason: str) -> str:
-    """What to do about a sentence of `gate.reasons`."""
+    """Return the advice for a sentence of `gate.reasons`."""
     name = reason.partition(": ")[0]
     return REJECTIONS[Reason(name)] if name in list(Reason) else FALLBACK

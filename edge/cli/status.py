@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -110,9 +111,10 @@ def screen(report: Report, around: Around) -> list[str]:
 def _daemon(report: Report) -> Iterator[tuple[str, str]]:
     yield "state", str(report["state"])
     reasons = report["reasons"]
-    for reason in reasons[:MOST_REASONS]:
+    codes = report.get("reason_codes", [])  # none from a daemon older than this command
+    for reason, code in list(zip_longest(reasons, codes))[:MOST_REASONS]:
         yield "", f"{textwrap.shorten(reason, 100, placeholder=' ...')}"
-        yield "", f"{DO}{plain(remedies.about(reason))}"
+        yield "", f"{DO}{plain(remedies.about(code))}"
     if len(reasons) > MOST_REASONS:
         yield "", f"and {len(reasons) - MOST_REASONS} more: mammo-edge status --json"
     model, runtime = report["model"], report["runtime"]

@@ -31,7 +31,7 @@ from edge.daemon.publish import Courier, Sink
 from edge.daemon.publish.jsonl import JsonlSink
 from edge.daemon.publish.mqtt import MqttSink
 from edge.daemon.rollout.accelerator import Accelerator
-from edge.daemon.rollout.activation import Lifecycle, first_serving
+from edge.daemon.rollout.activation import MODEL_CAUSES, Lifecycle, first_serving
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL, Shadow
 from edge.daemon.telemetry import status
 from edge.daemon.telemetry.drift import WINDOW, Drift
@@ -41,7 +41,7 @@ from edge.daemon.telemetry.http_server import MetricsServer
 from edge.daemon.telemetry.metrics import Numbers
 from edge.daemon.workers.servable import Serving, access_of, open_serving, open_store
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
-from edge.health import Health, Phase, Systemd
+from edge.health import Cause, Health, Phase, Systemd
 from edge.models.store import ModelStore
 from edge.models.transfer.installer import Installer
 from edge.mqtt.client import MqttClient
@@ -196,12 +196,12 @@ class Daemon:
             return None
         if self._broker is None:
             log.warning('event=shadow_ignored why="%s"', NOBODY_TO_TELL)
-            self._health.degrade("shadow", f"shadow model: {NOBODY_TO_TELL}")
+            self._health.degrade(Cause.SHADOW_WITHOUT_BROKER, f"shadow model: {NOBODY_TO_TELL}")
             return None
         try:
             serving = self._open_one(store.trusted(store.find(settings.model.shadow)))
         except (StartupError, Unavailable) as error:
-            self._health.degrade("shadow", f"shadow model: {error}")
+            self._health.degrade(Cause.SHADOW_UNUSABLE, f"shadow model: {error}")
             return None
         publish = functools.partial(self._broker.publish, f"{settings.topic_prefix}/shadow/result")
         return Shadow(serving, self._path_of, publish, self._health)
@@ -423,12 +423,14 @@ class Daemon:
         """What `health` and `mammo-edge status` show: numbers and versions, nobody's name."""
         serving, health = self._service.serving, self._health
         manifest, runtime = serving.bundle.manifest, serving.workers.runtime
+        reasons = health.reasons_and_causes()
         return {
             "schema": "mammo.health/1",
             "site": self._settings.device.site,
             "device": self._settings.device.name,
             "state": health.phase,
-            "reasons": health.reasons,
+            "reasons": [reason for reason, _ in reasons],
+            "reason_codes": [cause for _, cause in reasons],
             "version": __version__,
             "uptime_s": round(health.uptime_s),
             "broker": {"connected": self._broker.connected, "protocol": str(self._broker.protocol)}
@@ -458,7 +460,7 @@ class Daemon:
             fresh = self._opener.submit(open_serving, settings).result()
             self._service.call(lambda: self._service.swap(fresh)).result()
             self._serving_settings = settings
-            self._health.recover("model")
+            self._health.recover(*MODEL_CAUSES)
         logging.getLogger().setLevel(settings.log.level.upper())
         changed, needs_restart = changes(self._settings, settings)
         log.info(

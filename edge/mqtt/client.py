@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.config.settings import Broker as BrokerSettings
 from edge.errors import Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.mqtt.connection import Connection, Incoming, Protocol, disconnect
 from edge.mqtt.tls import refuse_cleartext, tls_context
 
@@ -37,7 +37,6 @@ hang up on what they dislike.
 LARGEST_PACKET: Final = 268_435_455
 """What MQTT can say at all, in bytes."""
 CLOSES_BEFORE_FALLBACK: Final = 2
-FETCH: Final = "subscription-fetch"
 FETCH_TURN_S: Final = 0.1
 """How often who waits for a message looks whether the connection is still there, in seconds."""
 
@@ -174,7 +173,7 @@ class MqttClient:
         connection = self._await_connection(time.monotonic() + min(wait_s, CONNECT_S))
         with self.listen(connection, topic) as came:
             payload = _first(came, connection, wait_s, topic, self._refused)
-        self._health.recover(FETCH)
+        self._health.recover(Cause.MODEL_SUBSCRIPTION_REFUSED)
         return payload
 
     @contextmanager
@@ -290,19 +289,18 @@ class MqttClient:
 
     def _welcome(self, connection: Connection) -> None:
         log.info("event=broker_connected protocol=%s", self.protocol)
-        for key in ("subscription", FETCH):
-            self._health.recover(key)
+        self._health.recover(Cause.SUBSCRIPTION_REFUSED, Cause.MODEL_SUBSCRIPTION_REFUSED)
         self._fetching = None  # numbers begin anew
         connection.client.on_subscribe = self._note_suback
         for topic in self._filters:
             connection.client.subscribe(topic, qos=1)
         self._connection = connection
-        self._health.recover("broker")
+        self._health.recover(Cause.BROKER_AWAY)
         for greet in self._greeters:
             greet()
 
     def _away(self, why: str) -> None:
-        self._health.degrade("broker", f"broker: {why}")
+        self._health.degrade(Cause.BROKER_AWAY, f"broker: {why}")
         log.warning('event=broker_away why="%s"', why)
 
     def _make_client(self) -> Client:
@@ -351,14 +349,14 @@ class MqttClient:
             fetching = mid == self._fetching
         if fetching:
             self._health.degrade(
-                FETCH,
+                Cause.MODEL_SUBSCRIPTION_REFUSED,
                 "model/available: the broker refuses our subscription, so "
                 "no model comes from there: check its ACL",
             )
             self._refused.set()
         else:
             self._health.degrade(
-                "subscription",
+                Cause.SUBSCRIPTION_REFUSED,
                 "broker: it refuses a subscription, so requests do not reach us: check its ACL",
             )
 

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from edge.errors import Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import State
@@ -42,7 +42,7 @@ class Archiver:
             }:  # the same bytes came while ours were at neither place: one copy is enough
                 self._spool.archive(before, image.image_id, image.name, payload, scored=scored)
         except Unavailable as error:
-            self._health.degrade(NAME, f"archive: {error}")
+            self._health.degrade(Cause.ARCHIVE_UNAVAILABLE, f"archive: {error}")
             self._again_at = time.monotonic() + PAUSE_S
             return False
         return True
@@ -69,5 +69,5 @@ class Archiver:
         more = len(left_over) == BATCH
         self._again_at = 0.0 if more else None
         if not more:
-            self._health.recover(NAME)
+            self._health.recover(Cause.ARCHIVE_UNAVAILABLE)
         return more

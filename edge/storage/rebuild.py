@@ -16,7 +16,7 @@ from typing import Any, Final, get_args
 from edge.contract.result import SCHEMA, name_result
 from edge.domain import Source
 from edge.errors import Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import NEW
 from edge.storage.ledger.restore import Archived
@@ -95,7 +95,8 @@ def rebuild(ledger: Ledger, spool: Spool, health: Health) -> None:
     )
     log.critical('event=ledger_rebuilt why="%s" archived=%d waiting=%d', cause, taken, waiting)
     health.degrade(
-        "ledger", f"{said}. Replies to these are not possible; restart when you have read this"
+        Cause.LEDGER_REBUILT,
+        f"{said}. Replies to these are not possible; restart when you have read this",
     )
 
 

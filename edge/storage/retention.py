@@ -12,7 +12,7 @@ from typing import Final
 
 from edge.config.settings import Settings
 from edge.errors import Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.names import result_path
@@ -64,9 +64,11 @@ class Retention(Loop):
         """Make room where it is short; now and then look for what is old."""
         try:
             self._tidy()
-            self._health.recover(LOOP)
+            self._health.recover(Cause.RETENTION_FAILED)
         except (Unavailable, OSError) as error:
-            self._health.degrade(LOOP, f"retention: {getattr(error, 'strerror', None) or error}")
+            self._health.degrade(
+                Cause.RETENTION_FAILED, f"retention: {getattr(error, 'strerror', None) or error}"
+            )
 
     def _tidy(self) -> None:
         self._make_room()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge import health as module
-from edge.health import Health, Phase, Systemd
+from edge.health import Cause, Health, Phase, Systemd
 
 
 @pytest.fixture
@@ -46,18 +46,34 @@ def test_a_loop_that_ended_because_it_was_told_to_is_not_stuck(
 
 
 def test_ready_is_degraded_while_there_is_a_reason(health: Health) -> None:
-    health.degrade("broker", "broker: not there")
+    health.degrade(Cause.BROKER_AWAY, "broker: not there")
     assert (health.phase, health.reasons) == (Phase.DEGRADED, ["broker: not there"])
-    health.recover("broker")
+    health.recover(Cause.BROKER_AWAY)
     assert (health.phase, health.reasons) == (Phase.READY, [])
 
 
 def test_a_reason_goes_only_when_its_own_key_recovers(health: Health) -> None:
-    health.degrade("broker", "b")
-    health.degrade("inbox", "a")
+    health.degrade(Cause.BROKER_AWAY, "b")
+    health.degrade(Cause.INBOX_AWAY, "a")
     assert health.reasons == ["a", "b"]
-    health.recover("broker")
+    health.recover(Cause.BROKER_AWAY)
     assert (health.phase, health.reasons) == (Phase.DEGRADED, ["a"])
+
+
+def test_each_sentence_comes_with_its_code_in_the_order_of_the_sentences(health: Health) -> None:
+    health.degrade(Cause.BROKER_AWAY, "b")
+    health.degrade(Cause.INBOX_AWAY, "a")
+    assert health.reasons_and_causes() == [("a", "inbox_away"), ("b", "broker_away")]
+
+
+def test_several_causes_recover_at_once_and_those_that_were_not_there_do_not_matter(
+    health: Health,
+) -> None:
+    health.degrade(Cause.BROKER_AWAY, "b")
+    health.degrade(Cause.INBOX_AWAY, "a")
+    health.changed.clear()
+    health.recover(Cause.RETENTION_FAILED, Cause.BROKER_AWAY, Cause.INBOX_AWAY)
+    assert (health.reasons, health.changed.is_set()) == ([], True)
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DRAINING])
@@ -65,19 +81,19 @@ def test_starting_and_draining_are_told_as_they_are_whatever_the_reasons(
     health: Health, phase: Phase
 ) -> None:
     health.enter(phase)
-    health.degrade("broker", "broker: not there")
+    health.degrade(Cause.BROKER_AWAY, "broker: not there")
     assert health.phase is phase
 
 
 def test_only_what_changes_is_a_change(health: Health) -> None:
-    health.recover("broker")
+    health.recover(Cause.BROKER_AWAY)
     assert not health.changed.is_set()
-    health.degrade("broker", "one")
+    health.degrade(Cause.BROKER_AWAY, "one")
     assert health.changed.is_set()
     health.changed.clear()
-    health.degrade("broker", "one")
+    health.degrade(Cause.BROKER_AWAY, "one")
     assert not health.changed.is_set()
-    health.degrade("broker", "two")
+    health.degrade(Cause.BROKER_AWAY, "two")
     assert health.changed.is_set()
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.config.settings import Level
 from edge.contract.result import Hash, Probability
 from edge.daemon.control.handlers import REPLAY_AT_ONCE
-from edge.health import Phase
+from edge.health import Cause, Phase
 
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -36,7 +36,9 @@ class Online(_Said):
     status: Literal["online"]
     state: Phase
     reasons: list[str]
-    """Why it is degraded: sentences for people."""
+    """Sentences for people that say why the device is degraded."""
+    reason_codes: list[Cause]
+    """The code of each of `reasons`, in the same order."""
     warnings: list[str]
     """What does not work by nature of the connection."""
     protocol: Literal["5", "3.1.1"]
@@ -119,6 +121,7 @@ class Health(_Said):
     device: Level
     state: Phase
     reasons: list[str]
+    reason_codes: list[Cause]
     version: str
     uptime_s: Count
     broker: BrokerPart | None

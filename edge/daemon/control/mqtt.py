@@ -13,7 +13,7 @@ from concurrent.futures import Future, wait
 from typing import Any, Final, TypeAlias
 
 from edge.errors import MammoEdgeError, Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import HangUps, Incoming, RefusedError
 
@@ -168,7 +168,7 @@ class CommandIntake:
         """
         while not incoming.stale():
             if self._hang_ups.too_many:
-                self._give_up("the broker hangs up on it")
+                self._give_up(Cause.COMMAND_ANSWER_HUNG_UP, "the broker hangs up on it")
                 return True
             try:
                 self._broker.publish(
@@ -177,7 +177,7 @@ class CommandIntake:
                     correlation=incoming.correlation,
                 )
             except RefusedError as error:
-                self._give_up(str(error))
+                self._give_up(Cause.COMMAND_ANSWER_REFUSED, str(error))
             except (
                 Unavailable
             ) as error:  # a command may come before we have noticed that we are connected
@@ -189,14 +189,14 @@ class CommandIntake:
                 continue
             else:
                 self._hang_ups.end()
-                self._health.recover(LOOP)
+                self._health.recover(Cause.COMMAND_ANSWER_HUNG_UP, Cause.COMMAND_ANSWER_REFUSED)
             return True
         return False
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, cause: Cause, why: str) -> None:
         """
         The command was obeyed, and its answer cannot be told: else it would come again and again.
         """
         self._hang_ups.end()
         log.warning('event=command_not_answered why="%s"', why)
-        self._health.degrade(LOOP, f"command: it was obeyed, and its answer cannot be told: {why}")
+        self._health.degrade(cause, f"command: it was obeyed, and its answer cannot be told: {why}")

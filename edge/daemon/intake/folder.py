@@ -18,7 +18,7 @@ from edge.config.settings import Inbox
 from edge.daemon.intake import Receiver
 from edge.daemon.intake.inotify import NETWORK, NO_EVENTS, Watch, filesystem_of
 from edge.errors import Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.system.files import NotReadyError
 
 log = logging.getLogger(__name__)
@@ -92,15 +92,15 @@ class FolderIntake:
                 self._keep_watching()
                 if time.monotonic() >= self._next_listing:
                     self._list()
-                self._health.recover("inbox-away")
+                self._health.recover(Cause.INBOX_AWAY)
                 self._watching.set()
                 self._take_ready()
                 self._listen()
             except Unavailable as error:
-                self._health.degrade(LOOP, f"files wait in the inbox: {error}")
+                self._health.degrade(Cause.FILES_WAIT, f"files wait in the inbox: {error}")
                 self._stop.wait(TICK_S)
             except OSError as error:
-                self._health.degrade("inbox-away", f"inbox: {error.strerror}")
+                self._health.degrade(Cause.INBOX_AWAY, f"inbox: {error.strerror}")
                 self._watching.set()
                 self._unwatch()
                 self._stop.wait(TICK_S)
@@ -131,10 +131,11 @@ class FolderIntake:
         except OSError as error:
             self._polls = True
             self._health.degrade(
-                "inbox-events", f"inbox: no events, listing it instead: {error.strerror}"
+                Cause.INBOX_WITHOUT_EVENTS,
+                f"inbox: no events, listing it instead: {error.strerror}",
             )
         else:
-            self._health.recover("inbox-events")
+            self._health.recover(Cause.INBOX_WITHOUT_EVENTS)
 
     def _unwatch(self) -> None:
         if self._watch is not None:
@@ -234,9 +235,9 @@ class FolderIntake:
             if candidate.finished:
                 candidate.finished, candidate.since = False, time.monotonic()
         except Unavailable as error:
-            self._health.degrade(LOOP, f"files wait in the inbox: {error}")
+            self._health.degrade(Cause.FILES_WAIT, f"files wait in the inbox: {error}")
         else:
-            self._health.recover(LOOP)
+            self._health.recover(Cause.FILES_WAIT)
             self._candidates.pop(path, None)
 
     def _note_unreadable(self, error: OSError) -> None:
@@ -253,9 +254,9 @@ class FolderIntake:
                 f"inbox: {self._unreadable} files or folders cannot be "
                 "read: check their owner and mode"
             )
-            self._health.degrade("inbox-unreadable", why)
+            self._health.degrade(Cause.INBOX_UNREADABLE, why)
         else:
-            self._health.recover("inbox-unreadable")
+            self._health.recover(Cause.INBOX_UNREADABLE)
 
 
 def _ignored(name: str) -> bool:

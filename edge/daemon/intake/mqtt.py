@@ -11,7 +11,7 @@ from typing import Final
 
 from edge.daemon.intake import Receiver
 from edge.errors import Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
 from edge.system.files import NotReadyError
@@ -91,13 +91,13 @@ class MqttIntake:
             try:
                 if self._receiver.has_room():
                     self._take(incoming, by_reference=by_reference, deadline=deadline)
-                    self._health.recover(LOOP)
+                    self._health.recover(Cause.REQUESTS_WAIT)
                     incoming.acknowledge()
                     return
             except NotReadyError:
                 log.debug("event=reference_waits_for_its_file")
             except Unavailable as error:
-                self._health.degrade(LOOP, f"requests wait at the broker: {error}")
+                self._health.degrade(Cause.REQUESTS_WAIT, f"requests wait at the broker: {error}")
             self._stop.wait(RETRY_S)
 
     def _take(self, incoming: Incoming, *, by_reference: bool, deadline: float) -> None:

@@ -18,7 +18,7 @@ from edge.daemon.workers.pool import Died, Interrupted, Verdict
 from edge.daemon.workers.servable import Serving
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Reason, Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.storage.archiver import Archiver
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion, Image
@@ -187,10 +187,10 @@ class Service:
             if self._archiver.archive_left_over():
                 self._wake.set()
         except Unavailable as error:
-            self._rest(str(error))
+            self._rest(Cause.STORAGE_UNAVAILABLE, str(error))
         else:
             if time.monotonic() >= self._pause_until:
-                self._health.recover(LOOP)
+                self._health.recover(Cause.STORAGE_UNAVAILABLE, Cause.WORKERS_UNAVAILABLE)
         if self._record_finished():
             self._wake.set()  # some of it may have to be dispatched again
         self._close_retired()
@@ -206,9 +206,9 @@ class Service:
                 finish()
             self._recovered = True
 
-    def _rest(self, why: str) -> None:
+    def _rest(self, cause: Cause, why: str) -> None:
         self._pause_until = time.monotonic() + PAUSE_S
-        self._health.degrade(LOOP, why)
+        self._health.degrade(cause, why)
 
     def _run_tasks(self) -> None:
         while not self._tasks.empty():
@@ -345,7 +345,7 @@ class Service:
                 settled = self._record(item)
             except Unavailable as error:
                 self._unrecorded.append(item)
-                self._rest(str(error))
+                self._rest(Cause.STORAGE_UNAVAILABLE, str(error))
             else:
                 for observe in self.observers if settled else ():
                     observe(item)
@@ -364,7 +364,7 @@ class Service:
             case Interrupted(why):
                 log.info('event=interrupted image=%s why="%s"', image_id[:16], why)
                 self._ledger.images.move(image_id, Move.RELEASE)
-                self._rest(f"worker: {why}")
+                self._rest(Cause.WORKERS_UNAVAILABLE, f"worker: {why}")
             case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(
                 image_id, time.time() + self._look_again_s
             ):

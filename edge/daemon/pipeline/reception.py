@@ -12,6 +12,7 @@ from edge.config.settings import Settings
 from edge.daemon.pipeline.dispatcher import Parts, Service
 from edge.domain import Source
 from edge.errors import Reason, Unavailable
+from edge.health import Cause
 from edge.storage.claim import Claim
 from edge.storage.ledger.records import Arrival
 from edge.storage.names import RENAMED
@@ -65,12 +66,13 @@ class Reception:
         try:
             free = self._spool.free_mb()
         except Unavailable as error:
-            self._health.degrade("space", str(error))
+            self._health.degrade(Cause.SPOOL_UNAVAILABLE, str(error))
             return False
+        self._health.recover(Cause.SPOOL_UNAVAILABLE)
         if free < least:
-            self._health.degrade("space", f"spool: {free} MiB free, intake needs {least}")
+            self._health.degrade(Cause.SPACE_SHORT, f"spool: {free} MiB free, intake needs {least}")
             return False
-        self._health.recover("space")
+        self._health.recover(Cause.SPACE_SHORT)
         return self._ledger.queries.waiting() < self._settings.spool.max_waiting
 
     def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
@@ -238,11 +240,11 @@ class Reception:
             log.warning('event=origin_not_noted why="%s"', error)
         if left := len(self._ledger.arrivals.origins()):
             self._health.degrade(
-                "inbox-undeletable",
+                Cause.INBOX_UNDELETABLE,
                 f"inbox: {left} files were taken and cannot be removed: check the folder's mode",
             )
         else:
-            self._health.recover("inbox-undeletable")
+            self._health.recover(Cause.INBOX_UNDELETABLE)
         return removed
 
 

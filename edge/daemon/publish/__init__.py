@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from edge.errors import Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.mqtt.connection import HungUpError, RefusedError
 from edge.storage.ledger.outbox import Delivery, Outbox
 from edge.storage.ledger.records import REPLY
@@ -42,6 +42,16 @@ class Sink(Protocol):
     @property
     def takes(self) -> Sequence[str]:
         """The outbox's sinks that this one serves, in one order of sequence numbers."""
+        ...
+
+    @property
+    def unavailable(self) -> Cause:
+        """The code to report while a result cannot be delivered."""
+        ...
+
+    @property
+    def refused(self) -> Cause | None:
+        """The code to report while refused results are kept; None for a sink that refuses none."""
         ...
 
     def send(self, delivery: Delivery) -> None:
@@ -113,11 +123,15 @@ class Courier:
             for delivery in deliveries:
                 self._deliver(delivery)
                 self._health.stamp(self._loop)
-        except Unavailable as error:
-            self._health.degrade(self._loop, str(error))
+        except _SinkUnavailableError as error:
+            self._health.degrade(self._sink.unavailable, str(error))
             return False
+        except Unavailable as error:
+            self._health.degrade(Cause.OUTBOX_UNAVAILABLE, str(error))
+            return False
+        self._health.recover(Cause.OUTBOX_UNAVAILABLE)
         if deliveries:
-            self._health.recover(self._loop)
+            self._health.recover(self._sink.unavailable)
         return bool(deliveries)
 
     def _release_held(self) -> None:
@@ -132,8 +146,8 @@ class Courier:
         if due:
             self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
         self._outbox.release_held(self._sink.takes, but="" if due else HUNG_UP)
-        if not self._outbox.held(self._sink.takes):
-            self._health.recover(f"{self._loop}-held")
+        if self._sink.refused is not None and not self._outbox.held(self._sink.takes):
+            self._health.recover(self._sink.refused)
 
     def _deliver(self, delivery: Delivery) -> None:
         if delivery.sink == REPLY and self._expired(delivery):
@@ -148,9 +162,11 @@ class Courier:
         except HungUpError as error:
             self._hang_ups[delivery.seq] += 2 if error.alone else 1
             if self._hang_ups[delivery.seq] < 2 * HANG_UPS:
-                raise
+                raise _SinkUnavailableError(str(error)) from error
             self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
             self._hold(delivery, HUNG_UP)
+        except Unavailable as error:
+            raise _SinkUnavailableError(str(error)) from error
         else:
             self._outbox.delivered(delivery)
             self._health.count(f"delivered_{self._sink.name}")
@@ -174,6 +190,11 @@ class Courier:
             'event=result_refused sink=%s seq=%d why="%s"', self._sink.name, delivery.seq, why
         )
         self._outbox.hold(delivery, why)
-        self._health.degrade(
-            f"{self._loop}-held", f"{self._sink.name}: results were refused and are kept: {why}"
-        )
+        if self._sink.refused is not None:
+            self._health.degrade(
+                self._sink.refused, f"{self._sink.name}: results were refused and are kept: {why}"
+            )
+
+
+class _SinkUnavailableError(Unavailable):
+    """The sink, and not the ledger, cannot take a result for now."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import StartupError, Unavailable
+from edge.health import Cause
 from edge.storage.ledger.outbox import Delivery
 
 
@@ -19,6 +20,8 @@ class JsonlSink:
 
     name: Final = "jsonl"
     takes: Final[Sequence[str]] = ("jsonl",)
+    unavailable: Final = Cause.JSONL_UNAVAILABLE
+    refused: Final = None
 
     def __init__(self, path: Path) -> None:
         self._path = path

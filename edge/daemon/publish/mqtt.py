@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from edge.health import Cause
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import RefusedError
 from edge.storage.ledger.outbox import Delivery
@@ -21,6 +22,8 @@ class MqttSink:
 
     name: Final = "mqtt"
     takes: Final[Sequence[str]] = ("mqtt", REPLY)
+    unavailable: Final = Cause.MQTT_UNAVAILABLE
+    refused: Final = Cause.MQTT_REFUSED
 
     def __init__(
         self, broker: MqttClient, topic_prefix: str, shrink: Callable[[bytes], bytes]

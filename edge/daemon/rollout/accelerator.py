@@ -13,7 +13,7 @@ from typing import Final
 from edge.daemon.pipeline.dispatcher import Service
 from edge.daemon.workers.servable import BACKEND, Serving
 from edge.errors import MammoEdgeError, ModelError
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.models.bundle import Bundle
 from edge.system.coral import BUSY, Access, busy
 from edge.system.threads import Loop
@@ -21,6 +21,7 @@ from edge.system.threads import Loop
 log = logging.getLogger(__name__)
 
 LOOP: Final = "coral"
+CAUSES: Final = (Cause.CORAL_BUSY, Cause.CORAL_UNAVAILABLE)
 TURN_S: Final = 0.5
 AGAIN_S: Final = 5.0
 """
@@ -90,7 +91,7 @@ class Accelerator(Loop):
         elif access is None:
             self._next_try = min(self._next_try, self._now() + AGAIN_S)
             if runtime.without is None:
-                self._health.recover(LOOP)  # it was plugged in, did not work, and is gone again
+                self._health.recover(*CAUSES)  # it was plugged in, did not work, and is gone again
 
     def _wanted(self, serving: Serving) -> Access | None:
         try:
@@ -111,14 +112,16 @@ class Accelerator(Loop):
         """The workers lost it, came up without it, or have it."""
         self._seen = why
         if why is None:
-            self._health.recover(LOOP)
+            self._health.recover(*CAUSES)
         else:
             self._next_try = self._now() + self._retry_s()
             self._health.count("accelerator_lost")
             self._degrade(why)
 
     def _degrade(self, why: str) -> None:
-        self._health.degrade(LOOP, f"coral: {why}; the processor does its work")
+        cause, other = CAUSES if why == BUSY else reversed(CAUSES)
+        self._health.degrade(cause, f"coral: {why}; the processor does its work")
+        self._health.recover(other)
 
     def _finish_try(self, before: Serving, trying: "Future[Serving]") -> None:
         if not trying.done():

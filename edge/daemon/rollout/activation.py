@@ -6,18 +6,25 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
 from edge.daemon.rollout.handover import hand_over
 from edge.daemon.rollout.trial import PAST, Trial, past_of
 from edge.daemon.workers.servable import Serving
 from edge.errors import MammoEdgeError, ModelError, StartupError
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.models.active import SHIPPED, Active
 from edge.models.store import ModelStore
 
 log = logging.getLogger(__name__)
+
+MODEL_CAUSES: Final = (
+    Cause.MODEL_UNUSABLE,
+    Cause.MODEL_ROLLED_BACK,
+    Cause.MODEL_NOT_ROLLED_BACK,
+)
+"""Causes that end when another model is activated."""
 
 
 def first_serving(
@@ -48,7 +55,7 @@ def first_serving(
         else:
             if refused:
                 health.degrade(
-                    "model",
+                    Cause.MODEL_UNUSABLE,
                     f"model: what was activated is not usable, another one serves: {refused}",
                 )
             return serving
@@ -162,7 +169,7 @@ class Lifecycle:
             fresh.workers.close()
             raise
         self._service.call(take).result()
-        self._health.recover("model")
+        self._health.recover(*MODEL_CAUSES)
         manifest = fresh.bundle.manifest
         log.info(
             "event=model_activated bundle=%s version=%s",
@@ -207,12 +214,16 @@ class Lifecycle:
         try:
             version = self._take_back(trial)
         except MammoEdgeError as error:
-            self._health.degrade("model", f"model: {why}, and there is no way back: {error}")
+            self._health.degrade(
+                Cause.MODEL_NOT_ROLLED_BACK, f"model: {why}, and there is no way back: {error}"
+            )
             self._service.call(self._go_on).result()
             return
         if version is not None:
             self._health.count("model_rollbacks")
-            self._health.degrade("model", f"model: {why}; version {version} serves again")
+            self._health.degrade(
+                Cause.MODEL_ROLLED_BACK, f"model: {why}; version {version} serves again"
+            )
             log.warning("event=model_rolled_back version=%s", version)
 
     def _go_on(self) -> None:

@@ -16,7 +16,7 @@ from edge.daemon.workers.pool import Interrupted, Verdict
 from edge.daemon.workers.servable import Serving
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
-from edge.health import Health
+from edge.health import Cause, Health
 from edge.models.bundle import Bundle
 from edge.mqtt.connection import HangUps, RefusedError
 from edge.system.threads import Loop
@@ -138,7 +138,7 @@ class Shadow(Loop):
             log.debug('event=shadow_not_told why="%s"', error)
             if self._hang_ups.note(error):
                 self._health.degrade(
-                    LOOP,
+                    Cause.SHADOW_HUNG_UP,
                     "shadow model: the broker hangs up on shadow/result, so "
                     "it is told no more: check its ACL",
                 )

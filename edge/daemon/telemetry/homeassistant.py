@@ -16,7 +16,7 @@ from typing import Any, Final
 from edge import __version__
 from edge.config.settings import Settings
 from edge.errors import Unavailable
-from edge.health import Health, Phase
+from edge.health import Cause, Health, Phase
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import HangUps, RefusedError
 from edge.system import files
@@ -73,7 +73,9 @@ class Discovery:
                 self._broker.publish(topic, payload, retain=True)
             self._remember(list(self._wanted))
         except RefusedError as error:
-            self._health.degrade("homeassistant", f"homeassistant: {error}: check the broker's ACL")
+            self._health.degrade(
+                Cause.HOMEASSISTANT_REFUSED, f"homeassistant: {error}: check the broker's ACL"
+            )
         except (Unavailable, OSError) as error:
             log.info(
                 'event=homeassistant_put_off why="%s"', getattr(error, "strerror", None) or error
@@ -81,13 +83,13 @@ class Discovery:
             self._due.set()
             if self._hang_ups.note(error):
                 self._health.degrade(
-                    "homeassistant",
+                    Cause.HOMEASSISTANT_HUNG_UP,
                     "homeassistant: the broker hangs up on it, so it "
                     "is told no more: check its ACL",
                 )
         else:
             self._hang_ups.end()
-            self._health.recover("homeassistant")
+            self._health.recover(Cause.HOMEASSISTANT_REFUSED, Cause.HOMEASSISTANT_HUNG_UP)
 
     def _remembered(self) -> list[str]:
         try:

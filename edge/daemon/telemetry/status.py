@@ -12,14 +12,13 @@ from typing import Any, Final
 
 from edge import __version__
 from edge.errors import Unavailable
-from edge.health import Health, Systemd
+from edge.health import Cause, Health, Systemd
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import HangUps, RefusedError
 
 log = logging.getLogger(__name__)
 
 TURN_S: Final = 1.0
-STATUS: Final = "status"
 HUNG_UP_RETRY_S: Final = 60.0
 """
 How long the results have the connection for themselves where the broker hangs up on `status`, in
@@ -150,15 +149,17 @@ class Mqtt:
                     CHANCE_RETRY_S if self._taken else HUNG_UP_RETRY_S
                 )
                 self._health.degrade(
-                    STATUS,
+                    Cause.STATUS_HUNG_UP,
                     "broker: it hangs up on our status, which it is told "
                     "only now and then: check its ACL",
                 )
         except RefusedError as error:  # nobody else would ever tell
-            self._health.degrade(STATUS, f"broker: our status or health is not taken: {error}")
+            self._health.degrade(
+                Cause.STATUS_REFUSED, f"broker: our status or health is not taken: {error}"
+            )
         else:
             self._hang_ups.end()
-            self._health.recover(STATUS)
+            self._health.recover(Cause.STATUS_HUNG_UP, Cause.STATUS_REFUSED)
 
     def say_offline(self) -> None:
         """
@@ -180,12 +181,14 @@ class Mqtt:
                 "MQTT 3.1.1: a publish that the broker denies looks delivered; no response topics"
             ]
         )
+        told = self._health.reasons_and_causes()
         return self._encode(
             {
                 "schema": "mammo.status/1",
                 "status": "online",
                 "state": self._health.phase,
-                "reasons": self._health.reasons,
+                "reasons": [reason for reason, _ in told],
+                "reason_codes": [cause for _, cause in told],
                 "warnings": warnings,
                 "protocol": protocol,
                 "version": __version__,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ from edge.cli.doctor.checks import Finding, Level
 from edge.cli.status import Around, Today, look_around, screen, span
 from edge.config.settings import Broker, Settings, Spool, State, Tls
 from edge.errors import Reason
+from edge.health import Cause
 from tests.support.contract_page import examples
 from tests.support.tools import ROOT
 
@@ -62,6 +64,7 @@ def test_what_is_wrong_stands_there_with_what_to_do() -> None:
             report(
                 state="degraded",
                 reasons=["broker: connection lost", "spool: 12 MiB free, intake needs 256"],
+                reason_codes=["broker_away", "space_short"],
                 broker={"connected": False},
                 queue={"waiting": 7, "oldest_waiting_s": 4000.0, "oldest_undelivered_s": 90000.0},
                 outbox={"mqtt": {"waiting": 31, "held": 2}},
@@ -187,25 +190,34 @@ def test_every_reason_of_a_rejection_has_advice_and_a_strange_one_has_a_fallback
     )
 
 
-def test_every_reason_for_being_degraded_that_the_code_gives_has_advice() -> None:
-    texts = [path.read_text() for path in (ROOT / "edge").rglob("*.py")]
-    given = [
-        text for source in texts for text in re.findall(r'\.degrade\(\s*[^,]+, f?"([^"]+)"', source)
-    ]
-    assert len(given) > 12
-    by_variable = {"{error}", "{said}. Replies", "{self._sink.name}:"}
-    plain = [text for text in given if not any(text.startswith(name) for name in by_variable)]
-    assert [text for text in plain if remedies.about(text) == remedies.FALLBACK] == []
-    assert {"mqtt:", "jsonl:", "the ledger was", "ledger:", "spool:"} <= set(remedies.REASONS)
+def test_every_cause_has_advice_of_its_own_and_is_reported_somewhere() -> None:
+    assert set(remedies.DEGRADED) == set(Cause)
+    source = "".join(path.read_text() for path in (ROOT / "edge" / "daemon").rglob("*.py"))
+    source += "".join(path.read_text() for path in (ROOT / "edge" / "storage").rglob("*.py"))
+    source += (ROOT / "edge" / "mqtt" / "client.py").read_text()
+    assert [cause for cause in Cause if f"Cause.{cause.name}" not in source] == []
+
+
+def test_advice_is_looked_up_by_the_code_and_not_by_the_sentence() -> None:
+    shown = " ".join(
+        screen(report(reasons=["all is well"], reason_codes=["space_short"]), around(None))
+    )
+    assert "-> free disk space: shorten [retention]" in re.sub(r"\s+", " ", shown)
+
+
+def test_a_daemon_that_gives_no_codes_yet_gets_general_advice() -> None:
+    old = {name: value for name, value in report().items() if name != "reason_codes"}
+    shown = " ".join(screen(old | {"reasons": ["broker: away"]}, around(None)))
+    assert "-> journalctl -u mammo-edge -p warning" in re.sub(r"\s+", " ", shown)
 
 
 @pytest.mark.parametrize(
     ("heading", "said"),
     [
-        ("A reason for being degraded", remedies.REASONS),
-        ("A rejected image", {str(reason): text for reason, text in remedies.REJECTIONS.items()}),
+        ("A reason for being degraded", remedies.DEGRADED),
+        ("A rejected image", remedies.REJECTIONS),
     ],
 )
-def test_the_operator_s_page_gives_the_same_advice(heading: str, said: dict[str, str]) -> None:
+def test_the_operator_s_page_gives_the_same_advice(heading: str, said: Mapping[str, str]) -> None:
     below = OPERATIONS.partition(f"### {heading}\n")[2].partition("\n#")[0]
     assert dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", below, re.MULTILINE)) == said

@@ -27,6 +27,7 @@ from edge.daemon.intake.mqtt import REFERENCE_S, RESERVED
 from edge.daemon.telemetry.status import offline
 from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import Reason, Unavailable
+from edge.health import Cause
 from edge.models.signature import sign
 from edge.models.transfer.announcement import Offer, read_offer
 from tests.support.contract_page import PAGE, blocks, examples, table
@@ -59,6 +60,10 @@ def test_every_field_of_the_message_is_explained_and_no_other() -> None:
 
 def test_every_reason_of_a_rejection_is_explained_and_no_other() -> None:
     assert sorted(table("Reasons of a rejection")) == sorted(Reason)
+
+
+def test_every_reason_code_is_explained_and_no_other() -> None:
+    assert table("Reason codes") == list(Cause)
 
 
 def test_every_outcome_is_explained_and_no_other() -> None:

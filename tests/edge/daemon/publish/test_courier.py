@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Never, cast
 
 import pytest
 
 from edge.daemon.publish import Courier
-from edge.health import Health, Phase
+from edge.errors import Unavailable
+from edge.health import Cause, Health, Phase
 from edge.mqtt.connection import RefusedError
 from edge.storage.ledger import Ledger, open_ledger
-from edge.storage.ledger.outbox import Delivery
+from edge.storage.ledger.outbox import Delivery, Outbox
 from edge.storage.ledger.records import Arrival, Conclusion
 
 
@@ -19,6 +21,8 @@ class Picky:
 
     name = "mqtt"
     takes: Sequence[str] = ("mqtt",)
+    unavailable = Cause.MQTT_UNAVAILABLE
+    refused = Cause.MQTT_REFUSED
 
     def __init__(self) -> None:
         self.refuses = True
@@ -29,6 +33,27 @@ class Picky:
         if self.refuses:
             msg = f"not authorized: {delivery.seq}"
             raise RefusedError(msg)
+
+
+class Full:
+    """A file sink on a full disk."""
+
+    name = "jsonl"
+    takes: Sequence[str] = ("mqtt",)
+    unavailable = Cause.JSONL_UNAVAILABLE
+    refused = None
+
+    def send(self, delivery: Delivery) -> None:
+        msg = f"jsonl: No space left on device: {delivery.seq}"
+        raise Unavailable(msg)
+
+
+class BrokenOutbox:
+    """An outbox whose ledger is on a failing disk."""
+
+    def __getattr__(self, name: str) -> Never:
+        msg = f"ledger: {name}: disk I/O error"
+        raise Unavailable(msg)
 
 
 @pytest.fixture
@@ -56,3 +81,25 @@ def test_a_refused_result_is_kept_and_told_until_a_new_connection_takes_it(ledge
     courier.stop(10)
     assert ledger.outbox.counts() == {}
     assert health.phase is Phase.READY
+
+
+def causes_once_degraded(courier: Courier, health: Health) -> list[Cause]:
+    courier.start()
+    while not health.reasons:
+        assert health.changed.wait(10)
+        health.changed.clear()
+    courier.stop(10)
+    return [cause for _, cause in health.reasons_and_causes()]
+
+
+def test_a_sink_that_is_unavailable_is_told_by_its_own_code(ledger: Ledger) -> None:
+    health = Health()
+    courier = Courier(Full(), ledger.outbox, health, reply_expiry_s=60)
+    assert causes_once_degraded(courier, health) == [Cause.JSONL_UNAVAILABLE]
+
+
+def test_a_ledger_that_gives_out_no_results_is_not_held_against_the_sink() -> None:
+    health = Health()
+    outbox = cast(Outbox, BrokenOutbox())
+    courier = Courier(Full(), outbox, health, reply_expiry_s=60)
+    assert causes_once_degraded(courier, health) == [Cause.OUTBOX_UNAVAILABLE]

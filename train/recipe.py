@@ -79,11 +79,6 @@ class Phase:
     """Adam's; with `decay` it falls along a cosine to a tenth of it."""
     train_base: bool
     """Whether MobileNetV2's own weights move (its batch norm statistics never do)."""
-    train_from: str = ""
-    """
-    The first layer of MobileNetV2 that moves, such as `block_6_expand`: early layers cost most and
-    change least. Empty: all move.
-    """
     decay: bool = False
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 0.0
@@ -150,10 +145,6 @@ class Recipe:
     """Share of the validation images nearest to the threshold that become `indeterminate`."""
     max_difference: float
     """Export is refused where an exported probability differs from Keras's by more."""
-    mixup: float = 0.0
-    """Alpha of mixup's Beta distribution; 0: none."""
-    balanced: bool = False
-    """Half of each training batch benign, half malignant."""
     crops: Crops | None = None
     """
     What the network learns first, before it sees whole mammograms; with neither `phases` nor

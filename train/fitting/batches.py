@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from train.fitting import batch_order
 from train.fitting.augment import augment
-from train.fitting.mixup import mixup
 from train.recipe import Recipe
 
 
@@ -36,14 +35,9 @@ def training(
         picture = augment(
             tf.cast(tf.gather(pixels, rows), tf.float32)[..., None], seed, recipe.augment, size
         )
-        label = tf.gather(truth, rows)
-        if recipe.mixup:
-            picture, label = mixup(picture, label, seed, recipe.mixup)
-        return to_input(picture, recipe), label
+        return to_input(picture, recipe), tf.gather(truth, rows)
 
-    data = batch_order.batches(
-        labels, recipe.batch_size, recipe.seed, first_epoch, balanced=recipe.balanced
-    )
+    data = batch_order.batches(len(labels), recipe.batch_size, recipe.seed, first_epoch)
     return data.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 

@@ -93,7 +93,7 @@ def train(
     interrupted, last = progress.phase, sum(phase.epochs for phase in phases)
     for number, phase in enumerate(phases):
         if number >= interrupted and len(progress.epochs) < last:
-            network.train_base(model, trainable=phase.train_base, first=phase.train_from)
+            network.train_base(model, trainable=phase.train_base)
             optimizer.compile_for(classifier, phase, data.steps)
             progress.phase = number
             # After the last epoch of a phase this trains nothing more, but still ends the phase as

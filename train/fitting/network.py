@@ -168,28 +168,16 @@ def classifier(network: keras.Model) -> keras.Model:
     return keras.Model(network.input, network.output[PROBABILITY], name="classifier")
 
 
-def train_base(network: keras.Model, *, trainable: bool, first: str = "") -> None:
+def train_base(network: keras.Model, *, trainable: bool) -> None:
     """
     Free or freeze MobileNetV2's weights; the scale and shift of its batch norm stay frozen.
 
     Args:
         network: as `build` gives it.
-        trainable: whether any of them move.
-        first: the first layer that moves; empty: all do.
-
-    Raises:
-        TrainError: there is no such layer.
+        trainable: true to free them.
     """
-    layers = network.get_layer(BASE).layers
-    names = [layer.name for layer in layers]
-    if first and first not in names:
-        msg = f"train_from is {first!r}, expected a layer of MobileNetV2 such as block_6_expand"
-        raise TrainError(msg)
-    start = names.index(first) if first else 0
-    for number, layer in enumerate(layers):
-        layer.trainable = (
-            trainable and number >= start and not isinstance(layer, keras.layers.BatchNormalization)
-        )
+    for layer in network.get_layer(BASE).layers:
+        layer.trainable = trainable and not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _base(recipe: Recipe, weights: str) -> keras.Model:

@@ -114,7 +114,7 @@ def _steps(recipe: Recipe, images: int, batch: tuple[tf.Tensor, tf.Tensor]) -> I
     """One training step on the same batch for each item drawn."""
     phase = recipe.phases[-1]
     model = network.build(recipe, "none")
-    network.train_base(model, trainable=phase.train_base, first=phase.train_from)
+    network.train_base(model, trainable=phase.train_base)
     classifier = network.classifier(model)
     optimizer.compile_for(classifier, phase, batch_order.steps(images, recipe.batch_size))
     while True:

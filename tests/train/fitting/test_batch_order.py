@@ -1,4 +1,4 @@
-"""Which films make up a batch, how they are blended, and what a phase's numbers become."""
+"""The films of a batch, and the optimizer and rate that a phase's numbers become."""
 
 import keras
 import numpy as np
@@ -6,29 +6,24 @@ import pytest
 import tensorflow as tf
 
 from train.fitting import batch_order
-from train.fitting.mixup import mixup
 from train.fitting.network import AutoPool
 from train.fitting.optimizer import optimizer, rate
 from train.recipe import Phase
 
-LABELS = np.array([0] * 8 + [1] * 3, np.float32)
+FILMS = 11
 PHASE = Phase(name="one", epochs=3, learning_rate=0.1, train_base=True)
 
 
-def epoch_of(
-    number: int, *, seed: int = 1, balanced: bool = False
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def epoch_of(number: int, *, seed: int = 1) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     """Film numbers, shape (batches, 4)."""
-    data = batch_order.batches(LABELS, 4, seed, number, balanced=balanced).take(
-        batch_order.steps(len(LABELS), 4)
-    )
+    data = batch_order.batches(FILMS, 4, seed, number).take(batch_order.steps(FILMS, 4))
     return np.array([rows.numpy() for rows, _ in data])
 
 
 def test_every_film_is_seen_in_every_epoch_and_every_batch_is_full() -> None:
     rows = epoch_of(0)
     assert rows.shape == (3, 4)
-    assert set(rows.flatten()) == set(range(11))
+    assert set(rows.flatten()) == set(range(FILMS))
     assert np.bincount(rows.flatten()).max() == 2
 
 
@@ -39,29 +34,13 @@ def test_order_is_of_seed_and_epoch() -> None:
 
 
 def test_no_two_batches_are_changed_alike() -> None:
-    seeds = {tuple(seed.numpy()) for _, seed in batch_order.batches(LABELS, 4, 1, 0).take(30)}
+    seeds = {tuple(seed.numpy()) for _, seed in batch_order.batches(FILMS, 4, 1, 0).take(30)}
     assert len(seeds) == 30
 
 
-def test_balanced_batches_are_half_malignant_and_every_malignant_film_is_seen() -> None:
-    rows = epoch_of(0, balanced=True)
-    assert np.all(LABELS[rows].sum(axis=1) == 2)
-    assert {8, 9, 10} <= set(rows.flatten())
-    assert np.all(LABELS[rows[:, ::2]] == 0), "each device of several gets some of both"
-
-
 def test_fewer_films_than_a_batch_fill_it() -> None:
-    rows, _ = next(iter(batch_order.batches(LABELS[:3], 8, 1, 0)))
+    rows, _ = next(iter(batch_order.batches(3, 8, 1, 0)))
     assert sorted(np.bincount(rows.numpy())) == [2, 3, 3]
-
-
-def test_mixup_blends_label_and_image_by_the_same_share() -> None:
-    labels = np.array([[0], [0], [1], [1]], np.float32)
-    images = np.broadcast_to(labels[:, None, None], (4, 2, 2, 1))
-    mixed, truth = mixup(images, labels, tf.constant([1, 2]), 1.0)
-    assert mixed.numpy()[:, 0, 0] == pytest.approx(truth.numpy(), abs=1e-6)
-    assert np.all(np.abs(truth.numpy() - labels) <= 0.5)
-    assert np.any((truth.numpy() > 0) & (truth.numpy() < 1))
 
 
 def test_warm_up_climbs_to_the_rate_and_decay_ends_at_a_tenth_of_it() -> None:

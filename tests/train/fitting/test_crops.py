@@ -18,7 +18,7 @@ from edge.inference.preprocess import Geometry
 from train import cli, recipe
 from train.data.datasets import Film, Lesion
 from train.data.films import Prepared
-from train.errors import DataError, TrainError
+from train.errors import DataError
 from train.fitting import crops, network
 from train.fitting.augment import augment
 from train.recipe import Augment, Crops, Head, Recipe
@@ -184,22 +184,6 @@ def test_auto_pool_is_between_the_mean_and_the_maximum(staged: Recipe) -> None:
     )
     logit = outputs[network.LOGIT_MAP].mean(axis=(1, 2, 3))
     assert outputs[network.PROBABILITY][:, 0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
-
-
-def test_early_layers_stay_where_a_phase_begins_later(staged: Recipe) -> None:
-    model = network.build(staged, "none")
-    network.train_base(model, trainable=True, first="block_6_expand")
-    moving = {
-        layer.name
-        for layer in model.get_layer(network.BASE).layers
-        if layer.trainable and layer.weights
-    }
-    assert "block_6_expand" in moving
-    assert "block_5_project" not in moving
-    with pytest.raises(
-        TrainError, match="train_from is 'block_99', expected a layer of MobileNetV2"
-    ):
-        network.train_base(model, trainable=True, first="block_99")
 
 
 @pytest.fixture

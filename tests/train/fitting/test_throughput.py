@@ -91,14 +91,14 @@ def test_recipe_without_phases_has_no_step_to_measure() -> None:
 def test_step_moves_what_its_phase_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     moved: list[dict[str, Any]] = []
     monkeypatch.setattr(network, "train_base", lambda _model, **how: moved.append(how))
-    phase = replace(SEED.phases[-1], train_base=True, train_from="block_6_expand")
+    phase = replace(SEED.phases[-1], train_base=True)
     stage = on_pieces(phases=(phase,)).on_crops
     next(
         throughput._steps(
             stage, 2, (np.zeros((2, 32, 32, 3), np.float32), np.array([[0.0], [1.0]], np.float32))
         )
     )
-    assert moved == [{"trainable": True, "first": "block_6_expand"}]
+    assert moved == [{"trainable": True}]
 
 
 def test_slower_pipeline_than_step_means_waiting() -> None:

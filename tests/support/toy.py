@@ -54,7 +54,7 @@ def toy_data() -> Data:
     images = generator.normal(size=(10, 4, 4, 1)).astype(np.float32) + labels[:, None, None]
 
     def training(epoch: int) -> tf.data.Dataset:
-        return batch_order.batches(labels[:, 0], 4, 7, epoch).map(
+        return batch_order.batches(len(labels), 4, 7, epoch).map(
             lambda rows, _: (tf.gather(images, rows), tf.gather(labels, rows))
         )
 

@@ -118,14 +118,16 @@ def load(source: Sources) -> Index:
     Read a data set, whichever of this package's layouts it has; several are pooled into one index.
 
     A woman who stands in several of them must have the same patient id in all, so that no split
-    tears her apart.
+    tears her apart. One known to have two ids in CBIS-DDSM gets one.
 
     Raises:
         DataError: it is none of them, or what it says cannot be right.
     """
-    from train.data.datasets._checks import checked  # noqa: PLC0415 - it imports the types above
+    # Both import the types above.
+    from train.data.datasets._checks import checked  # noqa: PLC0415
+    from train.data.datasets._one_woman import united  # noqa: PLC0415
 
-    return checked(_pooled([_reader(path).read(path) for path in paths_of(source)]))
+    return checked(united(_pooled([_reader(path).read(path) for path in paths_of(source)])))
 
 
 def paths_of(source: Sources) -> tuple[Path, ...]:

@@ -37,6 +37,8 @@ Traps:
   stay in the test set and are dropped from training. The official test set is the `test` side and
   nothing else: `fit` takes its
   validation patients out of the training set.
+- P_01136 and P_01138 are one woman, her four films scanned twice: `_one_woman.py` gives both
+  one id.
 - No film is normal: every one has an abnormality that someone followed up.
 """
 

@@ -173,6 +173,25 @@ def test_each_film_is_there_once_with_the_side_the_archive_gives(archive: Path) 
     assert all(film.path.is_file() for film in films.values())
 
 
+def test_woman_of_two_ids_is_one_patient(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    twins = (
+        Row("calc_train", 1136, "RIGHT", "CC", 1, "MALIGNANT"),
+        Row("mass_train", 1138, "RIGHT", "CC", 1, "MALIGNANT"),
+    )
+    write_tables(archive, (*ROWS, *twins))
+    for number, row in enumerate(twins):
+        folder = archive / "CBIS-DDSM" / row.film / f"{UID}.1" / f"{UID}.2"
+        write(folder / "1-1.dcm", np.full(SIZE, 100 + number, np.uint16))
+        roi = archive / "CBIS-DDSM" / row.roi / f"{UID}.3" / f"{UID}.4"
+        write(roi / "1-1.dcm", mask(row))
+    found = datasets.load(archive)
+    assert [film.path.parts[-4] for film in found.films if film.patient == "P_01136"] == [
+        twin.film for twin in twins
+    ]
+    assert "P_01138" not in found.patients
+    assert "P_01136 and P_01138 are one woman" in capsys.readouterr().err
+
+
 def test_patient_of_both_official_sets_is_dropped_from_training(
     archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

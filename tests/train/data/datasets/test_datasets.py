@@ -7,8 +7,9 @@ import pytest
 
 from edge.domain import Box
 from tests.support.tiny import write_index
-from train.data import datasets
+from train.data import datasets, split
 from train.data.datasets import Lesion, folder
+from train.data.split import Fractions
 from train.errors import DataError
 
 
@@ -220,6 +221,29 @@ def test_several_data_sets_are_pooled_and_their_women_stay_one_each(tmp_path: Pa
     assert [film.source for film in pooled.films] == ["one", "one", "other", "other"]
 
 
+def test_index_csv_with_the_ids_of_cbis_ddsm_has_its_woman_of_two_ids_once(tmp_path: Path) -> None:
+    rows = [row(patient="P_01138"), row("b.png", "malignant", "P_01136"), row("c.png")]
+    assert [film.patient for film in index(tmp_path, *rows).films] == ["P_01136", "P_01136", "p1"]
+
+
+def test_woman_of_two_ids_is_one_patient_across_two_data_sets(tmp_path: Path) -> None:
+    one = write_index(tmp_path / "one.csv", [row(patient="P_01138"), row("b.png", "malignant")])
+    other = write_index(
+        tmp_path / "other.csv", [row("c.png", "malignant", "P_01136"), row("d.png")]
+    )
+    assert datasets.load((one, other)).patients == {"P_01136", "p1"}
+    assert datasets.load(one).patients == {"P_01138", "p1"}, "alone she keeps her id and her side"
+
+
+def test_woman_of_two_ids_on_two_given_sides_is_refused(tmp_path: Path) -> None:
+    rows = [
+        row(patient="P_01138", split="train"),
+        row("b.png", "malignant", "P_01136", split="test"),
+    ]
+    with pytest.raises(DataError, match="patient P_01136 stands on both sides"):
+        index(tmp_path, *rows)
+
+
 def test_name_that_two_data_sets_have_in_common_is_told_apart(tmp_path: Path) -> None:
     sources = []
     for name in ("one", "other"):
@@ -319,6 +343,19 @@ def test_cbis_ddsm_reads_whole(shared: Path) -> None:
     )
     assert all(film.aspect is not None and 1 < film.aspect < 3 for film in found.films)
     assert sum(len(film.lesions) for film in found.films) == 1291
+
+
+def test_cbis_ddsm_of_two_sets_has_its_woman_of_two_ids_on_one_side(shared: Path) -> None:
+    """Nobody else moved: with two ids she stood in training and in test (seed 1)."""
+    folder = shared / "data" / "cbis-ddsm"
+    found = datasets.load((folder / "mass-800.csv", folder / "full-299.csv"))
+    sides = split.assign(found, Fractions(validation=0.16, test=0.20), 1)
+    assert {side: len({film.patient for film in films}) for side, films in sides.items()} == {
+        "train": 740,
+        "validation": 186,
+        "test": 231,
+    }
+    assert len([film for film in sides["test"] if film.patient == "P_01136"]) == 6
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def prove(ledger: Ledger, spool: Spool) -> None:
     Raises:
         Unavailable: the disk is failing.
     """
-    name, last = ledger.recovery.numbering()
+    name, last = ledger.restore.numbering()
     for message in map(_read, _newest(spool)):
         if (
             message.get("ledger_id") == name
@@ -67,7 +67,7 @@ def prove(ledger: Ledger, spool: Spool) -> None:
             why = (
                 f"its last result is {last}, but result {message['seq']} of it lies in the archive"
             )
-            ledger.recovery.give_up(why)
+            ledger.restore.give_up(why)
             return
 
 
@@ -78,13 +78,13 @@ def rebuild(ledger: Ledger, spool: Spool, health: Health) -> None:
     Raises:
         Unavailable: the disk is full or failing.
     """
-    why = ledger.recovery.why_empty
+    why = ledger.restore.why_empty
     if why is None:
         return
     found, taken = _archived(spool), 0
     while batch := list(islice(found, BATCH)):
         health.beat()
-        taken += ledger.recovery.take_up(batch)
+        taken += ledger.restore.take_up(batch)
     waiting = sum(1 for _ in spool.orphans())
     if why == NEW and not taken:
         return

@@ -62,7 +62,7 @@ def drop_orphans() -> None:
 
     def tidy(self: Reception) -> None:
         for path in list(self._spool.orphans()):
-            if path.name.startswith(RENAMED) and not self._ledger.arrivals.owns(path):
+            if path.name.startswith(RENAMED) and not self._ledger.submissions.owns(path):
                 path.unlink()
         take_up(self)
 
@@ -74,7 +74,7 @@ def examine_again_after_a_kill() -> None:
     recover = Images.recover
 
     def eager(self: Images) -> int:
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             again = (
                 "INSERT INTO submissions (image_id, source, received_at, "
                 "settled) SELECT image_id, 'retry', 1, 1 FROM images"
@@ -94,7 +94,7 @@ def blame_for_kills() -> None:
     recover = Images.recover
 
     def harsh(self: Images) -> int:
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             db.execute("UPDATE images SET attempts = attempts + 1 WHERE state = 'examining'")
         return recover(self)
 

@@ -21,7 +21,7 @@ POINTS: Final[dict[str, tuple[str, str, When]]] = {
     "copied out of the inbox": ("edge.system.files", "copy", "after"),
     "hashed and synced, not recorded": ("edge.storage.spool", "Spool._hashed", "after"),
     "request written, not recorded": ("edge.storage.spool", "Spool._received", "after"),
-    "recorded, nobody told": ("edge.storage.ledger.submissions", "Arrivals.accept", "after"),
+    "recorded, nobody told": ("edge.storage.ledger.submissions", "Submissions.accept", "after"),
     "original removed, not noted": ("edge.storage.spool", "Spool.remove_origin", "after"),
     "PUBACK to be sent": ("edge.mqtt.connection", "_acknowledge", "before"),
     "PUBACK sent": ("edge.mqtt.connection", "_acknowledge", "after"),

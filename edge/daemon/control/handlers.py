@@ -73,7 +73,7 @@ class Commands:
         if gone:
             msg = f"{', '.join(gone)}: the file is no longer in done or failed"
             raise ConfigError(msg)
-        self._service.call(lambda: self._ledger.arrivals.retry(image_ids)).result()
+        self._service.call(lambda: self._ledger.submissions.retry(image_ids)).result()
         self._service.wake()
         return {"images": image_ids}
 

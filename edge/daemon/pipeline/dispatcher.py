@@ -295,7 +295,7 @@ class Service:
             )
         if claim.image_id == image.image_id or self.take_again is None:
             return False
-        if self._ledger.arrivals.forget(image.image_id):
+        if self._ledger.submissions.forget(image.image_id):
             self._forgotten = (image.path, image.name)
         elif image.poison:
             return False

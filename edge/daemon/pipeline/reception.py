@@ -14,7 +14,7 @@ from edge.domain import Source
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
 from edge.storage.claim import Claim
-from edge.storage.ledger.records import Arrival
+from edge.storage.ledger.records import Submission
 from edge.storage.names import RENAMED
 from edge.system.files import Fingerprint, NotReadyError
 
@@ -108,7 +108,7 @@ class Reception:
         except ValueError as error:
             self._refuse(request, sender, str(error))
             return
-        arrival = Arrival(
+        submission = Submission(
             sha256,
             Path(),
             b"",
@@ -117,8 +117,8 @@ class Reception:
             response_topic=response_topic,
             correlation=correlation,
         )
-        if self._ledger.arrivals.request_again(
-            sha256, arrival, self._service.serving.bundle.bundle_id
+        if self._ledger.submissions.request_again(
+            sha256, submission, self._service.serving.bundle.bundle_id
         ):
             self._service.wake()
             return
@@ -139,9 +139,9 @@ class Reception:
 
     def _take_up_orphans(self) -> None:
         """At start: finish what a kill left half done in the spool and in the inbox."""
-        arrivals = self._ledger.arrivals
+        arrivals = self._ledger.submissions
         lost = (
-            self._ledger.recovery.why_empty is not None
+            self._ledger.restore.why_empty is not None
         )  # then inbox and broker may have been told long ago
         for path in self._spool.orphans():
             self._health.beat()
@@ -157,7 +157,7 @@ class Reception:
         for claim, path, fingerprint in arrivals.origins():
             self._remove_origin(claim, path, fingerprint)
         if lost:
-            self._ledger.recovery.finish()
+            self._ledger.restore.finish()
         self._sorted = True
 
     def _take_again(self, path: Path, name: bytes) -> None:
@@ -171,7 +171,7 @@ class Reception:
         Make a submission durable; only then remove what else there is of it. Raises only if nothing
         was recorded.
         """
-        arrival = Arrival(
+        submission = Submission(
             image_id=claim.image_id,
             path=claim.path,
             name=claim.name,
@@ -183,7 +183,7 @@ class Reception:
             correlation=sender.correlation,
         )
         if (
-            self._ledger.arrivals.accept(arrival, self._service.serving.bundle.bundle_id)
+            self._ledger.submissions.accept(submission, self._service.serving.bundle.bundle_id)
             != claim.path
         ):
             claim.path.unlink(missing_ok=True)
@@ -223,7 +223,7 @@ class Reception:
 
     def _taken_before(self, path: Path) -> bool:
         """Whether this is what a copy left behind and we could not remove; then try once more."""
-        for claim, origin, fingerprint in self._ledger.arrivals.origins():
+        for claim, origin, fingerprint in self._ledger.submissions.origins():
             if origin == path:
                 return not self._remove_origin(claim, path, fingerprint) or not path.exists()
         return False
@@ -235,10 +235,10 @@ class Reception:
         removed = self._spool.remove_origin(path, fingerprint)
         try:
             if removed:
-                self._ledger.arrivals.origin_removed(claim)
+                self._ledger.submissions.origin_removed(claim)
         except Unavailable as error:
             log.warning('event=origin_not_noted why="%s"', error)
-        if left := len(self._ledger.arrivals.origins()):
+        if left := len(self._ledger.submissions.origins()):
             self._health.degrade(
                 Cause.INBOX_UNDELETABLE,
                 f"inbox: {left} files were taken and cannot be removed: check the folder's mode",

@@ -55,7 +55,7 @@ def _examine_again(trial: Trial, ledger: Ledger) -> None:
         with _as_far_as_the_disk_lets_us():
             image = ledger.images.find(image_id)
             if image is not None and image.state in CONCLUDED and image.path.exists():
-                ledger.arrivals.retry([image_id])
+                ledger.submissions.retry([image_id])
 
 
 @contextmanager

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.storage.ledger.database import Store
+from edge.storage.ledger.database import Database
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
 from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
 from edge.storage.ledger.records import Readdress
-from edge.storage.ledger.restore import Recovery
-from edge.storage.ledger.results import Answers
-from edge.storage.ledger.submissions import Arrivals
+from edge.storage.ledger.restore import Restore
+from edge.storage.ledger.results import Results
+from edge.storage.ledger.submissions import Submissions
 
 
 class Ledger:
@@ -23,22 +23,22 @@ class Ledger:
     The open ledger.
 
     Raises:
-        StartupError: see Store.
+        StartupError: see Database.
     """
 
     def __init__(self, folder: Path, sinks: Iterable[str], readdress: Readdress) -> None:
-        self._store = Store(folder)
-        answers = Answers(sinks, readdress)
-        self.arrivals = Arrivals(self._store, answers)
-        self.images = Images(self._store, answers)
-        self.outbox = Outbox(self._store)
-        self.queries = Queries(self._store.reading)
-        self.pruning = Pruning(self._store)
-        self.recovery = Recovery(self._store, answers, readdress)
+        self._database = Database(folder)
+        results = Results(sinks, readdress)
+        self.submissions = Submissions(self._database, results)
+        self.images = Images(self._database, results)
+        self.outbox = Outbox(self._database)
+        self.queries = Queries(self._database.reading)
+        self.pruning = Pruning(self._database)
+        self.restore = Restore(self._database, results, readdress)
 
     def close(self) -> None:
         """Close the database and let its folder go."""
-        self._store.close()
+        self._database.close()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from edge.errors import MammoEdgeError, StartupError, Unavailable
 from edge.storage.ledger import integrity, schema, wal_mark
 from edge.storage.ledger.integrity import DamagedError
 from edge.storage.ledger.schema import NewerSchemaError, OlderSchemaError
-from edge.storage.ledger.wal_mark import Mark
+from edge.storage.ledger.wal_mark import WalMark
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ PASSING: Final = frozenset(
 """What goes by when there is room again: never a reason to give a ledger up."""
 
 
-class Store:
+class Database:
     """
     The open database. Threads share it; a transaction holds its lock.
 
@@ -58,7 +58,7 @@ class Store:
         """Whether the last daemon, or the machine, ended without closing it."""
         try:
             self._db = _open_sound(self._file)
-            self._mark = Mark(self._file)
+            self._mark = WalMark(self._file)
         except (NewerSchemaError, sqlite3.Error) as error:
             os.close(self._owner)
             raise _startup_error(error, self._file) from None
@@ -85,7 +85,7 @@ class Store:
             self._mark.close()
             self._db.close()
             self._db = _replace(self._file, why)
-            self._mark = Mark(self._file)
+            self._mark = WalMark(self._file)
 
     @contextmanager
     def transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:

@@ -6,9 +6,9 @@ from typing import Final
 
 from edge.domain import Numbering
 from edge.storage.ledger import records
-from edge.storage.ledger.database import Store, ledger_id, next_seq
+from edge.storage.ledger.database import Database, ledger_id, next_seq
 from edge.storage.ledger.records import COLUMNS, Conclusion, Image
-from edge.storage.ledger.results import Answers
+from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
 
 FAR_OFF_S: Final = 600
@@ -18,9 +18,9 @@ FAR_OFF_S: Final = 600
 class Images:
     """The images of a ledger and what becomes of them."""
 
-    def __init__(self, store: Store, answers: Answers) -> None:
-        self._store = store
-        self._answers = answers
+    def __init__(self, database: Database, results: Results) -> None:
+        self._database = database
+        self._results = results
 
     def next_waiting(self) -> Image | None:
         """The image to examine next: those that were interrupted go behind the others."""
@@ -29,19 +29,19 @@ class Images:
             f"SELECT {COLUMNS} FROM images WHERE state = 'received' AND {due} "
             "ORDER BY interrupted, received_at LIMIT 1"
         )
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             row = db.execute(query, (time.time(),)).fetchone()
         return records.image(row) if row else None
 
     def in_state(self, state: State, limit: int = -1) -> list[Image]:
         """Images in one state, oldest first; -1 for all."""
         query = f"SELECT {COLUMNS} FROM images WHERE state = ? ORDER BY received_at LIMIT ?"
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             return [records.image(row) for row in db.execute(query, (state, limit))]
 
     def find(self, image_id: str) -> Image | None:
         """One image, or None."""
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             return records.find(db, image_id)
 
     def move(self, image_id: str, what: Move) -> None:
@@ -49,8 +49,8 @@ class Images:
         DISPATCH, RELEASE or BLAME (counted) one image. An image that ends the whole machine is
         counted from the second time on.
         """
-        with self._store.transaction(
-            synced=what is Move.BLAME or (what is Move.DISPATCH and self._store.left_open)
+        with self._database.transaction(
+            synced=what is Move.BLAME or (what is Move.DISPATCH and self._database.left_open)
         ) as db:
             move(db, image_id, what)
             if what is Move.BLAME:
@@ -64,7 +64,7 @@ class Images:
         """
         At start: whatever was examining when the last daemon ended waits again. Returns how many.
         """
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             changed = db.execute(
                 "UPDATE images SET state = 'received', interrupted = "
                 "interrupted + 1 WHERE state = 'examining'"
@@ -77,7 +77,7 @@ class Images:
         first payload.
         """
         image_id = conclusion.image_id
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             move(db, image_id, Move.CONCLUDE)
             settled = "attempts = 0, interrupted = 0, not_before = 0, result_id = ?"
             db.execute(
@@ -111,9 +111,9 @@ class Images:
                         image_id,
                     ),
                 )
-                self._answers.record(db, numbering.seq, conclusion.result_id, first[0], payload)
+                self._results.record(db, numbering.seq, conclusion.result_id, first[0], payload)
             for submission, *_ in submissions:
-                self._answers.repeat(db, conclusion.result_id, submission)
+                self._results.repeat(db, conclusion.result_id, submission)
             return payload
 
     def postpone(self, image_id: str, until: float) -> bool:
@@ -124,7 +124,7 @@ class Images:
             False where it waited before, was answered before, or its writer is known to have
             finished.
         """
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             of_it = "SELECT 1 FROM submissions WHERE image_id = ?1"
             unsettled = db.execute(
                 "SELECT 1 FROM images WHERE image_id = ?1 AND not_before = 0"
@@ -140,7 +140,7 @@ class Images:
 
     def relocate(self, image_id: str, path: Path) -> None:
         """The image's bytes were found somewhere else."""
-        with self._store.transaction(synced=False) as db:
+        with self._database.transaction(synced=False) as db:
             records.set_path(db, image_id, path)
 
     def archived(self, image_id: str, path: Path) -> Path:
@@ -152,7 +152,7 @@ class Images:
             Where the ledger had it until now: another place than where it was taken from, if the
                 same bytes came again on its way.
         """
-        with self._store.transaction(synced=False) as db:  # archiving may be repeated
+        with self._database.transaction(synced=False) as db:  # archiving may be repeated
             before = records.find(db, image_id)
             records.set_path(db, image_id, path)
             db.execute(
@@ -169,6 +169,6 @@ class Images:
             "SELECT scored, payload FROM images JOIN outcomes USING (result_id) "
             "JOIN results USING (seq) WHERE images.image_id = ?"
         )
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             scored, payload = db.execute(query, (image_id,)).fetchone()
         return bool(scored), payload

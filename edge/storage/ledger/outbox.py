@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.storage.ledger.database import Store
+from edge.storage.ledger.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Delivery:
 class Outbox:
     """The outbox of a ledger: a row is deleted only when its sink has taken it."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def pending(self, sinks: Sequence[str], limit: int = 16) -> list[Delivery]:
         """
@@ -35,7 +35,7 @@ class Outbox:
             " JOIN submissions ON submissions.id = results.submission WHERE held IS "
             f"NULL AND sink IN ({marks}) ORDER BY outbox.seq LIMIT ?"
         )
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             return [Delivery(*row) for row in db.execute(query, (*sinks, limit))]
 
     def delivered(self, delivery: Delivery) -> None:
@@ -43,14 +43,14 @@ class Outbox:
         The sink has it (or it is given up): forget the delivery, keep the result. After a power cut
         it may be sent once more.
         """
-        with self._store.transaction(synced=False) as db:
+        with self._database.transaction(synced=False) as db:
             db.execute(
                 "DELETE FROM outbox WHERE seq = ? AND sink = ?", (delivery.seq, delivery.sink)
             )
 
     def hold(self, delivery: Delivery, why: str) -> None:
         """The sink refused it: keep it, go on with the next."""
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "UPDATE outbox SET held = ? WHERE seq = ? AND sink = ?",
                 (why, delivery.seq, delivery.sink),
@@ -59,7 +59,7 @@ class Outbox:
     def release_held(self, sinks: Sequence[str], but: str = "") -> None:
         """Try what was refused again, save what is held for the reason `but`."""
         marks = ", ".join("?" * len(sinks))
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             db.execute(
                 f"UPDATE outbox SET held = NULL WHERE held != ? AND sink IN ({marks})",
                 (but, *sinks),
@@ -83,7 +83,7 @@ class Outbox:
             "FROM results JOIN submissions ON submissions.id = "
             "submission WHERE response_topic IS NULL"
         )
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             query = (
                 f"SELECT results.seq {of_everyone} AND results.seq > ? AND "
                 "completed_at >= ? ORDER BY results.seq LIMIT ?"
@@ -103,7 +103,7 @@ class Outbox:
     def counts(self) -> dict[str, dict[str, int]]:
         """Waiting and held deliveries by sink."""
         query = "SELECT sink, count(*), count(held) FROM outbox GROUP BY sink"
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             return {
                 sink: {"waiting": total - held, "held": held}
                 for sink, total, held in db.execute(query)

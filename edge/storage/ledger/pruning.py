@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.storage.ledger import records
-from edge.storage.ledger.database import Store
+from edge.storage.ledger.database import Database
 from edge.storage.ledger.records import COLUMNS, Image
 
 SETTLED: Final = """state = 'archived' AND NOT EXISTS (
@@ -20,8 +20,8 @@ SCORED: Final = "(SELECT scored FROM outcomes WHERE outcomes.result_id = images.
 class Pruning:
     """The part of a ledger that forgets."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def files(self, *, scored: bool, before: float, limit: int) -> list[Image]:
         """
@@ -32,7 +32,7 @@ class Pruning:
             f"SELECT {COLUMNS} FROM images WHERE {SETTLED} AND kept = 1 AND {SCORED} = "
             "? AND archived_at < ? ORDER BY archived_at LIMIT ?"
         )
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             return [records.image(row) for row in db.execute(query, (scored, before, limit))]
 
     def remove_file(self, image_id: str, remove: Callable[[Path], None]) -> bool:
@@ -43,7 +43,7 @@ class Pruning:
             image_id: from `files`.
             remove: removes a file, or finds it gone.
         """
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             known = records.find(db, image_id)
             if (
                 known is None
@@ -65,7 +65,7 @@ class Pruning:
             "SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = submission"
         )
         query = f"SELECT image_id FROM images WHERE {SETTLED} AND kept = 0 AND archived_at < ?1"
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             of_old = (
                 f"{query} AND ({newest} WHERE submissions.image_id = "
                 "images.image_id) < ?1 ORDER BY archived_at LIMIT ?2"

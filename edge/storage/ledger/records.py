@@ -23,7 +23,7 @@ REPLY: Final = "reply"
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Submission:
     """One file that came, its bytes already safe in the spool."""
 
     image_id: str
@@ -133,28 +133,28 @@ def payload_of(db: sqlite3.Connection, result_id: str) -> bytes | None:
     return row[0] if row else None
 
 
-def submit(db: sqlite3.Connection, arrival: Arrival, claim: str | None) -> int:
+def submit(db: sqlite3.Connection, submission: Submission, claim: str | None) -> int:
     """Record one submission; returns its row id."""
-    submission = db.execute(
+    number = db.execute(
         "INSERT INTO submissions (image_id, source, claim, received_at, settled, "
         "response_topic, correlation) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            arrival.image_id,
-            arrival.source,
+            submission.image_id,
+            submission.source,
             claim,
-            arrival.received_at,
-            arrival.settled,
-            arrival.response_topic,
-            arrival.correlation,
+            submission.received_at,
+            submission.settled,
+            submission.response_topic,
+            submission.correlation,
         ),
     ).lastrowid
-    if arrival.origin is not None:
-        path, fingerprint = arrival.origin
+    if submission.origin is not None:
+        path, fingerprint = submission.origin
         db.execute(
             "INSERT INTO origins VALUES (?, ?, ?, ?, ?, ?)",
             (claim, os.fsencode(path), *fingerprint),
         )
-    return int(submission or 0)
+    return int(number or 0)
 
 
 def standing_result(db: sqlite3.Connection, known: Image, bundle_id: str) -> str | None:

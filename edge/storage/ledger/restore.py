@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edge.domain import Numbering, Source
 from edge.storage.ledger import records
-from edge.storage.ledger.database import Store, ledger_id, next_seq
-from edge.storage.ledger.records import Arrival, Readdress
-from edge.storage.ledger.results import Answers
+from edge.storage.ledger.database import Database, ledger_id, next_seq
+from edge.storage.ledger.records import Readdress, Submission
+from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import State
 
 
@@ -31,33 +31,33 @@ class Archived:
     """The result as it lies beside the image."""
 
 
-class Recovery:
+class Restore:
     """
     Fills a new ledger. Each result gets a number of this ledger, keeps its result id, and goes to
     every sink once more.
     """
 
-    def __init__(self, store: Store, answers: Answers, readdress: Readdress) -> None:
-        self._store = store
-        self._answers = answers
+    def __init__(self, database: Database, results: Results, readdress: Readdress) -> None:
+        self._database = database
+        self._results = results
         self._readdress = readdress
 
     @property
     def why_empty(self) -> str | None:
-        """See Store."""
-        return self._store.why_empty
+        """See Database."""
+        return self._database.why_empty
 
     def finish(self) -> None:
         """Everything is recorded."""
-        self._store.rebuilt()
+        self._database.rebuilt()
 
     def give_up(self, why: str) -> None:
-        """See Store."""
-        self._store.give_up(why)
+        """See Database."""
+        self._database.give_up(why)
 
     def numbering(self) -> tuple[str, int]:
         """The ledger's id and the last number that it gave."""
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             return ledger_id(db), int(
                 db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]
             )
@@ -65,7 +65,7 @@ class Recovery:
     def take_up(self, found: Sequence[Archived]) -> int:
         """Record what is not known yet; returns how many images that were."""
         taken = 0
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             for item in found:
                 if records.find(db, item.image_id) is not None:
                     continue
@@ -84,10 +84,10 @@ class Recovery:
                         item.received_at,
                     ),
                 )
-                arrival = Arrival(
+                submission = Submission(
                     item.image_id, item.path, item.name, item.source, item.received_at
                 )
-                submission = records.submit(db, arrival, None)
+                number = records.submit(db, submission, None)
                 seq = next_seq(db)
                 numbering = Numbering(seq, ledger_id(db), item.source, item.received_at)
                 db.execute(
@@ -101,8 +101,8 @@ class Recovery:
                         seq,
                     ),
                 )
-                self._answers.record(
-                    db, seq, item.result_id, submission, self._readdress(item.payload, numbering)
+                self._results.record(
+                    db, seq, item.result_id, number, self._readdress(item.payload, numbering)
                 )
                 taken += 1
         return taken

@@ -13,7 +13,7 @@ from edge.storage.ledger.records import REPLY, Readdress
 from edge.storage.ledger.schema import crc32
 
 
-class Answers:
+class Results:
     """
     Writes results, inside the caller's transaction.
 
@@ -26,7 +26,7 @@ class Answers:
         self._sinks = tuple(sinks)
         self._readdress = readdress
 
-    def repeat(self, db: sqlite3.Connection, result_id: str, submission: int) -> None:
+    def repeat(self, db: sqlite3.Connection, result_id: str, number: int) -> None:
         """Answer a submission with an outcome that is there already."""
         query = (
             "SELECT outcomes.seq, payload FROM outcomes JOIN results "
@@ -34,24 +34,24 @@ class Answers:
         )
         first, payload = db.execute(query, (result_id,)).fetchone()
         source, received_at = db.execute(
-            "SELECT source, received_at FROM submissions WHERE id = ?", (submission,)
+            "SELECT source, received_at FROM submissions WHERE id = ?", (number,)
         ).fetchone()
         seq = next_seq(db)
         numbering = Numbering(seq, ledger_id(db), source, received_at, duplicate_of=first)
-        self.record(db, seq, result_id, submission, self._readdress(payload, numbering))
+        self.record(db, seq, result_id, number, self._readdress(payload, numbering))
 
     def record(
-        self, db: sqlite3.Connection, seq: int, result_id: str, submission: int, payload: bytes
+        self, db: sqlite3.Connection, seq: int, result_id: str, number: int, payload: bytes
     ) -> None:
         """Record the result of one submission and who gets it."""
         db.execute(
             "INSERT INTO results (seq, result_id, submission, completed_at, "
             "payload, crc32) VALUES (?, ?, ?, ?, ?, ?)",
-            (seq, result_id, submission, time.time(), payload, crc32(payload)),
+            (seq, result_id, number, time.time(), payload, crc32(payload)),
         )
-        db.execute("UPDATE submissions SET seq = ? WHERE id = ?", (seq, submission))
+        db.execute("UPDATE submissions SET seq = ? WHERE id = ?", (seq, number))
         topic = db.execute(
-            "SELECT response_topic FROM submissions WHERE id = ?", (submission,)
+            "SELECT response_topic FROM submissions WHERE id = ?", (number,)
         ).fetchone()[0]
         sinks = (
             self._sinks

@@ -8,51 +8,51 @@ from pathlib import Path
 from typing import Final
 
 from edge.storage.ledger import records
-from edge.storage.ledger.database import Store
-from edge.storage.ledger.records import Arrival, Image
-from edge.storage.ledger.results import Answers
+from edge.storage.ledger.database import Database
+from edge.storage.ledger.records import Image, Submission
+from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
 from edge.system.files import Fingerprint
 
 DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
 
-class Arrivals:
+class Submissions:
     """The submissions of a ledger, and the files they came as."""
 
-    def __init__(self, store: Store, answers: Answers) -> None:
-        self._store = store
-        self._answers = answers
+    def __init__(self, database: Database, results: Results) -> None:
+        self._database = database
+        self._results = results
 
-    def accept(self, arrival: Arrival, bundle_id: str) -> Path:
+    def accept(self, submission: Submission, bundle_id: str) -> Path:
         """
         Record a submission; what it needs next (nothing, a worker, an answer) follows from what is
         known of its bytes.
 
         Returns:
-            Where the image's bytes are: `arrival.path`, or an earlier place, and then
-            `arrival.path` is a spare copy.
+            Where the image's bytes are: `submission.path`, or an earlier place, and then
+            `submission.path` is a spare copy.
         """
-        with self._store.transaction() as db:
-            claim = arrival.path.name
+        with self._database.transaction() as db:
+            claim = submission.path.name
             if db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone():
-                return _path(db, arrival.image_id)  # recorded before a kill
-            known = records.find(db, arrival.image_id)
+                return _path(db, submission.image_id)  # recorded before a kill
+            known = records.find(db, submission.image_id)
             if known is None:
                 db.execute(
                     "INSERT INTO images (image_id, state, path, name, "
                     "received_at) VALUES (?, ?, ?, ?, ?)",
                     (
-                        arrival.image_id,
+                        submission.image_id,
                         State.RECEIVED,
-                        os.fsencode(arrival.path),
-                        arrival.name,
-                        arrival.received_at,
+                        os.fsencode(submission.path),
+                        submission.name,
+                        submission.received_at,
                     ),
                 )
             elif not known.path.exists():
-                records.set_path(db, arrival.image_id, arrival.path)
-            submission = records.submit(db, arrival, claim)
+                records.set_path(db, submission.image_id, submission.path)
+            number = records.submit(db, submission, claim)
             if known is not None and known.state in DONE_WITH:
                 removed = (
                     known.state is State.ARCHIVED and not known.path.exists()
@@ -60,30 +60,30 @@ class Arrivals:
                 self._answer_or_renew(
                     db,
                     known,
-                    submission,
+                    number,
                     None if removed else records.standing_result(db, known, bundle_id),
                 )
-            return _path(db, arrival.image_id)
+            return _path(db, submission.image_id)
 
-    def request_again(self, image_id: str, arrival: Arrival, bundle_id: str) -> bool:
+    def request_again(self, image_id: str, submission: Submission, bundle_id: str) -> bool:
         """Record a submission of bytes that are here already; False where they are not."""
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             known = records.find(db, image_id)
             if known is None:
                 return False
             result_id = records.standing_result(db, known, bundle_id)
             if result_id is None and not known.path.exists():
                 return False  # they would have to be examined, and the operator has removed them
-            submission = records.submit(db, arrival, None)
+            number = records.submit(db, submission, None)
             if known.state in DONE_WITH:
-                self._answer_or_renew(db, known, submission, result_id)
+                self._answer_or_renew(db, known, number, result_id)
             return True
 
     def retry(self, image_ids: Iterable[str]) -> None:
         """
         Examine concluded images again, all or none, each under a new generation and result id.
         """
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             for image_id in image_ids:
                 move(db, image_id, Move.RENEW)
                 again = (
@@ -98,7 +98,7 @@ class Arrivals:
         False where they are.
         """
         query = "SELECT image_id FROM submissions WHERE claim = ?"
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             row = db.execute(query, (path.name,)).fetchone()
             known = records.find(db, row[0]) if row else None
             if known is None or known.path.exists():
@@ -114,7 +114,7 @@ class Arrivals:
         Drop an image whose bytes have changed: its file is taken up anew. False: they came twice,
         or someone asked or was answered.
         """
-        with self._store.transaction() as db:
+        with self._database.transaction() as db:
             bound = (
                 "SELECT count(*) > 1 OR sum(seq IS NOT NULL OR source = "
                 "'mqtt') FROM submissions WHERE image_id = ?"
@@ -127,7 +127,7 @@ class Arrivals:
 
     def knows_claim(self, claim: str) -> bool:
         """Whether a file in spool/claimed was recorded."""
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             return (
                 db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone()
                 is not None
@@ -135,7 +135,7 @@ class Arrivals:
 
     def owns(self, path: Path) -> bool:
         """Whether an image's bytes are at this path."""
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             return (
                 db.execute("SELECT 1 FROM images WHERE path = ?", (os.fsencode(path),)).fetchone()
                 is not None
@@ -145,7 +145,7 @@ class Arrivals:
         """
         Files that were copied into the spool and are still to be removed where they came from.
         """
-        with self._store.reading() as db:
+        with self._database.reading() as db:
             found = db.execute(
                 "SELECT claim, path, device, inode, size, mtime_ns FROM origins"
             ).fetchall()
@@ -153,20 +153,20 @@ class Arrivals:
 
     def origin_removed(self, claim: str) -> None:
         """The original of a copied file is gone."""
-        with self._store.transaction(synced=False) as db:
+        with self._database.transaction(synced=False) as db:
             db.execute("DELETE FROM origins WHERE claim = ?", (claim,))
 
     def _answer_or_renew(
-        self, db: sqlite3.Connection, known: Image, submission: int, result_id: str | None
+        self, db: sqlite3.Connection, known: Image, number: int, result_id: str | None
     ) -> None:
         if result_id is not None:
-            self._answers.repeat(db, result_id, submission)
+            self._results.repeat(db, result_id, number)
             return
         move(db, known.image_id, Move.RENEW)
         arrived = "SELECT received_at FROM submissions WHERE id = ?"
         db.execute(
             f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?",
-            (submission, known.image_id),
+            (number, known.image_id),
         )
 
 

@@ -23,7 +23,7 @@ HALF: Final = 1 << 31
 Note: TypeAlias = tuple[int, int, int]
 
 
-class Mark:
+class WalMark:
     """The note of one open ledger."""
 
     def __init__(self, ledger: Path) -> None:

@@ -17,7 +17,7 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import FILE
-from edge.storage.ledger.records import Arrival
+from edge.storage.ledger.records import Submission
 from edge.storage.ledger.states import State
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.spool import Spool
@@ -87,7 +87,7 @@ def test_archived_images_are_known_again_and_their_results_go_out_once_more(
     }
     sent = [json.loads(delivery.payload) for delivery in ledger.outbox.pending(["mqtt"])]
     assert [item["seq"] for item in sent] == [1, 2, 3]
-    assert {item["ledger_id"] for item in sent} == {ledger.recovery.numbering()[0]}
+    assert {item["ledger_id"] for item in sent} == {ledger.restore.numbering()[0]}
     assert {item["result_id"] for item in sent} == {
         name_result(f"{n:064x}"[::-1], BUNDLE, PREPROCESS, 0) for n in (1, 2, 3)
     }
@@ -103,7 +103,8 @@ def test_the_same_bytes_are_answered_without_another_examination(
     spare = tmp_path / "f-9"
     image_id = f"{1:064x}"[::-1]
     assert (
-        ledger.arrivals.accept(Arrival(image_id, spare, b"film.dcm", "folder", 1.0), BUNDLE) == path
+        ledger.submissions.accept(Submission(image_id, spare, b"film.dcm", "folder", 1.0), BUNDLE)
+        == path
     )
     assert json.loads(ledger.queries.results()[-1])["duplicate_of"] == 1
 
@@ -127,7 +128,7 @@ def test_a_rebuild_that_was_killed_goes_on_and_takes_nothing_twice(
     file_away(spool, 2)
     rebuild(ledger, spool, Health())
     assert [json.loads(payload)["seq"] for payload in ledger.queries.results()] == [1, 2]
-    ledger.recovery.finish()
+    ledger.restore.finish()
     file_away(spool, 3)
     rebuild(ledger, spool, Health())
     assert len(ledger.queries.results()) == 2
@@ -161,16 +162,16 @@ def test_a_first_start_says_nothing(
 def test_a_ledger_that_has_forgotten_what_it_filed_is_set_aside(
     spool: Spool, ledger: Ledger, tmp_path: Path
 ) -> None:
-    name, _ = ledger.recovery.numbering()
-    ledger.recovery.finish()
+    name, _ = ledger.restore.numbering()
+    ledger.restore.finish()
     image_id = f"{1:064x}"[::-1]
     file_away(spool, 1, payload=result(image_id, 5, name))
     prove(ledger, spool)
     assert (
-        ledger.recovery.why_empty
+        ledger.restore.why_empty
         == "damaged: its last result is 0, but result 5 of it lies in the archive"
     )
-    assert ledger.recovery.numbering()[0] != name
+    assert ledger.restore.numbering()[0] != name
     assert len(list((tmp_path / "state" / "damaged").glob(f"*/{FILE}"))) == 1
     rebuild(ledger, spool, Health())
     assert len(ledger.queries.results()) == 1
@@ -181,8 +182,8 @@ def test_a_spool_whose_disk_is_late_is_waited_for_while_images_lie_in_it(
 ) -> None:
     root = tmp_path / "late"
     demand_spool(ledger, root)
-    ledger.arrivals.accept(
-        Arrival("a" * 64, root / "claimed" / "f-1", b"film.dcm", "folder", 0.0), BUNDLE
+    ledger.submissions.accept(
+        Submission("a" * 64, root / "claimed" / "f-1", b"film.dcm", "folder", 0.0), BUNDLE
     )
     with pytest.raises(Unavailable, match="1 images wait in it and it is not there"):
         demand_spool(ledger, root)

@@ -18,7 +18,7 @@ from edge.health import Health
 from edge.storage import retention
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.integrity import FOLDER
-from edge.storage.ledger.records import Arrival, Conclusion
+from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import Move
 from edge.storage.retention import DAY_S, Retention
 from edge.storage.spool import Spool
@@ -46,8 +46,8 @@ class Archive:
         image_id = name(number)
         claimed = self.spool.claimed / f"f-{uuid.uuid4()}"
         claimed.write_bytes(b"film")
-        self.ledger.arrivals.accept(
-            Arrival(image_id, claimed, b"film.dcm", "folder", time.time()), "b"
+        self.ledger.submissions.accept(
+            Submission(image_id, claimed, b"film.dcm", "folder", time.time()), "b"
         )
         self.ledger.images.move(image_id, Move.DISPATCH)
         self.ledger.images.conclude(
@@ -119,7 +119,7 @@ def test_results_go_after_their_files_and_numbers_are_not_given_again(archive: A
     assert archive.ledger.images.find(name(1)) is None
     assert archive.health.counters["pruned_results"] == 1
     archive.add(2)
-    assert archive.ledger.recovery.numbering()[1] == 2
+    assert archive.ledger.restore.numbering()[1] == 2
     assert archive.ledger.queries.summary()["last_seq"] == 2
 
 
@@ -145,7 +145,7 @@ def test_what_a_sink_refused_is_not_delivered(archive: Archive) -> None:
 
 def test_an_image_that_is_to_be_examined_again_keeps_its_file(archive: Archive) -> None:
     path = archive.add(1)
-    archive.ledger.arrivals.retry([name(1)])
+    archive.ledger.submissions.retry([name(1)])
     archive.after(4000)
     assert archive.left() == [path]
 

@@ -12,7 +12,7 @@ from edge.domain import Rejection
 from edge.errors import Reason
 from edge.health import Health
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Arrival
+from edge.storage.ledger.records import Submission
 from edge.storage.spool import Spool
 from tests.support.pools import Pool, serving
 
@@ -34,7 +34,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     spool, pool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed"), Pool()
     film = spool.claimed / "m-film"
     film.write_bytes(b"film")
-    ledger.arrivals.accept(Arrival(IMAGE_ID, film, b"film", "folder", 1.0, settled=False), "b")
+    ledger.submissions.accept(
+        Submission(IMAGE_ID, film, b"film", "folder", 1.0, settled=False), "b"
+    )
     service = Service(
         Parts(ledger, spool, Health(), cast("Any", None), 20.0), serving(pool), lambda: None
     )

@@ -84,7 +84,7 @@ def attempts(desk: Desk) -> int:
 def test_what_a_worker_said_before_the_ledger_had_the_image_counts_from_then_on(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept = desk.ledger.arrivals.accept
+    accept = desk.ledger.submissions.accept
 
     def accept_late(*arguments: Any) -> Path:  # noqa: ANN401 - as it is
         desk.pool.answer(DIED)
@@ -92,7 +92,7 @@ def test_what_a_worker_said_before_the_ledger_had_the_image_counts_from_then_on(
         assert desk.image() is None
         return accept(*arguments)
 
-    monkeypatch.setattr(desk.ledger.arrivals, "accept", accept_late)
+    monkeypatch.setattr(desk.ledger.submissions, "accept", accept_late)
     desk.take("ahead.dcm")
     desk.service._dispatch()
     assert desk.pool.asked == []
@@ -232,7 +232,7 @@ def test_a_stop_does_not_wait_for_an_answer_of_which_nobody_has_asked(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        desk.ledger.arrivals, "accept", lambda arrival, _: arrival.path
+        desk.ledger.submissions, "accept", lambda submission, _: submission.path
     )  # not yet, for all that the loop sees
     desk.take("ahead.dcm")
     assert (desk.pool.in_work, desk.service._in_work()) == (1, 0)

@@ -63,7 +63,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     (tmp_path / "inbox").mkdir()
     ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
-    ledger.recovery.finish()  # not the ledger's first start
+    ledger.restore.finish()  # not the ledger's first start
     spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
     folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
     settings = Settings(
@@ -137,20 +137,20 @@ def test_without_the_ledger_that_knew_it_everything_in_the_spool_is_taken_up_und
 ) -> None:
     name = b"" if prefix == "m-" else b"-caf%E9.dcm"
     (desk.spool.claimed / f"{prefix}{uuid.uuid4()}{name.decode()}").write_bytes(FILM)
-    desk.ledger.recovery.give_up("its write-ahead log is missing")
+    desk.ledger.restore.give_up("its write-ahead log is missing")
     desk.restart()
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
     assert image.name == (b"request" if prefix == "m-" else b"caf\xe9.dcm")
     assert desk.everywhere() == ["claimed"]
-    assert desk.ledger.recovery.why_empty is None
+    assert desk.ledger.restore.why_empty is None
     assert (tmp_path / "state" / "damaged").is_dir()
 
 
 def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.ledger.arrivals, "accept", failing)
+    monkeypatch.setattr(desk.ledger.submissions, "accept", failing)
     with pytest.raises(Unavailable):
         desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     assert desk.everywhere() == ["inbox"]
@@ -160,7 +160,7 @@ def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(
 def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.ledger.arrivals, "origin_removed", failing)
+    monkeypatch.setattr(desk.ledger.submissions, "origin_removed", failing)
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     assert desk.everywhere() == ["claimed"]
     assert desk.ledger.queries.waiting() == 1
@@ -294,7 +294,7 @@ def test_a_referenced_file_goes_back_when_the_ledger_fails(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.drop()
-    monkeypatch.setattr(desk.ledger.arrivals, "accept", failing)
+    monkeypatch.setattr(desk.ledger.submissions, "accept", failing)
     with pytest.raises(Unavailable):
         ask(desk, "film.dcm")
     assert desk.everywhere() == ["inbox"]
@@ -350,7 +350,7 @@ def test_poison_that_cannot_be_read_is_rejected_and_does_not_hold_up_the_others(
 def test_what_came_twice_as_the_same_bytes_is_never_forgotten(desk: Desk) -> None:
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     desk.reception.take_file(desk.drop("twin.dcm"), settled=True, may_copy=True)
-    assert not desk.ledger.arrivals.forget(IMAGE_ID)
+    assert not desk.ledger.submissions.forget(IMAGE_ID)
 
 
 def changed_while_it_was_postponed(desk: Desk) -> str:
@@ -388,7 +388,7 @@ def test_a_kill_before_the_other_image_is_recorded_loses_nothing(
 ) -> None:
     now = changed_while_it_was_postponed(desk)
     with monkeypatch.context() as patch:
-        patch.setattr(desk.ledger.arrivals, "accept", failing)
+        patch.setattr(desk.ledger.submissions, "accept", failing)
         with pytest.raises(Unavailable):
             settle(desk)
     desk.restart()
@@ -404,7 +404,7 @@ def test_a_changed_file_is_recorded_however_often_the_ledger_fails_and_as_one_th
     assert claimed is not None
     claimed.path.write_bytes(FILM[:5])
     with monkeypatch.context() as patch:
-        patch.setattr(desk.ledger.arrivals, "accept", failing)
+        patch.setattr(desk.ledger.submissions, "accept", failing)
         with pytest.raises(Unavailable):
             desk.service._settle_unexamined(claimed)
     desk.service._dispatch()
@@ -417,7 +417,7 @@ def test_a_changed_file_is_recorded_however_often_the_ledger_fails_and_as_one_th
 def test_what_was_answered_before_and_then_changed_and_killed_workers_is_poison(desk: Desk) -> None:
     desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
     conclude(desk)
-    desk.ledger.arrivals.retry([IMAGE_ID])
+    desk.ledger.submissions.retry([IMAGE_ID])
     twice_blamed(desk)
     claimed = desk.ledger.images.next_waiting()
     assert claimed is not None
@@ -429,7 +429,7 @@ def test_what_was_answered_before_and_then_changed_and_killed_workers_is_poison(
 def test_an_image_that_was_answered_before_is_never_postponed(desk: Desk) -> None:
     desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
     conclude(desk)
-    desk.ledger.arrivals.retry([IMAGE_ID])
+    desk.ledger.submissions.retry([IMAGE_ID])
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     assert not desk.ledger.images.postpone(IMAGE_ID, 1.0)
 
@@ -443,7 +443,7 @@ def test_who_asks_for_known_bytes_that_are_examined_again_is_answered_on_its_own
     conclude(desk, "b0")
     archive(desk)
     if retried:
-        desk.ledger.arrivals.retry([IMAGE_ID])
+        desk.ledger.submissions.retry([IMAGE_ID])
     desk.reception.take_bytes(FILM, "mammo/v1/replies/1", b"order")
     assert desk.ledger.outbox.pending(["reply"]) == []
     conclude(desk, "b1")

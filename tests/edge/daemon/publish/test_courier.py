@@ -13,7 +13,7 @@ from edge.health import Cause, Health, Phase
 from edge.mqtt.connection import RefusedError
 from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.outbox import Delivery, Outbox
-from edge.storage.ledger.records import Arrival, Conclusion
+from edge.storage.ledger.records import Conclusion, Submission
 
 
 class Picky:
@@ -59,7 +59,9 @@ class BrokenOutbox:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with open_ledger(tmp_path, ["mqtt"], lambda payload, _: payload) as opened:
-        opened.arrivals.accept(Arrival("i", tmp_path / "f-1", b"film.png", "folder", 1.0), "b")
+        opened.submissions.accept(
+            Submission("i", tmp_path / "f-1", b"film.png", "folder", 1.0), "b"
+        )
         opened.images.conclude(Conclusion("i", "r", "b", scored=True, render=lambda _: b"{}"))
         yield opened
 

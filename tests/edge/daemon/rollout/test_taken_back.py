@@ -26,7 +26,7 @@ from edge.models.active import SHIPPED
 from edge.models.bundle import verify
 from edge.models.store import ModelStore, Trust
 from edge.storage.ledger import open_ledger
-from edge.storage.ledger.records import Arrival
+from edge.storage.ledger.records import Submission
 from edge.storage.spool import Spool
 from tests.support.bundles import tiny
 from tests.support.keys import key_pair
@@ -90,8 +90,8 @@ class Clinic:
         data = f"image {number}".encode()
         path = self.parts.spool.claimed / f"f-{number}"
         path.write_bytes(data)
-        arrival = Arrival(sha256(data), path, b"film.png", "folder", float(number + 1))
-        self.parts.ledger.arrivals.accept(arrival, self.service.serving.bundle.bundle_id)
+        submission = Submission(sha256(data), path, b"film.png", "folder", float(number + 1))
+        self.parts.ledger.submissions.accept(submission, self.service.serving.bundle.bundle_id)
         self.service.wake()
         return sha256(data)
 

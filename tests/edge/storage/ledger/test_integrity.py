@@ -23,7 +23,7 @@ from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import FILE, NEW
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.queries import open_queries
-from edge.storage.ledger.records import Arrival, Conclusion
+from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.schema import VERSION
 from edge.storage.ledger.states import Move, State
 from edge.storage.ledger.wal_mark import NAME
@@ -50,8 +50,8 @@ def fill(ledger: Ledger, folder: Path, numbers: range) -> None:
     """Images with an outcome."""
     for number in numbers:
         image_id = f"{number:064x}"
-        ledger.arrivals.accept(
-            Arrival(image_id, folder / f"f-{number}", b"film.dcm", "folder", time.time()), "b"
+        ledger.submissions.accept(
+            Submission(image_id, folder / f"f-{number}", b"film.dcm", "folder", time.time()), "b"
         )
         conclude(ledger, image_id)
 
@@ -64,9 +64,9 @@ def killed(tmp_path: Path) -> Path:
     state = tmp_path / "state"
     ledger = open_at(tmp_path / "living")
     fill(ledger, tmp_path, range(1, 4))
-    ledger._store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    ledger._database._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     fill(ledger, tmp_path, range(4, 9))
-    ledger.recovery.finish()
+    ledger.restore.finish()
     shutil.copytree(tmp_path / "living", state)
     ledger.close()
     return state
@@ -74,7 +74,7 @@ def killed(tmp_path: Path) -> Path:
 
 def test_a_ledger_whose_daemon_was_killed_is_sound_and_whole(killed: Path) -> None:
     ledger = open_at(killed)
-    assert (ledger.recovery.why_empty, len(ledger.queries.results())) == (None, 8)
+    assert (ledger.restore.why_empty, len(ledger.queries.results())) == (None, 8)
     ledger.close()
     assert not (killed / FOLDER).exists()
     assert not (killed / NAME).exists()
@@ -134,15 +134,15 @@ def test_damage_is_seen_told_and_set_aside(
         open_at(killed).close()  # else the log would mend the file
     damage(killed)
     ledger = open_at(killed)
-    said = str(ledger.recovery.why_empty)
+    said = str(ledger.restore.why_empty)
     assert re.search(f"^damaged: .*({why})", said)
     assert ledger.queries.results() == []
     assert f'event=ledger_damaged why="{said.removeprefix("damaged: ")}"' in caplog.text
     assert len(list((killed / FOLDER).iterdir())) == 1
-    ledger.recovery.finish()
+    ledger.restore.finish()
     ledger.close()
     again = open_at(killed)
-    assert again.recovery.why_empty is None
+    assert again.restore.why_empty is None
     again.close()
 
 
@@ -156,7 +156,7 @@ def test_a_flipped_byte_inside_a_result_is_damage_though_no_structure_of_sqlite_
     (tmp_path / FILE).write_bytes(data.replace(b"xxxxxxxx", b"xxxxyxxx", 1))
     ledger = open_at(tmp_path)
     assert re.fullmatch(
-        r"damaged: result \d is not what was written", str(ledger.recovery.why_empty)
+        r"damaged: result \d is not what was written", str(ledger.restore.why_empty)
     )
     ledger.close()
 
@@ -168,7 +168,7 @@ def test_a_schema_that_is_not_text_any_more_is_damage_and_no_crash(tmp_path: Pat
         data[found.start() + 3] = 0xDF
     (tmp_path / FILE).write_bytes(data)
     ledger = open_at(tmp_path)
-    assert str(ledger.recovery.why_empty).startswith("damaged: ")
+    assert str(ledger.restore.why_empty).startswith("damaged: ")
     ledger.close()
 
 
@@ -178,7 +178,7 @@ def test_a_column_whose_name_has_changed_is_damage(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(data.replace(b"correlation    BLOB", b"corre1ation    BLOB"))
     ledger = open_at(tmp_path)
     assert (
-        ledger.recovery.why_empty
+        ledger.restore.why_empty
         == "damaged: its tables submissions are not those of schema version 2"
     )
     ledger.close()
@@ -192,7 +192,7 @@ def test_a_number_that_was_forgotten_is_damage(tmp_path: Path) -> None:
         db.execute("UPDATE meta SET value = 1 WHERE key = 'seq'")
     ledger = open_at(tmp_path)
     assert (
-        ledger.recovery.why_empty
+        ledger.restore.why_empty
         == "damaged: the last sequence number is noted as 1, results go up to 2"
     )
     ledger.close()
@@ -202,7 +202,7 @@ def test_a_new_folder_gets_a_new_ledger_without_a_word(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger = open_at(tmp_path)
-    assert ledger.recovery.why_empty == NEW
+    assert ledger.restore.why_empty == NEW
     ledger.close()
     assert caplog.text == ""
 
@@ -238,8 +238,8 @@ def test_a_ledger_of_an_earlier_release_is_taken_over_whole(earlier: Path) -> No
         name = db.execute("SELECT value FROM meta WHERE key = 'ledger_id'").fetchone()[0]
     db.close()
     ledger = open_at(earlier)
-    assert ledger.recovery.why_empty is None
-    assert ledger.recovery.numbering() == (name, 3)
+    assert ledger.restore.why_empty is None
+    assert ledger.restore.numbering() == (name, 3)
     assert ledger.queries.results() == [payload for (payload,) in before]
     states = {
         state: [image.image_id[0] for image in ledger.images.in_state(state)] for state in State
@@ -255,14 +255,16 @@ def test_a_ledger_of_an_earlier_release_is_taken_over_whole(earlier: Path) -> No
         "jsonl": {"waiting": 2, "held": 0},
         "reply": {"waiting": 1, "held": 0},
     }
-    assert [origin for _, origin, _ in ledger.arrivals.origins()] == [Path("/mnt/inbox/film-5.dcm")]
+    assert [origin for _, origin, _ in ledger.submissions.origins()] == [
+        Path("/mnt/inbox/film-5.dcm")
+    ]
     assert [
         image.image_id[0]
         for image in ledger.pruning.files(scored=True, before=time.time() * 2, limit=9)
     ] == ["1"]
     ledger.images.recover()
     conclude(ledger, "4" * 64)
-    assert ledger.recovery.numbering() == (name, 4)
+    assert ledger.restore.numbering() == (name, 4)
     ledger.close()
     open_at(earlier).close()
     assert not (earlier / FOLDER).exists()

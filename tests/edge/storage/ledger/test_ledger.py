@@ -20,7 +20,7 @@ from edge.errors import StartupError, Unavailable
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import FILE
 from edge.storage.ledger.queries import open_queries
-from edge.storage.ledger.records import ALONE_AFTER, POISON_AFTER, Arrival, Conclusion
+from edge.storage.ledger.records import ALONE_AFTER, POISON_AFTER, Conclusion, Submission
 from edge.storage.ledger.states import IllegalMoveError, Move, State
 
 
@@ -34,10 +34,12 @@ def open_at(folder: Path) -> Ledger:
     return Ledger(folder, ["mqtt", "jsonl"], readdress)
 
 
-def arrival(image_id: str, folder: Path, number: int, response_topic: str | None = None) -> Arrival:
+def submission(
+    image_id: str, folder: Path, number: int, response_topic: str | None = None
+) -> Submission:
     path = folder / f"f-{number}"
     path.touch()
-    return Arrival(
+    return Submission(
         image_id, path, b"film.dcm", "folder", time.time(), response_topic=response_topic
     )
 
@@ -81,9 +83,9 @@ def published(ledger: Ledger) -> list[dict[str, object]]:
 def test_the_same_bytes_again_get_the_same_result_id_and_a_seq_of_their_own(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
     conclude(ledger, "i")
-    kept = ledger.arrivals.accept(arrival("i", tmp_path, 2), "b1")
+    kept = ledger.submissions.accept(submission("i", tmp_path, 2), "b1")
     assert kept == tmp_path / "f-1"
     first, second = published(ledger)
     assert (first["result_id"], first["seq"], first["duplicate_of"]) == (
@@ -97,8 +99,8 @@ def test_the_same_bytes_again_get_the_same_result_id_and_a_seq_of_their_own(
 def test_a_duplicate_that_comes_before_the_outcome_waits_for_it(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1, "mammo/a"), "b1")
-    ledger.arrivals.accept(arrival("i", tmp_path, 2, "mammo/b"), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1, "mammo/a"), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 2, "mammo/b"), "b1")
     assert published(ledger) == []
     conclude(ledger, "i")
     replies = ledger.outbox.pending(["reply"])
@@ -112,18 +114,18 @@ def test_a_duplicate_that_comes_before_the_outcome_waits_for_it(
 def test_another_bundle_examines_known_bytes_again_and_supersedes(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
     first = conclude(ledger, "i")
-    ledger.arrivals.accept(arrival("i", tmp_path, 2), "b2")
+    ledger.submissions.accept(submission("i", tmp_path, 2), "b2")
     assert conclude(ledger, "i", "b2")["supersedes"] == first["result_id"]
 
 
 def test_bytes_that_come_again_after_a_new_bundle_were_received_when_they_came_again(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    ledger.arrivals.accept(replace(arrival("i", tmp_path, 1), received_at=1.0), "b1")
+    ledger.submissions.accept(replace(submission("i", tmp_path, 1), received_at=1.0), "b1")
     conclude(ledger, "i")
-    ledger.arrivals.accept(replace(arrival("i", tmp_path, 2), received_at=2.0), "b2")
+    ledger.submissions.accept(replace(submission("i", tmp_path, 2), received_at=2.0), "b2")
     image = ledger.images.next_waiting()
     assert image is not None
     assert image.received_at == 2.0
@@ -132,10 +134,10 @@ def test_bytes_that_come_again_after_a_new_bundle_were_received_when_they_came_a
 def test_bytes_whose_archived_file_was_removed_are_archived_again_and_answered_as_known(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
     conclude(ledger, "i")
     ledger.images.archived("i", tmp_path / "removed")
-    assert ledger.arrivals.accept(arrival("i", tmp_path, 2), "b1") == tmp_path / "f-2"
+    assert ledger.submissions.accept(submission("i", tmp_path, 2), "b1") == tmp_path / "f-2"
     conclude(ledger, "i")
     assert [image.path for image in ledger.images.in_state(State.CONCLUDED)] == [tmp_path / "f-2"]
     first, second = published(ledger)
@@ -145,33 +147,33 @@ def test_bytes_whose_archived_file_was_removed_are_archived_again_and_answered_a
 def test_retry_gives_a_new_result_id_that_supersedes_the_old(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
     first = conclude(ledger, "i")
-    ledger.arrivals.retry(["i"])
+    ledger.submissions.retry(["i"])
     again = conclude(ledger, "i")
     assert again["supersedes"] == first["result_id"] != again["result_id"]
 
 
 def test_retry_of_a_waiting_image_is_refused(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
     with pytest.raises(
         IllegalMoveError, match="image i is received, expected archived or concluded"
     ):
-        ledger.arrivals.retry(["i"])
+        ledger.submissions.retry(["i"])
 
 
 def test_a_claim_that_was_recorded_before_a_kill_is_not_recorded_again(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    once = arrival("i", tmp_path, 1)
-    ledger.arrivals.accept(once, "b1")
-    ledger.arrivals.accept(once, "b1")
+    once = submission("i", tmp_path, 1)
+    ledger.submissions.accept(once, "b1")
+    ledger.submissions.accept(once, "b1")
     conclude(ledger, "i")
     assert len(published(ledger)) == 1
 
 
 def test_two_dead_workers_make_poison(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
     for _ in range(2):
         ledger.images.move("i", Move.DISPATCH)
         ledger.images.move("i", Move.BLAME)
@@ -183,8 +185,8 @@ def test_two_dead_workers_make_poison(ledger: Ledger, tmp_path: Path) -> None:
 def test_an_image_interrupted_by_kills_goes_behind_the_others_then_alone_and_only_then_is_given_up(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    ledger.arrivals.accept(arrival("old", tmp_path, 1), "b1")
-    ledger.arrivals.accept(arrival("new", tmp_path, 2), "b1")
+    ledger.submissions.accept(submission("old", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("new", tmp_path, 2), "b1")
     seen = []
     for _ in range(POISON_AFTER):
         ledger.images.move("old", Move.DISPATCH)
@@ -200,7 +202,7 @@ def test_an_image_interrupted_by_kills_goes_behind_the_others_then_alone_and_onl
 
 
 def test_a_drained_image_is_not_counted_as_interrupted(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
     ledger.images.move("i", Move.DISPATCH)
     ledger.images.recover()
     ledger.images.move("i", Move.DISPATCH)
@@ -214,7 +216,7 @@ def test_a_held_delivery_lets_the_next_one_go_and_comes_back_on_a_new_connection
     ledger: Ledger, tmp_path: Path
 ) -> None:
     for number in (1, 2):
-        ledger.arrivals.accept(arrival(f"i{number}", tmp_path, number), "b1")
+        ledger.submissions.accept(submission(f"i{number}", tmp_path, number), "b1")
         conclude(ledger, f"i{number}")
     ledger.outbox.hold(ledger.outbox.pending(["mqtt"])[0], "not authorized")
     assert [delivery.seq for delivery in ledger.outbox.pending(["mqtt"])] == [2]
@@ -249,7 +251,7 @@ def test_a_folder_that_cannot_be_made_is_a_startup_error(tmp_path: Path) -> None
 
 
 def test_queries_work_beside_the_daemon(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.arrivals.accept(arrival("abc", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("abc", tmp_path, 1), "b1")
     conclude(ledger, "abc")
     with open_queries(tmp_path) as queries:
         assert queries.image_ids("ab") == ["abc"]
@@ -261,7 +263,7 @@ def test_queries_work_beside_the_daemon(ledger: Ledger, tmp_path: Path) -> None:
 
 
 def test_a_failing_transaction_changes_nothing(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.arrivals.accept(arrival("i", tmp_path, 1), "b1")
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
 
     def fail(numbering: Numbering) -> bytes:
         msg = f"disk full at {numbering.seq}"
@@ -304,8 +306,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from("abcde"), reply=st.booleans())
     def arrive(self, name: str, reply: bool) -> None:  # noqa: FBT001 - hypothesis passes by name
         self.claims += 1
-        self.ledger.arrivals.accept(
-            arrival(name, self.folder, self.claims, f"mammo/{self.claims}" if reply else None),
+        self.ledger.submissions.accept(
+            submission(name, self.folder, self.claims, f"mammo/{self.claims}" if reply else None),
             self.serving,
         )
         self.expected.setdefault(name, Expected()).submissions += 1
@@ -348,7 +350,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def retry(self, index: int) -> None:
         image_id = self.pick(State.ARCHIVED, index)
         if image_id is not None:
-            self.ledger.arrivals.retry([image_id])
+            self.ledger.submissions.retry([image_id])
             self.expected[image_id].submissions += 1
 
     @rule(bundle=st.sampled_from(["b1", "b2"]))

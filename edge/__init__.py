@@ -1,6 +1,7 @@
 """
-mammo-edge: an inference daemon for mammography at the edge. Research software, not a medical
-device.
+An inference daemon for mammography at the edge: mammo-edge.
+
+Research software, not a medical device.
 """
 
 from typing import Final

@@ -1,5 +1,7 @@
 """
-The entry point: small, since every worker process imports the module that started the program.
+The entry point of `mammo-edge`.
+
+Small: every worker process imports the module that started the program.
 """
 
 

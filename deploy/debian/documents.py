@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from edge import NOTICE, __version__
-from edge.cli.main import make_parser
+from edge.cli.parser import make_parser
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
 DOCUMENTS: Final = (

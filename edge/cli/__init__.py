@@ -1,1 +1,1 @@
-"""Commands that a person types."""
+"""The commands of `mammo-edge`, one module each."""

@@ -1,12 +1,11 @@
-"""
-`mammo-edge bench`: what one image costs on this machine, with this bundle, step by step, beside the
-bare network.
-"""
+"""`mammo-edge bench`: the time of each step for one image, beside the bare network."""
 
+import json
 import os
 import platform
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import __version__
+from edge import NOTICE, __version__
+from edge.cli.output import print_table
+from edge.config.load import load
 from edge.config.settings import Settings
 from edge.daemon.workers.servable import access_of, shipped_bundle
 from edge.domain import Rejection
@@ -26,8 +27,25 @@ from edge.models.bundle import Bundle, verify
 from edge.system.files import regular_below
 
 WARM_UP: Final = 2
-"""Rounds before the clock counts: the first ones fill caches and touch memory."""
+"""Rounds that do not count: the first ones fill caches and touch memory."""
 STEPS: Final = ("decode", "prepare", "infer", "total", "bare_invoke")
+
+
+def run(arguments: Namespace) -> int:
+    """Measure and print; returns the exit status."""
+    settings = load(arguments.config) if arguments.config else Settings()
+    machine, files = bench(arguments.paths, settings, arguments.bundle, arguments.rounds)
+    if arguments.json:
+        print(json.dumps(machine | {"files": [as_json(measured) for measured in files]}))
+        return 0
+    print_table(("file", "MP", *STEPS, "infer / bare"), [_row(measured) for measured in files])
+    print(
+        f"milliseconds: median (lowest-highest) of {arguments.rounds} rounds",
+        *machine.values(),
+        NOTICE,
+        sep="\n",
+    )
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +62,17 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One file."""
+    """The measurements of one file."""
 
     path: Path
     rejected: str | None
-    """Why it got no score; None where it did."""
+    """The reason for no score; None for a scored file."""
     format: str
     megapixels: float
     steps: dict[str, Spread]
-    """By STEPS; of a rejected file none."""
+    """By STEPS; empty for a rejected file."""
     overhead: float
-    """
-    Median over the rounds of infer / bare invoke, less 1: both of one round ran one after the
-    other.
-    """
+    """Median over the rounds of infer / bare invoke - 1; both of a round run in turn."""
 
 
 class Bench:
@@ -65,8 +80,8 @@ class Bench:
     A bundle, loaded as a worker loads it.
 
     Args:
-        settings: model and worker sections.
-        folder: of the bundle; None for the configured or shipped one.
+        settings: the configuration; its sections `model` and `worker` count.
+        folder: the bundle's; None for the configured or shipped one.
 
     Raises:
         ModelError: the bundle is not usable.
@@ -90,13 +105,13 @@ class Bench:
 
     @property
     def built_in(self) -> list[Path]:
-        """The pictures that the bundle brings along."""
+        """The bundle's own pictures."""
         answers = self.bundle.manifest.model_of(self.examiner.runtime.file).known_answers
         return [self.bundle.folder / answer.image for answer in answers]
 
     @property
     def machine(self) -> dict[str, str]:
-        """What the figures hold for."""
+        """The machine, software and model that the figures hold for."""
         manifest, runtime = self.bundle.manifest, self.examiner.runtime
         size = f"{manifest.input.width} x {manifest.input.height}"
         quantization = manifest.model_of(runtime.file).quantization
@@ -117,7 +132,7 @@ class Bench:
 
     def measure(self, path: Path, rounds: int) -> Measured:
         """
-        Examine one file so many times, the bare network after each.
+        Examine one file `rounds` times, the bare network after each.
 
         Raises:
             Unavailable: the file is missing or cannot be read.
@@ -148,7 +163,7 @@ class Bench:
                 yield _steps(seen) | {"total": total, "bare_invoke": bare}
 
     def bare_invoke(self) -> float:
-        """Milliseconds of the interpreter's `invoke()` alone, on the input of the last image."""
+        """Time the interpreter's `invoke()` alone, on the last image's input, in milliseconds."""
         interpreter = self._engine.interpreter
         start = time.perf_counter()
         interpreter.invoke()
@@ -171,11 +186,16 @@ def bench(
     paths: Sequence[Path], settings: Settings, folder: Path | None, rounds: int
 ) -> tuple[dict[str, str], Iterator[Measured]]:
     """
-    Measure files one after the other, of a folder all files below it; without any, the bundle's own
-    pictures.
+    Measure files one after the other; of a folder, all files below it.
+
+    Args:
+        paths: files and folders; none for the bundle's own pictures.
+        settings: the configuration; its sections `model` and `worker` count.
+        folder: the bundle's; None for the configured or shipped one.
+        rounds: counted examinations of each file.
 
     Returns:
-        What the figures hold for, and the figures as they come.
+        The machine, software and model, and the figures as they come.
     """
     loaded = Bench(settings, folder)
     files = [file for path in paths for file in regular_below(path)] if paths else loaded.built_in
@@ -183,7 +203,7 @@ def bench(
 
 
 def as_json(measured: Measured) -> dict[str, Any]:
-    """One file for a program; times in milliseconds."""
+    """Return one file's figures for a program; times in milliseconds."""
     steps = {
         step: [round(value, 3) for value in (spread.median, spread.lowest, spread.highest)]
         for step, spread in measured.steps.items()
@@ -201,7 +221,7 @@ def as_json(measured: Measured) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, as Linux knows it."""
+    """Return the processor's name, as Linux knows it."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
             return next(
@@ -214,6 +234,13 @@ def processor() -> str:
             )
     except OSError:
         return "unknown"
+
+
+def _row(measured: Measured) -> tuple[object, ...]:
+    start = (measured.path, f"{measured.megapixels:.1f}")
+    if measured.rejected:
+        return (*start, measured.rejected)
+    return (*start, *measured.steps.values(), f"{1 + measured.overhead:.3f}")
 
 
 def _steps(seen: Sight) -> dict[str, float]:

@@ -1,13 +1,19 @@
-"""`mammo-edge check`: what a start would find, without starting."""
+"""`mammo-edge check`: the checks of a start, without starting."""
 
+import json
 import os
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from edge.cli import exits
 from edge.cli.classify import verify_bundle
-from edge.config.settings import Settings, read_secret
-from edge.daemon.app import sink_names
+from edge.cli.output import print_table
+from edge.config.credentials import read_secret
+from edge.config.load import load
+from edge.config.paths import DEFAULT_CONFIG, credential_of
+from edge.config.settings import Settings
 from edge.daemon.publish.mqtt import MqttSink
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL
 from edge.daemon.workers.servable import open_store
@@ -20,16 +26,30 @@ from edge.storage.ledger.queries import open_queries
 from edge.storage.ledger.schema import OlderSchemaError
 
 Finding: TypeAlias = tuple[str, bool, str]
-"""What was looked at, whether it is right, and what was found."""
+"""The thing checked, True if it is right, and a sentence on what was found."""
+
+
+def run(arguments: Namespace) -> int:
+    """Print the findings; returns the exit status, 78 if one is wrong."""
+    stored = credential_of(arguments.config or DEFAULT_CONFIG)
+    found = list(findings(load(arguments.config), stored))
+    if arguments.json:
+        print(
+            json.dumps([{"what": what, "ok": ok, "detail": detail} for what, ok, detail in found])
+        )
+    else:
+        rows = [("ok" if ok else "FAILED", what, detail) for what, ok, detail in found]
+        print_table(("", "what", "detail"), rows)
+    return 0 if all(ok for _, ok, _ in found) else exits.CONFIG
 
 
 def findings(settings: Settings, stored: Path | None = None) -> Iterator[Finding]:
     """
-    Look at one thing after the other.
+    Check one thing after the other.
 
     Args:
-        settings: what was configured.
-        stored: where `mammo-edge setup` puts the broker's password.
+        settings: the configuration.
+        stored: the file of the broker's password that `mammo-edge setup` writes.
     """
     yield "configuration", True, f"site {settings.device.site}, device {settings.device.name}"
     if settings.intake.folder:
@@ -59,16 +79,14 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _inbox(folder: Path) -> Finding:
-    """The daemon never makes it: a mount that is away must not be taken for an empty inbox."""
+    """
+    Check the inbox, which must exist.
+
+    The daemon never makes it: a missing mount must not be taken for an empty inbox.
+    """
     if not folder.is_dir():
-        return (
-            "inbox.path",
-            False,
-            (
-                f"{folder}: there is no such folder: mount it, or make it "
-                "for the group `mammo-inbox`, mode 2770"
-            ),
-        )
+        advice = "mount it, or make it for the group `mammo-inbox`, mode 2770"
+        return "inbox.path", False, f"{folder}: there is no such folder: {advice}"
     return _folder("inbox.path", folder)
 
 
@@ -115,7 +133,7 @@ def _ledger(settings: Settings) -> str:
             summary, sinks = queries.summary(), queries.sinks()
     except OlderSchemaError as error:
         return str(error)
-    served = {*sink_names(settings), *(MqttSink.takes if settings.uses_broker else ())}
+    served = {*settings.sink_names, *(MqttSink.takes if settings.uses_broker else ())}
     forgotten = {name: count for name, count in sinks.items() if name not in served}
     if forgotten:
         msg = f"undelivered results of sinks that are no longer configured: {forgotten}"

@@ -1,16 +1,23 @@
 """
-`mammo-edge classify` and `model verify`: the daemon's own workers, without ledger, broker or
-configuration.
+`mammo-edge classify` and `model verify`: the daemon's own workers, without the daemon.
+
+They need no ledger, no broker and no configuration.
 """
 
+import json
 import logging
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from edge import NOTICE
+from edge.cli import exits
+from edge.cli.output import RESULT_HEAD, print_table, result_row
+from edge.config.load import load
 from edge.config.settings import Settings
 from edge.contract.result import Occasion, Sender, render
 from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
@@ -23,7 +30,26 @@ from edge.system.files import regular_below
 log = logging.getLogger(__name__)
 
 TRIES: Final = 3
-"""A pool may break, or lose its accelerator, through no fault of the image."""
+"""Attempts for one image: a pool may break, or lose its accelerator, without the image's fault."""
+
+
+def run(arguments: Namespace) -> int:
+    """Print a result for each file; returns the exit status, 1 if one could not be read."""
+    settings = load(arguments.config) if arguments.config else Settings()
+    failed = False
+    rows = []
+    for message, unreadable in classify(
+        arguments.paths, settings, arguments.bundle, arguments.explain
+    ):
+        failed |= unreadable
+        if arguments.json:
+            print(json.dumps(message), flush=True)
+        else:
+            rows.append((message["source"]["path"], *result_row(message)))
+    if not arguments.json:
+        print_table(("file", *RESULT_HEAD), rows)
+        print(NOTICE)
+    return exits.FAILED if failed else 0
 
 
 def classify(
@@ -37,12 +63,12 @@ def classify(
 
     Args:
         paths: files and folders.
-        settings: of model and workers.
+        settings: the configuration; its sections `model` and `worker` count.
         bundle_folder: the bundle; None for the configured one.
-        pictures: a folder that takes one picture an image, see `edge.inference.explain.save`.
+        pictures: a folder for one picture per image, see `edge.inference.explain.save`.
 
     Yields:
-        The message, in the published schema plus `source.path` as typed, and whether the path could
+        The message, in the published schema plus `source.path` as typed, and True if the path could
         not be read.
 
     Raises:
@@ -53,9 +79,8 @@ def classify(
     with _open(settings, bundle_folder, pictures) as (bundle, workers):
         for typed in paths:
             for path in regular_below(typed):
-                if not (
-                    pictures and path.resolve().is_relative_to(pictures.resolve())
-                ):  # what an earlier run drew
+                drawn_before = pictures and path.resolve().is_relative_to(pictures.resolve())
+                if not drawn_before:
                     yield _message(path, bundle, workers, pictures)
 
 
@@ -64,7 +89,7 @@ def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
     Check a bundle as the daemon would before it serves it.
 
     Raises:
-        ModelError: what is wrong, found versus expected.
+        ModelError: the bundle is not usable; found versus expected.
     """
     with _open(settings, folder or settings.model.bundle or open_store(settings).current()) as (
         bundle,
@@ -131,7 +156,7 @@ def _message(
     started_at = time.time()
     verdict = _examine(path, workers)
     if pictures and isinstance(verdict, Died | Interrupted):
-        _draw_what_no_worker_drew(verdict, image_id, bundle, pictures)
+        _draw_poison(verdict, image_id, bundle, pictures)
     outcome = (
         Rejection(Reason.POISON, verdict.why)
         if isinstance(verdict, Died | Interrupted)
@@ -149,16 +174,13 @@ def _examine(path: Path, workers: Workers) -> Verdict:
     return workers.examine(path)
 
 
-def _draw_what_no_worker_drew(
-    verdict: Died | Interrupted, image_id: str, bundle: Bundle, folder: Path
-) -> None:
+def _draw_poison(verdict: Died | Interrupted, image_id: str, bundle: Bundle, folder: Path) -> None:
     """
-    Say on a picture that the worker died of the image.
+    Draw a picture that says that the worker died of the image.
 
     Raises:
         Unavailable: the work was interrupted; most likely the picture could not be written.
     """
-    # OpenCV, which only pictures need here
     # OpenCV, which only pictures need here
     from edge.inference.explain.save import Pictures  # noqa: PLC0415
 

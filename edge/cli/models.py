@@ -1,17 +1,63 @@
 """
-`mammo-edge model ...`: through the running daemon where there is one, else on the folder of
-installed models itself.
+`mammo-edge model`: list, verify, install, activate, roll back and remove installed bundles.
+
+The running daemon does it if there is one; otherwise it is done here, on the folder of installed
+models itself.
 """
 
+import json
+from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge.cli.classify import verify_bundle
+from edge.cli.output import print_report, print_table
+from edge.config.load import load
 from edge.config.settings import Settings
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.workers.servable import open_store
 from edge.errors import ConfigError
 from edge.models.signature import signer
+
+LISTED: Final = ("bundle", "name", "version", "signed_by", "serves")
+"""The columns of `model list`."""
+
+
+def run_list(arguments: Namespace) -> int:
+    """List the installed bundles; returns the exit status."""
+    rows = listed(load(arguments.config))
+    if arguments.json:
+        print(json.dumps(rows))
+    else:
+        print_table(LISTED, [[row[key] or "" for key in LISTED] for row in rows])
+    return 0
+
+
+def run_verify(arguments: Namespace) -> int:
+    """Check a bundle; returns the exit status."""
+    return print_report(arguments, verify(load(arguments.config), arguments.bundle))
+
+
+def run_install(arguments: Namespace) -> int:
+    """Install a bundle; returns the exit status."""
+    settings = load(arguments.config)
+    report = install(settings, arguments.bundle, activate=arguments.activate)
+    return print_report(arguments, report)
+
+
+def run_activate(arguments: Namespace) -> int:
+    """Have a bundle serve; returns the exit status."""
+    return print_report(arguments, activate(load(arguments.config), arguments.bundle))
+
+
+def run_rollback(arguments: Namespace) -> int:
+    """Go back to the previous bundle; returns the exit status."""
+    return print_report(arguments, rollback(load(arguments.config)))
+
+
+def run_remove(arguments: Namespace) -> int:
+    """Forget an installed bundle; returns the exit status."""
+    return print_report(arguments, remove(load(arguments.config), arguments.bundle))
 
 
 def verify(settings: Settings, folder: Path | None) -> dict[str, Any]:
@@ -19,7 +65,7 @@ def verify(settings: Settings, folder: Path | None) -> dict[str, Any]:
     Check a bundle as the daemon would before it serves it, and say who signed it.
 
     Raises:
-        ModelError: what is wrong, found versus expected.
+        ModelError: the bundle is not usable; found versus expected.
     """
     report = verify_bundle(settings, folder)
     return report | {"signed_by": signer(Path(report["folder"]), settings.model.keys)}
@@ -27,8 +73,9 @@ def verify(settings: Settings, folder: Path | None) -> dict[str, Any]:
 
 def listed(settings: Settings) -> list[dict[str, Any]]:
     """
-    Every installed bundle: id, name, version, who signed it, and whether it serves now, served
-    before, or why it cannot.
+    Return a row for each installed bundle: id, name, version, `signed_by` and `serves`.
+
+    `serves` tells if the bundle serves now or served before, or why it cannot.
     """
     rows = open_store(settings).listing()
     return rows if settings.model.bundle is None else [row | {"serves": None} for row in rows]
@@ -39,7 +86,8 @@ def install(settings: Settings, folder: Path, *, activate: bool) -> dict[str, An
     Copy a bundle beside the others once hashes, signature, shapes and known answers are right.
 
     Raises:
-        ModelError: something of it is not. Unavailable: the disk does not take it.
+        ModelError: one of these is wrong; found versus expected.
+        Unavailable: the disk does not take the copy.
     """
     store = open_store(settings)
     bundle = store.install(folder, lambda staged: verify_bundle(settings, staged))
@@ -56,14 +104,15 @@ def activate(settings: Settings, typed: str) -> dict[str, Any]:
     Have an installed bundle serve.
 
     Raises:
-        ConfigError: there is no such bundle. ModelError: it is not usable. Unavailable: the daemon
-            refuses it, and why.
+        ConfigError: there is no such bundle.
+        ModelError: the bundle is not usable.
+        Unavailable: the daemon refuses the bundle, and why.
     """
     return _activate(settings, open_store(settings).find(typed))
 
 
 def rollback(settings: Settings) -> dict[str, Any]:
-    """Go back to what served before. Raises as `activate`."""
+    """Go back to the bundle that served before; raises as `activate`."""
     if _daemon_answers(settings):
         return ask(settings.control.socket, "model-rollback")
     return _activate_alone(settings, open_store(settings).rollback_target(), trial=False)
@@ -71,15 +120,18 @@ def rollback(settings: Settings) -> dict[str, Any]:
 
 def remove(settings: Settings, typed: str) -> dict[str, Any]:
     """
-    Forget an installed bundle. Raises ConfigError where it serves, served last or is the shadow;
-    Unavailable.
+    Forget an installed bundle.
+
+    Raises:
+        ConfigError: the bundle serves, served last or is the shadow.
+        Unavailable: the bundle's folder cannot be removed.
     """
     store = open_store(settings)
     bundle_id = store.find(typed)
     if settings.model.shadow is not None and store.find(settings.model.shadow) == bundle_id:
         msg = (
-            f"{bundle_id[:16]}: it is the shadow model: remove [model] "
-            "shadow from the configuration first"
+            f"{bundle_id[:16]}: it is the shadow model: "
+            "remove [model] shadow from the configuration first"
         )
         raise ConfigError(msg)
     store.remove(bundle_id)
@@ -93,7 +145,7 @@ def _activate(settings: Settings, bundle_id: str) -> dict[str, Any]:
 
 
 def _activate_alone(settings: Settings, bundle_id: str, *, trial: bool) -> dict[str, Any]:
-    """Without a daemon: prove it here, for the next start, where a new one is on trial."""
+    """Prove a bundle without a daemon, for the next start; if `trial`, it serves on trial then."""
     if settings.model.bundle is not None:
         msg = "model.bundle: the configuration names the model that serves: remove the key first"
         raise ConfigError(msg)
@@ -110,8 +162,9 @@ def _activate_alone(settings: Settings, bundle_id: str, *, trial: bool) -> dict[
 
 def _daemon_answers(settings: Settings) -> bool:
     """
-    Whether a daemon has the socket; one that is there and silent is an error, not a licence to go
-    behind its back.
+    Say if a daemon answers on the socket.
+
+    A daemon that is there and silent is an error, not a licence to go behind its back.
     """
     try:
         if not settings.control.socket.exists():

@@ -1,16 +1,20 @@
-"""What `mammo-edge status` shows a person: one screen of 80 columns and 24 lines."""
+"""`mammo-edge status`: the daemon's state on one screen of 80 columns and 24 lines."""
 
 import json
 import textwrap
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.cli import remedies
-from edge.cli.doctor.checks import Finding, Level, disk, temperature
+from edge.cli.control import ask
+from edge.cli.doctor.finding import Finding, Level
+from edge.cli.doctor.machine import disk, temperature
+from edge.config.load import load
 from edge.config.settings import Settings
 from edge.errors import StartupError
 from edge.storage.ledger.queries import open_queries
@@ -30,35 +34,46 @@ Report: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """What came of the images since midnight."""
+    """Counts of the images that were concluded since midnight."""
 
     scored: int = 0
     rejected: int = 0
     failure: str | None = None
-    """Why the last of them was rejected."""
+    """The reason of the last rejection."""
     failed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the daemon does not tell and this command can look up."""
+    """Facts that the daemon's report lacks and this command looks up."""
 
     broker: str
-    """Where it is."""
+    """The broker's host and port."""
     disk: Finding
     temperature: Finding
     today: Today | None
-    """None where the ledger may not be read."""
+    """None if the ledger cannot be read."""
+
+
+def run(arguments: Namespace) -> int:
+    """Show the running daemon's state; returns the exit status."""
+    report = ask(arguments, "status")
+    if arguments.json:
+        print(json.dumps(report))
+        return 0
+    around = look_around(load(arguments.config), datetime.now(UTC).astimezone())
+    print(*screen(report, around), sep="\n")
+    return 0
 
 
 def look_around(settings: Settings, now: datetime, root: Path = Path("/")) -> Around:
     """
-    Ask the configuration, the machine and the ledger.
+    Look up facts in the configuration, the machine and the ledger.
 
     Args:
-        settings: what was configured.
-        now: with a time zone; `today` is its day.
-        root: where `sys` is.
+        settings: the configuration.
+        now: a time with a time zone; `today` is its day.
+        root: the folder of `sys`.
     """
     broker = settings.broker
     where = f"{broker.host}:{broker.port}{' over TLS' if broker.tls.enabled else ''}"
@@ -88,11 +103,11 @@ def _today(state: Path, now: datetime) -> Today | None:
 
 def screen(report: Report, around: Around) -> list[str]:
     """
-    The lines.
+    Return the lines of the screen.
 
     Args:
-        report: what the daemon answered.
-        around: what else is known.
+        report: the daemon's answer.
+        around: facts that the report lacks.
     """
     name = f"mammo-edge {report['version']}  {report['site']}/{report['device']}"
     lines = [f"{name:<60}  up {span(report['uptime_s'])}"[:COLUMNS]]
@@ -113,7 +128,7 @@ def _daemon(report: Report) -> Iterator[tuple[str, str]]:
     reasons = report["reasons"]
     codes = report.get("reason_codes", [])  # none from a daemon older than this command
     for reason, code in list(zip_longest(reasons, codes))[:MOST_REASONS]:
-        yield "", f"{textwrap.shorten(reason, 100, placeholder=' ...')}"
+        yield "", textwrap.shorten(reason, 100, placeholder=" ...")
         yield "", f"{DO}{plain(remedies.about(code))}"
     if len(reasons) > MOST_REASONS:
         yield "", f"and {len(reasons) - MOST_REASONS} more: mammo-edge status --json"
@@ -126,13 +141,8 @@ def _daemon(report: Report) -> Iterator[tuple[str, str]]:
 def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     queue = report["queue"]
     seen = f", {report['inbox']['seen']} seen in the inbox" if report["inbox"] else ""
-    yield (
-        "queue",
-        (
-            f"{queue['waiting']} waiting, {queue['examining']} in "
-            f"work{seen}{_oldest(queue['oldest_waiting_s'])}"
-        ),
-    )
+    oldest = _oldest(queue["oldest_waiting_s"])
+    yield "queue", f"{queue['waiting']} waiting, {queue['examining']} in work{seen}{oldest}"
     today = around.today
     since_midnight = f"today {today.scored} scored, {today.rejected} rejected; " if today else ""
     in_all = (
@@ -141,67 +151,39 @@ def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
         else f"{queue['scored']} scored, {queue['rejected']} rejected"
     )
     yield "results", f"{since_midnight}in all {in_all}"
-    for sink in sorted(
-        {
-            *report["outbox"],
-            *(
-                name.removeprefix("delivered_")
-                for name in report["counters"]
-                if name.startswith("delivered_")
-            ),
-        }
-    ):
+    yield from _deliveries(report)
+
+
+def _deliveries(report: Report) -> Iterator[tuple[str, str]]:
+    oldest = report["queue"]["oldest_undelivered_s"]
+    delivered = {
+        name.removeprefix("delivered_"): count
+        for name, count in report["counters"].items()
+        if name.startswith("delivered_")
+    }
+    for sink in sorted({*report["outbox"], *delivered}):
         left = report["outbox"].get(sink, {"waiting": 0, "held": 0})
-        done = report["counters"].get(f"delivered_{sink}", 0)
-        late = (
-            f" for up to {span(queue['oldest_undelivered_s'])}"
-            if left["waiting"] and queue["oldest_undelivered_s"]
-            else ""
-        )
-        yield (
-            f"to {sink}",
-            (
-                f"{done} delivered since the start, {left['waiting']} "
-                f"undelivered{late}, {left['held']} refused"
-            ),
-        )
+        late = f" for up to {span(oldest)}" if left["waiting"] and oldest else ""
+        undelivered = f"{left['waiting']} undelivered{late}, {left['held']} refused"
+        yield f"to {sink}", f"{delivered.get(sink, 0)} delivered since the start, {undelivered}"
 
 
 def _machine(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     broker = report["broker"]
     if broker is not None:
-        yield (
-            "broker",
-            (
-                f"{around.broker}, "
-                f"{'connected, MQTT ' + broker['protocol'] if broker['connected'] else 'NOT CONNECTED'}"  # noqa: E501
-            ),
-        )
+        state = f"connected, MQTT {broker['protocol']}" if broker["connected"] else "NOT CONNECTED"
+        yield "broker", f"{around.broker}, {state}"
     for label, finding in (("disk", around.disk), ("temperature", around.temperature)):
         if finding.detail != "no sensor":
-            yield (
-                label,
-                finding.detail
-                if finding.level is Level.OK
-                else f"{finding.level}: {finding.detail}",
-            )
+            level = "" if finding.level is Level.OK else f"{finding.level}: "
+            yield label, f"{level}{finding.detail}"
     yield from _last_rejected(around.today)
     if deaths := report["counters"].get("worker_deaths"):
-        yield (
-            "workers",
-            (
-                f"{counted(deaths, 'death')} since the start: look into "
-                "failed, and at [worker] memory_mb"
-            ),
-        )
+        advice = "look into failed, and at [worker] memory_mb"
+        yield "workers", f"{counted(deaths, 'death')} since the start: {advice}"
     if (report["drift"]["index"] or 0) > DRIFTED:
-        yield (
-            "scores",
-            (
-                "not spread as the model was measured on: "
-                "docs/guides/operations.md, MammoEdgeScoreDrift"
-            ),
-        )
+        page = "docs/guides/operations.md, MammoEdgeScoreDrift"
+        yield "scores", f"not spread as the model was measured on: {page}"
 
 
 def _last_rejected(today: Today | None) -> Iterator[tuple[str, str]]:
@@ -218,17 +200,17 @@ def _oldest(seconds: float | None) -> str:
 
 
 def plain(text: str) -> str:
-    """For a terminal."""
+    """Return Markdown without its backquotes, for a terminal."""
     return text.replace("`", "")
 
 
 def counted(number: int, what: str) -> str:
-    """`1 thread`, `2 threads`."""
+    """Return a number with its noun: `1 thread`, `2 threads`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def span(seconds: float) -> str:
-    """A time as people say it, to two units."""
+    """Return a duration as people say it, in at most two units."""
     whole = round(seconds)
     if whole < MINUTE:
         return f"{whole} s"

@@ -1,1 +1,1 @@
-"""Configuration keys, their loading and their example file."""
+"""The configuration: keys, loading, credentials and the example file."""

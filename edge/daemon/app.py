@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge import __version__
-from edge.config.settings import Settings, is_ours, read_secret
+from edge.config.credentials import read_secret
+from edge.config.load import is_ours
+from edge.config.settings import Settings
 from edge.contract.result import Sender, readdress, without_heatmap
 from edge.daemon.control.handlers import Commands, changes
 from edge.daemon.control.mqtt import CommandIntake
@@ -120,7 +122,7 @@ class Daemon:
         self._couriers: list[Courier] = []
         self._broken: MammoEdgeError | None = None
         self._ledger = stack.enter_context(
-            open_ledger(settings.state.path, sink_names(settings), readdress)
+            open_ledger(settings.state.path, settings.sink_names, readdress)
         )
         demand_spool(self._ledger, settings.spool.path)
         spool = Spool(
@@ -473,16 +475,6 @@ class Daemon:
             "changed": changed,
             "needs_restart": needs_restart,
         }
-
-
-def sink_names(settings: Settings) -> list[str]:
-    """The outbox's sinks that get every result."""
-    publish = settings.publish
-    return [
-        name
-        for name, wanted in (("mqtt", publish.mqtt), ("jsonl", publish.jsonl is not None))
-        if wanted
-    ]
 
 
 def _subject_key(settings: Settings) -> bytes | None:

@@ -10,7 +10,8 @@ import pytest
 
 from deploy.demo.subscriber import Subscriber
 from edge.cli import models
-from edge.config.settings import Settings, load
+from edge.config.load import load
+from edge.config.settings import Settings
 from edge.daemon.workers.servable import open_store, shipped_bundle
 from edge.errors import ModelError
 from edge.models.signature import sign

@@ -19,9 +19,9 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.demo.brokers import Mosquitto, free_port
-from edge.cli.doctor import checks
-from edge.cli.doctor.checks import Level
-from edge.cli.main import make_parser
+from edge.cli.doctor.broker import connection
+from edge.cli.doctor.finding import Level
+from edge.cli.parser import make_parser
 from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from edge.daemon.control.mqtt import TOPICS as COMMANDS
 from edge.mqtt.connection import disconnect
@@ -171,7 +171,7 @@ def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(
         model=Model(shadow="1.2.0"),
         homeassistant=HomeAssistant(enabled=True),
     )
-    (line,) = [line for line in checks._broker(settings) if line.what == "right to publish"]
+    (line,) = [line for line in connection(settings) if line.what == "right to publish"]
     assert line.level is Level.OK
     assert line.detail.startswith(
         "allowed: status, health, result, shadow/result, "

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.debian import documents
 from deploy.debian.documents import commands, completion, man_page
-from edge.cli.main import make_parser
+from edge.cli.parser import make_parser
 from tests.support.tools import ROOT
 
 

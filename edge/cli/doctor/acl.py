@@ -1,10 +1,10 @@
 """
-What the broker lets us publish, tried so that no message reaches anyone.
+A test of publish rights with QoS 2 messages that are never completed, so no subscriber sees them.
 
-At QoS 2 a broker says whether it takes a message (PUBREC) before it has our word to pass it on
-(PUBREL): MQTT 5, 4.3.3. That word never comes, and what was offered ends with the connection. Some
-brokers pass a message on before they have that word ("method B"), so this one is watched first,
-with a message that misleads nobody: the answer to a command that does not exist.
+At QoS 2 a broker accepts or refuses a message (PUBREC) before the sender releases it to subscribers
+(PUBREL): MQTT 5, section 4.3.3. `doctor` never sends PUBREL, and the offers end with the
+connection. Some brokers pass a message on before PUBREL ("method B"). So the broker is watched
+first, with a message that misleads nobody: the answer to a command that does not exist.
 """
 
 import json
@@ -29,25 +29,26 @@ ANSWER: Final = json.dumps(
     {"schema": "mammo.ack/1", "command": "doctor", "ok": True}, separators=(",", ":")
 ).encode()
 WAIT_S: Final = 2.0
-"""For an answer of the broker, in seconds."""
+"""Seconds to wait for an answer of the broker."""
 EXACTLY_ONCE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What became of each topic."""
+    """The broker's answer for each topic."""
 
     allowed: tuple[str, ...]
     refused: tuple[str, ...]
     untried: tuple[str, ...]
     why: str = ""
-    """Why some were not tried."""
+    """The reason for untried topics, as part of a sentence."""
 
 
 def subscribed(settings: Settings) -> list[str]:
     """
-    The topics that the daemon hears, but for the shared one: of that we would take away what
-    another device is to get.
+    Return the topics that the daemon subscribes to, except the shared one.
+
+    A subscriber to the shared topic would take images away from other devices.
     """
     names = [
         *(("request/image", "request/ref") if settings.intake.mqtt else ()),
@@ -57,7 +58,7 @@ def subscribed(settings: Settings) -> list[str]:
 
 
 def published(settings: Settings) -> list[str]:
-    """The topics that the daemon publishes to, but for response topics."""
+    """Return the topics that the daemon publishes to, except response topics."""
     names = ["status", "health", *(["result"] if settings.publish.mqtt else [])]
     names += ["shadow/result"] if settings.model.shadow else []
     names += [f"command/{name}/ack" for name in _commands(settings)]
@@ -65,7 +66,7 @@ def published(settings: Settings) -> list[str]:
 
 
 def _commands(settings: Settings) -> Sequence[str]:
-    """Those that the daemon obeys: none where it publishes nothing."""
+    """Return the commands that the daemon obeys: none if it publishes nothing."""
     return settings.intake.commands if settings.publish.mqtt else ()
 
 
@@ -74,9 +75,9 @@ def look(broker: MqttClient, prefix: str, topics: Sequence[str]) -> Rights:
     Offer an empty message on each topic.
 
     Args:
-        broker: connected.
+        broker: a connected client.
         prefix: `mammo/v1/<site>/<device>`.
-        topics: each is offered one.
+        topics: the topics to try, each with one message.
     """
     connection = broker.connection
     if (
@@ -105,7 +106,10 @@ def look(broker: MqttClient, prefix: str, topics: Sequence[str]) -> Rights:
 
 def _why_not(broker: MqttClient, connection: Connection, offers: "_Offers", topic: str) -> str:
     """
-    Whether the broker holds back what was only offered; empty where it does. Raises Unavailable.
+    Say why offers cannot be tried; empty if the broker holds back what was only offered.
+
+    Raises:
+        Unavailable: the broker gives no answer.
     """
     offered, published = uuid.uuid4().bytes, uuid.uuid4().bytes
     with broker.listen(connection, topic) as came:
@@ -128,19 +132,23 @@ def _why_not(broker: MqttClient, connection: Connection, offers: "_Offers", topi
 
 class _Offers:
     """
-    Messages that a broker is asked to take and never told to pass on. Takes over a connection's
-    PUBREC: it answers none.
+    Messages that a broker is asked to take and never told to pass on.
+
+    Takes over the handling of PUBREC in paho's client, which has no way to withhold PUBREL.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._answers: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
-        # paho has no way to withhold PUBREL
-        # paho has no way to withhold PUBREL
         client._handle_pubrec = self._note  # type: ignore[method-assign]  # noqa: SLF001
 
     def offer(self, topic: str, payload: bytes, correlation: bytes | None = None) -> int:
-        """Returns the reason code of PUBREC. Raises Unavailable where there is none."""
+        """
+        Offer a message and return the reason code of PUBREC.
+
+        Raises:
+            Unavailable: the broker gives no answer.
+        """
         mid = self._client.publish(
             topic, payload, qos=EXACTLY_ONCE, properties=correlated(correlation)
         ).mid
@@ -153,7 +161,7 @@ class _Offers:
         return answer[1]
 
     def _note(self) -> MQTTErrorCode:
-        """A PUBREC: packet identifier, and a reason code where it is not 0."""
+        """Note a PUBREC: a packet identifier, and a reason code unless the code is 0."""
         packet = bytes(self._client._in_packet["packet"])  # noqa: SLF001
         self._answers.put((int.from_bytes(packet[:2], "big"), packet[2] if len(packet) > 2 else 0))  # noqa: PLR2004
         return MQTTErrorCode.MQTT_ERR_SUCCESS

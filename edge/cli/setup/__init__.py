@@ -1,1 +1,1 @@
-"""First configuration of a device."""
+"""`mammo-edge setup`: the first configuration of a device, and later changes."""

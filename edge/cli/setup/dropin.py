@@ -1,8 +1,6 @@
-"""
-What `mammo-edge setup` tells systemd of one device: whom the service may speak to, where it may
-write, whether it has devices.
-"""
+"""The systemd drop-in of a device: allowed addresses, writable folders, access to devices."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -13,17 +11,17 @@ from edge.mqtt.tls import is_loopback
 
 SERVICE_ROOT: Final = Path("/srv/mammo-edge")
 STATE_ROOT: Final = Path("/var/lib/mammo-edge")
-# not ours to write
-# not ours to write
-HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
-"""What the unit's ProtectHome= and PrivateTmp= take away."""
+HIDDEN: Final = tuple(
+    map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))  # noqa: S108 - not to write
+)
+"""Folders hidden by the unit's ProtectHome= and PrivateTmp=."""
 CPU_ONLY: Final = """\
 PrivateDevices=yes
 DeviceAllow=
 RestrictAddressFamilies=
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 """
-"""The same as `systemd/drop-ins/cpu-only.conf`; a test says so."""
+"""The lines of `systemd/drop-ins/cpu-only.conf`; a test compares the two."""
 
 
 def render(
@@ -35,14 +33,14 @@ def render(
     coral: bool,
 ) -> str:
     """
-    A drop-in for `mammo-edge.service`, or for one of its instances.
+    Return the drop-in's text for `mammo-edge.service`, or for one of its instances.
 
     Args:
-        settings: what was configured.
-        instance: of mammo-edge@.service; None for mammo-edge.service.
-        root: where `etc/resolv.conf` is.
-        resolve: a host's addresses, in text; none where it has none.
-        coral: whether the service keeps its access to accelerators.
+        settings: the configuration.
+        instance: the name of mammo-edge@NAME.service; None for mammo-edge.service.
+        root: the folder of `etc/resolv.conf`.
+        resolve: returns a host's addresses as text; an empty list if it has none.
+        coral: True if the service keeps its access to accelerators.
 
     Raises:
         ConfigError: a folder is one that the service cannot see.
@@ -50,31 +48,37 @@ def render(
     lines = ["# Written by `mammo-edge setup`; write your own changes into another file beside it."]
     outside = sorted(_outside(settings, instance))
     spool = settings.spool
-    if mounts := [
-        path
-        for path in outside
-        if path in {spool.path, spool.done, spool.failed, settings.state.path}
-    ]:
+    must_be_mounted = {spool.path, spool.done, spool.failed, settings.state.path}
+    if mounts := [path for path in outside if path in must_be_mounted]:
         lines += ["[Unit]", f"RequiresMountsFor={' '.join(map(_quoted, mounts))}"]
-    lines += ["[Service]"]
-    broker = resolve(settings.broker.host)
-    if broker:
-        allowed = dict.fromkeys(
-            ["localhost", *(one for one in (*broker, *_nameservers(root)) if not is_loopback(one))]
-        )
-        lines += [
-            f"# {settings.broker.host}, and whom we ask for its address.",
-            "IPAddressAllow=",
-            f"IPAddressAllow={' '.join(allowed)}",
-        ]
+    lines += ["[Service]", *_addresses_allowed(settings.broker.host, root, resolve)]
     lines += [f"ReadWritePaths={_quoted(path, '-')}" for path in outside]
     if not coral:
         lines += ["# No Coral accelerator: no device at all.", CPU_ONLY.rstrip()]
     return "\n".join(lines) + "\n"
 
 
+def addresses(host: str) -> list[str]:
+    """Return a host's addresses as the resolver gives them; an empty list if it has none."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return sorted({str(entry[4][0]).partition("%")[0] for entry in found})
+
+
+def _addresses_allowed(host: str, root: Path, resolve: Callable[[str], list[str]]) -> Iterator[str]:
+    """Yield the address filter; no line, so the unit's own filter, for a host without address."""
+    broker = resolve(host)
+    if broker:
+        others = [one for one in (*broker, *_nameservers(root)) if not is_loopback(one)]
+        yield f"# {host}, and the name servers that know its address."
+        yield "IPAddressAllow="
+        yield f"IPAddressAllow={' '.join(dict.fromkeys(['localhost', *others]))}"
+
+
 def _outside(settings: Settings, instance: str | None) -> Iterator[Path]:
-    """Folders that the unit does not let the daemon write."""
+    """Yield the folders that the unit itself does not let the daemon write."""
     ours, state = (root / instance if instance else root for root in (SERVICE_ROOT, STATE_ROOT))
     jsonl = settings.publish.jsonl
     for key, folder, allowed in (
@@ -103,7 +107,12 @@ def _refuse_unseen(key: str, folder: Path) -> None:
 
 
 def _quoted(path: Path, before: str = "") -> str:
-    """A path as systemd reads it: in quotes, a percent sign twice. Raises ConfigError."""
+    """
+    Return a path as systemd reads it: in quotes if needed, a percent sign twice.
+
+    Raises:
+        ConfigError: the path has control characters.
+    """
     text = str(path)
     if any(ord(character) < ord(" ") for character in text):
         msg = f"found {text!r}, expected a path without control characters"

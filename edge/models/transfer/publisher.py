@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config.settings import Settings, read_secret
+from edge.config.credentials import read_secret
+from edge.config.settings import Settings
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.health import Health
 from edge.models.signature import SIGNATURE

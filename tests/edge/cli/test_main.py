@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.cli import main
+from edge.cli import check, main
 
 
 def test_a_command_that_is_interrupted_says_so_in_one_line_and_exits_as_shells_do(
@@ -11,6 +11,6 @@ def test_a_command_that_is_interrupted_says_so_in_one_line_and_exits_as_shells_d
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "load", interrupt)
+    monkeypatch.setattr(check, "load", interrupt)
     assert main.main(["check"]) == 130
     assert capsys.readouterr() == ("", "mammo-edge: interrupted\n")

@@ -10,7 +10,7 @@ from typing import Any, Self
 import pytest
 
 from edge.cli import remedies
-from edge.cli.doctor.checks import Finding, Level
+from edge.cli.doctor.finding import Finding, Level
 from edge.cli.status import Around, Today, look_around, screen, span
 from edge.config.settings import Broker, Settings, Spool, State, Tls
 from edge.errors import Reason

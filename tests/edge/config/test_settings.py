@@ -12,14 +12,10 @@ import pytest
 from edge.cli import check
 from edge.cli.check import findings
 from edge.config import example
-from edge.config.settings import (
-    PREFIX,
-    Settings,
-    credential_of,
-    load,
-    read_environment,
-    read_secret,
-)
+from edge.config.credentials import read_secret
+from edge.config.load import load, read_environment
+from edge.config.paths import credential_of
+from edge.config.settings import PREFIX, Settings
 from edge.daemon.app import _clean_environment, _subject_key
 from edge.errors import ConfigError
 from edge.mqtt.tls import tls_context
@@ -279,5 +275,5 @@ def test_a_check_says_of_the_password_that_setup_wrote_what_it_can_know(
     stored = credential_of(tmp_path / "left.toml")
     assert stored == tmp_path / "left.password"
     stored.write_text("geheim\n")
-    monkeypatch.setattr("edge.config.settings.os.access", lambda *_: readable)
+    monkeypatch.setattr("edge.config.credentials.os.access", lambda *_: readable)
     assert said in check._password(Settings(), stored)

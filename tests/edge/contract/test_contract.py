@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from edge.cli import main
+from edge.cli import exits
 from edge.contract import result as message
 from edge.contract.result import Message
 from edge.daemon.control.unix_socket import ask
@@ -92,13 +92,8 @@ def test_ignored_names_and_the_patience_with_references_are_the_code_s() -> None
 
 
 def test_exit_codes_are_those_of_the_commands() -> None:
-    assert table("Exit codes") == [
-        "0",
-        str(main.EXIT_FAILED),
-        "2",
-        str(main.EXIT_CONFIG),
-        str(main.EXIT_INTERRUPTED),
-    ]
+    statuses = (0, exits.FAILED, 2, exits.CONFIG, exits.INTERRUPTED)
+    assert table("Exit codes") == [str(status) for status in statuses]
 
 
 def test_every_setting_the_page_names_exists() -> None:

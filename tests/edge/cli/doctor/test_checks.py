@@ -11,9 +11,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from deploy.demo.brokers import Mosquitto
 from edge.cli import check
-from edge.cli.doctor import checks
-from edge.cli.doctor.checks import Finding, Level
-from edge.config.settings import Broker, Intake, Publish, Settings, Spool, Tls, credential_of
+from edge.cli.doctor import broker as checks_of_broker
+from edge.cli.doctor import checks, machine
+from edge.cli.doctor.broker import certificate, connection, secrecy
+from edge.cli.doctor.coral import accelerator
+from edge.cli.doctor.finding import Finding, Level
+from edge.config.paths import credential_of
+from edge.config.settings import Broker, Intake, Publish, Settings, Spool, Tls
 from edge.mqtt.connection import disconnect
 from tests.support.proxy import Proxy
 from tests.support.tools import need
@@ -22,62 +26,62 @@ from tests.support.trees import tree
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "ANSWERS_S", 0.1)
+    monkeypatch.setattr(checks_of_broker, "ANSWERS_S", 0.1)
 
 
 @pytest.mark.parametrize(
     ("look", "files", "level", "words"),
     [
-        (checks.watches, {"proc/sys/fs/inotify/max_user_watches": "65536\n"}, Level.OK, "65536"),
+        (machine.watches, {"proc/sys/fs/inotify/max_user_watches": "65536\n"}, Level.OK, "65536"),
         (
-            checks.watches,
+            machine.watches,
             {"proc/sys/fs/inotify/max_user_watches": "128\n"},
             Level.WARNING,
             "sysctl fs.inotify",
         ),
-        (checks.watches, {}, Level.WARNING, "cannot be read"),
-        (checks.clock, {"run/systemd/timesync/synchronized": ""}, Level.OK, "timesyncd"),
-        (checks.clock, {}, Level.WARNING, "has not set it"),
+        (machine.watches, {}, Level.WARNING, "cannot be read"),
+        (machine.clock, {"run/systemd/timesync/synchronized": ""}, Level.OK, "timesyncd"),
+        (machine.clock, {}, Level.WARNING, "has not set it"),
         (
-            checks.processor,
+            machine.processor,
             {"proc/cpuinfo": "processor : 0\nflags : fpu avx2\n"},
             Level.OK,
             "1 cores, avx2",
         ),
         (
-            checks.processor,
+            machine.processor,
             {"proc/cpuinfo": "processor : 0\nFeatures : fp asimd\n"},
             Level.OK,
             "asimd",
         ),
         (
-            checks.processor,
+            machine.processor,
             {"proc/cpuinfo": "processor : 0\nflags : fpu\n"},
             Level.WARNING,
             "inference is slow",
         ),
-        (checks.processor, {}, Level.FAILED, "ProcSubset=all"),
+        (machine.processor, {}, Level.FAILED, "ProcSubset=all"),
         (
-            checks.temperature,
+            machine.temperature,
             {"sys/class/thermal/thermal_zone0/temp": "45000\n"},
             Level.OK,
             "45 °C",
         ),
         (
-            checks.temperature,
+            machine.temperature,
             {"sys/class/thermal/thermal_zone0/temp": "85000\n"},
             Level.WARNING,
             "cool it",
         ),
         (
-            checks.temperature,
+            machine.temperature,
             {"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"},
             Level.WARNING,
             "better supply",
         ),
-        (checks.temperature, {}, Level.OK, "no sensor"),
-        (checks.coral, {}, Level.OK, "none"),
-        (checks.coral, {"dev/apex_0": ""}, Level.OK, "PCIe"),
+        (machine.temperature, {}, Level.OK, "no sensor"),
+        (accelerator, {}, Level.OK, "none"),
+        (accelerator, {"dev/apex_0": ""}, Level.OK, "PCIe"),
     ],
 )
 def test_each_line_says_how_it_is_and_what_to_do(
@@ -101,7 +105,7 @@ def test_a_coral_on_a_slow_port_is_known_by_either_id(
             f"{device}/speed": f"{speed}\n",
         },
     )
-    assert checks.coral(root).level is level
+    assert accelerator(root).level is level
 
 
 @pytest.mark.parametrize(
@@ -127,11 +131,9 @@ def test_a_certificate_that_ends_soon_is_a_warning_and_an_expired_one_has_failed
         check=True,
         capture_output=True,
     )
-    assert (
-        checks.certificate(tmp_path / "c", datetime.now(UTC) + timedelta(days=days)).level is level
-    )
-    assert checks.certificate(tmp_path / "k").level is Level.FAILED
-    assert checks.certificate(tmp_path / "none").detail.endswith("No such file or directory")
+    assert certificate(tmp_path / "c", datetime.now(UTC) + timedelta(days=days)).level is level
+    assert certificate(tmp_path / "k").level is Level.FAILED
+    assert certificate(tmp_path / "none").detail.endswith("No such file or directory")
 
 
 def test_an_inbox_that_is_not_there_is_not_promised_to_be_made(tmp_path: Path) -> None:
@@ -141,8 +143,8 @@ def test_an_inbox_that_is_not_there_is_not_promised_to_be_made(tmp_path: Path) -
 
 
 def test_a_disk_without_room_for_intake_has_failed(tmp_path: Path) -> None:
-    assert checks.disk(Settings(spool=Spool(path=tmp_path / "x", min_free_mb=0))).level is Level.OK
-    full = checks.disk(Settings(spool=Spool(path=tmp_path / "x", min_free_mb=10**9)))
+    assert machine.disk(Settings(spool=Spool(path=tmp_path / "x", min_free_mb=0))).level is Level.OK
+    full = machine.disk(Settings(spool=Spool(path=tmp_path / "x", min_free_mb=10**9)))
     assert (full.level, "intake needs 1000000000" in full.detail) == (Level.FAILED, True)
 
 
@@ -151,7 +153,7 @@ def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mos
     mosquitto.restart()
     lines = {
         line.what: line
-        for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
+        for line in connection(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
     }
     assert (lines["broker"].level, "MQTT 5" in lines["broker"].detail) == (Level.OK, True)
     assert "2000000 bytes" in lines["broker's packet limit"].detail
@@ -183,7 +185,7 @@ def test_what_the_broker_does_not_let_us_publish_is_told_and_what_was_not_tried(
     mosquitto.restart()
     lines = {
         line.what: line
-        for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
+        for line in connection(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
     }
     assert (lines["right to publish"].level, words in lines["right to publish"].detail) == (
         level,
@@ -199,7 +201,7 @@ def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect
     with Proxy(mosquitto.port, only_311=True) as proxy:
         lines = {
             line.what: line
-            for line in checks._broker(Settings(broker=Broker(host="127.0.0.1", port=proxy.port)))
+            for line in connection(Settings(broker=Broker(host="127.0.0.1", port=proxy.port)))
         }
     assert "MQTT 3.1.1" in lines["broker"].detail
     again = Client(
@@ -227,7 +229,7 @@ def test_the_doctor_knows_the_password_that_setup_wrote(
     mosquitto.restart()
     stored.write_text("right\n")
     settings = Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port, username="edge"))
-    assert next(checks._broker(settings, stored)).level is Level.OK
+    assert next(connection(settings, stored)).level is Level.OK
 
 
 def test_a_device_that_speaks_to_no_broker_is_not_told_that_there_is_none(
@@ -250,7 +252,7 @@ def test_a_device_that_speaks_to_no_broker_is_not_told_that_there_is_none(
 def test_what_goes_in_clear_to_another_machine_is_a_warning(
     broker: Broker, words: str | None
 ) -> None:
-    lines = list(checks.secrecy(Settings(broker=broker)))
+    lines = list(secrecy(Settings(broker=broker)))
     assert [words in line.detail for line in lines] == [True] if words else lines == []
 
 
@@ -277,8 +279,8 @@ def test_of_a_chain_the_first_certificate_to_end_counts_and_of_authorities_the_l
         )
     both = tmp_path / "both"
     both.write_bytes((tmp_path / "400").read_bytes() + (tmp_path / "10").read_bytes())
-    assert checks.certificate(both).level is Level.WARNING
-    assert checks.certificate(both, what="broker's authority", of_several=max) == Finding(
+    assert certificate(both).level is Level.WARNING
+    assert certificate(both, what="broker's authority", of_several=max) == Finding(
         "broker's authority", Level.OK, "399 days left"
     )
 
@@ -286,7 +288,7 @@ def test_of_a_chain_the_first_certificate_to_end_counts_and_of_authorities_the_l
 def test_a_broker_that_is_not_there_has_failed_with_what_to_look_at(
     monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto
 ) -> None:
-    monkeypatch.setattr(checks, "BROKER_S", 0.5)
+    monkeypatch.setattr(checks_of_broker, "BROKER_S", 0.5)
     mosquitto.stop()
-    (line,) = checks._broker(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
+    (line,) = connection(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
     assert (line.level, "Connection refused: is it running" in line.detail) == (Level.FAILED, True)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.setup.ask import ASKED, Answers, ask_for, make_folders, plan, read_password, write
+from edge.cli.setup.apply import make_folders, write
+from edge.cli.setup.ask import ASKED, ask_for, read_password
 from edge.cli.setup.dropin import CPU_ONLY
-from edge.config.settings import load
+from edge.cli.setup.plan import Answers, plan
+from edge.config.load import load
 from edge.errors import ConfigError
 from tests.support.tools import ROOT, need
 

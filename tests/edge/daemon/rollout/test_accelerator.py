@@ -18,8 +18,8 @@ import pytest
 from edge.cli import classify, main
 from edge.cli.bench import Bench
 from edge.cli.check import findings
-from edge.cli.doctor import checks
-from edge.cli.doctor.checks import Level
+from edge.cli.doctor.coral import accelerator
+from edge.cli.doctor.finding import Level
 from edge.config.settings import Model, Settings, Worker
 from edge.daemon.pipeline.dispatcher import Service
 from edge.daemon.rollout.accelerator import Accelerator
@@ -261,7 +261,7 @@ def test_commands_beside_a_daemon_find_it_busy_say_so_and_use_the_processor(
     (model,) = [detail for what, _, detail in findings(with_bundle) if what == "model"]
     assert model.endswith("not on the Coral accelerator: another process has it")
     assert (
-        checks.coral(tree(tmp_path, {"dev/apex_0": ""}), with_bundle).detail
+        accelerator(tree(tmp_path, {"dev/apex_0": ""}), with_bundle).detail
         == "PCIe; another process has it, the daemon for one"
     )
     held.close()
@@ -465,7 +465,7 @@ def test_the_doctor_says_why_an_accelerator_is_not_used(
     chosen = settings(watched.stand_in, bundle=watched.bundle.folder, **model).model_copy(
         update={"worker": Worker(count=count)}
     )
-    line = checks.coral(device(watched.stand_in.lock.parent), chosen)
+    line = accelerator(device(watched.stand_in.lock.parent), chosen)
     assert (line.level, line.detail) == (Level.WARNING, f"PCIe; {said}")
 
 
@@ -473,33 +473,33 @@ def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(
     stand_in: StandIn, folder: Path, tmp_path: Path
 ) -> None:
     chosen, root = settings(stand_in, bundle=folder), device(tmp_path)
-    assert checks.coral(root, chosen).detail == "PCIe"
-    left_alone = checks.coral(root, settings(stand_in, bundle=folder, backend="cpu"))
+    assert accelerator(root, chosen).detail == "PCIe"
+    left_alone = accelerator(root, settings(stand_in, bundle=folder, backend="cpu"))
     assert (left_alone.level, left_alone.detail) == (
         Level.OK,
         "PCIe; not used: model.backend is cpu",
     )
-    assert checks.coral(root, settings(stand_in, bundle=tmp_path / "no bundle")).level is Level.OK
+    assert accelerator(root, settings(stand_in, bundle=tmp_path / "no bundle")).level is Level.OK
     assert (
         "docs/guides/models.md"
-        in checks.coral(root, settings(stand_in, bundle=shipped_bundle())).detail
+        in accelerator(root, settings(stand_in, bundle=shipped_bundle())).detail
     )
     drop_in = "etc/systemd/system/mammo-edge.service.d/mammo-edge.conf"
     tree(root, {drop_in: "[Service]\nPrivateDevices=yes\n"})
-    assert "mammo-edge setup --coral" in checks.coral(root, chosen).detail
+    assert "mammo-edge setup --coral" in accelerator(root, chosen).detail
     left = "mammo-edge@left.service"
-    assert checks.coral(root, chosen, left).detail == "PCIe"
+    assert accelerator(root, chosen, left).detail == "PCIe"
     tree(
         root, {f"etc/systemd/system/{left}.d/50-setup.conf": "# /data/Ärzte\nPrivateDevices=yes\n"}
     )
     assert (
-        checks.coral(root, chosen, left).detail
+        accelerator(root, chosen, left).detail
         == "PCIe; not used: mammo-edge@left.service may open no device: "
         "mammo-edge setup --coral --instance left"
     )
     tree(root, {"etc/systemd/system/mammo-edge@.service.d/60-ours.conf": "PrivateDevices=no\n"})
-    assert checks.coral(root, chosen, left).detail == "PCIe"
-    none = checks.coral(tmp_path / "none", chosen)
+    assert accelerator(root, chosen, left).detail == "PCIe"
+    none = accelerator(tmp_path / "none", chosen)
     assert (none.level, none.detail) == (
         Level.WARNING,
         "none; model.backend is edgetpu: plug one in",
@@ -511,4 +511,4 @@ def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(
             for name, text in (("vendor", "0x1ac1"), ("device", "0x089a"))
         },
     )
-    assert "install gasket-dkms" in checks.coral(bare, chosen).detail
+    assert "install gasket-dkms" in accelerator(bare, chosen).detail

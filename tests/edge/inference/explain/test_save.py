@@ -261,7 +261,7 @@ def test_a_worker_draws_what_it_examines(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_an_image_that_its_worker_died_of_gets_a_picture_that_says_so(
     bundle: Bundle, written: list[str], tmp_path: Path
 ) -> None:
-    classify._draw_what_no_worker_drew(Died("worker ended by SIGSEGV"), IMAGE, bundle, tmp_path)
+    classify._draw_poison(Died("worker ended by SIGSEGV"), IMAGE, bundle, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"{IMAGE[:16]}.png"]
     assert "poison: worker ended by SIGSEGV" in written
 
@@ -270,7 +270,7 @@ def test_work_that_was_interrupted_ends_the_command_with_the_reason(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     with pytest.raises(Unavailable, match="No space left on device"):
-        classify._draw_what_no_worker_drew(
+        classify._draw_poison(
             Interrupted("0123.png: No space left on device"), IMAGE, bundle, tmp_path
         )
     assert list(tmp_path.iterdir()) == []

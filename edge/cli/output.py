@@ -1,0 +1,54 @@
+"""Tables for people."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+RESULT_HEAD: Final = ("outcome", "malignant", "threshold", "ms", "result id / reason")
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """
+    Print rows below their head, each column as wide as its widest cell.
+
+    A row with fewer cells than the head ends in a sentence, which may be longer than its column.
+    """
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    whole = [row for row in cells if len(row) == len(head)]
+    widths = [max(len(row[column]) for row in whole) for column in range(len(head))]
+    for row in cells:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        print("  ".join(padded).rstrip())
+
+
+def print_report(arguments: Namespace, report: Mapping[str, Any]) -> int:
+    """Print a report as a table, or as JSON if that was asked for; returns exit status 0."""
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        print_table(("what", "value"), list(_flat(report)))
+    return 0
+
+
+def result_row(message: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the cells of a published result, in the order of RESULT_HEAD."""
+    took = f"{message['timing_ms']['total']:.0f}"
+    if message["outcome"] == "rejected":
+        return ("rejected", "", "", took, "; ".join(message["gate"]["reasons"]))
+    score, decision = message["score"], message["decision"]
+    return (
+        message["outcome"],
+        f"{score['malignant']:.3f}",
+        f"{decision['threshold']:.3f}",
+        took,
+        message["result_id"],
+    )
+
+
+def _flat(report: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in report.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else value

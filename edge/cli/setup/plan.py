@@ -1,0 +1,144 @@
+"""The plan of `mammo-edge setup`: every file with its text, before anything is written."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from edge.cli.setup import dropin
+from edge.cli.setup.config_file import edited, tables_of
+from edge.cli.setup.instance import config_of, places_of, refuse_name
+from edge.config.credentials import read_secret
+from edge.config.paths import credential_of
+from edge.config.settings import Settings
+from edge.errors import ConfigError
+from edge.mqtt.tls import refuse_cleartext
+
+TLS_PORT: Final = 8883
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers of a person; None keeps the configuration's value."""
+
+    broker: str | None = None
+    """`HOST` or `HOST:PORT`; an IPv6 address with a port in brackets."""
+    site: str | None = None
+    device: str | None = None
+    inbox: Path | None = None
+    username: str | None = None
+    password: str | None = None
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    coral: bool | None = None
+    """True gives the service access to Coral accelerators; None, at first, gives none."""
+    instance: str | None = None
+    """The name of mammo-edge@NAME.service; None for mammo-edge.service."""
+
+    @property
+    def unit(self) -> str:
+        """The service to configure."""
+        return f"mammo-edge@{self.instance}.service" if self.instance else "mammo-edge.service"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A file to write."""
+
+    path: Path
+    mode: int
+    text: str
+    for_group: bool = True
+    """True if the daemon may read the file; otherwise root alone may."""
+
+
+def plan(
+    answers: Answers, root: Path, resolve: Callable[[str], list[str]]
+) -> tuple[list[Planned], Settings]:
+    """
+    Plan every file: configuration, password if there is one, and drop-in.
+
+    Args:
+        answers: the person's.
+        root: `/`, or another system's tree.
+        resolve: returns a host's addresses as text; an empty list if it has none.
+
+    Raises:
+        ConfigError: an answer makes no configuration.
+    """
+    refuse_name(answers.instance)
+    config = config_of(root, answers.instance)
+    text = edited(config, _values(answers, tables_of(config)))
+    settings = _settings(tomllib.loads(text))
+    secret = credential_of(config)
+    refuse_cleartext(settings.broker, answers.password or read_secret(settings.broker, {}, secret))
+    files = [Planned(config, 0o640, text)]
+    if answers.password is not None:
+        files.append(Planned(secret, 0o600, f"{answers.password}\n", for_group=False))
+    return [*files, _dropin(answers, settings, root, resolve)], settings
+
+
+def _settings(tables: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings(**tables)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        msg = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+        raise ConfigError(msg) from None
+
+
+def _dropin(
+    answers: Answers, settings: Settings, root: Path, resolve: Callable[[str], list[str]]
+) -> Planned:
+    path = root / f"etc/systemd/system/{answers.unit}.d/50-setup.conf"
+    coral = _has_coral(path) if answers.coral is None else answers.coral
+    text = dropin.render(settings, answers.instance, root, resolve, coral=coral)
+    return Planned(path, 0o644, text, for_group=False)
+
+
+def _has_coral(written: Path) -> bool:
+    """Say if an earlier setup left the service access to accelerators."""
+    return written.exists() and dropin.CPU_ONLY not in written.read_text(encoding="utf-8")
+
+
+def _values(answers: Answers, existing: Mapping[str, Any]) -> dict[str, dict[str, object]]:
+    """Return the values to set, by table: the answers, and an instance's places unless set."""
+    host, port = _host_and_port(answers.broker) if answers.broker else (None, None)
+    tls = {
+        key: str(path)
+        for key in ("ca", "cert", "key")
+        if (path := getattr(answers, key)) is not None
+    }
+    moves = tls and (host or "port" not in existing.get("broker", {}))
+    said: dict[str, dict[str, object]] = {
+        "device": {"site": answers.site, "name": answers.device},
+        "inbox": {"path": str(answers.inbox) if answers.inbox else None},
+        "broker": {
+            "host": host,
+            "port": port or (TLS_PORT if moves else None),
+            "username": answers.username,
+        },
+        "broker.tls": {"enabled": True, **tls} if tls else {},
+    }
+    values: dict[str, dict[str, object]] = {
+        table: {key: place for key, place in keys.items() if key not in existing.get(table, {})}
+        for table, keys in places_of(answers.instance).items()
+    }
+    for table, keys in said.items():
+        answered = {key: value for key, value in keys.items() if value is not None}
+        values[table] = values.get(table, {}) | answered
+    return values
+
+
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    host, colon, port = text.rpartition(":")
+    if not colon or "]" in port or (":" in host and not host.endswith("]")):
+        return text.strip("[]"), None
+    if not port.isdecimal():
+        msg = f"broker: found {text!r}, expected HOST or HOST:PORT"
+        raise ConfigError(msg)
+    return host.strip("[]"), int(port)

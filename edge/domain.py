@@ -1,4 +1,4 @@
-"""What the daemon talks about: an image, what became of it, and what the model wants to be fed."""
+"""The nouns of mammo-edge: an image's facts, its outcome, and the input that a model wants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ Source: TypeAlias = Literal["folder", "mqtt", "retry"]
 Laterality: TypeAlias = Literal["L", "R"]
 Aspect: TypeAlias = Literal["pad", "squeeze"]
 Implants: TypeAlias = Literal["accept", "flag", "reject"]
-"""What becomes of breasts with implants."""
+"""The ways to treat breasts with implants."""
 Flag: TypeAlias = Literal[
     "other-modality",
     "implant",
@@ -24,7 +24,7 @@ Flag: TypeAlias = Literal[
     "for-processing",
     "other-body-part",
 ]
-"""Why a score is to be taken with caution; docs/reference/dicom.md says what each stands for."""
+"""Reasons to take a score with caution; docs/reference/dicom.md explains each."""
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:
@@ -35,7 +35,7 @@ def _between(name: str, value: float, low: float, high: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What is published about the pixels: no identity, no name, no date."""
+    """Published facts about the pixels: no identity, no name, no date."""
 
     rows: int
     columns: int
@@ -51,12 +51,12 @@ class ImageFacts:
     transfer_syntax: str | None = None
     """DICOM's transfer syntax name."""
     flags: tuple[Flag, ...] = ()
-    """What the header says that calls for caution."""
+    """Entries of the header that call for caution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """UIDs that link a result to its DICOM object. They leave the process only as a keyed HMAC."""
+    """The UIDs that link a result to its DICOM object; they are published only as a keyed HMAC."""
 
     sop_instance_uid: str = field(repr=False)
     study_instance_uid: str = field(repr=False)
@@ -64,7 +64,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """How pixels become the model's input; every field is part of the preprocessing id."""
+    """The way from pixels to the model's input; every field is part of the preprocessing id."""
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
 
@@ -78,17 +78,15 @@ class InputSpec:
     aspect: Aspect
     """`pad` keeps the true aspect; `squeeze` stretches the crop to height x width."""
     crop: bool
-    """Whether to cut to the breast."""
+    """True cuts the image to the breast."""
     percentile_low: float
     percentile_high: float
     """The window, in percent of the pixels inside the breast."""
     mask: bool = False
-    """
-    Whether everything outside of the breast is made black: labels, film borders, scanner noise.
-    """
+    """True makes everything outside the breast black: labels, film borders, scanner noise."""
 
     def __post_init__(self) -> None:
-        """Refuse what no model can be fed."""
+        """Refuse an input that no model can have."""
         for name in ("height", "width"):
             _between(name, getattr(self, name), 16, 4096)
         if self.channels not in (1, 3):
@@ -117,9 +115,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """
-    The model's logit map as a small grid over `box`, rows from top to bottom as in the original.
-    """
+    """The model's logit map as a small grid over `box`, rows from top to bottom."""
 
     values: tuple[tuple[float, ...], ...]
     box: Box
@@ -136,13 +132,13 @@ class Decision:
     """Scores with band_low <= p < band_high are `indeterminate`; an empty band has both equal."""
 
     def __post_init__(self) -> None:
-        """The threshold lies inside its band."""
+        """Refuse a threshold outside its band."""
         _between("threshold", self.threshold, 0, 1)
         _between("band_low", self.band_low, 0, self.threshold)
         _between("band_high", self.band_high, self.threshold, 1)
 
     def label(self, malignant: float) -> Label:
-        """Say what a calibrated score means at this operating point."""
+        """Return the label of a calibrated score (0 to 1) at this operating point."""
         if self.band_low <= malignant < self.band_high:
             return "indeterminate"
         return "malignant" if malignant >= self.threshold else "benign"
@@ -150,7 +146,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model says of one image."""
+    """The model's answer for one image."""
 
     malignant: float
     """Calibrated probability of malignancy, 0 to 1."""
@@ -160,7 +156,7 @@ class Prediction:
     heatmap: HeatMap | None = None
 
     def __post_init__(self) -> None:
-        """Probabilities are probabilities (this also catches NaN)."""
+        """Refuse values outside 0 to 1, NaN included."""
         _between("malignant", self.malignant, 0, 1)
         _between("raw", self.raw, 0, 1)
 
@@ -172,7 +168,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What computed the score."""
+    """The software that computed the score."""
 
     backend: str
     """`litert`, `tflite-runtime` or `edgetpu`."""
@@ -180,14 +176,14 @@ class Runtime:
     """The bundle's model file."""
     threads: int
     fallback: bool = False
-    """Whether this is not the backend that was asked for."""
+    """True if this is not the backend that was asked for."""
     without: str | None = None
-    """Why there is no accelerator, where one is wanted; a sentence."""
+    """The reason for a missing accelerator, a sentence; None if none is wanted or missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Wall clock of each step in the worker, in milliseconds."""
+    """The wall-clock time of each step in the worker, in milliseconds."""
 
     decode: float = 0.0
     prepare: float = 0.0
@@ -196,7 +192,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The model scored this image."""
+    """The outcome of an image that the model scored."""
 
     facts: ImageFacts
     prediction: Prediction
@@ -207,7 +203,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """This image got no score, and why."""
+    """The outcome of an image that got no score, with the reason."""
 
     reason: Reason
     detail: str
@@ -223,12 +219,12 @@ class Rejection:
 
 
 Outcome: TypeAlias = Result | Rejection
-"""What became of an image. Exactly one, never both, never neither."""
+"""The outcome of an image: exactly one, never both, never neither."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """What a result is told by the ledger in the transaction that records it."""
+    """The numbers that the ledger gives a result in the transaction that records it."""
 
     seq: int
     ledger_id: str

@@ -1,4 +1,4 @@
-"""Errors, sorted by what happens next."""
+"""Errors, sorted by the reaction that they call for."""
 
 from enum import StrEnum
 
@@ -21,25 +21,22 @@ class ModelError(StartupError):
 
 class InferenceError(ModelError):
     """
-    The model gave no usable number for an image: one attempt of the image, and held against a model
-    that is on trial.
+    The model gave no usable number for an image.
+
+    It counts as one attempt of the image, and against a model that is on trial.
     """
 
 
 class Unavailable(MammoEdgeError):
-    """
-    Something needed is away for now (disk full, broker gone): the work is kept and tried again.
-    """
+    """Something is away for now (disk full, broker gone): the work is kept and tried again."""
 
 
 class AcceleratorError(Unavailable):
-    """
-    The accelerator cannot be had, does not take the model or was lost: the processor does the work.
-    """
+    """The accelerator is missing, lost or refuses the model: the processor does the work."""
 
 
 class Reason(StrEnum):
-    """Why an image got no score. The value is published; it never changes its meaning."""
+    """The reason for no score. The value is published; it never changes its meaning."""
 
     EMPTY = "empty file"
     TOO_LARGE = "too large"

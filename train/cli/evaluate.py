@@ -1,0 +1,55 @@
+"""The command `mammo-train evaluate`."""
+
+import argparse
+from pathlib import Path
+
+from train.cli import arguments
+from train.cli.arguments import Commands
+from train.run_folder import RunFolder
+
+
+def add(commands: Commands) -> None:
+    """Add the command and its arguments."""
+    command = arguments.command(
+        commands,
+        "evaluate",
+        "Score the held-out test patients with the exported bundle: RUN/evaluation",
+    )
+    arguments.add_run(command)
+    arguments.add_data_override(command)
+    command.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="DIR",
+        help="what to measure (default: RUN/bundle); its default file is",
+    )
+    command.add_argument(
+        "--invariance",
+        type=int,
+        default=100,
+        metavar="N",
+        help=(
+            "validation films to score also as other files: smaller, darker, "
+            "mirrored, ... (default: %(default)s; 0: none)"
+        ),
+    )
+    command.add_argument(
+        "--elsewhere",
+        type=Path,
+        metavar="DIR",
+        help="mammograms from elsewhere to score as other files, too",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Score the held-out test patients."""
+    from train.evaluation import evaluate
+
+    request = evaluate.Request(
+        data=options.data,
+        bundle=options.bundle,
+        invariance=options.invariance,
+        elsewhere=options.elsewhere,
+    )
+    evaluate.evaluate(RunFolder(options.run_folder), request)

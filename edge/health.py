@@ -1,7 +1,5 @@
-"""What state the daemon is in, and who is told: systemd, `status`, `health`."""
+"""The state of the daemon, as `status`, `health` and systemd are told it."""
 
-import os
-import socket
 import threading
 import time
 from collections import Counter
@@ -185,25 +183,3 @@ class Health:
         """`ready` turns into `degraded` by itself while there are reasons."""
         with self._lock:
             return Phase.DEGRADED if self._phase is Phase.READY and self._reasons else self._phase
-
-
-class Systemd:
-    """sd_notify(3): one datagram to $NOTIFY_SOCKET; nothing where there is none."""
-
-    def __init__(self) -> None:
-        self._address = os.environ.pop(
-            "NOTIFY_SOCKET", ""
-        )  # popped: the workers do not speak to systemd
-        for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
-            os.environ.pop(name, None)
-
-    def notify(self, *lines: str) -> None:
-        """Send `READY=1`, `STATUS=...`, `WATCHDOG=1`, ..."""
-        if not self._address:
-            return
-        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
-            try:
-                out.sendto("\n".join(lines).encode(), address)
-            except OSError:
-                return  # a supervisor that is gone is no reason to stop

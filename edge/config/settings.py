@@ -134,8 +134,3 @@ class Settings(BaseSettings):
         """The outbox's sinks that get every result."""
         wanted = {"mqtt": self.publish.mqtt, "jsonl": self.publish.jsonl is not None}
         return [name for name, want in wanted.items() if want]
-
-    @property
-    def topic_prefix(self) -> str:
-        """The beginning of the device's topics: `mammo/v1/<site>/<name>`."""
-        return f"mammo/v1/{self.device.site}/{self.device.name}"

@@ -43,15 +43,17 @@ from edge.daemon.telemetry.http_server import MetricsServer
 from edge.daemon.telemetry.metrics import Numbers
 from edge.daemon.workers.servable import Serving, access_of, open_serving, open_store
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
-from edge.health import Cause, Health, Phase, Systemd
+from edge.health import Cause, Health, Phase
 from edge.models.store import ModelStore
 from edge.models.transfer.installer import Installer
 from edge.mqtt.client import MqttClient
+from edge.mqtt.topics import Topics, shared_request_image
 from edge.storage.ledger import open_ledger
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.retention import Retention
 from edge.storage.spool import Spool
 from edge.system import logs
+from edge.system.systemd import Systemd
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +112,7 @@ class Daemon:
         stack: ExitStack,
     ) -> None:
         self._settings = self._serving_settings = settings
+        self._topics = Topics.of(settings.device)
         self._load_settings = load_settings
         self._systemd = systemd
         self._health = Health()
@@ -205,7 +208,7 @@ class Daemon:
         except (StartupError, Unavailable) as error:
             self._health.degrade(Cause.SHADOW_UNUSABLE, f"shadow model: {error}")
             return None
-        publish = functools.partial(self._broker.publish, f"{settings.topic_prefix}/shadow/result")
+        publish = functools.partial(self._broker.publish, self._topics.shadow_result)
         return Shadow(serving, self._path_of, publish, self._health)
 
     def _open_one(self, folder: Path) -> Serving:
@@ -235,7 +238,7 @@ class Daemon:
             msg = "no broker is configured"
             raise Unavailable(msg)
         return self._broker.fetch(
-            f"{self._settings.topic_prefix}/model/available" + below, self._settings.model.fetch_s
+            self._topics.model_available + below, self._settings.model.fetch_s
         )
 
     def _path_of(self, image_id: str) -> Path | None:
@@ -332,7 +335,7 @@ class Daemon:
             password=password,
             client_id=settings.broker.client_id
             or f"mammo-edge-{settings.device.site}-{settings.device.name}",
-            will=(f"{settings.topic_prefix}/status", status.offline()),
+            will=(self._topics.status, status.offline()),
             health=self._health,
             max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
         )
@@ -344,9 +347,9 @@ class Daemon:
             broker,
             self._reception,
             self._health,
-            topic_prefix=settings.topic_prefix,
+            topics=self._topics,
             response_prefix=settings.publish.response_prefix,
-            shared=(group, f"mammo/v1/{settings.device.site}/request/image") if group else None,
+            shared=(group, shared_request_image(settings.device.site)) if group else None,
         )
 
     def _obey(self, broker: MqttClient) -> CommandIntake:
@@ -357,7 +360,7 @@ class Daemon:
         allowed = {
             str(name): handlers[name.replace("/", "-")] for name in self._settings.intake.commands
         }
-        return CommandIntake(broker, self._health, self._settings.topic_prefix, allowed)
+        return CommandIntake(broker, self._health, self._topics, allowed)
 
     def _open_couriers(self) -> None:
         publish = self._settings.publish
@@ -373,14 +376,14 @@ class Daemon:
             self._announcer.attach(
                 status.Mqtt(
                     self._broker,
-                    self._settings.topic_prefix,
+                    self._topics,
                     self._health,
                     self._report,
                     publish.health_s,
                 ),
                 discovery.turn,
             )
-            sinks.append(MqttSink(self._broker, self._settings.topic_prefix, without_heatmap))
+            sinks.append(MqttSink(self._broker, self._topics, without_heatmap))
         if publish.jsonl:
             sinks.append(JsonlSink(publish.jsonl))
         for sink in sinks:

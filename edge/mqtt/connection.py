@@ -1,17 +1,28 @@
-"""One MQTT connection, from CONNECT to its end: who publishes waits here for the PUBACK."""
+"""
+One MQTT connection, from CONNECT to its end.
 
-import contextlib
-import logging
+A message counts as delivered when its PUBACK is here: the thread that publishes waits for it on a
+condition, to which paho's thread hands PUBACKs by packet identifier. Until then the message stays
+in the outbox, which sends it again on the next connection. So paho must queue nothing: each
+connection has a paho client of its own, and nothing is published while it is not connected.
+
+A PUBACK may come late, behind a large request that is still arriving. The wait therefore goes on
+while the kernel receives anything, and only a broker that is silent for `ack_s` is given up.
+Some brokers end the connection instead of refusing a message. If that message was the only one on
+its way, it is the suspect (`HungUpError.alone`); otherwise any of them may be.
+
+The condition's lock is never held while paho is called, because paho calls back with its own locks
+held. Incoming messages are acknowledged by whoever took them to safety, and only on the connection
+that delivered them: on a later one the packet identifier may stand for another message.
+"""
+
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from paho.mqtt import MQTTException
-from paho.mqtt import properties as paho_properties
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -19,19 +30,20 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import Unavailable
-
-log = logging.getLogger(__name__)
+from edge.mqtt.errors import HungUpError, RefusedError
+from edge.system import workarounds
 
 REFUSED: Final = 0x80
+"""Reason codes from here on are refusals."""
 ENDED: Final = frozenset({MQTTErrorCode.MQTT_ERR_NO_CONN, MQTTErrorCode.MQTT_ERR_CONN_LOST})
 OVERHEAD: Final = 64
 """More than a PUBLISH needs beside topic, correlation data and payload, in bytes."""
-LAST_DATA_RECEIVED: Final = 52
-"""Where struct tcp_info holds tcpi_last_data_recv, in milliseconds."""
+
+workarounds.accept_byte_order_marks()
 
 
 class Protocol(IntEnum):
-    """MQTT versions, as paho numbers them."""
+    """MQTT versions, numbered as in paho."""
 
     V5 = MQTTProtocolVersion.MQTTv5
     V311 = MQTTProtocolVersion.MQTTv311
@@ -40,59 +52,9 @@ class Protocol(IntEnum):
         return "5" if self is Protocol.V5 else "3.1.1"
 
 
-class RefusedError(Exception):
-    """The broker took the message and refused it: sending it again as it is will not help."""
-
-
-class HungUpError(Unavailable):
-    """
-    The connection ended while we waited for the PUBACK: chance, or a broker that hangs up on what
-    it refuses.
-
-    Args:
-        why: for the log.
-        alone: whether nothing else was on its way, which it may have hung up on instead.
-    """
-
-    def __init__(self, why: str, *, alone: bool = True) -> None:
-        super().__init__(why)
-        self.alone = alone
-
-
-class HangUps:
-    """
-    How often in a row the broker hung up on one kind of message.
-
-    One that hangs up on what it denies, as some do, would do so at each connection, and nothing
-    else would get through: so whoever sends such messages goes without them once there were too
-    many. Results are blamed last, see `edge.daemon.publish`.
-    """
-
-    MOST: Final = 2
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    @property
-    def too_many(self) -> bool:
-        """Whether to go without."""
-        return self._count >= self.MOST
-
-    def note(self, error: Exception) -> bool:
-        """Count what came instead of a PUBACK; True where it is one hang-up too many."""
-        if not isinstance(error, HungUpError):
-            return False
-        self._count += 1
-        return self.too_many
-
-    def end(self) -> None:
-        """The broker took one."""
-        self._count = 0
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Incoming:
-    """A message of which the broker has not been told yet that we have it."""
+    """A message whose PUBACK is not sent yet."""
 
     topic: str
     payload: bytes
@@ -100,11 +62,11 @@ class Incoming:
     response_topic: str | None
     correlation: bytes | None
     acknowledge: Callable[[], None]
-    """Send the PUBACK, on the connection that delivered it; on any other it does nothing."""
+    """Send the PUBACK on the connection that delivered the message; a no-op on any other."""
     stale: Callable[[], bool]
-    """Whether that connection is gone: the broker will deliver the message again."""
+    """Return True if that connection is gone: the broker will deliver the message again."""
     again: bool = False
-    """Whether the broker says (DUP) that it delivered this before."""
+    """True if the broker says (DUP) that it delivered the message before."""
 
 
 class Connection:
@@ -113,8 +75,8 @@ class Connection:
 
     Args:
         client: not connected yet.
-        protocol: what it speaks.
-        deliver: is given what comes, in paho's thread: it may only enqueue.
+        protocol: the version that the client speaks.
+        deliver: is given each message, in paho's thread, and may only enqueue.
         ack_s: how long to wait for a PUBACK while nothing comes, in seconds.
         beat: called now and then by a thread that waits longer.
     """
@@ -136,35 +98,29 @@ class Connection:
         self.ended = threading.Event()
         self.reason: ReasonCode | None = None
         self.max_packet: int | None = None
-        self.max_qos, self.receive_maximum = 2, 65535  # what holds where CONNACK says nothing
+        self.max_qos, self.receive_maximum = 2, 65535  # the defaults if CONNACK names none
         self._deliver = deliver
         self._given_up = False
-        self._on_their_way = self._suspects = (
-            0  # messages without an answer; those when the connection ended
-        )
-        self._pubacks: dict[
-            int, ReasonCode
-        ] = {}  # by packet identifier, until the publisher takes them
-        self._acked = (
-            threading.Condition()
-        )  # never held while calling paho: its callbacks come with paho's own locks held
+        self._on_their_way = 0
+        """Messages without a PUBACK."""
+        self._suspects = 0
+        """Messages without a PUBACK when the connection ended."""
+        self._pubacks: dict[int, ReasonCode] = {}
+        """By packet identifier, until the publisher takes them."""
+        self._acked = threading.Condition()
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
 
     def release(self) -> None:
-        """
-        After the end: client and connection name each other, and its sockets would stay open until
-        Python looks for such circles.
-        """
+        """Break the reference cycle so the sockets close now, not at the next collection."""
         client = self.client
-        client.on_connect = client.on_disconnect = client.on_publish = client.on_message = (
-            client.on_subscribe
-        ) = None
+        client.on_connect = client.on_disconnect = None
+        client.on_publish = client.on_message = client.on_subscribe = None
 
     def end(self) -> None:
-        """The connection is gone: nobody need wait for it any longer."""
+        """Wake everyone who waits, because the connection is gone."""
         with self._acked:
             if not self.ended.is_set():
                 self._suspects = self._on_their_way - len(self._pubacks)
@@ -175,11 +131,12 @@ class Connection:
         self, topic: str, payload: bytes, *, retain: bool, qos: int, correlation: bytes | None
     ) -> None:
         """
-        Publish and wait until the broker has it (QoS 1) or it is written (QoS 0).
+        Publish, and wait until the broker has the message (QoS 1) or it is written (QoS 0).
 
         Raises:
-            Unavailable: no PUBACK in time. HungUpError: the broker ended the connection.
-            RefusedError: the broker said no, or would say no to its size.
+            Unavailable: no PUBACK in time.
+            HungUpError: the broker ended the connection.
+            RefusedError: the broker refused the message, or would refuse its size.
         """
         size = len(payload) + len(topic.encode()) + len(correlation or b"") + OVERHEAD
         if self.max_packet is not None and size > self.max_packet:
@@ -192,16 +149,13 @@ class Connection:
             info = self.client.publish(
                 topic, payload, qos=qos, retain=retain, properties=properties
             )
-            if (
-                info.rc in ENDED
-                # paho's thread may have written it, and seen the end, before `publish` returned to
-                # us
-            ):
+            # paho's thread may write the message, and see the end, before `publish` returns
+            if info.rc in ENDED:
                 raise self._hung_up()
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 msg = f"broker: {info.rc.name}"
                 raise Unavailable(msg)
-            reason = self._await(info.mid)
+            reason = self._await_puback(info.mid)
         finally:
             with self._acked:
                 self._on_their_way -= 1
@@ -209,11 +163,8 @@ class Connection:
             msg = f"the broker refused it: {reason}"
             raise RefusedError(msg)
 
-    def _await(self, mid: int) -> ReasonCode:
-        """
-        Wait for a PUBACK; as long as anything comes in, it may stand in line behind a large
-        request.
-        """
+    def _await_puback(self, mid: int) -> ReasonCode:
+        """Wait for a PUBACK as long as the kernel receives anything from the broker."""
         with self._acked:
             while not self._acked.wait_for(
                 lambda: mid in self._pubacks or self.ended.is_set(), self._ack_s
@@ -237,18 +188,12 @@ class Connection:
         )
 
     def _heard_within(self, seconds: float) -> bool:
-        """
-        Whether the kernel has received anything from the broker lately, be it a part of a message.
-        """
+        """Return True if the kernel received anything lately, even a part of a message."""
         connection = self.client.socket()
         if not isinstance(connection, socket.socket):
             return False
-        try:
-            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-        except OSError:
-            return False
-        (last_ms,) = struct.unpack_from("=I", info, LAST_DATA_RECEIVED)
-        return bool(last_ms < seconds * 1000)
+        silent_s = workarounds.silent_s(connection)
+        return silent_s is not None and silent_s < seconds
 
     def _on_connect(
         self,
@@ -298,14 +243,11 @@ class Connection:
 def disconnect(client: Client) -> None:
     """End a connection in order, and wait for paho's thread."""
     client.disconnect()
-    with contextlib.suppress(
-        AttributeError
-    ):  # the thread may end while `loop_stop` looks for it: eclipse-paho/paho.mqtt.python issue 872
-        client.loop_stop()
+    workarounds.stop_loop(client)
 
 
 def correlated(correlation: bytes | None) -> Properties | None:
-    """What a PUBLISH of MQTT 5 carries beside topic and payload."""
+    """Return the properties of a PUBLISH with correlation data; None without such data."""
     if correlation is None:
         return None
     made = Properties(PacketTypes.PUBLISH)
@@ -316,18 +258,3 @@ def correlated(correlation: bytes | None) -> Properties | None:
 def _acknowledge(client: Client, message: MQTTMessage) -> None:
     if client.is_connected():
         client.ack(message.mid, message.qos)
-
-
-def _read_utf8(buffer: bytes, most: int) -> tuple[str, int]:
-    """
-    As paho's, but for U+FEFF: it is legal in MQTT 5, brokers pass it on, and refusing it ends every
-    connection for ever.
-    """
-    length = int.from_bytes(buffer[:2], "big")
-    if most < 2 or length > most - 2:  # noqa: PLR2004 - the length itself
-        msg = "a string is longer than what holds it"
-        raise MQTTException(msg)
-    return bytes(buffer[2 : 2 + length]).decode(), length + 2
-
-
-paho_properties.readUTF = _read_utf8

@@ -23,8 +23,8 @@ from edge.cli.doctor.broker import connection
 from edge.cli.doctor.finding import Level
 from edge.cli.parser import make_parser
 from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
-from edge.daemon.control.mqtt import TOPICS as COMMANDS
 from edge.mqtt.connection import disconnect
+from edge.mqtt.topics import COMMANDS, Topics
 from tests.support.tools import ROOT, need
 
 PERSONS: Final = ("archive", "monitor", "ws-3", "admin")
@@ -151,7 +151,7 @@ def test_the_admin_may_give_every_command_and_the_workstation_may_ask(
         closing(Session(broker, certificates, "admin")) as admin,
         closing(Session(broker, certificates, "ws-3")) as workstation,
     ):
-        topics = [topic.format(prefix="mammo/v1/north/edge-1") for topic in COMMANDS.values()]
+        topics = [Topics("mammo/v1/north/edge-1").command(name) for name in COMMANDS]
         assert [
             topic for topic in topics if not admin.may_write(topic) or workstation.may_write(topic)
         ] == []

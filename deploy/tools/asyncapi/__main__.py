@@ -1,5 +1,5 @@
 """
-The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.asyncapi` prints
+The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.tools.asyncapi` prints
 docs/reference/asyncapi.yaml.
 
 Topics, quality of service and limits come from the code and its settings' defaults, schemas from
@@ -17,15 +17,13 @@ from pydantic.json_schema import models_json_schema
 
 from deploy.tools.asyncapi import messages
 from edge import NOTICE, __version__
-from edge.cli.doctor.acl import WATCHED
 from edge.config.settings import Settings
 from edge.contract.result import on_one_line
-from edge.daemon.control.mqtt import ANSWERS, TOPICS
 from edge.daemon.telemetry.status import offline
 from edge.models.transfer import announcement
+from edge.mqtt.topics import COMMANDS, Topics, discovery, shared_request_image
 
-DEVICE: Final = "mammo/v1/{site}/{device}"
-SHARED: Final = "mammo/v1/{site}/request/image"
+DEVICE: Final = Topics("mammo/v1/{site}/{device}")
 PARAMETERS: Final = {
     "site": {"description": "The clinic, `[device] site`."},
     "device": {"description": "This device, `[device] name`."},
@@ -87,25 +85,24 @@ class Channel:
 def channels() -> dict[str, Channel]:
     """Every topic, by a name that is used in this document alone."""
     status = (messages.Online, messages.Offline)
-    discovery, available = "{prefix}/device/{site}/{device}/config", f"{DEVICE}/model/available"
     return {
         "status": Channel(
             "send",
-            f"{DEVICE}/status",
+            DEVICE.status,
             "How the device is, whenever that changes; last will.",
             status,
             retain=True,
         ),
         "health": Channel(
             "send",
-            f"{DEVICE}/health",
+            DEVICE.health,
             "Counters, queue, versions, every `[publish] health_s`.",
             (messages.Health,),
             qos=0,
         ),
         "result": Channel(
             "send",
-            f"{DEVICE}/result",
+            DEVICE.result,
             "Every result that has no response topic of its own.",
             (RESULT,),
         ),
@@ -117,44 +114,44 @@ def channels() -> dict[str, Channel]:
         ),
         "shadowResult": Channel(
             "send",
-            f"{DEVICE}/shadow/result",
+            DEVICE.shadow_result,
             "What a second model would have said.",
             (messages.ShadowResult,),
         ),
         "requestImage": Channel(
-            "receive", f"{DEVICE}/request/image", "An image.", (IMAGE,), replies="reply"
+            "receive", DEVICE.request_image, "An image.", (IMAGE,), replies="reply"
         ),
         "requestRef": Channel(
             "receive",
-            f"{DEVICE}/request/ref",
+            DEVICE.request_ref,
             "Names a file in the inbox.",
             (messages.Reference,),
             replies="reply",
         ),
         "sharedRequestImage": Channel(
             "receive",
-            SHARED,
+            shared_request_image("{site}"),
             "An image for one device of `[intake] shared_group`.",
             (IMAGE,),
             replies="reply",
         ),
         "homeAssistant": Channel(
             "send",
-            discovery,
+            discovery("{prefix}", "{site}", "{device}"),
             "Home Assistant's discovery, where enabled.",
             ("Discovery", NOTHING),
             retain=True,
         ),
         "modelAvailable": Channel(
             "receive",
-            available,
+            DEVICE.model_available,
             "Announces a bundle, retained.",
             (announcement.Offer, NOTHING),
             retain=True,
         ),
         "modelChunk": Channel(
             "receive",
-            f"{available}/{{sha256}}/{{number}}",
+            f"{DEVICE.model_available}/{{sha256}}/{{number}}",
             "A piece of it, retained.",
             (CHUNK, NOTHING),
             retain=True,
@@ -162,7 +159,7 @@ def channels() -> dict[str, Channel]:
         **dict(_commands()),
         "doctorAck": Channel(
             "send",
-            WATCHED.format(prefix=DEVICE),
+            DEVICE.command_ack("doctor"),
             "Of `mammo-edge doctor`: an answer to nothing.",
             (messages.Answer,),
         ),
@@ -170,14 +167,14 @@ def channels() -> dict[str, Channel]:
 
 
 def _commands() -> Iterator[tuple[str, Channel]]:
-    for name, topic in TOPICS.items():
+    for name in COMMANDS:
         asked, answered = messages.COMMANDS.get(name, (messages.Command, messages.Answer))
         key = re.sub(r"\W(\w)", lambda match: match[1].upper(), f"command/{name}")
         yield (
             key,
             Channel(
                 "receive",
-                topic.format(prefix=DEVICE),
+                DEVICE.command(name),
                 f"The command `{name}`.",
                 (asked,),
                 replies=f"{key}Ack",
@@ -187,7 +184,7 @@ def _commands() -> Iterator[tuple[str, Channel]]:
             f"{key}Ack",
             Channel(
                 "send",
-                ANSWERS[name].format(prefix=DEVICE),
+                DEVICE.command_ack(name),
                 "The answer.",
                 (answered, messages.Refusal),
             ),
@@ -250,7 +247,7 @@ def _servers(settings: Settings) -> dict[str, Any]:
         "keepAlive": broker.keepalive_s,
         "sessionExpiryInterval": broker.session_expiry_s,
         "lastWill": {
-            "topic": f"{DEVICE}/status",
+            "topic": DEVICE.status,
             "qos": 1,
             "retain": True,
             "message": offline().decode(),

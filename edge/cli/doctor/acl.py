@@ -1,10 +1,10 @@
 """
-A test of publish rights with QoS 2 messages that are never completed, so no subscriber sees them.
+Rights to publish at the broker, tried so that no message reaches anyone.
 
-At QoS 2 a broker accepts or refuses a message (PUBREC) before the sender releases it to subscribers
-(PUBREL): MQTT 5, section 4.3.3. `doctor` never sends PUBREL, and the offers end with the
-connection. Some brokers pass a message on before PUBREL ("method B"). So the broker is watched
-first, with a message that misleads nobody: the answer to a command that does not exist.
+At QoS 2 a broker says if it takes a message (PUBREC) before it is told to pass the message on
+(PUBREL): MQTT 5, 4.3.3. `doctor` never sends PUBREL, and its messages end with the connection. Some
+brokers pass a message on before PUBREL ("method B"). So the broker is watched first, with a message
+that misleads nobody: the answer to a command that does not exist.
 """
 
 import json
@@ -15,54 +15,58 @@ from dataclasses import dataclass
 from typing import Final
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import MQTTErrorCode
 
 from edge.config.settings import Settings
 from edge.daemon.telemetry.homeassistant import messages as discovery
 from edge.errors import Unavailable
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import REFUSED, Connection, Protocol, RefusedError, correlated
+from edge.mqtt.connection import REFUSED, Connection, Protocol, correlated
+from edge.mqtt.errors import RefusedError
+from edge.mqtt.topics import Topics
+from edge.system.workarounds import WithheldRelease
 
-WATCHED: Final = "{prefix}/command/doctor/ack"
-"""The example ACL lets a device read `command/#` and write answers."""
+NOBODY: Final = "doctor"
+"""
+A command that does not exist. The example ACL lets a device read `command/#` and write answers.
+"""
 ANSWER: Final = json.dumps(
-    {"schema": "mammo.ack/1", "command": "doctor", "ok": True}, separators=(",", ":")
+    {"schema": "mammo.ack/1", "command": NOBODY, "ok": True}, separators=(",", ":")
 ).encode()
 WAIT_S: Final = 2.0
-"""Seconds to wait for an answer of the broker."""
+"""How long to wait for an answer of the broker, in seconds."""
 EXACTLY_ONCE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The broker's answer for each topic."""
+    """Topics by the broker's answer to a message on them."""
 
     allowed: tuple[str, ...]
     refused: tuple[str, ...]
     untried: tuple[str, ...]
     why: str = ""
-    """The reason for untried topics, as part of a sentence."""
+    """A sentence on topics that were not tried."""
 
 
 def subscribed(settings: Settings) -> list[str]:
     """
-    Return the topics that the daemon subscribes to, except the shared one.
+    Return the topics that the daemon subscribes, except the shared one.
 
-    A subscriber to the shared topic would take images away from other devices.
+    Listening there would take away messages that another device is to get.
     """
-    names = [
-        *(("request/image", "request/ref") if settings.intake.mqtt else ()),
-        *(f"command/{name}" for name in _commands(settings)),
-    ]
-    return [f"{settings.topic_prefix}/{name}" for name in names]
+    topics = Topics.of(settings.device)
+    requests = (topics.request_image, topics.request_ref) if settings.intake.mqtt else ()
+    return [*requests, *(topics.command(name) for name in _commands(settings))]
 
 
 def published(settings: Settings) -> list[str]:
     """Return the topics that the daemon publishes to, except response topics."""
-    names = ["status", "health", *(["result"] if settings.publish.mqtt else [])]
-    names += ["shadow/result"] if settings.model.shadow else []
-    names += [f"command/{name}/ack" for name in _commands(settings)]
-    return [*(f"{settings.topic_prefix}/{name}" for name in names), *discovery(settings)]
+    topics = Topics.of(settings.device)
+    found = [topics.status, topics.health]
+    found += [topics.result] if settings.publish.mqtt else []
+    found += [topics.shadow_result] if settings.model.shadow else []
+    found += [topics.command_ack(name) for name in _commands(settings)]
+    return [*found, *discovery(settings)]
 
 
 def _commands(settings: Settings) -> Sequence[str]:
@@ -70,14 +74,14 @@ def _commands(settings: Settings) -> Sequence[str]:
     return settings.intake.commands if settings.publish.mqtt else ()
 
 
-def look(broker: MqttClient, prefix: str, topics: Sequence[str]) -> Rights:
+def look(broker: MqttClient, ours: Topics, topics: Sequence[str]) -> Rights:
     """
     Offer an empty message on each topic.
 
     Args:
-        broker: a connected client.
-        prefix: `mammo/v1/<site>/<device>`.
-        topics: the topics to try, each with one message.
+        broker: connected.
+        ours: the topics of this device.
+        topics: those to try.
     """
     connection = broker.connection
     if (
@@ -89,7 +93,7 @@ def look(broker: MqttClient, prefix: str, topics: Sequence[str]) -> Rights:
     offers = _Offers(connection.client)
     said: dict[str, int] = {}
     try:
-        if why := _why_not(broker, connection, offers, WATCHED.format(prefix=prefix)):
+        if why := _why_not(broker, connection, offers, ours.command_ack(NOBODY)):
             return Rights((), (), tuple(topics), why)
         for topic in topics[: connection.receive_maximum - 1]:
             said[topic] = offers.offer(topic, b"")
@@ -106,10 +110,10 @@ def look(broker: MqttClient, prefix: str, topics: Sequence[str]) -> Rights:
 
 def _why_not(broker: MqttClient, connection: Connection, offers: "_Offers", topic: str) -> str:
     """
-    Say why offers cannot be tried; empty if the broker holds back what was only offered.
+    Return why nothing may be offered to this broker; empty if it holds back what is offered.
 
     Raises:
-        Unavailable: the broker gives no answer.
+        Unavailable: the broker did not answer.
     """
     offered, published = uuid.uuid4().bytes, uuid.uuid4().bytes
     with broker.listen(connection, topic) as came:
@@ -131,37 +135,26 @@ def _why_not(broker: MqttClient, connection: Connection, offers: "_Offers", topi
 
 
 class _Offers:
-    """
-    Messages that a broker is asked to take and never told to pass on.
-
-    Takes over the handling of PUBREC in paho's client, which has no way to withhold PUBREL.
-    """
+    """Messages that a broker is asked to take and never told to pass on."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._answers: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
-        client._handle_pubrec = self._note  # type: ignore[method-assign]  # noqa: SLF001
+        self._withheld = WithheldRelease(client)
 
     def offer(self, topic: str, payload: bytes, correlation: bytes | None = None) -> int:
         """
-        Offer a message and return the reason code of PUBREC.
+        Offer a message, and return the reason code of PUBREC.
 
         Raises:
-            Unavailable: the broker gives no answer.
+            Unavailable: the broker did not answer.
         """
         mid = self._client.publish(
             topic, payload, qos=EXACTLY_ONCE, properties=correlated(correlation)
         ).mid
         try:
-            while (answer := self._answers.get(timeout=WAIT_S))[0] != mid:
+            while (answer := self._withheld.answers.get(timeout=WAIT_S))[0] != mid:
                 continue
         except queue.Empty:
             msg = f"the broker did not answer, or hung up, when it was offered {topic}"
             raise Unavailable(msg) from None
         return answer[1]
-
-    def _note(self) -> MQTTErrorCode:
-        """Note a PUBREC: a packet identifier, and a reason code unless the code is 0."""
-        packet = bytes(self._client._in_packet["packet"])  # noqa: SLF001
-        self._answers.put((int.from_bytes(packet[:2], "big"), packet[2] if len(packet) > 2 else 0))  # noqa: PLR2004
-        return MQTTErrorCode.MQTT_ERR_SUCCESS

@@ -19,6 +19,7 @@ from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Protocol
 from edge.mqtt.tls import is_loopback
+from edge.mqtt.topics import Topics
 
 BROKER_S: Final = 10.0
 """Seconds to wait for a connection."""
@@ -103,8 +104,9 @@ def _connected(broker: MqttClient, settings: Settings, health: Health) -> Iterat
     if health.reasons:
         yield failed("broker's access rules", "; ".join(health.reasons))
     if broker.protocol is Protocol.V5:
-        rights = look(broker, settings.topic_prefix, published(settings))
-        yield right_to_publish(rights, settings.topic_prefix)
+        topics = Topics.of(settings.device)
+        rights = look(broker, topics, published(settings))
+        yield right_to_publish(rights, topics.prefix)
     yield from _packet(broker, settings)
 
 

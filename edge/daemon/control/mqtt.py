@@ -15,7 +15,9 @@ from typing import Any, Final, TypeAlias
 from edge.errors import MammoEdgeError, Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import HangUps, Incoming, RefusedError
+from edge.mqtt.connection import Incoming
+from edge.mqtt.errors import HangUps, RefusedError
+from edge.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -27,25 +29,6 @@ CUT_OFF: Final = 10
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-TOPICS: Final[Mapping[str, str]] = {
-    "replay": "{prefix}/command/replay",
-    "reload": "{prefix}/command/reload",
-    "model/list": "{prefix}/command/model/list",
-    "model/install": "{prefix}/command/model/install",
-    "model/activate": "{prefix}/command/model/activate",
-    "model/rollback": "{prefix}/command/model/rollback",
-}
-"""Every command there is; nothing else is subscribed."""
-ANSWERS: Final[Mapping[str, str]] = {
-    "replay": "{prefix}/command/replay/ack",
-    "reload": "{prefix}/command/reload/ack",
-    "model/list": "{prefix}/command/model/list/ack",
-    "model/install": "{prefix}/command/model/install/ack",
-    "model/activate": "{prefix}/command/model/activate/ack",
-    "model/rollback": "{prefix}/command/model/rollback/ack",
-}
-
-
 class CommandIntake:
     """
     Subscribes the commands it is given; the answer goes to `.../ack`, with the correlation data
@@ -54,16 +37,16 @@ class CommandIntake:
     Args:
         broker: the connection.
         health: for the stamps.
-        topic_prefix: `mammo/v1/<site>/<device>`.
+        topics: those of this device.
         handlers: what obeys each allowed command, by its name.
     """
 
     def __init__(
-        self, broker: MqttClient, health: Health, topic_prefix: str, handlers: Mapping[str, Handler]
+        self, broker: MqttClient, health: Health, topics: Topics, handlers: Mapping[str, Handler]
     ) -> None:
         self._broker = broker
         self._health = health
-        self._prefix = topic_prefix
+        self._topics = topics
         self._handlers = handlers
         self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
         self._untold: dict[tuple[str, bytes, bytes | None], bytes] = {}
@@ -75,9 +58,7 @@ class CommandIntake:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
         for name in handlers:
-            broker.subscribe(
-                TOPICS[name].format(prefix=topic_prefix), functools.partial(self._enqueue, name)
-            )
+            broker.subscribe(topics.command(name), functools.partial(self._enqueue, name))
 
     def start(self) -> None:
         """Begin to obey."""
@@ -172,7 +153,7 @@ class CommandIntake:
                 return True
             try:
                 self._broker.publish(
-                    ANSWERS[name].format(prefix=self._prefix),
+                    self._topics.command_ack(name),
                     answer,
                     correlation=incoming.correlation,
                 )

@@ -2,14 +2,12 @@
 inotify over the inbox through watchdog: hints of what to look at, never the only source of truth.
 """
 
-import importlib
 import logging
 import os
 import queue
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from watchdog.events import (
     FileClosedEvent,
@@ -20,6 +18,8 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers.inotify import InotifyObserver
+
+from edge.system import workarounds
 
 log = logging.getLogger(__name__)
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)  # it names files
@@ -38,18 +38,7 @@ kernel's queue.
 """
 
 
-# watchdog's own class, under the name that it has since version 7 or the one before
-# watchdog's own class, under the name that it has since version 7 or the one before
-def _pairing() -> Any:  # noqa: ANN401
-    try:
-        return importlib.import_module(
-            "watchdog.observers.inotify_move_event_grouper"
-        ).InotifyMoveEventGrouper
-    except ImportError:
-        return importlib.import_module("watchdog.observers.inotify_buffer").InotifyBuffer
-
-
-_pairing().delay = PAIRING_S
+workarounds.pair_moves_within(PAIRING_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from edge.errors import Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
+from edge.mqtt.topics import Topics, is_own
 from edge.system.files import NotReadyError
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ LOOP: Final = "intake-mqtt"
 RETRY_S: Final = 0.5
 REFERENCE_S: Final = 10.0
 """How long a reference may come before its file, in seconds."""
-RESERVED: Final = frozenset({"status", "health", "result", "request", "command", "shadow", "model"})
 
 
 class MqttIntake:
@@ -36,7 +36,7 @@ class MqttIntake:
         receiver: Receiver,
         health: Health,
         *,
-        topic_prefix: str,
+        topics: Topics,
         response_prefix: str,
         shared: tuple[str, str] | None,
     ) -> None:
@@ -46,12 +46,8 @@ class MqttIntake:
         self._queue: queue.Queue[tuple[bool, Incoming] | None] = queue.Queue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
-        broker.subscribe(
-            f"{topic_prefix}/request/image", lambda incoming: self._queue.put((False, incoming))
-        )
-        broker.subscribe(
-            f"{topic_prefix}/request/ref", lambda incoming: self._queue.put((True, incoming))
-        )
+        broker.subscribe(topics.request_image, lambda incoming: self._queue.put((False, incoming)))
+        broker.subscribe(topics.request_ref, lambda incoming: self._queue.put((True, incoming)))
         if shared is not None:
             group, topic = shared
             broker.subscribe(
@@ -121,11 +117,8 @@ class MqttIntake:
         """
         if topic is None:
             return None
-        levels = topic.split("/")
-        own = levels[:2] == ["mammo", "v1"] and (
-            levels[3:4] == ["request"] or not RESERVED.isdisjoint(levels[4:5])
-        )  # site/device/x
-        if not topic.startswith(self._response_prefix) or own or {"#", "+"} & set(topic):
+        wild = not {"#", "+"}.isdisjoint(topic)
+        if not topic.startswith(self._response_prefix) or is_own(topic) or wild:
             log.warning("event=response_topic_refused")
             self._health.count("response_topics_refused")
             return None

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from edge.errors import Unavailable
 from edge.health import Cause, Health
-from edge.mqtt.connection import HungUpError, RefusedError
+from edge.mqtt.errors import HungUpError, RefusedError
 from edge.storage.ledger.outbox import Delivery, Outbox
 from edge.storage.ledger.records import REPLY
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from edge.health import Cause
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import RefusedError
+from edge.mqtt.errors import RefusedError
+from edge.mqtt.topics import Topics
 from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.records import REPLY
 
@@ -16,7 +17,7 @@ class MqttSink:
 
     Args:
         broker: the connection.
-        topic_prefix: `mammo/v1/<site>/<device>`.
+        topics: those of this device.
         shrink: makes a payload smaller, for a broker that refuses its size.
     """
 
@@ -26,11 +27,11 @@ class MqttSink:
     refused: Final = Cause.MQTT_REFUSED
 
     def __init__(
-        self, broker: MqttClient, topic_prefix: str, shrink: Callable[[bytes], bytes]
+        self, broker: MqttClient, topics: Topics, shrink: Callable[[bytes], bytes]
     ) -> None:
         self._broker = broker
         self._shrink = shrink
-        self._topic = f"{topic_prefix}/result"
+        self._topic = topics.result
 
     def send(self, delivery: Delivery) -> None:
         """Send; what is refused whole is tried once more without its heat map."""

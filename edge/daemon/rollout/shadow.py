@@ -18,7 +18,7 @@ from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
 from edge.health import Cause, Health
 from edge.models.bundle import Bundle
-from edge.mqtt.connection import HangUps, RefusedError
+from edge.mqtt.errors import HangUps, RefusedError
 from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)

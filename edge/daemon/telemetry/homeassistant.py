@@ -18,7 +18,8 @@ from edge.config.settings import Settings
 from edge.errors import Unavailable
 from edge.health import Cause, Health, Phase
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import HangUps, RefusedError
+from edge.mqtt.errors import HangUps, RefusedError
+from edge.mqtt.topics import Topics, discovery
 from edge.system import files
 
 log = logging.getLogger(__name__)
@@ -110,8 +111,7 @@ def messages(settings: Settings) -> dict[str, bytes]:
     """What is to stand at the broker, by topic; nothing where discovery is off."""
     if not settings.homeassistant.enabled:
         return {}
-    site, name = settings.device.site, settings.device.name
-    topic = f"{settings.homeassistant.prefix}/device/{site}/{name}/config"
+    topic = discovery(settings.homeassistant.prefix, settings.device.site, settings.device.name)
     return {topic: json.dumps(_device(settings), separators=(",", ":")).encode()}
 
 
@@ -119,7 +119,7 @@ def _device(settings: Settings) -> dict[str, Any]:
     """The device and, from `status`, whether it is there; last will included."""
     site = settings.device.site
     name = f"{site}/{settings.device.name}"
-    status = f"{settings.topic_prefix}/status"
+    status = Topics.of(settings.device).status
     ours = {"name": "mammo-edge", "sw_version": __version__}
     # a-b/c and a/b-c are two; no name holds a "."
     unique = f"mammo-edge-{name.replace('/', '.' if '-' in site else '-')}"
@@ -178,7 +178,7 @@ def _from_health(settings: Settings) -> dict[str, dict[str, Any]]:
         key: {
             "platform": "sensor",
             "name": name,
-            "state_topic": f"{settings.topic_prefix}/health",
+            "state_topic": Topics.of(settings.device).health,
             "value_template": template,
             "state_class": kind,
             "expire_after": round(LATE * settings.publish.health_s),

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from edge import __version__
 from edge.errors import Unavailable
-from edge.health import Cause, Health, Systemd
+from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import HangUps, RefusedError
+from edge.mqtt.errors import HangUps, RefusedError
+from edge.mqtt.topics import Topics
+from edge.system.systemd import Systemd
 
 log = logging.getLogger(__name__)
 
@@ -109,13 +111,13 @@ class Mqtt:
     def __init__(
         self,
         broker: MqttClient,
-        topic_prefix: str,
+        topics: Topics,
         health: Health,
         counters: Callable[[], dict[str, Any]],
         health_s: float,
     ) -> None:
         self._broker = broker
-        self._prefix = topic_prefix
+        self._topics = topics
         self._health = health
         self._counters = counters
         self._health_s = health_s
@@ -135,12 +137,10 @@ class Mqtt:
             return
         try:
             if not self._told:
-                self._broker.publish(f"{self._prefix}/status", self._status(), retain=True)
+                self._broker.publish(self._topics.status, self._status(), retain=True)
                 self._told = self._taken = True
             if time.monotonic() >= self._next_health:
-                self._broker.publish(
-                    f"{self._prefix}/health", self._encode(self._counters()), qos=0
-                )
+                self._broker.publish(self._topics.health, self._encode(self._counters()), qos=0)
                 self._next_health = time.monotonic() + self._health_s
         except Unavailable as error:
             log.warning('event=status_not_told why="%s"', error)
@@ -168,7 +168,7 @@ class Mqtt:
         """
         if self._broker.connected:
             try:
-                self._broker.publish(f"{self._prefix}/status", offline(), retain=True, qos=0)
+                self._broker.publish(self._topics.status, offline(), retain=True, qos=0)
             except (Unavailable, RefusedError):
                 log.info("event=offline_not_told")
 

@@ -19,7 +19,9 @@ from edge.health import Health
 from edge.models.signature import SIGNATURE
 from edge.models.transfer import announcement
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import Incoming, RefusedError
+from edge.mqtt.connection import Incoming
+from edge.mqtt.errors import RefusedError
+from edge.mqtt.topics import ROOT, Topics
 
 CONNECT_S: Final = 10.0
 FORMER_S: Final = 5.0
@@ -150,7 +152,7 @@ def _line(settings: Settings, device: str, stored: Path | None) -> Iterator[Line
         max_incoming=2 * announcement.LARGEST,
     )
     broker.on_connect(connected.set)
-    line = Line(broker, f"mammo/v1/{device}/model/available")
+    line = Line(broker, Topics(f"{ROOT}/{device}").model_available)
     broker.start()
     try:
         if not connected.wait(CONNECT_S):

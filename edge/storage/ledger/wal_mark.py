@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from edge.system import workarounds
 from edge.system.files import sync_folder
 
 NAME: Final = "open"
@@ -38,10 +39,7 @@ class WalMark:
         with contextlib.suppress(
             OSError
         ):  # a full disk: the commit stands, and an older note raises no alarm
-            frames = os.pread(
-                self._index, 4, 16
-            )  # https://www.sqlite.org/walformat.html: mxFrame, and aSalt
-            now = frames + os.pread(self._index, 8, 32)
+            now = workarounds.wal_position(self._index)
             if now != self._noted:
                 os.pwrite(self._file, now, 0)
                 self._noted = now

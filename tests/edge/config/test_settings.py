@@ -56,7 +56,7 @@ def refusal(file: Path) -> str:
 
 def test_no_file_and_no_variable_is_the_default(written: Written) -> None:
     assert load(written("")) == Settings()
-    assert Settings().topic_prefix == "mammo/v1/site/edge-1"
+    assert (Settings().device.site, Settings().device.name) == ("site", "edge-1")
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:

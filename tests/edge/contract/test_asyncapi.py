@@ -20,9 +20,10 @@ from referencing.jsonschema import DRAFT202012
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from deploy.tools.asyncapi.__main__ import channels, document, render
-from edge.cli.doctor.acl import ANSWER, WATCHED
+from edge.cli.doctor.acl import ANSWER
 from edge.contract import result
 from edge.daemon.telemetry.status import offline
+from edge.mqtt.topics import Topics
 from tests.support.contract_page import examples, table
 from tests.support.rig import TOPICS, Rig, film, until
 from tests.support.tools import ROOT, need
@@ -150,7 +151,7 @@ def test_the_contract_s_examples_are_what_it_describes(schema: str) -> None:
 
 
 def test_what_the_doctor_publishes_is_described() -> None:
-    told = MQTTMessage(topic=WATCHED.format(prefix=TOPICS).encode())
+    told = MQTTMessage(topic=Topics(TOPICS).command_ack("doctor").encode())
     told.payload = ANSWER
     assert is_described(told)
 

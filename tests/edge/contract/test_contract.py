@@ -23,13 +23,14 @@ from edge.contract import result as message
 from edge.contract.result import Message
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.intake.folder import IGNORED
-from edge.daemon.intake.mqtt import REFERENCE_S, RESERVED
+from edge.daemon.intake.mqtt import REFERENCE_S
 from edge.daemon.telemetry.status import offline
 from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
 from edge.models.signature import sign
 from edge.models.transfer.announcement import Offer, read_offer
+from edge.mqtt.topics import COMMANDS, OWN, Topics
 from tests.support.contract_page import PAGE, blocks, examples, table
 from tests.support.films import demo_files
 from tests.support.keys import key_pair
@@ -71,10 +72,20 @@ def test_every_outcome_is_explained_and_no_other() -> None:
 
 
 def test_every_topic_that_the_code_names_stands_in_the_table_and_no_other() -> None:
-    named = set(re.findall(r'_?prefix\}/([a-z/]+)"', "\n".join(SOURCES.values())))
+    ours = Topics("ours")
+    properties = [name for name, value in vars(Topics).items() if isinstance(value, property)]
+    commands = [make(name) for name in COMMANDS for make in (ours.command, ours.command_ack)]
+    topics = [*(getattr(ours, name) for name in properties), *commands, ours.command_ack("doctor")]
+    named = {topic.removeprefix("ours/") for topic in topics}
     assert set(table("Topics")) == named
-    assert {topic.partition("/")[0] for topic in named} | {"command"} == RESERVED
+    assert {topic.partition("/")[0] for topic in named} == OWN
     assert "`mammo/v1/<site>/request/image`" in PAGE
+
+
+def test_topics_are_spelled_in_one_module() -> None:
+    spelled = r'"mammo/v1|prefix\}/[a-z/]+"|command/[a-z]+/ack"'
+    found = [str(path) for path, source in SOURCES.items() if re.search(spelled, source)]
+    assert found == ["edge/mqtt/topics.py"]
 
 
 def test_every_counter_is_named() -> None:

@@ -20,7 +20,8 @@ from edge.config.settings import Broker as BrokerSettings
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import Connection, HungUpError, Protocol, RefusedError
+from edge.mqtt.connection import Connection, Protocol
+from edge.mqtt.errors import HungUpError, RefusedError
 from tests.support.rig import until
 
 
@@ -51,8 +52,8 @@ def test_a_publish_returns_when_the_broker_has_it_and_leaves_nothing_behind(
 ) -> None:
     for qos in (0, 1):
         broker.publish("somewhere", b"x", qos=qos)
-    assert broker._connection is not None
-    assert broker._connection._pubacks == {}
+    assert broker.connection is not None
+    assert broker.connection._pubacks == {}
 
 
 def test_a_publish_without_connection_is_kept_by_the_caller(
@@ -136,21 +137,21 @@ def test_a_connection_whose_thread_ends_while_we_look_for_it_is_made_anew(
 
 
 def test_a_message_larger_than_the_broker_takes_is_refused_unsent(broker: MqttClient) -> None:
-    assert broker._connection is not None
-    broker._connection.max_packet = 100
+    assert broker.connection is not None
+    broker.connection.max_packet = 100
     with pytest.raises(RefusedError, match="message of 100 bytes, the broker takes packets of 100"):
         broker.publish("somewhere", b"x" * 100)
 
 
 def test_a_refused_subscription_is_told(broker: MqttClient, health: Health) -> None:
     refused = ReasonCode(PacketTypes.SUBACK, "Not authorized")
-    broker._note_suback(Client(CallbackAPIVersion.VERSION2), None, 1, [refused], None)
+    broker._subscriptions.note_suback(Client(CallbackAPIVersion.VERSION2), None, 1, [refused], None)
     assert health.reasons == [
         "broker: it refuses a subscription, so requests do not reach us: check its ACL"
     ]
 
 
-def test_a_session_that_has_ended_keeps_no_socket_open_until_the_garbage_collector_comes() -> None:
+def test_an_ended_connection_keeps_no_socket_open_until_the_garbage_collector_comes() -> None:
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     ended = weakref.ref(client)
     connection = Connection(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
@@ -184,7 +185,7 @@ def test_a_fetch_waits_for_the_connection_and_ends_with_it(
         fetching = other.submit(client.fetch, "nothing", 60.0)
         client.start()
         until(lambda: client.connected, "connected")
-        until(lambda: "nothing" in client._handlers, "asked")
+        until(lambda: "nothing" in client._subscriptions._handlers, "asked")
         mosquitto.stop()
         with pytest.raises(Unavailable, match="nothing: the connection was lost"):
             fetching.result(60)
@@ -195,9 +196,10 @@ def test_a_refused_subscription_of_what_is_fetched_is_told_as_that_until_it_is_g
     broker: MqttClient, health: Health
 ) -> None:
     refused = ReasonCode(PacketTypes.SUBACK, "Not authorized")
-    assert broker._connection is not None
-    client = broker._connection.client
-    client.on_subscribe = lambda client, data, mid, _, properties: broker._note_suback(
+    assert broker.connection is not None
+    client = broker.connection.client
+    note = broker._subscriptions.note_suback
+    client.on_subscribe = lambda client, data, mid, _, properties: note(
         client, data, mid, [refused], properties
     )
     with pytest.raises(
@@ -210,7 +212,7 @@ def test_a_refused_subscription_of_what_is_fetched_is_told_as_that_until_it_is_g
             "no model comes from there: check its ACL"
         )
     ]
-    client.on_subscribe = broker._note_suback
+    client.on_subscribe = note
     broker.publish("shelf/1", b"one", retain=True)
     assert broker.fetch("shelf/1", 10) == b"one"
     assert health.reasons == []

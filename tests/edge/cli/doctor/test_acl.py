@@ -16,6 +16,7 @@ from edge.config.settings import Device, HomeAssistant, Intake, Model, Publish, 
 from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import correlated
+from edge.mqtt.topics import Topics
 
 PREFIX = "mammo/v1/site/edge-1"
 TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "result"))
@@ -39,7 +40,7 @@ def connected(port: int) -> Iterator[MqttClient]:
 
 def looked(port: int) -> Rights:
     with connected(port) as broker:
-        return look(broker, PREFIX, TOPICS)
+        return look(broker, Topics(PREFIX), TOPICS)
 
 
 def with_rules(mosquitto: Mosquitto, *rules: str, config: str = "") -> Mosquitto:

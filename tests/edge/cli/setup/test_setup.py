@@ -35,7 +35,7 @@ def test_the_answers_become_a_configuration_with_every_other_key_commented(tmp_p
     config, _ = setup(tmp_path, broker="broker.clinic.lan:8884", site="north", device="edge-7")
     settings = load(config, {})
     assert (settings.broker.host, settings.broker.port) == ("broker.clinic.lan", 8884)
-    assert settings.topic_prefix == "mammo/v1/north/edge-7"
+    assert (settings.device.site, settings.device.name) == ("north", "edge-7")
     assert "# timeout_s = 60.0" in config.read_text()
     assert stat.S_IMODE(config.stat().st_mode) == 0o640
 

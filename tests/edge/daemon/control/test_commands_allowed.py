@@ -12,9 +12,10 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Settings
-from edge.daemon.control.mqtt import TOPICS, CommandIntake
+from edge.daemon.control.mqtt import CommandIntake
 from edge.health import Health
 from edge.mqtt.client import MqttClient
+from edge.mqtt.topics import COMMANDS, Topics
 from tests.support.rig import until
 
 PREFIX = "mammo/v1/north/edge-1"
@@ -46,13 +47,13 @@ def test_a_retained_command_and_one_that_is_not_allowed_are_ignored(
     broker = MqttClient(
         where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
     )
-    commands = CommandIntake(broker, health, PREFIX, {"replay": obey})
+    commands = CommandIntake(broker, health, Topics(PREFIX), {"replay": obey})
     broker.start()
     commands.start()
 
     def ask_all() -> int:
         """Until our subscription stands; what is retained came with it."""
-        for name in (*(name for name in TOPICS if name != "replay"), "replay"):
+        for name in (*(name for name in COMMANDS if name != "replay"), "replay"):
             subscriber.publish(f"{PREFIX}/command/{name}", json.dumps({"since": 2}).encode())
         return obeyed.qsize()
 

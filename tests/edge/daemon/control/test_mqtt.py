@@ -16,7 +16,9 @@ from edge.daemon.control.mqtt import CUT_OFF, CommandIntake
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import Incoming, RefusedError
+from edge.mqtt.connection import Incoming
+from edge.mqtt.errors import RefusedError
+from edge.mqtt.topics import Topics
 from tests.support.proxy import Proxy
 from tests.support.rig import until
 
@@ -62,7 +64,9 @@ class Line:
 
 @contextmanager
 def obeying(line: Line, handler: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[None]:
-    intake = CommandIntake(cast(MqttClient, line), Health(), "mammo/v1/a/b", {"reload": handler})
+    intake = CommandIntake(
+        cast(MqttClient, line), Health(), Topics("mammo/v1/a/b"), {"reload": handler}
+    )
     intake.start()
     try:
         yield
@@ -198,7 +202,7 @@ def test_a_broker_that_hangs_up_on_the_answer_has_a_command_obeyed_once_and_says
         broker = MqttClient(
             where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
         )
-        intake = CommandIntake(broker, health, "mammo/v1/a/b", {"reload": commands.obey})
+        intake = CommandIntake(broker, health, Topics("mammo/v1/a/b"), {"reload": commands.obey})
         broker.start()
         intake.start()
         try:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.daemon.intake import inotify
 from edge.daemon.intake.inotify import PAIRING_S, Hint, Watch
+from edge.system import workarounds
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def wait_until_finished(watched: Watch, path: Path) -> None:
 
 
 def test_a_file_that_was_moved_out_holds_up_later_events_for_milliseconds_only() -> None:
-    assert inotify._pairing().delay == PAIRING_S <= 0.01
+    assert workarounds.move_grouper().delay == PAIRING_S <= 0.01
 
 
 def test_a_file_moved_inside_the_inbox_is_finished_under_its_new_name(

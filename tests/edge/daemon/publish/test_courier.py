@@ -10,7 +10,7 @@ import pytest
 from edge.daemon.publish import Courier
 from edge.errors import Unavailable
 from edge.health import Cause, Health, Phase
-from edge.mqtt.connection import RefusedError
+from edge.mqtt.errors import RefusedError
 from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.outbox import Delivery, Outbox
 from edge.storage.ledger.records import Conclusion, Submission

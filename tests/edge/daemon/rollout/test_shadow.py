@@ -22,7 +22,7 @@ from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
 from edge.models.bundle import verify
-from edge.mqtt.connection import HungUpError
+from edge.mqtt.errors import HungUpError
 
 FINISHED = Rejection(Reason.UNREADABLE, "x")
 BUNDLE = SimpleNamespace(bundle_id="b", manifest=SimpleNamespace(name="m", version="2"))

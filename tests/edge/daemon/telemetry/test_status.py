@@ -8,7 +8,8 @@ import pytest
 from edge.daemon.telemetry import status
 from edge.daemon.telemetry.status import CHANCE_RETRY_S, HUNG_UP_RETRY_S, Mqtt
 from edge.health import Health
-from edge.mqtt.connection import HungUpError
+from edge.mqtt.errors import HungUpError
+from edge.mqtt.topics import Topics
 
 
 class Line:
@@ -38,7 +39,7 @@ def test_after_two_hang_ups_the_results_have_the_connection_for_a_while(
     """Briefly, where it took one before: it may only have been restarted twice."""
     now, health, line = 1000.0, Health(), Line(hang_ups=0 if taken_before else 2)
     monkeypatch.setattr(status, "time", SimpleNamespace(monotonic=lambda: now))
-    mqtt = Mqtt(cast("Any", line), "mammo/v1/a/b", health, dict, 60.0)
+    mqtt = Mqtt(cast("Any", line), Topics("mammo/v1/a/b"), health, dict, 60.0)
     if taken_before:
         mqtt.turn(changed=False)
         line.hang_ups, line.tries = 2, 0

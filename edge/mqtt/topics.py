@@ -1,0 +1,97 @@
+"""Names of all topics: those of a device, those that devices share, and Home Assistant's."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from edge.config.settings import Device
+
+ROOT: Final = "mammo/v1"
+OWN: Final = frozenset({"status", "health", "result", "request", "command", "shadow", "model"})
+"""First levels below a device's prefix that are its own, and so no place for a reply."""
+COMMANDS: Final = (
+    "replay",
+    "reload",
+    "model/list",
+    "model/install",
+    "model/activate",
+    "model/rollback",
+)
+"""All commands that a device can be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """
+    The topics of one device.
+
+    Args:
+        prefix: `mammo/v1/<site>/<device>`.
+    """
+
+    prefix: str
+
+    @classmethod
+    def of(cls, device: Device) -> Self:
+        """Return the topics of the device that a configuration describes."""
+        return cls(f"{ROOT}/{device.site}/{device.name}")
+
+    @property
+    def status(self) -> str:
+        """The retained state of the device, and its last will."""
+        return f"{self.prefix}/status"
+
+    @property
+    def health(self) -> str:
+        """Counters, queue and versions, from time to time."""
+        return f"{self.prefix}/health"
+
+    @property
+    def result(self) -> str:
+        """Results that have no response topic of their own."""
+        return f"{self.prefix}/result"
+
+    @property
+    def shadow_result(self) -> str:
+        """Results of a second model."""
+        return f"{self.prefix}/shadow/result"
+
+    @property
+    def request_image(self) -> str:
+        """Images to examine."""
+        return f"{self.prefix}/request/image"
+
+    @property
+    def request_ref(self) -> str:
+        """Names of files in the inbox to examine."""
+        return f"{self.prefix}/request/ref"
+
+    @property
+    def model_available(self) -> str:
+        """The retained announcement of a bundle; its chunks are retained below."""
+        return f"{self.prefix}/model/available"
+
+    def command(self, name: str) -> str:
+        """Return the topic of a command."""
+        return f"{self.prefix}/command/{name}"
+
+    def command_ack(self, name: str) -> str:
+        """Return the topic of the answer to a command."""
+        return f"{self.prefix}/command/{name}/ack"
+
+
+def shared_request_image(site: str) -> str:
+    """Return the topic of images that the devices of a site share."""
+    return f"{ROOT}/{site}/request/image"
+
+
+def discovery(prefix: str, site: str, device: str) -> str:
+    """Return the topic by which Home Assistant discovers a device, below its own prefix."""
+    return f"{prefix}/device/{site}/{device}/config"
+
+
+def is_own(topic: str) -> bool:
+    """Return True for a topic that some device publishes or subscribes, so no response topic."""
+    levels = topic.split("/")
+    if levels[:2] != ROOT.split("/"):
+        return False
+    return levels[3:4] == ["request"] or not OWN.isdisjoint(levels[4:5])

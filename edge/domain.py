@@ -23,6 +23,8 @@ Flag: TypeAlias = Literal[
     "burned-in-annotation",
     "for-processing",
     "other-body-part",
+    "unapplied-lut",
+    "non-square-pixels",
 ]
 """Reasons to take a score with caution; docs/reference/dicom.md explains each."""
 

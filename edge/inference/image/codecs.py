@@ -7,11 +7,10 @@ that knows JPEG with 12 bits.
 """
 
 import importlib
-import struct
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -22,7 +21,9 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import raster_headers
+from edge.inference.image import frame_header
+from edge.inference.image.frame_header import FrameHeader
+from edge.inference.image.part10 import Frame
 
 Stored: TypeAlias = NDArray[np.integer[Any]]
 """Shape (rows, columns), 8 or 16-bit integers."""
@@ -42,7 +43,7 @@ class Layout:
 
 Codec: TypeAlias = Callable[[bytes, Layout], Stored]
 EIGHT: Final = 8
-RLE_HEADER: Final = struct.Struct("<16I")
+CODE_STREAMS: Final = frozenset({"jpeg 2000", "htj2k"})
 
 NATIVE: Final = frozenset(
     {
@@ -69,12 +70,43 @@ KINDS: Final[Mapping[UID, str]] = {
     uids.HTJ2K: "htj2k",
 }
 
-CODE_STREAMS: Final = frozenset({"jpeg 2000", "htj2k"})
+SYNTAXES: Final[Mapping[str, UID]] = {
+    "rle": uids.RLELossless,
+    "jpeg": uids.JPEGExtended12Bit,
+    "jpeg lossless": uids.JPEGLossless,
+    "jpeg-ls": uids.JPEGLSNearLossless,
+    "jpeg 2000": uids.JPEG2000,
+    "htj2k": uids.HTJ2K,
+}
+"""The most general transfer syntax of each kind, for frames of another kind than is said."""
+STANDARD: Final = re.compile(r"1\.2\.840\.10008(\.[0-9]{1,6}){1,8}")
+"""What the standard may name: nobody's free text."""
+NEW: Final[Mapping[str, str]] = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+}
+"""Transfer syntaxes that are newer than pydicom 3.0."""
+
+
+class Decoded(NamedTuple):
+    """A decoded frame."""
+
+    values: Stored
+    """Shape (rows, columns) of the header, as they were stored."""
+    header: FrameHeader
+    syntax: UID
+    """What it was read as."""
 
 
 def name(syntax: UID) -> str:
     """Its name in the standard; a private one has none and could hold anything."""
-    return "a private one" if syntax.is_private or syntax.name == syntax else syntax.name
+    if syntax in NEW:
+        return NEW[syntax]
+    if syntax.name != syntax and not syntax.is_private:
+        return str(syntax.name)
+    return f"an unknown one, {syntax}" if STANDARD.fullmatch(syntax) else "a private one"
 
 
 def is_known(syntax: UID) -> bool:
@@ -82,76 +114,72 @@ def is_known(syntax: UID) -> bool:
     return syntax in NATIVE or syntax in KINDS
 
 
-def decode(frame: bytes, layout: Layout) -> Stored:
+def decode(frame: Frame, layout: Layout) -> Decoded:
     """
-    Decode one frame.
+    Decode one frame, by its own first bytes: some files name another codec.
 
     Returns:
         Shape (layout.rows, layout.columns); values as they were stored, signed ones perhaps as
-        their bit patterns.
+        their
+        bit patterns.
 
     Raises:
         ImageRejected: no decoder, or the frame is not what the header says.
         Exception: whatever the decoder makes of a damaged frame.
     """
-    kind = KINDS[layout.syntax]
-    _check(frame, kind, layout)
-    stored = _codec(kind, frame, layout)(frame, layout)
+    header = frame_header.read(frame, layout.bits_allocated // 8, name(layout.syntax))
+    _check(header, layout)
+    if KINDS.get(layout.syntax) != header.kind:
+        layout = replace(layout, syntax=SYNTAXES[header.kind])
+    if header.bits:  # GDCM cuts values down to what it is told
+        allocated = EIGHT if header.bits <= EIGHT else 2 * EIGHT
+        layout = replace(layout, bits_allocated=allocated, bits_stored=header.bits)
+    try:
+        stored = _codec(header, layout)(frame.data, layout)
+    except ImageRejected:
+        raise
+    except Exception as error:
+        if isinstance(error, Short) or frame.ending.reason is Reason.TRUNCATED:
+            raise frame.ending from None
+        raise
     if stored.shape != (layout.rows, layout.columns):
-        raise ImageRejected(
-            Reason.UNREADABLE,
-            f"decoded it has the shape {stored.shape}, expected {layout.rows} x {layout.columns}",
-        )
-    return stored
+        detail = f"decoded it is {stored.shape}, expected {layout.rows} x {layout.columns}"
+        raise ImageRejected(Reason.UNREADABLE, detail)
+    return Decoded(stored, header, layout.syntax)
 
 
-def _check(frame: bytes, kind: str, layout: Layout) -> None:
+class Short(Exception):
+    """A frame has less pixels than its header says."""
+
+
+def _check(header: FrameHeader, layout: Layout) -> None:
     """Compare the frame's own header with DICOM's before a decoder reserves memory for it."""
-    if kind == "rle":
-        _check_rle(frame, layout)
+    if header.kind == "rle":
         return
-    size = (raster_headers.code_stream if kind in CODE_STREAMS else raster_headers.jpeg_frame)(
-        frame
-    )
-    if (size.rows, size.columns) != (layout.rows, layout.columns):
+    if (header.rows, header.columns) != (layout.rows, layout.columns):
+        size = f"{header.rows} x {header.columns}"
+        expected = f"{layout.rows} x {layout.columns}"
+        detail = f"the compressed frame is {size}, the header says {expected}"
+        raise ImageRejected(Reason.UNREADABLE, detail)
+    if header.channels != 1:
+        detail = f"the compressed frame has {header.channels} channels, expected 1"
+        raise ImageRejected(Reason.COLOUR, detail)
+    if header.bits > layout.bits_allocated:
         detail = (
-            f"the compressed frame is {size.rows} x {size.columns}, the "
-            f"header says {layout.rows} x {layout.columns}"
+            f"its frame has {header.bits} bits a pixel, its header says {layout.bits_allocated}"
         )
         raise ImageRejected(Reason.UNREADABLE, detail)
-    if size.channels != 1:
-        raise ImageRejected(
-            Reason.COLOUR, f"the compressed frame has {size.channels} channels, expected 1"
-        )
 
 
-def _check_rle(frame: bytes, layout: Layout) -> None:
-    """
-    PS3.5, G.5: one segment a byte of a pixel, one after the other. imagecodecs crashes where they
-    lie outside the frame.
-    """
-    if len(frame) < RLE_HEADER.size:
-        raise ImageRejected(Reason.TRUNCATED, "the DICOM ends inside its pixel data")
-    count, *offsets = RLE_HEADER.unpack_from(frame)
-    bounds = [*offsets[: min(count, 15)], len(frame)]
-    in_order = bounds[0] >= RLE_HEADER.size and all(start < end for start, end in pairwise(bounds))
-    if count != layout.bits_allocated // 8 or not in_order:
-        raise ImageRejected(
-            Reason.UNREADABLE, "the segments of the run-length encoding make no sense"
-        )
-
-
-def _codec(kind: str, frame: bytes, layout: Layout) -> Codec:
-    if kind == "jpeg" and raster_headers.jpeg_frame(frame).bits == EIGHT:
+def _codec(header: FrameHeader, layout: Layout) -> Codec:
+    if header.kind == "jpeg" and header.bits == EIGHT:
         return _opencv  # as fast as imagecodecs, and always there
-    if fast is not None and kind in FAST:
-        return FAST[kind]
-    if kind == "jpeg":
-        raise ImageRejected(
-            Reason.UNSUPPORTED_TRANSFER_SYNTAX,
-            f"{name(layout.syntax)}, for more than 8 bits install mammo-edge[fast]",
-        )
-    return _pydicom
+    if fast is not None and header.kind in FAST:
+        return FAST[header.kind]
+    if header.kind == "jpeg":
+        detail = f"{name(layout.syntax)}, for more than 8 bits install mammo-edge[fast]"
+        raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, detail)
+    return _pylibjpeg_openjpeg if header.kind in CODE_STREAMS else _pydicom
 
 
 def _imagecodecs() -> Any:  # noqa: ANN401 - it comes without types
@@ -190,14 +218,16 @@ def _dicomrle(frame: bytes, layout: Layout) -> Stored:
     room = bytearray(count * dtype.itemsize)  # it writes no further
     decoded = np.frombuffer(fast.dicomrle_decode(frame, dtype, out=room), dtype)
     if decoded.size != count:
-        raise ImageRejected(
-            Reason.TRUNCATED, f"the run-length encoding has {decoded.size} pixels, expected {count}"
-        )
+        raise Short
     return decoded.reshape(layout.rows, layout.columns)
 
 
+def _pylibjpeg_openjpeg(frame: bytes, _: Layout) -> Stored:
+    return np.asarray(importlib.import_module("openjpeg").decode(frame))
+
+
 def _pydicom(frame: bytes, layout: Layout) -> Stored:
-    """Through pydicom's plug-ins: pylibjpeg before GDCM before any other."""
+    """Through pydicom's plug-ins: pylibjpeg's for run lengths, GDCM's for the rest."""
     decoder = get_decoder(layout.syntax)
     plugin = next((each for each in ("pylibjpeg", "gdcm") if each in decoder.available_plugins), "")
     if not decoder.available_plugins:

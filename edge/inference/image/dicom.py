@@ -6,11 +6,10 @@ docs/reference/dicom.md says what is read and how.
 import logging
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
-import numpy as np
 import pydicom
 from pydicom import Dataset
 
@@ -20,14 +19,17 @@ from edge.inference.image import (
     Buffer,
     Limits,
     Mammogram,
+    aspect,
     check_size,
     codecs,
     eligibility,
+    groups,
     part10,
     presentation,
+    stored,
     tags,
 )
-from edge.inference.image.part10 import File, PixelData
+from edge.inference.image.attributes import number, text
 from edge.inference.image.presentation import Depth
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values
@@ -36,6 +38,11 @@ pydicom.config.settings.reading_validation_mode = (
 )  # a wrong VR somewhere is no reason to read no pixels
 
 MAX_BITS: Final = 16
+WHILE_READING: Final[Mapping[Flag, str]] = {
+    "unapplied-lut": "a modality LUT, rescale, VOI LUT or window that makes no sense is left out",
+    "non-square-pixels": "pixels that are not square could not be made so",
+}
+"""Flags that do not stand in the header: what could not be done as it says."""
 
 with suppress(ImportError):
     import gdcm
@@ -60,28 +67,40 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     Raises:
         ImageRejected: it is one, but gets no score.
     """
-    with _broken("header"):
+    with _broken("header", at_its_end=Reason.TRUNCATED):
         syntax = part10.transfer_syntax(data)
         if syntax is not None and part10.is_dicom(data) and not codecs.is_known(syntax):
             raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, codecs.name(syntax))
         file = part10.read(data, limits.max_bytes)
-        if file is None:
-            return None
+    if file is None:
+        return None
+    with _broken("header"):
+        groups.bring_up(file.header)
         flags = eligibility.look_at(file.header, limits.implants)
         pixels = part10.pixel_data(file)
         _check(file.header, limits)
         depth = _depth(file.header)
-        facts, identity = _facts(file, depth, flags), tags.identity(file.header)
     with _broken("pixel data"):
-        stored = _stored(file, pixels, depth)
-        shown = presentation.present(file.header, stored, depth)
-    return Mammogram(shown.pixels, facts, shown.background, identity, shown.white)
+        values, depth, syntax_name = stored.read(file, pixels, depth)
+        shown = presentation.present(file.header, values, depth)
+        square = aspect.squared(file.header, shown.pixels, limits)
+    picture = shown.pixels if square is None else square
+    undone = {"unapplied-lut": not shown.complete, "non-square-pixels": square is None}
+    flags += tuple(flag for flag in WHILE_READING if undone[flag])
+    with _broken("header"):
+        facts = _facts(file.header, picture.shape, depth, syntax_name, flags)
+        identity = tags.identity(file.header)
+    return Mammogram(picture, facts, shown.background, identity, shown.white)
 
 
 @contextmanager
-def _broken(what: str) -> Iterator[None]:
+def _broken(what: str, at_its_end: Reason = Reason.UNREADABLE) -> Iterator[None]:
     """
-    Whatever a damaged file makes of the libraries becomes a rejection without a word of the file.
+    Turn whatever a damaged file makes of the libraries into a rejection without a word of the file.
+
+    Args:
+        what: the part of the file.
+        at_its_end: the reason if bytes are missing: those of the file, or of a value inside it.
     """
     try:
         with warnings.catch_warnings():
@@ -90,31 +109,24 @@ def _broken(what: str) -> Iterator[None]:
     except (ImageRejected, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except (EOFError, struct.error):
-        raise ImageRejected(Reason.TRUNCATED, f"the DICOM ends inside its {what}") from None
-    # pydicom and its plug-ins raise anything; a panic in pylibjpeg-rle (Rust) is no Exception
+        raise ImageRejected(at_its_end, f"the DICOM ends inside its {what}") from None
     # pydicom and its plug-ins raise anything; a panic in pylibjpeg-rle (Rust) is no Exception
     except BaseException as error:  # noqa: BLE001
-        raise ImageRejected(
-            Reason.UNREADABLE, f"the DICOM's {what} cannot be read ({type(error).__name__})"
-        ) from None
+        detail = f"the DICOM's {what} cannot be read ({type(error).__name__})"
+        raise ImageRejected(Reason.UNREADABLE, detail) from None
 
 
 def _check(header: Dataset, limits: Limits) -> None:
-    frames, samples = (
-        int(header.get("NumberOfFrames") or 1),
-        int(header.get("SamplesPerPixel") or 1),
-    )
+    frames = int(number(header, "NumberOfFrames") or 1)
+    samples = int(number(header, "SamplesPerPixel") or 1)
     if frames > 1:
-        raise ImageRejected(
-            Reason.MULTI_FRAME,
-            f"it has {frames} frames, expected one: tomosynthesis is not supported",
-        )
+        detail = f"it has {frames} frames, expected one: tomosynthesis is not supported"
+        raise ImageRejected(Reason.MULTI_FRAME, detail)
     if samples != 1:
         raise ImageRejected(Reason.COLOUR, f"it has {samples} samples per pixel, expected 1")
-    if str(header.get("PhotometricInterpretation", "")).strip() == "PALETTE COLOR":
-        raise ImageRejected(
-            Reason.COLOUR, "its pixels point into a palette of colours, expected grey"
-        )
+    if text(header, "PhotometricInterpretation") == "PALETTE COLOR":
+        detail = "its pixels point into a palette of colours, expected grey"
+        raise ImageRejected(Reason.COLOUR, detail)
     check_size(int(header.get("Rows") or 0), int(header.get("Columns") or 0), limits)
 
 
@@ -123,8 +135,8 @@ def _depth(header: Dataset) -> Depth:
     stored = int(header.get("BitsStored") or allocated)
     if allocated not in {8, MAX_BITS} or not 1 <= stored <= allocated:
         detail = (
-            f"{allocated} bits allocated and {stored} stored, expected "
-            f"8 or {MAX_BITS} and at most as many"
+            f"{allocated} bits allocated and {stored} stored, "
+            f"expected 8 or {MAX_BITS} and at most as many"
         )
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     high_bit = header.get("HighBit")
@@ -132,60 +144,17 @@ def _depth(header: Dataset) -> Depth:
     return Depth(allocated, stored, stored - 1 if high_bit is None else int(high_bit), signed)
 
 
-def _stored(file: File, pixels: PixelData, depth: Depth) -> codecs.Stored:
-    """The stored values, shape (rows, columns)."""
-    rows, columns = int(file.header.Rows), int(file.header.Columns)
-    encapsulated = pixels.length == part10.UNDEFINED
-    if encapsulated == (file.syntax in codecs.NATIVE):
-        found, expected = ("is", "is not") if encapsulated else ("is not", "is")
-        detail = f"the pixel data {found} encapsulated, by the transfer syntax it {expected}"
-        raise ImageRejected(Reason.UNREADABLE, detail)
-    if not encapsulated:
-        return _native(file, pixels, (rows, columns), depth)
-    layout = codecs.Layout(file.syntax, rows, columns, depth.allocated, depth.stored, depth.signed)
-    stored = codecs.decode(part10.frame(file, pixels), layout)
-    if stored.dtype.itemsize * 8 > depth.allocated:
-        detail = (
-            f"its frame has {stored.dtype.itemsize * 8} bits a pixel, "
-            f"its header says {depth.allocated}"
-        )
-        raise ImageRejected(Reason.UNREADABLE, detail)
-    return (
-        stored
-        if stored.dtype.itemsize * 8 == depth.allocated
-        else stored.astype(f"u{depth.allocated // 8}")
-    )
-
-
-def _native(file: File, pixels: PixelData, shape: tuple[int, int], depth: Depth) -> codecs.Stored:
-    """Uncompressed pixels, where they lie."""
-    count = shape[0] * shape[1]
-    expected = count * depth.allocated // 8
-    found = min(pixels.length, len(file.data) - pixels.start)
-    if found < expected:
-        raise ImageRejected(
-            Reason.TRUNCATED, f"the pixel data has {found} bytes, expected {expected}"
-        )
-    little = file.header.original_encoding[1]
-    if little or depth.allocated == MAX_BITS:
-        dtype = np.dtype(f"{'<' if little else '>'}u{depth.allocated // 8}")
-        stored = np.frombuffer(file.data, dtype, count, pixels.start)
-        return stored.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-    words = np.frombuffer(
-        file.data, ">u2", min(pixels.length, expected + 1) // 2, pixels.start
-    )  # bytes in big-endian words
-    return words.astype("<u2").view(np.uint8)[:count].reshape(shape)
-
-
-def _facts(file: File, depth: Depth, flags: tuple[Flag, ...]) -> ImageFacts:
+def _facts(
+    header: Dataset, shape: tuple[int, ...], depth: Depth, syntax: str, flags: tuple[Flag, ...]
+) -> ImageFacts:
     return ImageFacts(
-        rows=int(file.header.Rows),
-        columns=int(file.header.Columns),
+        rows=shape[0],
+        columns=shape[1],
         bits=depth.stored,
-        photometric=presentation.photometric(file.header),
+        photometric=presentation.photometric(header),
         format="dicom",
-        laterality=tags.laterality(file.header),
-        view=tags.view(file.header),
-        transfer_syntax=codecs.name(file.syntax),
+        laterality=tags.laterality(header),
+        view=tags.view(header),
+        transfer_syntax=syntax,
         flags=flags,
     )

@@ -14,6 +14,7 @@ from pydicom import Dataset
 from edge.domain import Flag, Implants
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import tags
+from edge.inference.image.attributes import number, text
 from edge.inference.image.presentation import is_for_processing
 
 Verdict: TypeAlias = Literal["accepted", "flagged", "rejected", "as set"]
@@ -70,17 +71,13 @@ def look_at(header: Dataset, implants: Implants) -> tuple[Flag, ...]:
 
 
 def _modality_detail(header: Dataset) -> str:
-    modality = _text(header, "Modality")
+    modality = text(header, "Modality")
     # free text is not repeated
     return f"Modality is {modality if modality in tags.MODALITIES else 'another'}, expected MG"
 
 
-def _text(header: Dataset, keyword: str) -> str:
-    return str(header.get(keyword) or "").strip().upper()
-
-
 def _says(keyword: str, *values: str) -> Callable[[Dataset], bool]:
-    return lambda header: _text(header, keyword) in values
+    return lambda header: text(header, keyword) in values
 
 
 def _image_type(header: Dataset) -> frozenset[str]:
@@ -91,19 +88,19 @@ def _image_type(header: Dataset) -> frozenset[str]:
 
 
 def _other_modality(header: Dataset) -> bool:
-    return _text(header, "Modality") not in {"", "MG"} and not _radiograph(header)
+    return text(header, "Modality") not in {"", "MG"} and not _radiograph(header)
 
 
 def _radiograph(header: Dataset) -> bool:
-    return _text(header, "Modality") in RADIOGRAPHS and _text(
-        header, "BodyPartExamined"
-    ).startswith(("BREAST", "MAMM"))
+    return text(header, "Modality") in RADIOGRAPHS and text(header, "BodyPartExamined").startswith(
+        ("BREAST", "MAMM")
+    )
 
 
 def _phantom(header: Dataset) -> bool:
     return (
-        _text(header, "QualityControlImage") == "YES"
-        or _text(header, "BodyPartExamined") == "PHANTOM"
+        text(header, "QualityControlImage") == "YES"
+        or text(header, "BodyPartExamined") == "PHANTOM"
     )
 
 
@@ -113,8 +110,8 @@ def _specimen(header: Dataset) -> bool:
 
 def _magnification(header: Dataset) -> bool:
     try:
-        factor = float(header.get("EstimatedRadiographicMagnificationFactor") or 1)
-    except (TypeError, ValueError):
+        factor = number(header, "EstimatedRadiographicMagnificationFactor") or 1.0
+    except ValueError:
         factor = 1.0
     return factor >= MAGNIFIED or "magnification" in tags.view_modifiers(header)
 
@@ -124,13 +121,13 @@ def _modifier(name: str) -> Callable[[Dataset], bool]:
 
 
 def _implant(header: Dataset) -> bool:
-    return _text(header, "BreastImplantPresent") == "YES"
+    return text(header, "BreastImplantPresent") == "YES"
 
 
 def _partial(header: Dataset) -> bool:
     stereo = any(part.startswith("STEREO") for part in _image_type(header))
     return (
-        _text(header, "PartialView") == "YES"
+        text(header, "PartialView") == "YES"
         or stereo
         or bool(PARTIAL & tags.view_modifiers(header))
     )
@@ -153,7 +150,7 @@ def _synthesized(header: Dataset) -> bool:
 
 
 def _other_body_part(header: Dataset) -> bool:
-    part = _text(header, "BodyPartExamined")
+    part = text(header, "BodyPartExamined")
     return bool(part) and not part.startswith(("BREAST", "MAMM")) and not _phantom(header)
 
 
@@ -251,7 +248,7 @@ RULES: Final = (
     ),
     Rule(
         "detector values",
-        "Presentation Intent Type FOR PROCESSING",
+        "Presentation Intent Type FOR PROCESSING, or an SOP Class of that name",
         "flagged",
         is_for_processing,
         "for-processing",

@@ -4,11 +4,11 @@ decoded here.
 """
 
 import io
+import re
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import pydicom
 from pydicom import Dataset
@@ -27,9 +27,16 @@ from edge.inference.image import Buffer
 
 PREFIX: Final = b"DICM"
 PREAMBLE: Final = 128
-BARE_GROUPS: Final = (b"\x02\0", b"\x08\0")
-"""A file without preamble starts with the file meta information or with the identifying group."""
-TRANSFER_SYNTAX: Final = b"\x02\0\x10\0UI"
+BARE_GROUPS: Final = (b"\x02\0", b"\x08\0", b"\0\x08")
+"""
+What a file without preamble starts with: the file meta information, or the identifying group in
+either byte order.
+"""
+TRANSFER_SYNTAX: Final = b"\x02\0\x10\0"
+IMPLICIT_SYNTAX: Final = rb"\x02\0.*?\x02\0\x10\0[\x10-\x40]\0\0\0([0-9.]+)[\0 ]*"
+"""
+File meta information without VRs, up to the transfer syntax: a length of four bytes, then the name.
+"""
 SHORTEST_META: Final = 16
 """Prefix and group length."""
 META_BYTES: Final = 16_384
@@ -37,7 +44,15 @@ META_BYTES: Final = 16_384
 PIXEL_DATA: Final = 0x7FE00010
 FLOAT_PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009})
 ITEM: Final = 0xFFFEE000
+ITEM_TAG: Final = b"\xfe\xff\0\xe0"
 DELIMITER: Final = 0xFFFEE0DD
+FRAME_STARTS: Final = (
+    b"\xff\xd8\xff",
+    b"\xff\x4f\xff\x51",
+    b"\0\0\0\x0cjP  ",
+    *(struct.pack("<II", segments, 64) for segments in (1, 2)),
+)
+"""How a frame in JPEG and JPEG-LS, JPEG 2000 (bare or in boxes) and run lengths starts."""
 UNDEFINED: Final = 0xFFFFFFFF
 """Length of encapsulated pixel data."""
 
@@ -64,6 +79,14 @@ class PixelData:
     length: int
 
 
+class Frame(NamedTuple):
+    """A compressed frame."""
+
+    data: bytes
+    ending: ImageRejected
+    """What is wrong with the file if the frame turns out not to be whole."""
+
+
 def is_dicom(data: Buffer) -> bool:
     """Whether these bytes are a DICOM file as PS3.10 has it."""
     return data[PREAMBLE : PREAMBLE + 4] == PREFIX
@@ -71,14 +94,21 @@ def is_dicom(data: Buffer) -> bool:
 
 def transfer_syntax(data: Buffer) -> UID | None:
     """What the file meta information says; None where it says nothing."""
-    at = data.find(TRANSFER_SYNTAX, PREAMBLE + 4 if is_dicom(data) else 0, META_BYTES)
+    start = PREAMBLE + 4 if is_dicom(data) else 0
+    at = data.find(TRANSFER_SYNTAX + b"UI", start, META_BYTES)
     if at < 0:
-        return None
+        return _without_vr(data[start:META_BYTES])
     start = at + 8
     length = int.from_bytes(data[at + 6 : start], "little")
     if start + length > len(data):
         return None  # what is left of it is no name
     return UID(data[start : start + length].rstrip(b"\0 ").decode("ascii", "replace"))
+
+
+def _without_vr(meta: bytes) -> UID | None:
+    """What file meta information says that was written in implicit VR, as by some senders."""
+    found = re.match(IMPLICIT_SYNTAX, meta, re.DOTALL)
+    return UID(found[1].decode("ascii")) if found else None
 
 
 def read(data: Buffer, max_bytes: int) -> File | None:
@@ -117,7 +147,7 @@ def read(data: Buffer, max_bytes: int) -> File | None:
         return None
     if cut:
         truncated("inside its header")
-    return File(header, syntax or _guessed(header), data, at)
+    return File(header, syntax or guessed(header), data, at)
 
 
 def pixel_data(file: File) -> PixelData:
@@ -147,16 +177,37 @@ def pixel_data(file: File) -> PixelData:
     return PixelData(start, length)
 
 
-def frame(file: File, pixels: PixelData) -> bytes:
+def is_encapsulated(file: File, pixels: PixelData) -> bool:
+    """Return True for fragments, also for those that a definite length was written for."""
+    return pixels.length == UNDEFINED or file.data[pixels.start : pixels.start + 4] == ITEM_TAG
+
+
+def frame(file: File, pixels: PixelData) -> Frame:
     """
-    The one encapsulated frame, all fragments joined.
+    Join the fragments of the one encapsulated frame.
 
     Raises:
-        ImageRejected: the file ends inside it, or it is damaged.
+        ImageRejected: there are none, or those of several frames.
     """
-    fragments = _fragments(file.data, pixels.start)
-    next(fragments, None)  # the basic offset table
-    return b"".join(fragments)
+    fragments, ending = _fragments(file.data, pixels.start)
+    if fragments and not _is_start(fragments[0]):
+        del fragments[0]  # the basic offset table; some writers leave it out
+    if not fragments:
+        raise ending
+    starts = sum(map(_is_start, fragments))
+    if starts > 1:
+        detail = f"its pixel data has {starts} frames, expected the one that its header says"
+        raise ImageRejected(Reason.MULTI_FRAME, detail)
+    return Frame(b"".join(fragments), ending)
+
+
+def bare_frame(file: File, pixels: PixelData) -> Frame | None:
+    """The frame that stands in the pixel data as it is, without items; None if there is none."""
+    data = file.data[pixels.start : pixels.start + pixels.length]
+    cut = len(data) < pixels.length
+    reason = Reason.TRUNCATED if cut else Reason.UNREADABLE
+    ending = ImageRejected(reason, f"the compressed frame ends after {len(data)} bytes")
+    return Frame(data, ending) if _is_start(data) else None
 
 
 def truncated(where: str) -> NoReturn:
@@ -164,31 +215,40 @@ def truncated(where: str) -> NoReturn:
     raise ImageRejected(Reason.TRUNCATED, f"the DICOM ends {where}")
 
 
-def _fragments(data: Buffer, at: int) -> Iterator[bytes]:
+def _is_start(fragment: bytes) -> bool:
+    return fragment.startswith(FRAME_STARTS)
+
+
+def _fragments(data: Buffer, at: int) -> tuple[list[bytes], ImageRejected]:
+    """
+    Read items up to their delimiter, or to whatever stands in its place.
+
+    Returns:
+        The items' values, and the rejection that is due if they are not a whole frame.
+    """
+    found: list[bytes] = []
     while at + 8 <= len(data):
         group, element, length = struct.unpack("<HHI", data[at : at + 8])
         tag = group << 16 | element
         if tag == DELIMITER:
-            return
+            detail = "the compressed frame ends early, although its file is whole"
+            return found, ImageRejected(Reason.UNREADABLE, detail)
         if tag != ITEM:
-            raise ImageRejected(
-                Reason.UNREADABLE, "the DICOM's pixel data is not a sequence of fragments"
+            detail = (
+                f"found ({group:04X},{element:04X}) among the fragments of the pixel data, "
+                "expected an item (FFFE,E000) or the delimiter (FFFE,E0DD)"
             )
-        if at + 8 + length > len(data):
-            break
-        yield data[at + 8 : at + 8 + length]
+            return found, ImageRejected(Reason.UNREADABLE, detail)
+        found.append(data[at + 8 : at + 8 + length])
         at += 8 + length
-    truncated("inside its pixel data")
+    return found, ImageRejected(Reason.TRUNCATED, "the DICOM ends inside its pixel data")
 
 
 def _inflated(data: Buffer, max_bytes: int) -> bytes:
     """
     The same file with its data set inflated (PS3.5, A.5), its file meta information saying so.
     """
-    start = (
-        PREAMBLE + 4 if is_dicom(data) else 0
-    ) + 12  # the group length comes first and counts from its own end
-    start += int(struct.unpack("<I", data[start - 4 : start])[0])
+    start = _meta_end(data)
     unzip = zlib.decompressobj(-zlib.MAX_WBITS)
     body = unzip.decompress(data[start:], max_bytes)
     if unzip.unconsumed_tail:
@@ -201,7 +261,15 @@ def _inflated(data: Buffer, max_bytes: int) -> bytes:
     return data[:start].replace(DeflatedExplicitVRLittleEndian.encode(), plain) + body
 
 
-def _guessed(header: FileDataset) -> UID:
+def _meta_end(data: Buffer) -> int:
+    """
+    Where the file meta information ends: its group length comes first, and counts from its own end.
+    """
+    start = (PREAMBLE + 4 if is_dicom(data) else 0) + 12
+    return start + int(struct.unpack("<I", data[start - 4 : start])[0])
+
+
+def guessed(header: FileDataset) -> UID:
     """What pydicom found where an old file says nothing."""
     implicit, little = header.original_encoding
     explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian

@@ -7,21 +7,17 @@ every possible value instead of once for every pixel: the same numbers, without 
 copy.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
-from edge.inference.image import Pixels
+from edge.inference.image import Pixels, grey_scale
+from edge.inference.image.attributes import WRONG, text
 from edge.inference.image.codecs import Stored
-
-Values: TypeAlias = NDArray[np.float64]
-"""Shape (number of bit patterns,)."""
+from edge.inference.image.grey_scale import Values, spread
 
 BAND_ROWS: Final = 64
 """Rows that are looked up at a time, so that no index of the whole picture is made."""
@@ -40,19 +36,8 @@ def _opencv_looks_up() -> bool:
 
 
 OPENCV_LOOKS_UP: Final = _opencv_looks_up()
-WRONG: Final = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    IndexError,
-    NotImplementedError,
-    OverflowError,
-    FloatingPointError,
-)
-"""
-What pydicom raises where a table or a window makes no sense; it is then left out, as viewers do.
-"""
+FOR_PROCESSING: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{kind}.1" for kind in ("1", "2", "3"))
+"""SOP classes of detector values: digital X-ray, mammography, intra-oral."""
 
 
 class Depth(NamedTuple):
@@ -80,6 +65,8 @@ class Shown(NamedTuple):
     """The padding value as it stands in them; None where there is no padding."""
     white: int
     """Top of their range."""
+    complete: bool
+    """False if a table or window that the header asks for could not be applied."""
 
 
 def present(header: Dataset, stored: Stored, depth: Depth) -> Shown:
@@ -95,7 +82,7 @@ def present(header: Dataset, stored: Stored, depth: Depth) -> Shown:
     stored = stored.view(patterns.dtype)
     plain = meaning(patterns, depth)
     padded = _padding(header, plain, depth)
-    shares = _dense(header, plain, _occurring(stored, padded))
+    shares, complete = _dense(header, plain, _occurring(stored, padded))
     white = 2**depth.allocated - 1
     table = np.rint(shares * white).astype(patterns.dtype)
     background = None
@@ -103,10 +90,9 @@ def present(header: Dataset, stored: Stored, depth: Depth) -> Shown:
         background = int(table[padded][0])
         table[padded] = background
     known: Pixels = stored.view(table.dtype)
-    pixels = (
-        known if np.array_equal(table, patterns) else _looked_up(table, known)
-    )  # mapped pixels are not even copied then
-    return Shown(pixels, background, white)
+    same = np.array_equal(table, patterns)
+    pixels = known if same else _looked_up(table, known)  # mapped pixels are not even copied then
+    return Shown(pixels, background, white, complete)
 
 
 def meaning(patterns: NDArray[np.unsignedinteger[Any]], depth: Depth) -> NDArray[np.int32]:
@@ -122,13 +108,14 @@ def meaning(patterns: NDArray[np.unsignedinteger[Any]], depth: Depth) -> NDArray
 
 def photometric(header: Dataset) -> str:
     """MONOCHROME1 or MONOCHROME2, which is also what a file without it is taken for."""
-    found = str(header.get("PhotometricInterpretation", "")).strip()
+    found = text(header, "PhotometricInterpretation")
     return found if found in {"MONOCHROME1", "MONOCHROME2"} else "MONOCHROME2"
 
 
 def is_for_processing(header: Dataset) -> bool:
-    """Whether these are detector values that were never meant to be looked at."""
-    return str(header.get("PresentationIntentType", "")).strip() == "FOR PROCESSING"
+    """Return True for detector values, which were never meant to be looked at."""
+    intent = text(header, "PresentationIntentType").replace("_", " ")
+    return intent == "FOR PROCESSING" or text(header, "SOPClassUID") in FOR_PROCESSING
 
 
 def _occurring(stored: Stored, padded: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -140,22 +127,27 @@ def _occurring(stored: Stored, padded: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return occurring if occurring.any() else ~padded
 
 
-def _dense(header: Dataset, plain: NDArray[np.int32], used: NDArray[np.bool_]) -> Values:
+def _dense(
+    header: Dataset, plain: NDArray[np.int32], used: NDArray[np.bool_]
+) -> tuple[Values, bool]:
     """
-    Shares of white from 0 to 1 for each bit pattern, 1 = dense.
+    Compute shares of white from 0 to 1 for each bit pattern, 1 = dense.
 
     Args:
         header: says how.
         plain: the stored value of each bit pattern.
         used: the bit patterns that occur.
+
+    Returns:
+        The shares, and False if not all that the header asks for could be applied.
     """
-    values = _modality(plain, header)
-    if is_for_processing(header) and _text(header, "PixelIntensityRelationship") == "LIN":
-        return _attenuation(values, used, dense_is_low=_dense_is_low(header))
-    shares = _voi(values, header)
-    if shares is None or _hides(shares[used], values[used]):
-        shares = _spread(values, _range(values, plain, used))
-    return 1 - shares if _dark_is_dense(header) else shares
+    values, complete = grey_scale.modality(plain, header)
+    if is_for_processing(header) and text(header, "PixelIntensityRelationship") == "LIN":
+        return _attenuation(values, used, dense_is_low=_dense_is_low(header)), complete
+    shares, shown = grey_scale.voi(values, header, used)
+    if shares is None:
+        shares = spread(values, _range(values, plain, used))
+    return 1 - shares if _dark_is_dense(header) else shares, complete and shown
 
 
 def _dense_is_low(header: Dataset) -> bool:
@@ -167,85 +159,6 @@ def _dense_is_low(header: Dataset) -> bool:
     return sign == "1" if sign in {"1", "-1"} else _dark_is_dense(header)
 
 
-def _modality(values: NDArray[np.int32], header: Dataset) -> Values:
-    try:
-        _repair(header.get("ModalityLUTSequence"), signed=values.min() < 0)
-        found = np.asarray(apply_modality_lut(values, header), np.float64)
-    except WRONG:
-        return values.astype(np.float64)
-    return (
-        found
-        if np.isfinite(found).all() and found.min() < found.max()
-        else values.astype(np.float64)
-    )
-
-
-def _voi(values: Values, header: Dataset) -> Values | None:
-    """VOI LUT or the first window, from 0 to 1; None where there is none that makes sense."""
-    if header.get("VOILUTSequence"):
-        try:
-            _repair(header.VOILUTSequence, signed=values.min() < 0)
-            return _spread(
-                np.asarray(apply_voi(values.astype(np.int64), header, index=0), np.float64)
-            )
-        except WRONG:
-            pass
-    window = _window(header)
-    if window is None:
-        return None
-    return FUNCTIONS.get(_text(header, "VOILUTFunction"), _linear)(values, *window)
-
-
-def _repair(luts: Sequence[Dataset] | None, *, signed: bool) -> None:
-    """
-    A LUT Descriptor's first number is unsigned and its second as the pixels are, whatever VR they
-    came under.
-    """
-    for item in luts or ():
-        count, first, bits = (int(number) for number in item.LUTDescriptor)
-        item["LUTDescriptor"].value = [
-            count % 2**16,
-            first - 2**16 if signed and first >= 2**15 else first,
-            bits,
-        ]
-
-
-def _window(header: Dataset) -> tuple[float, float] | None:
-    """Centre and width of the first window, where they are numbers a window can have."""
-    try:
-        centre, width = (
-            float(np.atleast_1d(header[keyword].value)[0])
-            for keyword in ("WindowCenter", "WindowWidth")
-        )
-    except WRONG:
-        return None
-    narrowest = 0.0 if _text(header, "VOILUTFunction") in {"LINEAR_EXACT", "SIGMOID"} else 1.0
-    sensible = math.isfinite(centre) and math.isfinite(width) and width > 0 and width >= narrowest
-    return (centre, width) if sensible else None
-
-
-def _linear(values: Values, centre: float, width: float) -> Values:
-    """C.11.2.1.2.1; a width of 1 is a threshold."""
-    return np.clip((values - (centre - 0.5)) / max(width - 1, 1e-6) + 0.5, 0, 1)
-
-
-def _linear_exact(values: Values, centre: float, width: float) -> Values:
-    """C.11.2.1.3.2."""
-    return np.clip((values - centre) / width + 0.5, 0, 1)
-
-
-def _sigmoid(values: Values, centre: float, width: float) -> Values:
-    """C.11.2.1.3.1; its ends are spread to black and white, which changes no order and no ratio."""
-    with np.errstate(over="ignore"):
-        return _spread(1 / (1 + np.exp(-4 * (values - centre) / width)))
-
-
-FUNCTIONS: Final[Mapping[str, Callable[[Values, float, float], Values]]] = {
-    "LINEAR_EXACT": _linear_exact,
-    "SIGMOID": _sigmoid,
-}
-
-
 def _attenuation(values: Values, used: NDArray[np.bool_], *, dense_is_low: bool) -> Values:
     """
     Linear detector values -> how much the tissue weakened the X-rays: a logarithm, as it weakens
@@ -253,12 +166,7 @@ def _attenuation(values: Values, used: NDArray[np.bool_], *, dense_is_low: bool)
     """
     arrived = values if dense_is_low else values.max() - values
     weakened = -np.log(np.maximum(arrived, 1))
-    return _spread(weakened, (float(weakened[used].min()), float(weakened[used].max())))
-
-
-def _spread(values: Values, ends: tuple[float, float] | None = None) -> Values:
-    low, high = ends or (float(values.min()), float(values.max()))
-    return np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+    return spread(weakened, (float(weakened[used].min()), float(weakened[used].max())))
 
 
 def _range(
@@ -279,17 +187,12 @@ def _range(
     return float(values[inside].min()), float(values[inside].max())
 
 
-def _hides(shares: Values, values: Values) -> bool:
-    """Whether all of a picture that is not flat is shown as one grey: its window lies beside it."""
-    return bool(shares.min() == shares.max() and values.min() < values.max())
-
-
 def _dark_is_dense(header: Dataset) -> bool:
     """
     Presentation LUT Shape says it where it stands, as for DCMTK; MONOCHROME1 without one says it
     too.
     """
-    shape = _text(header, "PresentationLUTShape")
+    shape = text(header, "PresentationLUTShape")
     return (
         shape == "INVERSE"
         if shape in {"IDENTITY", "INVERSE"}
@@ -322,10 +225,6 @@ def _as_stored(value: int, depth: Depth) -> int:
     """A padding value that came as unsigned although the pixels are signed."""
     half = 2 ** (depth.allocated - 1)
     return value - 2 * half if depth.signed and value >= half else value
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    return str(header.get(keyword) or "").strip().upper()
 
 
 def _looked_up(table: Pixels, known: Pixels) -> Pixels:

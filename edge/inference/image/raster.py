@@ -9,7 +9,17 @@ import numpy as np
 
 from edge.domain import ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import Buffer, Limits, Mammogram, Pixels, bits, check_size, raster_headers
+from edge.inference.image import (
+    Buffer,
+    Limits,
+    Mammogram,
+    Pixels,
+    bits,
+    check_size,
+    raster_headers,
+    tiff,
+    tiff_samples,
+)
 
 # OpenCV 4 and 5 name it differently. What is wrong with a file is said once, in its rejection.
 _set_log_level: Callable[[int], object] = (
@@ -20,10 +30,10 @@ _set_log_level(0)
 MAGIC: Final[tuple[tuple[bytes, str, raster_headers.Header], ...]] = (
     (b"\x89PNG\r\n\x1a\n", "png", raster_headers.png),
     (b"\xff\xd8\xff", "jpeg", raster_headers.jpeg),
-    (b"II*\0", "tiff", raster_headers.tiff),
-    (b"MM\0*", "tiff", raster_headers.tiff),
-    (b"II+\0", "tiff", raster_headers.tiff),
-    (b"MM\0+", "tiff", raster_headers.tiff),
+    (b"II*\0", "tiff", tiff.size),
+    (b"MM\0*", "tiff", tiff.size),
+    (b"II+\0", "tiff", tiff.size),
+    (b"MM\0+", "tiff", tiff.size),
     *((magic, "pgm", raster_headers.netpbm) for magic in raster_headers.NETPBM_CHANNELS),
     (b"BM", "bmp", raster_headers.bmp),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", raster_headers.jpeg2000),
@@ -34,6 +44,8 @@ AS_STORED: Final = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 """
 All bits, grey where it is grey, without alpha, upright as viewers show it (WebP from OpenCV 5 on).
 """
+CHANNELS: Final = 3
+CHANNELS_WITH_ALPHA: Final = 4
 COLOURED: Final = 1 / 16
 """
 A pixel is coloured when its channels differ by more than this share of white (JPEG's rounding stays
@@ -76,12 +88,21 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     except (struct.error, IndexError, OverflowError):
         raster_headers.ends_early(f"{name.upper()} ends inside its header")
     check_size(size.rows, size.columns, limits)
-    pixels = _grey(_decode(data, name))
-    if size.white_is_zero and pixels.dtype == np.uint16:  # OpenCV turns only 8-bit ones round
-        pixels = np.bitwise_not(pixels)
+    pixels = _grey(_read(data, name, size))
     rows, columns = pixels.shape
     facts = ImageFacts(rows, columns, bits=bits(pixels), photometric="MONOCHROME2", format=name)
     return Mammogram(pixels, facts)
+
+
+def _read(data: bytes, name: str, size: raster_headers.Size) -> Pixels:
+    """The picture's colours, black where it is transparent."""
+    if name == "tiff" and (samples := tiff_samples.read(data)):
+        return _without_transparent(samples.grey, samples.alpha)
+    pixels = _decode(data, name)
+    _compare(pixels, name, size)
+    if size.white_is_zero and pixels.dtype == np.uint16:  # OpenCV turns only 8-bit ones round
+        pixels = np.bitwise_not(pixels)
+    return _without_transparent(pixels, _alpha(data, name, pixels))
 
 
 def _decode(data: bytes, name: str) -> Pixels:
@@ -89,20 +110,56 @@ def _decode(data: bytes, name: str) -> Pixels:
         name == "jpeg2000"
     ):  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
         data = data[data.find(raster_headers.CODE_STREAM) :]
+    if name == "tiff":
+        data = tiff.with_its_page_first(data)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), AS_STORED)
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise ImageRejected(
-            Reason.UNREADABLE, f"the {name.upper()} is damaged or of an unknown kind"
-        )
+        detail = f"the {name.upper()} is damaged or of an unknown kind"
+        raise ImageRejected(Reason.UNREADABLE, detail)
     if pixels.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
-        raise ImageRejected(
-            Reason.UNSUPPORTED_FORMAT,
-            f"the {name.upper()}'s pixels are {pixels.dtype}, expected 8 or 16-bit integers",
-        )
+        detail = f"the {name.upper()}'s pixels are {pixels.dtype}, expected 8 or 16-bit integers"
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     return cast("Pixels", pixels)
+
+
+def _compare(pixels: Pixels, name: str, size: raster_headers.Size) -> None:
+    """Refuse what OpenCV has read otherwise than the file's header says."""
+    said, found = sorted((size.rows, size.columns)), sorted(pixels.shape[:2])  # it may be turned
+    if said != found:
+        detail = f"the {name.upper()} says {said} pixels, its decoder gives {found}"
+        raise ImageRejected(Reason.UNREADABLE, detail)
+    given = pixels.itemsize * 8
+    if size.bits > given:
+        detail = f"the {name.upper()} has {size.bits} bits a sample, its decoder gives {given}"
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
+
+
+def _alpha(data: bytes, name: str, pixels: Pixels) -> Pixels | None:
+    """
+    The transparency of a PNG or WebP, shape (rows, columns); None without, or if it is turned.
+    """
+    if not raster_headers.may_be_transparent(data, name):
+        return None
+    whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if whole is None or whole.ndim < CHANNELS or whole.shape[2] != CHANNELS_WITH_ALPHA:
+        return None
+    colours = pixels if pixels.ndim == CHANNELS else pixels[:, :, np.newaxis]
+    same = colours.shape[:2] == whole.shape[:2] and (colours == whole[:, :, :CHANNELS]).all()
+    return cast("Pixels", whole[:, :, CHANNELS]) if same else None
+
+
+def _without_transparent(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+    """
+    The same with black for what is fully transparent: no viewer shows what colour stands there.
+    """
+    if alpha is None or not alpha.any() or alpha.all():
+        return pixels
+    pixels = pixels.copy()
+    pixels[alpha == 0] = 0
+    return pixels
 
 
 def _grey(pixels: Pixels) -> Pixels:

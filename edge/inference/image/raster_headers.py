@@ -2,9 +2,11 @@
 What a raster file's own bytes say of its size and completeness, read before any codec sees them.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 from edge.errors import ImageRejected, Reason
@@ -18,9 +20,13 @@ class Size(NamedTuple):
     white_is_zero: bool = False
     """A TIFF stored dark = dense."""
     bits: int = 8
-    """Of a JPEG's samples."""
+    """Of a sample."""
     channels: int = 1
     """Of a JPEG or JPEG 2000."""
+    signed: bool = False
+    """Of a JPEG 2000's samples."""
+    process: int = 0
+    """The second byte of the marker that a JPEG's frame header starts with: its kind of coding."""
 
 
 Header: TypeAlias = Callable[[bytes], Size]
@@ -29,22 +35,26 @@ Reads a size. Raises ImageRejected, or struct.error or IndexError where the file
 header.
 """
 
-BIG_TIFF: Final = 43
-"""The version a BigTIFF has."""
-TIFF_TAGS: Final = frozenset({254, 256, 257, 262, 273, 279, 324, 325})
-"""
-Those that are looked at: kind of page, size, which number is white, strips, tiles. Others may be
-long and many.
-"""
-TIFF_PREVIEW: Final = 1
-"""Bit of NewSubfileType: a reduced copy of another page."""
 JPEG_BITS: Final = 8
 JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """Markers that start a frame header; 0xF7 is JPEG-LS's."""
+JPEG_SCAN: Final = 0xDA
+JPEG_APP2: Final = 0xE2
+JPEG_SEGMENT: Final = 0x10001
+"""Upper limit of a segment's length, with its marker."""
+MPF_PICTURES: Final = 0xB001
+"""NumberOfImages of a multi-picture file."""
 WEBP_ANIMATED: Final = 2
+WEBP_ALPHA: Final = 0x10
+"""Of the flags of VP8X, and of the fourth byte behind the signature of VP8L."""
+PNG_COLOUR: Final = 25
+"""Where a PNG says what a pixel is made of."""
+PNG_ALPHA: Final = frozenset({4, 6})
 OS2_HEADER_BYTES: Final = 12
 """Of the BMP header of 1988."""
 NETPBM_CHANNELS: Final[Mapping[bytes, int]] = {b"P2": 1, b"P3": 3, b"P5": 1, b"P6": 3}
+NEXT_NETPBM: Final = re.compile(rb"\s*P[1-7]\s")
+"""Another picture behind the first."""
 CODE_STREAM: Final = b"\xff\x4f\xff\x51"
 """How a JPEG 2000 code stream starts, bare or inside its boxes."""
 
@@ -65,42 +75,91 @@ def png(data: bytes) -> Size:
         if end + 4 > len(data):
             ends_early("PNG ends inside a chunk")
         if zlib.crc32(memoryview(data)[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            raise ImageRejected(
-                Reason.UNREADABLE, "a PNG chunk fails its checksum, so the file is damaged"
-            )
+            detail = "a PNG chunk fails its checksum, so the file is damaged"
+            raise ImageRejected(Reason.UNREADABLE, detail)
+        if kind == b"acTL":
+            _check_pictures("PNG is animated and", int.from_bytes(data[at + 8 : at + 12], "big"))
         at = end + 4
-    columns, rows = struct.unpack_from(">II", data, 16)
-    return Size(rows, columns)
+    _check_pictures("PNG", 1 + (data[at : at + 8] == data[:8]))
+    columns, rows, bits = struct.unpack_from(">IIB", data, 16)
+    return Size(rows, columns, bits=bits)
+
+
+def _check_pictures(what: str, found: int) -> None:
+    if found > 1:
+        detail = f"the {what} holds {found} pictures, expected one"
+        raise ImageRejected(Reason.MULTI_FRAME, detail)
 
 
 def jpeg(data: bytes) -> Size:
     """Size of a JPEG file of 8 bits, in one of the kinds that browsers show."""
     size = jpeg_frame(data)
+    if not jpeg_is_whole(data):
+        ends_early("JPEG has no end mark")
     if size.bits != JPEG_BITS:
-        raise ImageRejected(
-            Reason.UNSUPPORTED_FORMAT, f"the JPEG has {size.bits} bits per pixel, expected 8"
-        )
+        detail = f"the JPEG has {size.bits} bits per pixel, expected 8"
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
+    _check_one_jpeg(data)
     return size
 
 
 def jpeg_frame(data: bytes) -> Size:
+    """Size of a JPEG or JPEG-LS."""
+    for at, marker in _jpeg_segments(data):
+        if marker in JPEG_FRAMES:
+            bits, rows, columns, channels = struct.unpack_from(">BHHB", data, at + 4)
+            return Size(rows, columns, bits=bits, channels=channels, process=marker)
+    raise ImageRejected(Reason.UNREADABLE, "the JPEG has no frame header before its first scan")
+
+
+def jpeg_is_whole(data: bytes) -> bool:
     """
-    Size of a JPEG or JPEG-LS that has an end mark: decoders fill what is missing with grey and say
-    nothing.
+    Return True for a JPEG or JPEG-LS with an end mark.
+
+    Decoders fill what is missing with grey and say nothing. Inside the scan 0xFF is always followed
+    by 0x00 or a restart mark; an embedded thumbnail stands before the last scan.
     """
+    return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")  # neither: -1 is not more than -1
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where each segment before the first scan starts, and its marker's second byte."""
     at = 2
-    while data[at + 1] not in JPEG_FRAMES:
+    while data[at + 1] != JPEG_SCAN:
         if data[at] != 0xFF:  # noqa: PLR2004 - every JPEG marker starts with this byte
             raise ImageRejected(Reason.UNREADABLE, "the JPEG's markers are damaged")
-        # fill byte
-        # fill byte
-        at += 1 if data[at + 1] == 0xFF else 2 + int(struct.unpack_from(">H", data, at + 2)[0])  # noqa: PLR2004
-    bits, rows, columns, channels = struct.unpack_from(">BHHB", data, at + 4)
-    # Inside the scan 0xFF is always followed by 0x00 or a restart mark; an embedded thumbnail
-    # stands before the last scan.
-    if data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):  # or neither
-        ends_early("JPEG has no end mark")
-    return Size(rows, columns, bits=bits, channels=channels)
+        if data[at + 1] == 0xFF:  # noqa: PLR2004 - fill byte
+            at += 1
+            continue
+        yield at, data[at + 1]
+        at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+
+
+def _check_one_jpeg(data: bytes) -> None:
+    """
+    Refuse a second picture: of a multi-picture file (CIPA DC-007), or behind the first one's end.
+    """
+    segments = list(_jpeg_segments(data))
+    parts = [data[at : at + JPEG_SEGMENT] for at, marker in segments if marker == JPEG_APP2]
+    pictures = max(map(_pictures, parts), default=1)
+    if pictures == 1 and data.find(b"\xff\xd9\xff\xd8\xff", segments[-1][0]) > 0:
+        pictures = 2
+    _check_pictures("JPEG file", pictures)
+
+
+def _pictures(segment: bytes) -> int:
+    """How many pictures an APP2 segment announces; 1 if it is about something else."""
+    if segment[4:8] != b"MPF\0":
+        return 1
+    order = "<" if segment[8:10] == b"II" else ">"
+    with suppress(struct.error):
+        at = 8 + int(struct.unpack_from(order + "I", segment, 12)[0])
+        (entries,) = struct.unpack_from(order + "H", segment, at)
+        for entry in range(at + 2, at + 2 + 12 * entries, 12):
+            tag, value = struct.unpack_from(order + "H6xI", segment, entry)
+            if tag == MPF_PICTURES:
+                return int(value)
+    return 1
 
 
 def bmp(data: bytes) -> Size:
@@ -141,13 +200,16 @@ def netpbm(data: bytes) -> Size:
         (columns, _), (rows, _), (white, end) = next(numbers), next(numbers), next(numbers)
     except ValueError:
         ends_early("PGM ends inside its header")
-    bytes_per_sample = 1 if white < 256 else 2  # noqa: PLR2004 - Netpbm's rule
+    bits = 8 if white < 256 else 16  # noqa: PLR2004 - Netpbm's rule
     channels = NETPBM_CHANNELS[data[:2]]
-    if data[:2] in {b"P5", b"P6"} and end + 1 + rows * columns * channels * bytes_per_sample > len(
-        data
-    ):
-        ends_early("PGM ends before its last pixel")
-    return Size(rows, columns, channels=channels)
+    if data[:2] in {b"P5", b"P6"}:
+        end += 1 + rows * columns * channels * bits // 8
+        if end > len(data):
+            ends_early("PGM ends before its last pixel")
+        _check_pictures("PGM file", 1 + bool(NEXT_NETPBM.match(data, end)))
+    else:
+        _check_pictures("PGM file", 1 + bool(NEXT_NETPBM.search(data, end)))
+    return Size(rows, columns, bits=bits, channels=channels)
 
 
 def jpeg2000(data: bytes) -> Size:
@@ -157,11 +219,27 @@ def jpeg2000(data: bytes) -> Size:
         b"pclr" in data[: data.find(CODE_STREAM)]
     ):  # ISO/IEC 15444-1, I.5.3.4: its numbers are places in a table
         raise ImageRejected(Reason.COLOUR, "the JPEG 2000 file has a palette, expected grey")
-    if data.rfind(b"\xff\xd9") <= data.find(
-        b"\xff\x93", data.find(CODE_STREAM)
-    ):  # or neither; no such pair can occur inside the packets
+    if not code_stream_is_whole(data):
         ends_early("JPEG 2000 code stream has no end mark")
+    first = data.find(CODE_STREAM)
+    second = data.find(CODE_STREAM, data.find(b"\xff\xd9", first + len(CODE_STREAM)))
+    _check_pictures("JPEG 2000 file", 1 + (second > first))
+    if size.signed or size.channels not in {1, 3}:
+        kind = "signed" if size.signed else "unsigned"
+        detail = (
+            f"the JPEG 2000 has {size.channels} channel(s) of {kind} numbers, "
+            "expected 1 or 3 of unsigned ones"
+        )
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     return size
+
+
+def code_stream_is_whole(data: bytes) -> bool:
+    """
+    Return True for a JPEG 2000 with an end mark; no such pair of bytes can occur inside its
+    packets.
+    """
+    return data.rfind(b"\xff\xd9") > data.find(b"\xff\x93", data.find(CODE_STREAM))
 
 
 def code_stream(data: bytes) -> Size:
@@ -173,7 +251,14 @@ def code_stream(data: bytes) -> Size:
     (channels,) = struct.unpack_from(">H", data, at + 40)
     if length != 38 + 3 * channels:  # ISO/IEC 15444-1, A.5.1; OpenCV 4.11 crashes on it
         raise ImageRejected(Reason.UNREADABLE, "the JPEG 2000 code stream's header is damaged")
-    return Size(bottom - top, right - left, channels=channels)
+    depth = data[at + 42]  # the first channel's
+    return Size(
+        bottom - top,
+        right - left,
+        bits=(depth & 0x7F) + 1,
+        channels=channels,
+        signed=bool(depth & 0x80),
+    )
 
 
 def webp(data: bytes) -> Size:
@@ -194,71 +279,11 @@ def webp(data: bytes) -> Size:
     return Size(rows & 0x3FFF, columns & 0x3FFF)
 
 
-class _Tiff(NamedTuple):
-    """How a TIFF writes its numbers: classic, or BigTIFF with offsets of 64 bits."""
-
-    order: str
-    start: int
-    """Where the offset of the first page stands."""
-    offset: str
-    entries: str
-    """How many entries a page has."""
-    entry_bytes: int
-
-    def read(self, code: str, data: bytes, at: int) -> int:
-        return int(struct.unpack_from(self.order + code, data, at)[0])
-
-    def pages(self, data: bytes) -> Iterator[dict[int, tuple[int, ...]]]:
-        at, seen = self.read(self.offset, data, self.start), set[int]()
-        while at and at not in seen:
-            seen.add(at)
-            first = at + struct.calcsize("=" + self.entries)
-            end = first + self.entry_bytes * self.read(self.entries, data, at)
-            if end > len(data):
-                ends_early("TIFF ends inside a page's directory")
-            page: dict[int, tuple[int, ...]] = {}
-            for entry in range(first, end, self.entry_bytes):
-                if (tag := self.read("H", data, entry)) in TIFF_TAGS and tag not in page:
-                    page[tag] = self.numbers(data, entry)
-            yield page
-            at = self.read(self.offset, data, end)
-
-    def numbers(self, data: bytes, entry: int) -> tuple[int, ...]:
-        """
-        Values of one directory entry (BYTE, SHORT, LONG or LONG8), from the entry or from where it
-        points.
-        """
-        kind, count = self.read("H", data, entry + 2), self.read(self.offset, data, entry + 4)
-        room = struct.calcsize("=" + self.offset)
-        code, width = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4), 16: ("Q", 8)}.get(kind, ("", 0))
-        if not width or count * width > len(data):
-            return ()
-        value = entry + 4 + room
-        where = value if count * width <= room else self.read(self.offset, data, value)
-        return struct.unpack_from(f"{self.order}{count}{code}", data, where)
-
-
-def _tiff_kind(data: bytes) -> _Tiff:
-    order = "<" if data[:2] == b"II" else ">"
-    (version,) = struct.unpack_from(order + "H", data, 2)
-    return _Tiff(order, 8, "Q", "Q", 20) if version == BIG_TIFF else _Tiff(order, 4, "I", "H", 12)
-
-
-def tiff(data: bytes) -> Size:
-    """Size of a TIFF of one page (previews aside) whose strips or tiles are all there."""
-    pages = [
-        page
-        for page in _tiff_kind(data).pages(data)
-        if not any(kind & TIFF_PREVIEW for kind in page.get(254, ()))
-    ]
-    if len(pages) != 1:
-        reason = Reason.MULTI_FRAME if pages else Reason.NO_PIXELS
-        raise ImageRejected(reason, f"the TIFF has {len(pages)} pages, expected one")
-    page = pages[0]
-    for offsets, lengths in ((273, 279), (324, 325)):  # strips, tiles
-        for start, length in zip(page.get(offsets, ()), page.get(lengths, ()), strict=False):
-            if start + length > len(data):
-                ends_early("TIFF ends before its last strip")
-    if not (page.get(257) and page.get(256)):
-        raise ImageRejected(Reason.UNREADABLE, "the TIFF does not say its size")
-    return Size(page[257][0], page[256][0], white_is_zero=page.get(262) == (0,))
+def may_be_transparent(data: bytes, name: str) -> bool:
+    """Return True for a PNG or WebP with transparency, by its header."""
+    if name == "png":
+        return data[PNG_COLOUR] in PNG_ALPHA or 0 < data.find(b"tRNS") < data.find(b"IDAT")
+    if name != "webp":
+        return False
+    extended = data[12:16] == b"VP8X" and data[20] & WEBP_ALPHA
+    return bool(extended) or (data[12:16] == b"VP8L" and bool(data[24] & WEBP_ALPHA))

@@ -1,12 +1,12 @@
 """The few DICOM attributes that are published: short codes from closed lists, never free text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from pydicom import Dataset
-from pydicom import Sequence as DicomSequence
 
 from edge.domain import Identity, Laterality
+from edge.inference.image.attributes import items
 
 MODALITIES: Final = frozenset(
     [
@@ -154,7 +154,7 @@ def laterality(dataset: Dataset) -> Laterality | None:
 
 def view(dataset: Dataset) -> str | None:
     """The view from View Code Sequence, View Position or, as in film sets, Patient Orientation."""
-    for item in _items(dataset, "ViewCodeSequence"):
+    for item in items(dataset, "ViewCodeSequence"):
         if code := VIEW_CODES.get(str(item.get("CodeValue", "")).strip()):
             return code
     for keyword in ("ViewPosition", "PatientOrientation"):
@@ -169,18 +169,13 @@ def view_modifiers(dataset: Dataset) -> frozenset[str]:
     What View Modifier Code Sequence adds to the view; it stands inside the view's code, and in some
     files beside it.
     """
-    holders = [dataset, *_items(dataset, "ViewCodeSequence")]
+    holders = [dataset, *items(dataset, "ViewCodeSequence")]
     codes = [
         str(item.get("CodeValue", "")).strip()
         for holder in holders
-        for item in _items(holder, "ViewModifierCodeSequence")
+        for item in items(holder, "ViewModifierCodeSequence")
     ]
     return frozenset(MODIFIER_CODES[code] for code in codes if code in MODIFIER_CODES)
-
-
-def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    found = dataset.get(keyword)
-    return found if isinstance(found, DicomSequence) else ()
 
 
 def identity(dataset: Dataset) -> Identity | None:

@@ -306,7 +306,7 @@ def test_eight_bits_in_big_endian_words_keep_their_order() -> None:
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.13.1.3"}, Reason.MULTI_FRAME),
         ({"PixelData": None}, Reason.NO_PIXELS),
         ({"PixelData": None, "FloatPixelData": b"\0" * 400}, Reason.UNSUPPORTED_FORMAT),
-        ({"PixelData": b""}, Reason.TRUNCATED),
+        ({"PixelData": b""}, Reason.UNREADABLE),
     ],
     ids=str,
 )

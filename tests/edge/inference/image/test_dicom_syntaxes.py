@@ -92,16 +92,6 @@ def read(data: bytes) -> Mammogram:
     return decode(data, Limits())
 
 
-@pytest.fixture(params=["fast", "light"])
-def decoders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With imagecodecs, and without it."""
-    if request.param == "light":
-        monkeypatch.setattr(codecs, "fast", None)
-    elif codecs.fast is None:
-        pytest.skip("imagecodecs is missing: pip install -r requirements/fast.in")
-    return str(request.param)
-
-
 @pytest.mark.usefixtures("decoders")
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("name", LOSSLESS)
@@ -249,13 +239,3 @@ def test_a_frame_of_another_size_than_the_header_says_is_not_decoded(
         str(caught.value)
         == f"unreadable: the compressed frame is {rows} x {columns}, the header says 160 x 128"
     )
-
-
-def test_encapsulated_pixels_under_a_plain_syntax_are_unreadable(tmp_path: Path) -> None:
-    packed = converted(plain("8"), LOSSLESS["RLE Lossless"], tmp_path)
-    lying = packed.replace(b"1.2.840.10008.1.2.5\0", b"1.2.840.10008.1.2.1\0")
-    with pytest.raises(
-        ImageRejected,
-        match="unreadable: the pixel data is encapsulated, by the transfer syntax it is not",
-    ):
-        read(lying)

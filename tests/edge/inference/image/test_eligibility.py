@@ -12,6 +12,7 @@ from pydicom.sequence import Sequence
 from edge.domain import Flag, Implants
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, decode
+from edge.inference.image.dicom import WHILE_READING
 from edge.inference.image.eligibility import RULES
 from tests.support.films import SECRET, dicom, small
 from tests.support.tools import ROOT
@@ -106,7 +107,13 @@ def test_each_row_of_the_table_is_tried_below() -> None:
 
 
 def test_each_flag_has_its_row() -> None:
-    assert sorted(rule.flag for rule in RULES if rule.flag) == sorted(get_args(Flag))
+    from_headers = [rule.flag for rule in RULES if rule.flag]
+    assert sorted([*from_headers, *WHILE_READING]) == sorted(get_args(Flag))
+
+
+def test_flags_that_are_found_while_reading_are_documented() -> None:
+    text = (ROOT / "docs" / "reference" / "dicom.md").read_text(encoding="utf-8")
+    assert all(f"| {known_by} | `{flag}` |" in text for flag, known_by in WHILE_READING.items())
 
 
 @pytest.mark.parametrize(("what", "tags"), ACCEPTED)

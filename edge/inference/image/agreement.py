@@ -1,0 +1,114 @@
+"""
+The bits and the sign that a compressed frame says it has, against what DICOM's header says.
+
+Usually they agree, or do not matter: a frame of 16 bits that uses the 12 of the header, a signed
+one without negative values. Else the pixels decide: read with the wrong sign a picture is torn at
+half of its range, so neighbours are nearer to each other by the right reading. A frame's additional
+bits are values, unless the header says that overlays lie there.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from edge.errors import ImageRejected, Reason
+from edge.inference.image.codecs import Decoded
+from edge.inference.image.presentation import Depth
+
+OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
+OVERLAY_BIT: Final = 0x0102
+"""Element of Overlay Bit Position: 0 for overlays that lie apart from the pixels."""
+IN_STORED_VALUES: Final = (
+    "ModalityLUTSequence",
+    "RescaleSlope",
+    "VOILUTSequence",
+    "WindowCenter",
+    "PixelPaddingValue",
+)
+"""What a header gives in values that depend on the sign."""
+ROW_STEP: Final = 8
+"""Every 8th row is looked at for tears."""
+CLEARLY: Final = 0.8
+"""The right reading's neighbours differ by at most this share of the wrong one's."""
+
+
+def agreed(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
+    """
+    Compare what header and frame say of a stored value, and return what holds.
+
+    Args:
+        header: of the DICOM object.
+        depth: what it says.
+        decoded: the frame.
+
+    Raises:
+        ImageRejected: they contradict each other, and the pixels do not tell who is right.
+    """
+    if not decoded.header.bits:
+        return depth
+    depth = _bits(header, depth, decoded)
+    if decoded.header.signed == depth.signed or decoded.header.kind not in {"jpeg 2000", "htj2k"}:
+        return depth  # the others have no sign of their own
+    return _sign(header, depth, decoded)
+
+
+def _bits(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
+    found = decoded.header.bits
+    if found <= depth.stored:  # nothing can lie above the frame's own bits
+        return depth._replace(high_bit=depth.stored - 1)
+    top = depth.high_bit + 1
+    if found <= top or _fits(decoded.values, top, depth) or _has_overlays(header):
+        return depth
+    return depth._replace(stored=found, high_bit=found - 1)
+
+
+def _fits(values: NDArray[Any], top: int, depth: Depth) -> bool:
+    """Whether all values lie within so many bits; of a signed one those above repeat the sign."""
+    if depth.signed:
+        values = values.view(np.dtype(f"i{values.dtype.itemsize}"))
+        return bool(values.min() >= -(2 ** (top - 1)) and values.max() < 2 ** (top - 1))
+    return bool(values.view(np.dtype(f"u{values.dtype.itemsize}")).max() < 2**top)
+
+
+def _has_overlays(header: Dataset) -> bool:
+    return any(header.get((group, OVERLAY_BIT)) for group in OVERLAY_GROUPS)
+
+
+def _sign(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
+    """The sign by which the picture is not torn."""
+    if depth.signed and decoded.header.bits < depth.stored:
+        return _narrow(depth, decoded)
+    theirs = depth._replace(signed=decoded.header.signed)
+    half = 1 << depth.high_bit
+    if not (decoded.values.astype(np.int32) & half).any():
+        return depth  # both readings are the same
+    by_header, by_frame = _roughness(decoded.values, depth), _roughness(decoded.values, theirs)
+    if by_header <= CLEARLY * by_frame:
+        return depth
+    if by_frame <= CLEARLY * by_header and not any(map(header.get, IN_STORED_VALUES)):
+        return theirs
+    said, found = ("signed", "unsigned") if depth.signed else ("unsigned", "signed")
+    detail = f"the frame's values are {found}, the header says {said}"
+    raise ImageRejected(Reason.UNREADABLE, detail)
+
+
+def _narrow(depth: Depth, decoded: Decoded) -> Depth:
+    """
+    Negative values in an unsigned frame of less bits than the header says: its own highest bit is
+    the sign.
+    """
+    bits = decoded.header.bits
+    narrow = depth._replace(stored=bits, high_bit=bits - 1)
+    torn = CLEARLY * _roughness(decoded.values, depth)
+    return narrow if _roughness(decoded.values, narrow) <= torn else depth
+
+
+def _roughness(values: NDArray[Any], depth: Depth) -> float:
+    """How much neighbours in a row differ on average."""
+    rows = values[::ROW_STEP].astype(np.int32) & (2**depth.stored - 1)
+    if depth.signed:
+        half = 2 ** (depth.stored - 1)
+        rows = (rows ^ half) - half
+    return float(np.abs(np.diff(rows, axis=1)).mean()) if rows.shape[1] > 1 else 0.0

@@ -1,0 +1,90 @@
+"""
+Lookup tables of modality and VOI LUT sequences (DICOM PS3.3, C.11.1.1 and C.11.2.1.1), of every
+entry size and packing.
+
+Entries have 8 to 16 bits. Devices write one entry in a 16-bit word (US, SS or OW) or two of 8 bits
+in one (OW) or one in a byte (OB), whatever the descriptor's third number says; the length tells
+which.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+NUMBERS: Final = 3
+"""Of a LUT Descriptor: entries, first value mapped, bits of an entry."""
+WORD: Final = 2**16
+BYTES: Final = frozenset({"OB"})
+
+
+class Lut(NamedTuple):
+    """A table and the value that its first entry stands for."""
+
+    first: int
+    entries: NDArray[np.int32]
+
+    def apply(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Look values up; those before and after the table have its first and last entry."""
+        at = np.clip(values.astype(np.int64) - self.first, 0, self.entries.size - 1)
+        return self.entries[at].astype(np.float64)
+
+
+def read(item: Dataset, *, signed: bool, little: bool) -> Lut:
+    """
+    Read the table of one item.
+
+    Args:
+        item: of a Modality LUT Sequence or VOI LUT Sequence.
+        signed: True if some of the values that will be looked up are negative.
+        little: the byte order of the file.
+
+    Raises:
+        ValueError: the item holds no table.
+        Exception: whatever pydicom makes of a damaged item.
+    """
+    descriptor = _words(item, "LUTDescriptor", little=little).tolist()
+    if len(descriptor) < NUMBERS:
+        msg = f"the LUT Descriptor has {len(descriptor)} numbers, expected {NUMBERS}"
+        raise ValueError(msg)
+    count, first = descriptor[0] % WORD or WORD, descriptor[1]
+    if signed and first >= WORD // 2:  # written unsigned
+        first -= WORD
+    return Lut(first, _entries(item, count, little=little))
+
+
+def _entries(item: Dataset, count: int, *, little: bool) -> NDArray[np.int32]:
+    """
+    One number for each entry, as DCMTK has it: words, or bytes if there are just half as many
+    words.
+    """
+    words = _words(item, "LUTData", little=little)
+    if words.size < count:
+        packed = _bytes(item, words)
+        if count <= packed.size <= count + 1:
+            words = packed
+    if not words.size:
+        msg = "the LUT Data are empty"
+        raise ValueError(msg)
+    return words[:count].astype(np.int32)
+
+
+def _words(item: Dataset, keyword: str, *, little: bool) -> NDArray[Any]:
+    """The 16-bit numbers of an attribute, whichever VR they came under."""
+    value = item[keyword].value
+    if isinstance(value, bytes):
+        whole = value[: len(value) // 2 * 2]
+        return np.frombuffer(whole, "<u2" if little else ">u2").astype(np.int32)
+    return np.atleast_1d(np.asarray(value, np.int32))
+
+
+def _bytes(item: Dataset, words: NDArray[Any]) -> NDArray[Any]:
+    """
+    The 8-bit numbers: in a word the lower byte comes first, in whichever order its bytes are
+    written.
+    """
+    element = item["LUTData"]
+    if element.VR in BYTES:
+        return np.frombuffer(element.value, np.uint8)
+    return (words % WORD).astype("<u2").view(np.uint8)

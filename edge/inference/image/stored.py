@@ -1,0 +1,91 @@
+"""A DICOM file's stored values, uncompressed or in a frame, wherever the file really has them."""
+
+from typing import Final
+
+import numpy as np
+
+from edge.errors import ImageRejected, Reason
+from edge.inference.image import agreement, codecs, part10
+from edge.inference.image.part10 import File, Frame, PixelData
+from edge.inference.image.presentation import Depth
+
+SIXTEEN: Final = 16
+
+
+def read(file: File, pixels: PixelData, depth: Depth) -> tuple[codecs.Stored, Depth, str]:
+    """
+    Read the stored values by what stands in the file, whatever its transfer syntax says.
+
+    Args:
+        file: its header.
+        pixels: where its pixel data lie.
+        depth: what its header says of a stored value.
+
+    Returns:
+        Values of shape (rows, columns), 8 or 16 bits; how they lie in their bits; the transfer
+        syntax they came in.
+
+    Raises:
+        ImageRejected: they are not all there, or not what the header says.
+        Exception: whatever a decoder makes of a damaged frame.
+    """
+    frame = _frame(file, pixels, depth)
+    if frame is None:
+        syntax = file.syntax if file.syntax in codecs.NATIVE else part10.guessed(file.header)
+        return _native(file, pixels, depth), depth, codecs.name(syntax)
+    rows, columns = int(file.header.Rows), int(file.header.Columns)
+    layout = codecs.Layout(file.syntax, rows, columns, depth.allocated, depth.stored, depth.signed)
+    decoded = codecs.decode(frame, layout)
+    agreed = agreement.agreed(file.header, depth, decoded)
+    wide = decoded.values.dtype.itemsize * 8 == depth.allocated
+    values = decoded.values if wide else decoded.values.astype(f"u{depth.allocated // 8}")
+    return values, agreed, codecs.name(decoded.syntax)
+
+
+def _frame(file: File, pixels: PixelData, depth: Depth) -> Frame | None:
+    """The compressed frame; None if the pixels are not compressed, or no longer."""
+    if part10.is_encapsulated(file, pixels):
+        return part10.frame(file, pixels)
+    if file.syntax in codecs.NATIVE:
+        return None
+    expected = _expected(file, depth)
+    if expected <= pixels.length <= expected + 1:
+        return None
+    if bare := part10.bare_frame(file, pixels):
+        return bare
+    detail = (
+        f"the transfer syntax is {codecs.name(file.syntax)}, but the pixel data is neither "
+        f"encapsulated nor the {expected} bytes of an uncompressed picture"
+    )
+    raise ImageRejected(Reason.UNREADABLE, detail)
+
+
+def _expected(file: File, depth: Depth) -> int:
+    """Bytes of the uncompressed picture."""
+    return int(file.header.Rows) * int(file.header.Columns) * depth.allocated // 8
+
+
+def _native(file: File, pixels: PixelData, depth: Depth) -> codecs.Stored:
+    """Uncompressed pixels, where they lie."""
+    expected = _expected(file, depth)
+    found = min(pixels.length, len(file.data) - pixels.start)
+    _check_length(found, expected, cut=found < pixels.length)
+    shape = int(file.header.Rows), int(file.header.Columns)
+    count = shape[0] * shape[1]
+    little = file.header.original_encoding[1]
+    if little or depth.allocated == SIXTEEN:
+        dtype = np.dtype(f"{'<' if little else '>'}u{depth.allocated // 8}")
+        stored = np.frombuffer(file.data, dtype, count, pixels.start)
+        return stored.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    words = min(pixels.length, expected + 1) // 2  # bytes in big-endian words
+    pairs = np.frombuffer(file.data, ">u2", words, pixels.start)
+    return pairs.astype("<u2").view(np.uint8)[:count].reshape(shape)
+
+
+def _check_length(found: int, expected: int, *, cut: bool) -> None:
+    """Refuse too few bytes, and so many that another picture or wider pixels must be meant."""
+    detail = f"the pixel data has {found} bytes, expected {expected}"
+    if found < expected:
+        raise ImageRejected(Reason.TRUNCATED if cut else Reason.UNREADABLE, detail)
+    if found >= 2 * expected and found > expected + 1 and not cut:
+        raise ImageRejected(Reason.UNREADABLE, detail)

@@ -1,6 +1,8 @@
 """
-What in the package is for people: documents and examples; and, written from elsewhere, man page,
-completion, copyright, changelog, SBOM.
+Write the parts of the Debian package that are for people.
+
+Pages and examples are copied; man page, completion, copyright, changelog and bill of materials are
+written from the code and from metadata.
 
 `python -m deploy.debian.documents ROOT VERSION PYTHON_MINOR LOCK`
 """
@@ -37,7 +39,7 @@ DOCUMENTS: Final = (
     "docs/reference/asyncapi.yaml",
 )
 """
-For whoever runs it or speaks with it; a test says that none names a page which is not among them.
+The pages for operators and integrators; a test follows their links, which must not leave this list.
 """
 EXAMPLES: Final = (
     "deploy/broker/mosquitto",
@@ -64,7 +66,7 @@ complete -o default -F _mammo_edge mammo-edge
 
 
 def main(root: Path, version: str, minor: str, lock: str) -> None:
-    """Write them below `root`."""
+    """Write all of them below `root`, the tree of the package."""
     share = root / "usr/share"
     epoch = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
     for_people(share, version, epoch)
@@ -78,16 +80,13 @@ def main(root: Path, version: str, minor: str, lock: str) -> None:
 
 
 def for_people(share: Path | str, version: str = __version__, date: datetime | None = None) -> None:
-    """Man page and shell completion, below /usr/share or /usr/local/share."""
+    """Write man page and shell completion below /usr/share or /usr/local/share."""
     put(Path(share, "man/man1/mammo-edge.1.gz"), man_page(version, date or datetime.now(UTC)))
     put(Path(share, "bash-completion/completions/mammo-edge"), completion())
 
 
 def copy(folder: Path) -> None:
-    """
-    Documents and examples, as they lie in the repository: what one of them says of another's place
-    holds here, too.
-    """
+    """Copy documents and examples with their folders, so that their relative links hold."""
     for name in (*DOCUMENTS, *EXAMPLES):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,14 +96,14 @@ def copy(folder: Path) -> None:
 
 
 def put(path: Path, text: str) -> None:
-    """Write a text, compressed where the name says so, the same bytes each time."""
+    """Write a text, compressed if the name ends in `.gz`, with the same bytes each time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = text.encode()
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def man_page(version: str, date: datetime) -> str:
-    """The commands in man(7), from the parser's own words."""
+    """Render the commands as a man(7) page, from the help texts of the parser."""
     parser = make_parser()
     lines = [
         f'.TH MAMMO-EDGE 1 "{date:%Y-%m-%d}" "mammo-edge {version}" "User Commands"',
@@ -141,7 +140,7 @@ def man_page(version: str, date: datetime) -> str:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Each command's name and its help."""
+    """List each command with its help text."""
     return [
         (name, parser.format_help().replace(NOTICE, "").strip())
         for name, parser in leaves(make_parser())
@@ -151,7 +150,7 @@ def commands() -> list[tuple[str, str]]:
 def leaves(
     parser: argparse.ArgumentParser, name: str = ""
 ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """The commands that do something, `model verify` for example, and their parsers."""
+    """Yield the commands without subcommands, such as `model verify`, with their parsers."""
     below = subparsers(parser)
     if not below:
         yield name, parser
@@ -160,13 +159,13 @@ def leaves(
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The commands below a command; argparse keeps them in a private place."""
+    """Give the subcommands of a command, which argparse keeps in a private attribute."""
     found = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
     return dict(found[0].choices) if found else {}
 
 
 def options(parser: argparse.ArgumentParser) -> list[str]:
-    """The long options of a command."""
+    """List the long options of a command."""
     return [
         name
         for action in parser._actions  # noqa: SLF001
@@ -176,7 +175,7 @@ def options(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def completion() -> str:
-    """For bash: commands, then a command's own options and files."""
+    """Write the completion for bash: commands, then the options of a command and files."""
     parser = make_parser()
     words = {"": [*subparsers(parser), *options(parser)]}
     for name, sub in subparsers(parser).items():
@@ -189,13 +188,13 @@ def completion() -> str:
 
 
 def escape(text: str) -> str:
-    """For man(7): backslashes and hyphens as they are, no line that looks like a request."""
+    """Escape backslashes, hyphens and leading dots for man(7)."""
     safe = text.replace("\\", "\\e").replace("-", "\\-")
     return re.sub(r"(?m)^([.'])", r"\\&\1", safe)
 
 
 def changelog(version: str, date: datetime) -> str:
-    """Debian's changelog; the real one is CHANGELOG.md."""
+    """Write Debian's changelog, which refers to CHANGELOG.md."""
     suite = version.partition("~")[2]
     when = format_datetime(date)
     return (
@@ -206,8 +205,9 @@ def changelog(version: str, date: datetime) -> str:
 
 def copyright_(site: Path) -> str:
     """
-    Ours, and of every library what its own metadata say; their licence files lie beside them below
-    /opt.
+    Write the copyright file: our licence, and that of every library from its metadata.
+
+    The licence files of the libraries lie beside them below /opt.
     """
     lines = ["Copyright: 2026 the authors of mammo-edge", ""]
     lines += [
@@ -227,7 +227,9 @@ def copyright_(site: Path) -> str:
 
 
 def licence_of(metadata: str) -> str:
-    """The licence as the package index shows it; that Debian approves of it names none."""
+    """
+    Give the licence of a package from its metadata; the classifier "DFSG approved" names none.
+    """
     head = metadata.partition("\n\n")[0]
     classifier = r"(?m)^Classifier: License :: (?!DFSG approved)(?:OSI Approved :: )?(.+)$"
     for pattern in (r"(?m)^License-Expression: (.+)$", classifier, r"(?m)^License: (.+)$"):
@@ -237,7 +239,7 @@ def licence_of(metadata: str) -> str:
 
 
 def sbom(lock: str) -> str:
-    """A CycloneDX bill of materials, from the lock that the package was built from."""
+    """Give a CycloneDX bill of materials of the lock that the package was built from."""
     command = [
         sys.executable,
         "-m",

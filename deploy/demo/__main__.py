@@ -1,9 +1,9 @@
 """
-Nine real mammograms through the real daemon: eight DICOM files dropped into its inbox, one sent
-over MQTT.
+Send nine real mammograms through the real daemon.
 
-`make demo` runs it. `make run` does the same set-up and stays up. Everything is below one temporary
-folder and needs no root.
+Eight DICOM files are dropped into its inbox, one JPEG is sent over MQTT. `make demo` runs this;
+`make run` does the same set-up and stays up. Everything is below one temporary folder and needs no
+root.
 """
 
 import argparse
@@ -37,14 +37,14 @@ TABLE: Final = "{:<25} {:<9} {:<14} {:>7} {:>9} {:>7}  {}"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One mammogram on its way."""
+    """A mammogram that was sent, and by which way."""
 
     name: str
     way: str
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo; 0 when nine different results were received."""
+    """Run the demo; returns 0 if nine different results were received."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="drop nothing, stay up until Ctrl-C")
     parser.add_argument(
@@ -148,7 +148,7 @@ def _send(subscriber: Subscriber, daemon: Daemon) -> dict[str, Sent]:
 
 
 def _drop(file: Path, daemon: Daemon) -> None:
-    """As a good sender does it: write under a name the daemon leaves alone, then rename."""
+    """Drop a file as a good sender does: write it under an ignored name, then rename it."""
     part = daemon.inbox / f"{file.name}.part"
     shutil.copyfile(file, part)
     part.rename(daemon.inbox / file.name)

@@ -1,6 +1,7 @@
 """
-A broker as a child process: mosquitto where the machine has it, else the one that installs with
-pip. The tests use it too.
+Run a broker as a child process: mosquitto if the machine has it, else the one of a wheel.
+
+The tests use these brokers too.
 """
 
 import os
@@ -14,8 +15,10 @@ from types import TracebackType
 from typing import Final, Self
 
 MAX_BYTES: Final = 268_435_455
-"""The largest MQTT message there is."""
+"""The largest MQTT message that is possible."""
 
+# Only a mosquitto that root starts looks at `user`: it would become a user who may not write here.
+# A limit of 0 queued messages, which means none, makes 2.0.11 hang up on a publish that it denies.
 MOSQUITTO_CONF: Final = """\
 listener {port} 127.0.0.1
 user root
@@ -29,9 +32,8 @@ max_queued_messages 100000
 log_dest stderr
 """
 """
-With the default autosave a broker that is killed forgets what it acknowledged. Only a mosquitto
-that root starts looks at `user`: it would become another one, who may not write here. A limit of 0
-queued messages, none, makes 2.0.11 hang up on a publish it denies.
+A configuration that forgets nothing: with the default autosave a killed broker forgets messages it
+acknowledged.
 """
 
 IOTCORE_CONF: Final = """\
@@ -55,12 +57,12 @@ dynamic_filters = true
 
 
 def find_mosquitto() -> str | None:
-    """Where mosquitto is; Debian puts it where a user's PATH does not look."""
+    """Find mosquitto, which Debian installs outside of a user's PATH."""
     return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on right now."""
+    """Find a loopback port on which nothing listens right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -68,8 +70,7 @@ def free_port() -> int:
 
 class Broker:
     """
-    A broker on a free loopback port, with its files in one folder. Stopped and started again it
-    keeps the port.
+    A broker on a free loopback port that it keeps over restarts, with its files in one folder.
     """
 
     name = "broker"
@@ -82,7 +83,7 @@ class Broker:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, patience_s: float = 10.0) -> Self:
-        """Start it and wait until it accepts connections."""
+        """Start the broker and wait until it accepts connections."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "broker.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -105,19 +106,19 @@ class Broker:
         return self
 
     def stop(self) -> None:
-        """SIGTERM: it writes its database and goes."""
+        """Stop the broker by SIGTERM, at which it writes its database."""
         if self.process:
             self.process.terminate()
             self._reap(self.process)
 
     def kill(self) -> None:
-        """SIGKILL: what it had not written is gone."""
+        """Kill the broker by SIGKILL: everything it had not written is gone."""
         if self.process:
             self.process.kill()
             self._reap(self.process)
 
     def restart(self) -> Self:
-        """Stop it, and start it on the same port."""
+        """Stop the broker and start it on the same port."""
         self.stop()
         return self.start()
 
@@ -152,7 +153,7 @@ class Broker:
 
 
 class Mosquitto(Broker):
-    """A real mosquitto, unprivileged, that forgets nothing it has acknowledged."""
+    """A real mosquitto, without privileges, that keeps everything it has acknowledged."""
 
     name = "mosquitto"
 
@@ -168,7 +169,7 @@ class Mosquitto(Broker):
 
 
 class Embedded(Broker):
-    """The broker inside the `iotcore` wheel; it keeps nothing across a restart."""
+    """The broker of the `iotcore` wheel, which keeps nothing across a restart."""
 
     name = "iotcore"
 
@@ -179,5 +180,5 @@ class Embedded(Broker):
 
 
 def best_broker(folder: Path) -> Broker:
-    """Mosquitto where there is one, else the embedded broker."""
+    """Give a mosquitto if the machine has one, else the embedded broker."""
     return Mosquitto(folder) if find_mosquitto() else Embedded(folder)

@@ -1,4 +1,4 @@
-"""The real `mammo-edge run` as a child process, with a configuration and folders of its own."""
+"""Run the real `mammo-edge run` as a child process, with a configuration and folders of its own."""
 
 import os
 import signal
@@ -36,10 +36,7 @@ TOPICS = "mammo/v1/demo/edge-1"
 
 
 class Daemon:
-    """
-    Everything it reads and writes lies below one folder; the model is the one that comes with the
-    package.
-    """
+    """A daemon with the shipped model that reads and writes below one folder only."""
 
     def __init__(self, folder: Path, broker_port: int) -> None:
         self.folder = folder
@@ -78,11 +75,11 @@ class Daemon:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """True as long as the process lives."""
         return self.process is not None and self.process.poll() is None
 
     def stop(self, timeout_s: float = 30.0) -> int:
-        """SIGTERM, as systemd does it; returns the exit code."""
+        """Stop the daemon by SIGTERM, as systemd does; returns the exit code."""
         if self.process is None:
             return 0
         self.process.send_signal(signal.SIGTERM)
@@ -93,7 +90,7 @@ class Daemon:
             return self.process.wait()
 
     def left_over(self) -> list[Path]:
-        """Images that are still in the inbox or the spool."""
+        """List the images that are still in the inbox or the spool."""
         return [
             path
             for folder in (self.inbox, self.spool)

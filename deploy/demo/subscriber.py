@@ -1,6 +1,7 @@
 """
-An MQTT 5 subscriber as a clinic would write one: results and replies as they arrive. The tests use
-it too.
+Receive results and replies as an MQTT 5 subscriber of a clinic would.
+
+The tests use it too.
 """
 
 import itertools
@@ -22,11 +23,13 @@ from edge.mqtt.connection import disconnect
 T = TypeVar("T")
 
 SESSION_EXPIRY_S: Final = 3600
-"""So that nothing is missed while the broker restarts."""
+"""The life of the session: the broker keeps messages while it restarts."""
 
 
 class Subscriber:
-    """Keeps every message under `topic` in the order it came, and lets callers wait for one."""
+    """
+    A subscriber that keeps every message under `topic` in order, and lets callers wait for one.
+    """
 
     def __init__(self, port: int, topic: str = "mammo/v1/#") -> None:
         self.messages: list[MQTTMessage] = []
@@ -86,7 +89,7 @@ class Subscriber:
         self, predicate: Callable[[Sequence[MQTTMessage]], T | None], timeout_s: float = 30.0
     ) -> T:
         """
-        Wait until something is true of the messages so far.
+        Wait until a predicate holds for the messages so far.
 
         Returns:
             What `predicate` returned, the first time it was true.
@@ -104,7 +107,7 @@ class Subscriber:
             return found
 
     def follow(self, timeout_s: float) -> Iterator[MQTTMessage]:
-        """Every message from the first on, each as it comes, for `timeout_s` seconds in all."""
+        """Yield every message, from the first on, for `timeout_s` seconds in all."""
         deadline = time.monotonic() + timeout_s
         for place in itertools.count():
             with self._changed:
@@ -114,7 +117,7 @@ class Subscriber:
             yield self.messages[place]
 
     def under(self, name: str) -> list[dict[str, Any]]:
-        """The JSON of every message so far whose topic ends in `/name`, the oldest first."""
+        """Give the JSON of every message so far whose topic ends in `/name`, the oldest first."""
         with self._changed:
             return [
                 json.loads(message.payload)

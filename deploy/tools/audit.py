@@ -1,8 +1,8 @@
 """
-What can be said of the libraries without a network: licences, hashes, and that they fit each other:
-`python -m deploy.tools.audit`.
+Audit the libraries without a network: licences, hashes, conflicts.
 
-`make check` runs it. Known vulnerabilities need an advisory database: `make audit`.
+`python -m deploy.tools.audit` is part of `make check`. Known vulnerabilities need an advisory
+database: `make audit`.
 """
 
 import re
@@ -21,7 +21,7 @@ LOCKS: Final = tuple(
     REQUIREMENTS / f"{name}.txt"
     for name in ("litert", "litert-fast", "tflite-runtime", "tflite-runtime-fast")
 )
-"""What a device gets."""
+"""The locks of the libraries that a device gets."""
 PERMISSIVE: Final = re.compile(
     r"""(the\ )?(
         apache([-\ ](software\ )?licen[cs]e)?(,?\ (version\ )?|-)?(2(\.0)?)?
@@ -32,9 +32,12 @@ PERMISSIVE: Final = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
-"""Whoever passes the product on need only keep the notices."""
+"""Licences under which the product can be passed on with their notices alone."""
 WEAK: Final = re.compile(r"mpl-2\.0|mozilla public license 2\.0 \(mpl 2\.0\)", re.IGNORECASE)
-"""Asks for the changed files of that library alone; good for tools, which nobody passes on."""
+"""
+A licence that asks for the changed files of that library alone; fine for tools, which no device
+gets.
+"""
 SHIPPED_EXCEPTIONS: Final[Mapping[str, str]] = {
     "pebble": (
         "LGPL-3.0, unmodified, a package that a user can exchange: "
@@ -43,11 +46,11 @@ SHIPPED_EXCEPTIONS: Final[Mapping[str, str]] = {
     "tqdm": "MPL-2.0 and MIT, unmodified; ai-edge-litert asks for it",
 }
 UNSAID: Final[Mapping[str, str]] = {"namex": "Apache-2.0, by its repository"}
-"""Tools whose metadata say nothing."""
+"""Tools whose metadata name no licence."""
 
 
 def main() -> int:
-    """Say what is wrong, a line each; returns the exit status."""
+    """Print each finding on a line; returns the exit status."""
     wrong = [
         *licences(installed()),
         *(line for lock in LOCKS for line in hashes(lock.name, lock.read_text())),
@@ -59,7 +62,7 @@ def main() -> int:
 
 
 def installed() -> dict[str, str]:
-    """The licence of every package here but ours, by its name."""
+    """Give the licence of every installed package but ours, by name."""
     found = {
         normal(one.metadata["Name"]): licence_of(one.read_text("METADATA") or "")
         for one in distributions()
@@ -69,7 +72,7 @@ def installed() -> dict[str, str]:
 
 def licences(found: Mapping[str, str]) -> Iterator[str]:
     """
-    What may not be used as it is used.
+    Yield the packages whose licence is not allowed for their use.
 
     Args:
         found: licence by package.
@@ -88,8 +91,9 @@ def licences(found: Mapping[str, str]) -> Iterator[str]:
 
 def allowed(licence: str, *, tool: bool) -> bool:
     """
-    Whether an SPDX expression, or what people write instead, is fine: of `OR` one side, of `AND`
-    both.
+    Decide if a licence is allowed: an SPDX expression, or the free text of older metadata.
+
+    Of `OR` one side must be allowed, of `AND` both.
     """
     text = licence.strip("() ")
     for word, enough in ((" OR ", any), (" AND ", all)):
@@ -104,7 +108,7 @@ def allowed(licence: str, *, tool: bool) -> bool:
 
 def hashes(name: str, text: str) -> Iterator[str]:
     """
-    Pins that a device would install unchecked.
+    Yield the pins that a device would install without a hash check.
 
     Args:
         name: of the lock.
@@ -123,14 +127,16 @@ def hashes(name: str, text: str) -> Iterator[str]:
 
 
 def pins(text: str) -> list[str]:
-    """The packages of a lock."""
+    """List the packages of a lock."""
     return [normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)]
 
 
 def conflicts() -> Sequence[str]:
     """
-    Installed packages that do not fit each other, as pip finds them; ours asks for litert where the
-    other runtime is, see ADR 1.
+    Yield the conflicts between installed packages that pip finds.
+
+    Ours are left out: in the environment of the other runtime the distribution asks for litert (ADR
+    1).
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -142,7 +148,7 @@ def conflicts() -> Sequence[str]:
 
 
 def normal(name: str) -> str:
-    """A package's name as the index compares it."""
+    """Normalise a package's name as the index does."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

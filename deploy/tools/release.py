@@ -1,10 +1,10 @@
 """
 Make a release: `make release VERSION=0.2.0`.
 
-The working tree must be clean. The heading of CHANGELOG.md gets its date, `edge.__version__` and
-CITATION.cff get the version, and the three are committed. Wheel, Debian package, bill of materials
-and checksums are built from that commit into `dist/VERSION`. The tag comes last, so that what is
-tagged was built; after a failure the commit is taken back. Nothing is pushed.
+The working tree must be clean. CHANGELOG.md gets a dated heading, `edge.__version__` and
+CITATION.cff get the version, and these edits are committed. Wheel, Debian package, bill of
+materials and checksums are built from that commit into `dist/VERSION`. The tag comes last, so that
+every tagged version was built; after a failure the commit is taken back. Nothing is pushed.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from deploy.debian.documents import sbom
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
 LOCK: Final = "requirements/litert.txt"
-"""What the package's libraries are installed from."""
+"""The lock from which the package's libraries are installed."""
 Edit = Callable[[str], str]
 
 
 class ReleaseError(Exception):
-    """A state of the repository from which nothing is released, and how to mend it."""
+    """A state of the repository that cannot be released; the text says how to mend it."""
 
 
 def main(version: str) -> int:
@@ -79,7 +79,7 @@ def start(repository: Path, version: str) -> str:
 
 
 def edits(version: str, day: str) -> dict[str, Edit]:
-    """Each file that names the version, and how its text is changed."""
+    """Give the edit of each file that names the version."""
     return {
         "CHANGELOG.md": lambda text: dated(text, version, day),
         "edge/__init__.py": lambda text: replaced(
@@ -94,7 +94,7 @@ def edits(version: str, day: str) -> dict[str, Edit]:
 
 
 def dated(changelog: str, version: str, day: str) -> str:
-    """Put the version's dated heading above what is unreleased, and an empty section above that."""
+    """Date the section of unreleased changes and put an empty one above it."""
     if re.search(rf"(?m)^## {re.escape(version)}( |$)", changelog):
         msg = f"CHANGELOG.md has a section {version} already: choose a later version"
         raise ReleaseError(msg)
@@ -122,7 +122,7 @@ def edit(repository: Path, changes: dict[str, Edit]) -> None:
 
 
 def build(repository: Path, version: str) -> None:
-    """Build what is handed out into dist/VERSION."""
+    """Build wheel, package, bill of materials and checksums into dist/VERSION."""
     folder = repository / "dist" / version
     folder.mkdir(parents=True, exist_ok=True)
     environ = os.environ | {
@@ -139,7 +139,7 @@ def build(repository: Path, version: str) -> None:
 
 
 def checksums(folder: Path) -> str:
-    """The lines of SHA256SUMS: `sha256sum --check` reads them."""
+    """Write the lines of SHA256SUMS, which `sha256sum --check` reads."""
     files = sorted(path for path in folder.iterdir() if path.name != "SHA256SUMS")
     return "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files

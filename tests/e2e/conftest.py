@@ -22,8 +22,8 @@ def rig(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> Iterato
 @pytest.fixture
 def daemon(rig: Rig) -> Rig:
     """
-    A daemon that is ready, and whose subscriptions the broker knows: it would drop a request that
-    comes before them.
+    A daemon that is ready, whose subscriptions the broker knows: it would drop requests that come
+    before them.
     """
     rig.ready().await_introduction()
     return rig

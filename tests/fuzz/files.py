@@ -1,13 +1,12 @@
 """
-`make fuzz`: mutated real files through the real workers, for as long as is said; what kills a
-worker is kept.
+Send mutated real files through the real workers, and keep those that kill one: `make fuzz`.
 
     python -m tests.fuzz.files 3600 fuzz-findings
     python -m tests.fuzz.files 600 fuzz-findings gdcm
 
-The second is for what GDCM decodes where the extra `fast` is not installed. It is known to abort
-its process on damaged files: there a worker that dies is no failure, but a file without an answer
-is, and so is a whole file that nobody can examine afterwards.
+The second goes through workers without the extra `fast`, so that GDCM decodes. GDCM is known to
+abort its process on damaged files: there the death of a worker is no failure. A file without an
+answer is one, and so is a whole file that no worker can examine afterwards.
 """
 
 import io
@@ -45,16 +44,16 @@ from tests.support.films import RASTERS, deep, dicom, raster, small
 from tests.support.raster_files import tiff
 
 HEADER: Final = 2500
-"""Most of what steers a decoder stands before this."""
+"""The first bytes of a file, which hold most of the values that steer a decoder."""
 MAX_LIFE: Final = 500
-"""Files after which the memory of the supervisor is looked at."""
+"""The number of files between two looks at the memory of the supervisor."""
 ANSWER_S: Final = 120.0
-"""For a verdict, in seconds: the time limit of one file, and a pool that is opened again."""
+"""Seconds to wait for a verdict: the time limit of one file, and a pool that is opened again."""
 GDCM: Final = ("dicom jpeg lossless", "dicom jpeg-ls")
 
 
 def corpus() -> dict[str, bytes]:
-    """A small mammogram in everything that is read: what needs no system tool to be written."""
+    """Make a small mammogram in every format that can be written without a system tool."""
     pixels = deep(small(64, 48), 12)
     twelve = {"BitsStored": 12, "HighBit": 11}
     files = {f"raster {extension}": raster(extension, small(64, 48)) for extension in RASTERS}
@@ -129,7 +128,7 @@ def _encapsulated(plain: bytes, frame: bytes, syntax: UID) -> bytes:
 
 
 def mutated(data: bytes, seed: int) -> bytes:
-    """The same with some bytes changed, cut off, taken out, put in or said twice."""
+    """Mutate bytes: some are changed, cut off, taken out, inserted or repeated."""
     rng = random.Random(seed)  # noqa: S311 - not for secrets
     changed = bytearray(data)
     near = min(len(changed), HEADER)
@@ -154,14 +153,14 @@ def mutated(data: bytes, seed: int) -> bytes:
 # those of edge.inference.examiner.start
 # those of edge.inference.examiner.start
 def start_without_fast(*arguments: Any) -> Runtime:  # noqa: ANN401
-    """A worker of an installation without the extra `fast`."""
+    """Start a worker as an installation without the extra `fast` would."""
     codecs.fast = None
     return examiner.start(*arguments)
 
 
 def main(duration_s: float, findings: Path, decoder: str = "fast") -> int:
     """
-    Fuzz for so many seconds.
+    Fuzz for a number of seconds.
 
     Args:
         duration_s: how long.

@@ -1,6 +1,5 @@
 """
-Bundles of a few kilobytes that hash, sign and install like the real one; only a model that runs is
-missing.
+Bundles of a few kilobytes that hash, sign and install like the real one, without a working model.
 """
 
 import hashlib
@@ -15,13 +14,13 @@ from edge.models.signature import sign
 
 
 def manifest() -> dict[str, Any]:
-    """The shipped bundle's."""
+    """Read the manifest of the shipped bundle."""
     found: dict[str, Any] = json.loads((shipped_bundle() / "bundle.json").read_bytes())
     return found
 
 
 def tiny(folder: Path, version: str, key: Path | None = None) -> Path:
-    """The shipped bundle's manifest over files of a few bytes."""
+    """Write the shipped bundle's manifest over files of a few bytes."""
     fields = manifest() | {"version": version}
     for name in fields["files"]:
         data = f"{name} of {version} ".encode() * 300

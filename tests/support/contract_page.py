@@ -1,4 +1,4 @@
-"""The parts of docs/reference/contract.md: its fenced blocks, tables and JSON examples."""
+"""Read the parts of docs/reference/contract.md: fenced blocks, tables and JSON examples."""
 
 import json
 import re
@@ -10,12 +10,12 @@ PAGE: Final = (ROOT / "docs" / "reference" / "contract.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of one language."""
+    """List the fenced blocks of one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def table(heading: str) -> list[str]:
-    """First column of the first table below a heading."""
+    """List the first column of the first table below a heading."""
     below = re.split(rf"^#+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
     rows = re.search(r"(?:^\|.*\n)+", below, re.MULTILINE)
     assert rows, heading
@@ -23,5 +23,5 @@ def table(heading: str) -> list[str]:
 
 
 def examples(schema: str) -> list[dict[str, Any]]:
-    """The page's JSON examples of one schema."""
+    """List the page's JSON examples of one schema."""
     return [found for found in map(json.loads, blocks("json")) if found["schema"] == schema]

@@ -1,6 +1,5 @@
 """
-A Coral accelerator for machines without one: a library that stands in for libedgetpu, and a bundle
-with a file compiled for it.
+Stand in for a Coral accelerator: a library in place of libedgetpu, and a bundle compiled for it.
 """
 
 import hashlib
@@ -45,7 +44,7 @@ REDUCER_OPTIONS: Final = 27
 
 
 class StandIn:
-    """The library, and what it shall do from now on."""
+    """The library in place of libedgetpu, and its orders."""
 
     def __init__(self, library: Path, folder: Path) -> None:
         self.library = library
@@ -55,8 +54,8 @@ class StandIn:
 
     def does(self, what: str) -> None:
         """
-        `none`, `crash`, `refuse`, `fail`, `abort`, `hang`, `wrong`, `a bit off`, `nan`; anything
-        else: its work.
+        Order a fault: `none`, `crash`, `refuse`, `fail`, `abort`, `hang`, `wrong`, `a bit off` or
+        `nan`. Any other word means work.
         """
         self.orders.write_text(what)
 
@@ -66,7 +65,7 @@ class StandIn:
 
 
 def compiled_library(folder: Path) -> Path:
-    """The stand-in as a shared library."""
+    """Compile the stand-in as a shared library."""
     library = folder / "libstandin.so"
     subprocess.run(
         [need("cc", "gcc libc6-dev"), "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-lm"],
@@ -76,7 +75,9 @@ def compiled_library(folder: Path) -> Path:
 
 
 def make_bundle(folder: Path, **changes: object) -> Path:
-    """A bundle whose model takes a millisecond; `changes` are of its one model."""
+    """
+    Make a bundle whose model takes a millisecond; `changes` go into the entry of its one model.
+    """
     pixels = small()
     files = {
         MODEL: tflite(compiled=False),
@@ -117,7 +118,7 @@ def make_bundle(folder: Path, **changes: object) -> Path:
 
 
 def tflite(*, compiled: bool) -> bytes:
-    """sigmoid(mean(input)) as two operators, or as the one that edgetpu_compiler leaves."""
+    """Build sigmoid(mean(input)) as two operators, or as the one that edgetpu_compiler leaves."""
     tensors = [_tensor(INPUT, FLOAT32, "input"), _tensor((1, 1), FLOAT32, "probability")]
     if compiled:
         codes: list[Any] = [(CUSTOM, "edgetpu-custom-op", 1, CUSTOM)]
@@ -181,7 +182,7 @@ def flatbuffer(root: tuple[Any, ...], identifier: bytes) -> bytes:
 
 
 class Pretend:
-    """In place of workers."""
+    """A pool that runs nothing, in place of workers."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -214,7 +215,7 @@ def bundle(folder: Path) -> Bundle:
 
 @pytest.fixture
 def stand_in(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """An accelerator that is plugged in and works, until it is told otherwise."""
+    """Plug in an accelerator that works until it gets other orders."""
     made = StandIn(library, tmp_path)
     monkeypatch.setenv("STAND_IN_CORAL", str(made.orders))
     monkeypatch.setattr(servable, "devices", lambda: [Device("USB", tmp_path, 5000)])
@@ -222,7 +223,7 @@ def stand_in(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def settings(stand_in: StandIn, **model: object) -> Settings:
-    """Whose lock is the stand-in's."""
+    """Make settings whose lock file is that of the stand-in."""
     chosen = {
         "edgetpu_library": str(stand_in.library),
         "edgetpu_device": "usb",
@@ -236,7 +237,7 @@ def settings(stand_in: StandIn, **model: object) -> Settings:
 
 @contextmanager
 def opened(bundle: Bundle, access: Access | None) -> Iterator[Examiner]:
-    """As a worker opens it; the accelerator is given back in the end."""
+    """Open an engine as a worker does, and give the accelerator back at the end."""
     examiner = open_examiner(bundle, "auto", 1, None, Limits(), access)
     yield examiner
     if isinstance(examiner.engine, EdgeTpuEngine):

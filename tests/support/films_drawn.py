@@ -1,4 +1,4 @@
-"""Films that are numbers only: for what needs labels, patients and scores but no pictures."""
+"""Make films without pictures, for tests of labels, patients and scores."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from train.scoring.judge import Judged
 # any of Film's fields
 # any of Film's fields
 def film(number: int, *, malignant: bool, **known: Any) -> Film:  # noqa: ANN401
-    """A film of a patient of its own, unless told otherwise."""
+    """Make a film of a patient of its own, unless told otherwise."""
     values = {"patient": f"p{number}", **known}
     return Film(
         path=Path(f"{number}.png"),
@@ -26,7 +26,7 @@ def film(number: int, *, malignant: bool, **known: Any) -> Film:  # noqa: ANN401
 
 
 def judged(films: list[Film], scores: list[float], refused: list[bool] | None = None) -> Judged:
-    """Films with their calibrated scores."""
+    """Pair films with their calibrated scores."""
     shut = np.array(refused or [False] * len(films))
     return Judged(tuple(films), np.where(shut, np.nan, scores), np.array(scores), shut)
 
@@ -34,7 +34,7 @@ def judged(films: list[Film], scores: list[float], refused: list[bool] | None = 
 def prepared(
     films: list[Film], images: np.ndarray[Any, Any], geometry: Geometry | None = None
 ) -> Prepared:
-    """Films with pictures of shape (n, height, width), half covered by breast."""
+    """Pair films with pictures of shape (n, height, width), half covered by breast."""
     count, height, width = images.shape
     whole = geometry or Geometry(
         height,
@@ -51,7 +51,7 @@ def prepared(
 
 
 def lesion(xmin: float, ymin: float, xmax: float, ymax: float, *, malignant: bool = True) -> Lesion:
-    """A mass with its box in pixels of the file."""
+    """Make a mass with its box in pixels of the file."""
     return Lesion(
         label="malignant" if malignant else "benign",
         abnormality="mass",

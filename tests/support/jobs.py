@@ -1,4 +1,4 @@
-"""What the workers of test_workers run: named by dotted path, imported in the worker only."""
+"""Run in the workers of the tests of the pool, which name this module by its dotted path."""
 
 import os
 import resource

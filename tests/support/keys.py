@@ -1,4 +1,4 @@
-"""Key pairs for signing bundles."""
+"""Make key pairs for signing bundles."""
 
 from pathlib import Path
 

@@ -1,9 +1,8 @@
 """
-Fetches, installs and activates a model again and again, each time killed one file operation later.
-`python -m tests.support.killed FOLDER`
+Fetch, install and activate a model again and again, killed one file operation later each time.
 
-FOLDER holds `shipped` and `bundle`, `keys`, and gets `state-1`, `state-2`, ...; says how many there
-are. The last one was not killed.
+`python -m tests.support.killed FOLDER`. FOLDER holds `shipped`, `bundle` and `keys`, and gets
+`state-1`, `state-2`, ...; the last of them was not killed. The program prints their number.
 """
 
 import itertools
@@ -23,14 +22,14 @@ WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def store_at(folder: Path, name: str) -> ModelStore:
-    """The models of one state folder."""
+    """Open the models of one state folder."""
     return ModelStore(
         folder / name / "models", folder / "shipped", Trust(folder / "keys", allow_unsigned=False)
     )
 
 
 def work(folder: Path, name: str) -> None:
-    """All that a power cut may come into."""
+    """Do everything that a power cut may interrupt."""
     retained: dict[str, bytes] = {}
     made = announcement.make_offer(folder / "bundle", 2**14)
     announcement.publish(folder / "bundle", made, retained.__setitem__)
@@ -42,8 +41,9 @@ def work(folder: Path, name: str) -> None:
 
 def die_at(place: int) -> None:
     """
-    SIGKILL before that file operation of this process: Python tells of each of them, so the product
-    needs no hook.
+    Arrange a SIGKILL before the nth file operation of this process.
+
+    Python's audit hooks tell of each of them, so the product needs no hook.
     """
     left = place
 
@@ -58,7 +58,7 @@ def die_at(place: int) -> None:
 
 
 def main(folder: Path) -> None:
-    """Until it comes through."""
+    """Repeat until one run is not killed."""
     work(folder, "state-0")  # everything is imported
     for place in itertools.count(1):
         child = os.fork()

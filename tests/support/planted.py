@@ -1,6 +1,7 @@
 """
-A DICOM mammogram that says who it is of wherever DICOM lets it, in words, numbers and dates that
-stand nowhere else.
+Make a DICOM mammogram that identifies its patient wherever DICOM allows it.
+
+The words, numbers and dates stand nowhere else, so a test can search for them.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ UID_ROOT: Final = f"1.2.826.0.{NUMBER}"
 STUDY: Final = f"{UID_ROOT}.13"
 SOP: Final = f"{UID_ROOT}.17"
 AGE: Final = "873Y"
-"""Three digits and a Y are too common to be searched for."""
+"""An age: three digits and a Y are too common to be searched for."""
 
 TEXTS: Final = {"LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "AE", "CS"}
 VALUES: Final = dict.fromkeys(TEXTS, WORD) | {
@@ -54,22 +55,19 @@ DECISIVE: Final = frozenset(
         "EstimatedRadiographicMagnificationFactor",
     ]
 )
-"""
-By these and by group 0028 a reader decides what the image is: planted only where it may be
-rejected.
-"""
+"""Tags by which a reader decides about an image; they are planted only if it may be rejected."""
 CHARACTER_SET: Final = "ISO_IR 100"
 PIXEL_GROUP: Final = 0x0028
 FIRST_GROUP: Final = 0x0008
 OVERLAYS: Final = 0x5000
-"""From here on groups hold curves, overlays and pixels."""
+"""The first group of curves, overlays and pixels."""
 
 
 def planted(
     pixels: NDArray[Any], *, everywhere: bool = False, number: int = 0, trailer: bytes = b""
 ) -> bytes:
     """
-    The bytes of such a file.
+    Give the bytes of such a file.
 
     Args:
         pixels: shape (rows, columns).
@@ -99,8 +97,8 @@ def planted(
 
 def _tags(*, everywhere: bool) -> Iterator[tuple[BaseTag, str]]:
     """
-    Every tag of the dictionary that can hold text, a number as text, a date, a UID, or a sequence
-    of such.
+    Yield every tag of the dictionary that can hold text, a number as text, a date, a UID, or a
+    sequence of such.
     """
     for number, (vr, _, _, _, keyword) in DicomDictionary.items():
         tag = Tag(number)
@@ -115,7 +113,7 @@ def _tags(*, everywhere: bool) -> Iterator[tuple[BaseTag, str]]:
 
 
 def _item() -> Dataset:
-    """What stands in each sequence."""
+    """Make the item of a sequence."""
     item = Dataset()
     item.PatientName = item.PatientComments = item.CodeValue = item.CodeMeaning = (
         item.CodingSchemeDesignator
@@ -142,5 +140,5 @@ def _meta() -> FileMetaDataset:
 
 
 def found_in(text: bytes) -> list[str]:
-    """Which markers stand in it, in capitals or not."""
+    """List the markers that occur in the bytes, whatever their case."""
     return [marker for marker in MARKERS if marker.lower().encode() in text.lower()]

@@ -1,4 +1,4 @@
-"""Pools of workers that a test drives by hand, and what serves with them."""
+"""Pools of workers that a test drives by hand, and `Serving` objects around them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from edge.models.bundle import verify
 
 @dataclass
 class Pool:
-    """Workers that answer when the test says so."""
+    """A pool whose workers answer when the test tells them to."""
 
     job: Any = field(default_factory=lambda: SimpleNamespace(count=1))
     asked: list[Callable[[Verdict], None]] = field(default_factory=list)
@@ -45,7 +45,7 @@ def serving(pool: Pool) -> Serving:
 
 
 class NoWorkers:
-    """In place of a pool."""
+    """A pool that can only be closed."""
 
     def __init__(self) -> None:
         self.closed = False

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a real broker, to make the faults that no broker makes by itself."""
+"""Put a TCP proxy in front of a real broker, for faults that no broker makes by itself."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ MQTT_5: Final = 5
 
 class Proxy:
     """
-    Passes bytes on, both ways, on a loopback port of its own.
+    A proxy that passes bytes on, both ways, on a loopback port of its own.
 
     Args:
         broker_port: where to.
@@ -27,11 +27,11 @@ class Proxy:
     ) -> None:
         self._broker_port = broker_port
         self.bytes_per_s: float | None = None
-        """How fast bytes are passed on, each way; None: at once."""
+        """Bytes a second, each way; None for no limit."""
         self._only_311 = only_311
         self._hang_up_on = hang_up_on
         self.hang_ups = 0
-        """How often it did."""
+        """Connections that were ended because of `hang_up_on`."""
         self._passing = threading.Event()
         self._passing.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -43,7 +43,7 @@ class Proxy:
         self._passing.clear()
 
     def thaw(self) -> None:
-        """Pass on again."""
+        """Let bytes through again."""
         self._passing.set()
 
     def __enter__(self) -> Self:

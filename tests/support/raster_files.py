@@ -1,4 +1,4 @@
-"""Raster files written byte by byte: TIFF in all its shapes, the chunks of a PNG."""
+"""Write raster files byte by byte: TIFF in all its shapes, the chunks of a PNG."""
 
 import struct
 import zlib
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 NONE, LZW, DEFLATE = 1, 5, 8
 ORIENTATION, UPRIGHT, TURNED = 0x0112, 1, 6
 """
-6: what is stored must be turned by a quarter clockwise to be seen upright (TIFF 6.0, EXIF 2.3).
+Values of the orientation tag: 6 is turned by a quarter clockwise for viewing (TIFF 6.0, EXIF 2.3).
 """
 
 
@@ -24,7 +24,7 @@ def tiff(  # noqa: PLR0913 - each is one way in which TIFFs differ
     packed: bool = False,
     turned: int = UPRIGHT,
 ) -> bytes:
-    """A TIFF: classic or big, either byte order, one strip or tiles, plain or deflated."""
+    """Write a TIFF: classic or big, either byte order, one strip or tiles, plain or deflated."""
     pieces = [
         piece.astype(piece.dtype.newbyteorder(order)).tobytes() for piece in tiles(pixels, tile)
     ]

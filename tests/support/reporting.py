@@ -1,4 +1,4 @@
-"""Skipped tests that are seen, and generated examples that are the same in each run."""
+"""Make skipped tests visible, and generated examples the same in each run."""
 
 import os
 from collections.abc import Generator
@@ -10,7 +10,7 @@ from hypothesis import settings
 from tests.support.tools import INSTALL
 
 NO_SKIP: Final = os.environ.get("MAMMO_NO_SKIP") == "1"
-"""Set by CI: a machine that could run everything must."""
+"""Set by CI, whose machine can run everything: a skip is then a failure."""
 
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None
@@ -20,7 +20,7 @@ settings.load_profile("repeatable")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped test is a failure, except where only ../shared could have fed it."""
+    """Turn a skip into a failure in CI, unless only ../shared could have fed the test."""
     report = yield
     if (
         NO_SKIP
@@ -33,7 +33,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line that installs everything whose lack was skipped over."""
+    """Print one line that installs everything whose lack was skipped over."""
     reports = terminalreporter.getreports("skipped")
     packages = {
         str(report.longrepr[2]).partition(INSTALL)[2]

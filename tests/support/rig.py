@@ -1,7 +1,4 @@
-"""
-The installed daemon as a process, its folders, its broker and its subscriber: what a clinic would
-have.
-"""
+"""Run the installed daemon as a process, with its folders, its broker and its subscriber."""
 
 import hashlib
 import json
@@ -53,10 +50,7 @@ def until(
     words: Callable[[], str] = str,
     timeout_s: float = PATIENCE_S,
 ) -> None:
-    """
-    Wait, without a fixed sleep, until something is true; if it never is, say the daemon's last
-    words.
-    """
+    """Wait until a condition holds; if it never does, fail with the daemon's log."""
     deadline = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}\n{words()}"
@@ -64,7 +58,7 @@ def until(
 
 
 def film(number: int, *, depth: int = 8) -> bytes:
-    """A small real mammogram as PNG of 8 or 16 bits, its bytes different for each number."""
+    """Make a small real mammogram as PNG of 8 or 16 bits, with other bytes for each number."""
     pixels = cv2.imread(str(FILMS[number % len(FILMS)]), cv2.IMREAD_GRAYSCALE)
     assert pixels is not None
     small = np.asarray(cv2.resize(pixels, (240, 320), interpolation=cv2.INTER_AREA), np.uint8)
@@ -77,14 +71,14 @@ def film(number: int, *, depth: int = 8) -> bytes:
 
 
 def validate(message: dict[str, Any]) -> None:
-    """A published result is what docs/reference/result.schema.json says."""
+    """Check a published result against docs/reference/result.schema.json."""
     VALIDATOR.validate(message)
 
 
 def run_command(
     *arguments: object, env: dict[str, str] | None = None, timeout_s: float = 120.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run `mammo-edge ARGUMENTS` and return what it said."""
+    """Run `mammo-edge ARGUMENTS` and return its output."""
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("MAMMO_EDGE_")
     } | (env or {})
@@ -101,7 +95,7 @@ def run_command(
 
 
 class Rig(Daemon):
-    """One daemon of one test."""
+    """The daemon of one test."""
 
     def __init__(
         self,
@@ -115,7 +109,7 @@ class Rig(Daemon):
         super().__init__(folder, broker_port)
         self.subscriber = subscriber
         self.before = before
-        """What runs the daemon, for example a mount namespace."""
+        """A command that runs the daemon, for example in a mount namespace."""
         self.done, self.failed = folder / "done", folder / "failed"
         if config:
             self.configure(config)
@@ -125,7 +119,7 @@ class Rig(Daemon):
         self.config.write_text(self.config.read_text() + config)
 
     def place(self, key: str, path: Path) -> None:
-        """Put one of the folders elsewhere: `key` is its name in the rig's own folder."""
+        """Put one of the folders elsewhere; `key` is its name in the rig's own folder."""
         self.config.write_text(
             self.config.read_text().replace(f'"{self.folder}/{key}"', f'"{path}"')
         )
@@ -141,7 +135,7 @@ class Rig(Daemon):
         return self
 
     def ready(self) -> Self:
-        """Start it and wait until it answers on its control socket."""
+        """Start the daemon and wait until it answers on its control socket."""
         self.start()
         until(lambda: self.answers() or not self.running, "ready")
         assert self.running, self.words()
@@ -158,8 +152,7 @@ class Rig(Daemon):
 
     def await_introduction(self) -> None:
         """
-        Wait until the broker knows what we subscribe: its first status comes after our
-        subscriptions.
+        Wait until the broker knows the daemon's subscriptions: its first status comes after them.
         """
         assert self.subscriber is not None
         told = self.subscriber.under
@@ -170,13 +163,13 @@ class Rig(Daemon):
         )
 
     def kill(self) -> None:
-        """SIGKILL to the supervisor; its workers end by themselves."""
+        """Kill the supervisor by SIGKILL; its workers end by themselves."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def children(self) -> list[int]:
-        """Its workers, and Python's resource tracker."""
+        """List the processes of the workers and of Python's resource tracker."""
         assert self.process is not None
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
@@ -188,14 +181,14 @@ class Rig(Daemon):
         return self.log.read_text(errors="replace")[-3000:]
 
     def drop(self, name: str, data: bytes) -> str:
-        """Write under a name that is left alone, then rename; returns the image id."""
+        """Write a file under an ignored name, then rename it; returns the image id."""
         part = self.inbox / f"{name}.part"
         part.write_bytes(data)
         part.rename(self.inbox / name)
         return sha256(data)
 
     def results(self, count: int, timeout_s: float = PATIENCE_S) -> list[dict[str, Any]]:
-        """Wait for so many messages on `result`; each must be valid."""
+        """Wait for a number of valid messages on `result`."""
         assert self.subscriber is not None
         try:
             messages = self.subscriber.wait_under("result", count, timeout_s)
@@ -221,7 +214,7 @@ class Rig(Daemon):
         return found()[0]
 
     def settled(self) -> bool:
-        """Nothing waits any more."""
+        """True if no image waits any more."""
         report = self.status()
         queue = report["queue"]
         undelivered = sum(row["waiting"] for row in report["outbox"].values())
@@ -229,7 +222,7 @@ class Rig(Daemon):
 
     def assert_nothing_lost(self, image_ids: set[str]) -> None:
         """
-        Each image has exactly one result id, reached the subscriber, and lies in exactly one place.
+        Assert that each image has one result id, reached the subscriber, and lies in one place.
         """
         assert self.subscriber is not None
         subscriber = self.subscriber

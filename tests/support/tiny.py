@@ -1,4 +1,4 @@
-"""A tiny data set, and what a run of the whole command line on it left."""
+"""Make a tiny data set, and keep the results of a whole command line run on it."""
 
 import csv
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from train.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Tiny:
-    """A finished run, and what it was made of."""
+    """A finished run, its recipe and its data."""
 
     run: RunFolder
     recipe: Path
@@ -23,8 +23,9 @@ class Tiny:
 
 def draw_films(folder: Path, patients_per_class: int, films_per_patient: int = 2) -> Path:
     """
-    A folder with Benign/ and Malignant/: the fixtures, smaller and changed a little for each
-    patient, under CBIS-DDSM's names.
+    Draw a folder with Benign/ and Malignant/ under CBIS-DDSM's names.
+
+    The films are the fixtures, smaller and changed a little for each patient.
     """
     sources = {"Benign": ["benign-cc", "benign-mlo"], "Malignant": ["malignant-cc", "malignant-cc"]}
     generator = np.random.default_rng(0)
@@ -44,7 +45,7 @@ def draw_films(folder: Path, patients_per_class: int, films_per_patient: int = 2
 
 
 def write_index(path: Path, rows: list[dict[str, str]]) -> Path:
-    """An index CSV with the columns of the first row, and a file for each path."""
+    """Write an index CSV with the columns of the first row, and a file for each path."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()

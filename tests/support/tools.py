@@ -1,4 +1,4 @@
-"""Paths of the repository, and system tools that a test needs."""
+"""Name the folders of the repository, and find the system tools of a test."""
 
 import os
 import shutil
@@ -15,9 +15,7 @@ INSTALL: Final = "sudo apt install "
 
 
 def need(tool: str, package: str) -> str:
-    """
-    Path of a system tool; without it the test is skipped, visibly, with the line that installs it.
-    """
+    """Find a system tool, or skip the test, visibly, with the line that installs the tool."""
     path = find_mosquitto() if tool == "mosquitto" else shutil.which(tool)
     if path is None:
         pytest.skip(f"{tool} is missing: {INSTALL}{package}")
@@ -25,6 +23,6 @@ def need(tool: str, package: str) -> str:
 
 
 def need_root() -> None:
-    """Only root can become another user; for anyone else the test is skipped, visibly."""
+    """Skip the test, visibly, unless root runs it: only root can become another user."""
     if os.geteuid() != 0:
         pytest.skip("it is not run by root, who alone can become another user")

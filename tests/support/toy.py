@@ -1,7 +1,4 @@
-"""
-A network of 34 weights and ten random images: trained in a second, through everything that real
-training goes through.
-"""
+"""Train a network of 34 weights on ten random images, by the code of real training, in a second."""
 
 from typing import Any
 
@@ -38,7 +35,7 @@ PHASES = (
 
 
 def toy(dropout: float) -> keras.Model:
-    """Named as `network.build` names its layers."""
+    """Build a network with the layer names of `network.build`."""
     base = keras.Sequential(
         [keras.Input((4, 4, 1)), keras.layers.Conv2D(3, 3, activation="relu")], name=network.BASE
     )
@@ -68,7 +65,7 @@ def toy_data() -> Data:
 def train_toy(
     stage: Stage, dropout: float = 0.3
 ) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:
-    """Weights, and every epoch's numbers without its duration."""
+    """Train; returns weights, and each epoch's figures without its duration."""
     loop.make_deterministic(3)
     model = toy(dropout)
     history = loop.train(model, toy_data(), PHASES, stage)
@@ -80,7 +77,7 @@ def train_toy(
 
 
 def train_two_stages(run: RunFolder) -> list[np.ndarray[Any, Any]]:
-    """Weights of a second network, built and trained after a first one."""
+    """Train a second network after a first one; returns its weights."""
     train_toy(run.stage("first"))
     model = toy(0.3)
     loop.train(model, toy_data(), PHASES, run.stage("second"))

@@ -1,4 +1,4 @@
-"""Folders made of a few small files."""
+"""Make folders of a few small files."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """
-`make system-test` alone runs these: they need root, a Debian package and two minutes. `make
-container-test` is slower on the disk.
+Collect these tests in `make system-test` and `make container-test` only.
+
+They need root, a Debian package and some minutes.
 """
 
 import os

@@ -1,6 +1,7 @@
 """
-A Debian machine with a real systemd in a container, and a broker with mutual TLS, each in a network
-namespace of its own.
+Run a Debian machine with a real systemd in a container, and a broker with mutual TLS.
+
+Each is in a network namespace of its own.
 """
 
 import hashlib
@@ -49,7 +50,7 @@ def until(
     words: Callable[[], str] = str,
     timeout_s: float = PATIENCE_S,
 ) -> None:
-    """Wait until something is true; if it never is, say why."""
+    """Wait until a condition holds; if it never does, fail and say why."""
     deadline = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}\n{words()}"
@@ -57,7 +58,7 @@ def until(
 
 
 def run(*command: object, timeout_s: float = 300.0) -> str:
-    """Run a program that must succeed; returns what it said."""
+    """Run a program that must succeed; returns its output."""
     done = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, check=False, timeout=timeout_s
     )
@@ -68,7 +69,7 @@ def run(*command: object, timeout_s: float = 300.0) -> str:
 
 
 def root_file_system() -> Path:
-    """A minimal Debian, made once for each suite and list of packages."""
+    """Make a minimal Debian, once for each suite and list of packages."""
     need("mmdebstrap", "mmdebstrap")
     tree = CACHE / f"{SUITE}-{abs(hash_of(PACKAGES)):x}"
     if not tree.is_dir():
@@ -89,14 +90,14 @@ def root_file_system() -> Path:
 
 
 def hash_of(text: str) -> int:
-    """The same in every process."""
+    """Hash a text to a name that is the same in every process."""
     return int.from_bytes(text.encode(), "big") % 2**31
 
 
 def wheels() -> Path:
     """
-    The libraries in the lock with the extra `fast`, and what builds ours, for the machine's Python;
-    downloaded once for each lock.
+    Download the libraries of the lock with the extra `fast`, and those that build ours, once for
+    each lock.
     """
     lock = ROOT / "requirements/litert-fast.txt"
     folder = CACHE / f"wheels-{SUITE}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
@@ -122,7 +123,7 @@ def wheels() -> Path:
 
 
 def checkout(target: Path) -> None:
-    """What git knows of this checkout, as it lies here."""
+    """Copy the files of this checkout that git knows, as they are now."""
     names = run("git", "-C", ROOT, "ls-files", "-z").split("\0")
     for name in filter(None, names):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -132,8 +133,9 @@ def checkout(target: Path) -> None:
 @contextmanager
 def networks(name: str) -> Iterator[tuple[str, str]]:
     """
-    Two namespaces with one wire between them: the broker's and the device's. Nothing of it is in
-    the host's.
+    Make two namespaces, the broker's and the device's, with one wire between them.
+
+    Nothing of that is in the host's namespace.
     """
     ours = (f"{name}-broker", f"{name}-device")
     with ExitStack() as stack:
@@ -164,7 +166,7 @@ def networks(name: str) -> Iterator[tuple[str, str]]:
 
 class Machine:
     """
-    The container. Its tree lies over the cached one, so that every run begins with a fresh machine.
+    The container; its tree lies over the cached one, so that every run begins with a fresh machine.
 
     Args:
         folder: for the tree's upper half and the console.
@@ -230,7 +232,7 @@ class Machine:
             )
 
     def _leader(self) -> str:
-        """The container's process 1, as the host numbers it."""
+        """Find the container's process 1, by the host's numbers."""
         assert self._nspawn is not None
         assert self._nspawn.poll() is None, self._console()
         found = subprocess.run(
@@ -268,25 +270,25 @@ class Machine:
         )
 
     def ask(self, *command: object) -> str:
-        """One line of what a program says, whatever its exit status."""
+        """Run a program and return its output as one line, whatever its exit status."""
         return self.tries(*command).stdout.strip()
 
     def shown(self, property_: str, unit: str = "mammo-edge") -> str:
-        """A property of a unit."""
+        """Give a property of a unit."""
         return self.ask("systemctl", "show", "--value", "-p", property_, unit)
 
     def journal(self, unit: str = "mammo-edge") -> str:
-        """What a unit wrote."""
+        """Give the journal of a unit."""
         return self.ask("journalctl", "-u", unit, "-o", "cat", "--no-pager")
 
     def copy_in(self, source: Path, target: str) -> None:
-        """A file into the container's tree."""
+        """Copy a file into the container's tree."""
         path = self.root / target.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, path)
 
     def status(self) -> dict[str, Any]:
-        """`mammo-edge status --json`."""
+        """Give the answer of `mammo-edge status --json`."""
         report: dict[str, Any] = json.loads(self.run("mammo-edge", "status", "--json"))
         return report
 
@@ -336,7 +338,7 @@ class Clinic:
             child.wait(10)
 
     def results(self) -> list[dict[str, Any]]:
-        """All so far, the oldest first."""
+        """List all results so far, the oldest first."""
         lines = (self._folder / "results").read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
@@ -350,7 +352,7 @@ class Clinic:
         return found()[0]
 
     def last_status(self) -> dict[str, Any]:
-        """The retained status of the device."""
+        """Give the retained status of the device."""
         said = run(
             *self._client("mosquitto_sub", "archive"),
             "-t",

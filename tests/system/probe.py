@@ -1,6 +1,7 @@
 """
-Runs in place of the daemon, under its unit: tries what the sandbox must deny, and prints what came
-of it as one JSON line.
+Try everything that the sandbox must deny, in place of the daemon and under its unit.
+
+It prints the outcomes as one JSON line.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ from pathlib import Path
 
 
 def tried(act: Callable[[], object]) -> str:
-    """`done`, or the name of what stopped it."""
+    """Try an action; returns `done`, or the name of the error that stopped it."""
     try:
         act()
     except OSError as error:
@@ -23,14 +24,14 @@ def tried(act: Callable[[], object]) -> str:
 
 
 def system_call(number: int, *arguments: int) -> None:
-    """A system call of x86-64 by its number."""
+    """Make a system call of x86-64 by its number."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syscall(number, *arguments) < 0:
         raise OSError(ctypes.get_errno(), "")
 
 
 def make_set_user_id_file() -> None:
-    """A program that would run as its owner."""
+    """Make a program that would run as its owner."""
     path = Path("/var/lib/mammo-edge/.suid")
     path.touch()
     path.chmod(0o4755)

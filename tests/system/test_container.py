@@ -1,7 +1,8 @@
 """
-The Containerfile builds, and what it builds runs as its user.
+The Containerfile builds, and its image runs as its user.
 
-buildah needs a registry for the image that it begins with; the cached Debian stands in for it here.
+buildah needs a registry for the image that the Containerfile begins with; the cached Debian stands
+in for it here.
 """
 
 import json
@@ -25,7 +26,7 @@ STORAGE: Final = (
 
 
 class Buildah:
-    """buildah with a store of its own, and a chroot in place of a container runtime."""
+    """A buildah with a store of its own, and a chroot in place of a container runtime."""
 
     def __init__(self, folder: Path) -> None:
         self._config = folder / "storage.conf"

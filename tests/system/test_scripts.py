@@ -1,8 +1,8 @@
 """
-deploy/scripts/install.sh and deploy/scripts/uninstall.sh on a fresh Debian without our package: as
-often as one likes, and nothing lost.
+install.sh and uninstall.sh run on a fresh Debian without our package, again and again, and nothing
+is lost.
 
-In order: each test goes on where the one before ended.
+The order matters: each test goes on from the state that the one before left.
 """
 
 import json
@@ -48,7 +48,7 @@ def install(machine: Machine, *words: str) -> str:
 
 
 def is_fast(machine: Machine) -> bool:
-    """Whether the extra `fast` is there."""
+    """True if the extra `fast` is installed."""
     return (
         machine.tries("/opt/mammo-edge/venv/bin/python", "-c", "import imagecodecs").returncode == 0
     )
@@ -66,7 +66,7 @@ def drop(machine: Machine, number: int) -> str:
 
 
 def answered(machine: Machine) -> set[str]:
-    """The images that have a result in the ledger."""
+    """Give the images that have a result in the ledger."""
     return {
         json.loads(line)["image_id"]
         for line in machine.run("mammo-edge", "results", "--json").splitlines()
@@ -74,7 +74,7 @@ def answered(machine: Machine) -> set[str]:
 
 
 def left(machine: Machine) -> list[str]:
-    """Whatever is called after us, outside of the checkout and the logs."""
+    """List everything named after us, outside of the checkout and the logs."""
     return machine.run("find", *PLACES, "-xdev", "-name", "*mammo-edge*", "-prune").split()
 
 

@@ -1,7 +1,8 @@
 """
-From nothing to a healthy service and away again, on a fresh Debian with a real systemd.
+The package goes from nothing to a healthy service and away again, on a fresh Debian with a real
+systemd.
 
-In order: each test goes on where the one before ended.
+The order matters: each test goes on from the state that the one before left.
 """
 
 import json
@@ -33,7 +34,7 @@ DOCUMENTED: Final = re.findall(
 TLS: Final = (
     "--ca /etc/mammo-edge/ca.crt --cert /etc/mammo-edge/device.crt --key /etc/mammo-edge/device.key"
 )
-"""What the broker of these tests wants beside."""
+"""Further arguments that the broker of these tests needs."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def install(machine: Machine, package: Path) -> str:
 
 
 def drop(machine: Machine, number: int) -> str:
-    """A film, as a sending device writes it; returns its id."""
+    """Drop a film as a sending device does; returns its id."""
     data = film(number)
     part = machine.root / INBOX / f"{number}.png.part"
     part.write_bytes(data)
@@ -93,7 +94,7 @@ def ready(machine: Machine) -> None:
 
 
 def documented(machine: Machine, number: int, old: str = "", new: str = "", more: str = "") -> str:
-    """Run one of the documented commands as it stands there, but for names."""
+    """Run one of the documented commands as it is written, but for names."""
     assert old in DOCUMENTED[number]
     return machine.run("sh", "-c", f"cd /root && {DOCUMENTED[number].replace(old, new)} {more}")
 

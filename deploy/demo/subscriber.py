@@ -23,7 +23,7 @@ from edge.mqtt.connection import disconnect
 T = TypeVar("T")
 
 SESSION_EXPIRY_S: Final = 3600
-"""The life of the session: the broker keeps messages while it restarts."""
+"""Seconds for which the broker keeps our session, so that nothing is missed while it restarts."""
 
 
 class Subscriber:
@@ -92,10 +92,10 @@ class Subscriber:
         Wait until a predicate holds for the messages so far.
 
         Returns:
-            What `predicate` returned, the first time it was true.
+            The first true value that `predicate` returned.
 
         Raises:
-            TimeoutError: it never was; the text lists what came instead.
+            TimeoutError: it never held; the text lists the messages that came instead.
         """
         deadline = time.monotonic() + timeout_s
         with self._changed:

@@ -1,6 +1,7 @@
 """
-`python -m tests.bench`. Processes that multiprocessing spawns import this file again, so it imports
-nothing by itself.
+Run the benchmark: `python -m tests.bench`.
+
+Processes that multiprocessing spawns import this file again, so it imports nothing by itself.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A backlog of thousands of files: how long it takes, and whether memory stays flat."""
+"""Measure a backlog of thousands of files: its duration, and the growth of memory."""
 
 import statistics
 import time
@@ -17,25 +17,23 @@ from tests.support.rig import film
 PICTURE: Final = "benchmarks-backlog.png"
 FLAT: Final = 0.01
 WARM: Final = 0.1
-"""
-Share of the run after which memory has to be flat: its second tenth is compared with its last.
-"""
+"""The parts of the run that are compared: memory in its second tenth with that in its last."""
 SAMPLE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look at the daemon."""
+    """A sample of the daemon's memory."""
 
     second: float
     archived: int
     supervisor: float
-    """Resident, MiB, as is the next."""
+    """MiB, resident; the next field too."""
     worker: float
 
 
 def memory_over_time(plan: Plan, picture: Path) -> Section:
-    """The table, the target, and the picture."""
+    """Measure; returns the section with its table, target and picture."""
     with Mosquitto(plan.folder / "broker-backlog") as broker:
         daemon = Measured(plan.folder / "backlog", broker.port)
         for number in range(plan.backlog):
@@ -92,14 +90,14 @@ def _samples(daemon: Measured, plan: Plan) -> list[Sample]:
 
 
 def growth(values: Sequence[float]) -> float:
-    """The mean of the last tenth over that of the second."""
+    """Divide the mean of the last tenth by that of the second."""
     tenth = max(1, int(len(values) * WARM))
     second = values[tenth : 2 * tenth] or values[:1]
     return statistics.mean(values[-tenth:]) / statistics.mean(second) - 1
 
 
 def _draw(samples: Sequence[Sample], path: Path) -> str:
-    """Draw it; what the page says of it."""
+    """Draw the samples; returns the Markdown of the picture."""
     try:
         import matplotlib as mpl  # noqa: PLC0415 - of the training extra
     except ImportError:

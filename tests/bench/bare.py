@@ -1,6 +1,6 @@
 """
-Bare decoders: the encoded frame's bytes to pixels by one call, with no header read and nothing
-looked up or applied.
+Decode an encoded frame by one call of a library, with no header read and nothing applied to the
+pixels.
 """
 
 import functools
@@ -30,13 +30,13 @@ IMAGECODECS: Final[dict[str, tuple[str, ...]]] = {
     "1.2.840.10008.1.2.4.91": ("jpeg2k_decode",),
     "1.2.840.10008.1.2.4.201": ("htj2k_decode",),
 }
-"""By transfer syntax, where that library is installed."""
+"""Decoders by transfer syntax, of the libraries that are installed."""
 OPENJPEG: Final = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201")
 RLE: Final = "1.2.840.10008.1.2.5"
 
 
 def decoders(path: Path) -> dict[str, Decode]:
-    """Every way to decode this file that is installed and works, by name."""
+    """List the ways to decode this file that are installed and work, by name."""
     found = dict(_raster(path) if path.suffix != ".dcm" else _dicom(path))
     return {name: decode for name, decode in found.items() if _works(decode)}
 
@@ -84,8 +84,9 @@ def _uncompressed(data: bytes, dataset: pydicom.Dataset) -> Iterator[tuple[str, 
 
 def _start_of_dataset(data: bytes) -> int:
     """
-    After the preamble, the prefix and the file meta information, whose length stands in its first
-    element.
+    Find the start of the dataset, after preamble, prefix and file meta information.
+
+    The length of the file meta information is in its first element.
     """
     return 144 + int.from_bytes(data[140:144], "little")
 

@@ -1,9 +1,9 @@
 """
-One runtime with one model, in a process of its own: `python child.py RUNTIME MODEL THREADS`. It
-needs numpy and that runtime, no more.
+Run one model in one runtime, in a process of its own: `python child.py RUNTIME MODEL THREADS`.
 
-For each number that it reads from stdin it runs the network so often, and prints the milliseconds
-of each run as JSON. Its first line is the runtime's version, or why it cannot run the model.
+It needs numpy and that runtime, no more. It reads numbers from stdin; for each, it runs the network
+that many times and prints the milliseconds of each run as JSON. Its first line is the version of
+the runtime, or the reason why it cannot run the model.
 """
 
 # mypy: ignore-errors

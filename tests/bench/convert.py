@@ -1,7 +1,8 @@
 """
-The shipped network for other runtimes: `python convert.py MODEL.tflite FOLDER FILM...` writes
-float.onnx, int8.onnx and int8.tflite, and prints JSON: of each that could not be made, why. Its
-dependencies (requirements/bench.in) are the benchmark's alone.
+Convert the shipped network for other runtimes: `python convert.py MODEL.tflite FOLDER FILM...`.
+
+It writes float.onnx, int8.onnx and int8.tflite, and prints as JSON why any of them could not be
+made. Its dependencies (requirements/bench.in) are the benchmark's alone.
 """
 
 import json
@@ -23,7 +24,7 @@ OPSET: Final = "17"
 
 
 def main() -> int:
-    """Make all three; 0 whatever could be made."""
+    """Make all three files; returns 0 whichever of them could be made."""
     model, folder = Path(sys.argv[1]), Path(sys.argv[2])
     manifest = read_manifest((model.parent / "bundle.json").read_bytes())
     films = [
@@ -120,7 +121,7 @@ def _int8_tflite(model: Path, target: Path, films: list[NDArray[np.float32]]) ->
 
 
 def float_model(manifest: Manifest) -> str:
-    """The bundle's float file: its default one, unless that is int8."""
+    """Give the bundle's float file: its default one, unless that is int8."""
     names = [manifest.default_model, *manifest.models]
     return next(name for name in names if manifest.models[name].quantization != "int8")
 

@@ -1,4 +1,4 @@
-"""The real daemon under measurement: when it is ready, when a PUBACK came, what memory it holds."""
+"""Measure the real daemon: when it is ready, when each PUBACK came, the memory it holds."""
 
 import os
 import socket
@@ -18,16 +18,16 @@ MIB: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """MiB."""
+    """Memory in MiB."""
 
     resident: float
     proportional: float
-    """Pages that several processes share counted once, in parts."""
+    """Proportional set size: a page that n processes share counts 1/n in each."""
     peak: float
 
 
 class Measured(Rig):
-    """A daemon whose PUBACKs are stamped."""
+    """A daemon that notes the time of each PUBACK."""
 
     def __init__(
         self, folder: Path, broker_port: int, subscriber: Subscriber | None = None, workers: int = 1
@@ -46,7 +46,7 @@ class Measured(Rig):
         self._notify = folder / "notify.sock"
 
     def start_to_ready(self) -> float:
-        """Start it; seconds until it says READY=1 as it says it to systemd."""
+        """Start the daemon; returns the seconds until it says READY=1 to systemd."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
             listener.bind(str(self._notify))
             listener.settimeout(60)
@@ -61,25 +61,27 @@ class Measured(Rig):
             return time.monotonic() - start
 
     def ready(self) -> Self:
-        """Start it and wait."""
+        """Start the daemon and wait until it is ready."""
         self.start_to_ready()
         return self
 
     def close_into_inbox(self, name: str, data: bytes) -> float:
-        """Write a file as a device does; the time (CLOCK_MONOTONIC) at which it closes it."""
+        """
+        Write a file as a device does; returns the time of its close (CLOCK_MONOTONIC, seconds).
+        """
         with (self.inbox / name).open("wb", buffering=0) as file:
             file.write(data)
             return time.monotonic()
 
     def stamps(self) -> dict[str, float]:
-        """When each image's PUBACK came (CLOCK_MONOTONIC, seconds)."""
+        """Give the time of each image's PUBACK (CLOCK_MONOTONIC, seconds)."""
         if not self.stamps_file.exists():
             return {}
         lines = self.stamps_file.read_text().rpartition("\n")[0].splitlines()
         return {image_id: float(moment) for image_id, moment in map(str.split, lines)}
 
     def wait_for(self, image_ids: set[str]) -> dict[str, float]:
-        """The stamps, once all these are among them."""
+        """Wait until all these images have a stamp; returns the stamps."""
         until(
             lambda: image_ids <= self.stamps().keys(),
             f"{len(image_ids)} results",
@@ -98,15 +100,15 @@ class Measured(Rig):
 
     def processor_s(self) -> float:
         """
-        Processor time that the supervisor has taken, all threads and the kernel's work for it, in
-        seconds.
+        Give the processor seconds of the supervisor so far: all threads, and the kernel's work for
+        them.
         """
         assert self.process is not None
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> dict[str, Memory]:
-        """Of the supervisor, its workers and Python's resource tracker."""
+        """Give the memory of the supervisor, of its workers and of Python's resource tracker."""
         if self.process is None:
             return {}
         found = {"supervisor": memory_of(self.process.pid)}
@@ -124,7 +126,7 @@ class Measured(Rig):
 
 
 def memory_of(pid: int) -> Memory:
-    """What one process holds now, and held at most."""
+    """Read the memory that a process holds now, and its maximum so far."""
     rollup = _fields(Path(f"/proc/{pid}/smaps_rollup"))
     return Memory(
         rollup["Rss"] / MIB,

@@ -1,6 +1,7 @@
 """
-Each encoding, step by step, beside the fastest bare decoder and the bare network; and what our
-engine adds to the network.
+Measure each encoding step by step, beside the fastest bare decoder and the bare network.
+
+It also measures the time that our engine adds to the network.
 """
 
 import time
@@ -30,14 +31,14 @@ rounds. `decode` includes reading the file, its header, modality, VOI and presen
 
 
 def ms(work: Callable[[], object]) -> float:
-    """Milliseconds of one call."""
+    """Measure the milliseconds of one call."""
     start = time.perf_counter()
     work()
     return (time.perf_counter() - start) * 1000
 
 
 def by_encoding(plan: Plan, loaded: Bench) -> tuple[Section, dict[str, Path]]:
-    """The table, and the files by encoding."""
+    """Measure; returns the section, and the files by encoding."""
     names = (RAW, RLE, J2K) if plan.quick else tuple(COMMANDS)
     made = encodings(plan.mammogram, plan.folder / "encoded", names)
     rows = [_row(plan, loaded, one) for one in made]
@@ -85,7 +86,7 @@ def _row(plan: Plan, loaded: Bench, one: Encoded) -> list[object]:
 
 
 def engine_overhead(plan: Plan, loaded: Bench) -> Section:
-    """`Engine.infer` beside `Interpreter.invoke`, in turns, whichever first."""
+    """Measure `Engine.infer` beside `Interpreter.invoke`, in turns, either of them first."""
     image = loaded.examiner.look(plan.mammogram).image
     if image is None:
         msg = f"{plan.mammogram} cannot be decoded"

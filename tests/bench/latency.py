@@ -1,6 +1,5 @@
 """
-From the close of a file in the inbox to the broker's PUBACK of its result, beside the bare work on
-the same file.
+Measure from the close of a file in the inbox to the PUBACK of its result, beside the bare work.
 """
 
 import hashlib
@@ -52,7 +51,7 @@ EXTRA_MS: Final = 15.0
 
 
 def close_to_puback(plan: Plan, loaded: Bench, encoded: dict[str, Path]) -> Section:
-    """The table and two targets."""
+    """Measure; returns the section with its table and two targets."""
     others = {} if plan.quick else {name: encoded[name] for name in WANTED[1:] if name in encoded}
     wanted = {RLE: plan.mammogram} | others
     times: dict[str, dict[str, list[float]]] = {
@@ -92,13 +91,13 @@ def _one(
 
 
 def _alone(loaded: Bench, path: Path) -> None:
-    """Our own decoding, preparing and the bare network, in one process without a daemon."""
+    """Measure our decoding, preparing and the bare network in one process, without a daemon."""
     prepare(open_mammogram(path, Limits()), loaded.bundle.manifest.input)
     loaded.bare_invoke()
 
 
 def _bare(loaded: Bench, path: Path) -> Callable[[], None]:
-    """What has to be done in any case: the fastest decoder call there is, `prepare`, `invoke()`."""
+    """Measure the work that cannot be avoided: the fastest decoder call, `prepare`, `invoke()`."""
     calls = decoders(path)
     decode = calls[min(calls, key=lambda name: min(ms(calls[name]) for _ in range(3)))]
     image, spec = open_mammogram(path, Limits()), loaded.bundle.manifest.input

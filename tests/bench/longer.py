@@ -1,6 +1,7 @@
 """
-A backlog six times as long, with a stand-in for the model: what grows once and what goes on growing
-look alike in a short run.
+Measure memory over a backlog six times as long, with a stand-in for the model.
+
+In a short run, memory that grows once looks like memory that goes on growing.
 """
 
 import time
@@ -20,7 +21,7 @@ SAMPLE_S: Final = 0.5
 
 
 def memory_over_a_longer_one(plan: Plan) -> Section:
-    """The table and the target."""
+    """Measure; returns the section with its table and target."""
     count = plan.times(FILES, 30)
     with Bench() as bench, bench.site() as site:
         for number, data in enumerate(small(count)):
@@ -46,7 +47,7 @@ a supervisor: a few thousand files do not tell that from a leak.
 
 
 def _samples(site: Site, count: int) -> list[float]:
-    """Of the supervisor, MiB, until all files are answered."""
+    """Sample the memory of the supervisor, in MiB, until all files are answered."""
     assert site.process is not None
     assert site.subscriber is not None
     samples, end, messages = [], time.monotonic() + PATIENCE_S, site.subscriber.messages

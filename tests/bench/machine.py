@@ -1,4 +1,4 @@
-"""Where a run was made."""
+"""Describe the machine of a run."""
 
 import importlib.metadata
 import os
@@ -27,11 +27,11 @@ PACKAGES: Final = (
 
 
 IDLE: Final = 0.5
-"""Load average of a machine that does nothing else."""
+"""The highest load average of a machine that does nothing else."""
 
 
 def busy() -> str | None:
-    """What to beware of where the machine has other work, or None."""
+    """Warn if the machine has other work; None if it has not."""
     load = os.getloadavg()[0]
     if load <= IDLE:
         return None
@@ -42,7 +42,7 @@ def busy() -> str | None:
 
 
 def facts(loaded: Bench) -> list[tuple[str, str]]:
-    """Name and value, for the first table of the page."""
+    """List names and values for the first table of the page."""
     found = [(name, _version(name)) for name in PACKAGES]
     memory = int(
         next(

@@ -1,4 +1,4 @@
-"""The page that a run writes."""
+"""Write the page of a run."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ QUICK: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was wanted, and whether it was reached."""
+    """A figure that was wanted, and the one that was found."""
 
     what: str
     wanted: str
     found: str
     met: bool
     limit: str
-    """What limits it."""
+    """The cause that keeps the figure from being better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One heading of the page."""
+    """A heading of the page with its text."""
 
     title: str
     text: str
@@ -38,7 +38,7 @@ class Section:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
+    """Write a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
@@ -46,7 +46,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def page(
     facts: Sequence[tuple[str, str]], sections: Sequence[Section], cautions: Sequence[str] = ()
 ) -> str:
-    """The whole page: what to beware of, machine, targets, and section by section."""
+    """Write the whole page: warnings, machine, targets, then section by section."""
     targets = [target for section in sections for target in section.targets]
     rows = [
         (one.what, one.wanted, one.found, "met" if one.met else "**not met**", one.limit)

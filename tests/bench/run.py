@@ -1,8 +1,8 @@
 """
-`make bench`: measures everything in docs/quality/benchmarks.md anew and writes that page. Twenty
-minutes on a quiet machine of two cores.
+Measure everything in docs/quality/benchmarks.md anew and write that page: `make bench`.
 
-`--quick` goes the whole way with tiny files in seconds, to see that it works.
+That takes twenty minutes on a quiet machine of two cores. `--quick` goes the whole way with tiny
+files in seconds, to see that everything works.
 """
 
 import argparse
@@ -37,7 +37,7 @@ OTHER: Final = ROOT / ".venv-tflite-runtime" / "bin" / "python"
 
 
 def main() -> int:
-    """Measure and write; 0 when the page is written, whatever it says."""
+    """Measure and write; returns 0 once the page is written, whatever its figures."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="tiny files, few rounds: figures that say nothing"
@@ -92,7 +92,7 @@ def _sections(plan: Plan, loaded: Bench, out: Path) -> Iterator[Section]:
 
 
 def _said(what: str, measure: Callable[[], T]) -> T:
-    """Say on stderr what is measured, and how long it took."""
+    """Print on stderr the name of a measurement, and its duration."""
     start = time.monotonic()
     found = measure()
     print(f"{what}: {time.monotonic() - start:.0f} s", file=sys.stderr)

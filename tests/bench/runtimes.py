@@ -1,6 +1,7 @@
 """
-The shipped network in three runtimes, float and int8, on one and two threads: children that are
-asked in turns.
+Compare three runtimes with the shipped network, float and int8, on one and two threads.
+
+Each runs in a child process, and the children are asked in turns.
 """
 
 import contextlib
@@ -27,20 +28,20 @@ quantisation): its times are real, its scores are not.
 
 """
 BATCH: Final = 10
-"""Runs of one child before the next one has its turn."""
+"""The number of runs of a child before the next one has its turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One runtime with one model, or why there is none."""
+    """A runtime with a model, or the reason why there is none."""
 
     runtime: str
     process: "subprocess.Popen[str] | None"
     said: str
-    """Version, or what is in the way."""
+    """The version, or the reason why the model does not run."""
 
     def run(self, count: int) -> list[float]:
-        """Milliseconds of so many runs."""
+        """Run the network a number of times; returns the milliseconds of each run."""
         if self.process is None or self.process.stdin is None or self.process.stdout is None:
             return []
         self.process.stdin.write(f"{count}\n")
@@ -50,7 +51,7 @@ class Child:
 
 
 def side_by_side(plan: Plan, bundle: Bundle) -> Section:
-    """The table."""
+    """Measure; returns the section with its table."""
     models, missing = _models(plan, bundle)
     rows = []
     for kind in KINDS:
@@ -61,7 +62,7 @@ def side_by_side(plan: Plan, bundle: Bundle) -> Section:
 
 
 def _models(plan: Plan, bundle: Bundle) -> tuple[dict[str, Path], dict[str, str]]:
-    """Model files by name, and of those that could not be made why."""
+    """Give the model files by name, and the reason for each one that could not be made."""
     folder = plan.folder / "models"
     folder.mkdir()
     model = bundle.folder / convert.float_model(bundle.manifest)

@@ -1,6 +1,8 @@
 """
-`mammo-edge` that notes when each result's PUBACK came: `python stamped.py STAMPS PROGRAM run ...`.
-All else is as it is.
+Run `mammo-edge` and note the time of each result's PUBACK: `python stamped.py STAMPS PROGRAM run
+...`.
+
+Nothing else is changed.
 """
 
 import json

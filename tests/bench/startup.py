@@ -1,7 +1,4 @@
-"""
-From the start of the process to ready, and what memory it holds after some mammograms; beside
-peers.
-"""
+"""Measure the time from the start of the process to ready, and its memory after some mammograms."""
 
 import time
 from typing import Final
@@ -17,12 +14,15 @@ PEERS: Final = (
     ("GMIC 1.1 (published network, PyTorch, CPU)", "1.1", "657"),
     ("EfficientNet-B0 at 1152 x 896 (PyTorch, CPU)", "1.3", "842"),
 )
-"""CPU-seconds an image and MB, measured on a machine like ours when the project began."""
+"""
+CPU seconds an image and MB of other programs, measured on a machine like ours when the project
+began.
+"""
 TIMES_RAW: Final = 3.0
 
 
 def start_and_memory(plan: Plan, loaded: Bench) -> Section:
-    """Two tables and a target."""
+    """Measure; returns the section with two tables and a target."""
     data = plan.mammogram.read_bytes()
     starts = []
     with Mosquitto(plan.folder / "broker-start") as broker:

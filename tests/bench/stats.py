@@ -1,4 +1,4 @@
-"""Figures as the page prints them."""
+"""Format figures for the page."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One quantity, measured several times."""
+    """A quantity that was measured several times."""
 
     values: tuple[float, ...]
     digits: int = 1
 
     @property
     def median(self) -> float:
-        """Of all."""
+        """The median of all values."""
         return statistics.median(self.values)
 
     def percentile(self, percent: float) -> float:
-        """0 to 100."""
+        """Give a percentile, from 0 to 100."""
         return float(np.percentile(self.values, percent))
 
     def __str__(self) -> str:
@@ -29,10 +29,10 @@ class Figures:
 
 
 def figures(values: Sequence[float], digits: int = 1) -> Figures:
-    """Of a list."""
+    """Make figures of a list of values."""
     return Figures(tuple(values), digits)
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float], digits: int = 3) -> Figures:
-    """Pair by pair: what was measured one after the other."""
+    """Divide pairs of values that were measured one after the other."""
     return Figures(tuple(one / other for one, other in zip(ours, theirs, strict=True)), digits)

@@ -1,7 +1,4 @@
-"""
-Images a second with one, two and four workers, beside a bare multiprocessing loop over the same
-files.
-"""
+"""Measure images a second with one, two and four workers, beside a bare multiprocessing loop."""
 
 import multiprocessing
 import os
@@ -37,7 +34,7 @@ HEAD: Final = (
 
 
 def by_workers(plan: Plan) -> Section:
-    """The table and the targets."""
+    """Measure; returns the section with its table and targets."""
     workers = (1, 2) if plan.quick else (1, 2, 4)
     ours: dict[int, list[float]] = {count: [] for count in workers}
     theirs: dict[int, list[float]] = {count: [] for count in workers}
@@ -71,7 +68,7 @@ def by_workers(plan: Plan) -> Section:
 
 
 def _files(plan: Plan, folder: Path) -> list[Path]:
-    """Distinct ones, on the disk's cache."""
+    """Make distinct files, which are in the disk's cache afterwards."""
     folder.mkdir(parents=True)
     data = plan.mammogram.read_bytes()
     paths = [folder / f"{number}.dcm" for number in range(plan.times(40, 3))]
@@ -94,7 +91,7 @@ def _bare(plan: Plan, folder: Path, count: int) -> float:
 
 
 def _daemon(plan: Plan, folder: Path, count: int) -> tuple[float, float]:
-    """Images a second, and the supervisor's processor time in ms an image."""
+    """Measure the daemon: images a second, and the supervisor's processor time in ms an image."""
     with Mosquitto(plan.folder / f"broker-{folder.name}") as broker:
         daemon = Measured(folder, broker.port, workers=count)
         paths = _files(plan, folder / "ready")

@@ -1,4 +1,4 @@
-"""One real mammogram in every encoding that dcmtk, gdcm and OpenCV can write."""
+"""Write one real mammogram in every encoding that dcmtk, gdcm and OpenCV can write."""
 
 import shutil
 import subprocess
@@ -44,18 +44,21 @@ RASTERS: Final = {"PNG, 16 bits": "png", "TIFF, 16 bits": "tiff", "PGM, 16 bits"
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One encoding."""
+    """A file in one encoding."""
 
     name: str
     path: Path | None
-    """None where it could not be written."""
+    """The path; None if it could not be written."""
     why: str = ""
 
 
 def encodings(
     mammogram: Path, folder: Path, names: Sequence[str] = tuple(COMMANDS)
 ) -> list[Encoded]:
-    """Write all of them, of those in DICOM some; what cannot be written says why."""
+    """
+    Write all encodings, or a part of the DICOM ones; an encoding that cannot be written has the
+    reason.
+    """
     folder.mkdir(exist_ok=True)
     plain = _plain(mammogram, folder)
     made = [_transcoded(name, plain, folder / f"{number}.dcm") for number, name in enumerate(names)]
@@ -80,7 +83,7 @@ def encodings(
 
 
 def _plain(mammogram: Path, folder: Path) -> Path:
-    """Without compression: what all others are made from."""
+    """Write the uncompressed file from which all others are made."""
     target = folder / "plain.dcm"
     if (
         str(pydicom.dcmread(mammogram, stop_before_pixels=True).file_meta.TransferSyntaxUID.name)

@@ -15,8 +15,8 @@ class Proxy:
     A proxy that passes bytes on, both ways, on a loopback port of its own.
 
     Args:
-        broker_port: where to.
-        only_311: whether to close every connection that asks for MQTT 5, as brokers older than 2018
+        broker_port: the port of the broker.
+        only_311: close every connection that asks for MQTT 5, as brokers older than 2018
             do.
         hang_up_on: bytes at which to end the client's connection, as many brokers do at a publish
             they deny.

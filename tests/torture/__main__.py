@@ -1,7 +1,7 @@
 """
 Run scenarios and write docs/quality/reliability.md.
 
-    python -m tests.torture [--scale 0.1] [--only WORD] [--write docs/quality/reliability.md]
+python -m tests.torture [--scale 0.1] [--only WORD] [--write docs/quality/reliability.md]
 """
 
 import argparse
@@ -17,7 +17,7 @@ from tests.torture.scenarios import ALL
 
 
 def run(scenario: Scenario, scale: float) -> Row:
-    """One scenario on a bench of its own; what goes wrong is in its line."""
+    """Run one scenario on a bench of its own; an exception becomes a fault in its row."""
     started, title = time.monotonic(), (scenario.__doc__ or "").strip().rstrip(".")
     with Bench() as bench:
         try:
@@ -32,7 +32,7 @@ def run(scenario: Scenario, scale: float) -> Row:
 
 
 def main() -> int:
-    """0 where nothing was lost and nothing has two ids."""
+    """Run the scenarios; returns 0 if nothing was lost and nothing has two ids."""
     parser = argparse.ArgumentParser(prog="make torture", description=__doc__)
     parser.add_argument(
         "--scale",

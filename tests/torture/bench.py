@@ -1,7 +1,4 @@
-"""
-Where scenarios run: one zygote, one folder, brokers and subscribers as needed; and what a scenario
-gives back.
-"""
+"""Give a scenario its zygote, folder, brokers and subscribers, and collect its outcome."""
 
 import contextlib
 import os
@@ -23,12 +20,12 @@ ROOT_USER: Final = os.geteuid() == 0
 
 
 class NotHereError(Exception):
-    """This machine cannot make this fault; the text says why."""
+    """A fault that this machine cannot make; the text says why."""
 
 
 @dataclass(slots=True)
 class Row:
-    """One line of docs/quality/reliability.md."""
+    """A line of docs/quality/reliability.md."""
 
     scenario: str
     repetitions: int
@@ -40,7 +37,7 @@ class Row:
     note: str = ""
 
     def add(self, verdict: Verdict, recovery_s: float = 0.0) -> Self:
-        """Take one site's verdict into the line."""
+        """Add the verdict on one site to the line."""
         self.files += verdict.files
         self.lost += len(verdict.lost)
         self.two_ids += len(verdict.two_ids)
@@ -49,13 +46,13 @@ class Row:
         return self
 
     def expect(self, true: object, what: str) -> None:
-        """Something else that must hold."""
+        """Note a fault unless a further condition holds."""
         if not true:
             self.faults.append(f"not so: {what}")
 
 
 class Bench:
-    """Makes sites, each with a broker of its own, and takes them down."""
+    """A bench that makes sites, each with a broker of its own, and takes them down."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="torture-"))
@@ -85,7 +82,7 @@ class Bench:
     def site(
         self, config: str = "", broker_config: str = "", *, port: int | None = None
     ) -> Iterator[Site]:
-        """A site that is not started; its daemon is killed at the end if it still runs."""
+        """Make a site that is not started; its daemon is killed at the end if it still runs."""
         folder = self.new_folder()
         with (
             Mosquitto(folder / "mosquitto", broker_config) as broker,
@@ -107,18 +104,18 @@ class Bench:
 
 
 Scenario: TypeAlias = Callable[[Bench, float], Row]
-"""Runs at a scale: 1 is the whole."""
+"""A scenario: it runs at a scale, of which 1 is the whole."""
 
 
 def scaled(count: int, scale: float, least: int = 1) -> int:
-    """So many repetitions at this scale."""
+    """Scale a number of repetitions."""
     return max(least, round(count * scale))
 
 
 @contextlib.contextmanager
 def mounted(target: Path, *arguments: str) -> Iterator[Path]:
     """
-    Mount something for a while.
+    Mount a file system for a while.
 
     Raises:
         NotHereError: we may not.
@@ -137,6 +134,6 @@ def mounted(target: Path, *arguments: str) -> Iterator[Path]:
 
 
 def mounts_below(folder: Path) -> list[str]:
-    """Mount points below a folder, the deepest first."""
+    """List the mount points below a folder, the deepest first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return sorted((point for point in points if point.startswith(f"{folder}/")), reverse=True)

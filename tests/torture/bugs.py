@@ -1,6 +1,7 @@
 """
-Planted bugs: what someone might break one day. The oracle must catch every one;
-tests/torture/test_oracle.py says so.
+Plant bugs that somebody might introduce one day.
+
+The oracle must catch every one of them (tests/torture/test_oracle.py).
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from edge.storage.spool import Spool
 
 
 def ack_before_commit() -> None:
-    """The broker is told before the ledger has the request."""
+    """Acknowledge a request to the broker before the ledger has it."""
     make, take = MqttIntake.__init__, MqttIntake._take
     brokers: list[MqttClient] = []
 
@@ -39,7 +40,7 @@ def ack_before_commit() -> None:
 
 
 def forget_before_sending() -> None:
-    """The outbox row goes before the broker has the result."""
+    """Remove the outbox row before the broker has the result."""
     send = MqttSink.send
     outbox: list[Outbox] = []
     pending = Outbox.pending
@@ -57,7 +58,7 @@ def forget_before_sending() -> None:
 
 
 def drop_orphans() -> None:
-    """What a kill left in the spool is tidied away."""
+    """Remove files that a kill left in the spool."""
     take_up = Reception._take_up_orphans
 
     def tidy(self: Reception) -> None:
@@ -70,7 +71,7 @@ def drop_orphans() -> None:
 
 
 def examine_again_after_a_kill() -> None:
-    """What is concluded and not archived is examined once more at the next start, as a retry."""
+    """Examine concluded images that are not archived once more at the next start, as a retry."""
     recover = Images.recover
 
     def eager(self: Images) -> int:
@@ -90,7 +91,7 @@ def examine_again_after_a_kill() -> None:
 
 
 def blame_for_kills() -> None:
-    """A kill of the supervisor counts as an attempt of the image."""
+    """Count a kill of the supervisor as an attempt of the image."""
     recover = Images.recover
 
     def harsh(self: Images) -> int:
@@ -102,7 +103,7 @@ def blame_for_kills() -> None:
 
 
 def copy_into_the_archive() -> None:
-    """The archive gets a copy, and the spool keeps the file."""
+    """Copy a file into the archive and leave it in the spool."""
     archive = Spool.archive
 
     def generous(self: Spool, path: Path, *args: Any, **kwargs: Any) -> Path:  # noqa: ANN401

@@ -1,9 +1,8 @@
 """
-Named crash points: SIGKILL to the supervisor between two steps of an image's life, or to supervisor
-and workers.
+Kill the supervisor, or supervisor and workers, by SIGKILL at named steps of an image's life.
 
-They exist only in a daemon that tests/torture started: functions of the product are wrapped in that
-process. The product has no hook for it.
+The points exist only in a daemon that tests/torture started: functions of the product are wrapped
+in that process, and the product has no hook for it.
 """
 
 import functools
@@ -36,11 +35,11 @@ POINTS: Final[dict[str, tuple[str, str, When]]] = {
     "result sent, not noted": ("edge.daemon.publish.mqtt", "MqttSink.send", "after"),
     "delivery noted": ("edge.storage.ledger.outbox", "Outbox.delivered", "after"),
 }
-"""Name -> module, function, and on which side of it."""
+"""The points by name: module, function, and the side of the call on which to die."""
 
 
 def arm(point: str, nth: int, *, workers_too: bool = False) -> None:
-    """Die at the nth time that this process comes to a point."""
+    """Arrange to die when this process comes to a point for the nth time."""
     module, dotted, when = POINTS[point]
     holder: Any = importlib.import_module(module)
     *path, name = dotted.split(".")
@@ -68,7 +67,7 @@ def _deadly(
 
 
 def die(*, workers_too: bool) -> None:
-    """SIGKILL, the workers first."""
+    """Kill by SIGKILL, the workers first."""
     if workers_too:
         tasks = Path("/proc/self/task").glob("*/children")
         for pid in [int(pid) for task in tasks for pid in task.read_text().split()]:

@@ -1,11 +1,10 @@
 """
-What durability costs: files a second as shipped, and with synchronous=OFF and no fsync at all; and
-what one sync takes on this disk.
+Measure the cost of durability: files a second as shipped, and with synchronous=OFF and no fsync at
+all.
 
-    python -m tests.torture.durability
-
-The careless run is made by tests/torture/patches.py inside the daemon that it measures; the product
-has no such switch.
+`python -m tests.torture.durability` also measures the duration of one sync on this disk.
+tests/torture/patches.py makes the careless run inside the daemon that it measures; the product has
+no such switch.
 """
 
 import os
@@ -24,12 +23,12 @@ from tests.torture.bench import Bench, scaled
 from tests.torture.site import Site
 
 PREAMBLE: Final = 64
-"""Where a DICOM file may have any bytes."""
+"""The place at which a DICOM file may have any bytes."""
 LARGE: Final = 26 * 2**20
 
 
 def section(bench: Bench, scale: float) -> list[str]:
-    """Lines of Markdown."""
+    """Measure; returns lines of Markdown."""
     lines = [
         "",
         "## What durability costs",
@@ -52,7 +51,7 @@ def section(bench: Bench, scale: float) -> list[str]:
 
 
 def mammograms(count: int) -> Iterator[bytes]:
-    """The demonstration files again and again, each time with other bytes in the preamble."""
+    """Yield the demonstration files again and again, each time with other bytes in the preamble."""
     known = [path.read_bytes() for path in demo_files()]
     for number in range(count):
         data = bytearray(known[number % len(known)])
@@ -61,13 +60,13 @@ def mammograms(count: int) -> Iterator[bytes]:
 
 
 def small(count: int) -> list[bytes]:
-    """Files that cost nothing but their way."""
+    """Yield files that cost nothing to examine."""
     return [f"small {number} ".encode() * 80 for number in range(count)]
 
 
 def throughput(bench: Bench, files: Sequence[bytes], *, stub: bool, unsafe: bool) -> float:
     """
-    Files a second, from the first to the last result that a subscriber received; all lie in the
+    Measure files a second, from the first to the last result of a subscriber; all files lie in the
     inbox before.
     """
     with bench.site() as site:
@@ -93,7 +92,7 @@ def result_times(site: Site) -> list[float]:
 
 
 def costs(folder: Path) -> Iterator[str]:
-    """What one sync takes here."""
+    """Measure the duration of one sync on this disk."""
     yield "| one sync on this disk | median, ms |"
     yield "|---|--:|"
     for what, size in (

@@ -1,6 +1,4 @@
-"""
-The one oracle: what must hold of every file that was accepted, whatever was done to the daemon.
-"""
+"""Judge a run: the rules that must hold of every accepted file, whatever was done to the daemon."""
 
 import hashlib
 import json
@@ -18,37 +16,39 @@ FOLDERS: Final = ("inbox", "spool", "done", "failed")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is left when all is quiet: folders, the ledger, and what a real subscriber heard."""
+    """
+    The evidence once all is quiet: folders, the ledger, and the messages of a real subscriber.
+    """
 
     inbox: Path
     spool: Path
     done: Path
     failed: Path
     states: Sequence[Path]
-    """State folders: one a daemon."""
+    """The state folder of each daemon."""
     heard: Sequence[Mapping[str, Any]]
-    """Results and replies, in the order they came."""
+    """Results and replies in the order of their arrival."""
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What the oracle found; image ids of what is wrong, cut to 16 digits."""
+    """The findings of the oracle: image ids, cut to 16 digits."""
 
     files: int
     lost: set[str] = field(default_factory=set)
-    """No outcome in a ledger, or never heard by the subscriber."""
+    """Images without an outcome in a ledger, or whose result the subscriber never received."""
     two_ids: set[str] = field(default_factory=set)
-    """Heard or recorded under more than one result id."""
+    """Images that were received or recorded under more than one result id."""
     rejected: set[str] = field(default_factory=set)
-    """A quiet run scores it."""
+    """Rejected images that a quiet run scores."""
     misplaced: set[str] = field(default_factory=set)
-    """In no place, in two, in the wrong folder, or without its result beside it."""
+    """Images in no place, in two, in the wrong folder, or without their result beside them."""
     unknown: set[str] = field(default_factory=set)
-    """In a folder or a ledger, and nobody sent it; or left undone."""
+    """Images in a folder or a ledger that nobody sent, and work that is left undone."""
 
     @property
     def faults(self) -> list[str]:
-        """One sentence each, empty if all is well."""
+        """List one sentence for each kind of fault; the list is empty if all is well."""
         named = {
             "lost": self.lost,
             "two ids": self.two_ids,
@@ -70,9 +70,9 @@ def judge(
     Judge one run.
 
     Args:
-        accepted: image id of every file that was taken -> whether a quiet run scores it.
+        accepted: image id of every file that was taken -> True if a quiet run scores it.
         evidence: what is left; the daemons are stopped.
-        possible: image ids of what may have been taken too; if it was, everything must hold of it.
+        possible: image ids of files that may have been taken; they are judged if a ledger has them.
     """
     verdict = Verdict(len(accepted))
     recorded = _recorded(evidence.states, verdict)
@@ -127,7 +127,7 @@ def _heard(messages: Iterable[Mapping[str, Any]], verdict: Verdict) -> dict[str,
 
 
 def _look_around(accepted: Mapping[str, bool], evidence: Evidence, verdict: Verdict) -> None:
-    """Each file is in exactly one place, that where it belongs."""
+    """Check that each file is in exactly one place, the right one."""
     places: Counter[str] = Counter()
     for folder in (evidence.inbox, evidence.spool, evidence.done, evidence.failed):
         archive = folder in (evidence.done, evidence.failed)

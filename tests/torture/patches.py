@@ -1,4 +1,4 @@
-"""What a daemon under torture is changed by, in its own process, before it runs."""
+"""Change a daemon under torture in its own process, before it runs."""
 
 import ctypes
 import dataclasses
@@ -46,7 +46,7 @@ def apply(request: dict[str, Any]) -> None:
 
 
 def obey_permissions() -> None:
-    """Root without the capabilities that let it pass by file modes, here and in the workers."""
+    """Drop the capabilities that let root pass by file modes, here and in the workers."""
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -57,19 +57,19 @@ def obey_permissions() -> None:
 
 
 def step_clock(offset: Path) -> None:
-    """Let the wall clock of this process be off by what a file says, in seconds."""
+    """Shift the wall clock of this process by the seconds in a file."""
     real = time.time
     time.time = lambda: real() + float(offset.read_text() or 0)
 
 
 def prune_soon() -> None:
-    """Let retention not wait for the clock to have run smoothly for an hour."""
+    """Have retention not wait until the clock has run without a jump for an hour."""
     (Retention.__init__.__kwdefaults__ or {})["calm_s"] = 0.0
     retention.PASS_S = 5.0  # type: ignore[misc]
 
 
 def limit_inotify(instances: int) -> None:
-    """A user namespace of our own, in which there are only so many inotify instances."""
+    """Enter a user namespace of our own with a limit of inotify instances."""
     user = os.geteuid()
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER):
         return  # the scenario sees that nothing is limited
@@ -95,8 +95,10 @@ OFF: Final = "PRAGMA synchronous = OFF"
 
 def without_durability() -> None:
     """
-    The switch of the throughput table: no fsync of any file, synchronous=OFF in the ledger. Nothing
-    of it exists in the product.
+    Switch durability off for the throughput table: no fsync of any file, synchronous=OFF in the
+    ledger.
+
+    Nothing of it exists in the product.
     """
     vars(database).update(SYNCED=OFF, UNSYNCED=OFF)
     os.fsync = lambda fd: None  # noqa: ARG005

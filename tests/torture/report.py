@@ -1,4 +1,4 @@
-"""docs/quality/reliability.md, from a run."""
+"""Write docs/quality/reliability.md from a run."""
 
 import os
 import platform
@@ -43,7 +43,7 @@ NOT_MADE: Final = """
 
 
 def page(rows: Sequence[Row], scale: float, took_s: float, more: Sequence[str] = ()) -> str:
-    """The whole page; `more` are sections that belong to it."""
+    """Write the whole page; `more` are further sections."""
     lines = [
         *_facts(scale, took_s),
         "",

@@ -1,6 +1,5 @@
 """
-A clinic to be tortured: folders, a broker, a subscriber that stays, and a daemon that is started by
-fork.
+Simulate a clinic: folders, a broker, a subscriber that stays, and a daemon that is started by fork.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ from tests.torture.oracle import Evidence, Verdict, judge
 
 PATIENCE_S: Final = 60.0
 QUICK: Final = "[inbox]\nquiet_s = 0.2\n"
-"""Files that were dropped while no daemon ran are taken up soon."""
+"""A short quiet time: files that came while no daemon ran are taken soon."""
 
 
 class Zygote:
@@ -66,7 +65,7 @@ class Zygote:
 
 
 class Forked(subprocess.Popen[bytes]):
-    """A forked daemon, with what the rig uses of subprocess."""
+    """A forked daemon, with the part of subprocess.Popen that the rig uses."""
 
     def __init__(self, zygote: Zygote, pid: int) -> None:
         self._zygote = zygote
@@ -91,11 +90,11 @@ class Forked(subprocess.Popen[bytes]):
             os.kill(self.pid, sig)
 
     def __del__(self, *_: object) -> None:
-        """Popen's own would wait for a child that is not ours."""
+        """Do nothing: the method of Popen would wait for a child that is not ours."""
 
 
 class Site(Rig):
-    """One daemon under torture, and everything that it was given."""
+    """A daemon under torture, and everything that it was given."""
 
     def __init__(
         self, folder: Path, zygote: Zygote, broker: Broker, subscriber: Subscriber, config: str = ""
@@ -110,7 +109,7 @@ class Site(Rig):
         self._image_ids: set[str] = set()
         self._looked_at = 0
         self.possible: set[str] = set()
-        """Images that may have been taken: they were replaced or removed by their sender."""
+        """Images that may or may not have been taken: their sender replaced or removed them."""
         self.states = [folder / "state"]
         self.faulted_at = time.monotonic()
         self.last = Verdict(0)
@@ -135,8 +134,7 @@ class Site(Rig):
 
     def introduced(self, **changes: Any) -> Self:  # noqa: ANN401
         """
-        Ready, and known to the broker: from here on it keeps requests, whatever becomes of the
-        daemon.
+        Start, and wait until the broker knows the daemon: from then on it keeps requests for it.
         """
         self.ready(**changes)
         self.await_introduction()
@@ -145,7 +143,7 @@ class Site(Rig):
     def give(
         self, data: bytes, *, scored: bool = True, by: str = "folder", name: str | None = None
     ) -> str:
-        """Hand one file over, and note that it must come through."""
+        """Give one file to the daemon, and note that it must come through."""
         image_id = hashlib.sha256(data).hexdigest()
         if by == "folder":
             self.drop(name or f"{image_id[:12]}.png", data)
@@ -170,7 +168,7 @@ class Site(Rig):
             )
 
     def died(self, timeout_s: float = 15.0) -> bool:
-        """Wait for the daemon's death; False where it lives on."""
+        """Wait for the daemon's death; returns False if it lives on."""
         assert self.process is not None
         try:
             self.process.wait(timeout_s)
@@ -192,11 +190,11 @@ class Site(Rig):
                 os.kill(pid, signal.SIGKILL)
 
     def faulted(self) -> None:
-        """The fault is over: from here on recovery is timed."""
+        """Note that the fault is over: from here on recovery is timed."""
         self.faulted_at = time.monotonic()
 
     def recovered(self, timeout_s: float = PATIENCE_S) -> float:
-        """Wait until nothing waits any more; seconds since the fault was over."""
+        """Wait until nothing waits any more; returns the seconds since the fault was over."""
         until(
             lambda: self.accepted.keys() <= self._answered() and self._settled(),
             "everything settled",
@@ -206,7 +204,7 @@ class Site(Rig):
         return time.monotonic() - self.faulted_at
 
     def _answered(self) -> set[str]:
-        """Image ids of which a result or a reply came; looks only at what is new."""
+        """Collect the image ids of results and replies; only new messages are read."""
         assert self.subscriber is not None
         for message in self.subscriber.messages[self._looked_at :]:
             self._looked_at += 1
@@ -215,7 +213,7 @@ class Site(Rig):
         return self._image_ids
 
     def come_to_rest(self, turns: int = 4) -> None:
-        """Wait until nothing changes any more, be it right or wrong."""
+        """Wait until nothing changes any more, right or wrong."""
         seen: tuple[object, ...] = ()
         same, deadline = 0, time.monotonic() + PATIENCE_S
         while same < turns:
@@ -243,7 +241,7 @@ class Site(Rig):
         return [path for path in self.inbox.rglob("*") if path.is_file()]
 
     def heard(self) -> list[dict[str, Any]]:
-        """Every result and every reply so far."""
+        """List every result and every reply so far."""
         assert self.subscriber is not None
         return [
             json.loads(message.payload)
@@ -259,7 +257,7 @@ class Site(Rig):
         return f"not heard: {len(missing)} {missing[:5]}; no answer\n{self.words()}"
 
     def judged(self) -> Verdict:
-        """Stop and judge."""
+        """Stop the daemon and judge the run."""
         if self.running:
             self.stop()
         evidence = Evidence(
@@ -269,7 +267,7 @@ class Site(Rig):
 
 
 def _is_answer(message: MQTTMessage) -> bool:
-    """A result or a reply, and not a probe."""
+    """True for a result or a reply, false for a probe."""
     return (message.topic.endswith("/result") or "/demo/ws/" in message.topic) and len(
         message.payload
     ) > len(b"{}")

@@ -36,7 +36,7 @@ WAYS: Final = ("folder", "mqtt", "reply")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look at the daemon."""
+    """A sample of the daemon."""
 
     at_min: float
     supervisor_mb: float
@@ -46,11 +46,11 @@ class Sample:
     disk_mb: float
     ledger_mb: float
     latency_s: float | None
-    """Median from file to result since the last look; None where nothing came."""
+    """The median time from file to result since the last sample; None if nothing came."""
 
 
 def main() -> int:
-    """0 where everything came, under one result id each, and nothing grew."""
+    """Soak; returns 0 if everything came, under one result id each, and nothing grew."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--write", type=Path, metavar="FILE.png")
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 class Soak:
-    """One run."""
+    """One run of the soak."""
 
     def __init__(self, site: Site, minutes: float) -> None:
         self._site = site
@@ -92,7 +92,7 @@ class Soak:
         self.faults: list[tuple[float, str]] = []
 
     def run(self) -> None:
-        """Load, faults and looks, then a quiet end."""
+        """Run: load, faults and samples, then a quiet end."""
         self._site.introduced(stub=False, prune_soon=True)
         others = [
             threading.Thread(target=loop, daemon=True) for loop in (self._look, self._disturb)
@@ -113,7 +113,7 @@ class Soak:
         self._site.recovered()
 
     def problems(self) -> list[str]:
-        """What is lost, doubled or grown."""
+        """List everything that is lost, doubled or grown."""
         ids: dict[str, set[str]] = {}
         for message in self._site.heard():
             ids.setdefault(message["image_id"], set()).add(message["result_id"])
@@ -134,7 +134,7 @@ class Soak:
         ]
 
     def summary(self, minutes: float) -> list[str]:
-        """Lines of Markdown."""
+        """Summarise the run in lines of Markdown."""
         kinds = sorted({what for _, what in self.faults})
         counted = ", ".join(
             f"{sum(what == kind for _, what in self.faults)} x {kind}" for kind in kinds
@@ -147,7 +147,10 @@ class Soak:
         return [head, "", "| median of | second quarter | last quarter |", "|---|--:|--:|", *rows]
 
     def _trends(self) -> list[tuple[str, float, float, float]]:
-        """What, in the second quarter, in the last quarter, and by how much it may grow."""
+        """
+        List each quantity: its value in the second quarter, in the last quarter, and the growth
+        that is allowed.
+        """
         count = len(self.samples)
         second, last = self.samples[count // 4 : count // 2], self.samples[-(count // 4) :]
         wanted: list[tuple[str, Callable[[Sample], float], float]] = [
@@ -215,7 +218,7 @@ class Soak:
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process; 0 of one that is gone."""
+    """Read the resident memory of a process in MB; 0 if it is gone."""
     try:
         return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) / 1024
     except (OSError, IndexError):
@@ -223,7 +226,7 @@ def resident_mb(pid: int) -> float:
 
 
 def size_mb(*folders: Path) -> float:
-    """Size of all files below folders, in MB."""
+    """Sum the sizes of all files below folders, in MB."""
     total = 0
     for root in folders:
         for folder, _, files in os.walk(root):
@@ -236,7 +239,7 @@ def size_mb(*folders: Path) -> float:
 
 
 def draw(samples: Sequence[Sample], faults: Sequence[tuple[float, str]], file: Path) -> None:
-    """One small picture under another; a grey line is a fault."""
+    """Draw one small picture under another; a grey line is a fault."""
     import matplotlib as mpl  # noqa: PLC0415 - where training is installed
 
     mpl.use("Agg")

@@ -1,6 +1,6 @@
 """
-What the workers run under torture: a tenth of a millisecond instead of a model, and misbehaviour
-that a file can ask for.
+Run in workers under torture: a tenth of a millisecond in place of a model, and misbehaviour on
+demand.
 """
 
 import hashlib
@@ -25,8 +25,9 @@ from edge.errors import Reason
 
 HANG: Final = b"hang"
 """
-A file that begins so hangs its worker; and so on. After the word may come a number: how often, then
-it is scored.
+The beginning of a file that hangs its worker; the words below make other faults.
+
+A number after the word says how often; then the file is scored.
 """
 CRASH: Final = b"crash"
 LEAK: Final = b"leak"
@@ -37,7 +38,7 @@ _runtime: Runtime | None = None
 
 
 def start(folder: str, *_: object) -> Runtime:
-    """Stands in for edge.inference.examiner.start."""
+    """Stand in for edge.inference.examiner.start."""
     global _runtime  # noqa: PLW0603 - one worker, one model
     manifest = json.loads((Path(folder) / "bundle.json").read_bytes())
     _runtime = Runtime("litert", manifest["default_model"], 1)
@@ -45,7 +46,7 @@ def start(folder: str, *_: object) -> Runtime:
 
 
 def run(path: str) -> Outcome:
-    """Stands in for edge.inference.examiner.run."""
+    """Stand in for edge.inference.examiner.run."""
     data = Path(path).read_bytes()
     assert _runtime is not None
     if data.startswith(BAD):

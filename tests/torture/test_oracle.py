@@ -1,6 +1,6 @@
 """
-The oracle catches what it must: planted bugs, each in a real daemon that is killed; and it passes
-the same runs without them.
+The oracle catches planted bugs, each in a real daemon that is killed, and passes the same runs
+without them.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,10 @@ RUNS = {
     "blame_for_kills": (("worker has the image", "worker has the image"), "rejected"),
     "copy_into_the_archive": ((), "misplaced"),
 }
-"""Bug -> at which steps a daemon that has it is killed, and what the oracle must say then."""
+"""
+The bugs: the steps at which a daemon with that bug is killed, and the fault that the oracle must
+find.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +34,7 @@ def bench() -> Iterator[Bench]:
 
 def judge(bench: Bench, points: tuple[str, ...], bug: str | None) -> list[str]:
     """
-    Kill a daemon at each step, let the next one clear up for as long as it does anything, and ask
-    the oracle.
+    Kill a daemon at each step, let the next one clear up as long as it works, and ask the oracle.
     """
     with bench.site() as site:
         if any(point.startswith("request") for point in points):

@@ -1,6 +1,6 @@
 """
-Power loss: what is acknowledged or published was synced before, seen in the system calls of a real
-run, in their order.
+Everything that is acknowledged or published was synced before: seen in the system calls of a real
+run.
 """
 
 import os
@@ -27,14 +27,13 @@ COMMIT: Final = r"^fdatasync\(\d+<[^>]*/state/ledger\.sqlite3-wal>"
 
 class Trace:
     """
-    System calls in order. What syncs counts from its end, what is told or written from its
-    beginning.
+    System calls in order: a sync counts from its end, a message or a write from its beginning.
     """
 
     def __init__(self, file: Path) -> None:
         self.calls: list[str] = []
         self.threads: list[str] = []
-        """Who made each of them."""
+        """The thread of each call."""
         begun: dict[str, str] = {}
         for line in file.read_text(errors="replace").splitlines():
             thread, _, rest = line.partition(" ")
@@ -51,9 +50,7 @@ class Trace:
         self.calls.append(call)
 
     def first(self, pattern: str, after: int = -1, thread: str | None = None) -> int:
-        """
-        Where the first call of a kind is that comes after another, made by one thread or by any.
-        """
+        """Find the first call of a kind after another one, made by one thread or by any."""
         later = (
             place
             for place in range(after + 1, len(self.calls))
@@ -66,7 +63,7 @@ class Trace:
         return found
 
     def in_order(self, *patterns: str, after: int = -1) -> int:
-        """Where the last of these is, each found after the one before."""
+        """Find the last of these calls, each after the one before."""
         for pattern in patterns:
             after = self.first(pattern, after)
         return after
@@ -77,7 +74,7 @@ class Trace:
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
-    """One request and one file, under strace."""
+    """Trace one request and one file with strace."""
     need("mosquitto", "mosquitto")
     strace = need("strace", "strace")
     folder = tmp_path_factory.mktemp("order")

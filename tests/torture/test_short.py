@@ -1,6 +1,6 @@
 """
-The short form of `make torture`: the same scenarios, once each; those that mount file systems run
-in the long form only.
+The short form of `make torture`: the same scenarios, once each, without those that mount file
+systems.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """
-Starts daemons by fork: everything is imported once, so that a thousand kills take minutes.
+Start daemons by fork: everything is imported once, so that a thousand kills take minutes.
 
-    python -m tests.torture.zygote      reads one JSON request a line, answers with one JSON line
+`python -m tests.torture.zygote` reads one JSON request a line and answers with one JSON line.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _poll(pid: int) -> int | None:
-    """Exit status as subprocess gives it; None while it runs."""
+    """Give the exit status as subprocess does; None while the process runs."""
     found, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if found else None
 

@@ -1,4 +1,4 @@
-"""All scenarios, in the order of the page."""
+"""List all scenarios, in the order of the page."""
 
 from typing import Final
 

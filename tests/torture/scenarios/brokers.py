@@ -1,6 +1,7 @@
 """
-Brokers that are absent, dead, frozen, slow, deaf, strict, or shared with an impostor: everything
-arrives, status tells the truth.
+Torture by brokers that are absent, dead, frozen, slow, strict, or shared with an impostor.
+
+Everything arrives, and status tells the truth.
 """
 
 import shutil
@@ -28,14 +29,14 @@ GROWTH_MB = 40
 
 
 def rss_mb(site: Site) -> float:
-    """Resident memory of the supervisor."""
+    """Read the resident memory of the supervisor in MB."""
     assert site.process is not None
     status = Path(f"/proc/{site.process.pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def outage(row: Row, site: Site, told: str = "broker") -> None:
-    """While the broker does not take results: they are made, kept, and status says so."""
+    """Send files while the broker takes no results: they are examined, kept, and status says so."""
     before = rss_mb(site)
     site.give_some(FILES)
     until(lambda: site.status()["queue"]["archived"] >= FILES, "examined meanwhile", site.words)
@@ -44,14 +45,14 @@ def outage(row: Row, site: Site, told: str = "broker") -> None:
 
 
 def finish(row: Row, site: Site) -> None:
-    """The fault is over."""
+    """End the fault and wait for recovery."""
     site.faulted()
     recovery = site.recovered()
     row.add(site.judged(), recovery)
 
 
 def absent_killed_restarted(bench: Bench, scale: float) -> Row:
-    """Stopped before the start, killed midway, restarted midway."""
+    """Stop the broker before the start, kill it midway, restart it midway."""
     row = Row(
         "broker absent at start, then killed midway, then restarted midway", scaled(10, scale)
     )
@@ -78,7 +79,7 @@ def absent_killed_restarted(bench: Bench, scale: float) -> Row:
 
 
 def frozen(bench: Bench, scale: float) -> Row:
-    """SIGSTOP for a minute."""
+    """Stop the broker by SIGSTOP for a minute."""
     seconds = max(4.0, 60 * min(1.0, scale * 2))
     row = Row(f"broker stopped by SIGSTOP for {seconds:.0f} s", scaled(2, scale))
     for _ in range(row.repetitions):
@@ -98,7 +99,7 @@ def frozen(bench: Bench, scale: float) -> Row:
 
 
 def session_lost(bench: Bench, scale: float) -> Row:
-    """The broker forgets everything; what it had not passed on is asked for again with replay."""
+    """Let the broker forget everything; lost results are asked for again with replay."""
     row = Row(
         "broker restarted with every session and message lost; `replay` brings what it lost",
         scaled(10, scale),
@@ -123,7 +124,7 @@ def session_lost(bench: Bench, scale: float) -> Row:
 
 
 def subscribed_again(site: Site) -> bool:
-    """Whether what we publish comes back."""
+    """Publish a probe; True if it comes back within a tenth of a second."""
     assert site.subscriber is not None
     before = len(site.subscriber.under("probe"))
     site.subscriber.publish("mammo/v1/demo/ws/probe", b"{}")
@@ -132,7 +133,10 @@ def subscribed_again(site: Site) -> bool:
 
 
 def half_open_and_slow(bench: Bench, scale: float) -> Row:
-    """A proxy that lets nothing through and keeps the connection open; one that is slow."""
+    """
+    Put a proxy between that lets nothing through and keeps the connection open, then one that is
+    slow.
+    """
     row = Row("half-open connection, then one of 20 kB/s", scaled(6, scale))
     for _ in range(row.repetitions):
         with bench.site() as site, Proxy(site.broker.port) as proxy:
@@ -155,7 +159,7 @@ def half_open_and_slow(bench: Bench, scale: float) -> Row:
 
 
 def strict(bench: Bench, scale: float) -> Row:
-    """Limits and access rules that refuse results, then let them."""
+    """Set limits and access rules that refuse results, then let them pass."""
     row = Row("oversize limit below the message; ACL that denies `result`", 0)
     for _ in range(scaled(5, scale)):
         for config in ("max_packet_size 1000\n", "acl_file {folder}/acl\n"):
@@ -185,7 +189,10 @@ def openssl(folder: Path, *command: str) -> None:
 
 
 def certificate(folder: Path, days: int) -> list[str]:
-    """A certificate for 127.0.0.1 that ends in so many days; its lines of mosquitto.conf."""
+    """
+    Make a certificate for 127.0.0.1 that ends in a number of days; returns its lines of
+    mosquitto.conf.
+    """
     begins, ends = (
         ("20200101000000Z", "20200102000000Z")
         if days < 0
@@ -248,7 +255,7 @@ def listen(site: Site, port: int, lines: list[str]) -> None:
 
 
 def expired(bench: Bench, scale: float) -> Row:
-    """A TLS listener whose certificate has expired, then a good one."""
+    """Listen with an expired certificate, then with a good one."""
     row = Row("broker's certificate expired, then renewed", scaled(3, scale))
     for _ in range(row.repetitions):
         with bench.site() as site:
@@ -267,7 +274,7 @@ def expired(bench: Bench, scale: float) -> Row:
 
 
 def set_password(site: Site, word: str) -> None:
-    """Anonymous clients, such as our subscriber, may still come in."""
+    """Set a password; anonymous clients, such as our subscriber, may still come in."""
     passwords = site.broker.folder / "passwords"
     if shutil.which("mosquitto_passwd") is None:
         msg = "mosquitto_passwd is missing: sudo apt install mosquitto"
@@ -283,7 +290,7 @@ def set_password(site: Site, word: str) -> None:
 
 
 def password(bench: Bench, scale: float) -> Row:
-    """The password is wrong, then changed at the broker."""
+    """Start with a wrong password, then change it at the broker."""
     row = Row("wrong password, then the right one", scaled(3, scale))
     for _ in range(row.repetitions):
         with bench.site() as site:
@@ -297,7 +304,7 @@ def password(bench: Bench, scale: float) -> Row:
 
 
 def impostor(bench: Bench, scale: float) -> Row:
-    """Another client that connects with our client id, again and again."""
+    """Let another client connect with our client id, again and again."""
     row = Row("another client with our client id, ten times", scaled(5, scale))
     for _ in range(row.repetitions):
         with bench.site() as site:

@@ -1,6 +1,7 @@
 """
-Disks that fill up, turn read-only, or are not ours any more: what was taken stays, the rest waits,
-and goes on without a restart.
+Torture by disks that fill up, turn read-only, or are not ours any more.
+
+Accepted files stay, the others wait, and all goes on without a restart.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ def reasons(site: Site) -> str:
 
 
 def fill(folder: Path) -> Path:
-    """Take all the room there is."""
+    """Fill a file system."""
     ballast = folder / ".ballast.part"
     with contextlib.suppress(OSError), ballast.open("wb") as file:
         for size in (65536, 4096, 512):
@@ -36,7 +37,7 @@ def fill(folder: Path) -> Path:
 
 
 def fill_inodes(folder: Path) -> Path:
-    """Take all inodes."""
+    """Use up all inodes."""
     ballast = folder / ".ballast"
     ballast.mkdir()
     with contextlib.suppress(OSError):
@@ -51,7 +52,7 @@ def free(ballast: Path) -> None:
 
 @contextlib.contextmanager
 def small(site: Site, *places: str) -> Iterator[dict[str, Path]]:
-    """Some of a site's folders on small file systems of their own."""
+    """Put some of a site's folders on small file systems of their own."""
     with contextlib.ExitStack() as stack:
         found = {}
         for place in places:
@@ -66,7 +67,7 @@ def small(site: Site, *places: str) -> Iterator[dict[str, Path]]:
 
 
 def await_fault(site: Site) -> None:
-    """Until the fault is told, or did not keep anything from being answered."""
+    """Wait until status tells the fault, or everything is answered in spite of it."""
     until(
         lambda: reasons(site) or len(site.heard()) >= len(site.accepted),
         "told or got through",
@@ -75,7 +76,7 @@ def await_fault(site: Site) -> None:
 
 
 def full(bench: Bench, scale: float) -> Row:
-    """Room and inodes used up, on each alone and on all together."""
+    """Use up room and inodes, on each file system alone and on all together."""
     row = Row("disk full, then inodes full: spool, ledger, archive, each and all together", 0)
     told = 0
     for places in ((*((place,) for place in PLACES), PLACES) * scaled(4, scale))[
@@ -105,7 +106,7 @@ def full(bench: Bench, scale: float) -> Row:
 
 
 def read_only(bench: Bench, scale: float) -> Row:
-    """Remounted read-only while work is going on, and back."""
+    """Remount read-only during work, and back."""
     row = Row("remounted read-only and back: spool, ledger, archive", 0)
     for place in PLACES * scaled(3, scale):
         with bench.site(LOW) as site:
@@ -134,7 +135,7 @@ def read_only(bench: Bench, scale: float) -> Row:
 
 
 def permission(bench: Bench, scale: float) -> Row:
-    """The right to write is taken away and given back."""
+    """Take the right to write away, and give it back."""
     if os.geteuid():
         msg = "needs root: mounts, too"
         raise NotHereError(msg)
@@ -157,7 +158,7 @@ def permission(bench: Bench, scale: float) -> Row:
 
 
 def another_mount(bench: Bench, scale: float) -> Row:
-    """Inbox and spool on two file systems: files are copied, and kills come in between."""
+    """Put inbox and spool on two file systems: files are copied, and kills come in between."""
     row = Row("spool on another file system than the inbox, SIGKILL at every step of the copy", 0)
     for turn in range(scaled(10, scale)):
         with bench.site(LOW) as site:
@@ -178,7 +179,7 @@ def another_mount(bench: Bench, scale: float) -> Row:
 
 
 def low_space(bench: Bench, scale: float) -> Row:
-    """Intake stops before there is no room, and begins again."""
+    """Let the room run low: intake stops before it is used up, and begins again."""
     row = Row("low on space: intake stops before it hurts, and begins again", scaled(5, scale))
     for _ in range(row.repetitions):
         with bench.site(LOW) as site:

@@ -1,5 +1,6 @@
 """
-Inboxes that overflow, vanish or are written to badly; names that no one expects; clocks that jump.
+Torture by inboxes that overflow, vanish or are written badly, by odd names, and by clocks that
+jump.
 """
 
 import contextlib
@@ -25,7 +26,8 @@ TWO_YEARS_S: Final = 2 * 365 * 86400
 
 def many(bench: Bench, scale: float) -> Row:
     """
-    20,000 files while the daemon cannot listen, so that the kernel drops events; then it goes on.
+    Drop 20,000 files while the daemon cannot listen, so that the kernel drops events; then it goes
+    on.
     """
     files = scaled(20_000, scale, 40)
     row = Row(
@@ -61,9 +63,7 @@ def many(bench: Bench, scale: float) -> Row:
 
 
 def watch_limit(bench: Bench, scale: float) -> Row:
-    """
-    In a user namespace of its own that allows no inotify instance: the inbox is listed instead.
-    """
+    """Allow no inotify instance, in a user namespace of its own: the inbox is listed instead."""
     row = Row("no inotify watches left (limit 0): the inbox is listed instead", scaled(5, scale))
     for _ in range(row.repetitions):
         with bench.site() as site:
@@ -79,7 +79,7 @@ def watch_limit(bench: Bench, scale: float) -> Row:
 
 @contextlib.contextmanager
 def bindfs(source: Path, target: Path) -> Iterator[None]:
-    """A FUSE mount: files are seen, events are not."""
+    """Mount the inbox by FUSE: files are seen, events are not."""
     if shutil.which("bindfs") is None:
         msg = "bindfs is missing: sudo apt install bindfs"
         raise NotHereError(msg)
@@ -96,7 +96,7 @@ def bindfs(source: Path, target: Path) -> Iterator[None]:
 
 
 def fuse(bench: Bench, scale: float) -> Row:
-    """No events, every file a copy; then the mount is pulled and put back."""
+    """Examine without events, every file a copy; then the mount is pulled and put back."""
     row = Row(
         "inbox on a FUSE mount without events; the mount pulled and put back", scaled(4, scale)
     )
@@ -121,7 +121,7 @@ def fuse(bench: Bench, scale: float) -> Row:
 
 
 def give_behind(site: Site, folder: Path, count: int) -> None:
-    """Files appear behind the mount."""
+    """Let files appear behind the mount."""
     for _ in range(count):
         data = f"behind {len(site.accepted)} {site.folder}".encode() * 20
         (folder / f"{len(site.accepted)}.png").write_bytes(data)
@@ -129,7 +129,7 @@ def give_behind(site: Site, folder: Path, count: int) -> None:
 
 
 def pulled(bench: Bench, scale: float) -> Row:
-    """The inbox's file system goes away with files on it, and comes back."""
+    """Take the inbox's file system away with files on it, and bring it back."""
     row = Row("inbox's file system unmounted with files on it, and mounted again", scaled(5, scale))
     for _ in range(row.repetitions):
         with bench.site() as site:
@@ -153,7 +153,7 @@ def pulled(bench: Bench, scale: float) -> Row:
 
 
 def written_badly(bench: Bench, scale: float) -> Row:
-    """Slowly, again and again under one name, removed at once, replaced."""
+    """Write slowly, again and again under one name; remove at once; replace."""
     row = Row(
         "files written slowly, replaced or removed between event and open, one name for many",
         scaled(5, scale),
@@ -186,7 +186,7 @@ def written_badly(bench: Bench, scale: float) -> Row:
 
 
 def names(bench: Bench, scale: float) -> Row:
-    """Latin-1, newlines, 255 bytes, blanks, nested folders."""
+    """Use names in Latin-1, with newlines, of 255 bytes, with blanks, in nested folders."""
     row = Row("names in Latin-1, with newlines, of 255 bytes, in nested folders", scaled(5, scale))
     for turn in range(row.repetitions):
         with bench.site() as site:
@@ -215,7 +215,7 @@ def names(bench: Bench, scale: float) -> Row:
 
 
 def clock(bench: Bench, scale: float) -> Row:
-    """The clock jumps two years ahead and back while files come; nothing is pruned by it."""
+    """Let the clock jump two years ahead and back while files come; nothing is pruned by it."""
     row = Row("clock stepped by +2 years and back, three times, with kills", scaled(4, scale))
     for _ in range(row.repetitions):
         with bench.site() as site:
@@ -238,7 +238,7 @@ def clock(bench: Bench, scale: float) -> Row:
 
 
 def backpressure(bench: Bench, scale: float) -> Row:
-    """More than the queue may hold: files stay in the inbox, requests with the broker."""
+    """Send more than the queue may hold: files stay in the inbox, requests with the broker."""
     files, limit = scaled(400, scale, 40), 5
     row = Row("four times and more what the queue may hold, by folder and over MQTT", 1)
     with bench.site() as site:

@@ -1,5 +1,5 @@
 """
-SIGKILL of the supervisor, its workers, or both: at every step of an image's life, and at random
+Torture by SIGKILL of supervisor, workers, or both: at every step of an image's life and at random
 times.
 """
 
@@ -12,11 +12,14 @@ from tests.torture.site import Site
 
 WAYS = ("folder", "mqtt", "reply")
 OTHER_MOUNT = frozenset({"copied out of the inbox", "original removed, not noted"})
-"""Points on the way of a file that must be copied, because inbox and spool are two mounts."""
+"""The points that a file passes that must be copied, because inbox and spool are two mounts."""
 
 
 def kill_at(site: Site, point: str, nth: int, files: int, *, workers_too: bool) -> bool:
-    """Start a daemon that dies at a point, give it something to come there with; whether it did."""
+    """
+    Start a daemon that dies at a point, and give it something by which it comes there; returns True
+    if it did.
+    """
     site.start(crash=point, nth=nth, workers_too=workers_too)
     site.give_some(files, WAYS)
     if site.died(8.0):
@@ -26,7 +29,7 @@ def kill_at(site: Site, point: str, nth: int, files: int, *, workers_too: bool) 
 
 
 def at_every_step(bench: Bench, scale: float) -> Row:
-    """Each named point of crashes.py, supervisor alone and with its workers."""
+    """Die at each named point of crashes.py, the supervisor alone and with its workers."""
     points = [point for point in POINTS if point not in OTHER_MOUNT]
     rounds = scaled(20, scale)
     row = Row("SIGKILL at every step, supervisor, or supervisor and workers", 0)
@@ -52,7 +55,7 @@ def at_every_step(bench: Bench, scale: float) -> Row:
 
 
 def at_random(bench: Bench, scale: float) -> Row:
-    """At random times: supervisor, worker or both."""
+    """Kill supervisor, worker or both at random times."""
     kills = scaled(680, scale, 4)
     row = Row("SIGKILL at random times: supervisor, worker, or both", kills)
     rng = random.Random(7)  # noqa: S311

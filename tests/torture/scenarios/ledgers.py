@@ -1,6 +1,8 @@
 """
-A ledger that is damaged while the daemon is down: noticed, set aside, rebuilt; every file and every
-result is there in the end.
+Torture by a ledger that is damaged while the daemon is down.
+
+The damage is noticed, the ledger set aside and rebuilt; every file and every result is there in the
+end.
 """
 
 import os
@@ -18,13 +20,13 @@ from tests.torture.scenarios.kills import WAYS
 LOG: Final = f"{FILE}-wal"
 WHOLE: Final = 0.1
 """
-Below this scale two kinds of damage must do: tests/edge/storage/ledger/test_integrity.py has them
-all.
+The scale from which on all kinds of damage are made; below it two must do, as test_integrity.py has
+them all.
 """
 
 
 def flip(file: Path, rng: random.Random) -> None:
-    """Ten bytes here and there, and the head of a page."""
+    """Flip ten bytes here and there, and the head of a page."""
     data = bytearray(file.read_bytes())
     for place in [rng.randrange(len(data)) for _ in range(10)] + [
         rng.randrange(len(data) // 4096) * 4096
@@ -34,12 +36,12 @@ def flip(file: Path, rng: random.Random) -> None:
 
 
 def cut(file: Path, rng: random.Random) -> None:
-    """Truncated somewhere."""
+    """Truncate the file somewhere."""
     os.truncate(file, rng.randrange(file.stat().st_size))
 
 
 def remove(file: Path, _: random.Random) -> None:
-    """Gone."""
+    """Remove the file."""
     file.unlink()
 
 
@@ -54,7 +56,7 @@ DAMAGES: Final[tuple[tuple[str, str, Callable[[Path, random.Random], None]], ...
 
 
 def damaged(bench: Bench, scale: float) -> Row:
-    """Each damage after a SIGKILL under load."""
+    """Make each damage after a SIGKILL under load."""
     row = Row(
         "ledger damaged while down: bytes flipped, truncated, "
         "removed; its log missing, truncated, flipped",

@@ -1,4 +1,4 @@
-"""Two daemons where there should be one, and where there may be two."""
+"""Torture by two daemons: on one state folder, on one inbox, on one shared subscription."""
 
 import json
 import time
@@ -13,7 +13,7 @@ SHARED = "mammo/v1/demo/request/image"
 
 
 def one_state(bench: Bench, scale: float) -> Row:
-    """The second refuses with exit code 78 and a line that says why."""
+    """Start a second daemon on the same state folder: it refuses with exit code 78 and says why."""
     row = Row(
         "two daemons on one state folder: the second refuses with exit code 78", scaled(5, scale)
     )
@@ -48,7 +48,7 @@ def nested(site: Site, other: Site) -> None:
 
 
 def one_inbox(bench: Bench, scale: float) -> Row:
-    """Each file is taken by one of them."""
+    """Share an inbox: each file is taken by one of them."""
     row = Row("two daemons on one inbox, one of them killed and restarted", scaled(5, scale))
     for _ in range(row.repetitions):
         with bench.site() as site, bench.site() as other:
@@ -71,8 +71,8 @@ def one_inbox(bench: Bench, scale: float) -> Row:
 
 def shared_subscription(bench: Bench, scale: float) -> Row:
     """
-    Each request is answered at least once under one result id, though one device is killed and
-    comes back.
+    Share a subscription: each request is answered at least once, under one result id, though one
+    device is killed and comes back.
     """
     row = Row(
         "two daemons on one shared subscription, one of them killed and restarted", scaled(5, scale)

@@ -1,4 +1,6 @@
-"""Workers that hang, leak, crash or are killed; images that always do that to them."""
+"""
+Torture by workers that hang, leak, crash or are killed, and by images that always do that to them.
+"""
 
 import time
 
@@ -19,7 +21,7 @@ def wait_for_answer(site: Site, image_id: str) -> None:
 
 
 def poison(bench: Bench, scale: float) -> Row:
-    """Each kind of poison among good images."""
+    """Send each kind of poison among good images."""
     row = Row(
         "images that hang, crash or exhaust every worker: two "
         "attempts, then poison; the queue goes on",
@@ -47,8 +49,9 @@ def poison(bench: Bench, scale: float) -> Row:
 
 def killed(bench: Bench, scale: float) -> Row:
     """
-    SIGKILL to workers, as the kernel does it when memory is short; each costs an attempt, so not
-    twice under one image.
+    Kill workers by SIGKILL, as the kernel does when memory is short.
+
+    Each kill costs an attempt, so no image gets two of them.
     """
     row = Row(
         "workers killed from outside (as when memory runs out), again and again", scaled(5, scale)

@@ -49,9 +49,8 @@ def memory_over_time(plan: Plan, picture: Path) -> Section:
         [name, figures([getattr(one, name) for one in samples]), f"{grew[name]:+.2%}"]
         for name in grew
     ]
-    text = f"""{plan.backlog} small films (240 x 320, PNG) lay in the inbox when the daemon started, one worker: {took:.0f} s,
-{plan.backlog / took:.1f} images/s. Resident MiB over the run; growth is
-the mean of the last tenth of the run over that of the second.
+    text = f"""{plan.backlog} small films (240 x 320, PNG) lay in the inbox when the daemon started, one worker: {took:.0f} s, {plan.backlog / took:.1f} images/s.
+Resident MiB over the run; growth is the mean of the last tenth of the run over that of the second.
 
 {table(("process", "resident MiB", "growth"), rows)}
 {shown}

@@ -23,9 +23,9 @@ from tests.bench.transcode import COMMANDS, J2K, RAW, RLE, Encoded, encodings
 HEAD: Final = (
     "encoding", "MB", "decode", "prepare", "infer", "total", "fastest bare decoder", "", "bare invoke", "total / bare",
 )  # fmt: skip
-ABOUT: Final = """One worker's work on one mammogram, the same in every encoding. `total` is the whole examination in the worker; `bare`
-is the fastest decoder call at hand on the frame's bytes (no file read, no header, no LUT) + `prepare` + `invoke()`, medians of the same
-rounds. `decode` includes reading the file, its header, modality, VOI and presentation LUT.
+ABOUT: Final = """One worker's work on one mammogram, the same in every encoding.
+`total` is the whole examination in the worker; `bare` is the fastest decoder call at hand on the frame's bytes (no file read, no header, no LUT) + `prepare` + `invoke()`, medians of the same rounds.
+`decode` includes reading the file, its header, modality, VOI and presentation LUT.
 
 """
 
@@ -109,7 +109,8 @@ def engine_overhead(plan: Plan, loaded: Bench) -> Section:
         ("ratio, pair by pair", found),
     ]
     rows.append(("of that, copying the input in, alone", figures(copies, 2)))
-    text = f"""`Engine.infer` copies the input in, runs `invoke()` and copies score, map and features out. {len(ours)} pairs:
+    text = f"""`Engine.infer` copies the input in, runs `invoke()` and copies score, map and features out.
+{len(ours)} pairs:
 
 {table(("", "ms"), rows)}"""
     limit = (

@@ -33,8 +33,8 @@ def memory_over_a_longer_one(plan: Plan) -> Section:
         site.stop()
     change = growth(resident)
     text = f"""{count} files of 1 kB lay in the inbox when the daemon started, one worker, a stand-in of 0.1 ms for the model: {took:.0f} s.
-Resident MiB over the run, growth as above. Each arena of 1 MiB that Python takes is 2 % of
-a supervisor: a few thousand files do not tell that from a leak.
+Resident MiB over the run, growth as above.
+Each arena of 1 MiB that Python takes is 2 % of a supervisor: a few thousand files do not tell that from a leak.
 
 {table(("process", "resident MiB", "growth"), [["supervisor", figures(resident), f"{change:+.2%}"]])}
 """

@@ -6,8 +6,9 @@ from typing import Final
 
 HEAD: Final = """# Benchmarks
 
-Written by `make bench`, which measures all of it anew and rewrites this page. Times are wall clock in milliseconds, `median (lowest to
-highest)`; what is compared was measured in turns, one right after the other, in the same run. On a device of yours: `mammo-edge bench`.
+Written by `make bench`, which measures all of it anew and rewrites this page.
+Times are wall clock in milliseconds, `median (lowest to highest)`; what is compared was measured in turns, one right after the other, in the same run.
+On a device of yours: `mammo-edge bench`.
 
 **Research software, not a medical device. Not for diagnosis or treatment.**
 """

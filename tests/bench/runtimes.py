@@ -22,9 +22,8 @@ from tests.support.rig import FILMS
 
 RUNTIMES: Final = ("litert", "tflite-runtime", "onnxruntime")
 KINDS: Final = ("float", "int8")
-ABOUT: Final = """Bare `invoke()` (onnxruntime: `run`), each runtime in a process of its own, asked in turns. float is the shipped file;
-int8 is the same network quantised after training for the benchmark alone (ai-edge-quantizer; for onnxruntime tf2onnx and its own static
-quantisation): its times are real, its scores are not.
+ABOUT: Final = """Bare `invoke()` (onnxruntime: `run`), each runtime in a process of its own, asked in turns.
+float is the shipped file; int8 is the same network quantised after training for the benchmark alone (ai-edge-quantizer; for onnxruntime tf2onnx and its own static quantisation): its times are real, its scores are not.
 
 """
 BATCH: Final = 10

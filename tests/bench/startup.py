@@ -45,11 +45,9 @@ def start_and_memory(plan: Plan, loaded: Bench) -> Section:
         f"{_cpu_seconds(plan, loaded):.2f}",
         f"{worker.peak * 1.048576:.0f}",
     )
-    text = f"""Start of the process to READY=1 (ledger open, model proved in a worker, inbox watched), {len(starts)} starts:
-**{figures(starts, 2)} s**.
+    text = f"""Start of the process to READY=1 (ledger open, model proved in a worker, inbox watched), {len(starts)} starts: **{figures(starts, 2)} s**.
 
-Memory in MiB, with one worker, at the start and after {plan.times(40, 2)} mammograms of {raw:.0f} MiB of raw pixels; `proportional`
-counts shared pages once:
+Memory in MiB, with one worker, at the start and after {plan.times(40, 2)} mammograms of {raw:.0f} MiB of raw pixels; `proportional` counts shared pages once:
 
 {table(("process", "resident at the start", "resident", "proportional", "peak"), rows)}
 Beside peers, one image of 13 megapixels, decoding included in ours:

@@ -26,7 +26,7 @@ MOST_METHODS: Final = 15
 OPERATORS_PAGE: Final = "edge/config/"
 """Attribute docstrings here become `deploy/edge.toml`, and may explain a key at length."""
 PENDING: Final = (
-    "deploy/",
+    "deploy/tools/asyncapi/",
     "edge/contract/",
     "edge/daemon/",
     "edge/health.py",

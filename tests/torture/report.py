@@ -14,29 +14,30 @@ from tests.torture.crashes import POINTS
 HEAD: Final = """\
 # Reliability
 
-Written by `make torture`, from a run. Do not edit. How it is made: `tests/torture/`.
+Written by `make torture`, from a run.
+Do not edit.
+How it is made: `tests/torture/`.
 
-Each scenario gives files to a real daemon, by folder and over a real mosquitto, does something to it, and lets it recover. Then one oracle
-(`tests/torture/oracle.py`) looks at the ledger, the folders and what a subscriber received:
+Each scenario gives files to a real daemon, by folder and over a real mosquitto, does something to it, and lets it recover.
+Then one oracle (`tests/torture/oracle.py`) looks at the ledger, the folders and what a subscriber received:
 
 - **lost**: files that were accepted and have no outcome in the ledger, or whose result the subscriber never received;
 - **two ids**: images with more than one result id, or one `seq` with two contents;
-- **other faults**: a file rejected that a quiet run scores; one in no place, in two or in the wrong one; anything left over or
-  unknown; and what a scenario expects beside that, such as a `status` that tells the truth, bounded memory, an exit code.
+- **other faults**: a file rejected that a quiet run scores; one in no place, in two or in the wrong one; anything left over or unknown; and what a scenario expects beside that, such as a `status` that tells the truth, bounded memory, an exit code.
 
-That the oracle catches planted bugs (acknowledged before it is recorded, forgotten before it is sent, ...) is tested in
-`tests/torture/test_oracle.py`. The worker runs a stand-in for the model, so that a thousand kills take minutes; everything else is what a
-clinic runs. Recovery is the longest time from the end of the fault until nothing waited any more; it includes the start of the daemon
-where it had been killed.
+That the oracle catches planted bugs (acknowledged before it is recorded, forgotten before it is sent, ...) is tested in `tests/torture/test_oracle.py`.
+The worker runs a stand-in for the model, so that a thousand kills take minutes; everything else is what a clinic runs.
+Recovery is the longest time from the end of the fault until nothing waited any more; it includes the start of the daemon where it had been killed.
 
 """
 
 NOT_MADE: Final = """
 ## What was not made here
 
-- A real power cut. Instead the order of writes, syncs, renames, commits and acknowledgements is checked with strace:
-  `tests/torture/test_order.py`.
-- The kernel's own OOM killer. Workers get the same SIGKILL from outside, and one that hoards memory runs into its own limit.
+- A real power cut.
+  Instead the order of writes, syncs, renames, commits and acknowledgements is checked with strace: `tests/torture/test_order.py`.
+- The kernel's own OOM killer.
+  Workers get the same SIGKILL from outside, and one that hoards memory runs into its own limit.
 - A file system that freezes (`fsfreeze`): nothing can be told from a very slow disk.
 - Remounting the ledger's file system read-only while the daemon runs: the kernel refuses, because files on it are open for writing.
 """

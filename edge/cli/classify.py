@@ -19,7 +19,7 @@ from edge.cli import exits
 from edge.cli.output import RESULT_HEAD, print_table, result_row
 from edge.config.load import load
 from edge.config.settings import Settings
-from edge.contract.result import Occasion, Sender, render
+from edge.contract.render import Occasion, Sender, render
 from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
 from edge.daemon.workers.servable import job_for, open_store, shipped_bundle
 from edge.domain import Outcome, Rejection

@@ -21,7 +21,8 @@ from edge import __version__
 from edge.config.credentials import read_secret
 from edge.config.load import is_ours
 from edge.config.settings import Settings
-from edge.contract.result import Sender, readdress, without_heatmap
+from edge.contract import messages
+from edge.contract.render import Sender, readdress, without_heatmap
 from edge.daemon.control.handlers import Commands, changes
 from edge.daemon.control.mqtt import CommandIntake
 from edge.daemon.control.unix_socket import ControlServer
@@ -41,6 +42,7 @@ from edge.daemon.telemetry.homeassistant import Discovery
 from edge.daemon.telemetry.homeassistant import messages as homeassistant_messages
 from edge.daemon.telemetry.http_server import MetricsServer
 from edge.daemon.telemetry.metrics import Numbers
+from edge.daemon.telemetry.report import make_report
 from edge.daemon.workers.servable import Serving, access_of, open_serving, open_store
 from edge.errors import ConfigError, MammoEdgeError, StartupError, Unavailable
 from edge.health import Cause, Health, Phase
@@ -183,7 +185,7 @@ class Daemon:
             else None
         )
         self._open_couriers()
-        self._drift, self._numbers = Drift(), Numbers(self._report)
+        self._drift, self._numbers = Drift(), Numbers(lambda: messages.fields(self._report()))
         self._drift.resume(serving, self._ledger.queries.results(limit=WINDOW))
         self._service.observers += [self._drift.observe, self._numbers.observe]
         self._shadow = self._open_shadow(store)
@@ -374,7 +376,7 @@ class Daemon:
             )
             self._broker.on_connect(self._health.changed.set)
             self._announcer.attach(
-                status.Mqtt(
+                status.StatusPublisher(
                     self._broker,
                     self._topics,
                     self._health,
@@ -401,7 +403,7 @@ class Daemon:
     def _handlers(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         asked = Commands(self._settings, self._ledger, self._service, self._wake_couriers)
         return {
-            "status": lambda _: self._report(),
+            "status": lambda _: messages.fields(self._report()),
             "replay": asked.replay,
             "retry": asked.retry,
             "reload": lambda _: self._reload(),
@@ -424,39 +426,16 @@ class Daemon:
             raise ConfigError(msg)
         return self._opener.submit(open_serving, self._serving_settings, folder).result()
 
-    def _report(self) -> dict[str, Any]:
-        """What `health` and `mammo-edge status` show: numbers and versions, nobody's name."""
-        serving, health = self._service.serving, self._health
-        manifest, runtime = serving.bundle.manifest, serving.workers.runtime
-        reasons = health.reasons_and_causes()
-        return {
-            "schema": "mammo.health/1",
-            "site": self._settings.device.site,
-            "device": self._settings.device.name,
-            "state": health.phase,
-            "reasons": [reason for reason, _ in reasons],
-            "reason_codes": [cause for _, cause in reasons],
-            "version": __version__,
-            "uptime_s": round(health.uptime_s),
-            "broker": {"connected": self._broker.connected, "protocol": str(self._broker.protocol)}
-            if self._broker
-            else None,
-            "model": {
-                "name": manifest.name,
-                "version": manifest.version,
-                "bundle": serving.bundle.bundle_id,
-            },
-            "runtime": {
-                "backend": runtime.backend,
-                "fallback": runtime.fallback,
-                "threads": runtime.threads,
-            },
+    def _report(self) -> messages.Health:
+        """The message `health`, which `mammo-edge status` and `/metrics` show, too."""
+        numbers = {
             "queue": self._ledger.queries.summary(),
             "inbox": {"seen": self._folder.seen} if self._folder else None,
             "outbox": self._ledger.outbox.counts(),
             "drift": self._drift.report(),
-            "counters": dict(health.counters),
         }
+        device, serving = self._settings.device, self._service.serving
+        return make_report(device, self._health, self._broker, serving, numbers)
 
     def _reload(self) -> dict[str, Any]:
         """Verify first; what cannot be had leaves everything as it was."""

@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from edge.contract.result import SCHEMA, name_result
+from edge.contract.render import name_result
+from edge.contract.result import SCHEMA
 from edge.domain import Source
 from edge.errors import Unavailable
 from edge.health import Cause, Health

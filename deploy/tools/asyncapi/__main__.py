@@ -3,7 +3,7 @@ The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.tools.asyncap
 docs/reference/asyncapi.yaml.
 
 Topics, quality of service and limits come from the code and its settings' defaults, schemas from
-`edge.contract.result` and `messages`.
+`edge.contract.result` and `edge.contract.messages`.
 """
 
 import re
@@ -15,9 +15,9 @@ import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from deploy.tools.asyncapi import messages
 from edge import NOTICE, __version__
 from edge.config.settings import Settings
+from edge.contract import messages
 from edge.contract.result import on_one_line
 from edge.daemon.telemetry.status import offline
 from edge.models.transfer import announcement

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from edge.config.settings import Settings
+from edge.contract.messages import REPLAY_AT_ONCE
 from edge.daemon.pipeline.dispatcher import Service
 from edge.errors import ConfigError
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.queries import parse_since
 
-REPLAY_AT_ONCE: Final = 10_000
-"""Results that one replay command sends at most."""
 RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
     "model": (
         "keys",

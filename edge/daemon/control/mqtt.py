@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, Final, TypeAlias
 
+from edge.contract import messages
 from edge.errors import MammoEdgeError, Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
@@ -105,7 +106,7 @@ class CommandIntake:
         Obey; None where it is not done, since we are to end, or since the connection ended that it
         needs (to fetch a model).
         """
-        future: Future[tuple[dict[str, Any], bool]] = Future()
+        future: Future[tuple[bytes, bool]] = Future()
         # Proving a model takes longer than a loop may be silent; a daemon thread, for it may wait
         # for a service that has ended.
         threading.Thread(
@@ -122,25 +123,23 @@ class CommandIntake:
             self._cut_off += 1
             return None
         self._cut_off = 0
-        return json.dumps(
-            {"schema": "mammo.ack/1", "command": name, **answer}, separators=(",", ":")
-        ).encode()
+        return answer
 
-    def _answer(self, name: str, payload: bytes) -> tuple[dict[str, Any], bool]:
-        """Obey; also whether another try would say the same."""
+    def _answer(self, name: str, payload: bytes) -> tuple[bytes, bool]:
+        """Obey, and return the answer, and True if another try would get the same."""
         try:
             request = json.loads(payload)
         except (ValueError, RecursionError):
-            return {"ok": False, "error": "the command is not JSON"}, True
+            return _refusal(name, "the command is not JSON"), True
         if not isinstance(request, dict):
-            return {"ok": False, "error": "the command is no JSON object"}, True
+            return _refusal(name, "the command is no JSON object"), True
         try:
-            return {"ok": True, **self._handlers[name](request)}, True
+            return _answer(name, self._handlers[name](request)), True
         except MammoEdgeError as error:
-            return {"ok": False, "error": str(error)}, not isinstance(error, Unavailable)
-        except Exception as error:  # what a stranger sends ends no daemon
+            return _refusal(name, str(error)), not isinstance(error, Unavailable)
+        except Exception as error:  # nothing that a stranger sends ends the daemon
             log.exception("event=command_failed")
-            return {"ok": False, "error": type(error).__name__}, True
+            return _refusal(name, type(error).__name__), True
 
     def _tell(self, name: str, answer: bytes, incoming: Incoming) -> bool:
         """
@@ -181,3 +180,14 @@ class CommandIntake:
         self._hang_ups.end()
         log.warning('event=command_not_answered why="%s"', why)
         self._health.degrade(cause, f"command: it was obeyed, and its answer cannot be told: {why}")
+
+
+def _answer(name: str, fields: Mapping[str, Any]) -> bytes:
+    _, model = messages.COMMANDS.get(name, (messages.Command, messages.Answer))
+    return messages.encode(model(schema=messages.ACK, command=name, ok=True, **fields))
+
+
+def _refusal(name: str, error: str) -> bytes:
+    return messages.encode(
+        messages.Refusal(schema=messages.ACK, command=name, ok=False, error=error)
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.contract.result import Occasion, Sender, encode, render, result_id
+from edge.contract.render import Occasion, Sender, encode, render, result_id
 from edge.daemon.pipeline.head_start import Answer, HeadStart
 from edge.daemon.workers.pool import Died, Interrupted, Verdict
 from edge.daemon.workers.servable import Serving

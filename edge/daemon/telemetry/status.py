@@ -1,19 +1,17 @@
-"""
-Tells the world how the daemon is: the retained `status`, the periodic `health`, systemd and its
-watchdog.
-"""
+"""The state of the daemon, told to the broker (`status`, `health`) and to systemd's watchdog."""
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from edge import __version__
+from edge.contract import messages
 from edge.errors import Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
+from edge.mqtt.connection import Protocol
 from edge.mqtt.errors import HangUps, RefusedError
 from edge.mqtt.topics import Topics
 from edge.system.systemd import Systemd
@@ -22,41 +20,46 @@ log = logging.getLogger(__name__)
 
 TURN_S: Final = 1.0
 HUNG_UP_RETRY_S: Final = 60.0
-"""
-How long the results have the connection for themselves where the broker hangs up on `status`, in
-seconds.
-"""
+"""How long results have a connection to themselves if the broker hangs up on `status`."""
 CHANCE_RETRY_S: Final = 5.0
-"""The same where it took one before, and may only have been restarted twice."""
+"""The same if the broker took `status` before, and may only have been restarted twice."""
+OLD_PROTOCOL: Final = (
+    "MQTT 3.1.1: a publish that the broker denies looks delivered; no response topics"
+)
 
 
 class Announcer:
     """
-    Threads that wake every second.
+    Threads that wake every second and tell how the daemon is.
 
     Args:
-        health: what to tell.
-        systemd: whom to tell it.
-        overdue: whether an image is past its time limit and nobody ended it.
+        health: the state to tell.
+        systemd: the service manager.
+        overdue: returns True if an image is past its time limit and nobody ended its worker.
     """
 
     def __init__(self, health: Health, systemd: Systemd, overdue: Callable[[], bool]) -> None:
         self._health = health
         self._systemd = systemd
         self._overdue = overdue
-        self._mqtt: Mqtt | None = None
-        self._beside: Callable[[], None] | None = None
+        self._publisher: StatusPublisher | None = None
+        self._also: Callable[[], None] | None = None
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, name="announce", daemon=True)]
 
-    def attach(self, mqtt: "Mqtt", beside: Callable[[], None] | None = None) -> None:
+    def attach(self, publisher: "StatusPublisher", also: Callable[[], None] | None = None) -> None:
         """
-        Before `start`: tell a broker too, and what goes beside, in a thread of its own, since a
-        broker may keep one waiting.
+        Tell a broker too, in a thread of its own that may wait for it. To be called before `start`.
+
+        Args:
+            publisher: publishes `status` and `health`.
+            also: called in the same thread, every turn.
         """
-        self._mqtt, self._beside = mqtt, beside
+        self._publisher, self._also = publisher, also
         self._threads.append(
-            threading.Thread(target=self._run_mqtt, args=(mqtt,), name="announce-mqtt", daemon=True)
+            threading.Thread(
+                target=self._run_mqtt, args=(publisher,), name="announce-mqtt", daemon=True
+            )
         )
 
     def start(self) -> None:
@@ -70,8 +73,8 @@ class Announcer:
         self._health.changed.set()
         for thread in self._threads:
             thread.join(timeout=1)
-        if self._mqtt is not None and not self._threads[-1].is_alive():
-            self._mqtt.say_offline()
+        if self._publisher is not None and not self._threads[-1].is_alive():
+            self._publisher.say_offline()
 
     def _run(self) -> None:
         told = ""
@@ -83,14 +86,14 @@ class Announcer:
             self._feed_watchdog()
             self._stop.wait(TURN_S)
 
-    def _run_mqtt(self, mqtt: "Mqtt") -> None:
+    def _run_mqtt(self, publisher: "StatusPublisher") -> None:
         while not self._stop.is_set():
             changed = self._health.changed.is_set()
-            if changed:  # else one that comes between these two lines would be lost
+            if changed:  # a change that comes between these two lines is not lost
                 self._health.changed.clear()
-            mqtt.turn(changed=changed)
-            if self._beside:
-                self._beside()
+            publisher.turn(changed=changed)
+            if self._also:
+                self._also()
             self._health.changed.wait(TURN_S)
 
     def _state(self) -> str:
@@ -105,21 +108,30 @@ class Announcer:
             self._systemd.notify("WATCHDOG=1")
 
 
-class Mqtt:
-    """The topics `status` and `health`."""
+class StatusPublisher:
+    """
+    Publishes `status`, retained, at each change, and `health` from time to time.
+
+    Args:
+        broker: the connection.
+        topics: those of this device.
+        health: the state to tell.
+        report: makes the fields of `health`.
+        health_s: how often to publish `health`, in seconds.
+    """
 
     def __init__(
         self,
         broker: MqttClient,
         topics: Topics,
         health: Health,
-        counters: Callable[[], dict[str, Any]],
+        report: Callable[[], messages.Health],
         health_s: float,
     ) -> None:
         self._broker = broker
         self._topics = topics
         self._health = health
-        self._counters = counters
+        self._report = report
         self._health_s = health_s
         self._told = False
         self._next_health = 0.0
@@ -128,7 +140,7 @@ class Mqtt:
         self._taken = False
 
     def turn(self, *, changed: bool) -> None:
-        """Publish what is due; a broker that is away is told when it is back."""
+        """Publish as much as is due; a broker that is away is told when it is back."""
         self._told = self._told and not changed
         if not self._broker.connected:
             self._told = False
@@ -136,23 +148,11 @@ class Mqtt:
         if self._hang_ups.too_many and time.monotonic() < self._hung_up_until:
             return
         try:
-            if not self._told:
-                self._broker.publish(self._topics.status, self._status(), retain=True)
-                self._told = self._taken = True
-            if time.monotonic() >= self._next_health:
-                self._broker.publish(self._topics.health, self._encode(self._counters()), qos=0)
-                self._next_health = time.monotonic() + self._health_s
+            self._publish_due()
         except Unavailable as error:
             log.warning('event=status_not_told why="%s"', error)
             if self._hang_ups.note(error):
-                self._hung_up_until = time.monotonic() + (
-                    CHANCE_RETRY_S if self._taken else HUNG_UP_RETRY_S
-                )
-                self._health.degrade(
-                    Cause.STATUS_HUNG_UP,
-                    "broker: it hangs up on our status, which it is told "
-                    "only now and then: check its ACL",
-                )
+                self._rest()
         except RefusedError as error:  # nobody else would ever tell
             self._health.degrade(
                 Cause.STATUS_REFUSED, f"broker: our status or health is not taken: {error}"
@@ -161,48 +161,50 @@ class Mqtt:
             self._hang_ups.end()
             self._health.recover(Cause.STATUS_HUNG_UP, Cause.STATUS_REFUSED)
 
+    def _publish_due(self) -> None:
+        if not self._told:
+            self._broker.publish(self._topics.status, self._online(), retain=True)
+            self._told = self._taken = True
+        if time.monotonic() >= self._next_health:
+            payload = messages.encode(self._report())
+            self._broker.publish(self._topics.health, payload, qos=0)
+            self._next_health = time.monotonic() + self._health_s
+
+    def _rest(self) -> None:
+        """Leave the connection to the results for a while."""
+        pause_s = CHANCE_RETRY_S if self._taken else HUNG_UP_RETRY_S
+        self._hung_up_until = time.monotonic() + pause_s
+        self._health.degrade(
+            Cause.STATUS_HUNG_UP,
+            "broker: it hangs up on our status, which it is told only now and then: check its ACL",
+        )
+
     def say_offline(self) -> None:
-        """
-        The last status, as the last will would say it; at QoS 0, for there is no time left to wait
-        for a broker.
-        """
+        """Publish the last will at QoS 0, since no time is left to wait for a broker."""
         if self._broker.connected:
             try:
                 self._broker.publish(self._topics.status, offline(), retain=True, qos=0)
             except (Unavailable, RefusedError):
                 log.info("event=offline_not_told")
 
-    def _status(self) -> bytes:
-        protocol = str(self._broker.protocol)
-        warnings = (
-            []
-            if protocol == "5"
-            else [
-                "MQTT 3.1.1: a publish that the broker denies looks delivered; no response topics"
-            ]
-        )
+    def _online(self) -> bytes:
         told = self._health.reasons_and_causes()
-        return self._encode(
-            {
-                "schema": "mammo.status/1",
-                "status": "online",
-                "state": self._health.phase,
-                "reasons": [reason for reason, _ in told],
-                "reason_codes": [cause for _, cause in told],
-                "warnings": warnings,
-                "protocol": protocol,
-                "version": __version__,
-            }
+        protocol = self._broker.protocol
+        status = messages.Online(
+            schema=messages.STATUS,
+            status="online",
+            state=self._health.phase,
+            reasons=[reason for reason, _ in told],
+            reason_codes=[cause for _, cause in told],
+            warnings=[] if protocol is Protocol.V5 else [OLD_PROTOCOL],
+            protocol="5" if protocol is Protocol.V5 else "3.1.1",
+            version=__version__,
         )
-
-    @staticmethod
-    def _encode(fields: dict[str, Any]) -> bytes:
-        return json.dumps(fields, separators=(",", ":")).encode()
+        return messages.encode(status)
 
 
 def offline() -> bytes:
-    """The last will."""
-    return json.dumps(
-        {"schema": "mammo.status/1", "status": "offline", "version": __version__},
-        separators=(",", ":"),
-    ).encode()
+    """Return the payload of the last will."""
+    return messages.encode(
+        messages.Offline(schema=messages.STATUS, status="offline", version=__version__)
+    )

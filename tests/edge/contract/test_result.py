@@ -12,16 +12,16 @@ from typing import Any, Final
 import jsonschema
 import pytest
 
-from edge.contract.result import (
+from edge.contract.render import (
     Occasion,
     Sender,
     encode,
     readdress,
     render,
     result_id,
-    schema,
     without_heatmap,
 )
+from edge.contract.result import schema
 from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import (
     Box,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.contract import result as message
-from edge.contract.result import name_result, readdress
+from edge.contract.render import name_result, readdress
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger import Ledger

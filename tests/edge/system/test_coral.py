@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli import main
-from edge.contract.result import Occasion, Sender, render
+from edge.contract.render import Occasion, Sender, render
 from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import Result, Runtime
 from edge.errors import AcceleratorError, ModelError

@@ -65,7 +65,7 @@ class Line:
 @contextmanager
 def obeying(line: Line, handler: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[None]:
     intake = CommandIntake(
-        cast(MqttClient, line), Health(), Topics("mammo/v1/a/b"), {"reload": handler}
+        cast(MqttClient, line), Health(), Topics("mammo/v1/a/b"), {"try": handler}
     )
     intake.start()
     try:
@@ -102,7 +102,7 @@ def test_every_command_is_answered_and_then_acknowledged(
     with obeying(line, handler):
         line.send(payload)
         assert line.acknowledged.wait(10)
-    assert line.told == [{"schema": "mammo.ack/1", "command": "reload", **answer}]
+    assert line.told == [{"schema": "mammo.ack/1", "command": "try", **answer}]
 
 
 def test_a_command_that_comes_before_we_know_that_we_are_connected_is_answered_all_the_same() -> (
@@ -195,19 +195,19 @@ def test_a_broker_that_hangs_up_on_the_answer_has_a_command_obeyed_once_and_says
 ) -> None:
     health, commands = Health(), Line()
     with (
-        Proxy(mosquitto.port, hang_up_on=b"command/reload/ack") as proxy,
+        Proxy(mosquitto.port, hang_up_on=b"command/try/ack") as proxy,
         Subscriber(mosquitto.port, "nothing") as person,
     ):
         where = BrokerSettings(host="127.0.0.1", port=proxy.port)
         broker = MqttClient(
             where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
         )
-        intake = CommandIntake(broker, health, Topics("mammo/v1/a/b"), {"reload": commands.obey})
+        intake = CommandIntake(broker, health, Topics("mammo/v1/a/b"), {"try": commands.obey})
         broker.start()
         intake.start()
         try:
             until(lambda: broker.connected, "connected")
-            person.publish("mammo/v1/a/b/command/reload", b"{}")
+            person.publish("mammo/v1/a/b/command/try", b"{}")
             until(lambda: health.reasons and broker.connected, "given up")
         finally:
             intake.stop()

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from edge.contract.result import Sender, readdress
+from edge.contract.render import Sender, readdress
 from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
 from edge.daemon.rollout.activation import Lifecycle, first_serving
 from edge.daemon.workers.pool import Died, Verdict

@@ -5,17 +5,22 @@ from typing import Any, cast
 
 import pytest
 
+from edge.contract import messages
 from edge.daemon.telemetry import status
-from edge.daemon.telemetry.status import CHANCE_RETRY_S, HUNG_UP_RETRY_S, Mqtt
+from edge.daemon.telemetry.status import CHANCE_RETRY_S, HUNG_UP_RETRY_S, StatusPublisher
 from edge.health import Health
+from edge.mqtt.connection import Protocol
 from edge.mqtt.errors import HungUpError
 from edge.mqtt.topics import Topics
+from tests.support.contract_page import examples
+
+REPORT = messages.Health.model_validate(examples("mammo.health/1")[0])
 
 
 class Line:
     """A broker that hangs up on `status` as often as told."""
 
-    connected, protocol = True, 5
+    connected, protocol = True, Protocol.V5
 
     def __init__(self, hang_ups: int) -> None:
         self.hang_ups = hang_ups
@@ -39,7 +44,7 @@ def test_after_two_hang_ups_the_results_have_the_connection_for_a_while(
     """Briefly, where it took one before: it may only have been restarted twice."""
     now, health, line = 1000.0, Health(), Line(hang_ups=0 if taken_before else 2)
     monkeypatch.setattr(status, "time", SimpleNamespace(monotonic=lambda: now))
-    mqtt = Mqtt(cast("Any", line), Topics("mammo/v1/a/b"), health, dict, 60.0)
+    mqtt = StatusPublisher(cast("Any", line), Topics("mammo/v1/a/b"), health, lambda: REPORT, 60.0)
     if taken_before:
         mqtt.turn(changed=False)
         line.hang_ups, line.tries = 2, 0

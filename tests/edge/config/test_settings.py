@@ -15,7 +15,7 @@ from edge.config import example
 from edge.config.credentials import read_secret
 from edge.config.load import load, read_environment
 from edge.config.paths import credential_of
-from edge.config.settings import PREFIX, Settings
+from edge.config.settings import PREFIX, Broker, Settings, Tls
 from edge.daemon.app import _clean_environment, _subject_key
 from edge.errors import ConfigError
 from edge.mqtt.tls import tls_context
@@ -260,6 +260,16 @@ def test_deploy_edge_toml_loads_as_it_is_and_with_every_default_uncommented(
     uncommented = re.sub(r"^# ([a-z_]+ = \S)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
     assert _keys(tomllib.loads(uncommented)) == _keys(Settings().model_dump(exclude_none=True))
     assert load(written(uncommented)) == Settings()
+
+
+def test_the_example_has_the_line_of_every_key() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    sections = {name: default for name, default in Settings() if name != "broker"}
+    sections |= {"broker": Broker(), "broker.tls": Tls()}
+    keys = [(name, key) for name, section in sections.items() for key in type(section).model_fields]
+    keys.remove(("broker", "tls"))
+    assert len(keys) > 50
+    assert [key for key in keys if example.commented(*key) not in lines] == []
 
 
 def _keys(tree: Any) -> Any:  # noqa: ANN401 - a tree of dicts

@@ -1,7 +1,8 @@
-"""`mammo-edge retry` and `reload`: requests that only the running daemon can do."""
+"""`mammo-edge status`, `retry` and `reload`: requests that only the running daemon can do."""
 
 import json
 from argparse import Namespace
+from datetime import UTC, datetime
 from typing import Any
 
 from edge.config.load import load
@@ -16,6 +17,19 @@ def ask(arguments: Namespace, command: str, **fields: object) -> dict[str, Any]:
         Unavailable: no daemon answers, or it refuses; the text says why.
     """
     return unix_socket.ask(load(arguments.config).control.socket, command, **fields)
+
+
+def run_status(arguments: Namespace) -> int:
+    """Show the running daemon's state; returns the exit status."""
+    report = ask(arguments, "status")
+    if arguments.json:
+        print(json.dumps(report))
+        return 0
+    from edge.cli.status import look_around, screen  # noqa: PLC0415 - programs need none of it
+
+    around = look_around(load(arguments.config), datetime.now(UTC).astimezone())
+    print(*screen(report, around), sep="\n")
+    return 0
 
 
 def run_retry(arguments: Namespace) -> int:

@@ -103,7 +103,7 @@ def _add_examining(commands: "Commands") -> None:
 
 
 def _add_daemon(commands: "Commands") -> None:
-    _add(commands, "status", "status.run", "ask the running daemon how it is")
+    _add(commands, "status", "control.run_status", "ask the running daemon how it is")
     text = "list published results from the ledger, newest last, daemon running or not"
     results = _add(commands, "results", "results.run", text)
     text = "only results after this sequence number, or since this time (ISO 8601)"

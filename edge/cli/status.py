@@ -2,19 +2,16 @@
 
 import json
 import textwrap
-from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.cli import remedies
-from edge.cli.control import ask
 from edge.cli.doctor.finding import Finding, Level
 from edge.cli.doctor.machine import disk, temperature
-from edge.config.load import load
 from edge.config.settings import Settings
 from edge.errors import StartupError
 from edge.storage.ledger.queries import open_queries
@@ -53,17 +50,6 @@ class Around:
     temperature: Finding
     today: Today | None
     """None if the ledger cannot be read."""
-
-
-def run(arguments: Namespace) -> int:
-    """Show the running daemon's state; returns the exit status."""
-    report = ask(arguments, "status")
-    if arguments.json:
-        print(json.dumps(report))
-        return 0
-    around = look_around(load(arguments.config), datetime.now(UTC).astimezone())
-    print(*screen(report, around), sep="\n")
-    return 0
 
 
 def look_around(settings: Settings, now: datetime, root: Path = Path("/")) -> Around:

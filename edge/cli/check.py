@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge.cli import exits
-from edge.cli.classify import verify_bundle
 from edge.cli.output import print_table
+from edge.cli.workers import verify_bundle
 from edge.config.credentials import read_secret
 from edge.config.load import load
 from edge.config.paths import DEFAULT_CONFIG, credential_of

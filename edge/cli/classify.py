@@ -1,15 +1,9 @@
-"""
-`mammo-edge classify` and `model verify`: the daemon's own workers, without the daemon.
-
-They need no ledger, no broker and no configuration.
-"""
+"""`mammo-edge classify`: scores here and now, without ledger, broker or configuration."""
 
 import json
-import logging
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,17 +11,15 @@ from typing import Any, Final
 from edge import NOTICE
 from edge.cli import exits
 from edge.cli.output import RESULT_HEAD, print_table, result_row
+from edge.cli.workers import open_workers
 from edge.config.load import load
 from edge.config.settings import Settings
 from edge.contract.render import Occasion, Sender, render
 from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
-from edge.daemon.workers.servable import job_for, open_store, shipped_bundle
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
-from edge.models.bundle import Bundle, sha256_of, verify
+from edge.models.bundle import Bundle, sha256_of
 from edge.system.files import regular_below
-
-log = logging.getLogger(__name__)
 
 TRIES: Final = 3
 """Attempts for one image: a pool may break, or lose its accelerator, without the image's fault."""
@@ -76,55 +68,14 @@ def classify(
         ConfigError: the folder for pictures cannot be made.
         Unavailable: a picture cannot be written.
     """
-    with _open(settings, bundle_folder, pictures) as (bundle, workers):
+    with open_workers(
+        settings, bundle_folder, lambda job: _with_pictures(job, pictures) if pictures else job
+    ) as (bundle, workers):
         for typed in paths:
             for path in regular_below(typed):
                 drawn_before = pictures and path.resolve().is_relative_to(pictures.resolve())
                 if not drawn_before:
                     yield _message(path, bundle, workers, pictures)
-
-
-def verify_bundle(settings: Settings, folder: Path | None) -> dict[str, Any]:
-    """
-    Check a bundle as the daemon would before it serves it.
-
-    Raises:
-        ModelError: the bundle is not usable; found versus expected.
-    """
-    with _open(settings, folder or settings.model.bundle or open_store(settings).current()) as (
-        bundle,
-        workers,
-    ):
-        manifest, runtime = bundle.manifest, workers.runtime
-        answers = len(manifest.model_of(runtime.file).known_answers)
-        return {
-            "bundle": bundle.bundle_id,
-            "folder": str(bundle.folder),
-            "name": manifest.name,
-            "version": manifest.version,
-            "files": len(manifest.files),
-            "backend": runtime.backend,
-            "model_file": runtime.file,
-            **({"without_accelerator": runtime.without} if runtime.without else {}),
-            "known_answers": f"{answers} of {answers} within tolerance",
-            "operating_points": sorted(manifest.model_of(runtime.file).operating_points),
-        }
-
-
-@contextmanager
-def _open(
-    settings: Settings, folder: Path | None, pictures: Path | None = None
-) -> Iterator[tuple[Bundle, Workers]]:
-    bundle = verify(folder or settings.model.bundle or shipped_bundle())
-    bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
-    job = job_for(settings, bundle)
-    workers = Workers(_with_pictures(job, pictures) if pictures else job)
-    if workers.runtime.without is not None:
-        log.warning("Coral accelerator: %s; the processor does its work", workers.runtime.without)
-    try:
-        yield bundle, workers
-    finally:
-        workers.close()
 
 
 def _with_pictures(job: Job, folder: Path) -> Job:

@@ -10,8 +10,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, Final
 
-from edge.cli.classify import verify_bundle
 from edge.cli.output import print_report, print_table
+from edge.cli.workers import verify_bundle
 from edge.config.load import load
 from edge.config.settings import Settings
 from edge.daemon.control.unix_socket import ask

@@ -33,7 +33,7 @@ ANSWER: Final = json.dumps(
     {"schema": "mammo.ack/1", "command": NOBODY, "ok": True}, separators=(",", ":")
 ).encode()
 WAIT_S: Final = 2.0
-"""How long to wait for an answer of the broker, in seconds."""
+"""Seconds to wait for an answer of the broker."""
 EXACTLY_ONCE: Final = 2
 
 

@@ -15,7 +15,9 @@ from edge.cli.workers import open_workers
 from edge.config.load import load
 from edge.config.settings import Settings
 from edge.contract.render import Occasion, Sender, render
-from edge.daemon.workers.pool import Died, Interrupted, Job, Verdict, Workers
+from edge.daemon.workers.job import Job
+from edge.daemon.workers.pool import Workers
+from edge.daemon.workers.verdict import Died, Interrupted, Verdict
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
 from edge.models.bundle import Bundle, sha256_of

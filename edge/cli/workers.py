@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.config.settings import Settings
-from edge.daemon.workers.pool import Job, Workers
+from edge.daemon.workers.job import Job
+from edge.daemon.workers.pool import Workers
 from edge.daemon.workers.servable import job_for, open_store, shipped_bundle
 from edge.models.bundle import Bundle, verify
 

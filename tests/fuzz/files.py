@@ -34,8 +34,9 @@ from pydicom.uid import (
 )
 
 from edge.config.settings import Settings
-from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
+from edge.daemon.workers.pool import Workers
 from edge.daemon.workers.servable import job_for, shipped_bundle
+from edge.daemon.workers.verdict import Died, Interrupted, Verdict
 from edge.domain import Outcome, Runtime
 from edge.inference import examiner
 from edge.inference.image import codecs

@@ -6,8 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from edge.daemon.workers.pool import Interrupted, Verdict, Workers
-from edge.daemon.workers.servable import Serving
+from edge.daemon.workers.pool import Workers
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Interrupted, Verdict
 from edge.models.bundle import verify
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.daemon.intake.mqtt import MqttIntake
-from edge.daemon.pipeline.reception import Reception
+from edge.daemon.pipeline.recovery import Recovery
 from edge.daemon.publish.mqtt import MqttSink
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
@@ -59,15 +59,15 @@ def forget_before_sending() -> None:
 
 def drop_orphans() -> None:
     """Remove files that a kill left in the spool."""
-    take_up = Reception._take_up_orphans
+    take_up = Recovery._take_up_orphans
 
-    def tidy(self: Reception) -> None:
+    def tidy(self: Recovery) -> None:
         for path in list(self._spool.orphans()):
             if path.name.startswith(RENAMED) and not self._ledger.submissions.owns(path):
                 path.unlink()
         take_up(self)
 
-    Reception._take_up_orphans = tidy  # type: ignore[method-assign]
+    Recovery._take_up_orphans = tidy  # type: ignore[method-assign]
 
 
 def examine_again_after_a_kill() -> None:

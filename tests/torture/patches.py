@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from edge.config.settings import Settings
 from edge.daemon.workers import servable
-from edge.daemon.workers.pool import Job
+from edge.daemon.workers.job import Job
 from edge.models.bundle import Bundle
 from edge.storage import retention
 from edge.storage.ledger import database

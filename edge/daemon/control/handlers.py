@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from edge.config.settings import Settings
 from edge.contract.messages import REPLAY_AT_ONCE
-from edge.daemon.pipeline.dispatcher import Service
+from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError
-from edge.storage.ledger import Ledger
 from edge.storage.ledger.queries import parse_since
 
 RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -35,13 +34,12 @@ class Commands:
     def __init__(
         self,
         settings: Settings,
-        ledger: Ledger,
-        service: Service,
+        parts: Parts,
         wake_couriers: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._ledger = ledger
-        self._service = service
+        self._ledger = parts.ledger
+        self._tasks = parts.tasks
         self._wake_couriers = wake_couriers
 
     def replay(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,8 +70,8 @@ class Commands:
         if gone:
             msg = f"{', '.join(gone)}: the file is no longer in done or failed"
             raise ConfigError(msg)
-        self._service.call(lambda: self._ledger.submissions.retry(image_ids)).result()
-        self._service.wake()
+        self._tasks.call(lambda: self._ledger.submissions.retry(image_ids)).result()
+        self._tasks.wake()
         return {"images": image_ids}
 
     def _file_of(self, image_id: str) -> bool:

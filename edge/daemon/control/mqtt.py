@@ -19,6 +19,7 @@ from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
 from edge.mqtt.errors import HangUps, RefusedError
 from edge.mqtt.topics import Topics
+from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ CUT_OFF: Final = 10
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-class CommandIntake:
+class CommandIntake(Loop):
     """
     Subscribes the commands it is given; the answer goes to `.../ack`, with the correlation data
     that came.
@@ -45,8 +46,8 @@ class CommandIntake:
     def __init__(
         self, broker: MqttClient, health: Health, topics: Topics, handlers: Mapping[str, Handler]
     ) -> None:
+        super().__init__(LOOP, health)
         self._broker = broker
-        self._health = health
         self._topics = topics
         self._handlers = handlers
         self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
@@ -56,34 +57,24 @@ class CommandIntake:
         again, and once is enough.
         """
         self._hang_ups, self._cut_off = HangUps(), 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
         for name in handlers:
             broker.subscribe(topics.command(name), functools.partial(self._enqueue, name))
 
-    def start(self) -> None:
-        """Begin to obey."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Take no more; what is not acknowledged stays with the broker."""
-        self._stop.set()
+    def wake(self) -> None:
+        """End the wait for a command; what is not acknowledged stays with the broker."""
         self._queue.put(None)
-        self._thread.join(timeout=2)
 
     def _enqueue(self, name: str, incoming: Incoming) -> None:
         self._queue.put((name, incoming))
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._health.stamp(LOOP)
-            try:
-                command = self._queue.get(timeout=1.0)
-            except queue.Empty:
-                continue
-            if command is not None and not command[1].stale():
-                self._obey(*command)
-        self._health.retire(LOOP)
+    def turn(self) -> None:
+        """Obey the next command, if one comes within a second."""
+        try:
+            command = self._queue.get(timeout=1.0)
+        except queue.Empty:
+            return
+        if command is not None and not command[1].stale():
+            self._obey(*command)
 
     def _obey(self, name: str, incoming: Incoming) -> None:
         if incoming.retained:
@@ -115,7 +106,7 @@ class CommandIntake:
             daemon=True,
         ).start()
         while not wait([future], timeout=1.0).done:
-            self._health.stamp(LOOP)
+            self._health.beat()
             if self._stop.is_set():
                 return None
         answer, final = future.result()
@@ -163,7 +154,7 @@ class CommandIntake:
             ) as error:  # a command may come before we have noticed that we are connected
                 log.info('event=command_not_answered_yet why="%s"', error)
                 self._hang_ups.note(error)
-                self._health.stamp(LOOP)
+                self._health.beat()
                 if self._stop.wait(RETRY_S):
                     return False
                 continue

@@ -5,7 +5,6 @@ ledger has them.
 
 import logging
 import queue
-import threading
 import time
 from typing import Final
 
@@ -16,6 +15,7 @@ from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
 from edge.mqtt.topics import Topics, is_own
 from edge.system.files import NotReadyError
+from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ REFERENCE_S: Final = 10.0
 """How long a reference may come before its file, in seconds."""
 
 
-class MqttIntake:
+class MqttIntake(Loop):
     """
     Subscribes `request/image` and `request/ref`; takes them one by one, in the order they came.
     """
@@ -40,12 +40,10 @@ class MqttIntake:
         response_prefix: str,
         shared: tuple[str, str] | None,
     ) -> None:
+        super().__init__(LOOP, health)
         self._receiver = receiver
-        self._health = health
         self._response_prefix = response_prefix
         self._queue: queue.Queue[tuple[bool, Incoming] | None] = queue.Queue()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
         broker.subscribe(topics.request_image, lambda incoming: self._queue.put((False, incoming)))
         broker.subscribe(topics.request_ref, lambda incoming: self._queue.put((True, incoming)))
         if shared is not None:
@@ -54,27 +52,19 @@ class MqttIntake:
                 topic, lambda incoming: self._queue.put((False, incoming)), group=group
             )
 
-    def start(self) -> None:
-        """Begin to take requests."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Take no more; what is not acknowledged stays with the broker."""
-        self._stop.set()
+    def wake(self) -> None:
+        """End the wait for a request; what is not acknowledged stays with the broker."""
         self._queue.put(None)
-        self._thread.join(timeout=2)  # what it is in the middle of is finished at the next start
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._health.stamp(LOOP)
-            try:
-                request = self._queue.get(timeout=1.0)
-            except queue.Empty:
-                continue
-            if request is not None:
-                by_reference, incoming = request
-                self._take_until_taken(incoming, by_reference=by_reference)
-        self._health.retire(LOOP)
+    def turn(self) -> None:
+        """Take the next request, if one comes within a second."""
+        try:
+            request = self._queue.get(timeout=1.0)
+        except queue.Empty:
+            return
+        if request is not None:
+            by_reference, incoming = request
+            self._take_until_taken(incoming, by_reference=by_reference)
 
     def _take_until_taken(self, incoming: Incoming, *, by_reference: bool) -> None:
         """
@@ -83,7 +73,7 @@ class MqttIntake:
         """
         deadline = time.monotonic() + REFERENCE_S
         while not self._stop.is_set() and not incoming.stale():
-            self._health.stamp(LOOP)
+            self._health.beat()
             try:
                 if self._receiver.has_room():
                     self._take(incoming, by_reference=by_reference, deadline=deadline)

@@ -1,6 +1,8 @@
 """
-A file that is still being hashed and synced goes to an idle worker already; what it says counts
-once the ledger has the image.
+Head start: an idle worker begins with a file that is still being hashed and synced.
+
+The examination is speculative. Its verdict counts only once the ledger has the image and the
+dispatcher asks for it; until then nobody is blamed for it, and nobody waits for it.
 """
 
 import os
@@ -10,43 +12,44 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.daemon.workers.pool import Died, Verdict, Workers
+from edge.daemon.workers.pool import Workers
+from edge.daemon.workers.verdict import Died, Verdict
 
 
-class Answer:
+class PendingVerdict:
     """
-    What a worker says, kept until somebody asks. It is a `done` of Workers.
+    A verdict that is kept until somebody asks for it; it is a `done` of `Workers.submit`.
 
     Args:
-        unasked: called where nobody has asked yet: the worker is idle again.
+        unasked: called if nobody has asked when the worker is done: the worker is idle again.
     """
 
     def __init__(self, unasked: Callable[[], None] = lambda: None) -> None:
         self.started_at = self.completed_at = time.time()
-        """The latter once there is an answer. Unix times, in seconds."""
+        """Unix times, in seconds; the latter is right once there is a verdict."""
         self._lock = threading.Lock()
         self._verdict: Verdict | None = None
         self._done: Callable[[Verdict], None] = lambda _: unasked()
 
     @property
     def pending(self) -> bool:
-        """Whether a worker is still with it."""
+        """True while a worker has the file."""
         return self._verdict is None
 
     @property
     def died(self) -> bool:
-        """Whether the worker ended with it."""
+        """True if the worker ended with the file."""
         return isinstance(self._verdict, Died)
 
     def __call__(self, verdict: Verdict) -> None:
-        """The worker has finished."""
+        """Take the worker's verdict."""
         with self._lock:
             self.completed_at = time.time()
             self._verdict, done = verdict, self._done
         done(verdict)
 
     def give_to(self, done: Callable[[Verdict], None]) -> None:
-        """Have it told, now or when it is there; once."""
+        """Have `done` called with the verdict, once: now, or when there is one."""
         with self._lock:
             self._done, verdict = done, self._verdict
         if verdict is not None:
@@ -59,64 +62,60 @@ class Begun:
 
     path: Path
     workers: Workers
-    answer: Answer
+    verdict: PendingVerdict
 
 
 class HeadStart:
     """
-    At most one file at a time: only the inbox offers any, and it hashes one file after the other.
+    At most one speculative examination: the inbox offers one file after the other.
 
     Args:
-        wake: called from any thread once a worker has finished with a file of which nobody has
-            asked yet, and perhaps never will.
+        wake: called from any thread when a file is offered, or when a worker has finished with one
+            that nobody has asked for.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._offered: Path | None = None
         self.begun: Begun | None = None
-        """What nobody has asked for yet."""
+        """The examination that nobody has asked for yet."""
 
     def offer(self, path: Path) -> None:
-        """A file in the spool that is being hashed. From any thread."""
+        """Offer a file in the spool that is being hashed; from any thread."""
         self._offered = path
+        self._wake()
 
     def begin(self, workers: Workers) -> None:
         """
-        Give what was offered to a worker. In the thread that submits, and only where one is idle
-        and no image waits.
+        Give the offered file to a worker.
+
+        In the thread that submits, and only if one is idle and no image waits.
         """
         path, self._offered = self._offered, None
-        if path is None or not os.access(
-            path, os.R_OK
-        ):  # it was handed back, is known already, or the disk fails
+        # A file that was handed back, is known already, or lies on a disk that fails is not there.
+        if path is None or not os.access(path, os.R_OK):
             return
-        if self.begun is not None and self.begun.workers is workers and self.begun.answer.died:
-            # of known bytes, which may come again and again: nobody counts these deaths, so there
-            # is no second one
+        # Nobody counts the deaths of known bytes, which may come again and again: one is enough.
+        if self.begun is not None and self.begun.workers is workers and self.begun.verdict.died:
             return
-        self.begun = Begun(
-            path, workers, Answer(self._wake)
-        )  # in place of one that turned out to be known, or no file of ours
-        workers.submit(path, self.begun.answer)
+        # It takes the place of one that turned out to be known, or no file of ours.
+        self.begun = Begun(path, workers, PendingVerdict(self._wake))
+        workers.submit(path, self.begun.verdict)
 
     @property
     def unasked(self) -> int:
-        """Files that workers are busy with for nobody so far."""
-        return int(self.begun is not None and self.begun.answer.pending)
+        """Number of speculative examinations still running."""
+        return int(self.begun is not None and self.begun.verdict.pending)
 
     def has(self, path: Path, workers: Workers) -> bool:
-        """Whether one of these workers has begun with it."""
+        """Tell if one of these workers has begun with a file."""
         return self.begun is not None and self.begun.path == path and self.begun.workers is workers
 
-    def take(self, path: Path, workers: Workers) -> Answer | None:
-        """
-        What these workers say of a file that they began with; None where they did not. In the
-        thread that submits.
-        """
+    def take(self, path: Path, workers: Workers) -> PendingVerdict | None:
+        """Ask for the verdict on a file; None if these workers did not begin with it."""
         if self._offered == path:
             self._offered = None
         if self.begun is None or self.begun.path != path:
             return None
         begun, self.begun = self.begun, None
-        return begun.answer if begun.workers is workers else None
+        return begun.verdict if begun.workers is workers else None

@@ -1,66 +1,70 @@
-"""The one way in: bytes into the spool, a row into the ledger, and only then is anyone told."""
+"""The way in: bytes go into the spool, then a row into the ledger, and only then is anyone told."""
 
 import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Settings
-from edge.daemon.pipeline.dispatcher import Parts, Service
-from edge.domain import Source
+from edge.daemon.pipeline.admission import Admission, Sender
+from edge.daemon.pipeline.examination import Parts, Reject
+from edge.daemon.pipeline.head_start import HeadStart
+from edge.daemon.pipeline.recovery import Recovery
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
-from edge.storage.claim import Claim
 from edge.storage.ledger.records import Submission
-from edge.storage.names import RENAMED
-from edge.system.files import Fingerprint, NotReadyError
+from edge.system.files import NotReadyError
 
 log = logging.getLogger(__name__)
 
 HEX_DIGITS: Final = 64
 REFUSE_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sent an image, and who is answered."""
-
-    source: Source
-    settled: bool = True
-    """Whether it is known to have finished writing."""
-    response_topic: str | None = None
-    correlation: bytes | None = None
+"""Seconds that a refusal may wait for the dispatcher."""
 
 
 class Reception:
     """
-    Takes what the sources bring. It is the intake's Receiver.
+    The receiver of all intakes: takes what the sources bring.
 
     Args:
-        parts: ledger, spool and health.
+        parts: the shared objects.
         settings: limits and the inbox.
-        service: examines what comes.
+        admission: records claimed files.
+        recovery: nothing is taken before it is done.
+        head_start: is offered files while they are hashed.
+        reject: concludes an image that no worker need see.
     """
 
-    def __init__(self, parts: Parts, settings: Settings, service: Service) -> None:
+    def __init__(  # noqa: PLR0913 - its collaborators
+        self,
+        parts: Parts,
+        settings: Settings,
+        *,
+        admission: Admission,
+        recovery: Recovery,
+        head_start: HeadStart,
+        reject: Reject,
+    ) -> None:
         self._ledger = parts.ledger
         self._spool = parts.spool
         self._health = parts.health
+        self._model = parts.model
+        self._tasks = parts.tasks
         self._settings = settings
-        self._service = service
-        self._sorted = False
-        service.take_again = self._take_again
-        service.at_start.append(self._take_up_orphans)
+        self._admission = admission
+        self._recovery = recovery
+        self._head_start = head_start
+        self._reject = reject
 
     def has_room(self) -> bool:
         """
-        Below the limits of queue and disk, and not before the last daemon's leftovers are sorted: a
-        fresh file is not one of them.
+        Tell if more may come in: below the limits of queue and disk, and after the recovery.
+
+        A fresh file must not be there during the recovery, which would take it for a leftover.
         """
-        if not self._sorted:
+        if not self._recovery.done:
             return False
         least = self._settings.spool.min_free_mb
         try:
@@ -76,22 +80,21 @@ class Reception:
         return self._ledger.queries.waiting() < self._settings.spool.max_waiting
 
     def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
-        """See Receiver."""
+        """See `Receiver`."""
         if self._taken_before(path):
             return
-        head_start = (
-            self._service.head_start if settled else lambda _: None
-        )  # else the worker might see another file than the ledger names
-        with self._spool.claiming(path, may_copy=may_copy, moved=head_start) as claim:
-            self._record(claim, Sender("folder", settled=settled))
+        # If its writer goes on, the worker might see another file than the ledger names.
+        moved = self._head_start.offer if settled else lambda _: None
+        with self._spool.claiming(path, may_copy=may_copy, moved=moved) as claim:
+            self._admission.record(claim, Sender("folder", settled=settled))
 
     def take_bytes(
         self, data: bytes, response_topic: str | None, correlation: bytes | None
     ) -> None:
-        """See Receiver."""
+        """See `Receiver`."""
         sender = Sender("mqtt", response_topic=response_topic, correlation=correlation)
         with self._spool.receiving(data) as claim:
-            self._record(claim, sender)
+            self._admission.record(claim, sender)
 
     def take_reference(
         self,
@@ -100,7 +103,7 @@ class Reception:
         correlation: bytes | None,
         patient: Callable[[], bool],
     ) -> None:
-        """See Receiver."""
+        """See `Receiver`."""
         sender = Sender("mqtt", response_topic=response_topic, correlation=correlation)
         try:
             name, sha256 = _parse(request)
@@ -108,102 +111,50 @@ class Reception:
         except ValueError as error:
             self._refuse(request, sender, str(error))
             return
-        submission = Submission(
-            sha256,
-            Path(),
-            b"",
-            "mqtt",
-            time.time(),
-            response_topic=response_topic,
-            correlation=correlation,
-        )
-        if self._ledger.submissions.request_again(
-            sha256, submission, self._service.serving.bundle.bundle_id
-        ):
-            self._service.wake()
+        if self._is_known(sha256, sender):
             return
         found = self._spool.hash_in_place(path)
         if found == sha256:
             with self._spool.claiming(path, may_copy=True) as claim:
-                self._record(claim, sender)
+                self._admission.record(claim, sender)
         elif patient():  # its sender may still be writing it
             raise NotReadyError
-        else:  # a file under another hash is left to the folder, which has its own rules
-            self._refuse(
-                request,
-                sender,
-                f"the file's sha256 is {found}, the request says {sha256}"
-                if found
-                else "no such file in the inbox",
-            )
+        elif found:  # a file under another hash is left to the folder, which has its own rules
+            why = f"the file's sha256 is {found}, the request says {sha256}"
+            self._refuse(request, sender, why)
+        else:
+            self._refuse(request, sender, "no such file in the inbox")
 
-    def _take_up_orphans(self) -> None:
-        """At start: finish what a kill left half done in the spool and in the inbox."""
-        arrivals = self._ledger.submissions
-        lost = (
-            self._ledger.restore.why_empty is not None
-        )  # then inbox and broker may have been told long ago
-        for path in self._spool.orphans():
-            self._health.beat()
-            if arrivals.owns(path):
-                continue
-            if arrivals.adopt(path):
-                log.info("event=lost_file_found")
-            elif arrivals.knows_claim(path.name) or not (lost or path.name.startswith(RENAMED)):
-                path.unlink(missing_ok=True)  # a spare, or inbox or broker still has it
-            else:
-                log.info("event=orphan_taken_up")
-                self._record(self._spool.rehash(path), Sender("folder"))
-        for claim, path, fingerprint in arrivals.origins():
-            self._remove_origin(claim, path, fingerprint)
-        if lost:
-            self._ledger.restore.finish()
-        self._sorted = True
-
-    def _take_again(self, path: Path, name: bytes) -> None:
-        """Record a file of the spool anew, whose bytes are no longer those the ledger knew."""
-        self._record(
-            self._spool.rehash(path, name), Sender("folder", settled=False)
-        )  # it was seen to change
-
-    def _record(self, claim: Claim, sender: "Sender") -> None:
-        """
-        Make a submission durable; only then remove what else there is of it. Raises only if nothing
-        was recorded.
-        """
+    def _is_known(self, sha256: str, sender: Sender) -> bool:
+        """Record a request for bytes that are here already; False if they are not."""
         submission = Submission(
-            image_id=claim.image_id,
-            path=claim.path,
-            name=claim.name,
-            source=sender.source,
-            received_at=claim.received_at,
-            settled=sender.settled,
-            origin=claim.origin,
+            sha256,
+            Path(),
+            b"",
+            sender.source,
+            time.time(),
             response_topic=sender.response_topic,
             correlation=sender.correlation,
         )
-        if (
-            self._ledger.submissions.accept(submission, self._service.serving.bundle.bundle_id)
-            != claim.path
-        ):
-            claim.path.unlink(missing_ok=True)
-        if claim.origin is not None:
-            self._remove_origin(claim.path.name, *claim.origin)
-        self._health.count(f"received_{sender.source}")
-        self._service.wake()
+        bundle_id = self._model.serving.bundle.bundle_id
+        known = self._ledger.submissions.request_again(sha256, submission, bundle_id)
+        if known:
+            self._tasks.wake()
+        return known
 
-    def _refuse(self, request: bytes, sender: "Sender", why: str) -> None:
+    def _refuse(self, request: bytes, sender: Sender, why: str) -> None:
         """
-        Answer a request that names no image: its own bytes stand in for the image, so the answer is
-        as durable as any.
+        Answer a request that names no image.
+
+        The request's own bytes stand in for the image, so the answer is as durable as any.
         """
 
         def refuse() -> None:  # between two images, so that no worker takes it first
             with self._spool.receiving(request) as claim:
-                self._record(claim, sender)
-            self._service.reject(claim.image_id, Reason.MISSING, why)
+                self._admission.record(claim, sender)
+            self._reject(claim.image_id, Reason.MISSING, why)
 
-        answer = self._service.call(refuse)
+        answer = self._tasks.call(refuse)
         try:
             answer.result(timeout=REFUSE_S)
         except TimeoutError:
@@ -213,7 +164,7 @@ class Reception:
             answer.result()
 
     def _in_inbox(self, name: str) -> Path:
-        """Raises ValueError where the name leads out of the inbox, through a link or `..`."""
+        """Resolve a name; ValueError if it leads out of the inbox, through a link or `..`."""
         inbox = self._settings.inbox.path.resolve()
         path = (inbox / name).parent.resolve() / Path(name).name
         if not path.is_relative_to(inbox) or path == inbox:
@@ -222,30 +173,12 @@ class Reception:
         return path
 
     def _taken_before(self, path: Path) -> bool:
-        """Whether this is what a copy left behind and we could not remove; then try once more."""
+        """Tell if a copy left this file behind, and try once more to remove it."""
         for claim, origin, fingerprint in self._ledger.submissions.origins():
             if origin == path:
-                return not self._remove_origin(claim, path, fingerprint) or not path.exists()
+                removed = self._admission.remove_origin(claim, path, fingerprint)
+                return not removed or not path.exists()
         return False
-
-    def _remove_origin(self, claim: str, path: Path, fingerprint: Fingerprint) -> bool:
-        """
-        Remove what a copy left in the inbox; what cannot be done now is done at the next start.
-        """
-        removed = self._spool.remove_origin(path, fingerprint)
-        try:
-            if removed:
-                self._ledger.submissions.origin_removed(claim)
-        except Unavailable as error:
-            log.warning('event=origin_not_noted why="%s"', error)
-        if left := len(self._ledger.submissions.origins()):
-            self._health.degrade(
-                Cause.INBOX_UNDELETABLE,
-                f"inbox: {left} files were taken and cannot be removed: check the folder's mode",
-            )
-        else:
-            self._health.recover(Cause.INBOX_UNDELETABLE)
-        return removed
 
 
 def _parse(request: bytes) -> tuple[str, str]:

@@ -10,10 +10,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
-from edge.daemon.pipeline.dispatcher import Service
-from edge.daemon.workers.servable import BACKEND, Serving
+from edge.daemon.pipeline.examination import Parts
+from edge.daemon.workers.servable import BACKEND
+from edge.daemon.workers.serving import Serving
 from edge.errors import MammoEdgeError, ModelError
-from edge.health import Cause, Health
+from edge.health import Cause
 from edge.models.bundle import Bundle
 from edge.system.coral import BUSY, Access, busy
 from edge.system.threads import Loop
@@ -36,26 +37,25 @@ class Accelerator(Loop):
     process.
 
     Args:
-        service: whose workers are looked at, and replaced once the accelerator is back.
-        health: is told.
+        parts: `model` has the workers, which are replaced once the accelerator is back.
         access: whether workers with a bundle are to use an accelerator now.
         open_: starts to open a bundle in new workers; those that have the accelerator go on with
             theirs meanwhile.
         retry_s: how long after a failure it is tried again, as the configuration says now.
     """
 
-    def __init__(  # noqa: PLR0913 - those of a composition root, and a clock
+    def __init__(
         self,
-        service: Service,
-        health: Health,
+        parts: Parts,
         access: Callable[[Bundle], Access | None],
         open_: Callable[[Path], "Future[Serving]"],
         retry_s: Callable[[], float],
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(LOOP, health)
-        self._service = service
+        super().__init__(LOOP, parts.health)
+        self._model = parts.model
+        self._tasks = parts.tasks
         self._access = access
         self._open = open_
         self._retry_s = retry_s
@@ -77,13 +77,13 @@ class Accelerator(Loop):
         if self._try is not None:
             self._finish_try(*self._try)
             return
-        serving = self._service.serving
+        serving = self._model.serving
         runtime = serving.workers.runtime
         if runtime.without != self._seen:
             self._tell(runtime.without)
         if runtime.backend == BACKEND:
             if serving.workers.lost:
-                self._service.call(serving.workers.mend)
+                self._tasks.call(serving.workers.mend)
             return
         access = self._wanted(serving)
         if access is not None and self._is_due(runtime.without, access):
@@ -137,17 +137,17 @@ class Accelerator(Loop):
             return
         runtime = fresh.workers.runtime
         log.info("event=accelerator_tried backend=%s", runtime.backend)
-        if not self._service.call(lambda: self._swap(before, fresh)).result():
+        if not self._tasks.call(lambda: self._swap(before, fresh)).result():
             fresh.workers.close()
             if runtime.without is not None:
                 self._degrade(runtime.without)
 
     def _swap(self, before: Serving, fresh: Serving) -> bool:
         """
-        In the service's thread; False where another model was activated meanwhile, or the
+        In the dispatcher's thread; False where another model was activated meanwhile, or the
         accelerator still is not there.
         """
-        if self._service.serving is not before or fresh.workers.runtime.backend != BACKEND:
+        if self._model.serving is not before or fresh.workers.runtime.backend != BACKEND:
             return False
-        self._service.swap(fresh)
+        self._model.swap(fresh)
         return True

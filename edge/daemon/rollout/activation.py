@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
+from edge.daemon.pipeline.examination import Examination, Parts, Reject
 from edge.daemon.rollout.handover import hand_over
 from edge.daemon.rollout.trial import PAST, Trial, past_of
-from edge.daemon.workers.servable import Serving
-from edge.errors import MammoEdgeError, ModelError, StartupError
-from edge.health import Cause, Health
-from edge.models.active import SHIPPED, Active
+from edge.daemon.workers.serving import Serving
+from edge.errors import MammoEdgeError, ModelError
+from edge.health import Cause
+from edge.models.active import Active
 from edge.models.store import ModelStore
 
 log = logging.getLogger(__name__)
@@ -27,50 +27,14 @@ MODEL_CAUSES: Final = (
 """Causes that end when another model is activated."""
 
 
-def first_serving(
-    open_: Callable[[Path], Serving], configured: Path | None, store: ModelStore, health: Health
-) -> Serving:
-    """
-    What serves at start. An installed model that is no longer usable gives way to the one before
-    it, then to the shipped one, and says so.
-
-    Raises:
-        ModelError: none is usable, or the one that the configuration names is not.
-        Unavailable: no worker came up.
-    """
-    if configured is not None:
-        return open_(configured)
-    refused: StartupError | None = None
-    choices: tuple[Callable[[], str], ...] = (
-        lambda: store.active().current,
-        lambda: store.active().previous or SHIPPED,
-        lambda: SHIPPED,
-    )
-    for choose in choices:
-        try:
-            serving = open_(store.trusted(choose()))
-        except StartupError as error:  # a key that cannot be read, too
-            refused = refused or error
-            log.error('event=model_unusable why="%s"', error)  # noqa: TRY400 - the text says it all
-        else:
-            if refused:
-                health.degrade(
-                    Cause.MODEL_UNUSABLE,
-                    f"model: what was activated is not usable, another one serves: {refused}",
-                )
-            return serving
-    msg = f"no installed model is usable, nor the shipped one: {refused}"
-    raise ModelError(msg)
-
-
-class Lifecycle:
+class Activation:
     """
     Changes the serving model of a running daemon.
 
     Args:
         store: the installed models.
-        service: whose model is swapped.
-        parts: `health` is told of a roll-back, `ledger` knows what became of former images.
+        parts: `model` is swapped, `health` is told of a roll-back, `ledger` knows former images.
+        reject: concludes an image that no worker need see.
         prove: opens a bundle in workers that have given its known answers, or raises.
         trial_images: how long a new model is watched.
     """
@@ -78,26 +42,32 @@ class Lifecycle:
     def __init__(
         self,
         store: ModelStore,
-        service: Service,
         parts: Parts,
+        reject: Reject,
         prove: Callable[[Path], Serving],
         trial_images: int,
     ) -> None:
         self._store = store
-        self._service = service
+        self._parts = parts
+        self._model = parts.model
+        self._tasks = parts.tasks
         self._health = parts.health
         self._ledger = parts.ledger
+        self._reject = reject
         self._prove = prove
         self._trial_images = trial_images
         self._one_at_a_time = threading.Lock()
         self._trial: Trial | None = None
         self._failed: Trial | None = None
-        service.observers.append(self._watch)
 
     @property
     def changing(self) -> threading.Lock:
         """Held while another model is proved and taken; a reload holds it too."""
         return self._one_at_a_time
+
+    def listing(self) -> list[dict[str, Any]]:
+        """List the installed models."""
+        return self._store.listing()
 
     def activate(self, typed: str) -> dict[str, Any]:
         """
@@ -115,7 +85,7 @@ class Lifecycle:
             trial = self._make_trial(fresh, newest)
 
             def begin() -> None:
-                self._service.swap(fresh)
+                self._model.swap(fresh)
                 self._trial, self._failed = trial, None
 
             return self._swap(
@@ -129,7 +99,7 @@ class Lifecycle:
             fresh = self._prove(self._store.trusted(bundle_id))
 
             def end() -> None:
-                self._service.swap(fresh)
+                self._model.swap(fresh)
                 self._trial = None
 
             return self._swap(fresh, lambda: self._store.activate(bundle_id), end)
@@ -139,7 +109,7 @@ class Lifecycle:
         Before the service runs: watch a model on that was on trial when the last daemon ended. Its
         images are counted anew.
         """
-        serving = self._service.serving
+        serving = self._model.serving
         try:
             active = self._store.active()
         except ModelError:
@@ -168,7 +138,7 @@ class Lifecycle:
         except MammoEdgeError:
             fresh.workers.close()
             raise
-        self._service.call(take).result()
+        self._tasks.call(take).result()
         self._health.recover(*MODEL_CAUSES)
         manifest = fresh.bundle.manifest
         log.info(
@@ -183,30 +153,30 @@ class Lifecycle:
             "previous": active.previous,
         }
 
-    def _watch(self, finished: Finished) -> None:
+    def observe(self, examination: Examination) -> None:
         """In the service's thread: count what becomes of a new model's first images."""
-        bundle_id, image_id = finished.serving.bundle.bundle_id, finished.image.image_id
+        bundle_id, image_id = examination.serving.bundle.bundle_id, examination.image.image_id
         if (
             self._failed is not None and self._failed.bundle_id == bundle_id
         ):  # its workers finish what they had
-            self._failed.hold_against(image_id, finished.verdict)
-            if self._service.serving.bundle.bundle_id != bundle_id:
-                hand_over(self._failed, self._service, self._ledger)
+            self._failed.hold_against(image_id, examination.verdict)
+            if self._model.serving.bundle.bundle_id != bundle_id:
+                hand_over(self._failed, self._parts, self._reject)
         elif self._trial is not None and self._trial.bundle_id == bundle_id:
-            self._judge(self._trial, finished)
+            self._judge(self._trial, examination)
 
-    def _judge(self, trial: Trial, finished: Finished) -> None:
-        why = trial.note(finished.image.image_id, finished.verdict)
+    def _judge(self, trial: Trial, examination: Examination) -> None:
+        why = trial.note(examination.image.image_id, examination.verdict)
         if why is not None:
             self._trial, self._failed = None, trial
-            self._service.hold()  # nothing more for it to spoil
+            self._model.hold()  # nothing more for it to spoil
             threading.Thread(
                 target=self._roll_back, args=(trial, why), name="model-rollback", daemon=True
             ).start()
         elif trial.over:
             self._trial = None
             try:
-                self._store.end_trial(finished.serving.bundle.folder)
+                self._store.end_trial(examination.serving.bundle.folder)
             except MammoEdgeError as error:  # then the next start begins another trial
                 log.warning('event=trial_not_ended why="%s"', error)
 
@@ -217,7 +187,7 @@ class Lifecycle:
             self._health.degrade(
                 Cause.MODEL_NOT_ROLLED_BACK, f"model: {why}, and there is no way back: {error}"
             )
-            self._service.call(self._go_on).result()
+            self._tasks.call(self._go_on).result()
             return
         if version is not None:
             self._health.count("model_rollbacks")
@@ -229,7 +199,7 @@ class Lifecycle:
     def _go_on(self) -> None:
         """With the model that failed, for there is no other. In the service's thread."""
         self._failed = None
-        self._service.release()
+        self._model.release()
 
     def _take_back(self, trial: Trial) -> str | None:
         """
@@ -237,12 +207,12 @@ class Lifecycle:
         already.
         """
         with self._one_at_a_time:
-            if self._service.serving.bundle.bundle_id != trial.bundle_id:
-                self._service.call(lambda: hand_over(trial, self._service, self._ledger)).result()
+            if self._model.serving.bundle.bundle_id != trial.bundle_id:
+                self._tasks.call(lambda: hand_over(trial, self._parts, self._reject)).result()
                 return None
             fresh = self._prove(self._store.trusted(self._store.rollback_target()))
 
             def swap() -> None:
-                hand_over(trial, self._service, self._ledger, lambda: self._service.swap(fresh))
+                hand_over(trial, self._parts, self._reject, lambda: self._model.swap(fresh))
 
             return str(self._swap(fresh, self._store.take_back, swap)["version"])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from edge.daemon.pipeline.dispatcher import Service
+from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.rollout.trial import Trial
 from edge.errors import MammoEdgeError, Reason
 from edge.storage.ledger import Ledger
@@ -20,7 +20,7 @@ CONCLUDED: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
 
 def hand_over(
-    trial: Trial, service: Service, ledger: Ledger, swap: Callable[[], None] = lambda: None
+    trial: Trial, parts: Parts, reject: Reject, swap: Callable[[], None] = lambda: None
 ) -> None:
     """
     Have the images of a trial examined again that have an outcome without a decision, as
@@ -28,18 +28,18 @@ def hand_over(
 
     Args:
         trial: whose; it forgets them.
-        service: what rejects and examines.
-        ledger: what became of them.
-        swap: gives the service the other model.
+        parts: `ledger` knows the images, `tasks` wakes the dispatcher.
+        reject: concludes an image that no worker need see.
+        swap: makes the other model the current one.
     """
-    _conclude_poison(trial, service, ledger)
+    _conclude_poison(trial, parts.ledger, reject)
     swap()
-    _examine_again(trial, ledger)
+    _examine_again(trial, parts.ledger)
     trial.against.clear()
-    service.wake()
+    parts.tasks.wake()
 
 
-def _conclude_poison(trial: Trial, service: Service, ledger: Ledger) -> None:
+def _conclude_poison(trial: Trial, ledger: Ledger, reject: Reject) -> None:
     """
     What got no score twice is the bad model's affair: the other one would find it poison unseen.
     """
@@ -47,7 +47,7 @@ def _conclude_poison(trial: Trial, service: Service, ledger: Ledger) -> None:
         with _as_far_as_the_disk_lets_us():
             image = ledger.images.find(image_id)
             if image is not None and image.state is State.RECEIVED and image.poison:
-                service.reject(image_id, Reason.POISON, "it got no score, twice")
+                reject(image_id, Reason.POISON, "it got no score, twice")
 
 
 def _examine_again(trial: Trial, ledger: Ledger) -> None:

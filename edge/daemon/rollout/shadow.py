@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.daemon.pipeline.dispatcher import Finished
-from edge.daemon.workers.pool import Interrupted, Verdict
-from edge.daemon.workers.servable import Serving
+from edge.daemon.pipeline.examination import Examination
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Interrupted, Verdict
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import Unavailable
 from edge.health import Cause, Health
@@ -72,25 +72,20 @@ class Shadow(Loop):
         self._queue: queue.Queue[Seen] = queue.Queue(MOST_WAITING)
         self._hang_ups = HangUps()
 
-    def stop(self) -> None:
-        """End at once; what waits is forgotten."""
-        self._stop.set()
+    def wake(self) -> None:
+        """End the examination that runs; `stop` calls it, and forgets what waits."""
         self.serving.workers.close()
-        super().stop()
 
-    def observe(self, finished: Finished) -> None:
-        """In the service's thread: one image was concluded."""
-        if not isinstance(finished.verdict, Result | Rejection):
+    def observe(self, examination: Examination) -> None:
+        """In the dispatcher's thread: one image was concluded."""
+        if not isinstance(examination.verdict, Result | Rejection):
             return
         try:
             self._queue.put_nowait(
-                Seen(finished.image.image_id, finished.verdict, finished.serving.bundle)
+                Seen(examination.image.image_id, examination.verdict, examination.serving.bundle)
             )
         except queue.Full:
             self._health.count("shadow_skipped")
-
-    def _rest_s(self) -> float:
-        return 0.0
 
     def turn(self) -> None:
         """Let it see the next image, if there is one."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from edge.daemon.workers.pool import Died, Verdict
+from edge.daemon.workers.verdict import Died, Verdict
 from edge.domain import Rejection, Result
 from edge.errors import Reason
 

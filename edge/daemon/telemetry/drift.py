@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from edge.daemon.pipeline.dispatcher import Finished
-from edge.daemon.workers.servable import Serving
+from edge.daemon.pipeline.examination import Examination
+from edge.daemon.workers.serving import Serving
 from edge.domain import Result
 from edge.models.bundle import Bundle
 
@@ -53,15 +53,15 @@ class Drift:
                 message["score"]["malignant"] for message in own if message["score"] is not None
             )
 
-    def observe(self, finished: Finished) -> None:
+    def observe(self, examination: Examination) -> None:
         """One image came back from a worker."""
-        if not isinstance(finished.verdict, Result):
+        if not isinstance(examination.verdict, Result):
             return
-        bundle = finished.serving.bundle
+        bundle = examination.serving.bundle
         with self._lock:
             if bundle.bundle_id != self._bundle:
-                self._begin(bundle, finished.verdict.runtime.file)
-            self._scores.append(finished.verdict.prediction.malignant)
+                self._begin(bundle, examination.verdict.runtime.file)
+            self._scores.append(examination.verdict.prediction.malignant)
 
     def _begin(self, bundle: Bundle, file: str) -> None:
         self._bundle, self._scores = bundle.bundle_id, deque(maxlen=WINDOW)

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from edge.daemon.pipeline.dispatcher import Finished
+from edge.daemon.pipeline.examination import Examination
 from edge.health import Phase
 
 BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -81,10 +81,10 @@ class Numbers(Collector):
         )
         self.registry.register(self)
 
-    def observe(self, finished: Finished) -> None:
+    def observe(self, examination: Examination) -> None:
         """One image came back from a worker."""
         self._seconds.observe(
-            max(0.0, finished.completed_at - finished.started_at)
+            max(0.0, examination.completed_at - examination.started_at)
         )  # a clock that was set back is no negative sum
 
     def text(self) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 from edge import __version__
 from edge.config.settings import Device
 from edge.contract import messages
-from edge.daemon.workers.servable import Serving
+from edge.daemon.workers.serving import Serving
 from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Protocol

@@ -3,13 +3,15 @@ Which bundle serves, and the workers that run it: from the configuration to proc
 proved the model.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Settings
-from edge.daemon.workers.pool import Job, Workers
+from edge.daemon.workers.job import Job
+from edge.daemon.workers.pool import Workers
+from edge.daemon.workers.serving import Serving
 from edge.errors import ModelError
 from edge.models.bundle import Bundle, verify
 from edge.models.store import ModelStore, Trust
@@ -18,14 +20,6 @@ from edge.system.coral import Access, devices
 BACKEND: Final = "edgetpu"
 EXPENDABLE: Final = 1000
 """The highest `oom_score_adj`: a shadow model costs no image that counts its memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """A bundle and the workers that have proved it."""
-
-    bundle: Bundle
-    workers: Workers
 
 
 def lock_of(settings: Settings) -> Path:

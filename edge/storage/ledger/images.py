@@ -6,8 +6,8 @@ from typing import Final
 
 from edge.domain import Numbering
 from edge.storage.ledger import records
-from edge.storage.ledger.database import Database, ledger_id, next_seq
-from edge.storage.ledger.records import COLUMNS, Conclusion, Image
+from edge.storage.ledger.database import Database
+from edge.storage.ledger.records import COLUMNS, Conclusion, Image, ledger_id, next_seq
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
 
@@ -43,6 +43,11 @@ class Images:
         """One image, or None."""
         with self._database.reading() as db:
             return records.find(db, image_id)
+
+    def path_of(self, image_id: str) -> Path | None:
+        """Find an image's file; None if the image is not known."""
+        image = self.find(image_id)
+        return image.path if image is not None else None
 
     def move(self, image_id: str, what: Move) -> None:
         """

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.errors import StartupError
-from edge.storage.ledger.database import FILE, ledger_id, open_readonly
+from edge.storage.ledger.database import FILE, open_readonly
+from edge.storage.ledger.records import ledger_id
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 

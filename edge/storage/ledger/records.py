@@ -167,3 +167,19 @@ def standing_result(db: sqlite3.Connection, known: Image, bundle_id: str) -> str
         (known.image_id, bundle_id, known.generation),
     ).fetchone()
     return row[0] if row else None
+
+
+def next_seq(db: sqlite3.Connection) -> int:
+    """
+    The next sequence number, inside the caller's transaction: never reused, even if results are
+    pruned.
+    """
+    row = db.execute(
+        "UPDATE meta SET value = value + 1 WHERE key = 'seq' RETURNING CAST(value AS INTEGER)"
+    ).fetchone()
+    return int(row[0])
+
+
+def ledger_id(db: sqlite3.Connection) -> str:
+    """Names this ledger; another one after it was rebuilt."""
+    return str(db.execute("SELECT value FROM meta WHERE key = 'ledger_id'").fetchone()[0])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edge.domain import Numbering, Source
 from edge.storage.ledger import records
-from edge.storage.ledger.database import Database, ledger_id, next_seq
-from edge.storage.ledger.records import Readdress, Submission
+from edge.storage.ledger.database import Database
+from edge.storage.ledger.records import Readdress, Submission, ledger_id, next_seq
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import State
 

@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterable
 
 from edge.domain import Numbering
-from edge.storage.ledger.database import ledger_id, next_seq
-from edge.storage.ledger.records import REPLY, Readdress
+from edge.storage.ledger.records import REPLY, Readdress, ledger_id, next_seq
 from edge.storage.ledger.schema import crc32
 
 

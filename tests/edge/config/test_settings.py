@@ -16,7 +16,8 @@ from edge.config.credentials import read_secret
 from edge.config.load import load, read_environment
 from edge.config.paths import credential_of
 from edge.config.settings import PREFIX, Broker, Settings, Tls
-from edge.daemon.app import _clean_environment, _subject_key
+from edge.daemon.app import _clean_environment
+from edge.daemon.wiring.state import sender_of
 from edge.errors import ConfigError
 from edge.mqtt.tls import tls_context
 from tests.support.tools import ROOT
@@ -226,18 +227,16 @@ def test_a_subject_key_that_is_none_is_refused_and_its_file_named(
         file.write_bytes(key)
     settings = load(written(f"[publish]\nsubject_key_file = '{file}'\n"))
     with pytest.raises(ConfigError, match=rf"publish\.subject_key_file: {file}: {said}"):
-        _subject_key(settings)
+        sender_of(settings)
 
 
 def test_a_subject_key_is_the_file_without_white_space_around_it(
     written: Written, tmp_path: Path
 ) -> None:
     (tmp_path / "subject.key").write_bytes(b"0123456789abcdef\n")
-    assert (
-        _subject_key(load(written(f"[publish]\nsubject_key_file = '{tmp_path}/subject.key'\n")))
-        == b"0123456789abcdef"
-    )
-    assert _subject_key(Settings()) is None
+    settings = load(written(f"[publish]\nsubject_key_file = '{tmp_path}/subject.key'\n"))
+    assert sender_of(settings).subject_key == b"0123456789abcdef"
+    assert sender_of(Settings()).subject_key is None
 
 
 def test_a_certificate_that_cannot_be_read_is_a_configuration_error(

@@ -22,7 +22,7 @@ from edge.cli import exits
 from edge.contract import result as message
 from edge.contract.result import Message
 from edge.daemon.control.unix_socket import ask
-from edge.daemon.intake.folder import IGNORED
+from edge.daemon.intake.candidates import IGNORED
 from edge.daemon.intake.mqtt import REFERENCE_S
 from edge.daemon.telemetry.status import offline
 from edge.daemon.workers.servable import shipped_bundle

@@ -2,7 +2,6 @@
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,8 +11,10 @@ import pytest
 from edge.config.settings import Inbox, Log, Model, Settings, Worker
 from edge.daemon import app
 from edge.daemon.control import handlers
+from edge.daemon.pipeline.current_model import CurrentModel
+from edge.daemon.wiring.handlers import Reload
 from edge.errors import ConfigError, Unavailable
-from edge.health import Health
+from tests.support.pipeline import AtOnce, parts_of
 
 
 class StandIn:
@@ -69,26 +70,18 @@ def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(
     Else a reload that read the old choice could take the old model after the new one was activated.
     """
     changing, held = threading.Lock(), []
-    daemon = object.__new__(app.Daemon)
-    daemon._health = Health()
-    daemon._settings = daemon._serving_settings = Settings()
-    daemon._load_settings = Settings
-    daemon._models = cast("Any", SimpleNamespace(changing=changing))
-    daemon._service = cast(
-        "Any",
-        SimpleNamespace(
-            call=lambda task: SimpleNamespace(result=task),
-            swap=lambda _: held.append(changing.locked()),
-        ),
-    )
 
-    def open_serving(_: Settings) -> Any:  # noqa: ANN401 - stands in for a Serving
+    def note(*_: object) -> Any:  # noqa: ANN401 - stands in for a Serving
         held.append(changing.locked())
         return SimpleNamespace(bundle=SimpleNamespace(bundle_id="b" * 64))
 
-    monkeypatch.setattr(app, "open_serving", open_serving)
-    with ThreadPoolExecutor(1) as daemon._opener:
-        assert daemon._reload() == {"bundle": "b" * 64, "changed": [], "needs_restart": []}
+    nothing = cast("Any", None)
+    parts = parts_of(nothing, nothing, nothing, tasks=AtOnce())
+    monkeypatch.setattr(CurrentModel, "swap", note)
+    opener = cast("Any", SimpleNamespace(with_settings=note, settings=Settings()))
+    activation = cast("Any", SimpleNamespace(changing=changing))
+    reload = Reload(Settings(), Settings, parts, opener, activation)
+    assert reload() == {"bundle": "b" * 64, "changed": [], "needs_restart": []}
     assert held == [True, True]
     assert not changing.locked()
 

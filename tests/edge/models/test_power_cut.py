@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.daemon.rollout.activation import first_serving
+from edge.daemon.rollout.first_model import first_serving
 from edge.health import Health
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle, verify

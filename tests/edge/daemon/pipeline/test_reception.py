@@ -4,18 +4,18 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from edge.config.settings import Settings
-from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
+from edge.daemon.pipeline.dispatcher import Dispatcher
+from edge.daemon.pipeline.examination import Examination
 from edge.daemon.pipeline.reception import Reception
-from edge.daemon.workers.pool import Died
-from edge.daemon.workers.servable import Serving
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Died
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health
@@ -26,6 +26,7 @@ from edge.storage.ledger.states import Move, State
 from edge.storage.names import COPIED
 from edge.storage.spool import Spool
 from edge.system.files import NotReadyError
+from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
 
 FILM = b"a precious film"
 IMAGE_ID = hashlib.sha256(FILM).hexdigest()
@@ -39,8 +40,12 @@ class Desk:
     ledger: Ledger
     spool: Spool
     reception: Reception
-    service: Service
-    refused: list[str] = field(default_factory=list)
+    line: Line
+    refused: list[str]
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        return self.line.dispatcher
 
     def drop(self, name: str = "film.dcm", data: bytes = FILM) -> Path:
         path = self.folder / "inbox" / name
@@ -55,8 +60,8 @@ class Desk:
         return sorted(path.parent.name for path in found)
 
     def restart(self) -> None:
-        self.service._recovered = False
-        self.service._recover_once()
+        self.line.recovery.done = False
+        self.line.recovery.run()
 
 
 @pytest.fixture
@@ -65,24 +70,16 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
     ledger.restore.finish()  # not the ledger's first start
     spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
-    folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
-    settings = Settings(
-        inbox={"path": tmp_path / "inbox"}, spool=folders, state={"path": tmp_path / "state"}
-    )
-    parts = Parts(ledger, spool, Health(), cast("Any", None), 20.0)
     workers = SimpleNamespace(
         in_work=0, overdue=lambda: False, job=SimpleNamespace(count=0), close=lambda: None
     )
     serving = cast(
         "Serving", SimpleNamespace(bundle=SimpleNamespace(bundle_id="b1"), workers=workers)
     )
-    service = Service(parts, serving, lambda: None)
-    made = Desk(tmp_path, ledger, spool, Reception(parts, settings, service), service)
-    service.call = lambda task: SimpleNamespace(result=lambda timeout: task())  # type: ignore[assignment, method-assign, return-value]  # noqa: ARG005
-    service.reject = lambda image_id, reason, detail: made.refused.append(  # type: ignore[method-assign]
-        f"{image_id}: {reason}: {detail}"
-    )
-    yield made
+    refused: list[str] = []
+    line = line_of(parts_of(ledger, spool, serving, tasks=AtOnce()), refused=refused)
+    reception = line.reception(folders_of(tmp_path))
+    yield Desk(tmp_path, ledger, spool, reception, line, refused)
     ledger.close()
 
 
@@ -216,7 +213,7 @@ def test_a_spool_that_is_away_rejects_nothing(desk: Desk) -> None:
     image = desk.ledger.images.next_waiting()
     assert image is not None
     with pytest.raises(Unavailable, match="spool: it is away"):
-        desk.service._settle_unexamined(image)
+        desk.dispatcher._settle_unexamined(image)
     assert not desk.reception.has_room()
     assert desk.refused == []
 
@@ -228,7 +225,7 @@ def test_a_file_that_a_kill_left_in_the_archive_is_found_there(desk: Desk) -> No
     path = desk.spool.archive(
         image.path, IMAGE_ID, image.name, b"{}", scored=True
     )  # and killed before the ledger knew
-    assert desk.service._settle_unexamined(image)
+    assert desk.dispatcher._settle_unexamined(image)
     found = desk.ledger.images.find(IMAGE_ID)
     assert found is not None
     assert found.path == path
@@ -249,10 +246,10 @@ def test_a_worker_that_a_stop_killed_is_no_attempt(desk: Desk) -> None:
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
-    desk.service.stop()
-    desk.service._record(
-        Finished(image, desk.service.serving, 0, 0, Died("worker ended by SIGTERM"))
-    )
+    desk.dispatcher.stop()
+    died = Died("worker ended by SIGTERM")
+    desk.dispatcher._finished.put(Examination(image, desk.line.parts.model.serving, 0, 0, died))
+    desk.dispatcher._record_finished()
     after = desk.ledger.images.find(IMAGE_ID)
     assert after is not None
     assert (after.state, after.attempts) == (State.RECEIVED, 0)
@@ -320,7 +317,7 @@ def twice_blamed(desk: Desk) -> None:
 def settle(desk: Desk) -> None:
     image = desk.ledger.images.next_waiting()
     assert image is not None
-    assert desk.service._settle_unexamined(image)
+    assert desk.dispatcher._settle_unexamined(image)
 
 
 def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another_image(
@@ -406,8 +403,8 @@ def test_a_changed_file_is_recorded_however_often_the_ledger_fails_and_as_one_th
     with monkeypatch.context() as patch:
         patch.setattr(desk.ledger.submissions, "accept", failing)
         with pytest.raises(Unavailable):
-            desk.service._settle_unexamined(claimed)
-    desk.service._dispatch()
+            desk.dispatcher._settle_unexamined(claimed)
+    desk.dispatcher._dispatch()
     changed = hashlib.sha256(FILM[:5]).hexdigest()
     assert desk.ledger.images.find(changed) is not None
     desk.ledger.images.move(changed, Move.DISPATCH)

@@ -7,7 +7,7 @@ from typing import Never, cast
 
 import pytest
 
-from edge.daemon.publish import Courier
+from edge.daemon.publish.courier import Courier
 from edge.errors import Unavailable
 from edge.health import Cause, Health, Phase
 from edge.mqtt.errors import RefusedError

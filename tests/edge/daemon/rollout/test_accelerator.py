@@ -21,11 +21,12 @@ from edge.cli.check import findings
 from edge.cli.doctor.coral import accelerator
 from edge.cli.doctor.finding import Level
 from edge.config.settings import Model, Settings, Worker
-from edge.daemon.pipeline.dispatcher import Service
 from edge.daemon.rollout.accelerator import Accelerator
 from edge.daemon.workers import servable
-from edge.daemon.workers.pool import Died, Interrupted, Verdict, Workers
-from edge.daemon.workers.servable import Serving, access_of, job_for, lock_of, shipped_bundle
+from edge.daemon.workers.pool import Workers
+from edge.daemon.workers.servable import access_of, job_for, lock_of, shipped_bundle
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Died, Interrupted, Verdict
 from edge.domain import Rejection, Result, Runtime
 from edge.errors import ModelError
 from edge.health import Health, Phase
@@ -44,6 +45,7 @@ from tests.support.coral import (
     settings,
     stand_in,
 )
+from tests.support.pipeline import AtOnce, parts_of
 from tests.support.rig import until
 from tests.support.trees import tree
 
@@ -270,22 +272,6 @@ def test_commands_beside_a_daemon_find_it_busy_say_so_and_use_the_processor(
 # The daemon's watch over it.
 
 
-class Loop:
-    """A service that does at once what it is asked to."""
-
-    def __init__(self, serving: Serving) -> None:
-        self.serving = serving
-
-    def swap(self, serving: Serving) -> None:
-        self.serving = serving
-
-    @staticmethod
-    def call(task: Callable[[], Any]) -> "Future[Any]":
-        future: Future[Any] = Future()
-        future.set_result(task())
-        return future
-
-
 class Watched:
     """A daemon whose workers are pretended, and a clock that stands still."""
 
@@ -300,11 +286,14 @@ class Watched:
         )
         self.health = Health()
         self.health.enter(Phase.READY)
-        self.loop = Loop(self.serving(self.ON))
+        nothing = cast("Any", None)
+        self.parts = parts_of(
+            nothing, nothing, self.serving(self.ON), health=self.health, tasks=AtOnce()
+        )
+        self.model = self.parts.model
         self.tries: list[Future[Serving]] = []
         self.watch = Accelerator(
-            cast(Service, self.loop),
-            self.health,
+            self.parts,
             lambda _: self.access,
             self.open,
             lambda: 300.0,
@@ -316,7 +305,7 @@ class Watched:
         return str(self.health.phase)
 
     def serves(self, workers: Pretend) -> bool:
-        return cast(Pretend, self.loop.serving.workers) is workers
+        return cast(Pretend, self.model.serving.workers) is workers
 
     def serving(self, runtime: Runtime) -> Serving:
         return Serving(self.bundle, cast(Workers, Pretend(runtime)))
@@ -327,7 +316,7 @@ class Watched:
         return self.tries[-1]
 
     def runs_without(self, why: str | None) -> None:
-        self.loop.serving.workers.runtime = Runtime(
+        self.model.serving.workers.runtime = Runtime(
             "litert", MODEL, 1, fallback=why is not None, without=why
         )
         self.watch.turn()
@@ -368,7 +357,7 @@ def test_a_loss_is_told_and_after_a_while_the_accelerator_is_tried_and_taken_aga
 
 
 def test_workers_that_ended_with_nothing_to_do_are_mended(watched: Watched) -> None:
-    workers = cast(Pretend, watched.loop.serving.workers)
+    workers = cast(Pretend, watched.model.serving.workers)
     watched.after(1)
     assert not workers.mended
     workers.lost = True
@@ -432,9 +421,9 @@ def test_one_that_was_pulled_out_and_is_plugged_in_again_does_not_wait_as_long_a
 def test_a_model_that_was_activated_during_a_try_stays(watched: Watched) -> None:
     watched.runs_without("worker ended by SIGABRT")
     assert watched.after(300) == 1
-    watched.loop.serving = activated = watched.serving(Watched.ON)
+    watched.model.serving = activated = watched.serving(Watched.ON)
     assert watched.opens(Watched.ON).closed
-    assert watched.loop.serving is activated
+    assert watched.model.serving is activated
 
 
 # What the doctor says.

@@ -3,15 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from edge.contract.render import Sender, readdress
-from edge.daemon.pipeline.dispatcher import Finished, Parts, Service
-from edge.daemon.rollout.activation import Lifecycle, first_serving
-from edge.daemon.workers.pool import Died, Verdict
-from edge.daemon.workers.servable import Serving, shipped_bundle
+from edge.daemon.pipeline.examination import Examination, Parts
+from edge.daemon.pipeline.recorder import Recorder
+from edge.daemon.rollout.activation import Activation
+from edge.daemon.rollout.first_model import first_serving
+from edge.daemon.workers.servable import shipped_bundle
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Died, Verdict
 from edge.domain import Rejection
 from edge.errors import ModelError, Reason
 from edge.health import Health, Phase
@@ -20,35 +23,8 @@ from edge.models.store import ModelStore
 from edge.storage.ledger import open_ledger
 from edge.storage.spool import Spool
 from tests.support.bundles import proved
+from tests.support.pipeline import AtOnce, parts_of
 from tests.support.pools import serving_from
-
-
-class NoService:
-    """A service that does at once what it is asked to."""
-
-    def __init__(self) -> None:
-        self.observers: list[Callable[[Finished], None]] = []
-        self.serving: Serving | None = None
-        self.held = False
-
-    def swap(self, serving: Serving) -> None:
-        self.serving = serving
-
-    def hold(self) -> None:
-        self.held = True
-
-    def release(self) -> None:
-        self.held = False
-
-    def wake(self) -> None:
-        pass
-
-    @staticmethod
-    def call(task: Callable[[], Any]) -> Any:  # noqa: ANN401
-        class Done:
-            result = staticmethod(task)
-
-        return Done
 
 
 @pytest.fixture
@@ -85,24 +61,29 @@ def parts(health: Health, tmp_path: Path) -> Iterator[Parts]:
     (tmp_path / "state").mkdir(exist_ok=True)
     spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
     with open_ledger(tmp_path / "state", [], readdress) as ledger:
-        yield Parts(ledger, spool, health, Sender(), look_again_s=0.0)
+        first = serving_from(shipped_bundle())
+        yield parts_of(ledger, spool, first, health=health, tasks=AtOnce(), sender=Sender())
+
+
+def activation_of(
+    store: ModelStore,
+    parts: Parts,
+    prove: Callable[[Path], Serving] = serving_from,
+    trial_images: int = 5,
+) -> Activation:
+    return Activation(store, parts, Recorder(parts, lambda: None).reject, prove, trial_images)
 
 
 @pytest.fixture
 def bench(
     store: ModelStore, made: Callable[[str], Path], parts: Parts
-) -> tuple[Lifecycle, NoService, str]:
+) -> tuple[Activation, Parts, str]:
     """A daemon that serves the shipped model, with version 2.0 installed."""
-    service = NoService()
     bundle_id = store.install(made("2.0"), proved).bundle_id
-    return (
-        Lifecycle(store, cast(Service, service), parts, serving_from, trial_images=5),
-        service,
-        bundle_id,
-    )
+    return activation_of(store, parts), parts, bundle_id
 
 
-def finish(service: NoService, image_id: str, verdict: Verdict) -> None:
+def finish(activation: Activation, parts: Parts, image_id: str, verdict: Verdict) -> None:
     """What the loop says after each image."""
 
     class Image:
@@ -110,14 +91,11 @@ def finish(service: NoService, image_id: str, verdict: Verdict) -> None:
 
     image: Any = Image()
     image.image_id = image_id
-    assert service.serving is not None
-    for observe in service.observers:
-        observe(Finished(image, service.serving, 0.0, 1.0, verdict))
+    activation.observe(Examination(image, parts.model.serving, 0.0, 1.0, verdict))
 
 
-def version(service: NoService) -> str:
-    assert service.serving is not None
-    return service.serving.bundle.manifest.version
+def version(parts: Parts) -> str:
+    return parts.model.serving.bundle.manifest.version
 
 
 def joined(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,40 +106,40 @@ def joined(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_workers_that_die_of_two_images_bring_the_former_model_back(
-    bench: tuple[Lifecycle, NoService, str],
+    bench: tuple[Activation, Parts, str],
     store: ModelStore,
     health: Health,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     joined(monkeypatch)
-    lifecycle, service, bundle_id = bench
-    assert lifecycle.activate("2.0") == {
+    activation, parts, bundle_id = bench
+    assert activation.activate("2.0") == {
         "bundle": bundle_id,
         "name": "mammo-default",
         "version": "2.0",
         "previous": SHIPPED,
     }
-    finish(service, "a", Died("x"))
-    finish(service, "a", Died("x"))  # the same image: it may be the image's own fault
-    assert version(service) == "2.0"
-    finish(service, "b", Died("x"))
-    assert version(service) != "2.0"
+    finish(activation, parts, "a", Died("x"))
+    finish(activation, parts, "a", Died("x"))  # the same image: it may be the image's own fault
+    assert version(parts) == "2.0"
+    finish(activation, parts, "b", Died("x"))
+    assert version(parts) != "2.0"
     assert store.active().current == SHIPPED
     assert "2 of its first images got no score (x); version " in health.reasons[0]
     assert health.counters["model_rollbacks"] == 1
 
 
 def test_after_the_trial_a_death_is_the_image_s_own_affair(
-    bench: tuple[Lifecycle, NoService, str], monkeypatch: pytest.MonkeyPatch
+    bench: tuple[Activation, Parts, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined(monkeypatch)
-    lifecycle, service, _ = bench
-    lifecycle.activate("2.0")
+    activation, parts, _ = bench
+    activation.activate("2.0")
     for number in range(5):
-        finish(service, str(number), Rejection(Reason.EMPTY, ""))
-    finish(service, "a", Died("x"))
-    finish(service, "b", Died("x"))
-    assert version(service) == "2.0"
+        finish(activation, parts, str(number), Rejection(Reason.EMPTY, ""))
+    finish(activation, parts, "a", Died("x"))
+    finish(activation, parts, "b", Died("x"))
+    assert version(parts) == "2.0"
 
 
 def test_a_model_that_does_not_prove_itself_leaves_the_old_one_in_place(
@@ -171,22 +149,22 @@ def test_a_model_that_does_not_prove_itself_leaves_the_old_one_in_place(
         msg = "known answer 1.png: raw is 0.1"
         raise ModelError(msg)
 
-    service = NoService()
+    before = parts.model.serving
     store.install(made("2.0"), proved)
-    lifecycle = Lifecycle(store, cast(Service, service), parts, refuse, trial_images=5)
+    activation = activation_of(store, parts, refuse)
     with pytest.raises(ModelError, match="known answer"):
-        lifecycle.activate("2.0")
-    assert service.serving is None
+        activation.activate("2.0")
+    assert parts.model.serving is before
     assert store.active().current == SHIPPED
 
 
 def test_rollback_takes_the_former_model_back(
-    bench: tuple[Lifecycle, NoService, str], store: ModelStore
+    bench: tuple[Activation, Parts, str], store: ModelStore
 ) -> None:
-    lifecycle, service, bundle_id = bench
-    lifecycle.activate("2.0")
-    assert lifecycle.rollback()["previous"] == bundle_id
-    assert version(service) != "2.0"
+    activation, parts, bundle_id = bench
+    activation.activate("2.0")
+    assert activation.rollback()["previous"] == bundle_id
+    assert version(parts) != "2.0"
     assert store.active().current == SHIPPED
 
 
@@ -200,17 +178,17 @@ def test_a_key_that_cannot_be_read_takes_the_model_away_and_not_the_daemon(
 
 
 def test_a_model_that_was_rolled_back_by_hand_does_not_come_back_when_its_last_workers_die(
-    bench: tuple[Lifecycle, NoService, str], store: ModelStore, monkeypatch: pytest.MonkeyPatch
+    bench: tuple[Activation, Parts, str], store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined(monkeypatch)
-    lifecycle, service, _ = bench
-    lifecycle.activate("2.0")
-    old = service.serving
-    lifecycle.rollback()
-    rolled_back, service.serving = service.serving, old
-    finish(service, "a", Died("x"))
-    finish(service, "b", Died("x"))
-    assert service.serving is old  # nobody swapped
+    activation, parts, _ = bench
+    activation.activate("2.0")
+    old = parts.model.serving
+    activation.rollback()
+    rolled_back, parts.model.serving = parts.model.serving, old
+    finish(activation, parts, "a", Died("x"))
+    finish(activation, parts, "b", Died("x"))
+    assert parts.model.serving is old  # nobody swapped
     assert rolled_back is not None
     assert store.active().current == SHIPPED
 
@@ -223,39 +201,39 @@ def test_a_trial_goes_on_after_a_restart_and_ends_on_the_disk(
     store.activate(bundle_id, trial=True)
     for deaths, current in ((0, Active(bundle_id, SHIPPED)), (2, Active(SHIPPED, None))):
         store.activate(bundle_id, trial=True)
-        service = NoService()
-        service.serving = serving_from(store.current())
-        Lifecycle(store, cast(Service, service), parts, serving_from, trial_images=5).resume_trial()
+        parts.model.serving = serving_from(store.current())
+        activation = activation_of(store, parts)
+        activation.resume_trial()
         for number in range(deaths):
-            finish(service, str(number), Died("x"))
+            finish(activation, parts, str(number), Died("x"))
         for number in range(5):
-            finish(service, str(number), Rejection(Reason.EMPTY, ""))
+            finish(activation, parts, str(number), Rejection(Reason.EMPTY, ""))
         assert store.active() == current
 
 
 def test_no_way_back_is_told_and_the_service_goes_on(
-    bench: tuple[Lifecycle, NoService, str],
+    bench: tuple[Activation, Parts, str],
     store: ModelStore,
     health: Health,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     joined(monkeypatch)
-    lifecycle, service, bundle_id = bench
-    lifecycle.activate("2.0")
+    activation, parts, bundle_id = bench
+    activation.activate("2.0")
     (store.root / "active.json").write_text(json.dumps({"current": bundle_id, "previous": None}))
-    finish(service, "a", Died("x"))
-    finish(service, "b", Died("x"))
+    finish(activation, parts, "a", Died("x"))
+    finish(activation, parts, "b", Died("x"))
     assert "there is no way back: no model served before" in health.reasons[0]
-    assert (service.held, version(service)) == (False, "2.0")
+    assert (parts.model.held, version(parts)) == (False, "2.0")
 
 
 def test_trial_images_of_0_put_no_model_on_trial(
     store: ModelStore, made: Callable[[str], Path], parts: Parts
 ) -> None:
     bundle_id = store.install(made("2.0"), proved).bundle_id
-    service = NoService()
-    Lifecycle(store, cast(Service, service), parts, serving_from, trial_images=0).activate("2.0")
+    activation = activation_of(store, parts, trial_images=0)
+    activation.activate("2.0")
     assert store.active() == Active(bundle_id, SHIPPED)
     for image_id in "abc":
-        finish(service, image_id, Died("x"))
-    assert version(service) == "2.0"
+        finish(activation, parts, image_id, Died("x"))
+    assert version(parts) == "2.0"

@@ -13,16 +13,19 @@ import pytest
 
 from edge.cli.check import findings
 from edge.config.settings import Intake, Model, Publish, Settings, State
-from edge.daemon import app
-from edge.daemon.pipeline.dispatcher import Finished
+from edge.daemon.pipeline.examination import Examination
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL, Shadow
-from edge.daemon.workers.pool import Interrupted, Job, Verdict
-from edge.daemon.workers.servable import Serving, open_serving, shipped_bundle
+from edge.daemon.wiring.shadow import open_shadow
+from edge.daemon.workers.job import Job
+from edge.daemon.workers.servable import open_serving, shipped_bundle
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Interrupted, Verdict
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
 from edge.models.bundle import verify
 from edge.mqtt.errors import HungUpError
+from tests.support.pipeline import parts_of
 
 FINISHED = Rejection(Reason.UNREADABLE, "x")
 BUNDLE = SimpleNamespace(bundle_id="b", manifest=SimpleNamespace(name="m", version="2"))
@@ -62,7 +65,7 @@ def shadow(health: Health, pool: Pool, publish: Callable[[bytes], None] = lambda
 def see(shadow: Shadow) -> None:
     """Let it look at one image, in this thread."""
     shadow.observe(
-        Finished(
+        Examination(
             cast("Any", SimpleNamespace(image_id="i")),
             cast("Any", SimpleNamespace(bundle=BUNDLE)),
             0.0,
@@ -154,12 +157,9 @@ def test_check_says_whether_it_can_be_had_and_somebody_hears_of_it(
 def test_a_start_without_a_broker_says_that_it_is_ignored(
     health: Health, caplog: pytest.LogCaptureFixture
 ) -> None:
-    daemon = object.__new__(app.Daemon)
-    daemon._settings, daemon._health, daemon._broker = (
-        Settings(model=Model(shadow="shipped")),
-        health,
-        None,
-    )
-    assert daemon._open_shadow(cast("Any", None)) is None
+    nothing = cast("Any", None)
+    parts = parts_of(nothing, nothing, nothing, health=health)
+    settings = Settings(model=Model(shadow="shipped"))
+    assert open_shadow(settings, parts, nothing, nothing, None) is None
     assert health.reasons == [f"shadow model: {NOBODY_TO_TELL}"]
     assert "event=shadow_ignored" in caplog.text

@@ -15,10 +15,11 @@ from typing import Any, cast
 import pytest
 
 from edge.contract.render import Sender, readdress
-from edge.daemon.pipeline.dispatcher import Parts, Service
-from edge.daemon.rollout.activation import Lifecycle
-from edge.daemon.workers.pool import Died, Verdict, Workers
-from edge.daemon.workers.servable import Serving
+from edge.daemon.pipeline.recorder import Recorder
+from edge.daemon.rollout.activation import Activation
+from edge.daemon.workers.pool import Workers
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Died, Verdict
 from edge.domain import Rejection
 from edge.errors import Reason
 from edge.health import Health, Phase
@@ -30,6 +31,7 @@ from edge.storage.ledger.records import Submission
 from edge.storage.spool import Spool
 from tests.support.bundles import tiny
 from tests.support.keys import key_pair
+from tests.support.pipeline import line_of, parts_of
 from tests.support.rig import sha256, until
 from tests.support.verdicts import DECIDED, REFUSED, UNDECIDED, scored
 
@@ -68,15 +70,14 @@ class Scripted:
 
 @dataclass
 class Clinic:
-    """A service that runs, and what its models say."""
+    """A pipeline that runs, and what its models say."""
 
-    parts: Parts
+    parts: Any = None
     workers: int = 1
     models: dict[str, Callable[[bytes], Verdict]] = field(
         default_factory=lambda: {"1.0": lambda _: scored(0.1)}
     )
-    service: Any = None
-    lifecycle: Any = None
+    activation: Any = None
     store: Any = None
 
     def open(self, folder: Path) -> Serving:
@@ -91,8 +92,8 @@ class Clinic:
         path = self.parts.spool.claimed / f"f-{number}"
         path.write_bytes(data)
         submission = Submission(sha256(data), path, b"film.png", "folder", float(number + 1))
-        self.parts.ledger.submissions.accept(submission, self.service.serving.bundle.bundle_id)
-        self.service.wake()
+        self.parts.ledger.submissions.accept(submission, self.parts.model.serving.bundle.bundle_id)
+        self.parts.tasks.wake()
         return sha256(data)
 
     def said(self) -> list[tuple[str, str, str]]:
@@ -126,14 +127,18 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
     store.install(tiny(tmp_path / "bundle", "2.0", key), lambda _: None)
     with open_ledger(tmp_path / "state", [], readdress) as ledger:
         spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
-        made = Clinic(Parts(ledger, spool, health, Sender(), look_again_s=0.0))
-        made.store = store
-        made.service = Service(made.parts, made.open(store.current()), lambda: None)
-        made.lifecycle = Lifecycle(store, made.service, made.parts, made.open, trial_images=20)
-        thread = threading.Thread(target=made.service.run, args=(5.0, lambda: None), daemon=True)
+        made = Clinic(store=store)
+        served = made.open(store.current())
+        made.parts = parts = parts_of(
+            ledger, spool, served, health=health, sender=Sender(), look_again_s=0.0
+        )
+        reject = Recorder(parts, lambda: None).reject
+        made.activation = Activation(store, parts, reject, made.open, trial_images=20)
+        dispatcher = line_of(parts, [made.activation.observe]).dispatcher
+        thread = threading.Thread(target=dispatcher.run, args=(5.0, lambda: None), daemon=True)
         thread.start()
         yield made
-        made.service.stop()
+        dispatcher.stop()
         thread.join(60)
         assert not thread.is_alive()
 
@@ -164,7 +169,7 @@ def test_images_that_the_new_model_gave_no_score_are_scored_by_the_former_one(
     clinic.models["2.0"] = lambda _: Died(
         "the model's output is nan, expected a number from 0 to 1"
     )
-    clinic.lifecycle.activate("2.0")
+    clinic.activation.activate("2.0")
     ids = [clinic.give(number) for number in range(6)]
     standing = taken_back(clinic, dict.fromkeys(ids, "1.0"))
     assert {message["outcome"] for message in standing.values()} == {"benign"}
@@ -189,7 +194,7 @@ def test_images_that_the_new_model_would_not_decide_are_decided_by_the_former_on
     clinic.models["2.0"] = lambda _: verdict
     before = [clinic.give(number) for number in range(20)]
     until(lambda: len(clinic.said()) == 20, "the past")
-    clinic.lifecycle.activate("2.0")
+    clinic.activation.activate("2.0")
     after = [clinic.give(number) for number in range(20, 40)]
     standing = taken_back(clinic, dict.fromkeys([*before, *after], "1.0"))
     assert {message["outcome"] for message in standing.values()} == {"benign"}
@@ -207,7 +212,7 @@ def test_what_the_new_model_decided_stands_and_so_does_what_no_model_could_read(
         b"image 1": Rejection(Reason.EMPTY, "no bytes"),
     }
     clinic.models["2.0"] = lambda data: verdicts.get(data, Died("x"))
-    clinic.lifecycle.activate("2.0")
+    clinic.activation.activate("2.0")
     ids = [clinic.give(number) for number in range(4)]
     taken_back(clinic, dict(zip(ids, ["2.0", "2.0", "1.0", "1.0"], strict=True)))
 
@@ -218,7 +223,7 @@ def test_an_image_that_is_poison_to_both_is_rejected_by_both(clinic: Clinic) -> 
 
     clinic.models["1.0"] = former
     clinic.models["2.0"] = lambda _: Died("x")
-    clinic.lifecycle.activate("2.0")
+    clinic.activation.activate("2.0")
     ids = [clinic.give(number) for number in range(2)]
     standing = taken_back(clinic, dict.fromkeys(ids, "1.0"))
     assert [standing[image_id]["outcome"] for image_id in ids] == ["rejected", "benign"]
@@ -234,10 +239,10 @@ def test_an_image_that_another_worker_still_had_is_decided_by_the_former_model_t
         return REFUSED if data == b"image 0" and let_go.wait(60) else Died("x")
 
     clinic.workers, clinic.models["2.0"] = 2, slow
-    clinic.lifecycle.activate("2.0")
+    clinic.activation.activate("2.0")
     ids = [clinic.give(number) for number in range(4)]
     until(
-        lambda: clinic.service.serving.bundle.manifest.version == "1.0",
+        lambda: clinic.parts.model.serving.bundle.manifest.version == "1.0",
         "taken back",
         lambda: str(clinic.said()),
     )

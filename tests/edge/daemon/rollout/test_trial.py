@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from edge.daemon.rollout.trial import Past, Trial, past_of
-from edge.daemon.workers.pool import Died, Interrupted, Verdict
+from edge.daemon.workers.verdict import Died, Interrupted, Verdict
 from edge.domain import Rejection
 from edge.errors import Reason
 from tests.support.verdicts import DECIDED, REFUSED, UNDECIDED

@@ -15,12 +15,13 @@ from typing import Any, Final, cast
 
 import pytest
 
-from edge.daemon.pipeline.dispatcher import Finished
+from edge.daemon.pipeline.examination import Examination
 from edge.daemon.telemetry.drift import FEWEST, Drift, stability_index
 from edge.daemon.telemetry.http_server import AT_ONCE, MetricsServer
 from edge.daemon.telemetry.metrics import Numbers
-from edge.daemon.workers.pool import Interrupted
-from edge.daemon.workers.servable import Serving, shipped_bundle
+from edge.daemon.workers.servable import shipped_bundle
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Interrupted
 from edge.errors import ConfigError, Unavailable
 from edge.models.bundle import verify
 from tests.support.rig import until
@@ -171,7 +172,9 @@ def test_whoever_opens_many_connections_takes_no_more_than_a_few_threads(
 
 
 def test_a_clock_that_was_set_back_takes_nothing_from_a_sum(numbers: Numbers) -> None:
-    numbers.observe(Finished(cast("Any", None), cast("Any", None), 1000.0, 400.0, Interrupted("x")))
+    numbers.observe(
+        Examination(cast("Any", None), cast("Any", None), 1000.0, 400.0, Interrupted("x"))
+    )
     assert "mammo_edge_examine_seconds_sum 0.0" in numbers.text().decode().splitlines()
 
 

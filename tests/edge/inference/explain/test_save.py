@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.cli import classify
-from edge.daemon.workers.pool import Died, Interrupted
+from edge.daemon.workers.verdict import Died, Interrupted
 from edge.domain import Box, HeatMap, Rejection, Result
 from edge.errors import ModelError, Reason, Unavailable
 from edge.inference import examiner

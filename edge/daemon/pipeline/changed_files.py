@@ -1,0 +1,72 @@
+"""Files that changed after they were recorded: their writer went on while a worker had them."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.daemon.pipeline.examination import Parts, Reject
+from edge.errors import Reason, Unavailable
+from edge.storage.ledger.records import Image
+
+log = logging.getLogger(__name__)
+
+
+class ChangedFiles:
+    """
+    Records a changed file as the image that it is now, and settles the image that it was.
+
+    Args:
+        parts: the shared objects.
+        reject: concludes the image that it was, if somebody waits for it.
+        record_anew: records the file of that path, under the sender's name of it.
+    """
+
+    def __init__(
+        self, parts: Parts, reject: Reject, record_anew: Callable[[Path, bytes], None]
+    ) -> None:
+        self._ledger = parts.ledger
+        self._spool = parts.spool
+        self._reject = reject
+        self._record_anew = record_anew
+        self._forgotten: tuple[Path, bytes] | None = None
+        """A file that the ledger does not know for now."""
+
+    def take_up(self, image: Image) -> bool:
+        """
+        Hash an image's file again, and take it up anew if it has changed.
+
+        Returns:
+            True if `image` is settled; False if it is still what waits for a worker.
+
+        Raises:
+            Unavailable: the spool is away, or the ledger cannot be written.
+        """
+        if not self._has_changed(image):
+            return False
+        if self._ledger.submissions.forget(image.image_id):
+            self._forgotten = (image.path, image.name)
+        elif image.poison:
+            return False
+        else:  # somebody else waits for it: these other bytes get no result under its id
+            self._forgotten = (self._spool.claim_anew(image.path, image.name), image.name)
+            self._reject(
+                image.image_id, Reason.MISSING, "its file was changed before it could be examined"
+            )
+        self.record_forgotten()
+        log.info("event=file_had_changed")
+        return True
+
+    def record_forgotten(self) -> None:
+        """Record what was forgotten, if anything; called until the ledger takes it."""
+        if self._forgotten:
+            self._record_anew(*self._forgotten)
+            self._forgotten = None
+
+    def _has_changed(self, image: Image) -> bool:
+        try:
+            claim = self._spool.rehash(image.path, image.name)
+        except Unavailable:
+            if not self._spool.present():
+                raise
+            return False  # of this file a worker says what is wrong, and the others go on
+        return claim.image_id != image.image_id

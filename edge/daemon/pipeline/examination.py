@@ -1,0 +1,60 @@
+"""What the parts of the pipeline share: one examination, and the objects that all of them use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from edge.contract.render import Sender
+from edge.daemon.pipeline.current_model import CurrentModel
+from edge.daemon.pipeline.tasks import Tasks
+from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Verdict
+from edge.errors import Reason
+from edge.health import Health
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Image
+from edge.storage.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """One image that came back from a worker, or that no worker need see."""
+
+    image: Image
+    serving: Serving
+    """The model and its workers."""
+    started_at: float
+    completed_at: float
+    """Unix times, in seconds."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The objects that the way in, the dispatcher and the rollout of models share."""
+
+    ledger: Ledger
+    spool: Spool
+    health: Health
+    sender: Sender
+    model: CurrentModel
+    tasks: Tasks
+    look_again_s: float
+    """Seconds until a truncated file is looked at again, as its writer may not have finished."""
+
+
+Reject: TypeAlias = Callable[[str, Reason, str], None]
+"""A function that concludes an image, of that id, that no worker need see; `Recorder.reject`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Calls that the dispatcher makes to others, all in its own thread."""
+
+    recover: Callable[[], None]
+    """Called in each turn before the first image; does nothing once it has succeeded."""
+    record_anew: Callable[[Path, bytes], None]
+    """Called with a file of the spool, and its sender's name, that the ledger no longer knows."""
+    observers: tuple[Callable[[Examination], None], ...] = ()
+    """Called with each examination after it was recorded."""

@@ -1,0 +1,110 @@
+"""Records what became of an image: in the ledger first, then in the archive."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from edge.contract.render import Occasion, encode, render, result_id
+from edge.daemon.pipeline.examination import Examination, Parts
+from edge.daemon.workers.verdict import Died, Interrupted
+from edge.domain import Outcome, Rejection, Result
+from edge.errors import Reason
+from edge.storage.archiver import Archiver
+from edge.storage.ledger.records import Conclusion
+from edge.storage.ledger.states import Move, State
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """
+    Writes verdicts into the ledger and moves files to the archive; in the dispatcher's thread.
+
+    Args:
+        parts: the shared objects.
+        wake_couriers: called when the outbox has a new row.
+    """
+
+    def __init__(self, parts: Parts, wake_couriers: Callable[[], None]) -> None:
+        self._ledger = parts.ledger
+        self._health = parts.health
+        self._sender = parts.sender
+        self._model = parts.model
+        self._look_again_s = parts.look_again_s
+        self._wake_couriers = wake_couriers
+        self._archiver = Archiver(parts.ledger, parts.spool, parts.health)
+
+    def record(self, examination: Examination, *, stopping: bool) -> bool:
+        """
+        Record one examination.
+
+        Args:
+            examination: as it came back from a worker.
+            stopping: true if the daemon ends: a stop that reached the workers too blames no image.
+
+        Returns:
+            False if nothing is to be said of it yet, as its writer may go on.
+
+        Raises:
+            Unavailable: the ledger cannot be written; nothing was recorded.
+        """
+        image_id = examination.image.image_id
+        match examination.verdict:
+            case Died() if stopping:
+                self._ledger.images.move(image_id, Move.RELEASE)
+            case Died(why):
+                log.warning('event=worker_died image=%s why="%s"', image_id[:16], why)
+                self._health.count("worker_deaths")
+                self._ledger.images.move(image_id, Move.BLAME)
+            case Interrupted(why):
+                log.info('event=interrupted image=%s why="%s"', image_id[:16], why)
+                self._ledger.images.move(image_id, Move.RELEASE)
+            case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(
+                image_id, time.time() + self._look_again_s
+            ):
+                log.info("event=truncated_looked_at_again image=%s", image_id[:16])
+                return False
+            case Result() | Rejection() as outcome:
+                self._conclude(examination, outcome)
+        return True
+
+    def reject(self, image_id: str, reason: Reason, detail: str) -> None:
+        """Conclude an image that waits and that no worker need see."""
+        image = self._ledger.images.find(image_id)
+        if image is not None and image.state is State.RECEIVED:
+            now, outcome = time.time(), Rejection(reason, detail)
+            self._conclude(Examination(image, self._model.serving, now, now, outcome), outcome)
+
+    def archive_left_over(self) -> bool:
+        """Archive some of what a kill or a full disk left; see `Archiver.archive_left_over`."""
+        return self._archiver.archive_left_over()
+
+    def _conclude(self, examination: Examination, outcome: Outcome) -> None:
+        image = examination.image
+        conclusion = self._conclusion(examination, outcome)
+        payload = self._ledger.images.conclude(conclusion)
+        self._wake_couriers()
+        label = outcome.prediction.label if isinstance(outcome, Result) else "rejected"
+        self._health.count(label)
+        took_ms = (examination.completed_at - examination.started_at) * 1e3
+        log.info("event=examined image=%s outcome=%s ms=%.0f", image.image_id[:16], label, took_ms)
+        self._archiver.archive(image, payload, scored=conclusion.scored)
+
+    def _conclusion(self, examination: Examination, outcome: Outcome) -> Conclusion:
+        image, bundle = examination.image, examination.serving.bundle
+        occasion = Occasion(
+            image.image_id,
+            image.generation,
+            image.received_at,
+            examination.started_at,
+            examination.completed_at,
+        )
+        return Conclusion(
+            image_id=image.image_id,
+            result_id=result_id(image.image_id, bundle, image.generation),
+            bundle_id=bundle.bundle_id,
+            scored=isinstance(outcome, Result),
+            render=lambda numbering: encode(
+                render(outcome, occasion, bundle, self._sender, numbering)
+            ),
+        )

@@ -1,0 +1,157 @@
+"""Couriers: each takes results from the outbox to one sink, in the order of their numbers."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from typing import Final
+
+from edge.daemon.publish import Sink
+from edge.errors import Unavailable
+from edge.health import Cause, Health
+from edge.mqtt.errors import HungUpError, RefusedError
+from edge.storage.ledger.outbox import Delivery, Outbox
+from edge.storage.ledger.records import REPLY
+from edge.system.threads import Loop
+
+log = logging.getLogger(__name__)
+
+PAUSE_S: Final = 1.0
+"""Rest when there is nothing to send, or nobody to send it to, in seconds."""
+HANG_UPS: Final = 3
+"""
+Connections in a row that end under one result before that is taken for a refusal.
+
+Twice as many if the result was not alone on its way.
+"""
+HUNG_UP: Final = "the broker hung up on it"
+HUNG_UP_RETRY_S: Final = 600.0
+"""Seconds for which such a result then lets the others go first."""
+
+
+class Courier(Loop):
+    """
+    Drains the outbox of one sink: a sink that is down delays no other.
+
+    Args:
+        sink: where results go.
+        outbox: of the ledger.
+        health: for stamps, reasons and counters.
+        reply_expiry_s: seconds after which a reply that cannot be delivered is given up.
+    """
+
+    def __init__(
+        self, sink: Sink, outbox: Outbox, health: Health, *, reply_expiry_s: float
+    ) -> None:
+        super().__init__(f"publish-{sink.name}", health)
+        self._sink = sink
+        self._outbox = outbox
+        self._reply_expiry_s = reply_expiry_s
+        self._wake = threading.Event()
+        self._retry_held = threading.Event()
+        self._retry_held.set()
+        self._hang_ups: Counter[int] = Counter()
+        self._tried_since: dict[int, float] = {}
+        self._next_hung_up = 0.0
+
+    def wake(self) -> None:
+        """Look into the outbox now; from any thread."""
+        self._wake.set()
+
+    def retry_held(self) -> None:
+        """Try once more what the sink refused, since it is there again; from any thread."""
+        self._retry_held.set()
+        self._wake.set()
+
+    def turn(self) -> None:
+        """Deliver some results, or rest until `wake`."""
+        if not self._deliver_some():
+            self._wake.wait(PAUSE_S)
+            self._wake.clear()
+
+    def last_turn(self) -> None:
+        """Deliver what goes at once; the rest stays in the outbox."""
+        while self._deliver_some():
+            self._health.beat()
+
+    def _deliver_some(self) -> bool:
+        """Deliver some; False if there is nothing to do, or nothing can be done for now."""
+        try:
+            self._release_held()
+            deliveries = self._outbox.pending(self._sink.takes)
+            for delivery in deliveries:
+                self._deliver(delivery)
+                self._health.beat()
+        except _SinkUnavailableError as error:
+            self._health.degrade(self._sink.unavailable, str(error))
+            return False
+        except Unavailable as error:
+            self._health.degrade(Cause.OUTBOX_UNAVAILABLE, str(error))
+            return False
+        self._health.recover(Cause.OUTBOX_UNAVAILABLE)
+        if deliveries:
+            self._health.recover(self._sink.unavailable)
+        return bool(deliveries)
+
+    def _release_held(self) -> None:
+        """Try again what was refused, but only now and then what the broker hung up on."""
+        due = time.monotonic() > self._next_hung_up
+        if not self._retry_held.is_set() and not due:
+            return
+        self._retry_held.clear()
+        if due:
+            self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
+        self._outbox.release_held(self._sink.takes, but="" if due else HUNG_UP)
+        if self._sink.refused is not None and not self._outbox.held(self._sink.takes):
+            self._health.recover(self._sink.refused)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if delivery.sink == REPLY and self._expired(delivery):
+            log.warning("event=reply_given_up seq=%d", delivery.seq)
+            self._health.count("replies_given_up")
+            self._outbox.delivered(delivery)
+            return
+        try:
+            self._sink.send(delivery)
+        except RefusedError as error:
+            self._hold(delivery, str(error))
+        except HungUpError as error:
+            self._hang_ups[delivery.seq] += 2 if error.alone else 1
+            if self._hang_ups[delivery.seq] < 2 * HANG_UPS:
+                raise _SinkUnavailableError(str(error)) from error
+            self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
+            self._hold(delivery, HUNG_UP)
+        except Unavailable as error:
+            raise _SinkUnavailableError(str(error)) from error
+        else:
+            self._outbox.delivered(delivery)
+            self._health.count(f"delivered_{self._sink.name}")
+        self._hang_ups.pop(delivery.seq, None)
+        self._tried_since.pop(delivery.seq, None)
+
+    def _expired(self, delivery: Delivery) -> bool:
+        """
+        Tell if a reply is given up, by the time we have tried and not by the clock.
+
+        A small device starts in the past and jumps into the present.
+        """
+        since = self._tried_since.setdefault(delivery.seq, time.monotonic())
+        if time.monotonic() - since <= self._reply_expiry_s:
+            return False
+        del self._tried_since[delivery.seq]
+        return True
+
+    def _hold(self, delivery: Delivery, why: str) -> None:
+        """Keep a refused result, say so, and let the next one go."""
+        log.warning(
+            'event=result_refused sink=%s seq=%d why="%s"', self._sink.name, delivery.seq, why
+        )
+        self._outbox.hold(delivery, why)
+        if self._sink.refused is not None:
+            self._health.degrade(
+                self._sink.refused, f"{self._sink.name}: results were refused and are kept: {why}"
+            )
+
+
+class _SinkUnavailableError(Unavailable):
+    """The sink, and not the ledger, cannot take a result for now."""

@@ -1,0 +1,1 @@
+"""Composition: which object gets which, one module a concern."""

@@ -1,0 +1,94 @@
+"""Everything that needs the connection to the broker, except the results."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from edge.config.settings import Settings
+from edge.contract import messages
+from edge.daemon.control.mqtt import CommandIntake, Handler
+from edge.daemon.intake import Receiver
+from edge.daemon.intake.mqtt import MqttIntake
+from edge.daemon.telemetry import homeassistant, status
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.mqtt.client import MqttClient
+from edge.mqtt.topics import Topics, shared_request_image
+
+Handlers: TypeAlias = Mapping[str, Handler]
+"""The function that obeys each command of the control socket, by its name."""
+
+
+def connect(settings: Settings, password: str | None, health: Health) -> MqttClient | None:
+    """Make the client, not yet started; None if the configuration needs no broker."""
+    if not settings.uses_broker:
+        return None
+    device = settings.device
+    return MqttClient(
+        settings.broker,
+        password=password,
+        client_id=settings.broker.client_id or f"mammo-edge-{device.site}-{device.name}",
+        will=(Topics.of(device).status, status.offline()),
+        health=health,
+        max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
+    )
+
+
+def requests(
+    settings: Settings, client: MqttClient | None, receiver: Receiver, health: Health
+) -> MqttIntake | None:
+    """Subscribe the requests, if they are configured."""
+    if client is None or not settings.intake.mqtt:
+        return None
+    group = settings.intake.shared_group
+    return MqttIntake(
+        client,
+        receiver,
+        health,
+        topics=Topics.of(settings.device),
+        response_prefix=settings.publish.response_prefix,
+        shared=(group, shared_request_image(settings.device.site)) if group else None,
+    )
+
+
+def commands(
+    settings: Settings, client: MqttClient | None, health: Health, handlers: Handlers
+) -> CommandIntake | None:
+    """Subscribe the commands that the configuration allows, obeyed as on the control socket."""
+    names = settings.intake.commands
+    if client is None or not settings.publish.mqtt or not names:
+        return None
+    allowed = {str(name): handlers[name.replace("/", "-")] for name in names}
+    return CommandIntake(client, health, Topics.of(settings.device), allowed)
+
+
+def announce(
+    announcer: status.Announcer,
+    settings: Settings,
+    client: MqttClient | None,
+    health: Health,
+    report: Callable[[], messages.Health],
+) -> None:
+    """Have the broker told of state and health, and Home Assistant of the device."""
+    if client is None:
+        return
+    discovery = homeassistant.Discovery(
+        client, health, settings.state.path, homeassistant.messages(settings)
+    )
+    client.on_connect(health.changed.set)
+    topics = status.StatusPublisher(
+        client, Topics.of(settings.device), health, report, settings.publish.health_s
+    )
+    announcer.attach(topics, discovery.turn)
+
+
+def fetcher(settings: Settings, client: MqttClient | None) -> Callable[[str], bytes]:
+    """Make the function that fetches what is retained on `model/available`, or below it."""
+
+    def fetch(below: str) -> bytes:
+        if client is None:
+            msg = "no broker is configured"
+            raise Unavailable(msg)
+        topic = Topics.of(settings.device).model_available + below
+        return client.fetch(topic, settings.model.fetch_s)
+
+    return fetch

@@ -1,0 +1,77 @@
+"""The commands of the control socket, by name; those that are allowed come over MQTT too."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from edge.config.settings import Settings
+from edge.contract import messages
+from edge.daemon.control.handlers import Commands, changes
+from edge.daemon.control.unix_socket import Handler
+from edge.daemon.pipeline.examination import Parts
+from edge.daemon.rollout.activation import MODEL_CAUSES, Activation
+from edge.daemon.wiring.opener import Opener
+from edge.models.transfer.installer import Installer
+
+log = logging.getLogger(__name__)
+
+
+class Reload:
+    """
+    The command `reload`: reads the configuration and opens the model that it names.
+
+    Args:
+        settings: as the daemon was started with them.
+        load_settings: reads the configuration.
+        parts: the shared objects.
+        opener: opens the model, and keeps the new settings.
+        activation: keeps other changes of the model away meanwhile.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        load_settings: Callable[[], Settings],
+        parts: Parts,
+        opener: Opener,
+        activation: Activation,
+    ) -> None:
+        self._settings = settings
+        self._load_settings = load_settings
+        self._parts = parts
+        self._opener = opener
+        self._activation = activation
+
+    def __call__(self) -> dict[str, Any]:
+        """Verify first; what cannot be had leaves everything as it was."""
+        settings, parts = self._load_settings(), self._parts
+        with self._activation.changing:
+            fresh = self._opener.with_settings(settings)
+            parts.tasks.call(lambda: parts.model.swap(fresh)).result()
+            self._opener.settings = settings
+            parts.health.recover(*MODEL_CAUSES)
+        logging.getLogger().setLevel(settings.log.level.upper())
+        changed, needs_restart = changes(self._settings, settings)
+        bundle_id, waits = fresh.bundle.bundle_id, ",".join(needs_restart)
+        log.info("event=reloaded bundle=%s needs_restart=%s", bundle_id[:16], waits)
+        return {"bundle": bundle_id, "changed": changed, "needs_restart": needs_restart}
+
+
+def handlers(
+    asked: Commands,
+    report: Callable[[], messages.Health],
+    reload: Callable[[], dict[str, Any]],
+    activation: Activation,
+    installer: Installer,
+) -> dict[str, Handler]:
+    """Name the function that obeys each command: a request's fields in, the answer's out."""
+    return {
+        "status": lambda _: messages.fields(report()),
+        "replay": asked.replay,
+        "retry": asked.retry,
+        "reload": lambda _: reload(),
+        "model-list": lambda _: {"models": activation.listing()},
+        "model-install": installer.install,
+        "model-activate": lambda request: activation.activate(str(request.get("bundle", ""))),
+        "model-rollback": lambda _: activation.rollback(),
+    }

@@ -1,0 +1,59 @@
+"""Opens what survives a power cut, the ledger and the spool, and makes them agree."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from edge.config.settings import Settings
+from edge.contract.render import Sender, readdress
+from edge.errors import ConfigError
+from edge.health import Health
+from edge.storage.ledger import Ledger, open_ledger
+from edge.storage.rebuild import demand_spool, prove, rebuild
+from edge.storage.spool import Spool
+
+KEY_BYTES: Final = 16
+"""The shortest key with which identifiers are hashed."""
+
+
+def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Ledger, Spool]:
+    """
+    Open ledger and spool, and fill a new ledger from the archive if an earlier one is gone.
+
+    Raises:
+        StartupError: a folder is not usable, or another daemon has the ledger.
+        Unavailable: the disk is full, failing or away.
+    """
+    ledger = stack.enter_context(open_ledger(settings.state.path, settings.sink_names, readdress))
+    demand_spool(ledger, settings.spool.path)
+    where = settings.spool
+    spool = Spool(where.path, where.done, where.failed, health.beat)
+    prove(ledger, spool)
+    rebuild(ledger, spool, health)
+    return ledger, spool
+
+
+def sender_of(settings: Settings) -> Sender:
+    """
+    Say who publishes, with the key for hashed identifiers.
+
+    Raises:
+        ConfigError: the key cannot be read, or is too short.
+    """
+    device, publish = settings.device, settings.publish
+    key = _subject_key(publish.subject_key_file)
+    return Sender(device.site, device.name, key, publish.heatmap)
+
+
+def _subject_key(file: Path | None) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        key = file.read_bytes().strip()
+    except OSError as error:
+        msg = f"publish.subject_key_file: {file}: {error.strerror}"
+        raise ConfigError(msg) from None
+    if len(key) < KEY_BYTES:
+        msg = f"publish.subject_key_file: {file}: {len(key)} bytes, expected {KEY_BYTES} or more"
+        raise ConfigError(msg)
+    return key

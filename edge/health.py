@@ -11,7 +11,7 @@ STAMP_S: Final = 20.0
 
 
 class Phase(StrEnum):
-    """Where in its life the daemon is."""
+    """The phases in the life of the daemon."""
 
     STARTING = "starting"
     READY = "ready"

@@ -17,6 +17,7 @@ from edge.config.settings import Settings
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.workers.servable import open_store
 from edge.errors import ConfigError
+from edge.models.catalogue import listing
 from edge.models.signature import signer
 
 LISTED: Final = ("bundle", "name", "version", "signed_by", "serves")
@@ -77,7 +78,7 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
 
     `serves` tells if the bundle serves now or served before, or why it cannot.
     """
-    rows = open_store(settings).listing()
+    rows = listing(open_store(settings))
     return rows if settings.model.bundle is None else [row | {"serves": None} for row in rows]
 
 

@@ -18,7 +18,8 @@ from edge.inference.engine.edgetpu import NAME, EdgeTpuEngine
 from edge.inference.gate import InputGate
 from edge.inference.image import Limits, Mammogram, open_mammogram
 from edge.inference.preprocess import Batch, heat_map, prepare
-from edge.models.bundle import EDGETPU_TOLERANCE, Bundle, Platt, verify
+from edge.models.bundle import Bundle, verify
+from edge.models.manifest import EDGETPU_TOLERANCE, Platt
 from edge.system.coral import Access
 
 TINY: Final = 1e-7

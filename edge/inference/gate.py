@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.inference.preprocess import Batch
-from edge.models.bundle import FeatureGate, Gate
+from edge.models.manifest import FeatureGate, Gate
 
 
 class InputGate:

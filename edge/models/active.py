@@ -1,6 +1,7 @@
 """
-`active.json`: which of the installed bundles serves. Replaced whole, so that a power cut leaves the
-old choice or the new one.
+`active.json`: the choice which of the installed bundles serves.
+
+The file is replaced whole, so that a power cut leaves the old choice or the new one.
 """
 
 import json
@@ -19,17 +20,17 @@ SHIPPED: Final = "shipped"
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """What serves and what served before: bundle ids, or `shipped`."""
+    """The bundle that serves and the one before it, by ids, or `shipped`."""
 
     current: str = SHIPPED
     previous: str | None = None
     trial: bool = False
-    """Whether the current one is still watched in its first images."""
+    """True while the current one is watched in its first images."""
 
 
 def read(folder: Path) -> Active:
     """
-    The choice that stands in a folder of bundles; the shipped one where there is none.
+    Return the choice in a folder of bundles: the shipped one if there is none.
 
     Raises:
         ModelError: it cannot be read.
@@ -53,11 +54,16 @@ def read(folder: Path) -> Active:
 
 
 def put(folder: Path, active: Active) -> Active:
-    """Make it the choice, on the disk when this returns. Raises Unavailable."""
+    """
+    Make it the choice, on the disk when this returns.
+
+    Raises:
+        Unavailable: the disk does not take it.
+    """
     try:
         make_folder(folder)
         with as_owner_of(folder.parent):
-            for left_over in folder.glob(f".*{PART}"):  # by a power cut while this was written
+            for left_over in folder.glob(f".*{PART}"):  # by a power cut during an earlier write
                 left_over.unlink(missing_ok=True)
             write(folder / ACTIVE, json.dumps(asdict(active)).encode() + b"\n")
     except OSError as error:

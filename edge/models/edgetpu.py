@@ -1,7 +1,4 @@
-"""
-`mammo-edge model edgetpu`: what edgetpu_compiler made of a bundle's int8 model, put beside it in a
-new bundle.
-"""
+"""`mammo-edge model edgetpu`: a new bundle with a model that edgetpu_compiler has compiled."""
 
 import hashlib
 import json
@@ -9,22 +6,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.models.bundle import MANIFEST, Bundle, verify
+from edge.models.bundle import Bundle, verify
+from edge.models.manifest import MANIFEST
 from edge.system.coral import CUSTOM_OP
 from edge.system.files import write
 
 SUFFIX: Final = "_edgetpu.tflite"
-"""As edgetpu_compiler names what it writes."""
+"""The end of the names of the files that edgetpu_compiler writes."""
 
 
 def add(folder: Path, compiled: Path, out: Path) -> dict[str, Any]:
     """
-    Write a new bundle, which has another id and no signature. That the accelerator says the same is
-    proved where there is one.
+    Write a new bundle, which has another id and no signature.
+
+    That the accelerator says the same is proved on a machine that has one.
 
     Args:
         folder: the bundle.
-        compiled: what edgetpu_compiler made of its int8 model.
+        compiled: the file that edgetpu_compiler made of its int8 model.
         out: the new bundle's folder; must not exist.
 
     Raises:
@@ -73,7 +72,7 @@ def _read(compiled: Path) -> bytes:
 
 
 def _write(out: Path, files: dict[str, bytes]) -> None:
-    """The manifest comes last."""
+    """Write the files in order; the manifest comes last."""
     try:
         out.mkdir(parents=True)
         for name, data in files.items():

@@ -1,6 +1,7 @@
 """
-Ed25519 signatures of model bundles. `bundle.json` holds the hash of every file, so its signature
-covers them all.
+Ed25519 signatures of model bundles.
+
+`bundle.json` holds the hash of every file, so its signature covers them all.
 """
 
 import base64
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.errors import ConfigError, ModelError
-from edge.models.bundle import MANIFEST
+from edge.models.manifest import MANIFEST
 from edge.system.files import read_regular, write
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 SIGNATURE: Final = "bundle.json.sig"
 SCHEMA: Final = "mammo.signature/1"
 PUBLIC: Final = ".pub"
-"""What a public key's file name ends in; the rest is the signer's name."""
+"""The end of a public key's file name; the rest is the signer's name."""
 
 
 def sign(folder: Path, key_file: Path) -> str:
@@ -38,8 +39,7 @@ def sign(folder: Path, key_file: Path) -> str:
         ConfigError: the key cannot be read or is of another kind.
         ModelError: there is no bundle, or it cannot be written to.
     """
-    # not for a daemon without models
-    # not for a daemon without models
+    # a daemon that serves the shipped model alone never loads these
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
@@ -63,14 +63,14 @@ def sign(folder: Path, key_file: Path) -> str:
 
 def signer(folder: Path, keys: Path) -> str | None:
     """
-    Who signed a bundle.
+    Return the name of a bundle's signer.
 
     Args:
         folder: the bundle's.
         keys: a folder of public keys, PEM, `NAME.pub`.
 
     Returns:
-        The name of the key, or None where there is no signature at all.
+        The name of the key, or None if there is no signature at all.
 
     Raises:
         ModelError: there is a signature, but it is not one of `keys`, or not of these bytes.
@@ -107,7 +107,7 @@ def signer(folder: Path, keys: Path) -> str | None:
 
 def demand(folder: Path, keys: Path, *, allow_unsigned: bool) -> str | None:
     """
-    Let a bundle pass that is signed by one of `keys`, or unsigned where that is allowed.
+    Let a bundle pass that is signed by one of `keys`, or unsigned if that is allowed.
 
     Raises:
         ModelError: it is unsigned, or its signature is wrong.
@@ -123,7 +123,12 @@ def demand(folder: Path, keys: Path, *, allow_unsigned: bool) -> str | None:
 
 
 def public_keys(folder: Path) -> dict[str, tuple[str, "Ed25519PublicKey"]]:
-    """Name and key by key id; none where the folder is absent. Raises ConfigError."""
+    """
+    Return name and key by key id: none if the folder is absent.
+
+    Raises:
+        ConfigError: a key cannot be read.
+    """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
 
@@ -138,7 +143,7 @@ def public_keys(folder: Path) -> dict[str, tuple[str, "Ed25519PublicKey"]]:
 
 
 def key_id(key: "Ed25519PublicKey") -> str:
-    """The first 16 hex digits of the SHA-256 of its 32 bytes."""
+    """Return the first 16 hex digits of the SHA-256 of a key's 32 bytes."""
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
 
 
@@ -150,9 +155,7 @@ def _manifest(folder: Path) -> bytes:
         raise ModelError(msg) from None
 
 
-# whatever kind of key it is
-# whatever kind of key it is
-def _read_key(file: Path, load: Callable[[bytes], Any]) -> Any:  # noqa: ANN401
+def _read_key(file: Path, load: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - any kind of key
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
 
     try:

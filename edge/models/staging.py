@@ -1,8 +1,8 @@
 """
-How a bundle gets into a folder of bundles, and out of it: whole or not at all, whatever moment the
-power fails.
+Moves of bundles into a folder of bundles and out of it: whole or not at all.
 
-The folder of bundles is that of a state folder, and root writes to it as the state folder's owner.
+That holds for a power cut at any moment. The folder of bundles is that of a state folder, and root
+writes to it as the state folder's owner.
 """
 
 import fcntl
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import Unavailable
-from edge.models.bundle import MANIFEST, Bundle
+from edge.models.bundle import Bundle
+from edge.models.manifest import MANIFEST
 from edge.models.signature import SIGNATURE
 from edge.system.files import copy, sync_folder
 from edge.system.privileges import as_owner_of, make_folder
@@ -23,19 +24,19 @@ from edge.system.privileges import as_owner_of, make_folder
 STAGED: Final = ".staged-"
 TRASH: Final = ".trash-"
 """
-Names that begin with a dot do not count; what bears one of these after a power cut goes with the
-next installation.
+Names that begin with a dot do not count. The next installation removes those that a power cut left.
 """
 
 
 @contextmanager
 def staged(root: Path, bundle: Bundle) -> Iterator[Path]:
     """
-    A copy of a bundle below `root`, on the disk, under a name that does not count. It is gone
-    afterwards, unless it was renamed.
+    Copy a bundle below `root`, to the disk, under a name that does not count.
+
+    The copy is gone after the block, unless it was renamed.
 
     Raises:
-        Unavailable: the disk does not take it, or somebody else is at it.
+        Unavailable: the disk does not take it, or another installation is going on.
     """
     copied = root / f"{STAGED}{uuid.uuid4().hex}"
     with alone(root):
@@ -53,11 +54,12 @@ def staged(root: Path, bundle: Bundle) -> Iterator[Path]:
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
     """
-    Nobody else installs or removes meanwhile, in this process or another; the lock ends with its
-    holder.
+    Keep everyone else from installing or removing, in this process or another.
+
+    The lock ends with its holder.
 
     Raises:
-        Unavailable: somebody does, or the disk fails.
+        Unavailable: another installation is going on, or the disk fails.
     """
     try:
         make_folder(root)
@@ -76,7 +78,7 @@ def alone(root: Path) -> Iterator[None]:
 
 
 def put_in_place(copied: Path, target: Path) -> None:
-    """Give a staged copy its name; what bore it before, damaged, goes."""
+    """Give a staged copy its name, and remove a damaged bundle that had it."""
     with as_owner_of(target.parent.parent):
         if target.exists():
             discard(target)
@@ -85,7 +87,7 @@ def put_in_place(copied: Path, target: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a bundle: half of one never bears its name."""
+    """Remove a bundle, so that half of one never has its name."""
     trash = folder.with_name(f"{TRASH}{uuid.uuid4().hex}")
     with as_owner_of(folder.parent.parent):
         folder.rename(trash)
@@ -94,8 +96,10 @@ def discard(folder: Path) -> None:
 
 def sign_anew(source: Path, target: Path) -> None:
     """
-    Take a bundle's signature over to a copy of it that is there already, for its key may be another
-    one now. Raises Unavailable.
+    Take a bundle's signature over to its installed copy, as its key may be another one now.
+
+    Raises:
+        Unavailable: the disk does not take it, or another installation is going on.
     """
     if (source / SIGNATURE).exists():
         with alone(target.parent):
@@ -108,7 +112,7 @@ def sign_anew(source: Path, target: Path) -> None:
 
 
 def _copy(bundle: Bundle, target: Path) -> None:
-    """Every file the manifest names and nothing else, on the disk when this returns."""
+    """Copy every file the manifest names and nothing else, on the disk when this returns."""
     names = [
         MANIFEST,
         *bundle.manifest.files,
@@ -126,4 +130,4 @@ def _copy(bundle: Bundle, target: Path) -> None:
 
 
 def _no_beat() -> None:
-    """A bundle is copied in no time."""
+    """Report no progress: a bundle is copied in no time."""

@@ -1,36 +1,45 @@
 """
-Installed models: `<state>/models/<bundle id>/`, side by side, and `active.json`, which says which
-of them serves.
+Installed models: `<state>/models/<bundle id>/`, side by side, and the choice of what serves.
 
 A bundle is copied into a folder whose name begins with a dot, looked at there, and only then
-renamed; `active.json` is replaced whole. So whatever moment the power fails, what serves is a
-bundle that was proved.
+renamed; `active.json` is replaced whole. So a power cut at any moment leaves a proved bundle to
+serve.
 """
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edge.errors import ConfigError, MammoEdgeError, ModelError, StartupError, Unavailable
 from edge.models import active as choice
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle, verify
-from edge.models.signature import demand, signer
+from edge.models.signature import demand
 from edge.models.staging import alone, discard, put_in_place, sign_anew, staged
 
 SHORTEST: Final = 4
-"""So many digits of an id must be typed."""
+"""The least digits of an id that may be typed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose bundles are taken."""
+    """The signers whose bundles are taken."""
 
     keys: Path
     """Folder of public keys."""
     allow_unsigned: bool
+
+    def demand(self, folder: Path) -> None:
+        """
+        Let a bundle pass that is signed by one of the keys, or unsigned if that is allowed.
+
+        Raises:
+            ModelError: the bundle is unsigned, or its signature is wrong.
+            ConfigError: a key cannot be read.
+        """
+        demand(folder, self.keys, allow_unsigned=self.allow_unsigned)
 
 
 class ModelStore:
@@ -40,49 +49,60 @@ class ModelStore:
     Args:
         root: `<state>/models`.
         shipped: the folder of the bundle that comes with the package.
-        trust: whose bundles may be installed and activated.
+        trust: the signers whose bundles may be installed and activated.
     """
 
     def __init__(self, root: Path, shipped: Path, trust: Trust) -> None:
         self.root = root
+        self.trust = trust
         self._shipped = shipped
-        self._trust = trust
         self._choosing = threading.Lock()
 
     def active(self) -> Active:
-        """What serves. Raises ModelError where that cannot be read."""
+        """
+        Return the choice of what serves.
+
+        Raises:
+            ModelError: it cannot be read.
+        """
         return choice.read(self.root)
 
     def folder(self, bundle_id: str) -> Path:
-        """Where a bundle is, whether it is there or not."""
+        """Return the folder of a bundle, even if the bundle is not installed."""
         return self._shipped if bundle_id == SHIPPED else self.root / bundle_id
 
     def current(self) -> Path:
-        """The folder of what serves, its signature looked at. Raises ModelError."""
+        """
+        Return the folder of the bundle that serves, after a look at its signature.
+
+        Raises:
+            ModelError: the choice cannot be read, or the bundle is not trusted.
+            ConfigError: a key cannot be read.
+        """
         return self.trusted(self.active().current)
 
     def trusted(self, bundle_id: str) -> Path:
         """
-        The folder of an installed bundle whose signature is (still) one of ours. Raises ModelError,
-        ConfigError.
+        Return the folder of an installed bundle whose signature is (still) one of ours.
+
+        Raises:
+            ModelError: it is not.
+            ConfigError: a key cannot be read.
         """
         folder = self.folder(bundle_id)
         if bundle_id != SHIPPED:
-            self._demand(folder)
+            self.trust.demand(folder)
         return folder
 
     def installed(self, bundle_id: str) -> Bundle | None:
-        """A bundle that is there, whole and trusted, else None."""
+        """Return a bundle that is there, whole and trusted, or None."""
         try:
             return verify(self.trusted(bundle_id))
         except StartupError:
             return None
 
     def bundles(self) -> dict[str, Bundle | MammoEdgeError]:
-        """
-        Every installed bundle by its id, the shipped one first; in place of one that is damaged,
-        why.
-        """
+        """Return every installed bundle by its id, the shipped one first, or why it is damaged."""
         found: dict[str, Bundle | MammoEdgeError] = {}
         for name in (SHIPPED, *self._installed()):
             try:
@@ -91,31 +111,25 @@ class ModelStore:
                 found[name] = error
         return found
 
-    def listing(self) -> list[dict[str, Any]]:
-        """
-        Every installed bundle: id, name, version, who signed it, and whether it serves `now` or
-        served `before`; or why it cannot.
-        """
-        active = self.active()
-        serves = {active.previous: "before", active.current: "now"}
-        return [
-            self._row(name, bundle) | {"serves": serves.get(name)}
-            for name, bundle in self.bundles().items()
-        ]
-
     def find(self, typed: str) -> str:
         """
-        A bundle's id from what a person typed: `shipped`, an id or its beginning, or a version.
+        Return the id of the bundle that a person means.
+
+        Args:
+            typed: `shipped`, an id or its beginning, or a version.
 
         Raises:
-            ConfigError: it names none of the installed bundles, or several.
+            ConfigError: none of the installed bundles is meant, or several are.
         """
         if typed == SHIPPED:
             return SHIPPED
         names = self._installed()
-        found = [
-            name for name in names if len(typed) >= SHORTEST and name.startswith(typed)
-        ] or self._of_version(typed)
+        found = [name for name in names if len(typed) >= SHORTEST and name.startswith(typed)]
+        found = found or [
+            name
+            for name, bundle in self.bundles().items()
+            if isinstance(bundle, Bundle) and bundle.manifest.version == typed
+        ]
         if len(found) != 1:
             known = ", ".join([SHIPPED, *(name[:16] for name in names)])
             msg = (
@@ -126,28 +140,28 @@ class ModelStore:
 
     def install(self, source: Path, prove: Callable[[Path], object]) -> Bundle:
         """
-        Copy a bundle in, and prove it before it counts. One that is there already, whole, takes
-        over the signature and is left as it is.
+        Copy a bundle in, and prove it before it counts.
+
+        A bundle that is there already, whole, takes over the signature and is left as it is.
 
         Args:
             source: the bundle's folder.
-            prove: loads it and gives its known answers, or raises ModelError.
+            prove: loads the bundle and gives its known answers, or raises ModelError.
 
         Raises:
             ModelError: hash, signature, shape or a known answer is wrong; nothing was installed.
             Unavailable: the disk does not take it, or another installation is going on.
         """
         bundle = verify(source)
-        self._demand(source)
+        self.trust.demand(source)
         target = self.folder(bundle.bundle_id)
         if _is_whole(target):
             sign_anew(source, target)
             return verify(target)
         with staged(self.root, bundle) as copied:
-            fresh = verify(
-                copied
-            )  # from here on the copy alone counts: who may write to the source may have changed it
-            self._demand(copied)
+            # from here on the copy alone counts: the source may have been changed meanwhile
+            fresh = verify(copied)
+            self.trust.demand(copied)
             prove(copied)
             target = self.folder(fresh.bundle_id)
             put_in_place(copied, target)
@@ -155,8 +169,11 @@ class ModelStore:
 
     def activate(self, bundle_id: str, *, trial: bool = False) -> Active:
         """
-        Have a bundle serve from the next start on; a running daemon has taken it already. Raises
-        ModelError, Unavailable.
+        Have a bundle serve from the next start on; a running daemon has taken it already.
+
+        Raises:
+            ModelError: the former choice cannot be read.
+            Unavailable: the disk does not take the new one.
         """
         with self._choosing:
             before = self.active()
@@ -166,16 +183,25 @@ class ModelStore:
 
     def take_back(self) -> Active:
         """
-        Go back, and never again to what proved bad. Raises ConfigError where there is no way back,
-        ModelError, Unavailable.
+        Go back to the former bundle, and never again to the one that proved bad.
+
+        Raises:
+            ConfigError: there is no way back.
+            ModelError: the choice cannot be read.
+            Unavailable: the disk does not take the new one.
         """
         with self._choosing:
             return choice.put(self.root, Active(self.rollback_target()))
 
     def end_trial(self, folder: Path) -> None:
         """
-        The bundle in this folder has proved itself in use; nothing, where another one serves by
-        now. Raises ModelError, Unavailable.
+        Note that the bundle in this folder has proved itself in use.
+
+        Nothing is noted if another one serves by now.
+
+        Raises:
+            ModelError: the choice cannot be read.
+            Unavailable: the disk does not take the new one.
         """
         with self._choosing:
             active = self.active()
@@ -183,7 +209,12 @@ class ModelStore:
                 choice.put(self.root, replace(active, trial=False))
 
     def rollback_target(self) -> str:
-        """What `rollback` goes back to. Raises ConfigError where there is nothing."""
+        """
+        Return the id of the bundle that `rollback` goes back to.
+
+        Raises:
+            ConfigError: there is none.
+        """
         previous = self.active().previous
         if previous is None or not self.folder(previous).is_dir():
             msg = (
@@ -195,38 +226,19 @@ class ModelStore:
         return previous
 
     def remove(self, bundle_id: str) -> None:
-        """Forget a bundle that neither serves nor served last. Raises ConfigError, Unavailable."""
+        """
+        Remove a bundle that neither serves nor served last.
+
+        Raises:
+            ConfigError: the bundle serves or served last.
+            Unavailable: the disk fails, or an installation is going on.
+        """
         active = self.active()
         if bundle_id in {SHIPPED, active.current, active.previous}:
             msg = f"{bundle_id[:16]}: it serves, or is what rollback goes back to"
             raise ConfigError(msg)
         with alone(self.root):
             discard(self.folder(bundle_id))
-
-    def _demand(self, folder: Path) -> None:
-        demand(folder, self._trust.keys, allow_unsigned=self._trust.allow_unsigned)
-
-    def _of_version(self, version: str) -> list[str]:
-        return [
-            name
-            for name, bundle in self.bundles().items()
-            if isinstance(bundle, Bundle) and bundle.manifest.version == version
-        ]
-
-    def _row(self, name: str, bundle: Bundle | MammoEdgeError) -> dict[str, Any]:
-        if not isinstance(bundle, Bundle):
-            return {"bundle": name, "name": str(bundle), "version": None, "signed_by": None}
-        try:
-            by = "the package" if name == SHIPPED else signer(bundle.folder, self._trust.keys)
-        except StartupError as error:
-            by = str(error)
-        shown = SHIPPED if name == SHIPPED else bundle.bundle_id
-        return {
-            "bundle": shown,
-            "name": bundle.manifest.name,
-            "version": bundle.manifest.version,
-            "signed_by": by,
-        }
 
     def _installed(self) -> list[str]:
         try:

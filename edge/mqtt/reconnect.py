@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 LOOP: Final = "broker"
 CONNECT_S: Final = 10.0
-"""How long a broker may take to answer CONNECT, in seconds."""
+"""The time that a broker may take to answer CONNECT, in seconds."""
 
 
 class Reconnector:

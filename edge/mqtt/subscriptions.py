@@ -16,7 +16,7 @@ from edge.health import Cause, Health
 from edge.mqtt.connection import Connection, Incoming
 
 POLL_S: Final = 0.1
-"""How often a thread that waits for a message looks if the connection still lasts, in seconds."""
+"""The time between two looks of a waiting thread if the connection still lasts, in seconds."""
 
 
 class Subscriptions:

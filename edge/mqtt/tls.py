@@ -1,4 +1,4 @@
-"""What protects what is said to the broker: TLS, and no password in clear."""
+"""Protection of the connection to the broker: TLS, and no password in clear."""
 
 import ipaddress
 import ssl
@@ -12,7 +12,7 @@ def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
     Let no password go out that everyone on the way can read.
 
     Raises:
-        ConfigError: there is one, no TLS, and the broker is on another machine; unless the
+        ConfigError: there is a password, no TLS, and the broker is on another machine, unless the
             configuration wants it so.
     """
     if (
@@ -30,7 +30,7 @@ def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine."""
+    """Return True for a name or address of this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -39,7 +39,7 @@ def is_loopback(host: str) -> bool:
 
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
     """
-    What TLS to the broker is done with.
+    Return the certificates and rules of TLS to the broker.
 
     Raises:
         ConfigError: a certificate or key cannot be read.

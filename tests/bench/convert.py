@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
-from edge.models.bundle import Manifest, read_manifest
+from edge.models.manifest import Manifest, read_manifest
 
 OPSET: Final = "17"
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Unavailable
 from edge.inference.preprocess import Geometry
-from edge.models.bundle import PREPROCESS_VERSION
+from edge.models.manifest import PREPROCESS_VERSION
 from train.data.datasets import Film, Index
 from train.data.films import Prepared, prepare_film
 from train.data.parallel import Engine, on_this_machine

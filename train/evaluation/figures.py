@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.models.bundle import ModelFile, OperatingPoint
+from edge.models.manifest import ModelFile, OperatingPoint
 from train.evaluation import per_breast
 from train.scoring import calibration
 from train.scoring.judge import Judged

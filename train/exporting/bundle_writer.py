@@ -11,7 +11,8 @@ from pathlib import Path
 from edge.errors import ModelError
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
-from edge.models.bundle import MANIFEST, Bundle, Manifest, read_manifest, verify
+from edge.models.bundle import Bundle, verify
+from edge.models.manifest import MANIFEST, Manifest, read_manifest
 from edge.system.files import write as write_whole
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ModelError
 from edge.inference.engine import Shapes
-from edge.models.bundle import FeatureGate, Gate, ModelFile
+from edge.models.manifest import FeatureGate, Gate, ModelFile
 from train.data.datasets import Side
 from train.data.films import Prepared
 from train.exporting import cost, known_answers, npy, parity, tflite, tolerances

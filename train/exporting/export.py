@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from edge.models.bundle import PREPROCESS_VERSION, Manifest, Outputs, sha256_of
+from edge.models.bundle import sha256_of
+from edge.models.manifest import PREPROCESS_VERSION, Manifest, Outputs
 from train import wording
 from train.data.datasets import Sources
 from train.errors import TrainError

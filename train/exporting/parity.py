@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge.models.bundle import Platt
+from edge.models.manifest import Platt
 from train.scoring import calibration
 from train.stats import bootstrap, metrics
 from train.stats.metrics import Floats, Labels, Patients

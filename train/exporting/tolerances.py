@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.domain import InputSpec
 from edge.inference.engine import Shapes
-from edge.models.bundle import KnownAnswer
+from edge.models.manifest import KnownAnswer
 from train.data.films import Prepared, model_input
 from train.exporting import known_answers, remote_engine
 

@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from edge.errors import ModelError
 from edge.inference.examiner import TINY
-from edge.models.bundle import Manifest, OperatingPoint, Platt
+from edge.models.manifest import Manifest, OperatingPoint, Platt
 from train.scoring import calibration
 from train.stats import metrics
 from train.stats.metrics import Floats, Labels, Patients

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge.models.bundle import Bundle, Manifest, ModelFile, verify
+from edge.models.bundle import Bundle, verify
+from edge.models.manifest import Manifest, ModelFile
 from train.data import datasets
 from train.data.datasets import Sources
 from train.data.films import Prepared

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.models.bundle import Bundle, Gate, ModelFile
+from edge.models.bundle import Bundle
+from edge.models.manifest import Gate, ModelFile
 from train.data.films import Prepared
 from train.exporting import known_answers
 from train.recalibration import cross_validation

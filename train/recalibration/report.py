@@ -6,7 +6,7 @@ on unseen patients.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from edge.models.bundle import Manifest, ModelFile
+from edge.models.manifest import Manifest, ModelFile
 from train import wording
 
 HEAD: Final = """\

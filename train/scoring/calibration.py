@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from edge.inference.examiner import TINY
-from edge.models.bundle import CoverageRisk, OperatingPoint, Platt
+from edge.models.manifest import CoverageRisk, OperatingPoint, Platt
 from train.errors import TrainError
 from train.progress import warn
 from train.stats.metrics import Floats, Labels

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from edge.inference.gate import likeness, read_weights
-from edge.models.bundle import Gate
+from edge.models.manifest import Gate
 from train.data.films import Prepared
 from train.scoring.negatives import without_films
 from train.scoring.score import Features, Scored

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.models.bundle import ModelFile, OperatingPoint
+from edge.models.manifest import ModelFile, OperatingPoint
 from train.data.datasets import Film
 from train.scoring import calibration, gate
 from train.scoring.score import Scored

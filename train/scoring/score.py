@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge.domain import InputSpec
 from edge.inference.engine import Scores, Shapes, open_engine
-from edge.models.bundle import Manifest
+from edge.models.manifest import Manifest
 from train.data.films import Prepared, model_input
 from train.progress import bar
 from train.stats.metrics import Floats

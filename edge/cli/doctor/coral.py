@@ -11,7 +11,7 @@ from edge.cli.doctor.finding import Finding, ok, warning
 from edge.config.settings import Settings
 from edge.daemon.workers.servable import BACKEND, lock_of, open_store
 from edge.errors import MammoEdgeError
-from edge.models.bundle import MANIFEST, read_manifest
+from edge.models.manifest import MANIFEST, read_manifest
 from edge.system.coral import BUSY, Device, busy, devices
 
 SERVICE: Final = "mammo-edge.service"

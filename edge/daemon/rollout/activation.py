@@ -15,6 +15,7 @@ from edge.daemon.workers.serving import Serving
 from edge.errors import MammoEdgeError, ModelError
 from edge.health import Cause
 from edge.models.active import Active
+from edge.models.catalogue import listing
 from edge.models.store import ModelStore
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Activation:
 
     def listing(self) -> list[dict[str, Any]]:
         """List the installed models."""
-        return self._store.listing()
+        return listing(self._store)
 
     def activate(self, typed: str) -> dict[str, Any]:
         """

@@ -1,10 +1,8 @@
 """
-A bundle on its way through the broker: what is announced on `model/available`, and in which chunks
-it comes.
+The announcement of a bundle on `model/available`, and the chunks in which the bundle follows.
 
 The chunks are the bundle's files, one after the other, on `model/available/<sha256>/<number>`. All
-of it is retained, so a device fetches it when it wants, in the order it wants, and as often as it
-wants.
+of them are retained, so a device fetches them at any time, in any order, and as often as it likes.
 """
 
 import hashlib
@@ -15,14 +13,15 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge.errors import ModelError
-from edge.models.bundle import MANIFEST, Sha256, verify
+from edge.models.bundle import verify
+from edge.models.manifest import MANIFEST, Sha256
 from edge.models.signature import SIGNATURE
 
 SCHEMA: Final = "mammo.available/1"
 CHUNK: Final = 2**18
-"""Bytes; small enough for every broker and for a slow line."""
+"""Bytes of a chunk: small enough for every broker and for a slow line."""
 LARGEST: Final = 2**20
-"""Of an announcement, in bytes; a chunk may have as many."""
+"""The most bytes of an announcement, or of a chunk."""
 
 FileName = Annotated[
     str,
@@ -31,12 +30,12 @@ FileName = Annotated[
         pattern=r"^(?:[A-Za-z0-9_][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_][A-Za-z0-9._-]*$",
     ),
 ]
-"""Relative, no level begins with a dot: it leads nowhere but down."""
+"""A relative path that leads nowhere but down: no level begins with a dot."""
 Text = Annotated[str, Field(max_length=200)]
 Publish: TypeAlias = Callable[[str, bytes], None]
 """
-Publishes on `model/available` and what the first argument adds to it, retained; no bytes remove
-what is there.
+Publishes, retained, on `model/available` followed by the first argument. No bytes remove the
+message that is retained there.
 """
 
 
@@ -53,22 +52,24 @@ class Piece(_Part):
 
 class Offer(_Part):
     """
-    The announcement. Nothing in it is believed: what comes must hash to `sha256`, and be a bundle
-    that proves itself and is signed.
+    The announcement of a bundle.
+
+    Nothing in it is believed: the bytes that come must hash to `sha256`, and be a bundle that is
+    signed and proves itself.
     """
 
     schema_: Annotated[Literal["mammo.available/1"], Field(alias="schema")] = SCHEMA
     bundle: Sha256
-    """Its id."""
+    """The bundle's id."""
     name: Text
     version: Text
     size: Annotated[int, Field(ge=1)]
     """Bytes of all files together."""
     sha256: Sha256
-    """Of these bytes, in the order of `files`."""
+    """Hash of these bytes, in the order of `files`."""
     chunk_bytes: Annotated[int, Field(ge=1024, le=LARGEST)]
     chunks: Annotated[int, Field(ge=1)]
-    """So many, numbered from 0; all but the last have `chunk_bytes`."""
+    """Number of chunks, numbered from 0; all but the last have `chunk_bytes`."""
     files: Annotated[tuple[Piece, ...], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
@@ -85,15 +86,15 @@ class Offer(_Part):
         return self
 
     def topic(self, number: int) -> str:
-        """Where a chunk is, below `model/available`."""
+        """Return the topic of a chunk, below `model/available`."""
         return f"/{self.sha256}/{number}"
 
     def chunk_size(self, number: int) -> int:
-        """How many bytes it must have."""
+        """Return how many bytes a chunk must have."""
         return min(self.chunk_bytes, self.size - number * self.chunk_bytes)
 
     def encode(self) -> bytes:
-        """As it is published."""
+        """Return the announcement as it is published."""
         return self.model_dump_json(by_alias=True).encode()
 
 
@@ -102,7 +103,7 @@ def read_offer(payload: bytes) -> Offer:
     Parse an announcement.
 
     Raises:
-        ModelError: it is none; the text names the field.
+        ModelError: the payload is none; the text names the field.
     """
     if len(payload) > LARGEST:
         msg = f"model/available: {len(payload)} bytes, expected {LARGEST} at most"
@@ -116,7 +117,7 @@ def read_offer(payload: bytes) -> Offer:
 
 def make_offer(folder: Path, chunk_bytes: int = CHUNK) -> Offer:
     """
-    Look at a bundle and say what will come.
+    Make the announcement of a bundle.
 
     Raises:
         ModelError: it is damaged, or a file's name could not be unpacked.
@@ -155,7 +156,7 @@ def publish(folder: Path, offer: Offer, put: Publish) -> None:
 
     Args:
         folder: the bundle's.
-        offer: what `make_offer` made of it.
+        offer: its announcement, made by `make_offer`.
         put: publishes, or raises.
     """
     for number, chunk in enumerate(
@@ -166,19 +167,19 @@ def publish(folder: Path, offer: Offer, put: Publish) -> None:
 
 
 def withdraw(former: Offer, put: Publish) -> None:
-    """Take an announcement away, and then its chunks."""
+    """Remove an announcement, and then its chunks."""
     put("", b"")
     clear(former, put)
 
 
 def clear(offer: Offer, put: Publish) -> None:
-    """Take the chunks of an announcement away that is no longer there."""
+    """Remove the chunks of an announcement that is no longer there."""
     for number in range(offer.chunks):
         put(offer.topic(number), b"")
 
 
 def _chunks(paths: Iterable[Path], size: int) -> Iterator[bytes]:
-    """The files' bytes, one after the other, `size` at a time."""
+    """Yield the files' bytes, one file after the other, `size` at a time."""
     pending = b""
     for path in paths:
         with path.open("rb") as file:

@@ -1,6 +1,7 @@
 """
-A bundle from the broker onto the disk: chunk by chunk, hashed whole, and only then unpacked.
-Nothing of it is believed before.
+The way of a bundle from the broker to the disk: chunk by chunk, hashed whole, and then unpacked.
+
+Nothing in it is believed before its hash is the announced one.
 """
 
 import contextlib
@@ -13,35 +14,37 @@ from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.models.bundle import MANIFEST, sha256_of
+from edge.models.bundle import sha256_of
+from edge.models.manifest import MANIFEST
 from edge.models.transfer.announcement import Offer, read_offer
 from edge.system.files import CHUNK, sync_folder
 
 Get: TypeAlias = Callable[[str], bytes]
-"""What is retained on `model/available` and what the argument adds to it, or Unavailable."""
+"""Returns the payload that is retained on `model/available` followed by the argument, or raises."""
 
 FETCHING: Final = ".fetching-"
 """
-What has come so far; a restart goes on behind it. Names that begin with a dot do not count as
-bundles.
+Files of chunks that have come so far; a restart goes on behind them. Names that begin with a dot do
+not count as bundles.
 """
 UNPACKED: Final = ".unpacked-"
 SHORTEST: Final = 4
-"""So many digits of an id must be named."""
+"""The least digits of an id that must be named."""
 
 
 def read_wanted(get: Get, wanted: str, max_bytes: int) -> Offer:
     """
-    The announcement, if it is of the bundle that is wanted.
+    Return the announcement, if it is of the bundle that is wanted.
 
     Args:
         get: asks the broker.
         wanted: a version, or an id or its beginning.
-        max_bytes: what a bundle may have.
+        max_bytes: the most bytes that a bundle may have.
 
     Raises:
-        ModelError: it is damaged. ConfigError: it is of another bundle, or too large. Unavailable:
-            there is none.
+        ModelError: the announcement is damaged.
+        ConfigError: another bundle is announced, or one that is too large.
+        Unavailable: nothing is announced.
     """
     offer = read_offer(get(""))
     if wanted != offer.version and not (
@@ -63,16 +66,16 @@ def read_wanted(get: Get, wanted: str, max_bytes: int) -> Offer:
 @contextmanager
 def fetched(offer: Offer, get: Get, root: Path) -> Iterator[Path]:
     """
-    Fetch a bundle, or what is missing of it, and unpack it into a folder that is gone afterwards.
+    Fetch a bundle, or its missing chunks, and unpack it into a folder that is gone after the block.
 
     Args:
-        offer: what is announced.
+        offer: the announcement.
         get: asks the broker.
-        root: the folder of bundles, for what is on the way.
+        root: the folder of bundles, in which the chunks are gathered.
 
     Raises:
-        ModelError: a chunk has another size, or the whole another hash. Unavailable: a chunk did
-            not come, or the disk is full.
+        ModelError: a chunk has another size, or the whole another hash.
+        Unavailable: a chunk did not come, or the disk is full.
     """
     part = root / f"{FETCHING}{offer.sha256}"
     unpacked = root / f"{UNPACKED}{uuid.uuid4().hex}"
@@ -91,7 +94,7 @@ def fetched(offer: Offer, get: Get, root: Path) -> Iterator[Path]:
 
 
 def tidy(root: Path, but: Path | None = None) -> None:
-    """Make room: what was begun of another bundle than `but`, or left over by a power cut, goes."""
+    """Remove downloads of other bundles than `but`, and folders that a power cut left."""
     for begun in root.glob(f"{FETCHING}*"):
         if begun != but:
             begun.unlink(missing_ok=True)
@@ -154,7 +157,7 @@ def _copy(source: IO[bytes], target: IO[bytes], size: int) -> None:
 
 @contextmanager
 def _disk(root: Path) -> Iterator[None]:
-    """A full disk keeps nothing of it: images go first."""
+    """Turn a disk error into Unavailable, and keep nothing of the download: images go first."""
     try:
         yield
     except OSError as error:

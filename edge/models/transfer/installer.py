@@ -1,7 +1,4 @@
-"""
-`command/model/install`: a bundle from an allowed folder of this device, or from the broker. It is
-installed, nothing else.
-"""
+"""`command/model/install`: install a bundle from an allowed folder, or from the broker."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -18,13 +15,13 @@ from edge.models.transfer.download import Get, fetched, read_wanted, tidy
 
 class Installer:
     """
-    Installs for a running daemon.
+    Installs bundles for a running daemon; none of them serves by that.
 
     Args:
         store: the installed models.
-        settings: where bundles may come from, and how large they may be.
+        settings: the folder that bundles may come from, and the largest size.
         prove: loads a bundle in a worker and has it give its known answers, or raises ModelError.
-        get: asks the broker for what is retained on `model/available` and below.
+        get: asks the broker for the payload retained on `model/available` or below.
     """
 
     def __init__(
@@ -38,13 +35,16 @@ class Installer:
 
     def install(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Install what a request names: `folder`, below `[model] install_from`, or `bundle`, which
-        `model/available` announces.
+        Install the bundle that a request names.
+
+        Args:
+            request: `folder`, below `[model] install_from`, or `bundle`, a version or id that
+                `model/available` announces.
 
         Raises:
-            ModelError: it is damaged, not signed, or does not prove itself. Unavailable: it does
-                not come, or the disk is full.
-            ConfigError: the request names neither, or what it may not.
+            ModelError: the bundle is damaged, not signed, or does not prove itself.
+            Unavailable: the bundle does not come, or the disk is full.
+            ConfigError: the request names neither, or a folder it may not.
         """
         folder, wanted = request.get("folder"), request.get("bundle")
         with self._one_at_a_time:
@@ -82,9 +82,8 @@ class Installer:
     def _from_broker(self, wanted: str) -> Bundle:
         offer = read_wanted(self._get, wanted, self._settings.max_fetch_mb * 2**20)
         known = self._store.installed(offer.bundle)
-        if (
-            known is not None and make_offer(known.folder).sha256 == offer.sha256
-        ):  # else it is signed anew
+        # a bundle that is known, and hashes otherwise, was signed anew
+        if known is not None and make_offer(known.folder).sha256 == offer.sha256:
             tidy(self._store.root)
             return known
         with fetched(offer, self._get, self._store.root) as folder:

@@ -1,7 +1,4 @@
-"""
-`mammo-edge model publish | withdraw`: hand a bundle to devices through the broker of the
-configuration, or take it away there.
-"""
+"""`mammo-edge model publish | withdraw`: hand a bundle to devices through the broker."""
 
 import queue
 import re
@@ -25,12 +22,12 @@ from edge.mqtt.topics import ROOT, Topics
 
 CONNECT_S: Final = 10.0
 FORMER_S: Final = 5.0
-"""How long an announcement may take that is to be withdrawn, in seconds."""
+"""The time to wait for the announcement that is to be withdrawn, in seconds."""
 DEVICE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}")
 
 
-class Line:
-    """What a device's `model/available` and the topics below it are at the broker."""
+class Shelf:
+    """The topic `model/available` of a device, and the topics below it."""
 
     def __init__(self, broker: MqttClient, topic: str) -> None:
         self._broker = broker
@@ -39,7 +36,12 @@ class Line:
         broker.subscribe(topic, self._hear)
 
     def put(self, below: str, payload: bytes) -> None:
-        """Publish, retained; no bytes remove what is there. Raises Unavailable."""
+        """
+        Publish, retained; no bytes remove the message that is retained there.
+
+        Raises:
+            Unavailable: the broker is away, or refuses the message.
+        """
         try:
             self._broker.publish(self._topic + below, payload, retain=True)
         except RefusedError as error:
@@ -47,7 +49,12 @@ class Line:
             raise Unavailable(msg) from None
 
     def former(self, wait_s: float = 0.0) -> announcement.Offer | None:
-        """What was announced when we came. Raises ModelError where it is no announcement."""
+        """
+        Return the announcement that was there when we subscribed, or None.
+
+        Raises:
+            ModelError: the message there is no announcement.
+        """
         try:
             payload = self._heard.get(block=wait_s > 0, timeout=wait_s or None)
         except queue.Empty:
@@ -69,24 +76,22 @@ def publish(
         settings: with the broker.
         folder: the bundle's.
         to: `SITE/DEVICE` each; none stands for the configuration's own.
-        stored: where `mammo-edge setup` puts the broker's password.
+        stored: the file into which `mammo-edge setup` puts the broker's password.
 
     Raises:
-        ModelError: it is damaged. ConfigError: no such device can be. Unavailable: the broker is
-            away, or refuses it.
+        ModelError: the bundle is damaged.
+        ConfigError: a device cannot have such a name.
+        Unavailable: the broker is away, or refuses a message.
     """
     made = announcement.make_offer(folder)
     devices = _devices(settings, to)
     for device in devices:
-        with _line(settings, device, stored) as line:
-            announcement.publish(folder, made, line.put)
-            former = _known(
-                line
-                # subscribed before the first chunk was published, so it has come before the first
-                # PUBACK
-            )
+        with _connected(settings, device, stored) as shelf:
+            announcement.publish(folder, made, shelf.put)
+            # subscribed before the first chunk was published, so it came before the first PUBACK
+            former = _known(shelf)
             if former is not None and former.sha256 != made.sha256:
-                announcement.clear(former, line.put)
+                announcement.clear(former, shelf.put)
     signed = (folder / SIGNATURE).exists()
     report = {
         "bundle": made.bundle,
@@ -100,33 +105,33 @@ def publish(
 
 def withdraw(settings: Settings, to: Sequence[str], stored: Path | None = None) -> dict[str, Any]:
     """
-    Take away what is announced to devices, chunks and all. Raises as `publish`; Unavailable where
-    nothing is announced.
+    Remove the announcements to devices, and their chunks.
+
+    Raises:
+        ConfigError: a device cannot have such a name.
+        Unavailable: the broker is away or refuses a message, or nothing is announced.
     """
     taken = []
     for device in _devices(settings, to):
-        with _line(settings, device, stored) as line:
+        with _connected(settings, device, stored) as shelf:
             try:
-                former = line.former(FORMER_S)
+                former = shelf.former(FORMER_S)
             except ModelError:  # nobody knows of chunks of it
-                line.put("", b"")
+                shelf.put("", b"")
                 taken.append({"to": device, "bundle": None, "version": None})
                 continue
             if former is None:
                 msg = f"{device}: nothing is announced there"
                 raise Unavailable(msg)
-            announcement.withdraw(former, line.put)
+            announcement.withdraw(former, shelf.put)
             taken.append({"to": device, "bundle": former.bundle, "version": former.version})
     return {"withdrawn": taken}
 
 
-def _known(line: Line) -> announcement.Offer | None:
-    """
-    What was announced before; None where that was no announcement, for ours stands in its place
-    now.
-    """
+def _known(shelf: Shelf) -> announcement.Offer | None:
+    """Return the former announcement; None if the message was none, for ours has replaced it."""
     try:
-        return line.former()
+        return shelf.former()
     except ModelError:
         return None
 
@@ -140,8 +145,8 @@ def _devices(settings: Settings, to: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _line(settings: Settings, device: str, stored: Path | None) -> Iterator[Line]:
-    """Connected, under a client id of its own: a daemon on this machine goes on."""
+def _connected(settings: Settings, device: str, stored: Path | None) -> Iterator[Shelf]:
+    """Connect under a client id of its own, so that a daemon on this machine goes on."""
     health, connected = Health(), threading.Event()
     broker = MqttClient(
         settings.broker.model_copy(update={"session_expiry_s": 0}),
@@ -152,7 +157,7 @@ def _line(settings: Settings, device: str, stored: Path | None) -> Iterator[Line
         max_incoming=2 * announcement.LARGEST,
     )
     broker.on_connect(connected.set)
-    line = Line(broker, Topics(f"{ROOT}/{device}").model_available)
+    shelf = Shelf(broker, Topics(f"{ROOT}/{device}").model_available)
     broker.start()
     try:
         if not connected.wait(CONNECT_S):
@@ -160,6 +165,6 @@ def _line(settings: Settings, device: str, stored: Path | None) -> Iterator[Line
                 "; ".join(health.reasons)
                 or f"broker: no answer from {settings.broker.host}:{settings.broker.port}"
             )
-        yield line
+        yield shelf
     finally:
         broker.stop()

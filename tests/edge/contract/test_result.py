@@ -37,7 +37,8 @@ from edge.domain import (
     Timing,
 )
 from edge.errors import Reason
-from edge.models.bundle import MANIFEST, Bundle, verify
+from edge.models.bundle import Bundle, verify
+from edge.models.manifest import MANIFEST
 
 IMAGE: Final = hashlib.sha256(b"image").hexdigest()
 LEDGER: Final = "5d0f7c0e-0000-4000-8000-000000000001"

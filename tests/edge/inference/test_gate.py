@@ -14,7 +14,7 @@ from edge.domain import Box
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.inference.gate import InputGate
 from edge.inference.preprocess import Batch, Geometry
-from edge.models.bundle import FeatureGate, Gate
+from edge.models.manifest import FeatureGate, Gate
 
 GEOMETRY = Geometry(
     10, 10, flipped=False, box=Box(0, 0, 10, 10), top=0, left=0, height=10, width=10

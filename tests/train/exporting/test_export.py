@@ -12,7 +12,8 @@ from edge.errors import ModelError
 from edge.inference.engine import Shapes
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
-from edge.models.bundle import MANIFEST, Manifest, ModelFile, sha256_of, verify
+from edge.models.bundle import sha256_of, verify
+from edge.models.manifest import MANIFEST, Manifest, ModelFile
 from tests.support.tiny import Tiny
 from train.data.films import model_input
 from train.errors import TrainError

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.models.bundle import Platt
+from edge.models.manifest import Platt
 from train.exporting import parity
 from train.stats.metrics import Floats
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.inference import examiner
-from edge.models.bundle import OperatingPoint, Platt
+from edge.models.manifest import OperatingPoint, Platt
 from train.errors import TrainError
 from train.scoring import calibration
 from train.stats.metrics import Floats, Labels

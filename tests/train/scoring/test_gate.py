@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge.inference.gate import InputGate
 from edge.inference.image import Limits, decode
 from edge.inference.preprocess import prepare
-from edge.models.bundle import Gate
+from edge.models.manifest import Gate
 from tests.support.films_drawn import film, prepared
 from train.data.films import Prepared
 from train.recipes.seed import RECIPE

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.models.bundle import Gate, KnownAnswer, ModelFile, OperatingPoint, Platt
+from edge.models.manifest import Gate, KnownAnswer, ModelFile, OperatingPoint, Platt
 from tests.support.films_drawn import film, judged, prepared
 from train.evaluation import baselines, figures, per_breast, subgroups
 from train.reporting import tables

@@ -1,0 +1,38 @@
+"""`mammo-edge check`: a start's own findings."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.cli import check
+from edge.cli.check import findings
+from edge.config.paths import credential_of
+from edge.config.settings import Broker, Settings, Tls
+from edge.errors import ConfigError
+from edge.mqtt.tls import tls_context
+
+
+def test_an_inbox_that_is_not_there_is_not_promised_to_be_made(tmp_path: Path) -> None:
+    assert check._inbox(tmp_path) == ("inbox.path", True, str(tmp_path))
+    what, right, detail = check._inbox(tmp_path / "away")
+    assert (what, right, "mount it, or make it" in detail) == ("inbox.path", False, True)
+
+
+def test_a_certificate_that_cannot_be_read_is_a_configuration_error(tmp_path: Path) -> None:
+    settings = Settings(broker=Broker(tls=Tls(enabled=True, ca=tmp_path / "none.pem")))
+    with pytest.raises(ConfigError, match=r"broker\.tls: "):
+        tls_context(settings.broker)
+    assert any(what == "broker.tls" and not right for what, right, _ in findings(settings))
+
+
+@pytest.mark.parametrize(
+    ("readable", "said"), [(True, "found"), (False, "for root and the service alone")]
+)
+def test_a_check_says_of_the_password_that_setup_wrote_what_it_can_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, readable: bool, said: str
+) -> None:
+    stored = credential_of(tmp_path / "left.toml")
+    assert stored == tmp_path / "left.password"
+    stored.write_text("geheim\n")
+    monkeypatch.setattr("edge.config.credentials.os.access", lambda *_: readable)
+    assert said in check._password(Settings(), stored)

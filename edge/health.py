@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 STAMP_S: Final = 20.0
-"""A loop that has not stamped for so long is stuck, in seconds."""
+"""The silence after which a loop counts as stuck, in seconds."""
 
 
 class Phase(StrEnum):
@@ -21,7 +21,7 @@ class Phase(StrEnum):
 
 
 class Cause(StrEnum):
-    """Reason codes: why the daemon is degraded. Published; a value never changes its meaning."""
+    """Reason codes: why the daemon is degraded. A value is published and keeps its meaning."""
 
     BROKER_AWAY = "broker_away"
     """There is no connection to the broker."""
@@ -94,7 +94,7 @@ class Cause(StrEnum):
 
 
 class Health:
-    """Stamps of the loops, reasons for being degraded, counters. Any thread may call any method."""
+    """Stamps of loops, reasons for being degraded, counters. Any thread may call any method."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -105,10 +105,10 @@ class Health:
         self.counters: Counter[str] = Counter()
         self._started = time.monotonic()
         self.changed = threading.Event()
-        """Set whenever the phase or the reasons change; whoever publishes the status clears it."""
+        """Set whenever the phase or the reasons change, cleared by the publisher of `status`."""
 
     def stamp(self, loop: str) -> None:
-        """One turn of a loop."""
+        """Note one turn of a loop."""
         self._mine.loop = loop
         with self._lock:
             self._stamps[loop] = time.monotonic()
@@ -120,12 +120,12 @@ class Health:
             self.stamp(loop)
 
     def retire(self, loop: str) -> None:
-        """A loop ended because it was told to."""
+        """Forget a loop that ended because it was told to."""
         with self._lock:
             self._stamps.pop(loop, None)
 
     def stuck(self) -> list[str]:
-        """Loops that have not turned for STAMP_S."""
+        """Return the loops that have not turned for STAMP_S."""
         with self._lock:
             return sorted(
                 loop for loop, at in self._stamps.items() if time.monotonic() - at > STAMP_S
@@ -153,7 +153,7 @@ class Health:
             self.changed.set()
 
     def enter(self, phase: Phase) -> None:
-        """Go on to another phase of life."""
+        """Enter another phase of life."""
         with self._lock:
             self._phase = phase
         self.changed.set()
@@ -180,6 +180,6 @@ class Health:
 
     @property
     def phase(self) -> Phase:
-        """`ready` turns into `degraded` by itself while there are reasons."""
+        """The phase; `ready` turns into `degraded` by itself while there are reasons."""
         with self._lock:
             return Phase.DEGRADED if self._phase is Phase.READY and self._reasons else self._phase

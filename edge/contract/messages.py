@@ -48,7 +48,7 @@ class Online(_Sent):
     reason_codes: list[Cause]
     """The code of each of `reasons`, in the same order."""
     warnings: list[str]
-    """Sentences on what this connection cannot do, because of its protocol."""
+    """Sentences on the limits of this connection, because of its protocol."""
     protocol: Literal["5", "3.1.1"]
     version: str
 

@@ -1,5 +1,5 @@
 """
-Installed models: `<state>/models/<bundle id>/`, side by side, and the choice of what serves.
+Installed models: `<state>/models/<bundle id>/`, side by side, and the choice of one that serves.
 
 A bundle is copied into a folder whose name begins with a dot, looked at there, and only then
 renamed; `active.json` is replaced whole. So a power cut at any moment leaves a proved bundle to
@@ -60,7 +60,7 @@ class ModelStore:
 
     def active(self) -> Active:
         """
-        Return the choice of what serves.
+        Return the choice of the bundle that serves.
 
         Raises:
             ModelError: it cannot be read.

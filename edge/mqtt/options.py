@@ -1,4 +1,4 @@
-"""The one place that configures paho: who connects, and what CONNECT says."""
+"""The one place that configures paho: the client, and the fields of CONNECT."""
 
 import ssl
 from collections.abc import Mapping

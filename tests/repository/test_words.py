@@ -26,13 +26,8 @@ MOST_METHODS: Final = 15
 OPERATORS_PAGE: Final = "edge/config/"
 """Attribute docstrings here become `deploy/edge.toml`, and may explain a key at length."""
 PENDING: Final = (
-    "deploy/tools/asyncapi/",
-    "edge/contract/",
     "edge/daemon/",
-    "edge/health.py",
     "edge/inference/",
-    "edge/models/",
-    "edge/mqtt/",
     "edge/storage/",
     "edge/system/",
     "train/",

@@ -1,29 +1,25 @@
 """
-The MQTT contract for programs, as AsyncAPI 3.0: `python -m deploy.tools.asyncapi` prints
-docs/reference/asyncapi.yaml.
+The MQTT contract for programs, as AsyncAPI 3.0.
 
-Topics, quality of service and limits come from the code and its settings' defaults, schemas from
-`edge.contract.result` and `edge.contract.messages`.
+`python -m deploy.tools.asyncapi` prints docs/reference/asyncapi.yaml. Topics, quality of service
+and limits come from the code and its settings' defaults, schemas from `edge.contract`.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from deploy.tools.asyncapi.channels import CHUNK, DEVICE, IMAGE, NOTHING, RESULT, Channel, channels
 from edge import NOTICE, __version__
 from edge.config.settings import Settings
 from edge.contract import messages
 from edge.contract.result import on_one_line
 from edge.daemon.telemetry.status import offline
-from edge.models.transfer import announcement
-from edge.mqtt.topics import COMMANDS, Topics, discovery, shared_request_image
 
-DEVICE: Final = Topics("mammo/v1/{site}/{device}")
 PARAMETERS: Final = {
     "site": {"description": "The clinic, `[device] site`."},
     "device": {"description": "This device, `[device] name`."},
@@ -34,14 +30,6 @@ PARAMETERS: Final = {
         "default": Settings().homeassistant.prefix,
     },
 }
-RESULT: Final = "Result"
-"""Its schema is a file of its own, docs/reference/result.schema.json."""
-IMAGE: Final = "Image"
-"""Bytes, not JSON."""
-CHUNK: Final = "Chunk"
-"""Bytes, too."""
-NOTHING: Final = "Nothing"
-"""An empty payload, by which a retained message is cleared."""
 FOREIGN: Final = {
     RESULT: {
         "schemaFormat": "application/schema+json;version=2020-12",
@@ -65,134 +53,8 @@ FOREIGN: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One topic."""
-
-    action: Literal["send", "receive"]
-    """Of the device."""
-    address: str | None
-    """None where the sender chooses it."""
-    said: str
-    payloads: tuple[type[BaseModel] | str, ...]
-    """Models, or names of `FOREIGN`."""
-    qos: int = 1
-    retain: bool = False
-    replies: str | None = None
-    """The channel that answers what comes here."""
-
-
-def channels() -> dict[str, Channel]:
-    """Every topic, by a name that is used in this document alone."""
-    status = (messages.Online, messages.Offline)
-    return {
-        "status": Channel(
-            "send",
-            DEVICE.status,
-            "How the device is, whenever that changes; last will.",
-            status,
-            retain=True,
-        ),
-        "health": Channel(
-            "send",
-            DEVICE.health,
-            "Counters, queue, versions, every `[publish] health_s`.",
-            (messages.Health,),
-            qos=0,
-        ),
-        "result": Channel(
-            "send",
-            DEVICE.result,
-            "Every result that has no response topic of its own.",
-            (RESULT,),
-        ),
-        "reply": Channel(
-            "send",
-            None,
-            "The response topic that a request names: its result, and nothing else.",
-            (RESULT,),
-        ),
-        "shadowResult": Channel(
-            "send",
-            DEVICE.shadow_result,
-            "What a second model would have said.",
-            (messages.ShadowResult,),
-        ),
-        "requestImage": Channel(
-            "receive", DEVICE.request_image, "An image.", (IMAGE,), replies="reply"
-        ),
-        "requestRef": Channel(
-            "receive",
-            DEVICE.request_ref,
-            "Names a file in the inbox.",
-            (messages.Reference,),
-            replies="reply",
-        ),
-        "sharedRequestImage": Channel(
-            "receive",
-            shared_request_image("{site}"),
-            "An image for one device of `[intake] shared_group`.",
-            (IMAGE,),
-            replies="reply",
-        ),
-        "homeAssistant": Channel(
-            "send",
-            discovery("{prefix}", "{site}", "{device}"),
-            "Home Assistant's discovery, where enabled.",
-            ("Discovery", NOTHING),
-            retain=True,
-        ),
-        "modelAvailable": Channel(
-            "receive",
-            DEVICE.model_available,
-            "Announces a bundle, retained.",
-            (announcement.Offer, NOTHING),
-            retain=True,
-        ),
-        "modelChunk": Channel(
-            "receive",
-            f"{DEVICE.model_available}/{{sha256}}/{{number}}",
-            "A piece of it, retained.",
-            (CHUNK, NOTHING),
-            retain=True,
-        ),
-        **dict(_commands()),
-        "doctorAck": Channel(
-            "send",
-            DEVICE.command_ack("doctor"),
-            "Of `mammo-edge doctor`: an answer to nothing.",
-            (messages.Answer,),
-        ),
-    }
-
-
-def _commands() -> Iterator[tuple[str, Channel]]:
-    for name in COMMANDS:
-        asked, answered = messages.COMMANDS.get(name, (messages.Command, messages.Answer))
-        key = re.sub(r"\W(\w)", lambda match: match[1].upper(), f"command/{name}")
-        yield (
-            key,
-            Channel(
-                "receive",
-                DEVICE.command(name),
-                f"The command `{name}`.",
-                (asked,),
-                replies=f"{key}Ack",
-            ),
-        )
-        yield (
-            f"{key}Ack",
-            Channel(
-                "send",
-                DEVICE.command_ack(name),
-                "The answer.",
-                (answered, messages.Refusal),
-            ),
-        )
-
-
 def document() -> dict[str, Any]:
-    """The whole of it."""
+    """Return the document."""
     found = channels()
     models = {
         payload
@@ -280,7 +142,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 
 def _operations(name: str, channel: Channel) -> Iterator[tuple[str, dict[str, Any]]]:
-    """As the device sees it: `send` is published by it. What answers a request is told there."""
+    """Yield the operation of the device, which publishes on `send`, and names its reply."""
     operation: dict[str, Any] = {
         "action": channel.action,
         "channel": {"$ref": f"#/channels/{name}"},
@@ -315,7 +177,7 @@ def _message(name: str) -> dict[str, Any]:
 
 
 def _tidy(tree: Any) -> Any:  # noqa: ANN401 - a JSON tree
-    """Without pydantic's titles, which repeat the names."""
+    """Return a schema without pydantic's titles, which repeat the names."""
     if isinstance(tree, Mapping):
         return {
             key: _tidy(below)
@@ -326,7 +188,7 @@ def _tidy(tree: Any) -> Any:  # noqa: ANN401 - a JSON tree
 
 
 def render() -> str:
-    """The document as YAML."""
+    """Return the document as YAML."""
     head = "# Written from the code by `make docs`: do not edit. For people: contract.md.\n"
     return head + str(yaml.safe_dump(document(), sort_keys=False, width=120, allow_unicode=True))
 

@@ -1,7 +1,4 @@
-"""
-What a person or a subscriber may ask of a running daemon, over the control socket and over MQTT:
-send again, examine again.
-"""
+"""The commands `replay`, `retry` and `reload`, over the control socket and over MQTT."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -25,7 +22,7 @@ RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
     "worker": ("max_file_mb",),
     "log": (),
 }
-"""Sections that a reload takes, but for these keys."""
+"""Sections that a reload takes, except these keys."""
 
 
 class Commands:
@@ -44,8 +41,13 @@ class Commands:
 
     def replay(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Put results into the outbox of MQTT again, for a subscriber that was away. Raises
-        ConfigError: the request makes no sense.
+        Put results into the outbox of MQTT again, for a subscriber that was away.
+
+        Args:
+            request: `since`, a number or a time, and `limit`, the most results to send.
+
+        Raises:
+            ConfigError: a field is wrong, or nothing is published over MQTT.
         """
         limit = request.get("limit", REPLAY_AT_ONCE)
         if not isinstance(limit, int) or not 1 <= limit <= REPLAY_AT_ONCE:
@@ -63,7 +65,15 @@ class Commands:
         return {"results": count, "last_seq": last}
 
     def retry(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Examine images again. Raises ConfigError: one is not known, or its file is gone."""
+        """
+        Examine images again.
+
+        Args:
+            request: `images`, ids or beginnings of ids.
+
+        Raises:
+            ConfigError: an image is not known, or its file is gone.
+        """
         names = [str(name) for name in request.get("images", [])]
         image_ids = resolve_images(names, self._ledger.queries.image_ids)
         gone = [image_id for image_id in image_ids if not self._file_of(image_id)]
@@ -81,7 +91,11 @@ class Commands:
 
 def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[str]:
     """
-    Image ids from what a person typed: an image id, a result id, or the beginning of one.
+    Return the ids of the images that a person means.
+
+    Args:
+        names: image ids, result ids, or beginnings of them.
+        find: returns the ids of all images that fit a name.
 
     Raises:
         ConfigError: a name fits no image, or several.
@@ -102,8 +116,14 @@ def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[s
 
 def changes(running: Settings, read: Settings) -> tuple[list[str], list[str]]:
     """
-    Sections that are not as the daemon was started, and what of them, `section` or `section.key`,
-    waits for a restart.
+    Compare two configurations.
+
+    Args:
+        running: the one with which the daemon was started.
+        read: the new one.
+
+    Returns:
+        The sections that differ, and those, or keys of them, that wait for a restart.
     """
     changed = [
         name for name in Settings.model_fields if getattr(read, name) != getattr(running, name)

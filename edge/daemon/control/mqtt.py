@@ -1,7 +1,4 @@
-"""
-Commands from the broker, where the configuration allows them: done, answered, and only then
-acknowledged.
-"""
+"""Commands from the broker, if the configuration allows them: obeyed, answered, acknowledged."""
 
 import functools
 import json
@@ -26,21 +23,20 @@ log = logging.getLogger(__name__)
 LOOP: Final = "intake-command"
 RETRY_S: Final = 0.2
 CUT_OFF: Final = 10
-"""So often in a row a command that needs the connection may lose it, and goes on with the next."""
+"""Connections that a command may lose in a row, before the loss is its answer."""
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class CommandIntake(Loop):
     """
-    Subscribes the commands it is given; the answer goes to `.../ack`, with the correlation data
-    that came.
+    Subscribes commands; the answer goes to `.../ack`, with the correlation data that came.
 
     Args:
         broker: the connection.
         health: for the stamps.
         topics: those of this device.
-        handlers: what obeys each allowed command, by its name.
+        handlers: functions that obey the allowed commands, by name.
     """
 
     def __init__(
@@ -52,16 +48,13 @@ class CommandIntake(Loop):
         self._handlers = handlers
         self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
         self._untold: dict[tuple[str, bytes, bytes | None], bytes] = {}
-        """
-        The last command and its answer, until the broker knows that it was obeyed: it delivers it
-        again, and once is enough.
-        """
+        """The last command and its answer, kept in case the broker delivers the command again."""
         self._hang_ups, self._cut_off = HangUps(), 0
         for name in handlers:
             broker.subscribe(topics.command(name), functools.partial(self._enqueue, name))
 
     def wake(self) -> None:
-        """End the wait for a command; what is not acknowledged stays with the broker."""
+        """End the wait for a command; commands without PUBACK stay with the broker."""
         self._queue.put(None)
 
     def _enqueue(self, name: str, incoming: Incoming) -> None:
@@ -94,12 +87,14 @@ class CommandIntake(Loop):
 
     def _await_answer(self, name: str, incoming: Incoming) -> bytes | None:
         """
-        Obey; None where it is not done, since we are to end, or since the connection ended that it
-        needs (to fetch a model).
+        Obey, and return the answer.
+
+        Returns:
+            None if the daemon ends, or if the command needs the connection and lost it.
         """
         future: Future[tuple[bytes, bool]] = Future()
-        # Proving a model takes longer than a loop may be silent; a daemon thread, for it may wait
-        # for a service that has ended.
+        # Proving a model takes longer than a loop may be silent. A daemon thread, since it may wait
+        # for a dispatcher that has ended.
         threading.Thread(
             target=lambda: future.set_result(self._answer(name, incoming.payload)),
             name="command",
@@ -117,7 +112,7 @@ class CommandIntake(Loop):
         return answer
 
     def _answer(self, name: str, payload: bytes) -> tuple[bytes, bool]:
-        """Obey, and return the answer, and True if another try would get the same."""
+        """Obey, and return the answer, and True if another try would get the same answer."""
         try:
             request = json.loads(payload)
         except (ValueError, RecursionError):
@@ -134,24 +129,21 @@ class CommandIntake(Loop):
 
     def _tell(self, name: str, answer: bytes, incoming: Incoming) -> bool:
         """
-        Answer, as long as the connection lasts by which the command came; False where it did not:
-        then it comes again.
+        Publish the answer while the connection lasts that delivered the command.
+
+        Returns:
+            False if it did not last: the broker delivers the command again.
         """
+        topic = self._topics.command_ack(name)
         while not incoming.stale():
             if self._hang_ups.too_many:
                 self._give_up(Cause.COMMAND_ANSWER_HUNG_UP, "the broker hangs up on it")
                 return True
             try:
-                self._broker.publish(
-                    self._topics.command_ack(name),
-                    answer,
-                    correlation=incoming.correlation,
-                )
+                self._broker.publish(topic, answer, correlation=incoming.correlation)
             except RefusedError as error:
                 self._give_up(Cause.COMMAND_ANSWER_REFUSED, str(error))
-            except (
-                Unavailable
-            ) as error:  # a command may come before we have noticed that we are connected
+            except Unavailable as error:  # perhaps we have not noticed yet that we are connected
                 log.info('event=command_not_answered_yet why="%s"', error)
                 self._hang_ups.note(error)
                 self._health.beat()
@@ -165,9 +157,7 @@ class CommandIntake(Loop):
         return False
 
     def _give_up(self, cause: Cause, why: str) -> None:
-        """
-        The command was obeyed, and its answer cannot be told: else it would come again and again.
-        """
+        """Leave the answer untold, since the command would otherwise come again and again."""
         self._hang_ups.end()
         log.warning('event=command_not_answered why="%s"', why)
         self._health.degrade(cause, f"command: it was obeyed, and its answer cannot be told: {why}")

@@ -1,5 +1,7 @@
 """
-The control socket: one JSON line in, one JSON line out. Who may write to the socket may use it.
+The control socket: one JSON line in, one JSON line out.
+
+Everyone who may write to the socket may use it.
 """
 
 import json
@@ -17,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MAX_LINE: Final = 65536
 TIMEOUT_S: Final = 120.0
-"""A reload loads and proves a model."""
+"""Long enough for a reload, which loads and proves a model."""
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -34,9 +36,8 @@ class ControlServer(Listener):
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(
-                missing_ok=True
-            )  # a killed daemon leaves it; the ledger's lock says that none is running
+            # a killed daemon leaves its socket; the ledger's lock says that none is running
+            path.unlink(missing_ok=True)
             server = _Server(str(path), _Connection)
             path.chmod(0o660)
         except OSError as error:
@@ -56,7 +57,7 @@ def ask(path: Path, command: str, **arguments: object) -> dict[str, Any]:
     Ask the running daemon.
 
     Raises:
-        Unavailable: no daemon answers there, or it refuses; the text says why.
+        Unavailable: no daemon answers there, or the daemon refuses; the text says why.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -78,7 +79,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     handlers: Mapping[str, Handler] = {}
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is not our trouble."""
+        """Note a client that went away, which is not our trouble."""
         log.debug(
             "event=control_client_gone peer=%s request=%s", bool(client_address), bool(request)
         )

@@ -1,6 +1,7 @@
 """
-How far the scores of late are from those the model was measured on: population stability index over
-the manifest's 20 bins.
+The distance of recent scores from those that the model was measured on.
+
+It is the population stability index over the manifest's 20 bins.
 """
 
 import json
@@ -16,11 +17,11 @@ from edge.domain import Result
 from edge.models.bundle import Bundle
 
 WINDOW: Final = 500
-"""Images that are compared."""
+"""The number of images that are compared."""
 FEWEST: Final = 300
 """
-With fewer the index is noise. Scores drawn from the reference itself are above 0.1 in 87 of 100
-windows of 100 images, in 3 of 100 windows of 300, and above 0.25 in 4 and in none.
+The least images, since with fewer the index is noise: scores drawn from the reference itself exceed
+0.1 in 87 of 100 windows of 100 images, and in 3 of 100 windows of 300.
 """
 HALF: Final = 0.5
 """Added to each bin's count, so that an empty one is no infinity."""
@@ -37,8 +38,11 @@ class Drift:
 
     def resume(self, serving: Serving, payloads: Sequence[bytes]) -> None:
         """
-        At start: go on from the published results that the serving model gave before, the oldest
-        first.
+        Go on from the results that the serving model gave before the daemon was started.
+
+        Args:
+            serving: the model.
+            payloads: published results, the oldest first.
         """
         messages = [json.loads(payload) for payload in payloads]
         bundle_id = serving.bundle.bundle_id
@@ -54,7 +58,7 @@ class Drift:
             )
 
     def observe(self, examination: Examination) -> None:
-        """One image came back from a worker."""
+        """Note an image that came back from a worker."""
         if not isinstance(examination.verdict, Result):
             return
         bundle = examination.serving.bundle
@@ -69,8 +73,9 @@ class Drift:
 
     def report(self) -> dict[str, float | int | None]:
         """
-        `images` compared, and `index`: below 0.1 alike, above 0.25 another population; None for
-        fewer than FEWEST images.
+        Return the number of `images` and the `index`, None for fewer than FEWEST images.
+
+        An index below 0.1 means alike, above 0.25 another population.
         """
         with self._lock:
             scores, reference = list(self._scores), list(self._reference)
@@ -82,7 +87,7 @@ class Drift:
 
 def stability_index(scores: Sequence[float], reference: Sequence[int]) -> float:
     """
-    Sum over the bins of (found - expected) * ln(found / expected), shares of all.
+    Return the sum over the bins of (found - expected) * ln(found / expected), shares of all.
 
     Args:
         scores: 0 to 1.

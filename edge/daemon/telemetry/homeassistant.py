@@ -1,8 +1,7 @@
 """
-Home Assistant's MQTT discovery, where configured: one retained message by which this device and its
-sensors appear there.
+Home Assistant's MQTT discovery: a retained message by which the device and its sensors appear.
 
-Its format: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery, "Device discovery
+The format: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery, "Device discovery
 payload" (2024.11 and later).
 """
 
@@ -25,25 +24,24 @@ from edge.system import files
 log = logging.getLogger(__name__)
 
 FILE: Final = "homeassistant.json"
-"""In the state folder: the topics that hold a message of ours, so that they can be cleared."""
+"""The file in the state folder that names the topics with a message of ours, to clear them."""
 UNDELIVERED: Final = (
     "{{ value_json.outbox.values() | sum(attribute='waiting') + "
     "value_json.outbox.values() | sum(attribute='held') }}"
 )
 LATE: Final = 3
-"""A number of `health` is old once so many of them did not come."""
+"""A sensor is old once so many `health` messages in a row did not come."""
 
 
 class Discovery:
     """
-    Keeps the broker's retained messages as configured, after each connection; clears those of an
-    earlier configuration.
+    Keeps the broker's retained messages as configured, and clears those of earlier configurations.
 
     Args:
         broker: the connection; before its `start`.
-        health: told where the broker refuses.
+        health: is told if the broker refuses.
         state: the state folder.
-        wanted: see `messages`.
+        wanted: payloads by topic, see `messages`.
     """
 
     def __init__(
@@ -58,18 +56,15 @@ class Discovery:
         broker.on_connect(self._due.set)
 
     def turn(self) -> None:
-        """
-        Publish what is due; called again and again, by one thread that may wait for the broker.
-        """
+        """Publish as much as is due, in a thread that may wait for the broker."""
         if not self._due.is_set() or not self._broker.connected or self._hang_ups.too_many:
             return
         self._due.clear()
         ours = self._remembered()
         gone = [topic for topic in ours if topic not in self._wanted]
         try:
-            self._remember(
-                [*gone, *self._wanted]
-            )  # first: a message that nobody remembers is never cleared
+            # first: a message that nobody remembers is never cleared
+            self._remember([*gone, *self._wanted])
             for topic, payload in [*((topic, b"") for topic in gone), *self._wanted.items()]:
                 self._broker.publish(topic, payload, retain=True)
             self._remember(list(self._wanted))
@@ -108,7 +103,7 @@ class Discovery:
 
 
 def messages(settings: Settings) -> dict[str, bytes]:
-    """What is to stand at the broker, by topic; nothing where discovery is off."""
+    """Return the retained messages by topic: none if discovery is off."""
     if not settings.homeassistant.enabled:
         return {}
     topic = discovery(settings.homeassistant.prefix, settings.device.site, settings.device.name)
@@ -116,7 +111,7 @@ def messages(settings: Settings) -> dict[str, bytes]:
 
 
 def _device(settings: Settings) -> dict[str, Any]:
-    """The device and, from `status`, whether it is there; last will included."""
+    """Describe the device, whose availability is in `status`, last will included."""
     site = settings.device.site
     name = f"{site}/{settings.device.name}"
     status = Topics.of(settings.device).status
@@ -144,7 +139,7 @@ def _device(settings: Settings) -> dict[str, Any]:
 
 
 def _from_status(topic: str) -> dict[str, dict[str, Any]]:
-    """`offline` has no state and no reasons."""
+    """Describe the sensors that read `status`; `offline` has no state and no reasons."""
     return {
         "state": {
             "platform": "sensor",

@@ -1,7 +1,4 @@
-"""
-`/metrics`, and yes or no for a supervisor, `/livez` and `/readyz`: over HTTP on this machine, where
-configured.
-"""
+"""`/metrics` for Prometheus, and `/livez` and `/readyz` for a supervisor, over HTTP."""
 
 import logging
 import threading
@@ -17,7 +14,7 @@ from edge.system.threads import Listener
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 8
-"""Connections that are served at the same time."""
+"""The number of connections that are served at the same time."""
 
 
 class MetricsServer(Listener):
@@ -26,9 +23,9 @@ class MetricsServer(Listener):
 
     Args:
         address: host and port.
-        numbers: for `/metrics`, in the exposition format.
-        ready: for `/readyz`: whether it takes images and examines them.
-        alive: for `/livez`: whether every loop turns.
+        numbers: for `/metrics`, returns the exposition format.
+        ready: for `/readyz`, returns True if images are taken and examined.
+        alive: for `/livez`, returns True if every loop turns.
 
     Raises:
         ConfigError: the address cannot be had.
@@ -58,7 +55,7 @@ class MetricsServer(Listener):
                         if route
                         else (404, "text/plain", b"expected /metrics, /livez or /readyz\n")
                     )
-                except MammoEdgeError as error:  # the ledger's disk, say
+                except MammoEdgeError as error:  # the ledger's disk, for example
                     status, kind, body = 503, "text/plain", f"{error}\n".encode()
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
@@ -66,9 +63,7 @@ class MetricsServer(Listener):
                 self.end_headers()
                 self.wfile.write(body)
 
-            # its base names it
-            # its base names it
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base
                 log.debug("event=http_request %s %s", format, len(args))
 
         try:
@@ -81,7 +76,7 @@ class MetricsServer(Listener):
 
 
 class _Server(ThreadingHTTPServer):
-    """A few at once: each takes a thread, and the service may have so many only."""
+    """A server of a few connections at once, since each takes one of the service's threads."""
 
     daemon_threads = True
 
@@ -89,28 +84,24 @@ class _Server(ThreadingHTTPServer):
         self._free = threading.Semaphore(AT_ONCE)
         super().__init__(address, handler)
 
-    # see socketserver
-    # see socketserver
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Serve it in a thread of its own, or hang up."""
+        """Serve a request in a thread of its own, or hang up."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """See socketserver."""
+        """Serve a request, and let the next one come."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is not our trouble."""
+        """Note a client that went away, which is not our trouble."""
         log.debug("event=http_client_gone peer=%s request=%s", bool(client_address), bool(request))
 
 
-# that is all there is to say
-# that is all there is to say
-def _yes_or_no(answer: bool) -> tuple[int, str, bytes]:  # noqa: FBT001
+def _yes_or_no(answer: bool) -> tuple[int, str, bytes]:  # noqa: FBT001 - it has one argument
     return (200, "text/plain", b"yes\n") if answer else (503, "text/plain", b"no\n")

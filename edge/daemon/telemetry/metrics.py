@@ -1,4 +1,4 @@
-"""Numbers for Prometheus."""
+"""The metrics for Prometheus."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ from edge.daemon.pipeline.examination import Examination
 from edge.health import Phase
 
 BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-"""Of the time from worker to verdict, in seconds."""
+"""Bounds for the time from worker to verdict, in seconds."""
 COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "mammo_edge_outcomes": (
         "Images by what became of them",
@@ -59,15 +59,15 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
         {"model_rollbacks": ""},
     ),
 }
-"""Metric, its meaning, its label, and the label's value for each counter of `health`."""
+"""Help text, label, and the label's value for each counter of `health`, by metric."""
 
 
 class Numbers(Collector):
     """
-    What `health` says, in Prometheus's words.
+    The numbers of `health`, as Prometheus collects them.
 
     Args:
-        report: what `mammo-edge status` shows.
+        report: returns the fields of `health`.
     """
 
     def __init__(self, report: Callable[[], Mapping[str, Any]]) -> None:
@@ -82,17 +82,17 @@ class Numbers(Collector):
         self.registry.register(self)
 
     def observe(self, examination: Examination) -> None:
-        """One image came back from a worker."""
+        """Note an image that came back from a worker."""
         self._seconds.observe(
             max(0.0, examination.completed_at - examination.started_at)
         )  # a clock that was set back is no negative sum
 
     def text(self) -> bytes:
-        """The exposition format."""
+        """Return the metrics in the exposition format."""
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
+        """Yield the metrics that come from `health`. Called by prometheus_client."""
         report = self._report()
         model, runtime, queue = report["model"], report["runtime"], report["queue"]
         info = {

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 TURN_S: Final = 1.0
 HUNG_UP_RETRY_S: Final = 60.0
-"""How long results have a connection to themselves if the broker hangs up on `status`."""
+"""The time that results have for themselves if the broker hangs up on `status`, in seconds."""
 CHANCE_RETRY_S: Final = 5.0
 """The same if the broker took `status` before, and may only have been restarted twice."""
 OLD_PROTOCOL: Final = (

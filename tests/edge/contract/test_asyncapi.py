@@ -19,7 +19,8 @@ from referencing.jsonschema import DRAFT202012
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from deploy.tools.asyncapi.__main__ import channels, document, render
+from deploy.tools.asyncapi.__main__ import document, render
+from deploy.tools.asyncapi.channels import channels
 from edge.cli.doctor.acl import ANSWER
 from edge.contract import result
 from edge.daemon.telemetry.status import offline

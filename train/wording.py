@@ -1,7 +1,8 @@
 """What a bundle and a model card say in words."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from train.errors import TrainError
 
@@ -44,3 +45,13 @@ def about_data(path: Path | None) -> str:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"--about-data {path}: {error}"
         raise TrainError(msg) from None
+
+
+def with_interval(numbers: Mapping[str, Any], name: str) -> str:
+    """Write a number with its 95 % interval if it has one; a dash if there is no number."""
+    if numbers[name] is None:
+        return "-"
+    interval = numbers["intervals_95"].get(name)
+    return f"{numbers[name]:.3f}" + (
+        f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    )

@@ -19,13 +19,12 @@ from train.evaluation import (
     baselines,
     figures,
     lesions,
-    pictures,
     plots,
     pointing_game,
     robustness,
     subgroups,
 )
-from train.fitting.finished_run import Fitted, reopen
+from train.fitting.finished_run import FinishedRun, reopen
 from train.progress import say
 from train.run_folder import RunFolder, read_json, write_json
 from train.scoring.judge import Judged, judge
@@ -90,7 +89,7 @@ def evaluate(run: RunFolder, request: Request) -> None:
     numbers["invariance_elsewhere"] = robustness.measure(bundle, elsewhere, len(elsewhere), 0)
     run.evaluation.mkdir(parents=True, exist_ok=True)
     write_scores(run.evaluation / "scores.csv", judged, bundle)
-    pictures.draw(run.evaluation, numbers, judged, scored, bundle.manifest.input)
+    plots.draw(run.evaluation, numbers, judged, scored, bundle.manifest.input)
     if run.history.exists():
         plots.training_curves(
             run.evaluation / "training.png",
@@ -104,7 +103,7 @@ def evaluate(run: RunFolder, request: Request) -> None:
     )
 
 
-def measure(fitted: Fitted, bundle: Bundle, scored: Scored, judged: Judged) -> dict[str, Any]:
+def measure(fitted: FinishedRun, bundle: Bundle, scored: Scored, judged: Judged) -> dict[str, Any]:
     """
     Every number but the invariance.
 
@@ -190,7 +189,7 @@ def write_scores(path: Path, judged: Judged, bundle: Bundle) -> None:
             )
 
 
-def _bundle(run: RunFolder, folder: Path | None, fitted: Fitted) -> Bundle:
+def _bundle(run: RunFolder, folder: Path | None, fitted: FinishedRun) -> Bundle:
     folder = folder or run.bundle
     if not folder.is_dir():
         msg = (

@@ -11,7 +11,7 @@ from train.data.datasets import SIDES
 from train.errors import DataError, TrainError
 from train.fitting import batches, crops, network
 from train.fitting.crops import Pieces
-from train.fitting.finished_run import Fitted
+from train.fitting.finished_run import FinishedRun
 from train.recipe import Recipe
 from train.run_folder import RunFolder
 from train.stats import bootstrap, metrics
@@ -25,7 +25,7 @@ NO_LESION: Final[Mapping[str, Any]] = {
 }
 
 
-def measure(fitted: Fitted, run: RunFolder) -> dict[str, Any] | None:
+def measure(fitted: FinishedRun, run: RunFolder) -> dict[str, Any] | None:
     """
     Score the lesions of validation and test patients with the network of the first stage.
 

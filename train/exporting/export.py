@@ -14,8 +14,9 @@ from train import wording
 from train.data.datasets import Sources
 from train.errors import TrainError
 from train.exporting import bundle_writer, tflite
-from train.exporting.candidate import Exported, Source, build
-from train.fitting.finished_run import Fitted, reopen
+from train.exporting.candidate import Candidate, build
+from train.exporting.reference import Reference
+from train.fitting.finished_run import FinishedRun, reopen
 from train.progress import say
 from train.run_folder import RunFolder, write_json
 from train.scoring import calibration, negatives
@@ -61,21 +62,21 @@ def export(run: RunFolder, request: Request) -> None:
     export_fitted(replace(fitted, notes=notes), run, request)
 
 
-def export_fitted(fitted: Fitted, run: RunFolder, request: Request) -> None:
+def export_fitted(fitted: FinishedRun, run: RunFolder, request: Request) -> None:
     """The same for a model that is open already."""
     unlike = (
         negatives.read(request.not_mammograms, fitted.recipe.input)
         if request.not_mammograms
         else None
     )
-    source = Source(fitted, unlike, request.tflite_runtime)
-    tried = _tried(source)
+    reference = Reference(fitted, unlike, request.tflite_runtime)
+    tried = _tried(reference)
     shipped = {file.kind.file: file for file in tried if not file.failures}
     default = _default(shipped, request.prefer)
     numbers = _numbers(tried, default)
-    files = _files(shipped, {**source.pictures, ATTRIBUTION: request.about_data.encode()})
+    files = _files(shipped, {**reference.pictures, ATTRIBUTION: request.about_data.encode()})
     bundle = bundle_writer.write(
-        request.bundle, files, _manifest(source, request, shipped, files, numbers)
+        request.bundle, files, _manifest(reference, request, shipped, files, numbers)
     )
     model = bundle.manifest.models[default.kind.file]
     written = {
@@ -88,7 +89,7 @@ def export_fitted(fitted: Fitted, run: RunFolder, request: Request) -> None:
     _tell(request.bundle, bundle.bundle_id, tried, numbers)
 
 
-def _tried(source: Source) -> list[Exported]:
+def _tried(reference: Reference) -> list[Candidate]:
     """
     float16, or float32 where that fails; and int8, or int8 with its pooling in float where that
     fails.
@@ -96,13 +97,13 @@ def _tried(source: Source) -> list[Exported]:
     found = []
     for kinds in ((tflite.FLOAT16, tflite.FLOAT32), (tflite.INT8, tflite.INT8_FLOAT_POOLING)):
         for kind in kinds:
-            found.append(build(kind, source))
+            found.append(build(kind, reference))
             if not found[-1].failures:
                 break
     return found
 
 
-def _default(shipped: Mapping[str, Exported], prefer: str) -> Exported:
+def _default(shipped: Mapping[str, Candidate], prefer: str) -> Candidate:
     wanted = {"float": tflite.FLOAT16.file, "int8": tflite.INT8.file}[prefer]
     if not shipped:
         msg = (
@@ -113,7 +114,7 @@ def _default(shipped: Mapping[str, Exported], prefer: str) -> Exported:
     return shipped.get(wanted) or next(iter(shipped.values()))
 
 
-def _numbers(tried: Sequence[Exported], default: Exported) -> dict[str, Any]:
+def _numbers(tried: Sequence[Candidate], default: Candidate) -> dict[str, Any]:
     """
     Those of the default file at the top, as the report and the card want them, and those of all
     files tried.
@@ -154,7 +155,7 @@ def _numbers(tried: Sequence[Exported], default: Exported) -> dict[str, Any]:
     }
 
 
-def _why(tried: Sequence[Exported], default: Exported) -> str:
+def _why(tried: Sequence[Candidate], default: Candidate) -> str:
     rest = [file for file in tried if file is not default]
     passed = [
         f"{file.kind.file} ({file.kind.name}) {_cost(file)}" for file in rest if not file.failures
@@ -173,7 +174,7 @@ def _why(tried: Sequence[Exported], default: Exported) -> str:
     )
 
 
-def _cost(file: Exported) -> str:
+def _cost(file: Candidate) -> str:
     litert = file.numbers["cost"]["litert"]
     return (
         f"{litert['median_ms']:g} ms an image with one thread of "
@@ -181,20 +182,20 @@ def _cost(file: Exported) -> str:
     )
 
 
-def _files(shipped: Mapping[str, Exported], common: Mapping[str, bytes]) -> dict[str, bytes]:
+def _files(shipped: Mapping[str, Candidate], common: Mapping[str, bytes]) -> dict[str, bytes]:
     models = {name: file.data for name, file in shipped.items()}
-    beside = {name: data for file in shipped.values() for name, data in (file.beside or {}).items()}
+    beside = {name: data for file in shipped.values() for name, data in file.companions.items()}
     return {**models, **beside, **common}
 
 
 def _manifest(
-    source: Source,
+    reference: Reference,
     request: Request,
-    shipped: Mapping[str, Exported],
+    shipped: Mapping[str, Candidate],
     files: Mapping[str, bytes],
     numbers: Mapping[str, Any],
 ) -> Manifest:
-    recipe, notes, shapes = source.fitted.recipe, source.fitted.notes, source.shapes
+    recipe, notes, shapes = reference.run.recipe, reference.run.notes, reference.shapes
     counts = notes["split"]["train"]
     training = {
         **{
@@ -247,7 +248,7 @@ def _manifest(
 
 
 def _tell(
-    folder: Path, bundle_id: str, tried: Sequence[Exported], numbers: Mapping[str, Any]
+    folder: Path, bundle_id: str, tried: Sequence[Candidate], numbers: Mapping[str, Any]
 ) -> None:
     test = numbers["test"]
     low, high = test["intervals_95"]["auc"]

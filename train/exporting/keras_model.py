@@ -13,7 +13,7 @@ from train.data import datasets, split
 from train.data.datasets import SIDES, Sources
 from train.data.prepare import prepared
 from train.errors import TrainError
-from train.fitting.finished_run import Fitted, load_network
+from train.fitting.finished_run import FinishedRun, load_network
 from train.fitting.fit import counts
 from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
 from train.progress import say, warn
@@ -24,7 +24,7 @@ SAME: Final = 1e-4
 """Largest difference of a probability between a model and its rewritten form."""
 
 
-def adopt(path: Path, recipe: Recipe, data: Sources, run: RunFolder, command: str) -> Fitted:
+def adopt(path: Path, recipe: Recipe, data: Sources, run: RunFolder, command: str) -> FinishedRun:
     """
     Open a Keras model of your own as if `fit` had left it.
 
@@ -57,7 +57,7 @@ def adopt(path: Path, recipe: Recipe, data: Sources, run: RunFolder, command: st
             "keras": keras.__version__,
         },
     }
-    return Fitted(recipe, notes, sides, films, model)
+    return FinishedRun(recipe, notes, sides, films, model)
 
 
 def named_outputs(model: keras.Model) -> keras.Model:

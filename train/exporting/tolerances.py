@@ -29,7 +29,7 @@ MARGIN: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownAnswers:
     """The known answers of a model file."""
 
     answers: tuple[KnownAnswer, ...]
@@ -51,13 +51,13 @@ class File:
 
 def answer_known(
     file: File, pictures: Mapping[str, bytes], films: Prepared, python: Path | None, largest: float
-) -> Known:
+) -> KnownAnswers:
     """
     The answers of this file in litert, and how far each runtime may be from them.
 
     Args:
         file: the exported file.
-        pictures: as `known.pictures` gave them.
+        pictures: as `known_answers.pictures` gave them.
         films: to compare tflite-runtime on some of, beside the pictures.
         python: of an environment with tflite-runtime; None where there is none.
         largest: difference of a raw score from Keras measured on films.
@@ -77,7 +77,7 @@ def answer_known(
     answers = tuple(
         KnownAnswer(image=name, raw=float(value)) for name, value in zip(pictures, raw, strict=True)
     )
-    return Known(answers, tolerance, measured)
+    return KnownAnswers(answers, tolerance, measured)
 
 
 def with_margin(difference: float) -> float:

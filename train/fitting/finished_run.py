@@ -18,7 +18,7 @@ from train.run_folder import RunFolder, read_json
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FinishedRun:
     """What `fit` left behind."""
 
     recipe: Recipe
@@ -33,7 +33,7 @@ class Fitted:
         return self.films.of(self.sides[name])
 
 
-def reopen(run: RunFolder, data: Sources | None) -> Fitted:
+def reopen(run: RunFolder, data: Sources | None) -> FinishedRun:
     """
     Load the network and its data again, split as they were.
 
@@ -55,7 +55,7 @@ def reopen(run: RunFolder, data: Sources | None) -> Fitted:
         )
         raise DataError(msg)
     films = prepared(index, recipe.input, run.cache)
-    return Fitted(
+    return FinishedRun(
         recipe,
         notes,
         split.assign(index, recipe.fractions, recipe.seed),

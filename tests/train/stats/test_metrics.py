@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from train.reporting import tables
+from train import wording
 from train.scoring import calibration
 from train.stats import bootstrap, metrics
 
@@ -89,7 +89,7 @@ def test_precision_of_no_calls_and_sensitivity_of_no_malignant_images_are_unknow
         is benign["at_screening_prevalence"]["precision"]
         is None
     )
-    assert tables.with_interval(benign, "sensitivity") == "-"
+    assert wording.with_interval(benign, "sensitivity") == "-"
 
 
 def test_predictive_values_follow_bayes() -> None:

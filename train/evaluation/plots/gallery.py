@@ -7,18 +7,13 @@ from typing import Final
 import cv2
 import matplotlib as mpl
 import numpy as np
-from numpy.typing import NDArray
-
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from edge.domain import InputSpec
 from train.data.datasets import Label
 from train.data.films import lesion_boxes
-from train.evaluation.plots import DPI
+from train.evaluation.plots.style import DPI, Axes, plt
 from train.evaluation.pointing_game import peak
 from train.scoring.judge import Judged
 from train.scoring.score import Scored

@@ -1,0 +1,164 @@
+"""The curves over all thresholds: ROC, precision and recall, reliability, coverage and risk."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from train.evaluation import baselines
+from train.evaluation.plots.style import BENIGN, MALIGNANT, Axes, Numbers, axes_of
+from train.scoring.judge import Judged
+from train.stats import bootstrap, metrics
+from train.wording import with_interval
+
+GRID: Final = np.linspace(0, 1, 101)
+"""Shares of false alarms at which the interval of the ROC curve is drawn, shape (101,)."""
+
+
+def roc_curve(path: Path, judged: Judged, numbers: Numbers) -> None:
+    """
+    True against false positive rate with its interval at each place, the operating points, and the
+    radiologist on the same films.
+    """
+    labels, scores, test = judged.labels, judged.scores, numbers["test"]
+    false_positive, true_positive = metrics.roc(labels, scores)
+    with axes_of(path, "ROC curve, test patients") as axes:
+        low, high = np.percentile(_roc_draws(judged), (2.5, 97.5), axis=0)
+        axes.fill_between(
+            GRID, low, high, color=MALIGNANT, alpha=0.2, linewidth=0, label="95 % over patients"
+        )
+        axes.plot(
+            false_positive,
+            true_positive,
+            color=MALIGNANT,
+            label=f"model, AUC {with_interval(test, 'auc')}",
+        )
+        if numbers["birads"]:
+            _radiologist(axes, judged, numbers["birads"])
+        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="chance, 0.5")
+        for marker, (name, point) in zip(
+            "osD^v<>", numbers["operating_points"].items(), strict=False
+        ):
+            axes.plot(
+                1 - point["specificity"],
+                point["sensitivity"],
+                marker,
+                color="black",
+                markersize=5,
+                label=name,
+            )
+        axes.set(
+            xlabel="1 - specificity",
+            ylabel="sensitivity",
+            xlim=(-0.01, 1.01),
+            ylim=(-0.01, 1.01),
+            aspect="equal",
+        )
+        axes.legend(loc="lower right", fontsize="small")
+
+
+def precision_recall(path: Path, judged: Judged, numbers: Numbers) -> None:
+    """Precision against recall; chance is the share of malignant images."""
+    test = numbers["test"]
+    order = np.argsort(-judged.scores, kind="stable")
+    found = np.cumsum(judged.labels[order])
+    with axes_of(path, "Precision and recall, test patients") as axes:
+        label = f"model, average precision {with_interval(test, 'average_precision')}"
+        axes.plot(
+            found / found[-1], found / np.arange(1, len(found) + 1), color=MALIGNANT, label=label
+        )
+        share = test["malignant"] / test["images"]
+        axes.axhline(share, color="grey", linestyle=":", label=f"chance, {share:.2f}")
+        axes.set(xlabel="recall (sensitivity)", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+        axes.legend(loc="lower left", fontsize="small")
+
+
+def reliability(path: Path, numbers: Numbers) -> None:
+    """
+    Share of malignant images against the mean score of each bin; the size of a dot says how many
+    images are in it.
+    """
+    bins, test = numbers["reliability"], numbers["test"]
+    with axes_of(path, "Reliability, test patients") as axes:
+        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="right probabilities")
+        scores, shares = ([one[name] for one in bins] for name in ("mean_score", "malignant_share"))
+        error = [
+            1.96 * np.sqrt(share * (1 - share) / one["images"])
+            for share, one in zip(shares, bins, strict=True)
+        ]
+        axes.errorbar(
+            scores,
+            shares,
+            error,
+            color=MALIGNANT,
+            linewidth=1,
+            capsize=2,
+            label=f"ECE {with_interval(test, 'ece')}",
+        )
+        axes.scatter(
+            scores,
+            shares,
+            [8 + 300 * one["images"] / test["images"] for one in bins],
+            color=MALIGNANT,
+        )
+        if test["calibration_slope"] is not None:
+            axes.plot([], [], " ", label=f"slope {with_interval(test, 'calibration_slope')}")
+        axes.set(
+            xlabel="probability said",
+            ylabel="share malignant",
+            xlim=(0, 1),
+            ylim=(-0.02, 1.02),
+            aspect="equal",
+        )
+        axes.legend(loc="upper left", fontsize="small")
+
+
+def coverage_risk(path: Path, numbers: Numbers) -> None:
+    """Share of wrong calls among the decided images, as fewer are decided."""
+    with axes_of(path, "Coverage and risk") as axes:
+        for name, colour in (("validation", BENIGN), ("test", MALIGNANT)):
+            if steps := numbers["coverage_risk"][name]:
+                label = f"{name}, band around the default threshold"
+                axes.plot(
+                    [step["coverage"] for step in steps],
+                    [step["risk"] for step in steps],
+                    ".-",
+                    color=colour,
+                    label=label,
+                )
+        decision = numbers["decision"]
+        if "accuracy" in decision:
+            axes.plot(
+                decision["share"],
+                1 - decision["accuracy"],
+                "D",
+                color="black",
+                label="test, the bundle's own band",
+            )
+        axes.axvline(0.8, color="grey", linestyle=":")
+        axes.set(xlabel="share of images decided", ylabel="share of the decided called wrongly")
+        axes.set_ylim(
+            0, 1.2 * max(step["risk"] for step in numbers["coverage_risk"]["test"]) + 0.01
+        )
+        axes.legend(fontsize="small")
+
+
+def _roc_draws(judged: Judged) -> metrics.Floats:
+    """
+    Sensitivity at GRID's shares of false alarms in every draw of patients, shape (draws,
+    len(GRID)).
+    """
+    labels, order = judged.labels, np.argsort(-judged.scores, kind="stable")
+    weights = bootstrap.draw(labels, judged.patients, 0)[:, order]
+    malignant, benign = (np.cumsum(weights * (labels[order] == label), axis=1) for label in (1, 0))
+    pairs = zip(benign / benign[:, -1:], malignant / malignant[:, -1:], strict=True)
+    return np.array([np.interp(GRID, across, up) for across, up in pairs])
+
+
+def _radiologist(axes: Axes, judged: Judged, birads: Numbers) -> None:
+    known = np.array([bool(film.birads) for film in judged.films])
+    false_positive, true_positive = metrics.roc(
+        judged.labels[known], baselines.grades(judged.films)
+    )
+    label = f"radiologist's BI-RADS, AUC {with_interval(birads['radiologist'], 'auc')}"
+    axes.plot(false_positive, true_positive, ".--", color=BENIGN, linewidth=1, label=label)

@@ -1,0 +1,128 @@
+"""The tables of how the model was made: data, training and exported files."""
+
+from collections.abc import Iterable
+
+from train.data.datasets import SIDES
+from train.reporting.tables.table import Numbers, Table, interval, megabytes
+
+
+def split(notes: Numbers) -> Table:
+    """Images, malignant images and patients of each side."""
+    names = ("images", "malignant", "patients")
+    return Table(
+        ("side", *names),
+        [(side, *(str(notes["split"][side][name]) for name in names)) for side in SIDES],
+    )
+
+
+def training(notes: Numbers, history: Numbers) -> Table:
+    """Phases, kept epoch, durations and versions."""
+    recipe = notes["recipe"]
+    first = (recipe.get("crops") or {}).get("phases", ())
+    stages = [("phases on pieces of mammograms", _phases(first))] if first else []
+    kept = (
+        [("kept epoch", f"{history['best_epoch']} of {len(history['epochs'])}, by validation AUC")]
+        if history.get("epochs")
+        else []
+    )
+    times = [
+        (f"{name.removesuffix('_s').replace('_', ' ')}, seconds", str(value))
+        for name, value in notes["times"].items()
+    ]
+    rows = [
+        *stages,
+        ("phases", _phases(recipe["phases"])),
+        *kept,
+        *times,
+        ("seed", str(recipe["seed"])),
+        *notes["versions"].items(),
+    ]
+    return Table(("what", "value"), rows)
+
+
+def _phases(phases: Iterable[Numbers]) -> str:
+    return ", ".join(
+        f"{phase['name']} {phase['epochs']} epochs at {phase['learning_rate']:g}"
+        for phase in phases
+    )
+
+
+def export(exported: Numbers) -> Table:
+    """The default file."""
+    agreement = exported["agreement"]
+    rows = [
+        ("bundle", exported["bundle_id"]),
+        ("size of the model file", megabytes(exported["bytes"])),
+        (
+            "largest difference from Keras, raw",
+            f"{agreement['max_difference']:.5f} over {agreement['images']} images",
+        ),
+        ("mean difference from Keras", f"{agreement['mean_difference']:.5f}"),
+        ("test AUC, exported minus Keras", f"{agreement['test_auc_change']:+.4f}"),
+        *(
+            (f"{side} images refused by the input gate", f"{share:.2%}")
+            for side, share in exported["gate"].items()
+        ),
+    ]
+    if other := agreement.get("max_difference_tflite_runtime"):
+        rows.append(("largest difference of tflite-runtime from litert", f"{other:.1e}"))
+    if unseen := exported.get("gate_on_unseen"):
+        rows.append(
+            (
+                "other pictures caught, each by a gate not fitted on it",
+                f"{unseen['others_caught']:.1%} of {unseen['others']}",
+            )
+        )
+        rows.append(
+            (
+                "mammograms refused, each by a gate not fitted on it",
+                f"{unseen['mammograms_refused']:.2%} of {unseen['mammograms']}",
+            )
+        )
+    return Table(("what", "value"), rows)
+
+
+def files(exported: Numbers) -> Table:
+    """Parity with Keras and cost of every exported file that was tried."""
+    rows = []
+    for file in exported.get("files", ()):
+        parity, cost = file.get("parity", {}).get("test"), file.get("cost", {})
+        drop = (
+            f"{parity['auc_drop']:+.4f} ({interval(parity['auc_drop_interval_95'], 4)})"
+            if parity
+            else "-"
+        )
+        agreement = (
+            (f"{parity['decision_flips']:.1%}", f"{parity['mean_difference']:.4f}")
+            if parity
+            else ("-", "-")
+        )
+        time = "; ".join(f"{runtime} {found['median_ms']:g} ms" for runtime, found in cost.items())
+        memory = "; ".join(
+            f"{runtime} {found['memory_mb']:g} MB"
+            for runtime, found in cost.items()
+            if found["memory_mb"]
+        )
+        shipped = "yes" if file["shipped"] else f"no: {'; '.join(file['failures'])}"
+        rows.append(
+            (
+                f"{file['file']} ({file.get('quantization', '?')})",
+                drop,
+                *agreement,
+                megabytes(file.get("bytes", 0)),
+                time,
+                memory,
+                shipped,
+            )
+        )
+    head = (
+        "file",
+        "AUC drop on test films",
+        "decision flips",
+        "mean difference",
+        "size",
+        "one inference, one thread",
+        "memory",
+        "shipped",
+    )
+    return Table(head, rows)

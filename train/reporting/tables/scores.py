@@ -1,0 +1,108 @@
+"""The tables of scores on the test patients."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from train.reporting.tables.table import Numbers, Table, interval, number
+from train.wording import with_interval
+
+SCORES: Final = {
+    "auc": "AUC",
+    "average_precision": "average precision (AUPRC)",
+    "accuracy": "accuracy",
+    "sensitivity": "sensitivity (recall)",
+    "specificity": "specificity",
+    "precision": "precision",
+    "f1": "F1",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+}
+
+
+def scores(test: Numbers) -> Table:
+    """Every score with its interval over patients."""
+    rows = [(text, with_interval(test, name)) for name, text in SCORES.items()]
+    if test["auc_delong_95"]:
+        rows.insert(
+            1,
+            (
+                "AUC, DeLong's interval (films taken as independent)",
+                interval(test["auc_delong_95"]),
+            ),
+        )
+    return Table(("score", "value"), rows)
+
+
+def operating_points(measured: Numbers) -> Table:
+    """Rates at every operating point, and what they would mean in screening."""
+    points = measured["operating_points"]
+    names = {
+        name: SCORES[name] for name in ("sensitivity", "specificity", "accuracy", "precision", "f1")
+    }
+    rows = [("malignant from", *(f"{point['threshold']:.3f}" for point in points.values()))]
+    rows += [
+        (text, *(with_interval(point, name) for point in points.values()))
+        for name, text in names.items()
+    ]
+    rows += [
+        (
+            "negative predictive value",
+            *(with_interval(point, "negative_predictive_value") for point in points.values()),
+        )
+    ]
+    for name, text in (
+        ("precision", "precision"),
+        ("negative_predictive_value", "negative predictive value"),
+    ):
+        cells = (number(point["at_screening_prevalence"][name], 4) for point in points.values())
+        rows.append((f"{text} at screening prevalence, 0.59 %", *cells))
+    return Table(("", *points), rows)
+
+
+def confusion(counts: Mapping[str, int]) -> Table:
+    """Truth by call."""
+    rows = [
+        ("is benign", str(counts["true_negative"]), str(counts["false_positive"])),
+        ("is malignant", str(counts["false_negative"]), str(counts["true_positive"])),
+    ]
+    return Table(("", "called benign", "called malignant"), rows)
+
+
+def decision(measured: Numbers) -> Table:
+    """What is decided with the bundle's own band, and how rightly."""
+    found = measured["decision"]
+    rows = [
+        (
+            "decided",
+            (
+                f"{found['share']:.1%} of {found['images']} "
+                f"({found['share_95'][0]:.1%} to {found['share_95'][1]:.1%})"
+            ),
+        )
+    ]
+    rows += [
+        (f"{name} among the decided", with_interval(found, name))
+        for name in ("accuracy", "sensitivity", "specificity")
+        if name in found
+    ]
+    return Table(
+        ("at the default operating point", "test films"),
+        [*rows, ("refused (they count as p = 0.5)", str(measured["refused"]))],
+    )
+
+
+def breasts(measured: Numbers) -> Table:
+    """Several views of one breast, averaged."""
+    rows = [
+        (
+            name,
+            str(found["images"]),
+            with_interval(found, "auc"),
+            with_interval(found, "average_precision"),
+            with_interval(found, "accuracy"),
+        )
+        for name, found in measured["breasts"].items()
+    ]
+    return Table(("", "n", "AUC", "average precision", "accuracy"), rows)

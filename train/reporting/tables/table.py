@@ -1,0 +1,59 @@
+"""A table of text as Markdown and HTML, and the numbers in its cells."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, TypeAlias
+
+Numbers: TypeAlias = Mapping[str, Any]
+"""The numbers of a run, as its JSON files have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text."""
+
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+    def markdown(self) -> str:
+        """As GitHub writes one."""
+        lines = [self.head, tuple("---" for _ in self.head), *self.rows]
+        return "\n".join(
+            f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines
+        )
+
+    def html(self) -> str:
+        """With the first column as heads of the rows."""
+        top = "".join(f"<th>{escape(name)}</th>" for name in self.head)
+        return f"<table><tr>{top}</tr>{''.join(map(_line, self.rows))}</table>"
+
+
+def megabytes(size: int) -> str:
+    """Bytes as MB."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number with some decimals; a dash if there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def interval(ends: Iterable[float], digits: int = 3) -> str:
+    """Write the two ends of an interval."""
+    low, high = ends
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def percent(value: float, ends: Sequence[float] | None = None) -> str:
+    """Write a share in percent, with its interval if it has one."""
+    return f"{value:.1%}" + (f" ({ends[0]:.1%} to {ends[1]:.1%})" if ends else "")
+
+
+def _line(row: tuple[str, ...]) -> str:
+    name = (
+        f"<b>{escape(row[0].replace('*', ''))}</b>" if row[0].startswith("**") else escape(row[0])
+    )
+    return (
+        f"<tr><th>{name}</th>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:]) + "</tr>"
+    )

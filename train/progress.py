@@ -1,4 +1,4 @@
-"""What a person watching a long command sees."""
+"""The lines and bars that a person watching a long command sees."""
 
 import sys
 from collections.abc import Iterable
@@ -10,19 +10,20 @@ T = TypeVar("T")
 
 
 def say(text: str) -> None:
-    """One line about where the command is."""
+    """Print one line about where the command is."""
     tqdm.write(text, file=sys.stderr)
 
 
 def warn(text: str) -> None:
-    """One line that must not be overlooked."""
+    """Print one line that must not be overlooked."""
     say(f"WARNING: {text}")
 
 
 def bar(items: Iterable[T], what: str, total: int, *, done: int = 0) -> Iterable[T]:
     """
-    Go through `items` with a progress bar; in a log file it moves every ten seconds instead of ten
-    times a second.
+    Go through `items` with a progress bar.
+
+    In a log file the bar moves every ten seconds instead of ten times a second.
     """
     pause_s = 0.1 if sys.stderr.isatty() else 10.0
     progress: Iterable[T] = tqdm(

@@ -19,26 +19,29 @@ RECIPES: Final = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augment:
-    """Random changes of a training image, drawn anew in each epoch."""
+    """The random changes of a training image, drawn anew in each epoch."""
 
     rotation_deg: float
-    """Turned by up to this angle either way."""
+    """The largest angle by which an image is turned, either way, in degrees."""
     zoom: float
-    """Made larger or smaller by up to this share."""
+    """The largest share by which an image is made larger or smaller."""
     flip_horizontal: bool
     flip_vertical: bool
     shift: float = 0.0
-    """Moved by up to this share of its sides."""
+    """The largest move, as a share of the image's sides."""
     blur: float = 0.0
     """
-    Blurred, or sharpened, by up to this share of the way to a Gaussian blur: films come at every
-    resolution.
+    The largest share of the way to a Gaussian blur, or away from it, which sharpens.
+
+    Films come at every resolution.
     """
     gamma: float = 0.0
     """The largest |log gamma| of its tone curve: scanners differ."""
     gain: float = 0.0
     """
-    Its contrast changes by up to this share, its brightness by up to half of it; with `gamma` only.
+    The largest share by which the contrast changes; the brightness by half of it.
+
+    With `gamma` only.
     """
 
 
@@ -48,24 +51,26 @@ class Head:
 
     filters: int
     """
-    Channels of the 1x1 convolution before the logit map; 0: none, the map is linear in the
-    features.
+    Channels of the 1x1 convolution before the logit map; 0: the map is linear in the features.
     """
     dropout: float
     pooling: Literal["average", "auto"] = "average"
     """
-    How evidence becomes the logit: its mean, or its mean weighted by its own softmax, whose
-    sharpness is learnt (auto-pool).
+    The way from evidence to logit.
+
+    `average` takes its mean, `auto` the mean weighted by a softmax whose sharpness is learnt.
     """
     levels: tuple[str, ...] = ()
     """
-    Layers of MobileNetV2 whose maps are looked at beside the last one, such as
-    `block_13_expand_relu`: finer, less abstract.
+    Layers of MobileNetV2 whose maps are looked at beside the last one, finer and less abstract.
+
+    An example is `block_13_expand_relu`.
     """
     lesions: bool = False
     """
-    Whether the evidence that the pieces' head finds on the whole film is looked at, too: one more
-    channel, `crops` only.
+    True to look at the evidence that the pieces' head finds on the whole film, too.
+
+    It is one more channel, with `crops` only.
     """
 
 
@@ -76,22 +81,22 @@ class Phase:
     name: str
     epochs: int
     learning_rate: float
-    """Adam's; with `decay` it falls along a cosine to a tenth of it."""
+    """The learning rate; with `decay` it falls along a cosine to a tenth."""
     train_base: bool
-    """Whether MobileNetV2's own weights move (its batch norm statistics never do)."""
+    """True if MobileNetV2's own weights move (its batch norm statistics never do)."""
     decay: bool = False
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 0.0
-    """AdamW's, on kernels only."""
+    """The weight decay of AdamW, on kernels only."""
     warmup_epochs: float = 0.0
-    """The rate climbs from nothing for so long, within `epochs`."""
+    """The epochs in which the rate climbs from nothing, within `epochs`."""
     clip_norm: float | None = None
-    """Gradients longer than this, all weights taken together, are shortened to it."""
+    """The norm to which longer gradients are shortened, all weights taken together."""
     label_smoothing: float = 0.0
-    """0.1 pulls labels from 0 and 1 to 0.05 and 0.95."""
+    """The label smoothing: 0.1 pulls labels from 0 and 1 to 0.05 and 0.95."""
     ema: float | None = None
     """
-    Momentum of the moving average of the weights, which then is what is scored, kept and handed on.
+    Momentum of the moving average of the weights, which is what is scored, kept and handed on.
     """
 
 
@@ -100,9 +105,9 @@ class Crops:
     """A first training on pieces of the prepared mammograms: about each lesion, and beside it."""
 
     size: int
-    """Side of a piece, in pixels of the model's input."""
+    """The side of a piece, in pixels of the model's input."""
     abnormality: str | None
-    """Only lesions of this kind, such as `mass`; None: of every kind."""
+    """The kind of lesion to cut out, such as `mass`; None: every kind."""
     background: float
     """Pieces of breast without a lesion, for each piece with one; they count as benign."""
     head: Head
@@ -114,25 +119,26 @@ class Crops:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
     """
-    A last layer found by logistic regression on the averaged features of whole mammograms; the rest
-    of the network stays as it is.
+    A last layer found by logistic regression on averaged features of whole mammograms.
+
+    The rest of the network stays as it is.
     """
 
     strength: float
-    """Scikit-learn's C, the inverse of the penalty, against the sum over films and copies."""
+    """C of scikit-learn, the inverse of the penalty, against the sum over films and copies."""
     copies: int = 0
-    """How often each film is looked at changed by the recipe's `augment`, beside once as it is."""
+    """The number of augmented copies of each film, besides the film itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides what `mammo-train fit` gives, besides the data."""
+    """All that decides what `mammo-train fit` gives, besides the data."""
 
     name: str
     summary: str
     input: InputSpec
     alpha: float
-    """MobileNetV2's width: 1.0, or less for a smaller network."""
+    """The width of MobileNetV2: 1.0, or less for a smaller network."""
     head: Head
     augment: Augment
     phases: tuple[Phase, ...]
@@ -140,21 +146,22 @@ class Recipe:
     fractions: Fractions
     seed: int
     sensitivity: float
-    """The operating point: malignant validation images it must find."""
+    """The share of malignant validation images that the operating point must find."""
     undecided: float
     """Share of the validation images nearest to the threshold that become `indeterminate`."""
     max_difference: float
-    """Export is refused where an exported probability differs from Keras's by more."""
+    """The largest difference of an exported probability from Keras's; export refuses more."""
     crops: Crops | None = None
     """
-    What the network learns first, before it sees whole mammograms; with neither `phases` nor
-    `linear`, all that it learns.
+    The training on pieces that comes before whole mammograms.
+
+    Without `phases` and `linear` it is all that the network learns.
     """
     linear: Linear | None = None
-    """How the head is found, where gradient steps do not find it."""
+    """The fit of the head, if gradient steps do not find it."""
 
     def changed(self, epochs: int | None, seed: int | None) -> "Recipe":
-        """The same with another number of epochs in every phase, or another seed."""
+        """Give the recipe with another number of epochs in every phase, or another seed."""
         recipe = self if seed is None else replace(self, seed=seed)
         if epochs is None:
             return recipe
@@ -163,13 +170,13 @@ class Recipe:
 
     @property
     def whole(self) -> bool:
-        """Whether it learns from whole mammograms, or from pieces alone."""
+        """Tell if the recipe learns from whole mammograms, not from pieces alone."""
         return bool(self.phases) or self.linear is not None
 
     @property
     def on_crops(self) -> "Recipe":
         """
-        The training on pieces, as a recipe of its own.
+        Give the training on pieces as a recipe of its own.
 
         Raises:
             TrainError: the recipe has none.
@@ -195,7 +202,7 @@ def _lasting(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:
 
 
 def names() -> tuple[str, ...]:
-    """The recipes that come with mammo-edge."""
+    """List the recipes that come with mammo-edge."""
     return tuple(module.name for module in pkgutil.iter_modules([str(RECIPES)]))
 
 

@@ -1,4 +1,4 @@
-"""The folder of one training run: what lies where in it, and its notebook `run.json`."""
+"""The folder of one training run: the place of every file, and its notebook `run.json`."""
 
 import json
 from collections.abc import Mapping
@@ -12,93 +12,93 @@ from train.errors import TrainError
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Names every file of a run, so that commands agree on them."""
+    """The names of all files of a run, so that commands agree on them."""
 
     root: Path
 
     @property
     def notes(self) -> Path:
-        """What was run, on what, and when: recipe, data, split, versions, times."""
+        """Name the notebook: recipe, data, split, versions, times."""
         return self.root / "run.json"
 
     @property
     def split(self) -> Path:
-        """Which patient stands on which side: a CSV of path, label, patient, split."""
+        """Name the CSV of path, label, patient, split."""
         return self.root / "split.csv"
 
     @property
     def history(self) -> Path:
-        """Loss and scores after every epoch."""
+        """Name the file of loss and scores after every epoch."""
         return self.root / "history.json"
 
     @property
     def model(self) -> Path:
-        """The network after its best epoch."""
+        """Name the network after its best epoch."""
         return self.root / "model.keras"
 
     @property
     def started(self) -> Path:
-        """
-        What `fit` was asked for, written before it trains: the run goes on only with the same.
-        """
+        """Name the file of what `fit` was asked for; the run goes on only with the same."""
         return self.root / "started.json"
 
     @property
     def kept(self) -> bool:
-        """Whether any training got through an epoch here."""
+        """Tell if any training got through an epoch here."""
         return any(self.stage().root.rglob(self.stage().state.name))
 
     def stage(self, name: str = "") -> "Stage":
-        """Checkpoints and logs of one training of the run; a run of several gives each a name."""
+        """Name checkpoints and logs of one training; a run of several gives each a name."""
         return Stage(self.root / "checkpoints" / name, self.root / "logs" / name)
 
     @property
     def cache(self) -> Path:
-        """Prepared images, one folder a preprocessing and index."""
+        """Name the folder of prepared images, in which each preprocessing and index has one."""
         return self.root / "cache"
 
     @property
     def evaluation(self) -> Path:
-        """Pictures and `metrics.json` on the test patients."""
+        """Name the folder of pictures and `metrics.json` on the test patients."""
         return self.root / "evaluation"
 
     @property
     def metrics(self) -> Path:
-        """The numbers of `evaluate`."""
+        """Name the numbers of `evaluate`."""
         return self.evaluation / "metrics.json"
 
     @property
     def exported(self) -> Path:
-        """The numbers of `export`: agreement with Keras, and scores of the exported file."""
+        """Name the numbers of `export`: agreement with Keras, scores of the exported file."""
         return self.root / "export.json"
 
     @property
     def bundle(self) -> Path:
-        """Where `export` writes the bundle unless told otherwise."""
+        """Name the folder of the bundle, unless `export` is told another."""
         return self.root / "bundle"
 
     @property
     def report(self) -> Path:
-        """The page of `report`."""
+        """Name the page of `report`."""
         return self.root / "report.html"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where one training of a run keeps what it needs to go on."""
+    """The files that one training of a run needs to go on."""
 
     root: Path
     logs: Path
-    """TensorBoard's."""
+    """The folder for TensorBoard."""
 
     @property
     def best(self) -> Path:
-        """Weights of the best epoch so far."""
+        """Name the weights of the best epoch so far."""
         return self.root / "best.weights.h5"
 
     @property
     def state(self) -> Path:
-        """All that the next epoch depends on, as `train.fitting.checkpoint` writes it."""
+        """
+        Name the file of all that the next epoch depends on; `train.fitting.checkpoint` writes it.
+        """
         return self.root / "state.npz"
 
 

@@ -1,4 +1,4 @@
-"""What a bundle and a model card say in words."""
+"""The words of a bundle and a model card."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ _NOTHING_KNOWN: Final = (
 
 def about_data(path: Path | None) -> str:
     """
-    What the file says about the training images, or what is true without one.
+    Read what is known about the training images, or say that nothing is.
 
     Raises:
         TrainError: the file cannot be read.

@@ -30,7 +30,6 @@ PENDING: Final = (
     "edge/inference/",
     "edge/storage/",
     "edge/system/",
-    "train/",
 )
 """Folders that are not rewritten yet; the list ends empty."""
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -37,7 +37,7 @@ def add_recipe_and_data(command: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder of this run; made where needed",
+        help="folder of this run; made if needed",
     )
 
 

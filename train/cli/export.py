@@ -58,7 +58,7 @@ def add(commands: Commands) -> None:
         "--prefer",
         choices=("float", "int8"),
         default="float",
-        help="the file the daemon runs where both pass (default: %(default)s)",
+        help="the file the daemon runs if both pass (default: %(default)s)",
     )
     command.add_argument(
         "--model",

@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--restart",
         action="store_true",
-        help="train from the start, where an interrupted run would go on",
+        help="train from the start, even if an interrupted run could go on",
     )
     command.set_defaults(run=run)
 

@@ -1,5 +1,5 @@
 """
-The jobs of `train/data/parallel.py` on a Dask cluster: many machines, or the processes of this one.
+Jobs of `train/data/parallel.py` on a Dask cluster: on many machines, or on this one's cores.
 
     dask scheduler                                          on one machine; prints its address
     dask worker tcp://SCHEDULER:8786 --nworkers auto        on each of the others, in an environment
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 LOCAL: Final = "local"
 PATIENCE_S: Final = 60
-"""How long to wait for a scheduler, and for its first worker."""
+"""Seconds to wait for a scheduler, and for its first worker."""
 AHEAD: Final = 4
 """
-Jobs sent out ahead for each thread: enough to keep it busy, few enough for the memory of those who
-wait to be fetched.
+Jobs sent out ahead for each thread.
+
+Enough to keep a thread busy, few enough for the memory that holds results until they are fetched.
 """
 
 
@@ -65,11 +66,8 @@ def on_cluster(address: str) -> Iterator[Engine]:
             )
             client.register_worker_callbacks(setup=one_thread_each)
             client.wait_for_workers(1, timeout=PATIENCE_S)
-        except (
-            OSError,
-            ValueError,
-            AssertionError,
-        ) as error:  # a time-out is an OSError; of a worker that does not come up, the last
+        # A time-out is an OSError; a worker that does not come up gives an AssertionError.
+        except (OSError, ValueError, AssertionError) as error:
             msg = (
                 f"{address}: no Dask scheduler with a worker ({error}), expected one "
                 "at an address like tcp://host:8786, or `local`"
@@ -83,8 +81,9 @@ def on_cluster(address: str) -> Iterator[Engine]:
 @contextmanager
 def _loop() -> "Iterator[IOLoop]":
     """
-    An event loop in a thread of its own. Dask would give its thread ten seconds to start, and a
-    busy machine needed more.
+    Run an event loop in a thread of its own.
+
+    Dask would give its thread ten seconds to start, and a busy machine needed more.
     """
     from tornado.ioloop import IOLoop  # noqa: PLC0415 - comes with Dask
 
@@ -108,17 +107,15 @@ def _loop() -> "Iterator[IOLoop]":
         yield loop
     finally:
         loop.add_callback(stop.set)
-        thread.join(
-            PATIENCE_S
-        )  # what Dask left in the loop may refuse to end, and our work is done
+        # Tasks that Dask left in the loop may refuse to end, and our work is done.
+        thread.join(PATIENCE_S)
 
 
 def _local(loop: "IOLoop") -> "LocalCluster":
-    """A process a core, reached from this machine only, on ports that are free."""
+    """Start a process a core, reached from this machine only, on ports that are free."""
     import distributed  # noqa: PLC0415 - an extra
 
-    # comes with it; in a container the cores that we may use
-    # comes with it; in a container the cores that we may use
+    # Comes with Dask; in a container it counts the cores that we may use.
     from dask.system import CPU_COUNT  # noqa: PLC0415
 
     return distributed.LocalCluster(
@@ -126,7 +123,7 @@ def _local(loop: "IOLoop") -> "LocalCluster":
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
-        # else one whose process lives, and never says that it works, is waited for for ever
+        # Otherwise a worker whose process lives but never reports is waited for without end.
         death_timeout=PATIENCE_S,
         silence_logs=logging.ERROR,
         loop=loop,
@@ -134,7 +131,7 @@ def _local(loop: "IOLoop") -> "LocalCluster":
 
 
 def _done(client: "Client", work: Work, jobs: Jobs, ahead: int) -> Iterator[tuple[int, Any]]:
-    """Number and result of each job, as they get done."""
+    """Yield number and result of each job, as they get done."""
     import distributed  # noqa: PLC0415 - an extra
 
     waiting = iter(enumerate(jobs))

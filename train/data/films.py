@@ -1,4 +1,4 @@
-"""Films as the daemon would prepare them, and many of them as arrays."""
+"""The films as the daemon would prepare them, and many of them as arrays."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -23,18 +23,19 @@ class Prepared:
     films: tuple[Film, ...]
     images: NDArray[np.float16]
     """
-    Shape (n, height, width), 0 = black to 1 = white: the model's input before its range and
-    channels.
+    Shape (n, height, width), float16, 0 = black to 1 = white.
+
+    They are the model's input before its range and channels.
     """
     breast_fraction: NDArray[np.float32]
     contrast: NDArray[np.float32]
     refused: dict[str, str]
-    """Name and reason of every film left out."""
+    """The reason of every film left out, by its name."""
     geometry: tuple[Geometry, ...] = ()
-    """One a film: how the pixels of its file, as it is stored, became those of `images`."""
+    """The way from the pixels of each film's file, as it is stored, to those of `images`."""
 
     def of(self, films: Iterable[Film]) -> "Prepared":
-        """Only these films."""
+        """Pick some of the films."""
         wanted = {film.name for film in films}
         keep = np.array([film.name in wanted for film in self.films], dtype=bool)
         kept = tuple(film for film in self.films if film.name in wanted)
@@ -50,20 +51,20 @@ class Prepared:
 
     @property
     def labels(self) -> NDArray[np.float32]:
-        """Shape (n,), 1 for malignant."""
+        """Give 1 for malignant and 0 for benign, shape (n,)."""
         return np.array([film.malignant for film in self.films], dtype=np.float32)
 
     @property
     def patients(self) -> NDArray[np.str_]:
-        """Shape (n,)."""
+        """Give the patient of each film, shape (n,)."""
         return np.array([film.patient for film in self.films])
 
 
 def prepare_film(film: Film, spec: InputSpec) -> Batch:
     """
-    One film as the daemon would prepare it; raises what `open_film` raises.
+    Prepare one film as the daemon would; raises what `open_film` raises.
 
-    Its geometry speaks of the file as it is stored, where that has another aspect than the film:
+    Its geometry speaks of the file as it is stored, if that has another aspect than the film:
     lesion boxes and heat maps do too.
     """
     image = open_film(film)
@@ -74,9 +75,7 @@ def prepare_film(film: Film, spec: InputSpec) -> Batch:
 
 
 def _of_the_file(geometry: Geometry, rows: int, columns: int) -> Geometry:
-    """
-    The same with the crop in pixels of a file of rows x columns, from which the film was stretched.
-    """
+    """Express the crop in pixels of a file of rows x columns, from which the film was stretched."""
     x, y, box = columns / geometry.columns, rows / geometry.rows, geometry.box
     return replace(
         geometry,
@@ -88,7 +87,7 @@ def _of_the_file(geometry: Geometry, rows: int, columns: int) -> Geometry:
 
 def lesion_boxes(film: Film, geometry: Geometry) -> tuple[Box, ...]:
     """
-    Where the film's lesions lie in the model's input.
+    Place the film's lesions in the model's input.
 
     Args:
         film: with its lesions, in pixels of the file as it is stored.
@@ -96,8 +95,7 @@ def lesion_boxes(film: Film, geometry: Geometry) -> tuple[Box, ...]:
 
     Returns:
         One box a lesion, in their order, in pixels of the input (height, width), cut off where the
-        breast crop ends;
-        a lesion outside the crop gives a box without area.
+        breast crop ends; a lesion outside the crop gives a box without area.
     """
     return tuple(_in_input(lesion.box, geometry) for lesion in film.lesions)
 
@@ -123,10 +121,7 @@ def _in_input(box: Box, geometry: Geometry) -> Box:
 
 
 def model_input(image: NDArray[np.float16], spec: InputSpec) -> NDArray[np.float32]:
-    """
-    From a cached image, shape (height, width), to the model's input, shape (1, height, width,
-    channels).
-    """
+    """Turn a cached image (height, width) into the model's input (1, height, width, channels)."""
     picture = image.astype(np.float32) * np.float32(spec.high - spec.low) + np.float32(spec.low)
     return np.repeat(picture[None, :, :, None], spec.channels, axis=-1)
 

@@ -1,6 +1,5 @@
 """
-`mammo-train index`: write what was read of a data set as an index CSV, to look at, to edit, and to
-train on.
+`mammo-train index`: what was read of a data set as an index CSV to look at, edit and train on.
 """
 
 import csv
@@ -28,13 +27,14 @@ COLUMNS: Final = (
 LESION_COLUMNS: Final = ("path", "pathology", "abnormality", "xmin", "ymin", "xmax", "ymax")
 ASPECT: Final = ("rows", "columns")
 _UNIT: Final = 10_000
-"""Columns of a film whose aspect only is known."""
+"""Columns written for a film of which only the aspect is known."""
 
 
 def write(index: Index, out: Path) -> None:
     """
-    Write `out` and, where lesions are known, `<its name>-lesions.csv` beside it; both as
-    `train.data.datasets.index_csv` reads them.
+    Write `out` and, if lesions are known, `<its name>-lesions.csv` beside it.
+
+    `train.data.datasets.index_csv` reads both.
 
     Raises:
         DataError: `out` is no name of a CSV file, or is there already.
@@ -76,13 +76,11 @@ def write(index: Index, out: Path) -> None:
 
 
 def _place(path: Path, folder: Path) -> str:
-    """Relative to the index where the file lies below it, so that both can be moved together."""
+    """Name a file relative to the index if it lies below it, so that both can be moved together."""
     whole, root = path.resolve(), folder.resolve()
     return (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix()
 
 
-# a row's second half
-# a row's second half
 def _row(film: Film, place: str, stretched: bool) -> Sequence[str]:  # noqa: FBT001
     bars = ["|".join(map(str, values)) for values in (film.birads, film.subtlety)]
     density = "" if film.density is None else str(film.density)

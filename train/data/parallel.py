@@ -1,6 +1,7 @@
 """
-One function over many jobs at once: on the cores of this machine, or on a cluster
-(`train/data/dask.py`).
+The same function over many jobs at once, on the cores of this machine.
+
+`train/data/dask.py` does the same on a cluster.
 """
 
 import os
@@ -19,7 +20,7 @@ Work: TypeAlias = Callable[..., Any]
 Jobs: TypeAlias = Sequence[tuple[Any, ...]]
 """The arguments of each call."""
 Engine: TypeAlias = Callable[[Work, Jobs], Iterator[tuple[int, Any]]]
-"""Gives number and result of each job, as they get done; what a job raises ends it all."""
+"""A function that gives number and result of each job, as they get done; an error ends it all."""
 
 
 def on_this_machine(work: Work, jobs: Jobs) -> Iterator[tuple[int, Any]]:
@@ -48,5 +49,5 @@ def on_this_machine(work: Work, jobs: Jobs) -> Iterator[tuple[int, Any]]:
 
 
 def one_thread_each() -> None:
-    """As many processes as cores: OpenCV's threads would only be in each other's way."""
+    """Start as many processes as cores, one thread each: OpenCV's threads would be in the way."""
     cv2.setNumThreads(1)

@@ -1,6 +1,5 @@
 """
-Decode and prepare every film once, in parallel, into a cache that a later run takes up where it
-stopped.
+Decode and prepare every film once, in parallel, into a cache that a later run continues.
 
 The cache is one folder a preprocessing and index: `images.npy` (n, height, width) float16 from 0 to
 1, `facts.npy` (n, 2) breast fraction and contrast, `geometry.npy` (n, 11) float64 how each film
@@ -32,15 +31,15 @@ from train.progress import bar, say, warn
 from train.run_folder import write_json
 
 CACHE_VERSION: Final = 3
-"""Of the files described above; another one gives another cache folder."""
+"""The version of the files described above; another one gives another cache folder."""
 MAX_REFUSED: Final = 0.05
-"""More refused images than this share mean that the data set is not what it was taken for."""
+"""The share of refused images above which the data set is not what it was taken for."""
 DIGEST: Final = 16
 """Bytes of the hash of a film's pixels."""
 
 
 class State(IntEnum):
-    """What became of one film."""
+    """The state of one film in the cache."""
 
     TO_DO = 0
     DONE = 1
@@ -55,7 +54,7 @@ def prepared(
 
     Args:
         index: the films.
-        spec: how pixels become input; another one gives another cache folder.
+        spec: the model's input; another one gives another cache folder.
         cache: holds one folder a preprocessing and index.
         engine: does the work; all cores of this machine unless told otherwise.
 
@@ -72,8 +71,9 @@ def prepared(
 
 def cache_key(index: Index, spec: InputSpec) -> str:
     """
-    Names one preprocessing of one set of files: changes with either, as far as sizes and samples of
-    the files tell.
+    Name one preprocessing of one set of files.
+
+    The key changes with either, as far as sizes and samples of the files tell.
     """
     sizes, samples = [film.path.stat().st_size for film in index.films], hashlib.sha256()
     for film in index.films:
@@ -146,7 +146,7 @@ class _Store:
         self.state[number] = State.REFUSED if isinstance(outcome, str) else State.DONE
 
     def result(self, index: Index) -> Prepared:
-        """What was prepared."""
+        """Give what was prepared."""
         if self.refused:
             reasons = "; ".join(
                 f"{name}: {reason}" for name, reason in sorted(self.refused.items())[:3]
@@ -163,9 +163,8 @@ class _Store:
         _refuse_copies(index.source, films, np.asarray(self.digest)[keep])
         facts = np.asarray(self.facts)[keep]
         geometry = tuple(map(_geometry, np.asarray(self.geometry)[keep]))
-        images = np.asarray(
-            self.images
-        )  # stays on the disk: a copy in memory may be larger than the memory
+        # The array stays on the disk: a copy may be larger than the memory.
+        images = np.asarray(self.images)
         images.flags.writeable = False
         return Prepared(
             films,
@@ -179,7 +178,7 @@ class _Store:
 
 def _digest(image: NDArray[np.float16]) -> NDArray[np.uint8]:
     """
-    A hash of the pixels; of an image without any contrast it is 0, since all of those are alike.
+    Hash the pixels; the hash of an image without any contrast is 0, since those are all alike.
     """
     if image.min() == image.max():
         return np.zeros(DIGEST, np.uint8)
@@ -187,10 +186,7 @@ def _digest(image: NDArray[np.float16]) -> NDArray[np.uint8]:
 
 
 def _refuse_copies(source: str, films: tuple[Film, ...], digests: NDArray[np.uint8]) -> None:
-    """
-    DICOM files of one film differ in their identifiers, and so in their bytes: here their pixels
-    are compared.
-    """
+    """Refuse films of the same pixels: DICOM files of one film differ in identifiers and bytes."""
     seen: dict[bytes, Film] = {}
     for film, digest in zip(films, digests, strict=True):
         first = seen.setdefault(digest.tobytes(), film)
@@ -205,21 +201,19 @@ def _refuse_copies(source: str, films: tuple[Film, ...], digests: NDArray[np.uin
 
 
 def _flat(geometry: Geometry) -> tuple[float, ...]:
-    """Its eleven numbers, as a row of `geometry.npy`."""
+    """Write eleven numbers, as a row of `geometry.npy` has them."""
     place = geometry.top, geometry.left, geometry.height, geometry.width
     return (geometry.rows, geometry.columns, geometry.flipped, *astuple(geometry.box), *place)
 
 
 def _geometry(row: NDArray[np.float64]) -> Geometry:
-    """The way back from `_flat`."""
+    """Read a row that `_flat` wrote."""
     rows, columns, flipped, *box = row[:7].tolist()
     return Geometry(
         int(rows), int(columns), bool(flipped), Box(*box), *row[7:].astype(int).tolist()
     )
 
 
-# whichever numpy takes
-# whichever numpy takes
 def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # noqa: ANN401
     if path.exists():
         return np.lib.format.open_memmap(path, mode="r+")
@@ -231,7 +225,7 @@ def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # n
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What is kept of one film; small, since it goes from process to process."""
+    """The result of one film; small, since it goes from process to process."""
 
     image: NDArray[np.float16]
     facts: tuple[float, float]

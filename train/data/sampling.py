@@ -1,4 +1,4 @@
-"""What a file holds, as far as a glance tells."""
+"""Samples of a file's bytes, to compare files at a glance."""
 
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -9,8 +9,9 @@ SAMPLE: Final = 4096
 
 def sample(path: Path) -> bytes:
     """
-    Bytes from the beginning, the middle and the end of a file: another picture of the same size
-    hardly ever has the same.
+    Read bytes from the beginning, the middle and the end of a file.
+
+    Another picture of the same size hardly ever has the same.
     """
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Train, validation and test: whole patients, deterministic, balanced by label."""
+"""The split into train, validation and test: whole patients, deterministic, stratified by label."""
 
 import hashlib
 from collections import defaultdict
@@ -14,18 +14,18 @@ class Fractions:
     """Shares of the patients that are held out."""
 
     validation: float
-    """Chooses the epoch, the calibration and the operating point."""
+    """The share that chooses the epoch, the calibration and the operating point."""
     test: float
-    """Looked at once, at the end."""
+    """The share that is looked at once, at the end."""
 
 
 def assign(index: Index, fractions: Fractions, seed: int) -> dict[Side, tuple[Film, ...]]:
     """
     Share out the films so that no patient stands on two sides.
 
-    A split that the data set gives is kept; where it names no validation patients, they are taken
-    out of its training patients. The others (all, where no split is given) are ordered by SHA-256
-    of `seed:patient`, malignant ones (any malignant image) and benign ones apart, and cut at the
+    A split that the data set gives is kept; if it names no validation patients, they are taken out
+    of its training patients. The others (all, if no split is given) are ordered by SHA-256 of
+    `seed:patient`, malignant ones (any malignant image) and benign ones apart, and cut at the
     fractions: same data and same seed, same split, on every machine.
 
     Raises:

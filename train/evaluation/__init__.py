@@ -1,1 +1,1 @@
-"""Measurements on patients never trained on."""
+"""The measurements on patients never trained on."""

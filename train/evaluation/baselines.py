@@ -1,7 +1,4 @@
-"""
-What a score has to beat: the radiologist, shortcuts that no one needs a network for, and the same
-training on shuffled labels.
-"""
+"""The scores that a model has to beat: the radiologist, shortcuts, and shuffled labels."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -21,21 +18,23 @@ from train.stats.metrics import Floats, Labels
 THUMBNAIL: Final = 16
 """Rows and columns of the smallest picture, in pixels."""
 STRENGTH: Final = 0.01
-"""scikit-learn's C: hundreds of neighbouring pixels on some hundred films need a strong penalty."""
+"""
+C of scikit-learn: hundreds of neighbouring pixels on some hundred films need a strong penalty.
+"""
 INCOMPLETE: Final = 2.5
 """
-BI-RADS 0 wants more pictures and gives no grade; it is ranked between 2 (benign) and 3 (probably
-benign).
+The rank of BI-RADS 0, which wants more pictures and gives no grade.
+
+Between 2 (benign) and 3 (probably benign).
 """
 PERMUTATIONS: Final = 200
 
 
 def birads(films: Sequence[Film], scores: Floats, seed: int) -> dict[str, Any]:
     """
-    The radiologist's own BI-RADS, the highest of the film's lesions, and the model on the same
-    films.
+    Measure the radiologist's own BI-RADS, the highest of a film's lesions, and the model beside it.
 
-    Empty where fewer than two films of a class have one. `auc_zero_lowest` takes BI-RADS 0 as the
+    Empty if fewer than two films of a class have one. `auc_zero_lowest` takes BI-RADS 0 as the
     number 0.
     """
     known = np.array([bool(film.birads) for film in films])
@@ -59,7 +58,7 @@ def birads(films: Sequence[Film], scores: Floats, seed: int) -> dict[str, Any]:
 
 
 def grades(films: Sequence[Film]) -> Floats:
-    """The highest BI-RADS of each film that has one, shape (films with one,)."""
+    """Give the highest BI-RADS of each film that has one, shape (films with one,)."""
     return np.array(
         [max(grade or INCOMPLETE for grade in film.birads) for film in films if film.birads],
         dtype=np.float64,
@@ -68,11 +67,10 @@ def grades(films: Sequence[Film]) -> Floats:
 
 def shortcuts(training: Prepared, test: Prepared, seed: int) -> dict[str, dict[str, Any]]:
     """
-    AUC on test films of logistic regressions, trained on the training films, on what says little of
-    the lesion.
+    Measure logistic regressions on inputs that say little of the lesion: AUC on test films.
 
-    Thumbnails of 16 x 16 pixels; two numbers of brightness; the scanner's letter where the index
-    has one.
+    Thumbnails of 16 x 16 pixels; two numbers of brightness; the scanner's letter if the index has
+    one.
     """
     inputs = {
         "thumbnail": (_thumbnails(training), _thumbnails(test)),
@@ -99,8 +97,7 @@ def permutation(
     training: Prepared, test: Prepared, inputs: tuple[NDArray[Any], NDArray[Any]] | None, seed: int
 ) -> dict[str, Any]:
     """
-    Train a linear probe on labels that were shuffled among the training patients, again and again:
-    its AUC must be that of chance.
+    Train a linear probe on shuffled labels, again and again: its AUC must be that of chance.
 
     Were a test patient also among the training patients, or were something of the labels in the way
     the films are prepared, the mean would leave one half. All probes are one ridge regression with
@@ -139,8 +136,9 @@ def permutation(
 
 def shuffled(labels: Labels, patients: metrics.Patients, seed: int) -> NDArray[np.float64]:
     """
-    Labels of PERMUTATIONS runs, shape (n, runs): each patient gets another one's, and all of her
-    films the same.
+    Shuffle the labels among the patients, PERMUTATIONS times: shape (n, runs).
+
+    Each patient gets another one's label, and all of her films the same.
     """
     generator = np.random.default_rng(seed)
     names, member = np.unique(patients, return_inverse=True)
@@ -159,7 +157,7 @@ def _thumbnails(films: Prepared) -> NDArray[np.float32]:
 
 
 def _brightness(films: Prepared) -> NDArray[np.float32]:
-    """Mean of the prepared image, and the width of its window over the full range of the file."""
+    """Give the mean of each image, and the width of its window over the full range of the file."""
     means = [image.mean(dtype=np.float32) for image in films.images]
     return np.column_stack([means, films.contrast]).astype(np.float32)
 

@@ -1,6 +1,5 @@
 """
-`mammo-train evaluate`: what the exported file says of the held-out test patients, in numbers and
-pictures.
+`mammo-train evaluate`: the exported file on the held-out test patients, in numbers and pictures.
 """
 
 import csv
@@ -31,27 +30,26 @@ from train.scoring.judge import Judged, judge
 from train.scoring.score import Scored, score_file, shapes_of
 
 INVARIANCE: Final = 100
-"""Validation films whose variants are scored, unless told otherwise."""
+"""The number of validation films whose variants are scored, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the command line asks for."""
+    """The arguments of the command."""
 
     data: Sources | None = None
-    """Where the data are now; None: where they were."""
+    """The place of the data now; None: where `fit` found them."""
     bundle: Path | None = None
-    """What to measure; None: the run's own."""
+    """The bundle to measure; None: the run's own."""
     invariance: int = INVARIANCE
-    """How many validation films to change in every way; 0: none."""
+    """The number of validation films to change in every way; 0: none."""
     elsewhere: Path | None = None
     """A folder of mammograms from elsewhere to change too."""
 
 
 def evaluate(run: RunFolder, request: Request) -> None:
     """
-    Measure the default file of the exported bundle, through the daemon's engine, and write
-    RUN/evaluation.
+    Measure the default file of the bundle in the daemon's engine, and write RUN/evaluation.
 
     `metrics.json` has every number, `scores.csv` every test film, so that others can compute the
     numbers again, and there are pictures. Calibration, thresholds and gate are the bundle's: they
@@ -64,9 +62,8 @@ def evaluate(run: RunFolder, request: Request) -> None:
         TrainError: there is no bundle yet, or it is not of this run.
         ModelError: the bundle is damaged.
     """
-    elsewhere = (
-        robustness.readable(request.elsewhere) if request.elsewhere else ()
-    )  # says at once where it holds nothing
+    # First, to tell at once if the folder holds nothing.
+    elsewhere = robustness.readable(request.elsewhere) if request.elsewhere else ()
     fitted = reopen(run, request.data)
     found = lesions.measure(fitted, run)
     if found:
@@ -105,11 +102,11 @@ def evaluate(run: RunFolder, request: Request) -> None:
 
 def measure(fitted: FinishedRun, bundle: Bundle, scored: Scored, judged: Judged) -> dict[str, Any]:
     """
-    Every number but the invariance.
+    Compute every number but the invariance.
 
     Args:
         fitted: the run, for its training films.
-        bundle: what scored.
+        bundle: the one that scored.
         scored: the test films that could be decoded.
         judged: all test films.
     """
@@ -147,13 +144,12 @@ def measure(fitted: FinishedRun, bundle: Bundle, scored: Scored, judged: Judged)
 
 def about(sides: Mapping[Side, tuple[Film, ...]]) -> dict[str, Any]:
     """
-    What the pages must not say wrongly of the data.
+    Describe the data, as far as the pages must not say it wrongly.
 
     Returns:
-        `test_side`: `given` where the data set itself names the test patients, `held out` where the
-        split drew them, or `both`;
-        `normal`: films without any finding, which count as benign; `unknown`: films of which the
-        data do not say what they show.
+        `test_side`: `given` if the data set itself names the test patients, `held out` if the split
+        drew them, or `both`; `normal`: films without any finding, which count as benign; `unknown`:
+        films of which the data do not say what they show.
     """
     films = [film for side in SIDES for film in sides[side]]
     given = {film.split is not None for film in sides["test"]}
@@ -166,8 +162,9 @@ def about(sides: Mapping[Side, tuple[Film, ...]]) -> dict[str, Any]:
 
 def write_scores(path: Path, judged: Judged, bundle: Bundle) -> None:
     """
-    One line a test film: path, patient, label, raw, calibrated, decision; a refused film has no raw
-    score and 0.5.
+    Write one line a test film: path, patient, label, raw, calibrated, decision.
+
+    A refused film has no raw score and 0.5.
     """
     decision = bundle.decision(bundle.manifest.default_model)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -229,7 +226,7 @@ def _score(bundle: Bundle, films: Prepared) -> Scored:
 def _features(
     bundle: Bundle, training: Prepared, test: Scored
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
-    """Of training and test films; None where the model gives none."""
+    """Give the features of training and test films; None if the model has none."""
     if test.features is None:
         return None
     features = _score(bundle, training).features

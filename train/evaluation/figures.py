@@ -1,7 +1,4 @@
-"""
-The figures of one side of the split: rankings, rates at every operating point, calibration, and
-what is decided.
-"""
+"""The figures of one side of the split: ranking, operating points, calibration, decisions."""
 
 from typing import Any
 
@@ -16,7 +13,7 @@ from train.stats import bootstrap, metrics
 
 def figures(judged: Judged, model: ModelFile, default: str, seed: int) -> dict[str, Any]:
     """
-    Everything that needs no more than labels, scores and patients.
+    Compute everything that needs no more than labels, scores and patients.
 
     Args:
         judged: the films, refused ones among them.
@@ -56,10 +53,7 @@ def figures(judged: Judged, model: ModelFile, default: str, seed: int) -> dict[s
 
 
 def at_point(judged: Judged, point: OperatingPoint, weights: bootstrap.Weights) -> dict[str, Any]:
-    """
-    Rates of all films at an operating point that was fixed on other patients; its band plays no
-    part in them.
-    """
+    """Rate all films at an operating point that was fixed on other patients, without its band."""
     called = metrics.at_threshold(judged.labels, judged.scores, point.threshold, weights)
     return {
         "chosen_on": point.chosen_on,
@@ -71,8 +65,9 @@ def at_point(judged: Judged, point: OperatingPoint, weights: bootstrap.Weights) 
 
 def decision(judged: Judged, point: OperatingPoint, seed: int) -> dict[str, Any]:
     """
-    How many films are decided, and how rightly; refused ones and those in the band are not. Without
-    rates where none is.
+    Count how many films are decided, and how rightly; without rates if none is.
+
+    Refused films and those in the band are not decided.
     """
     decided = judged.decided(point)
     weights = bootstrap.draw(judged.labels, judged.patients, seed)

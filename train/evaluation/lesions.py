@@ -1,4 +1,4 @@
-"""How well the training on pieces tells malignant from benign lesions, on held-out patients."""
+"""The training on pieces, measured: malignant against benign lesions of held-out patients."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -35,8 +35,8 @@ def measure(fitted: FinishedRun, run: RunFolder) -> dict[str, Any] | None:
 
     Returns:
         By side (`validation`, `test`) lesions, malignant ones, patients, AUC with its intervals,
-        which are None where the outlined
-        lesions are not of both classes; None for a recipe without `crops`.
+        which are None if the outlined lesions are not of both classes; None for a recipe without
+        `crops`.
 
     Raises:
         TrainError: the first stage's weights are not in the run's folder.
@@ -57,7 +57,7 @@ def measure(fitted: FinishedRun, run: RunFolder) -> dict[str, Any] | None:
 
 
 def summary(found: Mapping[str, Any]) -> str:
-    """One line for the terminal."""
+    """Write one line for the terminal."""
     on = f"{found['lesions']} lesions of {found['patients']} patients"
     if found["auc"] is None:
         return f"no AUC on {on}, {found['malignant']} malignant"

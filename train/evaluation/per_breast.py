@@ -1,4 +1,4 @@
-"""Several views of one breast, averaged: what a reader does with CC and MLO."""
+"""The views of one breast averaged, as a reader does with CC and MLO."""
 
 from typing import Any, Final
 
@@ -12,8 +12,9 @@ SEVERAL: Final = 2
 
 def tables(judged: Judged, threshold: float, seed: int) -> dict[str, dict[str, Any]]:
     """
-    Scores of breasts instead of films: every breast, and those with two or more views; empty where
-    no film says its side.
+    Score breasts instead of films: every breast, and those with two or more views.
+
+    Empty if no film says its side.
 
     Beside the second the scores of the same films one by one, since breasts seen twice may be the
     easier ones.
@@ -30,7 +31,7 @@ def tables(judged: Judged, threshold: float, seed: int) -> dict[str, dict[str, A
 
 
 def _members(judged: Judged) -> list[list[int]]:
-    """The places of the films of each breast."""
+    """List the places of the films of each breast."""
     breasts: dict[tuple[str, str], list[int]] = {}
     for number, film in enumerate(judged.films):
         if film.laterality:
@@ -42,8 +43,9 @@ def _averaged(
     judged: Judged, groups: list[list[int]], threshold: float, seed: int
 ) -> dict[str, Any]:
     """
-    Mean calibrated score of the views of each group of films; malignant where one of them is. Empty
-    where a class is missing.
+    Average the calibrated scores of each group of films, malignant if one of them is.
+
+    Empty if a class is missing.
     """
     labels = np.array([judged.labels[members].max() for members in groups], dtype=np.float32)
     if len(set(labels.tolist())) < SEVERAL:
@@ -54,12 +56,12 @@ def _averaged(
 
 
 def _views(judged: Judged, members: list[int]) -> list[str]:
-    """The view of each film; one that does not say it is a view of its own."""
+    """Give the view of each film; a film that does not say it counts as a view of its own."""
     return [judged.films[number].view or f"film {number}" for number in members]
 
 
 def _over_views(judged: Judged, members: list[int]) -> float:
-    """A view that stands in the data twice, as in two resolutions, counts once."""
+    """Average over views; one that stands in the data twice, as in two resolutions, counts once."""
     scores: dict[str, list[float]] = {}
     for number, view in zip(members, _views(judged, members), strict=True):
         scores.setdefault(view, []).append(float(judged.scores[number]))

@@ -1,6 +1,7 @@
 """
-The pointing game: whether the map's highest point lies on the lesion (Zhang et al., IJCV 126 (2018)
-1084).
+The pointing game: the share of maps whose highest point lies on the lesion.
+
+The method is that of Zhang et al., IJCV 126 (2018) 1084.
 
 A hit is a maximum inside a lesion's box or not further from it than the tolerance, which is the
 customary 15 pixels of a picture 500 pixels long: 3 % of the input's longer side. Chance is the
@@ -21,7 +22,7 @@ from train.scoring.score import Scored
 from train.stats import bootstrap
 
 TOLERANCE: Final = 0.03
-"""Of the longer side of the model's input."""
+"""The rim around a box that counts as a hit, as a share of the input's longer side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Point:
     y: float
 
     def within(self, boxes: tuple[Box, ...], rim: float) -> bool:
-        """Whether it lies in one of the boxes or at most `rim` beside it."""
+        """Tell if the point lies in one of the boxes or at most `rim` beside it."""
         return any(
             box.xmin - rim <= self.x <= box.xmax + rim
             and box.ymin - rim <= self.y <= box.ymax + rim
@@ -46,8 +47,8 @@ def play(scored: Scored, spec: InputSpec, seed: int) -> dict[str, Any]:
 
     Returns:
         Hits with the tolerance and without, each with its interval over patients, its chance level,
-        and the share that the middle
-        of the cut-out hits; empty where there is no film to play with, or no map.
+        and the share that the middle of the cut-out hits; empty if there is no film to play with,
+        or no map.
     """
     films = scored.films
     numbers = [
@@ -80,10 +81,7 @@ def play(scored: Scored, spec: InputSpec, seed: int) -> dict[str, Any]:
 
 
 def peak(logits: NDArray[np.float32], geometry: Geometry, spec: InputSpec) -> Point:
-    """
-    The middle of the highest cell of a map, shape (rows, columns), among the cells whose middle is
-    not padding.
-    """
+    """Find the middle of the highest cell of a map, shape (rows, columns), padding left out."""
     rows, columns = logits.shape
     y, x = (
         (np.arange(rows) + 0.5) * spec.height / rows,
@@ -99,8 +97,9 @@ def peak(logits: NDArray[np.float32], geometry: Geometry, spec: InputSpec) -> Po
 
 def targets(film: Film, geometry: Geometry) -> tuple[Box, ...]:
     """
-    The malignant lesions of a malignant film in the model's input; those outside the cut-out have
-    no area and are left out.
+    Place the malignant lesions of a malignant film in the model's input.
+
+    Those outside the cut-out have no area and are left out.
     """
     if not film.malignant:
         return ()
@@ -114,7 +113,7 @@ def targets(film: Film, geometry: Geometry) -> tuple[Box, ...]:
 
 def chance(boxes: tuple[Box, ...], rim: float, geometry: Geometry, breast_fraction: float) -> float:
     """
-    Share of the breast that the boxes with their rim cover.
+    Give the share of the breast that the boxes with their rim cover.
 
     Args:
         boxes: in the model's input.
@@ -138,10 +137,7 @@ def chance(boxes: tuple[Box, ...], rim: float, geometry: Geometry, breast_fracti
 
 
 def _round(scored: Scored, number: int, spec: InputSpec, rim: float) -> tuple[float, float, float]:
-    """
-    Whether the map hits, whether the middle of the cut-out does, and how likely a place in the
-    breast is to.
-    """
+    """Play one film: hit by the map, hit by the middle of the cut-out, and chance."""
     films = scored.films
     geometry = films.geometry[number]
     boxes = targets(films.films[number], geometry)

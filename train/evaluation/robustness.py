@@ -1,4 +1,4 @@
-"""How far a score moves when the same film comes in another format, size, tone or orientation."""
+"""The robustness of a score: its move if the film comes in another format, size or tone."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,16 +27,13 @@ from train.scoring.score import shapes_of
 
 MEDIAN: Final = 0.03
 MAXIMUM: Final = 0.10
-"""
-The aim: no variant moves the score of half of the films by more than the one, or of any film by
-more than the other.
-"""
+"""The aim: a variant's largest move of any film's score; MEDIAN is that of half of the films."""
 OFFSET: Final = 200
 TOP_12_BIT: Final = 4095
 
 Write: TypeAlias = Callable[[Pixels, Path], None]
 """
-Pixels of shape (rows, columns), uint8 or uint16, in their true aspect, and where the file goes.
+A function that writes pixels (rows, columns), uint8 or uint16, in their true aspect to a file.
 """
 
 
@@ -45,7 +42,7 @@ def _png(pixels: NDArray[Any], path: Path) -> None:
 
 
 def _top(pixels: Pixels) -> int:
-    """The white of as many bits as the largest pixel needs, at least 8."""
+    """Give the white of as many bits as the largest pixel needs, at least 8."""
     return int(2 ** max(8, int(pixels.max()).bit_length()) - 1)
 
 
@@ -54,7 +51,7 @@ def _eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def _shrunk(pixels: Pixels, longest: int) -> NDArray[Any]:
-    """In 8 bits; never enlarged."""
+    """Shrink to 8 bits; never enlarge."""
     scale = min(1.0, longest / max(pixels.shape))
     size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
     return np.asarray(cv2.resize(_eight_bit(pixels), size, interpolation=cv2.INTER_AREA))
@@ -71,7 +68,7 @@ def _toned(gamma: float) -> Write:
 
 
 def _dicom(pixels: NDArray[np.uint16], path: Path, bits: int, photometric: str) -> None:
-    """A DICOM file as small as one can be, without windows."""
+    """Write a DICOM file as small as one can be, without windows."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
@@ -122,14 +119,14 @@ VARIANTS: Final[Mapping[str, Write]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """From a file to its calibrated score, as the daemon goes."""
+    """The way of the daemon from a file to its calibrated score."""
 
     bundle: Bundle
     engine: Engine
     gate: InputGate
 
     def score(self, file: Path) -> float | None:
-        """None where the file is refused."""
+        """Score the file; None if it is refused."""
         manifest = self.bundle.manifest
         try:
             batch = prepare(open_mammogram(file, Limits()), manifest.input)
@@ -144,20 +141,19 @@ class _Path:
 
 def measure(bundle: Bundle, films: tuple[Film, ...], count: int, seed: int) -> dict[str, Any]:
     """
-    |dp| between films and their variants, through files on disk, the decoder, the preparation, the
-    gate and the engine.
+    Measure |dp| between films and their variants, on the daemon's whole way from file to score.
 
     Args:
         bundle: verified; its default model file is measured.
         films: to draw from, all of them readable: validation films, since this is looked at while
             tuning.
-        count: how many to take; 0: none.
+        count: number of films to take; 0: none.
         seed: of the draw.
 
     Returns:
         Of each variant median, 95th percentile and maximum of |dp|, and how many films are refused
-        only with it or only without it
-        (a refused one counts as p = 0.5). Empty where there is no film.
+        only with it or only without it (a refused one counts as p = 0.5). Empty if there is no
+        film.
     """
     chosen = np.random.default_rng(seed).permutation(len(films))[:count]
     if not len(chosen):
@@ -174,8 +170,7 @@ def measure(bundle: Bundle, films: tuple[Film, ...], count: int, seed: int) -> d
 
 def readable(folder: Path) -> tuple[Film, ...]:
     """
-    Every mammogram below a folder, in the order of their names; what is none, such as a README, is
-    skipped and said.
+    List every mammogram below a folder, by name; what is none, as a README, is said.
 
     Raises:
         DataError: there is none.
@@ -205,7 +200,7 @@ def readable(folder: Path) -> tuple[Film, ...]:
 
 
 def within_aim(numbers: Mapping[str, Any]) -> bool:
-    """Whether one variant's median and maximum are what is aimed at."""
+    """Tell if one variant's median and maximum are within the aim."""
     return bool(numbers["median"] <= MEDIAN and numbers["maximum"] <= MAXIMUM)
 
 
@@ -220,8 +215,9 @@ def _way(bundle: Bundle) -> _Path:
 
 def _differences(way: _Path, film: Film, folder: Path) -> dict[str, tuple[float, bool]]:
     """
-    |dp| of each variant of a film, and whether the gate takes the two differently. A squeezed film
-    is compared in its true aspect.
+    Give |dp| of each variant of a film, and if the gate takes the two differently.
+
+    A squeezed film is compared in its true aspect.
     """
     pixels, file = open_film(film).pixels, folder / "film"
     if film.aspect is not None:

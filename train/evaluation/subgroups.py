@@ -20,7 +20,7 @@ def tables(
     judged: Judged, groupings: dict[str, Sequence[str | None]], threshold: float, seed: int
 ) -> dict[str, list[dict[str, Any]]]:
     """
-    Scores of every group, with intervals, by grouping; what has a single group is left out.
+    Score every group, with intervals, by grouping; what has a single group is left out.
 
     Args:
         judged: n films.
@@ -41,9 +41,7 @@ def tables(
 
 
 def row(judged: Judged, inside: NDArray[np.bool_], threshold: float, seed: int) -> dict[str, Any]:
-    """
-    One group: how many, how well they are ranked and called, and how high they score on the whole.
-    """
+    """Score one group: how many films, how well ranked and called, and how high they score."""
     labels, scores, patients = judged.labels[inside], judged.scores[inside], judged.patients[inside]
     weights = bootstrap.draw(labels, patients, seed)
     ranking, called = (
@@ -74,11 +72,11 @@ def groupings(
     films: Sequence[Film], brightness: Sequence[str | None]
 ) -> dict[str, Sequence[str | None]]:
     """
-    The group of each film in every way that the index knows.
+    Group the films in every way that the index knows.
 
     Args:
         films: n films.
-        brightness: the brightness group of each; None where unknown.
+        brightness: the brightness group of each; None if unknown.
     """
     return {
         "view": [film.view for film in films],
@@ -95,7 +93,7 @@ def groupings(
 
 def brightness(training: NDArray[np.float32], contrast: NDArray[np.float32]) -> list[str]:
     """
-    The brightness group of some films.
+    Name the brightness group of some films.
 
     Args:
         training: contrast of the training films, whose thirds are the groups.
@@ -106,7 +104,7 @@ def brightness(training: NDArray[np.float32], contrast: NDArray[np.float32]) -> 
 
 
 def _place(group: str) -> tuple[int, str]:
-    """Thirds from dark to bright, everything else by its name."""
+    """Order thirds from dark to bright, everything else by its name."""
     return (BRIGHTNESS.index(group) if group in BRIGHTNESS else 0), group
 
 

@@ -1,1 +1,1 @@
-"""From a trained network to a bundle."""
+"""The way from a trained network to a bundle."""

@@ -1,6 +1,7 @@
 """
-Write a model bundle so that a reader finds all of it or none: files first, each on disk, the
-manifest last.
+Write a model bundle so that a reader finds all of it or none.
+
+The files come first, each on disk, and the manifest last.
 """
 
 import hashlib
@@ -18,14 +19,13 @@ from edge.system.files import write as write_whole
 
 def write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bundle:
     """
-    Write the files and then the manifest, read it all back and give the known answers as the daemon
-    would.
+    Write the files, then the manifest; read it all back and give the known answers.
 
     An older bundle in the folder loses its manifest first, so that it is never mixed with this one.
-    So does this one where the daemon would not run it.
+    So does this one if the daemon would not run it.
 
     Raises:
-        ModelError: what was written does not verify, or a known answer does not come out.
+        ModelError: the written bundle does not verify, or a known answer does not come out.
     """
     _remove_old(folder)
     text = manifest.model_dump_json(by_alias=True, indent=1).encode() + b"\n"
@@ -42,7 +42,7 @@ def write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> Bundl
 
 
 def _prove(bundle: Bundle) -> None:
-    """Every model file, whichever the daemon may be told to run."""
+    """Prove every model file, since the daemon may be told to run any of them."""
     for name in bundle.manifest.models:
         with_it = replace(
             bundle, manifest=bundle.manifest.model_copy(update={"default_model": name})
@@ -51,7 +51,7 @@ def _prove(bundle: Bundle) -> None:
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    """SHA-256 of each file, in hex."""
+    """Hash each file with SHA-256, in hex."""
     return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
 
 

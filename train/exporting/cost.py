@@ -1,6 +1,5 @@
 """
-What a model file costs on the edge: time of one inference and memory of a process that loaded it,
-by the daemon's engine.
+The cost of a model file on the edge: time of an inference, memory of the process.
 
 `python -m train.exporting.cost FILE BACKEND SHAPES` measures in a fresh process and prints JSON; it
 needs nothing of what training needs, so that the environment of tflite-runtime, which cannot live
@@ -27,8 +26,7 @@ STATUS: Final = Path("/proc/self/status")
 
 def measure(python: Path, model: Path, shapes: Shapes, backend: str) -> dict[str, Any]:
     """
-    Median milliseconds of one inference with one thread, and the memory of the process, in a fresh
-    one.
+    Measure one inference with one thread, and the memory, in a fresh process.
 
     Args:
         python: interpreter of the environment that has the runtime.
@@ -73,7 +71,7 @@ def main(model: str, backend: str, shapes: str) -> None:
 
 
 def _memory_mb() -> float | None:
-    """Resident memory of this process, where the system says it."""
+    """Read the resident memory of this process; None if the system does not say it."""
     if not STATUS.exists():
         return None
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmRSS:"))

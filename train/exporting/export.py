@@ -1,7 +1,4 @@
-"""
-`mammo-train export`: a finished run, or a model of your own, becomes a bundle that the daemon
-loads.
-"""
+"""`mammo-train export`: a finished run, or a model of your own, becomes a bundle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,26 +23,27 @@ ATTRIBUTION: Final = "ATTRIBUTION"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the command line asks for."""
+    """The arguments of the command."""
 
     data: Sources | None
-    """Where the data set is now; None: where it was."""
+    """The place of the data set now; None: where `fit` found it."""
     bundle: Path
     version: str
     about_data: str
-    """Where the training images come from, what may be done with them and what they are not."""
+    """The origin of the training images, what may be done with them, and their limits."""
     tflite_runtime: Path | None
     """The Python of an environment with tflite-runtime."""
     not_mammograms: Sequence[Path] = field(default=())
     """Folders of pictures that the input gate is to turn away."""
     prefer: Literal["float", "int8"] = "float"
-    """Which file the daemon runs where both pass."""
+    """The file that the daemon runs if both pass."""
 
 
 def export(run: RunFolder, request: Request) -> None:
     """
-    Convert, compare, calibrate and write the bundle of a finished run; the numbers also go to
-    RUN/export.json.
+    Convert, compare, calibrate and write the bundle of a finished run.
+
+    The numbers also go to RUN/export.json.
 
     Raises:
         TrainError: no exported file says what Keras said.
@@ -63,7 +61,7 @@ def export(run: RunFolder, request: Request) -> None:
 
 
 def export_fitted(fitted: FinishedRun, run: RunFolder, request: Request) -> None:
-    """The same for a model that is open already."""
+    """Export a run that is open already."""
     unlike = (
         negatives.read(request.not_mammograms, fitted.recipe.input)
         if request.not_mammograms
@@ -90,10 +88,7 @@ def export_fitted(fitted: FinishedRun, run: RunFolder, request: Request) -> None
 
 
 def _tried(reference: Reference) -> list[Candidate]:
-    """
-    float16, or float32 where that fails; and int8, or int8 with its pooling in float where that
-    fails.
-    """
+    """Try float16, else float32; and int8, else int8 with its pooling in float."""
     found = []
     for kinds in ((tflite.FLOAT16, tflite.FLOAT32), (tflite.INT8, tflite.INT8_FLOAT_POOLING)):
         for kind in kinds:
@@ -115,10 +110,7 @@ def _default(shipped: Mapping[str, Candidate], prefer: str) -> Candidate:
 
 
 def _numbers(tried: Sequence[Candidate], default: Candidate) -> dict[str, Any]:
-    """
-    Those of the default file at the top, as the report and the card want them, and those of all
-    files tried.
-    """
+    """Gather the numbers: those of the default file at the top, and those of all files tried."""
     main = default.numbers
     parity = main["parity"]
     images = sum(side["images"] for side in parity.values())

@@ -115,8 +115,9 @@ def _kind(shape: tuple[int | None, ...]) -> str | None:
 
 def _with_map(model: keras.Model) -> keras.Model | None:
     """
-    The same with a 1x1 convolution before the average instead of a dense layer after it; None where
-    it does not end like that.
+    Replace a dense layer after the average by a 1x1 convolution before it.
+
+    None if the model does not end like that.
     """
     *before, dense = [
         layer for layer in model.layers if not isinstance(layer, keras.layers.Dropout)
@@ -136,9 +137,8 @@ def _with_map(model: keras.Model) -> keras.Model | None:
     logit_map = convolution(average.input)
     kernel, *bias = dense.get_weights()
     convolution.set_weights([kernel[None, None], *bias])
-    logit = keras.layers.GlobalAveragePooling2D(name="mean_of_map")(
-        logit_map
-    )  # named: Keras gives a loaded model's names again
+    # Named, since Keras gives a loaded model's names again.
+    logit = keras.layers.GlobalAveragePooling2D(name="mean_of_map")(logit_map)
     probability = keras.layers.Activation("sigmoid", name="sigmoid_of_mean")(logit)
     outputs = {PROBABILITY: probability, LOGIT_MAP: logit_map, FEATURES: average.output}
     rewritten = keras.Model(model.input, outputs)

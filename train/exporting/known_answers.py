@@ -1,7 +1,4 @@
-"""
-Known answers: three training mammograms carried by the bundle, on which every daemon proves its
-model.
-"""
+"""Known answers: three training mammograms in the bundle, on which a daemon proves its model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,13 +15,13 @@ from train.data.films import Prepared, open_film
 from train.scoring.negatives import gathered
 
 LONGEST_SIDE: Final = 400
-"""Of the pictures in the bundle, in pixels."""
+"""The longest side of the pictures in the bundle, in pixels."""
 QUANTILES: Final = (0.1, 0.5, 0.9)
-"""Of the training scores: a model that answers the same to everything must not pass."""
+"""Quantiles of the training scores: a model that answers the same to everything must not pass."""
 
 
 def choose(films: Sequence[Film], scores: NDArray[np.float64]) -> tuple[Film, ...]:
-    """The films whose scores lie at the quantiles, no two of one patient."""
+    """Choose the films whose scores lie at the quantiles, no two of one patient."""
     chosen: list[Film] = []
     ordered = [films[number] for number in np.argsort(scores, kind="stable")]
     for quantile in QUANTILES:
@@ -38,20 +35,19 @@ def choose(films: Sequence[Film], scores: NDArray[np.float64]) -> tuple[Film, ..
 
 
 def pictures(films: Sequence[Film]) -> dict[str, bytes]:
-    """Small lossless PNGs of some films in their true aspect, by their names in the bundle."""
+    """
+    Write small lossless PNGs of some films in their true aspect, by their names in the bundle.
+    """
     return {f"known/{number}.png": _png(film) for number, film in enumerate(films, 1)}
 
 
 def tensors(files: Mapping[str, bytes], spec: InputSpec) -> dict[str, NDArray[np.float32]]:
-    """
-    The pictures, decoded and prepared as the daemon does, each of shape (1, height, width,
-    channels).
-    """
+    """Prepare the pictures as the daemon does, each of shape (1, height, width, channels)."""
     return {name: prepare(decode(data, Limits()), spec).tensor for name, data in files.items()}
 
 
 def prepared(files: Mapping[str, bytes], spec: InputSpec) -> Prepared:
-    """The pictures as prepared images without films, for the input gate."""
+    """Prepare the pictures without films, for the input gate."""
     return gathered([prepare(decode(data, Limits()), spec) for data in files.values()], spec)
 
 

@@ -1,7 +1,4 @@
-"""
-May an exported file stand in for the network it came from? Measured on calibrated answers for the
-same images.
-"""
+"""The parity of an exported file with its network, on calibrated answers for the same images."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,14 +11,14 @@ from train.stats import bootstrap, metrics
 from train.stats.metrics import Floats, Labels, Patients
 
 AUC_DROP: Final = 0.005
-"""The exported file's AUC may be lower by this much."""
+"""The largest loss of AUC by the export."""
 FLIPS: Final = 0.02
-"""Share of the images that may change between `benign` and `malignant`, the band left aside."""
+"""The largest share of images that change between `benign` and `malignant`, without the band."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What one model says of some images."""
+    """The answers of one model for some images."""
 
     scores: Floats
     """Calibrated on this model's own raw scores, shape (n,)."""
@@ -37,13 +34,13 @@ def compare(  # noqa: PLR0913, PLR0917 - two models and what they are compared o
     labels: Labels, patients: Patients, network: Answers, file: Answers, threshold: float, seed: int
 ) -> dict[str, Any]:
     """
-    How far the file's answers are from the network's, each calibrated on its own validation scores.
+    Compare the file's answers with the network's, each calibrated on its own validation scores.
 
     Args:
         labels: shape (n,), 1 for malignant.
         patients: shape (n,); the interval of the AUC drop is a paired one over them.
-        network: what Keras says.
-        file: what the exported file says in the daemon's engine.
+        network: Keras's answers.
+        file: the exported file's answers in the daemon's engine.
         threshold: the network's default one, at which both are cut: two fitted ones would differ by
             which images they lie between.
         seed: of the bootstrap.
@@ -69,7 +66,7 @@ def compare(  # noqa: PLR0913, PLR0917 - two models and what they are compared o
 
 def failures(found: dict[str, Any], largest_raw_difference: float | None) -> tuple[str, ...]:
     """
-    Why a file is not shipped; empty where it passes.
+    Say why a file is not shipped; empty if it passes.
 
     Args:
         found: by `compare`.

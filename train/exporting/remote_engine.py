@@ -1,6 +1,5 @@
 """
-Score prepared images with one of the daemon's engines: in this process, or in the Python of another
-environment.
+Score prepared images with the daemon's engine, here or in the Python of another environment.
 
 `python -m train.exporting.remote_engine FILE BACKEND IMAGES.npy SHAPES` prints the raw scores as
 JSON. This module needs nothing of what training needs, so that the environment of tflite-runtime,
@@ -32,7 +31,7 @@ def scores(
     model: Path, shapes: Shapes, backend: str, tensors: Iterable[NDArray[np.float32]]
 ) -> NDArray[np.float64]:
     """
-    Raw scores by the daemon's engine in this process.
+    Score images with the daemon's engine in this process.
 
     Args:
         model: a model file.
@@ -48,7 +47,7 @@ def scores_elsewhere(
     python: Path, model: Path, shapes: Shapes, backend: str, tensors: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """
-    The same with the engine of another environment.
+    Score images with the engine of another environment.
 
     Args:
         python: its interpreter; it needs what mammo-edge needs to classify.
@@ -78,11 +77,11 @@ def scores_elsewhere(
 
 def printed(command: Sequence[str], failure: str) -> str:
     """
-    What a command prints, run where another Python finds this code.
+    Give what a command prints, run so that another Python finds this code.
 
     Args:
         command: an interpreter and its arguments.
-        failure: what to say where it fails.
+        failure: text of the error if it fails.
 
     Raises:
         TrainError: it cannot be started, fails, or takes longer than TIMEOUT_S.
@@ -108,7 +107,7 @@ def printed(command: Sequence[str], failure: str) -> str:
 
 
 def shapes_from(text: str) -> Shapes:
-    """Shapes that crossed a process border as JSON."""
+    """Read shapes that crossed a process border as JSON."""
     return Shapes(**{name: tuple(shape) for name, shape in json.loads(text).items() if shape})
 
 

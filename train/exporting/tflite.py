@@ -1,4 +1,4 @@
-"""Keras -> TensorFlow Lite."""
+"""The conversion from Keras to TensorFlow Lite."""
 
 import contextlib
 import io
@@ -21,30 +21,32 @@ Quantization: TypeAlias = Literal["float32", "float16", "int8"]
 
 OUTPUTS: Final = (PROBABILITY, LOGIT_MAP, FEATURES)
 """
-Only the first is needed: without a map there is no heat map, without features the input gate has
-only its limits.
+The outputs of a file, of which only the first is needed.
+
+Without a map there is no heat map, without features the input gate has only its limits.
 """
 REPRESENTATIVE: Final = 100
-"""Training films that show the int8 converter what range each tensor has."""
+"""The number of training films that show the int8 converter the range of each tensor."""
 POOLING: Final = ("SOFTMAX", "MUL", "MEAN", "LOGISTIC")
 """
-Operators from the last convolution to the probability. A softmax over some hundred cells lies below
-the step of int8.
+Operators from the last convolution to the probability.
+
+A softmax over some hundred cells lies below the step of int8.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One way to convert."""
+    """A way to convert."""
 
     file: str
     quantization: Quantization
     float_pooling: bool = False
-    """int8 only: convolutions in int8, what averages them in float."""
+    """For int8 only: convolutions in int8, what averages them in float."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Give the name for people."""
         return f"{self.quantization}, pooling in float" if self.float_pooling else self.quantization
 
 
@@ -85,8 +87,9 @@ def convert(model: keras.Model, spec: InputSpec, kind: Kind, films: NDArray[np.f
 
 def shapes(model: keras.Model, spec: InputSpec) -> Shapes:
     """
-    Input and outputs of the converted file: probability (1, 1), logit map (1, rows, columns, 1),
-    features (1, channels).
+    Describe input and outputs of the converted file.
+
+    Probability (1, 1), logit map (1, rows, columns, 1), features (1, channels).
     """
     found = {
         name: (1, *map(int, model.output[name].shape[1:]))
@@ -134,8 +137,9 @@ def _examples(
 
 def _one_image(model: keras.Model, spec: InputSpec) -> keras.Model:
     """
-    The network for a batch of one. With Keras 3 from_concrete_functions would give a file without
-    weights.
+    Give the network for a batch of one.
+
+    With Keras 3 from_concrete_functions would give a file without weights.
     """
     image = keras.Input(batch_shape=(1, spec.height, spec.width, spec.channels), name="image")
     outputs = model(image)
@@ -144,7 +148,7 @@ def _one_image(model: keras.Model, spec: InputSpec) -> keras.Model:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """It lists every variable, and warns of what is meant to be."""
+    """Silence the converter, which lists every variable and warns of what is meant to be."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,7 +1,4 @@
-"""
-The known answers of an exported file, and how far each runtime may be from them: measured with the
-daemon's own engines.
-"""
+"""The tolerances of the known answers, measured with the daemon's own engines."""
 
 import math
 from collections.abc import Mapping
@@ -19,13 +16,13 @@ from train.data.films import Prepared, model_input
 from train.exporting import known_answers, remote_engine
 
 LEAST_TOLERANCE: Final = 1e-3
-"""Of a known answer: other processors round otherwise."""
+"""The least tolerance of a known answer: other processors round otherwise."""
 UNMEASURED_TOLERANCE: Final = {"float32": 5e-3, "float16": 5e-3, "int8": 0.05}
-"""Of a runtime that was not at hand; int8 is rounded otherwise in each."""
+"""The tolerance of a runtime that was not at hand; int8 is rounded otherwise in each."""
 COMPARED: Final = 50
-"""Films on which another runtime is compared: its int8 takes a second an image."""
+"""The number of films on which another runtime is compared: its int8 takes a second an image."""
 MARGIN: Final = 4.0
-"""A tolerance is this many times the largest difference measured."""
+"""The tolerance over the largest difference measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class KnownAnswers:
 
     answers: tuple[KnownAnswer, ...]
     tolerance: dict[str, float]
-    """By runtime, as the manifest wants it."""
+    """Tolerances by runtime, as the manifest wants them."""
     measured: dict[str, float]
     """The differences behind the tolerances."""
 
@@ -53,13 +50,13 @@ def answer_known(
     file: File, pictures: Mapping[str, bytes], films: Prepared, python: Path | None, largest: float
 ) -> KnownAnswers:
     """
-    The answers of this file in litert, and how far each runtime may be from them.
+    Give the answers of this file in litert, and how far each runtime may be from them.
 
     Args:
         file: the exported file.
         pictures: as `known_answers.pictures` gave them.
         films: to compare tflite-runtime on some of, beside the pictures.
-        python: of an environment with tflite-runtime; None where there is none.
+        python: of an environment with tflite-runtime; None if there is none.
         largest: difference of a raw score from Keras measured on films.
     """
     tensors = np.concatenate(list(known_answers.tensors(pictures, file.spec).values()))
@@ -81,12 +78,12 @@ def answer_known(
 
 
 def with_margin(difference: float) -> float:
-    """Four times a measured difference, rounded up, and never below the least tolerance."""
+    """Take four times a measured difference, rounded up, and at least the least tolerance."""
     return rounded_up(max(MARGIN * difference, LEAST_TOLERANCE))
 
 
 def rounded_up(difference: float) -> float:
-    """The next number with one digit that is not 0; at least a millionth, at most 1."""
+    """Round up to one digit that is not 0; at least a millionth, at most 1."""
     difference = max(difference, 1e-6)
     digit = 10.0 ** math.floor(math.log10(difference))
     return min(1.0, round(math.ceil(difference / digit - 1e-9) * digit, 9))

@@ -1,6 +1,7 @@
 """
-Random geometry, tone and sharpness of whole batches, for tf.data: inside the model they would cost
-as much as the training step.
+Random geometry, tone and sharpness of whole batches, for tf.data.
+
+Inside the model they would cost as much as the training step.
 """
 
 import math
@@ -15,8 +16,9 @@ KERNEL: Final = 7
 """Side of the blurring kernel, in pixels."""
 SIGMA: Final = 1.5
 """
-Of its Gaussian, in pixels: 800 px films lie as much behind 13 megapixels at the sizes our networks
-take.
+Sigma of the Gaussian, in pixels.
+
+At the input sizes of our networks, films of 800 px lie as much behind 13 megapixels.
 """
 
 
@@ -24,8 +26,7 @@ def augment(
     images: tf.Tensor, seed: tf.Tensor, how: Augment, size: tuple[int, int] | None = None
 ) -> tf.Tensor:
     """
-    Turn, scale, shift and flip each image of a batch by its own random amounts, then change its
-    sharpness and its tone.
+    Turn, scale, shift and flip each image by its own random amounts; change focus and tone.
 
     Args:
         images: shape (batch, height, width, 1), float32, from 0 (black) to 1; what comes in from
@@ -47,8 +48,9 @@ def augment(
 
 def _refocus(images: tf.Tensor, seed: tf.Tensor, largest: float) -> tf.Tensor:
     """
-    Blend each image with its blurred self, or away from it, which sharpens: films come at every
-    resolution.
+    Blend each image with its blurred self, or away from it, which sharpens.
+
+    Films come at every resolution.
     """
     line = np.exp(-0.5 * ((np.arange(KERNEL) - KERNEL // 2) / SIGMA) ** 2).astype(np.float32)
     across, down = (
@@ -62,7 +64,7 @@ def _refocus(images: tf.Tensor, seed: tf.Tensor, largest: float) -> tf.Tensor:
 
 
 def _tone(images: tf.Tensor, seed: tf.Tensor, how: Augment) -> tf.Tensor:
-    """Another gamma, contrast and brightness for each image; black stays black."""
+    """Change gamma, contrast and brightness of each image; black stays black."""
     draws = tf.random.stateless_uniform(
         (3, tf.shape(images)[0], 1, 1, 1), seed, minval=-1.0, maxval=1.0
     )
@@ -117,8 +119,9 @@ def _about_centre(
     result: tuple[int, int],
 ) -> tf.Tensor:
     """
-    The eight numbers of TensorFlow's projective transform, which maps the result's pixels to the
-    source's; shape (batch, 8).
+    Give the eight numbers of TensorFlow's projective transform, shape (batch, 8).
+
+    The transform maps the result's pixels to the source's.
     """
     from_y, from_x = ((tf.cast(side, tf.float32) - 1) / 2 for side in (source[0], source[1]))
     to_y, to_x = ((tf.cast(side, tf.float32) - 1) / 2 for side in result)

@@ -29,7 +29,7 @@ def batches(films: int, batch_size: int, seed: int, first_epoch: int) -> tf.data
         films: the number of films.
         batch_size: films a batch.
         seed: of the order and of the random changes.
-        first_epoch: where to begin.
+        first_epoch: the epoch to begin with.
 
     Returns:
         Pairs of film numbers, shape (batch,) int64, and a seed for random changes of this batch,

@@ -1,4 +1,4 @@
-"""Prepared images as tf.data: shuffled and augmented for training, in order for scoring."""
+"""The prepared images as tf.data: shuffled and augmented for training, in order for scoring."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,15 +13,16 @@ def training(
     images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe, first_epoch: int = 0
 ) -> tf.data.Dataset:
     """
-    Shuffled, augmented batches without end, `order.steps` an epoch; what an epoch sees depends on
-    the seed and its number alone.
+    Give shuffled, augmented batches without end, `batch_order.steps` an epoch.
+
+    An epoch depends on the seed and its number alone.
 
     Args:
         images: shape (n, height, width), from 0 (black) to 1; larger than the recipe's input, of
             which the middle is taken.
         labels: shape (n,), 1 for malignant.
         recipe: batch size, input size and range, augmentation and seed.
-        first_epoch: where to begin; 0 is the first.
+        first_epoch: the epoch to begin with; 0 is the first.
 
     Returns:
         Pairs of (batch, height, width, channels) float32 in the recipe's range, and (batch, 1)
@@ -44,7 +45,7 @@ def training(
 def scoring(
     images: NDArray[np.float16], labels: NDArray[np.float32], recipe: Recipe
 ) -> tf.data.Dataset:
-    """The same pairs, neither shuffled nor changed."""
+    """Give the same pairs, neither shuffled nor changed."""
     data = tf.data.Dataset.from_tensor_slices((images, labels[:, None])).batch(recipe.batch_size)
 
     def widen(picture: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -54,6 +55,6 @@ def scoring(
 
 
 def to_input(picture: tf.Tensor, recipe: Recipe) -> tf.Tensor:
-    """From (batch, height, width, 1) in 0 to 1 to the recipe's range and channels."""
+    """Turn (batch, height, width, 1) in 0 to 1 into the recipe's range and channels."""
     spec = recipe.input
     return tf.repeat(picture * (spec.high - spec.low) + spec.low, spec.channels, axis=-1)

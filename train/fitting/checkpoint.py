@@ -1,5 +1,5 @@
 """
-Where a training stands after each epoch, in one file that is there whole or not at all.
+The state of a training after each epoch, in one file that is there whole or not at all.
 
 Keras's BackupAndRestore leaves out the state of the random generators (measured: with dropout,
 weights off by 0.007 after two more epochs), writes weights and epoch number one after the other,
@@ -23,25 +23,26 @@ from train.errors import TrainError
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of the epochs so far."""
+    """The record of the epochs so far."""
 
     phase: int = 0
     """Number of the phase that the last finished epoch belongs to."""
     epochs: list[dict[str, Any]] = field(default_factory=list)
-    """Of each finished epoch its number, phase, seconds and what Keras reported."""
+    """The number, phase, seconds and Keras's numbers of each finished epoch."""
     best_epoch: int = 0
-    """From 1."""
+    """The number of the best epoch, from 1; 0 before the first."""
     best_auc: float = -1.0
 
     def history(self) -> dict[str, Any]:
-        """As `history.json` has it."""
+        """Give the record as `history.json` has it."""
         return {"chosen_by": "val_auc", "best_epoch": self.best_epoch, "epochs": self.epochs}
 
 
 def save(path: Path, progress: Progress, variables: Iterable[keras.Variable]) -> None:
     """
-    Write everything that the next epoch depends on; a reader, and a power cut, find the old file or
-    the new one.
+    Write all that the next epoch depends on; a reader finds the old file or the new one.
+
+    That holds after a power cut, too.
     """
     remove_parts(path.parent)  # what a kill left of an earlier one
     arrays = {
@@ -87,7 +88,7 @@ class Saved:
 
 def load(path: Path) -> Saved | None:
     """
-    Read where a training stands; None where it has not finished an epoch.
+    Read the state of a training; None if it has not finished an epoch.
 
     Raises:
         TrainError: the file is not readable.

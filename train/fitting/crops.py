@@ -1,6 +1,7 @@
 """
-Pieces of prepared mammograms: about each lesion, and of breast without one. What the recipe
-`lesion` learns from.
+Pieces of prepared mammograms, about each lesion and of breast without one.
+
+The recipe `lesion` learns from them.
 """
 
 import math
@@ -17,38 +18,34 @@ from train.errors import DataError
 from train.recipe import Crops
 
 MARGIN: Final = 1.5
-"""
-Pieces are cut this much larger than they are used, so that turning and shifting shows breast and no
-black corners.
-"""
+"""The side of a piece over the side used, so that turning and shifting shows no black corners."""
 BRIGHT: Final = 0.08
-"""A background piece is darker than this on average only where it shows air."""
+"""The mean below which a background piece shows air."""
 TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Cut out of films, in the scale and tone of the model's input."""
+    """Squares cut out of films, in the scale and tone of the model's input."""
 
     images: NDArray[np.float16]
     """Shape (n, side, side), 0 = black to 1 = white."""
     labels: NDArray[np.float32]
     """Shape (n,), 1 for malignant; background is 0."""
     lesion: NDArray[np.bool_]
-    """Shape (n,): whether it shows a lesion."""
+    """Shape (n,): true if the piece shows a lesion."""
     patients: NDArray[np.str_]
     """Shape (n,)."""
 
     def middle(self, size: int) -> NDArray[np.float16]:
-        """Without the margin: shape (n, size, size)."""
+        """Cut off the margin: shape (n, size, size)."""
         start = (self.images.shape[1] - size) // 2
         return self.images[:, start : start + size, start : start + size]
 
 
 def cut(films: Prepared, crops: Crops, seed: int) -> Pieces:
     """
-    One piece about the middle of each lesion, and `crops.background` times as many elsewhere in the
-    same breasts.
+    Cut one piece about each lesion, and `crops.background` times as many elsewhere.
 
     The background pieces are drawn by the seed: same films, same seed, same pieces.
 
@@ -94,7 +91,7 @@ def _centre(box: Box) -> tuple[float, float]:
 
 
 def _about(image: NDArray[np.float16], x: float, y: float, side: int) -> NDArray[np.float16]:
-    """A square about a point; what lies outside of the image is black."""
+    """Cut a square about a point; what lies outside of the image is black."""
     padded = np.pad(image, side)
     top, left = round(y) + side // 2, round(x) + side // 2
     return padded[top : top + side, left : left + side]
@@ -104,8 +101,9 @@ def _elsewhere(
     image: NDArray[np.float16], boxes: list[Box], size: int, generator: np.random.Generator
 ) -> Iterator[tuple[float, float]]:
     """
-    Points inside the breast whose piece shows no middle of a lesion; fewer than asked for where
-    there is no room.
+    Draw points inside the breast whose piece shows no middle of a lesion.
+
+    There are fewer than asked for if there is no room.
     """
     rows, columns = image.shape
     for _ in range(TRIES):

@@ -1,6 +1,5 @@
 """
-One device or several: with several, each takes its share of every batch, and all hold the same
-weights.
+One device or several, each with its share of every batch and the same weights.
 
 Across machines TensorFlow reads the environment variable TF_CONFIG; `docs/guides/training.md` shows
 one. The first of them keeps the files.
@@ -19,10 +18,10 @@ from train.errors import TrainError
 
 def strategy(devices: int | None, batch_size: int) -> tf.distribute.Strategy:
     """
-    How to spread the training; called before TensorFlow does anything else.
+    Choose how to spread the training; to be called before TensorFlow does anything else.
 
     Args:
-        devices: how many of this machine; None: all GPUs, or the CPU where there is none.
+        devices: number of this machine's; None: all GPUs, or the CPU if there is none.
         batch_size: of the recipe; it stays what it is, and is shared out.
 
     Returns:
@@ -59,13 +58,13 @@ def _of_this_machine(devices: int | None) -> tf.distribute.Strategy:
 
 
 def machines() -> int:
-    """How many TF_CONFIG names, a chief and the workers; 1 without it."""
+    """Count the machines that TF_CONFIG names, a chief and the workers; 1 without it."""
     cluster = _cluster().get("cluster", {})
     return sum(len(cluster.get(kind, [])) for kind in ("chief", "worker")) or 1
 
 
 def keeps_files() -> bool:
-    """Whether this process is the one that writes: the chief, or without one the first worker."""
+    """Tell if this process is the one that writes: the chief, or without one the first worker."""
     values = _cluster()
     task, chief = values.get("task", {}), "chief" in values.get("cluster", {})
     return int(task.get("index", 0)) == 0 and (not chief or task.get("type") == "chief")
@@ -89,19 +88,19 @@ def _cluster() -> dict[str, Any]:
 
 
 def classifier(model: keras.Model) -> keras.Model:
-    """The same network, in a form that Keras can fit where it is."""
+    """Give the same network in a form that Keras can fit on these devices."""
     return _AcrossMachines(model.input, model.output, name=model.name) if machines() > 1 else model
 
 
 def shared_out(data: tf.data.Dataset) -> tf.data.Dataset:
-    """Every machine makes every batch, and takes its part of it."""
+    """Let every machine make every batch, and take its part of it."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return data.with_options(options)
 
 
 def wait_for_all() -> None:
-    """Go on when every machine got here: what the first one wrote is there then."""
+    """Wait until every machine got here: what the first one wrote is there then."""
     if machines() > 1:
         here = tf.distribute.get_strategy()
         here.run(
@@ -122,15 +121,14 @@ class _AcrossMachines(keras.Model):  # type: ignore[misc]  # Keras is untyped
     """
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:  # noqa: ANN401 - as Keras hands it on
-        """Keras's own, its numbers with an axis."""
+        """Run Keras's own step, its numbers with an axis."""
         return {name: tf.reshape(value, (1,)) for name, value in super().train_step(data).items()}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:  # noqa: ANN401 - as Keras hands it on
-        """Keras's own, its numbers with an axis."""
+        """Run Keras's own step, its numbers with an axis."""
         return {name: tf.reshape(value, (1,)) for name, value in super().test_step(data).items()}
 
-    # Keras's names
-    # Keras's names
+    # Keras passes both by name.
     def _maybe_symbolic_build(self, iterator: object = None, data_batch: object = None) -> None:  # noqa: ARG002
         example = (
             np.zeros((1, *self.input_shape[1:]), np.float32),

@@ -19,17 +19,17 @@ from train.run_folder import RunFolder, read_json
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """What `fit` left behind."""
+    """The result of `fit`, with its data."""
 
     recipe: Recipe
     notes: Mapping[str, Any]
-    """`run.json`."""
+    """The contents of `run.json`."""
     sides: Mapping[Side, tuple[Film, ...]]
     films: Prepared
     model: keras.Model
 
     def side(self, name: Side) -> Prepared:
-        """The films of one side of the split."""
+        """Pick the films of one side of the split."""
         return self.films.of(self.sides[name])
 
 
@@ -39,7 +39,7 @@ def reopen(run: RunFolder, data: Sources | None) -> FinishedRun:
 
     Args:
         run: the folder `fit` wrote.
-        data: where the data are now; None: where it was.
+        data: their place now; None: as in `run.json`.
 
     Raises:
         TrainError: there is no finished run in the folder.
@@ -73,16 +73,13 @@ def load_network(path: Path) -> keras.Model:
     """
     try:
         return keras.models.load_model(path, compile=False)
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-    ) as error:  # TypeError: a layer that is not registered here
+    # TypeError: a layer that is not registered here.
+    except (OSError, ValueError, TypeError) as error:
         msg = f"{path}: not a readable Keras model: {_in_short(error)}"
         raise TrainError(msg) from None
 
 
 def _in_short(error: Exception) -> str:
-    """Keras says the cause after a page of configuration."""
+    """Cut the cause out of Keras's page of configuration."""
     cause = str(error).partition("Exception encountered: ")[2] or str(error)
     return " ".join(cause.partition("Full object config")[0].split())

@@ -1,7 +1,4 @@
-"""
-`mammo-train fit`: train a recipe on a data set, and keep the epoch that was best on validation
-patients.
-"""
+"""`mammo-train fit`: train a recipe, and keep the epoch that was best on validation patients."""
 
 import csv
 import platform
@@ -27,16 +24,16 @@ from train.run_folder import RunFolder, write_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the command line asks for."""
+    """The arguments of the command."""
 
     recipe: Recipe
     data: Sources
     weights: str
-    """`imagenet`, `none` or a file."""
+    """The starting weights: `imagenet`, `none` or a file."""
     command: str
-    """As typed, for the notebook of the run."""
+    """The command as typed, for the notebook of the run."""
     devices: int | None = None
-    """How many of this machine to train on; None: all its GPUs, or the CPU."""
+    """The number of this machine's devices to train on; None: all its GPUs, or the CPU."""
     restart: bool = False
     """Forget what was trained in the folder before."""
 
@@ -80,7 +77,7 @@ def fit(request: Request, run: RunFolder) -> None:
 
 
 def _begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool) -> None:
-    """Of several machines, the first one forgets before the others look."""
+    """Begin or go on; of several machines, the first one forgets before the others look."""
     if restart:
         if devices.keeps_files():
             resume.forget(run)
@@ -89,7 +86,7 @@ def _begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool) -> None:
 
 
 def _asked(request: Request, index: Index) -> dict[str, Any]:
-    """Everything that decides the result."""
+    """Gather everything that decides the result."""
     weights = Path(request.weights)
     contents = {
         "lesions": index.lesions_fingerprint,
@@ -104,7 +101,7 @@ def _asked(request: Request, index: Index) -> dict[str, Any]:
 
 
 def say_split(sides: Mapping[Side, tuple[Film, ...]]) -> None:
-    """Print how many images and patients stand where."""
+    """Print how many images and patients each side has."""
     for side in SIDES:
         say(
             "{side}: {images} images ({malignant} malignant) of {patients} patients".format(
@@ -114,7 +111,7 @@ def say_split(sides: Mapping[Side, tuple[Film, ...]]) -> None:
 
 
 def counts(films: tuple[Film, ...]) -> dict[str, int]:
-    """Images, malignant images and patients among some films."""
+    """Count images, malignant images and patients among some films."""
     return {
         "images": len(films),
         "malignant": sum(film.malignant for film in films),
@@ -129,7 +126,7 @@ def notes(
     films: Prepared,
     times: Mapping[str, float],
 ) -> dict[str, Any]:
-    """What another person needs to do it again."""
+    """Gather what another person needs to do it again."""
     return {
         "command": request.command,
         "recipe": asdict(request.recipe),

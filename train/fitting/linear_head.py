@@ -1,6 +1,7 @@
 """
-The head as a logistic regression on averaged features: with a thousand films it forgets less than
-gradient steps do.
+The head as a logistic regression on averaged features.
+
+With a thousand films it forgets less than gradient steps do.
 """
 
 from typing import Any, Final
@@ -18,8 +19,9 @@ from train.stats import metrics
 
 FREE: Final = 20.0
 """
-How much larger than features the evidence of lesions is made: to be learnt of it is one weight,
-which C hardly holds back.
+The evidence of lesions is made larger than features by this factor.
+
+It is one weight to be learnt, which C then hardly holds back.
 """
 
 
@@ -67,7 +69,7 @@ def fit(
 
 
 def _features(model: keras.Model, films: Prepared, recipe: Recipe) -> NDArray[np.float64]:
-    """Shape (n, channels)."""
+    """Average the features of films, shape (n, channels)."""
     outputs = model.predict(batches.scoring(films.images, films.labels, recipe), verbose=0)
     return np.asarray(outputs[network.FEATURES], np.float64)
 
@@ -75,7 +77,7 @@ def _features(model: keras.Model, films: Prepared, recipe: Recipe) -> NDArray[np
 def _changed(
     model: keras.Model, films: Prepared, copies: int, recipe: Recipe
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Features of augmented copies, shape (m, channels), and their labels, shape (m,)."""
+    """Average the features of augmented copies, (m, channels), with their labels, (m,)."""
     count = copies * batch_order.steps(len(films.films), recipe.batch_size)
     features, labels = (
         [np.zeros((0, model.output[network.FEATURES].shape[1]))],

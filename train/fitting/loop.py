@@ -1,6 +1,7 @@
 """
-The training loop: phase after phase, every epoch noted and kept, and taken up again where it was
-interrupted.
+The training loop: phase after phase, every epoch noted and kept.
+
+An interrupted training goes on after its last finished epoch.
 """
 
 import sys
@@ -22,27 +23,30 @@ from train.recipe import Phase, Recipe
 from train.run_folder import Stage
 
 Pictures: TypeAlias = tuple[NDArray[np.float16], NDArray[np.float32]]
-"""Images, shape (n, height, width), and their labels, shape (n,)."""
+"""The images, shape (n, height, width), and their labels, shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What a network is trained on."""
+    """The data that a network is trained on."""
 
     training: Callable[[int], tf.data.Dataset]
     """
-    Endless batches (images, labels) from the given epoch on; they depend on seed and epoch only.
+    A function from an epoch to endless batches (images, labels) from there on.
+
+    The batches depend on seed and epoch only.
     """
     steps: int
-    """Batches an epoch."""
+    """The number of batches an epoch."""
     validation: tf.data.Dataset
     """One pass over the validation images, the same each time."""
 
     @classmethod
     def of(cls, learn: Pictures, check: Pictures, recipe: Recipe) -> "Data":
         """
-        Pictures and labels to train on, and those of the validation patients; called where the
-        devices are chosen.
+        Take pictures and labels to train on, and those of the validation patients.
+
+        To be called inside the scope of the devices.
         """
         validation = batches.scoring(*check, recipe)
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
@@ -55,7 +59,7 @@ class Data:
 
 
 def make_deterministic(seed: int) -> None:
-    """Same seed, same machine, same scores."""
+    """Make the same seed give the same scores on the same machine."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -71,7 +75,7 @@ def train(
     Args:
         model: as `network.build` gives it; it ends with the weights of the epoch with the highest
             validation AUC.
-        data: what to train on, and what chooses the epoch.
+        data: images to train on, and those that choose the epoch.
         phases: one after the other; each begins with the weights the one before ended with.
         stage: takes the checkpoints and the TensorBoard logs.
 
@@ -108,21 +112,20 @@ def train(
 def probabilities(
     model: keras.Model, films: Prepared, recipe: Recipe
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Raw probability of malignancy of each film, shape (n,)."""
+    """Give the raw probability of malignancy of each film, shape (n,)."""
     outputs = model.predict(batches.scoring(films.images, films.labels, recipe), verbose=0)
     return np.asarray(outputs[network.PROBABILITY], dtype=np.float64)[:, 0]
 
 
 def filled(data: tf.data.Dataset, size: int, films: int) -> tf.data.Dataset:
     """
-    Batches of (images, labels, weights), the last one filled up with copies that weigh nothing.
+    Fill the last batch of (images, labels, weights) up with copies that weigh nothing.
 
     Each of several devices then has a share; with an empty one TensorFlow's matrix product fails,
     with uneven ones Keras does.
     """
-    weight = (
-        batch_order.steps(films, size) * size / films
-    )  # because Keras divides by the number of images, not by their weight
+    # Keras divides by the number of images, not by their weight.
+    weight = batch_order.steps(films, size) * size / films
 
     def fill(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         places = tf.range(size)
@@ -137,10 +140,7 @@ def filled(data: tf.data.Dataset, size: int, films: int) -> tf.data.Dataset:
 
 
 def _variables(classifier: keras.Model) -> list[keras.Variable]:
-    """
-    Everything that the next step depends on: weights, random generators, and the optimizer's step
-    and moments.
-    """
+    """List all that the next step depends on: weights, random generators, optimizer."""
     return [*classifier.variables, *classifier.optimizer.variables]
 
 
@@ -171,9 +171,7 @@ def _fit(classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs:
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
-    """
-    Notes every epoch of a phase, keeps the weights of the best one, and where the training stands.
-    """
+    """A callback that notes every epoch of a phase, and keeps the best weights and the state."""
 
     def __init__(self, whole: keras.Model, stage: Stage, progress: Progress, phase: Phase) -> None:
         super().__init__()
@@ -186,8 +184,7 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyp
 
     def all(self) -> list[keras.callbacks.Callback]:
         """
-        This one and its helpers: the averaged weights are scored, and TensorBoard hears of every
-        epoch.
+        List this callback and its helpers: averaged weights are scored, TensorBoard is told.
         """
         board = (
             keras.callbacks.TensorBoard(self._stage.logs, write_graph=False)
@@ -196,16 +193,16 @@ class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyp
         )
         return [*filter(None, [self._average, board]), self]
 
-    # Keras calls it so
-    # Keras calls it so
+    # Keras passes both by name.
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
         """Start the clock."""
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """
-        Keep Keras's numbers and the weights; the checkpoint comes last, so that an epoch counts
-        when all of it is kept.
+        Keep Keras's numbers and the weights.
+
+        The checkpoint comes last, so that an epoch counts when all of it is kept.
         """
         numbers = {name: round(float(value), 5) for name, value in (logs or {}).items()}
         seconds = round(time.monotonic() - self._start, 1)

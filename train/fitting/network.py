@@ -24,7 +24,7 @@ BASE: Final = "mobilenetv2"
 
 def build(recipe: Recipe, weights: str) -> keras.Model:
     """
-    The network of a recipe.
+    Build the network of a recipe.
 
     A 1x1 convolution before the average gives the same logit as a dense layer after it, and its map
     shows where the logit came from (class activation map, Zhou et al. 2016) at no cost; with
@@ -37,9 +37,8 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
 
     Returns:
         Input (batch, height, width, channels) in the recipe's range; outputs `probability` (batch,
-        1), `logit_map`
-        (batch, rows, columns, 1), and `features` (batch, channels): what the base saw, averaged,
-        for the input gate.
+        1), `logit_map` (batch, rows, columns, 1), and `features` (batch, channels): what the base
+        saw, averaged, for the input gate.
 
     Raises:
         TrainError: the weights cannot be had or do not fit.
@@ -70,8 +69,9 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
 @keras.saving.register_keras_serializable("mammo_edge")
 class AutoPool(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
     """
-    Weighs each cell of an evidence map with the softmax of the map itself, so that the mean over
-    the result is the pooled logit.
+    A layer that weighs each cell of an evidence map with the softmax of the map.
+
+    The mean over the result is the pooled logit.
 
     Auto-pool (McFee, Salamon and Bello 2018): a small malignant mass is a few cells of hundreds,
     and their plain mean forgets it. The softmax's sharpness is learnt: at 0 this is the plain mean,
@@ -101,7 +101,7 @@ class AutoPool(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
 
 
 def _levels(base: keras.Model, head: Head) -> keras.Model:
-    """The base with the maps of earlier layers beside its last one."""
+    """Give the base with the maps of earlier layers beside its last one."""
     if not head.levels:
         return base
     return keras.Model(
@@ -114,18 +114,12 @@ def _listed(maps: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.Ker
 
 
 def _lesions(last: keras.KerasTensor, recipe: Recipe) -> list[keras.KerasTensor]:
-    """
-    What the head of the pieces makes of the whole film, as one more channel, where the recipe wants
-    it.
-    """
+    """Add what the head of the pieces finds on the whole film, if the recipe wants that channel."""
     return [_evidence(last, recipe.crops.head)] if recipe.crops and recipe.head.lesions else []
 
 
 def _together(maps: list[keras.KerasTensor]) -> keras.KerasTensor:
-    """
-    Maps of several sizes as one of the smallest: the average over its cells is still that of each
-    map.
-    """
+    """Pool maps of several sizes to the smallest; the mean over the cells of each stays."""
     if len(maps) == 1:
         return maps[0]
     rows = maps[0].shape[1]
@@ -139,7 +133,7 @@ def _together(maps: list[keras.KerasTensor]) -> keras.KerasTensor:
 
 
 def _evidence(features: keras.KerasTensor, head: Head) -> keras.KerasTensor:
-    """A head's own map: how much each cell speaks for malignancy, pooled as the head says."""
+    """Build a head's own map: how much each cell speaks for malignancy, pooled as the head says."""
     if head.filters:
         features = keras.layers.Conv2D(head.filters, 1, activation="relu", name="head")(features)
     if head.dropout:
@@ -149,10 +143,7 @@ def _evidence(features: keras.KerasTensor, head: Head) -> keras.KerasTensor:
 
 
 def hand_on(learnt: keras.Model, to: keras.Model) -> None:
-    """
-    Copy the weights of every layer that stands in both networks in the same shape: the base, and
-    the head where it is the same.
-    """
+    """Copy the weights of every layer that stands in both networks in the same shape."""
     names = {layer.name for layer in learnt.layers}
     for layer in to.layers:
         if layer.name in names and layer.weights:
@@ -164,7 +155,7 @@ def hand_on(learnt: keras.Model, to: keras.Model) -> None:
 
 
 def classifier(network: keras.Model) -> keras.Model:
-    """The same layers with the probability alone, which is what training looks at."""
+    """Give the same layers with the probability alone, which is all that training looks at."""
     return keras.Model(network.input, network.output[PROBABILITY], name="classifier")
 
 
@@ -199,8 +190,7 @@ def _base(recipe: Recipe, weights: str) -> keras.Model:
             elif weights != "none":
                 base.load_weights(weights)
             return base
-    # Keras raises a bare Exception where the download fails
-    # Keras raises a bare Exception where the download fails
+    # Keras raises a bare Exception if the download fails
     except (OSError, ValueError, Exception) as error:  # noqa: BLE001
         msg = f"ImageNet weights cannot be had ({_first_line(error)}). {_advice(weights)}"
         raise TrainError(msg) from None
@@ -208,8 +198,9 @@ def _base(recipe: Recipe, weights: str) -> keras.Model:
 
 def _imagenet(alpha: float) -> list[NDArray[np.float32]]:
     """
-    Keras has other weights for inputs of 192 pixels than for most others: all stages of all recipes
-    start from those for 224.
+    Load Keras's weights for inputs of 224 pixels.
+
+    For inputs of 192 pixels Keras has others; all stages of all recipes start from the same.
     """
     like = keras.applications.MobileNetV2(
         input_shape=(224, 224, 3), alpha=alpha, include_top=False, weights="imagenet"

@@ -1,4 +1,4 @@
-"""From a phase's numbers to Keras's optimizer, loss and learning-rate schedule."""
+"""The way from a phase's numbers to Keras's optimizer, loss and learning-rate schedule."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ import keras
 from train.recipe import Phase
 
 FINAL_SHARE: Final = 0.1
-"""Where the cosine ends, as a share of the learning rate."""
+"""The end of the cosine, as a share of the learning rate."""
 
 
 def compile_for(classifier: keras.Model, phase: Phase, steps: int) -> None:
@@ -32,7 +32,7 @@ def compile_for(classifier: keras.Model, phase: Phase, steps: int) -> None:
 
 
 def optimizer(phase: Phase, steps: int) -> keras.optimizers.Optimizer:
-    """Adam, or AdamW whose decay spares biases, batch norm and the sharpness of auto-pool."""
+    """Make Adam, or AdamW whose decay spares biases, batch norm and auto-pool's sharpness."""
     options = {
         "learning_rate": rate(phase, steps),
         "global_clipnorm": phase.clip_norm,
@@ -48,8 +48,9 @@ def optimizer(phase: Phase, steps: int) -> keras.optimizers.Optimizer:
 
 def rate(phase: Phase, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """
-    Constant, or up in a line and down along a cosine; a function of the step, so that it goes on
-    where the optimizer does.
+    Make a constant rate, or one that goes up in a line and down along a cosine.
+
+    It is a function of the step, so that it goes on where the optimizer does.
     """
     warmup = round(min(phase.warmup_epochs, phase.epochs) * steps)
     if not phase.decay and not warmup:

@@ -1,4 +1,4 @@
-"""Which training a folder holds: an interrupted one goes on only as what it was begun as."""
+"""The training that a folder holds: an interrupted one goes on only as what it was begun as."""
 
 import json
 import shutil
@@ -18,9 +18,8 @@ def begin(run: RunFolder, asked: Mapping[str, Any], *, keeps_files: bool = True)
     Args:
         run: its folder.
         asked: everything that decides the result, as JSON has it: recipe, data, starting weights.
-            Its `contents` are hashes, which a
-            folder begun before they were noted need not have.
-        keeps_files: whether this process writes; of several machines only one does.
+            Its `contents` are hashes, which a folder begun before they were noted need not have.
+        keeps_files: true if this process writes; of several machines only one does.
 
     Raises:
         TrainError: something else was begun here; the text says what differs.
@@ -51,8 +50,9 @@ def begin(run: RunFolder, asked: Mapping[str, Any], *, keeps_files: bool = True)
 
 def forget(run: RunFolder) -> None:
     """
-    Remove what `fit` wrote and the numbers of `export` and `evaluate` about it; prepared images
-    stay, and so does the bundle.
+    Remove what `fit` wrote, and the numbers of `export` and `evaluate` about it.
+
+    Prepared images stay, and so does the bundle.
     """
     for folder in (run.stage().root, run.stage().logs):
         shutil.rmtree(folder, ignore_errors=True)
@@ -69,12 +69,12 @@ def forget(run: RunFolder) -> None:
 
 
 def _as_json(values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    """As it reads after being written: tuples become lists."""
+    """Give values as they read after being written: tuples become lists."""
     return json.loads(json.dumps(values))
 
 
 def _leaves(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
-    """Every number and text with its place, such as `recipe.phases.0.epochs`."""
+    """Yield every number and text with its place, such as `recipe.phases.0.epochs`."""
     if not isinstance(values, dict | list):
         yield name, values
         return

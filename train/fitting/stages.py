@@ -1,7 +1,4 @@
-"""
-What `fit` trains, in order: pieces first where the recipe says so, then whole mammograms with what
-was learnt on the pieces.
-"""
+"""The stages of `fit`: pieces first if the recipe says so, then whole mammograms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,11 +21,11 @@ class Trained:
 
     model: keras.Model
     history: dict[str, Any]
-    """As `loop.train` gives it for the last stage; `crops` holds that of a first one."""
+    """The history of the last stage as `loop.train` gives it; `crops` holds that of a first one."""
 
     @property
     def seconds(self) -> float:
-        """That all epochs of all stages took."""
+        """Sum the seconds of all epochs of all stages."""
         first = self.history.get("crops", {"epochs": []})["epochs"]
         own = [epoch for epoch in self.history["epochs"] if epoch not in first]
         return round(sum(float(epoch["seconds"]) for epoch in [*first, *own]), 1)
@@ -36,7 +33,7 @@ class Trained:
 
 def start(recipe: Recipe, weights: str) -> keras.Model:
     """
-    The network of the first stage.
+    Build the network of the first stage.
 
     Args:
         recipe: with phases for whole mammograms, `crops`, or both.
@@ -56,18 +53,18 @@ def train(
     run: RunFolder,
 ) -> Trained:
     """
-    Train every stage of a recipe, each in a folder of its own, from where it was interrupted.
+    Train every stage of a recipe, each in a folder of its own, after its last finished epoch.
 
     Args:
         model: as `start` gives it.
         recipe: the same.
         films: of all sides.
-        sides: who stands where.
+        sides: the films of each side.
         run: takes checkpoints and logs.
 
     Raises:
-        DataError: the recipe wants lesion boxes and the films have none.
-        TrainError: the folder's checkpoints are not of this training.
+        DataError: the recipe wants lesion boxes and the films have none. TrainError: the folder's
+        checkpoints are not of this training.
     """
     learn, check = films.of(sides["train"]), films.of(sides["validation"])
     if recipe.crops is None:

@@ -1,7 +1,4 @@
-"""
-`mammo-train bench`: images a second of preparing, of the input pipeline and of the training step,
-each by itself.
-"""
+"""`mammo-train bench`: images a second of preparing, input pipeline and training step."""
 
 import itertools
 import time
@@ -21,25 +18,25 @@ from train.recipe import Recipe
 from train.run_folder import RunFolder, write_json
 
 FILMS: Final = 16
-"""So many films are decoded and prepared."""
+"""The number of films that are decoded and prepared."""
 WARM_UP: Final = 2
 """Batches before the clock starts: the first ones trace graphs and fill buffers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Images a second."""
+    """The measured rates, in images a second."""
 
     prepare_one_core: float
-    """From file to prepared image, in one process."""
+    """The rate from file to prepared image, in one process."""
     pipeline: float
-    """From the cache to augmented batches, on all cores."""
+    """The rate from the cache to augmented batches, on all cores."""
     step: float
-    """Forward, backward and update of the last phase, on all cores, with the batch at hand."""
+    """The rate of forward, backward and update of the last phase, on all cores."""
 
     @property
     def waits(self) -> bool:
-        """Whether training would wait for its images, had each a machine of its own."""
+        """Tell if training would wait for its images, had each a machine of its own."""
         return self.pipeline < self.step
 
 
@@ -48,15 +45,15 @@ def bench(recipe: Recipe, films: Prepared, run: RunFolder, count: int) -> Throug
     Measure, print and write RUN/throughput.json.
 
     Args:
-        recipe: its last phase is measured, on random weights: they cost the same. On pieces, where
-            it learns from them alone.
+        recipe: its last phase is measured, on random weights: they cost the same. On pieces, if it
+            learns from them alone.
         films: any of the data set.
         run: takes the file.
         count: batches the clock runs for.
 
     Raises:
-        TrainError: the recipe has no phases.
-        DataError: it learns from pieces and the films come without lesion boxes.
+        TrainError: the recipe has no phases. DataError: it learns from pieces and the films come
+        without lesion boxes.
     """
     loop.make_deterministic(recipe.seed)
     stage, images, labels = _last_stage(recipe, films)
@@ -79,7 +76,7 @@ def bench(recipe: Recipe, films: Prepared, run: RunFolder, count: int) -> Throug
 def _last_stage(
     recipe: Recipe, films: Prepared
 ) -> tuple[Recipe, NDArray[np.float16], NDArray[np.float32]]:
-    """What is trained by gradients last: a recipe, its images and labels."""
+    """Give the recipe, images and labels of the last training by gradients."""
     if recipe.phases:
         return recipe, films.images, films.labels
     if recipe.crops is None or not recipe.crops.phases:
@@ -90,7 +87,7 @@ def _last_stage(
 
 
 def _rate(work: Iterator[Any], images: int, count: int) -> float:
-    """Images a second while `count` items are drawn; each stands for so many images."""
+    """Measure images a second while `count` items are drawn; each stands for so many images."""
     _draw(work, WARM_UP)
     start = time.perf_counter()
     _draw(work, count)
@@ -111,7 +108,7 @@ def _prepare_rate(films: Prepared, recipe: Recipe) -> float:
 
 
 def _steps(recipe: Recipe, images: int, batch: tuple[tf.Tensor, tf.Tensor]) -> Iterator[Any]:
-    """One training step on the same batch for each item drawn."""
+    """Do a training step on the same batch for each item drawn."""
     phase = recipe.phases[-1]
     model = network.build(recipe, "none")
     network.train_base(model, trainable=phase.train_base)

@@ -1,1 +1,1 @@
-"""Calibration of a bundle on a site's own mammograms."""
+"""The calibration of a bundle on a site's own mammograms."""

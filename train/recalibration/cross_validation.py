@@ -1,6 +1,7 @@
 """
-What a calibration is worth on patients it was not fitted on: cross-validation that never divides a
-woman's images.
+The worth of a calibration on patients it was not fitted on.
+
+Cross-validation never divides a woman's images.
 """
 
 from dataclasses import dataclass
@@ -20,29 +21,30 @@ from train.stats import metrics
 from train.stats.metrics import Floats, Labels, Patients
 
 Folds: TypeAlias = NDArray[np.int_]
-"""Shape (n,): in which fold each image is left out."""
+"""The fold in which each image is left out, shape (n,)."""
 Answers: TypeAlias = tuple[Floats, dict[str, NDArray[np.bool_]], NDArray[np.bool_]]
-"""Scores, calls by operating point, and which the default decides; each of shape (n,)."""
+"""The scores, the calls by operating point, and what the default decides; each of shape (n,)."""
 
 COUNT: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How the default operating point is chosen."""
+    """The rule by which the default operating point is chosen."""
 
     sensitivity: float = calibration.FIXED_SENSITIVITY
     undecided: float = 0.15
-    """Share of the images that the bands leave undecided."""
+    """The share of the images that the bands leave undecided."""
 
 
 def rule_of(manifest: Manifest) -> Rule:
     """
-    That of the recipe which the bundle came from; sensitivity 0.90 and 15 % undecided where its
-    manifest does not say.
+    Give the rule of the recipe which the bundle came from.
+
+    Sensitivity 0.90 and 15 % undecided if its manifest does not say.
 
     Raises:
-        ModelError: what it says is no such rule.
+        ModelError: the manifest holds no such rule.
     """
     said = manifest.training.get("operating_point")
     try:
@@ -55,7 +57,7 @@ def rule_of(manifest: Manifest) -> Rule:
 
 
 def folds(labels: Labels, patients: Patients) -> Folds:
-    """Fold of each image: about as many malignant ones in each, all of a woman's in one."""
+    """Assign folds: about as many malignant images in each, all of a woman's in one."""
     number = np.zeros(len(labels), dtype=np.int_)
     splitter = StratifiedGroupKFold(COUNT, shuffle=True, random_state=0)
     for fold, (_, left_out) in enumerate(splitter.split(labels, labels > 0, patients)):
@@ -64,7 +66,7 @@ def folds(labels: Labels, patients: Patients) -> Folds:
 
 
 def cross_fitted(labels: Labels, raw: Floats, fold: Folds, rule: Rule) -> Answers:
-    """Each image answered by calibration and thresholds fitted on the other folds."""
+    """Answer each image by calibration and thresholds fitted on the other folds."""
     scores, decided = np.zeros(len(raw)), np.zeros(len(raw), np.bool_)
     called: dict[str, NDArray[np.bool_]] = {}
     for number in range(COUNT):
@@ -84,7 +86,7 @@ def cross_fitted(labels: Labels, raw: Floats, fold: Folds, rule: Rule) -> Answer
 
 
 def answered(raw: Floats, platt: Platt, points: dict[str, OperatingPoint], default: str) -> Answers:
-    """The same by one calibration for all."""
+    """Answer all images by one calibration."""
     scores = calibration.calibrated(raw, platt)
     called = {name: scores >= point.threshold for name, point in points.items()}
     return scores, called, calibration.decided(scores, points[default])
@@ -92,8 +94,9 @@ def answered(raw: Floats, platt: Platt, points: dict[str, OperatingPoint], defau
 
 def measure(labels: Labels, answers: Answers, shut: NDArray[np.bool_]) -> dict[str, Any]:
     """
-    How true the probabilities are and what the thresholds do; a refused mammogram counts as one
-    half.
+    Measure how true the probabilities are and what the thresholds do.
+
+    A refused mammogram counts as one half.
     """
     scores = calibration.with_refused(answers[0], shut)
     half = calibration.REFUSED

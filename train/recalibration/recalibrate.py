@@ -1,7 +1,4 @@
-"""
-`mammo-train calibrate`: a bundle's calibration, thresholds and gate fitted to the mammograms of one
-site, without training.
-"""
+"""`mammo-train calibrate`: calibration, thresholds and gate of a bundle, fitted to a site."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,20 +22,20 @@ from train.run_folder import write_json
 from train.scoring import calibration, negatives
 
 LEAST_IMAGES: Final = 30
-"""Of each class: fewer leave the slope of the calibration anywhere."""
+"""The fewest images of each class: fewer leave the slope of the calibration anywhere."""
 LEAST_PATIENTS: Final = 10
-"""Of each class: the estimate on unseen patients leaves out a fifth of them at a time."""
+"""The fewest patients of each class: a fifth of them at a time is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the command line asks for."""
+    """The arguments of the command."""
 
     bundle: Path
     data: Sources | None
     """The site's mammograms; None: only shift the prevalence."""
     prevalence: float | None
-    """Share of malignant images to shift to; None: that of the data."""
+    """The share of malignant images to shift to; None: that of the data."""
     out: Path
     suffix: str
     not_mammograms: Sequence[Path]
@@ -50,8 +47,8 @@ def calibrate_site(request: Request) -> None:
     Write OUT/bundle, a copy of the bundle under a new id and version, and the report beside it.
 
     Raises:
-        DataError: too few images or patients of a class.
-        TrainError: there is nothing to do, or the prevalence for which the old calibration holds is
+        DataError: too few images or patients of a class. TrainError: there is nothing to do, or the
+        prevalence for which the old calibration holds is
             unknown.
         ModelError: the bundle is not usable.
     """
@@ -89,12 +86,12 @@ def calibrate_site(request: Request) -> None:
 
 
 def _in_or_over(out: Path, bundle: Path) -> bool:
-    """Whether something would be written into the folder of the bundle."""
+    """Tell if something would be written into the folder of the bundle."""
     return any(path.resolve().is_relative_to(bundle.resolve()) for path in (out, out / "bundle"))
 
 
 def shifted(model: ModelFile, prevalence: float) -> ModelFile:
-    """The same decisions, with probabilities for another share of malignant images."""
+    """Keep the decisions, with probabilities for another share of malignant images."""
     platt = calibration.shifted(model.calibration, prevalence)
     before = model.calibration.prevalence or prevalence
     centres = (np.arange(len(model.reference_histogram)) + 0.5) / len(model.reference_histogram)
@@ -144,7 +141,7 @@ def _write(
 ) -> Bundle:
     manifest = old.manifest
     files = {name: (old.folder / name).read_bytes() for name in manifest.files}
-    # What was measured with the old calibration says nothing of this one.
+    # Figures of the old calibration say nothing of this one.
     before = {"version": manifest.version, "scores": manifest.scores}
     note: dict[str, Any] = {
         "command": request.command,

@@ -1,7 +1,4 @@
-"""
-One model file of a bundle, its calibration, thresholds and gate fitted anew on the mammograms of a
-site.
-"""
+"""A model file of a bundle, fitted anew on the mammograms of a site."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +18,7 @@ from train.scoring.score import Scored, score_file, shapes_of
 
 @dataclass(frozen=True, slots=True)
 class Refit:
-    """What the new manifest says of a file, and how it compares with the old."""
+    """The entry of a file in the new manifest, and a comparison with the old."""
 
     model: ModelFile
     numbers: dict[str, Any]
@@ -100,8 +97,9 @@ def _gate(
     bundle: Bundle, old: ModelFile, scored: Scored, boundary: Boundary | None
 ) -> tuple[Gate, Boundary | None]:
     """
-    Limits of the site's films; the boundary stays, or opens where it would refuse too many of them.
-    The known pictures pass.
+    Fit limits to the site's films, which the known pictures pass.
+
+    The boundary stays, or opens if it would refuse too many of them.
     """
     if boundary is not None and scored.features is not None:
         missing = max(0.0, -float(np.quantile(boundary.likeness(scored.features), gate.TAIL)))

@@ -1,7 +1,4 @@
-"""
-The page of `mammo-train calibrate`: what the site's own mammograms changed, and what that is worth
-on unseen patients.
-"""
+"""The page of `mammo-train calibrate`: what changed, and its worth on unseen patients."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -55,7 +52,7 @@ The input gate:
 
 
 def page(numbers: Mapping[str, Any], old: Manifest, new: Manifest) -> str:
-    """The whole page as Markdown."""
+    """Write the whole page as Markdown."""
     to = numbers["prevalence"]
     prevalence = (
         ""

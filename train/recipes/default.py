@@ -1,6 +1,7 @@
 """
-The shipped model: MobileNetV2 that has learnt what masses look like, and a linear head on the
-breast at 800 x 512.
+The shipped model: MobileNetV2 trained on pieces about masses, with a linear head.
+
+It sees the breast at 800 x 512.
 
     mammo-train fit default --data cbis-ddsm/mass-800.csv --data cbis-ddsm/full-299.csv --out
     runs/default
@@ -12,7 +13,7 @@ views of a breast averaged, 0.825 (0.761 to 0.881). The radiologist had 0.854 on
 aim was 0.86: `docs/quality/experiments.md` says what was tried on the way, and why what lies beside
 the breast is black.
 
-Its scores move more than they should where a film comes darker, smaller or more compressed, and its
+Its scores move more than they should if a film comes darker, smaller or more compressed, and its
 map seldom points at the lesion: see the model card.
 """
 
@@ -45,7 +46,7 @@ RECIPE: Final = Recipe(
         crop=True,
         percentile_low=1.0,
         percentile_high=99.5,
-        # What lies beside the breast tells the film scanner and the hospital, and with them the
+        # The area beside the breast tells the film scanner and the hospital, and with them the
         # diagnosis: see docs/quality/experiments.md.
         mask=True,
     ),

@@ -1,6 +1,7 @@
 """
-Is this mass malignant? Pieces of 160 pixels about each mass, at the scale at which `default` sees
-the whole mammogram.
+A classifier of masses: pieces of 160 pixels about each mass, benign or malignant.
+
+The scale is that at which `default` sees the whole mammogram.
 
     mammo-train fit lesion --data cbis-ddsm/mass-800.csv --data cbis-ddsm/full-299.csv --out
     runs/lesion

@@ -1,1 +1,1 @@
-"""Reports and the model card."""
+"""The reports and the model card."""

@@ -98,11 +98,11 @@ ANCHORS_NOTES: Final = {
     "both": "The rows of this model are on test patients that a data set names and on some whom its own split held out, those of others"
     " on the official test set of CBIS-DDSM." + _EASIER,
 }
-"""By `data.test_side` of the evaluation."""
+"""Notes by `data.test_side` of the evaluation."""
 
 
 def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers) -> str:
-    """The model card in Markdown."""
+    """Write the model card in Markdown."""
     recipe, test, sides = notes["recipe"], measured["test"], notes["split"]
     point = measured["operating_points"][measured["default_operating_point"]]
     return CARD.format(
@@ -154,20 +154,18 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
 
 
 def data(notes: Numbers) -> str:
-    """The data sets, as typed."""
+    """List the data sets, as typed."""
     sources = [notes["data"]] if isinstance(notes["data"], str) else notes["data"]
     return ", ".join(f"`{source}`" for source in sources)
 
 
 def anchors_note(measured: Numbers) -> str:
-    """How far this model's rows can be compared with those of others."""
+    """Say how far this model's rows can be compared with those of others."""
     return ANCHORS_NOTES[measured.get("data", {}).get("test_side", "held out")]
 
 
 def classes(notes: Numbers, measured: Numbers) -> str:
-    """
-    What the two classes are, and whether normal mammograms are among them, as far as the data say.
-    """
+    """Describe the two classes, and if normal mammograms are among them, as far as the data say."""
     images = sum(side["images"] for side in notes["split"].values())
     known = measured.get("data", {"normal": 0, "unknown": images})
     if known["normal"]:
@@ -180,7 +178,7 @@ def classes(notes: Numbers, measured: Numbers) -> str:
 
 
 def _section(title: str, table: tables.Table, text: str = "") -> str:
-    """A section with its table; nothing where the table has no rows."""
+    """Write a section with its table; nothing if the table has no rows."""
     if not table.rows:
         return ""
     head = f"### {title}\n\n" if title else ""

@@ -1,6 +1,7 @@
 """
-`mammo-train report`: one HTML page that needs nothing beside it, and the model card, both from the
-numbers of the run.
+`mammo-train report`: one HTML page that needs nothing beside it, and the model card.
+
+Both are made from the numbers of the run.
 """
 
 import base64
@@ -95,7 +96,7 @@ def report(run: RunFolder, card_path: Path) -> None:
 def page(
     notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers, pictures: Path
 ) -> str:
-    """The whole page as HTML."""
+    """Write the whole page as HTML."""
     recipe = notes["recipe"]
     parts = (
         "<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
@@ -158,7 +159,7 @@ def _making(notes: Numbers, history: Numbers, exported: Numbers) -> Iterator[str
 
 
 def _section(title: str, table: Table, text: str = "") -> str:
-    """Nothing where the table has no rows."""
+    """Write a section with its table; nothing if the table has no rows."""
     if not table.rows:
         return ""
     head = f"<h2>{escape(title)}</h2>" if title else ""
@@ -170,7 +171,7 @@ def _text(text: str) -> str:
 
 
 def _figures(pictures: Path, captions: Mapping[str, str]) -> Iterator[str]:
-    """Those that the evaluation drew."""
+    """Yield the pictures that the evaluation drew."""
     for name, caption in captions.items():
         if (pictures / name).exists():
             yield _figure(pictures / name, caption)

@@ -1,1 +1,1 @@
-"""Scores of a model file, calibrated and gated."""
+"""The scores of a model file, calibrated and gated."""

@@ -1,6 +1,7 @@
 """
-From a model's raw score to a probability, a threshold and a band: fitted on validation patients, on
-the exported file's own scores.
+From a model's raw score to a probability, a threshold and a band.
+
+All are fitted on validation patients, on the exported file's own scores.
 """
 
 import math
@@ -18,18 +19,16 @@ from train.progress import warn
 from train.stats.metrics import Floats, Labels
 
 REFUSED: Final = 0.5
-"""
-What a mammogram that the input gate refused counts as in every figure: the model said nothing.
-"""
+"""The score of a refused mammogram in every figure: the model said nothing."""
 DEFAULT: Final = "default"
 FIXED_SENSITIVITY: Final = 0.90
 FIXED_SPECIFICITY: Final = 0.889
-"""What community radiologists reach at screening (Lehman et al., Radiology 283 (2017) 49)."""
+"""The specificity of community radiologists at screening (Lehman et al., Radiology 2017)."""
 WIDTHS: Final = tuple(step / 20 for step in range(11))
-"""Shares left undecided in the coverage-risk curve: 0 to one half."""
+"""The shares left undecided in the coverage-risk curve: 0 to one half."""
 MIN_SLOPE = 1e-3
 """
-A slope at this bound means scores that say nothing or the opposite; the manifest wants it positive.
+The least slope: at it scores say nothing or the opposite, and the manifest wants more than 0.
 """
 
 
@@ -64,19 +63,20 @@ def platt(labels: Labels, raw: Floats) -> Platt:
 
 
 def calibrated(raw: Floats, by: Platt) -> Floats:
-    """Calibrated probabilities, shape (n,)."""
+    """Calibrate raw scores to probabilities, shape (n,)."""
     return np.asarray(expit(by.slope * _logits(raw) + by.intercept), dtype=np.float64)
 
 
 def with_refused(scores: Floats, refused: NDArray[np.bool_]) -> Floats:
-    """The scores with one half for each mammogram that the gate refused, shape (n,)."""
+    """Put one half in place of each refused mammogram's score, shape (n,)."""
     return np.where(refused, REFUSED, scores)
 
 
 def at_prevalence(p: Floats, from_: float, to: float) -> Floats:
     """
-    Shift probabilities to another share of malignant images, by Bayes' rule on the odds (Saerens et
-    al. 2002).
+    Shift probabilities to another share of malignant images, by Bayes' rule on the odds.
+
+    Saerens et al., Neural Computation 14 (2002) 21.
 
     Right as far as only that share differs, not how malignant and benign images look.
 
@@ -89,7 +89,7 @@ def at_prevalence(p: Floats, from_: float, to: float) -> Floats:
 
 
 def shifted(by: Platt, to: float) -> Platt:
-    """The same calibration for another prevalence; it must say for which it holds."""
+    """Give the same calibration for another prevalence; it must say for which it holds."""
     if by.prevalence is None:
         msg = (
             "the calibration does not say for which prevalence it "
@@ -104,7 +104,7 @@ def shifted(by: Platt, to: float) -> Platt:
 
 
 def shifted_point(point: OperatingPoint, from_: float, to: float) -> OperatingPoint:
-    """The same decisions on shifted probabilities."""
+    """Keep the decisions of an operating point on shifted probabilities."""
     ends = np.array([point.threshold, point.band_low, point.band_high])
     moved = np.where((ends > 0) & (ends < 1), at_prevalence(ends, from_, to), ends)
     threshold, low, high = map(float, moved)
@@ -120,7 +120,7 @@ def operating_points(
     labels: Labels, scores: Floats, sensitivity: float, undecided: float, data: str
 ) -> dict[str, OperatingPoint]:
     """
-    `default` by the recipe's sensitivity, and two fixed ones that other studies can be compared at.
+    Choose `default` by the recipe's sensitivity, and two fixed points that studies compare at.
 
     Args:
         labels: shape (n,), 1 for malignant.
@@ -145,10 +145,7 @@ def operating_points(
 def operating_point(
     labels: Labels, scores: Floats, sensitivity: float, undecided: float, data: str
 ) -> OperatingPoint:
-    """
-    The highest threshold that finds this share of the malignant images, and a band around it; see
-    `_around`.
-    """
+    """Choose the highest threshold that finds this share of the malignant images, with a band."""
     malignant = np.sort(scores[labels > 0])
     missed = math.floor(len(malignant) * (1 - sensitivity) + 1e-9)
     position = int(np.searchsorted(np.sort(scores), malignant[missed]))
@@ -164,7 +161,7 @@ def operating_point(
 def _at_specificity(
     labels: Labels, scores: Floats, specificity: float, undecided: float, data: str
 ) -> OperatingPoint:
-    """The lowest threshold that calls this share of the benign images benign."""
+    """Choose the lowest threshold that calls this share of the benign images benign."""
     benign = np.sort(scores[labels == 0])
     called_benign = math.ceil(len(benign) * specificity - 1e-9)
     position = int(np.searchsorted(np.sort(scores), benign[called_benign - 1], side="right"))
@@ -181,7 +178,7 @@ def _around(
     position: int, labels: Labels, scores: Floats, undecided: float, rule: str
 ) -> OperatingPoint:
     """
-    A threshold below the score at this place, and its band.
+    Put a threshold below the score at this place, with its band.
 
     The band holds the images nearest to the threshold in rank: half of the undecided share just
     below it, half from it upwards. Both ends and the threshold are midway between two neighbouring
@@ -204,8 +201,9 @@ def coverage_risk(
     labels: Labels, scores: Floats, threshold: float, refused: NDArray[np.bool_] | None = None
 ) -> tuple[CoverageRisk, ...]:
     """
-    How much is decided, and how often wrongly, as the band around a threshold widens (El-Yaniv &
-    Wiener 2010).
+    Measure how much is decided, and how often wrongly, as the band widens.
+
+    El-Yaniv & Wiener, JMLR 11 (2010) 1605.
 
     Args:
         labels: shape (n,), 1 for malignant.
@@ -242,8 +240,7 @@ def _share(of: NDArray[np.bool_]) -> float:
 
 def _below(ordered: Floats, position: int) -> float:
     """
-    Midway between the score at this place and the one before it; the ends of the scale beyond the
-    ends.
+    Give the middle between the score at this place and the one before it, or an end of the scale.
     """
     if position <= 0:
         return 0.0
@@ -253,12 +250,12 @@ def _below(ordered: Floats, position: int) -> float:
 
 
 def histogram(scores: Floats) -> tuple[int, ...]:
-    """Images in each of 20 equal bins from 0 to 1."""
+    """Count the images in each of 20 equal bins from 0 to 1."""
     return tuple(int(count) for count in np.histogram(scores, bins=20, range=(0, 1))[0])
 
 
 def decided(scores: Floats, point: OperatingPoint) -> NDArray[np.bool_]:
-    """Which images get `benign` or `malignant` rather than `indeterminate`, shape (n,)."""
+    """Tell which images get `benign` or `malignant` rather than `indeterminate`, shape (n,)."""
     return (scores < point.band_low) | (scores >= point.band_high)
 
 

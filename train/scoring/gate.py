@@ -1,6 +1,4 @@
-"""
-The input gate: what an image must look like to be scored at all, learnt from the training images.
-"""
+"""The input gate, learnt from the training images: an image unlike them is not scored."""
 
 import hashlib
 from dataclasses import dataclass
@@ -24,48 +22,51 @@ from train.scoring.score import Features, Scored
 Refused = NDArray[np.bool_]
 
 TAIL: Final = 0.003
-"""Share of the training images that each of the limits may refuse: together about 1 % at most."""
+"""The share of the training images that each limit may refuse: together about 1 % at most."""
 ROOM: Final = 0.5
 """
-The lower limits are set this much lower again: digital images have a narrower window and less
-breast than scanned film.
+The factor by which the lower limits are lowered again.
+
+Digital images have a narrower window and less breast than scanned film.
 """
 CAUGHT: Final = 0.975
-"""Share of the other pictures that the boundary is to catch."""
+"""The share of the other pictures that the boundary is to catch."""
 NEARER: Final = 0.25
 """
-How far from the other pictures, on the way to the mammograms, the boundary lies: mammograms of
-other machines need the room.
+The place of the boundary on the way from the other pictures to the mammograms.
+
+Mammograms of other machines need the room.
 """
 STRENGTH: Final = 0.01
 """C of the logistic regression: there are more features than pictures."""
 FOLDS: Final = 5
 EDGE: Final = 1e-3
 """
-Room between the limits and a known picture: training knows breast and contrast as float32, and
-other processors round otherwise.
+The room between the limits and a known picture.
+
+Training knows breast and contrast as float32, and other processors round otherwise.
 """
 INSIDE: Final = 0.05
-"""How far inside the boundary a known picture must lie: training scores it from float16 pixels."""
+"""The least distance of a known picture from the boundary: training scores float16 pixels."""
 CHANGED: Final = 60
-"""Training films of which changed copies stand beside the mammograms."""
+"""The number of training films of which changed copies stand beside the mammograms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """Linear in the features; what lies below 0 is no mammogram."""
+    """A plane in the features; what lies below 0 is no mammogram."""
 
     weights: NDArray[np.float32]
     """Shape (channels,)."""
     bias: float
 
     def likeness(self, features: Features) -> NDArray[np.float64]:
-        """Shape (n,), of features of shape (n, channels)."""
+        """Give the side of the boundary, shape (n,), of features of shape (n, channels)."""
         return likeness(features, self.weights, self.bias)
 
 
 def boundary_of(gate: Gate, folder: Path) -> Boundary | None:
-    """That of a bundle in this folder, where it has one."""
+    """Read the boundary of a bundle in this folder; None if it has none."""
     return (
         None
         if gate.features is None
@@ -74,7 +75,7 @@ def boundary_of(gate: Gate, folder: Path) -> Boundary | None:
 
 
 def fit_gate(training: Prepared) -> Gate:
-    """Limits on breast fraction and contrast that at most 1 % of the training images break."""
+    """Fit limits on breast fraction and contrast that at most 1 % of the training images break."""
     return Gate(
         min_breast_fraction=_low(training.breast_fraction),
         max_breast_fraction=round(
@@ -86,7 +87,7 @@ def fit_gate(training: Prepared) -> Gate:
 
 def loosened(limits: Gate) -> Gate:
     """
-    The same where a boundary judges too: only what shows nothing at all is left to the limits.
+    Loosen the limits if a boundary judges too: they are left what shows nothing at all.
 
     How much of a picture is brighter than air depends on the machine more than on what it shows: a
     grey background counts as breast.
@@ -101,8 +102,7 @@ def loosened(limits: Gate) -> Gate:
 
 def fit_boundary(mammograms: Features, others: Features) -> Boundary:
     """
-    Logistic regression between the two, and then the line moved to where cross-validation says that
-    it catches enough.
+    Fit a logistic regression, and move its line to catch enough by cross-validation.
 
     Args:
         mammograms: shape (n, channels).
@@ -123,7 +123,7 @@ def fit_boundary(mammograms: Features, others: Features) -> Boundary:
 def refused(
     films: Prepared, features: Features | None, gate: Gate, boundary: Boundary | None
 ) -> Refused:
-    """Which of these the gate would refuse, shape (n,)."""
+    """Tell which of these films the gate would refuse, shape (n,)."""
     fraction, contrast = films.breast_fraction, films.contrast
     passed = (
         (fraction >= gate.min_breast_fraction)
@@ -136,21 +136,20 @@ def refused(
 
 
 def refused_share(films: Prepared, gate: Gate) -> float:
-    """Which share of these films the limits alone would refuse."""
+    """Give the share of these films that the limits alone would refuse."""
     return float(refused(films, None, gate, None).mean())
 
 
 def on_unseen_halves(mammograms: Scored, changed: Features, others: Scored) -> dict[str, Any]:
     """
-    What the gate catches and refuses of what it was not fitted on: fitted on one half, measured on
-    the other, and the other way round.
+    Measure the gate on what it was not fitted on: two halves, each judged by the other.
 
     Mammograms are halved by patient, and their changed copies with them.
 
     Args:
         mammograms: the training films.
         changed: features of their `changed_copies`.
-        others: what is to be caught.
+        others: the pictures to be caught.
     """
     caught, lost = np.zeros(len(others.raw), np.bool_), np.zeros(len(mammograms.raw), np.bool_)
     by_woman = np.array(
@@ -177,7 +176,7 @@ def on_unseen_halves(mammograms: Scored, changed: Features, others: Scored) -> d
 
 
 def features_of(scored: Scored) -> Features:
-    """Its features, which must be there."""
+    """Give the features, which must be there."""
     if scored.features is None:
         msg = "the model gives no features"
         raise ValueError(msg)
@@ -186,8 +185,9 @@ def features_of(scored: Scored) -> Features:
 
 def changed_copies(films: Prepared) -> Prepared:
     """
-    Some films darker, brighter, blurred, coarse and grainy: still mammograms, as other machines may
-    show them.
+    Make copies of some films: darker, brighter, blurred, coarse and grainy.
+
+    They are still mammograms, as other machines may show them.
     """
     which = _copied(len(films.images))
     chosen = films.images[which].astype(np.float32)
@@ -202,16 +202,14 @@ def changed_copies(films: Prepared) -> Prepared:
 
 
 def _copied(films: int) -> NDArray[np.int_]:
-    """Which of so many films are copied."""
+    """Choose the films that are copied, of so many."""
     return np.arange(0, films, max(1, films // CHANGED))
 
 
 def let_through(
     gate: Gate, boundary: Boundary | None, films: Prepared, features: Features | None
 ) -> tuple[Gate, Boundary | None]:
-    """
-    The same gate, opened as far as these need it: the known pictures of a bundle must pass it.
-    """
+    """Open the gate as far as these films need it: known pictures of a bundle must pass."""
     opened = gate.model_copy(
         update={
             "min_breast_fraction": min(
@@ -237,7 +235,7 @@ def _classifier() -> Pipeline:
 
 
 def _between(mammograms: NDArray[np.float64], others: NDArray[np.float64]) -> float:
-    """Nearer to the others where the two leave room, else where the mammograms still pass."""
+    """Place the line nearer to the others if the two leave room, else at the mammograms."""
     low, high = float(np.quantile(others, CAUGHT)), float(np.quantile(mammograms, TAIL))
     return low + NEARER * (high - low) if low < high else high
 

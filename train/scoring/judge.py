@@ -1,6 +1,7 @@
 """
-What a bundle says of some films, as figures count it: a refused mammogram has p = 0.5 and is not
-decided.
+The verdict of a bundle on some films, as figures count it.
+
+A refused mammogram has p = 0.5 and is not decided.
 """
 
 from dataclasses import dataclass
@@ -22,24 +23,24 @@ class Judged:
 
     films: tuple[Film, ...]
     raw: Floats
-    """Shape (n,); NaN where refused."""
+    """Shape (n,); NaN if refused."""
     scores: Floats
-    """Shape (n,), calibrated; 0.5 where refused."""
+    """Shape (n,), calibrated; 0.5 if refused."""
     refused: NDArray[np.bool_]
-    """Shape (n,): by the decoder or by the input gate."""
+    """Shape (n,): true if refused by the decoder or by the input gate."""
 
     @property
     def labels(self) -> Labels:
-        """Shape (n,), 1 for malignant."""
+        """Give 1 for malignant and 0 for benign, shape (n,)."""
         return np.array([film.malignant for film in self.films], dtype=np.float32)
 
     @property
     def patients(self) -> Patients:
-        """Shape (n,)."""
+        """Give the patient of each film, shape (n,)."""
         return np.array([film.patient for film in self.films])
 
     def decided(self, point: OperatingPoint) -> NDArray[np.bool_]:
-        """Which films get `benign` or `malignant`, shape (n,)."""
+        """Tell which films get `benign` or `malignant`, shape (n,)."""
         return calibration.decided(self.scores, point) & ~self.refused
 
 
@@ -50,7 +51,7 @@ def judge(films: tuple[Film, ...], scored: Scored, model: ModelFile, folder: Pat
     Args:
         films: all films of the side.
         scored: those of them that could be decoded, scored by the model file.
-        model: what the manifest says of that file.
+        model: the entry of that file in the manifest.
         folder: of the bundle.
     """
     place = {film.name: number for number, film in enumerate(scored.films.films)}

@@ -1,7 +1,4 @@
-"""
-What is not a mammogram, for the input gate to learn from: pictures of your own, and some that are
-drawn here.
-"""
+"""Pictures that are no mammograms, for the input gate: your own, and some drawn here."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,7 +52,7 @@ def read(folders: Sequence[Path], spec: InputSpec) -> Prepared:
 
 
 def drawn(seed: int = 0) -> Iterator[bytes]:
-    """Noise, ramps, stripes, discs and pages of text, as PNG files."""
+    """Draw noise, ramps, stripes, discs and pages of text, as PNG files."""
     generator = np.random.default_rng(seed)
     kinds = (_noise, _ramp, _stripes, _discs, _page, _squares)
     for number in range(DRAWN):
@@ -93,7 +90,7 @@ def _grey(data: bytes) -> bytes:
 
 
 def gathered(batches: Sequence[Batch], spec: InputSpec) -> Prepared:
-    """Prepared pictures as one record, without films."""
+    """Put prepared pictures into one record, without films."""
     images = np.stack(
         [(batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low) for batch in batches]
     )
@@ -105,7 +102,7 @@ def gathered(batches: Sequence[Batch], spec: InputSpec) -> Prepared:
 def without_films(
     images: NDArray[np.floating], fractions: Iterable[float], contrasts: Iterable[float]
 ) -> Prepared:
-    """Prepared pictures that are no films of a data set."""
+    """Make a record of pictures that are no films of a data set."""
     return Prepared(
         (),
         images.astype(np.float16),

@@ -1,6 +1,7 @@
 """
-Films scored by a model file, through the daemon's own engine: what calibration, gate, parity and
-evaluation all start from.
+Films scored by a model file, through the daemon's own engine.
+
+Calibration, gate, parity and evaluation all start from these scores.
 """
 
 from dataclasses import dataclass
@@ -23,18 +24,18 @@ Features: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What one model file says of some films, in their order."""
+    """The outputs of one model file for some films, in their order."""
 
     films: Prepared
     raw: Floats
     """Shape (n,), the probability output, not calibrated."""
     maps: Maps
-    """Logit maps, shape (n, rows, columns); (n, 0, 0) where the model has no such output."""
+    """The logit maps, shape (n, rows, columns); (n, 0, 0) if the model has no such output."""
     features: Features | None
-    """Shape (n, channels), or None where the model has no such output."""
+    """Shape (n, channels), or None if the model has no such output."""
 
     def only(self, keep: NDArray[np.bool_]) -> "Scored":
-        """Those of its films to keep, shape (n,)."""
+        """Keep some of the films, by a mask of shape (n,)."""
         films = self.films.of(
             film for film, kept in zip(self.films.films, keep, strict=True) if kept
         )
@@ -79,7 +80,7 @@ def gathered(films: Prepared, scores: list[Scores]) -> Scored:
 
 
 def shapes_of(manifest: Manifest) -> Shapes:
-    """Input and outputs of every model file of a bundle."""
+    """Give input and outputs of every model file of a bundle."""
     spec, outputs = manifest.input, manifest.outputs
     return Shapes(
         (1, spec.height, spec.width, spec.channels),

@@ -1,1 +1,1 @@
-"""Statistics with intervals over patients."""
+"""The statistics, with intervals over patients."""

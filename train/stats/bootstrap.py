@@ -1,6 +1,5 @@
 """
-Intervals over patients: bootstrap (Efron 1979) that draws women with replacement, each with all of
-her images.
+The bootstrap over patients (Efron 1979): women are drawn, each with all of her images.
 
 Two films of one woman are no two witnesses. A draw is a row of weights, how often each image is in
 it, so that a score of all draws is a few matrix operations: 2000 draws of 400 images take a
@@ -14,17 +13,17 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 Weights: TypeAlias = NDArray[np.float64]
-"""Shape (draws, n): how often each image is in each draw."""
+"""The number of times each image is in each draw, shape (draws, n)."""
 Floats: TypeAlias = NDArray[np.float64]
 
 RESAMPLES: Final = 2000
 NEWTON_STEPS: Final = 25
 CLIP: Final = 1e-6
-"""Probabilities are kept this far from 0 and 1, where the logit would be infinite."""
+"""The distance that probabilities keep from 0 and 1, where the logit would be infinite."""
 
 
 def draw(labels: NDArray[Any], patients: NDArray[np.str_], seed: int) -> Weights:
-    """Weights of RESAMPLES draws. A draw that lacks a class is drawn again, if there are both."""
+    """Draw RESAMPLES weights. A draw that lacks a class is drawn again, if there are both."""
     generator = np.random.default_rng(seed)
     names, member = np.unique(patients, return_inverse=True)
     both = 0 < np.sum(labels > 0) < len(labels)
@@ -42,25 +41,25 @@ def draw(labels: NDArray[Any], patients: NDArray[np.str_], seed: int) -> Weights
 
 def interval(values: Floats) -> list[float] | None:
     """
-    95 %, by percentiles; draws in which the score has no value are left out. None where it never
-    has one.
+    Give the 95 % interval by percentiles; None if the score never has a value.
+
+    Draws in which the score has no value are left out.
     """
     finite = values[np.isfinite(values)]
     return [float(value) for value in np.percentile(finite, (2.5, 97.5))] if len(finite) else None
 
 
 def mean(values: NDArray[Any], among: NDArray[np.bool_], weights: Weights) -> Floats:
-    """
-    Weighted mean of some of the values in every draw, shape (draws,); NaN where the draw has none
-    of them.
-    """
+    """Average some of the values in every draw, shape (draws,); NaN if a draw has none of them."""
     total = weights[:, among].sum(axis=1)
     with np.errstate(invalid="ignore"):
         return np.asarray((weights[:, among] @ values[among]) / total, dtype=np.float64)
 
 
 def auc(labels: NDArray[Any], scores: Floats, weights: Weights) -> Floats:
-    """Area under the ROC curve in every draw, shape (draws,): pairs in order, ties by half."""
+    """
+    Compute the area under the ROC curve in every draw, shape (draws,); ties count by half.
+    """
     malignant, benign = _per_score(labels, scores, weights)
     below = np.cumsum(benign, axis=1) - benign / 2
     with np.errstate(invalid="ignore"):
@@ -72,8 +71,7 @@ def auc(labels: NDArray[Any], scores: Floats, weights: Weights) -> Floats:
 
 def average_precision(labels: NDArray[Any], scores: Floats, weights: Weights) -> Floats:
     """
-    Mean precision at each malignant image, from the highest score down, in every draw, shape
-    (draws,).
+    Average the precision at each malignant image, from the highest score down, shape (draws,).
     """
     malignant, benign = (counts[:, ::-1] for counts in _per_score(labels, scores, weights))
     found, called = np.cumsum(malignant, axis=1), np.cumsum(malignant + benign, axis=1)
@@ -88,12 +86,11 @@ def calibration_line(
     labels: NDArray[Any], scores: Floats, weights: Weights
 ) -> tuple[Floats, Floats]:
     """
-    Slope and intercept of the logistic regression of the labels on logit(score) in every draw, each
-    of shape (draws,).
+    Fit the labels on logit(score) in every draw: slope and intercept, each (draws,).
 
-    Cox (1958): 1 and 0 where the probabilities are right; a slope below 1 means that they are too
-    far from one half. By Newton's method; NaN where it finds no end, as where the scores separate
-    the classes.
+    Cox (1958): 1 and 0 if the probabilities are right; a slope below 1 means that they are too far
+    from one half. By Newton's method; NaN if it finds no end, as when the scores separate the
+    classes.
     """
     x = logit(np.clip(scores, CLIP, 1 - CLIP))
     line = np.tile(np.array([1.0, 0.0]), (len(weights), 1))
@@ -113,8 +110,9 @@ def calibration_line(
 
 def _per_score(labels: NDArray[Any], scores: Floats, weights: Weights) -> tuple[Weights, Weights]:
     """
-    Weight of the malignant and of the benign images at each distinct score, ascending, each of
-    shape (draws, scores).
+    Sum the weights of malignant and benign images at each distinct score, ascending.
+
+    Each is of shape (draws, scores).
     """
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))

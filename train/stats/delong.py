@@ -1,9 +1,10 @@
 """
-Areas under ROC curves of the same images with their covariance: DeLong, DeLong & Clarke-Pearson,
-Biometrics 44 (1988) 837.
+Areas under ROC curves of the same images, with their covariance.
+
+DeLong, DeLong & Clarke-Pearson, Biometrics 44 (1988) 837.
 
 Computed from midranks, as Sun & Xu, IEEE Signal Processing Letters 21 (2014) 1389 do. The images
-count as independent; where a woman has several, the interval is somewhat too narrow, and that of
+count as independent; if a woman has several, the interval is somewhat too narrow, and that of
 `train.stats.bootstrap` over patients is the one to quote.
 """
 
@@ -24,13 +25,13 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, by the normal distribution."""
+        """Give the 95 % interval, by the normal distribution."""
         half = float(norm.ppf(0.975)) * self.error
         return self.value - half, self.value + half
 
     @property
     def p(self) -> float:
-        """Two-sided probability of a number so far from 0 by chance."""
+        """Give the two-sided probability of a number so far from 0 by chance."""
         if not self.error:
             return float(not self.value)
         return float(2 * norm.sf(abs(self.value) / self.error))
@@ -40,7 +41,7 @@ def areas(
     labels: NDArray[Any], scores: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """
-    Several scores of the same images.
+    Estimate the areas of several scores of the same images.
 
     Args:
         labels: shape (n,), 1 for malignant; at least two of each class.
@@ -60,15 +61,16 @@ def areas(
 
 
 def area(labels: NDArray[Any], scores: NDArray[Any]) -> Estimate:
-    """The area of one score, shape (n,)."""
+    """Estimate the area of one score, shape (n,)."""
     values, covariance = areas(labels, scores[None])
     return Estimate(float(values[0]), float(np.sqrt(covariance[0, 0])))
 
 
 def difference(labels: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> Estimate:
     """
-    Area of the first minus area of the second score of the same images: paired, so that what both
-    share does not widen it.
+    Estimate the area of the first minus that of the second score of the same images.
+
+    The test is paired, so that what both share does not widen it.
     """
     values, covariance = areas(labels, np.stack([first, second]))
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]

@@ -1,4 +1,4 @@
-"""Scores of a classifier on patients it was never trained on, with intervals over patients."""
+"""The scores of a classifier on unseen patients, with intervals over patients."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
@@ -17,14 +17,14 @@ Patients: TypeAlias = NDArray[np.str_]
 ECE_BINS: Final = 10
 ONE_HALF: Final = 0.5
 SCREENING_PREVALENCE: Final = 0.0059
-"""Cancers among screened women: 5.9 in a thousand."""
+"""The share of cancers among screened women: 5.9 in a thousand."""
 
 
 def measure(
     labels: Labels, scores: Floats, patients: Patients, threshold: float, seed: int
 ) -> dict[str, Any]:
     """
-    All numbers of one set of images.
+    Compute all numbers of one set of images.
 
     Args:
         labels: shape (n,), 1 for malignant.
@@ -51,21 +51,24 @@ def measure(
 
 
 def auc(labels: Labels, scores: Floats) -> float:
-    """Area under the ROC curve: how often a malignant image scores above a benign one."""
+    """
+    Compute the area under the ROC curve: how often a malignant image scores above a benign one.
+    """
     return float(sk.roc_auc_score(labels, scores))
 
 
 def average_precision(labels: Labels, scores: Floats) -> float:
-    """Area under the precision-recall curve; its chance level is the share of malignant images."""
+    """
+    Compute the area under the precision-recall curve; chance is the share of malignant images.
+    """
     return float(sk.average_precision_score(labels, scores))
 
 
 def ranking(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
     """
-    How well the scores put malignant above benign images: AUC, with DeLong's and the bootstrap's
-    interval, and average precision.
+    Measure how well scores rank: AUC with DeLong's and the bootstrap's interval, precision.
 
-    Both are None where a class is missing.
+    Both are None if a class is missing.
     """
     if not 0 < labels.sum() < len(labels):
         return {"auc": None, "average_precision": None, "auc_delong_95": None, "intervals_95": {}}
@@ -85,10 +88,7 @@ def ranking(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
 def at_threshold(
     labels: Labels, scores: Floats, threshold: float, weights: Weights
 ) -> dict[str, Any]:
-    """
-    What comes of calling every score from the threshold upwards malignant: rates, confusion, and
-    predictive values in screening.
-    """
+    """Call every score from the threshold up malignant: rates, confusion, predictive values."""
     called = scores >= threshold
     found = rates(labels, called)
     drawn = _rates(_counts(labels, called, weights))
@@ -105,10 +105,7 @@ def at_threshold(
 
 
 def calibration(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
-    """
-    Whether the probabilities are right: Brier score, calibration error, and slope and intercept of
-    Cox's calibration line.
-    """
+    """Measure the probabilities: Brier score, calibration error, Cox's calibration line."""
     off = np.asarray((labels - scores) ** 2, dtype=np.float64)
     everyone = np.ones((1, len(labels)))
     slope, intercept = (
@@ -131,21 +128,22 @@ def calibration(labels: Labels, scores: Floats, weights: Weights) -> dict[str, A
 
 
 def roc(labels: Labels, scores: Floats) -> tuple[Floats, Floats]:
-    """False and true positive rate over all thresholds."""
+    """Compute false and true positive rate over all thresholds."""
     false_positive, true_positive, _ = sk.roc_curve(labels, scores)
     return false_positive, true_positive
 
 
 def confusion(labels: Labels, called: NDArray[np.bool_]) -> dict[str, int]:
-    """How many images of each truth were called what."""
+    """Count how many images of each truth were called what."""
     counts = _counts(labels, called, np.ones((1, len(labels))))
     return {name: int(value[0]) for name, value in counts.items()}
 
 
 def rates(labels: Labels, called: NDArray[np.bool_]) -> dict[str, float | None]:
     """
-    Accuracy, precision, recall (= sensitivity), specificity, F1, negative predictive value; None
-    where it would be a share of none.
+    Compute accuracy, precision, recall, specificity, F1 and negative predictive value.
+
+    None if it would be a share of none; recall is sensitivity.
     """
     found = _rates(_counts(labels, called, np.ones((1, len(labels)))))
     return {
@@ -157,10 +155,9 @@ def predictive_values(
     sensitivity: float | None, specificity: float | None, prevalence: float
 ) -> dict[str, float | None]:
     """
-    Share of the called that are malignant and of the passed that are benign, were so many malignant
-    (Bayes).
+    Compute the predictive values, were so many images malignant (Bayes).
 
-    None where none is called or passed, or a rate is not known.
+    None if none is called or passed, or a rate is not known.
     """
     if sensitivity is None or specificity is None:
         return {"prevalence": prevalence, "precision": None, "negative_predictive_value": None}
@@ -177,17 +174,15 @@ def predictive_values(
 
 def calibration_error(labels: Labels, scores: Floats) -> float:
     """
-    Expected calibration error: mean |share malignant - mean score| over 10 equal bins, by images
-    (Naeini et al. 2015).
+    Compute the expected calibration error over 10 equal bins (Naeini et al. 2015).
+
+    It is the mean |share malignant - mean score|, weighted by images.
     """
     return float(_errors(labels, scores, np.ones((1, len(labels))))[0])
 
 
 def reliability(labels: Labels, scores: Floats) -> list[dict[str, float]]:
-    """
-    Of each of the 10 bins that has images: how many, their mean score, and the share that is
-    malignant.
-    """
+    """Describe each of the 10 bins that has images: count, mean score, malignant share."""
     bins = _bins(scores)
     found = [(scores[bins == number], labels[bins == number]) for number in range(ECE_BINS)]
     return [
@@ -202,7 +197,7 @@ def reliability(labels: Labels, scores: Floats) -> list[dict[str, float]]:
 
 
 def _delong(labels: Labels, scores: Floats) -> list[float] | None:
-    """None where a class has a single image."""
+    """Give DeLong's interval; None if a class has a single image."""
     if min(labels.sum(), len(labels) - labels.sum()) <= 1:
         return None
     low, high = delong.area(labels, scores).interval
@@ -220,7 +215,7 @@ def _errors(labels: Labels, scores: Floats, weights: Weights) -> Floats:
 
 
 def _counts(labels: Labels, called: NDArray[np.bool_], weights: Weights) -> dict[str, Floats]:
-    """Weighted confusion in every draw, each of shape (draws,)."""
+    """Count the weighted confusion in every draw, each of shape (draws,)."""
     truth = labels > 0
     cells = {
         "true_negative": ~truth & ~called,
@@ -232,7 +227,7 @@ def _counts(labels: Labels, called: NDArray[np.bool_], weights: Weights) -> dict
 
 
 def _rates(counts: Mapping[str, Floats]) -> dict[str, Floats]:
-    """NaN where there is nothing to take a share of."""
+    """Divide; NaN if there is nothing to take a share of."""
     tn, fp, fn, tp = (
         counts[name]
         for name in ("true_negative", "false_positive", "false_negative", "true_positive")

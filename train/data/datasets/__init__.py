@@ -32,41 +32,43 @@ class Lesion:
 
     label: Label
     abnormality: str | None
-    """`mass`, `calcification`, ..."""
+    """The kind of finding: `mass`, `calcification`, ..."""
     box: Box
-    """In pixels of the file as it is stored, before any aspect is restored; origin top left."""
+    """
+    A box in pixels of the file as it is stored, before any aspect is restored; origin top left.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """One image file and what is known about it."""
+    """An image file and what is known about it."""
 
     path: Path
     name: str
-    """As it stands in the data set, relative to it."""
+    """The path of the file, relative to the data set."""
     label: Label
     patient: str
     split: Side | None = None
     """The side of the split that the data set itself gives."""
     aspect: float | None = None
-    """Rows over columns of the original, where the file was stretched to another shape."""
+    """Rows over columns of the original, if the file was stretched to another shape."""
     laterality: str | None = None
     view: str | None = None
     abnormality: str | None = None
     density: int | None = None
     birads: tuple[int, ...] = ()
-    """One a lesion."""
+    """BI-RADS category of each lesion."""
     subtlety: tuple[int, ...] = ()
-    """One a lesion."""
+    """Subtlety of each lesion."""
     scanner: str | None = None
     lesions: tuple[Lesion, ...] = ()
-    """Those whose place is known; none does not mean that there are none."""
+    """The lesions whose place is known; an empty tuple does not mean that there are none."""
     source: str | None = None
-    """Of several data sets that are pooled, the one it comes from."""
+    """The data set that the film comes from, if several are pooled."""
 
     @property
     def malignant(self) -> int:
-        """1 for malignant, 0 for benign."""
+        """Give 1 for malignant, 0 for benign."""
         return int(self.label == "malignant")
 
 
@@ -75,17 +77,17 @@ class Index:
     """All films of a data set, in a fixed order."""
 
     source: str
-    """Where it came from, as the user typed it."""
+    """The place of the data set, as the user typed it."""
     films: tuple[Film, ...]
 
     @property
     def patients(self) -> frozenset[str]:
-        """Everyone in it."""
+        """Give the ids of all patients."""
         return frozenset(film.patient for film in self.films)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over what the films are and say, in hex; says nothing about their pixels."""
+        """Hash what the films are and say (SHA-256, hex); their pixels do not count."""
         lines = (
             f"{film.name}\t{film.label}\t{film.patient}\t{film.split}\t{film.aspect}"
             for film in self.films
@@ -94,28 +96,28 @@ class Index:
 
     @property
     def lesions_fingerprint(self) -> str:
-        """SHA-256 over the lesions of the films, in hex: training on pieces depends on them too."""
+        """Hash the lesions of the films (SHA-256, hex): training on pieces depends on them too."""
         return hashlib.sha256(
             "\n".join(f"{film.name}\t{film.lesions}" for film in self.films).encode()
         ).hexdigest()
 
 
 class DataSet(Protocol):
-    """What each file of this package offers."""
+    """The interface of each file of this package."""
 
     EXPECTED: str
-    """Its layout in a few words, for whoever gave something else."""
+    """The layout in a few words, for whoever gave something else."""
 
     def recognises(self, source: Path) -> bool:
-        """Whether this is such a data set; looks at names only."""
+        """Tell if the source is such a data set; only names are looked at."""
 
     def read(self, source: Path) -> "Index":
-        """Read it; raises `DataError` where what it says cannot be right."""
+        """Read the source; raise `DataError` if what it says cannot be right."""
 
 
 def load(source: Sources) -> Index:
     """
-    Read a data set, whichever of this package's layouts it has; several are pooled into one index.
+    Read a data set of any layout known here, or pool several into one index.
 
     A woman who stands in several of them must have the same patient id in all, so that no split
     tears her apart. One known to have two ids in CBIS-DDSM gets one.
@@ -131,14 +133,15 @@ def load(source: Sources) -> Index:
 
 
 def paths_of(source: Sources) -> tuple[Path, ...]:
-    """The data sets by themselves."""
+    """List the data sets one by one."""
     return (source,) if isinstance(source, Path) else tuple(source)
 
 
 def _pooled(indexes: list[Index]) -> Index:
     """
-    All films in one index, each with its data set; where two have a name in common, each film is
-    called after its data set too.
+    Pool all films in one index, each with its data set.
+
+    Films of two data sets with a name in common are called after their data set too.
     """
     if len(indexes) == 1:
         return indexes[0]
@@ -180,6 +183,6 @@ def _reader(source: Path) -> DataSet:
 
 
 def median(values: Iterable[float]) -> float | None:
-    """The middle value, or None where there are none."""
+    """Give the middle value, or None if there are no values."""
     ordered = sorted(values)
     return ordered[len(ordered) // 2] if ordered else None

@@ -11,7 +11,7 @@ from train.errors import DataError
 
 GROUPS: Final = ("mass_train", "mass_test", "calc_train", "calc_test")
 """
-What the archive keeps apart, masses first: a film with both is read from the folder of the masses.
+The groups of the archive, masses first: a film with both is read from the folder of the masses.
 """
 _LABELS: Final[Mapping[str, Label]] = {
     "MALIGNANT": "malignant",
@@ -33,10 +33,10 @@ _NEEDED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One row: an abnormality on a film."""
+    """A row: one abnormality on a film."""
 
     group: str
-    """One of `GROUPS`."""
+    """The group, one of `GROUPS`."""
     patient: str
     laterality: str
     view: str
@@ -45,23 +45,23 @@ class Finding:
     birads: int | None
     subtlety: int | None
     film: PurePosixPath
-    """As the CSV has it: only the first part, a folder, and the series can be relied on."""
+    """The path in the CSV, of which only the first folder and the series can be relied on."""
     roi: str
     """The folder of mask and cropped image."""
 
     @property
     def kind(self) -> str:
-        """`mass` or `calc`."""
+        """Give `mass` or `calc`."""
         return self.group.partition("_")[0]
 
     @property
     def official(self) -> Literal["train", "test"]:
-        """The side on which the archive has it."""
+        """Give the side of the official split."""
         return "test" if self.group.endswith("test") else "train"
 
 
 def table_name(group: str) -> str:
-    """The name of a group's CSV file."""
+    """Name the CSV file of a group."""
     kind, _, side = group.partition("_")
     return f"{kind}_case_description_{side}_set.csv"
 

@@ -1,4 +1,4 @@
-"""What every index must pass before anything is trained on it."""
+"""The checks that every index must pass before anything is trained on it."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -17,8 +17,7 @@ def checked(index: Index) -> Index:
 
     Raises:
         DataError: a class is empty, a file stands in it twice or under two patients, or a patient
-            stands on two sides of
-            the given split.
+            stands on two sides of the given split.
     """
     counts = Counter(film.label for film in index.films)
     for label in LABELS:
@@ -59,8 +58,9 @@ def _refuse_leaks(index: Index) -> None:
 
 def _refuse_copies(index: Index, copies: Sequence[Film]) -> None:
     """
-    Two files of the same bytes are one film: under two patients it could be trained on and tested,
-    with two labels one is wrong.
+    Refuse two files of the same bytes: they are one film.
+
+    Under two patients the film could be trained on and tested; with two labels one is wrong.
     """
     first = copies[0]
     for film in copies[1:]:
@@ -86,7 +86,7 @@ def _refuse_copies(index: Index, copies: Sequence[Film]) -> None:
 
 def _copies(films: Iterable[Film]) -> list[list[Film]]:
     """
-    Films whose files have the same bytes.
+    Group the films whose files have the same bytes.
 
     Files of one size are compared by three short samples, and only those that still agree are read
     whole: hashing every film of CBIS-DDSM would read 80 GB at the start of each command.

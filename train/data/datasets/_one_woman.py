@@ -1,4 +1,9 @@
-"""Patients of a data set whose two ids belong to one woman."""
+"""
+The patients of CBIS-DDSM whose two ids belong to one woman.
+
+P_01136 (calcifications) and P_01138 (masses) show the same films, scanned twice. The scans differ
+in size and bytes, so that the search for equal files does not find them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,12 +13,7 @@ from train.data.datasets import Index
 from train.progress import say
 
 SAME_WOMAN: Final[Mapping[str, str]] = {"P_01138": "P_01136"}
-"""
-Ids of CBIS-DDSM, each with the other id of the same woman.
-
-P_01136 (calcifications) and P_01138 (masses) show the same films, scanned twice. The scans differ
-in size and bytes, so that the search for equal files does not find them.
-"""
+"""Ids of CBIS-DDSM, each with the other id of the same woman."""
 
 
 def united(index: Index) -> Index:

@@ -1,5 +1,5 @@
 """
-Lesion boxes out of CBIS-DDSM's ROI masks.
+The lesion boxes of CBIS-DDSM, read from its ROI masks.
 
 Each folder holds a mask and a cropped image, and nothing but size and pixels tells which is which.
 Reading 3,568 masks takes minutes, so what was found is kept in the user's cache folder
@@ -26,21 +26,21 @@ from train.progress import bar, warn
 from train.run_folder import write_json
 
 Corners: TypeAlias = tuple[float, float, float, float]
-"""xmin, ymin, xmax, ymax in pixels of the film."""
+"""The corners xmin, ymin, xmax, ymax in pixels of the film."""
 FEW: Final = 16
-"""So few masks are read right here: to start processes would take longer."""
+"""Up to so many masks are read in this process: to start others would take longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """One abnormality: the folder of its mask, and the film that it lies on."""
+    """An abnormality: the folder of its mask, and the film that it lies on."""
 
     folder: Path
     film: Path
 
     @property
     def stamp(self) -> str:
-        """Another one as soon as a file is another."""
+        """Give a hash of sizes and times, which changes as soon as a file does."""
         stats = [path.stat() for path in (*dicoms(self.folder), self.film)]
         return hashlib.sha256(
             repr([(stat.st_size, stat.st_mtime_ns) for stat in stats]).encode()
@@ -48,7 +48,7 @@ class Masked:
 
 
 def dicoms(folder: Path) -> list[Path]:
-    """The DICOM files of a folder and of those below, whatever they are called."""
+    """List the DICOM files of a folder and of those below, by any name."""
     return sorted(folder.rglob("*.dcm"))
 
 
@@ -102,8 +102,9 @@ def _right_here(work: Work, jobs: Jobs) -> Any:  # noqa: ANN401 - an Engine
 
 def corners(folder: Path, film: Path) -> Corners | None:
     """
-    The bounding box of the lesion in one folder, in pixels of the film; None where no file is a
-    mask of anything.
+    Find the bounding box of the lesion in one folder, in pixels of the film.
+
+    None if no file is a mask of anything.
     """
     rows, columns = _size(film)
     sizes = {path: _size(path) for path in dicoms(folder)}
@@ -126,7 +127,7 @@ def corners(folder: Path, film: Path) -> Corners | None:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """Rows and columns by the header; none for a file that has none."""
+    """Read rows and columns from the header; (0, 0) for a file without one."""
     header = pydicom.dcmread(
         path, stop_before_pixels=True, specific_tags=["Rows", "Columns"], force=True
     )
@@ -134,7 +135,9 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def _white(path: Path) -> NDArray[np.bool_] | None:
-    """The bright one of the two values of a mask; None for a picture of more or of fewer."""
+    """
+    Find the bright one of the two values of a mask; None for a picture of more or fewer values.
+    """
     try:
         pixels = open_mammogram(path, Limits()).pixels
     except (ImageRejected, Unavailable):

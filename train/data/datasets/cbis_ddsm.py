@@ -1,6 +1,7 @@
 """
-CBIS-DDSM as The Cancer Imaging Archive ships it: 3,103 scanned film mammograms with masses or
-calcifications, 16 bits, as DICOM.
+CBIS-DDSM as The Cancer Imaging Archive ships it: 3,103 scanned film mammograms.
+
+Each shows masses or calcifications, with 16 bits, as DICOM.
 
 Licence: CC BY 3.0 (Lee R. S. et al., Sci Data 4:170177, 2017; data: doi
 10.7937/K9/TCIA.2016.7O02S9CY; 164 GB).
@@ -21,24 +22,19 @@ group; one film missing among its like is refused.
 
 Traps:
 - The paths in the CSV files name files that are not there (`000000.dcm`), and some end in a
-  newline. Only their first part, the folder
-  of the film or of the abnormality, is used.
+  newline. Only their first part, the folder of the film or of the abnormality, is used.
 - Mask and cropped image were exchanged in many rows. The mask is told by its size, which is that of
-  the film or at least the larger
-  one, and by its pixels, which are black or white.
+  the film or at least the larger one, and by its pixels, which are black or white.
 - Some masks have not quite the size of their film: their boxes are scaled to it.
 - The CSV of the masses says `breast_density`, that of the calcifications `breast density`.
-- A film with several abnormalities has several rows, in both CSVs where it has masses and
-  calcifications, and then stands in the tree
-  twice. Here it is one film, malignant where any of its abnormalities is. BENIGN_WITHOUT_CALLBACK
-  is benign.
+- A film with several abnormalities has several rows, in both CSVs if it has masses and
+  calcifications, and then stands in the tree twice. Here it is one film, malignant if any of its
+  abnormalities is. BENIGN_WITHOUT_CALLBACK is benign.
 - Masses and calcifications were split into training and test apart: with both pooled, some patients
-  (31) stand in both. They
-  stay in the test set and are dropped from training. The official test set is the `test` side and
-  nothing else: `fit` takes its
-  validation patients out of the training set.
-- P_01136 and P_01138 are one woman, her four films scanned twice: `_one_woman.py` gives both
-  one id.
+  (31) stand in both. They stay in the test set and are dropped from training. The official test set
+  is the `test` side and nothing else: `fit` takes its validation patients out of the training set.
+- P_01136 and P_01138 are one woman, her four films scanned twice: `_one_woman.py` gives both one
+  id.
 - No film is normal: every one has an abnormality that someone followed up.
 """
 
@@ -59,13 +55,13 @@ from train.progress import say, warn
 EXPECTED: Final = "CBIS-DDSM (its four case description CSVs and CBIS-DDSM/)"
 ABNORMALITIES: Final = {"mass": "mass", "calc": "calcification"}
 _DEPTH: Final = 3
-"""Folders of films stand at most so deep: manifest-*/CBIS-DDSM/Mass-Training_P_00001_LEFT_CC."""
+"""Levels at which films' folders stand: manifest-*/CBIS-DDSM/Mass-Training_P_00001_LEFT_CC."""
 _FOLDER: Final = re.compile(r"(Mass|Calc)-(Training|Test)_P_\d{5}_(LEFT|RIGHT)_(CC|MLO)(_\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """One film and every row about it."""
+    """A film and every row about it."""
 
     path: Path
     side: Side
@@ -73,9 +69,7 @@ class _Shown:
 
 
 def recognises(source: Path) -> bool:
-    """
-    Whether a case description is in the folder or in one below, or the folder of a film is there.
-    """
+    """Tell if a case description or the folder of a film is there, looking one folder deep."""
     if not source.is_dir():
         return False
     folders = [path for path in source.iterdir() if path.is_dir()]
@@ -88,8 +82,9 @@ def recognises(source: Path) -> bool:
 
 def read(folder: Path) -> Index:
     """
-    Read CBIS-DDSM. The first time, the lesion boxes are found in the ROI masks, which takes
-    minutes.
+    Read CBIS-DDSM.
+
+    The first time, the lesion boxes are found in the ROI masks, which takes minutes.
 
     Raises:
         DataError: a CSV file, a column, a film or a mask is missing, or a value cannot be right.
@@ -135,7 +130,7 @@ def _table(folder: Path, group: str) -> Path:
 
 
 def _tree(folder: Path) -> Mapping[str, Path]:
-    """The folders of films and abnormalities, by their names."""
+    """Find the folders of films and abnormalities, by their names."""
     found: dict[str, Path] = {}
     level = [folder]
     for _ in range(_DEPTH):
@@ -147,8 +142,9 @@ def _tree(folder: Path) -> Mapping[str, Path]:
 
 def _refuse_gaps(folder: Path, rows: list[Finding], tree: Mapping[str, Path]) -> None:
     """
-    A whole group may be left out of a download; a gap within one means that the download is not
-    finished.
+    Refuse a group of which some films or masks are missing.
+
+    A whole group may be left out of a download; a gap within one means that it is not finished.
     """
     for group in GROUPS:
         its = [row for row in rows if row.group == group]
@@ -173,7 +169,7 @@ def _refuse_gaps(folder: Path, rows: list[Finding], tree: Mapping[str, Path]) ->
 
 def _shown(folder: Path, rows: list[Finding], tree: Mapping[str, Path]) -> Iterator[_Shown]:
     """
-    The films that are there, each once, without the training films of patients who are tested.
+    Yield the films that are there, each once, without training films of patients in the test set.
     """
     tests = {row.patient for row in rows if row.official == "test"}
     both = {row.patient for row in rows if row.official == "train"} & tests
@@ -197,9 +193,7 @@ def _shown(folder: Path, rows: list[Finding], tree: Mapping[str, Path]) -> Itera
 
 
 def _file(folder: Path, series: str) -> Path:
-    """
-    The film's file: the one, or of several that of the series that the CSV names, or the largest.
-    """
+    """Choose the film's file: that of the series which the CSV names, or the largest."""
     return max(dicoms(folder), key=lambda path: (series in path.parts, path.stat().st_size))
 
 

@@ -1,7 +1,7 @@
 """
 A folder with `Benign/` and `Malignant/` (any case), images in them or in folders below.
 
-A patient is taken from the file's name where it follows one of these rules (see `PATIENT_RULES`):
+A patient is taken from the file's name if it follows one of these rules (see `PATIENT_RULES`):
 
 - CBIS-DDSM: `P_00001` anywhere in the name: that is the patient.
 - INbreast: `20586908_6c613a14b80a8591_MG_R_CC_ANON`: the second field, 16 hex digits.
@@ -33,14 +33,14 @@ PATIENT_RULES: Final[tuple[tuple[re.Pattern[str], Callable[[str], str]], ...]] =
         lambda number: f"mias-{(int(number) + 1) // 2}",
     ),
 )
-"""A pattern for the file's name, and what makes the patient of its group."""
+"""A pattern for the file's name, and the patient that its group makes."""
 
 
 EXPECTED: Final = "a folder with Benign/ and Malignant/"
 
 
 def recognises(source: Path) -> bool:
-    """Whether one of the two folders is there."""
+    """Tell if one of the two folders is there."""
     return source.is_dir() and any(
         path.is_dir() and path.name.lower() in LABELS for path in source.iterdir()
     )
@@ -66,7 +66,7 @@ def read(folder: Path) -> Index:
 
 
 def patient_of(name: str) -> str | None:
-    """The patient a file's name tells, or None where it follows no known rule."""
+    """Read the patient from a file's name; None if the name follows no known rule."""
     for pattern, patient in PATIENT_RULES:
         if match := pattern.search(name):
             return patient(match[1])

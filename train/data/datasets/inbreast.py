@@ -15,18 +15,17 @@ boxes, `AllXML/`:
 
 Traps:
 - There is no pathology: a label is what the radiologist thought. BI-RADS 1, 2 and 3 are `benign`
-  here and 4 (4a, 4b, 4c), 5 and 6 are
-  `malignant`. 3 means "probably benign", at most 2 % of those are cancer; to leave these 23 films
-  out would flatter the scores. 4a is
-  cancer in 2 to 10 %: many a `malignant` film is none. For another mapping write the index with
-  `mammo-train index`, edit it, use that.
+  here and 4 (4a, 4b, 4c), 5 and 6 are `malignant`. 3 means "probably benign", at most 2 % of those
+  are cancer; to leave these 23 films out would flatter the scores. 4a is cancer in 2 to 10 %: many
+  a `malignant` film is none. For another mapping write the index with `mammo-train index`, edit it,
+  use that.
 - BI-RADS 1 is a normal film. It is `benign` here, with `normal` as its abnormality: the classes are
   malignant or not.
 - `ML` in a file's name is MLO in the table, and is.
 - The column `Patient ID` says `removed`. The second part of a file's name is the patient.
 - The outlines have no label of their own: they take the film's. Only masses, clusters of
-  calcifications, distortions and asymmetries
-  are read; single calcifications, thousands of them and mostly harmless, and points are not.
+  calcifications, distortions and asymmetries are read; single calcifications, thousands of them and
+  mostly harmless, and points are not.
 """
 
 import csv
@@ -53,7 +52,7 @@ KINDS: Final[Mapping[str, str]] = {
     "asymmetry": "asymmetry",
     "assymetry": "asymmetry",
 }
-"""Names of outlines, in small letters and as they are spelt there."""
+"""Names of outlines, in small letters and as they are spelt in INbreast."""
 _SIDES: Final = {"L": "LEFT", "R": "RIGHT"}
 _VIEWS: Final = {"ML": "MLO"}
 _DICOM: Final = re.compile(
@@ -61,14 +60,14 @@ _DICOM: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"(\d+)(?:\.0)?")
-"""A file's number; Excel's are floating point, and below the table stand totals."""
+"""The number of a file; Excel's are floating point, and below the table stand totals."""
 _BIRADS: Final = re.compile(r"([1-6])\s*[abc]?(\.0)?", re.IGNORECASE)
 _OUTLINE: Final = 3
-"""Points that an outline has at least."""
+"""The fewest points of an outline."""
 
 
 def recognises(source: Path) -> bool:
-    """Whether there are a table and AllDICOMs/, or one of them."""
+    """Tell if there are a table and AllDICOMs/, or one of them."""
     return source.is_dir() and (_table(source) is not None or _dicoms(source).is_dir())
 
 
@@ -110,7 +109,7 @@ def _dicoms(folder: Path) -> Path:
 
 
 def _rows(table: Path) -> Iterator[dict[str, str]]:
-    """Rows as text by column name in small letters."""
+    """Yield rows as text by column name in small letters."""
     lines = _csv_lines(table) if table.suffix.lower() == ".csv" else _sheet_lines(table)
     header = [name.strip().lower() for name in next(lines, [])]
     missing = [name for name in ("file name", "acr", "bi-rads") if name not in header]
@@ -190,15 +189,13 @@ def _film(folder: Path, table: Path, path: Path, row: Mapping[str, str]) -> Film
 
 
 def _density(text: str) -> int | None:
-    """ACR category 1 to 4; None where the cell holds anything else."""
+    """Read the ACR category, 1 to 4; None if the cell holds anything else."""
     match = re.fullmatch(r"([1-4])(\.0)?", text)
     return int(match[1]) if match else None
 
 
 def _lesions(path: Path, label: Label) -> Iterator[Lesion]:
-    """
-    What is outlined on one film; nothing where there is no file, which is so for a normal film.
-    """
+    """Read the outlines of one film; a normal film has no file of them."""
     if not path.is_file():
         return
     try:
@@ -217,6 +214,6 @@ def _lesions(path: Path, label: Label) -> Iterator[Lesion]:
 
 
 def _box(points: list[Any]) -> Box:
-    """Bounding box of points written as `(x, y)`."""
+    """Bound the points written as `(x, y)` with a box."""
     x, y = zip(*(map(float, str(point).strip("() ").split(",")) for point in points), strict=True)
     return Box(max(0.0, min(x)), max(0.0, min(y)), max(x), max(y))

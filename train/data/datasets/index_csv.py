@@ -2,16 +2,16 @@
 An index CSV: one line an image, with a header.
 
 Needed columns: `path` (relative to the CSV), `label` (benign, malignant; `BENIGN_WITHOUT_CALLBACK`
-is benign), `patient`. Used where there: `side`, `view`, `density`, `birads`, `subtlety` (of several
+is benign), `patient`. Used if there: `side`, `view`, `density`, `birads`, `subtlety` (of several
 lesions: `3|4`), `abnormality`, `scanner`, `split` (train, validation, test), and `rows`, `columns`:
-the size of the original, where the file was squeezed to another shape. With a column
-`size_confidence` only sizes above 0.95 are trusted; a film without a trusted size takes the median
-aspect of the others. Without columns `rows` and `columns` every file is taken as it is. Other
-columns are left alone.
+the size of the original, if the file was squeezed to another shape. With a column `size_confidence`
+only sizes above 0.95 are trusted; a film without a trusted size takes the median aspect of the
+others. Without columns `rows` and `columns` every file is taken as it is. Other columns are left
+alone.
 
-Lesion boxes stand in `<name of the index>-lesions.csv` beside it, where that exists: one line a
-lesion with `path` as in the index, `pathology`, `abnormality`, and `xmin`, `ymin`, `xmax`, `ymax`
-in pixels of the file as it is stored, origin top left.
+Lesion boxes stand in `<name of the index>-lesions.csv` beside it, if that exists: one line a lesion
+with `path` as in the index, `pathology`, `abnormality`, and `xmin`, `ymin`, `xmax`, `ymax` in
+pixels of the file as it is stored, origin top left.
 """
 
 import csv
@@ -46,18 +46,18 @@ _SIDES: Final[Mapping[str, Side]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One line of the file, and how to complain about it."""
+    """A line of the file, and how to complain about it."""
 
     csv: Path
     line: int
     values: Mapping[str, str]
 
     def text(self, column: str) -> str | None:
-        """The value without blanks around it; None where empty or absent."""
+        """Give the value without blanks around it; None if empty or absent."""
         return (self.values.get(column) or "").strip() or None
 
     def number(self, column: str) -> float | None:
-        """The value as a finite number; None where empty or absent."""
+        """Read a finite number; None if empty or absent."""
         text = self.text(column)
         try:
             value = None if text is None else float(text)
@@ -68,7 +68,7 @@ class _Row:
         return value
 
     def integers(self, column: str) -> tuple[int, ...]:
-        """Whole numbers between bars, `3|4`; empty where empty or absent."""
+        """Read whole numbers between bars, `3|4`; an empty tuple if empty or absent."""
         text = self.text(column)
         try:
             return tuple(int(float(part)) for part in (text or "").split("|") if part.strip())
@@ -76,7 +76,7 @@ class _Row:
             self.refuse(column, text, "whole numbers between bars, as in 3|4")
 
     def label(self, column: str) -> Label:
-        """The value as a class."""
+        """Read a class."""
         text = self.text(column)
         label = _LABELS.get((text or "").lower())
         if label is None:
@@ -90,7 +90,7 @@ class _Row:
 
 
 def recognises(source: Path) -> bool:
-    """Whether it is a file."""
+    """Tell if the source is a file."""
     return source.is_file()
 
 
@@ -132,7 +132,7 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[_Row]:
 
 
 def _lesions(path: Path) -> Mapping[str, tuple[Lesion, ...]]:
-    """The lesions of each film, by its name in the index; empty where there is no such file."""
+    """Read the lesions of each film, by its name in the index; empty if there is no such file."""
     found: dict[str, tuple[Lesion, ...]] = defaultdict(tuple)
     if path.is_file():
         for row in _rows(path, ("path", "pathology", "abnormality", *_CORNERS)):

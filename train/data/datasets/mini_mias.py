@@ -18,11 +18,10 @@ Traps:
   split by number leak.
 - y counts from the bottom edge. It is turned round here; boxes have their origin top left as
   everywhere.
-- A film with several abnormalities has several lines, and is malignant where one of them is M.
+- A film with several abnormalities has several lines, and is malignant if one of them is M.
 - NORM is `benign` here, with `normal` as its abnormality: the classes are malignant or not, and a
-  normal film is not. 207 of the 322
-  films are normal, so scores on this set say mostly how well malignant films are told from normal
-  ones.
+  normal film is not. 207 of the 322 films are normal, so scores on this set say mostly how well
+  malignant films are told from normal ones.
 - The tissue letter (F, G, D: fatty, fatty-glandular, dense) is no BI-RADS density and is left out.
 - Every film was scanned on one machine and padded or cut to a square; the pixels are square, so
   nothing is stretched back.
@@ -51,7 +50,9 @@ KINDS: Final[Mapping[str, str]] = {
     "ASYM": "asymmetry",
     "NORM": "normal",
 }
-"""Circumscribed, spiculated and other ill-defined masses are masses."""
+"""
+Abnormalities by their letters: circumscribed, spiculated and other ill-defined masses are masses.
+"""
 _LABELS: Final[Mapping[str, Label]] = {"B": "benign", "M": "malignant"}
 _NUMBER: Final = re.compile(r"mdb(\d{3})", re.IGNORECASE)
 _LINE: Final = re.compile(
@@ -61,16 +62,16 @@ _LINE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """One line of Info.txt."""
+    """A line of Info.txt."""
 
     kind: str
     label: Label
     circle: tuple[int, int, int] | None
-    """x, y from the bottom, radius."""
+    """The circle around the finding: x, y from the bottom, radius."""
 
 
 def recognises(source: Path) -> bool:
-    """Whether there is an Info.txt."""
+    """Tell if there is an Info.txt."""
     return source.is_dir() and _info(source) is not None
 
 
@@ -108,7 +109,7 @@ def _info(folder: Path) -> Path | None:
 
 
 def _findings(info: Path) -> Mapping[str, list[_Finding]]:
-    """What is known of each film, by its number."""
+    """Read what is known of each film, by its number."""
     found: dict[str, list[_Finding]] = defaultdict(list)
     for number, finding in _lines(info):
         if finding not in found[number]:
@@ -177,10 +178,7 @@ def _film(folder: Path, number: str, path: Path, findings: list[_Finding]) -> Fi
 
 
 def _refuse_other_size(path: Path) -> None:
-    """
-    A film of another size was made from the original ones, and the places in Info.txt would be
-    wrong.
-    """
+    """Refuse a film of another size, for which the places in Info.txt would be wrong."""
     with path.open("rb") as file:
         header = re.match(rb"P[25]\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s", file.read(256))
     size = tuple(map(int, header.groups())) if header else None
@@ -192,7 +190,7 @@ def _refuse_other_size(path: Path) -> None:
 
 def _box(x: int, y: int, radius: int) -> Box:
     """
-    The square around a circle whose y counts from the bottom edge, cut off at the film's edges.
+    Draw the square around a circle whose y counts from the bottom edge, cut at the film's edges.
     """
     down = SIZE - y
     return Box(

@@ -10,11 +10,11 @@ from train.evaluation.plots.style import BENIGN, DPI, MALIGNANT, Axes, Numbers, 
 from train.scoring.judge import Judged
 
 SMALL: Final = 10
-"""A group with fewer films of a class is drawn hollow: its interval means little."""
+"""Films of a class below which a group is drawn hollow: its interval means little."""
 
 
 def confusion_matrices(path: Path, numbers: Numbers) -> None:
-    """How many images of each truth were called what at each operating point."""
+    """Draw how many images of each truth were called what, at each operating point."""
     points = numbers["operating_points"]
     figure, places = plt.subplots(
         1, len(points), figsize=(3.1 * len(points), 3.4), layout="constrained", squeeze=False
@@ -27,7 +27,7 @@ def confusion_matrices(path: Path, numbers: Numbers) -> None:
 
 
 def score_histogram(path: Path, judged: Judged, numbers: Numbers) -> None:
-    """Calibrated scores of benign and malignant images, with the default threshold and its band."""
+    """Draw the calibrated scores of both classes, with the default threshold and its band."""
     point = numbers["operating_points"][numbers["default_operating_point"]]
     with axes_of(path, "Calibrated scores, test patients") as axes:
         groups = [judged.scores[judged.labels == 0], judged.scores[judged.labels > 0]]
@@ -48,7 +48,7 @@ def score_histogram(path: Path, judged: Judged, numbers: Numbers) -> None:
 
 
 def subgroups(path: Path, numbers: Numbers) -> None:
-    """AUC of each group with its interval, beside that of all images."""
+    """Draw the AUC of each group with its interval, beside that of all images."""
     lines = sum(1 + len(table) for table in numbers["subgroups"].values())
     figure, axes = plt.subplots(figsize=(7.5, 1.5 + 0.28 * lines), layout="constrained")
     place, labels, ticks = 0.0, [], []

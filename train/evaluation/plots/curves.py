@@ -16,10 +16,7 @@ GRID: Final = np.linspace(0, 1, 101)
 
 
 def roc_curve(path: Path, judged: Judged, numbers: Numbers) -> None:
-    """
-    True against false positive rate with its interval at each place, the operating points, and the
-    radiologist on the same films.
-    """
+    """Draw the ROC curve with its interval, the operating points and the radiologist."""
     labels, scores, test = judged.labels, judged.scores, numbers["test"]
     false_positive, true_positive = metrics.roc(labels, scores)
     with axes_of(path, "ROC curve, test patients") as axes:
@@ -58,7 +55,7 @@ def roc_curve(path: Path, judged: Judged, numbers: Numbers) -> None:
 
 
 def precision_recall(path: Path, judged: Judged, numbers: Numbers) -> None:
-    """Precision against recall; chance is the share of malignant images."""
+    """Draw precision against recall; chance is the share of malignant images."""
     test = numbers["test"]
     order = np.argsort(-judged.scores, kind="stable")
     found = np.cumsum(judged.labels[order])
@@ -75,8 +72,9 @@ def precision_recall(path: Path, judged: Judged, numbers: Numbers) -> None:
 
 def reliability(path: Path, numbers: Numbers) -> None:
     """
-    Share of malignant images against the mean score of each bin; the size of a dot says how many
-    images are in it.
+    Draw the share of malignant images against the mean score of each bin.
+
+    The size of a dot says how many images are in the bin.
     """
     bins, test = numbers["reliability"], numbers["test"]
     with axes_of(path, "Reliability, test patients") as axes:
@@ -114,7 +112,7 @@ def reliability(path: Path, numbers: Numbers) -> None:
 
 
 def coverage_risk(path: Path, numbers: Numbers) -> None:
-    """Share of wrong calls among the decided images, as fewer are decided."""
+    """Draw the share of wrong calls among the decided images, as fewer are decided."""
     with axes_of(path, "Coverage and risk") as axes:
         for name, colour in (("validation", BENIGN), ("test", MALIGNANT)):
             if steps := numbers["coverage_risk"][name]:
@@ -145,8 +143,9 @@ def coverage_risk(path: Path, numbers: Numbers) -> None:
 
 def _roc_draws(judged: Judged) -> metrics.Floats:
     """
-    Sensitivity at GRID's shares of false alarms in every draw of patients, shape (draws,
-    len(GRID)).
+    Give the sensitivity at GRID's shares of false alarms, shape (draws, len(GRID)).
+
+    Each draw is one of patients.
     """
     labels, order = judged.labels, np.argsort(-judged.scores, kind="stable")
     weights = bootstrap.draw(labels, judged.patients, 0)[:, order]

@@ -1,4 +1,4 @@
-"""Films that the model got right and wrong, with its map and the radiologist's boxes."""
+"""The films that the model got right and wrong, with its map and the radiologist's boxes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +19,9 @@ from train.scoring.judge import Judged
 from train.scoring.score import Scored
 
 FILMS: Final = 5
-"""Of each kind."""
+"""The number of films of each kind."""
 WIDTH: Final = 2.4
-"""Of a film, in inches."""
+"""The width of a film, in inches."""
 COLOURS: Final[dict[Label, str]] = {"malignant": "#ff5a4f", "benign": "#59b3ff"}
 KINDS: Final = {
     "gallery-found.png": ("malignant, and the highest scores among them", 1, True),
@@ -29,11 +29,11 @@ KINDS: Final = {
     "gallery-cleared.png": ("benign, and the lowest scores among them", 0, False),
     "gallery-false-alarm.png": ("benign, and the highest scores among them", 0, True),
 }
-"""Of each picture its title, the label, and whether it shows the highest or the lowest scores."""
+"""Of each picture the title, the label, and true for the highest scores, false for the lowest."""
 
 
 def draw(folder: Path, judged: Judged, scored: Scored, spec: InputSpec) -> None:
-    """One picture of each kind; no two films in it are of one patient."""
+    """Draw one picture of each kind; no two films in a picture are of one patient."""
     place = {film.name: number for number, film in enumerate(scored.films.films)}
     scale = float(np.quantile(np.abs(scored.maps), 0.99)) if scored.maps.size else 1.0
     for name, (title, label, highest) in KINDS.items():
@@ -51,9 +51,7 @@ def draw(folder: Path, judged: Judged, scored: Scored, spec: InputSpec) -> None:
 
 
 def _choose(judged: Judged, label: int, *, highest: bool) -> list[int]:
-    """
-    The films of this label that score highest or lowest, one a patient, refused ones left out.
-    """
+    """Choose the films of a label that score highest or lowest, one a patient, none refused."""
     order = np.argsort(-judged.scores if highest else judged.scores, kind="stable")
     chosen: dict[str, int] = {}
     for number in order.tolist():
@@ -66,7 +64,7 @@ def _choose(judged: Judged, label: int, *, highest: bool) -> list[int]:
 def _film(
     column: Sequence[Axes], scored: Scored, number: int, spec: InputSpec, scale: float
 ) -> None:
-    """The film as the network sees it, above; the same with its map over it, below."""
+    """Draw a film as the network sees it, above; the same with its map over it, below."""
     films = scored.films
     image, film, geometry = (
         films.images[number].astype(np.float32),
@@ -93,8 +91,9 @@ def _overlay(
     logits: NDArray[np.float32], shape: tuple[int, ...], scale: float
 ) -> NDArray[np.float64]:
     """
-    The map as colour, shape (*shape, 4): red speaks for malignant, blue against it, and little is
-    said where it is clear.
+    Colour the map, shape (*shape, 4): red speaks for malignant, blue against it.
+
+    The map is transparent in cells that say little.
     """
     smooth = (
         np.asarray(cv2.resize(logits, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)) / scale

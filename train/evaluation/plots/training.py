@@ -10,7 +10,7 @@ from train.evaluation.plots.style import BENIGN, DPI, MALIGNANT, Numbers, plt
 
 
 def training_curves(path: Path, history: Numbers) -> None:
-    """Loss and AUC of training and validation after each epoch."""
+    """Draw loss and AUC of training and validation after each epoch."""
     epochs = history["epochs"]
     numbers = [epoch["epoch"] for epoch in epochs]
     figure, both = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")

@@ -27,11 +27,11 @@ ON: Final = {
     "given": "test patients that the data name",
     "both": "test patients, some held out",
 }
-"""Whom the model is measured on, by `data.test_side` of the evaluation."""
+"""The patients that the model is measured on, by `data.test_side` of the evaluation."""
 
 
 def anchors(measured: Numbers) -> Table:
-    """What others reach, and this model."""
+    """Set the model beside what others reach."""
     test, breasts, birads = (
         measured["test"],
         measured["breasts"].get("breasts with several views"),
@@ -81,7 +81,7 @@ def anchors(measured: Numbers) -> Table:
 
 
 def beside(measured: Numbers) -> Table:
-    """The radiologist, shortcuts, and shuffled labels."""
+    """Set the model beside the radiologist, shortcuts and shuffled labels."""
     birads, permutation = measured["birads"], measured["permutation"]
     rows = [("model", with_interval(measured["test"], "auc"))]
     if birads:

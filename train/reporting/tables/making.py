@@ -7,7 +7,7 @@ from train.reporting.tables.table import Numbers, Table, interval, megabytes
 
 
 def split(notes: Numbers) -> Table:
-    """Images, malignant images and patients of each side."""
+    """Count images, malignant images and patients of each side."""
     names = ("images", "malignant", "patients")
     return Table(
         ("side", *names),
@@ -16,7 +16,7 @@ def split(notes: Numbers) -> Table:
 
 
 def training(notes: Numbers, history: Numbers) -> Table:
-    """Phases, kept epoch, durations and versions."""
+    """List phases, kept epoch, durations and versions."""
     recipe = notes["recipe"]
     first = (recipe.get("crops") or {}).get("phases", ())
     stages = [("phases on pieces of mammograms", _phases(first))] if first else []
@@ -48,7 +48,7 @@ def _phases(phases: Iterable[Numbers]) -> str:
 
 
 def export(exported: Numbers) -> Table:
-    """The default file."""
+    """Describe the default file."""
     agreement = exported["agreement"]
     rows = [
         ("bundle", exported["bundle_id"]),
@@ -83,7 +83,7 @@ def export(exported: Numbers) -> Table:
 
 
 def files(exported: Numbers) -> Table:
-    """Parity with Keras and cost of every exported file that was tried."""
+    """List parity with Keras and cost of every exported file that was tried."""
     rows = []
     for file in exported.get("files", ()):
         parity, cost = file.get("parity", {}).get("test"), file.get("cost", {})

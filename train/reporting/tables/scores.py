@@ -22,7 +22,7 @@ SCORES: Final = {
 
 
 def scores(test: Numbers) -> Table:
-    """Every score with its interval over patients."""
+    """List every score with its interval over patients."""
     rows = [(text, with_interval(test, name)) for name, text in SCORES.items()]
     if test["auc_delong_95"]:
         rows.insert(
@@ -36,7 +36,7 @@ def scores(test: Numbers) -> Table:
 
 
 def operating_points(measured: Numbers) -> Table:
-    """Rates at every operating point, and what they would mean in screening."""
+    """List the rates at every operating point, and what they would mean in screening."""
     points = measured["operating_points"]
     names = {
         name: SCORES[name] for name in ("sensitivity", "specificity", "accuracy", "precision", "f1")
@@ -62,7 +62,7 @@ def operating_points(measured: Numbers) -> Table:
 
 
 def confusion(counts: Mapping[str, int]) -> Table:
-    """Truth by call."""
+    """Count truth by call."""
     rows = [
         ("is benign", str(counts["true_negative"]), str(counts["false_positive"])),
         ("is malignant", str(counts["false_negative"]), str(counts["true_positive"])),
@@ -71,7 +71,7 @@ def confusion(counts: Mapping[str, int]) -> Table:
 
 
 def decision(measured: Numbers) -> Table:
-    """What is decided with the bundle's own band, and how rightly."""
+    """Describe what is decided with the bundle's own band, and how rightly."""
     found = measured["decision"]
     rows = [
         (
@@ -94,7 +94,7 @@ def decision(measured: Numbers) -> Table:
 
 
 def breasts(measured: Numbers) -> Table:
-    """Several views of one breast, averaged."""
+    """List the scores of breasts, several views averaged."""
     rows = [
         (
             name,

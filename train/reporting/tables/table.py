@@ -17,20 +17,20 @@ class Table:
     rows: Sequence[tuple[str, ...]]
 
     def markdown(self) -> str:
-        """As GitHub writes one."""
+        """Write the table as GitHub's Markdown."""
         lines = [self.head, tuple("---" for _ in self.head), *self.rows]
         return "\n".join(
             f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines
         )
 
     def html(self) -> str:
-        """With the first column as heads of the rows."""
+        """Write the table as HTML, with the first column as heads of the rows."""
         top = "".join(f"<th>{escape(name)}</th>" for name in self.head)
         return f"<table><tr>{top}</tr>{''.join(map(_line, self.rows))}</table>"
 
 
 def megabytes(size: int) -> str:
-    """Bytes as MB."""
+    """Write bytes as MB."""
     return f"{size / 1e6:.1f} MB"
 
 

@@ -6,7 +6,7 @@ from train.wording import with_interval
 
 
 def groups(measured: Numbers) -> Table:
-    """Every group with its scores and its score level."""
+    """List every group with its scores and its score level."""
     rows = [
         (
             f"{name}: {row['group']}",
@@ -35,7 +35,7 @@ def groups(measured: Numbers) -> Table:
 
 
 def pointing(measured: Numbers) -> Table:
-    """The pointing game; without rows where it was not played."""
+    """List the results of the pointing game; without rows if it was not played."""
     found = measured["pointing"]
     head = (
         f"highest point, of {found.get('films', 0)} films, in the",
@@ -63,7 +63,7 @@ def pointing(measured: Numbers) -> Table:
 
 
 def sources(found: Numbers) -> Table:
-    """|dp| of every variant; without rows where it was not measured."""
+    """List |dp| of every variant; without rows if it was not measured."""
     variants = found.get("variants", {})
     rows = [
         (

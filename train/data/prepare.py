@@ -64,7 +64,7 @@ def prepared(
     """
     folder = cache / cache_key(index, spec)
     folder.mkdir(parents=True, exist_ok=True)
-    store = _Store.open(folder, len(index.films), spec)
+    store = _Cache.open(folder, len(index.films), spec)
     store.fill(index.films, spec, engine)
     return store.result(index)
 
@@ -93,7 +93,7 @@ def cache_key(index: Index, spec: InputSpec) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Store:
+class _Cache:
     """The arrays on disk; a film counts as done only after its pixels are written."""
 
     folder: Path
@@ -105,7 +105,7 @@ class _Store:
     refused: dict[str, str]
 
     @classmethod
-    def open(cls, folder: Path, films: int, spec: InputSpec) -> "_Store":
+    def open(cls, folder: Path, films: int, spec: InputSpec) -> "_Cache":
         """Open the arrays, or make them."""
         reasons = folder / "refused.json"
         return cls(
@@ -134,7 +134,7 @@ class _Store:
         seconds = time.monotonic() - start
         say(f"prepared {len(todo)} images in {seconds:.0f} s: {len(todo) / seconds:.1f} images/s")
 
-    def _keep(self, film: Film, number: int, outcome: "_Done | str") -> None:
+    def _keep(self, film: Film, number: int, outcome: "_PreparedFilm | str") -> None:
         if isinstance(outcome, str):
             self.refused[film.name] = outcome
             write_json(self.folder / "refused.json", self.refused)
@@ -224,7 +224,7 @@ def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:  # n
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _PreparedFilm:
     """The result of one film; small, since it goes from process to process."""
 
     image: NDArray[np.float16]
@@ -233,7 +233,7 @@ class _Done:
     digest: NDArray[np.uint8]
 
 
-def _prepare_or_say_why(film: Film, spec: InputSpec) -> _Done | str:
+def _prepare_or_say_why(film: Film, spec: InputSpec) -> _PreparedFilm | str:
     try:
         batch = prepare_film(film, spec)
     except ImageRejected as error:
@@ -242,6 +242,6 @@ def _prepare_or_say_why(film: Film, spec: InputSpec) -> _Done | str:
         msg = f"{film.path}: {error}"
         raise DataError(msg) from None
     image = ((batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)).astype(np.float16)
-    return _Done(
+    return _PreparedFilm(
         image, (batch.breast_fraction, batch.contrast), _flat(batch.geometry), _digest(image)
     )

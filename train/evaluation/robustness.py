@@ -118,7 +118,7 @@ VARIANTS: Final[Mapping[str, Write]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Path:
+class _DaemonsWay:
     """The way of the daemon from a file to its calibrated score."""
 
     bundle: Bundle
@@ -204,16 +204,16 @@ def within_aim(numbers: Mapping[str, Any]) -> bool:
     return bool(numbers["median"] <= MEDIAN and numbers["maximum"] <= MAXIMUM)
 
 
-def _way(bundle: Bundle) -> _Path:
+def _way(bundle: Bundle) -> _DaemonsWay:
     manifest = bundle.manifest
     engine = open_engine("litert", bundle.folder / manifest.default_model, shapes_of(manifest))
     gate = InputGate(
         manifest.models[manifest.default_model].gate, bundle.folder, manifest.outputs.features
     )
-    return _Path(bundle, engine, gate)
+    return _DaemonsWay(bundle, engine, gate)
 
 
-def _differences(way: _Path, film: Film, folder: Path) -> dict[str, tuple[float, bool]]:
+def _differences(way: _DaemonsWay, film: Film, folder: Path) -> dict[str, tuple[float, bool]]:
     """
     Give |dp| of each variant of a film, and if the gate takes the two differently.
 

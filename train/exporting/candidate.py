@@ -16,7 +16,7 @@ from edge.models.manifest import Gate, ModelFile
 from train.data.datasets import Side
 from train.exporting import fitted_gate, measurement, parity, tflite, tolerances
 from train.exporting.reference import CHECKED, FITTED_ON, Reference
-from train.exporting.tflite import Kind
+from train.exporting.tflite import Conversion
 from train.progress import say, warn
 from train.scoring import calibration
 from train.scoring.score import Scored, score_file
@@ -26,7 +26,7 @@ from train.scoring.score import Scored, score_file
 class Candidate:
     """A converted file with its verdict."""
 
-    kind: Kind
+    kind: Conversion
     data: bytes
     numbers: dict[str, Any]
     """Parity, cost, gate and scores, for the manifest and the report."""
@@ -38,7 +38,7 @@ class Candidate:
     """Files that go with it, by their names in the bundle."""
 
 
-def build(kind: Kind, reference: Reference) -> Candidate:
+def build(kind: Conversion, reference: Reference) -> Candidate:
     """Convert and judge one kind of file; fit what belongs to it if it passes."""
     say(f"export: {kind.name}")
     run = reference.run
@@ -52,7 +52,7 @@ def build(kind: Kind, reference: Reference) -> Candidate:
             return _failed(Candidate(kind, data, {}, (str(error),)))
 
 
-def _judge(kind: Kind, reference: Reference, path: Path) -> Candidate:
+def _judge(kind: Conversion, reference: Reference, path: Path) -> Candidate:
     run, data = reference.run, path.read_bytes()
     scored = {
         side: score_file(path, reference.shapes, run.side(side), run.recipe.input)
@@ -122,7 +122,7 @@ def _passed(
 def _known(candidate: Candidate, reference: Reference, path: Path) -> tolerances.KnownAnswers:
     """Give the known answers, and how far each runtime may be from them."""
     run, kind = reference.run, candidate.kind
-    file = tolerances.File(path, reference.shapes, run.recipe.input, kind.quantization)
+    file = tolerances.ExportedFile(path, reference.shapes, run.recipe.input, kind.quantization)
     largest = max(side["max_raw_difference"] for side in candidate.numbers["parity"].values())
     films = run.side("validation")
     return tolerances.answer_known(
@@ -131,7 +131,7 @@ def _known(candidate: Candidate, reference: Reference, path: Path) -> tolerances
 
 
 def _entry(
-    kind: Kind,
+    kind: Conversion,
     reference: Reference,
     accepted: Scored,
     limits: Gate,

@@ -36,7 +36,7 @@ A softmax over some hundred cells lies below the step of int8.
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Conversion:
     """A way to convert."""
 
     file: str
@@ -50,13 +50,15 @@ class Kind:
         return f"{self.quantization}, pooling in float" if self.float_pooling else self.quantization
 
 
-FLOAT16: Final = Kind("model.tflite", "float16")
-FLOAT32: Final = Kind("model.tflite", "float32")
-INT8: Final = Kind("model_int8.tflite", "int8")
-INT8_FLOAT_POOLING: Final = Kind("model_int8.tflite", "int8", float_pooling=True)
+FLOAT16: Final = Conversion("model.tflite", "float16")
+FLOAT32: Final = Conversion("model.tflite", "float32")
+INT8: Final = Conversion("model_int8.tflite", "int8")
+INT8_FLOAT_POOLING: Final = Conversion("model_int8.tflite", "int8", float_pooling=True)
 
 
-def convert(model: keras.Model, spec: InputSpec, kind: Kind, films: NDArray[np.float16]) -> bytes:
+def convert(
+    model: keras.Model, spec: InputSpec, kind: Conversion, films: NDArray[np.float16]
+) -> bytes:
     """
     Convert a network to a TensorFlow Lite file of batch size 1.
 

@@ -37,7 +37,7 @@ class KnownAnswers:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ExportedFile:
     """An exported file on disk, before it is in a bundle."""
 
     path: Path
@@ -47,7 +47,11 @@ class File:
 
 
 def answer_known(
-    file: File, pictures: Mapping[str, bytes], films: Prepared, python: Path | None, largest: float
+    file: ExportedFile,
+    pictures: Mapping[str, bytes],
+    films: Prepared,
+    python: Path | None,
+    largest: float,
 ) -> KnownAnswers:
     """
     Give the answers of this file in litert, and how far each runtime may be from them.
@@ -89,7 +93,7 @@ def rounded_up(difference: float) -> float:
     return min(1.0, round(math.ceil(difference / digit - 1e-9) * digit, 9))
 
 
-def _other_runtime(python: Path, file: File, tensors: NDArray[np.float32]) -> float:
+def _other_runtime(python: Path, file: ExportedFile, tensors: NDArray[np.float32]) -> float:
     here = remote_engine.scores(file.path, file.shapes, "litert", tensors[:, None])
     return float(
         np.abs(

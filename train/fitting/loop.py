@@ -103,7 +103,9 @@ def train(
             # After the last epoch of a phase this trains nothing more, but still ends the phase as
             # Keras ends it.
             _restore(classifier, saved if number == interrupted else None)
-            _fit(classifier, data, phases[: number + 1], _Epochs(model, stage, progress, phase))
+            _fit(
+                classifier, data, phases[: number + 1], _EpochKeeper(model, stage, progress, phase)
+            )
     devices.wait_for_all()
     model.load_weights(stage.best)
     return progress.history()
@@ -150,7 +152,9 @@ def _restore(classifier: keras.Model, saved: Saved | None) -> None:
         saved.restore(_variables(classifier))
 
 
-def _fit(classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs: "_Epochs") -> None:
+def _fit(
+    classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs: "_EpochKeeper"
+) -> None:
     """Train the last of these phases, or what is left of it."""
     done, end = len(epochs.progress.epochs), sum(phase.epochs for phase in phases)
     if done < end:
@@ -170,7 +174,7 @@ def _fit(classifier: keras.Model, data: Data, phases: tuple[Phase, ...], epochs:
     )
 
 
-class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+class _EpochKeeper(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
     """A callback that notes every epoch of a phase, and keeps the best weights and the state."""
 
     def __init__(self, whole: keras.Model, stage: Stage, progress: Progress, phase: Phase) -> None:

@@ -55,7 +55,7 @@ def test_film_that_a_worker_cannot_see_is_named(
 ) -> None:
     index = datasets.load(films)
     next((films / "Benign").iterdir()).unlink()
-    store = prepare._Store.open(tmp_path, len(index.films), RECIPE.input)
+    store = prepare._Cache.open(tmp_path, len(index.films), RECIPE.input)
     with pytest.raises(DataError, match=r"P_\d{5}_[LR]\.png: the image file cannot be read"):
         store.fill(index.films, RECIPE.input, engine)
 

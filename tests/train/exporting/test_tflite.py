@@ -12,7 +12,7 @@ from edge.inference.engine import Shapes, open_engine
 from train.data.films import model_input
 from train.errors import TrainError
 from train.exporting import cost, remote_engine, tflite
-from train.exporting.tflite import FLOAT16, FLOAT32, INT8, INT8_FLOAT_POOLING, Kind
+from train.exporting.tflite import FLOAT16, FLOAT32, INT8, INT8_FLOAT_POOLING, Conversion
 from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
 from train.recipes.seed import RECIPE as SEED
 
@@ -56,7 +56,7 @@ def network() -> keras.Model:
     ids=lambda value: str(value)[:30],
 )
 def test_file_says_what_keras_says(
-    kind: Kind, within: float, network: keras.Model, tmp_path: Path
+    kind: Conversion, within: float, network: keras.Model, tmp_path: Path
 ) -> None:
     path = tmp_path / kind.file
     path.write_bytes(tflite.convert(network, SEED.input, kind, FILMS))

@@ -32,7 +32,7 @@ FEW: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Masked:
+class MaskedLesion:
     """An abnormality: the folder of its mask, and the film that it lies on."""
 
     folder: Path
@@ -52,7 +52,7 @@ def dicoms(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.dcm"))
 
 
-def boxes(source: Path, masked: Mapping[str, Masked]) -> Mapping[str, Box]:
+def boxes(source: Path, masked: Mapping[str, MaskedLesion]) -> Mapping[str, Box]:
     """
     Find the lesion that each mask shows.
 
@@ -80,7 +80,7 @@ def boxes(source: Path, masked: Mapping[str, Masked]) -> Mapping[str, Box]:
 
 
 def _find(
-    todo: Mapping[str, Masked], stamps: Mapping[str, str], known: dict[str, Any], cache: Path
+    todo: Mapping[str, MaskedLesion], stamps: Mapping[str, str], known: dict[str, Any], cache: Path
 ) -> None:
     """Read these masks into `known`, and write down what is known, even if interrupted."""
     engine = on_this_machine if len(todo) > FEW else _right_here

@@ -48,7 +48,7 @@ from typing import Final
 from edge.domain import Box
 from train.data.datasets import Film, Index, Lesion, Side
 from train.data.datasets._cbis_rows import GROUPS, Finding, findings, table_name
-from train.data.datasets._roi import Masked, boxes, dicoms
+from train.data.datasets._roi import MaskedLesion, boxes, dicoms
 from train.errors import DataError
 from train.progress import say, warn
 
@@ -60,7 +60,7 @@ _FOLDER: Final = re.compile(r"(Mass|Calc)-(Training|Test)_P_\d{5}_(LEFT|RIGHT)_(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _FilmRows:
     """A film and every row about it."""
 
     path: Path
@@ -101,7 +101,7 @@ def read(folder: Path) -> Index:
         )
         raise DataError(msg)
     masked = {
-        row.roi: Masked(tree[row.roi], each.path)
+        row.roi: MaskedLesion(tree[row.roi], each.path)
         for each in shown
         for row in each.rows
         if row.roi in tree
@@ -167,7 +167,7 @@ def _refuse_gaps(folder: Path, rows: list[Finding], tree: Mapping[str, Path]) ->
                 raise DataError(msg)
 
 
-def _shown(folder: Path, rows: list[Finding], tree: Mapping[str, Path]) -> Iterator[_Shown]:
+def _shown(folder: Path, rows: list[Finding], tree: Mapping[str, Path]) -> Iterator[_FilmRows]:
     """
     Yield the films that are there, each once, without training films of patients in the test set.
     """
@@ -187,7 +187,7 @@ def _shown(folder: Path, rows: list[Finding], tree: Mapping[str, Path]) -> Itera
             (row for row in its if row.official == side and row.film.parts[0] in tree), None
         )
         if source is not None:
-            yield _Shown(
+            yield _FilmRows(
                 _file(tree[source.film.parts[0]], source.film.parent.name), side, tuple(its)
             )
 
@@ -197,7 +197,7 @@ def _file(folder: Path, series: str) -> Path:
     return max(dicoms(folder), key=lambda path: (series in path.parts, path.stat().st_size))
 
 
-def _film(folder: Path, shown: _Shown, found: Mapping[str, Box], split: Side | None) -> Film:
+def _film(folder: Path, shown: _FilmRows, found: Mapping[str, Box], split: Side | None) -> Film:
     first = shown.rows[0]
     return Film(
         path=shown.path,

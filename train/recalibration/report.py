@@ -1,54 +1,17 @@
 """The page of `mammo-train calibrate`: what changed, and its worth on unseen patients."""
 
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from typing import Any, Final
 
 from edge.models.manifest import Manifest, ModelFile
 from train import wording
 
-HEAD: Final = """\
-# Calibration of {name} for a site
-
-**{notice}**
-
-    {command}
-
-| | version | bundle |
-|---|---|---|
-| before | {old[version]} | `{old[bundle_id]}` |
-| after | {new[version]} | `{new[bundle_id]}` |
-
-The network is the same; calibration, thresholds, bands and input gate are new. {prevalence}
-"""
+TEMPLATES: Final = files("train.recalibration") / "templates"
+"""The folder of the texts that numbers are filled into."""
+HEAD: Final = (TEMPLATES / "head.md").read_text("utf-8")
 SHARES: Final = (("the site's mammograms refused", "refused"), ("other pictures caught", "caught"))
-FILE: Final = """
-## {file}
-
-Fitted on {images} mammograms of {patients} patients, {malignant} of them malignant. *After* is measured by cross-validation over
-patients, with the gate below: each image is answered by a calibration that never saw its patient. A refused mammogram counts as 0.5.
-
-{scores}
-
-Decisions at each operating point, the band left aside:
-
-{points}
-
-Reliability: images by their probability, the mean of it, and the share that is malignant. The last two should be alike.
-
-{reliability}
-
-Calibration: p = sigmoid({slope:.4f} x logit(raw) + {intercept:.4f}), for {share:.2%} malignant images.
-
-{thresholds}
-
-What the default operating point decides as its band widens, on the images it was chosen on, and how often it is wrong then:
-
-{coverage}
-
-The input gate:
-
-{gate}
-"""
+FILE: Final = (TEMPLATES / "file.md").read_text("utf-8")
 
 
 def page(numbers: Mapping[str, Any], old: Manifest, new: Manifest) -> str:

@@ -1,101 +1,31 @@
 """The model card, after Mitchell et al. (2019): every number comes from the run."""
 
 import textwrap
+from importlib.resources import files
 from typing import Final
 
 from train import wording
 from train.reporting import tables
 from train.reporting.tables import Numbers
 
-CARD: Final = """\
-# Model card: mammo-{name}
-
-Written by `mammo-train report` from the numbers of the run; change the recipe or the template, not this page.
-
-**{notice}**
-
-## What it is
-
-{summary}.
-
-Its input is {height} x {width} pixels. It gives each mammogram a probability of malignancy, and a small map of where that came from.
-TensorFlow Lite, {quantization}, {size}.
-
-## Intended use
-
-{intended_use}
-
-## Data
-
-{data}: {images} mammograms of {patients} patients, split by patient: no woman stands on two sides.
-
-{split}
-
-Validation patients chose the epoch, the calibration and the thresholds. Nothing was chosen by the test patients.
-{refused} images were refused by preprocessing and left out.
-
-{about_data}
-
-## Scores on the {test_patients} test patients
-
-The exported file, run by the daemon's own engine, calibrated on validation patients. Intervals are 95 %, from a bootstrap over
-patients where nothing else is said. A refused mammogram counts as p = 0.5 in every figure ({test_refused} of {test_images}).
-
-{scores}
-
-At the default operating point (malignant from {threshold:.3f}) the confusion matrix is:
-
-{confusion}
-
-Operating points were fixed on validation patients:
-
-{operating_points}
-
-Scores in the band from {band_low:.3f} to {band_high:.3f} are published as `indeterminate`:
-
-{decision}
-
-### Beside others
-
-{anchors}
-
-{anchors_note}
-
-### Beside what needs no network
-
-{beside}
-
-{groups}{pointing}{sources}## The exported files
-
-{default_because}
-
-{export}
-
-{files}## How it was trained
-
-    {command}
-
-{training}
-
-## Limits
-
-{classes}
-- {prevalence:.0%} of the training images are malignant, in screening 0.59 % are: the probability is one among women already called
-  back, and is far too high for anyone else. The predictive values at screening prevalence above assume that nothing else differs.
-- Machines, films and women unlike those described under "Data" were not measured.
-- At {height} x {width} pixels a mass can be seen, most microcalcifications cannot.
-- A patient's several films count as several; a woman's other breast, earlier films and age are not looked at.
-"""
+TEMPLATES: Final = files("train.reporting") / "templates"
+"""The folder of the texts that numbers are filled into."""
+CARD: Final = (TEMPLATES / "model-card.md").read_text("utf-8")
 _EASIER: Final = (
-    " Patients held out of the training side of CBIS-DDSM are easier than the official test set: a model that reached .85 on such patients"
+    " Patients held out of the training side of CBIS-DDSM are easier than the official test set: "
+    "a model that reached .85 on such patients"
     " reached .73 there. The rows are not to be compared as if they stood on one list."
 )
 ANCHORS_NOTES: Final = {
-    "held out": "The rows of this model are on patients whom its own split held out, those of others on the official test set of"
+    "held out": "The rows of this model are on patients whom its own split held out, those of "
+    "others on the official test set of"
     " CBIS-DDSM." + _EASIER,
-    "given": "The rows of this model are on the test patients that the data set itself names, those of others on the official test"
-    " set of CBIS-DDSM: they stand on one list only where the data are CBIS-DDSM, with masses and calcifications.",
-    "both": "The rows of this model are on test patients that a data set names and on some whom its own split held out, those of others"
+    "given": "The rows of this model are on the test patients that the data set itself names, "
+    "those of others on the official test"
+    " set of CBIS-DDSM: they stand on one list only where the data are CBIS-DDSM, with masses "
+    "and calcifications.",
+    "both": "The rows of this model are on test patients that a data set names and on some whom "
+    "its own split held out, those of others"
     " on the official test set of CBIS-DDSM." + _EASIER,
 }
 """Notes by `data.test_side` of the evaluation."""
@@ -169,11 +99,20 @@ def classes(notes: Numbers, measured: Numbers) -> str:
     images = sum(side["images"] for side in notes["split"].values())
     known = measured.get("data", {"normal": 0, "unknown": images})
     if known["normal"]:
-        found = f"{known['normal']} of the {images} mammograms are normal and count as benign: `benign` means a benign finding or none"
+        found = (
+            f"{known['normal']} of the {images} mammograms are normal and count as benign: "
+            f"`benign` means a benign finding or none"
+        )
     elif known["unknown"]:
-        found = f"The data do not say what {known['unknown']} of the {images} mammograms show: normal ones may be among the benign"
+        found = (
+            f"The data do not say what {known['unknown']} of the {images} mammograms show: "
+            f"normal ones may be among the benign"
+        )
     else:
-        found = "No normal mammogram was in training or in these figures: what `benign` means on one is untested"
+        found = (
+            "No normal mammogram was in training or in these figures: what `benign` means on one "
+            "is untested"
+        )
     return f"There are two classes, benign and malignant finding. {found}."
 
 

@@ -7,6 +7,7 @@ Both are made from the numbers of the run.
 import base64
 from collections.abc import Iterator, Mapping
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -17,43 +18,46 @@ from train.reporting import model_card, tables
 from train.reporting.tables import Numbers, Table
 from train.run_folder import RunFolder, read_json
 
+TEMPLATES: Final = files("train.reporting") / "templates"
+"""The folder of the texts that numbers are filled into."""
 CURVES: Final = {
-    "roc.png": "ROC curve: sensitivity against false alarms over all thresholds, with the operating points, which were fixed on"
+    "roc.png": "ROC curve: sensitivity against false alarms over all thresholds, with the "
+    "operating points, which were fixed on"
     " validation patients, and the radiologist's own BI-RADS on the same films.",
     "precision-recall.png": "Precision and recall over all thresholds.",
-    "reliability.png": "Reliability: what share of the films with about this probability is malignant."
+    "reliability.png": "Reliability: what share of the films with about this probability is "
+    "malignant."
     " Bars: 95 %, films taken as independent.",
     "scores.png": "Calibrated scores of the test films; better models keep the two colours apart.",
     "confusion.png": "Confusion matrices: how many test films of each truth were called what.",
-    "coverage-risk.png": "Coverage and risk: how often the decided films are called wrongly, as the indeterminate band widens.",
-    "training.png": "Training: loss and AUC after each epoch; the kept epoch is the best on validation patients.",
+    "coverage-risk.png": "Coverage and risk: how often the decided films are called wrongly, as "
+    "the indeterminate band widens.",
+    "training.png": "Training: loss and AUC after each epoch; the kept epoch is the best on "
+    "validation patients.",
 }
 WIDE: Final = ("confusion", "training", "subgroups", "gallery")
 """Pictures that take the whole width, by how their names begin."""
 SUBGROUPS: Final = (
-    "AUC of each group with its interval over patients. The grey band is that of all test films; hollow: fewer than ten films of a"
+    "AUC of each group with its interval over patients. The grey band is that of all test films; "
+    "hollow: fewer than ten films of a"
     " class, which says little."
 )
 GALLERY: Final = {
     "gallery-found.png": "Malignant films with the highest scores.",
     "gallery-missed.png": "Malignant films with the lowest scores: what the model misses.",
     "gallery-cleared.png": "Benign films with the lowest scores.",
-    "gallery-false-alarm.png": "Benign films with the highest scores: what the model takes for malignant.",
+    "gallery-false-alarm.png": "Benign films with the highest scores: what the model takes for "
+    "malignant.",
 }
 LEGEND: Final = (
-    "Above the film as the network sees it, below with its map: red speaks for malignant, blue against it, on one scale for all films;"
-    " the cross is its highest place, shown on malignant films. Boxes are the radiologist's: red malignant, blue benign lesions. No two"
-    ' films of a row are of one patient. Where the films come from, and under which licence, stands under "Data" below.'
+    "Above the film as the network sees it, below with its map: red speaks for malignant, blue "
+    "against it, on one scale for all films;"
+    " the cross is its highest place, shown on malignant films. Boxes are the radiologist's: red "
+    "malignant, blue benign lesions. No two"
+    " films of a row are of one patient. Where the films come from, and under which licence, "
+    'stands under "Data" below.'
 )
-STYLE: Final = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }
-td, th { border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; font-weight: normal } tr:first-child th, b { font-weight: 600 }
-td { font-variant-numeric: tabular-nums }
-figure { display: inline-block; vertical-align: top; margin: 1rem 1rem 1rem 0; max-width: min(100%, 34rem) } img { max-width: 100% }
-figure.wide { max-width: 100% } figcaption { color: #555; max-width: 40rem } .notice { background: #fff3cd; padding: .5rem 1rem }
-pre { background: #f5f5f5; padding: .5rem 1rem; white-space: pre-wrap }
-"""
+STYLE: Final = (TEMPLATES / "report.css").read_text("utf-8")
 
 
 def report(run: RunFolder, card_path: Path) -> None:
@@ -68,7 +72,8 @@ def report(run: RunFolder, card_path: Path) -> None:
     recipe = notes["recipe"]
     if not recipe["phases"] and recipe.get("linear") is None:
         msg = (
-            f"{run.root}: recipe {recipe['name']} scores pieces about lesions and has no bundle to report on;"
+            f"{run.root}: recipe {recipe['name']} scores pieces about lesions and has no bundle "
+            f"to report on;"
             f" its numbers, from `mammo-train evaluate`, are in {run.metrics}"
         )
         raise TrainError(msg)
@@ -81,7 +86,8 @@ def report(run: RunFolder, card_path: Path) -> None:
     )
     if measured["bundle"]["id"] != exported["bundle_id"]:
         msg = (
-            f"{run.metrics} is of the bundle {measured['bundle']['id'][:12]}, the last export wrote {exported['bundle_id'][:12]};"
+            f"{run.metrics} is of the bundle {measured['bundle']['id'][:12]}, the last export "
+            f"wrote {exported['bundle_id'][:12]};"
             f" run `mammo-train evaluate {run.root}` again"
         )
         raise TrainError(msg)
@@ -99,9 +105,11 @@ def page(
     """Write the whole page as HTML."""
     recipe = notes["recipe"]
     parts = (
-        "<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        "<!DOCTYPE html><html lang=en><meta charset=utf-8>",
+        "<meta name=viewport content='width=device-width'>",
         f"<title>mammo-edge: {escape(recipe['name'])}</title><style>{STYLE}</style>",
-        f"<h1>{escape(recipe['name'])}</h1><p>{escape(recipe['summary'])}</p><p class=notice>{escape(wording.INTENDED_USE)}</p>",
+        f"<h1>{escape(recipe['name'])}</h1><p>{escape(recipe['summary'])}</p>",
+        f"<p class=notice>{escape(wording.INTENDED_USE)}</p>",
         f"<pre>{escape(notes['command'])}</pre>",
         *_results(measured, pictures),
         *_trust(measured, pictures),
@@ -116,8 +124,10 @@ def _results(measured: Numbers, pictures: Path) -> Iterator[str]:
     bundle = measured["bundle"]
     yield "<h2>Scores on test patients</h2>"
     yield _text(
-        f"The exported file {bundle['file']} of the bundle {bundle['name']} {bundle['version']}, run by the daemon's own engine. Nobody"
-        " among these patients was trained on. 95 % intervals: bootstrap over patients. A refused film counts as p = 0.5."
+        f"The exported file {bundle['file']} of the bundle {bundle['name']} {bundle['version']}, "
+        f"run by the daemon's own engine. Nobody"
+        " among these patients was trained on. 95 % intervals: bootstrap over patients. A "
+        "refused film counts as p = 0.5."
     )
     yield tables.scores(measured["test"]).html()
     yield "<h2>Beside others</h2>"
@@ -180,4 +190,7 @@ def _figures(pictures: Path, captions: Mapping[str, str]) -> Iterator[str]:
 def _figure(picture: Path, caption: str) -> str:
     data = base64.b64encode(picture.read_bytes()).decode()
     wide, text = " class=wide" if picture.name.startswith(WIDE) else "", escape(caption)
-    return f'<figure{wide}><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    return (
+        f'<figure{wide}><img alt="{text}" '
+        f'src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    )

@@ -16,7 +16,7 @@ import pytest
 
 from edge.models.bundle import Bundle
 from tests.support.tiny import Tiny
-from train import cli
+from train import cli, reporting
 from train.data.datasets import Film
 from train.evaluation import evaluate, robustness
 from train.fitting import finished_run
@@ -62,6 +62,8 @@ def test_unknown_data_is_one_line_and_exit_1(
 def test_missing_extra_is_said_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # An earlier test may have imported it, and the package then has it as an attribute.
+    monkeypatch.delattr(reporting, "report", raising=False)
     monkeypatch.setitem(sys.modules, "train.reporting.report", None)
     assert cli.main(["report", "run"]) == 1
     assert "pip install 'mammo-edge[train]'" in capsys.readouterr().err

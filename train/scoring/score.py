@@ -47,23 +47,20 @@ class Scored:
         )
 
 
-def score_file(
-    model_path: Path, shapes: Shapes, films: Prepared, spec: InputSpec, backend: str = "litert"
-) -> Scored:
+def score_file(model_path: Path, shapes: Shapes, films: Prepared, spec: InputSpec) -> Scored:
     """
-    Score films one by one, as the daemon does.
+    Score films one by one in litert, as the daemon does.
 
     Args:
         model_path: a .tflite file.
         shapes: of its input and outputs.
         films: as `prepare` cached them.
         spec: the model's input.
-        backend: `litert` or `tflite-runtime`.
 
     Raises:
         ModelError: the file cannot be loaded, or is not what the shapes say.
     """
-    engine = open_engine(backend, model_path, shapes)
+    engine = open_engine("litert", model_path, shapes)
     images = bar(films.images, f"score with {model_path.name}", len(films.images))
     return gathered(films, [engine.infer(model_input(image, spec)) for image in images])
 

@@ -23,7 +23,7 @@ EXPECTED: Final = "expected DICOM, PNG, JPEG, TIFF, PGM, BMP, JPEG 2000 or WebP"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a worker is willing to decode."""
+    """Limits of the files that a worker decodes."""
 
     max_bytes: int = 256 * 1024 * 1024
     max_pixels: int = 100_000_000
@@ -88,8 +88,9 @@ def open_mammogram(path: Path, limits: Limits) -> Mammogram:
 
 def _mapped(file: int, limits: Limits) -> Buffer:
     """
-    A file's bytes, mapped: uncompressed pixels are read where they lie. One cut while it is read
-    costs the worker, not the daemon.
+    Map a file's bytes: uncompressed pixels are read in place.
+
+    A file that is cut while it is read costs the worker, not the daemon.
     """
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):

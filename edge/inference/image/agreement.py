@@ -15,7 +15,7 @@ from pydicom import Dataset
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image.codecs import Decoded
-from edge.inference.image.presentation import Depth
+from edge.inference.image.depth import Depth
 
 OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 OVERLAY_BIT: Final = 0x0102
@@ -27,7 +27,7 @@ IN_STORED_VALUES: Final = (
     "WindowCenter",
     "PixelPaddingValue",
 )
-"""What a header gives in values that depend on the sign."""
+"""Attributes whose values depend on the sign."""
 ROW_STEP: Final = 8
 """Every 8th row is looked at for tears."""
 CLEARLY: Final = 0.8
@@ -65,7 +65,7 @@ def _bits(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
 
 
 def _fits(values: NDArray[Any], top: int, depth: Depth) -> bool:
-    """Whether all values lie within so many bits; of a signed one those above repeat the sign."""
+    """Tell if all values lie within so many bits; those above may repeat the sign."""
     if depth.signed:
         values = values.view(np.dtype(f"i{values.dtype.itemsize}"))
         return bool(values.min() >= -(2 ** (top - 1)) and values.max() < 2 ** (top - 1))
@@ -95,10 +95,7 @@ def _sign(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
 
 
 def _narrow(depth: Depth, decoded: Decoded) -> Depth:
-    """
-    Negative values in an unsigned frame of less bits than the header says: its own highest bit is
-    the sign.
-    """
+    """Take the highest bit of an unsigned, narrower frame for the sign, if that heals a tear."""
     bits = decoded.header.bits
     narrow = depth._replace(stored=bits, high_bit=bits - 1)
     torn = CLEARLY * _roughness(decoded.values, depth)
@@ -106,7 +103,7 @@ def _narrow(depth: Depth, decoded: Decoded) -> Depth:
 
 
 def _roughness(values: NDArray[Any], depth: Depth) -> float:
-    """How much neighbours in a row differ on average."""
+    """Compute the mean difference between neighbours in a row."""
     rows = values[::ROW_STEP].astype(np.int32) & (2**depth.stored - 1)
     if depth.signed:
         half = 2 ** (depth.stored - 1)

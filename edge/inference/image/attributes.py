@@ -1,7 +1,4 @@
-"""
-Header values as text, numbers and items, as far as they make sense; devices write all kinds of
-things.
-"""
+"""Header values as text, numbers and items, as far as they make sense."""
 
 import math
 from collections.abc import Sequence

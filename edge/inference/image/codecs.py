@@ -1,29 +1,29 @@
 """
-Encapsulated frames -> stored values: for each kind of compression the fastest permissive decoder
-that is installed.
+Compressed frames -> stored values, by the fastest permissive decoder that is installed.
 
-imagecodecs (extra `fast`) is two to five times as fast as what comes without it, and the only one
-that knows JPEG with 12 bits.
+imagecodecs (extra `fast`) is two to five times as fast as the others, and alone knows JPEG with 12
+bits.
+Two that are faster were not taken: GDCM decodes lossless JPEG 2000 in three quarters of the time,
+but aborts its process on damaged files; OpenJPH decodes HTJ2K in under half, but silently returns
+the rest of a damaged picture as memory was.
 """
 
 import importlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
-import pydicom.uid as uids
 from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import frame_header
+from edge.inference.image import frame_header, transfer_syntax
+from edge.inference.image.fragments import Frame
 from edge.inference.image.frame_header import FrameHeader
-from edge.inference.image.part10 import Frame
 
 Stored: TypeAlias = NDArray[np.integer[Any]]
 """Shape (rows, columns), 8 or 16-bit integers."""
@@ -31,7 +31,7 @@ Stored: TypeAlias = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the DICOM header says of the frame."""
+    """The frame as the DICOM header describes it."""
 
     syntax: UID
     rows: int
@@ -45,50 +45,6 @@ Codec: TypeAlias = Callable[[bytes, Layout], Stored]
 EIGHT: Final = 8
 CODE_STREAMS: Final = frozenset({"jpeg 2000", "htj2k"})
 
-NATIVE: Final = frozenset(
-    {
-        uids.ImplicitVRLittleEndian,
-        uids.ExplicitVRLittleEndian,
-        uids.ExplicitVRBigEndian,
-        uids.DeflatedExplicitVRLittleEndian,
-    }
-)
-KINDS: Final[Mapping[UID, str]] = {
-    uids.RLELossless: "rle",
-    uids.JPEGBaseline8Bit: "jpeg",
-    uids.JPEGExtended12Bit: "jpeg",
-    UID("1.2.840.10008.1.2.4.53"): "jpeg",  # spectral selection, retired
-    UID("1.2.840.10008.1.2.4.55"): "jpeg",  # full progression, retired
-    uids.JPEGLossless: "jpeg lossless",
-    uids.JPEGLosslessSV1: "jpeg lossless",
-    uids.JPEGLSLossless: "jpeg-ls",
-    uids.JPEGLSNearLossless: "jpeg-ls",
-    uids.JPEG2000Lossless: "jpeg 2000",
-    uids.JPEG2000: "jpeg 2000",
-    uids.HTJ2KLossless: "htj2k",
-    uids.HTJ2KLosslessRPCL: "htj2k",
-    uids.HTJ2K: "htj2k",
-}
-
-SYNTAXES: Final[Mapping[str, UID]] = {
-    "rle": uids.RLELossless,
-    "jpeg": uids.JPEGExtended12Bit,
-    "jpeg lossless": uids.JPEGLossless,
-    "jpeg-ls": uids.JPEGLSNearLossless,
-    "jpeg 2000": uids.JPEG2000,
-    "htj2k": uids.HTJ2K,
-}
-"""The most general transfer syntax of each kind, for frames of another kind than is said."""
-STANDARD: Final = re.compile(r"1\.2\.840\.10008(\.[0-9]{1,6}){1,8}")
-"""What the standard may name: nobody's free text."""
-NEW: Final[Mapping[str, str]] = {
-    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
-    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
-    "1.2.840.10008.1.2.4.112": "JPEG XL",
-    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
-}
-"""Transfer syntaxes that are newer than pydicom 3.0."""
-
 
 class Decoded(NamedTuple):
     """A decoded frame."""
@@ -97,21 +53,7 @@ class Decoded(NamedTuple):
     """Shape (rows, columns) of the header, as they were stored."""
     header: FrameHeader
     syntax: UID
-    """What it was read as."""
-
-
-def name(syntax: UID) -> str:
-    """Its name in the standard; a private one has none and could hold anything."""
-    if syntax in NEW:
-        return NEW[syntax]
-    if syntax.name != syntax and not syntax.is_private:
-        return str(syntax.name)
-    return f"an unknown one, {syntax}" if STANDARD.fullmatch(syntax) else "a private one"
-
-
-def is_known(syntax: UID) -> bool:
-    """Whether there may be a decoder, depending on the bits."""
-    return syntax in NATIVE or syntax in KINDS
+    """The transfer syntax that the frame really is in."""
 
 
 def decode(frame: Frame, layout: Layout) -> Decoded:
@@ -127,10 +69,12 @@ def decode(frame: Frame, layout: Layout) -> Decoded:
         ImageRejected: no decoder, or the frame is not what the header says.
         Exception: whatever the decoder makes of a damaged frame.
     """
-    header = frame_header.read(frame, layout.bits_allocated // 8, name(layout.syntax))
+    header = frame_header.read(
+        frame, layout.bits_allocated // 8, transfer_syntax.name(layout.syntax)
+    )
     _check(header, layout)
-    if KINDS.get(layout.syntax) != header.kind:
-        layout = replace(layout, syntax=SYNTAXES[header.kind])
+    if transfer_syntax.KINDS.get(layout.syntax) != header.kind:
+        layout = replace(layout, syntax=transfer_syntax.SYNTAXES[header.kind])
     if header.bits:  # GDCM cuts values down to what it is told
         allocated = EIGHT if header.bits <= EIGHT else 2 * EIGHT
         layout = replace(layout, bits_allocated=allocated, bits_stored=header.bits)
@@ -177,7 +121,9 @@ def _codec(header: FrameHeader, layout: Layout) -> Codec:
     if fast is not None and header.kind in FAST:
         return FAST[header.kind]
     if header.kind == "jpeg":
-        detail = f"{name(layout.syntax)}, for more than 8 bits install mammo-edge[fast]"
+        detail = (
+            f"{transfer_syntax.name(layout.syntax)}, for more than 8 bits install mammo-edge[fast]"
+        )
         raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, detail)
     return _pylibjpeg_openjpeg if header.kind in CODE_STREAMS else _pydicom
 
@@ -231,7 +177,7 @@ def _pydicom(frame: bytes, layout: Layout) -> Stored:
     decoder = get_decoder(layout.syntax)
     plugin = next((each for each in ("pylibjpeg", "gdcm") if each in decoder.available_plugins), "")
     if not decoder.available_plugins:
-        raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, name(layout.syntax))
+        raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, transfer_syntax.name(layout.syntax))
     options: dict[str, Any] = {
         "pixel_keyword": "PixelData",
         "number_of_frames": 1,
@@ -257,8 +203,4 @@ FAST: Final[Mapping[str, Codec]] = {
     "jpeg 2000": _openjpeg,
     "htj2k": _openjpeg,
 }
-"""
-imagecodecs, by kind. Two that are faster were not taken: GDCM decodes lossless JPEG 2000 in three
-quarters of the time, but aborts its process on damaged files; OpenJPH decodes HTJ2K in under half,
-but returns the rest of a damaged picture as it was in memory, silently.
-"""
+"""imagecodecs' decoders, by kind."""

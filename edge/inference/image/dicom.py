@@ -1,7 +1,4 @@
-"""
-DICOM files -> Mammogram: one grey frame after modality LUT, VOI and presentation LUT.
-docs/reference/dicom.md says what is read and how.
-"""
+"""DICOM files -> Mammogram; docs/reference/dicom.md says how."""
 
 import logging
 import struct
@@ -21,16 +18,16 @@ from edge.inference.image import (
     Mammogram,
     aspect,
     check_size,
-    codecs,
     eligibility,
     groups,
     part10,
     presentation,
     stored,
     tags,
+    transfer_syntax,
 )
 from edge.inference.image.attributes import number, text
-from edge.inference.image.presentation import Depth
+from edge.inference.image.depth import Depth
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values
 pydicom.config.settings.reading_validation_mode = (
@@ -52,7 +49,7 @@ with suppress(ImportError):
 
 
 def has_prefix(data: Buffer) -> bool:
-    """Whether these bytes are a DICOM file as PS3.10 has it."""
+    """Tell if these bytes are a DICOM file as PS3.10 has it."""
     return part10.is_dicom(data)
 
 
@@ -69,8 +66,8 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     """
     with _broken("header", at_its_end=Reason.TRUNCATED):
         syntax = part10.transfer_syntax(data)
-        if syntax is not None and part10.is_dicom(data) and not codecs.is_known(syntax):
-            raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, codecs.name(syntax))
+        if syntax is not None and part10.is_dicom(data) and not transfer_syntax.is_known(syntax):
+            raise ImageRejected(Reason.UNSUPPORTED_TRANSFER_SYNTAX, transfer_syntax.name(syntax))
         file = part10.read(data, limits.max_bytes)
     if file is None:
         return None

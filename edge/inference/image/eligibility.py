@@ -1,5 +1,5 @@
 """
-Which DICOM objects get a score, by their headers: accepted, flagged or rejected.
+Rules for DICOM objects by their headers: accepted, flagged or rejected.
 
 docs/reference/dicom.md shows the same table to people; a test compares the two. SOP classes alone
 decide nothing but tomosynthesis: scanned films come as Secondary Capture.
@@ -39,10 +39,10 @@ class Rule:
     verdict: Verdict
     holds: Callable[[Dataset], bool]
     flag: Flag | None = None
-    """What a score is published with."""
+    """The flag that a score is published with."""
     reason: Reason = Reason.NOT_A_MAMMOGRAM
     detail: str = ""
-    """What a rejection says."""
+    """The sentence of a rejection."""
 
 
 def look_at(header: Dataset, implants: Implants) -> tuple[Flag, ...]:

@@ -1,6 +1,4 @@
-"""
-What a compressed frame says of itself, before a decoder sees it: its codec, size, bits and sign.
-"""
+"""The header of a compressed frame, read before any decoder: codec, size, bits and sign."""
 
 import struct
 from collections.abc import Mapping
@@ -8,8 +6,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import raster_headers
-from edge.inference.image.part10 import Frame
+from edge.inference.image import jpeg_headers
+from edge.inference.image.fragments import Frame
 
 RLE_HEADER: Final = struct.Struct("<16I")
 RLE_SEGMENTS: Final = 15
@@ -28,7 +26,7 @@ PROCESSES: Final[Mapping[int, str]] = {
 
 
 class FrameHeader(NamedTuple):
-    """What a frame says of itself."""
+    """A frame's own description of itself."""
 
     kind: str
     """Its codec."""
@@ -55,7 +53,7 @@ def read(frame: Frame, sample_bytes: int, said: str) -> FrameHeader:
     try:
         if frame.data.startswith(b"\xff\xd8\xff"):
             return _jpeg(frame)
-        if frame.data.startswith((raster_headers.CODE_STREAM, BOXES)):
+        if frame.data.startswith((jpeg_headers.CODE_STREAM, BOXES)):
             return _jpeg_2000(frame)
     except (struct.error, IndexError):
         raise frame.ending from None
@@ -64,8 +62,8 @@ def read(frame: Frame, sample_bytes: int, said: str) -> FrameHeader:
 
 
 def _jpeg(frame: Frame) -> FrameHeader:
-    size = raster_headers.jpeg_frame(frame.data)
-    if not raster_headers.jpeg_is_whole(frame.data):
+    size = jpeg_headers.jpeg_frame(frame.data)
+    if not jpeg_headers.jpeg_is_whole(frame.data):
         raise frame.ending
     if size.process not in PROCESSES:
         detail = (
@@ -78,13 +76,13 @@ def _jpeg(frame: Frame) -> FrameHeader:
 
 
 def _jpeg_2000(frame: Frame) -> FrameHeader:
-    if frame.data.find(raster_headers.CODE_STREAM) < 0:
+    if frame.data.find(jpeg_headers.CODE_STREAM) < 0:
         raise frame.ending
-    size = raster_headers.code_stream(frame.data)
+    size = jpeg_headers.code_stream(frame.data)
     cut = frame.ending.reason is Reason.TRUNCATED  # else OpenJPEG is the judge of a missing mark
-    if cut and not raster_headers.code_stream_is_whole(frame.data):
+    if cut and not jpeg_headers.code_stream_is_whole(frame.data):
         raise frame.ending
-    behind = frame.data.find(raster_headers.CODE_STREAM) + 4 + 38 + 3 * size.channels
+    behind = frame.data.find(jpeg_headers.CODE_STREAM) + 4 + 38 + 3 * size.channels
     high = frame.data[behind : behind + 2] == HIGH_THROUGHPUT
     kind = "htj2k" if high else "jpeg 2000"
     return FrameHeader(kind, size.rows, size.columns, size.channels, size.bits, size.signed)

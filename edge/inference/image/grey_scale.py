@@ -1,9 +1,7 @@
 """
-The transformations that a header asks for: modality LUT or rescale, VOI LUT or window (DICOM PS3.3,
-C.11.1 and C.11.2).
+Modality LUT or rescale, VOI LUT or window (DICOM PS3.3, C.11.1 and C.11.2).
 
-One that makes no sense is left out, as viewers do, and said: its picture has the flag
-`unapplied-lut`.
+One that makes no sense is left out, as viewers do, and its picture gets the flag `unapplied-lut`.
 """
 
 from collections.abc import Callable, Mapping
@@ -132,5 +130,5 @@ FUNCTIONS: Final[Mapping[str, Callable[[Values, float, float], Values]]] = {
 
 
 def _hides(shares: Values, values: Values) -> bool:
-    """Whether all of a picture that is not flat is shown as one grey: its window lies beside it."""
+    """Tell if a picture that is not flat is shown as one grey: its window lies beside it."""
     return bool(shares.min() == shares.max() and values.min() < values.max())

@@ -1,10 +1,9 @@
 """
-Lookup tables of modality and VOI LUT sequences (DICOM PS3.3, C.11.1.1 and C.11.2.1.1), of every
-entry size and packing.
+Tables of modality and VOI LUT sequences (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
 
-Entries have 8 to 16 bits. Devices write one entry in a 16-bit word (US, SS or OW) or two of 8 bits
-in one (OW) or one in a byte (OB), whatever the descriptor's third number says; the length tells
-which.
+Entries have 8 to 16 bits. Devices write one entry in a 16-bit word (US, SS or OW), two of 8 bits in
+one (OW) or one in a byte (OB), whatever the descriptor's third number says; the length tells the
+packing.
 """
 
 from typing import Any, Final, NamedTuple
@@ -55,10 +54,7 @@ def read(item: Dataset, *, signed: bool, little: bool) -> Lut:
 
 
 def _entries(item: Dataset, count: int, *, little: bool) -> NDArray[np.int32]:
-    """
-    One number for each entry, as DCMTK has it: words, or bytes if there are just half as many
-    words.
-    """
+    """Read the entries: words, or bytes if there are half as many words (as in DCMTK)."""
     words = _words(item, "LUTData", little=little)
     if words.size < count:
         packed = _bytes(item, words)
@@ -80,10 +76,7 @@ def _words(item: Dataset, keyword: str, *, little: bool) -> NDArray[Any]:
 
 
 def _bytes(item: Dataset, words: NDArray[Any]) -> NDArray[Any]:
-    """
-    The 8-bit numbers: in a word the lower byte comes first, in whichever order its bytes are
-    written.
-    """
+    """Return 8-bit numbers, the lower byte of each word first."""
     element = item["LUTData"]
     if element.VR in BYTES:
         return np.frombuffer(element.value, np.uint8)

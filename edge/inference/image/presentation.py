@@ -1,13 +1,12 @@
 """
-Stored values -> grey levels, bright = dense: modality LUT, VOI and presentation LUT (DICOM PS3.3,
-C.11.1, C.11.2, C.11.6).
+Stored values -> grey levels, bright = dense (DICOM PS3.3, C.11.1, C.11.2, C.11.6).
 
-Each of them maps a stored value to another whatever stands beside it, so they are computed once for
-every possible value instead of once for every pixel: the same numbers, without a full-size float
-copy.
+Modality, VOI and presentation LUT map a value to another whatever stands beside it. They are
+computed once for every possible value instead of once for every pixel: the same numbers, without a
+full-size float copy.
 """
 
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from edge.inference.image import Pixels, grey_scale
-from edge.inference.image.attributes import WRONG, text
+from edge.inference.image.attributes import text
 from edge.inference.image.codecs import Stored
+from edge.inference.image.depth import Depth, meaning, padding
 from edge.inference.image.grey_scale import Values, spread
 
 BAND_ROWS: Final = 64
@@ -27,7 +27,7 @@ BYTE_BITS: Final = 8
 
 
 def _opencv_looks_up() -> bool:
-    """Whether OpenCV knows tables of 16 bits: version 5 does, in a seventh of the time."""
+    """Tell if OpenCV knows tables of 16 bits: version 5 does, in a seventh of the time."""
     try:
         cv2.LUT(np.zeros((1, 1), np.uint16), np.zeros((1, 2**16), np.uint16))
     except cv2.error:
@@ -38,20 +38,6 @@ def _opencv_looks_up() -> bool:
 OPENCV_LOOKS_UP: Final = _opencv_looks_up()
 FOR_PROCESSING: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{kind}.1" for kind in ("1", "2", "3"))
 """SOP classes of detector values: digital X-ray, mammography, intra-oral."""
-
-
-class Depth(NamedTuple):
-    """How a stored value lies in its bits."""
-
-    allocated: int
-    stored: int
-    high_bit: int
-    signed: bool
-
-    @property
-    def shift(self) -> int:
-        """By how much old files keep values left of where they are now."""
-        return min(max(0, self.high_bit + 1 - self.stored), self.allocated - self.stored)
 
 
 class Shown(NamedTuple):
@@ -81,7 +67,7 @@ def present(header: Dataset, stored: Stored, depth: Depth) -> Shown:
     patterns = np.arange(2**depth.allocated, dtype=np.dtype(f"u{depth.allocated // 8}"))
     stored = stored.view(patterns.dtype)
     plain = meaning(patterns, depth)
-    padded = _padding(header, plain, depth)
+    padded = padding(header, plain, depth)
     shares, complete = _dense(header, plain, _occurring(stored, padded))
     white = 2**depth.allocated - 1
     table = np.rint(shares * white).astype(patterns.dtype)
@@ -93,17 +79,6 @@ def present(header: Dataset, stored: Stored, depth: Depth) -> Shown:
     same = np.array_equal(table, patterns)
     pixels = known if same else _looked_up(table, known)  # mapped pixels are not even copied then
     return Shown(pixels, background, white, complete)
-
-
-def meaning(patterns: NDArray[np.unsignedinteger[Any]], depth: Depth) -> NDArray[np.int32]:
-    """
-    What each bit pattern means: bits beside those stored are no part of the value (old files keep
-    overlays there).
-    """
-    values: NDArray[np.int32] = patterns.astype(np.int32) >> depth.shift & (2**depth.stored - 1)
-    if depth.signed:
-        values[values >= 2 ** (depth.stored - 1)] -= 2**depth.stored
-    return values
 
 
 def photometric(header: Dataset) -> str:
@@ -151,19 +126,13 @@ def _dense(
 
 
 def _dense_is_low(header: Dataset) -> bool:
-    """
-    Pixel Intensity Relationship Sign says it: 1 = more X-rays give greater values, so tissue gives
-    smaller ones.
-    """
+    """Read Pixel Intensity Relationship Sign: 1 = more X-rays, so less tissue, give more."""
     sign = str(header.get("PixelIntensityRelationshipSign", "")).strip()
     return sign == "1" if sign in {"1", "-1"} else _dark_is_dense(header)
 
 
 def _attenuation(values: Values, used: NDArray[np.bool_], *, dense_is_low: bool) -> Values:
-    """
-    Linear detector values -> how much the tissue weakened the X-rays: a logarithm, as it weakens
-    them exponentially; 1 = dense.
-    """
+    """Compute from linear detector values how much tissue weakened the X-rays, 1 = dense."""
     arrived = values if dense_is_low else values.max() - values
     weakened = -np.log(np.maximum(arrived, 1))
     return spread(weakened, (float(weakened[used].min()), float(weakened[used].max())))
@@ -173,8 +142,7 @@ def _range(
     values: Values, plain: NDArray[np.int32], used: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """
-    The range that so many bits give as the picture really uses: 12-bit pictures come in files that
-    say 16.
+    Find the range of as many bits as the picture uses: 12 bits come in files of 16.
 
     Args:
         values: after the modality LUT, for each bit pattern.
@@ -188,43 +156,13 @@ def _range(
 
 
 def _dark_is_dense(header: Dataset) -> bool:
-    """
-    Presentation LUT Shape says it where it stands, as for DCMTK; MONOCHROME1 without one says it
-    too.
-    """
+    """Read Presentation LUT Shape, as DCMTK does, else Photometric Interpretation."""
     shape = text(header, "PresentationLUTShape")
     return (
         shape == "INVERSE"
         if shape in {"IDENTITY", "INVERSE"}
         else photometric(header) == "MONOCHROME1"
     )
-
-
-def _padding(header: Dataset, plain: NDArray[np.int32], depth: Depth) -> NDArray[np.bool_]:
-    """
-    Which bit patterns are padding: Pixel Padding Value, or all up to Pixel Padding Range Limit, in
-    stored values.
-    """
-    padded = np.zeros(plain.shape, np.bool_)
-    try:
-        one = int(header.PixelPaddingValue)
-        limit = header.get("PixelPaddingRangeLimit")
-        other = one if limit in {None, ""} else int(limit)  # 0 is a limit
-    except WRONG:
-        return padded
-    low, high = sorted(_as_stored(each, depth) for each in (one, other))
-    if low == high and not plain.min() <= low <= plain.max():
-        padded[low % 2**depth.allocated] = (
-            True  # beside what the stored bits can hold, as some devices write it
-        )
-        return padded
-    return (plain >= low) & (plain <= high)
-
-
-def _as_stored(value: int, depth: Depth) -> int:
-    """A padding value that came as unsigned although the pixels are signed."""
-    half = 2 ** (depth.allocated - 1)
-    return value - 2 * half if depth.signed and value >= half else value
 
 
 def _looked_up(table: Pixels, known: Pixels) -> Pixels:

@@ -16,6 +16,7 @@ from edge.inference.image import (
     Pixels,
     bits,
     check_size,
+    jpeg_headers,
     raster_headers,
     tiff,
     tiff_samples,
@@ -29,15 +30,15 @@ _set_log_level(0)
 
 MAGIC: Final[tuple[tuple[bytes, str, raster_headers.Header], ...]] = (
     (b"\x89PNG\r\n\x1a\n", "png", raster_headers.png),
-    (b"\xff\xd8\xff", "jpeg", raster_headers.jpeg),
+    (b"\xff\xd8\xff", "jpeg", jpeg_headers.jpeg),
     (b"II*\0", "tiff", tiff.size),
     (b"MM\0*", "tiff", tiff.size),
     (b"II+\0", "tiff", tiff.size),
     (b"MM\0+", "tiff", tiff.size),
     *((magic, "pgm", raster_headers.netpbm) for magic in raster_headers.NETPBM_CHANNELS),
     (b"BM", "bmp", raster_headers.bmp),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", raster_headers.jpeg2000),
-    (raster_headers.CODE_STREAM, "jpeg2000", raster_headers.jpeg2000),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000", jpeg_headers.jpeg2000),
+    (jpeg_headers.CODE_STREAM, "jpeg2000", jpeg_headers.jpeg2000),
     (b"RIFF", "webp", raster_headers.webp),
 )
 AS_STORED: Final = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
@@ -109,7 +110,7 @@ def _decode(data: bytes, name: str) -> Pixels:
     if (
         name == "jpeg2000"
     ):  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
-        data = data[data.find(raster_headers.CODE_STREAM) :]
+        data = data[data.find(jpeg_headers.CODE_STREAM) :]
     if name == "tiff":
         data = tiff.with_its_page_first(data)
     try:

@@ -5,9 +5,10 @@ from typing import Final
 import numpy as np
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import agreement, codecs, part10
-from edge.inference.image.part10 import File, Frame, PixelData
-from edge.inference.image.presentation import Depth
+from edge.inference.image import agreement, codecs, fragments, part10, transfer_syntax
+from edge.inference.image.depth import Depth
+from edge.inference.image.fragments import Frame
+from edge.inference.image.part10 import File, PixelData
 
 SIXTEEN: Final = 16
 
@@ -31,31 +32,33 @@ def read(file: File, pixels: PixelData, depth: Depth) -> tuple[codecs.Stored, De
     """
     frame = _frame(file, pixels, depth)
     if frame is None:
-        syntax = file.syntax if file.syntax in codecs.NATIVE else part10.guessed(file.header)
-        return _native(file, pixels, depth), depth, codecs.name(syntax)
+        syntax = (
+            file.syntax if file.syntax in transfer_syntax.NATIVE else part10.guessed(file.header)
+        )
+        return _native(file, pixels, depth), depth, transfer_syntax.name(syntax)
     rows, columns = int(file.header.Rows), int(file.header.Columns)
     layout = codecs.Layout(file.syntax, rows, columns, depth.allocated, depth.stored, depth.signed)
     decoded = codecs.decode(frame, layout)
     agreed = agreement.agreed(file.header, depth, decoded)
     wide = decoded.values.dtype.itemsize * 8 == depth.allocated
     values = decoded.values if wide else decoded.values.astype(f"u{depth.allocated // 8}")
-    return values, agreed, codecs.name(decoded.syntax)
+    return values, agreed, transfer_syntax.name(decoded.syntax)
 
 
 def _frame(file: File, pixels: PixelData, depth: Depth) -> Frame | None:
     """The compressed frame; None if the pixels are not compressed, or no longer."""
-    if part10.is_encapsulated(file, pixels):
-        return part10.frame(file, pixels)
-    if file.syntax in codecs.NATIVE:
+    if fragments.is_encapsulated(file, pixels):
+        return fragments.frame(file, pixels)
+    if file.syntax in transfer_syntax.NATIVE:
         return None
     expected = _expected(file, depth)
     if expected <= pixels.length <= expected + 1:
         return None
-    if bare := part10.bare_frame(file, pixels):
+    if bare := fragments.bare_frame(file, pixels):
         return bare
     detail = (
-        f"the transfer syntax is {codecs.name(file.syntax)}, but the pixel data is neither "
-        f"encapsulated nor the {expected} bytes of an uncompressed picture"
+        f"the transfer syntax is {transfer_syntax.name(file.syntax)}, but the pixel data is "
+        f"neither encapsulated nor the {expected} bytes of an uncompressed picture"
     )
     raise ImageRejected(Reason.UNREADABLE, detail)
 

@@ -165,10 +165,7 @@ def view(dataset: Dataset) -> str | None:
 
 
 def view_modifiers(dataset: Dataset) -> frozenset[str]:
-    """
-    What View Modifier Code Sequence adds to the view; it stands inside the view's code, and in some
-    files beside it.
-    """
+    """Read view modifiers, inside the view's code and, as in some files, beside it."""
     holders = [dataset, *items(dataset, "ViewCodeSequence")]
     codes = [
         str(item.get("CodeValue", "")).strip()

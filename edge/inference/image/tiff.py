@@ -19,7 +19,7 @@ LOOKED_AT: Final = frozenset(
 )
 """Tags that are read; others may be long and many."""
 USUAL: Final[Mapping[int, int]] = {BITS: 1, COMPRESSION: 1, SAMPLES: 1, PLANAR: 1, FORMAT: 1}
-"""What a tag means that is absent (TIFF 6.0)."""
+"""The meaning of a tag that is absent (TIFF 6.0)."""
 PREVIEW: Final = 1
 """Bit of NewSubfileType: a reduced copy of another page."""
 READ_BITS: Final = frozenset({1, 8, 10, 12, 14, 16})
@@ -32,7 +32,7 @@ class Page(NamedTuple):
     """One page's directory."""
 
     at: int
-    """Where it stands."""
+    """The directory's offset."""
     values: Mapping[int, tuple[int, ...]]
 
     def one(self, tag: int) -> int:
@@ -42,14 +42,14 @@ class Page(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a TIFF writes its numbers: classic, or BigTIFF with offsets of 64 bits."""
+    """The widths of a TIFF's numbers: classic, or BigTIFF with offsets of 64 bits."""
 
     order: str
     start: int
-    """Where the offset of the first page stands."""
+    """Place of the first page's offset."""
     offset: str
     entries: str
-    """How many entries a page has."""
+    """Code of the number of a page's entries."""
     entry_bytes: int
 
     def read(self, code: str, data: bytes, at: int) -> int:
@@ -115,9 +115,7 @@ def page_of(data: bytes) -> Page:
 
 
 def size(data: bytes) -> Size:
-    """
-    Size of a TIFF of one page whose strips or tiles are all there, and of a kind that is read.
-    """
+    """Size of a TIFF of one whole page of a kind that is read."""
     page = page_of(data)
     for offsets, lengths in ((STRIPS, STRIP_BYTES), (TILES, TILE_BYTES)):
         ends = zip(page.values.get(offsets, ()), page.values.get(lengths, ()), strict=False)

@@ -1,9 +1,8 @@
 """
-TIFFs that OpenCV misreads: samples in planes of their own, and such with alpha, which it reduces to
-8 bits.
+TIFFs that OpenCV misreads: samples in planes, and alpha, which it blends or cuts to 8 bits.
 
 OpenCV does the decompression: it is handed the same bytes with another directory, in which each
-plane is a grey picture, or in which a pixel's samples are neighbours of a grey picture that is
+plane is a grey picture, or in which a pixel's samples are neighbours in a grey picture that is
 wider.
 """
 
@@ -47,8 +46,7 @@ class Samples(NamedTuple):
 
 def read(data: bytes) -> Samples | None:
     """
-    Read a TIFF in planes or with additional samples; None for any other, which OpenCV reads
-    rightly.
+    Read a TIFF in planes or with more samples; None for others, which OpenCV reads.
 
     Raises:
         ImageRejected: it is damaged, or combines such samples with something else that is rare.
@@ -139,7 +137,7 @@ def _pieces(page: Page) -> tuple[int, int]:
 
 
 def _decoded(data: bytes, page: Page, changed: Mapping[int, tuple[int, ...]]) -> Pixels:
-    """What OpenCV makes of a grey picture of these values; shape and depth must be theirs."""
+    """Decode as a grey picture of these values, and compare its shape and depth with them."""
     values = {tag: value for tag, value in page.values.items() if tag not in NOT_OF_ONE_GREY}
     values |= {tiff.PHOTOMETRIC: (BLACK_IS_ZERO,), tiff.BITS: (page.one(tiff.BITS),), **changed}
     whole = np.frombuffer(_with_directory(data, values), np.uint8)

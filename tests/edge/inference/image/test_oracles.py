@@ -29,7 +29,7 @@ def ramp(bits: int, *, signed: bool) -> NDArray[Any]:
     """Values over the whole range of so many bits."""
     values = np.arange(4096) * 2**bits // 4096 - 2 ** (bits - 1) * signed
     kind = f"{'i' if signed else 'u'}{1 if bits == 8 else 2}"
-    return values.astype(kind).reshape(64, 64)
+    return np.asarray(values, kind).reshape(64, 64)
 
 
 def tags(bits: int, *, signed: bool) -> dict[str, Any]:

@@ -25,7 +25,9 @@ import cv2
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -42,7 +44,10 @@ from edge.inference import examiner
 from edge.inference.image import codecs
 from edge.models.bundle import verify
 from tests.support.films import RASTERS, deep, dicom, raster, small
+from tests.support.frames import lut
 from tests.support.raster_files import tiff
+from tests.support.tiffs import APART, TOGETHER, Kind
+from tests.support.tiffs import tiff as samples
 
 HEADER: Final = 2500
 """The first bytes of a file, which hold most of the values that steer a decoder."""
@@ -65,9 +70,16 @@ def corpus() -> dict[str, bytes]:
     files["pgm text"] = (
         b"P2 48 64 4095\n" + " ".join(map(str, pixels.ravel().tolist())).encode() + b" \n"
     )
+    files |= {
+        f"tiff {name}": samples(np.dstack([pixels] * 2), Kind(planar, extra=2))
+        for name, planar in (("alpha", TOGETHER), ("planes", APART))
+    }
+    files["png alpha"] = raster("png", np.dstack([small(64, 48)] * 4))
     files["tiff big"] = tiff(pixels, big=True, tile=32, packed=True)
     files |= {
         "dicom plain": dicom(pixels, **twelve, WindowCenter="2000", WindowWidth="3000"),
+        "dicom tables": dicom(pixels, **twelve, **_tables()),
+        "dicom groups": dicom(pixels, **twelve, **_groups(), PixelAspectRatio=["2", "1"]),
         "dicom implicit": dicom(pixels, ImplicitVRLittleEndian, **twelve),
         "dicom big-endian": dicom(pixels.astype(">u2"), ExplicitVRBigEndian, **twelve),
         "dicom deflated": dicom(pixels, DeflatedExplicitVRLittleEndian, **twelve),
@@ -75,6 +87,21 @@ def corpus() -> dict[str, bytes]:
     return files | {
         f"dicom {name}": _packed(pixels, UID(uid), name) for name, uid in _encodings().items()
     }
+
+
+def _tables() -> dict[str, Any]:
+    """A modality LUT of 12 bits and a VOI LUT of 8, two entries in a word."""
+    modality = lut("ModalityLUTSequence", [4096, 0, 12], "US", list(range(4096)))
+    voi = lut("VOILUTSequence", [4096, 0, 8], "OW", (np.arange(4096) >> 4).astype("u1").tobytes())
+    return modality | voi
+
+
+def _groups() -> dict[str, Any]:
+    """A window in functional groups."""
+    window, group = Dataset(), Dataset()
+    window.WindowCenter, window.WindowWidth = "2000", "3000"
+    group.FrameVOILUTSequence = Sequence([window])
+    return {"SharedFunctionalGroupsSequence": Sequence([group])}
 
 
 def _encodings() -> dict[str, str]:

@@ -97,13 +97,21 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
 
 def _read(data: bytes, name: str, size: raster_headers.Size) -> Pixels:
     """The picture's colours, black where it is transparent."""
-    if name == "tiff" and (samples := tiff_samples.read(data)):
+    if name == "tiff" and (samples := _samples(data)):
         return _without_transparent(samples.grey, samples.alpha)
     pixels = _decode(data, name)
     _compare(pixels, name, size)
     if size.white_is_zero and pixels.dtype == np.uint16:  # OpenCV turns only 8-bit ones round
         pixels = np.bitwise_not(pixels)
     return _without_transparent(pixels, _alpha(data, name, pixels))
+
+
+def _samples(data: bytes) -> tiff_samples.Samples | None:
+    """The samples of a TIFF that OpenCV misreads."""
+    try:
+        return tiff_samples.read(data)
+    except (struct.error, ValueError):  # its directory makes no sense
+        raise ImageRejected(Reason.UNREADABLE, "the TIFF's directory is damaged") from None
 
 
 def _decode(data: bytes, name: str) -> Pixels:
@@ -144,7 +152,10 @@ def _alpha(data: bytes, name: str, pixels: Pixels) -> Pixels | None:
     """
     if not raster_headers.may_be_transparent(data, name):
         return None
-    whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
     if whole is None or whole.ndim < CHANNELS or whole.shape[2] != CHANNELS_WITH_ALPHA:
         return None
     colours = pixels if pixels.ndim == CHANNELS else pixels[:, :, np.newaxis]

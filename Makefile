@@ -67,8 +67,11 @@ types: $(BIN)/.dev ## mypy
 layers: $(BIN)/.dev ## which package may import which
 	$(BIN)/lint-imports
 
+# Without those that start many processes or read many files.
+LONG := cli/test_bench.py contract daemon/rollout/test_accelerator.py daemon/workers inference/test_examiner.py \
+  inference/engine inference/explain inference/image/test_hostile.py models/test_power_cut.py
 unit: $(BIN)/.dev ## the tests that take seconds
-	$(BIN)/python -m pytest tests/edge -m 'not slow' -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/edge $(LONG:%=--ignore=tests/edge/%) -m 'not slow' -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test: $(BIN)/.dev ## all tests, some minutes
 	$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --max-worker-restart 0 $(PYTEST_ARGS)

@@ -70,7 +70,7 @@ layers: $(BIN)/.dev ## which package may import which
 # Without those that start many processes or read many files.
 LONG := cli/test_bench.py contract daemon/rollout/test_accelerator.py daemon/workers inference/test_examiner.py \
   inference/engine inference/explain inference/image/test_hostile.py models/test_power_cut.py
-unit: $(BIN)/.dev ## the tests that take seconds
+unit: $(BIN)/.dev ## the quick tests of the daemon
 	$(BIN)/python -m pytest tests/edge $(LONG:%=--ignore=tests/edge/%) -m 'not slow' -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test: $(BIN)/.dev ## all tests, some minutes

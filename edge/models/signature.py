@@ -105,7 +105,7 @@ def signer(folder: Path, keys: Path) -> str | None:
     return name
 
 
-def demand(folder: Path, keys: Path, *, allow_unsigned: bool) -> str | None:
+def check_signature(folder: Path, keys: Path, *, allow_unsigned: bool) -> str | None:
     """
     Let a bundle pass that is signed by one of `keys`, or unsigned if that is allowed.
 

@@ -39,7 +39,7 @@ def staged(root: Path, bundle: Bundle) -> Iterator[Path]:
         Unavailable: the disk does not take it, or another installation is going on.
     """
     copied = root / f"{STAGED}{uuid.uuid4().hex}"
-    with alone(root):
+    with locked(root):
         try:
             with as_owner_of(root.parent):
                 for left_over in (*root.glob(f"{STAGED}*"), *root.glob(f"{TRASH}*")):
@@ -52,7 +52,7 @@ def staged(root: Path, bundle: Bundle) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
+def locked(root: Path) -> Iterator[None]:
     """
     Keep everyone else from installing or removing, in this process or another.
 
@@ -94,7 +94,7 @@ def discard(folder: Path) -> None:
         shutil.rmtree(trash)
 
 
-def sign_anew(source: Path, target: Path) -> None:
+def renew_signature(source: Path, target: Path) -> None:
     """
     Take a bundle's signature over to its installed copy, as its key may be another one now.
 
@@ -102,7 +102,7 @@ def sign_anew(source: Path, target: Path) -> None:
         Unavailable: the disk does not take it, or another installation is going on.
     """
     if (source / SIGNATURE).exists():
-        with alone(target.parent):
+        with locked(target.parent):
             copy(
                 (source / SIGNATURE).resolve(),
                 target / SIGNATURE,

@@ -16,8 +16,8 @@ from edge.errors import ConfigError, MammoEdgeError, ModelError, StartupError, U
 from edge.models import active as choice
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle, verify
-from edge.models.signature import demand
-from edge.models.staging import alone, discard, put_in_place, sign_anew, staged
+from edge.models.signature import check_signature
+from edge.models.staging import discard, locked, put_in_place, renew_signature, staged
 
 SHORTEST: Final = 4
 """The least digits of an id that may be typed."""
@@ -31,7 +31,7 @@ class Trust:
     """Folder of public keys."""
     allow_unsigned: bool
 
-    def demand(self, folder: Path) -> None:
+    def check_signature(self, folder: Path) -> None:
         """
         Let a bundle pass that is signed by one of the keys, or unsigned if that is allowed.
 
@@ -39,7 +39,7 @@ class Trust:
             ModelError: the bundle is unsigned, or its signature is wrong.
             ConfigError: a key cannot be read.
         """
-        demand(folder, self.keys, allow_unsigned=self.allow_unsigned)
+        check_signature(folder, self.keys, allow_unsigned=self.allow_unsigned)
 
 
 class ModelStore:
@@ -91,7 +91,7 @@ class ModelStore:
         """
         folder = self.folder(bundle_id)
         if bundle_id != SHIPPED:
-            self.trust.demand(folder)
+            self.trust.check_signature(folder)
         return folder
 
     def installed(self, bundle_id: str) -> Bundle | None:
@@ -153,15 +153,15 @@ class ModelStore:
             Unavailable: the disk does not take it, or another installation is going on.
         """
         bundle = verify(source)
-        self.trust.demand(source)
+        self.trust.check_signature(source)
         target = self.folder(bundle.bundle_id)
         if _is_whole(target):
-            sign_anew(source, target)
+            renew_signature(source, target)
             return verify(target)
         with staged(self.root, bundle) as copied:
             # from here on the copy alone counts: the source may have been changed meanwhile
             fresh = verify(copied)
-            self.trust.demand(copied)
+            self.trust.check_signature(copied)
             prove(copied)
             target = self.folder(fresh.bundle_id)
             put_in_place(copied, target)
@@ -237,7 +237,7 @@ class ModelStore:
         if bundle_id in {SHIPPED, active.current, active.previous}:
             msg = f"{bundle_id[:16]}: it serves, or is what rollback goes back to"
             raise ConfigError(msg)
-        with alone(self.root):
+        with locked(self.root):
             discard(self.folder(bundle_id))
 
     def _installed(self) -> list[str]:

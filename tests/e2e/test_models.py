@@ -139,7 +139,7 @@ def test_a_bundle_comes_in_chunks_also_if_the_daemon_is_killed_in_the_middle_of_
     assert subscriber is not None
     sign(bundle, tmp_path / "clinic.pem")
     report = publisher.publish(settings, bundle, ["demo/edge-1"])
-    made = announcement.make_offer(bundle)
+    made = announcement.make_announcement(bundle)
     half = made.chunks // 2
     assert (report["chunks"], report["signed"], half > 1) == (made.chunks, True, True)
     lost = next(m for m in list(subscriber.messages) if m.topic.endswith(f"/{half}"))

@@ -31,7 +31,7 @@ def store_at(folder: Path, name: str) -> ModelStore:
 def work(folder: Path, name: str) -> None:
     """Do everything that a power cut may interrupt."""
     retained: dict[str, bytes] = {}
-    made = announcement.make_offer(folder / "bundle", 2**14)
+    made = announcement.make_announcement(folder / "bundle", 2**14)
     announcement.publish(folder / "bundle", made, retained.__setitem__)
     store = store_at(folder, name)
     Installer(store, Model(), lambda _: None, retained.__getitem__).install({"bundle": made.bundle})

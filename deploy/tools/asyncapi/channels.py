@@ -103,7 +103,7 @@ def channels() -> dict[str, Channel]:
             "receive",
             DEVICE.model_available,
             "Announces a bundle, retained.",
-            (announcement.Offer, NOTHING),
+            (announcement.Announcement, NOTHING),
             retain=True,
         ),
         "modelChunk": Channel(

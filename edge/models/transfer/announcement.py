@@ -50,7 +50,7 @@ class Piece(_Part):
     size: Annotated[int, Field(ge=0)]
 
 
-class Offer(_Part):
+class Announcement(_Part):
     """
     The announcement of a bundle.
 
@@ -98,7 +98,7 @@ class Offer(_Part):
         return self.model_dump_json(by_alias=True).encode()
 
 
-def read_offer(payload: bytes) -> Offer:
+def read_announcement(payload: bytes) -> Announcement:
     """
     Parse an announcement.
 
@@ -109,13 +109,13 @@ def read_offer(payload: bytes) -> Offer:
         msg = f"model/available: {len(payload)} bytes, expected {LARGEST} at most"
         raise ModelError(msg)
     try:
-        return Offer.model_validate_json(payload)
+        return Announcement.model_validate_json(payload)
     except ValidationError as error:
         msg = f"model/available: {_first_of(error)}"
         raise ModelError(msg) from None
 
 
-def make_offer(folder: Path, chunk_bytes: int = CHUNK) -> Offer:
+def make_announcement(folder: Path, chunk_bytes: int = CHUNK) -> Announcement:
     """
     Make the announcement of a bundle.
 
@@ -132,7 +132,7 @@ def make_offer(folder: Path, chunk_bytes: int = CHUNK) -> Offer:
     for chunk in _chunks((folder / name for name in names), chunk_bytes):
         digest.update(chunk)
     try:
-        return Offer(
+        return Announcement(
             schema=SCHEMA,
             bundle=bundle.bundle_id,
             name=bundle.manifest.name,
@@ -150,32 +150,32 @@ def make_offer(folder: Path, chunk_bytes: int = CHUNK) -> Offer:
         raise ModelError(msg) from None
 
 
-def publish(folder: Path, offer: Offer, put: Publish) -> None:
+def publish(folder: Path, announced: Announcement, put: Publish) -> None:
     """
     Publish a bundle: chunks first, and then the announcement.
 
     Args:
         folder: the bundle's.
-        offer: its announcement, made by `make_offer`.
+        announced: its announcement, made by `make_announcement`.
         put: publishes, or raises.
     """
     for number, chunk in enumerate(
-        _chunks((folder / piece.name for piece in offer.files), offer.chunk_bytes)
+        _chunks((folder / piece.name for piece in announced.files), announced.chunk_bytes)
     ):
-        put(offer.topic(number), chunk)
-    put("", offer.encode())
+        put(announced.topic(number), chunk)
+    put("", announced.encode())
 
 
-def withdraw(former: Offer, put: Publish) -> None:
+def withdraw(former: Announcement, put: Publish) -> None:
     """Remove an announcement, and then its chunks."""
     put("", b"")
     clear(former, put)
 
 
-def clear(offer: Offer, put: Publish) -> None:
+def clear(announced: Announcement, put: Publish) -> None:
     """Remove the chunks of an announcement that is no longer there."""
-    for number in range(offer.chunks):
-        put(offer.topic(number), b"")
+    for number in range(announced.chunks):
+        put(announced.topic(number), b"")
 
 
 def _chunks(paths: Iterable[Path], size: int) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from typing import IO, Final, TypeAlias
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.models.bundle import sha256_of
 from edge.models.manifest import MANIFEST
-from edge.models.transfer.announcement import Offer, read_offer
+from edge.models.transfer.announcement import Announcement, read_announcement
 from edge.system.files import CHUNK, sync_folder
 
 Get: TypeAlias = Callable[[str], bytes]
@@ -32,7 +32,7 @@ SHORTEST: Final = 4
 """The least digits of an id that must be named."""
 
 
-def read_wanted(get: Get, wanted: str, max_bytes: int) -> Offer:
+def read_wanted(get: Get, wanted: str, max_bytes: int) -> Announcement:
     """
     Return the announcement, if it is of the bundle that is wanted.
 
@@ -46,30 +46,30 @@ def read_wanted(get: Get, wanted: str, max_bytes: int) -> Offer:
         ConfigError: another bundle is announced, or one that is too large.
         Unavailable: nothing is announced.
     """
-    offer = read_offer(get(""))
-    if wanted != offer.version and not (
-        len(wanted) >= SHORTEST and offer.bundle.startswith(wanted)
-    ):
+    announced = read_announcement(get(""))
+    is_id = len(wanted) >= SHORTEST and announced.bundle.startswith(wanted)
+    if wanted != announced.version and not is_id:
         msg = (
-            f"model/available announces version {offer.version}, bundle "
-            f"{offer.bundle[:16]}; the command wants {wanted}"
+            f"model/available announces version {announced.version}, bundle "
+            f"{announced.bundle[:16]}; the command wants {wanted}"
         )
         raise ConfigError(msg)
-    if offer.size > max_bytes:
+    if announced.size > max_bytes:
         msg = (
-            f"model/available announces {offer.size} bytes, [model] max_fetch_mb allows {max_bytes}"
+            f"model/available announces {announced.size} bytes, "
+            f"[model] max_fetch_mb allows {max_bytes}"
         )
         raise ConfigError(msg)
-    return offer
+    return announced
 
 
 @contextmanager
-def fetched(offer: Offer, get: Get, root: Path) -> Iterator[Path]:
+def fetched(announced: Announcement, get: Get, root: Path) -> Iterator[Path]:
     """
     Fetch a bundle, or its missing chunks, and unpack it into a folder that is gone after the block.
 
     Args:
-        offer: the announcement.
+        announced: the announcement.
         get: asks the broker.
         root: the folder of bundles, in which the chunks are gathered.
 
@@ -77,16 +77,16 @@ def fetched(offer: Offer, get: Get, root: Path) -> Iterator[Path]:
         ModelError: a chunk has another size, or the whole another hash.
         Unavailable: a chunk did not come, or the disk is full.
     """
-    part = root / f"{FETCHING}{offer.sha256}"
+    part = root / f"{FETCHING}{announced.sha256}"
     unpacked = root / f"{UNPACKED}{uuid.uuid4().hex}"
     with _disk(root):
         root.mkdir(parents=True, exist_ok=True)
         tidy(root, part)
         part.touch(mode=0o640)
-        _complete(part, offer, get)
+        _complete(part, announced, get)
     try:
         with _disk(root):
-            _unpack(part, unpacked, offer)
+            _unpack(part, unpacked, announced)
         yield unpacked
     finally:
         part.unlink(missing_ok=True)
@@ -102,19 +102,19 @@ def tidy(root: Path, but: Path | None = None) -> None:
         shutil.rmtree(left_over, ignore_errors=True)
 
 
-def _complete(part: Path, offer: Offer, get: Get) -> None:
+def _complete(part: Path, announced: Announcement, get: Get) -> None:
     """Append chunk after chunk, each on the disk before the next is asked for."""
     with part.open("r+b") as file:
-        have = min(os.fstat(file.fileno()).st_size // offer.chunk_bytes, offer.chunks)
-        file.truncate(have * offer.chunk_bytes)
+        have = min(os.fstat(file.fileno()).st_size // announced.chunk_bytes, announced.chunks)
+        file.truncate(have * announced.chunk_bytes)
         file.seek(0, os.SEEK_END)
-        for number in range(have, offer.chunks):
-            chunk = get(offer.topic(number))
-            if len(chunk) != offer.chunk_size(number):
+        for number in range(have, announced.chunks):
+            chunk = get(announced.topic(number))
+            if len(chunk) != announced.chunk_size(number):
                 part.unlink()
                 msg = (
-                    f"model/available{offer.topic(number)}: {len(chunk)} bytes, "
-                    f"expected {offer.chunk_size(number)}"
+                    f"model/available{announced.topic(number)}: {len(chunk)} bytes, "
+                    f"expected {announced.chunk_size(number)}"
                 )
                 raise ModelError(msg)
             file.write(chunk)
@@ -123,15 +123,15 @@ def _complete(part: Path, offer: Offer, get: Get) -> None:
     sync_folder(part.parent)
 
 
-def _unpack(part: Path, folder: Path, offer: Offer) -> None:
-    if (digest := sha256_of(part)) != offer.sha256:
+def _unpack(part: Path, folder: Path, announced: Announcement) -> None:
+    if (digest := sha256_of(part)) != announced.sha256:
         msg = (
             f"what came through model/available has the sha256 {digest}, "
-            f"it was announced with {offer.sha256}"
+            f"it was announced with {announced.sha256}"
         )
         raise ModelError(msg)
     with part.open("rb") as whole:
-        for piece in offer.files:
+        for piece in announced.files:
             target = folder / piece.name
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -144,8 +144,8 @@ def _unpack(part: Path, folder: Path, offer: Offer) -> None:
                 )
                 raise ModelError(msg) from None
     found = sha256_of(folder / MANIFEST) if (folder / MANIFEST).is_file() else "missing"
-    if found != offer.bundle:
-        msg = f"model/available: {MANIFEST} is {found}, bundle {offer.bundle} was announced"
+    if found != announced.bundle:
+        msg = f"model/available: {MANIFEST} is {found}, bundle {announced.bundle} was announced"
         raise ModelError(msg)
 
 

@@ -9,7 +9,7 @@ from edge.config.settings import Model
 from edge.errors import ConfigError
 from edge.models.bundle import Bundle
 from edge.models.store import ModelStore
-from edge.models.transfer.announcement import make_offer
+from edge.models.transfer.announcement import make_announcement
 from edge.models.transfer.download import Get, fetched, read_wanted, tidy
 
 
@@ -80,11 +80,11 @@ class Installer:
         return folder
 
     def _from_broker(self, wanted: str) -> Bundle:
-        offer = read_wanted(self._get, wanted, self._settings.max_fetch_mb * 2**20)
-        known = self._store.installed(offer.bundle)
+        announced = read_wanted(self._get, wanted, self._settings.max_fetch_mb * 2**20)
+        known = self._store.installed(announced.bundle)
         # a bundle that is known, and hashes otherwise, was signed anew
-        if known is not None and make_offer(known.folder).sha256 == offer.sha256:
+        if known is not None and make_announcement(known.folder).sha256 == announced.sha256:
             tidy(self._store.root)
             return known
-        with fetched(offer, self._get, self._store.root) as folder:
+        with fetched(announced, self._get, self._store.root) as folder:
             return self._store.install(folder, self._prove)

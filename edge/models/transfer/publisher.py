@@ -48,7 +48,7 @@ class Shelf:
             msg = f"{self._topic}: {error}"
             raise Unavailable(msg) from None
 
-    def former(self, wait_s: float = 0.0) -> announcement.Offer | None:
+    def former(self, wait_s: float = 0.0) -> announcement.Announcement | None:
         """
         Return the announcement that was there when we subscribed, or None.
 
@@ -59,7 +59,7 @@ class Shelf:
             payload = self._heard.get(block=wait_s > 0, timeout=wait_s or None)
         except queue.Empty:
             return None
-        return announcement.read_offer(payload)
+        return announcement.read_announcement(payload)
 
     def _hear(self, incoming: Incoming) -> None:
         self._heard.put(incoming.payload)
@@ -83,7 +83,7 @@ def publish(
         ConfigError: a device cannot have such a name.
         Unavailable: the broker is away, or refuses a message.
     """
-    made = announcement.make_offer(folder)
+    made = announcement.make_announcement(folder)
     devices = _devices(settings, to)
     for device in devices:
         with _connected(settings, device, stored) as shelf:
@@ -128,7 +128,7 @@ def withdraw(settings: Settings, to: Sequence[str], stored: Path | None = None) 
     return {"withdrawn": taken}
 
 
-def _known(shelf: Shelf) -> announcement.Offer | None:
+def _known(shelf: Shelf) -> announcement.Announcement | None:
     """Return the former announcement; None if the message was none, for ours has replaced it."""
     try:
         return shelf.former()

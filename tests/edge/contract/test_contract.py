@@ -29,7 +29,7 @@ from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
 from edge.models.signature import sign
-from edge.models.transfer.announcement import Offer, read_offer
+from edge.models.transfer.announcement import Announcement, read_announcement
 from edge.mqtt.topics import COMMANDS, OWN, Topics
 from tests.support.contract_page import PAGE, blocks, examples, table
 from tests.support.films import demo_files
@@ -153,9 +153,9 @@ def test_the_page_explains_every_field_of_an_announced_model_and_its_example_is_
     assert (
         explained
         == list(example)
-        == [field.alias or name for name, field in Offer.model_fields.items()]
+        == [field.alias or name for name, field in Announcement.model_fields.items()]
     )
-    assert read_offer(json.dumps(example).encode()).version == "1.2.0"
+    assert read_announcement(json.dumps(example).encode()).version == "1.2.0"
 
 
 class Site(NamedTuple):

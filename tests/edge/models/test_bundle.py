@@ -12,7 +12,7 @@ import pytest
 from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import ModelError
 from edge.models.bundle import verify
-from edge.models.signature import demand
+from edge.models.signature import check_signature
 from tests.support.bundles import tiny
 from tests.support.keys import key_pair
 
@@ -57,4 +57,4 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(
         ModelError,
         match=rf"{name}: it is not a regular file|model\.tflite'? leaves the bundle's folder",
     ):
-        demand(verify(folder).folder, tmp_path / "keys", allow_unsigned=False)
+        check_signature(verify(folder).folder, tmp_path / "keys", allow_unsigned=False)

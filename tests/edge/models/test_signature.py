@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edge.errors import ConfigError, ModelError
-from edge.models.signature import SIGNATURE, demand, sign, signer
+from edge.models.signature import SIGNATURE, check_signature, sign, signer
 from tests.support.keys import key_pair
 from tests.support.tools import need
 
@@ -24,7 +24,7 @@ def bundle(tmp_path: Path) -> Path:
 def test_a_signed_bundle_names_its_signer_among_several_keys(bundle: Path, tmp_path: Path) -> None:
     key_pair(tmp_path, "vendor")
     sign(bundle, key_pair(tmp_path, "clinic"))
-    assert demand(bundle, tmp_path / "keys", allow_unsigned=False) == "clinic"
+    assert check_signature(bundle, tmp_path / "keys", allow_unsigned=False) == "clinic"
 
 
 def test_one_changed_byte_of_the_manifest_breaks_the_signature(
@@ -42,13 +42,13 @@ def test_a_signer_that_is_not_known_is_refused_with_the_key_it_has_and_those_the
     identity = sign(bundle, key_pair(tmp_path, "stranger"))
     (tmp_path / "keys" / "stranger.pub").unlink()
     with pytest.raises(ModelError, match=f"signed by key {identity}, .* holds none"):
-        demand(bundle, tmp_path / "keys", allow_unsigned=True)
+        check_signature(bundle, tmp_path / "keys", allow_unsigned=True)
 
 
 def test_an_unsigned_bundle_passes_only_where_that_is_allowed(bundle: Path, tmp_path: Path) -> None:
-    assert demand(bundle, tmp_path / "keys", allow_unsigned=True) is None
+    assert check_signature(bundle, tmp_path / "keys", allow_unsigned=True) is None
     with pytest.raises(ModelError, match="not signed"):
-        demand(bundle, tmp_path / "keys", allow_unsigned=False)
+        check_signature(bundle, tmp_path / "keys", allow_unsigned=False)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_is_no_signature_is_refused_not_taken_for_none(
 ) -> None:
     (bundle / SIGNATURE).write_text(text, encoding="latin-1")
     with pytest.raises(ModelError, match="not a signature"):
-        demand(bundle, tmp_path / "keys", allow_unsigned=True)
+        check_signature(bundle, tmp_path / "keys", allow_unsigned=True)
 
 
 def test_a_key_of_another_kind_is_named(bundle: Path, tmp_path: Path) -> None:

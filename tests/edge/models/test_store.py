@@ -15,7 +15,7 @@ from edge.errors import ConfigError, ModelError, Unavailable
 from edge.models.active import SHIPPED, Active
 from edge.models.bundle import Bundle
 from edge.models.signature import sign, signer
-from edge.models.staging import alone
+from edge.models.staging import locked
 from edge.models.store import ModelStore
 from edge.system.files import Beat, copy, write
 from tests.support.bundles import proved
@@ -232,7 +232,7 @@ def test_two_do_not_install_at_the_same_time(
     store: ModelStore, made: Callable[[str], Path]
 ) -> None:
     folder = made("2.0")
-    with alone(store.root), pytest.raises(Unavailable, match="another installation is going on"):
+    with locked(store.root), pytest.raises(Unavailable, match="another installation is going on"):
         store.install(folder, proved)
     store.install(folder, proved)
 

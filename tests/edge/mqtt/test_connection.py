@@ -70,9 +70,8 @@ def test_a_connection_that_ended_while_paho_published_is_a_hang_up() -> None:
     Its thread may have written the message and seen the end before `publish` returns, which then
     says that there is no connection.
     """
-    client = Client(
-        CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5
-    )  # as after the end: paho has no socket any more
+    # as after the end: paho has no socket any more
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     connection = Connection(client, Protocol.V5, lambda _: None, ack_s=1.0, beat=lambda: None)
     with pytest.raises(HungUpError, match="hung up instead"):
         connection.publish("somewhere", b"x", retain=False, qos=1, correlation=None)
@@ -111,9 +110,8 @@ def test_who_is_hung_up_on_hears_whether_it_may_have_been_for_something_else(cou
 
 def test_the_broker_has_not_hung_up_on_what_it_had_answered() -> None:
     with underway(2) as (connection, published):
-        with (
-            connection._acked
-        ):  # who waits for the answer has not woken up when the connection ends
+        # the publisher has not woken up when the connection ends
+        with connection._acked:
             connection._pubacks[1] = ReasonCode(PacketTypes.PUBACK, "Success")
             connection.end()
         errors = [one.exception(timeout=30) for one in published]

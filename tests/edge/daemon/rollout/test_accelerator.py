@@ -356,6 +356,12 @@ def test_a_loss_is_told_and_after_a_while_the_accelerator_is_tried_and_taken_aga
     assert (watched.state, watched.health.counters["accelerator_lost"]) == ("ready", 1)
 
 
+def test_a_busy_accelerator_and_a_lost_one_have_codes_of_their_own(watched: Watched) -> None:
+    for why, code in (("worker ended by SIGABRT", "coral_unavailable"), (coral.BUSY, "coral_busy")):
+        watched.runs_without(why)
+        assert [cause for _, cause in watched.health.reasons_and_causes()] == [code]
+
+
 def test_workers_that_ended_with_nothing_to_do_are_mended(watched: Watched) -> None:
     workers = cast(Pretend, watched.model.serving.workers)
     watched.after(1)

@@ -71,10 +71,10 @@ def installer(store: ModelStore, broker: Retained, tmp_path: Path) -> Installer:
 
 
 @pytest.fixture
-def made(broker: Retained, tmp_path: Path) -> announcement.Offer:
+def made(broker: Retained, tmp_path: Path) -> announcement.Announcement:
     """Version 2.0, signed and published in chunks of 1 KiB."""
     folder = tiny(tmp_path / "bundle", "2.0", key_pair(tmp_path, "clinic"))
-    made = announcement.make_offer(folder, CHUNK)
+    made = announcement.make_announcement(folder, CHUNK)
     announcement.publish(folder, made, broker.put)
     return made
 
@@ -84,7 +84,7 @@ def left_over(store: ModelStore) -> list[str]:
 
 
 def test_what_is_published_is_installed_and_nothing_is_left_over(
-    installer: Installer, store: ModelStore, made: announcement.Offer
+    installer: Installer, store: ModelStore, made: announcement.Announcement
 ) -> None:
     answer = installer.install({"bundle": "2.0"})
     assert answer == {"bundle": made.bundle, "name": "mammo-default", "version": "2.0"}
@@ -93,7 +93,7 @@ def test_what_is_published_is_installed_and_nothing_is_left_over(
 
 
 def test_what_is_installed_already_is_not_fetched_again(
-    installer: Installer, broker: Retained, made: announcement.Offer
+    installer: Installer, broker: Retained, made: announcement.Announcement
 ) -> None:
     installer.install({"bundle": made.bundle[:12]})
     broker.asked.clear()
@@ -105,20 +105,20 @@ def test_a_bundle_that_is_installed_and_announced_under_another_signature_takes_
     installer: Installer,
     broker: Retained,
     store: ModelStore,
-    made: announcement.Offer,
+    made: announcement.Announcement,
     tmp_path: Path,
 ) -> None:
     installer.install({"bundle": "2.0"})
     sign(tmp_path / "bundle", key_pair(tmp_path, "vendor"))
     announcement.publish(
-        tmp_path / "bundle", announcement.make_offer(tmp_path / "bundle", CHUNK), broker.put
+        tmp_path / "bundle", announcement.make_announcement(tmp_path / "bundle", CHUNK), broker.put
     )
     assert installer.install({"bundle": "2.0"})["bundle"] == made.bundle
     assert signer(store.folder(made.bundle), tmp_path / "keys") == "vendor"
 
 
 def test_a_missing_chunk_is_named_and_the_next_try_goes_on_behind_what_came(
-    installer: Installer, broker: Retained, store: ModelStore, made: announcement.Offer
+    installer: Installer, broker: Retained, store: ModelStore, made: announcement.Announcement
 ) -> None:
     missing = broker.topics.pop(made.topic(7))
     with pytest.raises(Unavailable, match=f"{made.sha256}/7: nothing came"):
@@ -131,7 +131,7 @@ def test_a_missing_chunk_is_named_and_the_next_try_goes_on_behind_what_came(
 
 
 def test_a_chunk_that_was_written_in_part_is_asked_for_again(
-    installer: Installer, broker: Retained, store: ModelStore, made: announcement.Offer
+    installer: Installer, broker: Retained, store: ModelStore, made: announcement.Announcement
 ) -> None:
     store.root.mkdir(parents=True)
     (store.root / f".fetching-{made.sha256}").write_bytes(
@@ -142,7 +142,7 @@ def test_a_chunk_that_was_written_in_part_is_asked_for_again(
 
 
 def test_what_was_begun_of_another_bundle_makes_room(
-    installer: Installer, store: ModelStore, made: announcement.Offer
+    installer: Installer, store: ModelStore, made: announcement.Announcement
 ) -> None:
     store.root.mkdir(parents=True)
     (store.root / f".fetching-{'0' * 64}").write_bytes(b"x")
@@ -151,34 +151,34 @@ def test_what_was_begun_of_another_bundle_makes_room(
     assert left_over(store) == []
 
 
-def shortened(broker: Retained, made: announcement.Offer) -> None:
+def shortened(broker: Retained, made: announcement.Announcement) -> None:
     broker.topics[made.topic(3)] = broker.topics[made.topic(3)][:-1]
 
 
-def flipped(broker: Retained, made: announcement.Offer) -> None:
+def flipped(broker: Retained, made: announcement.Announcement) -> None:
     data = bytearray(broker.topics[made.topic(3)])
     data[5] ^= 1
     broker.topics[made.topic(3)] = bytes(data)
 
 
-def swapped(broker: Retained, made: announcement.Offer) -> None:
+def swapped(broker: Retained, made: announcement.Announcement) -> None:
     topics, (one, two) = broker.topics, (made.topic(3), made.topic(4))
     topics[one], topics[two] = topics[two], topics[one]
 
 
-def huge(broker: Retained, made: announcement.Offer) -> None:
+def huge(broker: Retained, made: announcement.Announcement) -> None:
     broker.topics[made.topic(3)] *= 1000
 
 
-def of_another_bundle(broker: Retained, made: announcement.Offer) -> None:
+def of_another_bundle(broker: Retained, made: announcement.Announcement) -> None:
     broker.announce(bundle="0" * 64)
     assert made.bundle != "0" * 64
 
 
-def renamed(name: str) -> Callable[[Retained, announcement.Offer], None]:
+def renamed(name: str) -> Callable[[Retained, announcement.Announcement], None]:
     """The last file under another name."""
 
-    def spoil(broker: Retained, made: announcement.Offer) -> None:
+    def spoil(broker: Retained, made: announcement.Announcement) -> None:
         files = [piece.model_dump() for piece in made.files]
         broker.announce(files=[*files[:-1], files[-1] | {"name": name}])
 
@@ -187,11 +187,11 @@ def renamed(name: str) -> Callable[[Retained, announcement.Offer], None]:
 
 # JSON
 # JSON
-def announced(**changes: Any) -> Callable[[Retained, announcement.Offer], None]:  # noqa: ANN401
+def announced(**changes: Any) -> Callable[[Retained, announcement.Announcement], None]:  # noqa: ANN401
     return lambda broker, _: broker.announce(**changes)
 
 
-def said(payload: bytes) -> Callable[[Retained, announcement.Offer], None]:
+def said(payload: bytes) -> Callable[[Retained, announcement.Announcement], None]:
     return lambda broker, _: broker.put("", payload)
 
 
@@ -230,8 +230,8 @@ def test_whatever_else_comes_is_refused_with_the_reason_and_leaves_nothing(  # n
     installer: Installer,
     broker: Retained,
     store: ModelStore,
-    made: announcement.Offer,
-    spoil: Callable[[Retained, announcement.Offer], None],
+    made: announcement.Announcement,
+    spoil: Callable[[Retained, announcement.Announcement], None],
     why: str,
 ) -> None:
     spoil(broker, made)
@@ -257,7 +257,7 @@ def test_whatever_else_comes_is_refused_with_the_reason_and_leaves_nothing(  # n
 )
 def test_a_request_that_names_what_it_may_not_is_refused(
     installer: Installer,
-    made: announcement.Offer,
+    made: announcement.Announcement,
     tmp_path: Path,
     request_: dict[str, object],
     why: str,
@@ -279,7 +279,7 @@ def test_a_bundle_is_installed_from_the_allowed_folder_and_from_none_unless_it_i
 
 
 def test_a_bundle_that_is_larger_than_the_setting_allows_is_not_fetched(
-    broker: Retained, made: announcement.Offer
+    broker: Retained, made: announcement.Announcement
 ) -> None:
     with pytest.raises(
         ConfigError, match=rf"announces {made.size} bytes, \[model\] max_fetch_mb allows 4096"
@@ -292,7 +292,7 @@ def test_an_unsigned_bundle_from_the_broker_is_refused_unless_that_is_allowed(
     installer: Installer, store: ModelStore, broker: Retained, tmp_path: Path
 ) -> None:
     folder = tiny(tmp_path / "unsigned", "3.0")
-    announcement.publish(folder, announcement.make_offer(folder, CHUNK), broker.put)
+    announcement.publish(folder, announcement.make_announcement(folder, CHUNK), broker.put)
     with pytest.raises(ModelError, match="the bundle is not signed"):
         installer.install({"bundle": "3.0"})
     assert (list(store.bundles()), left_over(store)) == ([SHIPPED], [])
@@ -310,7 +310,7 @@ def test_an_unsigned_bundle_from_the_broker_is_refused_unless_that_is_allowed(
 def test_a_full_disk_is_told_and_keeps_nothing_of_it(
     installer: Installer,
     store: ModelStore,
-    made: announcement.Offer,
+    made: announcement.Announcement,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = itertools.count()
@@ -326,13 +326,13 @@ def test_a_full_disk_is_told_and_keeps_nothing_of_it(
 
 
 def test_a_bundle_that_is_withdrawn_leaves_nothing_at_the_broker(
-    broker: Retained, made: announcement.Offer
+    broker: Retained, made: announcement.Announcement
 ) -> None:
     announcement.withdraw(made, broker.put)
     assert broker.topics == {}
 
 
-def test_a_damaged_bundle_is_not_announced(made: announcement.Offer, tmp_path: Path) -> None:
+def test_a_damaged_bundle_is_not_announced(made: announcement.Announcement, tmp_path: Path) -> None:
     (tmp_path / "bundle" / made.files[-2].name).write_bytes(b"x")
     with pytest.raises(MammoEdgeError, match="sha256 is"):
-        announcement.make_offer(tmp_path / "bundle")
+        announcement.make_announcement(tmp_path / "bundle")

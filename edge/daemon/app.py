@@ -37,7 +37,7 @@ from edge.daemon.rollout.accelerator import Accelerator
 from edge.daemon.rollout.activation import Activation
 from edge.daemon.telemetry.drift import WINDOW, Drift
 from edge.daemon.telemetry.http_server import MetricsServer
-from edge.daemon.telemetry.metrics import Numbers
+from edge.daemon.telemetry.metrics import HealthMetrics
 from edge.daemon.telemetry.status import Announcer
 from edge.daemon.wiring import broker
 from edge.daemon.wiring.delivery import Delivery
@@ -136,7 +136,7 @@ class Daemon:
         self._folder, self._requests = self._open_intakes()
         self._drift = Drift()
         self._report = self._make_report()
-        self._numbers = Numbers(lambda: messages.fields(self._report()))
+        self._numbers = HealthMetrics(lambda: messages.fields(self._report()))
         opener = self._opener
         self._shadow = open_shadow(settings, self._parts, opener.store, opener.second, self._client)
         if self._shadow:

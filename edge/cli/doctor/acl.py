@@ -7,7 +7,6 @@ brokers pass a message on before PUBREL ("method B"). So the broker is watched f
 that misleads nobody: the answer to a command that does not exist.
 """
 
-import json
 import queue
 import uuid
 from collections.abc import Sequence
@@ -17,7 +16,8 @@ from typing import Final
 from paho.mqtt.client import Client
 
 from edge.config.settings import Settings
-from edge.daemon.telemetry.homeassistant import messages as discovery
+from edge.contract import messages
+from edge.daemon.telemetry.homeassistant import discovery_messages
 from edge.errors import Unavailable
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import REFUSED, Connection, Protocol, correlated
@@ -29,9 +29,7 @@ NOBODY: Final = "doctor"
 """
 A command that does not exist. The example ACL lets a device read `command/#` and write answers.
 """
-ANSWER: Final = json.dumps(
-    {"schema": "mammo.ack/1", "command": NOBODY, "ok": True}, separators=(",", ":")
-).encode()
+ANSWER: Final = messages.encode(messages.Answer(schema=messages.ACK, command=NOBODY, ok=True))
 WAIT_S: Final = 2.0
 """Seconds to wait for an answer of the broker."""
 EXACTLY_ONCE: Final = 2
@@ -66,7 +64,7 @@ def published(settings: Settings) -> list[str]:
     found += [topics.result] if settings.publish.mqtt else []
     found += [topics.shadow_result] if settings.model.shadow else []
     found += [topics.command_ack(name) for name in _commands(settings)]
-    return [*found, *discovery(settings)]
+    return [*found, *discovery_messages(settings)]
 
 
 def _commands(settings: Settings) -> Sequence[str]:

@@ -41,7 +41,7 @@ class Discovery:
         broker: the connection; before its `start`.
         health: is told if the broker refuses.
         state: the state folder.
-        wanted: payloads by topic, see `messages`.
+        wanted: payloads by topic, see `discovery_messages`.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Discovery:
             self._file.unlink(missing_ok=True)
 
 
-def messages(settings: Settings) -> dict[str, bytes]:
+def discovery_messages(settings: Settings) -> dict[str, bytes]:
     """Return the retained messages by topic: none if discovery is off."""
     if not settings.homeassistant.enabled:
         return {}

@@ -62,7 +62,7 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
 """Help text, label, and the label's value for each counter of `health`, by metric."""
 
 
-class Numbers(Collector):
+class HealthMetrics(Collector):
     """
     The numbers of `health`, as Prometheus collects them.
 

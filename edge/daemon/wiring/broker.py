@@ -72,7 +72,7 @@ def announce(
     if client is None:
         return
     discovery = homeassistant.Discovery(
-        client, health, settings.state.path, homeassistant.messages(settings)
+        client, health, settings.state.path, homeassistant.discovery_messages(settings)
     )
     client.on_connect(health.changed.set)
     topics = status.StatusPublisher(

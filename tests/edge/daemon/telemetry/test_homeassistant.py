@@ -15,7 +15,7 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Device, HomeAssistant, Settings
-from edge.daemon.telemetry.homeassistant import FILE, Discovery, messages
+from edge.daemon.telemetry.homeassistant import FILE, Discovery, discovery_messages
 from edge.daemon.telemetry.status import offline
 from edge.health import Health
 from edge.mqtt.client import MqttClient
@@ -45,7 +45,7 @@ def settings(*, enabled: bool = True, prefix: str = "homeassistant") -> Settings
 
 
 def device() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(messages(settings())[TOPIC])
+    found: dict[str, Any] = json.loads(discovery_messages(settings())[TOPIC])
     return found
 
 
@@ -106,9 +106,11 @@ def retained(mosquitto: Mosquitto, topic: str = "#") -> dict[str, bytes]:
 
 
 def test_nothing_is_announced_unless_it_is_enabled() -> None:
-    assert messages(Settings()) == {}
-    assert list(messages(settings())) == [TOPIC]
-    assert list(messages(settings(prefix="ha/found"))) == ["ha/found/device/north/edge-1/config"]
+    assert discovery_messages(Settings()) == {}
+    assert list(discovery_messages(settings())) == [TOPIC]
+    assert list(discovery_messages(settings(prefix="ha/found"))) == [
+        "ha/found/device/north/edge-1/config"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ def test_no_two_devices_have_the_same_ids() -> None:
         made = Settings(
             device=Device(site=site, name=name), homeassistant=HomeAssistant(enabled=True)
         )
-        ((_, payload),) = messages(made).items()
+        ((_, payload),) = discovery_messages(made).items()
         ids += json.loads(payload)["components"]
     assert len(set(ids)) == len(ids)
     assert "mammo-edge-a-b-a-state" in ids
@@ -183,9 +185,9 @@ def test_no_two_devices_have_the_same_ids() -> None:
 def test_the_message_is_kept_by_the_broker_and_cleared_when_it_is_switched_off(
     mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
-    with connected(mosquitto, tmp_path, messages(settings())) as (discovery, _):
+    with connected(mosquitto, tmp_path, discovery_messages(settings())) as (discovery, _):
         after(discovery, lambda: retained(mosquitto))
-    assert retained(mosquitto) == messages(settings())
+    assert retained(mosquitto) == discovery_messages(settings())
     assert remembered(tmp_path) == [TOPIC]
     with connected(mosquitto, tmp_path, {}) as (discovery, _):
         after(discovery, lambda: not remembered(tmp_path))
@@ -195,15 +197,15 @@ def test_the_message_is_kept_by_the_broker_and_cleared_when_it_is_switched_off(
 def test_a_device_that_is_renamed_leaves_nothing_under_its_old_name(
     mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
-    other = messages(settings(prefix="other"))
-    for wanted in (messages(settings()), other):
+    other = discovery_messages(settings(prefix="other"))
+    for wanted in (discovery_messages(settings()), other):
         with connected(mosquitto, tmp_path, wanted) as (discovery, _):
             after(discovery, lambda wanted=wanted: remembered(tmp_path) == list(wanted))  # type: ignore[misc]
     assert retained(mosquitto) == other
 
 
 def test_a_broker_that_forgot_it_is_told_again(mosquitto: Mosquitto, tmp_path: Path) -> None:
-    with connected(mosquitto, tmp_path, messages(settings())) as (discovery, _):
+    with connected(mosquitto, tmp_path, discovery_messages(settings())) as (discovery, _):
         after(discovery, lambda: retained(mosquitto))
         with Subscriber(mosquitto.port, "x") as someone:
             someone.publish("x", b"")
@@ -219,7 +221,7 @@ def test_a_broker_that_refuses_it_is_a_reason_and_no_more(
     (tmp_path / "acl").write_text("topic readwrite mammo/#\n")
     mosquitto.config = f"acl_file {tmp_path}/acl\n"
     mosquitto.restart()
-    with connected(mosquitto, tmp_path, messages(settings())) as (discovery, health):
+    with connected(mosquitto, tmp_path, discovery_messages(settings())) as (discovery, health):
         after(discovery, lambda: health.reasons)
         assert health.reasons == [
             "homeassistant: the broker refused it: Not authorized: check the broker's ACL"
@@ -229,7 +231,7 @@ def test_a_broker_that_refuses_it_is_a_reason_and_no_more(
 def test_a_broker_that_hangs_up_on_it_is_told_no_more(mosquitto: Mosquitto, tmp_path: Path) -> None:
     with (
         Proxy(mosquitto.port, hang_up_on=TOPIC.encode()) as proxy,
-        connected(proxy, tmp_path, messages(settings())) as (discovery, health),
+        connected(proxy, tmp_path, discovery_messages(settings())) as (discovery, health),
     ):
         after(
             discovery,

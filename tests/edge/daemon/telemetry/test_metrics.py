@@ -18,7 +18,7 @@ import pytest
 from edge.daemon.pipeline.examination import Examination
 from edge.daemon.telemetry.drift import FEWEST, Drift, stability_index
 from edge.daemon.telemetry.http_server import AT_ONCE, MetricsServer
-from edge.daemon.telemetry.metrics import Numbers
+from edge.daemon.telemetry.metrics import HealthMetrics
 from edge.daemon.workers.servable import shipped_bundle
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Interrupted
@@ -49,12 +49,12 @@ RULES: Final = ROOT / "deploy/monitoring/prometheus"
 
 
 @pytest.fixture
-def numbers() -> Numbers:
-    return Numbers(lambda: REPORT)
+def numbers() -> HealthMetrics:
+    return HealthMetrics(lambda: REPORT)
 
 
 @pytest.fixture
-def server(numbers: Numbers) -> Iterator[MetricsServer]:
+def server(numbers: HealthMetrics) -> Iterator[MetricsServer]:
     made = MetricsServer(("127.0.0.1", 0), numbers.text, ready=lambda: True, alive=lambda: False)
     made.start()
     yield made
@@ -69,7 +69,7 @@ def get(server: MetricsServer, path: str) -> tuple[int, str]:
         return error.code, ""
 
 
-def test_the_numbers_of_health_stand_in_metrics(numbers: Numbers) -> None:
+def test_the_numbers_of_health_stand_in_metrics(numbers: HealthMetrics) -> None:
     lines = numbers.text().decode().splitlines()
     for line in (
         'mammo_edge_state{state="degraded"} 1.0',
@@ -84,7 +84,7 @@ def test_the_numbers_of_health_stand_in_metrics(numbers: Numbers) -> None:
         assert line in lines
 
 
-def test_prometheus_s_own_tool_finds_nothing_to_complain_of(numbers: Numbers) -> None:
+def test_prometheus_s_own_tool_finds_nothing_to_complain_of(numbers: HealthMetrics) -> None:
     done = subprocess.run(
         [need("promtool", "prometheus"), "check", "metrics"],
         input=numbers.text(),
@@ -122,7 +122,9 @@ def test_every_alarm_has_a_section_of_the_manual_that_says_what_to_do_and_leads_
 
 
 @pytest.mark.parametrize("file", ["prometheus/mammo-edge.rules.yml", "grafana/mammo-edge.json"])
-def test_alarms_and_dashboard_ask_for_metrics_that_there_are(numbers: Numbers, file: str) -> None:
+def test_alarms_and_dashboard_ask_for_metrics_that_there_are(
+    numbers: HealthMetrics, file: str
+) -> None:
     there = set(re.findall(r"^(mammo_edge\w*)", numbers.text().decode(), re.MULTILINE))
     asked = set(re.findall(r"mammo_edge_\w+", (ROOT / "deploy/monitoring" / file).read_text()))
     assert asked <= there
@@ -144,7 +146,7 @@ def test_ready_and_alive_are_yes_or_no_and_anything_else_is_not_found(
 
 
 def test_a_ledger_that_cannot_be_read_is_an_answer_and_no_traceback_in_the_journal(
-    server: MetricsServer, numbers: Numbers, capsys: pytest.CaptureFixture[str]
+    server: MetricsServer, numbers: HealthMetrics, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def failing() -> dict[str, Any]:
         msg = "ledger: disk I/O error"
@@ -171,14 +173,14 @@ def test_whoever_opens_many_connections_takes_no_more_than_a_few_threads(
     assert get(server, "/readyz")[0] == 200
 
 
-def test_a_clock_that_was_set_back_takes_nothing_from_a_sum(numbers: Numbers) -> None:
+def test_a_clock_that_was_set_back_takes_nothing_from_a_sum(numbers: HealthMetrics) -> None:
     numbers.observe(
         Examination(cast("Any", None), cast("Any", None), 1000.0, 400.0, Interrupted("x"))
     )
     assert "mammo_edge_examine_seconds_sum 0.0" in numbers.text().decode().splitlines()
 
 
-def test_an_address_that_is_taken_is_named(server: MetricsServer, numbers: Numbers) -> None:
+def test_an_address_that_is_taken_is_named(server: MetricsServer, numbers: HealthMetrics) -> None:
     with pytest.raises(
         ConfigError, match=f"metrics: 127.0.0.1:{server.port}: Address already in use"
     ):

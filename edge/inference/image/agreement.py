@@ -73,7 +73,8 @@ def _fits(values: NDArray[Any], top: int, depth: Depth) -> bool:
 
 
 def _has_overlays(header: Dataset) -> bool:
-    return any(header.get((group, OVERLAY_BIT)) for group in OVERLAY_GROUPS)
+    tags = [(group, OVERLAY_BIT) for group in OVERLAY_GROUPS]
+    return any(header[tag].value for tag in tags if tag in header)
 
 
 def _sign(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, Mammogram, decode
-from tests.support.films import dicom, small
+from tests.support.films import dicom, raster, small
 from tests.support.frames import (
     DELIMITER,
     ITEM,
@@ -31,6 +31,8 @@ from tests.support.frames import (
 FILM = small(96, 64).astype(np.uint16) << 4
 """12 bits, air and tissue on both sides of half the range."""
 TWELVE: dict[str, Any] = {"BitsStored": 12, "HighBit": 11}
+BIG = UID("1.2.840.10008.1.2.2")
+DEFLATED = UID("1.2.840.10008.1.2.1.99")
 JPEG_2000_KINDS = ("jpeg 2000", "htj2k")
 WINDOW: dict[str, Any] = {"WindowCenter": "2000", "WindowWidth": "3000"}
 
@@ -166,15 +168,23 @@ def test_more_bits_in_the_frame_than_are_stored_are_values(kind: str, stored: in
     assert read(data).facts.bits == 16
 
 
+def with_overlay(data: bytes, bit: int) -> bytes:
+    """The same file with an Overlay Bit Position; 0 is an overlay apart from the pixels."""
+    at = data.index(b"\xe0\x7f\x10\0OB")
+    return data[:at] + b"\0\x60\x02\x01US\x02\0" + struct.pack("<H", bit) + data[at:]
+
+
 @pytest.mark.usefixtures("decoders")
 @pytest.mark.parametrize("kind", ["jpeg lossless", "jpeg-ls", "jpeg 2000"])
 def test_an_overlay_in_the_frames_highest_bits_is_no_value(kind: str) -> None:
-    overlaid = FILM | np.uint16(0x8000) * (np.indices(FILM.shape)[0] % 7 == 0)
-    overlay = {"OverlayBitPosition": 15}
-    data = with_frame(FILM, SYNTAXES[kind], frame(kind, overlaid.astype(np.uint16), 16), **TWELVE)
-    at = data.index(b"\xe0\x7f\x10\0OB")
-    group = b"\0\x60\x02\x01US\x02\0" + struct.pack("<H", overlay["OverlayBitPosition"])
-    np.testing.assert_array_equal(read(data[:at] + group + data[at:]).pixels, twin())
+    overlaid = (FILM | np.uint16(0x8000) * (np.indices(FILM.shape)[0] % 7 == 0)).astype(np.uint16)
+    data = with_frame(FILM, SYNTAXES[kind], frame(kind, overlaid, 16), **TWELVE)
+    np.testing.assert_array_equal(read(with_overlay(data, 15)).pixels, twin())
+
+
+def test_an_overlay_apart_from_the_pixels_makes_no_bits_of_the_frame_overlays() -> None:
+    data = with_frame(film(16), JPEG_2000, frame("jpeg 2000", film(16), 16), **TWELVE)
+    np.testing.assert_array_equal(read(with_overlay(data, 0)).pixels, twin(16))
 
 
 @pytest.mark.usefixtures("decoders")
@@ -330,7 +340,32 @@ def test_file_meta_information_in_implicit_vr_is_read(kind: str, preamble: bytes
     np.testing.assert_array_equal(read(preamble + group + whole[start:]).pixels, twin())
 
 
-BIG = UID("1.2.840.10008.1.2.2")
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, BIG, DEFLATED])
+def test_uncompressed_files_with_file_meta_information_in_implicit_vr_are_read(syntax: str) -> None:
+    pixels = FILM.astype(">u2") if syntax == BIG else FILM
+    whole = dicom(pixels, UID(syntax), **TWELVE)
+    group = meta(2, b"1.2.840.10008.5.1.4.1.1.1.2") + meta(0x10, syntax.encode())
+    group = meta(0, struct.pack("<I", len(group))) + group
+    start = 144 + int.from_bytes(whole[140:144], "little")
+    image = read(bytes(128) + b"DICM" + group + whole[start:])
+    np.testing.assert_array_equal(image.pixels, twin())
+
+
+@pytest.mark.parametrize("start", [b"", bytes(128) + b"DICM"], ids=["bare", "preamble"])
+@pytest.mark.parametrize("kind", SYNTAXES)
+def test_a_frame_without_any_transfer_syntax_is_read(kind: str, start: bytes) -> None:
+    whole = with_frame(FILM, SYNTAXES[kind], frame(kind, FILM, 12), **TWELVE)
+    data_set = whole[144 + int.from_bytes(whole[140:144], "little") :]
+    np.testing.assert_array_equal(read(start + data_set).pixels, twin())
+
+
+@pytest.mark.usefixtures("decoders")
+@pytest.mark.parametrize("said", SYNTAXES)
+def test_a_jpeg_of_eight_bits_is_read_under_any_syntax(said: str) -> None:
+    eight = (FILM >> 4).astype(np.uint8)
+    packed = raster("jpg", eight)
+    right = read(with_frame(eight, UID("1.2.840.10008.1.2.4.50"), packed)).pixels
+    np.testing.assert_array_equal(read(with_frame(eight, SYNTAXES[said], packed)).pixels, right)
 
 
 @pytest.mark.parametrize("start", ["preamble", "meta", "data set"])

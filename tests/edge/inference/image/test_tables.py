@@ -159,6 +159,17 @@ def test_what_dcmtk_leaves_out_is_applied_as_its_usual_twin(
     assert read(theirs).facts.flags == ()
 
 
+@pytest.mark.parametrize(
+    "element", [b"\x28\0\x06\x30OW", b"\x28\0\x10\x30SQ"], ids=["data", "sequence"]
+)
+def test_a_table_of_unknown_vr_is_applied(element: bytes) -> None:
+    right = film(VOI, 16, 4096, "OW", "explicit", signed=False)
+    unknown = right.replace(element, element[:4] + b"UN")
+    assert unknown != right
+    np.testing.assert_array_equal(read(unknown).pixels, read(right).pixels)
+    assert read(unknown).facts.flags == ()
+
+
 @pytest.mark.parametrize("packing", ["packed", "OB"])
 def test_an_odd_number_of_packed_entries_has_a_byte_of_padding(packing: str) -> None:
     values = curve(1001, 8)

@@ -1,7 +1,4 @@
-"""
-Where an image's file goes once its outcome is recorded: done or failed, now or, while that cannot
-be, again and again.
-"""
+"""Moves an image's file to done or failed once its outcome is recorded, and again until it is."""
 
 import time
 from typing import Final
@@ -20,17 +17,17 @@ PAUSE_S: Final = 1.0
 
 
 class Archiver:
-    """In the thread of the loop only."""
+    """Archives files; in the dispatcher's thread only."""
 
     def __init__(self, ledger: Ledger, spool: Spool, health: Health) -> None:
         self._ledger = ledger
         self._spool = spool
         self._health = health
         self._again_at: float | None = 0.0
-        """When to look for what is left over; None while nothing is."""
+        """Monotonic time at which to look for what is left over; None if nothing is."""
 
     def archive(self, image: Image, payload: bytes, *, scored: bool) -> bool:
-        """Move the file, with its outcome beside it; False where that has to be tried again."""
+        """Move the file, with its outcome beside it; False if that has to be tried again."""
         try:
             path = self._spool.archive(
                 image.path, image.image_id, image.name, payload, scored=scored
@@ -49,8 +46,10 @@ class Archiver:
 
     def archive_left_over(self) -> bool:
         """
-        What a kill or a full disk left concluded and not archived, some of it at a time; True where
-        there is more.
+        Archive some of what a kill or a full disk left concluded and not archived.
+
+        Returns:
+            True if there is more.
 
         Raises:
             Unavailable: the ledger cannot be read.

@@ -1,7 +1,4 @@
-"""
-A ledger that was lost or damaged is filled from what lies in done and failed; what lies in the
-spool comes in as always.
-"""
+"""Fills a lost or damaged ledger from done and failed; the spool comes in as always."""
 
 import json
 import logging
@@ -28,14 +25,15 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 100
 NEWEST: Final = 64
-"""So many results beside the images are compared with the ledger at start."""
+"""Results beside the images that are compared with the ledger at start."""
 GENERATIONS: Final = 1000
 
 
 def demand_spool(ledger: Ledger, root: Path) -> None:
     """
-    Refuse to begin with an empty spool while images wait in it: they would be rejected as missing,
-    and their disk only be late.
+    Refuse to begin with an empty spool while images wait in it.
+
+    They would be rejected as missing, and their disk may only be late.
 
     Raises:
         Unavailable: it is not there.
@@ -52,8 +50,7 @@ def demand_spool(ledger: Ledger, root: Path) -> None:
 
 def prove(ledger: Ledger, spool: Spool) -> None:
     """
-    Compare the ledger with its own archive; set it aside where it has forgotten results that it
-    filed.
+    Compare the ledger with its archive; set it aside if it has forgotten results that it filed.
 
     Raises:
         Unavailable: the disk is failing.
@@ -117,7 +114,7 @@ def _newest(spool: Spool) -> list[Path]:
 
 
 def _archived(spool: Spool) -> Iterator[Archived]:
-    """What lies in the archive and is ours, proved by its name and its result id."""
+    """Yield what lies in the archive and is ours, proved by its name and its result id."""
     for folder, scored in ((spool.done, True), (spool.failed, False)):
         for entry in os.scandir(folder):
             if entry.name.endswith(".json") and not entry.name.startswith("."):
@@ -156,7 +153,7 @@ def _parse(result: Path, *, scored: bool) -> Archived | None:
 
 
 def _generation(result_id: str, image_id: str, bundle_id: str, preprocess_id: str) -> int | None:
-    """Which retry this is the result of: the id says it to whoever tries."""
+    """Find the generation of a result by trying: its id is made from it."""
     numbers = range(GENERATIONS)
     return next(
         (

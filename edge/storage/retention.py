@@ -1,7 +1,4 @@
-"""
-Removes what has been kept long enough, or what must go for new images: never what is not delivered
-yet.
-"""
+"""Removes what was kept long enough, or makes room; never what is not delivered yet."""
 
 import logging
 import shutil
@@ -23,11 +20,12 @@ log = logging.getLogger(__name__)
 LOOP: Final = "retention"
 TURN_S: Final = 2.0
 PASS_S: Final = 60.0
-"""How often it is looked for what is old, in seconds."""
+"""Seconds between two looks for what is old."""
 CALM_S: Final = 3600.0
 """
-Age counts only while the clock has run smoothly for so long: a device may start in the past and
-jump into the present.
+Seconds for which the clock must have run smoothly before age counts.
+
+A device may start in the past and jump into the present.
 """
 STEP_S: Final = 60.0
 DAY_S: Final = 86400.0
@@ -35,7 +33,7 @@ BATCH: Final = 32
 
 
 class Retention(Loop):
-    """A thread of its own. Files go before results, done before failed, the oldest first."""
+    """Prunes in a thread of its own: files before results, done before failed, oldest first."""
 
     def __init__(
         self,
@@ -61,7 +59,7 @@ class Retention(Loop):
         return TURN_S
 
     def turn(self) -> None:
-        """Make room where it is short; now and then look for what is old."""
+        """Make room if it is short; now and then look for what is old."""
         try:
             self._tidy()
             self._health.recover(Cause.RETENTION_FAILED)
@@ -95,7 +93,7 @@ class Retention(Loop):
             self._forget(float("inf"))
 
     def _remove_old(self) -> bool:
-        """Remove some of what is too old; whether there may be more."""
+        """Remove some of what is too old; True if there may be more."""
         keep, removed = self._keep, 0
         for scored, days in ((True, keep.done_days), (False, keep.failed_days)):
             removed += (

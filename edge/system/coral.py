@@ -1,6 +1,7 @@
 """
-Coral accelerators (Edge TPU), USB and PCIe: which are plugged in, and who has them. Loads no
-runtime and opens no device.
+Coral accelerators (Edge TPU) over USB and PCIe: those plugged in, and who has them.
+
+This module loads no runtime and opens no device.
 """
 
 import fcntl
@@ -13,29 +14,27 @@ from typing import BinaryIO, Final, Literal
 from edge.errors import AcceleratorError
 
 USB: Final = frozenset({("1a6e", "089a"), ("18d1", "9302")})
-"""
-Vendor and product: the first before its firmware is loaded, which its first user does, the second
-from then on.
-"""
+"""Vendor and product: before its firmware is loaded, which its first user does, and after."""
 PCI: Final = ("0x1ac1", "0x089a")
 BUSY: Final = "another process has it"
 CUSTOM_OP: Final = b"edgetpu-custom-op"
 """
-What edgetpu_compiler puts in the place of the operators that the accelerator runs: a model file
-without it was not compiled.
+The operator that edgetpu_compiler puts in the place of those that the accelerator runs.
+
+A model file without it was not compiled.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a worker gets at the accelerator. Crosses a process border."""
+    """The way of a worker to the accelerator; it crosses a process border."""
 
     library: str
     """libedgetpu, by name or path."""
     device: str
     """`usb`, `pci:1`, ...; empty for any."""
     lock: str
-    """A file; who has it locked has the accelerator."""
+    """A file; whoever has it locked has the accelerator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +43,22 @@ class Device:
 
     bus: Literal["USB", "PCIe"]
     node: Path | None
-    """What must be opened; None where the kernel has no driver for it."""
+    """The file to open; None if the kernel has no driver for it."""
     mbit: int | None = None
     """Speed of the USB link, in Mbit/s."""
 
     @property
     def usable(self) -> bool:
-        """Whether this process may open it."""
+        """True if this process may open it."""
         return self.node is not None and os.access(self.node, os.R_OK | os.W_OK)
 
 
 def devices(root: Path = Path("/")) -> list[Device]:
     """
-    What the kernel sees.
+    List the accelerators that the kernel sees.
 
     Args:
-        root: where `dev` and `sys` are.
+        root: the folder that has `dev` and `sys`.
     """
     return [*_usb(root), *_pci(root)]
 
@@ -77,7 +76,7 @@ def _usb(root: Path) -> Iterator[Device]:
 
 
 def _pci(root: Path) -> Iterator[Device]:
-    """Through the driver gasket / apex; without it the card is on the bus and has no node."""
+    """List PCIe cards with a driver (gasket, apex), or, if there are none, those without a node."""
     nodes = sorted((root / "dev").glob("apex_*"))
     yield from (Device("PCIe", node) for node in nodes)
     if not nodes:
@@ -88,11 +87,10 @@ def _pci(root: Path) -> Iterator[Device]:
 
 def claim(lock: Path) -> BinaryIO | None:
     """
-    Have the accelerator for oneself, until the file is closed or the process ends, however it ends.
+    Lock the accelerator until the file is closed or the process ends, however it ends.
 
     Returns:
-        The locked file, or None where its folder does not exist: there is no daemon to be kept out
-            of the way of.
+        The locked file; None if its folder does not exist, so that no daemon can have it.
 
     Raises:
         AcceleratorError: another process has it, or the file may not be opened.
@@ -116,8 +114,9 @@ def claim(lock: Path) -> BinaryIO | None:
 
 def _create(path: str, flags: int) -> int:
     """
-    Readable by whoever gets into the folder, whoever came first: root's `mammo-edge classify` must
-    not lock the daemon out.
+    Create the lock readable for all who get into its folder.
+
+    So that root's `mammo-edge classify`, if it comes first, does not lock the daemon out.
     """
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
@@ -128,7 +127,7 @@ def _create(path: str, flags: int) -> int:
 
 
 def busy(lock: Path) -> bool:
-    """Whether a process has it now, as far as we may know."""
+    """Tell if a process has it now, as far as we may know."""
     try:
         with lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -140,7 +139,7 @@ def busy(lock: Path) -> bool:
 
 
 def read(path: Path) -> str:
-    """A file of the kernel's, without white space around; empty where it cannot be read."""
+    """Read a file of the kernel's, stripped; empty if it cannot be read."""
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):

@@ -45,8 +45,9 @@ def fingerprint(path: Path) -> Fingerprint:
 
 def sha256_and_sync(path: Path, beat: Beat) -> str:
     """
-    SHA-256 of a regular file, in hex, its bytes on the disk when this returns. The disk works while
-    the processor does.
+    Hash a regular file (SHA-256, hex), which is on the disk when this returns.
+
+    The disk works while the processor does.
     """
     digest, buffer = hashlib.sha256(), memoryview(bytearray(HASHED))
     with open_regular(path) as file, ThreadPoolExecutor(1, "sync") as disk:
@@ -61,7 +62,7 @@ def sha256_and_sync(path: Path, beat: Beat) -> str:
 
 
 def move(path: Path, target: Path, beat: Beat) -> None:
-    """Rename, or copy and remove where that crosses a mount."""
+    """Rename a file, or copy and remove it if that crosses a mount."""
     try:
         path.rename(target)
     except OSError as error:
@@ -76,8 +77,13 @@ def copy(
     source: Path, target: Path, beat: Beat, writing: AbstractContextManager[None] | None = None
 ) -> None:
     """
-    Copy a regular file; `target` is there whole or not at all. It is written inside of `writing`,
-    with other rights, say.
+    Copy a regular file; `target` is there whole or not at all.
+
+    Args:
+        source: the file.
+        target: in a folder that exists.
+        beat: called between chunks.
+        writing: entered to write the target, with other rights, say.
     """
     with open_regular(source) as reader, writing or nullcontext():
         put(target, _chunks(reader, beat))
@@ -112,7 +118,7 @@ def whole(target: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what a kill left of writes into this folder; nobody may be writing there."""
+    """Remove what a kill left of writes into this folder, while nobody writes there."""
     for part in folder.glob(f".*{PART}"):
         part.unlink(missing_ok=True)
 
@@ -137,7 +143,7 @@ def _chunks(reader: io.FileIO, beat: Beat) -> Iterator[bytes]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the folder's entries on the disk."""
+    """Bring the folder's entries onto the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -162,15 +168,16 @@ def open_regular(path: Path, *, follow: bool = False) -> io.FileIO:
 
 
 def read_regular(path: Path) -> bytes:
-    """All of a file that a person named, be it through a link. Raises as `open_regular`."""
+    """Read a file that a person named, be it through a link; raises as `open_regular`."""
     with open_regular(path, follow=True) as file:
         return file.readall()
 
 
 def regular_below(path: Path) -> list[Path]:
     """
-    What a person means who types a path: itself, or of a folder all files below it, sorted, without
-    dot files.
+    List what a person means by a path: the file, or all files below a folder, sorted.
+
+    Dot files in a folder are left out.
     """
     if not path.is_dir():
         return [path]

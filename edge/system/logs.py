@@ -1,6 +1,7 @@
 """
-Logging to stderr: `key=value`, for the journal with the severity that it understands, without what
-it has itself.
+Logging to stderr as `key=value`, with the severity that the journal understands.
+
+Time and unit are left out, which the journal has itself.
 """
 
 import logging
@@ -19,10 +20,7 @@ SYSLOG: Final = {
 
 
 class JournalFormatter(logging.Formatter):
-    """
-    Each line begins with its priority, a traceback's too, so that `journalctl -p warning` shows
-    what it should.
-    """
+    """Begins each line with its priority, a traceback's too, for `journalctl -p warning`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
@@ -31,9 +29,7 @@ class JournalFormatter(logging.Formatter):
 
 
 def handler(stream: TextIO) -> logging.Handler:
-    """
-    What writes log lines to `stream`: as the journal reads them under systemd, plain elsewhere.
-    """
+    """Make a handler for `stream`: as the journal reads lines under systemd, plain elsewhere."""
     made = logging.StreamHandler(stream)
     formatter = JournalFormatter if _is_journal(stream) else logging.Formatter
     made.setFormatter(formatter("level=%(levelname)s module=%(name)s %(message)s"))
@@ -42,8 +38,9 @@ def handler(stream: TextIO) -> logging.Handler:
 
 def _is_journal(stream: TextIO) -> bool:
     """
-    Whether systemd connected this very stream; a shell below a service has the variable too. See
-    systemd.exec(5).
+    Tell if systemd connected this very stream; a shell below a service has the variable too.
+
+    See systemd.exec(5).
     """
     try:
         found = os.fstat(stream.fileno())

@@ -1,6 +1,7 @@
 """
-What root does below the daemon's folders, it does with the daemon's rights: no link that stands
-there leads root anywhere else.
+Lets root work below the daemon's folders with the daemon's rights only.
+
+So no link that stands there leads root anywhere else.
 """
 
 import os
@@ -13,20 +14,16 @@ from typing import Final
 UMASK: Final = 0o027
 """As the daemon's: files 0640, folders 0750."""
 _ONE_AT_A_TIME: Final = threading.RLock()
-"""
-Else a second thread would see the first one's rights, and have root's again in the middle of its
-work.
-"""
+"""Keeps a second thread from seeing the first one's rights, and from getting root's back early."""
 
 
 @contextmanager
 def as_owner_of(folder: Path) -> Iterator[None]:
     """
-    Act as whose folder it is until the end; nothing changes for who is not root, or where the
-    folder is root's.
+    Run the block with the effective uid and gid of the folder's owner; no-op unless root.
 
     The rights are those of the process: its other threads have no more meanwhile. So it is for
-    commands; the daemon is never root where it was installed.
+    commands; the daemon is never root if it was installed.
 
     Raises:
         OSError: there is no such folder.

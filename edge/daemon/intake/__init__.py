@@ -1,6 +1,7 @@
 """
-Sources: one file each. A source hands what comes to a Receiver and tells its sender only when that
-returned.
+Sources, one file each.
+
+A source hands what comes to a Receiver, and tells its sender only when that has returned.
 """
 
 from collections.abc import Callable
@@ -9,10 +10,10 @@ from typing import Protocol
 
 
 class Receiver(Protocol):
-    """What the service does with what comes. Everything is in the ledger when a method returns."""
+    """The way in, as a source sees it: everything is in the ledger when a method returns."""
 
     def has_room(self) -> bool:
-        """Whether more may come in: below the limits of queue and disk."""
+        """Tell if more may come in: below the limits of queue and disk."""
         ...
 
     def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
@@ -49,13 +50,13 @@ class Receiver(Protocol):
         patient: Callable[[], bool],
     ) -> None:
         """
-        Take an image by its name in the inbox and its hash, or answer why not.
+        Take an image by its name in the inbox and its hash, or answer why that cannot be.
 
         Args:
             request: the JSON that came.
-            response_topic: where the answer goes; None for `result`.
+            response_topic: gets the answer; None for `result`.
             correlation: goes back with the answer.
-            patient: whether to wait on for a file that is not there yet.
+            patient: tells if a file that is not there yet is waited for.
 
         Raises:
             NotReadyError: the file may still come.

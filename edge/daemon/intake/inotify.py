@@ -1,6 +1,4 @@
-"""
-inotify over the inbox through watchdog: hints of what to look at, never the only source of truth.
-"""
+"""Hints from inotify, through watchdog, of what to look at; never the only source of truth."""
 
 import logging
 import os
@@ -25,17 +23,15 @@ log = logging.getLogger(__name__)
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)  # it names files
 
 NO_EVENTS = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "afs", "ceph", "glusterfs", "overlay")
-"""File systems on which a change made elsewhere raises no event here."""
+"""File systems that raise no event here for a change made elsewhere."""
 OCTAL = re.compile(rb"\\([0-7]{3})")
-"""How mountinfo writes blanks in a name."""
+"""An escaped character in a name, as mountinfo writes blanks."""
 NETWORK = tuple(kind for kind in NO_EVENTS if kind != "overlay")
+# Watchdog waits so long for the other half of a move. Each file that we claim is moved out, so
+# with watchdog's own half second a file that came right after another waited for it. Both halves
+# of a move inside the inbox come in one read of the kernel's queue.
 PAIRING_S = 0.005
-"""
-How long a file that was moved out holds up all later events, while watchdog looks for where it was
-moved to. Each file that we claim is moved out, so with watchdog's own half second a file that came
-right after another waited for it. Both halves of a move inside the inbox come in one read of the
-kernel's queue.
-"""
+"""Seconds for which a file that was moved out holds up all later events."""
 
 
 workarounds.pair_moves_within(PAIRING_S)
@@ -47,7 +43,7 @@ class Hint:
 
     path: Path
     finished: bool
-    """Whether its writer closed it or moved it in whole."""
+    """True if its writer closed it or moved it in whole."""
 
 
 class Watch(FileSystemEventHandler):
@@ -67,7 +63,7 @@ class Watch(FileSystemEventHandler):
         self._observer.start()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Watchdog's thread: only enqueue."""
+        """Enqueue a hint; in watchdog's thread."""
         match event:
             case FileClosedEvent():
                 self.hints.put(Hint(Path(os.fsdecode(event.src_path)), finished=True))
@@ -79,13 +75,13 @@ class Watch(FileSystemEventHandler):
                 pass
 
     def alive(self) -> bool:
-        """Whether watchdog's threads are still there."""
+        """Tell if watchdog's threads are still there."""
         return self._observer.is_alive() and all(
             emitter.is_alive() for emitter in self._observer.emitters
         )
 
     def wake(self) -> None:
-        """Let whoever waits for a hint look up."""
+        """End the wait for a hint."""
         self.hints.put(Hint(self.folder, finished=False))
 
     def close(self) -> None:
@@ -95,7 +91,7 @@ class Watch(FileSystemEventHandler):
 
 
 def filesystem_of(folder: Path) -> str:
-    """Type of the file system a folder lies on, as /proc/self/mountinfo names it."""
+    """Name the type of the file system a folder lies on, as /proc/self/mountinfo does."""
     best, kind = Path("/"), ""
     for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
         left, _, right = line.partition(b" - ")

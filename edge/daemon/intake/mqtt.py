@@ -1,6 +1,7 @@
 """
-Requests from the broker: the image itself, or its name in the inbox. Acknowledged only when the
-ledger has them.
+Requests from the broker: the image itself, or its name in the inbox.
+
+A request is acknowledged only when the ledger has it.
 """
 
 import logging
@@ -22,13 +23,11 @@ log = logging.getLogger(__name__)
 LOOP: Final = "intake-mqtt"
 RETRY_S: Final = 0.5
 REFERENCE_S: Final = 10.0
-"""How long a reference may come before its file, in seconds."""
+"""Seconds for which a reference waits for its file."""
 
 
 class MqttIntake(Loop):
-    """
-    Subscribes `request/image` and `request/ref`; takes them one by one, in the order they came.
-    """
+    """Subscribes `request/image` and `request/ref`, and takes requests in the order they came."""
 
     def __init__(  # noqa: PLR0913 - each is a fact of another origin
         self,
@@ -68,8 +67,9 @@ class MqttIntake(Loop):
 
     def _take_until_taken(self, incoming: Incoming, *, by_reference: bool) -> None:
         """
-        Hold a request back, and with it those behind it, until there is room; the broker waits for
-        our PUBACK.
+        Hold a request back until there is room, and with it those behind it.
+
+        The broker waits for our PUBACK.
         """
         deadline = time.monotonic() + REFERENCE_S
         while not self._stop.is_set() and not incoming.stale():
@@ -102,9 +102,7 @@ class MqttIntake(Loop):
             self._receiver.take_bytes(incoming.payload, response_topic, incoming.correlation)
 
     def _allowed(self, topic: str | None) -> str | None:
-        """
-        A response topic we may publish to; else the answer goes to `result`, where it can be found.
-        """
+        """Return a response topic that we may publish to; if not, the answer goes to `result`."""
         if topic is None:
             return None
         wild = not {"#", "+"}.isdisjoint(topic)

@@ -1,4 +1,4 @@
-"""What the parts of the pipeline share: one examination, and the objects that all of them use."""
+"""Things that the parts of the pipeline share: an examination, and the objects that all use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -33,10 +33,7 @@ class JsonlSink:
             raise StartupError(msg) from None
 
     def send(self, delivery: Delivery) -> None:
-        """
-        Append one line; after a kill in between the same line may stand there twice, with the same
-        seq.
-        """
+        """Append one line; after a kill the same line, with the same seq, may stand there twice."""
         try:
             self._append(delivery.payload + b"\n")
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Results to the broker: `result` for everyone, or the response topic of the one who asked."""
+"""Results to the broker: to `result` for everyone, or to the requester's response topic."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -34,7 +34,7 @@ class MqttSink:
         self._topic = topics.result
 
     def send(self, delivery: Delivery) -> None:
-        """Send; what is refused whole is tried once more without its heat map."""
+        """Send a result; if it is refused, send it once more without its heat map."""
         topic = (
             delivery.response_topic
             if delivery.sink == REPLY and delivery.response_topic

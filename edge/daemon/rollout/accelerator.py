@@ -1,7 +1,4 @@
-"""
-Whether workers shall use a Coral accelerator; that it is told when they do not; and that it is
-tried again after a while.
-"""
+"""The watch over a Coral accelerator: its loss is told, and it is tried again after a while."""
 
 import logging
 import time
@@ -26,15 +23,15 @@ CAUSES: Final = (Cause.CORAL_BUSY, Cause.CORAL_UNAVAILABLE)
 TURN_S: Final = 0.5
 AGAIN_S: Final = 5.0
 """
-How long after it vanished one that is plugged in again is tried, in seconds: a loose plug shall not
-keep us busy.
+Seconds after which one that is plugged in again is tried: a loose plug shall not keep us busy.
 """
 
 
 class Accelerator(Loop):
     """
-    A thread of its own that looks at what the workers run on. What a try opens ends with the
-    process.
+    Looks at what the workers run on, in a thread of its own.
+
+    Workers that a try opens end with the process.
 
     Args:
         parts: `model` has the workers, which are replaced once the accelerator is back.
@@ -73,7 +70,9 @@ class Accelerator(Loop):
         return TURN_S if self._try is None else TURN_S / 10
 
     def turn(self) -> None:
-        """Tell how it is; begin a try that is due, or take what one gave."""
+        """
+        Report the state of the accelerator; begin a try that is due, or take the result of one.
+        """
         if self._try is not None:
             self._finish_try(*self._try)
             return
@@ -101,15 +100,14 @@ class Accelerator(Loop):
 
     def _is_due(self, without: str | None, access: Access) -> bool:
         """
-        What another process has is tried as soon as that gives it back; what has just been plugged
-        in, at once; else after a while.
+        Tell if a try is due: once the other process releases the device, after plug-in, or in time.
         """
         if without == BUSY:
             return not busy(Path(access.lock))
         return self._now() >= self._next_try
 
     def _tell(self, why: str | None) -> None:
-        """The workers lost it, came up without it, or have it."""
+        """Note that the workers lost it, came up without it, or have it again."""
         self._seen = why
         if why is None:
             self._health.recover(*CAUSES)
@@ -144,8 +142,10 @@ class Accelerator(Loop):
 
     def _swap(self, before: Serving, fresh: Serving) -> bool:
         """
-        In the dispatcher's thread; False where another model was activated meanwhile, or the
-        accelerator still is not there.
+        Make new workers the current ones; in the dispatcher's thread.
+
+        Returns:
+            False if another model was activated meanwhile, or the accelerator is still not there.
         """
         if self._model.serving is not before or fresh.workers.runtime.backend != BACKEND:
             return False

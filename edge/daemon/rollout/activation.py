@@ -1,6 +1,4 @@
-"""
-Which model serves: activate, roll back, and go back by itself when a new one proves bad in use.
-"""
+"""Activation of models: by command, and back by itself if a new one proves bad in use."""
 
 import logging
 import threading
@@ -63,7 +61,7 @@ class Activation:
 
     @property
     def changing(self) -> threading.Lock:
-        """Held while another model is proved and taken; a reload holds it too."""
+        """The lock held while another model is proved and taken; a reload holds it too."""
         return self._one_at_a_time
 
     def listing(self) -> list[dict[str, Any]]:
@@ -72,8 +70,7 @@ class Activation:
 
     def activate(self, typed: str) -> dict[str, Any]:
         """
-        Prove an installed bundle, let new images go to it, and have it serve from the next start
-        on.
+        Prove an installed bundle and let it serve new images, also from the next start on.
 
         Raises:
             ConfigError: there is no such bundle. ModelError: it is not usable; the old one goes on.
@@ -94,7 +91,7 @@ class Activation:
             )
 
     def rollback(self) -> dict[str, Any]:
-        """Go back to what served before. Raises as `activate`."""
+        """Go back to the model that served before; raises as `activate`."""
         with self._one_at_a_time:
             bundle_id = self._store.rollback_target()
             fresh = self._prove(self._store.trusted(bundle_id))
@@ -107,8 +104,9 @@ class Activation:
 
     def resume_trial(self) -> None:
         """
-        Before the service runs: watch a model on that was on trial when the last daemon ended. Its
-        images are counted anew.
+        Go on with the trial of a model that was on trial when the last daemon ended.
+
+        Its images are counted anew. To be called before the dispatcher runs.
         """
         serving = self._model.serving
         try:
@@ -155,7 +153,7 @@ class Activation:
         }
 
     def observe(self, examination: Examination) -> None:
-        """In the service's thread: count what becomes of a new model's first images."""
+        """Count the outcomes of a new model's first images; in the dispatcher's thread."""
         bundle_id, image_id = examination.serving.bundle.bundle_id, examination.image.image_id
         if (
             self._failed is not None and self._failed.bundle_id == bundle_id
@@ -198,14 +196,16 @@ class Activation:
             log.warning("event=model_rolled_back version=%s", version)
 
     def _go_on(self) -> None:
-        """With the model that failed, for there is no other. In the service's thread."""
+        """Go on with the model that failed, for there is no other; in the dispatcher's thread."""
         self._failed = None
         self._model.release()
 
     def _take_back(self, trial: Trial) -> str | None:
         """
-        The version that serves again; None where somebody was quicker and has changed the model
-        already.
+        Make the former model serve again.
+
+        Returns:
+            Its version; None if somebody was quicker and has changed the model already.
         """
         with self._one_at_a_time:
             if self._model.serving.bundle.bundle_id != trial.bundle_id:

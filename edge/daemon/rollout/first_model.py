@@ -17,8 +17,10 @@ def first_serving(
     open_: Callable[[Path], Serving], configured: Path | None, store: ModelStore, health: Health
 ) -> Serving:
     """
-    What serves at start. An installed model that is no longer usable gives way to the one before
-    it, then to the shipped one, and says so.
+    Open the model that serves at start.
+
+    An installed model that is no longer usable gives way to the one before it, then to the shipped
+    one, which degrades the daemon.
 
     Raises:
         ModelError: none is usable, or the one that the configuration names is not.

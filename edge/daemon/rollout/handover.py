@@ -1,6 +1,7 @@
 """
-What a model that failed its trial left without a decision goes to the one that serves then. All of
-it in the service's thread.
+Handover of images without a decision from a model that failed its trial to the next one.
+
+All of it runs in the dispatcher's thread.
 """
 
 import logging
@@ -23,8 +24,9 @@ def hand_over(
     trial: Trial, parts: Parts, reject: Reject, swap: Callable[[], None] = lambda: None
 ) -> None:
     """
-    Have the images of a trial examined again that have an outcome without a decision, as
-    `mammo-edge retry` does; the others wait anyway.
+    Have the images of a trial that have no decision examined again, as `mammo-edge retry` does.
+
+    Images that wait are examined by the next model anyway.
 
     Args:
         trial: whose; it forgets them.
@@ -40,9 +42,7 @@ def hand_over(
 
 
 def _conclude_poison(trial: Trial, ledger: Ledger, reject: Reject) -> None:
-    """
-    What got no score twice is the bad model's affair: the other one would find it poison unseen.
-    """
+    """Conclude poisoned images under the failed model; the next would reject them unseen."""
     for image_id in trial.against:
         with _as_far_as_the_disk_lets_us():
             image = ledger.images.find(image_id)
@@ -60,7 +60,9 @@ def _examine_again(trial: Trial, ledger: Ledger) -> None:
 
 @contextmanager
 def _as_far_as_the_disk_lets_us() -> Iterator[None]:
-    """What cannot be written now stands as it is: `mammo-edge retry` can do it later."""
+    """
+    Let an image stand as it is if it cannot be changed now; `mammo-edge retry` can do it later.
+    """
     try:
         yield
     except MammoEdgeError as error:  # or its state has changed by now

@@ -1,6 +1,7 @@
 """
-A second model that sees what the first one sees and decides nothing: its results go to
-`shadow/result`, and agreement is counted.
+A second model that sees what the first one sees, and decides nothing.
+
+Its results go to `shadow/result`, and agreement with the first model is counted.
 """
 
 import json
@@ -26,21 +27,18 @@ log = logging.getLogger(__name__)
 LOOP: Final = "shadow"
 SCHEMA: Final = "mammo.shadow/1"
 MOST_WAITING: Final = 256
-"""
-Images that may wait for the shadow; more are skipped and counted: it never holds the first model
-up.
-"""
+"""Images that may wait for the shadow; more are skipped and counted, so that it delays nothing."""
 NOBODY_TO_TELL: Final = (
     "publish.mqtt and intake.mqtt are off, so there is nobody to "
     "tell what it says, and it is not opened"
 )
 TRIES: Final = 3
-"""An image that is archived under our hands is looked for again."""
+"""Times that an image is looked for which is archived meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the first model said of an image."""
+    """The first model's outcome of one image."""
 
     image_id: str
     outcome: Outcome
@@ -53,7 +51,7 @@ class Shadow(Loop):
 
     Args:
         serving: the second model, proved.
-        locate: where an image's file is now, by its id.
+        locate: finds an image's file by its id.
         publish: sends one message; may fail, which loses it.
         health: for counters and stamps.
     """
@@ -77,7 +75,7 @@ class Shadow(Loop):
         self.serving.workers.close()
 
     def observe(self, examination: Examination) -> None:
-        """In the dispatcher's thread: one image was concluded."""
+        """Note an image that was concluded; in the dispatcher's thread."""
         if not isinstance(examination.verdict, Result | Rejection):
             return
         try:
@@ -88,7 +86,7 @@ class Shadow(Loop):
             self._health.count("shadow_skipped")
 
     def turn(self) -> None:
-        """Let it see the next image, if there is one."""
+        """Show it the next image, if there is one."""
         try:
             seen = self._queue.get(timeout=1.0)
         except queue.Empty:
@@ -142,7 +140,7 @@ class Shadow(Loop):
 
 
 def _words(outcome: Outcome, bundle: Bundle) -> dict[str, Any]:
-    """One model's answer: numbers and versions, nothing of the picture."""
+    """Put one model's answer into numbers and versions, nothing of the picture."""
     model = {
         "bundle": bundle.bundle_id,
         "name": bundle.manifest.name,

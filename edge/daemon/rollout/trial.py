@@ -1,6 +1,7 @@
 """
-The first images of a newly activated model: is it worse than what served before? Counting only;
-others act on it.
+The trial of a newly activated model, which may be worse than the one before.
+
+A trial only counts; others act on it.
 """
 
 import json
@@ -15,11 +16,12 @@ from edge.domain import Rejection, Result
 from edge.errors import Reason
 
 FAILURES: Final = 2
-"""So many different images without a score are the model's fault: one may be the image's own."""
+"""Different images without a score that are the model's fault: one may be the image's own."""
 MOST: Final = 0.8
 """
-Share of all its first images; and fewer than half before. By chance that happens in 0.6 % of trials
-of 20 images at worst.
+Share of all its first images that counts against it, if fewer than half did before.
+
+By chance that happens in 0.6 % of trials of 20 images at worst.
 """
 BEFORE: Final = 0.5
 LEAST: Final = 10
@@ -28,19 +30,19 @@ PAST: Final = 100
 """Results of former models that are compared."""
 
 Mark: TypeAlias = Literal["failed", "refused", "undecided"]
-"""What may be held against a model: no score at all, `not a mammogram`, or `indeterminate`."""
+"""A fault of a model: no score at all, `not a mammogram`, or `indeterminate`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What became of the last images under former models."""
+    """The outcomes of the last images under former models."""
 
     images: int = 0
     refused: int = 0
     undecided: int = 0
 
     def rare(self, mark: Mark) -> bool:
-        """Whether this happened to fewer than half of them; not where too few are known."""
+        """Tell if this happened to fewer than half of them; False if too few are known."""
         count = {"refused": self.refused, "undecided": self.undecided}.get(mark, 0)
         return self.images >= LEAST and count < BEFORE * self.images
 
@@ -58,7 +60,7 @@ class Trial:
     def __init__(self, bundle_id: str, images: int, past: Past) -> None:
         self.bundle_id = bundle_id
         self.against: dict[str, Mark] = {}
-        """Images that have no decision of this model, and why."""
+        """Images that have no decision of this model, and its fault."""
         self._images = images
         self._past = past
         self._seen = 0
@@ -67,7 +69,7 @@ class Trial:
 
     @property
     def over(self) -> bool:
-        """Whether it has had its images."""
+        """True if it has had its images."""
         return self._seen >= self._images
 
     def note(self, image_id: str, verdict: Verdict) -> str | None:
@@ -133,7 +135,7 @@ def _mark(verdict: Verdict) -> Mark | None:
 
 def past_of(payloads: Iterable[bytes], bundle_id: str) -> Past:
     """
-    What became of the last images under other models than this one.
+    Count the outcomes of the last images under other models than this one.
 
     Args:
         payloads: published results, the oldest first.

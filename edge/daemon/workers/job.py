@@ -25,7 +25,7 @@ class Job:
     """Processor time of one file, all threads together, in seconds; None: any."""
     spare: Callable[[str], tuple[object, ...]] | None = None
     """
-    For workers with an accelerator: makes the arguments to go on without it, from the reason.
+    Makes the arguments to go on without an accelerator, from the reason.
 
-    Used once a worker was lost, so that whatever the accelerator does costs no image an attempt.
+    Used once a worker was lost, so that an accelerator costs no image an attempt.
     """

@@ -32,7 +32,7 @@ from edge.errors import MammoEdgeError, Unavailable
 log = logging.getLogger(__name__)
 
 START_S: Final = 60.0
-"""How long a worker may take to load and prove its model, in seconds."""
+"""Seconds that a worker may take to load and prove its model."""
 ACCELERATED_START_S: Final = 20.0
 """
 Seconds for the same with an accelerator, which may hang.
@@ -67,7 +67,7 @@ class Workers:
         self._pool = _open(job)
         began = time.monotonic()
         self.runtime = self._prove_or_spare()
-        """What the last file was computed on, or will be."""
+        """The runtime that computed the last file, or will compute the next."""
         self._patience_s = self._untaken_s = UNTAKEN_S + UNTAKEN_STARTS * (time.monotonic() - began)
 
     def submit(self, path: Path, done: Callable[[Verdict], None]) -> None:
@@ -110,7 +110,7 @@ class Workers:
 
     @property
     def in_work(self) -> int:
-        """How many files are being examined."""
+        """Number of files that are being examined."""
         return len(self._in_work)
 
     def overdue(self) -> bool:

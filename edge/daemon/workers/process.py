@@ -1,6 +1,7 @@
 """
-What runs in a worker process: it dies with its supervisor, keeps to its limits, and runs one
-function, named by its dotted path.
+The worker process: it keeps to its limits and dies with its supervisor.
+
+It runs one function, named by its dotted path, so that the supervisor never imports it.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ def initialise(
     supervisor: int, memory_mb: int, oom_score_adj: int, start: str, arguments: tuple[object, ...]
 ) -> None:
     """
-    First of all: limits, and the model loaded and proved, if it can be.
+    Set the limits, then load and prove the model, if that can be.
 
     Args:
         supervisor: process id of whoever started us.
@@ -62,8 +63,9 @@ def _limit(what: int, size: int) -> None:
 
 def proved() -> Runtime:
     """
-    The loaded model; one that could not be loaded is tried again, since its bundle may have been
-    away.
+    Return the loaded model, after another try if it could not be loaded before.
+
+    Its bundle may have been away.
 
     Raises:
         MammoEdgeError: it cannot be loaded, or does not give its known answers.
@@ -107,7 +109,7 @@ def _named(dotted: str) -> Callable[..., Any]:
 
 def _die_with(supervisor: int) -> None:
     """
-    End within a second of the supervisor's death, also while a decoder holds the interpreter lock.
+    End within a second of the supervisor's death, even if a decoder holds the interpreter lock.
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

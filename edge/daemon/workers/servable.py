@@ -1,7 +1,4 @@
-"""
-Which bundle serves, and the workers that run it: from the configuration to processes that have
-proved the model.
-"""
+"""From the configuration to a bundle and to workers that have proved it."""
 
 from dataclasses import replace
 from importlib.resources import files
@@ -19,20 +16,17 @@ from edge.system.coral import Access, devices
 
 BACKEND: Final = "edgetpu"
 EXPENDABLE: Final = 1000
-"""The highest `oom_score_adj`: a shadow model costs no image that counts its memory."""
+"""The highest `oom_score_adj`: the memory of a shadow model costs no image."""
 
 
 def lock_of(settings: Settings) -> Path:
-    """
-    The file that whoever has the accelerator has locked, beside the control socket: there
-    `classify` finds that a daemon has it.
-    """
+    """Name the lock of the accelerator, beside the control socket, so that `classify` finds it."""
     return settings.control.socket.parent / "coral.lock"
 
 
 def access_of(settings: Settings, bundle: Bundle) -> Access | None:
     """
-    How workers get at the accelerator; None where they are not to use one.
+    Say how workers get at the accelerator; None if they are not to use one.
 
     Raises:
         ModelError: the configuration insists on one, and the bundle has nothing that it could run.
@@ -56,13 +50,13 @@ def access_of(settings: Settings, bundle: Bundle) -> Access | None:
 
 
 def shipped_bundle() -> Path:
-    """The folder of the bundle that comes with the package."""
+    """Find the folder of the bundle that comes with the package."""
     return Path(str(files("edge") / "models" / "default"))
 
 
 def job_for(settings: Settings, bundle: Bundle) -> Job:
     """
-    What the workers run: a bundle and limits, never the settings.
+    Describe the work of the workers: a bundle and limits, never the settings.
 
     Raises:
         ModelError: an accelerator is insisted on, and the bundle has nothing that it could run.
@@ -90,7 +84,7 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
 
 
 def open_store(settings: Settings) -> ModelStore:
-    """The installed models of this device."""
+    """Open the installed models of this device."""
     return ModelStore(
         settings.state.path / "models",
         shipped_bundle(),

@@ -1,6 +1,8 @@
 """
-Durable state of every image, and the outbox: SQLite, write-ahead log, synchronous=FULL for all that
-anyone is told of.
+The durable state of every image, and the outbox.
+
+It is one SQLite database with a write-ahead log; `synchronous=FULL` holds for all that anyone is
+told of.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +25,7 @@ class Ledger:
     The open ledger.
 
     Raises:
-        StartupError: see Database.
+        StartupError: see `Database`.
     """
 
     def __init__(self, folder: Path, sinks: Iterable[str], readdress: Readdress) -> None:

@@ -1,5 +1,7 @@
 """
-The ledger's file: one SQLite database, one owner, every commit on disk before anyone is told of it.
+The ledger's file: one SQLite database with one owner.
+
+Every commit that anyone is told of is on disk before.
 """
 
 import contextlib
@@ -27,15 +29,16 @@ SYNCED: Final = "PRAGMA synchronous = FULL"
 """Every commit is on disk when it returns."""
 UNSYNCED: Final = "PRAGMA synchronous = NORMAL"
 """
-Commits are in order, and on disk with the next synced one or the next checkpoint
-(https://www.sqlite.org/pragma.html).
+Commits are in order, and on disk with the next synced one or the next checkpoint.
+
+See https://www.sqlite.org/pragma.html.
 """
 NEW: Final = "new"
-"""Why a ledger is empty that is the first of its folder."""
+"""The reason why a ledger is empty that is the first of its folder."""
 PASSING: Final = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM}
 )
-"""What goes by when there is room again: never a reason to give a ledger up."""
+"""Errors that pass when there is room again: never a reason to give a ledger up."""
 
 
 class Database:
@@ -55,7 +58,7 @@ class Database:
         self._file = folder / FILE
         self._owner = _own(folder)
         self.left_open = self._file.with_name(wal_mark.NAME).exists()
-        """Whether the last daemon, or the machine, ended without closing it."""
+        """True if the last daemon, or the machine, ended without closing it."""
         try:
             self._db = _open_sound(self._file)
             self._mark = WalMark(self._file)
@@ -66,20 +69,19 @@ class Database:
     @property
     def why_empty(self) -> str | None:
         """
-        Why this ledger is to be filled from spool and archive; None where it was, or need not be.
+        The reason why this ledger is to be filled from spool and archive; None if it need not be.
         """
         row = self._db.execute("SELECT value FROM meta WHERE key = 'rebuild'").fetchone()
         return str(row[0]) if row else None
 
     def rebuilt(self) -> None:
-        """What spool and archive know is recorded."""
+        """Note that everything that spool and archive know is recorded."""
         with self.transaction() as db:
             db.execute("DELETE FROM meta WHERE key = 'rebuild'")
 
     def give_up(self, why: str) -> None:
         """
-        Set the open ledger aside too: something outside of it shows that it is not what was
-        written.
+        Set the open ledger aside, since something outside shows that it is not what was written.
         """
         with self._lock:
             self._mark.close()
@@ -90,12 +92,11 @@ class Database:
     @contextmanager
     def transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
         """
-        All or nothing, and on disk when it returns.
+        Run the block as one transaction: all or nothing, and on disk when it returns.
 
         Args:
-            synced: False for what is found again or done again if a power cut takes it back. A kill
-                takes nothing back, and the next
-                synced transaction takes it along.
+            synced: False for changes that are found or made again if a power cut takes them back.
+                A kill takes nothing back, and the next synced transaction takes them along.
 
         Raises:
             Unavailable: the disk is full or failing; nothing was changed.
@@ -192,7 +193,7 @@ def _startup_error(error: Exception, file: Path) -> MammoEdgeError:
 
 
 def _open_sound(file: Path) -> sqlite3.Connection:
-    """The ledger as it was left, proved; or a new one in its place."""
+    """Open the ledger as it was left, proved; or a new one in its place."""
     try:
         return _open(file)
     except DamagedError as error:

@@ -12,7 +12,7 @@ from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
 
 FAR_OFF_S: Final = 600
-"""Nobody waits so long on purpose: the clock was set back."""
+"""Seconds that no image waits on purpose: the clock was set back."""
 
 
 class Images:
@@ -23,7 +23,7 @@ class Images:
         self._results = results
 
     def next_waiting(self) -> Image | None:
-        """The image to examine next: those that were interrupted go behind the others."""
+        """Find the image to examine next: those that were interrupted go behind the others."""
         due = f"NOT not_before BETWEEN ?1 AND ?1 + {FAR_OFF_S}"
         query = (
             f"SELECT {COLUMNS} FROM images WHERE state = 'received' AND {due} "
@@ -34,13 +34,13 @@ class Images:
         return records.image(row) if row else None
 
     def in_state(self, state: State, limit: int = -1) -> list[Image]:
-        """Images in one state, oldest first; -1 for all."""
+        """List the images in one state, oldest first, at most `limit`; -1 for all."""
         query = f"SELECT {COLUMNS} FROM images WHERE state = ? ORDER BY received_at LIMIT ?"
         with self._database.reading() as db:
             return [records.image(row) for row in db.execute(query, (state, limit))]
 
     def find(self, image_id: str) -> Image | None:
-        """One image, or None."""
+        """Find one image; None if it is not known."""
         with self._database.reading() as db:
             return records.find(db, image_id)
 
@@ -51,8 +51,9 @@ class Images:
 
     def move(self, image_id: str, what: Move) -> None:
         """
-        DISPATCH, RELEASE or BLAME (counted) one image. An image that ends the whole machine is
-        counted from the second time on.
+        Move one image by DISPATCH, RELEASE or BLAME, which counts an attempt.
+
+        An image that ends the whole machine is counted from the second time on.
         """
         with self._database.transaction(
             synced=what is Move.BLAME or (what is Move.DISPATCH and self._database.left_open)
@@ -67,7 +68,7 @@ class Images:
 
     def recover(self) -> int:
         """
-        At start: whatever was examining when the last daemon ended waits again. Returns how many.
+        Let images wait again that were examining when the last daemon ended; returns how many.
         """
         with self._database.transaction() as db:
             changed = db.execute(
@@ -78,8 +79,10 @@ class Images:
 
     def conclude(self, conclusion: Conclusion) -> bytes:
         """
-        Record an outcome, answer every waiting submission, fill the outbox. Returns the outcome's
-        first payload.
+        Record an outcome, answer every waiting submission, and fill the outbox.
+
+        Returns:
+            The outcome's first payload.
         """
         image_id = conclusion.image_id
         with self._database.transaction() as db:
@@ -126,8 +129,7 @@ class Images:
         Let an image whose writer may not have finished wait once, until a Unix time.
 
         Returns:
-            False where it waited before, was answered before, or its writer is known to have
-            finished.
+            False if it waited before, was answered before, or its writer is known to have finished.
         """
         with self._database.transaction() as db:
             of_it = "SELECT 1 FROM submissions WHERE image_id = ?1"
@@ -144,18 +146,16 @@ class Images:
             return True
 
     def relocate(self, image_id: str, path: Path) -> None:
-        """The image's bytes were found somewhere else."""
+        """Note that the image's bytes were found somewhere else."""
         with self._database.transaction(synced=False) as db:
             records.set_path(db, image_id, path)
 
     def archived(self, image_id: str, path: Path) -> Path:
         """
-        The image's file now lies at `path`. One that is to be examined again meanwhile is examined
-        there.
+        Note that the image's file now lies at `path`, even if it is to be examined again.
 
         Returns:
-            Where the ledger had it until now: another place than where it was taken from, if the
-                same bytes came again on its way.
+            The place in the ledger until now, which is another one if the same bytes came again.
         """
         with self._database.transaction(synced=False) as db:  # archiving may be repeated
             before = records.find(db, image_id)
@@ -169,7 +169,7 @@ class Images:
             return before.path if before is not None else path
 
     def conclusion_of(self, image_id: str) -> tuple[bool, bytes]:
-        """Whether the standing outcome of a concluded image is a score, and its first payload."""
+        """Return True if a concluded image's standing outcome is a score, and its first payload."""
         query = (
             "SELECT scored, payload FROM images JOIN outcomes USING (result_id) "
             "JOIN results USING (seq) WHERE images.image_id = ?"

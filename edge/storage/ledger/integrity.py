@@ -1,7 +1,4 @@
-"""
-A ledger that is not what was written: found at start, set aside whole, never repaired in place and
-never silently empty.
-"""
+"""Damage of a ledger: found at start, set aside whole, never repaired, never silent."""
 
 import logging
 import sqlite3
@@ -23,10 +20,7 @@ class DamagedError(Exception):
 
 
 def is_damage(error: Exception) -> bool:
-    """
-    Whether an error while it is opened says that the file is not sound (and not, say, that the disk
-    is full).
-    """
+    """Tell if an error at opening says that the file is damaged, and not that the disk is full."""
     if isinstance(error, UnicodeDecodeError):
         return True  # SQLite quotes what it found in a damaged file, and Python cannot read it
     code = getattr(error, "sqlite_errorcode", None)
@@ -95,8 +89,9 @@ def check_rows(db: sqlite3.Connection) -> None:
 
 def set_aside(file: Path) -> Path:
     """
-    Move a damaged ledger out of the way, the log first: what a kill in between leaves is found
-    damaged again.
+    Move a damaged ledger out of the way, its log first.
+
+    After a kill in between, the rest is found damaged again.
     """
     folder = file.parent / FOLDER / time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     while folder.exists():

@@ -1,4 +1,4 @@
-"""What is still to be delivered, sink by sink, and what was ever published."""
+"""The results that are still to be delivered, sink by sink."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +24,7 @@ class Outbox:
         self._database = database
 
     def pending(self, sinks: Sequence[str], limit: int = 16) -> list[Delivery]:
-        """
-        The next deliveries of these sinks in the order of their sequence numbers, held ones left
-        out.
-        """
+        """List the next deliveries of these sinks by their sequence numbers, without held ones."""
         marks = ", ".join("?" * len(sinks))
         query = (
             "SELECT outbox.seq, sink, payload, response_topic, "
@@ -40,8 +37,9 @@ class Outbox:
 
     def delivered(self, delivery: Delivery) -> None:
         """
-        The sink has it (or it is given up): forget the delivery, keep the result. After a power cut
-        it may be sent once more.
+        Forget a delivery that the sink has, or that is given up; the result is kept.
+
+        After a power cut it may be sent once more.
         """
         with self._database.transaction(synced=False) as db:
             db.execute(
@@ -49,7 +47,7 @@ class Outbox:
             )
 
     def hold(self, delivery: Delivery, why: str) -> None:
-        """The sink refused it: keep it, go on with the next."""
+        """Keep a delivery that the sink refused, and go on with the next."""
         with self._database.transaction() as db:
             db.execute(
                 "UPDATE outbox SET held = ? WHERE seq = ? AND sink = ?",
@@ -57,7 +55,7 @@ class Outbox:
             )
 
     def release_held(self, sinks: Sequence[str], but: str = "") -> None:
-        """Try what was refused again, save what is held for the reason `but`."""
+        """Try again what was refused, except what is held for the reason `but`."""
         marks = ", ".join("?" * len(sinks))
         with self._database.transaction() as db:
             db.execute(
@@ -67,17 +65,16 @@ class Outbox:
 
     def replay(self, sink: str, after: int, since: float, limit: int) -> tuple[int, int]:
         """
-        Put results into the outbox again, byte for byte as they were; not those that went to a
-        response topic.
+        Put results into the outbox again, byte for byte, if they went to no response topic.
 
         Args:
-            sink: who gets them.
+            sink: gets them.
             after: only results with a larger sequence number.
             since: only results completed at or after this Unix time.
             limit: at most so many, the oldest.
 
         Returns:
-            How many, and the last one's sequence number (0: none).
+            Their number, and the last one's sequence number, which is 0 for none.
         """
         of_everyone = (
             "FROM results JOIN submissions ON submissions.id = "
@@ -96,12 +93,12 @@ class Outbox:
         return len(found), max(found, default=0)
 
     def held(self, sinks: Sequence[str]) -> int:
-        """How many deliveries of these sinks are held."""
+        """Count the held deliveries of these sinks."""
         counts = self.counts()
         return sum(counts[sink]["held"] for sink in sinks if sink in counts)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Waiting and held deliveries by sink."""
+        """Count waiting and held deliveries by sink."""
         query = "SELECT sink, count(*), count(held) FROM outbox GROUP BY sink"
         with self._database.reading() as db:
             return {

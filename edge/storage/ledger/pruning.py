@@ -1,6 +1,4 @@
-"""
-What may go: files and results of images that are archived and wholly delivered, the oldest first.
-"""
+"""Pruning: files and results of images that are archived and wholly delivered, oldest first."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +10,9 @@ from edge.storage.ledger.records import COLUMNS, Image
 
 SETTLED: Final = """state = 'archived' AND NOT EXISTS (
     SELECT 1 FROM submissions LEFT JOIN outbox USING (seq)
-    WHERE submissions.image_id = images.image_id AND (submissions.seq IS NULL OR outbox.seq IS NOT NULL))"""  # noqa: E501
-"""Nothing of the image waits, for a worker, for the archive or for a sink."""
+    WHERE submissions.image_id = images.image_id
+        AND (submissions.seq IS NULL OR outbox.seq IS NOT NULL))"""
+"""Condition that nothing of the image waits for a worker, the archive or a sink."""
 SCORED: Final = "(SELECT scored FROM outcomes WHERE outcomes.result_id = images.result_id)"
 
 
@@ -25,8 +24,12 @@ class Pruning:
 
     def files(self, *, scored: bool, before: float, limit: int) -> list[Image]:
         """
-        Images whose files may go: archived before a Unix time, in done (scored) or failed, oldest
-        first.
+        List images whose files may go, in done (`scored`) or failed, the oldest first.
+
+        Args:
+            scored: true for done, false for failed.
+            before: archived before this Unix time.
+            limit: at most so many.
         """
         query = (
             f"SELECT {COLUMNS} FROM images WHERE {SETTLED} AND kept = 1 AND {SCORED} = "
@@ -58,8 +61,14 @@ class Pruning:
 
     def forget(self, *, before: float, limit: int) -> int:
         """
-        Forget images whose files are gone and whose last result is older than a Unix time; returns
-        how many results went.
+        Forget images whose files are gone and whose last result is old.
+
+        Args:
+            before: a Unix time before which the last result was completed.
+            limit: images at most.
+
+        Returns:
+            The number of results that went.
         """
         newest = (
             "SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = submission"

@@ -24,7 +24,9 @@ class Queries:
         self._reading = reading
 
     def summary(self) -> dict[str, Any]:
-        """Images by state, submissions, results, age of the oldest waiting image in seconds."""
+        """
+        Count images by state and results, and give the age of the oldest waiting image in seconds.
+        """
         with self._reading() as db:
             states = dict(
                 db.execute("SELECT state, count(*) FROM images GROUP BY state").fetchall()
@@ -55,7 +57,7 @@ class Queries:
             }
 
     def waiting(self) -> int:
-        """Images that wait for a worker."""
+        """Count the images that wait for a worker."""
         with self._reading() as db:
             return int(
                 db.execute("SELECT count(*) FROM images WHERE state = 'received'").fetchone()[0]
@@ -63,7 +65,7 @@ class Queries:
 
     def results(self, after: int = 0, since: float = 0.0, limit: int = -1) -> list[bytes]:
         """
-        Published payloads in order.
+        List published payloads in order.
 
         Args:
             after: only results with a larger sequence number.
@@ -83,7 +85,7 @@ class Queries:
             ]
 
     def each_result(self, after: int = 0, since: float = 0.0) -> Iterator[bytes]:
-        """Published payloads in order, a few in memory at a time however many there are."""
+        """Yield published payloads in order, a few in memory at a time however many there are."""
         query = (
             "SELECT seq, payload FROM results WHERE seq > ? AND "
             "completed_at >= ? ORDER BY seq LIMIT ?"
@@ -97,10 +99,7 @@ class Queries:
             after = page[-1][0]
 
     def image_ids(self, prefix: str) -> list[str]:
-        """
-        Image ids that begin so, or the image of the result id that does: how people name things on
-        a command line.
-        """
+        """List the ids of images whose id, or the id of a result, begins so."""
         with self._reading() as db:
             by_image = "SELECT image_id FROM images WHERE substr(image_id, 1, length(?1)) = ?1"
             by_result = "SELECT image_id FROM outcomes WHERE substr(result_id, 1, length(?1)) = ?1"
@@ -109,14 +108,14 @@ class Queries:
             )
 
     def sinks(self) -> dict[str, int]:
-        """Undelivered rows by sink, those of sinks that are no longer configured included."""
+        """Count undelivered rows by sink, those of sinks that are no longer configured included."""
         with self._reading() as db:
             return dict(db.execute("SELECT sink, count(*) FROM outbox GROUP BY sink").fetchall())
 
 
 def parse_since(value: object) -> tuple[int, float]:
     """
-    A sequence number or a time, as people and programs give it.
+    Read a sequence number or a time, as people and programs give it.
 
     Returns:
         The sequence number and a Unix time, one of them 0.

@@ -1,4 +1,4 @@
-"""Rows of the ledger as the rest of the daemon sees them, and how they are read."""
+"""Rows of the ledger as the rest of the daemon sees them, and how they are read and written."""
 
 import os
 import sqlite3
@@ -12,11 +12,11 @@ from edge.storage.ledger.states import State
 from edge.system.files import Fingerprint
 
 ALONE_AFTER: Final = 3
-"""An image found examining at so many starts in a row is from then on tried alone."""
+"""Starts in a row that found an image examining, after which it is tried alone."""
 POISON_AFTER: Final = ALONE_AFTER + 5
-"""... and given up after so many: see docs/adr/0004-interrupted-images.md."""
+"""Such starts after which it is given up; see docs/adr/0004-interrupted-images.md."""
 MAX_ATTEMPTS: Final = 2
-"""Workers one image may take down."""
+"""Workers that one image may take down."""
 
 REPLY: Final = "reply"
 """The sink of results that go to a requester's response topic only."""
@@ -33,9 +33,9 @@ class Submission:
     received_at: float
     """Unix time, seconds."""
     settled: bool = True
-    """Whether its writer is known to have finished."""
+    """True if its writer is known to have finished."""
     origin: tuple[Path, Fingerprint] | None = None
-    """Where it was copied from and is still to be removed."""
+    """The place from which it was copied, and is still to be removed."""
     response_topic: str | None = None
     correlation: bytes | None = None
 
@@ -50,27 +50,25 @@ class Image:
     attempts: int
     interrupted: int
     postponed: bool
-    """Whether it waited once for a writer that may not have finished."""
+    """True if it waited once for a writer that may not have finished."""
     path: Path
     name: bytes
     received_at: float
 
     @property
     def alone(self) -> bool:
-        """Whether nothing else may be in work beside it."""
+        """True if nothing else may be in work beside it."""
         return self.interrupted >= ALONE_AFTER
 
     @property
     def poison(self) -> bool:
-        """Whether it is given up."""
+        """True if it is given up."""
         return self.attempts >= MAX_ATTEMPTS or self.interrupted >= POISON_AFTER
 
 
 Render: TypeAlias = Callable[[Numbering], bytes]
 Readdress: TypeAlias = Callable[[bytes, Numbering], bytes]
-"""
-The payload of an earlier result of the same outcome, and the new numbering -> the new payload.
-"""
+"""Makes the new payload from an earlier result of the same outcome, and the new numbering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +88,13 @@ COLUMNS: Final = (
 
 
 def find(db: sqlite3.Connection, image_id: str) -> Image | None:
-    """One image, or None."""
+    """Find one image; None if it is not known."""
     row = db.execute(f"SELECT {COLUMNS} FROM images WHERE image_id = ?", (image_id,)).fetchone()
     return image(row) if row else None
 
 
 def image(row: tuple[str, str, int, int, int, float, bytes, bytes, float]) -> Image:
-    """A row of COLUMNS."""
+    """Read a row of COLUMNS."""
     image_id, state, generation, attempts, interrupted, not_before, path, name, received_at = row
     return Image(
         image_id,
@@ -112,12 +110,12 @@ def image(row: tuple[str, str, int, int, int, float, bytes, bytes, float]) -> Im
 
 
 def set_path(db: sqlite3.Connection, image_id: str, path: Path) -> None:
-    """Note where an image's bytes are."""
+    """Note the place of an image's bytes."""
     db.execute("UPDATE images SET path = ? WHERE image_id = ?", (os.fsencode(path), image_id))
 
 
 def last_result(db: sqlite3.Connection, image_id: str) -> str | None:
-    """The newest result id of an image."""
+    """Find the newest result id of an image."""
     row = db.execute(
         "SELECT result_id FROM outcomes WHERE image_id = ? ORDER BY seq DESC LIMIT 1", (image_id,)
     ).fetchone()
@@ -125,7 +123,7 @@ def last_result(db: sqlite3.Connection, image_id: str) -> str | None:
 
 
 def payload_of(db: sqlite3.Connection, result_id: str) -> bytes | None:
-    """The first payload of an outcome."""
+    """Find the first payload of an outcome."""
     row = db.execute(
         "SELECT payload FROM outcomes JOIN results USING (seq) WHERE outcomes.result_id = ?",
         (result_id,),
@@ -159,8 +157,10 @@ def submit(db: sqlite3.Connection, submission: Submission, claim: str | None) ->
 
 def standing_result(db: sqlite3.Connection, known: Image, bundle_id: str) -> str | None:
     """
-    The result id that answers a new submission of concluded bytes, or None where this bundle must
-    look first.
+    Find the result id that answers a new submission of concluded bytes.
+
+    Returns:
+        None if this bundle must examine them first.
     """
     row = db.execute(
         "SELECT result_id FROM outcomes WHERE image_id = ? AND bundle_id = ? AND generation = ?",
@@ -170,10 +170,7 @@ def standing_result(db: sqlite3.Connection, known: Image, bundle_id: str) -> str
 
 
 def next_seq(db: sqlite3.Connection) -> int:
-    """
-    The next sequence number, inside the caller's transaction: never reused, even if results are
-    pruned.
-    """
+    """Give the next sequence number, in the caller's transaction; none is ever reused."""
     row = db.execute(
         "UPDATE meta SET value = value + 1 WHERE key = 'seq' RETURNING CAST(value AS INTEGER)"
     ).fetchone()
@@ -181,5 +178,5 @@ def next_seq(db: sqlite3.Connection) -> int:
 
 
 def ledger_id(db: sqlite3.Connection) -> str:
-    """Names this ledger; another one after it was rebuilt."""
+    """Read the name of this ledger; a rebuilt one has another."""
     return str(db.execute("SELECT value FROM meta WHERE key = 'ledger_id'").fetchone()[0])

@@ -1,4 +1,4 @@
-"""A new ledger takes up what an earlier one left on the disk: archived images and their results."""
+"""Restores a new ledger from what an earlier one left on the disk: archived images and results."""
 
 import os
 from collections.abc import Sequence
@@ -33,8 +33,9 @@ class Archived:
 
 class Restore:
     """
-    Fills a new ledger. Each result gets a number of this ledger, keeps its result id, and goes to
-    every sink once more.
+    Fills a new ledger from the archive.
+
+    Each result gets a number of this ledger, keeps its result id, and goes to every sink again.
     """
 
     def __init__(self, database: Database, results: Results, readdress: Readdress) -> None:
@@ -44,19 +45,19 @@ class Restore:
 
     @property
     def why_empty(self) -> str | None:
-        """See Database."""
+        """See `Database`."""
         return self._database.why_empty
 
     def finish(self) -> None:
-        """Everything is recorded."""
+        """Note that everything is recorded."""
         self._database.rebuilt()
 
     def give_up(self, why: str) -> None:
-        """See Database."""
+        """See `Database`."""
         self._database.give_up(why)
 
     def numbering(self) -> tuple[str, int]:
-        """The ledger's id and the last number that it gave."""
+        """Read the ledger's id and the last number that it gave."""
         with self._database.reading() as db:
             return ledger_id(db), int(
                 db.execute("SELECT value FROM meta WHERE key = 'seq'").fetchone()[0]

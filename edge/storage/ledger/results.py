@@ -1,7 +1,4 @@
-"""
-Answers: each submission gets a result of its own, with the next sequence number, and rows in the
-outbox.
-"""
+"""Results: each submission gets one of its own, with the next sequence number."""
 
 import sqlite3
 import time

@@ -1,6 +1,13 @@
 """
-The ledger's tables, and how a ledger of an earlier release becomes one of this: only ever forward,
-all or nothing.
+The ledger's tables and their migrations.
+
+An *image* is one file by its bytes: its row has the state, the place of its file and the result
+that stands. A *submission* is one arrival of an image, from a folder or a requester, and gets one
+*result* with a sequence number of its own. An *outcome* is what one bundle made of an image, once a
+generation, which grows by `retry`; a submission of known bytes gets another result of the same
+outcome. The *outbox* has one row for each result and each sink that does not have it yet, and
+*origins* the copied files that are still to be removed in the inbox. A ledger of an earlier release
+is brought forward, never back, in one transaction.
 """
 
 import sqlite3
@@ -22,7 +29,7 @@ CREATE TABLE images (
     not_before  REAL NOT NULL DEFAULT 0,       -- looked at again only then (Unix time)
     result_id   TEXT,                          -- of the outcome that stands
     path        BLOB NOT NULL,                 -- where its bytes are now
-    name        BLOB NOT NULL,                 -- what the sender called it; never leaves this machine
+    name        BLOB NOT NULL,                 -- the sender's; never leaves this machine
     received_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX images_by_state ON images (state, interrupted, received_at);
@@ -40,7 +47,8 @@ CREATE TABLE submissions (
 CREATE INDEX submissions_waiting ON submissions (image_id) WHERE seq IS NULL;
 CREATE TABLE origins (                         -- copied from another mount, not yet removed there
     claim TEXT PRIMARY KEY, path BLOB NOT NULL,
-    device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+    device INTEGER NOT NULL, inode INTEGER NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE outcomes (
     result_id  TEXT PRIMARY KEY,
@@ -64,30 +72,29 @@ CREATE TABLE outbox (
     held TEXT,                                 -- why the sink refused it; NULL: still to be sent
     PRIMARY KEY (seq, sink)
 ) STRICT, WITHOUT ROWID;
-"""  # noqa: E501
+"""
 """Version 1, as release 0.1.0 made it."""
 
 MIGRATIONS: Final[Mapping[int, str]] = {
     1: """
-ALTER TABLE images ADD COLUMN archived_at REAL NOT NULL DEFAULT 0;  -- when its file came to done or failed (Unix time)
-ALTER TABLE images ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;      -- 1 while its file is to lie there
+-- when its file came to done or failed (Unix time), and 1 while it is to lie there
+ALTER TABLE images ADD COLUMN archived_at REAL NOT NULL DEFAULT 0;
+ALTER TABLE images ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
 UPDATE images SET kept = 1, archived_at = coalesce(
     (SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = results.submission
      WHERE submissions.image_id = images.image_id), received_at) WHERE state = 'archived';
 CREATE INDEX images_by_archive ON images (archived_at) WHERE state = 'archived';
-ALTER TABLE results ADD COLUMN crc32 INTEGER NOT NULL DEFAULT 0;    -- of the payload, which no structure of SQLite's protects
+-- of the payload, which no structure of SQLite's protects
+ALTER TABLE results ADD COLUMN crc32 INTEGER NOT NULL DEFAULT 0;
 UPDATE results SET crc32 = crc32(payload);
 CREATE INDEX submissions_by_image ON submissions (image_id);
 CREATE INDEX results_by_submission ON results (submission);
 CREATE INDEX results_by_result ON results (result_id);
 CREATE INDEX results_by_time ON results (completed_at);
 CREATE INDEX outbox_by_sink ON outbox (sink, seq) WHERE held IS NULL;
-""",  # noqa: E501
+""",
 }
-"""
-From each version to the next. A new one is added below; those above never change, and neither does
-FIRST.
-"""
+"""Steps from each version to the next. New ones go below; those above and FIRST never change."""
 
 VERSION: Final = 1 + len(MIGRATIONS)
 Shape: TypeAlias = dict[str, list[tuple[object, ...]]]
@@ -99,14 +106,12 @@ class NewerSchemaError(StartupError):
 
 
 class OlderSchemaError(StartupError):
-    """
-    The ledger was written by an earlier release, and no daemon of this one has taken it over yet.
-    """
+    """The ledger is of an earlier release, and no daemon of this one has taken it over yet."""
 
 
 def version_of(db: sqlite3.Connection) -> int:
     """
-    The schema version of an open ledger; 0 of an empty file.
+    Read the schema version of an open ledger; 0 of an empty file.
 
     Raises:
         NewerSchemaError: this release cannot read it.
@@ -123,14 +128,10 @@ def version_of(db: sqlite3.Connection) -> int:
 
 def create(db: sqlite3.Connection, why: str) -> None:
     """Make the tables of a new ledger in an empty file; `why` is kept until `rebuilt` was said."""
-    fresh = (
-        f"{FIRST} INSERT INTO meta VALUES ('ledger_id', "
-        f"'{uuid.uuid4()}'), ('seq', '0'); PRAGMA user_version = 1;"
-    )
-    db.executescript(
-        f"BEGIN; {fresh} {_steps(db, 1)} INSERT INTO meta VALUES "
-        f"('rebuild', '{why.replace(chr(39), '')}'); COMMIT;"
-    )
+    ids = f"INSERT INTO meta VALUES ('ledger_id', '{uuid.uuid4()}'), ('seq', '0');"
+    reason = f"INSERT INTO meta VALUES ('rebuild', '{why.replace(chr(39), '')}');"
+    first = f"{FIRST} {ids} PRAGMA user_version = 1;"
+    db.executescript(f"BEGIN; {first} {_steps(db, 1)} {reason} COMMIT;")
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -139,7 +140,7 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def shape(db: sqlite3.Connection) -> Shape:
-    """What tables an open ledger has."""
+    """Describe the tables that an open ledger has."""
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     columns = 'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)'
     indexes = "SELECT name FROM pragma_index_list(?) WHERE origin = 'c' ORDER BY name"
@@ -147,7 +148,7 @@ def shape(db: sqlite3.Connection) -> Shape:
 
 
 def shape_of(version: int) -> Shape:
-    """What tables a ledger of a version has."""
+    """Describe the tables that a ledger of a version has."""
     db = sqlite3.connect(":memory:")
     db.executescript(FIRST)
     db.executescript(_steps(db, 1, version))
@@ -158,7 +159,7 @@ def shape_of(version: int) -> Shape:
 
 
 def crc32(payload: bytes) -> int:
-    """Checksum of a payload."""
+    """Compute the checksum of a payload."""
     return zlib.crc32(payload)
 
 

@@ -9,7 +9,7 @@ from edge.errors import MammoEdgeError
 
 
 class State(StrEnum):
-    """Where an image stands. It is in exactly one of these at any time, kill or no kill."""
+    """The state of an image: it is in exactly one at any time, kill or no kill."""
 
     RECEIVED = "received"
     """In the spool, waiting for a worker."""
@@ -22,11 +22,11 @@ class State(StrEnum):
 
 
 class Move(StrEnum):
-    """What happens to an image."""
+    """A move of an image from one state to another."""
 
     DISPATCH = "dispatch"
     RELEASE = "release"
-    """Drained or interrupted: nobody's fault, nothing is counted."""
+    """Drained or interrupted: no attempt is counted."""
     BLAME = "blame"
     """Its worker died or timed out under a living supervisor: one attempt is counted."""
     CONCLUDE = "conclude"

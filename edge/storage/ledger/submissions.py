@@ -1,4 +1,4 @@
-"""What comes: files and requests, recorded before anyone is told."""
+"""Submissions: files and requests that came, recorded before anyone is told."""
 
 import os
 import sqlite3
@@ -26,11 +26,10 @@ class Submissions:
 
     def accept(self, submission: Submission, bundle_id: str) -> Path:
         """
-        Record a submission; what it needs next (nothing, a worker, an answer) follows from what is
-        known of its bytes.
+        Record a submission, which then needs a worker, an answer or nothing.
 
         Returns:
-            Where the image's bytes are: `submission.path`, or an earlier place, and then
+            The place of the image's bytes: `submission.path`, or an earlier one, and then
             `submission.path` is a spare copy.
         """
         with self._database.transaction() as db:
@@ -66,7 +65,7 @@ class Submissions:
             return _path(db, submission.image_id)
 
     def request_again(self, image_id: str, submission: Submission, bundle_id: str) -> bool:
-        """Record a submission of bytes that are here already; False where they are not."""
+        """Record a submission of bytes that are here already; False if they are not."""
         with self._database.transaction() as db:
             known = records.find(db, image_id)
             if known is None:
@@ -94,8 +93,10 @@ class Submissions:
 
     def adopt(self, path: Path) -> bool:
         """
-        A file in spool/claimed whose image's bytes are nowhere else is that image's file again;
-        False where they are.
+        Take a file in spool/claimed for its image's again, if the bytes are nowhere else.
+
+        Returns:
+            False if they are.
         """
         query = "SELECT image_id FROM submissions WHERE claim = ?"
         with self._database.transaction() as db:
@@ -111,8 +112,10 @@ class Submissions:
 
     def forget(self, image_id: str) -> bool:
         """
-        Drop an image whose bytes have changed: its file is taken up anew. False: they came twice,
-        or someone asked or was answered.
+        Drop an image whose bytes have changed, so that its file can be taken up anew.
+
+        Returns:
+            False if the bytes came twice, or somebody asked or was answered.
         """
         with self._database.transaction() as db:
             bound = (
@@ -126,7 +129,7 @@ class Submissions:
             return True
 
     def knows_claim(self, claim: str) -> bool:
-        """Whether a file in spool/claimed was recorded."""
+        """Tell if a file in spool/claimed was recorded."""
         with self._database.reading() as db:
             return (
                 db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone()
@@ -134,7 +137,7 @@ class Submissions:
             )
 
     def owns(self, path: Path) -> bool:
-        """Whether an image's bytes are at this path."""
+        """Tell if an image's bytes are at this path."""
         with self._database.reading() as db:
             return (
                 db.execute("SELECT 1 FROM images WHERE path = ?", (os.fsencode(path),)).fetchone()
@@ -142,9 +145,7 @@ class Submissions:
             )
 
     def origins(self) -> list[tuple[str, Path, Fingerprint]]:
-        """
-        Files that were copied into the spool and are still to be removed where they came from.
-        """
+        """List files that were copied into the spool and are still to be removed in the inbox."""
         with self._database.reading() as db:
             found = db.execute(
                 "SELECT claim, path, device, inode, size, mtime_ns FROM origins"
@@ -152,7 +153,7 @@ class Submissions:
         return [(claim, Path(os.fsdecode(path)), tuple(rest)) for claim, path, *rest in found]
 
     def origin_removed(self, claim: str) -> None:
-        """The original of a copied file is gone."""
+        """Note that the original of a copied file is gone."""
         with self._database.transaction(synced=False) as db:
             db.execute("DELETE FROM origins WHERE claim = ?", (claim,))
 

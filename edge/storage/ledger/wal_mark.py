@@ -1,5 +1,5 @@
 """
-How far the write-ahead log had come, noted beside it after every commit.
+The mark of the write-ahead log: its length, noted beside it after every commit.
 
 SQLite cannot tell a log that was cut short or removed from one that never held more: it opens the
 ledger as it was before, and says nothing. The note is not synced: after a power cut it may be older
@@ -45,7 +45,7 @@ class WalMark:
                 self._noted = now
 
     def clear(self) -> None:
-        """Before the ledger is closed in order."""
+        """Remove the note; to be called before the ledger is closed in order."""
         (self._folder / NAME).unlink(missing_ok=True)
         sync_folder(
             self._folder
@@ -58,9 +58,7 @@ class WalMark:
 
 
 def left_behind(ledger: Path) -> Note | None:
-    """
-    The note of a daemon that did not close its ledger; None where it did, or had written nothing.
-    """
+    """Read the note of a daemon that did not close its ledger; None if it did, or wrote nothing."""
     try:
         data = ledger.with_name(NAME).read_bytes()
     except FileNotFoundError:
@@ -71,8 +69,9 @@ def left_behind(ledger: Path) -> Note | None:
 
 def salts(ledger: Path) -> tuple[int, int] | None:
     """
-    The salts in the log's header, in the byte order in which the index has them; None where there
-    is no whole header.
+    Read the salts in the log's header; None if there is no whole header.
+
+    They are in the byte order in which the index has them.
     """
     try:
         with Path(f"{ledger}-wal").open("rb") as file:

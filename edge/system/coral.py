@@ -97,7 +97,6 @@ def claim(lock: Path) -> BinaryIO | None:
     """
     try:
         # kept open; flock(2) needs no right to write
-        # kept open; flock(2) needs no right to write
         file = open(lock, "rb", opener=_create)  # noqa: SIM115
     except FileNotFoundError:
         return None

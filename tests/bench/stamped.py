@@ -18,7 +18,6 @@ from edge.storage.ledger.outbox import Delivery
 def main() -> int:
     """Be the daemon; append `<image id> <CLOCK_MONOTONIC in seconds>` to STAMPS for each PUBACK."""
     # open as long as the daemon runs
-    # open as long as the daemon runs
     stamps = Path(sys.argv[1]).open("a", buffering=1, encoding="ascii")  # noqa: SIM115
     ours = MqttSink.send
 

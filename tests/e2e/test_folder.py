@@ -71,7 +71,6 @@ def test_a_name_that_is_no_utf_8_and_one_of_255_bytes_are_taken(daemon: Rig) -> 
         part = os.path.join(os.fsencode(daemon.inbox), b"x.part")  # noqa: PTH118 - bytes
         Path(os.fsdecode(part)).write_bytes(film(number))
         # bytes
-        # bytes
         os.rename(part, os.path.join(os.fsencode(daemon.inbox), name))  # noqa: PTH104, PTH118
     daemon.assert_nothing_lost({sha256(film(0)), sha256(film(1))})
 

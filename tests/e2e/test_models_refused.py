@@ -111,7 +111,6 @@ def ask(site: Rig, command: str, request: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("way", [by_command_line, over_mqtt])
 @pytest.mark.parametrize(("spoil", "why"), FAULTS, ids=[spoil.__name__ for spoil, _ in FAULTS])
 # fixtures
-# fixtures
 def test_a_bundle_that_is_wrong_is_refused_with_the_reason_and_the_old_model_goes_on(  # noqa: PLR0913, PLR0917
     site: Rig,
     spoil: Spoil,

@@ -9,7 +9,6 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 # paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
-# paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
 import edge.mqtt.connection  # noqa: F401
 from deploy.demo.brokers import Embedded, Mosquitto
 from deploy.demo.subscriber import Subscriber

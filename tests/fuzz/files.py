@@ -179,7 +179,6 @@ def mutated(data: bytes, seed: int) -> bytes:
 
 
 # those of edge.inference.examiner.start
-# those of edge.inference.examiner.start
 def start_without_fast(*arguments: Any) -> Runtime:  # noqa: ANN401
     """Start a worker as an installation without the extra `fast` would."""
     codecs.fast = None
@@ -207,7 +206,6 @@ def main(duration_s: float, findings: Path, decoder: str = "fast") -> int:
         )
     names = sorted(files)
     workers = Workers(job)
-    # this is the command
     # this is the command
     print(f"fuzzing for {duration_s:g} s from seed {seed}, findings go to {findings}")  # noqa: T201
     first, count, died, unanswered = 0, 0, 0, 0

@@ -114,7 +114,6 @@ def test_every_link_of_a_shipped_document_leads_to_a_shipped_one(tmp_path: Path)
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page
         # one fact
-        # one fact
         assert target.is_relative_to(tmp_path) and target.is_file(), (page, link)  # noqa: PT018
         assert not anchor or anchor in anchors(target.read_text()), (page, link)
 

@@ -25,12 +25,7 @@ MOST_LINES: Final = 300
 MOST_METHODS: Final = 15
 OPERATORS_PAGE: Final = "edge/config/"
 """Attribute docstrings here become `deploy/edge.toml`, and may explain a key at length."""
-PENDING: Final = (
-    "edge/daemon/",
-    "edge/inference/",
-    "edge/storage/",
-    "edge/system/",
-)
+PENDING: Final = ("edge/inference/",)
 """Folders that are not rewritten yet; the list ends empty."""
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -13,7 +13,6 @@ from train.scoring.judge import Judged
 
 
 # any of Film's fields
-# any of Film's fields
 def film(number: int, *, malignant: bool, **known: Any) -> Film:  # noqa: ANN401
     """Make a film of a patient of its own, unless told otherwise."""
     values = {"patient": f"p{number}", **known}

@@ -139,7 +139,6 @@ def test_setup_and_enable_make_it_healthy(machine: Machine, clinic: Clinic) -> N
     started = time.monotonic()
     documented(machine, 2)
     # a figure for the README
-    # a figure for the README
     print(f"systemctl start to READY=1: {time.monotonic() - started:.1f} s")  # noqa: T201
     assert machine.shown("ActiveState") == "active"
     until(lambda: machine.shown("StatusText") == "ready", "ready", machine.journal)

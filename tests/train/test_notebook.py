@@ -24,7 +24,6 @@ def code_cells(notebook: Any) -> list[Any]:  # noqa: ANN401 - nbformat is untype
 
 
 # nbformat is untyped
-# nbformat is untyped
 def test_notebook_is_kept_without_outputs(notebook: Any) -> None:  # noqa: ANN401
     nbformat.validate(notebook)
     assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(notebook))

@@ -92,7 +92,6 @@ def light(**changes: object) -> Workers:
     """Workers of tests.support.jobs, which pretend."""
     job = job_for(Settings(), verify(shipped_bundle()))
     # what a job has
-    # what a job has
     spare: Callable[[str], tuple[object, ...]] = lambda why: ("litert", why)  # noqa: E731
     fields: dict[str, Any] = {
         "start": "tests.support.jobs.start",

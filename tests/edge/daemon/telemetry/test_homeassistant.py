@@ -33,7 +33,6 @@ EXAMPLES = [
     )
 ]
 # Home Assistant's templates give states, not pages
-# Home Assistant's templates give states, not pages
 JINJA = Environment(autoescape=False)  # noqa: S701
 
 

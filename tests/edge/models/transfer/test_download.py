@@ -186,7 +186,6 @@ def renamed(name: str) -> Callable[[Retained, announcement.Announcement], None]:
 
 
 # JSON
-# JSON
 def announced(**changes: Any) -> Callable[[Retained, announcement.Announcement], None]:  # noqa: ANN401
     return lambda broker, _: broker.announce(**changes)
 
@@ -224,7 +223,6 @@ def said(payload: bytes) -> Callable[[Retained, announcement.Announcement], None
         (said(b" " * (2**20 + 1)), "1048577 bytes, expected 1048576 at most"),
     ],
 )
-# fixtures
 # fixtures
 def test_whatever_else_comes_is_refused_with_the_reason_and_leaves_nothing(  # noqa: PLR0913, PLR0917
     installer: Installer,

@@ -29,7 +29,7 @@ CREATE TABLE images (
     not_before  REAL NOT NULL DEFAULT 0,       -- looked at again only then (Unix time)
     result_id   TEXT,                          -- of the outcome that stands
     path        BLOB NOT NULL,                 -- where its bytes are now
-    name        BLOB NOT NULL,                 -- the sender's; never leaves this machine
+    name        BLOB NOT NULL,                 -- what the sender called it; never leaves this machine
     received_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX images_by_state ON images (state, interrupted, received_at);
@@ -47,8 +47,7 @@ CREATE TABLE submissions (
 CREATE INDEX submissions_waiting ON submissions (image_id) WHERE seq IS NULL;
 CREATE TABLE origins (                         -- copied from another mount, not yet removed there
     claim TEXT PRIMARY KEY, path BLOB NOT NULL,
-    device INTEGER NOT NULL, inode INTEGER NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+    device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE outcomes (
     result_id  TEXT PRIMARY KEY,
@@ -72,7 +71,7 @@ CREATE TABLE outbox (
     held TEXT,                                 -- why the sink refused it; NULL: still to be sent
     PRIMARY KEY (seq, sink)
 ) STRICT, WITHOUT ROWID;
-"""
+"""  # noqa: E501 - every ledger keeps this text, to the letter
 """Version 1, as release 0.1.0 made it."""
 
 MIGRATIONS: Final[Mapping[int, str]] = {

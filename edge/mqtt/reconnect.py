@@ -1,4 +1,4 @@
-"""A thread that connects to the broker, and connects again whenever the connection ends."""
+"""The thread that connects to the broker, and connects again whenever the connection ends."""
 
 import logging
 import threading
@@ -11,6 +11,7 @@ from edge.mqtt.backoff import Backoff, Ended
 from edge.mqtt.connection import Connection, Protocol, disconnect
 from edge.mqtt.options import Options, connect_arguments, make_client
 from edge.mqtt.subscriptions import Subscriptions
+from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ CONNECT_S: Final = 10.0
 """The time that a broker may take to answer CONNECT, in seconds."""
 
 
-class Reconnector:
+class Reconnector(Loop):
     """
     The thread that keeps a connection up.
 
@@ -30,47 +31,41 @@ class Reconnector:
     """
 
     def __init__(self, options: Options, health: Health, subscriptions: Subscriptions) -> None:
+        super().__init__(LOOP, health)
         self._options = options
-        self._health = health
         self._subscriptions = subscriptions
         self._backoff = Backoff()
+        self._pause_s = 0.0
         self.greeters: list[Callable[[], None]] = []
         """Called after each successful connection; they only wake others."""
         self.connection: Connection | None = None
         """The present connection; None while there is none."""
-        self.stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=LOOP, daemon=True)
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set once the connection is not wanted any more."""
+        return self._stop
 
     @property
     def protocol(self) -> Protocol:
         """The version of the present connection, or of the next attempt."""
         return self._backoff.protocol
 
-    def start(self) -> None:
-        """Begin to connect."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Disconnect in order, and connect no more."""
-        self.stopping.set()
+    def wake(self) -> None:
+        """End the present connection in order."""
         connection = self.connection
         if connection is not None:
             connection.client.disconnect()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1)
 
-    def _run(self) -> None:
-        while not self.stopping.is_set():
-            self._health.stamp(LOOP)
-            started = time.monotonic()
-            ended = self._connect_once()
-            self._pause(self._backoff.after(ended, time.monotonic() - started))
-        self._health.retire(LOOP)
+    def turn(self) -> None:
+        """Make one connection, and choose the pause before the next one when it has ended."""
+        started = time.monotonic()
+        ended = self._connect_once()
+        self._pause_s = self._backoff.after(ended, time.monotonic() - started)
+        self._health.beat()  # a pause is shorter than a loop may be silent
 
-    def _pause(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and not self.stopping.wait(min(1.0, left)):
-            self._health.stamp(LOOP)
+    def _rest_s(self) -> float:
+        return self._pause_s
 
     def _connect_once(self) -> Ended:
         """Make one connection, and return when it has ended."""
@@ -109,7 +104,7 @@ class Reconnector:
             if connection.ended.is_set():
                 self._report_away("closed the connection before CONNACK")
                 return Ended.CLOSED_UNANSWERED
-            if self.stopping.is_set() or time.monotonic() > deadline:
+            if self._stop.is_set() or time.monotonic() > deadline:
                 self._report_away("no CONNACK")
                 return Ended.UNREACHABLE
         reason = connection.reason
@@ -118,9 +113,9 @@ class Reconnector:
             unsupported = str(reason) == "Unsupported protocol version"
             return Ended.UNSUPPORTED if unsupported else Ended.REFUSED
         self._welcome(connection)
-        while not connection.ended.wait(1.0) and not self.stopping.is_set():
+        while not connection.ended.wait(1.0) and not self._stop.is_set():
             self._health.stamp(LOOP)
-        if not self.stopping.is_set():
+        if not self._stop.is_set():
             self._report_away("connection lost")
         return Ended.LASTED
 

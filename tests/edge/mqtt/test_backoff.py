@@ -1,5 +1,6 @@
 """The pause before the next connection, and its protocol."""
 
+from edge.health import STAMP_S
 from edge.mqtt.backoff import BACKOFF_S, STEADY_S, Backoff, Ended
 from edge.mqtt.connection import Protocol
 
@@ -41,3 +42,7 @@ def test_after_a_connection_that_lasted_mqtt_5_is_tried_again() -> None:
     backoff.after(Ended.UNSUPPORTED, 1.0)
     backoff.after(Ended.LASTED, 1.0)
     assert backoff.protocol is Protocol.V5
+
+
+def test_the_longest_pause_is_shorter_than_a_loop_may_be_silent() -> None:
+    assert max(BACKOFF_S) < STAMP_S

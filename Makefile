@@ -111,14 +111,14 @@ deb: $(BIN)/.dev ## the Debian package; ARCH=amd64|arm64 SUITE=bookworm|trixie F
 
 arm-test: $(BIN)/.dev ## the arm64 package under qemu-user; needs mmdebstrap
 	rm -f build/deb/1/*~$(SUITE)_arm64.deb # of another version
-	PYTHON=$(BIN)/python COMPRESSION=gzip deploy/scripts/build-deb arm64 $(SUITE) build/deb/1
+	PYTHON=$(BIN)/python COMPRESSION=gzip LEVEL=1 deploy/scripts/build-deb arm64 $(SUITE) build/deb/1
 	deploy/scripts/arm-test build/deb/1/*~$(SUITE)_arm64.deb
 
 # Quick to pack; what is in them is what `make deb` packs.
 system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd; needs root
 	rm -f build/deb/[12]/*~$(SUITE)_amd64.deb # of another version
-	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip deploy/scripts/build-deb amd64 $(SUITE) build/deb/1
-	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip deploy/scripts/build-deb amd64 $(SUITE) build/deb/2
+	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip LEVEL=1 deploy/scripts/build-deb amd64 $(SUITE) build/deb/1
+	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip LEVEL=1 deploy/scripts/build-deb amd64 $(SUITE) build/deb/2
 	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb
 	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)

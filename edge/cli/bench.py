@@ -21,8 +21,9 @@ from edge.config.settings import Settings
 from edge.daemon.workers.servable import access_of, shipped_bundle
 from edge.domain import Rejection
 from edge.inference.engine.tflite import TfliteEngine
-from edge.inference.examiner import Sight, open_examiner
+from edge.inference.examiner import open_examiner
 from edge.inference.image import Limits
+from edge.inference.sight import Sight
 from edge.models.bundle import Bundle, verify
 from edge.system.files import regular_below
 

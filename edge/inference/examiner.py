@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,24 +17,14 @@ from edge.inference.engine import Engine, Shapes, open_engine, sigmoid
 from edge.inference.engine.edgetpu import NAME, EdgeTpuEngine
 from edge.inference.gate import InputGate
 from edge.inference.image import Limits, Mammogram, open_mammogram
-from edge.inference.preprocess import Batch, heat_map, prepare
+from edge.inference.preprocess import heat_map, prepare
+from edge.inference.sight import Sight
 from edge.models.bundle import Bundle, verify
 from edge.models.manifest import EDGETPU_TOLERANCE, Platt
 from edge.system.coral import Access
 
 TINY: Final = 1e-7
 """Keeps the logit of a raw score of exactly 0 or 1 finite."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """One examination, as far as it came."""
-
-    outcome: Outcome
-    image: Mammogram | None = None
-    """None where it could not be decoded."""
-    batch: Batch | None = None
-    """None where it was not prepared."""
 
 
 class Examiner:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Box, HeatMap, InputSpec
-from edge.inference.image import Mammogram, Pixels
+from edge.inference.image.mammogram import Mammogram, Pixels
 from edge.inference.image.polarity import is_inverted, spread, turned
 
 Mask: TypeAlias = NDArray[np.bool_]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import AcceleratorError, ModelError
-from edge.inference.engine import Interpreter, Scores, Shapes
+from edge.inference.engine.base import Interpreter, Scores, Shapes
 from edge.inference.engine.tflite import TfliteEngine
 from edge.system import coral
 

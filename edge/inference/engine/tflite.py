@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InferenceError, ModelError
-from edge.inference.engine import Interpreter, Scores, Shapes, sigmoid
+from edge.inference.engine.base import Interpreter, Scores, Shapes, sigmoid
 
 ROUNDING: Final = 0.01
 """

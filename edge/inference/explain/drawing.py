@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edge import NOTICE
 from edge.domain import Box, HeatMap, InputSpec, Outcome, Prediction, Rejection
-from edge.inference.examiner import Sight
 from edge.inference.explain.canvas import (
     MARGIN,
     TEXT,
@@ -26,8 +25,9 @@ from edge.inference.explain.canvas import (
     width_of,
     write,
 )
-from edge.inference.image import Mammogram, Pixels
+from edge.inference.image.mammogram import Mammogram, Pixels
 from edge.inference.preprocess import Batch
+from edge.inference.sight import Sight
 
 HEIGHT: Final = 820
 """Of a panel, in pixels."""

@@ -12,8 +12,8 @@ import cv2
 from edge.domain import Outcome, Rejection, Runtime
 from edge.errors import ModelError, Unavailable
 from edge.inference import examiner
-from edge.inference.examiner import Sight
 from edge.inference.explain.drawing import draw
+from edge.inference.sight import Sight
 from edge.models.bundle import Bundle, sha256_of
 from edge.system import files
 

@@ -1,68 +1,20 @@
-"""Bytes on disk -> Mammogram: one file per family of formats."""
+"""The way from bytes on disk to a Mammogram: one file for each family of formats."""
 
 import os
 import stat
-from dataclasses import dataclass
 from errno import ENOMEM
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge.domain import Identity, ImageFacts, Implants
 from edge.errors import ImageRejected, Reason, Unavailable
+from edge.inference.image import dicom, raster
+from edge.inference.image.frame import Buffer
+from edge.inference.image.mammogram import Limits, Mammogram, Pixels
 
-Pixels: TypeAlias = NDArray[np.unsignedinteger[Any]]
-"""uint8 or uint16."""
-Buffer: TypeAlias = bytes | mmap
-"""The bytes of a file, read or mapped."""
+__all__ = ["Limits", "Mammogram", "Pixels", "decode", "open_mammogram"]
+
 EXPECTED: Final = "expected DICOM, PNG, JPEG, TIFF, PGM, BMP, JPEG 2000 or WebP"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of the files that a worker decodes."""
-
-    max_bytes: int = 256 * 1024 * 1024
-    max_pixels: int = 100_000_000
-    implants: Implants = "flag"
-
-
-@dataclass(frozen=True, slots=True)
-class Mammogram:
-    """Grey pixels after modality LUT, VOI and presentation LUT, and the few tags we use."""
-
-    pixels: Pixels
-    """Shape (rows, columns), bright = dense."""
-    facts: ImageFacts
-    background: int | None = None
-    """DICOM's padding value as it stands in `pixels`: left out of percentiles."""
-    identity: Identity | None = None
-    white: int | None = None
-    """Top of the range that `pixels` use; None: 2 ** facts.bits - 1."""
-
-
-def check_size(rows: int, columns: int, limits: Limits) -> None:
-    """
-    Refuse a picture by its header, before memory is spent on it.
-
-    Raises:
-        ImageRejected: it has no pixels, or more than the limit.
-    """
-    if rows < 1 or columns < 1:
-        raise ImageRejected(Reason.NO_PIXELS, f"the picture is {rows} x {columns} pixels")
-    if rows * columns > limits.max_pixels:
-        detail = f"{rows} x {columns} = {rows * columns} pixels, the limit is {limits.max_pixels}"
-        raise ImageRejected(Reason.TOO_LARGE, detail)
-
-
-def bits(pixels: Pixels) -> int:
-    """
-    8, or for 16-bit files as many as hold the largest value: 12-bit pictures come in 16-bit files.
-    """
-    return max(8, int(pixels.max()).bit_length())
 
 
 def open_mammogram(path: Path, limits: Limits) -> Mammogram:
@@ -73,10 +25,9 @@ def open_mammogram(path: Path, limits: Limits) -> Mammogram:
         ImageRejected: these bytes get no score.
         Unavailable: the file is missing or cannot be read.
     """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO without a writer would block
     try:
-        file = os.open(
-            path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        )  # a FIFO without a writer would block
+        file = os.open(path, flags)
     except OSError as error:
         msg = f"the image file cannot be read: {error.strerror}"
         raise Unavailable(msg) from None
@@ -107,7 +58,7 @@ def _mapped(file: int, limits: Limits) -> Buffer:
 
 
 def _read(file: int) -> bytes:
-    """A file's bytes where its file system maps nothing, as FUSE and 9p may."""
+    """Read a file's bytes if its file system maps nothing, as FUSE and 9p may."""
     try:
         with os.fdopen(os.dup(file), "rb") as whole:
             return whole.read()
@@ -129,16 +80,12 @@ def decode(data: Buffer, limits: Limits) -> Mammogram:
         ImageRejected: these bytes get no score. Nothing else is raised, whatever the bytes, but
             MemoryError.
     """
-    # both import Mammogram from here, and the supervisor imports neither
-    from edge.inference.image import dicom, raster  # noqa: PLC0415
-
     if not data:
         raise ImageRejected(Reason.EMPTY, "the file has 0 bytes")
     _check_bytes(len(data), limits)
-    mammogram = (
-        None if dicom.has_prefix(data) else raster.decode(data, limits)
-    )  # a DICOM file's preamble may be that of a TIFF
-    mammogram = mammogram or dicom.decode(data, limits)
+    # the preamble of a DICOM file may be that of a TIFF
+    picture = None if dicom.has_prefix(data) else raster.decode(data, limits)
+    mammogram = picture or dicom.decode(data, limits)
     if mammogram is None:
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, EXPECTED)
     return mammogram

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image.codecs import Decoded
 from edge.inference.image.depth import Depth
+from edge.inference.image.frame import Decoded
 
 OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 OVERLAY_BIT: Final = 0x0102

@@ -5,8 +5,8 @@ from typing import Final, cast
 import cv2
 from pydicom import Dataset
 
-from edge.inference.image import Limits, Pixels
 from edge.inference.image.attributes import numbers
+from edge.inference.image.mammogram import Limits, Pixels
 
 SOURCES: Final = (
     "PixelSpacing",

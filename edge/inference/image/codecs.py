@@ -11,22 +11,17 @@ the rest of a damaged picture as memory was.
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import frame_header, transfer_syntax
-from edge.inference.image.fragments import Frame
-from edge.inference.image.frame_header import FrameHeader
-
-Stored: TypeAlias = NDArray[np.integer[Any]]
-"""Shape (rows, columns), 8 or 16-bit integers."""
+from edge.inference.image.frame import Decoded, Frame, FrameHeader, Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +39,6 @@ class Layout:
 Codec: TypeAlias = Callable[[bytes, Layout], Stored]
 EIGHT: Final = 8
 CODE_STREAMS: Final = frozenset({"jpeg 2000", "htj2k"})
-
-
-class Decoded(NamedTuple):
-    """A decoded frame."""
-
-    values: Stored
-    """Shape (rows, columns) of the header, as they were stored."""
-    header: FrameHeader
-    syntax: UID
-    """The transfer syntax that the frame really is in."""
 
 
 def decode(frame: Frame, layout: Layout) -> Decoded:

@@ -13,11 +13,7 @@ from pydicom import Dataset
 from edge.domain import Flag, ImageFacts
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import (
-    Buffer,
-    Limits,
-    Mammogram,
     aspect,
-    check_size,
     eligibility,
     groups,
     part10,
@@ -28,6 +24,8 @@ from edge.inference.image import (
 )
 from edge.inference.image.attributes import number, text
 from edge.inference.image.depth import Depth
+from edge.inference.image.frame import Buffer
+from edge.inference.image.mammogram import Limits, Mammogram, check_size
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values
 pydicom.config.settings.reading_validation_mode = (

@@ -1,10 +1,10 @@
 """The one compressed frame of a DICOM file, whatever stands around and between its fragments."""
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import Buffer
+from edge.inference.image.frame import Buffer, Frame
 from edge.inference.image.part10 import UNDEFINED, File, PixelData
 
 ITEM: Final = 0xFFFEE000
@@ -17,14 +17,6 @@ FRAME_STARTS: Final = (
     *(struct.pack("<II", segments, 64) for segments in (1, 2)),
 )
 """First bytes of frames in JPEG and JPEG-LS, JPEG 2000 (bare or in boxes) and run lengths."""
-
-
-class Frame(NamedTuple):
-    """A compressed frame."""
-
-    data: bytes
-    ending: ImageRejected
-    """The rejection that is due if the frame turns out not to be whole."""
 
 
 def is_encapsulated(file: File, pixels: PixelData) -> bool:

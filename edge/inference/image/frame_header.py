@@ -3,11 +3,11 @@
 import struct
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import jpeg_headers
-from edge.inference.image.fragments import Frame
+from edge.inference.image.frame import Frame, FrameHeader
 
 RLE_HEADER: Final = struct.Struct("<16I")
 RLE_SEGMENTS: Final = 15
@@ -23,19 +23,6 @@ PROCESSES: Final[Mapping[int, str]] = {
     0xC3: "jpeg lossless",
     0xF7: "jpeg-ls",
 }
-
-
-class FrameHeader(NamedTuple):
-    """A frame's own description of itself."""
-
-    kind: str
-    """Its codec."""
-    rows: int = 0
-    columns: int = 0
-    channels: int = 1
-    bits: int = 0
-    """Of a sample; 0 for run lengths, which do not say it, nor their size."""
-    signed: bool = False
 
 
 def read(frame: Frame, sample_bytes: int, said: str) -> FrameHeader:

@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import Buffer
+from edge.inference.image.frame import Buffer
 
 PREFIX: Final = b"DICM"
 PREAMBLE: Final = 128

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.image import Mammogram, Pixels, bits
+from edge.inference.image.mammogram import Mammogram, Pixels, bits
 
 SIDE: Final = 256
 """Upper limit of the longest side on which the background is looked at, in pixels."""

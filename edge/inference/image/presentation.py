@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from edge.inference.image import Pixels, grey_scale
+from edge.inference.image import grey_scale
 from edge.inference.image.attributes import text
-from edge.inference.image.codecs import Stored
 from edge.inference.image.depth import Depth, meaning, padding
+from edge.inference.image.frame import Stored
 from edge.inference.image.grey_scale import Values, spread
+from edge.inference.image.mammogram import Pixels
 
 BAND_ROWS: Final = 64
 """Rows that are looked up at a time, so that no index of the whole picture is made."""

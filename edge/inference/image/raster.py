@@ -9,18 +9,9 @@ import numpy as np
 
 from edge.domain import ImageFacts
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import (
-    Buffer,
-    Limits,
-    Mammogram,
-    Pixels,
-    bits,
-    check_size,
-    jpeg_headers,
-    raster_headers,
-    tiff,
-    tiff_samples,
-)
+from edge.inference.image import jpeg_headers, raster_headers, tiff, tiff_samples
+from edge.inference.image.frame import Buffer
+from edge.inference.image.mammogram import Limits, Mammogram, Pixels, bits, check_size
 
 # OpenCV 4 and 5 name it differently. What is wrong with a file is said once, in its rejection.
 _set_log_level: Callable[[int], object] = (

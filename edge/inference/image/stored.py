@@ -7,13 +7,13 @@ import numpy as np
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import agreement, codecs, fragments, part10, transfer_syntax
 from edge.inference.image.depth import Depth
-from edge.inference.image.fragments import Frame
+from edge.inference.image.frame import Frame, Stored
 from edge.inference.image.part10 import File, PixelData
 
 SIXTEEN: Final = 16
 
 
-def read(file: File, pixels: PixelData, depth: Depth) -> tuple[codecs.Stored, Depth, str]:
+def read(file: File, pixels: PixelData, depth: Depth) -> tuple[Stored, Depth, str]:
     """
     Read the stored values by what stands in the file, whatever its transfer syntax says.
 
@@ -68,7 +68,7 @@ def _expected(file: File, depth: Depth) -> int:
     return int(file.header.Rows) * int(file.header.Columns) * depth.allocated // 8
 
 
-def _native(file: File, pixels: PixelData, depth: Depth) -> codecs.Stored:
+def _native(file: File, pixels: PixelData, depth: Depth) -> Stored:
     """Uncompressed pixels, where they lie."""
     expected = _expected(file, depth)
     found = min(pixels.length, len(file.data) - pixels.start)

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import Pixels, tiff
+from edge.inference.image import tiff
+from edge.inference.image.mammogram import Pixels
 from edge.inference.image.tiff import Page
 
 APART: Final = 2

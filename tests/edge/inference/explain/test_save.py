@@ -19,12 +19,13 @@ from edge.daemon.workers.verdict import Died, Interrupted
 from edge.domain import Box, HeatMap, Rejection, Result
 from edge.errors import ModelError, Reason, Unavailable
 from edge.inference import examiner
-from edge.inference.examiner import Examiner, Sight
+from edge.inference.examiner import Examiner
 from edge.inference.explain import drawing, save
 from edge.inference.explain.drawing import AGAINST, FOR, HEIGHT, draw
 from edge.inference.explain.save import Pictures
 from edge.inference.image import Limits
 from edge.inference.preprocess import prepare
+from edge.inference.sight import Sight
 from edge.models.bundle import Bundle, sha256_of, verify
 from tests.support.films import FILM, dicom, film, raster
 from tests.support.planted import WORD, found_in, planted

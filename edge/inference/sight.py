@@ -1,0 +1,18 @@
+"""One examination with its intermediate products, for those who time, draw or study it."""
+
+from dataclasses import dataclass
+
+from edge.domain import Outcome
+from edge.inference.image.mammogram import Mammogram
+from edge.inference.preprocess import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One examination, as far as it came."""
+
+    outcome: Outcome
+    image: Mammogram | None = None
+    """The decoded picture; None if the file could not be decoded."""
+    batch: Batch | None = None
+    """The model's input; None if none was prepared."""

@@ -88,7 +88,7 @@ def _sign(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
     by_header, by_frame = _roughness(decoded.values, depth), _roughness(decoded.values, theirs)
     if by_header <= CLEARLY * by_frame:
         return depth
-    if not any(map(header.get, IN_STORED_VALUES)):
+    if not any(key in header and not header[key].is_empty for key in IN_STORED_VALUES):
         return theirs
     said, found = ("signed", "unsigned") if depth.signed else ("unsigned", "signed")
     detail = f"the frame's values are {found}, the header says {said}"

@@ -34,7 +34,8 @@ pydicom.config.settings.reading_validation_mode = (
 
 MAX_BITS: Final = 16
 WHILE_READING: Final[Mapping[Flag, str]] = {
-    "unapplied-lut": "a modality LUT, rescale, VOI LUT or window that makes no sense is left out",
+    "unapplied-lut": "a modality LUT, rescale, VOI LUT, window or presentation LUT that makes "
+    "no sense is left out",
     "non-square-pixels": "pixels that are not square could not be made so",
 }
 """Flags that do not stand in the header: what could not be done as it says."""

@@ -95,9 +95,8 @@ def _pictures(segment: bytes) -> int:
 def jpeg2000(data: bytes) -> Size:
     """Size of a JPEG 2000 file or bare code stream that has an end mark."""
     size = code_stream(data)
-    if (
-        b"pclr" in data[: data.find(CODE_STREAM)]
-    ):  # ISO/IEC 15444-1, I.5.3.4: its numbers are places in a table
+    # ISO/IEC 15444-1, I.5.3.4: the numbers are places in a table
+    if b"pclr" in data[: data.find(CODE_STREAM)]:
         raise ImageRejected(Reason.COLOUR, "the JPEG 2000 file has a palette, expected grey")
     if not code_stream_is_whole(data):
         ends_early("JPEG 2000 code stream has no end mark")

@@ -108,15 +108,13 @@ def read(data: Buffer, max_bytes: int) -> File | None:
     syntax = transfer_syntax(data)
     if syntax == DeflatedExplicitVRLittleEndian:
         data = _inflated(data, max_bytes)
-    stream: Any = (
-        io.BytesIO(data) if isinstance(data, bytes) else data
-    )  # a mapping reads and seeks, too
+    # a mapping reads and seeks, too
+    stream: Any = io.BytesIO(data) if isinstance(data, bytes) else data
     stream.seek(0)
     header = pydicom.dcmread(stream, stop_before_pixels=True, force=not whole)
     at = stream.tell()
-    cut = at >= len(data) and _is_cut(
-        header, len(data)
-    )  # before anything is asked of it, which forgets where it stood
+    # before anything is asked of the header, which forgets where it stood
+    cut = at >= len(data) and _is_cut(header, len(data))
     if not whole and not any(keyword in header for keyword in ("SOPClassUID", "Modality", "Rows")):
         return None
     if cut:

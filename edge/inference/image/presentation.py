@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from edge.inference.image import grey_scale
-from edge.inference.image.attributes import text
+from edge.inference.image.attributes import items, text
 from edge.inference.image.depth import Depth, meaning, padding
 from edge.inference.image.frame import Stored
 from edge.inference.image.grey_scale import Values, spread
@@ -117,7 +117,8 @@ def _dense(
     Returns:
         The shares, and False if not all that the header asks for could be applied.
     """
-    values, complete = grey_scale.modality(plain, header)
+    values, applied = grey_scale.modality(plain, header)
+    complete = applied and _has_usual_presentation(header)
     if is_for_processing(header) and text(header, "PixelIntensityRelationship") == "LIN":
         return _attenuation(values, used, dense_is_low=_dense_is_low(header)), complete
     shares, shown = grey_scale.voi(values, header, used)
@@ -156,6 +157,12 @@ def _range(
     return float(values[inside].min()), float(values[inside].max())
 
 
+def _has_usual_presentation(header: Dataset) -> bool:
+    """Tell if the presentation LUT is one of the two shapes that images have, and no table."""
+    shape = text(header, "PresentationLUTShape")
+    return shape in {"", "IDENTITY", "INVERSE"} and not items(header, "PresentationLUTSequence")
+
+
 def _dark_is_dense(header: Dataset) -> bool:
     """Read Presentation LUT Shape, as DCMTK does, else Photometric Interpretation."""
     shape = text(header, "PresentationLUTShape")
@@ -177,7 +184,6 @@ def _looked_up(table: Pixels, known: Pixels) -> Pixels:
         return cast("Pixels", cv2.LUT(known, table[np.newaxis], dst=pixels))
     for row in range(0, known.shape[0], BAND_ROWS):
         band = slice(row, row + BAND_ROWS)
-        np.take(
-            table, known[band], out=pixels[band], mode="clip"
-        )  # no index is out of range: this way none is checked
+        # no index is out of range: this way none is checked
+        np.take(table, known[band], out=pixels[band], mode="clip")
     return pixels

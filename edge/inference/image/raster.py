@@ -64,8 +64,8 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     Decode a PNG, JPEG, TIFF, PGM, PPM, BMP, JPEG 2000 or WebP file.
 
     Returns:
-        Pixels of shape (rows, columns), uint8 or uint16; alpha is dropped, EXIF's or TIFF's
-        orientation applied. None: it is none of these.
+        Pixels of shape (rows, columns), uint8 or uint16, turned by EXIF's or TIFF's orientation;
+        transparent ones are black, others not blended. None: it is none of these.
 
     Raises:
         ImageRejected: it is one of these, but damaged, too large, in colour or of another pixel
@@ -106,9 +106,7 @@ def _samples(data: bytes) -> tiff_samples.Samples | None:
 
 
 def _decode(data: bytes, name: str) -> Pixels:
-    if (
-        name == "jpeg2000"
-    ):  # without its boxes: where they contradict the code stream, OpenCV 4.11 crashes
+    if name == "jpeg2000":  # OpenCV 4.11 crashes where the boxes contradict the code stream
         data = data[data.find(jpeg_headers.CODE_STREAM) :]
     if name == "tiff":
         data = tiff.with_its_page_first(data)
@@ -138,9 +136,7 @@ def _compare(pixels: Pixels, name: str, size: raster_headers.Size) -> None:
 
 
 def _alpha(data: bytes, name: str, pixels: Pixels) -> Pixels | None:
-    """
-    The transparency of a PNG or WebP, shape (rows, columns); None without, or if it is turned.
-    """
+    """Read the alpha of a PNG or WebP, shape (rows, columns); None without, or if it is turned."""
     if not raster_headers.may_be_transparent(data, name):
         return None
     try:
@@ -155,9 +151,7 @@ def _alpha(data: bytes, name: str, pixels: Pixels) -> Pixels | None:
 
 
 def _without_transparent(pixels: Pixels, alpha: Pixels | None) -> Pixels:
-    """
-    The same with black for what is fully transparent: no viewer shows what colour stands there.
-    """
+    """Make black whatever is fully transparent: no viewer shows the colour that stands there."""
     if alpha is None or not alpha.any() or alpha.all():
         return pixels
     pixels = pixels.copy()

@@ -137,7 +137,16 @@ def test_an_unsigned_code_stream_under_a_signed_header_is_read_as_unsigned(kind:
     np.testing.assert_array_equal(read(data).pixels, twin())
 
 
-@pytest.mark.parametrize("tags", [WINDOW, {"RescaleSlope": "1", "RescaleIntercept": "0"}], ids=str)
+@pytest.mark.parametrize(
+    "tags",
+    [
+        WINDOW,
+        {"WindowCenter": "0", "WindowWidth": "3000"},
+        {"RescaleSlope": "1", "RescaleIntercept": "0"},
+        {"PixelPaddingValue": 0},
+    ],
+    ids=str,
+)
 def test_signs_that_contradict_beside_a_window_are_unreadable_and_both_named(
     tags: dict[str, Any],
 ) -> None:

@@ -212,6 +212,8 @@ UNUSABLE: dict[str, dict[str, Any]] = {
     "intercept alone": {"RescaleIntercept": "-1024"},
     "centre alone": {"WindowCenter": "2000"},
     "width below 0": {"WindowCenter": "2000", "WindowWidth": "-100"},
+    "presentation table": lut("PresentationLUTSequence", [4096, 0, 12], "US", [0] * 4096),
+    "presentation of film": {"PresentationLUTShape": "LIN OD"},
     "window beside all values": {"WindowCenter": "60000", "WindowWidth": "10"},
 }
 

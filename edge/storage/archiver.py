@@ -33,10 +33,8 @@ class Archiver:
                 image.path, image.image_id, image.name, payload, scored=scored
             )
             before = self._ledger.images.archived(image.image_id, path)
-            if before not in {
-                image.path,
-                path,
-            }:  # the same bytes came while ours were at neither place: one copy is enough
+            # The same bytes may have come while ours were at neither place: one copy is enough.
+            if before not in {image.path, path}:
                 self._spool.archive(before, image.image_id, image.name, payload, scored=scored)
         except Unavailable as error:
             self._health.degrade(Cause.ARCHIVE_UNAVAILABLE, f"archive: {error}")

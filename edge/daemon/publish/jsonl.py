@@ -45,9 +45,8 @@ class JsonlSink:
         try:
             size = os.fstat(descriptor).st_size
             if data and size and os.pread(descriptor, 1, size - 1) != b"\n":
-                data = (
-                    b"\n" + data
-                )  # a kill cut the last line: it stays one line, and this is another
+                # A kill cut the last line: it stays one line, and this is another.
+                data = b"\n" + data
             try:
                 _write_all(descriptor, data)
                 os.fsync(descriptor)

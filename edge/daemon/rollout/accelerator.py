@@ -127,10 +127,8 @@ class Accelerator(Loop):
         self._try, self._next_try = None, self._now() + self._retry_s()
         try:
             fresh = trying.result()
-        except (
-            MammoEdgeError,
-            OSError,
-        ) as error:  # too many files open, or no room for a pool's locks
+        # OSError: too many files open, or no room for a pool's locks.
+        except (MammoEdgeError, OSError) as error:
             log.warning('event=accelerator_not_tried why="%s"', error)
             return
         runtime = fresh.workers.runtime

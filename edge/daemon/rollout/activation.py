@@ -131,9 +131,8 @@ class Activation:
         self, fresh: Serving, choose: Callable[[], Active], take: Callable[[], None]
     ) -> dict[str, Any]:
         try:
-            active = (
-                choose()
-            )  # before the swap: from here on every start takes it, and it was proved
+            # Before the swap: from here on every start takes it, and it was proved.
+            active = choose()
         except MammoEdgeError:
             fresh.workers.close()
             raise
@@ -155,9 +154,8 @@ class Activation:
     def observe(self, examination: Examination) -> None:
         """Count the outcomes of a new model's first images; in the dispatcher's thread."""
         bundle_id, image_id = examination.serving.bundle.bundle_id, examination.image.image_id
-        if (
-            self._failed is not None and self._failed.bundle_id == bundle_id
-        ):  # its workers finish what they had
+        # The workers of a failed model finish what they had.
+        if self._failed is not None and self._failed.bundle_id == bundle_id:
             self._failed.hold_against(image_id, examination.verdict)
             if self._model.serving.bundle.bundle_id != bundle_id:
                 hand_over(self._failed, self._parts, self._reject)

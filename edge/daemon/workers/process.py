@@ -50,9 +50,8 @@ def initialise(
     _limit(resource.RLIMIT_AS, memory_mb * 2**20)
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold pixels
     _start = functools.partial(_named(start), *arguments)
-    with contextlib.suppress(
-        MammoEdgeError
-    ):  # told to whoever asks; a worker that exits here would only be started again
+    # Told to whoever asks; a worker that exits here would only be started again.
+    with contextlib.suppress(MammoEdgeError):
         proved()
 
 
@@ -94,9 +93,8 @@ def run(function: str, path: str, cpu_s: float | None) -> Outcome:
     proved()
     if cpu_s is not None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        _limit(
-            resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime + cpu_s)
-        )  # past it the kernel sends SIGXCPU
+        used_s = usage.ru_utime + usage.ru_stime
+        _limit(resource.RLIMIT_CPU, math.ceil(used_s + cpu_s))  # past it the kernel sends SIGXCPU
     outcome: Outcome = _named(function)(path)
     return outcome
 
@@ -113,9 +111,8 @@ def _die_with(supervisor: int) -> None:
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    def watch() -> (
-        None
-    ):  # the signal comes when the *thread* that started us ends, and not if it ended before prctl
+    # The signal comes when the thread that started us ends, and not if it ended before prctl.
+    def watch() -> None:
         while os.getppid() == supervisor:
             time.sleep(0.5)
         os._exit(1)

@@ -238,9 +238,8 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(SYNCED)
     db.execute("PRAGMA foreign_keys = ON")
-    db.execute(
-        "PRAGMA cache_size = -512"
-    )  # KiB: pages come from the system's cache, too, and our memory stays flat as the ledger grows
+    # In KiB: pages come from the system's cache too, and our memory stays flat as the ledger grows.
+    db.execute("PRAGMA cache_size = -512")
 
 
 def _create(db: sqlite3.Connection, why_empty: str) -> None:

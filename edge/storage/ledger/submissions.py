@@ -53,15 +53,10 @@ class Submissions:
                 records.set_path(db, submission.image_id, submission.path)
             number = records.submit(db, submission, claim)
             if known is not None and known.state in DONE_WITH:
-                removed = (
-                    known.state is State.ARCHIVED and not known.path.exists()
-                )  # out of done or failed: it goes there again
-                self._answer_or_renew(
-                    db,
-                    known,
-                    number,
-                    None if removed else records.standing_result(db, known, bundle_id),
-                )
+                # Removed out of done or failed: it goes there again.
+                removed = known.state is State.ARCHIVED and not known.path.exists()
+                standing = None if removed else records.standing_result(db, known, bundle_id)
+                self._answer_or_renew(db, known, number, standing)
             return _path(db, submission.image_id)
 
     def request_again(self, image_id: str, submission: Submission, bundle_id: str) -> bool:

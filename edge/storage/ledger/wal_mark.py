@@ -36,9 +36,8 @@ class WalMark:
 
     def note(self) -> None:
         """Note how far the log has come; two small system calls."""
-        with contextlib.suppress(
-            OSError
-        ):  # a full disk: the commit stands, and an older note raises no alarm
+        # On a full disk the commit stands, and an older note raises no alarm.
+        with contextlib.suppress(OSError):
             now = workarounds.wal_position(self._index)
             if now != self._noted:
                 os.pwrite(self._file, now, 0)
@@ -47,9 +46,8 @@ class WalMark:
     def clear(self) -> None:
         """Remove the note; to be called before the ledger is closed in order."""
         (self._folder / NAME).unlink(missing_ok=True)
-        sync_folder(
-            self._folder
-        )  # else a power cut could bring the note back, without the log that it speaks of
+        # A power cut could bring the note back, without the log that it speaks of.
+        sync_folder(self._folder)
 
     def close(self) -> None:
         """Let go of the files."""

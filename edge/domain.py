@@ -11,6 +11,8 @@ Source: TypeAlias = Literal["folder", "mqtt", "retry"]
 """The way by which an image came."""
 Laterality: TypeAlias = Literal["L", "R"]
 Aspect: TypeAlias = Literal["pad", "squeeze"]
+Pooling: TypeAlias = Literal["mean", "max"]
+"""The way from a model's logit map to its logit: the mean of the cells, or the highest."""
 Implants: TypeAlias = Literal["accept", "flag", "reject"]
 """The ways to treat breasts with implants."""
 Flag: TypeAlias = Literal[

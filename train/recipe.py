@@ -131,6 +131,63 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Averages:
+    """
+    A logistic regression on averaged features and the highest cell of the map of whole films.
+
+    It is fitted on the films as they are and on other renderings of them.
+    """
+
+    strength: float
+    """C of scikit-learn, the inverse of the penalty."""
+    floor: float
+    """Added to each feature's spread, lest nearly dead ones get enormous weights."""
+    steadiness: float
+    """Penalty on directions in which another rendering moves the features."""
+    freedom: float
+    """Factor by which the highest cell outgrows the features, so that C hardly holds it back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense:
+    """Training of every cell of the map by the lesion boxes, on pieces of whole films."""
+
+    steps: int
+    """Batches of the recipe's size."""
+    height: int
+    """Of a piece, in pixels of the model's input; a multiple of 32, as is its width."""
+    width: int
+    channels: int
+    """Of the head, between MobileNetV2 and the maps."""
+    dropout: float
+    """Share of the head's channels left out of each step."""
+    learning_rate: float
+    """AdamW's for MobileNetV2's weights; it climbs in a line, then falls along a cosine."""
+    head_learning_rate: float
+    warmup_steps: int
+    weight_decay: float
+    """On kernels only."""
+    clip_norm: float
+    ema: float
+    """Momentum of the moving average of the weights, which is what is kept."""
+    frozen_blocks: int = 0
+    """Blocks of MobileNetV2, from the image on, that stay: they cost most and change least."""
+    calcifications: float = 1.0
+    """Share of the films without a mass that take part in each epoch."""
+    without_lesion: float = 0.0
+    """Share of the pieces that show breast alone."""
+    keep_every: int = 200
+    """Steps from one checkpoint to the next."""
+    averages: Averages | None = None
+    """Averages of the whole film that join the score; None: the map alone is the score."""
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns of the map of a piece."""
+        return self.height // 16, self.width // 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """All that decides what `mammo-train fit` gives, besides the data."""
 
@@ -159,19 +216,26 @@ class Recipe:
     """
     linear: Linear | None = None
     """The fit of the head, if gradient steps do not find it."""
+    dense: Dense | None = None
+    """The training of a map of every cell; it looks at neither `head`, `augment` nor `phases`."""
 
     def changed(self, epochs: int | None, seed: int | None) -> "Recipe":
-        """Give the recipe with another number of epochs in every phase, or another seed."""
+        """
+        Give the recipe with another number of epochs in every phase, or another seed.
+
+        An epoch of a dense training is the stretch between two checkpoints.
+        """
         recipe = self if seed is None else replace(self, seed=seed)
         if epochs is None:
             return recipe
         crops = recipe.crops and replace(recipe.crops, phases=_lasting(recipe.crops.phases, epochs))
-        return replace(recipe, phases=_lasting(recipe.phases, epochs), crops=crops)
+        dense = recipe.dense and replace(recipe.dense, steps=epochs * recipe.dense.keep_every)
+        return replace(recipe, phases=_lasting(recipe.phases, epochs), crops=crops, dense=dense)
 
     @property
     def whole(self) -> bool:
         """Tell if the recipe learns from whole mammograms, not from pieces alone."""
-        return bool(self.phases) or self.linear is not None
+        return bool(self.phases) or self.linear is not None or self.dense is not None
 
     @property
     def on_crops(self) -> "Recipe":

@@ -66,7 +66,9 @@ class Examiner:
             (1, self._spec.height, self._spec.width, self._spec.channels),
             manifest.outputs,
         )
-        shapes = Shapes(shape, outputs.probability, outputs.logit_map, outputs.features)
+        shapes = Shapes(
+            shape, outputs.probability, outputs.logit_map, outputs.features, outputs.pooling
+        )
         if access is None:
             self.engine: Engine = open_engine(backend, bundle.folder / file, shapes, threads)
             self.runtime = Runtime(

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.domain import InputSpec
+from edge.domain import InputSpec, Pooling
 from edge.errors import ModelError
 
 MANIFEST: Final = "bundle.json"
@@ -122,9 +122,11 @@ class Outputs(_Strict):
 
     probability: tuple[int, ...]
     logit_map: tuple[int, ...] | None = None
-    """(1, rows, columns, 1): its mean is the logit of the probability."""
+    """(1, rows, columns, 1): pooled, it is the logit of the probability."""
     features: tuple[int, ...] | None = None
     """(1, channels): the backbone's features averaged over the image, for the input gate."""
+    pooling: Pooling = "mean"
+    """The way from the logit map to the logit: the mean of its cells, or the highest of them."""
 
 
 class Manifest(_Strict):

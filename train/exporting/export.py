@@ -226,7 +226,10 @@ def _manifest(
         "input": recipe.input,
         "preprocess_version": PREPROCESS_VERSION,
         "outputs": Outputs(
-            probability=shapes.probability, logit_map=shapes.logit_map, features=shapes.features
+            probability=shapes.probability,
+            logit_map=shapes.logit_map,
+            features=shapes.features,
+            pooling=shapes.pooling,
         ),
         "labels": ("benign", "malignant"),
         "files": bundle_writer.digests(files),

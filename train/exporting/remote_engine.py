@@ -108,7 +108,10 @@ def printed(command: Sequence[str], failure: str) -> str:
 
 def shapes_from(text: str) -> Shapes:
     """Read shapes that crossed a process border as JSON."""
-    return Shapes(**{name: tuple(shape) for name, shape in json.loads(text).items() if shape})
+    values = json.loads(text)
+    pooling = values.pop("pooling")
+    shapes = {name: tuple(shape) for name, shape in values.items() if shape}
+    return Shapes(**shapes, pooling=pooling)
 
 
 def main(model: str, backend: str, images: str, shapes: str) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge.domain import InputSpec
 from edge.inference.engine import Shapes
 from train.data.films import model_input
-from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
+from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY, pooling
 
 Quantization: TypeAlias = Literal["float32", "float16", "int8"]
 
@@ -103,6 +103,7 @@ def shapes(model: keras.Model, spec: InputSpec) -> Shapes:
         found[PROBABILITY],
         found.get(LOGIT_MAP),
         found.get(FEATURES),
+        pooling(model),
     )
 
 

@@ -16,6 +16,7 @@ from train.data import datasets, split
 from train.data.datasets import SIDES, Film, Index, Side, Sources
 from train.data.films import Prepared
 from train.data.prepare import prepared
+from train.errors import TrainError
 from train.fitting import devices, loop, resume, stages
 from train.progress import say
 from train.recipe import Recipe
@@ -49,7 +50,7 @@ def fit(request: Request, run: RunFolder) -> None:
         TrainError: the weights are not, or the folder holds another training.
     """
     recipe = request.recipe
-    strategy = devices.strategy(request.devices, recipe.batch_size)
+    strategy = devices.strategy(_devices(request), recipe.batch_size)
     index = datasets.load(request.data)
     with strategy.scope():
         _begin(run, _asked(request, index), restart=request.restart)
@@ -74,6 +75,21 @@ def fit(request: Request, run: RunFolder) -> None:
         # The notes come last: with them, the run counts as finished.
         write_json(run.notes, notes(request, index, sides, films, times))
         say(f"trained in {times['train_s']} s: {run.model}")
+
+
+def _devices(request: Request) -> int | None:
+    """
+    Choose how many devices to train on: a dense recipe takes one.
+
+    Raises:
+        TrainError: it is asked for more.
+    """
+    if request.recipe.dense is None:
+        return request.devices
+    if devices.machines() > 1 or (request.devices or 1) > 1:
+        msg = f"recipe {request.recipe.name} trains on one device, expected --devices 1"
+        raise TrainError(msg)
+    return 1
 
 
 def _begin(run: RunFolder, asked: Mapping[str, Any], *, restart: bool) -> None:

@@ -10,12 +10,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.domain import Pooling
 from train.errors import TrainError
 from train.recipe import Head, Recipe
 
 PROBABILITY: Final = "probability"
 LOGIT_MAP: Final = "logit_map"
 FEATURES: Final = "features"
+LOGIT: Final = "logit"
 EVIDENCE: Final = "evidence"
 AUTO_POOL: Final = "auto_pool"
 LINEAR: Final = "linear"
@@ -56,7 +58,7 @@ def build(recipe: Recipe, weights: str) -> keras.Model:
         if recipe.linear is None
         else keras.layers.Conv2D(1, 1, name=LINEAR)(features)
     )
-    logit = keras.layers.GlobalAveragePooling2D(name="logit")(logit_map)
+    logit = keras.layers.GlobalAveragePooling2D(name=LOGIT)(logit_map)
     probability = keras.layers.Activation("sigmoid", name=PROBABILITY)(logit)
     average = keras.layers.GlobalAveragePooling2D(name=FEATURES)(features)
     return keras.Model(
@@ -154,6 +156,12 @@ def hand_on(learnt: keras.Model, to: keras.Model) -> None:
                 layer.set_weights(weights)
 
 
+def pooling(model: keras.Model) -> Pooling:
+    """Tell the way from a network's map to its logit; `mean` for a model of somebody else's."""
+    found = {layer.name: layer for layer in model.layers}.get(LOGIT)
+    return "max" if isinstance(found, keras.layers.GlobalMaxPooling2D) else "mean"
+
+
 def classifier(network: keras.Model) -> keras.Model:
     """Give the same layers with the probability alone, which is all that training looks at."""
     return keras.Model(network.input, network.output[PROBABILITY], name="classifier")
@@ -172,21 +180,36 @@ def train_base(network: keras.Model, *, trainable: bool) -> None:
 
 
 def _base(recipe: Recipe, weights: str) -> keras.Model:
-    if weights not in ("imagenet", "none") and not Path(weights).is_file():
-        msg = f"--weights: {weights} is neither a file nor imagenet nor none"
-        raise TrainError(msg)
     shape = (recipe.input.height, recipe.input.width, 3)
     if recipe.input.channels != shape[-1]:
         msg = f"recipe {recipe.name}: channels is {recipe.input.channels}, MobileNetV2 expects 3"
+        raise TrainError(msg)
+    return mobilenet(recipe.alpha, weights, shape)
+
+
+def mobilenet(alpha: float, weights: str, shape: tuple[int, int, int]) -> keras.Model:
+    """
+    Keras's MobileNetV2 without its top.
+
+    Args:
+        alpha: its width.
+        weights: as `build` takes them.
+        shape: of its input; three channels.
+
+    Raises:
+        TrainError: the weights cannot be had or do not fit.
+    """
+    if weights not in ("imagenet", "none") and not Path(weights).is_file():
+        msg = f"--weights: {weights} is neither a file nor imagenet nor none"
         raise TrainError(msg)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is undefined or non-square.*")
             base = keras.applications.MobileNetV2(
-                input_shape=shape, alpha=recipe.alpha, include_top=False, weights=None, name=BASE
+                input_shape=shape, alpha=alpha, include_top=False, weights=None, name=BASE
             )
             if weights == "imagenet":
-                base.set_weights(_imagenet(recipe.alpha))
+                base.set_weights(_imagenet(alpha))
             elif weights != "none":
                 base.load_weights(weights)
             return base

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
 from train.data.datasets import Film, Side
 from train.data.films import Prepared
-from train.fitting import crops, linear_head, loop, network
+from train.fitting import averages, crops, dense_loop, dense_network, linear_head, loop, network
+from train.fitting.dense_network import Network
 from train.fitting.loop import Data
 from train.progress import say
 from train.recipe import Crops, Recipe
@@ -31,22 +32,28 @@ class Trained:
         return round(sum(float(epoch["seconds"]) for epoch in [*first, *own]), 1)
 
 
-def start(recipe: Recipe, weights: str) -> keras.Model:
+Started: TypeAlias = keras.Model | Network
+"""The network of a first stage; for a dense recipe, in both of its forms."""
+
+
+def start(recipe: Recipe, weights: str) -> Started:
     """
     Build the network of the first stage.
 
     Args:
-        recipe: with phases for whole mammograms, `crops`, or both.
+        recipe: with phases for whole mammograms, `crops`, or both; or `dense`.
         weights: as `network.build` takes them.
 
     Raises:
         TrainError: the weights cannot be had or do not fit.
     """
+    if recipe.dense is not None:
+        return dense_network.build(recipe, recipe.dense, weights)
     return network.build(recipe.on_crops if recipe.crops else recipe, weights)
 
 
 def train(
-    model: keras.Model,
+    model: Started,
     recipe: Recipe,
     films: Prepared,
     sides: Mapping[Side, tuple[Film, ...]],
@@ -67,6 +74,11 @@ def train(
         checkpoints are not of this training.
     """
     learn, check = films.of(sides["train"]), films.of(sides["validation"])
+    if recipe.dense is not None:
+        found = dense_loop.train(model, learn, recipe, recipe.dense, run.stage())
+        if recipe.dense.averages is not None:
+            found["averages"] = averages.fit(model, recipe.dense.averages, learn, check, recipe)
+        return Trained(model.whole, found)
     if recipe.crops is None:
         return Trained(
             model, loop.train(model, _whole(learn, check, recipe), recipe.phases, run.stage())

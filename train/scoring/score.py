@@ -84,4 +84,5 @@ def shapes_of(manifest: Manifest) -> Shapes:
         outputs.probability,
         outputs.logit_map,
         outputs.features,
+        outputs.pooling,
     )

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.domain import Pooling
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -33,6 +35,8 @@ class Shapes:
     probability: tuple[int, ...]
     logit_map: tuple[int, ...] | None = None
     features: tuple[int, ...] | None = None
+    pooling: Pooling = "mean"
+    """The way from the logit map to the logit."""
 
 
 class Engine(Protocol):

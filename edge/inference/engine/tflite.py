@@ -48,6 +48,7 @@ class TfliteEngine:
         self._features = (
             _only(outputs, shapes.features, "output `features`") if shapes.features else None
         )
+        self._pooling = shapes.pooling
         _refuse_ambiguous(shapes)
 
     def infer(self, tensor: NDArray[np.float32]) -> Scores:
@@ -69,9 +70,8 @@ class TfliteEngine:
             raise InferenceError(msg) from None
         logit_map = None if self._logit_map is None else self._read(self._logit_map)[0, :, :, 0]
         if logit_map is not None and self._probability["dtype"] is not np.float32:
-            raw = sigmoid(
-                float(logit_map.mean())
-            )  # an int8 probability has about 50 levels; the map's mean has thousands
+            # An int8 probability has about 50 levels, the highest cell 256, the mean thousands.
+            raw = sigmoid(self._pool(logit_map))
         else:
             raw = float(self._read(self._probability).reshape(-1)[0])
         if not -ROUNDING <= raw <= 1 + ROUNDING:  # not a number is neither
@@ -82,6 +82,9 @@ class TfliteEngine:
             raise InferenceError(msg)
         features = None if self._features is None else self._read(self._features)[0]
         return Scores(min(1.0, max(0.0, raw)), logit_map, features)
+
+    def _pool(self, logit_map: NDArray[np.float32]) -> float:
+        return float(logit_map.max() if self._pooling == "max" else logit_map.mean())
 
     def set_input(self, tensor: NDArray[np.float32]) -> None:
         """Copy the input in, in the model's own numbers; `infer` does it."""

@@ -54,7 +54,7 @@ WIDEST: Final = 4 * HEIGHT
 WINDOW: Final = (1.0, 99.5)
 """Percentiles of the film that are shown as black and white."""
 MEANING: Final = (
-    "The map is the model's own: its mean is the logit of the score "
+    "The map is the model's own: pooled, its cells are the logit of the score "
     "before calibration. It outlines no lesion."
 )
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def test_two_threads_give_the_same_score(engine: Engine, bundle: Bundle) -> None
 
 
 LOAD = """
+from dataclasses import replace
 from pathlib import Path
 from edge.models.bundle import verify
 from edge.inference.examiner import Examiner
@@ -206,6 +208,14 @@ def test_an_int8_score_is_the_mean_of_its_map() -> None:
     fake.outputs[7][...] = np.array([14, 12], np.int8).reshape(1, 1, 2, 1)  # logits 2 and 1
     scores = TfliteEngine("litert", fake, SHAPES, 1).infer(np.zeros(SHAPES.input, np.float32))
     assert scores.raw == pytest.approx(1 / (1 + np.exp(-1.5)))
+
+
+def test_an_int8_score_is_the_highest_cell_of_a_map_that_is_pooled_so() -> None:
+    fake = int8_model()
+    fake.outputs[7][...] = np.array([14, 12], np.int8).reshape(1, 1, 2, 1)  # logits 2 and 1
+    shapes = replace(SHAPES, pooling="max")
+    scores = TfliteEngine("litert", fake, shapes, 1).infer(np.zeros(SHAPES.input, np.float32))
+    assert scores.raw == pytest.approx(1 / (1 + np.exp(-2)))
 
 
 def test_features_come_beside_the_score_for_one_inference() -> None:

@@ -1,6 +1,7 @@
 """
-Bytes -> Outcome, in the worker process: decode, gate, prepare, infer, calibrate. No sockets, no
-settings.
+The way from bytes to an Outcome, in the worker: decode, gate, prepare, infer, calibrate.
+
+No sockets, no settings.
 """
 
 import math
@@ -29,20 +30,20 @@ TINY: Final = 1e-7
 
 class Examiner:
     """
-    A bundle, loaded.
+    A loaded bundle.
 
     Args:
-        bundle: verified.
+        bundle: a verified bundle.
         backend: `auto`, `litert` or `tflite-runtime`.
-        threads: of one inference.
+        threads: the number for one inference.
         operating_point: a name from the manifest; None for its default.
-        limits: what may be decoded.
+        limits: the limits of the files to decode.
         file: a model file of the bundle; None for its default.
-        access: the accelerator that shall run what was compiled from the file.
+        access: the accelerator for the file that was compiled from `file`; None for none.
 
     Raises:
-        ModelError: the model cannot be loaded or is not what the manifest says.
-        AcceleratorError: the accelerator cannot be had.
+        ModelError: the model cannot be loaded or is not as the manifest says.
+        AcceleratorError: the accelerator cannot be used.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a bundle is run with
@@ -112,7 +113,7 @@ class Examiner:
 
     def examine(self, path: Path) -> Outcome:
         """
-        Say what becomes of one file. Bad bytes are an answer, not an error.
+        Examine one file. Bad bytes are an answer, not an error.
 
         Raises:
             Unavailable: the file is missing or cannot be read.
@@ -121,7 +122,7 @@ class Examiner:
         return self.look(path).outcome
 
     def look(self, path: Path) -> Sight:
-        """As `examine`, with what the outcome was made from."""
+        """Examine one file, and keep the picture and the model's input; raises as `examine`."""
         clock, image, batch = _Clock(), None, None
         try:
             with clock.measure("decode"):
@@ -183,18 +184,18 @@ def open_examiner(  # noqa: PLR0913, PLR0917 - those of Examiner
     """
     Load a bundle and prove it.
 
-    Where an accelerator is wanted, the processor gives the known answers first, with the int8 file
-    that the other was compiled from; then the accelerator must give them, too. If it does not, or
-    cannot be had, the processor stays, and `runtime.without` says why.
+    If an accelerator is wanted, the processor gives the known answers first, with the int8 file
+    that the compiled file comes from; then the accelerator must give the same. If the accelerator
+    fails or is missing, the processor stays, and `runtime.without` says why.
 
     Args:
-        bundle: verified.
+        bundle: a verified bundle.
         backend: `auto`, `litert` or `tflite-runtime`.
-        threads: of one inference.
+        threads: the number for one inference.
         operating_point: a name from the manifest; None for its default.
-        limits: what may be decoded.
-        access: the accelerator; None where none is wanted.
-        without: why the accelerator that is wanted shall not be tried.
+        limits: the limits of the files to decode.
+        access: the accelerator; None if none is wanted or it shall not be tried.
+        without: the reason not to try an accelerator that is wanted.
 
     Raises:
         ModelError: the bundle is not usable on the processor.
@@ -232,7 +233,7 @@ def calibrate(raw: float, platt: Platt) -> float:
 
 
 class _Clock:
-    """Milliseconds of each step."""
+    """A stopwatch for the steps, in milliseconds."""
 
     def __init__(self) -> None:
         self.timing = Timing()
@@ -261,8 +262,9 @@ def start(  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
     without: str | None = None,
 ) -> Runtime:
     """
-    Load a bundle in this worker and prove it, as `open_examiner` does. A pool calls it by its
-    dotted path.
+    Load a bundle in this worker and prove it, as `open_examiner` does.
+
+    A pool calls it by its dotted path.
 
     Raises:
         ModelError: the bundle is not usable.
@@ -289,7 +291,7 @@ def run(path: str) -> Outcome:
 
 def examiner() -> Examiner:
     """
-    The bundle that `start` loaded in this worker.
+    Return the bundle that `start` loaded in this worker.
 
     Raises:
         ModelError: `start` was not called.

@@ -1,7 +1,4 @@
-"""
-A Coral accelerator (Edge TPU) through libedgetpu, as a delegate of whichever TensorFlow Lite
-runtime is installed.
-"""
+"""A Coral accelerator (Edge TPU): libedgetpu as a delegate of the installed runtime."""
 
 import contextlib
 import ctypes
@@ -20,7 +17,7 @@ from edge.system import coral
 NAME: Final = "edgetpu"
 ENTRY: Final = "tflite_plugin_create_delegate"
 RUNTIMES: Final = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
-"""By preference; both take such a delegate."""
+"""The runtimes' modules, by preference; both take such a delegate."""
 
 
 class EdgeTpuEngine(TfliteEngine):
@@ -32,14 +29,14 @@ class EdgeTpuEngine(TfliteEngine):
 
     Args:
         path: a file that edgetpu_compiler made.
-        shapes: what its input and outputs must be.
-        threads: for what stays on the processor.
+        shapes: those that the input and the outputs must have.
+        threads: the number for operators that stay on the processor.
         access: library, device and lock.
 
     Raises:
-        AcceleratorError: no library, no device, somebody else has it, or it does not take the
-            model.
-        ModelError: its input or an output is not what the manifest says.
+        AcceleratorError: there is no library or device, another process has the device, or the
+            device does not take the model.
+        ModelError: the input or an output is not as the manifest says.
     """
 
     def __init__(self, path: Path, shapes: Shapes, threads: int, access: coral.Access) -> None:
@@ -54,10 +51,10 @@ class EdgeTpuEngine(TfliteEngine):
 
     def infer(self, tensor: NDArray[np.float32]) -> Scores:
         """
-        As on the processor.
+        Run the model once, with the same input and output as on the processor.
 
         Raises:
-            AcceleratorError: it failed, or gave no finite number.
+            AcceleratorError: the accelerator failed, or gave no finite number.
         """
         try:
             return super().infer(tensor)
@@ -69,7 +66,7 @@ class EdgeTpuEngine(TfliteEngine):
             raise AcceleratorError(msg) from None
 
     def close(self) -> None:
-        """Give the accelerator back. Nothing may be computed after that."""
+        """Give the accelerator back; nothing may be computed after that."""
         vars(self).pop("interpreter", None)  # it has the delegate, and the delegate has the device
         if self._lock is not None:
             self._lock.close()
@@ -102,7 +99,7 @@ def _open_interpreter(path: Path, threads: int, access: coral.Access) -> Interpr
 
 
 def _refuse_uncompiled(path: Path) -> None:
-    """The delegate leaves any other file to the processor and says nothing."""
+    """Refuse a file that the delegate would leave to the processor without a word."""
     if coral.CUSTOM_OP not in path.read_bytes():
         msg = (
             f"{path.name} was not compiled by edgetpu_compiler: it "
@@ -113,8 +110,9 @@ def _refuse_uncompiled(path: Path) -> None:
 
 def _refuse_no_library(name: str) -> None:
     """
-    What load_delegate would raise OSError and AttributeError for, leaving an object that complains
-    once more when it goes.
+    Refuse a library that cannot be loaded, or is no delegate.
+
+    load_delegate itself would leave an object behind that complains once more when it is freed.
     """
     try:
         library = ctypes.CDLL(name)

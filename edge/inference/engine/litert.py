@@ -1,4 +1,4 @@
-"""LiteRT, TensorFlow Lite under its present name."""
+"""The runtime LiteRT, TensorFlow Lite under its present name."""
 
 from pathlib import Path
 

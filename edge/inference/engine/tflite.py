@@ -12,17 +12,15 @@ from edge.errors import InferenceError, ModelError
 from edge.inference.engine.base import Interpreter, Scores, Shapes, sigmoid
 
 ROUNDING: Final = 0.01
-"""
-How far beyond 0 and 1 arithmetic and quantisation may carry a probability; farther out it is none.
-"""
+"""The distance beyond 0 and 1 that arithmetic and quantisation may carry a probability."""
 
 
 class TfliteEngine:
     """
-    One loaded model file.
+    A loaded model file.
 
     Raises:
-        ModelError: its input or an output is not what the manifest says.
+        ModelError: the input or an output is not as the manifest says.
     """
 
     def __init__(
@@ -34,9 +32,7 @@ class TfliteEngine:
         try:
             with _silence():
                 interpreter.allocate_tensors()
-        except (
-            RuntimeError
-        ) as error:  # an operator this runtime does not know, or one compiled for an accelerator
+        except RuntimeError as error:  # an unknown operator, or one compiled for an accelerator
             msg = f"{backend} cannot run the model: {error}"
             raise ModelError(msg) from None
         outputs = interpreter.get_output_details()
@@ -59,7 +55,7 @@ class TfliteEngine:
             tensor: shape (1, height, width, channels), float32 in the model's range.
 
         Raises:
-            InferenceError: it ended with an error, or gave no number from 0 to 1, or a map with
+            InferenceError: the run ended with an error, gave no number from 0 to 1, or a map with
                 numbers that are not finite.
         """
         self.set_input(tensor)
@@ -87,7 +83,7 @@ class TfliteEngine:
         return float(logit_map.max() if self._pooling == "max" else logit_map.mean())
 
     def set_input(self, tensor: NDArray[np.float32]) -> None:
-        """Copy the input in, in the model's own numbers; `infer` does it."""
+        """Copy the input into the interpreter, quantised if the model is; `infer` calls this."""
         self.interpreter.set_tensor(self._input["index"], _quantise(tensor, self._input))
 
     def _read(self, detail: dict[str, Any]) -> NDArray[np.float32]:
@@ -101,8 +97,9 @@ class TfliteEngine:
 @contextmanager
 def _silence() -> Iterator[None]:
     """
-    Keep the runtime's greetings off stderr: they are written below Python, and no setting stops
-    them. Errors come as exceptions.
+    Keep the runtime's greetings off stderr.
+
+    They are written below Python, and no setting stops them. Errors come as exceptions.
     """
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -121,9 +118,8 @@ def _quantise(tensor: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[An
         return tensor
     scale, zero_point = detail["quantization"]
     limits = np.iinfo(dtype)
-    quantised: NDArray[Any] = np.clip(
-        np.rint(tensor / scale) + zero_point, limits.min, limits.max
-    ).astype(dtype)  # rounded, never cut
+    rounded = np.rint(tensor / scale) + zero_point
+    quantised: NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(dtype)
     return quantised
 
 
@@ -137,8 +133,6 @@ def _refuse_ambiguous(shapes: Shapes) -> None:
         raise ModelError(msg)
 
 
-# the runtime's own
-# the runtime's own
 def _only(details: Any, shape: tuple[int, ...] | None, what: str) -> dict[str, Any]:  # noqa: ANN401
     found = [tuple(int(size) for size in detail["shape"]) for detail in details]
     matching = [detail for detail, there in zip(details, found, strict=True) if there == shape]

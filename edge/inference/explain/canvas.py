@@ -17,37 +17,37 @@ TEXT: Final[Colour] = (236, 236, 236)
 
 
 def row(panels: Sequence[Picture]) -> Picture:
-    """Pictures of one height side by side, with margins."""
+    """Set pictures of one height side by side, with margins."""
     gap = blank(panels[0].shape[0], MARGIN)
     return np.hstack([gap, *(part for panel in panels for part in (panel, gap))])
 
 
 def titled(title: str, panel: Picture) -> Picture:
-    """The title above it; a panel narrower than its title is widened."""
+    """Write a title above a panel; a panel narrower than its title is widened."""
     bar = blank(34, max(panel.shape[1], width_of(title, 0.6)))
     write(bar, title, 0, 22, 0.6, TEXT)
     return np.vstack([bar, widened(panel, bar.shape[1])])
 
 
 def widened(picture: Picture, width: int) -> Picture:
-    """With background to its right."""
+    """Widen a picture to `width` with background to its right."""
     wider = blank(picture.shape[0], width)
     wider[:, : picture.shape[1]] = picture
     return wider
 
 
 def blank(rows: int, columns: int) -> Picture:
-    """Nothing but background."""
+    """Return a picture of background alone."""
     return np.full((rows, columns, 3), BACKGROUND, np.uint8)
 
 
 def coloured(grey: NDArray[np.float32]) -> Picture:
-    """A picture in grey, shape (rows, columns), from 0 = black to 1 = white."""
+    """Turn grey values of shape (rows, columns), from 0 = black to 1 = white, into a picture."""
     return np.repeat(np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def broken(text: str, width: int, size: float) -> list[str]:
-    """Broken between words so that each line fits."""
+    """Break a text between words so that each line fits."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

@@ -1,6 +1,7 @@
 """
-One picture of one examination, for a person to look at. OpenCV only; nothing of the file is written
-on it but its pixels.
+One picture of one examination, for a person to look at.
+
+OpenCV alone draws it. Of the file it shows the pixels, never a name.
 """
 
 from typing import Final, cast
@@ -9,75 +10,55 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import NOTICE
-from edge.domain import Box, HeatMap, InputSpec, Outcome, Prediction, Rejection
+from edge.domain import Box, HeatMap, InputSpec, Rejection
 from edge.inference.explain.canvas import (
-    MARGIN,
     TEXT,
-    Colour,
     Picture,
     blank,
-    broken,
     coloured,
     row,
     titled,
     widened,
-    width_of,
     write,
 )
+from edge.inference.explain.caption import foot_of, head_of
+from edge.inference.explain.colours import AGAINST, FOR, YELLOW
 from edge.inference.image.mammogram import Mammogram, Pixels
 from edge.inference.preprocess import Batch
 from edge.inference.sight import Sight
 
 HEIGHT: Final = 820
-"""Of a panel, in pixels."""
+"""The height of a panel, in pixels."""
 WIDTH: Final = 1180
-"""Least width of the picture: the longest line of text fits."""
-FAINT: Final[Colour] = (168, 164, 160)
-YELLOW: Final[Colour] = (77, 225, 255)
-FOR: Final[Colour] = (60, 60, 245)
-"""What speaks for malignant: red."""
-AGAINST: Final[Colour] = (245, 150, 40)
-"""What speaks against it: blue."""
-LABELS: Final[dict[str, Colour]] = {
-    "malignant": FOR,
-    "benign": AGAINST,
-    "indeterminate": YELLOW,
-    "rejected": FAINT,
-}
+"""The least width of the picture, in pixels: the longest line of text fits."""
 OPAQUE: Final = 0.6
-"""How much of a film the strongest colour hides."""
+"""The share of a film that the strongest colour hides."""
 STRONG: Final = 95.0
-"""Percentile of the map's absolute values that gets the strongest colour."""
+"""The percentile of the map's absolute values that gets the strongest colour."""
 WIDEST: Final = 4 * HEIGHT
-"""Of a film, in pixels: a strip is squeezed, or its panel would take all memory."""
+"""The greatest width of a film, in pixels: a wider strip would take all memory."""
 WINDOW: Final = (1.0, 99.5)
-"""Percentiles of the film that are shown as black and white."""
-MEANING: Final = (
-    "The map is the model's own: pooled, its cells are the logit of the score "
-    "before calibration. It outlines no lesion."
-)
+"""The percentiles of the film that are shown as black and white."""
 
 
 def draw(sight: Sight, image_id: str, model: str, spec: InputSpec) -> Picture:
     """
-    What was read and cut out, what the model saw, its map over the original, the score and its
-    label; a rejected image says so.
+    Draw the film with the crop, the model's input, the map over the film, the score and the label.
 
     Args:
-        sight: the examination.
+        sight: the examination; for a rejected image the reason is written.
         image_id: SHA-256 of the file, in hex; its first 16 digits are written on the picture.
-        model: name and version.
+        model: the model's name and version.
         spec: the model's input.
 
     Returns:
-        About 1,000 rows; wider for wider films.
+        Shape (rows, columns, 3), about 1,000 rows; wider for wider films.
     """
     panels = _panels(sight, spec)
     body = row(panels) if panels else blank(1, WIDTH)
     width = max(WIDTH, body.shape[1])
-    head = _head(sight.outcome, width)
-    foot = _foot(sight.outcome, image_id, model, width)
+    head = head_of(sight.outcome, width)
+    foot = foot_of(sight.outcome, image_id, model, width)
     return np.vstack([head, widened(body, width), foot])
 
 
@@ -125,7 +106,7 @@ def _input_title(batch: Batch, spec: InputSpec) -> str:
 
 
 def _film(image: Mammogram, batch: Batch | None) -> Picture:
-    """The film at its true aspect, in grey, HEIGHT pixels high."""
+    """Draw the film at its true aspect, in grey, HEIGHT pixels high."""
     pixels = image.pixels
     small = _resized(pixels, min(WIDEST, max(1, round(pixels.shape[1] * HEIGHT / pixels.shape[0]))))
     shown = _inside(small, batch.geometry.box, batch) if batch else small
@@ -140,9 +121,7 @@ def _inside(small: Pixels, box: Box, batch: Batch) -> Pixels:
 
 
 def _on_panel(box: Box, batch: Batch, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """
-    Left, top, right and bottom of a box of the original on a panel of that shape; never empty.
-    """
+    """Return left, top, right and bottom of an original's box on a panel; never empty."""
     x, y = shape[1] / batch.geometry.columns, shape[0] / batch.geometry.rows
     left, top = min(int(box.xmin * x), shape[1] - 1), min(int(box.ymin * y), shape[0] - 1)
     return left, top, max(left + 1, round(box.xmax * x)), max(top + 1, round(box.ymax * y))
@@ -158,7 +137,7 @@ def _with_crop(film: Picture, batch: Batch | None) -> Picture:
 
 
 def _input(batch: Batch, spec: InputSpec) -> Picture:
-    """The tensor itself, its aspect as the model has it."""
+    """Draw the tensor itself, with the aspect that the model has."""
     seen = (batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)
     return coloured(
         np.asarray(_resized(seen, max(1, round(spec.width * HEIGHT / spec.height))), np.float32)
@@ -182,8 +161,9 @@ def _overlaid(film: Picture, heatmap: HeatMap, batch: Batch, strongest: float) -
 
 def _blended(under: Picture, strength: NDArray[np.float32]) -> Picture:
     """
-    Red where strength is above 0, blue below, clear at 0; strongest from 1 on. Shape (rows,
-    columns).
+    Blend red over positive strength and blue over negative, the strongest from 1 on.
+
+    `strength` has shape (rows, columns).
     """
     colour = np.where(
         strength[..., None] > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32)
@@ -193,7 +173,7 @@ def _blended(under: Picture, strength: NDArray[np.float32]) -> Picture:
 
 
 def _scale(strongest: float) -> Picture:
-    """The colours on mid grey, and what they mean."""
+    """Draw the colours on mid grey, with their meaning."""
     bar = _blended(
         np.full((HEIGHT, 28, 3), 96, np.uint8),
         np.tile(np.linspace(1, -1, HEIGHT, dtype=np.float32)[:, None], (1, 28)),
@@ -216,92 +196,6 @@ def _scale(strongest: float) -> Picture:
     for y, text in marks:
         write(scale, text, 38, y, 0.6, TEXT)
     return scale
-
-
-def _head(outcome: Outcome, width: int) -> Picture:
-    if isinstance(outcome, Rejection):
-        lines = broken(outcome.text, width, 0.7)
-        head = blank(90 + 30 * len(lines), width)
-        write(head, "rejected: no score", MARGIN, 52, 1.3, LABELS["rejected"], 2)
-        for number, line in enumerate(lines):
-            write(head, line, MARGIN, 92 + 30 * number, 0.7, TEXT)
-        return head
-    head, prediction, decision = blank(150, width), outcome.prediction, outcome.prediction.decision
-    write(
-        head,
-        f"{prediction.label} {prediction.malignant:.3f}",
-        MARGIN,
-        52,
-        1.3,
-        LABELS[prediction.label],
-        2,
-    )
-    write(head, "calibrated probability of malignancy", MARGIN + 560, 32, 0.6, FAINT)
-    band = (
-        f"indeterminate from {decision.band_low:.3f} to {decision.band_high:.3f}"
-        if decision.band_low < decision.band_high
-        else "no band"
-    )
-    write(
-        head,
-        f"operating point {decision.operating_point}: threshold {decision.threshold:.3f}, {band}",
-        MARGIN + 560,
-        58,
-        0.6,
-        FAINT,
-    )
-    _gauge(head, prediction, MARGIN, 92, width - 2 * MARGIN)
-    return head
-
-
-def _gauge(head: Picture, prediction: Prediction, left: int, top: int, length: int) -> None:
-    """0 to 1 as a bar: benign, indeterminate, malignant, and a mark at the score."""
-    decision = prediction.decision
-    ends = [0.0, decision.band_low, decision.band_high, 1.0]
-    for start, end, colour in zip(ends, ends[1:], (AGAINST, YELLOW, FOR), strict=False):
-        cv2.rectangle(
-            head,
-            (left + round(start * length), top),
-            (left + round(end * length), top + 16),
-            _dimmed(colour),
-            -1,
-        )
-    x = left + round(prediction.malignant * length)
-    cv2.rectangle(head, (x - 3, top - 8), (x + 3, top + 24), TEXT, -1)
-    for value, text in ((0.0, "0"), (decision.threshold, "threshold"), (1.0, "1")):
-        write(
-            head,
-            text,
-            _kept_inside(left + round(value * length), text, left, left + length),
-            top + 42,
-            0.55,
-            FAINT,
-        )
-
-
-def _kept_inside(middle: int, text: str, left: int, right: int) -> int:
-    """Where a text centred on `middle` begins, without leaving left .. right."""
-    wide = width_of(text, 0.55)
-    return min(max(left, middle - wide // 2), right - wide)
-
-
-def _dimmed(colour: Colour) -> Colour:
-    return cast("Colour", tuple(round(0.6 * part) for part in colour))
-
-
-def _foot(outcome: Outcome, image_id: str, model: str, width: int) -> Picture:
-    facts = outcome.facts
-    seen = (
-        f"{facts.columns} x {facts.rows}, {facts.bits} bits, {facts.format}"
-        if facts
-        else "not decoded"
-    )
-    meaning = [] if isinstance(outcome, Rejection) else [MEANING]
-    lines = [f"image {image_id[:16]}: {seen}. Model {model}.", *meaning, NOTICE]
-    foot = blank(30 * len(lines) + 28, width)
-    for number, line in enumerate(lines):
-        write(foot, line, MARGIN, 36 + 30 * number, 0.62, TEXT if line == NOTICE else FAINT)
-    return foot
 
 
 def _resized(pixels: NDArray[np.generic], width: int) -> Pixels:

@@ -1,6 +1,7 @@
 """
-`mammo-edge classify --explain`: the worker's examination with a picture of it. No sockets, no
-settings.
+`mammo-edge classify --explain`: the worker's examination with a picture of it.
+
+No sockets, no settings.
 """
 
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from edge.system import files
 @dataclass(frozen=True, slots=True)
 class Pictures:
     """
-    A folder of pictures, each called by the first 16 hex digits of its image id: no name of a file
-    or a patient.
+    A folder of pictures.
+
+    Each is named by the first 16 hex digits of its image id: no name of a file or a patient.
     """
 
     folder: Path
@@ -51,20 +53,16 @@ class Pictures:
         return path
 
     def save_rejection(self, rejection: Rejection, image_id: str) -> Path:
-        """
-        Say that an image was rejected where no worker lived to draw it; raises as `save` does.
-        """
+        """Draw a rejection that no worker lived to draw; raises as `save` does."""
         return self.save(Sight(rejection), image_id)
 
 
 _pictures: Pictures | None = None
 
 
-# those of `examine.start`, passed on as they came
-# those of `examine.start`, passed on as they came
-def start(pictures: str, *arguments: Any) -> Runtime:  # noqa: ANN401
+def start(pictures: str, *arguments: Any) -> Runtime:  # noqa: ANN401 - those of examiner.start
     """
-    As `examine.start`, and take note of where the pictures go.
+    Load a bundle as `examiner.start` does, and note the folder of the pictures.
 
     Raises:
         ModelError: the bundle is not usable.

@@ -21,7 +21,8 @@ from edge.errors import ModelError, Reason, Unavailable
 from edge.inference import examiner
 from edge.inference.examiner import Examiner
 from edge.inference.explain import drawing, save
-from edge.inference.explain.drawing import AGAINST, FOR, HEIGHT, draw
+from edge.inference.explain.colours import AGAINST, FOR
+from edge.inference.explain.drawing import HEIGHT, draw
 from edge.inference.explain.save import Pictures
 from edge.inference.image import Limits
 from edge.inference.preprocess import prepare

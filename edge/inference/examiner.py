@@ -63,10 +63,8 @@ class Examiner:
         self._spec = manifest.input
         self._model = manifest.models[file]
         self._decision = bundle.decision(file, operating_point)
-        shape, outputs = (
-            (1, self._spec.height, self._spec.width, self._spec.channels),
-            manifest.outputs,
-        )
+        shape = (1, self._spec.height, self._spec.width, self._spec.channels)
+        outputs = manifest.outputs
         shapes = Shapes(
             shape, outputs.probability, outputs.logit_map, outputs.features, outputs.pooling
         )

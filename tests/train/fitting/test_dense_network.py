@@ -1,5 +1,7 @@
 """The dense network: MobileNetV2, batch norm folded, and the map's highest cell as the score."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +83,23 @@ def test_saved_network_is_read_again(built: Network, tmp_path: Path) -> None:
     )
     assert np.array_equal(one, two)
     assert isinstance(again.get_layer("pieces").get_layer("Conv_1"), Scaled)
+
+
+def test_saved_network_is_read_by_a_process_that_trained_none(
+    built: Network, tmp_path: Path
+) -> None:
+    built.whole.save(tmp_path / "model.keras")
+    command = (
+        "import sys; from pathlib import Path; from train.fitting.finished_run import load_network;"
+        "print(sorted(load_network(Path(sys.argv[1])).output))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command, str(tmp_path / "model.keras")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "['features', 'logit_map', 'probability']", done.stderr[-500:]
 
 
 @pytest.mark.parametrize("kind", [tflite.FLOAT32, tflite.INT8], ids=["float32", "int8"])

@@ -1,6 +1,4 @@
-"""
-A recipe: one experiment, typed and frozen. `train/recipes/<name>.py` holds one each, as `RECIPE`.
-"""
+"""A recipe: one experiment, typed and frozen; `train/recipes/<name>.py` holds one as `RECIPE`."""
 
 import importlib
 import importlib.util
@@ -50,9 +48,7 @@ class Head:
     """The classification layers on top of MobileNetV2's features."""
 
     filters: int
-    """
-    Channels of the 1x1 convolution before the logit map; 0: the map is linear in the features.
-    """
+    """Channels of the 1x1 convolution before the logit map; 0: a map linear in the features."""
     dropout: float
     pooling: Literal["average", "auto"] = "average"
     """

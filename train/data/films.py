@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.domain import Box, InputSpec
 from edge.inference.image import Limits, Mammogram, open_mammogram
 from edge.inference.preprocess import Batch, Geometry, prepare, restore_aspect
-from train.data.datasets import Film
+from train.data.index import Film
 
 _ASPECT_UNIT: Final = 10_000
 

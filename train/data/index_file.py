@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from train.data.datasets import Film, Index
+from train.data.index import Film, Index
 from train.errors import DataError
 from train.progress import say
 

@@ -22,8 +22,8 @@ from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Unavailable
 from edge.inference.preprocess import Geometry
 from edge.models.manifest import PREPROCESS_VERSION
-from train.data.datasets import Film, Index
 from train.data.films import Prepared, prepare_film
+from train.data.index import Film, Index
 from train.data.parallel import Engine, on_this_machine
 from train.data.sampling import sample
 from train.errors import DataError

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from train.data.datasets import LABELS, SIDES, Film, Index, Side
+from train.data.index import LABELS, SIDES, Film, Index, Side
 from train.errors import DataError
 
 

@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from train.data.datasets import Film
 from train.data.films import Prepared
+from train.data.index import Film
 from train.stats import bootstrap, metrics
 from train.stats.metrics import Floats, Labels
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from edge.models.bundle import Bundle, sha256_of, verify
-from train.data.datasets import SIDES, Film, Side, Sources
+from train.data.datasets import Sources
 from train.data.films import Prepared
+from train.data.index import SIDES, Film, Side
 from train.errors import TrainError
 from train.evaluation import (
     baselines,

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data.datasets import SIDES
+from train.data.index import SIDES
 from train.errors import DataError, TrainError
 from train.fitting import batches, crops, network
 from train.fitting.crops import Pieces

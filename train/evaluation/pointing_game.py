@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from edge.domain import Box, InputSpec
 from edge.inference.preprocess import Geometry
-from train.data.datasets import Film
 from train.data.films import lesion_boxes
+from train.data.index import Film
 from train.scoring.score import Scored
 from train.stats import bootstrap
 

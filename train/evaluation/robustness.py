@@ -18,8 +18,8 @@ from edge.inference.gate import InputGate
 from edge.inference.image import Limits, Pixels, open_mammogram
 from edge.inference.preprocess import prepare
 from edge.models.bundle import Bundle
-from train.data.datasets import Film
 from train.data.films import open_film
+from train.data.index import Film
 from train.errors import DataError
 from train.progress import bar, warn
 from train.scoring import calibration

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data.datasets import Film
+from train.data.index import Film
 from train.scoring.judge import Judged
 from train.stats import bootstrap, metrics
 

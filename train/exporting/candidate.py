@@ -13,7 +13,7 @@ from typing import Any
 
 from edge.errors import ModelError
 from edge.models.manifest import Gate, ModelFile
-from train.data.datasets import Side
+from train.data.index import Side
 from train.exporting import fitted_gate, measurement, parity, tflite, tolerances
 from train.exporting.reference import CHECKED, FITTED_ON, Reference
 from train.exporting.tflite import Conversion

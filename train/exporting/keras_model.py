@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from edge.models.bundle import sha256_of
 from train.data import datasets, split
-from train.data.datasets import SIDES, Sources
+from train.data.datasets import Sources
+from train.data.index import SIDES
 from train.data.prepare import prepared
 from train.errors import TrainError
 from train.fitting.finished_run import FinishedRun, load_network

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from edge.domain import InputSpec
 from edge.inference.image import Limits, decode
 from edge.inference.preprocess import prepare
-from train.data.datasets import Film
 from train.data.films import Prepared, open_film
+from train.data.index import Film
 from train.scoring.negatives import gathered
 
 LONGEST_SIDE: Final = 400

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.inference.engine import Shapes
-from train.data.datasets import Side
 from train.data.films import Prepared
+from train.data.index import Side
 from train.exporting import known_answers, parity, tflite
 from train.exporting.parity import Answers
 from train.fitting.finished_run import FinishedRun

@@ -1,6 +1,5 @@
 """
-MobileNetV2 that says of every cell of a mammogram how much it looks like a lesion, and a malignant
-one.
+MobileNetV2 that scores every cell of a mammogram: as a lesion, and as a malignant one.
 
 Batch norm runs on ImageNet's statistics and is folded into the convolutions, as a fixed scale of
 each channel: training costs a third of what it costs with separate layers, and the weights still

@@ -9,8 +9,9 @@ import keras
 from pydantic import TypeAdapter
 
 from train.data import datasets, split
-from train.data.datasets import Film, Side, Sources
+from train.data.datasets import Sources
 from train.data.films import Prepared
+from train.data.index import Film, Side
 from train.data.prepare import prepared
 from train.errors import DataError, TrainError
 from train.fitting.dense_network import Scaled

@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from edge.models.bundle import sha256_of
 from train.data import datasets, split
-from train.data.datasets import SIDES, Film, Index, Side, Sources
+from train.data.datasets import Sources
 from train.data.films import Prepared
+from train.data.index import SIDES, Film, Index, Side
 from train.data.prepare import prepared
 from train.errors import TrainError
 from train.fitting import devices, loop, resume, stages

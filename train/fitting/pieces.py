@@ -1,6 +1,5 @@
 """
-Pieces of whole films for the dense network: turned, scaled and mirrored, most with a lesion in
-them.
+Pieces of whole films for the dense network: turned, scaled and mirrored, most with a lesion.
 
 A piece depends on the film and the generator alone, so that a training that was interrupted goes on
 with the pieces it would have seen.

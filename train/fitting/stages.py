@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import keras
 
-from train.data.datasets import Film, Side
 from train.data.films import Prepared
+from train.data.index import Film, Side
 from train.fitting import averages, crops, dense_loop, dense_network, linear_head, loop, network
 from train.fitting.dense_network import Network
 from train.fitting.loop import Data

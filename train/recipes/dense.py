@@ -1,6 +1,7 @@
 """
-A map of lesions: every cell of the breast at 800 x 512 taught by the lesion boxes, on pieces
-rendered as other machines would.
+A map of lesions: every cell of the breast at 800 x 512 is taught by the lesion boxes.
+
+The pieces are rendered as other machines would.
 
     mammo-train fit dense --data cbis-ddsm/mass-800.csv --data cbis-ddsm/full-299.csv --out
     runs/dense

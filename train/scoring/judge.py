@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.models.manifest import ModelFile, OperatingPoint
-from train.data.datasets import Film
+from train.data.index import Film
 from train.scoring import calibration, gate
 from train.scoring.score import Scored
 from train.stats.metrics import Floats, Labels, Patients

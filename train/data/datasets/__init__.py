@@ -4,102 +4,23 @@ Data sets: one file each, all giving the same typed index of films.
 A new one is one new file with `EXPECTED`, `recognises` and `read`, as `DataSet` below says.
 """
 
-import hashlib
 import importlib
 import pkgutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias, cast
 
-from edge.domain import Box
+from train.data.datasets._checks import checked
+from train.data.datasets._one_woman import united
+from train.data.index import LABELS, SIDES, Film, Index, Label, Lesion, Side
 from train.errors import DataError
 
-Label: TypeAlias = Literal["benign", "malignant"]
-Side: TypeAlias = Literal["train", "validation", "test"]
+__all__ = ["LABELS", "SIDES", "Film", "Index", "Label", "Lesion", "Side"]
 
 Sources: TypeAlias = Path | Sequence[Path]
 """One data set, or several to be pooled."""
-
-LABELS: Final[tuple[Label, Label]] = ("benign", "malignant")
-SIDES: Final[tuple[Side, Side, Side]] = ("train", "validation", "test")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lesion:
-    """One finding that a radiologist outlined on a film."""
-
-    label: Label
-    abnormality: str | None
-    """The kind of finding: `mass`, `calcification`, ..."""
-    box: Box
-    """
-    A box in pixels of the file as it is stored, before any aspect is restored; origin top left.
-    """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Film:
-    """An image file and what is known about it."""
-
-    path: Path
-    name: str
-    """The path of the file, relative to the data set."""
-    label: Label
-    patient: str
-    split: Side | None = None
-    """The side of the split that the data set itself gives."""
-    aspect: float | None = None
-    """Rows over columns of the original, if the file was stretched to another shape."""
-    laterality: str | None = None
-    view: str | None = None
-    abnormality: str | None = None
-    density: int | None = None
-    birads: tuple[int, ...] = ()
-    """BI-RADS category of each lesion."""
-    subtlety: tuple[int, ...] = ()
-    """Subtlety of each lesion."""
-    scanner: str | None = None
-    lesions: tuple[Lesion, ...] = ()
-    """The lesions whose place is known; an empty tuple does not mean that there are none."""
-    source: str | None = None
-    """The data set that the film comes from, if several are pooled."""
-
-    @property
-    def malignant(self) -> int:
-        """Give 1 for malignant, 0 for benign."""
-        return int(self.label == "malignant")
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """All films of a data set, in a fixed order."""
-
-    source: str
-    """The place of the data set, as the user typed it."""
-    films: tuple[Film, ...]
-
-    @property
-    def patients(self) -> frozenset[str]:
-        """Give the ids of all patients."""
-        return frozenset(film.patient for film in self.films)
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash what the films are and say (SHA-256, hex); their pixels do not count."""
-        lines = (
-            f"{film.name}\t{film.label}\t{film.patient}\t{film.split}\t{film.aspect}"
-            for film in self.films
-        )
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-    @property
-    def lesions_fingerprint(self) -> str:
-        """Hash the lesions of the films (SHA-256, hex): training on pieces depends on them too."""
-        return hashlib.sha256(
-            "\n".join(f"{film.name}\t{film.lesions}" for film in self.films).encode()
-        ).hexdigest()
 
 
 class DataSet(Protocol):
@@ -111,7 +32,7 @@ class DataSet(Protocol):
     def recognises(self, source: Path) -> bool:
         """Tell if the source is such a data set; only names are looked at."""
 
-    def read(self, source: Path) -> "Index":
+    def read(self, source: Path) -> Index:
         """Read the source; raise `DataError` if what it says cannot be right."""
 
 
@@ -125,10 +46,6 @@ def load(source: Sources) -> Index:
     Raises:
         DataError: it is none of them, or what it says cannot be right.
     """
-    # Both import the types above.
-    from train.data.datasets._checks import checked  # noqa: PLC0415
-    from train.data.datasets._one_woman import united  # noqa: PLC0415
-
     return checked(united(_pooled([_reader(path).read(path) for path in paths_of(source)])))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal, NoReturn
 
-from train.data.datasets import Label
+from train.data.index import Label
 from train.errors import DataError
 
 GROUPS: Final = ("mass_train", "mass_test", "calc_train", "calc_test")

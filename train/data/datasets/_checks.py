@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
-from train.data.datasets import LABELS, Film, Index, Side
+from train.data.index import LABELS, Film, Index, Side
 from train.data.sampling import sample
 from train.errors import DataError
 from train.progress import warn

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from train.data.datasets import Index
+from train.data.index import Index
 from train.progress import say
 
 SAME_WOMAN: Final[Mapping[str, str]] = {"P_01138": "P_01136"}

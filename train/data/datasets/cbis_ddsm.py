@@ -46,9 +46,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.domain import Box
-from train.data.datasets import Film, Index, Lesion, Side
 from train.data.datasets._cbis_rows import GROUPS, Finding, findings, table_name
 from train.data.datasets._roi import MaskedLesion, boxes, dicoms
+from train.data.index import Film, Index, Lesion, Side
 from train.errors import DataError
 from train.progress import say, warn
 

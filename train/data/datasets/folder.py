@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from train.data.datasets import LABELS, Film, Index, Label
+from train.data.index import LABELS, Film, Index, Label
 from train.errors import DataError
 from train.progress import warn
 

@@ -37,7 +37,7 @@ from typing import Any, Final
 from xml.parsers.expat import ExpatError
 
 from edge.domain import Box
-from train.data.datasets import Film, Index, Label, Lesion
+from train.data.index import Film, Index, Label, Lesion
 from train.errors import DataError
 
 EXPECTED: Final = "INbreast (INbreast.csv or .xls beside AllDICOMs/)"

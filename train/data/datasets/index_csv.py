@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from edge.domain import Box
-from train.data.datasets import SIDES, Film, Index, Label, Lesion, Side, median
+from train.data.datasets import median
+from train.data.index import SIDES, Film, Index, Label, Lesion, Side
 from train.errors import DataError
 
 _NEEDED: Final = ("path", "label", "patient")

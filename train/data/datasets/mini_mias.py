@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.domain import Box
-from train.data.datasets import Film, Index, Label, Lesion
+from train.data.index import Film, Index, Label, Lesion
 from train.errors import DataError
 
 EXPECTED: Final = "Mini-MIAS (Info.txt, mdb001.pgm, ...)"

@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from edge.domain import InputSpec
-from train.data.datasets import Label
 from train.data.films import lesion_boxes
+from train.data.index import Label
 from train.evaluation.plots.style import DPI, Axes, plt
 from train.evaluation.pointing_game import peak
 from train.scoring.judge import Judged

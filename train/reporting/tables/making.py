@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from train.data.datasets import SIDES
+from train.data.index import SIDES
 from train.reporting.tables.table import Numbers, Table, interval, megabytes
 
 

@@ -54,6 +54,8 @@ class ImageFacts:
     """DICOM's View Position (CC, MLO, ...)."""
     transfer_syntax: str | None = None
     """DICOM's transfer syntax name."""
+    turned: bool = False
+    """Bright and dark were exchanged before the model looked: the picture was a negative."""
     flags: tuple[Flag, ...] = ()
     """Entries of the header that call for caution."""
 

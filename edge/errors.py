@@ -48,6 +48,7 @@ class Reason(StrEnum):
     COLOUR = "colour image"
     MULTI_FRAME = "multi-frame image"
     NOT_A_MAMMOGRAM = "not a mammogram"
+    NOT_ONE_WHOLE_BREAST = "not one whole breast"
     MISSING = "missing"
     POISON = "poison"
 

@@ -107,6 +107,9 @@ REJECTIONS: Final[Mapping[Reason, str]] = {
     Reason.NOT_A_MAMMOGRAM: (
         "if it is one, its kind is not what the model knows: `docs/quality/model-card.md`"
     ),
+    Reason.NOT_ONE_WHOLE_BREAST: (
+        "send one breast a picture, from the chest wall to the skin: no collage, no piece"
+    ),
     Reason.MISSING: "send the reference again once the file is in the inbox",
     Reason.POISON: "it kills or stalls workers: raise `[worker]` limits, then `mammo-edge retry`",
 }

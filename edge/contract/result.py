@@ -65,6 +65,8 @@ class ImagePart(_Part):
     view: str | None
     format: str
     transfer_syntax: str | None
+    turned: bool
+    """The picture was a negative: bright and dark were exchanged before the model looked."""
 
 
 class SourcePart(_Part):

@@ -127,6 +127,7 @@ class Examiner:
                 image = open_mammogram(path, self._limits)
             with clock.measure("prepare"):
                 batch = prepare(image, self._spec)
+            image = replace(image, facts=replace(image.facts, turned=batch.turned))
             self._gate.look_at(batch)
             with clock.measure("infer"):
                 scores = self.engine.infer(batch.tensor)

@@ -4,6 +4,7 @@ they cannot differ.
 """
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.inference.preprocess import Batch
 from edge.models.manifest import FeatureGate, Gate
+
+DIGITS: Final = 6
+"""Most digits behind the decimal point of a percentage."""
 
 
 class InputGate:
@@ -41,21 +45,23 @@ class InputGate:
         Compare breast and contrast with the limits, which costs nothing, before the network runs.
 
         Raises:
-            ImageRejected: it does not look like a mammogram.
+            ImageRejected: it does not look like a mammogram, or not like one whole breast.
         """
         gate = self._gate
-        if not gate.min_breast_fraction <= batch.breast_fraction <= gate.max_breast_fraction:
+        fraction, contrast = batch.breast_fraction, batch.contrast
+        if not gate.min_breast_fraction <= fraction <= gate.max_breast_fraction:
+            low, high = gate.min_breast_fraction, gate.max_breast_fraction
+            found, least, most = _percent(fraction, low, high)
             detail = (
-                f"the largest bright area covers {batch.breast_fraction:.0%} of the picture, "
-                f"expected {gate.min_breast_fraction:.0%} to {gate.max_breast_fraction:.0%}"
+                f"the largest bright area covers {found} of the picture, expected {least} to {most}"
             )
             raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
-        if batch.contrast < gate.min_contrast:
-            detail = (
-                f"its contrast is {batch.contrast:.3f} of the full range, "
-                f"expected {gate.min_contrast:.3f} or more"
-            )
+        if contrast < gate.min_contrast:
+            found, least = _percent(contrast, gate.min_contrast)
+            detail = f"its levels cover {found} of its brightest, expected {least} or more"
             raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
+        if batch.fault is not None:
+            raise ImageRejected(Reason.NOT_ONE_WHOLE_BREAST, batch.fault)
 
     def look_at_features(self, features: NDArray[np.float32] | None) -> None:
         """
@@ -77,6 +83,15 @@ class InputGate:
                 f"{score:.2f}, expected 0 or more)"
             )
             raise ImageRejected(Reason.NOT_A_MAMMOGRAM, detail)
+
+
+def _percent(found: float, *limits: float) -> tuple[str, ...]:
+    """Name what was found and its limits with as many digits as tell them apart."""
+    for digits in range(DIGITS):
+        texts = tuple(f"{value:.{digits}%}" for value in (found, *limits))
+        if texts[0] not in texts[1:]:
+            return texts
+    return tuple(f"{value:.{DIGITS}%}" for value in (found, *limits))
 
 
 def likeness(

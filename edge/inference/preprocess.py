@@ -4,43 +4,25 @@ this file, so they cannot differ.
 """
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Box, HeatMap, InputSpec
+from edge.inference.breast import Breast
 from edge.inference.image.mammogram import Mammogram, Pixels
-from edge.inference.image.polarity import is_inverted, spread, turned
+from edge.inference.margins import Content
+from edge.inference.seen import Seen, see
 
 Mask: TypeAlias = NDArray[np.bool_]
+Floats: TypeAlias = NDArray[np.float32]
 
-THUMBNAIL: Final = 512
-"""Longest side of the small copy on which breast, side and window are found, in pixels."""
-BORDER: Final = 0.02
-"""Share of each side that is blanked: film edges and scanner frames."""
-HALF_UP: Final = 0.501
-"""
-Added before cutting off: a mean of exactly a half is rounded up, in whatever order its terms were
-added.
-"""
-AIR: Final = 0.03
-"""What is brighter than the air by less than this share of the picture's range is air."""
-BLUR: Final = 0.005
-"""
-Standard deviation of the blur before the level of the air is looked for, as a share of the longest
-side: film grain is finer.
-"""
-GRAIN: Final = 5
-"""
-Side of the median filter before breast and air are told apart, in pixels of the small copy: edges
-stay where they are.
-"""
-OPENING: Final = 0.06
-"""
-Diameter of the opening ellipse as a share of the longest side: labels and markers are thinner.
-"""
+COARSE: Final = 4096
+"""Pixels whose window has fewer levels than this are averaged in float, others as stored."""
+SHORT: Final = 64
+"""Sides up to so many pixels are left as they are."""
 SAME_ASPECT: Final = 0.01
 """Aspects closer than this are the same."""
 
@@ -71,29 +53,13 @@ class Batch:
     """Shape (1, height, width, channels), in [spec.low, spec.high]."""
     geometry: Geometry
     breast_fraction: float
-    """Share of the image's area that the breast mask covers."""
+    """Share of the image's area, without its uniform margins, that the breast mask covers."""
     contrast: float
-    """Width of the percentile window over the full range of the pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Breast:
-    """What the small copy shows."""
-
-    thumbnail: Pixels
-    mask: Mask
-    """Shape of the thumbnail; all False where no breast was found."""
-
-    @property
-    def fraction(self) -> float:
-        """Share of the area that the breast covers."""
-        return float(self.mask.mean())
-
-    @property
-    def on_right(self) -> bool:
-        """Whether more of the breast lies in the right half than in the left."""
-        half = self.mask.shape[1] // 2
-        return bool(self.mask[:, -half:].sum() > self.mask[:, :half].sum()) if half else False
+    """Width of the percentile window as a share of its upper end."""
+    turned: bool = False
+    """Bright and dark were exchanged: the image was a negative."""
+    fault: str | None = None
+    """Why this is not one whole breast; None if it is one."""
 
 
 def prepare(image: Mammogram, spec: InputSpec) -> Batch:
@@ -101,38 +67,37 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     Turn one mammogram into the model's input.
 
     Args:
-        image: pixels of shape (rows, columns), uint8 or uint16, bright = dense; where the air is
-            bright, it is turned first.
+        image: pixels of shape (rows, columns), uint8 or uint16, bright = dense; if it is a negative
+            all the same, it is turned first.
         spec: size, range, window, crop and aspect.
 
     Returns:
         The tensor, shape (1, spec.height, spec.width, spec.channels), float32 in [spec.low,
-        spec.high], chest wall left,
-        top and bottom padded evenly, and the way back to original pixel coordinates.
+        spec.high], chest wall left, top and bottom padded evenly, and the way back to original
+        pixel coordinates.
     """
-    thumbnail = _thumbnail(image)
-    if is_inverted(thumbnail):
-        image = turned(image)
-        thumbnail = _thumbnail(image)
-    breast = find_breast(thumbnail)
-    low, high = _window(breast, spec)
-    box = _box(breast, image.pixels.shape) if spec.crop else _whole(image.pixels)
-    cut = _cut(image, box, round(low))
+    seen = see(image)
+    low, high = _window(seen, spec)
+    box = _box(seen.breast, seen.content) if spec.crop else _whole(image.pixels)
+    cut = _cut(image, seen, box, low, high)
     height, width = _fit(cut.shape, spec)
     top = (spec.height - height) // 2
-    content = _scale(_resize(cut, height, width), low, high, spec)
-    rows, columns = image.pixels.shape
-    if spec.mask and breast.mask.any():
-        content = spec.low + (content - spec.low) * _cover(
-            breast.mask, box, (rows, columns), (height, width)
-        )
-    if breast.on_right:
+    content = _resize(cut, height, width)
+    if seen.turned:
+        content = np.float32(seen.white) - content
+    content = _scale(content, low, high, spec)
+    if spec.mask and seen.breast.mask.any():
+        cover = _cover(seen.breast.mask, box, seen.content, (height, width))
+        content = spec.low + (content - spec.low) * cover
+    flipped = seen.breast.on_right
+    if flipped:
         content = content[:, ::-1]
     tensor = np.full((1, spec.height, spec.width, spec.channels), spec.low, np.float32)
     tensor[0, top : top + height, :width] = content[:, :, np.newaxis]
-    geometry = Geometry(rows, columns, breast.on_right, box, top, 0, height, width)
-    white = image.white or 2**image.facts.bits - 1
-    return Batch(tensor, geometry, breast.fraction, (high - low) / white)
+    rows, columns = image.pixels.shape
+    geometry = Geometry(rows, columns, flipped, box, top, 0, height, width)
+    contrast = (high - low) / max(high, 1e-6)
+    return Batch(tensor, geometry, seen.breast.fraction, contrast, seen.turned, seen.fault)
 
 
 def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
@@ -152,38 +117,9 @@ def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
     stretch = (rows / columns) / (height / width)
     if abs(stretch - 1) < SAME_ASPECT:
         return pixels
-    return _resize(pixels, round(height * max(stretch, 1)), round(width * max(1 / stretch, 1)))
-
-
-def find_breast(small: Pixels) -> Breast:
-    """
-    Find the breast on a small copy with dark air: the thing with most light in it that is no thin
-    label.
-
-    Breast and air are told apart by the triangle method (Zack, Rogers and Latt, 1977), made for a
-    histogram with one high peak, the air, and a long tail: it also holds where the air of a scanned
-    film is grey.
-    """
-    rows, columns = small.shape
-    levels = spread(small)
-    smooth = cv2.GaussianBlur(levels, (0, 0), BLUR * max(rows, columns))
-    without_grain = cv2.medianBlur(levels, GRAIN)
-    top, left = round(rows * BORDER), round(columns * BORDER)
-    inner = slice(top, rows - top), slice(left, columns - left)
-    air, _ = cv2.threshold(np.ascontiguousarray(smooth[inner]), 0, 255, cv2.THRESH_TRIANGLE)
-    bright = np.zeros(small.shape, np.uint8)
-    bright[inner] = without_grain[inner] > max(air, AIR * 255)
-    across = (
-        round(OPENING * max(rows, columns)) | 1
-    )  # odd: an even ellipse has no middle and moves what it opens by one pixel
-    opened = cv2.morphologyEx(
-        bright, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across))
-    )
-    count, things = cv2.connectedComponents(opened)
-    if count == 1:
-        return Breast(small, np.zeros(small.shape, np.bool_))
-    light = np.bincount(things.ravel(), weights=without_grain.ravel())
-    return Breast(small, things == 1 + int(light[1:].argmax()))
+    size = round(width * max(1 / stretch, 1)), round(height * max(stretch, 1))
+    # The plain way rounds otherwise on ARM than on x86.
+    return cast("Pixels", cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR_EXACT))
 
 
 def heat_map(logits: NDArray[np.float32], geometry: Geometry, spec: InputSpec) -> HeatMap:
@@ -217,42 +153,10 @@ def _cells(cells: int, extent: int, start: int, length: int) -> NDArray[np.float
     return (start + (np.arange(count) + 0.5) * length / count) / size - 0.5
 
 
-def _thumbnail(image: Mammogram) -> Pixels:
-    step = (
-        max(1, max(image.pixels.shape) // (2 * THUMBNAIL)) | 1
-    )  # odd, so that a grid of any length has a middle
-    rows, columns = (_grid(side, step) for side in image.pixels.shape)
-    sample = np.ascontiguousarray(image.pixels[rows, columns])
-    if image.background is not None:
-        sample = _without(sample, image.background)
-    scale = min(1.0, THUMBNAIL / max(sample.shape))
-    small = _resize(
-        sample.astype(np.float32), *(max(1, round(side * scale)) for side in sample.shape)
-    )
-    rounded: Pixels = np.floor(small + HALF_UP).astype(sample.dtype)
-    return rounded
-
-
-def _grid(side: int, step: int) -> slice:
-    """
-    Every step-th of `side` pixels, as far from the first as from the last: a mirrored film gives
-    the mirrored thumbnail.
-    """
-    rest = (side - 1) % step
-    start = (rest + step * (rest % 2)) // 2
-    return slice(start, side - start, step) if start < side else slice(side // 2, side // 2 + 1)
-
-
-def _without(pixels: Pixels, background: int) -> Pixels:
-    """The pixels with padding made as dark as the darkest of the rest."""
-    padding = pixels == background
-    if not padding.any() or padding.all():
-        return pixels
-    return np.where(padding, pixels[~padding].min(), pixels)
-
-
-def _window(breast: Breast, spec: InputSpec) -> tuple[float, float]:
-    values = breast.thumbnail[breast.mask] if breast.mask.any() else breast.thumbnail
+def _window(seen: Seen, spec: InputSpec) -> tuple[float, float]:
+    """Black and white of the breast, without marks on it that are as dark as air."""
+    breast = seen.breast
+    values = seen.small[breast.tissue] if breast.tissue.any() else seen.small
     low, high = np.percentile(values, (spec.percentile_low, spec.percentile_high))
     return float(low), float(high)
 
@@ -261,38 +165,52 @@ def _whole(pixels: Pixels) -> Box:
     return Box(0, 0, pixels.shape[1], pixels.shape[0])
 
 
-def _box(breast: Breast, shape: tuple[int, ...]) -> Box:
-    """
-    The breast's bounding box in original pixels; a side that reaches the blanked border reaches the
-    edge.
-    """
-    if not breast.mask.any():
-        return Box(0, 0, shape[1], shape[0])
-    ymin, ymax = _span(np.flatnonzero(breast.mask.any(axis=1)), breast.mask.shape[0], shape[0])
-    xmin, xmax = _span(np.flatnonzero(breast.mask.any(axis=0)), breast.mask.shape[1], shape[1])
-    return Box(xmin, ymin, xmax, ymax)
+def _box(breast: Breast, content: Content) -> Box:
+    """The breast's bounding box in original pixels, its sides even so that it is quickly halved."""
+    mask = breast.mask
+    if not mask.any():
+        return Box(content.left, content.top, content.right, content.bottom)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    ymin, ymax = _span(rows, mask.shape[0], content.top, content.bottom)
+    xmin, xmax = _span(columns, mask.shape[1], content.left, content.right)
+    ymax -= _odd(ymin, ymax)
+    odd = _odd(xmin, xmax)  # cut off away from the chest wall, whichever side that is
+    return Box(
+        xmin + (odd if breast.on_right else 0), ymin, xmax - (0 if breast.on_right else odd), ymax
+    )
 
 
-def _span(found: NDArray[np.intp], small: int, full: int) -> tuple[int, int]:
-    """
-    From where to where the breast goes, given where it is found on a small axis, on the full one.
-    """
-    border = round(small * BORDER)
+def _odd(start: int, stop: int) -> int:
+    """1 if so many pixels are odd and one may go."""
+    length = stop - start
+    return length % 2 if length > SHORT else 0
+
+
+def _span(found: NDArray[np.intp], small: int, start: int, stop: int) -> tuple[int, int]:
+    """From where to where the breast goes on start .. stop, given where on a copy `small` long."""
+    full = stop - start
     first, last = int(found[0]), int(found[-1]) + 1
-    start = 0 if first <= border else first * full // small
-    return start, full if last >= small - border else -(-last * full // small)
+    return start + first * full // small, start - (-last * full // small)
 
 
-def _cover(
-    mask: Mask, box: Box, full: tuple[int, int], size: tuple[int, int]
-) -> NDArray[np.float32]:
+def _cover(mask: Mask, box: Box, content: Content, size: tuple[int, int]) -> Floats:
     """
     How much of each pixel of the cut-out, `size` pixels large, the breast covers: 0 to 1, with a
     soft edge.
     """
-    y = _cells_of(size[0], box.ymin, box.ymax, mask.shape[0] / full[0])
-    x = _cells_of(size[1], box.xmin, box.xmax, mask.shape[1] / full[1])
-    return _along(_along(mask.astype(np.float32), y).T, x).T
+    rows, columns = content.bottom - content.top, content.right - content.left
+    top, bottom = box.ymin - content.top, box.ymax - content.top
+    left, right = box.xmin - content.left, box.xmax - content.left
+    y = _cells_of(size[0], top, bottom, mask.shape[0] / rows)
+    x = _cells_of(size[1], left, right, mask.shape[1] / columns)
+    inside = np.outer(_is_inside(y, mask.shape[0]), _is_inside(x, mask.shape[1]))
+    return _along(_along(mask.astype(np.float32), y).T, x).T * inside
+
+
+def _is_inside(places: NDArray[np.float64], count: int) -> Mask:
+    """Which places lie on a picture of so many pixels."""
+    nearest = np.rint(places)
+    return np.asarray((nearest >= 0) & (nearest < count))
 
 
 def _cells_of(count: int, start: float, stop: float, scale: float) -> NDArray[np.float64]:
@@ -311,11 +229,30 @@ def _along(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[
     return values[before] * (1 - share) + values[np.minimum(before + 1, len(values) - 1)] * share
 
 
-def _cut(image: Mammogram, box: Box, dark: int) -> Pixels:
-    cut = image.pixels[int(box.ymin) : int(box.ymax), int(box.xmin) : int(box.xmax)]
-    if image.background is None:
-        return cut
-    return np.where(cut == image.background, cut.dtype.type(dark), cut)
+def _cut(image: Mammogram, seen: Seen, box: Box, low: float, high: float) -> NDArray[Any]:
+    """The cut-out as it stands in the file, padding and artefacts made black."""
+    rows = slice(int(box.ymin), int(box.ymax))
+    columns = slice(int(box.xmin), int(box.xmax))
+    cut = image.pixels[rows, columns]
+    if high - low < COARSE:
+        cut = cut.astype(np.float32)
+    black = cut.dtype.type(seen.white - low if seen.turned else low)
+    if image.background is not None:
+        cut = np.where(cut == image.background, black, cut)
+    content = seen.content
+    for flat in seen.artefacts:
+        region = np.zeros(image.pixels.shape, np.bool_)
+        content.of(region)[:] = _enlarged(flat.mask, content)
+        same = np.abs(cut - np.float32(flat.level)) <= flat.tolerance
+        cut = np.where(region[rows, columns] & same, black, cut)
+    return cut
+
+
+def _enlarged(mask: Mask, content: Content) -> Mask:
+    """A mask of the small copy, three pixels wider, on the content."""
+    wider = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8))
+    size = content.right - content.left, content.bottom - content.top
+    return np.asarray(cv2.resize(wider, size, interpolation=cv2.INTER_NEAREST), np.bool_)
 
 
 def _fit(shape: tuple[int, ...], spec: InputSpec) -> tuple[int, int]:
@@ -328,19 +265,24 @@ def _fit(shape: tuple[int, ...], spec: InputSpec) -> tuple[int, int]:
     )
 
 
-def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    if pixels.shape == (height, width):
-        return pixels
-    shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
-    how = (
-        cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR_EXACT
-    )  # the plain one rounds otherwise on ARM than on x86
-    return cast("Pixels", cv2.resize(pixels, (width, height), interpolation=how))
+def _resize(values: NDArray[Any], height: int, width: int) -> Floats:
+    rows, columns = values.shape
+    if (rows, columns) == (height, width):
+        return values.astype(np.float32)
+    if height <= rows and width <= columns:
+        if rows >= 2 * height and columns >= 2 * width and not (rows % 2 or columns % 2):
+            half = columns // 2, rows // 2  # a tenth of the time of one step to the size
+            values = cv2.resize(values, half, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float32)
+    # OpenCV's own way rounds otherwise on ARM than on x86.
+    y, x = _cells_of(height, 0, rows, 1), _cells_of(width, 0, columns, 1)
+    return _along(_along(values.astype(np.float32), y).T, x).T
 
 
-def _scale(content: Pixels, low: float, high: float, spec: InputSpec) -> NDArray[np.float32]:
+def _scale(content: Floats, low: float, high: float, spec: InputSpec) -> NDArray[np.float32]:
     gain = (spec.high - spec.low) / max(high - low, 1e-6)
-    scaled: NDArray[np.float32] = (content.astype(np.float32) - np.float32(low)) * np.float32(
-        gain
-    ) + np.float32(spec.low)
+    scaled: NDArray[np.float32] = (content - np.float32(low)) * np.float32(gain) + np.float32(
+        spec.low
+    )
     return np.clip(scaled, np.float32(spec.low), np.float32(spec.high))

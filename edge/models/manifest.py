@@ -8,7 +8,7 @@ from edge.domain import InputSpec, Pooling
 from edge.errors import ModelError
 
 MANIFEST: Final = "bundle.json"
-PREPROCESS_VERSION: Final = 3
+PREPROCESS_VERSION: Final = 4
 """Grows with every change of `edge.inference` that moves a score."""
 EDGETPU_TOLERANCE: Final = 0.02
 """

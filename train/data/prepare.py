@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Box, InputSpec
-from edge.errors import ImageRejected, Unavailable
+from edge.errors import ImageRejected, Reason, Unavailable
 from edge.inference.preprocess import Geometry
 from edge.models.manifest import PREPROCESS_VERSION
 from train.data.films import Prepared, prepare_film
@@ -241,6 +241,8 @@ def _prepare_or_say_why(film: Film, spec: InputSpec) -> _PreparedFilm | str:
     except Unavailable as error:
         msg = f"{film.path}: {error}"
         raise DataError(msg) from None
+    if batch.fault is not None:
+        return str(ImageRejected(Reason.NOT_ONE_WHOLE_BREAST, batch.fault))
     image = ((batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)).astype(np.float16)
     return _PreparedFilm(
         image, (batch.breast_fraction, batch.contrast), _flat(batch.geometry), _digest(image)

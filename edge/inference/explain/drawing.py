@@ -88,7 +88,8 @@ def _panels(sight: Sight, spec: InputSpec) -> list[Picture]:
 
 
 def _crop_title(batch: Batch) -> str:
-    return "as it came; nothing was cut off" if _is_whole(batch) else "as it came, and the crop"
+    cut = "as it came; nothing was cut off" if _is_whole(batch) else "as it came, and the crop"
+    return f"{cut}; a negative" if batch.turned else cut
 
 
 def _is_whole(batch: Batch) -> bool:

@@ -38,8 +38,21 @@ def test_an_outline_outside_the_limits_is_rejected(fraction: float, tmp_path: Pa
 
 
 def test_a_flat_picture_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(ImageRejected, match=r"its contrast is 0\.100"):
+    with pytest.raises(
+        ImageRejected, match="its levels cover 10% of its brightest, expected 20% or more"
+    ):
         InputGate(LIMITS, tmp_path, None).look_at(replace(BATCH, contrast=0.1))
+
+
+def test_a_share_just_outside_a_limit_is_told_with_digits_that_show_it(tmp_path: Path) -> None:
+    with pytest.raises(ImageRejected, match=r"covers 9\.98% of the picture, expected 10\.00% to"):
+        InputGate(LIMITS, tmp_path, None).look_at(replace(BATCH, breast_fraction=0.0998))
+
+
+def test_what_is_not_one_whole_breast_is_rejected_with_what_was_seen(tmp_path: Path) -> None:
+    with pytest.raises(ImageRejected, match="not one whole breast: no chest wall") as rejected:
+        InputGate(LIMITS, tmp_path, None).look_at(replace(BATCH, fault="no chest wall"))
+    assert rejected.value.reason is Reason.NOT_ONE_WHOLE_BREAST
 
 
 def test_what_is_inside_the_limits_passes(tmp_path: Path) -> None:

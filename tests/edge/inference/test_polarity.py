@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edge.domain import ImageFacts
 from edge.inference.image import Limits, Mammogram, Pixels, decode
-from edge.inference.image.polarity import is_inverted, turned
 from edge.inference.preprocess import prepare
+from edge.inference.seen import see
 from tests.support.films import FILM, deep, dicom, film, raster
 from tests.support.specs import PAD
 from tests.support.tools import DATA
@@ -25,6 +25,10 @@ def thumbnail(path: Path) -> NDArray[np.uint8]:
         cv2.resize(pixels, (pixels.shape[1] * 512 // 800, 512), interpolation=cv2.INTER_AREA),
         np.uint8,
     )
+
+
+def is_inverted(pixels: Pixels) -> bool:
+    return see(plain(pixels, pixels.dtype.itemsize * 8)).turned
 
 
 def toned(pixels: Pixels, gamma: float) -> NDArray[np.uint8]:
@@ -72,11 +76,14 @@ def test_any_small_picture_has_an_answer(shape: tuple[int, int]) -> None:
     assert is_inverted(pixels) in {True, False}
 
 
-def test_turning_exchanges_bright_and_dark_and_moves_the_padding_with_them() -> None:
-    image = turned(plain(np.array([[0, 4095], [100, 3000]], np.uint16), 12, background=0))
-    np.testing.assert_array_equal(image.pixels, np.array([[4095, 0], [3995, 1095]], np.uint16))
-    assert image.background == 4095
-    assert image.pixels.dtype == np.uint16
+def test_a_negative_is_turned_and_its_padding_stays_black() -> None:
+    pixels = film().pixels
+    negative = np.asarray(255 - pixels, np.uint8)
+    padded = np.pad(negative, ((0, 0), (0, 90)), constant_values=7)
+    expected = prepare(plain(pixels, 8), PAD)
+    batch = prepare(plain(padded, 8, background=7), PAD)
+    assert batch.turned
+    assert np.abs(batch.tensor - expected.tensor).mean() < 0.02
 
 
 def test_twelve_bits_inverted_in_sixteen_keep_their_contrast() -> None:
@@ -84,8 +91,8 @@ def test_twelve_bits_inverted_in_sixteen_keep_their_contrast() -> None:
     pixels[0, 0] = 4095
     inverted = decode(raster("png", 65535 - pixels), Limits())
     one, other = prepare(plain(pixels, 12), PAD), prepare(inverted, PAD)
-    assert other.contrast == pytest.approx(one.contrast)
-    np.testing.assert_allclose(other.tensor, one.tensor, atol=1e-6)
+    assert other.contrast == pytest.approx(one.contrast, abs=1e-4)
+    np.testing.assert_allclose(other.tensor, one.tensor, atol=1e-3)
 
 
 @pytest.mark.parametrize("stated", ["MONOCHROME1", "MONOCHROME2"])
@@ -97,7 +104,7 @@ def test_a_dicom_gives_the_same_input_whether_or_not_its_photometric_interpretat
     stored = np.asarray(255 - pixels if meant == "MONOCHROME1" else pixels, np.uint8)
     image = decode(dicom(stored, PhotometricInterpretation=stated), Limits())
     expected = decode(dicom(np.asarray(pixels, np.uint8)), Limits())
-    np.testing.assert_array_equal(prepare(image, PAD).tensor, prepare(expected, PAD).tensor)
+    np.testing.assert_allclose(prepare(image, PAD).tensor, prepare(expected, PAD).tensor, atol=1e-5)
     assert replace(image.facts, photometric="MONOCHROME2") == replace(
         expected.facts, photometric="MONOCHROME2"
     )

@@ -1,0 +1,238 @@
+"""
+Tell a picture from the uniform margins about it and the flat bright areas in it.
+
+A frame, a strip, a shutter, a matte or padding has one level all over; tissue and the air of a film
+have not.
+Margins are cut off to the pixel.
+A flat area inside is an artefact only if its level ends abruptly: saturated tissue fades.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Final, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.image.mammogram import Mammogram
+from edge.inference.levels import quantiles
+from edge.inference.small_copy import Small
+
+Lines: TypeAlias = Callable[[int], NDArray[Any]]
+"""The line at a distance from one side."""
+Mask: TypeAlias = NDArray[np.bool_]
+
+SAMPLE: Final = 16
+"""Every 16th pixel of every 16th row tells the range of levels."""
+UNIFORM: Final = 0.012
+"""A line is uniform if nearly all of it differs by less than this share of the range."""
+NEARLY: Final = (0.3, 99.7)
+"""Percentiles between which nearly all of a line lies."""
+LID: Final = 0.1
+"""The range of a bright margin's noise, as a share of the image's range: at most this."""
+NOISE: Final = 0.25
+"""That of a margin that ends abruptly: at most this,"""
+NOISIER: Final = 2.0
+"""and at most this times that of the outermost line."""
+EVEN: Final = 0.04
+"""The means of its parts differ by at most this share of the image's range."""
+PARTS: Final = 12
+"""Parts of a line."""
+RIM: Final = 0.04
+"""So much of a dark margin is kept as air, as a share of what lies between the margins."""
+WIDTH: Final = 512
+"""So many pixels of a line are looked at."""
+BLENDED: Final = 0.1
+"""Half of a mixture of margin and picture differs from the next line by more than this share."""
+MOST_BLENDED: Final = 2
+"""So many lines may be a mixture."""
+FLAT: Final = 0.006
+"""A flat area's levels differ by less than this share of the range between neighbours."""
+AREA: Final = 0.008
+"""A flat area covers at least this share of the picture."""
+ABRUPT: Final = 0.15
+"""An artefact's level differs from what surrounds it by more than this share of the range."""
+ABRUPTLY: Final = 0.2
+"""A margin with noise ends abruptly if this share of the next line differs as much."""
+SAME: Final = 0.02
+"""Pixels of a flat area differ from its level by less than this share of the range."""
+AROUND: Final = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The part of an image without uniform margins, in pixels."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def of(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """A view of that part."""
+        return pixels[self.top : self.bottom, self.left : self.right]
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A flat area of a small copy."""
+
+    mask: Mask
+    """Shape of the small copy."""
+    level: float
+    tolerance: float
+    """How far a pixel's value may lie from the level."""
+
+
+def content_of(image: Mammogram) -> Content:
+    """Find the image without uniform margins; the whole image if it is uniform all over."""
+    pixels = image.pixels
+    looked = _kept(pixels[::SAMPLE, ::SAMPLE].ravel(), image.background)
+    low, high = quantiles(looked, 5, 95) if len(looked) else (0.0, 0.0)
+    scale = _Scale((low + high) / 2, high - low, image.background)
+    top, bottom, left, right = 0, pixels.shape[0], 0, pixels.shape[1]
+    before: tuple[int, ...] = ()
+    while before != (top, bottom, left, right):
+        before = (top, bottom, left, right)
+        top, bottom = _trimmed(pixels[:, left:right], top, bottom, scale)
+        left, right = _trimmed(pixels[top:bottom].T, left, right, scale)
+        if top >= bottom or left >= right:
+            return Content(0, pixels.shape[0], 0, pixels.shape[1])
+    return Content(top, bottom, left, right)
+
+
+def flats_of(small: Small) -> list[Flat]:
+    """
+    Find the flat areas of a small copy.
+
+    Args:
+        small: shape (rows, columns).
+    """
+    low, high = quantiles(small[::2, ::2], 1, 99)
+    span = max(high - low, 1e-6)
+    differences = cv2.dilate(small, AROUND) - cv2.erode(small, AROUND)
+    flat = cv2.dilate((differences <= FLAT * span).astype(np.uint8), AROUND)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(flat)
+    large = [
+        number for number in range(1, count) if stats[number, cv2.CC_STAT_AREA] >= AREA * small.size
+    ]
+    found = []
+    for number in large:
+        mask = np.asarray(labels == number, np.bool_)
+        darkest, level, brightest = quantiles(small[mask], 2, 50, 98)
+        if brightest - darkest <= 2 * SAME * span:  # a ramp is no flat area
+            found.append(Flat(mask, level, SAME * span))
+    return found
+
+
+def artefacts(small: Small, flats: Iterable[Flat]) -> list[Flat]:
+    """Those flat areas that are brighter than what surrounds them, and end abruptly."""
+    low, high = quantiles(small[::2, ::2], 1, 99)
+    return [
+        flat
+        for flat in flats
+        if flat.level - _surroundings(small, flat.mask) > ABRUPT * (high - low)
+    ]
+
+
+def _surroundings(small: Small, mask: Mask) -> float:
+    """The median level just outside, one pixel away: that one may be a mixture."""
+    near = cv2.dilate(mask.astype(np.uint8), AROUND)
+    ring = (cv2.dilate(near, AROUND) > 0) & (near == 0)
+    return quantiles(small[ring], 50)[0] if ring.any() else float("inf")
+
+
+def _trimmed(pixels: NDArray[Any], first: int, last: int, scale: "_Scale") -> tuple[int, int]:
+    """The rows first .. last without uniform ones at their beginning and end."""
+    step = max(1, pixels.shape[1] // WIDTH)
+    before = _margin(lambda line: pixels[first + line, ::step], last - first, scale)
+    after = _margin(lambda line: pixels[last - 1 - line, ::step], last - first - before, scale)
+    rim = ceil(RIM * max(0, last - first - before - after))
+    if _fades(lambda line: pixels[first + line, ::step], before, last - first, scale):
+        before = max(0, before - rim)
+    if _fades(lambda line: pixels[last - 1 - line, ::step], after, last - first, scale):
+        after = max(0, after - rim)
+    return first + before, last - after
+
+
+def _margin(lines: Lines, count: int, scale: "_Scale") -> int:
+    """
+    How many lines from a side on are uniform.
+
+    A margin with noise, as a scanner's lid has it, is bright or ends abruptly: noisy air does not.
+    """
+    plain = _uniform(lines, count, scale, UNIFORM * scale.span)
+    if plain or not count:
+        return plain + _mixtures(lines, plain, count, scale.span) if 0 < plain < count else plain
+    low, high, level = scale.levels(lines(0))
+    if high - low > NOISE * scale.span:
+        return 0
+    found = _uniform(lines, count, scale, NOISIER * (high - low), EVEN * scale.span)
+    if found == count:
+        return 0
+    found += _mixtures(lines, found, count, scale.span)
+    lid = level > scale.middle and high - low <= LID * scale.span
+    return found if lid or _is_abrupt(lines, found, scale) else 0
+
+
+def _fades(lines: Lines, found: int, count: int, scale: "_Scale") -> bool:
+    """If so many lines may be air: they are dark, and what follows is mostly as dark."""
+    level = scale.levels(lines(0))[2]
+    dark = level <= scale.middle - (0.5 - UNIFORM) * scale.span
+    return 0 < found < count and dark and not _is_abrupt(lines, found, scale)
+
+
+def _is_abrupt(lines: Lines, found: int, scale: "_Scale") -> bool:
+    """If much of the line after a margin differs from the margin."""
+    level = np.float32(scale.levels(lines(0))[2])
+    differs = np.abs(lines(found).astype(np.float32) - level) > ABRUPT * scale.span
+    return bool(np.mean(differs) > ABRUPTLY)
+
+
+def _uniform(
+    lines: Lines, count: int, scale: "_Scale", tolerance: float, even: float | None = None
+) -> int:
+    """How many lines from a side on have nearly one level each, and one mean in all their parts."""
+    found = 0
+    while found < count:
+        low, high, _ = scale.levels(lines(found))
+        if high - low > tolerance or (even is not None and _unevenness(lines(found)) > even):
+            break
+        found += 1
+    return found
+
+
+def _unevenness(line: NDArray[Any]) -> float:
+    """The range of the means of a line's parts: noise has the same mean everywhere."""
+    return float(np.ptp([part.mean() for part in np.array_split(line, min(PARTS, len(line)))]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The levels of an image."""
+
+    middle: float
+    span: float
+    background: int | None
+
+    def levels(self, line: NDArray[Any]) -> tuple[float, float, float]:
+        """Between which levels nearly all of a line lies, and its median; padding aside."""
+        kept = _kept(line, self.background)
+        low, high, median = quantiles(kept, *NEARLY, 50) if len(kept) else (0.0, 0.0, 0.0)
+        return low, high, median
+
+
+def _mixtures(lines: Lines, found: int, count: int, span: float) -> int:
+    """Count the lines after a margin that are a mixture of it and the picture."""
+    for extra in range(min(MOST_BLENDED, count - found - 1)):
+        line, following = (lines(found + extra + more).astype(np.float32) for more in (0, 1))
+        if np.mean(np.abs(line - following) > BLENDED * span) < 0.5:  # noqa: PLR2004 - half
+            return extra
+    return min(MOST_BLENDED, count - found - 1)
+
+
+def _kept(values: NDArray[Any], background: int | None) -> NDArray[Any]:
+    """The values without padding."""
+    return values if background is None else values[values != background]

@@ -1,0 +1,167 @@
+"""
+Know a picture that came inverted, with no tag that says so, by what it shows.
+
+The breast is looked for twice, in the picture and in its negative.
+In the right one tissue gets darker towards the skin line until it is air, and the air beside it is
+flatter than the tissue; in the wrong one the step at the edge is high.
+Air also takes most of the picture's border and is one of its two ends.
+Flat areas (frames, mattes, shutters, saturated film) say nothing and are left out; a header that
+names the polarity counts as well.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.breast import find_breast
+from edge.inference.levels import quantiles
+from edge.inference.margins import Flat
+from edge.inference.small_copy import Small, smaller
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+SIDE: Final = 144
+"""Longest side on which polarity is decided, in pixels."""
+EDGE: Final = 0.02
+"""Share of each side that is no part of the border: film edges and scanner frames."""
+BAND: Final = 0.1
+"""Width of the band along the four sides in which most is air, as a share of each side."""
+AIR_WIDTH: Final = 4
+"""Grey levels of 256 to either side of the air's own that still are air."""
+WEIGHTS: Final = (2.5, 15.0, 6.3, 3.5, 2.0)
+"""Of `Evidence`, by logistic regression on films and digital mammograms, framed and plain."""
+DOUBT: Final = 1.25
+"""So much must speak for a negative."""
+PRIOR: Final = 1.5
+"""So much more if a header names the polarity."""
+DEEP: Final = 0.2
+"""Tissue farther from the skin line than this share of the breast's size is deep,"""
+RIM: Final = 0.05
+"""and nearer than this one is its rim."""
+AROUND: Final = np.ones((3, 3), np.uint8)
+
+
+class Evidence(NamedTuple):
+    """What speaks for a picture as it is (positive) or for its negative, each from -1 to 1."""
+
+    flatness: float
+    """Of the air, against the tissue."""
+    fading: float
+    """Of tissue into air at the skin line."""
+    depth: float
+    """Of tissue, which gets brighter away from the skin line."""
+    border: float
+    """That is dark."""
+    end: float
+    """That the air is of all levels: the dark one."""
+
+    @property
+    def weight(self) -> float:
+        """All of it together."""
+        return float(np.dot(self, WEIGHTS))
+
+
+def is_inverted(small: Small, flats: Sequence[Flat], *, stated: bool) -> bool:
+    """
+    Tell if a picture is a negative; in doubt it is not.
+
+    Args:
+        small: a small copy, shape (rows, columns), without uniform margins.
+        flats: flat areas of it.
+        stated: a header names the polarity, and the picture is as it says.
+    """
+    found = evidence(small, flats)
+    return found is not None and found.weight < -DOUBT - (PRIOR if stated else 0.0)
+
+
+def evidence(small: Small, flats: Sequence[Flat]) -> Evidence | None:
+    """Weigh a picture against its negative; None if there is nothing to see."""
+    known = np.ones(small.shape, np.bool_)
+    for flat in flats:
+        known &= ~flat.mask
+    if not known.any() or small[known].min() == small[known].max():
+        return None
+    low, high = quantiles(small[known], 0.5, 99.5)
+    if low == high:
+        return None
+    levels = np.clip((small - np.float32(low)) * np.float32(255 / (high - low)), 0, 255)
+    as_it_is, negative = (_view(each, known) for each in (levels, 255 - levels))
+    border, end = _border(smaller(levels, SIDE), smaller(known, SIDE) > 0.5)  # noqa: PLR2004 - most of a pixel
+    return Evidence(
+        as_it_is.contrast - negative.contrast,
+        negative.step - as_it_is.step,
+        as_it_is.rise - negative.rise,
+        border,
+        end,
+    )
+
+
+class _View(NamedTuple):
+    """What a picture shows if it is no negative."""
+
+    contrast: float
+    step: float
+    rise: float
+
+
+def _view(levels: Small, known: Mask) -> _View:
+    small = smaller(np.where(known, levels, np.float32(0)), SIDE)
+    breast = find_breast(small)
+    mask = breast.mask
+    if mask.all() or not mask.any():
+        return _View(-0.5, 1.0, 0.0)
+    bits = mask.astype(np.uint8)
+    away = cv2.distanceTransform(np.pad(bits, 1, mode="edge"), cv2.DIST_L2, cv2.DIST_MASK_5)[
+        1:-1, 1:-1
+    ]
+    size = float(np.sqrt(mask.sum()))
+    outside = ~mask & (cv2.dilate(bits, AROUND) > 0)
+    step = _median(small, mask & (away <= 1)) - _median(small, outside)
+    rise = _median(small, away > DEEP * size) - _median(
+        small, mask & (away <= max(2.0, RIM * size))
+    )
+    return _View(_range(small[mask]) - _range(small[~mask]), step, rise)
+
+
+def _median(small: Small, mask: Mask) -> float:
+    """Of the masked pixels, as a share of all levels."""
+    return quantiles(small[mask], 50)[0] / 255 if mask.any() else 0.0
+
+
+def _range(values: Small) -> float:
+    """Between the 20th and the 80th percentile, as a share of all levels."""
+    low, high = quantiles(values, 20, 80)
+    return (high - low) / 255
+
+
+def _border(small: Small, known: Mask) -> tuple[float, float]:
+    """
+    Measure how dark the border is, and how much of the picture is brighter than the air.
+
+    Both are differences, of dark and bright and of brighter and darker, from -1 to 1.
+    What is bright is cut by Otsu's threshold (Otsu, 1979); the air is what the border has most of.
+    """
+    top, left = (round(side * EDGE) for side in small.shape)
+    inner = slice(top, small.shape[0] - top), slice(left, small.shape[1] - left)
+    levels, known = np.rint(small[inner]).astype(np.uint8), known[inner]
+    if not known.any():
+        return 0.0, 0.0
+    threshold, _ = cv2.threshold(np.ascontiguousarray(levels[known]), 0, 255, cv2.THRESH_OTSU)
+    rows, columns = (max(1, round(side * BAND)) for side in levels.shape)
+    at_border = np.ones(known.shape, np.bool_)
+    at_border[rows:-rows, columns:-columns] = False
+    told = float(known[at_border].mean())  # flat areas say nothing
+    band = levels[at_border & known]
+    if not len(band):
+        return 0.0, 0.0
+    counts = np.bincount(band, minlength=256)
+    air = int(np.convolve(counts, np.ones(2 * AIR_WIDTH + 1), "same").argmax())
+    brighter, darker = (
+        np.mean(levels[known] > air + AIR_WIDTH),
+        np.mean(levels[known] < air - AIR_WIDTH),
+    )
+    dark = 1 - 2 * float(np.mean(band > threshold))
+    return told * dark, told * float(brighter - darker)

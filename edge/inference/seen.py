@@ -1,0 +1,66 @@
+"""What a mammogram shows, before a model looks at it: its content, its polarity and its breast."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+import cv2
+import numpy as np
+
+from edge.inference.breast import Breast, find_breast
+from edge.inference.image.mammogram import Mammogram
+from edge.inference.levels import quantiles
+from edge.inference.margins import AROUND, Content, Flat, artefacts, content_of, flats_of
+from edge.inference.polarity import is_inverted
+from edge.inference.small_copy import Small, small_copy
+from edge.inference.whole import fault_of
+
+BRIGHTEST: Final = 99.9
+"""The percentile of the pixels that is taken for the brightest: a label may be brighter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found on the small copy."""
+
+    content: Content
+    turned: bool
+    """Bright and dark are exchanged."""
+    white: float
+    """What the pixels are taken from in turning them."""
+    small: Small
+    """The content after turning, artefacts made dark."""
+    artefacts: tuple[Flat, ...]
+    """Flat areas that are no picture, with the level that they have in the file."""
+    breast: Breast
+    fault: str | None
+    """Why this is not one whole breast; None if it is one."""
+
+
+def see(image: Mammogram) -> Seen:
+    """Find the content of an image, tell if it is a negative, and find the breast on it."""
+    content = content_of(image)
+    small = small_copy(content.of(image.pixels), image.background)
+    flats = flats_of(small)
+    turned = is_inverted(small, flats, stated=image.facts.format == "dicom")
+    white = _white(image, small)
+    if turned:
+        small = np.maximum(np.float32(white) - small, 0)
+        flats = [Flat(flat.mask, white - flat.level, flat.tolerance) for flat in flats]
+    wrong = artefacts(small, flats)
+    if wrong:
+        small = small.copy()
+        covered = np.logical_or.reduce([flat.mask for flat in wrong])
+        covered = cv2.dilate(covered.astype(np.uint8), AROUND) > 0  # its edge is a mixture
+        small[covered] = small[~covered].min()
+    as_stored = tuple(
+        Flat(flat.mask, white - flat.level, flat.tolerance) if turned else flat for flat in wrong
+    )
+    breast = find_breast(small)
+    return Seen(content, turned, white, small, as_stored, breast, fault_of(small, breast))
+
+
+def _white(image: Mammogram, small: Small) -> float:
+    """The top of the range that the content uses, a few bright pixels aside."""
+    bits = max(8, ceil(np.log2(quantiles(small, BRIGHTEST)[0] + 1)))
+    return float(min(image.white or 2**image.facts.bits - 1, 2**bits - 1))

@@ -33,7 +33,7 @@ AIR_WIDTH: Final = 4
 """Grey levels of 256 to either side of the air's own that still are air."""
 WEIGHTS: Final = (2.5, 15.0, 6.3, 3.5, 2.0)
 """Of `Evidence`, by logistic regression on films and digital mammograms, framed and plain."""
-DOUBT: Final = 1.25
+DOUBT: Final = 2.0
 """So much must speak for a negative."""
 PRIOR: Final = 1.5
 """So much more if a header names the polarity."""

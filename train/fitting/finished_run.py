@@ -14,7 +14,7 @@ from train.data.films import Prepared
 from train.data.index import Film, Side
 from train.data.prepare import prepared
 from train.errors import DataError, TrainError
-from train.fitting.dense_network import Scaled
+from train.fitting.dense_network import LAYERS
 from train.recipe import Recipe
 from train.run_folder import RunFolder, read_json
 
@@ -74,9 +74,7 @@ def load_network(path: Path) -> keras.Model:
         TrainError: it is not there or Keras cannot read it.
     """
     try:
-        return keras.models.load_model(
-            path, compile=False, custom_objects={Scaled.__name__: Scaled}
-        )
+        return keras.models.load_model(path, compile=False, custom_objects=LAYERS)
     # TypeError: a layer that is not registered here.
     except (OSError, ValueError, TypeError) as error:
         msg = f"{path}: not a readable Keras model: {_in_short(error)}"

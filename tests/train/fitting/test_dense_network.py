@@ -13,7 +13,7 @@ from edge.inference.engine import open_engine
 from tests.support.dense import DENSE, RECIPE
 from train.exporting import tflite
 from train.fitting import dense_network, network
-from train.fitting.dense_network import Network, Scaled
+from train.fitting.dense_network import Doubled, Network, Scaled
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,14 @@ def test_saved_network_is_read_by_a_process_that_trained_none(
         check=False,
     )
     assert done.stdout.strip() == "['features', 'logit_map', 'probability']", done.stderr[-500:]
+
+
+def test_enlarged_map_repeats_each_cell_of_any_size() -> None:
+    cells = np.random.default_rng(0).random((2, 3, 5, 4), np.float32)
+    expected = cells.repeat(2, axis=1).repeat(2, axis=2)
+    assert np.array_equal(np.asarray(Doubled()(cells)), expected)
+    image = keras.Input((None, None, 4))
+    assert np.array_equal(np.asarray(keras.Model(image, Doubled()(image))(cells)), expected)
 
 
 @pytest.mark.parametrize("kind", [tflite.FLOAT32, tflite.INT8], ids=["float32", "int8"])

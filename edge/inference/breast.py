@@ -51,7 +51,7 @@ GAP: Final = 0.025
 OPENING: Final = 0.15
 """Radius of the opening disc as a share of the root of the breast's area: labels are thinner."""
 DETAIL: Final = 0.35
-"""What lies within this share of that radius is put back."""
+"""The share of that radius within which removed tissue is put back."""
 CONTENDER: Final = 0.2
 """Share of the largest thing's area from which on a smaller one may have more light in it."""
 FREE: Final = 0.35
@@ -74,7 +74,7 @@ DIM: Final = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Breast:
-    """What the small copy shows."""
+    """The breast on the small copy."""
 
     mask: Mask
     """Shape of the small copy; all False if no breast was found."""

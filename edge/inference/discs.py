@@ -52,5 +52,5 @@ def filled(mask: Bits) -> Bits:
 
 
 def _distance(mask: Bits) -> NDArray[np.float32]:
-    """How far each pixel of the mask is from what is not in it."""
+    """Return the distance of each pixel of the mask from the nearest pixel outside, in pixels."""
     return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)

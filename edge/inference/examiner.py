@@ -133,9 +133,8 @@ class Examiner:
                 scores = self.engine.infer(batch.tensor)
             self._gate.look_at_features(scores.features)
         except ImageRejected as rejected:
-            return Sight(
-                self._rejection(rejected.reason, rejected.detail, image, clock), image, batch
-            )
+            rejection = self._rejection(rejected.reason, rejected.detail, image, clock)
+            return Sight(rejection, image, batch)
         except MemoryError:
             detail = "the image needs more memory than a worker may use"
             return Sight(self._rejection(Reason.TOO_LARGE, detail, image, clock))

@@ -1,6 +1,7 @@
 """
-The input gate: what is not a mammogram gets no score. Serving and training both use this file, so
-they cannot differ.
+The input gate: a picture that is no mammogram gets no score.
+
+Serving and training both use this file, so they cannot differ.
 """
 
 from pathlib import Path
@@ -65,14 +66,13 @@ class InputGate:
 
     def look_at_features(self, features: NDArray[np.float32] | None) -> None:
         """
-        Look at the features of the network's one inference; nothing where the bundle has no
-        boundary.
+        Judge the features of the network's one inference; no-op if the bundle has no boundary.
 
         Args:
             features: shape (channels,).
 
         Raises:
-            ImageRejected: it does not look like a mammogram.
+            ImageRejected: the picture does not look like a mammogram.
         """
         if self._gate.features is None or self._weights is None or features is None:
             return

@@ -25,5 +25,5 @@ def spread(values: NDArray[Any], low: float, high: float) -> Levels:
 
 
 def shares(levels: Levels) -> NDArray[np.float64]:
-    """Which share of the picture has each of 256 levels."""
+    """Return the share of the picture that has each of 256 levels, shape (256,)."""
     return np.bincount(levels.ravel(), minlength=256) / levels.size

@@ -83,7 +83,7 @@ class Flat:
     """Shape of the small copy."""
     level: float
     tolerance: float
-    """How far a pixel's value may lie from the level."""
+    """The greatest distance of a pixel's value from the level."""
 
 
 def content_of(image: Mammogram) -> Content:
@@ -159,7 +159,7 @@ def _trimmed(pixels: NDArray[Any], first: int, last: int, scale: "_Scale") -> tu
 
 def _margin(lines: Lines, count: int, scale: "_Scale") -> int:
     """
-    How many lines from a side on are uniform.
+    Count the uniform lines from a side on.
 
     A margin with noise, as a scanner's lid has it, is bright or ends abruptly: noisy air does not.
     """
@@ -194,7 +194,7 @@ def _is_abrupt(lines: Lines, found: int, scale: "_Scale") -> bool:
 def _uniform(
     lines: Lines, count: int, scale: "_Scale", tolerance: float, even: float | None = None
 ) -> int:
-    """How many lines from a side on have nearly one level each, and one mean in all their parts."""
+    """Count the lines from a side on with nearly one level each and one mean in all their parts."""
     found = 0
     while found < count:
         low, high, _ = scale.levels(lines(found))

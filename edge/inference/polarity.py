@@ -45,7 +45,7 @@ AROUND: Final = np.ones((3, 3), np.uint8)
 
 
 class Evidence(NamedTuple):
-    """What speaks for a picture as it is (positive) or for its negative, each from -1 to 1."""
+    """Evidence for a picture as it is (positive) or for its negative, each from -1 to 1."""
 
     flatness: float
     """Of the air, against the tissue."""
@@ -100,7 +100,7 @@ def evidence(small: Small, flats: Sequence[Flat]) -> Evidence | None:
 
 
 class _View(NamedTuple):
-    """What a picture shows if it is no negative."""
+    """Measures of a picture, if it is no negative."""
 
     contrast: float
     step: float

@@ -1,6 +1,7 @@
 """
-Mammogram -> model input, and the model's map back onto the mammogram. Serving and training both use
-this file, so they cannot differ.
+The way from a Mammogram to the model's input, and the model's map back onto the mammogram.
+
+Serving and training both use this file, so they cannot differ.
 """
 
 from dataclasses import dataclass
@@ -29,20 +30,20 @@ SAME_ASPECT: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Where the model's input came from."""
+    """The place in the original that the model's input comes from."""
 
     rows: int
     columns: int
-    """Of the original."""
+    """The columns of the original."""
     flipped: bool
-    """Whether left and right were exchanged, so that the chest wall is on the left."""
+    """True if left and right were exchanged, so that the chest wall is on the left."""
     box: Box
-    """What was cut out, in original pixel coordinates."""
+    """The cut-out, in original pixel coordinates."""
     top: int
     left: int
     height: int
     width: int
-    """Where that stands in the model's input; the rest is padding."""
+    """`top` to `width`: the place of the cut-out in the model's input; the rest is padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +195,7 @@ def _span(found: NDArray[np.intp], small: int, start: int, stop: int) -> tuple[i
 
 
 def _cover(mask: Mask, box: Box, content: Content, size: tuple[int, int]) -> Floats:
-    """
-    How much of each pixel of the cut-out, `size` pixels large, the breast covers: 0 to 1, with a
-    soft edge.
-    """
+    """Return the share of each cut-out pixel that the breast covers, 0 to 1 with soft edges."""
     rows, columns = content.bottom - content.top, content.right - content.left
     top, bottom = box.ymin - content.top, box.ymax - content.top
     left, right = box.xmin - content.left, box.xmax - content.left
@@ -208,7 +206,7 @@ def _cover(mask: Mask, box: Box, content: Content, size: tuple[int, int]) -> Flo
 
 
 def _is_inside(places: NDArray[np.float64], count: int) -> Mask:
-    """Which places lie on a picture of so many pixels."""
+    """Tell the places that lie on a picture of `count` pixels."""
     nearest = np.rint(places)
     return np.asarray((nearest >= 0) & (nearest < count))
 
@@ -220,8 +218,9 @@ def _cells_of(count: int, start: float, stop: float, scale: float) -> NDArray[np
 
 def _along(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
     """
-    Rows in between, linearly interpolated. OpenCV's own way rounds otherwise in version 4 than in
-    version 5.
+    Interpolate linearly between rows.
+
+    OpenCV's own interpolation rounds otherwise in version 4 than in version 5.
     """
     places = np.clip(places, 0, len(values) - 1)
     before = places.astype(np.intp)

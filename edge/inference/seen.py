@@ -1,4 +1,4 @@
-"""What a mammogram shows, before a model looks at it: its content, its polarity and its breast."""
+"""The content of a mammogram, its polarity and its breast, before a model looks at it."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -21,13 +21,13 @@ BRIGHTEST: Final = 99.9
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was found on the small copy."""
+    """The findings on the small copy."""
 
     content: Content
     turned: bool
-    """Bright and dark are exchanged."""
+    """True if bright and dark were exchanged."""
     white: float
-    """What the pixels are taken from in turning them."""
+    """The value that pixels are subtracted from to turn them."""
     small: Small
     """The content after turning, artefacts made dark."""
     artefacts: tuple[Flat, ...]

@@ -48,7 +48,7 @@ class Outline(NamedTuple):
 
 
 def fault_of(small: Small, breast: Breast) -> str | None:
-    """Say why this is not one whole breast; None if it is one, or if there is no breast at all."""
+    """Say why this is not one whole breast; None if it is, or if there is no breast."""
     if not breast.mask.any():
         return None
     if breast.second > SECOND:

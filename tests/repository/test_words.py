@@ -25,10 +25,6 @@ MOST_LINES: Final = 300
 MOST_METHODS: Final = 15
 OPERATORS_PAGE: Final = "edge/config/"
 """Attribute docstrings here become `deploy/edge.toml`, and may explain a key at length."""
-PENDING: Final = tuple(
-    f"edge/inference/{name}.py" for name in ("gate", "image/polarity", "preprocess")
-)
-"""Files that are not rewritten yet; the list ends empty."""
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -49,8 +45,7 @@ class Docstring:
 def modules() -> dict[str, ast.Module]:
     """The syntax tree of every module of the product, training and deployment."""
     files = sorted(path for top in CODE for path in (ROOT / top).rglob("*.py"))
-    trees = {str(path.relative_to(ROOT)): ast.parse(path.read_bytes()) for path in files}
-    return {file: tree for file, tree in trees.items() if not file.startswith(PENDING)}
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_bytes()) for path in files}
 
 
 def docstrings() -> Iterator[Docstring]:

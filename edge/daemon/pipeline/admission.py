@@ -96,9 +96,11 @@ class Admission:
         try:
             if removed:
                 self._ledger.submissions.origin_removed(claim)
-        except Unavailable as error:
+            left = len(self._ledger.submissions.origins())
+        except Unavailable as error:  # the image is recorded: nothing of it may be undone
             log.warning('event=origin_not_noted why="%s"', error)
-        if left := len(self._ledger.submissions.origins()):
+            return removed
+        if left:
             self._health.degrade(
                 Cause.INBOX_UNDELETABLE,
                 f"inbox: {left} files were taken and cannot be removed: check the folder's mode",

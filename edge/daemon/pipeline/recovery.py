@@ -38,14 +38,15 @@ class Recovery:
         if self.done:
             return
         self._ledger.images.recover()
-        self._take_up_orphans()
+        lost = self._ledger.restore.why_empty is not None
+        self._take_up_orphans(lost=lost)
         for claim, path, fingerprint in self._ledger.submissions.origins():
             self._admission.remove_origin(claim, path, fingerprint)
-        if self._ledger.restore.why_empty is not None:
+        if lost:
             self._ledger.restore.finish()
         self.done = True
 
-    def _take_up_orphans(self) -> None:
+    def _take_up_orphans(self, *, lost: bool) -> None:
         submissions = self._ledger.submissions
         for path in self._spool.orphans():
             self._health.beat()
@@ -53,14 +54,14 @@ class Recovery:
                 continue
             if submissions.adopt(path):
                 log.info("event=lost_file_found")
-            elif self._is_spare(path):
+            elif self._is_spare(path, lost=lost):
                 path.unlink(missing_ok=True)
             else:
                 log.info("event=orphan_taken_up")
                 self._admission.record(self._spool.rehash(path), Sender("folder"))
 
-    def _is_spare(self, path: Path) -> bool:
+    def _is_spare(self, path: Path, *, lost: bool) -> bool:
         """Tell if the ledger, the inbox or the broker has the same bytes."""
         if self._ledger.submissions.knows_claim(path.name):
             return True
-        return self._ledger.restore.why_empty is None and not path.name.startswith(RENAMED)
+        return not lost and not path.name.startswith(RENAMED)

@@ -53,6 +53,7 @@ class Courier(Loop):
         self._hang_ups: Counter[int] = Counter()
         self._tried_since: dict[int, float] = {}
         self._next_hung_up = 0.0
+        self._outbox_failed = False
 
     def wake(self) -> None:
         """Look into the outbox now; from any thread."""
@@ -86,9 +87,12 @@ class Courier(Loop):
             self._health.degrade(self._sink.unavailable, str(error))
             return False
         except Unavailable as error:
+            self._outbox_failed = True
             self._health.degrade(Cause.OUTBOX_UNAVAILABLE, str(error))
             return False
-        self._health.recover(Cause.OUTBOX_UNAVAILABLE)
+        if self._outbox_failed:  # another courier's failure is not ours to take back
+            self._outbox_failed = False
+            self._health.recover(Cause.OUTBOX_UNAVAILABLE)
         if deliveries:
             self._health.recover(self._sink.unavailable)
         return bool(deliveries)

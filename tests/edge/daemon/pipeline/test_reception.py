@@ -164,6 +164,23 @@ def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(
 
 
 @pytest.mark.usefixtures("another_mount")
+def test_a_ledger_that_cannot_be_read_after_a_copy_was_recorded_keeps_the_copy(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submissions = desk.ledger.submissions
+    origin_removed = submissions.origin_removed
+
+    def the_last_that_works(claim: str) -> None:
+        origin_removed(claim)
+        monkeypatch.setattr(submissions, "origins", failing)
+
+    monkeypatch.setattr(submissions, "origin_removed", the_last_that_works)
+    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    assert desk.everywhere() == ["claimed"]
+    assert desk.ledger.queries.waiting() == 1
+
+
+@pytest.mark.usefixtures("another_mount")
 def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once(
     desk: Desk,
 ) -> None:

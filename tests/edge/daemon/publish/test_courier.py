@@ -56,6 +56,19 @@ class BrokenOutbox:
         raise Unavailable(msg)
 
 
+class EmptyOutbox:
+    """An outbox with nothing to deliver."""
+
+    def pending(self, _takes: Sequence[str]) -> list[Delivery]:
+        return []
+
+    def held(self, _takes: Sequence[str]) -> int:
+        return 0
+
+    def release_held(self, _takes: Sequence[str], *, but: str) -> None:
+        pass
+
+
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with open_ledger(tmp_path, ["mqtt"], lambda payload, _: payload) as opened:
@@ -105,3 +118,12 @@ def test_a_ledger_that_gives_out_no_results_is_not_held_against_the_sink() -> No
     outbox = cast(Outbox, BrokenOutbox())
     courier = Courier(Full(), outbox, health, reply_expiry_s=60)
     assert causes_once_degraded(courier, health) == [Cause.OUTBOX_UNAVAILABLE]
+
+
+def test_a_courier_with_nothing_to_do_does_not_take_back_what_another_one_told() -> None:
+    health = Health()
+    failing = Courier(Full(), cast(Outbox, BrokenOutbox()), health, reply_expiry_s=60)
+    idle = Courier(Picky(), cast(Outbox, EmptyOutbox()), health, reply_expiry_s=60)
+    failing.turn()
+    idle.turn()
+    assert [cause for _, cause in health.reasons_and_causes()] == [Cause.OUTBOX_UNAVAILABLE]

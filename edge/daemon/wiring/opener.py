@@ -36,8 +36,15 @@ class Opener:
     def first(self, health: Health) -> Serving:
         """Open the model that serves at start; see `first_serving`."""
         open_ = functools.partial(open_serving, self.settings)
+        # the site chose its operating point and runtime for its own bundle
+        plain = self.settings.model.model_copy(update={"operating_point": None, "backend": "auto"})
+        stand_in = functools.partial(
+            open_serving, self.settings.model_copy(update={"model": plain})
+        )
         configured = self.settings.model.bundle
-        return self._thread.submit(first_serving, open_, configured, self.store, health).result()
+        return self._thread.submit(
+            first_serving, open_, configured, self.store, health, stand_in
+        ).result()
 
     def begin(self, folder: Path) -> "Future[Serving]":
         """Start to open a bundle, as the configuration has it now."""

@@ -44,7 +44,7 @@ def test_after_each_kill_a_whole_model_serves_and_nothing_half_installed_is_list
     seen = set()
     for name in states:
         store, health = store_at(folder, name), Health()
-        first = first_serving(serving_from, None, store, health)
+        first = first_serving(serving_from, None, store, health, serving_from)
         assert first.bundle.manifest.version in {"1.0", "2.0"}
         assert health.reasons == []  # what serves is what was chosen: nothing had to be given up
         assert set(store.bundles()) <= {SHIPPED, new}

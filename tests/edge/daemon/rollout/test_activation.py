@@ -41,19 +41,25 @@ def test_the_one_before_serves_when_what_was_activated_is_no_longer_usable(
     store.activate(two)
     store.activate(three)
     (store.folder(three) / "model.tflite").write_bytes(b"bit rot")
-    assert first_serving(serving_from, None, store, health).bundle.manifest.version == "2.0"
+    assert (
+        first_serving(serving_from, None, store, health, serving_from).bundle.manifest.version
+        == "2.0"
+    )
     assert health.reasons[0].startswith(
         "model: what was activated is not usable, another one serves: "
     )
     (store.folder(two) / "bundle.json").unlink()
-    assert first_serving(serving_from, None, store, health).bundle.folder == shipped_bundle()
+    assert (
+        first_serving(serving_from, None, store, health, serving_from).bundle.folder
+        == shipped_bundle()
+    )
 
 
 def test_what_the_configuration_names_serves_or_nothing(
     store: ModelStore, health: Health, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="not a model bundle"):
-        first_serving(serving_from, tmp_path / "none", store, health)
+        first_serving(serving_from, tmp_path / "none", store, health, serving_from)
 
 
 @pytest.fixture
@@ -173,7 +179,10 @@ def test_a_key_that_cannot_be_read_takes_the_model_away_and_not_the_daemon(
 ) -> None:
     store.activate(store.install(made("2.0"), proved).bundle_id)
     (tmp_path / "keys/clinic.pub").write_text("no key")
-    assert first_serving(serving_from, None, store, health).bundle.folder == shipped_bundle()
+    assert (
+        first_serving(serving_from, None, store, health, serving_from).bundle.folder
+        == shipped_bundle()
+    )
     assert "not a key in PEM" in health.reasons[0]
 
 

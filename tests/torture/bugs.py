@@ -61,11 +61,11 @@ def drop_orphans() -> None:
     """Remove files that a kill left in the spool."""
     take_up = Recovery._take_up_orphans
 
-    def tidy(self: Recovery) -> None:
+    def tidy(self: Recovery, *, lost: bool) -> None:
         for path in list(self._spool.orphans()):
             if path.name.startswith(RENAMED) and not self._ledger.submissions.owns(path):
                 path.unlink()
-        take_up(self)
+        take_up(self, lost=lost)
 
     Recovery._take_up_orphans = tidy  # type: ignore[method-assign]
 

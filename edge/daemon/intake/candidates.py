@@ -28,6 +28,16 @@ class Candidate:
     finished: bool = False
     """True if its writer was seen to close it or to move it in."""
 
+    def is_ready(self, now: float, quiet_s: float) -> bool:
+        """
+        Tell if the file may be taken: it was finished, or has not changed for the quiet time.
+
+        Args:
+            now: monotonic time, in seconds.
+            quiet_s: the quiet time, in seconds.
+        """
+        return self.finished or now - self.since >= quiet_s
+
 
 class Candidates:
     """

@@ -132,7 +132,7 @@ class FolderIntake(Loop):
             if self._stop.is_set() or not self._receiver.has_room():
                 return
             self._health.beat()
-            if candidate.finished or now - candidate.since >= self._watching.quiet_s:
+            if candidate.is_ready(now, self._watching.quiet_s):
                 self._take(path, candidate, quiet_s=now - candidate.since)
 
     def _take(self, path: Path, candidate: Candidate, quiet_s: float) -> None:

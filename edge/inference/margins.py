@@ -54,6 +54,8 @@ AREA: Final = 0.008
 """A flat area covers at least this share of the picture."""
 ABRUPT: Final = 0.15
 """An artefact's level differs from what surrounds it by more than this share of the range."""
+DARK: Final = 0.3
+"""Surroundings are dark, and no tissue, up to this share of the range."""
 ABRUPTLY: Final = 0.2
 """A margin with noise ends abruptly if this share of the next line differs as much."""
 SAME: Final = 0.02
@@ -128,13 +130,24 @@ def flats_of(small: Small) -> list[Flat]:
 
 
 def artefacts(small: Small, flats: Iterable[Flat]) -> list[Flat]:
-    """Those flat areas that are brighter than what surrounds them, and end abruptly."""
+    """
+    Keep the flat areas that end abruptly and lie in dark surroundings or at a side of the picture.
+
+    Saturated tissue, an implant or a clip is as flat and as bright, but has tissue around it.
+    """
     low, high = quantiles(small[::2, ::2], 1, 99)
-    return [
-        flat
-        for flat in flats
-        if flat.level - _surroundings(small, flat.mask) > ABRUPT * (high - low)
-    ]
+    found = []
+    for flat in flats:
+        around = _surroundings(small, flat.mask)
+        apart = around <= low + DARK * (high - low) or _at_a_side(flat.mask)
+        if apart and flat.level - around > ABRUPT * (high - low):
+            found.append(flat)
+    return found
+
+
+def _at_a_side(mask: Mask) -> bool:
+    """Tell if an area touches a side of the picture."""
+    return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
 
 
 def _surroundings(small: Small, mask: Mask) -> float:

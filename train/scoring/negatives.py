@@ -73,10 +73,9 @@ def _files(folder: Path) -> list[bytes]:
 
 def _prepared(data: bytes, spec: InputSpec) -> Batch | None:
     try:
-        batch = prepare(decode(_grey(data), Limits()), spec)
+        return prepare(decode(_grey(data), Limits()), spec)
     except ImageRejected:
         return None
-    return None if batch.fault else batch
 
 
 def _grey(data: bytes) -> bytes:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from edge.domain import Box
+from edge.inference.image import Limits, open_mammogram
+from tests.support.tools import DATA
 from train.data import datasets, prepare
 from train.data import films as films_of
 from train.data.datasets import Film, Lesion
@@ -71,16 +73,17 @@ def test_another_preprocessing_gets_another_cache(films: Path) -> None:
 def test_another_picture_under_the_old_name_and_of_the_old_size_is_prepared_anew(
     tmp_path: Path,
 ) -> None:
-    def write(seed: int) -> np.ndarray[Any, Any]:
-        pixels = np.random.default_rng(seed).integers(0, 255, (2, 300, 200), np.uint8)
-        for name, one in zip(("a", "b"), pixels, strict=True):
+    def write(film: str) -> np.ndarray[Any, Any]:
+        pixels = open_mammogram(DATA / f"cbis-ddsm-{film}.jpg", Limits()).pixels
+        small = cv2.resize(pixels, (200, 300), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        for name, one in (("a", small), ("b", small[::-1])):
             (tmp_path / f"{name}.pgm").write_bytes(b"P5 200 300 255\n" + one.tobytes())
         return np.array(
             prepare.prepared(datasets.load(tmp_path / "i.csv"), SPEC, tmp_path / "cache").images
         )
 
     (tmp_path / "i.csv").write_text("path,label,patient\na.pgm,benign,a\nb.pgm,malignant,b\n")
-    assert not np.array_equal(write(0), write(1))
+    assert not np.array_equal(write("benign-cc"), write("malignant-cc"))
 
 
 def test_unreadable_image_is_left_out_and_said(
@@ -131,8 +134,9 @@ def test_data_set_of_unreadable_images_is_refused(films: Path, tmp_path: Path) -
 def test_lesion_boxes_lie_where_the_lesion_does_in_the_models_input(
     tmp_path: Path, *, squeezed: bool, mirrored: bool, aspect: Literal["pad", "squeeze"]
 ) -> None:
-    pixels = np.zeros((400, 300), np.uint8)
-    pixels[80:340, :180] = 60
+    rows, columns = np.mgrid[:400, :300]
+    from_the_wall = np.hypot(columns / 180, (rows - 200) / 180)
+    pixels = np.where(from_the_wall < 1, 130 - 90 * from_the_wall, 0).astype(np.uint8)
     pixels[150:190, 60:90] = 255
     box = Box(60, 150, 90, 190)
     if mirrored:

@@ -110,7 +110,10 @@ def test_daemon_turns_away_a_drawn_picture_by_its_features_and_scores_a_film(
         outcome = examiner.examine(tmp_path / f"{number}.png")
         rejected += [outcome] if isinstance(outcome, Rejection) else []
     assert len(rejected) > negatives.DRAWN / 2
-    assert {outcome.reason for outcome in rejected} == {Reason.NOT_A_MAMMOGRAM}
+    assert {outcome.reason for outcome in rejected} == {
+        Reason.NOT_A_MAMMOGRAM,
+        Reason.NOT_ONE_WHOLE_BREAST,
+    }
     assert any("to the network it does not look like one" in outcome.text for outcome in rejected)
 
 

@@ -105,7 +105,7 @@ def test_daemon_lets_the_known_pictures_through_though_it_does_not_round_to_floa
             None,
         )
         InputGate(opened, Path(), None).look_at(
-            replace(picture, breast_fraction=fraction, contrast=contrast)
+            replace(picture, breast_fraction=fraction, contrast=contrast, fault=None)
         )
 
 

@@ -170,6 +170,8 @@ class Dense:
     """Blocks of MobileNetV2, from the image on, that stay: they cost most and change least."""
     calcifications: float = 1.0
     """Share of the films without a mass that take part in each epoch."""
+    copies: float = 1.0
+    """Share of the smaller copies of another film that take part in each epoch."""
     without_lesion: float = 0.0
     """Share of the pieces that show breast alone."""
     keep_every: int = 200

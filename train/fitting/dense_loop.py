@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -73,8 +74,13 @@ class Batches:
                 "<name>-lesions.csv beside it, or CBIS-DDSM with its masks"
             )
             raise DataError(msg)
-        mass = [any(mark.mass for mark in marks) for marks in self._marks]
-        self._masses, self._others = np.flatnonzero(mass), np.flatnonzero(~np.array(mass))
+        mass = np.array([any(mark.mass for mark in marks) for marks in self._marks])
+        copy = smaller_copies(films)
+        self._masses = np.flatnonzero(mass & ~copy)
+        self._shares = (
+            (np.flatnonzero(~mass & ~copy), how.calcifications),
+            (np.flatnonzero(copy), how.copies),
+        )
 
     def from_step(self, first: int) -> Iterator[Batch]:
         """Batches without end, some of them made ahead in a thread."""
@@ -109,11 +115,35 @@ class Batches:
 
     def _film(self, place: int) -> int:
         """All films with a mass and a share of the others, in another order each epoch."""
-        others = round(len(self._others) * self._how.calcifications)
-        epoch, row = divmod(place, len(self._masses) + others)
+        counts = [round(len(films) * share) for films, share in self._shares]
+        epoch, row = divmod(place, len(self._masses) + sum(counts))
         generator = np.random.default_rng([self._recipe.seed, epoch])
-        some = generator.permutation(self._others)[:others]
-        return int(generator.permutation(np.concatenate([self._masses, some]))[row])
+        some = [
+            generator.permutation(films)[:count]
+            for (films, _), count in zip(self._shares, counts, strict=True)
+        ]
+        return int(generator.permutation(np.concatenate([self._masses, *some]))[row])
+
+
+def smaller_copies(films: Prepared) -> NDArray[np.bool_]:
+    """
+    Find the films that another one shows at a higher resolution, as pooled data sets have them.
+
+    Films are one and the same if patient, laterality, view and file name (without its ending) are.
+
+    Returns:
+        Shape (n,).
+    """
+    names = [
+        (film.patient, film.laterality, film.view, Path(film.name).stem) for film in films.films
+    ]
+    pixels = [place.rows * place.columns for place in films.geometry]
+    largest: dict[tuple[str | None, ...], int] = {}
+    for name, size in zip(names, pixels, strict=True):
+        largest[name] = max(size, largest.get(name, 0))
+    return np.array(
+        [size < largest[name] for name, size in zip(names, pixels, strict=True)], dtype=bool
+    )
 
 
 def train(

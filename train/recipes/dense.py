@@ -42,6 +42,7 @@ RECIPE: Final[Recipe] = replace(
         ema=0.997,
         frozen_blocks=3,
         calcifications=0.5,
+        copies=0.2,
         without_lesion=0.2,
         averages=Averages(strength=0.03, floor=0.1, steadiness=10.0, freedom=5.0),
     ),

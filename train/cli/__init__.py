@@ -25,8 +25,9 @@ Train, measure and export a model for mammo-edge.
   mammo-train report runs/seed
 
 --data is an index CSV with the columns path, label (benign or malignant) and patient, a folder
-with Benign/ and Malignant/, or CBIS-DDSM, INbreast or Mini-MIAS as their archives ship them. Given
-several times, they are pooled. No patient ever stands on two sides of the split.
+with Benign/ and Malignant/, or CBIS-DDSM, INbreast, Mini-MIAS, CMMD, CDD-CESM, VinDr-Mammo, RSNA
+Screening Mammography or EMBED as their archives ship them. Given several times, they are pooled. No
+patient ever stands on two sides of the split.
 Research software, not a medical device.
 """
 COMMANDS: Final = (index, prepare, bench, fit, export, evaluate, calibrate, report)

@@ -9,9 +9,12 @@ from edge.domain import Box
 
 Label: TypeAlias = Literal["benign", "malignant"]
 Side: TypeAlias = Literal["train", "validation", "test"]
+Domain: TypeAlias = Literal["film", "digital"]
+"""The kind of machine that made a mammogram: a scanner of films, or a detector."""
 
 LABELS: Final[tuple[Label, Label]] = ("benign", "malignant")
 SIDES: Final[tuple[Side, Side, Side]] = ("train", "validation", "test")
+DOMAINS: Final[tuple[Domain, Domain]] = ("film", "digital")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,8 @@ class Film:
     """The lesions whose place is known; an empty tuple does not mean that there are none."""
     source: str | None = None
     """The data set that the film comes from, if several are pooled."""
+    domain: Domain | None = None
+    """The kind of machine, as far as the data set says; `film` is also our word for any image."""
 
     @property
     def malignant(self) -> int:

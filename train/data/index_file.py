@@ -23,6 +23,7 @@ COLUMNS: Final = (
     "birads",
     "subtlety",
     "scanner",
+    "domain",
 )
 LESION_COLUMNS: Final = ("path", "pathology", "abnormality", "xmin", "ymin", "xmax", "ymax")
 ASPECT: Final = ("rows", "columns")
@@ -100,6 +101,7 @@ def _row(film: Film, place: str, stretched: bool) -> Sequence[str]:  # noqa: FBT
         density,
         *bars,
         film.scanner or "",
+        film.domain or "",
         *size,
     ]
 

@@ -24,6 +24,7 @@ def index(tmp_path: Path) -> Index:
         "birads": "4|5",
         "subtlety": "2",
         "scanner": "B",
+        "domain": "digital",
     }
     rows = [
         {
@@ -58,6 +59,7 @@ def _folder(tmp_path: Path) -> None:
 
 
 def test_films_come_back_as_they_were(index: Index, tmp_path: Path) -> None:
+    assert {film.domain for film in index.films} == {"digital"}
     index_file.write(index, tmp_path / "data" / "second.csv")
     assert datasets.load(tmp_path / "data" / "second.csv").films == index.films
 

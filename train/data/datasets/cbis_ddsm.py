@@ -216,4 +216,5 @@ def _film(folder: Path, shown: _FilmRows, found: Mapping[str, Box], split: Side 
             for row in shown.rows
             if row.roi in found
         ),
+        domain="film",
     )

@@ -28,7 +28,6 @@ Traps:
   mostly harmless, and points are not.
 """
 
-import csv
 import plistlib
 import re
 from collections.abc import Iterator, Mapping
@@ -37,12 +36,13 @@ from typing import Any, Final
 from xml.parsers.expat import ExpatError
 
 from edge.domain import Box
+from train.data.datasets._digital import LATERALITY, by_birads, density, kinds
+from train.data.datasets._table import Form, Row, rows
 from train.data.index import Film, Index, Label, Lesion
 from train.errors import DataError
 
 EXPECTED: Final = "INbreast (INbreast.csv or .xls beside AllDICOMs/)"
-MALIGNANT_FROM: Final = 4
-"""The lowest BI-RADS category that is taken for malignant."""
+FORM: Final = Form(delimiter=";", errors="replace")
 TABLES: Final = ("inbreast.csv", "inbreast.xls", "inbreast.xlsx")
 KINDS: Final[Mapping[str, str]] = {
     "mass": "mass",
@@ -53,7 +53,6 @@ KINDS: Final[Mapping[str, str]] = {
     "assymetry": "asymmetry",
 }
 """Names of outlines, in small letters and as they are spelt in INbreast."""
-_SIDES: Final = {"L": "LEFT", "R": "RIGHT"}
 _VIEWS: Final = {"ML": "MLO"}
 _DICOM: Final = re.compile(
     r"(?P<number>\d+)_(?P<patient>[0-9a-f]{16})_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_ANON",
@@ -86,16 +85,20 @@ def read(folder: Path) -> Index:
             "or INbreast.xls, expected one beside it"
         )
         raise DataError(msg)
-    rows = {match[1]: row for row in _rows(table) if (match := _NUMBER.fullmatch(row["file name"]))}
+    its = {
+        match[1]: row
+        for row in rows(table, ("file name", "acr", "bi-rads"), form=FORM)
+        if (match := _NUMBER.fullmatch(row.text("file name") or ""))
+    }
     files = {
         match["number"]: path
         for path in sorted(_dicoms(folder).glob("*.dcm"))
         if (match := _DICOM.fullmatch(path.stem))
     }
-    _refuse_difference(folder, table, rows.keys() - files.keys(), files.keys() - rows.keys())
+    _refuse_difference(folder, table, its.keys() - files.keys(), files.keys() - its.keys())
     return Index(
         str(folder),
-        tuple(_film(folder, table, files[number], rows[number]) for number in sorted(rows)),
+        tuple(_film(folder, table, files[number], its[number]) for number in sorted(its)),
     )
 
 
@@ -106,40 +109,6 @@ def _table(folder: Path) -> Path | None:
 
 def _dicoms(folder: Path) -> Path:
     return folder / "AllDICOMs"
-
-
-def _rows(table: Path) -> Iterator[dict[str, str]]:
-    """Yield rows as text by column name in small letters."""
-    lines = _csv_lines(table) if table.suffix.lower() == ".csv" else _sheet_lines(table)
-    header = [name.strip().lower() for name in next(lines, [])]
-    missing = [name for name in ("file name", "acr", "bi-rads") if name not in header]
-    if missing:
-        msg = f"{table}:1: no column {', '.join(missing)}; found {', '.join(header) or 'nothing'}"
-        raise DataError(msg)
-    for line in lines:
-        yield dict.fromkeys(header, "") | dict(
-            zip(header, (value.strip() for value in line), strict=False)
-        )
-
-
-def _csv_lines(table: Path) -> Iterator[list[str]]:
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        yield from csv.reader(file, delimiter=";")
-
-
-def _sheet_lines(table: Path) -> Iterator[list[str]]:
-    import python_calamine  # noqa: PLC0415 - only an Excel file needs it
-
-    try:
-        with python_calamine.CalamineWorkbook.from_path(table) as workbook:
-            for line in workbook.get_sheet_by_index(0).to_python():
-                yield [str(value) for value in line]
-    except python_calamine.CalamineError as error:
-        msg = (
-            f"{table}: not a readable Excel file ({error}); expected "
-            "INbreast.csv or the sheet that came with the images"
-        )
-        raise DataError(msg) from None
 
 
 def _refuse_difference(folder: Path, table: Path, missing: set[str], unknown: set[str]) -> None:
@@ -158,40 +127,33 @@ def _refuse_difference(folder: Path, table: Path, missing: set[str], unknown: se
         raise DataError(msg)
 
 
-def _film(folder: Path, table: Path, path: Path, row: Mapping[str, str]) -> Film:
+def _film(folder: Path, table: Path, path: Path, row: Row) -> Film:
     match = _DICOM.fullmatch(path.stem)
-    birads = _BIRADS.fullmatch(row["bi-rads"])
+    birads = _BIRADS.fullmatch(row.text("bi-rads") or "")
     if match is None or birads is None:
         msg = (
             f"{table}: Bi-Rads of {path.name} is "
-            f"{row['bi-rads'] or 'empty'}, expected 1, 2, 3, 4a, 4b, 4c, 5 "
+            f"{row.text('bi-rads') or 'empty'}, expected 1, 2, 3, 4a, 4b, 4c, 5 "
             "or 6"
         )
         raise DataError(msg)
     category = int(birads[1])
-    label: Label = "malignant" if category >= MALIGNANT_FROM else "benign"
+    label = by_birads(category)
     lesions = tuple(_lesions(folder / "AllXML" / f"{match['number']}.xml", label))
-    kinds = {lesion.abnormality for lesion in lesions if lesion.abnormality}
+    found = {lesion.abnormality for lesion in lesions if lesion.abnormality}
     return Film(
         path=path,
         name=path.relative_to(folder).as_posix(),
         label=label,
         patient=match["patient"].lower(),
-        laterality=_SIDES[match["side"].upper()],
+        laterality=LATERALITY[match["side"].upper()],
         view=_VIEWS.get(match["view"].upper(), match["view"].upper()),
-        abnormality="normal"
-        if category == 1
-        else "|".join(sorted(kinds)).replace("calcification", "calc") or None,
-        density=_density(row["acr"]),
+        abnormality="normal" if category == 1 else kinds(found),
+        density=density(row.text("acr")),
         birads=(category,),
         lesions=lesions,
+        domain="digital",
     )
-
-
-def _density(text: str) -> int | None:
-    """Read the ACR category, 1 to 4; None if the cell holds anything else."""
-    match = re.fullmatch(r"([1-4])(\.0)?", text)
-    return int(match[1]) if match else None
 
 
 def _lesions(path: Path, label: Label) -> Iterator[Lesion]:

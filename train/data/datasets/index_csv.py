@@ -3,39 +3,33 @@ An index CSV: one line an image, with a header.
 
 Needed columns: `path` (relative to the CSV), `label` (benign, malignant; `BENIGN_WITHOUT_CALLBACK`
 is benign), `patient`. Used if there: `side`, `view`, `density`, `birads`, `subtlety` (of several
-lesions: `3|4`), `abnormality`, `scanner`, `split` (train, validation, test), and `rows`, `columns`:
-the size of the original, if the file was squeezed to another shape. With a column `size_confidence`
-only sizes above 0.95 are trusted; a film without a trusted size takes the median aspect of the
-others. Without columns `rows` and `columns` every file is taken as it is. Other columns are left
-alone.
+lesions: `3|4`), `abnormality`, `scanner`, `domain` (film, digital), `split` (train, validation,
+test), and `rows`, `columns`: the size of the original, if the file was squeezed to another shape.
+With a column `size_confidence` only sizes above 0.95 are trusted; a film without a trusted size
+takes the median aspect of the others. Without columns `rows` and `columns` every file is taken as
+it is. Other columns are left alone.
 
 Lesion boxes stand in `<name of the index>-lesions.csv` beside it, if that exists: one line a lesion
 with `path` as in the index, `pathology`, `abnormality`, and `xmin`, `ymin`, `xmax`, `ymax` in
 pixels of the file as it is stored, origin top left.
 """
 
-import csv
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from edge.domain import Box
 from train.data.datasets import median
-from train.data.index import SIDES, Film, Index, Label, Lesion, Side
+from train.data.datasets._table import Row, rows
+from train.data.index import DOMAINS, SIDES, Domain, Film, Index, Lesion, Side
 from train.errors import DataError
 
 _NEEDED: Final = ("path", "label", "patient")
 EXPECTED: Final = f"an index CSV with the columns {', '.join(_NEEDED)}"
 TRUSTED_SIZE: Final = 0.95
 _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
-_LABELS: Final[Mapping[str, Label]] = {
-    "benign": "benign",
-    "benign_without_callback": "benign",
-    "malignant": "malignant",
-}
 _SIDES: Final[Mapping[str, Side]] = {
     "train": "train",
     "training": "train",
@@ -43,51 +37,6 @@ _SIDES: Final[Mapping[str, Side]] = {
     "val": "validation",
     "test": "test",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A line of the file, and how to complain about it."""
-
-    csv: Path
-    line: int
-    values: Mapping[str, str]
-
-    def text(self, column: str) -> str | None:
-        """Give the value without blanks around it; None if empty or absent."""
-        return (self.values.get(column) or "").strip() or None
-
-    def number(self, column: str) -> float | None:
-        """Read a finite number; None if empty or absent."""
-        text = self.text(column)
-        try:
-            value = None if text is None else float(text)
-        except ValueError:
-            self.refuse(column, text, "a number")
-        if value is not None and not math.isfinite(value):
-            self.refuse(column, text, "a number")
-        return value
-
-    def integers(self, column: str) -> tuple[int, ...]:
-        """Read whole numbers between bars, `3|4`; an empty tuple if empty or absent."""
-        text = self.text(column)
-        try:
-            return tuple(int(float(part)) for part in (text or "").split("|") if part.strip())
-        except (ValueError, OverflowError):
-            self.refuse(column, text, "whole numbers between bars, as in 3|4")
-
-    def label(self, column: str) -> Label:
-        """Read a class."""
-        text = self.text(column)
-        label = _LABELS.get((text or "").lower())
-        if label is None:
-            self.refuse(column, text, "benign or malignant")
-        return label
-
-    def refuse(self, column: str, found: str | None, expected: str) -> NoReturn:
-        """Say what was found in which line, and what was expected."""
-        msg = f"{self.csv}:{self.line}: {column} is {found or 'empty'}, expected {expected}"
-        raise DataError(msg)
 
 
 def recognises(source: Path) -> bool:
@@ -103,10 +52,10 @@ def read(path: Path) -> Index:
         DataError: a column is missing, a value cannot be right (with its line), or a file is not
             there.
     """
-    rows = list(_rows(path, _NEEDED))
+    its = list(rows(path, _NEEDED))
     lesions = _lesions(path.with_name(f"{path.stem}-lesions.csv"))
-    films = [_film(row, lesions) for row in rows]
-    sized = any("rows" in row.values for row in rows)
+    films = [_film(row, lesions) for row in its]
+    sized = any("rows" in row.values for row in its)
     usual = median(film.aspect for film in films if film.aspect is not None) if sized else None
     filled = (film if film.aspect is not None else replace(film, aspect=usual) for film in films)
     _refuse_half_a_split(path, films)
@@ -114,34 +63,16 @@ def read(path: Path) -> Index:
     return Index(str(path), tuple(filled))
 
 
-def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[_Row]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in needed if name not in (reader.fieldnames or ())]
-            if missing:
-                msg = (
-                    f"{path}:1: no column {', '.join(missing)}; found "
-                    f"{', '.join(reader.fieldnames or ['nothing'])}"
-                )
-                raise DataError(msg)
-            for values in reader:
-                yield _Row(path, reader.line_num, values)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path}: not a readable CSV file: {error}"
-        raise DataError(msg) from None
-
-
 def _lesions(path: Path) -> Mapping[str, tuple[Lesion, ...]]:
     """Read the lesions of each film, by its name in the index; empty if there is no such file."""
     found: dict[str, tuple[Lesion, ...]] = defaultdict(tuple)
     if path.is_file():
-        for row in _rows(path, ("path", "pathology", "abnormality", *_CORNERS)):
+        for row in rows(path, ("path", "pathology", "abnormality", *_CORNERS)):
             found[row.text("path") or ""] += (_lesion(row),)
     return found
 
 
-def _lesion(row: _Row) -> Lesion:
+def _lesion(row: Row) -> Lesion:
     corners = [row.number(column) for column in _CORNERS]
     xmin, ymin, xmax, ymax = (-1.0 if corner is None else corner for corner in corners)
     if not (0 <= xmin < xmax and 0 <= ymin < ymax):
@@ -157,11 +88,11 @@ def _lesion(row: _Row) -> Lesion:
     )
 
 
-def _film(row: _Row, lesions: Mapping[str, tuple[Lesion, ...]]) -> Film:
+def _film(row: Row, lesions: Mapping[str, tuple[Lesion, ...]]) -> Film:
     name, patient = row.text("path"), row.text("patient")
     if name is None or patient is None:
         row.refuse("path" if name is None else "patient", None, "a value in every line")
-    path = row.csv.parent / name
+    path = row.table.parent / name
     if not path.is_file():
         row.refuse("path", name, f"a file at {path}")
     return Film(
@@ -179,10 +110,11 @@ def _film(row: _Row, lesions: Mapping[str, tuple[Lesion, ...]]) -> Film:
         subtlety=row.integers("subtlety"),
         scanner=row.text("scanner"),
         lesions=lesions.get(name, ()),
+        domain=_domain(row),
     )
 
 
-def _side(row: _Row) -> Side | None:
+def _side(row: Row) -> Side | None:
     text = row.text("split")
     if text is None:
         return None
@@ -192,7 +124,14 @@ def _side(row: _Row) -> Side | None:
     return side
 
 
-def _aspect(row: _Row) -> float | None:
+def _domain(row: Row) -> Domain | None:
+    text = (row.text("domain") or "").lower()
+    if text and text not in DOMAINS:
+        row.refuse("domain", text, " or ".join(DOMAINS))
+    return next((domain for domain in DOMAINS if domain == text), None)
+
+
+def _aspect(row: Row) -> float | None:
     rows, columns, confidence = (
         row.number("rows"),
         row.number("columns"),

@@ -174,6 +174,7 @@ def _film(folder: Path, number: str, path: Path, findings: list[_Finding]) -> Fi
             for finding in findings
             if finding.circle
         ),
+        domain="film",
     )
 
 

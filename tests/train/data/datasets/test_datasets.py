@@ -116,6 +116,7 @@ def test_wrong_lesions_are_refused_with_what_was_found(
         ),
         ((row(patient=""), row("b.png", "malignant", "p2")), r"index\.csv:2: patient is empty"),
         ((row(), row("b.png", "benign", "p2")), "no malignant image among 2"),
+        (both(domain="x-ray"), r"index\.csv:2: domain is x-ray, expected film or digital"),
         (both(split="exam"), r"index\.csv:2: split is exam, expected train, validation, test"),
         (
             both(rows="0", columns="10"),

@@ -25,6 +25,8 @@ class Cause(StrEnum):
 
     BROKER_AWAY = "broker_away"
     """There is no connection to the broker."""
+    CLIENT_ID_TAKEN = "client_id_taken"
+    """Another client connects to the broker under the device's client id."""
     SUBSCRIPTION_REFUSED = "subscription_refused"
     """The broker refuses a subscription, so requests or commands do not reach the device."""
     MODEL_SUBSCRIPTION_REFUSED = "model_subscription_refused"

@@ -30,6 +30,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import Unavailable
+from edge.mqtt import reasons
 from edge.mqtt.errors import HungUpError, RefusedError
 from edge.system import workarounds
 
@@ -97,6 +98,9 @@ class Connection:
         self.answered = threading.Event()
         self.ended = threading.Event()
         self.reason: ReasonCode | None = None
+        """The answer to CONNECT."""
+        self.farewell: ReasonCode | None = None
+        """The reason that the broker gave for ending the connection, in MQTT 5."""
         self.max_packet: int | None = None
         self.max_qos, self.receive_maximum = 2, 65535  # the defaults if CONNACK names none
         self._deliver = deliver
@@ -118,6 +122,7 @@ class Connection:
         client = self.client
         client.on_connect = client.on_disconnect = None
         client.on_publish = client.on_message = client.on_subscribe = None
+        workarounds.forget_packets(client)
 
     def end(self) -> None:
         """Wake everyone who waits, because the connection is gone."""
@@ -176,15 +181,24 @@ class Connection:
         if reason is not None:
             return reason
         if self.ended.is_set() and not self._given_up:
+            self._raise_if_blamed()
             raise self._hung_up()
         self._given_up = True
         self.client.disconnect()  # half open: begin anew, the outbox sends again
         msg = "broker: no PUBACK"
         raise Unavailable(msg)
 
+    def _raise_if_blamed(self) -> None:
+        """Raise RefusedError if the broker said that it ended the connection for this message."""
+        if self._suspects == 1 and self.farewell and self.farewell.value in reasons.AT_ONE_MESSAGE:
+            msg = f"the broker hung up on it: {reasons.in_words(self.farewell)}"
+            raise RefusedError(msg)
+
     def _hung_up(self) -> HungUpError:
+        said = f": {reasons.in_words(self.farewell)}" if self.farewell else ""
         return HungUpError(
-            "broker: hung up instead of a PUBACK", alone=self.ended.is_set() and self._suspects == 1
+            f"broker: hung up instead of a PUBACK{said}",
+            alone=self.ended.is_set() and self._suspects == 1,
         )
 
     def _heard_within(self, seconds: float) -> bool:
@@ -213,10 +227,12 @@ class Connection:
         self,
         _client: Client,
         _data: object,
-        _flags: DisconnectFlags,
-        _reason: ReasonCode,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self.farewell = reason
         self.end()
 
     def _on_publish(

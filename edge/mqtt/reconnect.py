@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 from edge.health import Cause, Health
+from edge.mqtt import reasons
 from edge.mqtt.backoff import Backoff, Ended
 from edge.mqtt.connection import Connection, Protocol, disconnect
 from edge.mqtt.options import Options, connect_arguments, make_client
 from edge.mqtt.subscriptions import Subscriptions
+from edge.system import workarounds
 from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,10 @@ log = logging.getLogger(__name__)
 LOOP: Final = "broker"
 CONNECT_S: Final = 10.0
 """The time that a broker may take to answer CONNECT, in seconds."""
+TAKEN_OVER_S: Final = 10.0
+"""The pause after another client took our place, in seconds: else the two chase each other."""
+UNDISTURBED_S: Final = 60.0
+"""The time that a connection lasts until nobody is taken to want our place, in seconds."""
 
 
 class Reconnector(Loop):
@@ -36,6 +42,7 @@ class Reconnector(Loop):
         self._subscriptions = subscriptions
         self._backoff = Backoff()
         self._pause_s = 0.0
+        self._taken_over = False
         self.greeters: list[Callable[[], None]] = []
         """Called after each successful connection; they only wake others."""
         self.connection: Connection | None = None
@@ -62,6 +69,8 @@ class Reconnector(Loop):
         started = time.monotonic()
         ended = self._connect_once()
         self._pause_s = self._backoff.after(ended, time.monotonic() - started)
+        if self._taken_over:
+            self._pause_s = max(self._pause_s, TAKEN_OVER_S)
         self._health.beat()  # a pause is shorter than a loop may be silent
 
     def _rest_s(self) -> float:
@@ -88,6 +97,7 @@ class Reconnector(Loop):
             self._report_away(getattr(error, "strerror", None) or type(error).__name__)
             connection.release()
             return Ended.UNREACHABLE
+        workarounds.outlive_packets(connection.client, self._note_dropped)
         connection.client.loop_start()
         try:
             return self._stay(connection)
@@ -109,15 +119,37 @@ class Reconnector(Loop):
                 return Ended.UNREACHABLE
         reason = connection.reason
         if reason is None or reason.is_failure:
-            self._report_away(str(reason))
-            unsupported = str(reason) == "Unsupported protocol version"
+            self._report_away(reasons.in_words(reason))
+            unsupported = reason is not None and reason.value == reasons.UNSUPPORTED_VERSION
             return Ended.UNSUPPORTED if unsupported else Ended.REFUSED
         self._welcome(connection)
+        self._keep(connection)
+        return Ended.LASTED
+
+    def _keep(self, connection: Connection) -> None:
+        """Wait for the end of a connection, and note why it ended."""
+        until_undisturbed = time.monotonic() + UNDISTURBED_S
         while not connection.ended.wait(1.0) and not self._stop.is_set():
             self._health.stamp(LOOP)
-        if not self._stop.is_set():
-            self._report_away("connection lost")
-        return Ended.LASTED
+            if time.monotonic() > until_undisturbed:
+                self._health.recover(Cause.CLIENT_ID_TAKEN)
+        if self._stop.is_set():
+            return
+        said = connection.farewell
+        self._taken_over = said is not None and said.value == reasons.TAKEN_OVER
+        self._report_away(reasons.in_words(said) if said else "connection lost")
+        if self._taken_over:
+            self._health.count("connections_taken_over")
+            self._health.degrade(
+                Cause.CLIENT_ID_TAKEN,
+                "broker: another client with our client id takes our place again and again: "
+                "are there two devices of one name?",
+            )
+
+    def _note_dropped(self, error: str) -> None:
+        """Count a packet that paho could not read, or whose message nobody could take."""
+        log.warning("event=ill_formed_packet error=%s", error)
+        self._health.count("ill_formed_packets")
 
     def _welcome(self, connection: Connection) -> None:
         log.info("event=broker_connected protocol=%s", self.protocol)

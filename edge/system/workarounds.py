@@ -10,6 +10,7 @@ import os
 import queue
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,6 +68,46 @@ def stop_loop(client: "Client") -> None:
     """
     with suppress(AttributeError):
         client.loop_stop()
+
+
+def outlive_packets(client: "Client", dropped: Callable[[str], None]) -> None:
+    """
+    Let a client go on after a packet that it cannot read, or whose message nobody could take.
+
+    paho-mqtt 2.1.0 to 2.2.0 ends the connection at a PUBLISH with ill-formed text or a repeated
+    property, and at other such packets its thread. The broker then delivers the same again for
+    ever. So a PUBLISH is acknowledged and dropped; any other such packet ends the connection.
+
+    Args:
+        client: a paho client with manual acknowledgements.
+        dropped: called in paho's thread with the name of the error.
+    """
+    from paho.mqtt.enums import MessageType, MQTTErrorCode  # noqa: PLC0415 - see above
+
+    handle = client._packet_handle  # noqa: SLF001
+
+    def outliving() -> "MQTTErrorCode":
+        try:
+            return handle()
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's packet makes of it
+            dropped(type(error).__name__)
+            command = client._in_packet["command"]  # noqa: SLF001
+            packet = client._in_packet["packet"]  # noqa: SLF001
+        if command & 0xF0 != MessageType.PUBLISH:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        if not command & 0x06:  # QoS 0
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        start = 2 + int.from_bytes(packet[:2], "big")  # behind the topic
+        if len(packet) < start + 2:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL  # nothing says what to acknowledge
+        return client.ack(int.from_bytes(packet[start : start + 2], "big"), 1)
+
+    client._packet_handle = outliving  # type: ignore[method-assign] # noqa: SLF001
+
+
+def forget_packets(client: "Client") -> None:
+    """Undo `outlive_packets`, whose function and the client hold each other."""
+    vars(client).pop("_packet_handle", None)
 
 
 class WithheldRelease:

@@ -32,6 +32,8 @@ class MqttSink:
         self._broker = broker
         self._shrink = shrink
         self._topic = topics.result
+        self._refused_seq: int | None = None
+        """The number of the last result that was refused with its heat map."""
 
     def send(self, delivery: Delivery) -> None:
         """Send a result; if it is refused, send it once more without its heat map."""
@@ -40,10 +42,14 @@ class MqttSink:
             if delivery.sink == REPLY and delivery.response_topic
             else self._topic
         )
-        try:
-            self._broker.publish(topic, delivery.payload, correlation=delivery.correlation)
-        except RefusedError:
-            smaller = self._shrink(delivery.payload)
-            if len(smaller) >= len(delivery.payload):
-                raise
-            self._broker.publish(topic, smaller, correlation=delivery.correlation)
+        if self._refused_seq != delivery.seq:
+            try:
+                self._broker.publish(topic, delivery.payload, correlation=delivery.correlation)
+            except RefusedError:
+                if len(self._shrink(delivery.payload)) >= len(delivery.payload):
+                    raise
+                self._refused_seq = delivery.seq  # it may have been refused by a hang-up
+            else:
+                return
+        smaller = self._shrink(delivery.payload)
+        self._broker.publish(topic, smaller, correlation=delivery.correlation)

@@ -50,6 +50,19 @@ except properties.MalformedPacket as error:
     assert "U+FEFF" in unpatched(code)
 
 
+def test_paho_still_has_no_word_for_a_property_that_it_does_not_know() -> None:
+    code = """
+from paho.mqtt.client import Client, CallbackAPIVersion, MQTTv5
+client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+client._in_packet |= {"command": 0x32, "packet": bytearray(bytes.fromhex("0001740001027f00"))}
+try:
+    client._packet_handle()
+except Exception as error:
+    print(type(error).__name__)
+"""
+    assert unpatched(code) in {"MalformedPacket", "KeyError"}
+
+
 class Racing(Client):
     """A client whose thread ends between two looks of `loop_stop` at it."""
 

@@ -174,6 +174,8 @@ class Dense:
     """Share of the smaller copies of another film that take part in each epoch."""
     without_lesion: float = 0.0
     """Share of the pieces that show breast alone."""
+    reader: float = 0.0
+    """Share of the radiologist's opinion in a lesion's target; the rest is the biopsy's."""
     keep_every: int = 200
     """Steps from one checkpoint to the next."""
     averages: Averages | None = None

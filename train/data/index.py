@@ -28,6 +28,8 @@ class Lesion:
     """
     A box in pixels of the file as it is stored, before any aspect is restored; origin top left.
     """
+    descriptors: tuple[str, ...] = ()
+    """The radiologist's words, such as `margins SPICULATED` or `birads 5`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from train.data.index import Film, Index
+from train.data.index import Film, Index, Lesion
 from train.errors import DataError
 from train.progress import say
 
@@ -25,7 +25,17 @@ COLUMNS: Final = (
     "scanner",
     "domain",
 )
-LESION_COLUMNS: Final = ("path", "pathology", "abnormality", "xmin", "ymin", "xmax", "ymax")
+_WORDS: Final = ("shape", "margins", "calc_type", "calc_distribution", "birads")
+LESION_COLUMNS: Final = (
+    "path",
+    "pathology",
+    "abnormality",
+    "xmin",
+    "ymin",
+    "xmax",
+    "ymax",
+    *_WORDS,
+)
 ASPECT: Final = ("rows", "columns")
 _UNIT: Final = 10_000
 """Columns written for a film of which only the aspect is known."""
@@ -63,6 +73,7 @@ def write(index: Index, out: Path) -> None:
             lesion.label.upper(),
             lesion.abnormality or "",
             *map(str, (box.xmin, box.ymin, box.xmax, box.ymax)),
+            *_words(lesion),
         )
         for film in index.films
         for lesion in film.lesions
@@ -74,6 +85,11 @@ def write(index: Index, out: Path) -> None:
         f"{out}: {len(index.films)} images of {len(index.patients)} "
         f"patients, {len(found)} lesion boxes"
     )
+
+
+def _words(lesion: Lesion) -> Sequence[str]:
+    told = dict(word.split(" ", 1) for word in lesion.descriptors)
+    return [told.get(name, "") for name in _WORDS]
 
 
 def _place(path: Path, folder: Path) -> str:

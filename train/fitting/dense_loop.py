@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from train.data.films import Prepared
 from train.errors import DataError
-from train.fitting import checkpoint, dense_loss, devices, pieces
+from train.fitting import checkpoint, dense_loss, devices, opinions, pieces
 from train.fitting.checkpoint import Progress
 from train.fitting.dense_network import DROPOUT, LESION, MALIGNANT, POOLED, SCALE, Network
 from train.fitting.flat_adamw import FlatAdamW
@@ -67,7 +67,11 @@ class Batches:
 
     def __init__(self, films: Prepared, recipe: Recipe, how: Dense) -> None:
         self._films, self._recipe, self._how = films, recipe, how
-        self._marks = [pieces.marks(films, number) for number in range(len(films.films))]
+        told = opinions.of_reader(films.films) if how.reader else ((),) * len(films.films)
+        self._marks = [
+            pieces.marks(films, number, told[number], how.reader)
+            for number in range(len(films.films))
+        ]
         if not any(self._marks):
             msg = (
                 f"no lesion box in {len(films.films)} films, expected an index with "

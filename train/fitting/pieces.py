@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data.films import Prepared, lesion_boxes
+from train.data.index import Lesion
 from train.fitting import targets
 from train.fitting.rendering import Picture, render
 from train.fitting.targets import Mark, Targets
@@ -50,22 +51,38 @@ class Piece:
     """Target of the whole piece, 0 to 1."""
 
 
-def marks(films: Prepared, number: int) -> tuple[Mark, ...]:
-    """The lesions of a film, those outside of the breast's crop left out."""
+def marks(
+    films: Prepared, number: int, opinions: Sequence[float | None] = (), share: float = 0.0
+) -> tuple[Mark, ...]:
+    """
+    The lesions of a film, those outside of the breast's crop left out.
+
+    Args:
+        films: of which one is asked for.
+        number: of that one.
+        opinions: of the radiologist on its lesions, as `opinions.of_reader` gives them.
+        share: of an opinion in a lesion's target.
+    """
     film = films.films[number]
     boxes = lesion_boxes(film, films.geometry[number])
+    told = opinions or (None,) * len(boxes)
     return tuple(
         Mark(
             (box.xmin + box.xmax) / 2,
             (box.ymin + box.ymax) / 2,
             (box.xmax - box.xmin) / 2,
             (box.ymax - box.ymin) / 2,
-            float(lesion.label == "malignant"),
+            _target(lesion, opinion, share),
             lesion.abnormality == "mass",
         )
-        for lesion, box in zip(film.lesions, boxes, strict=True)
+        for lesion, box, opinion in zip(film.lesions, boxes, told, strict=True)
         if box.xmax - box.xmin > 1 and box.ymax - box.ymin > 1
     )
+
+
+def _target(lesion: Lesion, opinion: float | None, share: float) -> float:
+    proven = float(lesion.label == "malignant")
+    return proven if opinion is None else (1 - share) * proven + share * opinion
 
 
 def cut(

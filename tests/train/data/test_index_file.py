@@ -47,7 +47,8 @@ def index(tmp_path: Path) -> Index:
     first, second = datasets.load(
         write_index(tmp_path / "data" / "first.csv", [row | more for row in rows])
     ).films
-    lesion = Lesion(label="malignant", abnormality="mass", box=Box(1, 2.5, 3, 4))
+    words = ("shape OVAL", "margins SPICULATED", "birads 5")
+    lesion = Lesion(label="malignant", abnormality="mass", box=Box(1, 2.5, 3, 4), descriptors=words)
     return Index(
         "drawn", (first, replace(second, lesions=(lesion, replace(lesion, label="benign"))))
     )

@@ -89,3 +89,11 @@ def test_same_generator_cuts_the_same_piece(films: Prepared) -> None:
     )
     assert np.array_equal(one.picture, two.picture)
     assert np.array_equal(one.targets.stacked(), two.targets.stacked())
+
+
+def test_opinion_of_the_reader_softens_a_lesions_target(films: Prepared) -> None:
+    number = next(row for row, film in enumerate(films.films) if film.lesions)
+    proven = [mark.malignant for mark in pieces.marks(films, number)]
+    told = (0.5,) * len(films.films[number].lesions)
+    softened = [mark.malignant for mark in pieces.marks(films, number, told, 0.4)]
+    assert softened == [0.6 * value + 0.4 * 0.5 for value in proven]

@@ -18,6 +18,13 @@ _LABELS: Final[Mapping[str, Label]] = {
     "BENIGN": "benign",
     "BENIGN_WITHOUT_CALLBACK": "benign",
 }
+_WORDS: Final[Mapping[str, str]] = {
+    "mass shape": "shape",
+    "mass margins": "margins",
+    "calc type": "calc_type",
+    "calc distribution": "calc_distribution",
+    "assessment": "birads",
+}
 _NEEDED: Final = (
     "patient id",
     "breast density",
@@ -44,6 +51,8 @@ class Finding:
     density: int | None
     birads: int | None
     subtlety: int | None
+    descriptors: tuple[str, ...]
+    """The radiologist's words: shape and margins, or type and distribution; BI-RADS."""
     film: PurePosixPath
     """The path in the CSV, of which only the first folder and the series can be relied on."""
     roi: str
@@ -113,9 +122,15 @@ def _finding(row: Mapping[str, str], group: str, where: str) -> Finding:
         density=_integer(row["breast density"], where, "breast density"),
         birads=_integer(row["assessment"], where, "assessment"),
         subtlety=_integer(row["subtlety"], where, "subtlety"),
+        descriptors=_descriptors(row),
         film=film,
         roi=roi.parts[0],
     )
+
+
+def _descriptors(row: Mapping[str, str]) -> tuple[str, ...]:
+    words = {name: row.get(column, "") for column, name in _WORDS.items()}
+    return tuple(f"{name} {word}" for name, word in words.items() if word and word != "N/A")
 
 
 def _integer(text: str, where: str, column: str) -> int | None:

@@ -212,7 +212,12 @@ def _film(folder: Path, shown: _FilmRows, found: Mapping[str, Box], split: Side 
         birads=tuple(row.birads for row in shown.rows if row.birads is not None),
         subtlety=tuple(row.subtlety for row in shown.rows if row.subtlety is not None),
         lesions=tuple(
-            Lesion(label=row.label, abnormality=ABNORMALITIES[row.kind], box=found[row.roi])
+            Lesion(
+                label=row.label,
+                abnormality=ABNORMALITIES[row.kind],
+                box=found[row.roi],
+                descriptors=row.descriptors,
+            )
             for row in shown.rows
             if row.roi in found
         ),

@@ -11,7 +11,10 @@ it is. Other columns are left alone.
 
 Lesion boxes stand in `<name of the index>-lesions.csv` beside it, if that exists: one line a lesion
 with `path` as in the index, `pathology`, `abnormality`, and `xmin`, `ymin`, `xmax`, `ymax` in
-pixels of the file as it is stored, origin top left.
+pixels of the file as it is stored, origin top left. The radiologist's words about a lesion may
+stand there too: `shape`, `margins`, `calc_type`, `calc_distribution`, `birads`; or, for films with
+one lesion, in a file `descriptors.csv` beside the index, with `path`, `lesions_of_film`, and
+`assessment` for `birads`.
 """
 
 from collections import defaultdict
@@ -30,6 +33,7 @@ _NEEDED: Final = ("path", "label", "patient")
 EXPECTED: Final = f"an index CSV with the columns {', '.join(_NEEDED)}"
 TRUSTED_SIZE: Final = 0.95
 _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
+_WORDS: Final = ("shape", "margins", "calc_type", "calc_distribution")
 _SIDES: Final[Mapping[str, Side]] = {
     "train": "train",
     "training": "train",
@@ -53,7 +57,9 @@ def read(path: Path) -> Index:
             there.
     """
     its = list(rows(path, _NEEDED))
-    lesions = _lesions(path.with_name(f"{path.stem}-lesions.csv"))
+    lesions = _described(
+        _lesions(path.with_name(f"{path.stem}-lesions.csv")), path.with_name("descriptors.csv")
+    )
     films = [_film(row, lesions) for row in its]
     sized = any("rows" in row.values for row in its)
     usual = median(film.aspect for film in films if film.aspect is not None) if sized else None
@@ -72,6 +78,28 @@ def _lesions(path: Path) -> Mapping[str, tuple[Lesion, ...]]:
     return found
 
 
+def _described(
+    lesions: Mapping[str, tuple[Lesion, ...]], path: Path
+) -> Mapping[str, tuple[Lesion, ...]]:
+    """Add the words of `descriptors.csv`, if it is there, to lesions that are alone on a film."""
+    if not path.is_file():
+        return lesions
+    told = {
+        row.text("path"): _words(row, "assessment")
+        for row in rows(path, ("path", "lesions_of_film"))
+        if row.text("lesions_of_film") == "1"
+    }
+    return {
+        name: (replace(its[0], descriptors=told[name]),) if len(its) == 1 and name in told else its
+        for name, its in lesions.items()
+    }
+
+
+def _words(row: Row, birads: str) -> tuple[str, ...]:
+    found = {**{name: row.text(name) for name in _WORDS}, "birads": row.text(birads)}
+    return tuple(f"{name} {value}" for name, value in found.items() if value and value != "N/A")
+
+
 def _lesion(row: Row) -> Lesion:
     corners = [row.number(column) for column in _CORNERS]
     xmin, ymin, xmax, ymax = (-1.0 if corner is None else corner for corner in corners)
@@ -85,6 +113,7 @@ def _lesion(row: Row) -> Lesion:
         label=row.label("pathology"),
         abnormality=row.text("abnormality"),
         box=Box(xmin, ymin, xmax, ymax),
+        descriptors=_words(row, "birads"),
     )
 
 

@@ -238,8 +238,18 @@ def test_benign_without_callback_is_benign(archive: Path) -> None:
 def test_lesion_boxes_come_from_the_masks_whichever_file_they_are(archive: Path) -> None:
     films = loaded(archive)
     assert films["P_00001", "LEFT", "CC"].lesions == (
-        Lesion(label="malignant", abnormality="mass", box=Box(5, 10, 15, 30)),
-        Lesion(label="benign", abnormality="calcification", box=Box(1, 2, 3, 4)),
+        Lesion(
+            label="malignant",
+            abnormality="mass",
+            box=Box(5, 10, 15, 30),
+            descriptors=("shape SHAPE", "birads 4"),
+        ),
+        Lesion(
+            label="benign",
+            abnormality="calcification",
+            box=Box(1, 2, 3, 4),
+            descriptors=("calc_type SHAPE", "birads 4"),
+        ),
     )
     assert [lesion.box for lesion in films["P_00001", "LEFT", "MLO"].lesions] == [
         Box(5, 10, 15, 30),

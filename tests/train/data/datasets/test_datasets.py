@@ -66,6 +66,20 @@ def test_without_sizes_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     assert index(tmp_path, *both()).films[0].aspect is None
 
 
+def test_descriptors_beside_the_index_go_to_lesions_that_are_alone(tmp_path: Path) -> None:
+    (tmp_path / "index-lesions.csv").write_text(
+        f"{LESIONS}a.png,BENIGN,mass,1,2,3,4\n"
+        "b.png,MALIGNANT,mass,1,2,3,4\nb.png,BENIGN,mass,5,6,7,8\n"
+    )
+    (tmp_path / "descriptors.csv").write_text(
+        "path,lesions_of_film,shape,margins,assessment\n"
+        "a.png,1,OVAL,N/A,3\nb.png,2,ROUND,SPICULATED,5\nb.png,2,OVAL,SPICULATED,5\n"
+    )
+    first, second = index(tmp_path, *both()).films
+    assert [lesion.descriptors for lesion in first.lesions] == [("shape OVAL", "birads 3")]
+    assert [lesion.descriptors for lesion in second.lesions] == [(), ()]
+
+
 LESIONS = "path,pathology,abnormality,xmin,ymin,xmax,ymax\n"
 
 

@@ -11,6 +11,15 @@ Source: TypeAlias = Literal["folder", "mqtt", "retry"]
 """The way by which an image came."""
 Laterality: TypeAlias = Literal["L", "R"]
 Aspect: TypeAlias = Literal["pad", "squeeze"]
+Domain: TypeAlias = Literal["film", "digital", "unknown"]
+"""The kind of machine that a mammogram comes from, a scanned film or a digital detector."""
+Withheld: TypeAlias = Literal["domain-unmeasured", "domain-at-chance"]
+"""
+The reasons to give no label whatever the score is: the model was not measured on such mammograms,
+or there it did not rank better than chance.
+"""
+KnownBy: TypeAlias = Literal["header", "pixels"]
+"""The evidence for the domain of an image."""
 Pooling: TypeAlias = Literal["mean", "max"]
 """The way from a model's logit map to its logit: the mean of the cells, or the highest."""
 Implants: TypeAlias = Literal["accept", "flag", "reject"]
@@ -128,6 +137,30 @@ class HeatMap:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A peak of the map of malignancy, in original pixels, origin top left."""
+
+    x: float
+    y: float
+    """`x` and `y`: the place of the peak, the centre of its cell."""
+    box: Box
+    """The cells around the peak that lie above half of its height over the breast's median."""
+    probability: float
+    """The calibrated score that the image would have if this peak were its highest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The kind of machine that an image comes from, and if the model was measured there."""
+
+    domain: Domain
+    known_by: KnownBy | None
+    """None for an unknown domain."""
+    measured: bool | None
+    """None if the bundle does not say on what it was measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """A named operating point: the threshold on the calibrated score and the band around it."""
 
@@ -160,6 +193,11 @@ class Prediction:
     """The model's own output, 0 to 1."""
     decision: Decision
     heatmap: HeatMap | None = None
+    findings: tuple[Finding, ...] | None = None
+    """The highest peak of the map first; None if the map is not pooled by its highest cell."""
+    origin: Origin | None = None
+    withheld: Withheld | None = None
+    """The reason to give no label, whatever the score is; None if the score decides."""
 
     def __post_init__(self) -> None:
         """Refuse values outside 0 to 1, NaN included."""
@@ -169,7 +207,7 @@ class Prediction:
     @property
     def label(self) -> Label:
         """`benign`, `malignant` or `indeterminate`."""
-        return self.decision.label(self.malignant)
+        return "indeterminate" if self.withheld else self.decision.label(self.malignant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ class Bench:
             model.operating_point,
             limits,
             access,
+            decide_unmeasured=model.decide_unmeasured,
         )
 
     @property

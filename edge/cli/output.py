@@ -5,7 +5,12 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-RESULT_HEAD: Final = ("outcome", "malignant", "threshold", "ms", "result id / reason")
+RESULT_HEAD: Final = ("outcome", "malignant", "threshold", "domain", "ms", "result id / reason")
+WITHHELD: Final[Mapping[str, str]] = {
+    "domain-unmeasured": "not measured",
+    "domain-at-chance": "at chance",
+}
+"""Words for the reasons to give no label."""
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -35,15 +40,23 @@ def result_row(message: Mapping[str, Any]) -> tuple[object, ...]:
     """Return the cells of a published result, in the order of RESULT_HEAD."""
     took = f"{message['timing_ms']['total']:.0f}"
     if message["outcome"] == "rejected":
-        return ("rejected", "", "", took, "; ".join(message["gate"]["reasons"]))
+        return ("rejected", "", "", "", took, "; ".join(message["gate"]["reasons"]))
     score, decision = message["score"], message["decision"]
     return (
         message["outcome"],
         f"{score['malignant']:.3f}",
         f"{decision['threshold']:.3f}",
+        _domain(message),
         took,
         message["result_id"],
     )
+
+
+def _domain(message: Mapping[str, Any]) -> str:
+    """Name the kind of image, and why it has no label; nothing for results of earlier releases."""
+    kind = message.get("domain", {"kind": ""})["kind"]
+    withheld = message["decision"].get("withheld")
+    return f"{kind}: {WITHHELD[withheld]}" if withheld else kind
 
 
 def _flat(report: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -43,6 +43,11 @@ class Model(Section):
     """
     operating_point: str | None = None
     """A name from the bundle's manifest. Default: the bundle's own."""
+    decide_unmeasured: bool = False
+    """
+    Also call images benign or malignant that are of a kind, film or digital, on which the model was
+    not measured or no better than chance. Otherwise they are indeterminate.
+    """
     backend: Literal["auto", "cpu", "litert", "tflite-runtime", "edgetpu"] = "auto"
     """
     `cpu` takes litert if it is installed, otherwise tflite-runtime. `auto` does the same, but takes

@@ -4,12 +4,14 @@ import hmac
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from edge.contract.result import (
     DecisionPart,
+    DomainPart,
+    FindingPart,
     GatePart,
     HeatMapPart,
     ImagePart,
@@ -21,7 +23,7 @@ from edge.contract.result import (
     SubjectPart,
     TimingPart,
 )
-from edge.domain import Flag, ImageFacts, Numbering, Outcome, Rejection, Result
+from edge.domain import Finding, Flag, ImageFacts, Numbering, Origin, Outcome, Rejection, Result
 from edge.models.bundle import Bundle
 
 NAMESPACE: Final = uuid.UUID("6f6d1c1e-3a6b-5d0f-9f0a-6d616d6d6f31")
@@ -136,11 +138,12 @@ def without_heatmap(payload: bytes) -> bytes:
 
 def _dump(message: Message) -> dict[str, Any]:
     dumped = message.model_dump(mode="json", by_alias=True)
-    for optional in ("subject", "heatmap"):
+    for optional in ("subject", "domain", "findings", "heatmap"):
         if dumped[optional] is None:
             del dumped[optional]
-    if dumped["gate"]["flags"] is None:
-        del dumped["gate"]["flags"]
+    for part, optional in (("gate", "flags"), ("decision", "withheld")):
+        if dumped[part] and dumped[part][optional] is None:
+            del dumped[part][optional]
     return dumped
 
 
@@ -163,7 +166,10 @@ def _verdict(outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
             operating_point=decision.operating_point,
             threshold=decision.threshold,
             band=(decision.band_low, decision.band_high),
+            withheld=prediction.withheld,
         ),
+        "domain": _domain(prediction.origin),
+        "findings": _findings(prediction.findings),
         "gate": GatePart(passed=True, reasons=[], flags=_flags(outcome)),
         "heatmap": _heatmap(outcome) if heatmap else None,
     }
@@ -171,6 +177,26 @@ def _verdict(outcome: Outcome, *, heatmap: bool) -> dict[str, Any]:
 
 def _flags(outcome: Outcome) -> list[Flag] | None:
     return list(outcome.facts.flags) or None if outcome.facts else None
+
+
+def _domain(origin: Origin | None) -> DomainPart | None:
+    if origin is None:
+        return None
+    return DomainPart(kind=origin.domain, known_by=origin.known_by, measured=origin.measured)
+
+
+def _findings(findings: tuple[Finding, ...] | None) -> list[FindingPart] | None:
+    if findings is None:
+        return None
+    return [
+        FindingPart(
+            x=round(found.x, 1),
+            y=round(found.y, 1),
+            box=tuple(round(side, 1) for side in astuple(found.box)),
+            probability=found.probability,
+        )
+        for found in findings
+    ]
 
 
 def _heatmap(outcome: Result) -> HeatMapPart | None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge import NOTICE
-from edge.domain import Flag
+from edge.domain import Domain, Flag, KnownBy, Withheld
 
 SCHEMA: Final = "mammo.result/1"
 
@@ -42,6 +42,21 @@ class DecisionPart(_Part):
     threshold: Probability
     band: tuple[Probability, Probability]
     """Scores from the first up to, not including, the second are `indeterminate`."""
+    withheld: Withheld | None = None
+    """
+    The outcome is `indeterminate` whatever the score is, since the model was not measured on
+    images of this domain, or ranks them no better than chance; absent if the score decides.
+    """
+
+
+class DomainPart(_Part):
+    """The kind of machine that the image comes from."""
+
+    kind: Domain
+    known_by: KnownBy | None
+    """The DICOM header, or what is seen; null for an unknown domain."""
+    measured: bool | None
+    """The model was measured on such images; null if its manifest does not say on which."""
 
 
 class GatePart(_Part):
@@ -123,12 +138,25 @@ class HeatMapPart(_Part):
     """
     Logits on a grid over a box of the original image, rows from top to bottom.
 
-    They are weights in the score, and no diagnosis.
+    Pooled, they are the logit of the score before calibration: by their mean, or, if there are
+    `findings`, by their highest. They are no diagnosis.
     """
 
     values: list[list[float]]
     box: tuple[float, float, float, float]
     """xmin, ymin, xmax, ymax in original pixels, origin top left."""
+
+
+class FindingPart(_Part):
+    """A peak of the map: a place that speaks for malignancy, in pixels of the original image."""
+
+    x: float
+    y: float
+    """The centre of the peak; origin of both is top left."""
+    box: tuple[float, float, float, float]
+    """xmin, ymin, xmax, ymax of its surroundings above half of its height over the breast."""
+    probability: Probability
+    """The calibrated score that the image would have if this peak were its highest."""
 
 
 class Message(_Part):
@@ -156,6 +184,8 @@ class Message(_Part):
     score: Score | None
     """null if the image was rejected."""
     decision: DecisionPart | None
+    domain: DomainPart | None = None
+    """Absent if the image was rejected."""
     gate: GatePart
     image: ImagePart | None
     """null if the image could not be decoded."""
@@ -165,6 +195,11 @@ class Message(_Part):
     runtime: RuntimePart | None
     """null if no worker finished with the image."""
     timing_ms: TimingPart
+    findings: list[FindingPart] | None = None
+    """
+    At most three, the highest first, whose probability is the score. Absent if the highest cell of
+    the model's map is not its score.
+    """
     heatmap: HeatMapPart | None = None
     completed_at: datetime
     notice: str = NOTICE

@@ -4,28 +4,23 @@ The way from bytes to an Outcome, in the worker: decode, gate, prepare, infer, c
 No sockets, no settings.
 """
 
-import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final
 
-from edge.domain import HeatMap, Implants, Outcome, Prediction, Rejection, Result, Runtime, Timing
+from edge.domain import Implants, Outcome, Rejection, Result, Runtime
 from edge.errors import AcceleratorError, ImageRejected, ModelError, Reason
-from edge.inference.engine import Engine, Shapes, open_engine, sigmoid
+from edge.inference.clock import Clock
+from edge.inference.engine import Engine, Shapes, open_engine
 from edge.inference.engine.edgetpu import NAME, EdgeTpuEngine
 from edge.inference.gate import InputGate
 from edge.inference.image import Limits, Mammogram, open_mammogram
-from edge.inference.preprocess import heat_map, prepare
+from edge.inference.judgement import Judge
+from edge.inference.preprocess import prepare
 from edge.inference.sight import Sight
 from edge.models.bundle import Bundle, verify
-from edge.models.manifest import EDGETPU_TOLERANCE, Platt
+from edge.models.manifest import EDGETPU_TOLERANCE
 from edge.system.coral import Access
-
-TINY: Final = 1e-7
-"""Keeps the logit of a raw score of exactly 0 or 1 finite."""
 
 
 class Examiner:
@@ -40,6 +35,7 @@ class Examiner:
         limits: the limits of the files to decode.
         file: a model file of the bundle; None for its default.
         access: the accelerator for the file that was compiled from `file`; None for none.
+        decide_unmeasured: give labels also where the bundle was not measured.
 
     Raises:
         ModelError: the model cannot be loaded or is not as the manifest says.
@@ -55,6 +51,8 @@ class Examiner:
         limits: Limits,
         file: str | None = None,
         access: Access | None = None,
+        *,
+        decide_unmeasured: bool = False,
     ) -> None:
         manifest = bundle.manifest
         file = file or manifest.default_model
@@ -62,11 +60,21 @@ class Examiner:
         self._limits = limits
         self._spec = manifest.input
         self._model = manifest.models[file]
-        self._decision = bundle.decision(file, operating_point)
+        self._judge = Judge(
+            self._model,
+            bundle.decision(file, operating_point),
+            self._spec,
+            decide_unmeasured=decide_unmeasured,
+        )
         shape = (1, self._spec.height, self._spec.width, self._spec.channels)
         outputs = manifest.outputs
         shapes = Shapes(
-            shape, outputs.probability, outputs.logit_map, outputs.features, outputs.pooling
+            shape,
+            outputs.probability,
+            outputs.logit_map,
+            outputs.features,
+            outputs.pooling,
+            self._spec.low,
         )
         if access is None:
             self.engine: Engine = open_engine(backend, bundle.folder / file, shapes, threads)
@@ -121,7 +129,7 @@ class Examiner:
 
     def look(self, path: Path) -> Sight:
         """Examine one file, and keep the picture and the model's input; raises as `examine`."""
-        clock, image, batch = _Clock(), None, None
+        clock, image, batch = Clock(), None, None
         try:
             with clock.measure("decode"):
                 image = open_mammogram(path, self._limits)
@@ -131,30 +139,20 @@ class Examiner:
             self._gate.look_at(batch)
             with clock.measure("infer"):
                 scores = self.engine.infer(batch.tensor)
-            self._gate.look_at_features(scores.features)
+            if not image.mammography:
+                self._gate.look_at_features(scores.features)
         except ImageRejected as rejected:
             rejection = self._rejection(rejected.reason, rejected.detail, image, clock)
             return Sight(rejection, image, batch)
         except MemoryError:
             detail = "the image needs more memory than a worker may use"
             return Sight(self._rejection(Reason.TOO_LARGE, detail, image, clock))
-        heatmap = (
-            None
-            if scores.logit_map is None
-            else heat_map(scores.logit_map, batch.geometry, self._spec)
-        )
-        return Sight(self._result(image, scores.raw, heatmap, clock), image, batch)
-
-    def _result(
-        self, image: Mammogram, raw: float, heatmap: HeatMap | None, clock: "_Clock"
-    ) -> Result:
-        prediction = Prediction(
-            calibrate(raw, self._model.calibration), raw, self._decision, heatmap
-        )
-        return Result(image.facts, prediction, self.runtime, clock.timing, image.identity)
+        prediction = self._judge.predict(image, batch, scores)
+        result = Result(image.facts, prediction, self.runtime, clock.timing, image.identity)
+        return Sight(result, image, batch, self._model.calibration)
 
     def _rejection(
-        self, reason: Reason, detail: str, image: Mammogram | None, clock: "_Clock"
+        self, reason: Reason, detail: str, image: Mammogram | None, clock: Clock
     ) -> Rejection:
         facts, identity = (image.facts, image.identity) if image else (None, None)
         return Rejection(reason, detail, facts, self.runtime, clock.timing, identity)
@@ -178,6 +176,8 @@ def open_examiner(  # noqa: PLR0913, PLR0917 - those of Examiner
     limits: Limits,
     access: Access | None = None,
     without: str | None = None,
+    *,
+    decide_unmeasured: bool = False,
 ) -> Examiner:
     """
     Load a bundle and prove it.
@@ -194,19 +194,27 @@ def open_examiner(  # noqa: PLR0913, PLR0917 - those of Examiner
         limits: the limits of the files to decode.
         access: the accelerator; None if none is wanted or it shall not be tried.
         without: the reason not to try an accelerator that is wanted.
+        decide_unmeasured: give labels also where the bundle was not measured.
 
     Raises:
         ModelError: the bundle is not usable on the processor.
     """
+    load = partial(
+        Examiner,
+        bundle,
+        backend,
+        threads,
+        operating_point,
+        limits,
+        decide_unmeasured=decide_unmeasured,
+    )
     if access is None and without is None:
-        return _proved(Examiner(bundle, backend, threads, operating_point, limits))
+        return _proved(load())
     file = bundle.manifest.compiled
-    slow = _proved(Examiner(bundle, backend, threads, operating_point, limits, file))
+    slow = _proved(load(file))
     if access is not None:
         try:
-            return _proved(
-                Examiner(bundle, backend, threads, operating_point, limits, file, access)
-            )
+            return _proved(load(file, access))
         except (AcceleratorError, ModelError) as error:
             without = str(error)
     slow.runtime = replace(slow.runtime, fallback=True, without=without)
@@ -223,28 +231,6 @@ def _proved(examiner: Examiner) -> Examiner:
     return examiner
 
 
-def calibrate(raw: float, platt: Platt) -> float:
-    """Turn a raw score into a probability: Platt scaling on its logit (Platt, 1999)."""
-    inside = min(1 - TINY, max(TINY, raw))
-    logit = math.log(inside / (1 - inside))
-    return sigmoid(platt.slope * logit + platt.intercept)
-
-
-class _Clock:
-    """A stopwatch for the steps, in milliseconds."""
-
-    def __init__(self) -> None:
-        self.timing = Timing()
-
-    @contextmanager
-    def measure(self, step: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.timing = replace(self.timing, **{step: (time.perf_counter() - start) * 1000})
-
-
 _examiner: Examiner | None = None
 
 
@@ -256,6 +242,7 @@ def start(  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
     max_bytes: int,
     max_pixels: int,
     implants: Implants = "flag",
+    decide_unmeasured: bool = False,  # noqa: FBT001, FBT002 - as the others
     access: Access | None = None,
     without: str | None = None,
 ) -> Runtime:
@@ -270,7 +257,14 @@ def start(  # noqa: PLR0913, PLR0917 - crosses a process border as plain values
     global _examiner  # noqa: PLW0603 - one worker, one model
     limits = Limits(max_bytes, max_pixels, implants)
     _examiner = open_examiner(
-        verify(Path(folder)), backend, threads, operating_point, limits, access, without
+        verify(Path(folder)),
+        backend,
+        threads,
+        operating_point,
+        limits,
+        access,
+        without,
+        decide_unmeasured=decide_unmeasured,
     )
     return _examiner.runtime
 

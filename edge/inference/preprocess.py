@@ -1,5 +1,5 @@
 """
-The way from a Mammogram to the model's input, and the model's map back onto the mammogram.
+The way from a Mammogram to the model's input.
 
 Serving and training both use this file, so they cannot differ.
 """
@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Box, HeatMap, InputSpec
+from edge.domain import Box, Domain, InputSpec
 from edge.inference.breast import Breast
+from edge.inference.geometry import Geometry
 from edge.inference.image.mammogram import Mammogram, Pixels
 from edge.inference.margins import Content
+from edge.inference.origin import domain_by_pixels
 from edge.inference.seen import Seen, see
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -26,24 +28,6 @@ SHORT: Final = 64
 """Sides up to so many pixels are left as they are."""
 SAME_ASPECT: Final = 0.01
 """Aspects closer than this are the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """The place in the original that the model's input comes from."""
-
-    rows: int
-    columns: int
-    """The columns of the original."""
-    flipped: bool
-    """True if left and right were exchanged, so that the chest wall is on the left."""
-    box: Box
-    """The cut-out, in original pixel coordinates."""
-    top: int
-    left: int
-    height: int
-    width: int
-    """`top` to `width`: the place of the cut-out in the model's input; the rest is padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +45,8 @@ class Batch:
     """Bright and dark were exchanged: the image was a negative."""
     fault: str | None = None
     """Why this is not one whole breast; None if it is one."""
+    domain: Domain = "unknown"
+    """The kind of machine by what is seen."""
 
 
 def prepare(image: Mammogram, spec: InputSpec) -> Batch:
@@ -98,7 +84,8 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     rows, columns = image.pixels.shape
     geometry = Geometry(rows, columns, flipped, box, top, 0, height, width)
     contrast = (high - low) / max(high, 1e-6)
-    return Batch(tensor, geometry, seen.breast.fraction, contrast, seen.turned, seen.fault)
+    domain = domain_by_pixels(seen.small, seen.breast)
+    return Batch(tensor, geometry, seen.breast.fraction, contrast, seen.turned, seen.fault, domain)
 
 
 def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
@@ -121,37 +108,6 @@ def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
     size = round(width * max(1 / stretch, 1)), round(height * max(stretch, 1))
     # The plain way rounds otherwise on ARM than on x86.
     return cast("Pixels", cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR_EXACT))
-
-
-def heat_map(logits: NDArray[np.float32], geometry: Geometry, spec: InputSpec) -> HeatMap:
-    """
-    Lay the model's logit map over the original.
-
-    Args:
-        logits: shape (grid rows, grid columns), spread evenly over the model's input.
-        geometry: of the image that gave it.
-        spec: the model's input.
-
-    Returns:
-        Interpolated onto the cut-out: padding dropped, flip undone, about as many cells as the map
-        has there.
-    """
-    y = _cells(logits.shape[0], spec.height, geometry.top, geometry.height)
-    x = _cells(logits.shape[1], spec.width, geometry.left, geometry.width)
-    along_x = [np.interp(x, np.arange(logits.shape[1]), row) for row in logits]
-    values = np.array(
-        [np.interp(y, np.arange(logits.shape[0]), column) for column in np.array(along_x).T]
-    ).T
-    if geometry.flipped:
-        values = values[:, ::-1]
-    return HeatMap(tuple(tuple(map(float, row)) for row in values), geometry.box)
-
-
-def _cells(cells: int, extent: int, start: int, length: int) -> NDArray[np.float64]:
-    """Centres of the new cells over start .. start + length, in units of the old cells."""
-    size = extent / cells
-    count = max(1, round(length / size))
-    return (start + (np.arange(count) + 0.5) * length / count) / size - 0.5
 
 
 def _window(seen: Seen, spec: InputSpec) -> tuple[float, float]:

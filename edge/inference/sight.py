@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from edge.domain import Outcome
 from edge.inference.image.mammogram import Mammogram
 from edge.inference.preprocess import Batch
+from edge.models.manifest import Platt
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,5 @@ class Sight:
     """The decoded picture; None if the file could not be decoded."""
     batch: Batch | None = None
     """The model's input; None if none was prepared."""
+    calibration: Platt | None = None
+    """The way from the map's logits to probabilities; None if the image has no score."""

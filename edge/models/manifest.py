@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.domain import InputSpec, Pooling
+from edge.domain import Domain, InputSpec, Pooling
 from edge.errors import ModelError
 
 MANIFEST: Final = "bundle.json"
@@ -15,6 +15,9 @@ EDGETPU_TOLERANCE: Final = 0.02
 Largest |raw - known answer| on an Edge TPU if the manifest names none, assumed and not measured. It
 computes in the processor's int8 numbers and rounds some sums otherwise.
 """
+
+CHANCE: Final = 0.5
+"""The AUC of a model that knows nothing."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -86,6 +89,25 @@ class Gate(_Strict):
     """A further limit for models that give features, fitted on pictures that are no mammograms."""
 
 
+class Measured(_Strict):
+    """The mammograms of one domain that a file was measured on; it has learnt from none of them."""
+
+    data: str
+    """Data set, patients and machines, in words."""
+    images: Annotated[int, Field(gt=0)]
+    malignant: Annotated[int, Field(ge=0)]
+    patients: Annotated[int, Field(gt=0)]
+    auc: Probability
+    """Of single images, not of breasts or women."""
+    interval_95: tuple[Probability, Probability]
+    """Of the AUC, over patients."""
+
+    @property
+    def at_chance(self) -> bool:
+        """True if the interval does not lie above one half: it may rank no better than chance."""
+        return self.interval_95[0] <= CHANCE
+
+
 class KnownAnswer(_Strict):
     """A picture in the bundle and the raw score this file gives it."""
 
@@ -110,6 +132,11 @@ class ModelFile(_Strict):
     """Calibrated scores of the validation images in 20 equal bins from 0 to 1."""
     coverage_risk: tuple[CoverageRisk, ...] = ()
     """At the default operating point, from no band to a wide one."""
+    measured: dict[Domain, Measured] | None = None
+    """
+    By domain; images of other domains get no label. None: nothing is said of domains, and every
+    image gets one.
+    """
     edgetpu: str | None = None
     """
     File in the bundle: this int8 model as edgetpu_compiler compiled it. All facts here hold for it,

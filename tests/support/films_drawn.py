@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from edge.domain import Box
-from edge.inference.preprocess import Geometry
+from edge.inference.geometry import Geometry
 from train.data.datasets import Film, Lesion
 from train.data.films import Prepared
 from train.scoring.judge import Judged

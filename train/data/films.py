@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Box, InputSpec
+from edge.inference.geometry import Geometry
 from edge.inference.image import Limits, Mammogram, open_mammogram
-from edge.inference.preprocess import Batch, Geometry, prepare, restore_aspect
+from edge.inference.preprocess import Batch, prepare, restore_aspect
 from train.data.index import Film
 
 _ASPECT_UNIT: Final = 10_000

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge.domain import Box, InputSpec
 from edge.errors import ImageRejected, Reason, Unavailable
-from edge.inference.preprocess import Geometry
+from edge.inference.geometry import Geometry
 from edge.models.manifest import PREPROCESS_VERSION
 from train.data.films import Prepared, prepare_film
 from train.data.index import Film, Index

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Box, InputSpec
-from edge.inference.preprocess import Geometry
+from edge.inference.geometry import Geometry
 from train.data.films import lesion_boxes
 from train.data.index import Film
 from train.scoring.score import Scored

@@ -109,9 +109,9 @@ def printed(command: Sequence[str], failure: str) -> str:
 def shapes_from(text: str) -> Shapes:
     """Read shapes that crossed a process border as JSON."""
     values = json.loads(text)
-    pooling = values.pop("pooling")
+    pooling, black = values.pop("pooling"), values.pop("black")
     shapes = {name: tuple(shape) for name, shape in values.items() if shape}
-    return Shapes(**shapes, pooling=pooling)
+    return Shapes(**shapes, pooling=pooling, black=black)
 
 
 def main(model: str, backend: str, images: str, shapes: str) -> None:

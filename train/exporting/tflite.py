@@ -104,6 +104,7 @@ def shapes(model: keras.Model, spec: InputSpec) -> Shapes:
         found.get(LOGIT_MAP),
         found.get(FEATURES),
         pooling(model),
+        spec.low,
     )
 
 

@@ -14,7 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.special import expit
 
+from edge.inference.engine.pooling import cells_inside, pooled
 from train.data.films import Prepared
 from train.fitting import batch_order, batches, checkpoint, devices, network, optimizer
 from train.fitting.checkpoint import Progress, Saved
@@ -114,9 +116,17 @@ def train(
 def probabilities(
     model: keras.Model, films: Prepared, recipe: Recipe
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Give the raw probability of malignancy of each film, shape (n,)."""
+    """Give the raw probability of malignancy of each film, shape (n,), as the engine pools it."""
     outputs = model.predict(batches.scoring(films.images, films.labels, recipe), verbose=0)
-    return np.asarray(outputs[network.PROBABILITY], dtype=np.float64)[:, 0]
+    if network.pooling(model) == "mean":
+        return np.asarray(outputs[network.PROBABILITY], dtype=np.float64)[:, 0]
+    maps = outputs[network.LOGIT_MAP][..., 0]
+    # A cached image is black where it is 0, whatever the recipe's range.
+    logits = [
+        pooled(cells, "max", cells_inside(image[None, ..., None], cells.shape, 0.0))
+        for cells, image in zip(maps, films.images, strict=True)
+    ]
+    return np.asarray(expit(logits), dtype=np.float64)
 
 
 def filled(data: tf.data.Dataset, size: int, films: int) -> tf.data.Dataset:

@@ -85,4 +85,5 @@ def shapes_of(manifest: Manifest) -> Shapes:
         outputs.logit_map,
         outputs.features,
         outputs.pooling,
+        spec.low,
     )

@@ -127,6 +127,8 @@ def _mark(verdict: Verdict) -> Mark | None:
             return "failed"
         case Rejection(reason=Reason.NOT_A_MAMMOGRAM):
             return "refused"
+        case Result(prediction=prediction) if prediction.withheld is not None:
+            return None  # it says what it was not measured on, which is no fault
         case Result(prediction=prediction) if prediction.label == "indeterminate":
             return "undecided"
         case _:
@@ -148,9 +150,12 @@ def past_of(payloads: Iterable[bytes], bundle_id: str) -> Past:
         if message["model"]["bundle"] != bundle_id and message["duplicate_of"] is None
     ][-PAST:]
     refused = sum(_is_refusal(message) for message in former)
-    return Past(
-        len(former), refused, sum(message["outcome"] == "indeterminate" for message in former)
-    )
+    return Past(len(former), refused, sum(map(_is_undecided, former)))
+
+
+def _is_undecided(message: dict[str, Any]) -> bool:
+    withheld = "withheld" in (message.get("decision") or {})
+    return message["outcome"] == "indeterminate" and not withheld
 
 
 def _is_refusal(message: dict[str, Any]) -> bool:

@@ -70,6 +70,7 @@ def job_for(settings: Settings, bundle: Bundle) -> Job:
         model.threads,
         model.operating_point,
         *limits,
+        model.decide_unmeasured,
     )
     return Job(
         start="edge.inference.examiner.start",

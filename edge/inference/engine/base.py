@@ -21,6 +21,8 @@ class Scores:
     """Shape (rows, columns); None if the model has no such output."""
     features: NDArray[np.float32] | None = None
     """The backbone's features, averaged over the image, shape (channels,); None if it has none."""
+    inside: NDArray[np.bool_] | None = None
+    """Cells of the map that see the breast, shape (rows, columns), if its highest is the logit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Shapes:
     features: tuple[int, ...] | None = None
     pooling: Pooling = "mean"
     """The way from the logit map to the logit."""
+    black: float = 0.0
+    """The input's value for black, which alone fills padding and what lies beside the breast."""
 
 
 class Engine(Protocol):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge.errors import InferenceError, ModelError
 from edge.inference.engine.base import Interpreter, Scores, Shapes, sigmoid
+from edge.inference.engine.pooling import cells_inside, pooled
 
 ROUNDING: Final = 0.01
 """The distance beyond 0 and 1 that arithmetic and quantisation may carry a probability."""
@@ -44,7 +45,7 @@ class TfliteEngine:
         self._features = (
             _only(outputs, shapes.features, "output `features`") if shapes.features else None
         )
-        self._pooling = shapes.pooling
+        self._pooling, self._black = shapes.pooling, shapes.black
         _refuse_ambiguous(shapes)
 
     def infer(self, tensor: NDArray[np.float32]) -> Scores:
@@ -65,9 +66,14 @@ class TfliteEngine:
             msg = f"{self.backend} failed at the image: {error}"
             raise InferenceError(msg) from None
         logit_map = None if self._logit_map is None else self._read(self._logit_map)[0, :, :, 0]
-        if logit_map is not None and self._probability["dtype"] is not np.float32:
+        inside = None
+        if logit_map is not None and self._pooling == "max":
+            inside = cells_inside(tensor, logit_map.shape, self._black)
+        if logit_map is not None and (
+            inside is not None or self._probability["dtype"] is not np.float32
+        ):
             # An int8 probability has about 50 levels, the highest cell 256, the mean thousands.
-            raw = sigmoid(self._pool(logit_map))
+            raw = sigmoid(pooled(logit_map, self._pooling, inside))
         else:
             raw = float(self._read(self._probability).reshape(-1)[0])
         if not -ROUNDING <= raw <= 1 + ROUNDING:  # not a number is neither
@@ -77,10 +83,7 @@ class TfliteEngine:
             msg = "the model's map holds numbers that are not finite"
             raise InferenceError(msg)
         features = None if self._features is None else self._read(self._features)[0]
-        return Scores(min(1.0, max(0.0, raw)), logit_map, features)
-
-    def _pool(self, logit_map: NDArray[np.float32]) -> float:
-        return float(logit_map.max() if self._pooling == "max" else logit_map.mean())
+        return Scores(min(1.0, max(0.0, raw)), logit_map, features, inside)
 
     def set_input(self, tensor: NDArray[np.float32]) -> None:
         """Copy the input into the interpreter, quantised if the model is; `infer` calls this."""

@@ -1,11 +1,12 @@
 """The words above and below the panels: score and label, image and model."""
 
+from collections.abc import Mapping
 from typing import Final, cast
 
 import cv2
 
 from edge import NOTICE
-from edge.domain import Outcome, Prediction, Rejection
+from edge.domain import Outcome, Prediction, Rejection, Withheld
 from edge.inference.explain.canvas import (
     MARGIN,
     TEXT,
@@ -22,6 +23,14 @@ MEANING: Final = (
     "The map is the model's own: pooled, its cells are the logit of the score "
     "before calibration. It outlines no lesion."
 )
+PEAKS: Final = (
+    "The map is the model's own: its highest cell is the score. Frames: up to three peaks, "
+    "each with the score that it would give. It outlines no lesion."
+)
+WITHHELD: Final[Mapping[Withheld, str]] = {
+    "domain-unmeasured": "no label: the model was not measured on such images ({domain})",
+    "domain-at-chance": "no label: on such images ({domain}) the model is no better than chance",
+}
 
 
 def head_of(outcome: Outcome, width: int) -> Picture:
@@ -49,6 +58,8 @@ def head_of(outcome: Outcome, width: int) -> Picture:
         if decision.band_low < decision.band_high
         else "no band"
     )
+    if prediction.withheld and prediction.origin:
+        band = WITHHELD[prediction.withheld].format(domain=prediction.origin.domain)
     write(
         head,
         f"operating point {decision.operating_point}: threshold {decision.threshold:.3f}, {band}",
@@ -104,9 +115,21 @@ def foot_of(outcome: Outcome, image_id: str, model: str, width: int) -> Picture:
         if facts
         else "not decoded"
     )
-    meaning = [] if isinstance(outcome, Rejection) else [MEANING]
+    meaning = [] if isinstance(outcome, Rejection) else _meaning(outcome.prediction)
     lines = [f"image {image_id[:16]}: {seen}. Model {model}.", *meaning, NOTICE]
     foot = blank(30 * len(lines) + 28, width)
     for number, line in enumerate(lines):
         write(foot, line, MARGIN, 36 + 30 * number, 0.62, TEXT if line == NOTICE else FAINT)
     return foot
+
+
+def _meaning(prediction: Prediction) -> list[str]:
+    """Say what the map means, and of which kind the image is."""
+    origin = prediction.origin
+    kind = []
+    if origin is not None:
+        by = f", by its {origin.known_by}" if origin.known_by else ""
+        known = {True: "measured on such images", False: "not measured on such images"}
+        measured = "" if origin.measured is None else f"; the model was {known[origin.measured]}"
+        kind = [f"Kind of image: {origin.domain}{by}{measured}."]
+    return [*kind, MEANING if prediction.findings is None else PEAKS]

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Box, HeatMap, InputSpec, Rejection
+from edge.domain import Box, HeatMap, InputSpec, Prediction, Result
+from edge.inference.explain import peaks
 from edge.inference.explain.canvas import (
     TEXT,
     Picture,
@@ -22,7 +23,8 @@ from edge.inference.explain.canvas import (
     write,
 )
 from edge.inference.explain.caption import foot_of, head_of
-from edge.inference.explain.colours import AGAINST, FOR, YELLOW
+from edge.inference.explain.colours import YELLOW
+from edge.inference.explain.overlay import blended, on_panel
 from edge.inference.image.mammogram import Mammogram, Pixels
 from edge.inference.preprocess import Batch
 from edge.inference.sight import Sight
@@ -31,8 +33,6 @@ HEIGHT: Final = 820
 """The height of a panel, in pixels."""
 WIDTH: Final = 1180
 """The least width of the picture, in pixels: the longest line of text fits."""
-OPAQUE: Final = 0.6
-"""The share of a film that the strongest colour hides."""
 STRONG: Final = 95.0
 """The percentile of the map's absolute values that gets the strongest colour."""
 WIDEST: Final = 4 * HEIGHT
@@ -74,17 +74,24 @@ def _panels(sight: Sight, spec: InputSpec) -> list[Picture]:
     ]
     if sight.batch is not None:
         panels.append(titled(_input_title(sight.batch, spec), _input(sight.batch, spec)))
-    heatmap = None if isinstance(sight.outcome, Rejection) else sight.outcome.prediction.heatmap
-    if heatmap is not None and sight.batch is not None:
-        strongest = _strongest(heatmap)
-        panels.append(
-            titled(
-                "the model's map over the original",
-                _overlaid(film, heatmap, sight.batch, strongest),
-            )
-        )
-        panels.append(titled("logit", _scale(strongest)))
+    if isinstance(sight.outcome, Result) and sight.batch is not None:
+        panels += _map(film, sight.outcome.prediction, sight, spec)
     return panels
+
+
+def _map(film: Picture, prediction: Prediction, sight: Sight, spec: InputSpec) -> list[Picture]:
+    """Draw the map over the film and its scale; nothing if the model has no map."""
+    heatmap, batch = prediction.heatmap, sight.batch
+    if heatmap is None or batch is None:
+        return []
+    if prediction.findings is None or sight.calibration is None:
+        strongest = _strongest(heatmap)
+        over, name, scale = _overlaid(film, heatmap, batch, strongest), "logit", _scale(strongest)
+    else:
+        coloured_film = peaks.over(film, heatmap, batch, spec, sight.calibration)
+        over = peaks.framed(coloured_film, prediction.findings, batch)
+        name, scale = "malignant", peaks.scale(HEIGHT)
+    return [titled("the model's map over the original", over), titled(name, scale)]
 
 
 def _crop_title(batch: Batch) -> str:
@@ -117,21 +124,14 @@ def _film(image: Mammogram, batch: Batch | None) -> Picture:
 
 
 def _inside(small: Pixels, box: Box, batch: Batch) -> Pixels:
-    left, top, right, bottom = _on_panel(box, batch, small.shape)
+    left, top, right, bottom = on_panel(box, batch.geometry, small.shape)
     return small[top:bottom, left:right]
-
-
-def _on_panel(box: Box, batch: Batch, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom of an original's box on a panel; never empty."""
-    x, y = shape[1] / batch.geometry.columns, shape[0] / batch.geometry.rows
-    left, top = min(int(box.xmin * x), shape[1] - 1), min(int(box.ymin * y), shape[0] - 1)
-    return left, top, max(left + 1, round(box.xmax * x)), max(top + 1, round(box.ymax * y))
 
 
 def _with_crop(film: Picture, batch: Batch | None) -> Picture:
     if batch is None or _is_whole(batch):
         return film
-    left, top, right, bottom = _on_panel(batch.geometry.box, batch, film.shape)
+    left, top, right, bottom = on_panel(batch.geometry.box, batch.geometry, film.shape)
     return cast(
         "Picture", cv2.rectangle(film.copy(), (left, top), (right - 1, bottom - 1), YELLOW, 2)
     )
@@ -150,32 +150,19 @@ def _strongest(heatmap: HeatMap) -> float:
 
 
 def _overlaid(film: Picture, heatmap: HeatMap, batch: Batch, strongest: float) -> Picture:
-    left, top, right, bottom = _on_panel(heatmap.box, batch, film.shape)
+    left, top, right, bottom = on_panel(heatmap.box, batch.geometry, film.shape)
     values = np.array(heatmap.values, np.float32)
     smooth = np.asarray(
         cv2.resize(values, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR), np.float32
     )
     drawn = film.copy()
-    drawn[top:bottom, left:right] = _blended(film[top:bottom, left:right], smooth / strongest)
+    drawn[top:bottom, left:right] = blended(film[top:bottom, left:right], smooth / strongest)
     return drawn
-
-
-def _blended(under: Picture, strength: NDArray[np.float32]) -> Picture:
-    """
-    Blend red over positive strength and blue over negative, the strongest from 1 on.
-
-    `strength` has shape (rows, columns).
-    """
-    colour = np.where(
-        strength[..., None] > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32)
-    )
-    hides = (OPAQUE * np.minimum(np.abs(strength), 1))[..., None]
-    return np.rint(under * (1 - hides) + colour * hides).astype(np.uint8)
 
 
 def _scale(strongest: float) -> Picture:
     """Draw the colours on mid grey, with their meaning."""
-    bar = _blended(
+    bar = blended(
         np.full((HEIGHT, 28, 3), 96, np.uint8),
         np.tile(np.linspace(1, -1, HEIGHT, dtype=np.float32)[:, None], (1, 28)),
     )

@@ -16,6 +16,7 @@ from edge.inference.image import (
     aspect,
     eligibility,
     groups,
+    machine,
     part10,
     presentation,
     stored,
@@ -86,7 +87,9 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
     with _broken("header"):
         facts = _facts(file.header, picture.shape, depth, syntax_name, flags)
         identity = tags.identity(file.header)
-    return Mammogram(picture, facts, shown.background, identity, shown.white)
+        domain = machine.domain_of(file.header)
+        mammography = machine.is_mammography(file.header)
+    return Mammogram(picture, facts, shown.background, identity, shown.white, mammography, domain)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Identity, ImageFacts, Implants
+from edge.domain import Domain, Identity, ImageFacts, Implants
 from edge.errors import ImageRejected, Reason
 
 Pixels: TypeAlias = NDArray[np.unsignedinteger[Any]]
@@ -34,6 +34,10 @@ class Mammogram:
     identity: Identity | None = None
     white: int | None = None
     """Top of the range that `pixels` use; None: 2 ** facts.bits - 1."""
+    mammography: bool = False
+    """True if the header says that this is a mammogram: Modality MG."""
+    domain: Domain | None = None
+    """The kind of machine by the header; None if the header does not tell."""
 
 
 def check_size(rows: int, columns: int, limits: Limits) -> None:

@@ -50,9 +50,16 @@ def fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         path = prefix + (field.alias or name)
         yield path
-        for inner in (field.annotation, *get_args(field.annotation)):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                yield from fields(inner, f"{path}.")
+        for inner in parts(field.annotation):
+            yield from fields(inner, f"{path}.")
+
+
+def parts(annotation: object) -> Iterator[type[BaseModel]]:
+    """Models that an annotation names, also in a list or beside null."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from parts(inner)
 
 
 def test_every_field_of_the_message_is_explained_and_no_other() -> None:

@@ -26,10 +26,12 @@ from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import (
     Box,
     Decision,
+    Finding,
     HeatMap,
     Identity,
     ImageFacts,
     Numbering,
+    Origin,
     Prediction,
     Rejection,
     Result,
@@ -104,6 +106,32 @@ def test_a_score_is_published_with_everything_it_was_made_of(bundle: Bundle) -> 
         {"kind": "folder", "received_at": "1970-01-01T00:16:40Z"},
         "1970-01-01T00:16:41.500000Z",
     )
+
+
+def test_a_withheld_label_says_why_and_keeps_score_and_map(bundle: Bundle) -> None:
+    prediction = replace(
+        SCORED.prediction,
+        origin=Origin("digital", "header", measured=False),
+        withheld="domain-unmeasured",
+    )
+    message = checked(render(replace(SCORED, prediction=prediction), OCCASION, bundle, SENDER))
+    assert (message["outcome"], message["decision"]["withheld"]) == (
+        "indeterminate",
+        "domain-unmeasured",
+    )
+    assert message["domain"] == {"kind": "digital", "known_by": "header", "measured": False}
+    assert message["score"] == {"malignant": 0.7, "raw": 0.6}
+    assert "heatmap" in message
+
+
+def test_findings_are_published_with_place_size_and_probability(bundle: Bundle) -> None:
+    peak = Finding(100.04, 50.0, Box(90, 40, 110.25, 60), 0.7)
+    prediction = replace(SCORED.prediction, findings=(peak,))
+    message = checked(render(replace(SCORED, prediction=prediction), OCCASION, bundle, SENDER))
+    assert message["findings"] == [
+        {"x": 100.0, "y": 50.0, "box": [90.0, 40.0, 110.2, 60.0], "probability": 0.7}
+    ]
+    assert "findings" not in render(SCORED, OCCASION, bundle, SENDER)
 
 
 def test_an_indeterminate_result_keeps_its_score(bundle: Bundle) -> None:

@@ -13,8 +13,9 @@ from pydicom.data import get_testdata_file
 from edge.domain import Rejection, Result
 from edge.errors import ModelError, Reason, Unavailable
 from edge.inference import examiner as examine
-from edge.inference.examiner import Examiner, calibrate
+from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
+from edge.inference.judgement import calibrate
 from edge.models.bundle import verify
 from edge.models.manifest import Platt
 from tests.support.films import FILM, SECRET, demo_files, dicom, film, raster

@@ -13,7 +13,8 @@ import pytest
 from edge.domain import Box
 from edge.errors import ImageRejected, ModelError, Reason
 from edge.inference.gate import InputGate
-from edge.inference.preprocess import Batch, Geometry
+from edge.inference.geometry import Geometry
+from edge.inference.preprocess import Batch
 from edge.models.manifest import FeatureGate, Gate
 
 GEOMETRY = Geometry(

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from edge.domain import ImageFacts, InputSpec
 from edge.inference.breast import find_breast
+from edge.inference.geometry import Geometry
+from edge.inference.heat_map import heat_map
 from edge.inference.image import Mammogram, Pixels
-from edge.inference.preprocess import Geometry, heat_map, prepare, restore_aspect
+from edge.inference.preprocess import prepare, restore_aspect
 from tests.support.films import deep, film
 from tests.support.specs import PAD
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.domain import Box
-from edge.inference.preprocess import Geometry
+from edge.inference.geometry import Geometry
 from tests.support.films_drawn import film, lesion, prepared
 from train.evaluation import pointing_game
 from train.evaluation.pointing_game import Point

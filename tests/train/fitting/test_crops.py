@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from edge.domain import Box
-from edge.inference.preprocess import Geometry
+from edge.inference.geometry import Geometry
 from train import cli, recipe
 from train.data.datasets import Film, Lesion
 from train.data.films import Prepared

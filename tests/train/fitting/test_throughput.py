@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge.domain import Box
-from edge.inference.preprocess import Geometry
+from edge.inference.geometry import Geometry
 from tests.support.films_drawn import film, lesion, prepared
 from train import cli
 from train.data.films import Prepared

@@ -6,7 +6,7 @@ by hand.
 import numpy as np
 import pytest
 
-from edge.inference import examiner
+from edge.inference.judgement import calibrate
 from edge.models.manifest import OperatingPoint, Platt
 from train.errors import TrainError
 from train.scoring import calibration
@@ -71,7 +71,7 @@ def test_calibration_clips_raw_scores_where_the_daemon_does() -> None:
     platt = Platt(slope=0.3, intercept=0.1)
     ends = np.array([0.0, 1e-8, 3e-7, 1.0])
     assert calibration.calibrated(ends, platt).tolist() == pytest.approx(
-        [examiner.calibrate(raw, platt) for raw in ends], rel=1e-9
+        [calibrate(raw, platt) for raw in ends], rel=1e-9
     )
 
 

@@ -1,13 +1,14 @@
 """What a new model is taken back for in its first images, and what not."""
 
 import json
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from edge.daemon.rollout.trial import Past, Trial, past_of
 from edge.daemon.workers.verdict import Died, Interrupted, Verdict
-from edge.domain import Rejection
+from edge.domain import Rejection, Result
 from edge.errors import Reason
 from tests.support.verdicts import DECIDED, REFUSED, UNDECIDED
 
@@ -121,3 +122,9 @@ def test_the_past_is_what_other_models_said_last_each_image_once() -> None:
     ]
     assert past_of(payloads, "new") == Past(images=3, refused=1, undecided=1)
     assert past_of([message("old", "benign")] * 150, "new").images == 100
+
+
+def test_labels_that_are_withheld_where_nothing_was_measured_are_no_fault() -> None:
+    assert isinstance(UNDECIDED, Result)
+    prediction = replace(UNDECIDED.prediction, withheld="domain-unmeasured")
+    assert told(Trial("b", 20, SELDOM), [replace(UNDECIDED, prediction=prediction)] * 20) == []

@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 
 from edge.cli import classify
 from edge.daemon.workers.verdict import Died, Interrupted
-from edge.domain import Box, HeatMap, Rejection, Result
+from edge.domain import Box, Finding, HeatMap, Origin, Rejection, Result, Withheld
 from edge.errors import ModelError, Reason, Unavailable
 from edge.inference import examiner
 from edge.inference.examiner import Examiner
-from edge.inference.explain import drawing, save
+from edge.inference.explain import drawing, peaks, save
 from edge.inference.explain.colours import AGAINST, FOR
 from edge.inference.explain.drawing import HEIGHT, draw
+from edge.inference.explain.overlay import blended
 from edge.inference.explain.save import Pictures
 from edge.inference.image import Limits
 from edge.inference.preprocess import prepare
 from edge.inference.sight import Sight
 from edge.models.bundle import Bundle, sha256_of, verify
+from edge.models.manifest import Platt
 from tests.support.films import FILM, dicom, film, raster
 from tests.support.planted import WORD, found_in, planted
 from tests.support.tools import ROOT
@@ -182,10 +184,57 @@ def test_what_speaks_for_malignant_is_red_and_what_speaks_against_it_blue(sight:
 
 def test_a_map_that_says_nothing_leaves_the_film_as_it_is() -> None:
     grey = np.full((10, 10, 3), 100, np.uint8)
-    np.testing.assert_array_equal(drawing._blended(grey, np.zeros((10, 10), np.float32)), grey)
-    strongest = drawing._blended(grey[:1, :2], np.array([[9.0, -9.0]], np.float32))
+    np.testing.assert_array_equal(blended(grey, np.zeros((10, 10), np.float32)), grey)
+    strongest = blended(grey[:1, :2], np.array([[9.0, -9.0]], np.float32))
     assert strongest[0, 0].tolist() == [round(100 * 0.4 + part * 0.6) for part in FOR]
     assert strongest[0, 1].tolist() == [round(100 * 0.4 + part * 0.6) for part in AGAINST]
+
+
+def test_a_map_whose_highest_cell_is_the_score_colours_the_breast_alone(
+    sight: Sight, bundle: Bundle, written: list[str]
+) -> None:
+    seen = sight
+    assert isinstance(seen.outcome, Result)
+    assert seen.image is not None
+    assert seen.batch is not None
+    peak = Finding(300.0, 300.0, Box(250, 250, 350, 350), 0.987)
+    heatmap = HeatMap(((9.0,) * 4,) * 4, seen.batch.geometry.box)
+    prediction = replace(seen.outcome.prediction, heatmap=heatmap, findings=(peak,))
+    calibration = Platt(slope=1, intercept=0)
+    under = drawing._film(seen.image, seen.batch)
+    over = peaks.over(under, heatmap, seen.batch, bundle.manifest.input, calibration)
+    changed = (over != under).any(axis=2)
+    lit = under[..., 0] > 60
+    assert changed[lit].mean() > 0.9
+    assert changed[under[..., 0] < 3].mean() < 0.1
+    outcome = replace(seen.outcome, prediction=prediction)
+    drawn(replace(seen, outcome=outcome, calibration=calibration), bundle)
+    assert "0.987" in written
+    assert any("highest cell is the score" in line for line in written)
+
+
+@pytest.mark.parametrize(
+    ("withheld", "words"),
+    [
+        ("domain-unmeasured", "not measured on such images (digital)"),
+        ("domain-at-chance", "the model is no better than chance"),
+    ],
+)
+def test_a_withheld_label_says_why(
+    sight: Sight, bundle: Bundle, written: list[str], withheld: Withheld, words: str
+) -> None:
+    assert isinstance(sight.outcome, Result)
+    prediction = replace(
+        sight.outcome.prediction,
+        origin=Origin("digital", "header", measured=False),
+        withheld=withheld,
+    )
+    drawn(replace(sight, outcome=replace(sight.outcome, prediction=prediction)), bundle)
+    assert any(words in line for line in written)
+    assert "Kind of image: digital, by its header; the model was not measured on such images." in (
+        written
+    )
+    assert any(line.startswith("indeterminate ") for line in written)
 
 
 def test_a_crop_is_outlined_where_it_is(sight: Sight, bundle: Bundle, written: list[str]) -> None:

@@ -1,0 +1,68 @@
+"""A map of which the highest cell is the score: as probabilities, with frames about its peaks."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.domain import Finding, HeatMap, InputSpec
+from edge.inference.explain.canvas import TEXT, Picture, blank, write
+from edge.inference.explain.colours import YELLOW
+from edge.inference.explain.overlay import blended, on_panel
+from edge.inference.preprocess import Batch
+from edge.models.manifest import Platt
+
+HOLES: Final = 9
+"""Side of the closing, in pixels of the input: dark fat inside the breast is coloured too."""
+
+
+def over(
+    film: Picture, heatmap: HeatMap, batch: Batch, spec: InputSpec, calibration: Platt
+) -> Picture:
+    """Blend red over a film as strongly as each place is probable; nothing beside the breast."""
+    left, top, right, bottom = on_panel(heatmap.box, batch.geometry, film.shape)
+    size = right - left, bottom - top
+    chances = _sigmoid(calibration.slope * np.array(heatmap.values) + calibration.intercept)
+    smooth = cv2.resize(chances, size, interpolation=cv2.INTER_LINEAR)
+    breast = cv2.resize(_breast(batch, spec), size, interpolation=cv2.INTER_NEAREST)
+    drawn = film.copy()
+    drawn[top:bottom, left:right] = blended(
+        film[top:bottom, left:right], np.asarray(smooth * breast, np.float32)
+    )
+    return drawn
+
+
+def framed(film: Picture, findings: Sequence[Finding], batch: Batch) -> Picture:
+    """Draw a frame about each peak, with its probability."""
+    drawn = film.copy()
+    for finding in findings:
+        left, top, right, bottom = on_panel(finding.box, batch.geometry, film.shape)
+        cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), YELLOW, 2)
+        write(drawn, f"{finding.probability:.3f}", left, max(16, top - 6), 0.55, YELLOW)
+    return drawn
+
+
+def scale(height: int) -> Picture:
+    """Draw the colours on mid grey, from probability 1 down to 0, with their meaning."""
+    found = blank(height, 150)
+    strength = np.tile(np.linspace(1, 0, height, dtype=np.float32)[:, None], (1, 28))
+    found[:, :28] = blended(np.full((height, 28, 3), 96, np.uint8), strength)
+    words = [(18, "1"), (46, "probability"), (74, "if this place"), (102, "were highest")]
+    for y, text in [*words, (height - 6, "0")]:
+        write(found, text, 38, y, 0.6, TEXT)
+    return found
+
+
+def _breast(batch: Batch, spec: InputSpec) -> NDArray[np.uint8]:
+    """The breast on the cut-out, as the original lies: 1 inside, 0 beside it."""
+    place = batch.geometry
+    rows, columns = slice(place.top, place.top + place.height), slice(0, place.width)
+    lit = (batch.tensor[0, rows, columns, 0] > spec.low).astype(np.uint8)
+    whole = cv2.morphologyEx(lit, cv2.MORPH_CLOSE, np.ones((HOLES, HOLES), np.uint8))
+    return np.asarray(whole[:, ::-1] if place.flipped else whole, np.uint8)
+
+
+def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.asarray(0.5 + 0.5 * np.tanh(logits / 2), np.float32)

@@ -51,11 +51,7 @@ class Head:
     """Channels of the 1x1 convolution before the logit map; 0: a map linear in the features."""
     dropout: float
     pooling: Literal["average", "auto"] = "average"
-    """
-    The way from evidence to logit.
-
-    `average` takes its mean, `auto` the mean weighted by a softmax whose sharpness is learnt.
-    """
+    """`average` takes the mean of the evidence, `auto` weighs it by a learnt softmax."""
     levels: tuple[str, ...] = ()
     """
     Layers of MobileNetV2 whose maps are looked at beside the last one, finer and less abstract.

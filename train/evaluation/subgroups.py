@@ -11,6 +11,7 @@ from train.scoring.judge import Judged
 from train.stats import bootstrap, metrics
 
 LESION_TYPE: Final = "lesion type"
+DOMAIN: Final = "film or digital"
 DATA_SET: Final = "data set"
 BRIGHTNESS: Final = ("dark", "medium", "bright")
 """Thirds of the training films by the width of their window over the full range of the file."""
@@ -87,6 +88,7 @@ def groupings(
         LESION_TYPE: [film.abnormality for film in films],
         "scanner": [film.scanner for film in films],
         "brightness": brightness,
+        DOMAIN: [film.domain for film in films],
         DATA_SET: [film.source for film in films],
     }
 

@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from train.data.films import Prepared
 from train.fitting import pieces
 from train.fitting.dense_network import AVERAGED, MALIGNANT, POOLED, SCALE, Network, weights_of
+from train.fitting.film_order import is_digital
 from train.fitting.rendering import Picture, render
 from train.progress import bar, say
 from train.recipe import Averages, Recipe
@@ -24,6 +25,8 @@ from train.stats import metrics
 
 Features = NDArray[np.float64]
 """Shape (n, channels): averages of each layer of AVERAGED, and the highest pooled cell last."""
+MOST: Final = 2000
+"""Films of one kind and class that are looked at."""
 _STREAM: Final = 1_000_003
 """Keeps the draws of the renderings apart from those of the training."""
 
@@ -44,13 +47,18 @@ def fit(
     Returns:
         Weight of the map, and the AUC on both sides.
     """
+    learn = _some(learn, recipe.seed)
     look = _Look(network, recipe)
     plain, changed, turned = (
         look.features(learn, kind) for kind in ("as they are", "rendered", "turned")
     )
     held = look.features(check, "as they are")
     weights, bias = _fitted(
-        np.concatenate([plain, changed, turned]), np.tile(learn.labels, 3), changed - plain, how
+        np.concatenate([plain, changed, turned]),
+        np.tile(learn.labels, 3),
+        changed - plain,
+        how,
+        np.tile(_balance(learn), 3),
     )
     _write(network, weights, bias)
     scores = {
@@ -66,7 +74,11 @@ def fit(
 
 
 def _fitted(
-    seen: Features, labels: NDArray[np.float32], moved: Features, how: Averages
+    seen: Features,
+    labels: NDArray[np.float32],
+    moved: Features,
+    how: Averages,
+    counts: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], float]:
     """
     Regress in coordinates in which spread and movement together are one.
@@ -76,6 +88,7 @@ def _fitted(
         labels: 1 for malignant, shape (n,).
         moved: by which another rendering changed the features of each film.
         how: strength and penalties.
+        counts: weight of each film in the regression, shape (n,); None: 1.
     """
     middle, spread = seen.mean(axis=0), np.sqrt(seen.var(axis=0) + how.floor**2)
     spread[-1] /= how.freedom
@@ -83,9 +96,43 @@ def _fitted(
     shaken[-1], shaken[:, -1] = 0, 0
     root = np.linalg.cholesky(np.diag(spread**2) + how.steadiness * shaken)
     whitened = np.linalg.solve(root, (seen - middle).T).T
-    found = LogisticRegression(C=how.strength, max_iter=2000).fit(whitened, labels)
+    found = LogisticRegression(C=how.strength, max_iter=2000).fit(whitened, labels, counts)
     weights = np.linalg.solve(root.T, found.coef_[0])
     return weights, float(found.intercept_[0] - middle @ weights)
+
+
+def _some(films: Prepared, seed: int) -> Prepared:
+    """Draw at most MOST films of each kind and class: looking at whole films takes long."""
+    generator = np.random.default_rng([seed, _STREAM])
+    chosen = [generator.permutation(rows)[:MOST] for rows in _groups(films)]
+    if sum(map(len, chosen)) == len(films.films):
+        return films
+    return films.of(films.films[row] for rows in chosen for row in rows)
+
+
+def _groups(films: Prepared) -> list[NDArray[np.intp]]:
+    """Sort out scanned films and digital mammograms, benign and malignant."""
+    digital, malignant = is_digital(films), films.labels > 0
+    return [
+        np.flatnonzero((digital == kind) & (malignant == bad))
+        for kind in (False, True)
+        for bad in (False, True)
+    ]
+
+
+def _balance(films: Prepared) -> NDArray[np.float64]:
+    """
+    Weigh the digital mammograms so that both of their classes count as the scanned films' do.
+
+    Otherwise the averages, which feel what a detector makes, would tell by it how rare cancer was
+    in a set. Films alone, or digital mammograms alone, count 1 each.
+    """
+    weights = np.ones(len(films.films))
+    good, bad, digital_good, digital_bad = _groups(films)
+    if all(map(len, (good, bad, digital_good, digital_bad))):
+        weights[digital_good] = len(good) / len(digital_good)
+        weights[digital_bad] = len(bad) / len(digital_bad)
+    return weights
 
 
 def _write(network: Network, weights: NDArray[np.float64], bias: float) -> None:

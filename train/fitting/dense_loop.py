@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +23,7 @@ from train.errors import DataError
 from train.fitting import checkpoint, dense_loss, devices, opinions, pieces
 from train.fitting.checkpoint import Progress
 from train.fitting.dense_network import DROPOUT, LESION, MALIGNANT, POOLED, SCALE, Network
+from train.fitting.film_order import Order
 from train.fitting.flat_adamw import FlatAdamW
 from train.progress import say
 from train.recipe import Dense, Recipe
@@ -69,7 +69,7 @@ class Batches:
         self._films, self._recipe, self._how = films, recipe, how
         told = opinions.of_reader(films.films) if how.reader else ((),) * len(films.films)
         self._marks = [
-            pieces.marks(films, number, told[number], how.reader)
+            pieces.known_lesions(films, number, told[number], how.reader)
             for number in range(len(films.films))
         ]
         if not any(self._marks):
@@ -78,13 +78,8 @@ class Batches:
                 "<name>-lesions.csv beside it, or CBIS-DDSM with its masks"
             )
             raise DataError(msg)
-        mass = np.array([any(mark.mass for mark in marks) for marks in self._marks])
-        copy = smaller_copies(films)
-        self._masses = np.flatnonzero(mass & ~copy)
-        self._shares = (
-            (np.flatnonzero(~mass & ~copy), how.calcifications),
-            (np.flatnonzero(copy), how.copies),
-        )
+        mass = [any(mark.mass for mark in marks or ()) for marks in self._marks]
+        self._order = Order(films, np.array(mass), how, recipe.seed)
 
     def from_step(self, first: int) -> Iterator[Batch]:
         """Batches without end, some of them made ahead in a thread."""
@@ -98,7 +93,9 @@ class Batches:
         """The batch of a step, from 0."""
         size, seed = self._recipe.batch_size, self._recipe.seed
         found = [
-            self._piece(self._film(step * size + place), np.random.default_rng([seed, step, place]))
+            self._piece(
+                self._order.film(step * size + place), np.random.default_rng([seed, step, place])
+            )
             for place in range(size)
         ]
         return Batch(
@@ -116,38 +113,6 @@ class Batches:
             self._how,
             generator,
         )
-
-    def _film(self, place: int) -> int:
-        """All films with a mass and a share of the others, in another order each epoch."""
-        counts = [round(len(films) * share) for films, share in self._shares]
-        epoch, row = divmod(place, len(self._masses) + sum(counts))
-        generator = np.random.default_rng([self._recipe.seed, epoch])
-        some = [
-            generator.permutation(films)[:count]
-            for (films, _), count in zip(self._shares, counts, strict=True)
-        ]
-        return int(generator.permutation(np.concatenate([self._masses, *some]))[row])
-
-
-def smaller_copies(films: Prepared) -> NDArray[np.bool_]:
-    """
-    Find the films that another one shows at a higher resolution, as pooled data sets have them.
-
-    Films are one and the same if patient, laterality, view and file name (without its ending) are.
-
-    Returns:
-        Shape (n,).
-    """
-    names = [
-        (film.patient, film.laterality, film.view, Path(film.name).stem) for film in films.films
-    ]
-    pixels = [place.rows * place.columns for place in films.geometry]
-    largest: dict[tuple[str | None, ...], int] = {}
-    for name, size in zip(names, pixels, strict=True):
-        largest[name] = max(size, largest.get(name, 0))
-    return np.array(
-        [size < largest[name] for name, size in zip(names, pixels, strict=True)], dtype=bool
-    )
 
 
 def train(

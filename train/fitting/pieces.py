@@ -85,9 +85,22 @@ def _target(lesion: Lesion, opinion: float | None, share: float) -> float:
     return proven if opinion is None else (1 - share) * proven + share * opinion
 
 
+def known_lesions(
+    films: Prepared, number: int, opinions: Sequence[float | None] = (), share: float = 0.0
+) -> tuple[Mark, ...] | None:
+    """
+    The lesions of a film; none for a normal one, and None where nobody marked their place.
+
+    A film whose boxes all lie outside of the breast's crop counts as not marked. Arguments as for
+    `marks`.
+    """
+    found = marks(films, number, opinions, share)
+    return found if found or films.films[number].abnormality == "normal" else None
+
+
 def cut(
     image: NDArray[np.float16],
-    lesions: Sequence[Mark],
+    lesions: Sequence[Mark] | None,
     label: float,
     how: Dense,
     generator: np.random.Generator,
@@ -95,18 +108,24 @@ def cut(
     """
     Cut a piece out of a film and render it anew.
 
+    A film whose lesions are not marked teaches by its label alone: it is shown whole, smaller, lest
+    a piece of a malignant film shows healthy tissue; no cell of it is background for sure.
+
     Args:
         image: shape (height, width), 0 = black to 1 = white, as `prepare` cached it.
-        lesions: of the film.
+        lesions: of the film; None: they are not marked.
         label: of the film, for films without boxes.
         how: size of the piece, share of pieces without a lesion.
         generator: decides.
     """
     film = np.rint(image.astype(np.float32) * 255).astype(np.uint8)
+    if lesions is None:
+        film = _fitted(film, how)
     moved = _move(film.shape, generator)
-    to_film = _empty(film, moved, lesions, how, generator)
-    if to_film is None:
-        to_film = _about_a_lesion(film.shape, moved, lesions, how, generator)
+    if lesions is None:
+        to_film = _middle(film, moved, how)
+    else:
+        to_film = _place(film, moved, lesions, how, generator)
     picture = cv2.warpAffine(
         film,
         to_film,
@@ -114,7 +133,9 @@ def cut(
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderValue=0,
     )
-    drawn = targets.draw(lesions, to_film, how.cells)
+    drawn = (
+        targets.unknown(how.cells) if lesions is None else targets.draw(lesions, to_film, how.cells)
+    )
     malignant = drawn.highest if lesions else label
     smoothed = min(max(malignant, SMOOTHED), 1 - SMOOTHED)
     return Piece(render(np.asarray(picture, np.uint8), generator), drawn, smoothed)
@@ -154,6 +175,31 @@ def _placed(moved: Affine, x: float, y: float) -> Affine:
     return np.concatenate([moved[:, :2], offset[:, None]], axis=1)
 
 
+def _fitted(film: Picture, how: Dense) -> Picture:
+    """Shrink a film until all of it fits into a piece."""
+    height, width = film.shape
+    scale = min(1.0, how.height / height, how.width / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(film, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _middle(film: Picture, moved: Affine, how: Dense) -> Affine:
+    """The place of a piece with the whole film in its middle."""
+    return _placed(moved, (film.shape[1] - how.width) / 2, (film.shape[0] - how.height) / 2)
+
+
+def _place(
+    film: Picture,
+    moved: Affine,
+    lesions: Sequence[Mark],
+    how: Dense,
+    generator: np.random.Generator,
+) -> Affine:
+    """The place of a piece of a film whose lesions are marked."""
+    empty = _empty(film, moved, lesions, how, generator)
+    return _about_a_lesion(film.shape, moved, lesions, how, generator) if empty is None else empty
+
+
 def _empty(
     film: Picture,
     moved: Affine,
@@ -185,7 +231,7 @@ def _about_a_lesion(
     how: Dense,
     generator: np.random.Generator,
 ) -> Affine:
-    """A place that shows a lesion, a malignant one if the film has any; anywhere without boxes."""
+    """A place that shows a lesion, a malignant one if there is any; anywhere on a normal film."""
     height, width = shape
     if not lesions:
         return _placed(

@@ -86,6 +86,17 @@ def draw(marks: Sequence[Mark], to_film: NDArray[np.float64], shape: tuple[int, 
     return Targets(lesion, malignant, benign, background, highest)
 
 
+def unknown(shape: tuple[int, int]) -> Targets:
+    """
+    Lay nothing over the cells of a film whose lesions are not marked: no cell teaches.
+
+    Args:
+        shape: rows and columns of the piece's map.
+    """
+    lesion, malignant, benign, background = (np.zeros(shape, np.float32) for _ in range(4))
+    return Targets(lesion, malignant, benign, background, 0.0)
+
+
 def near(marks: Sequence[Mark], to_film: NDArray[np.float64], shape: tuple[int, int]) -> bool:
     """Tell if any cell of a piece lies in or close to a lesion; arguments as for `draw`."""
     return any(_distance(mark, to_film, shape).min() <= OUTSIDE for mark in marks)

@@ -67,3 +67,47 @@ def test_nearly_dead_feature_gets_no_enormous_weight() -> None:
     seen[:, 1] = 1e-3 * (labels + generator.normal(0, 1, 400))
     weights, _ = averages._fitted(seen, labels, moved(0.0), HOW)
     assert np.abs(weights).max() < 10
+
+
+def pooled(*counts: int) -> Prepared:
+    """Make films, benign and malignant, and as many digital mammograms as told."""
+    kinds = [("film", False), ("film", True), ("digital", False), ("digital", True)]
+    films = [
+        (domain, bad)
+        for (domain, bad), count in zip(kinds, counts, strict=True)
+        for _ in range(count)
+    ]
+    drawn = [
+        film(number, malignant=bad, domain=domain) for number, (domain, bad) in enumerate(films)
+    ]
+    return prepared(drawn, np.zeros((len(films), 4, 4)))
+
+
+def test_digital_classes_count_as_those_of_the_films_do() -> None:
+    weights = averages._balance(pooled(3, 2, 8, 1))
+    assert weights.tolist() == [1, 1, 1, 1, 1, *[3 / 8] * 8, 2]
+
+
+@pytest.mark.parametrize("counts", [(3, 2, 0, 0), (0, 0, 3, 2), (3, 2, 4, 0)])
+def test_one_kind_or_one_class_alone_is_not_weighed(counts: tuple[int, ...]) -> None:
+    assert set(averages._balance(pooled(*counts)).tolist()) == {1.0}
+
+
+def test_no_more_than_so_many_of_each_kind_and_class_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(averages, "MOST", 3)
+    films = pooled(2, 3, 9, 4)
+    some = averages._some(films, seed=1)
+    assert [len(rows) for rows in averages._groups(some)] == [2, 3, 3, 3]
+    few = pooled(2, 3, 1, 0)
+    assert averages._some(few, seed=1) is few
+
+
+def test_weight_of_a_film_is_as_if_it_stood_there_so_often() -> None:
+    generator = np.random.default_rng(0)
+    labels = (np.arange(60) % 2).astype(np.float32)
+    seen = generator.normal(0, 1, (60, 4)) + labels[:, None]
+    once = averages._fitted(seen, labels, moved(0.0)[:60], HOW, np.full(60, 2.0))[0]
+    other = averages._fitted(seen, labels, moved(0.0)[:60], replace(HOW, strength=2 * HOW.strength))
+    assert once == pytest.approx(other[0], rel=1e-3)

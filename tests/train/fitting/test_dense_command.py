@@ -1,4 +1,8 @@
-"""A dense recipe through the command line: fitted, exported, run by the daemon's engine."""
+"""
+A dense recipe through the command line: fitted, exported, run by the daemon's engine.
+
+Every second image is called digital and has no box.
+"""
 
 import csv
 from pathlib import Path
@@ -33,14 +37,15 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> RunFold
     labels = [film.parent.name.lower() for film in films]
     with (root / "index.csv").open("w", newline="") as file:
         lines = csv.writer(file)
-        lines.writerow(("path", "label", "patient"))
+        lines.writerow(("path", "label", "patient", "domain"))
         lines.writerows(
-            (name, label, Path(name).stem[:7]) for name, label in zip(names, labels, strict=True)
+            (name, label, Path(name).stem[:7], ("film", "digital")[number % 2])
+            for number, (name, label) in enumerate(zip(names, labels, strict=True))
         )
     boxes = [
         {"path": name, "pathology": label.upper(), "abnormality": "mass"}
         | dict(zip(("xmin", "ymin", "xmax", "ymax"), ("30", "70", "60", "110"), strict=True))
-        for name, label in zip(names, labels, strict=True)
+        for name, label in list(zip(names, labels, strict=True))[::2]
     ]
     with (root / "index-lesions.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(boxes[0]))

@@ -133,45 +133,6 @@ def test_batch_depends_on_seed_and_step_alone() -> None:
     assert not np.array_equal(other.images, again.images)
 
 
-def test_epoch_shows_each_film_with_a_mass_once_and_a_share_of_the_others() -> None:
-    films = drawn(6)
-    bare = [
-        replace(each, lesions=()) if number < 2 else each for number, each in enumerate(films.films)
-    ]
-    batches = Batches(replace(films, films=tuple(bare)), RECIPE, replace(DENSE, calcifications=0.5))
-    for epoch in range(3):
-        seen = [batches._film(epoch * 5 + place) for place in range(5)]
-        assert len(set(seen)) == 5
-        assert {2, 3, 4, 5} < set(seen)
-
-
-def test_smaller_copies_of_a_film_take_part_by_their_own_share() -> None:
-    films = drawn(6)
-    names = ["a/1.png", "b/1.png", "a/2.png", "b/2.png", "a/3.png", "b/3.png"]
-    pooled = replace(
-        films,
-        films=tuple(
-            replace(each, name=name, patient=name[2], laterality="L", view="CC")
-            for each, name in zip(films.films, names, strict=True)
-        ),
-        geometry=tuple(
-            replace(place, rows=place.rows // (1 + number % 2))
-            for number, place in enumerate(films.geometry)
-        ),
-    )
-    assert dense_loop.smaller_copies(pooled).tolist() == [False, True] * 3
-    batches = Batches(pooled, RECIPE, replace(DENSE, copies=1 / 3))
-    for epoch in range(3):
-        seen = [batches._film(epoch * 4 + place) for place in range(4)]
-        assert len(set(seen)) == 4
-        assert {0, 2, 4} < set(seen)
-
-
-def test_other_films_of_a_patient_are_no_copies() -> None:
-    films = drawn(4)
-    assert not dense_loop.smaller_copies(films).any()
-
-
 def test_films_without_lesion_boxes_are_refused() -> None:
     films = prepared([film(0, malignant=True)], np.ones((1, 96, 64)))
     with pytest.raises(DataError, match=r"no lesion box in 1 films, expected an index with"):

@@ -97,3 +97,32 @@ def test_opinion_of_the_reader_softens_a_lesions_target(films: Prepared) -> None
     told = (0.5,) * len(films.films[number].lesions)
     softened = [mark.malignant for mark in pieces.marks(films, number, told, 0.4)]
     assert softened == [0.6 * value + 0.4 * 0.5 for value in proven]
+
+
+def test_film_whose_lesions_are_not_marked_is_shown_whole_and_teaches_by_its_label() -> None:
+    image = np.zeros((1, 192, 128), np.float32)
+    image[0, 8:184, 8:120] = 0.4
+    image[0, 160:176, 96:112] = 1.0
+    bare = prepared([film(0, malignant=True)], image)
+    assert pieces.known_lesions(bare, 0) is None
+    for seed in range(20):
+        piece = pieces.cut(bare.images[0], None, 1.0, HOW, np.random.default_rng(seed))
+        assert piece.picture.shape == (96, 64)
+        assert (piece.picture > 0).mean() > 0.5
+        assert not piece.targets.stacked().any()
+        assert piece.malignant == 1 - pieces.SMOOTHED
+
+
+def test_normal_film_is_background_all_over() -> None:
+    normal = prepared([film(0, malignant=False, abnormality="normal")], np.ones((1, 192, 128)))
+    assert pieces.known_lesions(normal, 0) == ()
+    piece = pieces.cut(normal.images[0], (), 0.0, HOW, np.random.default_rng(0))
+    assert piece.targets.background.all()
+    assert piece.malignant == pieces.SMOOTHED
+
+
+def test_film_with_every_box_outside_of_the_crop_counts_as_not_marked() -> None:
+    outside = prepared(
+        [film(0, malignant=True, lesions=(lesion(300, 40, 320, 60),))], np.ones((1, 192, 128))
+    )
+    assert pieces.known_lesions(outside, 0) is None

@@ -52,6 +52,8 @@ OPENING: Final = 0.15
 """Radius of the opening disc as a share of the root of the breast's area: labels are thinner."""
 DETAIL: Final = 0.35
 """The share of that radius within which removed tissue is put back."""
+WALL: Final = 0.04
+"""Tissue within this share of a side of the picture is taken to reach it, if that is the wall."""
 CONTENDER: Final = 0.2
 """Share of the largest thing's area from which on a smaller one may have more light in it."""
 FREE: Final = 0.35
@@ -270,13 +272,18 @@ def _largest(things: Bits, weights: NDArray[np.float32]) -> tuple[Bits | None, f
 
 
 def _to_the_chest_wall(breast: Bits) -> Bits:
-    """Fill the holes, also those that are open to the side where the chest wall is."""
-    left, right = _sides(breast)
-    closing = np.pad(filled(breast), 1)
-    at = np.flatnonzero(left if left.sum() >= right.sum() else right)
-    if len(at):
-        closing[at[0] + 1 : at[-1] + 2, 0 if left.sum() >= right.sum() else -1] = 1
-    return filled(closing)[1:-1, 1:-1]
+    """Fill the holes, and the gaps between the breast and the side where the chest wall is."""
+    whole = filled(breast)
+    depth = max(3, round(WALL * breast.shape[1]))
+    left, right = (np.count_nonzero(at.any(axis=1)) for at in (whole[:, :depth], whole[:, -depth:]))
+    way = slice(None, None, -1 if right > left else 1)
+    closing = np.pad(whole, 1)[:, way]
+    near = closing[1:-1, 1 : 1 + depth]
+    rows = np.flatnonzero(near.any(axis=1))
+    if len(rows):
+        near[:] = np.maximum.accumulate(near[:, ::-1], axis=1)[:, ::-1]
+        closing[rows[0] + 1 : rows[-1] + 2, 0] = 1
+    return filled(np.ascontiguousarray(closing[:, way]))[1:-1, 1:-1]
 
 
 def _sides(breast: Bits) -> tuple[Mask, Mask]:

@@ -7,7 +7,7 @@ Margins are cut off to the pixel.
 A flat area inside is an artefact only if its level ends abruptly: saturated tissue fades.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, TypeAlias
@@ -20,8 +20,6 @@ from edge.inference.image.mammogram import Mammogram
 from edge.inference.levels import quantiles
 from edge.inference.small_copy import Small
 
-Lines: TypeAlias = Callable[[int], NDArray[Any]]
-"""The line at a distance from one side."""
 Mask: TypeAlias = NDArray[np.bool_]
 
 SAMPLE: Final = 16
@@ -43,7 +41,9 @@ PARTS: Final = 12
 RIM: Final = 0.04
 """So much of a dark margin is kept as air, as a share of what lies between the margins."""
 WIDTH: Final = 512
-"""So many pixels of a line are looked at."""
+"""So many pixels of a line are looked at,"""
+BLOCK: Final = 1024
+"""and at most so many lines at once."""
 BLENDED: Final = 0.1
 """Half of a mixture of margin and picture differs from the next line by more than this share."""
 MOST_BLENDED: Final = 2
@@ -54,6 +54,8 @@ AREA: Final = 0.008
 """A flat area covers at least this share of the picture."""
 ABRUPT: Final = 0.15
 """An artefact's level differs from what surrounds it by more than this share of the range."""
+GLARING: Final = 0.5
+"""A bright area that is no air is brighter than what surrounds it by more than this share."""
 DARK: Final = 0.3
 """Surroundings are dark, and no tissue, up to this share of the range."""
 ABRUPTLY: Final = 0.2
@@ -99,7 +101,8 @@ def content_of(image: Mammogram) -> Content:
     while before != (top, bottom, left, right):
         before = (top, bottom, left, right)
         top, bottom = _trimmed(pixels[:, left:right], top, bottom, scale)
-        left, right = _trimmed(pixels[top:bottom].T, left, right, scale)
+        if top < bottom:
+            left, right = _trimmed(pixels[top:bottom].T, left, right, scale)
         if top >= bottom or left >= right:
             return Content(0, pixels.shape[0], 0, pixels.shape[1])
     return Content(top, bottom, left, right)
@@ -115,18 +118,33 @@ def flats_of(small: Small) -> list[Flat]:
     low, high = quantiles(small[::2, ::2], 1, 99)
     span = max(high - low, 1e-6)
     differences = cv2.dilate(small, AROUND) - cv2.erode(small, AROUND)
-    flat = cv2.dilate((differences <= FLAT * span).astype(np.uint8), AROUND)
+    flat = (differences <= FLAT * span).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(flat)
     large = [
         number for number in range(1, count) if stats[number, cv2.CC_STAT_AREA] >= AREA * small.size
     ]
     found = []
-    for number in large:
-        mask = np.asarray(labels == number, np.bool_)
+    for number in large:  # wider one by one, so that touching areas stay apart
+        one = cv2.dilate((labels == number).astype(np.uint8), AROUND)
+        mask = np.asarray(one, np.bool_)
         darkest, level, brightest = quantiles(small[mask], 2, 50, 98)
         if brightest - darkest <= 2 * SAME * span:  # a ramp is no flat area
             found.append(Flat(mask, level, SAME * span))
     return found
+
+
+def glaring(small: Small, flats: Iterable[Flat]) -> list[Flat]:
+    """
+    Keep the flat areas that are bright and end abruptly, so that they cannot be air.
+
+    Dark flat areas are kept out: the air of a digital mammogram is one of them.
+    """
+    low, high = quantiles(small[::2, ::2], 1, 99)
+    return [
+        flat
+        for flat in flats
+        if flat.level - _surroundings(small, flat.mask) > GLARING * (high - low)
+    ]
 
 
 def artefacts(small: Small, flats: Iterable[Flat]) -> list[Flat]:
@@ -159,67 +177,74 @@ def _surroundings(small: Small, mask: Mask) -> float:
 
 def _trimmed(pixels: NDArray[Any], first: int, last: int, scale: "_Scale") -> tuple[int, int]:
     """The rows first .. last without uniform ones at their beginning and end."""
-    step = max(1, pixels.shape[1] // WIDTH)
-    before = _margin(lambda line: pixels[first + line, ::step], last - first, scale)
-    after = _margin(lambda line: pixels[last - 1 - line, ::step], last - first - before, scale)
-    rim = ceil(RIM * max(0, last - first - before - after))
-    if _fades(lambda line: pixels[first + line, ::step], before, last - first, scale):
+    lines = pixels[first:last, :: max(1, pixels.shape[1] // WIDTH)]
+    before = _margin(lines, scale)
+    after = _margin(lines[before:][::-1], scale)
+    rim = ceil(RIM * max(0, len(lines) - before - after))
+    if _fades(lines, before, scale):
         before = max(0, before - rim)
-    if _fades(lambda line: pixels[last - 1 - line, ::step], after, last - first, scale):
+    if _fades(lines[::-1], after, scale):
         after = max(0, after - rim)
     return first + before, last - after
 
 
-def _margin(lines: Lines, count: int, scale: "_Scale") -> int:
+def _margin(lines: NDArray[Any], scale: "_Scale") -> int:
     """
-    Count the uniform lines from a side on.
+    Count the uniform lines from the first on.
 
     A margin with noise, as a scanner's lid has it, is bright or ends abruptly: noisy air does not.
     """
-    plain = _uniform(lines, count, scale, UNIFORM * scale.span)
-    if plain or not count:
-        return plain + _mixtures(lines, plain, count, scale.span) if 0 < plain < count else plain
-    low, high, level = scale.levels(lines(0))
+    plain = _uniform(lines, scale, UNIFORM * scale.span)
+    if plain or not len(lines):
+        return plain + _mixtures(lines, plain, scale.span) if 0 < plain < len(lines) else plain
+    low, high, level = scale.levels_of_first(lines)
     if high - low > NOISE * scale.span:
         return 0
-    found = _uniform(lines, count, scale, NOISIER * (high - low), EVEN * scale.span)
-    if found == count:
+    found = _uniform(lines, scale, NOISIER * (high - low), EVEN * scale.span)
+    if found == len(lines):
         return 0
-    found += _mixtures(lines, found, count, scale.span)
+    found += _mixtures(lines, found, scale.span)
     lid = level > scale.middle and high - low <= LID * scale.span
     return found if lid or _is_abrupt(lines, found, scale) else 0
 
 
-def _fades(lines: Lines, found: int, count: int, scale: "_Scale") -> bool:
+def _fades(lines: NDArray[Any], found: int, scale: "_Scale") -> bool:
     """If so many lines may be air: they are dark, and what follows is mostly as dark."""
-    level = scale.levels(lines(0))[2]
+    if not 0 < found < len(lines):
+        return False
+    level = scale.levels_of_first(lines)[2]
     dark = level <= scale.middle - (0.5 - UNIFORM) * scale.span
-    return 0 < found < count and dark and not _is_abrupt(lines, found, scale)
+    return dark and not _is_abrupt(lines, found, scale)
 
 
-def _is_abrupt(lines: Lines, found: int, scale: "_Scale") -> bool:
+def _is_abrupt(lines: NDArray[Any], found: int, scale: "_Scale") -> bool:
     """If much of the line after a margin differs from the margin."""
-    level = np.float32(scale.levels(lines(0))[2])
-    differs = np.abs(lines(found).astype(np.float32) - level) > ABRUPT * scale.span
+    level = np.float32(scale.levels_of_first(lines)[2])
+    differs = np.abs(lines[found].astype(np.float32) - level) > ABRUPT * scale.span
     return bool(np.mean(differs) > ABRUPTLY)
 
 
 def _uniform(
-    lines: Lines, count: int, scale: "_Scale", tolerance: float, even: float | None = None
+    lines: NDArray[Any], scale: "_Scale", tolerance: float, even: float | None = None
 ) -> int:
-    """Count the lines from a side on with nearly one level each and one mean in all their parts."""
-    found = 0
-    while found < count:
-        low, high, _ = scale.levels(lines(found))
-        if high - low > tolerance or (even is not None and _unevenness(lines(found)) > even):
-            break
-        found += 1
+    """Count the lines from the first on with nearly one level each and one mean in all parts."""
+    found, size = 0, 1
+    while found < len(lines):
+        block = lines[found : found + size]
+        low, high, _ = scale.levels(block)
+        varied = high - low > tolerance
+        if even is not None:
+            varied |= _unevenness(block) > even
+        if varied.any():
+            return found + int(varied.argmax())
+        found, size = found + len(block), min(4 * size, BLOCK)
     return found
 
 
-def _unevenness(line: NDArray[Any]) -> float:
+def _unevenness(lines: NDArray[Any]) -> NDArray[np.float64]:
     """The range of the means of a line's parts: noise has the same mean everywhere."""
-    return float(np.ptp([part.mean() for part in np.array_split(line, min(PARTS, len(line)))]))
+    parts = np.array_split(lines, min(PARTS, lines.shape[1]), axis=1)
+    return np.asarray(np.ptp([part.mean(axis=1) for part in parts], axis=0), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,20 +255,31 @@ class _Scale:
     span: float
     background: int | None
 
-    def levels(self, line: NDArray[Any]) -> tuple[float, float, float]:
-        """Between which levels nearly all of a line lies, and its median; padding aside."""
-        kept = _kept(line, self.background)
-        low, high, median = quantiles(kept, *NEARLY, 50) if len(kept) else (0.0, 0.0, 0.0)
-        return low, high, median
+    def levels(self, lines: NDArray[Any]) -> NDArray[np.float64]:
+        """Between which levels nearly all of each line lies, and its median; padding aside."""
+        kept = np.full(len(lines), lines.shape[1])
+        if self.background is not None:
+            padding = lines == self.background
+            kept = np.asarray(np.count_nonzero(~padding, axis=1))
+            lines = np.where(padding, np.iinfo(lines.dtype).max, lines)
+        ordered = np.sort(lines, axis=1)
+        at = np.rint(np.outer((*NEARLY, 50), np.maximum(kept - 1, 0)) / 100).astype(np.intp)
+        found = ordered[np.arange(len(lines)), at].astype(np.float64)
+        return np.where(kept > 0, found, 0.0)
+
+    def levels_of_first(self, lines: NDArray[Any]) -> tuple[float, ...]:
+        """The same of the first line alone."""
+        return tuple(float(level[0]) for level in self.levels(lines[:1]))
 
 
-def _mixtures(lines: Lines, found: int, count: int, span: float) -> int:
+def _mixtures(lines: NDArray[Any], found: int, span: float) -> int:
     """Count the lines after a margin that are a mixture of it and the picture."""
-    for extra in range(min(MOST_BLENDED, count - found - 1)):
-        line, following = (lines(found + extra + more).astype(np.float32) for more in (0, 1))
+    most = min(MOST_BLENDED, len(lines) - found - 1)
+    for extra in range(most):
+        line, following = lines[found + extra : found + extra + 2].astype(np.float32)
         if np.mean(np.abs(line - following) > BLENDED * span) < 0.5:  # noqa: PLR2004 - half
             return extra
-    return min(MOST_BLENDED, count - found - 1)
+    return most
 
 
 def _kept(values: NDArray[Any], background: int | None) -> NDArray[Any]:

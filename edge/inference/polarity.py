@@ -5,8 +5,8 @@ The breast is looked for twice, in the picture and in its negative.
 In the right one tissue gets darker towards the skin line until it is air, and the air beside it is
 flatter than the tissue; in the wrong one the step at the edge is high.
 Air also takes most of the picture's border and is one of its two ends.
-Flat areas (frames, mattes, shutters, saturated film) say nothing and are left out; a header that
-names the polarity counts as well.
+Glaring flat areas (frames, mattes, strips) say nothing and are left out; a header that names the
+polarity counts as well.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,16 @@ BAND: Final = 0.1
 """Width of the band along the four sides in which most is air, as a share of each side."""
 AIR_WIDTH: Final = 4
 """Grey levels of 256 to either side of the air's own that still are air."""
-WEIGHTS: Final = (2.5, 15.0, 6.3, 3.5, 2.0)
-"""Of `Evidence`, by logistic regression on films and digital mammograms, framed and plain."""
-DOUBT: Final = 2.0
+WEIGHTS: Final = (2.4, 9.8, 2.9, 6.6, 4.5)
+"""
+Of `Evidence`, by logistic regression on films and digital mammograms: plain, overexposed, matted.
+"""
+DOUBT: Final = 0.7
 """So much must speak for a negative."""
 PRIOR: Final = 1.5
-"""So much more if a header names the polarity."""
+"""So much more if a header names the polarity,"""
+HIDDEN: Final = 1.8
+"""and so much more if glaring areas may hide the air."""
 DEEP: Final = 0.2
 """Tissue farther from the skin line than this share of the breast's size is deep,"""
 RIM: Final = 0.05
@@ -70,18 +74,19 @@ def is_inverted(small: Small, flats: Sequence[Flat], *, stated: bool) -> bool:
 
     Args:
         small: a small copy, shape (rows, columns), without uniform margins.
-        flats: flat areas of it.
+        flats: glaring flat areas of it.
         stated: a header names the polarity, and the picture is as it says.
     """
     found = evidence(small, flats)
-    return found is not None and found.weight < -DOUBT - (PRIOR if stated else 0.0)
+    doubt = DOUBT + (PRIOR if stated else 0.0) + (HIDDEN if flats else 0.0)
+    return found is not None and found.weight < -doubt
 
 
 def evidence(small: Small, flats: Sequence[Flat]) -> Evidence | None:
     """Weigh a picture against its negative; None if there is nothing to see."""
     known = np.ones(small.shape, np.bool_)
-    for flat in flats:
-        known &= ~flat.mask
+    for flat in flats:  # and its level elsewhere: a matte also shows in small gaps
+        known &= ~flat.mask & (np.abs(small - np.float32(flat.level)) > flat.tolerance)
     if not known.any() or small[known].min() == small[known].max():
         return None
     low, high = quantiles(small[known], 0.5, 99.5)

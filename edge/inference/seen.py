@@ -10,7 +10,7 @@ import numpy as np
 from edge.inference.breast import Breast, find_breast
 from edge.inference.image.mammogram import Mammogram
 from edge.inference.levels import quantiles
-from edge.inference.margins import AROUND, Content, Flat, artefacts, content_of, flats_of
+from edge.inference.margins import AROUND, Content, Flat, artefacts, content_of, flats_of, glaring
 from edge.inference.polarity import is_inverted
 from edge.inference.small_copy import Small, small_copy
 from edge.inference.whole import fault_of
@@ -42,7 +42,7 @@ def see(image: Mammogram) -> Seen:
     content = content_of(image)
     small = small_copy(content.of(image.pixels), image.background)
     flats = flats_of(small)
-    turned = is_inverted(small, flats, stated=image.facts.format == "dicom")
+    turned = is_inverted(small, glaring(small, flats), stated=image.facts.format == "dicom")
     white = _white(image, small)
     if turned:
         small = np.maximum(np.float32(white) - small, 0)

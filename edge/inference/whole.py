@@ -88,8 +88,8 @@ def outline_of(mask: Mask) -> Outline:
 
 def _without_air(small: Small, mask: Mask) -> str | None:
     around = np.ones((2 * SKIN + 1, 2 * SKIN + 1), np.uint8)
-    air = cv2.dilate(mask.astype(np.uint8), around) == 0
     low, high = quantiles(small[mask], 1, 99)
+    air = (cv2.dilate(mask.astype(np.uint8), around) == 0) & (small <= high)  # no labels
     uneven = 1.0
     if air.sum() > FEW:
         darkest, brightest = quantiles(small[air], *MOST_OF_AIR)

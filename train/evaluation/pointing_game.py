@@ -5,7 +5,7 @@ The method is that of Zhang et al., IJCV 126 (2018) 1084.
 
 A hit is a maximum inside a lesion's box or not further from it than the tolerance, which is the
 customary 15 pixels of a picture 500 pixels long: 3 % of the input's longer side. Chance is the
-share of the breast that the boxes with their rim cover.
+share of the breast, as the model is shown it, that the boxes with their rim cover.
 """
 
 from dataclasses import dataclass
@@ -111,29 +111,31 @@ def targets(film: Film, geometry: Geometry) -> tuple[Box, ...]:
     )
 
 
-def chance(boxes: tuple[Box, ...], rim: float, geometry: Geometry, breast_fraction: float) -> float:
+def chance(
+    boxes: tuple[Box, ...], rim: float, geometry: Geometry, image: NDArray[np.float16]
+) -> float:
     """
     Give the share of the breast that the boxes with their rim cover.
 
     Args:
         boxes: in the model's input.
         rim: around each, in pixels of the input.
-        geometry: of the film; the cut-out is the breast's bounding box.
-        breast_fraction: share of the whole film that the breast covers.
+        geometry: of the film.
+        image: the prepared film, shape (height, width); all but the breast is 0.
     """
-    covered = np.zeros((geometry.height, geometry.width), dtype=np.bool_)
+    cut_out = np.s_[
+        geometry.top : geometry.top + geometry.height,
+        geometry.left : geometry.left + geometry.width,
+    ]
+    covered = np.zeros(image.shape, dtype=np.bool_)
     for box in boxes:
-        top, bottom = (round(value - geometry.top) for value in (box.ymin - rim, box.ymax + rim))
-        left, right = (round(value - geometry.left) for value in (box.xmin - rim, box.xmax + rim))
-        covered[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
-    cut = geometry.box
-    share = (
-        breast_fraction
-        * geometry.rows
-        * geometry.columns
-        / ((cut.xmax - cut.xmin) * (cut.ymax - cut.ymin))
-    )
-    return min(1.0, float(covered.mean()) / min(1.0, share))
+        top, bottom, left, right = (
+            max(0, round(side))
+            for side in (box.ymin - rim, box.ymax + rim, box.xmin - rim, box.xmax + rim)
+        )
+        covered[top:bottom, left:right] = True
+    breast = image[cut_out] > 0
+    return float(covered[cut_out][breast].mean()) if breast.any() else 0.0
 
 
 def _round(scored: Scored, number: int, spec: InputSpec, rim: float) -> tuple[float, float, float]:
@@ -146,5 +148,5 @@ def _round(scored: Scored, number: int, spec: InputSpec, rim: float) -> tuple[fl
     return (
         hit,
         middle.within(boxes, rim),
-        chance(boxes, rim, geometry, float(films.breast_fraction[number])),
+        chance(boxes, rim, geometry, films.images[number]),
     )

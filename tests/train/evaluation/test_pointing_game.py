@@ -20,11 +20,13 @@ WHOLE = Geometry(
 
 
 def scored(lesions: list[Box], peak: tuple[int, int], geometry: Geometry = WHOLE) -> Scored:
-    """One malignant film; its map of 10 x 10 cells is highest at (row, column)."""
+    """One malignant film, its right half breast; its map of 10 x 10 is highest at (row, column)."""
     boxes = tuple(lesion(box.xmin, box.ymin, box.xmax, box.ymax) for box in lesions)
     maps = np.zeros((1, 10, 10), np.float32)
     maps[0][peak] = 1
-    films = prepared([film(0, malignant=True, lesions=boxes)], np.zeros((1, 100, 100)), geometry)
+    image = np.zeros((1, 100, 100))
+    image[0, :, 50:] = 0.5
+    films = prepared([film(0, malignant=True, lesions=boxes)], image, geometry)
     return Scored(films, np.array([0.5]), maps, None)
 
 
@@ -56,6 +58,12 @@ def test_chance_is_the_share_of_the_breast_that_the_box_covers() -> None:
     found = pointing_game.play(scored([Box(60, 20, 70, 30)], (2, 6)), SPEC, 0)
     assert found["in_the_box"]["chance"] == pytest.approx(0.01 / 0.5, rel=0.01)
     assert found["with_tolerance"]["chance"] == pytest.approx(0.0256 / 0.5, rel=0.01)
+
+
+def test_margins_that_were_cut_off_are_no_part_of_chance() -> None:
+    wide = replace(WHOLE, rows=200, columns=300)
+    found = pointing_game.play(scored([Box(60, 20, 70, 30)], (2, 6), wide), SPEC, 0)
+    assert found["in_the_box"]["chance"] == pytest.approx(0.01 / 0.5, rel=0.01)
 
 
 def test_overlapping_boxes_are_counted_once() -> None:

@@ -31,6 +31,10 @@ class Unavailable(MammoEdgeError):
     """Something is away for now (disk full, broker gone): the work is kept and tried again."""
 
 
+class StateDamagedError(MammoEdgeError):
+    """The open ledger is damaged: the daemon ends, and the next start sets the ledger aside."""
+
+
 class AcceleratorError(Unavailable):
     """The accelerator is missing, lost or refuses the model: the processor does the work."""
 

@@ -25,6 +25,8 @@ class Cause(StrEnum):
 
     BROKER_AWAY = "broker_away"
     """There is no connection to the broker."""
+    LOOP_FAILED = "loop_failed"
+    """A part of the daemon failed as nobody foresaw, and goes on."""
     CLIENT_ID_TAKEN = "client_id_taken"
     """Another client connects to the broker under the device's client id."""
     SUBSCRIPTION_REFUSED = "subscription_refused"
@@ -103,6 +105,8 @@ class Health:
         self._mine = threading.local()
         self._stamps: dict[str, float] = {}
         self._reasons: dict[Cause, str] = {}
+        self.failing: dict[str, str] = {}
+        """The class of the error that nobody foresaw, by the loop that failed by it last."""
         self._phase = Phase.STARTING
         self.counters: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -160,10 +164,10 @@ class Health:
             self._phase = phase
         self.changed.set()
 
-    def count(self, what: str) -> None:
-        """Add one to a counter."""
+    def count(self, what: str, number: int = 1) -> None:
+        """Add to a counter."""
         with self._lock:
-            self.counters[what] += 1
+            self.counters[what] += number
 
     @property
     def uptime_s(self) -> float:

@@ -9,6 +9,9 @@ from edge.health import Cause
 ACL: Final = "`deploy/broker/mosquitto/mammo-edge.acl`"
 DEGRADED: Final[Mapping[Cause, str]] = {
     Cause.BROKER_AWAY: "running? certificates? ACL? `mammo-edge doctor` tries them",
+    Cause.LOOP_FAILED: (
+        "a defect: please report it with `journalctl -u mammo-edge -p err`; all else goes on"
+    ),
     Cause.CLIENT_ID_TAKEN: (
         "two devices of one site and name, or one `[broker] client_id` on both: give each its own"
     ),

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.config.section import Level
+from edge.contract.limits import NAME_BYTES
 from edge.contract.result import Hash, Probability
 from edge.health import Cause, Phase
 
@@ -106,6 +107,17 @@ class InboxPart(_Sent):
     """Files that were seen and not taken yet."""
 
 
+class RequestsPart(_Sent):
+    """Requests over MQTT that are no images in the queue yet."""
+
+    in_memory: Count
+    """Requests that were delivered and are not taken yet."""
+    bytes: Count
+    """Their bytes."""
+    references: Count
+    """Requests that name a file which is not there yet."""
+
+
 class OutboxPart(_Sent):
     """Results that a sink does not have yet."""
 
@@ -137,6 +149,7 @@ class Health(_Sent):
     runtime: RuntimePart
     queue: QueuePart
     inbox: InboxPart | None
+    requests: RequestsPart | None
     outbox: dict[str, OutboxPart]
     drift: DriftPart
     counters: dict[str, Count]
@@ -163,7 +176,7 @@ class ShadowResult(_Sent):
 class Reference(_Received):
     """The name of a file in the inbox."""
 
-    name: str
+    name: Annotated[str, Field(max_length=NAME_BYTES)]
     """The file's path, relative to the inbox."""
     sha256: Hash
 

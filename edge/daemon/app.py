@@ -11,7 +11,6 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Final
@@ -24,6 +23,7 @@ from edge.contract import messages
 from edge.daemon.control.handlers import Commands
 from edge.daemon.control.unix_socket import ControlServer
 from edge.daemon.intake.folder import FolderIntake, look_again_s
+from edge.daemon.intake.suspects import Suspects
 from edge.daemon.pipeline.admission import Admission
 from edge.daemon.pipeline.current_model import CurrentModel
 from edge.daemon.pipeline.dispatcher import Dispatcher
@@ -43,7 +43,7 @@ from edge.daemon.wiring import broker
 from edge.daemon.wiring.delivery import Delivery
 from edge.daemon.wiring.handlers import Reload, handlers
 from edge.daemon.wiring.opener import Opener
-from edge.daemon.wiring.report import Report
+from edge.daemon.wiring.report import Report, Sources
 from edge.daemon.wiring.shadow import open_shadow
 from edge.daemon.wiring.state import open_state, sender_of
 from edge.errors import MammoEdgeError, Unavailable
@@ -52,7 +52,7 @@ from edge.models.transfer.installer import Installer
 from edge.storage.retention import Retention
 from edge.system import logs
 from edge.system.systemd import Systemd
-from edge.system.threads import Loop
+from edge.system.threads import Loop, note_failure
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,7 @@ class Daemon:
         self._health = Health()
         self._parts = self._open_parts()
         self._client = broker.connect(settings, password, self._health)
+        self._suspects = Suspects(settings.state.path)
         self._delivery = Delivery(settings, self._parts.ledger.outbox, self._health, self._client)
         self._recorder = Recorder(self._parts, self._delivery.wake)
         self._activation = self._make_activation()
@@ -145,7 +146,8 @@ class Daemon:
         obeyed = self._make_handlers(load_settings)
         self._control = ControlServer(settings.control.socket, obeyed)
         stack.callback(self._control.close)
-        self._commands = broker.commands(settings, self._client, self._health, obeyed)
+        suspects = self._suspects
+        self._commands = broker.commands(settings, self._client, self._health, obeyed, suspects)
         self._announcer = Announcer(self._health, systemd, self._parts.model.overdue)
         broker.announce(self._announcer, settings, self._client, self._health, self._report)
         self._retention = Retention(settings, self._parts.ledger, self._health)
@@ -190,7 +192,7 @@ class Daemon:
         activation.resume_trial()
         return activation
 
-    def _open_intakes(self) -> tuple[FolderIntake | None, Loop | None]:
+    def _open_intakes(self) -> tuple[FolderIntake | None, broker.Requests]:
         settings, health = self._settings, self._health
         reception = Reception(
             self._parts,
@@ -202,11 +204,13 @@ class Daemon:
         )
         watched = settings.intake.folder
         folder = FolderIntake(settings.inbox, reception, health) if watched else None
-        return folder, broker.requests(settings, self._client, reception, health)
+        requests = broker.requests(settings, self._client, reception, health, self._suspects)
+        return folder, requests
 
     def _make_report(self) -> Report:
         seen = self._folder.seen if self._folder else None
-        return Report(self._settings, self._parts, self._client, seen, self._drift)
+        held = self._requests[0].held if self._requests else None
+        return Report(self._settings, self._parts, self._client, Sources(seen, held), self._drift)
 
     def _make_dispatcher(self) -> Dispatcher:
         results = self._parts.ledger.queries.results(limit=WINDOW)
@@ -259,7 +263,7 @@ class Daemon:
 
     def _loops(self) -> Iterator[Loop]:
         """Yield what is started last and stopped first, what takes images in at the head."""
-        intakes = (self._folder, self._requests, self._commands)
+        intakes = (self._folder, *(self._requests or ()), self._commands)
         for loop in (*intakes, self._retention, self._accelerator):
             if loop:
                 yield loop
@@ -278,14 +282,13 @@ class Daemon:
         self._announcer.stop()
         if self._client:
             self._client.stop()
+        self._suspects.close()
 
     def _stop_broken(self, args: threading.ExceptHookArgs) -> None:
         """Stop, since a loop ended that never should: better to start anew than go on without."""
-        trace = traceback.extract_tb(args.exc_traceback) if args.exc_traceback else None
-        where = (trace[-1].filename, trace[-1].lineno) if trace else ("", "")
-        name = args.exc_type.__name__  # not the message, which may name a file
-        log.critical("event=thread_died type=%s at=%s:%s", name, *where)
-        self._broken = MammoEdgeError(f"a thread died: {name}")
+        self._broken = MammoEdgeError(
+            f"a thread died: {note_failure('thread_died', args.exc_value)}"
+        )
         self._dispatcher.stop()
 
 

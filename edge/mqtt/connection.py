@@ -68,6 +68,8 @@ class Incoming:
     """Return True if that connection is gone: the broker will deliver the message again."""
     again: bool = False
     """True if the broker says (DUP) that it delivered the message before."""
+    qos: int = 1
+    """At 0 the broker does not deliver the message again."""
 
 
 class Connection:
@@ -252,6 +254,7 @@ class Connection:
             acknowledge=lambda: _acknowledge(client, message),
             stale=lambda: not client.is_connected(),
             again=message.dup,
+            qos=message.qos,
         )
         self._deliver(incoming)
 

@@ -153,7 +153,7 @@ class Reconnector(Loop):
 
     def _welcome(self, connection: Connection) -> None:
         log.info("event=broker_connected protocol=%s", self.protocol)
-        self._subscriptions.begin(connection.client)
+        self._subscriptions.begin(connection.client, self.protocol)
         self.connection = connection
         self._health.recover(Cause.BROKER_AWAY)
         for greet in self.greeters:

@@ -5,15 +5,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from paho.mqtt.client import Client
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.errors import Unavailable
 from edge.health import Cause, Health
-from edge.mqtt.connection import Connection, Incoming
+from edge.mqtt.connection import Connection, Incoming, Protocol
 
 POLL_S: Final = 0.1
 """The time between two looks of a waiting thread if the connection still lasts, in seconds."""
@@ -41,13 +42,13 @@ class Subscriptions:
         self._handlers[topic] = handler
         self._filters.append(f"$share/{group}/{topic}" if group else topic)
 
-    def begin(self, client: Client) -> None:
+    def begin(self, client: Client, protocol: Protocol) -> None:
         """Subscribe everything on a new connection."""
         self._health.recover(Cause.SUBSCRIPTION_REFUSED, Cause.MODEL_SUBSCRIPTION_REFUSED)
         self._fetching = None  # packet identifiers begin anew
         client.on_subscribe = self.note_suback
         for topic in self._filters:
-            client.subscribe(topic, qos=1)
+            client.subscribe(topic, **_without_retained(protocol))
 
     def dispatch(self, incoming: Incoming) -> None:
         """Give a message to its handler; acknowledge one that nobody handles."""
@@ -129,3 +130,11 @@ class Subscriptions:
                 Cause.SUBSCRIPTION_REFUSED,
                 "broker: it refuses a subscription, so requests do not reach us: check its ACL",
             )
+
+
+def _without_retained(protocol: Protocol) -> dict[str, Any]:
+    """Return the options of a subscription at QoS 1; MQTT 5 can spare us retained messages."""
+    if protocol is not Protocol.V5:
+        return {"qos": 1}
+    never = SubscribeOptions.RETAIN_DO_NOT_SEND
+    return {"options": SubscribeOptions(qos=1, retainHandling=never)}

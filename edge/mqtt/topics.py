@@ -1,5 +1,6 @@
 """Names of all topics: those of a device, those that devices share, and Home Assistant's."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -8,6 +9,10 @@ from edge.config.settings import Device
 ROOT: Final = "mammo/v1"
 OWN: Final = frozenset({"status", "health", "result", "request", "command", "shadow", "model"})
 """First levels below a device's prefix that are its own, and so no place for a reply."""
+MOST_BYTES: Final = 256
+"""The longest response topic in UTF-8; some brokers take no longer ones."""
+MOST_LEVELS: Final = 16
+"""The most levels of a response topic: some brokers end the connection at deep ones."""
 COMMANDS: Final = (
     "replay",
     "reload",
@@ -87,6 +92,27 @@ def shared_request_image(site: str) -> str:
 def discovery(prefix: str, site: str, device: str) -> str:
     """Return the topic by which Home Assistant discovers a device, below its own prefix."""
     return f"{prefix}/device/{site}/{device}/config"
+
+
+def why_not_answered(topic: str, prefix: str) -> str | None:
+    """
+    Say why a response topic that a request names is not used; None if it is.
+
+    Args:
+        topic: from a stranger.
+        prefix: `[publish] response_prefix`.
+    """
+    if len(topic) > MOST_BYTES or len(topic.encode("utf-8", "replace")) > MOST_BYTES:
+        return f"longer than {MOST_BYTES} bytes"
+    if topic.count("/") >= MOST_LEVELS:
+        return f"more than {MOST_LEVELS} levels"
+    if any(unicodedata.category(one) in {"Cc", "Cs", "Cn"} for one in topic):
+        return "control characters, or no characters at all"
+    if not {"#", "+"}.isdisjoint(topic):
+        return "wildcards"
+    if not topic.startswith(prefix) or topic.startswith("$"):
+        return "another prefix"
+    return "a topic of a device" if is_own(topic) else None
 
 
 def is_own(topic: str) -> bool:

@@ -1,13 +1,20 @@
 """Threads that are begun, and that end when they are told to."""
 
+import logging
 import socketserver
 import threading
+import traceback
 from typing import Final
 
-from edge.health import Health
+from edge.errors import StateDamagedError
+from edge.health import Cause, Health
+
+log = logging.getLogger(__name__)
 
 STOP_S: Final = 2.0
 """Seconds that `stop` waits for a loop unless told otherwise."""
+AFTER_FAILURE_S: Final = 1.0
+"""Seconds of rest after a turn that failed as nobody foresaw."""
 
 
 class Loop:
@@ -15,7 +22,8 @@ class Loop:
     A thread that does one turn after the other, each stamped, so that one that hangs is noticed.
 
     A subclass says what a turn is. A turn that waits for something must also look up when `wake` is
-    called, and at least every second.
+    called, and at least every second. A turn that raises what nobody foresaw is told and does not
+    end the loop, since without it the daemon would do worse; only a damaged ledger ends it.
 
     Args:
         name: of the thread and its stamps.
@@ -47,7 +55,12 @@ class Loop:
         """End the wait of a turn; from any thread."""
 
     def turn(self) -> None:
-        """Do one turn; raises nothing."""
+        """
+        Do one turn.
+
+        Raises:
+            StateDamagedError: the ledger must be opened anew.
+        """
         raise NotImplementedError
 
     def last_turn(self) -> None:
@@ -60,9 +73,48 @@ class Loop:
     def _run(self, name: str) -> None:
         while not self._stop.wait(self._rest_s()):
             self._health.stamp(name)
-            self.turn()
+            if not self._turned(name):
+                self._stop.wait(AFTER_FAILURE_S)
         self.last_turn()
         self._health.retire(name)
+
+    def _turned(self, name: str) -> bool:
+        """Do one turn; False if it failed as nobody foresaw."""
+        try:
+            self.turn()
+        except StateDamagedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one item must not take the others with it
+            self._health.count("loop_failures")
+            self._health.failing[name] = note_failure("loop_failed", error)
+            tell_failing(self._health)
+            return False
+        if self._health.failing.pop(name, None):
+            tell_failing(self._health)
+        return True
+
+
+def tell_failing(health: Health) -> None:
+    """Report the loops that fail, or that none does."""
+    told = ", ".join(f"{loop} by {error}" for loop, error in sorted(health.failing.items()))
+    if told:
+        health.degrade(Cause.LOOP_FAILED, f"a part of the daemon fails and goes on: {told}")
+    else:
+        health.recover(Cause.LOOP_FAILED)
+
+
+def note_failure(event: str, error: BaseException | None) -> str:
+    """
+    Log an error that nobody foresaw, without its message, which may name a file.
+
+    Returns:
+        The name of the error's class.
+    """
+    trace = traceback.extract_tb(error.__traceback__ if error else None)
+    where = f"{trace[-1].filename}:{trace[-1].lineno}" if trace else ""
+    name = type(error).__name__
+    log.error("event=%s type=%s at=%s", event, name, where)
+    return name
 
 
 class Listener:

@@ -180,7 +180,7 @@ def test_a_retained_request_is_ignored(
     rig.ready()
     image_id = rig.drop("film.png", film(2))
     rig.result_of(image_id)
-    until(lambda: "retained_request_ignored" in rig.words(), "the request was seen", rig.words)
+    rig.await_introduction()
     assert {message["image_id"] for message in subscriber.under("result")} == {image_id}
 
 
@@ -216,3 +216,29 @@ def test_the_whole_path_over_the_embedded_broker(tmp_path: Path, embedded: Embed
         assert reply["image_id"] == sha256(film(2))
         rig.result_of(image_id)
         assert rig.stop() == 0
+
+
+def test_requests_that_ended_the_daemon_are_refused_and_an_honest_one_is_answered(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
+    """Each is acknowledged: with a session that stays, the next start would get it again."""
+    reference = IMAGE.replace("image", "ref")
+    poison = {
+        "surrogate": rb'{"name": "\ud83d.png", "sha256": "' + b"0" * 64 + b'"}',
+        "levels": json.dumps({"name": "a/" * 1_000_000, "sha256": "0" * 64}).encode(),
+        "nested": b"[" * 16_000,
+    }
+    for name, payload in poison.items():
+        subscriber.publish(reference, payload, f"mammo/v1/demo/ws/{name}", name.encode())
+    subscriber.publish(IMAGE, film(1), "mammo/v1/demo/ws/" + "a/" * 300)
+    subscriber.publish(IMAGE, film(2), "mammo/v1/demo/ws/honest", b"honest")
+    for name in poison:
+        (refused,) = replies(subscriber, name)
+        assert refused["gate"]["reasons"][0].startswith("missing: the request")
+    (honest,) = replies(subscriber, "honest")
+    assert honest["image_id"] == sha256(film(2))
+    daemon.result_of(sha256(film(1)))
+    until(lambda: daemon.status()["requests"]["in_memory"] == 0, "nothing waits", daemon.words)
+    daemon.stop()
+    daemon.ready()
+    assert daemon.running

@@ -12,7 +12,6 @@ from edge.daemon.intake.mqtt import MqttIntake
 from edge.daemon.pipeline.recovery import Recovery
 from edge.daemon.publish.mqtt import MqttSink
 from edge.mqtt.client import MqttClient
-from edge.mqtt.connection import Incoming
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
 from edge.storage.names import RENAMED
@@ -28,12 +27,12 @@ def ack_before_commit() -> None:
         brokers[:] = [broker]
         make(self, broker, *args, **kwargs)
 
-    def hasty(self: MqttIntake, incoming: Incoming, **how: Any) -> None:  # noqa: ANN401
-        incoming.acknowledge()
+    def hasty(self: MqttIntake, arrival: Any) -> None:  # noqa: ANN401
+        arrival.incoming.acknowledge()
         brokers[0].publish(
             "nobody/listens", b""
         )  # answered after our PUBACK was read: no kill is quicker than that
-        take(self, incoming, **how)
+        take(self, arrival)
 
     MqttIntake.__init__ = look  # type: ignore[method-assign]
     MqttIntake._take = hasty  # type: ignore[method-assign]

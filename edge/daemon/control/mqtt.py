@@ -1,5 +1,6 @@
 """Commands from the broker, if the configuration allows them: obeyed, answered, acknowledged."""
 
+import dataclasses
 import functools
 import json
 import logging
@@ -10,18 +11,22 @@ from concurrent.futures import Future, wait
 from typing import Any, Final, TypeAlias
 
 from edge.contract import messages
-from edge.errors import MammoEdgeError, Unavailable
+from edge.contract.limits import COMMAND_BYTES
+from edge.daemon.intake.suspects import ENDED_THE_DAEMON, Suspects, key_of
+from edge.errors import MammoEdgeError, StateDamagedError, Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
 from edge.mqtt.errors import HangUps, RefusedError
 from edge.mqtt.topics import Topics
-from edge.system.threads import Loop
+from edge.system.threads import Loop, note_failure
 
 log = logging.getLogger(__name__)
 
 LOOP: Final = "intake-command"
 RETRY_S: Final = 0.2
+MOST_WAITING: Final = 100
+"""Commands at QoS 0 that may wait; more are dropped and counted."""
 CUT_OFF: Final = 10
 """Connections that a command may lose in a row, before the loss is its answer."""
 
@@ -37,15 +42,22 @@ class CommandIntake(Loop):
         health: for the stamps.
         topics: those of this device.
         handlers: functions that obey the allowed commands, by name.
+        suspects: the commands that may have ended a daemon.
     """
 
     def __init__(
-        self, broker: MqttClient, health: Health, topics: Topics, handlers: Mapping[str, Handler]
+        self,
+        broker: MqttClient,
+        health: Health,
+        topics: Topics,
+        handlers: Mapping[str, Handler],
+        suspects: Suspects,
     ) -> None:
         super().__init__(LOOP, health)
         self._broker = broker
         self._topics = topics
         self._handlers = handlers
+        self._suspects = suspects
         self._queue: queue.Queue[tuple[str, Incoming] | None] = queue.Queue()
         self._untold: dict[tuple[str, bytes, bytes | None], bytes] = {}
         """The last command and its answer, kept in case the broker delivers the command again."""
@@ -58,7 +70,12 @@ class CommandIntake(Loop):
         self._queue.put(None)
 
     def _enqueue(self, name: str, incoming: Incoming) -> None:
-        self._queue.put((name, incoming))
+        """Keep what is looked at of a command until it is its turn. In paho's thread."""
+        if incoming.qos == 0 and self._queue.qsize() >= MOST_WAITING:
+            self._health.count("commands_dropped")
+            return
+        cut = incoming.payload[: COMMAND_BYTES + 1]
+        self._queue.put((name, dataclasses.replace(incoming, payload=cut)))
 
     def turn(self) -> None:
         """Obey the next command, if one comes within a second."""
@@ -66,8 +83,16 @@ class CommandIntake(Loop):
             command = self._queue.get(timeout=1.0)
         except queue.Empty:
             return
-        if command is not None and not command[1].stale():
+        if command is None or command[1].stale():
+            return
+        try:
             self._obey(*command)
+        except StateDamagedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one command must not hold up the others
+            note_failure("command_given_up", error)
+            self._health.count("commands_given_up")
+            command[1].acknowledge()
 
     def _obey(self, name: str, incoming: Incoming) -> None:
         if incoming.retained:
@@ -75,7 +100,7 @@ class CommandIntake(Loop):
         else:
             key = (name, incoming.payload, incoming.correlation)
             answer = self._untold.get(key) if incoming.again else None
-            answer = answer or self._await_answer(name, incoming)
+            answer = answer or self._try(name, incoming)
             if answer is None:
                 return  # not acknowledged: the broker delivers it again
             self._untold = {key: answer}
@@ -84,6 +109,17 @@ class CommandIntake(Loop):
         incoming.acknowledge()
         if not incoming.stale():
             self._untold = {}
+
+    def _try(self, name: str, incoming: Incoming) -> bytes | None:
+        """Obey a command that can be worked on, see `_await_answer`; refuse any other."""
+        if len(incoming.payload) > COMMAND_BYTES:
+            return _refusal(name, f"the command has more than {COMMAND_BYTES} bytes")
+        key = key_of(incoming.topic, incoming.payload, incoming.correlation)
+        if self._suspects.ends(key):
+            self._health.count("commands_given_up")
+            return _refusal(name, ENDED_THE_DAEMON)
+        with self._suspects.in_hand(LOOP, key):
+            return self._await_answer(name, incoming)
 
     def _await_answer(self, name: str, incoming: Incoming) -> bytes | None:
         """

@@ -4,9 +4,10 @@ Sources, one file each.
 A source hands what comes to a Receiver, and tells its sender only when that has returned.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+from edge.storage.ledger.records import Reference, Request
 
 
 class Receiver(Protocol):
@@ -31,9 +32,7 @@ class Receiver(Protocol):
         """
         ...
 
-    def take_bytes(
-        self, data: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
+    def take_bytes(self, request: Request) -> None:
         """
         Take an image that came as bytes.
 
@@ -42,24 +41,52 @@ class Receiver(Protocol):
         """
         ...
 
-    def take_reference(
-        self,
-        request: bytes,
-        response_topic: str | None,
-        correlation: bytes | None,
-        patient: Callable[[], bool],
-    ) -> None:
+    def take_reference(self, request: Request) -> None:
         """
-        Take an image by its name in the inbox and its hash, or answer why that cannot be.
+        Record a request that names a file of the inbox; `settle_reference` answers it.
+
+        Raises:
+            Unavailable: the ledger does not take it now.
+        """
+        ...
+
+    def refuse_reference(self, request: Request, why: str) -> None:
+        """
+        Answer a request that names no image.
+
+        Raises:
+            Unavailable: disk or ledger do not take it now.
+        """
+        ...
+
+    def references(self) -> list[Reference]:
+        """
+        List the requests that `take_reference` has recorded and that wait.
+
+        Raises:
+            Unavailable: the ledger does not say.
+        """
+        ...
+
+    def settle_reference(self, reference: Reference, *, patient: bool) -> None:
+        """
+        Take the image that a request names by its name and hash, or answer why that cannot be.
 
         Args:
-            request: the JSON that came.
-            response_topic: gets the answer; None for `result`.
-            correlation: goes back with the answer.
-            patient: tells if a file that is not there yet is waited for.
+            reference: from `references`.
+            patient: true if a file that is not there yet is waited for.
 
         Raises:
             NotReadyError: the file may still come.
             Unavailable: disk or ledger do not take it now.
+        """
+        ...
+
+    def drop_reference(self, reference: Reference) -> None:
+        """
+        Forget a request that cannot even be refused.
+
+        Raises:
+            Unavailable: the ledger does not take note of it now.
         """
         ...

@@ -1,25 +1,24 @@
 """The way in: bytes go into the spool, then a row into the ledger, and only then is anyone told."""
 
-import json
+import hashlib
 import logging
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Settings
+from edge.contract.reference import NO_SUCH_FILE, parse_reference
 from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.pipeline.head_start import HeadStart
 from edge.daemon.pipeline.recovery import Recovery
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
-from edge.storage.ledger.records import Submission
+from edge.storage.claim import Claim
+from edge.storage.ledger.records import Reference, Request, Submission
 from edge.system.files import NotReadyError
 
 log = logging.getLogger(__name__)
 
-HEX_DIGITS: Final = 64
 REFUSE_S: Final = 10.0
 """Seconds that a refusal may wait for the dispatcher."""
 
@@ -88,70 +87,92 @@ class Reception:
         with self._spool.claiming(path, may_copy=may_copy, moved=moved) as claim:
             self._admission.record(claim, Sender("folder", settled=settled))
 
-    def take_bytes(
-        self, data: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
+    def take_bytes(self, request: Request) -> None:
         """See `Receiver`."""
-        sender = Sender("mqtt", response_topic=response_topic, correlation=correlation)
-        with self._spool.receiving(data) as claim:
-            self._admission.record(claim, sender)
+        if request.again and self._was_answered(
+            hashlib.sha256(request.payload).hexdigest(), request
+        ):
+            return
+        with self._spool.receiving(request.payload) as claim:
+            self._admission.record(claim, _sender(request))
 
-    def take_reference(
-        self,
-        request: bytes,
-        response_topic: str | None,
-        correlation: bytes | None,
-        patient: Callable[[], bool],
-    ) -> None:
+    def take_reference(self, request: Request) -> None:
         """See `Receiver`."""
-        sender = Sender("mqtt", response_topic=response_topic, correlation=correlation)
+        if not (request.again and self._answered_before(request)):
+            self._ledger.references.wait(request)
+
+    def _answered_before(self, request: Request) -> bool:
+        """Tell if a reference that is delivered once more needs no other answer."""
         try:
-            name, sha256 = _parse(request)
-            path = self._in_inbox(name)
+            _, sha256 = parse_reference(request.payload)
+        except ValueError:
+            return False
+        return self._was_answered(sha256, request)
+
+    def _was_answered(self, image_id: str, request: Request) -> bool:
+        """Answer a request that is delivered once more as it was answered before, if it was."""
+        known = self._ledger.submissions.answered_before(_submission(image_id, _sender(request)))
+        if known:
+            self._tasks.wake()
+        return known
+
+    def references(self) -> list[Reference]:
+        """See `Receiver`."""
+        return self._ledger.references.waiting()
+
+    def settle_reference(self, reference: Reference, *, patient: bool) -> None:
+        """See `Receiver`."""
+        request = reference.request
+        try:
+            name, sha256 = parse_reference(request.payload)
+            if not self._is_known(sha256, request):
+                self._take_named(name, sha256, request, patient=patient)
         except ValueError as error:
-            self._refuse(request, sender, str(error))
-            return
-        if self._is_known(sha256, sender):
-            return
+            self.refuse_reference(request, str(error))
+        self.drop_reference(reference)
+
+    def drop_reference(self, reference: Reference) -> None:
+        """See `Receiver`."""
+        self._ledger.references.settled(reference)
+
+    def _take_named(self, name: str, sha256: str, request: Request, *, patient: bool) -> None:
+        """
+        Take the file of that name out of the inbox.
+
+        Raises:
+            NotReadyError: it may still come.
+            ValueError: there is no such file.
+        """
+        path = self._in_inbox(name)
         found = self._spool.hash_in_place(path)
         if found == sha256:
             with self._spool.claiming(path, may_copy=True) as claim:
-                self._admission.record(claim, sender)
-        elif patient():  # its sender may still be writing it
+                self._admission.record(claim, _sender(request))
+        elif patient:  # its sender may still be writing it
             raise NotReadyError
-        elif found:  # a file under another hash is left to the folder, which has its own rules
+        else:  # a file under another hash is left to the folder, which has its own rules
             why = f"the file's sha256 is {found}, the request says {sha256}"
-            self._refuse(request, sender, why)
-        else:
-            self._refuse(request, sender, "no such file in the inbox")
+            raise ValueError(why if found else NO_SUCH_FILE)
 
-    def _is_known(self, sha256: str, sender: Sender) -> bool:
+    def _is_known(self, sha256: str, request: Request) -> bool:
         """Record a request for bytes that are here already; False if they are not."""
-        submission = Submission(
-            sha256,
-            Path(),
-            b"",
-            sender.source,
-            time.time(),
-            response_topic=sender.response_topic,
-            correlation=sender.correlation,
-        )
+        submission = _submission(sha256, _sender(request))
         bundle_id = self._model.serving.bundle.bundle_id
         known = self._ledger.submissions.request_again(sha256, submission, bundle_id)
         if known:
             self._tasks.wake()
         return known
 
-    def _refuse(self, request: bytes, sender: Sender, why: str) -> None:
+    def refuse_reference(self, request: Request, why: str) -> None:
         """
-        Answer a request that names no image.
+        See `Receiver`.
 
         The request's own bytes stand in for the image, so the answer is as durable as any.
         """
 
         def refuse() -> None:  # between two images, so that no worker takes it first
-            with self._spool.receiving(request) as claim:
-                self._admission.record(claim, sender)
+            with self._spool.receiving(request.payload) as claim:
+                self._admission.record(claim, _sender(request))
             self._reject(claim.image_id, Reason.MISSING, why)
 
         answer = self._tasks.call(refuse)
@@ -165,11 +186,13 @@ class Reception:
 
     def _in_inbox(self, name: str) -> Path:
         """Resolve a name; ValueError if it leads out of the inbox, through a link or `..`."""
-        inbox = self._settings.inbox.path.resolve()
-        path = (inbox / name).parent.resolve() / Path(name).name
+        try:
+            inbox = self._settings.inbox.path.resolve()
+            path = (inbox / name).parent.resolve() / Path(name).name
+        except (OSError, RuntimeError):  # too long for the file system, or links in a circle
+            raise ValueError(NO_SUCH_FILE) from None
         if not path.is_relative_to(inbox) or path == inbox:
-            msg = "no such file in the inbox"
-            raise ValueError(msg)
+            raise ValueError(NO_SUCH_FILE)
         return path
 
     def _taken_before(self, path: Path) -> bool:
@@ -181,23 +204,10 @@ class Reception:
         return False
 
 
-def _parse(request: bytes) -> tuple[str, str]:
-    try:
-        fields = json.loads(request)
-    except (ValueError, RecursionError):
-        msg = 'the request is not JSON, expected {"name": "...", "sha256": "..."}'
-        raise ValueError(msg) from None
-    name, sha256 = (
-        (fields.get("name"), fields.get("sha256")) if isinstance(fields, dict) else (None, None)
-    )
-    if not isinstance(name, str) or not name or "\0" in name:
-        msg = "the request has no name, expected that of a file in the inbox"
-        raise ValueError(msg)
-    if (
-        not isinstance(sha256, str)
-        or len(sha256) != HEX_DIGITS
-        or not set(sha256.lower()) <= set("0123456789abcdef")
-    ):
-        msg = "the request has no sha256, expected 64 hex digits"
-        raise ValueError(msg)
-    return name, sha256.lower()
+def _sender(request: Request) -> Sender:
+    return Sender("mqtt", response_topic=request.response_topic, correlation=request.correlation)
+
+
+def _submission(image_id: str, sender: Sender) -> Submission:
+    """Make a submission of bytes that need not come again."""
+    return sender.submission(Claim(Path(), b"", image_id))

@@ -8,12 +8,16 @@ from edge.contract import messages
 from edge.daemon.control.mqtt import CommandIntake, Handler
 from edge.daemon.intake import Receiver
 from edge.daemon.intake.mqtt import MqttIntake
+from edge.daemon.intake.references import ReferenceIntake
+from edge.daemon.intake.suspects import Suspects
 from edge.daemon.telemetry import homeassistant, status
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.topics import Topics, shared_request_image
 
+Requests: TypeAlias = tuple[MqttIntake, ReferenceIntake] | None
+"""The loops that take requests, if they are configured."""
 Handlers: TypeAlias = Mapping[str, Handler]
 """The function that obeys each command of the control socket, by its name."""
 
@@ -34,31 +38,43 @@ def connect(settings: Settings, password: str | None, health: Health) -> MqttCli
 
 
 def requests(
-    settings: Settings, client: MqttClient | None, receiver: Receiver, health: Health
-) -> MqttIntake | None:
+    settings: Settings,
+    client: MqttClient | None,
+    receiver: Receiver,
+    health: Health,
+    suspects: Suspects,
+) -> Requests:
     """Subscribe the requests, if they are configured."""
     if client is None or not settings.intake.mqtt:
         return None
     group = settings.intake.shared_group
-    return MqttIntake(
+    references = ReferenceIntake(receiver, health, suspects)
+    intake = MqttIntake(
         client,
         receiver,
         health,
+        suspects,
+        wake_references=references.wake,
         topics=Topics.of(settings.device),
         response_prefix=settings.publish.response_prefix,
         shared=(group, shared_request_image(settings.device.site)) if group else None,
     )
+    return intake, references
 
 
 def commands(
-    settings: Settings, client: MqttClient | None, health: Health, handlers: Handlers
+    settings: Settings,
+    client: MqttClient | None,
+    health: Health,
+    handlers: Handlers,
+    suspects: Suspects,
 ) -> CommandIntake | None:
     """Subscribe the commands that the configuration allows, obeyed as on the control socket."""
     names = settings.intake.commands
     if client is None or not settings.publish.mqtt or not names:
         return None
     allowed = {str(name): handlers[name.replace("/", "-")] for name in names}
-    return CommandIntake(client, health, Topics.of(settings.device), allowed)
+    return CommandIntake(client, health, Topics.of(settings.device), allowed, suspects)
 
 
 def announce(

@@ -1,13 +1,25 @@
 """The report that `health` publishes and that `mammo-edge status` and `/metrics` show."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from edge.config.settings import Settings
 from edge.contract import messages
+from edge.daemon.intake.mqtt import Held
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.telemetry.drift import Drift
 from edge.daemon.telemetry.report import make_report
 from edge.mqtt.client import MqttClient
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Counts of what the sources see and hold; None without such a source."""
+
+    seen: Callable[[], int] | None
+    """Counts the files seen in the inbox and not yet taken."""
+    held: Callable[[], Held] | None
+    """Counts the requests in memory."""
 
 
 class Report:
@@ -18,7 +30,7 @@ class Report:
         settings: say who the device is.
         parts: the shared objects.
         client: the connection to the broker, if there is one.
-        seen: counts the files seen in the inbox and not yet taken; None without a folder intake.
+        sources: count what is not in the ledger yet.
         drift: compares scores.
     """
 
@@ -27,13 +39,13 @@ class Report:
         settings: Settings,
         parts: Parts,
         client: MqttClient | None,
-        seen: Callable[[], int] | None,
+        sources: Sources,
         drift: Drift,
     ) -> None:
         self._device = settings.device
         self._parts = parts
         self._client = client
-        self._seen = seen
+        self._sources = sources
         self._drift = drift
 
     def __call__(self) -> messages.Health:
@@ -41,9 +53,17 @@ class Report:
         ledger = self._parts.ledger
         numbers = {
             "queue": ledger.queries.summary(),
-            "inbox": {"seen": self._seen()} if self._seen else None,
+            "inbox": {"seen": self._sources.seen()} if self._sources.seen else None,
+            "requests": self._requests(),
             "outbox": ledger.outbox.counts(),
             "drift": self._drift.report(),
         }
         serving = self._parts.model.serving
         return make_report(self._device, self._parts.health, self._client, serving, numbers)
+
+    def _requests(self) -> dict[str, int] | None:
+        if self._sources.held is None:
+            return None
+        held = self._sources.held()
+        waiting = self._parts.ledger.references.count()
+        return {"in_memory": held.requests, "bytes": held.bytes, "references": waiting}

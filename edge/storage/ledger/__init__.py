@@ -15,6 +15,7 @@ from edge.storage.ledger.outbox import Outbox
 from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
 from edge.storage.ledger.records import Readdress
+from edge.storage.ledger.references import References
 from edge.storage.ledger.restore import Restore
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.submissions import Submissions
@@ -32,6 +33,7 @@ class Ledger:
         self._database = Database(folder)
         results = Results(sinks, readdress)
         self.submissions = Submissions(self._database, results)
+        self.references = References(self._database)
         self.images = Images(self._database, results)
         self.outbox = Outbox(self._database)
         self.queries = Queries(self._database.reading)

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Final
 
-from edge.errors import MammoEdgeError, StartupError, Unavailable
+from edge.errors import MammoEdgeError, StartupError, StateDamagedError, Unavailable
 from edge.storage.ledger import integrity, schema, wal_mark
 from edge.storage.ledger.integrity import DamagedError
 from edge.storage.ledger.schema import NewerSchemaError, OlderSchemaError
@@ -100,6 +100,7 @@ class Database:
 
         Raises:
             Unavailable: the disk is full or failing; nothing was changed.
+            StateDamagedError: the ledger is damaged.
         """
         with self._lock:
             try:
@@ -113,10 +114,11 @@ class Database:
                 self._db.commit()
                 if synced:
                     self._mark.note()  # of what a power cut may take back it must not speak
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 if self._db.in_transaction:
                     self._db.rollback()
-                raise _unavailable(error) from error
+                _raise_if_foreseen(error)
+                raise
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -125,12 +127,14 @@ class Database:
 
         Raises:
             Unavailable: the disk is failing.
+            StateDamagedError: the ledger is damaged.
         """
         with self._lock:
             try:
                 yield self._db
-            except sqlite3.OperationalError as error:
-                raise _unavailable(error) from error
+            except sqlite3.DatabaseError as error:
+                _raise_if_foreseen(error)
+                raise
 
     def close(self) -> None:
         """Close the file and let the folder go."""
@@ -166,6 +170,15 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
 
 def _unavailable(error: sqlite3.Error) -> Unavailable:
     return Unavailable(f"ledger: {error}")
+
+
+def _raise_if_foreseen(error: sqlite3.DatabaseError) -> None:
+    """Raise what an error of the open ledger means to its callers."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in integrity.CODES:
+        msg = f"ledger: {error}"
+        raise StateDamagedError(msg) from error
+    if isinstance(error, sqlite3.OperationalError):
+        raise _unavailable(error) from error
 
 
 def _own(folder: Path) -> int:

@@ -41,6 +41,28 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """One message that asks for a result."""
+
+    payload: bytes
+    """An image, or JSON that names one."""
+    response_topic: str | None = None
+    """The topic of the answer; None for `result`."""
+    correlation: bytes | None = None
+    """Goes back with the answer."""
+    again: bool = False
+    """True if the broker says that it delivered the message before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A request that names a file of the inbox, as it waits in the ledger."""
+
+    number: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """One row of the ledger."""
 

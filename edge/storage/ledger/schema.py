@@ -5,9 +5,10 @@ An *image* is one file by its bytes: its row has the state, the place of its fil
 that stands. A *submission* is one arrival of an image, from a folder or a requester, and gets one
 *result* with a sequence number of its own. An *outcome* is what one bundle made of an image, once a
 generation, which grows by `retry`; a submission of known bytes gets another result of the same
-outcome. The *outbox* has one row for each result and each sink that does not have it yet, and
-*origins* the copied files that are still to be removed in the inbox. A ledger of an earlier release
-is brought forward, never back, in one transaction.
+outcome. The *outbox* has one row for each result and each sink that does not have it yet, *origins*
+the copied files that are still to be removed in the inbox, and *waiting_references* the requests
+whose file is not there yet. A ledger of an earlier release is brought forward, never back, in one
+transaction.
 """
 
 import sqlite3
@@ -91,6 +92,15 @@ CREATE INDEX results_by_submission ON results (submission);
 CREATE INDEX results_by_result ON results (result_id);
 CREATE INDEX results_by_time ON results (completed_at);
 CREATE INDEX outbox_by_sink ON outbox (sink, seq) WHERE held IS NULL;
+""",
+    2: """
+-- requests that name a file of the inbox, until the file is there or they are refused
+CREATE TABLE waiting_references (
+    id             INTEGER PRIMARY KEY,
+    request        BLOB NOT NULL,              -- what came, to the byte
+    response_topic TEXT,
+    correlation    BLOB
+) STRICT;
 """,
 }
 """Steps from each version to the next. New ones go below; those above and FIRST never change."""

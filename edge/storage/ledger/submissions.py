@@ -73,6 +73,34 @@ class Submissions:
                 self._answer_or_renew(db, known, number, result_id)
             return True
 
+    def answered_before(self, submission: Submission) -> bool:
+        """
+        Answer a request that is delivered once more by what answered it before.
+
+        Nothing is recorded if its answer is still to come, or on its way.
+
+        Returns:
+            False if the ledger does not know such a request, or has forgotten its result.
+        """
+        who = (submission.image_id, submission.response_topic, submission.correlation)
+        query = (
+            "SELECT submissions.seq, result_id, EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = "
+            "submissions.seq) FROM submissions LEFT JOIN results ON results.submission = "
+            "submissions.id WHERE image_id = ? AND source = 'mqtt' AND response_topic IS ? AND "
+            "correlation IS ? ORDER BY submissions.id DESC LIMIT 1"
+        )
+        with self._database.transaction() as db:
+            row = db.execute(query, who).fetchone()
+            if row is None:
+                return False
+            seq, result_id, underway = row
+            if seq is None or underway:
+                return True
+            if result_id is None:
+                return False
+            self._results.repeat(db, result_id, records.submit(db, submission, None))
+            return True
+
     def retry(self, image_ids: Iterable[str]) -> None:
         """
         Examine concluded images again, all or none, each under a new generation and result id.

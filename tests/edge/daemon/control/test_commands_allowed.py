@@ -13,6 +13,7 @@ from deploy.demo.subscriber import Subscriber
 from edge.config.settings import Broker as BrokerSettings
 from edge.config.settings import Settings
 from edge.daemon.control.mqtt import CommandIntake
+from edge.daemon.intake.suspects import Suspects
 from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.topics import COMMANDS, Topics
@@ -47,7 +48,9 @@ def test_a_retained_command_and_one_that_is_not_allowed_are_ignored(
     broker = MqttClient(
         where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
     )
-    commands = CommandIntake(broker, health, Topics(PREFIX), {"replay": obey})
+    commands = CommandIntake(
+        broker, health, Topics(PREFIX), {"replay": obey}, Suspects(mosquitto.folder)
+    )
     broker.start()
     commands.start()
 

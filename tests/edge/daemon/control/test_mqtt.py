@@ -1,10 +1,12 @@
 """Commands from the broker: each is answered, whatever it is, and none ends the daemon."""
 
 import json
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -13,6 +15,7 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.config.settings import Broker as BrokerSettings
 from edge.daemon.control.mqtt import CUT_OFF, CommandIntake
+from edge.daemon.intake.suspects import Suspects
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
 from edge.mqtt.client import MqttClient
@@ -64,14 +67,19 @@ class Line:
 
 @contextmanager
 def obeying(line: Line, handler: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[None]:
-    intake = CommandIntake(
-        cast(MqttClient, line), Health(), Topics("mammo/v1/a/b"), {"try": handler}
-    )
-    intake.start()
-    try:
-        yield
-    finally:
-        intake.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        intake = CommandIntake(
+            cast(MqttClient, line),
+            Health(),
+            Topics("mammo/v1/a/b"),
+            {"try": handler},
+            Suspects(Path(folder)),
+        )
+        intake.start()
+        try:
+            yield
+        finally:
+            intake.stop()
 
 
 def explode(_: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +98,8 @@ def refuse(_: Mapping[str, Any]) -> dict[str, Any]:
         (b"{}", refuse, {"ok": False, "error": "no such bundle"}),
         (b"{}", explode, {"ok": False, "error": "ZeroDivisionError"}),
         (b"{", explode, {"ok": False, "error": "the command is not JSON"}),
-        (b"[" * 200_000, explode, {"ok": False, "error": "the command is not JSON"}),
+        (b"[" * 60_000, explode, {"ok": False, "error": "the command is not JSON"}),
+        (b" " * 70_000, explode, {"ok": False, "error": "the command has more than 65536 bytes"}),
         (b"\xff", explode, {"ok": False, "error": "the command is not JSON"}),
         (b"[]", explode, {"ok": False, "error": "the command is no JSON object"}),
     ],
@@ -202,11 +211,19 @@ def test_a_broker_that_hangs_up_on_the_answer_has_a_command_obeyed_once_and_says
         broker = MqttClient(
             where, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
         )
-        intake = CommandIntake(broker, health, Topics("mammo/v1/a/b"), {"try": commands.obey})
+        intake = CommandIntake(
+            broker,
+            health,
+            Topics("mammo/v1/a/b"),
+            {"try": commands.obey},
+            Suspects(mosquitto.folder),
+        )
+        subscribed = threading.Event()
+        broker._subscriptions.note_suback = lambda *_: subscribed.set()  # type: ignore[method-assign]
         broker.start()
         intake.start()
         try:
-            until(lambda: broker.connected, "connected")
+            assert subscribed.wait(30)
             person.publish("mammo/v1/a/b/command/try", b"{}")
             until(lambda: health.reasons and broker.connected, "given up")
         finally:

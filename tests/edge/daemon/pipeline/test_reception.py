@@ -21,7 +21,7 @@ from edge.errors import Reason, Unavailable
 from edge.health import Health
 from edge.storage.archiver import Archiver
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import MAX_ATTEMPTS, Conclusion
+from edge.storage.ledger.records import MAX_ATTEMPTS, Conclusion, Request
 from edge.storage.ledger.states import Move, State
 from edge.storage.names import COPIED
 from edge.storage.spool import Spool
@@ -107,7 +107,7 @@ def archive(desk: Desk) -> None:
 def test_the_same_bytes_that_come_while_the_file_is_on_its_way_to_the_archive_lie_in_one_place(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, *, gone: bool
 ) -> None:
-    desk.reception.take_bytes(FILM, None, None)
+    desk.reception.take_bytes(Request(FILM))
     conclude(desk)
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
@@ -118,7 +118,7 @@ def test_the_same_bytes_that_come_while_the_file_is_on_its_way_to_the_archive_li
             path.unlink(missing_ok=True)
         target = archive_at(path, *args, **how)
         monkeypatch.setattr(desk.spool, "archive", archive_at)
-        desk.reception.take_bytes(FILM, None, None)
+        desk.reception.take_bytes(Request(FILM))
         assert desk.everywhere() == (["claimed"] if gone else ["claimed", "done"])
         return target
 
@@ -274,7 +274,14 @@ def test_a_worker_that_a_stop_killed_is_no_attempt(desk: Desk) -> None:
 
 def ask(desk: Desk, name: str, sha256: str = IMAGE_ID, *, patient: bool = False) -> None:
     request = json.dumps({"name": name, "sha256": sha256}).encode()
-    desk.reception.take_reference(request, None, None, lambda: patient)
+    settle_reference(desk, request, patient=patient)
+
+
+def settle_reference(desk: Desk, request: bytes, *, patient: bool = False) -> None:
+    """Have a reference recorded and looked at."""
+    desk.reception.take_reference(Request(request))
+    for reference in desk.reception.references():
+        desk.reception.settle_reference(reference, patient=patient)
 
 
 @pytest.mark.parametrize("name", ["film.dcm/below", "n" * 300, "../state/lock", "nothing.dcm", "."])
@@ -291,7 +298,7 @@ def test_a_reference_to_no_file_is_refused_whatever_its_name(desk: Desk, name: s
 def test_a_reference_that_is_no_json_is_refused_and_ends_nothing(
     desk: Desk, request_: bytes
 ) -> None:
-    desk.reception.take_reference(request_, None, None, lambda: False)
+    settle_reference(desk, request_)
     assert "the request is not JSON" in desk.refused[0]
 
 
@@ -372,7 +379,7 @@ def changed_while_it_was_postponed(desk: Desk) -> str:
     desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     assert desk.ledger.images.postpone(IMAGE_ID, 1.0)
-    desk.reception.take_bytes(FILM, "mammo/v1/replies/1", None)
+    desk.reception.take_bytes(Request(FILM, "mammo/v1/replies/1"))
     waiting = desk.ledger.images.next_waiting()
     assert waiting is not None
     waiting.path.write_bytes(FILM + b" in full")
@@ -458,7 +465,7 @@ def test_who_asks_for_known_bytes_that_are_examined_again_is_answered_on_its_own
     archive(desk)
     if retried:
         desk.ledger.submissions.retry([IMAGE_ID])
-    desk.reception.take_bytes(FILM, "mammo/v1/replies/1", b"order")
+    desk.reception.take_bytes(Request(FILM, "mammo/v1/replies/1", b"order"))
     assert desk.ledger.outbox.pending(["reply"]) == []
     conclude(desk, "b1")
     (reply,) = desk.ledger.outbox.pending(["reply"])

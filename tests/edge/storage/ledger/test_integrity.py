@@ -175,11 +175,13 @@ def test_a_schema_that_is_not_text_any_more_is_damage_and_no_crash(tmp_path: Pat
 def test_a_column_whose_name_has_changed_is_damage(tmp_path: Path) -> None:
     open_at(tmp_path).close()
     data = (tmp_path / FILE).read_bytes()
-    (tmp_path / FILE).write_bytes(data.replace(b"correlation    BLOB", b"corre1ation    BLOB"))
+    (tmp_path / FILE).write_bytes(
+        data.replace(b"correlation    BLOB,\n    seq", b"corre1ation    BLOB,\n    seq")
+    )
     ledger = open_at(tmp_path)
     assert (
         ledger.restore.why_empty
-        == "damaged: its tables submissions are not those of schema version 2"
+        == f"damaged: its tables submissions are not those of schema version {VERSION}"
     )
     ledger.close()
 
@@ -289,7 +291,7 @@ def test_a_migration_that_is_cut_short_changes_nothing(
 ) -> None:
     monkeypatch.setattr(
         "edge.storage.ledger.schema.MIGRATIONS",
-        {1: "ALTER TABLE images ADD COLUMN x TEXT; SELECT * FROM nowhere;"},
+        dict.fromkeys(range(1, VERSION), "CREATE TABLE x (y TEXT); SELECT * FROM nowhere;"),
     )
     with pytest.raises(StartupError, match="no such table"):
         open_at(earlier)
@@ -305,7 +307,7 @@ def test_check_finds_an_earlier_ledger_good_and_says_how_many_were_set_aside(ear
         publish={"jsonl": earlier / "results.jsonl"},
     )
     assert check._ledger(settings).endswith(
-        "its schema version is 1; the daemon brings it to 2 at its next start"
+        f"; the daemon brings it to {VERSION} at its next start"
     )
     open_at(earlier).close()
     (earlier / FOLDER / "20260101T000000").mkdir(parents=True)
@@ -320,7 +322,7 @@ def test_results_of_an_earlier_ledger_are_refused_until_the_daemon_has_taken_it_
     with (
         pytest.raises(
             StartupError,
-            match="its schema version is 1; the daemon brings it to 2 at its next start",
+            match=rf"its schema version is \d; the daemon brings it to {VERSION} at its next start",
         ),
         open_queries(earlier),
     ):

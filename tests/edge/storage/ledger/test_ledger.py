@@ -21,6 +21,7 @@ from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import FILE
 from edge.storage.ledger.queries import open_queries
 from edge.storage.ledger.records import ALONE_AFTER, POISON_AFTER, Conclusion, Submission
+from edge.storage.ledger.schema import VERSION
 from edge.storage.ledger.states import IllegalMoveError, Move, State
 
 
@@ -239,7 +240,7 @@ def test_a_ledger_of_a_newer_release_is_refused(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(
         StartupError,
-        match="its schema version is 99, this release reads up to 2: install the release",
+        match=f"its schema version is 99, this release reads up to {VERSION}: install the release",
     ):
         open_at(tmp_path)
 

@@ -1,0 +1,202 @@
+"""References wait in the ledger for their file, and hold up nobody."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from edge.daemon.intake.references import LOOP, ReferenceIntake
+from edge.daemon.intake.suspects import Suspects, key_of
+from edge.daemon.pipeline.reception import Reception
+from edge.daemon.workers.serving import Serving
+from edge.health import Health
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Conclusion, Request
+from edge.storage.ledger.states import Move
+from edge.storage.spool import Spool
+from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
+
+FILM = b"a precious film"
+IMAGE_ID = hashlib.sha256(FILM).hexdigest()
+
+
+@dataclass
+class Desk:
+    """A reception with a real ledger; what it refuses is noted."""
+
+    folder: Path
+    ledger: Ledger
+    reception: Reception
+    line: Line
+    refused: list[str]
+    health: Health
+
+    def intake(self) -> ReferenceIntake:
+        return ReferenceIntake(self.reception, self.health, Suspects(self.folder / "state"))
+
+    def ask(self, name: str, sha256: str = IMAGE_ID, *, again: bool = False) -> None:
+        request = json.dumps({"name": name, "sha256": sha256}).encode()
+        self.reception.take_reference(Request(request, "mammo/r", b"order", again))
+
+    def look(self, intake: ReferenceIntake) -> None:
+        intake.wake()
+        intake.turn()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    (tmp_path / "inbox").mkdir()
+    ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
+    ledger.restore.finish()
+    spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+    serving = cast("Serving", SimpleNamespace(bundle=SimpleNamespace(bundle_id="b1")))
+    refused: list[str] = []
+    health = Health()
+    parts = parts_of(ledger, spool, serving, tasks=AtOnce(), health=health)
+    line = line_of(parts, refused=refused)
+    line.recovery.run()
+    reception = line.reception(folders_of(tmp_path))
+    yield Desk(tmp_path, ledger, reception, line, refused, health)
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("\ud83d.png", "the request's name is no text"),
+        ("a/" * 1_000_000, "2000000 bytes and 1000001 levels"),
+        ("x" * 5000, "5000 bytes and 1 levels"),
+        ("a/" * 70 + "b", "141 bytes and 71 levels"),
+        ("x" * 300, "no such file in the inbox"),
+        ("circle/film.dcm", "no such file in the inbox"),
+        ("film.dcm/below", "no such file in the inbox"),
+        ("folder", "no such file in the inbox"),
+        (".", "no such file in the inbox"),
+    ],
+    ids=["half a surrogate pair", "deep", "long", "too deep", *map(str, range(5))],
+)
+def test_a_name_that_no_file_can_have_is_refused_once_and_ends_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str, why: str
+) -> None:
+    monkeypatch.setattr("edge.daemon.intake.references.WAIT_S", 0.0)
+    (desk.folder / "inbox" / "circle").symlink_to("circle")
+    (desk.folder / "inbox" / "folder").mkdir()
+    (desk.folder / "inbox" / "film.dcm").write_bytes(b"other")
+    desk.ask(name)
+    desk.look(desk.intake())
+    assert len(desk.refused) == 1
+    assert why in desk.refused[0]
+    assert desk.ledger.references.count() == 0
+
+
+def test_a_reference_waits_in_the_ledger_over_a_restart_until_its_file_is_there(
+    desk: Desk,
+) -> None:
+    for number in range(6):
+        desk.ask("never.dcm", f"{number:064x}")
+    desk.ask("film.dcm")
+    desk.look(desk.intake())
+    assert desk.ledger.references.count() == 7
+    (desk.folder / "inbox" / "film.dcm").write_bytes(FILM)
+    desk.look(desk.intake())  # of the next daemon
+    assert desk.ledger.references.count() == 6
+    assert desk.ledger.images.find(IMAGE_ID) is not None
+    assert desk.refused == []
+
+
+def test_a_reference_whose_look_raises_anything_is_refused_and_the_next_one_is_settled(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (desk.folder / "inbox" / "film.dcm").write_bytes(FILM)
+    settle = desk.reception.settle_reference
+
+    def explode(reference: object, *, patient: bool) -> None:
+        monkeypatch.setattr(desk.reception, "settle_reference", settle)
+        assert patient
+        raise OverflowError(str(reference))
+
+    monkeypatch.setattr(desk.reception, "settle_reference", explode)
+    desk.ask("other.dcm", "0" * 64)
+    desk.ask("film.dcm")
+    desk.look(desk.intake())
+    assert desk.refused[0].endswith("missing: OverflowError")
+    assert desk.ledger.references.count() == 0
+    assert desk.ledger.images.find(IMAGE_ID) is not None
+    assert desk.health.counters["requests_given_up"] == 1
+
+
+def test_a_reference_that_cannot_even_be_refused_is_dropped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(desk.reception, "settle_reference", explode)
+    monkeypatch.setattr(desk.reception, "refuse_reference", explode)
+    desk.ask("film.dcm")
+    desk.look(desk.intake())
+    assert desk.ledger.references.count() == 0
+
+
+def test_a_reference_in_hand_when_a_daemon_ended_is_refused_unread_by_the_next_one(
+    desk: Desk,
+) -> None:
+    (desk.folder / "inbox" / "film.dcm").write_bytes(FILM)
+    desk.ask("film.dcm")
+    (reference,) = desk.reception.references()
+    key = key_of(LOOP, reference.request.payload, b"order")
+    Suspects(desk.folder / "state")._note(LOOP, key)
+    desk.look(desk.intake())
+    assert "when the daemon ended" in desk.refused[0]
+    assert desk.ledger.references.count() == 0
+
+
+def test_a_reference_that_is_delivered_again_waits_once(desk: Desk) -> None:
+    desk.ask("film.dcm")
+    desk.ask("film.dcm", again=True)
+    assert desk.ledger.references.count() == 1
+    desk.ask("film.dcm")  # sent again, by its requester
+    assert desk.ledger.references.count() == 2
+
+
+def conclude(desk: Desk, bundle: str) -> None:
+    desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
+    desk.ledger.images.conclude(
+        Conclusion(IMAGE_ID, f"result-{bundle}", bundle, scored=True, render=lambda _: b"{}")
+    )
+
+
+def results_of(desk: Desk) -> list[str]:
+    with desk.ledger._database.reading() as db:
+        return [row[0] for row in db.execute("SELECT result_id FROM results ORDER BY seq")]
+
+
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_a_request_delivered_again_gets_the_answer_that_stands_whatever_model_serves_now(
+    desk: Desk, *, by_reference: bool
+) -> None:
+    def send(*, again: bool) -> None:
+        if by_reference:
+            desk.ask("film.dcm", again=again)
+            desk.look(desk.intake())
+        else:
+            desk.reception.take_bytes(Request(FILM, "mammo/r", b"order", again))
+
+    (desk.folder / "inbox" / "film.dcm").write_bytes(FILM)
+    send(again=False)
+    send(again=True)  # still waits: its answer will come
+    conclude(desk, "b0")  # then b1 was activated
+    send(again=True)  # its answer is on its way
+    assert results_of(desk) == ["result-b0"]
+    (delivery,) = desk.ledger.outbox.pending(["reply"])
+    desk.ledger.outbox.delivered(delivery)
+    send(again=True)
+    assert results_of(desk) == ["result-b0", "result-b0"]
+    assert desk.ledger.queries.waiting() == 0
+    send(again=False)  # sent again, by its requester
+    assert desk.ledger.queries.waiting() == 1

@@ -15,6 +15,7 @@ from edge.domain import Box, Domain, InputSpec
 from edge.inference.breast import Breast
 from edge.inference.geometry import Geometry
 from edge.inference.image.mammogram import Mammogram, Pixels
+from edge.inference.levels import quantiles
 from edge.inference.margins import Content
 from edge.inference.origin import domain_by_pixels
 from edge.inference.seen import Seen, see
@@ -24,6 +25,10 @@ Floats: TypeAlias = NDArray[np.float32]
 
 COARSE: Final = 4096
 """Pixels whose window has fewer levels than this are averaged in float, others as stored."""
+DARKEST: Final = 0.1
+"""The percentile of the pixels that is taken for the darkest."""
+LEAST: Final = 16
+"""Fewer levels than this make no contrast."""
 SHORT: Final = 64
 """Sides up to so many pixels are left as they are."""
 SAME_ASPECT: Final = 0.01
@@ -40,7 +45,7 @@ class Batch:
     breast_fraction: float
     """Share of the image's area, without its uniform margins, that the breast mask covers."""
     contrast: float
-    """Width of the percentile window as a share of its upper end."""
+    """Width of the percentile window as a share of all levels from the darkest to its upper end."""
     turned: bool = False
     """Bright and dark were exchanged: the image was a negative."""
     fault: str | None = None
@@ -83,7 +88,7 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     tensor[0, top : top + height, :width] = content[:, :, np.newaxis]
     rows, columns = image.pixels.shape
     geometry = Geometry(rows, columns, flipped, box, top, 0, height, width)
-    contrast = (high - low) / max(high, 1e-6)
+    contrast = (high - low) / max(high - quantiles(seen.small, DARKEST)[0], LEAST)
     domain = domain_by_pixels(seen.small, seen.breast)
     return Batch(tensor, geometry, seen.breast.fraction, contrast, seen.turned, seen.fault, domain)
 

@@ -147,6 +147,19 @@ def test_the_same_numbers_so_many_times_as_bright_give_the_same_picture(
     assert difference(batch, expected) < 1e-3
 
 
+@pytest.mark.parametrize("offset", [200, 4096, 32768])
+def test_an_offset_of_all_levels_changes_nothing(films: list[Film], offset: int) -> None:
+    pixels = films[0].astype(np.uint16) * 16
+    batch, expected = shown(pixels + np.uint16(offset), 16), shown(pixels, 12)
+    assert difference(batch, expected) < 1e-3
+    assert batch.contrast == pytest.approx(expected.contrast, abs=0.01)
+
+
+def test_a_few_levels_of_noise_have_no_contrast() -> None:
+    noise = np.random.default_rng(3).integers(120, 124, (300, 200), np.uint8)
+    assert shown(noise).contrast < 0.2
+
+
 def test_two_breasts_in_one_picture_are_told_apart_from_one(films: list[Film]) -> None:
     pixels = films[0]
     mirrored = pixels[:, ::-1]

@@ -1,5 +1,6 @@
 """The pictures of ../shared/cases/images: each shows a model what its clean twin shows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ TWINS = {
     "20-red-circle.png": ("20-red-circle.right.png", 0.01),
 }
 """By file: its twin, and how far their pictures may differ on average, of levels from 0 to 1."""
+
+STRIP = 362
+"""The row where the grey strip of case 03b begins; it covers the lower tenth of the breast."""
 
 
 def shown(folder: Path, name: str) -> Batch:
@@ -44,8 +48,20 @@ def test_a_grey_strip_hides_no_more_than_it_covers(shared: Path) -> None:
     assert (box.xmin, box.ymin, box.xmax) == pytest.approx(
         (expected.xmin, expected.ymin, expected.xmax), abs=3
     )
-    assert box.ymax == 362  # where the strip begins
+    assert box.ymax == STRIP
     assert not batch.turned
+
+
+def test_above_a_grey_strip_a_film_shows_what_its_twin_shows(shared: Path) -> None:
+    whole = replace(verify(shipped_bundle()).manifest.input, crop=False)
+    one, other = (
+        prepare(open_mammogram(shared / "cases" / "images" / name, Limits()), whole)
+        for name in ("03b-grey-strip.png", "01-white-frame.right.png")
+    )
+    assert one.geometry == other.geometry
+    rows = round((STRIP - 2) * one.geometry.height / one.geometry.rows)
+    above = (each.tensor[0, : one.geometry.top + rows] for each in (one, other))
+    assert float(np.abs(np.subtract(*above)).mean()) < 0.01
 
 
 @pytest.mark.parametrize(

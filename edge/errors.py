@@ -1,6 +1,7 @@
 """Errors, sorted by the reaction that they call for."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class MammoEdgeError(Exception):
@@ -35,6 +36,10 @@ class StateDamagedError(MammoEdgeError):
     """The open ledger is damaged: the daemon ends, and the next start sets the ledger aside."""
 
 
+class LockedError(Unavailable):
+    """A folder of a sender lets nobody but the sender remove files."""
+
+
 class AcceleratorError(Unavailable):
     """The accelerator is missing, lost or refuses the model: the processor does the work."""
 
@@ -55,6 +60,19 @@ class Reason(StrEnum):
     NOT_ONE_WHOLE_BREAST = "not one whole breast"
     MISSING = "missing"
     POISON = "poison"
+
+
+NOT_WHOLE: Final = frozenset(
+    {
+        Reason.EMPTY,
+        Reason.TRUNCATED,
+        Reason.UNREADABLE,
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.UNSUPPORTED_TRANSFER_SYNTAX,
+        Reason.NO_PIXELS,
+    }
+)
+"""The reasons that a file may have only because its sender has not written all of it yet."""
 
 
 class ImageRejected(MammoEdgeError):

@@ -57,7 +57,14 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "files are noticed a little later; `mammo-edge doctor` says if the kernel's limit is low"
     ),
     Cause.INBOX_UNREADABLE: "let the group `mammo-edge` read the files and enter the folders",
+    Cause.INBOX_LOCKED: "`mammo-edge doctor` names the folders and the command that opens them",
+    Cause.INBOX_SET_ASIDE: "`journalctl -u mammo-edge -p err`; send the file again, or remove it",
+    Cause.INBOX_UNFINISHED: "is the sender stuck? the files are taken once they are closed",
+    Cause.INBOX_HANGS: "is its server up? look at the mount: `mount`, `dmesg`",
     Cause.INBOX_UNDELETABLE: "let the group `mammo-edge` write in the folder",
+    Cause.ORPHANS_LEFT: (
+        "owner and mode of the files in `spool/claimed`, then restart; look at the disk: `dmesg`"
+    ),
     Cause.SPACE_SHORT: "free disk space: shorten `[retention]`, or archive `done` elsewhere",
     Cause.SPOOL_UNAVAILABLE: "is its disk mounted? look at the disk itself: `dmesg`",
     Cause.STORAGE_UNAVAILABLE: "free disk space, or look at the disk itself: `dmesg`",

@@ -13,8 +13,8 @@ class Inbox(Section):
 
     path: Path = Path("/srv/mammo-edge/inbox")
     """
-    Imaging devices write here. Dot files, *.part and *.tmp are left alone; subfolders are watched
-    too.
+    Imaging devices write here. Dot files, names of what is not whole yet, such as *.part and *.tmp,
+    and what systems put beside images are left alone; subfolders are watched too.
     """
     quiet_s: Seconds | None = None
     """

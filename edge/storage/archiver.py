@@ -30,7 +30,12 @@ class Archiver:
         """Move the file, with its outcome beside it; False if that has to be tried again."""
         try:
             path = self._spool.archive(
-                image.path, image.image_id, image.name, payload, scored=scored
+                image.path,
+                image.image_id,
+                image.name,
+                payload,
+                scored=scored,
+                settled=self._ledger.images.settled(image.image_id),
             )
             before = self._ledger.images.archived(image.image_id, path)
             # The same bytes may have come while ours were at neither place: one copy is enough.

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +23,24 @@ class Claim:
     received_at: float = field(default_factory=time.time)
     """Unix time, in seconds."""
 
-    def give_back(self, source: Path) -> None:
-        """Undo the claim; a file of the same name that came meanwhile is not overwritten."""
+    def give_back(self, source: Path) -> bool:
+        """
+        Undo the claim; a file of the same name that came meanwhile is not overwritten.
+
+        Returns:
+            False if the inbox does not take it: it still lies at `path`, and nowhere else.
+        """
         if self.origin is not None:
-            self.path.unlink(missing_ok=True)
-        elif self.path.exists():
-            taken = source.exists()
-            free = source.with_name(f"{uuid.uuid4()}-{source.name}"[-200:]) if taken else source
-            self.path.rename(free)
+            with suppress(OSError):  # the original counts, and the next start drops this one
+                self.path.unlink(missing_ok=True)
+            return True
+        try:
+            if self.path.exists():
+                self.path.rename(_free(source))
+        except OSError:
+            return False
+        return True
+
+
+def _free(source: Path) -> Path:
+    return source.with_name(f"{uuid.uuid4()}-{source.name}"[-200:]) if source.exists() else source

@@ -1,5 +1,6 @@
 """Files, written so that a power cut leaves the old or the new, never half of one."""
 
+import fcntl
 import hashlib
 import io
 import os
@@ -7,8 +8,8 @@ import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from errno import EINVAL, EXDEV
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from errno import EINVAL, ENOSYS, EOPNOTSUPP, EXDEV
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
@@ -18,9 +19,16 @@ HASHED: Final = 2**18
 """Bytes that are read and hashed at a time: they stay in the processor's cache between the two."""
 
 Fingerprint: TypeAlias = tuple[int, int, int, int]
-"""Device, inode, size and mtime in nanoseconds."""
+"""Device, inode, size and mtime in nanoseconds, as signed numbers of 64 bits."""
+Looks: TypeAlias = tuple[int, int, int, int]
+"""Inode, size, mtime and ctime, times in nanoseconds: no write leaves all of them as they were."""
 Beat: TypeAlias = Callable[[], None]
 """Called while something takes long, to show that it is alive."""
+
+FICLONE: Final = 0x40049409
+"""The request of ioctl that makes a file share all blocks of another."""
+# One for all, begun once: a thread a file would hang for ever if memory ends while it begins.
+_DISK: Final = ThreadPoolExecutor(2, "sync")
 
 
 class NotReadyError(Exception):
@@ -40,7 +48,28 @@ def fingerprint(path: Path) -> Fingerprint:
         raise NotReadyError from None
     if not stat.S_ISREG(found.st_mode):
         raise NotReadyError
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    device, inode = _signed(found.st_dev), _signed(found.st_ino)
+    return device, inode, found.st_size, _signed(found.st_mtime_ns)
+
+
+def _signed(number: int) -> int:
+    """Fold a number into 64 bits with a sign: a date after 2262, or an inode of FUSE, is larger."""
+    return (number + 2**63) % 2**64 - 2**63
+
+
+def looks(path: Path) -> Looks:
+    """
+    Tell one state of a file from another, by all that a writer cannot leave as it was.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    return looks_of(path.lstat())
+
+
+def looks_of(found: os.stat_result) -> Looks:
+    """Return the looks of a file from its status."""
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def sha256_and_sync(path: Path, beat: Beat) -> str:
@@ -50,15 +79,67 @@ def sha256_and_sync(path: Path, beat: Beat) -> str:
     The disk works while the processor does.
     """
     digest, buffer = hashlib.sha256(), memoryview(bytearray(HASHED))
-    with open_regular(path) as file, ThreadPoolExecutor(1, "sync") as disk:
-        synced = disk.submit(os.fsync, file.fileno())
-        while size := file.readinto(buffer):
-            digest.update(buffer[:size])
-            beat()
-        while not wait([synced], timeout=1.0).done:
-            beat()
+    with open_regular(path) as file:
+        synced = _DISK.submit(os.fsync, file.fileno())
+        try:
+            while size := file.readinto(buffer):
+                digest.update(buffer[:size])
+                beat()
+        finally:
+            while not wait([synced], timeout=1.0).done:
+                beat()
         synced.result()
     return digest.hexdigest()
+
+
+def begin_syncing() -> None:
+    """Begin the threads that bring files onto the disk, while there is memory for them."""
+    wait([_DISK.submit(os.getpid)])
+
+
+def own_copy(source: Path, target: Path, sha256: str, beat: Beat) -> bool:
+    """
+    Copy a file of somebody else, sharing its blocks if the file system can, and hash the copy.
+
+    Args:
+        source: a regular file.
+        target: in a folder that exists; there whole or not at all.
+        sha256: the hash that the copy must have.
+        beat: called between chunks.
+
+    Returns:
+        False if the bytes are others; then nothing is left of the copy.
+
+    Raises:
+        OSError: the disk or the permissions do not let us.
+    """
+    part = target.with_name(f".{uuid.uuid4()}{PART}")
+    try:
+        with open_regular(source) as reader, part.open("xb") as writer:
+            _clone(reader.fileno(), writer.fileno(), beat)
+        same = sha256_and_sync(part, beat) == sha256
+        if same:
+            part.rename(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return same
+
+
+def _clone(source: int, target: int, beat: Beat) -> None:
+    try:
+        fcntl.ioctl(target, FICLONE, source)
+    except OSError:  # not this file system, or two of them
+        while _copy_some(source, target):
+            beat()
+
+
+def _copy_some(source: int, target: int) -> int:
+    try:
+        return os.copy_file_range(source, target, CHUNK)
+    except OSError as error:
+        if error.errno not in (EXDEV, EINVAL, EOPNOTSUPP, ENOSYS):
+            raise
+    return os.sendfile(target, source, None, CHUNK)
 
 
 def move(path: Path, target: Path, beat: Beat) -> None:
@@ -120,7 +201,8 @@ def whole(target: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 def remove_parts(folder: Path) -> None:
     """Remove what a kill left of writes into this folder, while nobody writes there."""
     for part in folder.glob(f".*{PART}"):
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # no file of ours, and no reason not to start
+            part.unlink(missing_ok=True)
 
 
 def put(target: Path, chunks: Iterable[bytes]) -> None:

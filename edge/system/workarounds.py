@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -151,25 +151,6 @@ def silent_s(connection: socket.socket) -> float | None:
     except (OSError, struct.error):
         return None
     return float(last_ms) / 1000
-
-
-def move_grouper() -> Any:  # noqa: ANN401 - a class of one of two modules
-    """Return watchdog's class that pairs the two halves of a move: version 7's, or version 6's."""
-    try:
-        return importlib.import_module(
-            "watchdog.observers.inotify_move_event_grouper"
-        ).InotifyMoveEventGrouper
-    except ImportError:
-        return importlib.import_module("watchdog.observers.inotify_buffer").InotifyBuffer
-
-
-def pair_moves_within(seconds: float) -> None:
-    """
-    Set how long watchdog holds up later events while it looks for the second half of a move.
-
-    watchdog 6.0.0 to 7.1.0 takes half a second and has no public way to change that.
-    """
-    move_grouper().delay = seconds
 
 
 def wal_position(index: int) -> bytes:

@@ -92,6 +92,7 @@ def test_inbox_and_spool_on_two_file_systems(rig: Rig) -> None:
         pytest.skip("needs a second file system: mount a tmpfs on /dev/shm")
     spool = other / f"mammo-edge-test-{os.getpid()}"
     rig.place("spool", spool)
+    rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 0.3\n"))
     try:
         (rig.inbox / "early.png").write_bytes(film(1))
         os.utime(rig.inbox / "early.png", (1, 1))
@@ -139,11 +140,11 @@ def test_a_file_whose_writer_pauses_is_taken_whole_when_it_goes_on(rig: Rig) -> 
     Nobody has seen its writer close it: a truncated image is looked at again before it is rejected.
     """
     rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 0.3\n"))
-    rig.ready()
     data = FILMS[0].read_bytes()
     with (rig.inbox / "film.jpg").open("wb") as writer:
         writer.write(data[: len(data) // 2])
         writer.flush()
+        rig.ready()
         until(lambda: "looked_at_again" in rig.words(), "a first look", rig.words)
         writer.write(data[len(data) // 2 :])
     rig.assert_nothing_lost({sha256(data)})

@@ -86,9 +86,9 @@ def test_a_licence_that_asks_for_more_than_notices_is_found(
 
 def test_what_is_fine_for_a_tool_is_not_for_a_device_and_exceptions_are_by_name() -> None:
     assert list(audit.licences({"hypothesis": "MPL-2.0", "pebble": "LGPL"})) == []
-    (wrong,) = audit.licences({"watchdog": "MPL-2.0"})
+    (wrong,) = audit.licences({"paho-mqtt": "MPL-2.0"})
     assert wrong.startswith(
-        "watchdog: its licence is 'MPL-2.0', expected on devices permissive ones"
+        "paho-mqtt: its licence is 'MPL-2.0', expected on devices permissive ones"
     )
     (wrong,) = audit.licences({"unknown-tool": "see its metadata"})
     assert "write down why in deploy/tools/audit.py" in wrong

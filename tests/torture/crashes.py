@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 When: TypeAlias = Literal["before", "after"]
 
 POINTS: Final[dict[str, tuple[str, str, When]]] = {
-    "taken out of the inbox, not hashed": ("edge.storage.spool", "_renamed", "after"),
+    "taken out of the inbox, not hashed": ("edge.storage.spool", "Spool._renamed", "after"),
     "copied out of the inbox": ("edge.system.files", "copy", "after"),
     "hashed and synced, not recorded": ("edge.storage.spool", "Spool._hashed", "after"),
     "request written, not recorded": ("edge.storage.spool", "Spool._received", "after"),

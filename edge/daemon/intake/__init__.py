@@ -17,6 +17,15 @@ class Receiver(Protocol):
         """Tell if more may come in: below the limits of queue and disk."""
         ...
 
+    def finish_taking(self) -> None:
+        """
+        Remove from the inbox what was taken before the daemon ended.
+
+        Raises:
+            Unavailable: the ledger cannot be read.
+        """
+        ...
+
     def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
         """
         Take a file out of the inbox.
@@ -28,6 +37,7 @@ class Receiver(Protocol):
 
         Raises:
             NotReadyError: it is gone or changed under our hands; look again later.
+            LockedError: its folder does not let us remove it.
             Unavailable: disk or ledger do not take it now.
         """
         ...

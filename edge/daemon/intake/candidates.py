@@ -1,42 +1,73 @@
 """
 Files that were seen in the inbox and not yet taken, and the rule for when one is ready.
 
-A file is ready when its writer was seen to close it or to move it in, or when its size and mtime
-have not changed for the quiet time. Nothing else tells that a writer has finished.
+A file is ready when its writer was seen to close it or to move it in. One that has a writer waits,
+however quiet. Of all others nobody knows, and they are ready when inode, size and times have not
+changed for the quiet time; an empty one only after ten of them.
 """
 
-import os
 import stat
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-IGNORED: Final = (".part", ".tmp")
-"""Suffixes of files that their writers will rename."""
+from edge.daemon.intake.inotify import Said
+from edge.daemon.intake.left_alone import is_left_alone
+
+SETTLED_AFTER: Final = 10
+"""Quiet times after which a file counts as finished, whoever wrote it."""
+Looks: TypeAlias = tuple[int, int, int, int]
+"""Inode, size, mtime and ctime, times in nanoseconds."""
 
 
 @dataclass(slots=True)
 class Candidate:
     """A file that was seen and not yet taken."""
 
-    size: int
-    mtime_ns: int
+    looks: Looks
     since: float
     """Monotonic time at which it last looked different, in seconds."""
     finished: bool = False
     """True if its writer was seen to close it or to move it in."""
+    writing: bool = False
+    """True if somebody has it open and is not done."""
+    again_at: float = 0.0
+    """Monotonic time before which it is not tried again, since taking it failed."""
+    locked: bool = False
+    """True if its folder does not let us remove it."""
+    failed: bool = False
+    """True if taking it failed for a reason that nobody foresaw."""
+
+    @property
+    def mtime_ns(self) -> int:
+        """The time of the last write, in nanoseconds."""
+        return self.looks[2]
 
     def is_ready(self, now: float, quiet_s: float) -> bool:
         """
-        Tell if the file may be taken: it was finished, or has not changed for the quiet time.
+        Tell if the file may be taken; see the module.
 
         Args:
             now: monotonic time, in seconds.
             quiet_s: the quiet time, in seconds.
         """
+        if self.writing or now < self.again_at:
+            return False
+        if self.looks[1] == 0:
+            return self.is_settled(now, quiet_s)
         return self.finished or now - self.since >= quiet_s
+
+    def is_settled(self, now: float, quiet_s: float) -> bool:
+        """Tell if the file has been quiet for so long that no writer is believed in."""
+        return now - self.since >= SETTLED_AFTER * quiet_s
+
+    def say(self, said: Said) -> None:
+        """Take note of what an event says of the writer."""
+        if said is Said.SEEN:
+            return
+        self.finished = said is Said.FINISHED
+        self.writing = said is Said.WRITING
 
 
 class Candidates:
@@ -59,17 +90,21 @@ class Candidates:
         """List what is known now."""
         return list(self._found)
 
-    def note(self, path: Path, *, finished: bool, trusted_age_s: float) -> None:
+    def ignores(self, path: Path) -> bool:
+        """Tell if a file is none to take, by its name."""
+        return is_left_alone(path.relative_to(self._folder))
+
+    def note(self, path: Path, said: Said, *, trusted_age_s: float) -> None:
         """
         Look at a file; forget it if it is gone.
 
         Args:
             path: below the inbox.
-            finished: true if its writer was seen to close it or to move it in.
+            said: what an event says of it.
             trusted_age_s: an mtime this old says how long a new file has been lying there, in
                 seconds; infinity if its clock is not ours.
         """
-        if self._ignores(path):
+        if self.ignores(path):
             return
         try:
             found = path.lstat()
@@ -78,15 +113,17 @@ class Candidates:
             return
         if not stat.S_ISREG(found.st_mode):
             return
-        known, looks = self._found.get(path), (found.st_size, found.st_mtime_ns)
+        looks = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        known = self._found.get(path)
         if known is None:
-            age_s = time.time() - found.st_mtime
+            age_s = time.time() - max(found.st_mtime, found.st_ctime)
             since = time.monotonic() - (age_s if age_s > trusted_age_s else 0.0)
-            self._found[path] = Candidate(*looks, since, finished)
-        elif looks != (known.size, known.mtime_ns):
-            self._found[path] = Candidate(*looks, time.monotonic(), finished)
-        else:
-            known.finished = known.finished or finished
+            known = self._found[path] = Candidate(looks, since)
+        elif looks != known.looks:
+            known.looks, known.since = looks, time.monotonic()
+            known.finished = known.locked = known.failed = False
+            known.again_at = 0.0
+        known.say(said)
 
     def oldest_first(self) -> list[tuple[Path, Candidate]]:
         """List the candidates by their mtime."""
@@ -100,40 +137,23 @@ class Candidates:
         """Forget a file that was taken."""
         self._found.pop(path, None)
 
-    def _ignores(self, path: Path) -> bool:
-        hidden = any(part.startswith(".") for part in path.relative_to(self._folder).parts)
-        return hidden or path.name.endswith(IGNORED)
+    def forget_writers(self) -> None:
+        """Believe in no writer any more, since events were lost."""
+        for candidate in self._found.values():
+            candidate.writing = False
 
+    def unfinished(self, now: float, after_s: float) -> int:
+        """Count the files that somebody holds open and has not changed for `after_s` seconds."""
+        return sum(
+            candidate.writing and now - candidate.since >= after_s
+            for candidate in self._found.values()
+        )
 
-class Listing:
-    """
-    One walk through the inbox; counts what cannot be read.
+    def failed(self) -> int:
+        """Count the files whose taking failed for a reason that nobody foresaw."""
+        return sum(candidate.failed for candidate in self._found.values())
 
-    Args:
-        folder: the inbox.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.unreadable = 0
-        """Files that cannot be read, and folders that cannot be listed."""
-
-    def __iter__(self) -> Iterator[Path]:
-        """
-        Yield one file at a time: a long list would be memory that the process keeps.
-
-        Raises:
-            OSError: the inbox itself cannot be listed.
-        """
-        for root, folders, names in os.walk(self._folder, onerror=self._note, followlinks=False):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for name in names:
-                if not name.startswith(".") and not name.endswith(IGNORED):
-                    path = Path(root, name)
-                    yield path
-                    self.unreadable += not os.access(path, os.R_OK)
-
-    def _note(self, error: OSError) -> None:
-        if error.filename == str(self._folder):
-            raise error
-        self.unreadable += 1
+    def locked(self) -> list[Path]:
+        """List the folders that do not let us remove files."""
+        found = {path.parent for path, candidate in self._found.items() if candidate.locked}
+        return sorted(found)

@@ -2,7 +2,9 @@
 The inbox as a source: events and listings are equals, and a ready file is taken once.
 
 An event is only a hint, since the kernel may drop some. So the folder is also listed: at start,
-every minute, after a burst of events, and more often if its file system has no events.
+every minute, after events were lost, and more often if its file system has no events. A file of
+which anything else goes wrong than a full disk is left where it is, counted and tried again later:
+it never keeps the others waiting.
 """
 
 import logging
@@ -15,9 +17,12 @@ from typing import Final
 
 from edge.config.settings import Inbox
 from edge.daemon.intake import Receiver
-from edge.daemon.intake.candidates import Candidate, Candidates, Listing
+from edge.daemon.intake.candidates import SETTLED_AFTER, Candidate, Candidates
+from edge.daemon.intake.complaints import Complaints
+from edge.daemon.intake.inotify import Said
+from edge.daemon.intake.walk import Walk
 from edge.daemon.intake.watching import QUIET_S, Watching
-from edge.errors import Unavailable
+from edge.errors import LockedError, Unavailable
 from edge.health import Cause, Health
 from edge.system.files import NotReadyError
 from edge.system.threads import Loop
@@ -28,10 +33,8 @@ LOOP: Final = "intake-folder"
 TICK_S: Final = 0.5
 IDLE_S: Final = 1.0
 """Seconds of waiting for events while no file is known that is not ready."""
-BURST: Final = 1000
-"""Events at once after which the folder is listed, as the kernel may have dropped some."""
-SETTLED_AFTER: Final = 10
-"""Quiet times after which a file was finished, whoever wrote it."""
+SET_ASIDE_S: Final = 600.0
+"""Seconds until a file whose taking failed is tried again, if it does not change before."""
 
 
 def look_again_s(settings: Inbox) -> float:
@@ -54,9 +57,11 @@ class FolderIntake(Loop):
         self._settings = settings
         self._receiver = receiver
         self._candidates = Candidates(settings.path)
+        self._complaints = Complaints(self._candidates, health)
         self._watching = Watching(settings, health)
         self._next_listing = 0.0
         self._rest = 0.0
+        self._finished = False
         self._looked = threading.Event()
 
     def wait_watching(self, timeout_s: float) -> bool:
@@ -71,6 +76,10 @@ class FolderIntake(Loop):
         """Count the files that were seen and not yet taken."""
         return len(self._candidates)
 
+    def watches(self) -> int | None:
+        """Count the folders that are watched; None if the inbox is only listed."""
+        return self._watching.used
+
     def turn(self) -> None:
         """Look at the inbox and take what is ready."""
         self._rest = 0.0
@@ -79,6 +88,7 @@ class FolderIntake(Loop):
                 self._list()
             self._health.recover(Cause.INBOX_AWAY)
             self._looked.set()
+            self._finish_taking()
             self._take_ready()
             self._listen()
         except Unavailable as error:
@@ -99,14 +109,18 @@ class FolderIntake(Loop):
 
     def _list(self) -> None:
         self._next_listing = 0.0  # should it fail
-        listing = Listing(self._settings.path)
-        for path in listing:
-            self._health.beat()
-            self._note(path)
+        self._watching.watch_the_rest()
+        walk, unreadable = Walk(self._settings.path), 0
+        for folder, names in walk:
+            for name in names:
+                self._health.beat()
+                path = folder / name
+                self._note(path)
+                unreadable += not (self._candidates.ignores(path) or os.access(path, os.R_OK))
         for path in self._candidates.paths():
             self._health.beat()
             self._note(path)  # forgets what is gone
-        self._report_unreadable(listing.unreadable)
+        self._complaints.listed(time.monotonic(), walk.unreadable + unreadable, walk.too_deep)
         every_s = self._settings.poll_s if self._watching.polls else self._settings.rescan_s
         self._next_listing = time.monotonic() + every_s
 
@@ -115,16 +129,24 @@ class FolderIntake(Loop):
             timeout_s = min(TICK_S, self._settings.poll_s)
         else:
             timeout_s = TICK_S if self._candidates else IDLE_S
-        noted = 0
         for hint in self._watching.hints(timeout_s):
-            self._note(hint.path, finished=hint.finished)
-            noted += 1
-        if noted >= BURST:
+            self._note(hint.path, hint.said)
+        if self._watching.lost_events():
+            self._candidates.forget_writers()
             self._next_listing = 0.0
+        if self._watching.polls:  # from now on, if its watches have just run out
+            soon = time.monotonic() + self._settings.poll_s
+            self._next_listing = min(self._next_listing, soon)
 
-    def _note(self, path: Path, *, finished: bool = False) -> None:
+    def _note(self, path: Path, said: Said = Said.SEEN) -> None:
         trusted_age_s = math.inf if self._watching.remote else self._watching.quiet_s
-        self._candidates.note(path, finished=finished, trusted_age_s=trusted_age_s)
+        self._candidates.note(path, said, trusted_age_s=trusted_age_s)
+
+    def _finish_taking(self) -> None:
+        """Do once, in this thread, which alone may wait for the inbox, what a kill left undone."""
+        if not self._finished and self._receiver.has_room():
+            self._receiver.finish_taking()
+            self._finished = True
 
     def _take_ready(self) -> None:
         now = time.monotonic()
@@ -133,27 +155,33 @@ class FolderIntake(Loop):
                 return
             self._health.beat()
             if candidate.is_ready(now, self._watching.quiet_s):
-                self._take(path, candidate, quiet_s=now - candidate.since)
+                self._take(path, candidate, now)
 
-    def _take(self, path: Path, candidate: Candidate, quiet_s: float) -> None:
+    def _take(self, path: Path, candidate: Candidate, now: float) -> None:
+        looks = candidate.looks
         self._note(path)
-        if self._candidates.get(path) is not candidate or not os.access(path, os.R_OK):
+        if self._candidates.get(path) is not candidate or candidate.looks != looks:
             return
-        settled = candidate.finished or quiet_s >= SETTLED_AFTER * self._watching.quiet_s
+        if not os.access(path, os.R_OK):
+            return
+        settled = candidate.finished or candidate.is_settled(now, self._watching.quiet_s)
         try:
             self._receiver.take_file(path, settled=settled, may_copy=settled)
         except NotReadyError:
-            if candidate.finished:
-                candidate.finished, candidate.since = False, time.monotonic()
+            candidate.finished, candidate.since = False, time.monotonic()
+        except LockedError:
+            candidate.again_at, candidate.locked = now + self._settings.rescan_s, True
+            self._complaints.locked()
         except Unavailable as error:
             self._health.degrade(Cause.FILES_WAIT, f"files wait in the inbox: {error}")
+        except Exception as error:  # noqa: BLE001 - one file, and all others go on
+            self._set_aside(candidate, error)
         else:
             self._health.recover(Cause.FILES_WAIT)
             self._candidates.forget(path)
 
-    def _report_unreadable(self, count: int) -> None:
-        if count:
-            why = f"inbox: {count} files or folders cannot be read: check their owner and mode"
-            self._health.degrade(Cause.INBOX_UNREADABLE, why)
-        else:
-            self._health.recover(Cause.INBOX_UNREADABLE)
+    def _set_aside(self, candidate: Candidate, error: Exception) -> None:
+        candidate.again_at, candidate.failed = time.monotonic() + SET_ASIDE_S, True
+        self._health.count("set_aside")
+        log.error("event=file_set_aside type=%s", type(error).__name__)
+        self._complaints.failed(error)

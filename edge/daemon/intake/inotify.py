@@ -1,40 +1,54 @@
-"""Hints from inotify, through watchdog, of what to look at; never the only source of truth."""
+"""
+Hints from inotify of what to look at in the inbox, and of who still writes there.
 
-import logging
+A file that is created and opened, or modified, has a writer until the kernel tells that it was
+closed. That is known only while the queue is whole: after an overflow, and for a folder that could
+not be watched, nothing is known, and a file counts as finished once it is quiet.
+"""
+
 import os
-import queue
 import re
+import select
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
+from errno import ENOSPC
 from pathlib import Path
+from typing import Final
 
-from watchdog.events import (
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers.inotify import InotifyObserver
-
-from edge.system import workarounds
-
-log = logging.getLogger(__name__)
-logging.getLogger("watchdog").setLevel(logging.CRITICAL)  # it names files
+from edge.daemon.intake.walk import MAX_DEPTH, Walk
+from edge.system import inotify
+from edge.system.inotify import Event, Inotify
 
 NO_EVENTS = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "afs", "ceph", "glusterfs", "overlay")
 """File systems that raise no event here for a change made elsewhere."""
 OCTAL = re.compile(rb"\\([0-7]{3})")
 """An escaped character in a name, as mountinfo writes blanks."""
 NETWORK = tuple(kind for kind in NO_EVENTS if kind != "overlay")
-# Watchdog waits so long for the other half of a move. Each file that we claim is moved out, so
-# with watchdog's own half second a file that came right after another waited for it. Both halves
-# of a move inside the inbox come in one read of the kernel's queue.
-PAIRING_S = 0.005
-"""Seconds for which a file that was moved out holds up all later events."""
+MASK: Final = (
+    inotify.CREATE
+    | inotify.OPEN
+    | inotify.MODIFY
+    | inotify.CLOSE_WRITE
+    | inotify.CLOSE_NOWRITE
+    | inotify.MOVED_FROM
+    | inotify.MOVED_TO
+)
+REMEMBERED: Final = 2**16
+"""Files that may be open at a time; of more, the oldest count as finished once they are quiet."""
 
 
-workarounds.pair_moves_within(PAIRING_S)
+class Said(Enum):
+    """The things that an event can say of a file."""
+
+    SEEN = "seen"
+    """It may be new or changed."""
+    WRITING = "writing"
+    """Somebody has it open and writes, or is about to."""
+    RELEASED = "released"
+    """It was opened and closed, and not written."""
+    FINISHED = "finished"
+    """Its writer closed it or moved it in whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,52 +56,164 @@ class Hint:
     """Something happened to a path."""
 
     path: Path
-    finished: bool
-    """True if its writer closed it or moved it in whole."""
+    said: Said
 
 
-class Watch(FileSystemEventHandler):
+class _Phase(Enum):
+    """The last that was told of a file that is not closed."""
+
+    MADE = "made"
+    OPENED = "opened"
+    MODIFIED = "modified"
+
+
+_NEXT: Final[dict[tuple[_Phase | None, int], tuple[_Phase | None, Said | None]]] = {
+    # a hard link is made so, too, and nobody closes it
+    (None, inotify.CREATE): (_Phase.MADE, Said.SEEN),
+    (_Phase.MADE, inotify.OPEN): (_Phase.OPENED, Said.WRITING),
+    (None, inotify.MODIFY): (_Phase.MODIFIED, Said.WRITING),
+    (_Phase.OPENED, inotify.CLOSE_NOWRITE): (None, Said.RELEASED),
+    (None, inotify.CLOSE_WRITE): (None, Said.FINISHED),
+}
+"""The phase after an event in a phase, or in whichever phase, and what it says."""
+
+
+class Watch:
     """
-    A recursive watch on one folder.
+    A watch on a folder and those below it; used by one thread, but for `wake`.
 
     Raises:
-        OSError: no more inotify watches, or the folder is gone.
+        OSError: no more inotify instances or watches, or the folder is gone.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.hints: queue.SimpleQueue[Hint] = queue.SimpleQueue()
         self.folder = folder
         self.inode = folder.stat().st_ino
-        self._observer = InotifyObserver(generate_full_events=True)
-        self._observer.schedule(self, str(folder), recursive=True)
-        self._observer.start()
+        self.overflowed = False
+        """True once events were lost, until somebody who listed the folder sets it back."""
+        self.unwatched: set[Path] = set()
+        """Folders that could not be watched, as this user has no more watches."""
+        self._folders: dict[int, Path] = {}
+        self._known: dict[Path, _Phase] = {}
+        self._leaving: tuple[int, _Phase | None] = (0, None)
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._queue = Inotify()
+        try:
+            self._add(folder)
+            for below, _ in Walk(folder):
+                self._add_below(below)
+        except BaseException:
+            self.close()
+            raise
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Enqueue a hint; in watchdog's thread."""
-        match event:
-            case FileClosedEvent():
-                self.hints.put(Hint(Path(os.fsdecode(event.src_path)), finished=True))
-            case FileMovedEvent() if event.dest_path:
-                self.hints.put(Hint(Path(os.fsdecode(event.dest_path)), finished=True))
-            case FileCreatedEvent() | FileModifiedEvent():
-                self.hints.put(Hint(Path(os.fsdecode(event.src_path)), finished=False))
-            case _:
-                pass
+    @property
+    def used(self) -> int:
+        """Number of folders that are watched."""
+        return len(self._folders)
 
-    def alive(self) -> bool:
-        """Tell if watchdog's threads are still there."""
-        return self._observer.is_alive() and all(
-            emitter.is_alive() for emitter in self._observer.emitters
-        )
+    def hints(self, timeout_s: float) -> Iterator[Hint]:
+        """
+        Wait for events until `wake` or for `timeout_s` seconds, and yield all there are.
+
+        Raises:
+            OSError: the kernel does not give them.
+        """
+        ready = select.poll()
+        for descriptor in (self._queue.fileno(), self._bell):
+            ready.register(descriptor, select.POLLIN)
+        ready.poll(timeout_s * 1000)
+        while events := list(self._queue.read()):
+            for event in events:
+                yield from self._told(event)
 
     def wake(self) -> None:
-        """End the wait for a hint."""
-        self.hints.put(Hint(self.folder, finished=False))
+        """End the wait for a hint, for good; from any thread."""
+        os.eventfd_write(self._bell, 1)
 
     def close(self) -> None:
         """Stop watching."""
-        self._observer.stop()
-        self._observer.join(timeout=2)
+        self._queue.close()
+        os.close(self._bell)
+
+    def _add(self, folder: Path) -> None:
+        self._folders[self._queue.add(folder, MASK)] = folder
+
+    def add_unwatched(self) -> bool:
+        """Watch what could not be watched before; False if some of it still cannot be."""
+        for folder in list(self.unwatched):
+            self._add_below(folder)
+        return not self.unwatched
+
+    def _add_below(self, folder: Path) -> None:
+        try:
+            self._add(folder)
+        except OSError as error:
+            if error.errno == ENOSPC:
+                self.unwatched.add(folder)
+                return
+        self.unwatched.discard(folder)
+
+    def _told(self, event: Event) -> Iterator[Hint]:
+        if event.mask & inotify.OVERFLOW:
+            self.overflowed = True
+            self._known.clear()
+        if event.mask & inotify.IGNORED:
+            self._folders.pop(event.watch, None)
+        folder = self._folders.get(event.watch)
+        if folder is None or not event.name:
+            return
+        path = folder / os.fsdecode(event.name)
+        if event.mask & inotify.IS_FOLDER:
+            yield from self._folder_told(path, event.mask)
+        else:
+            said = self._file_told(path, event)
+            if said is not None:
+                yield Hint(path, said)
+
+    def _folder_told(self, path: Path, mask: int) -> Iterator[Hint]:
+        if mask & inotify.MOVED_FROM:
+            self._forget_below(path)
+        if mask & (inotify.CREATE | inotify.MOVED_TO) and not path.name.startswith("."):
+            depth = len(path.relative_to(self.folder).parts)
+            if depth <= MAX_DEPTH:
+                yield from self._enter(path, depth)
+
+    def _enter(self, path: Path, depth: int) -> Iterator[Hint]:
+        self._add_below(path)  # first: what comes from now on is told by an event
+        try:
+            for folder, names in Walk(path, depth):
+                self._add_below(folder)
+                for name in names:
+                    yield Hint(folder / name, Said.SEEN)
+        except OSError:
+            return  # gone again, or not ours to read: the next listing says so
+
+    def _forget_below(self, path: Path) -> None:
+        for number, folder in list(self._folders.items()):
+            if folder.is_relative_to(path):
+                self._queue.remove(number)
+                del self._folders[number]
+
+    def _file_told(self, path: Path, event: Event) -> Said | None:
+        phase, what = self._known.pop(path, None), event.mask & MASK
+        if what == inotify.MOVED_FROM:
+            self._leaving = (event.cookie, phase)
+            return None
+        if what == inotify.MOVED_TO:
+            cookie, moved = self._leaving
+            phase = moved if cookie == event.cookie else None
+            # renamed and not closed yet, or whole
+            said: Said | None = Said.WRITING if phase is not None else Said.FINISHED
+        else:
+            phase, said = _NEXT.get((phase, what)) or _NEXT.get((None, what)) or (phase, None)
+        if phase is not None:
+            self._keep(path, phase)
+        return said
+
+    def _keep(self, path: Path, phase: _Phase) -> None:
+        self._known[path] = phase
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
 
 
 def filesystem_of(folder: Path) -> str:

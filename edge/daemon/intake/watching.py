@@ -1,6 +1,5 @@
 """The inbox watched: through events if its file system has any, by listing it if not."""
 
-import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 from edge.config.settings import Inbox
 from edge.daemon.intake.inotify import NETWORK, NO_EVENTS, Hint, Watch, filesystem_of
 from edge.health import Cause, Health
+from edge.system.inotify import watch_limit
 
 QUIET_S: Final = 2.0
 """Seconds without a change after which a local file counts as finished."""
@@ -32,7 +32,7 @@ class Watching:
         self._inode = -1
         self._woken = threading.Event()
         self.polls = False
-        """True if the inbox is listed more often, since it has no events."""
+        """True if the inbox is listed more often, since not all of it has events."""
         self.remote = False
         """True if it lies on a network file system, whose clock is not ours."""
         self.quiet_s = QUIET_S
@@ -49,7 +49,7 @@ class Watching:
             OSError: the folder is away.
         """
         inode = self._settings.path.stat().st_ino
-        if self._watch is not None and (self._watch.inode != inode or not self._watch.alive()):
+        if self._watch is not None and self._watch.inode != inode:
             self.close()
         if self._watch is not None or (self.polls and self._inode == inode):
             return False
@@ -68,12 +68,21 @@ class Watching:
         if self._watch is None:
             self._woken.wait(timeout_s)
             return
-        try:
-            yield self._watch.hints.get(timeout=timeout_s)
-            while True:
-                yield self._watch.hints.get_nowait()
-        except queue.Empty:
-            return
+        yield from self._watch.hints(timeout_s)
+        self._report_unwatched()
+
+    def lost_events(self) -> bool:
+        """Tell, once, if events were lost, so that the folder has to be listed."""
+        watch = self._watch
+        lost = watch is not None and watch.overflowed
+        if watch is not None:
+            watch.overflowed = False
+        return lost
+
+    @property
+    def used(self) -> int | None:
+        """Number of folders that are watched; None if the inbox is only listed."""
+        return self._watch.used if self._watch is not None else None
 
     def wake(self) -> None:
         """End the wait for hints, for good; from any thread."""
@@ -98,3 +107,21 @@ class Watching:
             )
         else:
             self._health.recover(Cause.INBOX_WITHOUT_EVENTS)
+            self._report_unwatched()
+
+    def watch_the_rest(self) -> None:
+        """Try once more to watch the folders for which there were no watches."""
+        watch = self._watch
+        if watch is not None and watch.unwatched and watch.add_unwatched():
+            self.polls = self._settings.poll == "always"
+            self._health.recover(Cause.INBOX_WITHOUT_EVENTS)
+
+    def _report_unwatched(self) -> None:
+        """List more often from now on if not all folders could be watched."""
+        if self._watch is not None and self._watch.unwatched and not self.polls:
+            self.polls = True
+            self._health.degrade(
+                Cause.INBOX_WITHOUT_EVENTS,
+                f"inbox: no more watches after {self._watch.used} folders (limit of this user: "
+                f"{watch_limit()}), listing it as well: raise fs.inotify.max_user_watches",
+            )

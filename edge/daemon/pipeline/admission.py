@@ -80,6 +80,17 @@ class Admission:
         seen_to_change = Sender("folder", settled=False)
         self.record(self._spool.rehash(path, name), seen_to_change)
 
+    def remove_origins(self) -> None:
+        """
+        Remove what a kill left of copied files; in a thread that may wait for the inbox.
+
+        Raises:
+            Unavailable: the ledger cannot be read.
+        """
+        for claim, path, fingerprint in self._ledger.submissions.origins():
+            self._health.beat()
+            self.remove_origin(claim, path, fingerprint)
+
     def remove_origin(self, claim: str, path: Path, fingerprint: Fingerprint) -> bool:
         """
         Remove what a copy left in the inbox; what cannot be done now is done at the next start.

@@ -25,6 +25,7 @@ from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.workers.verdict import Interrupted, Verdict
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
+from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import Move
 
@@ -158,8 +159,7 @@ class Dispatcher:
     def _settle_unexamined(self, image: Image) -> bool:
         """Settle an image that a worker need not, or cannot, see yet; False if one must see it."""
         found = self._spool.locate(image.path, image.image_id, image.name)
-        may_have_changed = found == image.path and (image.postponed or image.poison)
-        if may_have_changed and self._changed.take_up(image):
+        if found == image.path and self._may_have_changed(image) and self._changed.take_up(image):
             return True
         if image.poison:
             why = "workers died of it twice, or the daemon did again and again"
@@ -172,6 +172,12 @@ class Dispatcher:
         else:
             return False
         return True
+
+    def _may_have_changed(self, image: Image) -> bool:
+        since = self._spool.since_hashed(image.path)
+        if since is Since.CHANGED:  # a worker that has begun with it saw who knows what
+            self._head_start.take(image.path, self._model.serving.workers)
+        return since is not Since.SAME or image.postponed or image.poison
 
     def _submit(self, image: Image) -> None:
         serving = self._model.serving

@@ -78,6 +78,10 @@ class Reception:
         self._health.recover(Cause.SPACE_SHORT)
         return self._ledger.queries.waiting() < self._settings.spool.max_waiting
 
+    def finish_taking(self) -> None:
+        """See `Receiver`."""
+        self._admission.remove_origins()
+
     def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
         """See `Receiver`."""
         if self._taken_before(path):

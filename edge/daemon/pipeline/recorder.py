@@ -8,9 +8,10 @@ from edge.contract.render import Occasion, encode, render, result_id
 from edge.daemon.pipeline.examination import Examination, Parts
 from edge.daemon.workers.verdict import Died, Interrupted
 from edge.domain import Outcome, Rejection, Result
-from edge.errors import Reason
+from edge.errors import NOT_WHOLE, Reason
 from edge.storage.archiver import Archiver
-from edge.storage.ledger.records import Conclusion
+from edge.storage.known_looks import Since
+from edge.storage.ledger.records import Conclusion, Image
 from edge.storage.ledger.states import Move, State
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Recorder:
         self._health = parts.health
         self._sender = parts.sender
         self._model = parts.model
+        self._spool = parts.spool
         self._look_again_s = parts.look_again_s
         self._wake_couriers = wake_couriers
         self._archiver = Archiver(parts.ledger, parts.spool, parts.health)
@@ -59,14 +61,28 @@ class Recorder:
             case Interrupted(why):
                 log.info('event=interrupted image=%s why="%s"', image_id[:16], why)
                 self._ledger.images.move(image_id, Move.RELEASE)
-            case Rejection(reason=Reason.TRUNCATED) if self._ledger.images.postpone(
+            case Result() | Rejection() if self._has_changed(examination.image):
+                log.info("event=changed_in_work image=%s", image_id[:16])
+                self._ledger.images.wait_again(image_id, time.time() + self._look_again_s)
+                return False
+            case Rejection(reason=reason) if reason in NOT_WHOLE and self._ledger.images.postpone(
                 image_id, time.time() + self._look_again_s
             ):
-                log.info("event=truncated_looked_at_again image=%s", image_id[:16])
+                log.info("event=not_whole_looked_at_again image=%s", image_id[:16])
                 return False
             case Result() | Rejection() as outcome:
                 self._conclude(examination, outcome)
         return True
+
+    def _has_changed(self, image: Image) -> bool:
+        """Tell if the worker may have seen other bytes than those that were hashed."""
+        match self._spool.since_hashed(image.path):
+            case Since.SAME:
+                return False
+            case Since.CHANGED:
+                return True
+            case Since.UNKNOWN:
+                return not self._spool.is_image(image.path, image.image_id)
 
     def reject(self, image_id: str, reason: Reason, detail: str) -> None:
         """Conclude an image that waits and that no worker need see."""

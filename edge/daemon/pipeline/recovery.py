@@ -4,7 +4,11 @@ Recovery at start: finish what a kill left half done in ledger, spool and inbox.
 The prefix of a name in spool/claimed says whether another copy counts: what was renamed there is
 nowhere else and is taken up; what was copied or came over MQTT is still in the inbox or at the
 broker unless the ledger has it, and is dropped. If the ledger was lost, inbox and broker may have
-been told long ago, so everything is taken up.
+been told long ago, so everything is taken up. A leftover that cannot be read stays where it is,
+counted, until the next start, and keeps nobody waiting.
+
+What the inbox does not take back later on, and what changed after it was examined, lies in
+spool/claimed unrecorded too, and is taken up as soon as the ledger lets us.
 """
 
 import logging
@@ -12,6 +16,9 @@ from pathlib import Path
 
 from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.examination import Parts
+from edge.daemon.pipeline.second_look import SecondLook
+from edge.errors import Unavailable
+from edge.health import Cause
 from edge.storage.names import RENAMED
 
 log = logging.getLogger(__name__)
@@ -25,26 +32,37 @@ class Recovery:
         self._spool = parts.spool
         self._health = parts.health
         self._admission = admission
+        self._second_look = SecondLook(parts)
+        self._left = 0
         self.done = False
         """True once all leftovers are sorted: a fresh file is none of them."""
 
     def run(self) -> None:
         """
-        Recover, unless that was done.
+        Recover, unless that was done; take up what nobody recorded since.
 
         Raises:
             Unavailable: the disk is full or failing; call it again.
         """
         if self.done:
+            self._second_look.turn()
+            self._take_up_stranded()
             return
         self._ledger.images.recover()
         lost = self._ledger.restore.why_empty is not None
         self._take_up_orphans(lost=lost)
-        for claim, path, fingerprint in self._ledger.submissions.origins():
-            self._admission.remove_origin(claim, path, fingerprint)
         if lost:
             self._ledger.restore.finish()
         self.done = True
+
+    def _take_up_stranded(self) -> None:
+        while found := self._spool.stranded():
+            self._health.beat()
+            path, name = found
+            if path.exists():
+                self._take_up(path, name)
+                log.info("event=stranded_file_taken_up")
+            self._spool.not_stranded()
 
     def _take_up_orphans(self, *, lost: bool) -> None:
         submissions = self._ledger.submissions
@@ -55,10 +73,33 @@ class Recovery:
             if submissions.adopt(path):
                 log.info("event=lost_file_found")
             elif self._is_spare(path, lost=lost):
-                path.unlink(missing_ok=True)
+                self._remove(path)
             else:
+                self._take_up(path)
                 log.info("event=orphan_taken_up")
-                self._admission.record(self._spool.rehash(path), Sender("folder"))
+
+    def _take_up(self, path: Path, name: bytes | None = None) -> None:
+        try:
+            claim = self._spool.rehash(path, name)
+        except Unavailable as error:
+            self._leave(str(error))
+        else:
+            self._admission.record(claim, Sender("folder", settled=False))
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self._leave(str(error.strerror))
+
+    def _leave(self, why: str) -> None:
+        """Leave one file to the next start, rather than have all others wait for it."""
+        log.error('event=orphan_left why="%s"', why)
+        self._left += 1
+        self._health.degrade(
+            Cause.ORPHANS_LEFT,
+            f"spool: {self._left} files in `claimed` cannot be taken up and are left there: {why}",
+        )
 
     def _is_spare(self, path: Path, *, lost: bool) -> bool:
         """Tell if the ledger, the inbox or the broker has the same bytes."""

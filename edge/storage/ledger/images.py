@@ -145,6 +145,37 @@ class Images:
             db.execute("UPDATE images SET not_before = ? WHERE image_id = ?", (until, image_id))
             return True
 
+    def wait_again(self, image_id: str, until: float) -> None:
+        """Let an image that is in work wait, until a Unix time, since its file was changed."""
+        with self._database.transaction() as db:
+            move(db, image_id, Move.RELEASE)
+            db.execute("UPDATE images SET not_before = ? WHERE image_id = ?", (until, image_id))
+
+    def settled(self, image_id: str) -> bool:
+        """Tell if a sender of an image is known to have finished."""
+        with self._database.reading() as db:
+            return (
+                db.execute(
+                    "SELECT 1 FROM submissions WHERE image_id = ? AND settled = 1", (image_id,)
+                ).fetchone()
+                is not None
+            )
+
+    def unsettled_since(self, since: float) -> list[tuple[Image, float]]:
+        """
+        List images archived after a Unix time whose sender may not have finished.
+
+        Returns:
+            Each with the Unix time at which it was archived.
+        """
+        of_it = "SELECT 1 FROM submissions WHERE submissions.image_id = images.image_id"
+        query = (
+            f"SELECT archived_at, {COLUMNS} FROM images WHERE state = 'archived' AND kept = 1 "
+            f"AND archived_at > ? AND NOT EXISTS ({of_it} AND settled = 1)"
+        )
+        with self._database.reading() as db:
+            return [(records.image(row[1:]), row[0]) for row in db.execute(query, (since,))]
+
     def relocate(self, image_id: str, path: Path) -> None:
         """Note that the image's bytes were found somewhere else."""
         with self._database.transaction(synced=False) as db:

@@ -22,7 +22,7 @@ from edge.cli import exits
 from edge.contract import result as message
 from edge.contract.result import Message
 from edge.daemon.control.unix_socket import ask
-from edge.daemon.intake.candidates import IGNORED
+from edge.daemon.intake.left_alone import PARTIAL
 from edge.daemon.intake.references import WAIT_S
 from edge.daemon.telemetry.status import offline
 from edge.daemon.workers.servable import shipped_bundle
@@ -105,7 +105,7 @@ def test_every_counter_is_named() -> None:
 
 
 def test_ignored_names_and_the_patience_with_references_are_the_code_s() -> None:
-    assert all(f"`{suffix}`" in PAGE for suffix in IGNORED)
+    assert all(f"`{suffix}`" in PAGE for suffix in PARTIAL)
     assert f"up to {WAIT_S:.0f} s" in PAGE
 
 

@@ -21,6 +21,7 @@ from edge.storage.ledger.records import Submission
 from edge.storage.ledger.states import State
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.spool import Spool
+from edge.system import files
 
 BUNDLE, PREPROCESS = "b" * 64, "c" * 64
 
@@ -63,6 +64,7 @@ def file_away(
     image_id = f"{number:064x}"[::-1]
     claimed = spool.claimed / f"f-{number}"
     claimed.write_bytes(b"film")
+    spool._looks.note(claimed, files.looks(claimed), alone=True)  # as if hashed to this id
     return spool.archive(
         claimed, image_id, name, payload or result(image_id, 40 + number), scored=scored
     )

@@ -45,7 +45,7 @@ class Archive:
     def add(self, number: int, *, scored: bool = True, delivered: bool = True) -> Path:
         image_id = name(number)
         claimed = self.spool.claimed / f"f-{uuid.uuid4()}"
-        claimed.write_bytes(b"film")
+        claimed.write_bytes(str(number).encode())
         self.ledger.submissions.accept(
             Submission(image_id, claimed, b"film.dcm", "folder", time.time()), "b"
         )

@@ -14,9 +14,7 @@ import pytest
 from paho.mqtt import MQTTException
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from watchdog.observers.inotify import InotifyObserver
 
-from edge.daemon.intake import inotify
 from edge.system import workarounds
 
 MARKED = "\ufeffmammo".encode()
@@ -109,13 +107,6 @@ def test_a_closed_connection_says_nothing_of_its_silence() -> None:
     closed = socket.socket()
     closed.close()
     assert workarounds.silent_s(closed) is None
-
-
-def test_watchdog_still_holds_events_up_for_longer_and_takes_no_delay() -> None:
-    code = "from edge.system import workarounds; print(workarounds.move_grouper().delay)"
-    assert float(unpatched(code)) > inotify.PAIRING_S
-    assert workarounds.move_grouper().delay == inotify.PAIRING_S
-    assert "delay" not in inspect.signature(InotifyObserver.__init__).parameters
 
 
 def test_the_position_of_the_log_is_what_the_log_holds(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
-"""Events of the inbox."""
+"""Events of the inbox, and what they say of a file's writer."""
 
+import os
 from collections.abc import Iterator
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 
-from edge.daemon.intake.inotify import PAIRING_S, Hint, Watch
-from edge.system import workarounds
+from edge.daemon.intake.inotify import Said, Watch
+from edge.daemon.intake.walk import MAX_DEPTH
+from edge.system.inotify import Inotify
 
 
 @pytest.fixture
@@ -23,40 +26,108 @@ def watched(inbox: Path) -> Iterator[Watch]:
     opened.close()
 
 
-def wait_until_finished(watched: Watch, path: Path) -> None:
-    """Take hints until one says that this path is finished."""
-    while watched.hints.get(timeout=10) != Hint(path, finished=True):
-        continue
+def said_of(watched: Watch, path: Path) -> list[Said]:
+    """Return what the events that wait say of one path; the kernel tells at once."""
+    return [hint.said for hint in watched.hints(0) if hint.path == path]
 
 
-def test_a_file_that_was_moved_out_holds_up_later_events_for_milliseconds_only() -> None:
-    assert workarounds.move_grouper().delay == PAIRING_S <= 0.01
+def test_a_file_is_being_written_from_its_opening_until_it_is_closed(
+    inbox: Path, watched: Watch
+) -> None:
+    path = inbox / "film.dcm"
+    with path.open("wb") as writer:
+        assert said_of(watched, path)[-1] is Said.WRITING
+        writer.write(b"half")
+        writer.flush()
+        assert said_of(watched, path) == [Said.WRITING]
+        path.read_bytes()  # a reader that comes and goes changes nothing
+        assert said_of(watched, path) == []
+        writer.write(b"rest")
+    assert said_of(watched, path)[-1] is Said.FINISHED
+
+
+def test_a_file_that_is_renamed_before_it_is_closed_is_not_finished(
+    inbox: Path, watched: Watch
+) -> None:
+    with (inbox / "film.part").open("wb") as writer:
+        writer.write(b"half")
+        writer.flush()
+        path = (inbox / "film.part").rename(inbox / "film.dcm")
+        assert said_of(watched, path) == [Said.WRITING]
+    assert said_of(watched, path)[-1] is Said.FINISHED
 
 
 def test_a_file_moved_inside_the_inbox_is_finished_under_its_new_name(
     inbox: Path, watched: Watch
 ) -> None:
     (inbox / "film.part").write_bytes(b"film")
-    (inbox / "film.part").rename(inbox / "film.dcm")
-    wait_until_finished(watched, inbox / "film.dcm")
+    path = (inbox / "film.part").rename(inbox / "film.dcm")
+    assert said_of(watched, path) == [Said.FINISHED]
+
+
+def test_a_hard_link_is_seen_and_has_no_writer_even_when_it_is_read(
+    tmp_path: Path, inbox: Path, watched: Watch
+) -> None:
+    path = inbox / "film.dcm"
+    (tmp_path / "elsewhere").write_bytes(b"film")
+    path.hardlink_to(tmp_path / "elsewhere")
+    assert said_of(watched, path) == [Said.SEEN]
+    path.read_bytes()
+    assert said_of(watched, path)[-1] is Said.RELEASED
 
 
 def test_a_file_that_comes_after_one_was_moved_out_is_seen(inbox: Path, watched: Watch) -> None:
     for number in range(20):
         path = inbox / f"{number}.dcm"
         path.write_bytes(b"film")
-        wait_until_finished(watched, path)
+        assert said_of(watched, path)[-1] is Said.FINISHED
         path.rename(inbox.parent / path.name)
 
 
-def test_a_folder_that_is_renamed_is_watched_under_its_new_name(inbox: Path) -> None:
-    for number in range(20):
-        (inbox / f"old-{number}").mkdir()
-    watched = Watch(inbox)
-    for number in range(20):
-        new = (inbox / f"old-{number}").rename(inbox / f"new-{number}")
-        (inbox / "film.dcm").write_bytes(b"film")
-        wait_until_finished(watched, inbox / "film.dcm")  # so the rename was seen, too
-        (new / "film.dcm").write_bytes(b"film")
-        wait_until_finished(watched, new / "film.dcm")
-    watched.close()
+def test_a_folder_that_is_renamed_is_watched_under_its_new_name(
+    inbox: Path, watched: Watch
+) -> None:
+    (inbox / "exam" / "old").mkdir(parents=True)
+    list(watched.hints(0))
+    new = (inbox / "exam").rename(inbox / "again") / "old"
+    list(watched.hints(0))
+    (new / "film.dcm").write_bytes(b"film")
+    assert said_of(watched, new / "film.dcm")[-1] is Said.FINISHED
+    assert watched.used == 3
+
+
+def test_what_a_new_folder_holds_already_is_seen(inbox: Path, watched: Watch) -> None:
+    (inbox / "exam" / "left").mkdir(parents=True)
+    path = inbox / "exam" / "left" / "film.dcm"
+    path.write_bytes(b"film")
+    assert said_of(watched, path) == [Said.SEEN]
+
+
+def test_folders_are_watched_down_to_a_depth(inbox: Path, watched: Watch) -> None:
+    (inbox / "/".join("d" * (MAX_DEPTH + 5))).mkdir(parents=True)
+    list(watched.hints(0))
+    assert watched.used == MAX_DEPTH + 1
+
+
+def test_lost_events_are_told(inbox: Path, watched: Watch) -> None:
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    for _ in range(most // 2 + 10):  # open and close alternate, so that none are merged
+        os.close(os.open(inbox, os.O_RDONLY | os.O_DIRECTORY))
+    list(watched.hints(0))
+    assert watched.overflowed
+
+
+def test_a_folder_for_which_there_is_no_watch_is_known_and_tried_again(
+    inbox: Path, watched: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: Inotify, _folder: Path, _mask: int) -> int:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Inotify, "add", refuse)
+        (inbox / "exam").mkdir()
+        list(watched.hints(0))
+        assert watched.unwatched == {inbox / "exam"}
+        assert not watched.add_unwatched()
+    assert watched.add_unwatched()
+    assert watched.used == 2

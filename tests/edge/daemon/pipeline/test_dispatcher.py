@@ -1,5 +1,6 @@
 """The loop between two models, and what it tells of."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from edge.storage.spool import Spool
 from tests.support.pipeline import Line, line_of, parts_of
 from tests.support.pools import Pool, serving
 
-IMAGE_ID = "a" * 64
+IMAGE_ID = hashlib.sha256(b"film").hexdigest()
 
 
 @dataclass

@@ -1,0 +1,88 @@
+"""
+A second look at archived files whose sender was not seen to finish.
+
+On a file system without events a pause looks like an end. A sender that goes on after it writes
+into the file wherever that lies by then; so for a day its file is looked at, and taken up anew as
+soon as its bytes are others. Until then a file of another user is left as it is: a copy would miss
+what its sender still writes.
+"""
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from edge.daemon.pipeline.examination import Parts
+from edge.storage.known_looks import Since
+from edge.storage.ledger.records import Image
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 60.0
+SHARE: Final = 100
+"""A look takes at most this part of the time."""
+FOR_S: Final = 86400.0
+"""Seconds for which a sender may go on."""
+OURS_AFTER_S: Final = 3600.0
+"""Seconds after which a file of another user becomes ours."""
+
+
+class SecondLook:
+    """Looks now and then, in the dispatcher's thread."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._ledger = parts.ledger
+        self._spool = parts.spool
+        self._health = parts.health
+        self._again_at = 0.0
+
+    def turn(self) -> None:
+        """
+        Look if it is time to.
+
+        Raises:
+            Unavailable: the disk is full or failing, or the ledger cannot be read.
+        """
+        begun = time.monotonic()
+        if begun < self._again_at:
+            return
+        self._again_at = begun + EVERY_S  # should it fail
+        for image, archived_at in self._ledger.images.unsettled_since(time.time() - FOR_S):
+            self._health.beat()
+            self._look(image, archived_at)
+        took_s = time.monotonic() - begun
+        self._again_at = time.monotonic() + max(EVERY_S, SHARE * took_s)
+
+    def _look(self, image: Image, archived_at: float) -> None:
+        if self._may_have_changed(image.path, archived_at):
+            if not self._spool.is_image(image.path, image.image_id):
+                log.info("event=changed_in_archive image=%s", image.image_id[:16])
+                self._spool.take_back(image.path, image.name)
+        elif time.time() - archived_at > OURS_AFTER_S and _is_foreign(image.path):
+            scored, payload = self._ledger.images.conclusion_of(image.image_id)
+            self._spool.archive(image.path, image.image_id, image.name, payload, scored=scored)
+
+    def _may_have_changed(self, path: Path, archived_at: float) -> bool:
+        match self._spool.since_hashed(path):
+            case Since.SAME:
+                return False
+            case Since.CHANGED:
+                return True
+            case Since.UNKNOWN:
+                return _written_after(path, archived_at)
+
+
+def _written_after(path: Path, moment: float) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return max(found.st_mtime, found.st_ctime) > moment
+
+
+def _is_foreign(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid != os.geteuid()
+    except OSError:
+        return False

@@ -1,0 +1,246 @@
+"""
+The files that were taken: out of the inbox, or as the bytes of a request.
+
+A file is in exactly one place that counts, and what a method says is done is on the disk when the
+method returns. So a kill at any moment leaves a file in the inbox, in spool/claimed or in the
+archive, and the prefix of its name in spool/claimed says whether another copy still counts.
+"""
+
+import hashlib
+import os
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from errno import EXDEV
+from pathlib import Path
+
+from edge.errors import LockedError, Unavailable
+from edge.storage import names
+from edge.storage.claim import Claim
+from edge.storage.known_looks import KnownLooks, Since
+from edge.system import files
+from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
+
+
+class Claims:
+    """
+    The folder spool/claimed, and what is known of the files in it and in the archive.
+
+    Args:
+        folder: spool/claimed, which exists.
+        beat: called while something takes long.
+    """
+
+    def __init__(self, folder: Path, beat: Beat) -> None:
+        self._beat = beat
+        self.claimed = folder
+        self._looks = KnownLooks()
+        self._stranded: deque[tuple[Path, bytes]] = deque()
+        files.begin_syncing()
+
+    @contextmanager
+    def claiming(
+        self, path: Path, *, may_copy: bool, moved: Callable[[Path], None] = lambda _: None
+    ) -> Iterator[Claim]:
+        """
+        Take a file out of the inbox, hash it, and keep it if the block records it.
+
+        In the block the file is ours, hashed and on the disk. If it changed while it was hashed, or
+        if the block raises anything, the file goes back to the inbox. One that the inbox does not
+        take back is kept: see `stranded`.
+
+        Args:
+            path: a regular file.
+            may_copy: true if it may be copied from another mount, as its writer has finished.
+            moved: told where it lies in the spool before it is hashed. Not told of a copy, which
+                nobody takes up after a kill.
+
+        Raises:
+            NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
+            Unavailable: the disk or the permissions do not let us.
+        """
+        before = fingerprint(path)
+        claim = self._taken(path, before, may_copy=may_copy)
+        if claim.origin is None:
+            moved(claim.path)
+        try:
+            yield self._hashed(claim, path, before)
+        except BaseException:
+            if not claim.give_back(path):
+                self._stranded.append((claim.path, claim.name))
+            raise
+
+    def stranded(self) -> tuple[Path, bytes] | None:
+        """
+        Return a file in spool/claimed that nothing records, with its sender's name; None without.
+
+        The inbox did not take it back, or its bytes changed after its image was concluded.
+        """
+        return self._stranded[0] if self._stranded else None
+
+    def not_stranded(self) -> None:
+        """Forget the first of the stranded files, which was recorded, or is gone."""
+        self._stranded.popleft()
+
+    def _taken(self, path: Path, before: Fingerprint, *, may_copy: bool) -> Claim:
+        original = os.fsencode(path.name)
+        name = names.claim_name(original)
+        claim = Claim(self.claimed / (names.RENAMED + name), original)
+        try:
+            if not self._renamed(path, claim.path):
+                if not may_copy:
+                    raise NotReadyError
+                claim = replace(
+                    claim, path=self.claimed / (names.COPIED + name), origin=(path, before)
+                )
+                files.copy(path, claim.path, self._beat)
+        except FileNotFoundError:
+            raise (NotReadyError if self.present() else Unavailable("spool: it is away")) from None
+        except OSError as error:
+            raise unavailable(error) from error
+        return claim
+
+    def _renamed(self, source: Path, target: Path) -> bool:
+        """Rename a file; False if it must be copied, as bind mounts of one file system refuse."""
+        try:
+            source.rename(target)
+        except PermissionError:
+            if not os.access(self.claimed, os.W_OK | os.X_OK):
+                raise
+            msg = "inbox: a folder does not let its files be removed"
+            raise LockedError(msg) from None
+        except OSError as error:
+            if error.errno != EXDEV:
+                raise
+            return False
+        return True
+
+    def _hashed(self, claim: Claim, source: Path, before: Fingerprint) -> Claim:
+        try:
+            taken = files.looks(claim.path)
+            image_id = files.sha256_and_sync(claim.path, self._beat)
+            files.sync_folder(claim.path.parent)
+            still = fingerprint(source if claim.origin else claim.path)[2:] == before[2:]
+            still = still and files.looks(claim.path) == taken
+        except OSError:
+            still = False
+        if not still:  # its writer goes on
+            raise NotReadyError
+        self._looks.note(claim.path, taken, alone=claim.origin is not None)
+        return replace(claim, image_id=image_id)
+
+    @contextmanager
+    def receiving(self, data: bytes) -> Iterator[Claim]:
+        """
+        Keep the bytes of a request if the block records them; drop them if it raises Unavailable.
+
+        Raises:
+            Unavailable: the disk is full or failing.
+        """
+        claim = self._received(data)
+        try:
+            yield claim
+        except BaseException:
+            with suppress(OSError):  # the broker's copy counts, and the next start drops this one
+                claim.path.unlink(missing_ok=True)
+            raise
+
+    def _received(self, data: bytes) -> Claim:
+        target = self.claimed / f"{names.REQUESTED}{uuid.uuid4()}"
+        try:
+            files.write(target, data)
+            self._looks.note(target, files.looks(target), alone=True)
+        except OSError as error:
+            raise unavailable(error) from error
+        return Claim(target, names.REQUEST, hashlib.sha256(data).hexdigest())
+
+    def claim_anew(self, path: Path, name: bytes) -> Path:
+        """
+        Move a claimed file that has changed, so that it can be recorded as another image.
+
+        Raises:
+            Unavailable: the disk does not let us.
+        """
+        target = self.claimed / (names.RENAMED + names.claim_name(name))
+        try:
+            files.move(path, target, self._beat)
+        except OSError as error:
+            raise unavailable(error) from error
+        return target
+
+    def rehash(self, path: Path, name: bytes | None = None) -> Claim:
+        """
+        Hash a file in spool/claimed that the ledger does not know, or knows as other bytes.
+
+        Args:
+            path: the file.
+            name: the sender's name of it; None to read it from the file's name.
+
+        Raises:
+            Unavailable: it cannot be read.
+        """
+        try:
+            before = files.looks(path)
+            image_id = files.sha256_and_sync(path, self._beat)
+            if files.looks(path) == before:
+                self._looks.note(path, before)
+        except OSError as error:
+            raise unavailable(error) from error
+        return Claim(path, names.name_before_claim(path) if name is None else name, image_id)
+
+    def since_hashed(self, path: Path) -> Since:
+        """Tell if a file looks as it did when it was hashed; unknown if it is gone."""
+        try:
+            return self._looks.since(path)
+        except OSError:
+            return Since.UNKNOWN
+
+    def is_image(self, path: Path, image_id: str) -> bool:
+        """Tell if a file has the bytes of an image still; one that cannot be read is believed."""
+        if self.since_hashed(path) is Since.SAME:
+            return True
+        try:
+            return self.rehash(path, b"").image_id == image_id
+        except Unavailable:
+            return True
+
+    def take_back(self, path: Path, name: bytes) -> None:
+        """
+        Move a file whose bytes are no longer its image's into spool/claimed; see `stranded`.
+
+        Raises:
+            Unavailable: the disk does not let us.
+        """
+        self._stranded.append((self.claim_anew(path, name), name))
+
+    def present(self) -> bool:
+        """
+        Tell if the spool is there, and not only the empty folder on which it is mounted.
+
+        Raises:
+            Unavailable: the disk is failing.
+        """
+        return is_there(self.claimed)
+
+
+def unavailable(error: OSError) -> Unavailable:
+    """Say why the disk does not let us, never with the file's name."""
+    return Unavailable(f"spool: {error.strerror}")
+
+
+def is_there(path: Path) -> bool:
+    """
+    Tell if there is anything of that name.
+
+    Raises:
+        Unavailable: the disk is failing.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unavailable(error) from error
+    return True

@@ -9,11 +9,11 @@ Levels: TypeAlias = NDArray[np.uint8]
 
 
 def quantiles(values: NDArray[Any], *percent: float) -> tuple[float, ...]:
-    """Find the values at these percentiles, without interpolation, in a tenth of NumPy's time."""
+    """Find the values at these percentiles, without interpolation, much faster than NumPy does."""
     flat = values.ravel()
     at = [round((flat.size - 1) * each / 100) for each in percent]
-    parted = np.partition(flat, at)
-    return tuple(float(parted[each]) for each in at)
+    ordered = np.partition(flat, at) if len(at) == 1 else np.sort(flat)  # which is the faster
+    return tuple(float(ordered[each]) for each in at)
 
 
 def spread(values: NDArray[Any], low: float, high: float) -> Levels:

@@ -35,6 +35,8 @@ WEIGHTS: Final = (2.4, 9.8, 2.9, 6.6, 4.5)
 """
 Of `Evidence`, by logistic regression on films and digital mammograms: plain, overexposed, matted.
 """
+PLAIN: Final = 3.0
+"""If the border alone weighs as much, breasts need not be looked for: no negative comes near it."""
 DOUBT: Final = 0.7
 """So much must speak for a negative."""
 PRIOR: Final = 1.5
@@ -77,30 +79,39 @@ def is_inverted(small: Small, flats: Sequence[Flat], *, stated: bool) -> bool:
         flats: glaring flat areas of it.
         stated: a header names the polarity, and the picture is as it says.
     """
-    found = evidence(small, flats)
+    known = _known(small, flats)
+    if known is None or np.dot(_border(*known), WEIGHTS[3:]) >= PLAIN:
+        return False
     doubt = DOUBT + (PRIOR if stated else 0.0) + (HIDDEN if flats else 0.0)
-    return found is not None and found.weight < -doubt
+    return _weighed(*known).weight < -doubt
 
 
 def evidence(small: Small, flats: Sequence[Flat]) -> Evidence | None:
     """Weigh a picture against its negative; None if there is nothing to see."""
+    known = _known(small, flats)
+    return None if known is None else _weighed(*known)
+
+
+def _known(small: Small, flats: Sequence[Flat]) -> tuple[Small, Mask] | None:
+    """Spread the levels over 0 to 255, and tell the pixels that lie in none of the flat areas."""
     known = np.ones(small.shape, np.bool_)
     for flat in flats:  # and its level elsewhere: a matte also shows in small gaps
         known &= ~flat.mask & (np.abs(small - np.float32(flat.level)) > flat.tolerance)
-    if not known.any() or small[known].min() == small[known].max():
+    if not known.any():
         return None
     low, high = quantiles(small[known], 0.5, 99.5)
     if low == high:
         return None
-    levels = np.clip((small - np.float32(low)) * np.float32(255 / (high - low)), 0, 255)
+    return np.clip((small - np.float32(low)) * np.float32(255 / (high - low)), 0, 255), known
+
+
+def _weighed(levels: Small, known: Mask) -> Evidence:
     as_it_is, negative = (_view(each, known) for each in (levels, 255 - levels))
-    border, end = _border(smaller(levels, SIDE), smaller(known, SIDE) > 0.5)  # noqa: PLR2004 - most of a pixel
     return Evidence(
         as_it_is.contrast - negative.contrast,
         negative.step - as_it_is.step,
         as_it_is.rise - negative.rise,
-        border,
-        end,
+        *_border(levels, known),
     )
 
 
@@ -142,31 +153,32 @@ def _range(values: Small) -> float:
     return (high - low) / 255
 
 
-def _border(small: Small, known: Mask) -> tuple[float, float]:
+def _border(levels: Small, known: Mask) -> tuple[float, float]:
     """
     Measure how dark the border is, and how much of the picture is brighter than the air.
 
     Both are differences, of dark and bright and of brighter and darker, from -1 to 1.
     What is bright is cut by Otsu's threshold (Otsu, 1979); the air is what the border has most of.
     """
+    small, known = smaller(levels, SIDE), smaller(known, SIDE) > 0.5  # noqa: PLR2004 - most of a pixel
     top, left = (round(side * EDGE) for side in small.shape)
     inner = slice(top, small.shape[0] - top), slice(left, small.shape[1] - left)
-    levels, known = np.rint(small[inner]).astype(np.uint8), known[inner]
+    rounded, known = np.rint(small[inner]).astype(np.uint8), known[inner]
     if not known.any():
         return 0.0, 0.0
-    threshold, _ = cv2.threshold(np.ascontiguousarray(levels[known]), 0, 255, cv2.THRESH_OTSU)
-    rows, columns = (max(1, round(side * BAND)) for side in levels.shape)
+    threshold, _ = cv2.threshold(np.ascontiguousarray(rounded[known]), 0, 255, cv2.THRESH_OTSU)
+    rows, columns = (max(1, round(side * BAND)) for side in rounded.shape)
     at_border = np.ones(known.shape, np.bool_)
     at_border[rows:-rows, columns:-columns] = False
     told = float(known[at_border].mean())  # flat areas say nothing
-    band = levels[at_border & known]
+    band = rounded[at_border & known]
     if not len(band):
         return 0.0, 0.0
     counts = np.bincount(band, minlength=256)
     air = int(np.convolve(counts, np.ones(2 * AIR_WIDTH + 1), "same").argmax())
     brighter, darker = (
-        np.mean(levels[known] > air + AIR_WIDTH),
-        np.mean(levels[known] < air - AIR_WIDTH),
+        np.mean(rounded[known] > air + AIR_WIDTH),
+        np.mean(rounded[known] < air - AIR_WIDTH),
     )
     dark = 1 - 2 * float(np.mean(band > threshold))
     return told * dark, told * float(brighter - darker)

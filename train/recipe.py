@@ -174,6 +174,8 @@ class Dense:
     """Share of the radiologist's opinion in a lesion's target; the rest is the biopsy's."""
     keep_every: int = 200
     """Steps from one checkpoint to the next."""
+    int8_steps: int = 0
+    """Steps more in which weights and activations are rounded, for an int8 file of its own."""
     averages: Averages | None = None
     """Averages of the whole film that join the score; None: the map alone is the score."""
 

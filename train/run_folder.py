@@ -37,6 +37,11 @@ class RunFolder:
         return self.root / "model.keras"
 
     @property
+    def model_int8(self) -> Path:
+        """Name the network that learnt to be rounded, if the recipe trains one."""
+        return self.root / "model-int8.keras"
+
+    @property
     def started(self) -> Path:
         """Name the file of what `fit` was asked for; the run goes on only with the same."""
         return self.root / "started.json"

@@ -42,7 +42,8 @@ def build(kind: Conversion, reference: Reference) -> Candidate:
     """Convert and judge one kind of file; fit what belongs to it if it passes."""
     say(f"export: {kind.name}")
     run = reference.run
-    data = tflite.convert(run.model, run.recipe.input, kind, run.side("train").images)
+    network = run.int8 if kind.quantization == "int8" and run.int8 else run.model
+    data = tflite.convert(network, run.recipe.input, kind, run.side("train").images)
     with TemporaryDirectory() as folder:
         path = Path(folder) / kind.file
         path.write_bytes(data)

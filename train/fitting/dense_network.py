@@ -68,12 +68,13 @@ class Scaled(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
 
     def call(self, image: keras.KerasTensor) -> keras.KerasTensor:
         """Convolve a map of shape (batch, rows, columns, channels)."""
-        if self.channels is None:
-            kernel = self.kernel * keras.ops.reshape(self.scale, (-1, 1))
-            found = keras.ops.depthwise_conv(image, kernel, self.strides, padding="same")
-        else:
-            found = keras.ops.conv(image, self.kernel * self.scale, self.strides, padding="same")
-        return found + self.bias
+        convolve = keras.ops.depthwise_conv if self.channels is None else keras.ops.conv
+        return convolve(image, self.folded(), self.strides, padding="same") + self.bias
+
+    def folded(self) -> keras.KerasTensor:
+        """Give the kernel times the scale of each output channel."""
+        shape = (-1, 1) if self.channels is None else (-1,)
+        return self.kernel * keras.ops.reshape(self.scale, shape)
 
     def get_config(self) -> dict[str, Any]:
         """Give the arguments that make the same layer again."""
@@ -158,14 +159,14 @@ def build(recipe: Recipe, how: Dense, weights: str) -> Network:
         {LESION: lesion, MALIGNANT: malignant, **{name: taps[name] for name in AVERAGED}},
         name="pieces",
     )
-    whole = _whole(pieces, recipe, how)
-    found = Network(pieces, whole)
+    found = Network(pieces, whole(pieces, recipe, how))
     _fill(found, network.mobilenet(recipe.alpha, weights, (224, 224, 3)))
-    whole.get_layer(SCALE).set_weights([np.ones((1, 1, 1, 1)), np.ones(1)])
+    found.whole.get_layer(SCALE).set_weights([np.ones((1, 1, 1, 1)), np.ones(1)])
     return found
 
 
-def _whole(pieces: keras.Model, recipe: Recipe, how: Dense) -> keras.Model:
+def whole(pieces: keras.Model, recipe: Recipe, how: Dense) -> keras.Model:
+    """Build the network of whole films upon the one of pieces; see `Network`."""
     spec = recipe.input
     image = keras.Input((spec.height, spec.width, spec.channels), name="image")
     factor = 2.0 / (spec.high - spec.low)

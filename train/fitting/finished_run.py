@@ -29,6 +29,8 @@ class FinishedRun:
     sides: Mapping[Side, tuple[Film, ...]]
     films: Prepared
     model: keras.Model
+    int8: keras.Model | None = None
+    """The network that learnt to be rounded; None: int8 rounds `model`."""
 
     def side(self, name: Side) -> Prepared:
         """Pick the films of one side of the split."""
@@ -63,6 +65,7 @@ def reopen(run: RunFolder, data: Sources | None) -> FinishedRun:
         split.assign(index, recipe.fractions, recipe.seed),
         films,
         load_network(run.model),
+        load_network(run.model_int8) if run.model_int8.exists() else None,
     )
 
 

@@ -70,6 +70,8 @@ def fit(request: Request, run: RunFolder) -> None:
         trained = stages.train(model, recipe, films, sides, run)
     if devices.keeps_files():
         trained.model.save(run.model)
+        if trained.int8 is not None:
+            trained.int8.save(run.model_int8)
         write_split(run.split, sides)
         write_json(run.history, trained.history)
         times = {"prepare_s": prepare_s, "train_s": trained.seconds}

@@ -8,11 +8,20 @@ import keras
 
 from train.data.films import Prepared
 from train.data.index import Film, Side
-from train.fitting import averages, crops, dense_loop, dense_network, linear_head, loop, network
+from train.fitting import (
+    averages,
+    crops,
+    dense_loop,
+    dense_network,
+    fake_quantised,
+    linear_head,
+    loop,
+    network,
+)
 from train.fitting.dense_network import Network
 from train.fitting.loop import Data
 from train.progress import say
-from train.recipe import Crops, Recipe
+from train.recipe import Crops, Dense, Recipe
 from train.run_folder import RunFolder
 
 
@@ -23,6 +32,8 @@ class Trained:
     model: keras.Model
     history: dict[str, Any]
     """The history of the last stage as `loop.train` gives it; `crops` holds that of a first one."""
+    int8: keras.Model | None = None
+    """The network for the int8 file, if the recipe trains one."""
 
     @property
     def seconds(self) -> float:
@@ -75,10 +86,7 @@ def train(
     """
     learn, check = films.of(sides["train"]), films.of(sides["validation"])
     if recipe.dense is not None:
-        found = dense_loop.train(model, learn, recipe, recipe.dense, run.stage())
-        if recipe.dense.averages is not None:
-            found["averages"] = averages.fit(model, recipe.dense.averages, learn, check, recipe)
-        return Trained(model.whole, found)
+        return _dense(model, recipe, recipe.dense, (learn, check), run)
     if recipe.crops is None:
         return Trained(
             model, loop.train(model, _whole(learn, check, recipe), recipe.phases, run.stage())
@@ -96,6 +104,27 @@ def train(
     if recipe.linear is not None:
         history["linear"] = linear_head.fit(whole, recipe.linear, learn, check, recipe)
     return Trained(whole, {**history, "crops": first})
+
+
+def _dense(
+    network: Network, recipe: Recipe, how: Dense, films: tuple[Prepared, Prepared], run: RunFolder
+) -> Trained:
+    """Train the map, then the averages; then both again, rounded, for the int8 file."""
+    learn, check = films
+    found = dense_loop.train(network, learn, recipe, how, run.stage())
+    if how.averages is not None:
+        found["averages"] = averages.fit(network, how.averages, learn, check, recipe)
+    if not how.int8_steps:
+        return Trained(network.whole, found)
+    rounding = fake_quantised.of(network, learn, recipe, how)
+    found["int8"] = dense_loop.train(
+        rounding, learn, recipe, fake_quantised.slower(how), run.stage("int8")
+    )
+    if how.averages is not None:
+        found["int8"]["averages"] = averages.fit(rounding, how.averages, learn, check, recipe)
+    plain = dense_network.build(recipe, how, "none")
+    fake_quantised.hand_over(rounding, plain)
+    return Trained(network.whole, found, plain.whole)
 
 
 def _on_pieces(

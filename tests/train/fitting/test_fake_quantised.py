@@ -1,0 +1,106 @@
+"""A network that rounds: the same weights, in steps of int8, trained to live with them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from edge.inference.engine import open_engine
+from tests.support.dense import DENSE, RECIPE
+from tests.support.films_drawn import film, lesion, prepared
+from train.data.films import Prepared, model_input
+from train.data.index import Film, Side
+from train.exporting import tflite
+from train.fitting import dense_network, fake_quantised, stages
+from train.fitting.dense_network import MALIGNANT, Network
+from train.fitting.network import PROBABILITY
+from train.recipe import Averages
+from train.run_folder import RunFolder
+
+HOW = replace(
+    DENSE,
+    int8_steps=4,
+    averages=Averages(strength=1.0, floor=0.1, steadiness=10.0, freedom=5.0),
+)
+
+
+def drawn(count: int) -> Prepared:
+    generator = np.random.default_rng(0)
+    images = generator.uniform(0.2, 0.6, (count, 96, 64))
+    images[1::2, 20:40, 20:40] += 0.4
+    box = lesion(20, 20, 40, 40)
+    films = [film(n, malignant=bool(n % 2), lesions=(box,)) for n in range(count)]
+    return prepared(films, images)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    keras.utils.set_random_seed(0)
+    return dense_network.build(RECIPE, DENSE, "none")
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 6, 4), (3, 3, 4, 1)])
+def test_each_channel_of_a_kernel_has_its_own_255_steps(shape: tuple[int, ...]) -> None:
+    kernel = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
+    channels = kernel.reshape(-1, 4) * [1, 10, 0.1, 100]
+    found = fake_quantised.rounded(channels.reshape(shape).astype(np.float32)).numpy()
+    steps = np.abs(channels).max(axis=0) / 127
+    error = np.abs(found.reshape(-1, 4) - channels)
+    assert (error <= 0.501 * steps + 1e-6).all()
+    assert error.max() > 0.1 * steps.max()
+
+
+def test_rounding_lets_the_gradient_through() -> None:
+    kernel = tf.Variable(np.random.default_rng(0).normal(0, 1, (1, 1, 6, 4)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(fake_quantised.rounded(kernel))
+    assert np.allclose(tape.gradient(total, kernel), 1)
+
+
+def test_copy_that_rounds_gives_almost_the_same_maps(network: Network) -> None:
+    films = drawn(4)
+    copy = fake_quantised.of(network, films, RECIPE, DENSE)
+    image = films.images.astype(np.float32)[..., None] * 2 - 1
+    plain, steps = (each.pieces(image)[MALIGNANT].numpy() for each in (network, copy))
+    assert 0 < np.abs(plain - steps).max() < 0.1
+    assert [each.shape for each in copy.whole.weights] == [
+        each.shape for each in network.whole.weights
+    ]
+
+
+def test_weights_come_back_from_the_copy(network: Network) -> None:
+    copy = fake_quantised.of(network, drawn(2), RECIPE, DENSE)
+    other = dense_network.build(RECIPE, DENSE, "none")
+    fake_quantised.hand_over(copy, other)
+    image = np.zeros((1, 96, 64, 1), np.float32)
+    assert np.array_equal(other.pieces(image)[MALIGNANT], network.pieces(image)[MALIGNANT])
+
+
+def test_recipe_with_int8_steps_trains_a_network_for_the_int8_file(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, dense=HOW)
+    films = drawn(8)
+    sides: dict[Side, tuple[Film, ...]] = {
+        "train": films.films[:6],
+        "validation": films.films[6:],
+        "test": (),
+    }
+    model = stages.start(recipe, "none")
+    trained = stages.train(model, recipe, films, sides, RunFolder(tmp_path))
+    assert trained.int8 is not None
+    changed = [
+        not np.array_equal(first, second)
+        for first, second in zip(
+            trained.model.get_weights(), trained.int8.get_weights(), strict=True
+        )
+    ]
+    assert any(changed)
+    assert [epoch["epoch"] for epoch in trained.history["int8"]["epochs"]] == [4]
+    path = tmp_path / tflite.INT8.file
+    path.write_bytes(tflite.convert(trained.int8, recipe.input, tflite.INT8, films.images))
+    tensor = model_input(films.images[1], recipe.input)
+    found = open_engine("litert", path, tflite.shapes(trained.int8, recipe.input)).infer(tensor)
+    expected = float(np.asarray(trained.int8(tensor)[PROBABILITY])[0, 0])
+    assert found.raw == pytest.approx(expected, abs=0.1)

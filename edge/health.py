@@ -9,6 +9,9 @@ from typing import Final
 STAMP_S: Final = 20.0
 """The silence after which a loop counts as stuck, in seconds."""
 
+APART: Final = frozenset({"intake-folder", "intake-reference"})
+"""The loops that wait for the file system of the inbox, which may hang for as long as it likes."""
+
 
 class Phase(StrEnum):
     """The phases in the life of the daemon."""
@@ -141,11 +144,27 @@ class Health:
             self._stamps.pop(loop, None)
 
     def stuck(self) -> list[str]:
-        """Return the loops that have not turned for STAMP_S."""
+        """Return the loops that have not turned for STAMP_S, but for those that may hang."""
+        return [loop for loop in self._silent() if loop not in APART]
+
+    def tell_hanging(self) -> None:
+        """Report that the inbox does not answer, or that it does again."""
+        hanging = {loop: s for loop, s in self._silent().items() if loop in APART}
+        if hanging:
+            minutes = max(hanging.values()) // 60
+            since = f"{minutes:.0f} minutes" if minutes > 1 else "a minute"
+            why = f"inbox: its file system has not answered for {since}; all else goes on"
+            self.degrade(Cause.INBOX_HANGS, why)
+        else:
+            self.recover(Cause.INBOX_HANGS)
+
+    def _silent(self) -> dict[str, float]:
+        """Return the loops that have not turned for STAMP_S, by name, with their silence."""
+        now = time.monotonic()
         with self._lock:
-            return sorted(
-                loop for loop, at in self._stamps.items() if time.monotonic() - at > STAMP_S
-            )
+            return {
+                loop: now - at for loop, at in sorted(self._stamps.items()) if now - at > STAMP_S
+            }
 
     def degrade(self, cause: Cause, reason: str) -> None:
         """

@@ -24,6 +24,7 @@ from edge.storage.ledger.database import FILE
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.queries import open_queries
 from edge.storage.ledger.schema import OlderSchemaError
+from edge.system.patience import PATIENCE_S, within
 
 Finding: TypeAlias = tuple[str, bool, str]
 """The thing checked, True if it is right, and a sentence on what was found."""
@@ -84,10 +85,13 @@ def _inbox(folder: Path) -> Finding:
 
     The daemon never makes it: a missing mount must not be taken for an empty inbox.
     """
-    if not folder.is_dir():
-        advice = "mount it, or make it for the group `mammo-inbox`, mode 2770"
-        return "inbox.path", False, f"{folder}: there is no such folder: {advice}"
-    return _folder("inbox.path", folder)
+    try:
+        if not within(PATIENCE_S, folder.is_dir):
+            advice = "mount it, or make it for the group `mammo-inbox`, mode 3770"
+            return "inbox.path", False, f"{folder}: there is no such folder: {advice}"
+        return within(PATIENCE_S, lambda: _folder("inbox.path", folder))
+    except TimeoutError:
+        return "inbox.path", False, f"{folder}: its file system does not answer: is its server up?"
 
 
 def _folder(key: str, folder: Path) -> Finding:

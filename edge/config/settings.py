@@ -1,5 +1,6 @@
 """The configuration as one frozen model; every section can be imported from here."""
 
+from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import model_validator
@@ -9,6 +10,7 @@ from edge.config.files import Inbox, Retention, Spool, State
 from edge.config.network import Broker, Control, HomeAssistant, Intake, Metrics, Publish, Tls
 from edge.config.scoring import Model, Worker
 from edge.config.section import Count, Level, Seconds, Section
+from edge.system.patience import PATIENCE_S, within
 
 __all__ = [
     "PREFIX",
@@ -98,7 +100,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _nothing_of_ours_in_the_inbox(self) -> "Settings":
-        inbox = self.inbox.path.resolve()
+        inbox = _resolved(self.inbox.path)
         ours = {
             "spool.path": self.spool.path,
             "spool.done": self.spool.done,
@@ -134,3 +136,11 @@ class Settings(BaseSettings):
         """The outbox's sinks that get every result."""
         wanted = {"mqtt": self.publish.mqtt, "jsonl": self.publish.jsonl is not None}
         return [name for name, want in wanted.items() if want]
+
+
+def _resolved(folder: Path) -> Path:
+    """Follow the links to a folder, unless its file system does not answer: a mount that hangs."""
+    try:
+        return within(PATIENCE_S, folder.resolve)
+    except TimeoutError:
+        return folder.parent.resolve() / folder.name

@@ -136,7 +136,7 @@ def _parse(result: Path, *, scored: bool) -> Archived | None:
         name = sender_name(path.name, image_id)
         received_at = datetime.fromisoformat(message["source"]["received_at"]).timestamp()
         source = message["source"]["kind"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     if (
         generation is None
@@ -168,6 +168,6 @@ def _generation(result_id: str, image_id: str, bundle_id: str, preprocess_id: st
 def _read(path: Path) -> dict[str, Any]:
     try:
         message = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}

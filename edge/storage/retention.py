@@ -12,7 +12,9 @@ from edge.errors import Unavailable
 from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.integrity import FOLDER
+from edge.storage.ledger.records import Image
 from edge.storage.names import result_path
+from edge.system import files
 from edge.system.threads import Loop
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,8 @@ class Retention(Loop):
         self._offset = now() - time.monotonic()
         self._calm_since = time.monotonic()
         self._next_pass = 0.0
+        self._stuck: dict[str, str] = {}
+        """Images whose files could not be removed, with the reason."""
 
     def _rest_s(self) -> float:
         return TURN_S
@@ -62,15 +66,25 @@ class Retention(Loop):
         """Make room if it is short; now and then look for what is old."""
         try:
             self._tidy()
-            self._health.recover(Cause.RETENTION_FAILED)
+            self._tell_stuck()
         except (Unavailable, OSError) as error:
             self._health.degrade(
                 Cause.RETENTION_FAILED, f"retention: {getattr(error, 'strerror', None) or error}"
             )
 
+    def _tell_stuck(self) -> None:
+        if self._stuck:
+            why = f"retention: {len(self._stuck)} files cannot be removed: " + ", ".join(
+                sorted(set(self._stuck.values()))
+            )
+            self._health.degrade(Cause.RETENTION_FAILED, why)
+        else:
+            self._health.recover(Cause.RETENTION_FAILED)
+
     def _tidy(self) -> None:
         self._make_room()
         if self._clock_is_calm() and time.monotonic() >= self._next_pass:
+            self._stuck.clear()  # tried again
             more = self._remove_old()
             self._next_pass = 0.0 if more else time.monotonic() + PASS_S
 
@@ -107,8 +121,8 @@ class Retention(Loop):
 
     def _remove_files(self, *, scored: bool, before: float) -> int:
         removed = 0
-        for image in self._ledger.pruning.files(scored=scored, before=before, limit=BATCH):
-            if self._ledger.pruning.remove_file(image.image_id, _remove):
+        for image in self._next_files(scored=scored, before=before):
+            if self._removed(image.image_id):
                 self._health.count("pruned_done" if scored else "pruned_failed")
                 removed += 1
             if removed and _enough(self._spool.done, self._keep.min_free_mb, before):
@@ -116,6 +130,20 @@ class Retention(Loop):
         if removed:
             log.info("event=files_pruned scored=%s count=%d", scored, removed)
         return removed
+
+    def _next_files(self, *, scored: bool, before: float) -> list[Image]:
+        """List the oldest files, but for those that could not be removed."""
+        limit = BATCH + len(self._stuck)
+        found = self._ledger.pruning.files(scored=scored, before=before, limit=limit)
+        return [image for image in found if image.image_id not in self._stuck]
+
+    def _removed(self, image_id: str) -> bool:
+        """Remove one file; one that cannot be removed keeps none of the others."""
+        try:
+            return self._ledger.pruning.remove_file(image_id, _remove)
+        except OSError as error:
+            self._stuck[image_id] = str(error.strerror)
+            return False
 
     def _forget(self, before: float) -> int:
         gone = self._ledger.pruning.forget(before=before, limit=BATCH)
@@ -126,7 +154,10 @@ class Retention(Loop):
     def _remove_damaged(self, before: float) -> None:
         for folder in (self._state / FOLDER).glob("*"):
             if folder.stat().st_mtime < before:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                if folder.exists():
+                    self._stuck[folder.name] = "a ledger that was set aside"
+                    continue
                 self._health.count("pruned_damaged")
 
 
@@ -136,7 +167,8 @@ def _remove(path: Path) -> None:
 
 
 def _is_short(folder: Path, min_free_mb: int) -> bool:
-    return shutil.disk_usage(folder).free < min_free_mb * 2**20
+    few_bytes = files.free_bytes(folder) < min_free_mb * 2**20
+    return few_bytes or files.short_of_inodes(folder)
 
 
 def _enough(folder: Path, min_free_mb: int, before: float) -> bool:

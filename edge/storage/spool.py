@@ -1,10 +1,8 @@
 """The spool keeps the bytes of images: what was taken, and the archive of what was examined."""
 
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
-from errno import ENOSPC
 from pathlib import Path
 
 from edge.errors import StartupError, Unavailable
@@ -135,13 +133,15 @@ class Spool(Claims):
 
     def free_mb(self) -> int:
         """
-        Measure the free space of the spool's file system, in MiB.
+        Measure the free space of the spool's file system, in MiB; 0 if it has no inodes for files.
 
         Raises:
             Unavailable: the spool is away.
         """
         try:
-            return shutil.disk_usage(self.claimed).free // 2**20
+            return (
+                0 if files.short_of_inodes(self.claimed) else files.free_bytes(self.claimed) >> 20
+            )
         except OSError as error:
             raise unavailable(error) from None
 
@@ -153,7 +153,7 @@ def _make_writable(key: str, folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        if error.errno == ENOSPC:
+        if error.errno in files.PASSING:
             raise unavailable(error) from None
         msg = f"{key}: {folder}: {error.strerror}"
         raise StartupError(msg) from None

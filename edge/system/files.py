@@ -4,12 +4,29 @@ import fcntl
 import hashlib
 import io
 import os
+import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from errno import EINVAL, ENOSYS, EOPNOTSUPP, EXDEV
+from errno import (
+    EAGAIN,
+    EDQUOT,
+    EHOSTDOWN,
+    EINVAL,
+    EIO,
+    EMFILE,
+    ENFILE,
+    ENOMEM,
+    ENOSPC,
+    ENOSYS,
+    ENOTCONN,
+    EOPNOTSUPP,
+    ESTALE,
+    ETIMEDOUT,
+    EXDEV,
+)
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
@@ -29,6 +46,13 @@ FICLONE: Final = 0x40049409
 """The request of ioctl that makes a file share all blocks of another."""
 # One for all, begun once: a thread a file would hang for ever if memory ends while it begins.
 _DISK: Final = ThreadPoolExecutor(2, "sync")
+
+FEW_INODES: Final = 1024
+"""Free inodes below which a file system is short of them, unless it has less than 20 times that."""
+PASSING: Final = frozenset(
+    {ENOSPC, EDQUOT, EIO, ENOMEM, EMFILE, ENFILE, EAGAIN, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN}
+)
+"""Errors that pass without anybody changing the configuration: no room, no memory, no server."""
 
 
 class NotReadyError(Exception):
@@ -266,3 +290,18 @@ def regular_below(path: Path) -> list[Path]:
     return sorted(
         file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")
     )
+
+
+def free_bytes(folder: Path) -> int:
+    """Measure the free space of a file system for us, in bytes."""
+    return shutil.disk_usage(folder).free
+
+
+def short_of_inodes(folder: Path) -> bool:
+    """
+    Tell if a file system has room for few more files, whatever their size.
+
+    One that makes inodes as it needs them, such as btrfs, is never short of them.
+    """
+    found = os.statvfs(folder)
+    return found.f_favail < min(FEW_INODES, found.f_files // 20)

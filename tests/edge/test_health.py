@@ -1,6 +1,7 @@
 """How the daemon is: stamps, reasons, counters, and what systemd hears."""
 
 import threading
+import time
 
 import pytest
 
@@ -107,3 +108,21 @@ def test_counters_of_many_threads_lose_nothing(health: Health) -> None:
 
 def test_uptime_grows(health: Health) -> None:
     assert 0 <= health.uptime_s <= health.uptime_s
+
+
+def test_an_inbox_that_hangs_is_told_and_does_not_count_for_the_watchdog(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    health.stamp("intake-folder")
+    health.stamp("dispatch")
+    monkeypatch.setattr(time, "monotonic", lambda: now + 150)
+    health.stamp("dispatch")
+    health.tell_hanging()
+    assert health.stuck() == []
+    assert health.reasons == [
+        "inbox: its file system has not answered for 2 minutes; all else goes on"
+    ]
+    health.stamp("intake-folder")
+    health.tell_hanging()
+    assert health.reasons == []

@@ -141,7 +141,7 @@ def test_only_the_inbox_belongs_to_the_senders_group(tmp_path: Path) -> None:
     assert groups["mammo-inbox"] == "mammo-edge"
     lines = (SYSTEMD / "tmpfiles.d/mammo-edge.conf").read_text().splitlines()
     folders = {fields[1]: fields[2:5] for fields in map(str.split, lines) if fields[:1] == ["d"]}
-    assert folders.pop("/srv/mammo-edge/inbox") == ["2770", "mammo-edge", "mammo-inbox"]
+    assert folders.pop("/srv/mammo-edge/inbox") == ["3770", "mammo-edge", "mammo-inbox"]
     assert {group for _mode, _user, group in folders.values()} == {"root", "mammo-edge"}
 
 

@@ -82,7 +82,7 @@ def test_installed_from_a_checkout_two_commands_make_it_run(machine: Machine) ->
     assert install(machine).splitlines()[-1].startswith('installed: next "mammo-edge setup"')
     assert (
         machine.run("stat", "-c", "%a %U:%G", "/srv/mammo-edge/inbox").strip()
-        == "2770 mammo-edge:mammo-inbox"
+        == "3770 mammo-edge:mammo-inbox"
     )
     assert (
         machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/edge.toml").strip()

@@ -111,7 +111,7 @@ def test_installing_makes_user_inbox_and_configuration_and_starts_nothing(machin
     assert 'next "mammo-edge setup"' in said
     assert machine.shown("ActiveState") == "inactive"
     assert (
-        machine.run("stat", "-c", "%a %U:%G", f"/{INBOX}").strip() == "2770 mammo-edge:mammo-inbox"
+        machine.run("stat", "-c", "%a %U:%G", f"/{INBOX}").strip() == "3770 mammo-edge:mammo-inbox"
     )
     assert (
         machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/edge.toml").strip()

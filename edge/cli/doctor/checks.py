@@ -56,6 +56,8 @@ def examine(
     if tls.ca is not None:
         yield broker.certificate(tls.ca, what="broker's authority", of_several=max)
     yield machine.inbox(settings.inbox.path)
+    if settings.intake.folder:
+        yield from machine.sender_folders(settings.inbox.path)
     yield machine.watches(root)
     yield machine.disk(settings)
     yield machine.clock(root)

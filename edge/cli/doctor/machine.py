@@ -1,6 +1,9 @@
 """Checks of the machine: inbox, inotify, disk, clock, processor and temperature."""
 
+import os
+import shlex
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -8,12 +11,19 @@ from typing import Final
 from edge.cli.doctor.finding import Finding, failed, ok, warning
 from edge.config.settings import Settings
 from edge.daemon.intake.inotify import NETWORK, filesystem_of
+from edge.daemon.intake.walk import Walk
 from edge.system.coral import read
+from edge.system.patience import PATIENCE_S, within
+from edge.system.privileges import as_owner_of
 
 LEAST_WATCHES: Final = 8192
 HOT_C: Final = 80.0
 BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """A date that every right clock has passed."""
+FOLDERS_PATIENCE_S: Final = 20.0
+"""Seconds to wait for a walk through the inbox."""
+MOST_FOLDERS: Final = 10
+"""Folders that are named one by one."""
 FAST: Final = frozenset({"avx2", "avx512f", "avx_vnni", "avx512_vnni", "asimd", "asimddp", "neon"})
 """Processor flags of the instructions that XNNPACK is fast with."""
 
@@ -22,7 +32,9 @@ def inbox(folder: Path) -> Finding:
     """Check that the inbox's file system reports changes."""
     what = "inbox's file system"
     try:
-        kind = filesystem_of(folder)
+        kind = within(PATIENCE_S, lambda: filesystem_of(folder))
+    except TimeoutError:
+        return failed(what, f"{folder}: it does not answer: is its server up?")
     except OSError as error:
         return failed(what, f"{folder}: {error.strerror}")
     if kind.startswith(NETWORK):
@@ -30,6 +42,32 @@ def inbox(folder: Path) -> Finding:
             what, f"{kind}: it tells of no changes, so the folder is listed every few seconds"
         )
     return ok(what, kind)
+
+
+def sender_folders(folder: Path) -> Iterator[Finding]:
+    """Check the folders that senders made in the inbox: files must go out of them."""
+    what = "senders' folders"
+    try:
+        locked = within(FOLDERS_PATIENCE_S, lambda: _locked_below(folder))
+    except TimeoutError:
+        return
+    except OSError as error:
+        yield warning(what, f"{folder}: {error.strerror}")
+        return
+    for below in locked[:MOST_FOLDERS]:
+        advice = f"setfacl -m u:{folder.owner()}:rwx {shlex.quote(str(below))}"
+        yield failed(what, f"{below}: its files cannot be removed, so none is taken: {advice}")
+    if len(locked) > MOST_FOLDERS:
+        yield failed(what, f"and {len(locked) - MOST_FOLDERS} more")
+
+
+def _locked_below(folder: Path) -> list[Path]:
+    with as_owner_of(folder):
+        return [
+            below
+            for below, names in Walk(folder)
+            if names and not os.access(below, os.W_OK | os.X_OK, effective_ids=True)
+        ]
 
 
 def watches(root: Path) -> Finding:

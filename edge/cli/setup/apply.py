@@ -46,14 +46,15 @@ def make_folders(settings: Settings, root: Path) -> None:
     """
     Make inbox and archive if tmpfiles.d did not.
 
-    The inbox has mode 2770 and the senders' group; the others 0750, for the daemon alone.
+    The inbox has mode 3770 and the senders' group, so that nobody removes what another sent; the
+    others have 0750, for the daemon alone.
 
     Raises:
         ConfigError: a folder cannot be made.
     """
     spool = settings.spool
     for path, group, mode in (
-        (settings.inbox.path, SENDERS, 0o2770),
+        (settings.inbox.path, SENDERS, 0o3770),
         *((path, GROUP, 0o750) for path in (spool.path, spool.done, spool.failed)),
     ):
         folder = root / path.relative_to("/")

@@ -79,6 +79,7 @@ class Announcer:
     def _run(self) -> None:
         told = ""
         while not self._stop.is_set():
+            self._health.tell_hanging()
             state = self._state()
             if state != told:
                 self._systemd.notify(f"STATUS={state}")

@@ -9,9 +9,9 @@ import fcntl
 import logging
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import ENOSPC
 from pathlib import Path
 from threading import RLock
 from typing import Final
@@ -21,6 +21,7 @@ from edge.storage.ledger import integrity, schema, wal_mark
 from edge.storage.ledger.integrity import DamagedError
 from edge.storage.ledger.schema import NewerSchemaError, OlderSchemaError
 from edge.storage.ledger.wal_mark import WalMark
+from edge.system import files
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +61,16 @@ class Database:
         self.left_open = self._file.with_name(wal_mark.NAME).exists()
         """True if the last daemon, or the machine, ended without closing it."""
         try:
-            self._db = _open_sound(self._file)
-            self._mark = WalMark(self._file)
+            self._db, self._mark = _open_marked(self._file)
         except (NewerSchemaError, sqlite3.Error) as error:
             os.close(self._owner)
             raise _startup_error(error, self._file) from None
+        except OSError as error:
+            os.close(self._owner)
+            msg = f"{self._file}: {error.strerror}"
+            raise (
+                Unavailable(msg) if error.errno in files.PASSING else StartupError(msg)
+            ) from None
 
     @property
     def why_empty(self) -> str | None:
@@ -187,7 +193,7 @@ def _own(folder: Path) -> int:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         msg = f"state.path: {folder}: {error.strerror}"
-        raise (Unavailable(msg) if error.errno == ENOSPC else StartupError(msg)) from None
+        raise (Unavailable(msg) if error.errno in files.PASSING else StartupError(msg)) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -202,7 +208,34 @@ def _startup_error(error: Exception, file: Path) -> MammoEdgeError:
         return StartupError(f"{file}: {error}")
     if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING:
         return _unavailable(error)
+    if isinstance(error, sqlite3.Error) and (why := _no_room_beside(file)):
+        return Unavailable(f"ledger: {why}")
     return StartupError(f"{file}: not usable as a ledger: {error}")
+
+
+def _no_room_beside(file: Path) -> str | None:
+    """
+    Try to make a file beside the ledger, as SQLite must for its log.
+
+    SQLite says only that it cannot open something.
+
+    Returns:
+        The reason if that cannot be done now and may be done later.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            return None
+    except OSError as error:
+        return error.strerror if error.errno in files.PASSING else None
+
+
+def _open_marked(file: Path) -> tuple[sqlite3.Connection, WalMark]:
+    db = _open_sound(file)
+    try:
+        return db, WalMark(file)
+    except BaseException:
+        db.close()
+        raise
 
 
 def _open_sound(file: Path) -> sqlite3.Connection:

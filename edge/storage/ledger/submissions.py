@@ -187,6 +187,9 @@ class Submissions:
             self._results.repeat(db, result_id, number)
             return
         move(db, known.image_id, Move.RENEW)
+        if records.had_passing_answer(db, known):  # another result id: that one is taken
+            again = "UPDATE images SET generation = generation + 1 WHERE image_id = ?"
+            db.execute(again, (known.image_id,))
         arrived = "SELECT received_at FROM submissions WHERE id = ?"
         db.execute(
             f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?",

@@ -240,3 +240,49 @@ def test_a_kill_between_the_file_and_its_row_is_made_good_at_the_next_turn(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**40))
     archive.after(31)
     assert archive.health.counters["pruned_done"] == 1
+
+
+def test_a_file_that_cannot_be_removed_is_told_and_keeps_none_of_the_others(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = archive.add(1), archive.add(2)
+    remove = retention._remove
+
+    def refuse(path: Path) -> None:
+        if path == stuck:
+            raise PermissionError(1, "Operation not permitted")
+        remove(path)
+
+    monkeypatch.setattr(retention, "_remove", refuse)
+    archive.after(31)
+    assert archive.left() == [stuck]
+    assert not other.exists()
+    archive.retention.turn()
+    assert archive.health.reasons == [
+        "retention: 1 files cannot be removed: Operation not permitted"
+    ]
+    monkeypatch.undo()
+    archive.after(31)
+    archive.retention.turn()
+    assert archive.left() == []
+    assert archive.health.reasons == []
+
+
+def test_a_disk_without_inodes_is_short_of_room(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [archive.add(1), archive.add(2)]
+    found = SimpleNamespace(f_favail=1023, f_files=100_000)
+    monkeypatch.setattr("edge.system.files.os.statvfs", lambda _: found)
+    remove = retention._remove
+
+    def frees_two(path: Path) -> None:
+        remove(path)
+        found.f_favail += 2
+
+    monkeypatch.setattr(retention, "_remove", frees_two)
+    archive.after(0)
+    assert archive.left() == paths[1:]
+    assert archive.spool.free_mb() > 0
+    found.f_favail = 0
+    assert archive.spool.free_mb() == 0

@@ -131,7 +131,7 @@ def test_certificates_for_a_broker_that_an_earlier_setup_named_move_a_port_nobod
 def test_an_inbox_elsewhere_is_made_for_the_senders_and_may_be_written(tmp_path: Path) -> None:
     _, drop_in = setup(tmp_path, broker="localhost", inbox=Path("/data/films"))
     assert "ReadWritePaths=-/data/films\n" in drop_in
-    assert stat.S_IMODE((tmp_path / "data/films").stat().st_mode) == 0o2770
+    assert stat.S_IMODE((tmp_path / "data/films").stat().st_mode) == 0o3770
 
 
 def test_systemd_lets_the_daemon_write_each_folder_of_the_configuration_and_waits_for_its_mount(

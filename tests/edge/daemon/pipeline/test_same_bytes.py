@@ -18,7 +18,7 @@ from edge.domain import Outcome, Rejection, Result
 from edge.errors import NOT_WHOLE, Reason, Unavailable
 from edge.health import Cause
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Conclusion, Image
+from edge.storage.ledger.records import Conclusion, Image, Request
 from edge.storage.ledger.states import State
 from edge.storage.names import RENAMED, claim_name
 from edge.storage.spool import Spool
@@ -325,3 +325,28 @@ def test_a_file_dated_2400_is_copied_from_another_mount_like_any_other(
     desk.take(path)
     assert not path.exists()
     assert desk.ledger.submissions.origins() == []
+
+
+def test_missing_is_no_answer_to_bytes_that_come_again(desk: Desk) -> None:
+    desk.take(desk.drop(A))
+    desk.image(A).path.unlink()  # somebody tidied up in the spool
+    desk.all_examined()
+    assert desk.image(A).state is State.ARCHIVED
+    assert desk.pool.read == []
+    desk.take(desk.drop(A, "again.dcm"))
+    desk.all_examined()
+    assert desk.published == {sha(A): A}
+    assert desk.image(A).generation == 1
+    assert list(desk.archived().values()) == [A]
+    desk.take(desk.drop(A, "thrice.dcm"))  # now there is an answer
+    desk.all_examined()
+    assert len(desk.pool.read) == 1
+
+
+def test_missing_is_no_answer_to_a_request_for_bytes_that_are_there(desk: Desk) -> None:
+    desk.take(desk.drop(A))
+    desk.image(A).path.unlink()
+    desk.all_examined()
+    desk.reception.take_bytes(Request(A, "mammo/v1/replies/1", b"order"))
+    desk.all_examined()
+    assert desk.published == {sha(A): A}

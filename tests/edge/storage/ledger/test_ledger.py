@@ -1,8 +1,12 @@
 """Nothing lost, nothing twice: the ledger under any order of events, kills included."""
 
+import contextlib
+import errno
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -23,6 +27,7 @@ from edge.storage.ledger.queries import open_queries
 from edge.storage.ledger.records import ALONE_AFTER, POISON_AFTER, Conclusion, Submission
 from edge.storage.ledger.schema import VERSION
 from edge.storage.ledger.states import IllegalMoveError, Move, State
+from tests.support.tools import need
 
 
 def readdress(payload: bytes, numbering: Numbering) -> bytes:
@@ -416,3 +421,52 @@ TestLedgerMachine = LedgerMachine.TestCase
 TestLedgerMachine.settings = settings(
     max_examples=30, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def tmpfs(folder: Path, options: str) -> None:
+    """Mount a small file system in memory, or skip."""
+    folder.mkdir()
+    done = subprocess.run(
+        [need("mount", "mount"), "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False
+    )
+    if done.returncode:
+        pytest.skip("needs to mount a tmpfs: run as root")
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 3, 4])
+def test_a_start_without_free_inodes_waits_for_them_and_loses_nothing(
+    tmp_path: Path, left: int
+) -> None:
+    tmpfs(tmp_path / "state", "size=16m,nr_inodes=30")
+    state = tmp_path / "state"
+    try:
+        ledger = open_at(state)
+        name = ledger.restore.numbering()[0]
+        ledger.close()
+        fillers = iter(range(100))
+        with contextlib.suppress(OSError):
+            while True:
+                (state / f"filler-{next(fillers)}").touch()
+        for number in range(left):
+            (state / f"filler-{number}").unlink()
+        with contextlib.suppress(Unavailable):  # never a StartupError, which is exit 78
+            open_at(state).close()
+        for filler in state.glob("filler-*"):
+            filler.unlink()
+        ledger = open_at(state)
+        assert ledger.restore.numbering()[0] == name
+        ledger.close()
+    finally:
+        subprocess.run(["umount", state], check=True)
+
+
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.EIO, errno.ENFILE, errno.ESTALE])
+def test_a_state_folder_that_cannot_be_opened_for_now_is_no_reason_to_give_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("edge.storage.ledger.database.os.open", refuse)
+    with pytest.raises(Unavailable):
+        open_at(tmp_path / "state")

@@ -32,6 +32,8 @@ port = {port}
 socket = "{folder}/control.sock"
 """
 
+NUMBERING = ".numbering"
+"""A note of the daemon in its spool, which is no image."""
 TOPICS = "mammo/v1/demo/edge-1"
 
 
@@ -95,5 +97,5 @@ class Daemon:
             path
             for folder in (self.inbox, self.spool)
             for path in folder.rglob("*")
-            if path.is_file()
+            if path.is_file() and path.name != NUMBERING
         ]

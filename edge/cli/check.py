@@ -14,7 +14,7 @@ from edge.config.credentials import read_secret
 from edge.config.load import load
 from edge.config.paths import DEFAULT_CONFIG, credential_of
 from edge.config.settings import Settings
-from edge.daemon.publish.mqtt import MqttSink
+from edge.daemon.publish.mqtt import MqttSink, ReplySink
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL
 from edge.daemon.workers.servable import open_store
 from edge.errors import MammoEdgeError, StartupError
@@ -137,7 +137,10 @@ def _ledger(settings: Settings) -> str:
             summary, sinks = queries.summary(), queries.sinks()
     except OlderSchemaError as error:
         return str(error)
-    served = {*settings.sink_names, *(MqttSink.takes if settings.uses_broker else ())}
+    served = {
+        *settings.sink_names,
+        *((*MqttSink.takes, *ReplySink.takes) if settings.uses_broker else ()),
+    }
     forgotten = {name: count for name, count in sinks.items() if name not in served}
     if forgotten:
         msg = f"undelivered results of sinks that are no longer configured: {forgotten}"

@@ -44,6 +44,13 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "the broker refuses them: its ACL or packet size; they are sent again at the next "
         "connection"
     ),
+    Cause.REPLIES_UNAVAILABLE: (
+        "replies wait and are sent again; is the broker up and quick enough? `mammo-edge doctor`"
+    ),
+    Cause.REPLIES_REFUSED: (
+        "let the device write the response topics that requests name; each reply is given up "
+        "after `[publish] reply_expiry_s`, and its result stays in the ledger"
+    ),
     Cause.JSONL_UNAVAILABLE: (
         "the file of `[publish] jsonl`: its folder, rights, and room on its disk"
     ),

@@ -18,6 +18,8 @@ from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import NEW
 from edge.storage.ledger.restore import Archived
+from edge.storage.ledger.witness import NAME as WITNESS
+from edge.storage.ledger.witness import last_noted
 from edge.storage.names import CLAIMED, sender_name
 from edge.storage.spool import Spool
 
@@ -50,12 +52,16 @@ def demand_spool(ledger: Ledger, root: Path) -> None:
 
 def prove(ledger: Ledger, spool: Spool) -> None:
     """
-    Compare the ledger with its archive; set it aside if it has forgotten results that it filed.
+    Compare the ledger with its archive and its witness; set it aside if it has forgotten results.
 
     Raises:
         Unavailable: the disk is failing.
     """
     name, last = ledger.restore.numbering()
+    noted = last_noted(spool.claimed.parent / WITNESS)
+    if noted is not None and noted[0] == name and noted[1] > last:
+        ledger.restore.give_up(f"its last result is {last}, but it had given number {noted[1]}")
+        return
     for message in map(_read, _newest(spool)):
         if (
             message.get("ledger_id") == name

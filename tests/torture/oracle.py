@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from deploy.demo.daemon import NUMBERING
 from edge.storage.ledger.database import FILE
 
 FOLDERS: Final = ("inbox", "spool", "done", "failed")
@@ -132,6 +133,8 @@ def _look_around(accepted: Mapping[str, bool], evidence: Evidence, verdict: Verd
     for folder in (evidence.inbox, evidence.spool, evidence.done, evidence.failed):
         archive = folder in (evidence.done, evidence.failed)
         for path in (path for path in folder.rglob("*") if path.is_file()):
+            if path.name == NUMBERING:
+                continue
             if archive and path.suffix == ".json":
                 if not path.with_suffix("").exists():
                     verdict.misplaced.add(f"{folder.name}: a result without its image")

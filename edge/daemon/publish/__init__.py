@@ -12,7 +12,7 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """The name in the configuration."""
+        """The name in the configuration, by which deliveries are counted."""
         ...
 
     @property

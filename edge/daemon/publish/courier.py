@@ -7,12 +7,12 @@ from collections import Counter
 from typing import Final
 
 from edge.daemon.publish import Sink
-from edge.errors import Unavailable
+from edge.errors import StateDamagedError, Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.errors import HungUpError, RefusedError
-from edge.storage.ledger.outbox import Delivery, Outbox
+from edge.storage.ledger.outbox import HUNG_UP, Delivery, Outbox
 from edge.storage.ledger.records import REPLY
-from edge.system.threads import Loop
+from edge.system.threads import Loop, note_failure
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,6 @@ Connections in a row that end under one result before that is taken for a refusa
 
 Twice as many if the result was not alone on its way.
 """
-HUNG_UP: Final = "the broker hung up on it"
 HUNG_UP_RETRY_S: Final = 600.0
 """Seconds for which such a result then lets the others go first."""
 
@@ -37,21 +36,19 @@ class Courier(Loop):
         sink: where results go.
         outbox: of the ledger.
         health: for stamps, reasons and counters.
-        reply_expiry_s: seconds after which a reply that cannot be delivered is given up.
     """
 
-    def __init__(
-        self, sink: Sink, outbox: Outbox, health: Health, *, reply_expiry_s: float
-    ) -> None:
-        super().__init__(f"publish-{sink.name}", health)
+    most_hang_ups = HANG_UPS
+    hung_up_retry_s = HUNG_UP_RETRY_S
+
+    def __init__(self, sink: Sink, outbox: Outbox, health: Health) -> None:
+        super().__init__(f"publish-{sink.takes[0]}", health)
         self._sink = sink
         self._outbox = outbox
-        self._reply_expiry_s = reply_expiry_s
         self._wake = threading.Event()
         self._retry_held = threading.Event()
         self._retry_held.set()
         self._hang_ups: Counter[int] = Counter()
-        self._tried_since: dict[int, float] = {}
         self._next_hung_up = 0.0
         self._outbox_failed = False
 
@@ -80,6 +77,7 @@ class Courier(Loop):
         try:
             self._release_held()
             deliveries = self._outbox.pending(self._sink.takes)
+            self._recover_outbox()
             for delivery in deliveries:
                 self._deliver(delivery)
                 self._health.beat()
@@ -90,12 +88,13 @@ class Courier(Loop):
             self._outbox_failed = True
             self._health.degrade(Cause.OUTBOX_UNAVAILABLE, str(error))
             return False
+        self._health.recover(self._sink.unavailable)
+        return bool(deliveries)
+
+    def _recover_outbox(self) -> None:
         if self._outbox_failed:  # another courier's failure is not ours to take back
             self._outbox_failed = False
             self._health.recover(Cause.OUTBOX_UNAVAILABLE)
-        if deliveries:
-            self._health.recover(self._sink.unavailable)
-        return bool(deliveries)
 
     def _release_held(self) -> None:
         """Try again what was refused, but only now and then what the broker hung up on."""
@@ -103,58 +102,61 @@ class Courier(Loop):
         if not self._retry_held.is_set() and not due:
             return
         self._retry_held.clear()
+        try:
+            self._release(due=due)
+            if self._sink.refused is not None and not self._outbox.held(self._sink.takes):
+                self._health.recover(self._sink.refused)
+        except Unavailable:
+            self._retry_held.set()
+            raise
         if due:
-            self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
+            self._next_hung_up = time.monotonic() + self.hung_up_retry_s
+
+    def _release(self, *, due: bool) -> None:
+        """Try again what was refused and, if it is `due`, what the broker hung up on."""
         self._outbox.release_held(self._sink.takes, but="" if due else HUNG_UP)
-        if self._sink.refused is not None and not self._outbox.held(self._sink.takes):
-            self._health.recover(self._sink.refused)
 
     def _deliver(self, delivery: Delivery) -> None:
-        if delivery.sink == REPLY and self._expired(delivery):
-            log.warning("event=reply_given_up seq=%d", delivery.seq)
-            self._health.count("replies_given_up")
-            self._outbox.delivered(delivery)
-            return
         try:
             self._sink.send(delivery)
         except RefusedError as error:
             self._hold(delivery, str(error))
         except HungUpError as error:
             self._hang_ups[delivery.seq] += 2 if error.alone else 1
-            if self._hang_ups[delivery.seq] < 2 * HANG_UPS:
-                raise _SinkUnavailableError(str(error)) from error
-            self._next_hung_up = time.monotonic() + HUNG_UP_RETRY_S
-            self._hold(delivery, HUNG_UP)
+            self._note_hang_up()
+            if self._hang_ups[delivery.seq] >= 2 * self.most_hang_ups:
+                self._hold(delivery, HUNG_UP)
+                del self._hang_ups[delivery.seq]
+            raise _SinkUnavailableError(str(error)) from error
         except Unavailable as error:
             raise _SinkUnavailableError(str(error)) from error
+        except StateDamagedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one result must not hold up the others
+            self._health.count("deliveries_failed")
+            self._hold(delivery, note_failure("delivery_failed", error))
         else:
-            self._outbox.delivered(delivery)
+            self._done(delivery)
             self._health.count(f"delivered_{self._sink.name}")
         self._hang_ups.pop(delivery.seq, None)
-        self._tried_since.pop(delivery.seq, None)
 
-    def _expired(self, delivery: Delivery) -> bool:
-        """
-        Tell if a reply is given up, by the time we have tried and not by the clock.
+    def _note_hang_up(self) -> None:
+        """Give the others time before a delivery is tried again that the broker hung up on."""
+        self._next_hung_up = time.monotonic() + self.hung_up_retry_s
 
-        A small device starts in the past and jumps into the present.
-        """
-        since = self._tried_since.setdefault(delivery.seq, time.monotonic())
-        if time.monotonic() - since <= self._reply_expiry_s:
-            return False
-        del self._tried_since[delivery.seq]
-        return True
+    def _done(self, delivery: Delivery) -> None:
+        """Forget a delivery that the sink has, or that is given up."""
+        self._outbox.delivered(delivery)
 
     def _hold(self, delivery: Delivery, why: str) -> None:
         """Keep a refused result, say so, and let the next one go."""
         log.warning(
-            'event=result_refused sink=%s seq=%d why="%s"', self._sink.name, delivery.seq, why
+            'event=result_refused sink=%s seq=%d why="%s"', self._sink.takes[0], delivery.seq, why
         )
         self._outbox.hold(delivery, why)
         if self._sink.refused is not None:
-            self._health.degrade(
-                self._sink.refused, f"{self._sink.name}: results were refused and are kept: {why}"
-            )
+            what = "replies" if delivery.sink == REPLY else f"{self._sink.name}: results"
+            self._health.degrade(self._sink.refused, f"{what} were refused and are kept: {why}")
 
 
 class _SinkUnavailableError(Unavailable):

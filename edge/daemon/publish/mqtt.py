@@ -13,7 +13,7 @@ from edge.storage.ledger.records import REPLY
 
 class MqttSink:
     """
-    Publishes at QoS 1 and waits for the PUBACK.
+    Publishes results at QoS 1 and waits for the PUBACK.
 
     Args:
         broker: the connection.
@@ -22,9 +22,9 @@ class MqttSink:
     """
 
     name: Final = "mqtt"
-    takes: Final[Sequence[str]] = ("mqtt", REPLY)
-    unavailable: Final = Cause.MQTT_UNAVAILABLE
-    refused: Final = Cause.MQTT_REFUSED
+    takes: Sequence[str] = ("mqtt",)
+    unavailable: Cause = Cause.MQTT_UNAVAILABLE
+    refused: Cause = Cause.MQTT_REFUSED
 
     def __init__(
         self, broker: MqttClient, topics: Topics, shrink: Callable[[bytes], bytes]
@@ -53,3 +53,11 @@ class MqttSink:
                 return
         smaller = self._shrink(delivery.payload)
         self._broker.publish(topic, smaller, correlation=delivery.correlation)
+
+
+class ReplySink(MqttSink):
+    """Publishes replies, each on the response topic of its request."""
+
+    takes = (REPLY,)
+    unavailable = Cause.REPLIES_UNAVAILABLE
+    refused = Cause.REPLIES_REFUSED

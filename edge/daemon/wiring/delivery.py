@@ -5,10 +5,10 @@ from typing import Final
 
 from edge.config.settings import Settings
 from edge.contract.render import without_heatmap
-from edge.daemon.publish import Sink
 from edge.daemon.publish.courier import Courier
 from edge.daemon.publish.jsonl import JsonlSink
-from edge.daemon.publish.mqtt import MqttSink
+from edge.daemon.publish.mqtt import MqttSink, ReplySink
+from edge.daemon.publish.replies import ReplyCourier
 from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.topics import Topics
@@ -32,13 +32,10 @@ class Delivery:
     def __init__(
         self, settings: Settings, outbox: Outbox, health: Health, client: MqttClient | None
     ) -> None:
-        expiry_s = settings.publish.reply_expiry_s
-        self._couriers = [
-            Courier(sink, outbox, health, reply_expiry_s=expiry_s)
-            for sink in _sinks(settings, client)
-        ]
+        self._couriers = list(_couriers(settings, outbox, health, client))
         if client:
-            client.on_connect(self._couriers[0].retry_held)
+            for courier in self._couriers:
+                client.on_connect(courier.retry_held)
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -56,8 +53,13 @@ class Delivery:
             courier.stop(STOP_S)
 
 
-def _sinks(settings: Settings, client: MqttClient | None) -> Iterator[Sink]:
+def _couriers(
+    settings: Settings, outbox: Outbox, health: Health, client: MqttClient | None
+) -> Iterator[Courier]:
     if client:
-        yield MqttSink(client, Topics.of(settings.device), without_heatmap)
+        topics = Topics.of(settings.device)
+        yield Courier(MqttSink(client, topics, without_heatmap), outbox, health)
+        replies = ReplySink(client, topics, without_heatmap)
+        yield ReplyCourier(replies, outbox, health, settings.publish.reply_expiry_s)
     if settings.publish.jsonl:
-        yield JsonlSink(settings.publish.jsonl)
+        yield Courier(JsonlSink(settings.publish.jsonl), outbox, health)

@@ -9,6 +9,7 @@ from edge.contract.render import Sender, readdress
 from edge.errors import ConfigError
 from edge.health import Health
 from edge.storage.ledger import Ledger, open_ledger
+from edge.storage.ledger.witness import NAME as WITNESS
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.spool import Spool
 
@@ -30,6 +31,7 @@ def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Le
     spool = Spool(where.path, where.done, where.failed, health.beat)
     prove(ledger, spool)
     rebuild(ledger, spool, health)
+    ledger.restore.watch(where.path / WITNESS)
     return ledger, spool
 
 

@@ -21,6 +21,7 @@ from edge.storage.ledger import integrity, schema, wal_mark
 from edge.storage.ledger.integrity import DamagedError
 from edge.storage.ledger.schema import NewerSchemaError, OlderSchemaError
 from edge.storage.ledger.wal_mark import WalMark
+from edge.storage.ledger.witness import Witness
 from edge.system import files
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Database:
         self._lock = RLock()
         self._file = folder / FILE
         self._owner = _own(folder)
+        self._witness: Witness | None = None
         self.left_open = self._file.with_name(wal_mark.NAME).exists()
         """True if the last daemon, or the machine, ended without closing it."""
         try:
@@ -120,11 +122,25 @@ class Database:
                 self._db.commit()
                 if synced:
                     self._mark.note()  # of what a power cut may take back it must not speak
+                    self._bear_witness()
             except sqlite3.DatabaseError as error:
                 if self._db.in_transaction:
                     self._db.rollback()
                 _raise_if_foreseen(error)
                 raise
+
+    def watch(self, witness: Witness) -> None:
+        """Have a witness told of the last number that was given, now and after each commit."""
+        with self._lock:
+            self._witness = witness
+            self._bear_witness()
+
+    def _bear_witness(self) -> None:
+        if self._witness is None:
+            return
+        with contextlib.suppress(sqlite3.Error):  # the commit stands, whatever comes of this
+            said = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
+            self._witness.note(said["ledger_id"], int(said["seq"]))
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -148,6 +164,8 @@ class Database:
             with contextlib.suppress(OSError):
                 self._mark.clear()
             self._mark.close()
+            if self._witness is not None:
+                self._witness.close()
             self._db.close()
             os.close(self._owner)
 

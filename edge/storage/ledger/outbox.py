@@ -2,8 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.records import REPLY
+
+HUNG_UP: Final = "the broker hung up on it"
+"""The reason of a delivery that is held because the broker ends the connection at it."""
+RESTING: Final = f"""SELECT response_topic FROM outbox JOIN results USING (seq)
+    JOIN submissions ON submissions.id = results.submission
+    WHERE sink = '{REPLY}' AND held = '{HUNG_UP}' AND response_topic IS NOT NULL"""
+"""The response topics at which the broker hung up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +24,8 @@ class Delivery:
     payload: bytes
     response_topic: str | None
     correlation: bytes | None
+    held: str | None = None
+    """The reason for which it is held; None if it is still to be sent."""
 
 
 class Outbox:
@@ -24,16 +35,36 @@ class Outbox:
         self._database = database
 
     def pending(self, sinks: Sequence[str], limit: int = 16) -> list[Delivery]:
-        """List the next deliveries of these sinks by their sequence numbers, without held ones."""
+        """
+        List the next deliveries of these sinks by their sequence numbers, without held ones.
+
+        A response topic at which the broker hung up rests with all its replies.
+        """
         marks = ", ".join("?" * len(sinks))
+        return self._list(
+            f"held IS NULL AND sink IN ({marks}) AND (sink != '{REPLY}' OR response_topic IS NULL "
+            f"OR response_topic NOT IN ({RESTING})) ORDER BY outbox.seq LIMIT ?",
+            (*sinks, limit),
+        )
+
+    def stuck_replies(self) -> list[Delivery]:
+        """List the replies that are held or whose topic rests, without their payloads."""
+        return self._list(
+            f"sink = '{REPLY}' AND (held IS NOT NULL OR response_topic IN ({RESTING})) "
+            "ORDER BY outbox.seq",
+            payload="x''",
+        )
+
+    def _list(
+        self, which: str, values: tuple[object, ...] = (), payload: str = "payload"
+    ) -> list[Delivery]:
         query = (
-            "SELECT outbox.seq, sink, payload, response_topic, "
-            "correlation FROM outbox JOIN results USING (seq)"
-            " JOIN submissions ON submissions.id = results.submission WHERE held IS "
-            f"NULL AND sink IN ({marks}) ORDER BY outbox.seq LIMIT ?"
+            f"SELECT outbox.seq, sink, {payload}, response_topic, "
+            "correlation, held FROM outbox JOIN results USING (seq)"
+            f" JOIN submissions ON submissions.id = results.submission WHERE {which}"
         )
         with self._database.reading() as db:
-            return [Delivery(*row) for row in db.execute(query, (*sinks, limit))]
+            return [Delivery(*row) for row in db.execute(query, values)]
 
     def delivered(self, delivery: Delivery) -> None:
         """
@@ -61,6 +92,14 @@ class Outbox:
             db.execute(
                 f"UPDATE outbox SET held = NULL WHERE held != ? AND sink IN ({marks})",
                 (but, *sinks),
+            )
+
+    def release(self, delivery: Delivery) -> None:
+        """Try one held delivery again."""
+        with self._database.transaction(synced=False) as db:
+            db.execute(
+                "UPDATE outbox SET held = NULL WHERE seq = ? AND sink = ?",
+                (delivery.seq, delivery.sink),
             )
 
     def replay(self, sink: str, after: int, since: float, limit: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from edge.storage.ledger.database import Database
 from edge.storage.ledger.records import Readdress, Submission, ledger_id, next_seq
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import State
+from edge.storage.ledger.witness import Witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ class Restore:
     def give_up(self, why: str) -> None:
         """See `Database`."""
         self._database.give_up(why)
+
+    def watch(self, file: Path) -> None:
+        """Note the last number that is given in a file outside of the ledger, from now on."""
+        self._database.watch(Witness(file))
 
     def numbering(self) -> tuple[str, int]:
         """Read the ledger's id and the last number that it gave."""

@@ -6,6 +6,8 @@ told loudly.
 import json
 import logging
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +19,10 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import FILE
-from edge.storage.ledger.records import Submission
+from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import State
+from edge.storage.ledger.witness import NAME as WITNESS
+from edge.storage.ledger.witness import last_noted
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.spool import Spool
 from edge.system import files
@@ -191,3 +195,54 @@ def test_a_spool_whose_disk_is_late_is_waited_for_while_images_lie_in_it(
         demand_spool(ledger, root)
     (root / "claimed").mkdir(parents=True)
     demand_spool(ledger, root)
+
+
+def repeat(folder: Path, spool: Spool, times: int) -> list[tuple[str, int]]:
+    """Open a ledger as a start does, have one image answered so often, and return the numbers."""
+    ledger = Ledger(folder, ["mqtt"], readdress)
+    prove(ledger, spool)
+    ledger.restore.finish()
+    ledger.restore.watch(spool.claimed.parent / WITNESS)
+    given = []
+    payload = result("i", 1, ledger.restore.numbering()[0])
+    for _ in range(times):
+        submission = Submission("i", folder / str(uuid.uuid4()), b"film", "mqtt", 1.0)
+        ledger.submissions.accept(submission, "b")
+        if ledger.queries.waiting():
+            ledger.images.conclude(Conclusion("i", "r", "b", scored=True, render=lambda _: payload))
+        given.append(ledger.restore.numbering())
+    ledger.close()
+    return given
+
+
+@pytest.mark.parametrize("whole_folder", [False, True], ids=["ledger", "state folder"])
+def test_no_number_is_given_twice_after_an_older_ledger_was_put_back_however_few_came_since(
+    tmp_path: Path, spool: Spool, *, whole_folder: bool
+) -> None:
+    state, copy = tmp_path / "state", tmp_path / "copy"
+    before = repeat(state, spool, 2)
+    shutil.copytree(state, copy)
+    since = repeat(state, spool, 1)  # a repetition: nothing of it lies in the archive
+    if whole_folder:
+        shutil.rmtree(state)
+        shutil.copytree(copy, state)
+    else:
+        shutil.copy(copy / FILE, state / FILE)
+    after = repeat(state, spool, 3)
+    numbers = [*before, *since, *after]
+    assert len(set(numbers)) == len(numbers) == 6
+    assert after[0][0] != before[0][0]
+
+
+def test_a_ledger_that_is_opened_again_as_it_was_left_keeps_its_name(
+    tmp_path: Path, spool: Spool
+) -> None:
+    given = [pair for _ in range(3) for pair in repeat(tmp_path / "state", spool, 2)]
+    assert [seq for _, seq in given] == [1, 2, 3, 4, 5, 6]
+    assert last_noted(tmp_path / "spool" / WITNESS) == given[-1]
+
+
+@pytest.mark.parametrize("left", [b"", b"x", b"\xff" * 80, b"name 5 00000000".ljust(80)])
+def test_a_note_that_was_cut_short_or_changed_raises_no_alarm(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / WITNESS).write_bytes(left)
+    assert last_noted(tmp_path / WITNESS) is None

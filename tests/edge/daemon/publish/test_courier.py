@@ -82,7 +82,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def test_a_refused_result_is_kept_and_told_until_a_new_connection_takes_it(ledger: Ledger) -> None:
     health, sink = Health(), Picky()
     health.enter(Phase.READY)
-    courier = Courier(sink, ledger.outbox, health, reply_expiry_s=60)
+    courier = Courier(sink, ledger.outbox, health)
     courier.start()
     assert sink.asked.acquire(timeout=10)
     while not health.reasons:
@@ -109,21 +109,21 @@ def causes_once_degraded(courier: Courier, health: Health) -> list[Cause]:
 
 def test_a_sink_that_is_unavailable_is_told_by_its_own_code(ledger: Ledger) -> None:
     health = Health()
-    courier = Courier(Full(), ledger.outbox, health, reply_expiry_s=60)
+    courier = Courier(Full(), ledger.outbox, health)
     assert causes_once_degraded(courier, health) == [Cause.JSONL_UNAVAILABLE]
 
 
 def test_a_ledger_that_gives_out_no_results_is_not_held_against_the_sink() -> None:
     health = Health()
     outbox = cast(Outbox, BrokenOutbox())
-    courier = Courier(Full(), outbox, health, reply_expiry_s=60)
+    courier = Courier(Full(), outbox, health)
     assert causes_once_degraded(courier, health) == [Cause.OUTBOX_UNAVAILABLE]
 
 
 def test_a_courier_with_nothing_to_do_does_not_take_back_what_another_one_told() -> None:
     health = Health()
-    failing = Courier(Full(), cast(Outbox, BrokenOutbox()), health, reply_expiry_s=60)
-    idle = Courier(Picky(), cast(Outbox, EmptyOutbox()), health, reply_expiry_s=60)
+    failing = Courier(Full(), cast(Outbox, BrokenOutbox()), health)
+    idle = Courier(Picky(), cast(Outbox, EmptyOutbox()), health)
     failing.turn()
     idle.turn()
     assert [cause for _, cause in health.reasons_and_causes()] == [Cause.OUTBOX_UNAVAILABLE]

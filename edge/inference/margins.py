@@ -243,8 +243,11 @@ def _uniform(
 
 def _unevenness(lines: NDArray[Any]) -> NDArray[np.float64]:
     """The range of the means of a line's parts: noise has the same mean everywhere."""
-    parts = np.array_split(lines, min(PARTS, lines.shape[1]), axis=1)
-    return np.asarray(np.ptp([part.mean(axis=1) for part in parts], axis=0), np.float64)
+    columns = lines.shape[1]
+    parts = min(PARTS, columns)
+    starts = np.minimum(np.arange(parts), columns % parts) + columns // parts * np.arange(parts)
+    sums = np.add.reduceat(lines, starts, axis=1, dtype=np.float64)
+    return np.asarray(np.ptp(sums / np.diff(starts, append=columns), axis=1), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,15 +260,15 @@ class _Scale:
 
     def levels(self, lines: NDArray[Any]) -> NDArray[np.float64]:
         """Between which levels nearly all of each line lies, and its median; padding aside."""
-        kept = np.full(len(lines), lines.shape[1])
-        if self.background is not None:
-            padding = lines == self.background
-            kept = np.asarray(np.count_nonzero(~padding, axis=1))
-            lines = np.where(padding, np.iinfo(lines.dtype).max, lines)
-        ordered = np.sort(lines, axis=1)
-        at = np.rint(np.outer((*NEARLY, 50), np.maximum(kept - 1, 0)) / 100).astype(np.intp)
-        found = ordered[np.arange(len(lines)), at].astype(np.float64)
-        return np.where(kept > 0, found, 0.0)
+        if self.background is None:
+            at = [round((lines.shape[1] - 1) * each / 100) for each in (*NEARLY, 50)]
+            return np.sort(lines, axis=1)[:, at].T.astype(np.float64)
+        padding = lines == self.background
+        kept = np.count_nonzero(~padding, axis=1)
+        ordered = np.sort(np.where(padding, np.iinfo(lines.dtype).max, lines), axis=1)
+        places = np.outer((*NEARLY, 50), np.maximum(kept - 1, 0)) / 100
+        found = ordered[np.arange(len(lines)), np.rint(places).astype(np.intp)]
+        return np.where(kept > 0, found, 0).astype(np.float64)
 
     def levels_of_first(self, lines: NDArray[Any]) -> tuple[float, ...]:
         """The same of the first line alone."""

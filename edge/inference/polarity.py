@@ -43,6 +43,8 @@ PRIOR: Final = 1.5
 """So much more if a header names the polarity,"""
 HIDDEN: Final = 1.8
 """and so much more if glaring areas may hide the air."""
+HALF: Final = 0.5
+"""A pixel of a smaller copy is known if more than this share of it is."""
 DEEP: Final = 0.2
 """Tissue farther from the skin line than this share of the breast's size is deep,"""
 RIM: Final = 0.05
@@ -160,7 +162,8 @@ def _border(levels: Small, known: Mask) -> tuple[float, float]:
     Both are differences, of dark and bright and of brighter and darker, from -1 to 1.
     What is bright is cut by Otsu's threshold (Otsu, 1979); the air is what the border has most of.
     """
-    small, known = smaller(levels, SIDE), smaller(known, SIDE) > 0.5  # noqa: PLR2004 - most of a pixel
+    small = smaller(levels, SIDE)
+    known = np.ones(small.shape, np.bool_) if known.all() else smaller(known, SIDE) > HALF
     top, left = (round(side * EDGE) for side in small.shape)
     inner = slice(top, small.shape[0] - top), slice(left, small.shape[1] - left)
     rounded, known = np.rint(small[inner]).astype(np.uint8), known[inner]

@@ -16,7 +16,7 @@ from edge.inference.breast import Breast
 from edge.inference.geometry import Geometry
 from edge.inference.image.mammogram import Mammogram, Pixels
 from edge.inference.levels import quantiles
-from edge.inference.margins import Content
+from edge.inference.margins import Content, Flat
 from edge.inference.origin import domain_by_pixels
 from edge.inference.seen import Seen, see
 
@@ -84,8 +84,10 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     flipped = seen.breast.on_right
     if flipped:
         content = content[:, ::-1]
-    tensor = np.full((1, spec.height, spec.width, spec.channels), spec.low, np.float32)
-    tensor[0, top : top + height, :width] = content[:, :, np.newaxis]
+    plane = np.full((spec.height, spec.width), spec.low, np.float32)
+    plane[top : top + height, :width] = content
+    tensor = np.asarray(cv2.merge([plane] * spec.channels), np.float32)
+    tensor = tensor.reshape(1, spec.height, spec.width, spec.channels)
     rows, columns = image.pixels.shape
     geometry = Geometry(rows, columns, flipped, box, top, 0, height, width)
     contrast = (high - low) / max(high - quantiles(seen.small, DARKEST)[0], LEAST)
@@ -119,7 +121,7 @@ def _window(seen: Seen, spec: InputSpec) -> tuple[float, float]:
     """Black and white of the breast, without marks on it that are as dark as air."""
     breast = seen.breast
     values = seen.small[breast.tissue] if breast.tissue.any() else seen.small
-    low, high = np.percentile(values, (spec.percentile_low, spec.percentile_high))
+    low, high = np.percentile(np.sort(values, None), (spec.percentile_low, spec.percentile_high))
     return float(low), float(high)
 
 
@@ -199,20 +201,46 @@ def _cut(image: Mammogram, seen: Seen, box: Box, low: float, high: float) -> NDA
     black = cut.dtype.type(seen.white - low if seen.turned else low)
     if image.background is not None:
         cut = np.where(cut == image.background, black, cut)
-    content = seen.content
-    for flat in seen.artefacts:
-        region = np.zeros(image.pixels.shape, np.bool_)
-        content.of(region)[:] = _enlarged(flat.mask, content)
-        same = np.abs(cut - np.float32(flat.level)) <= flat.tolerance
-        cut = np.where(region[rows, columns] & same, black, cut)
+    if seen.artefacts:
+        cut = cut.copy()
+        for flat in seen.artefacts:
+            _blacken(cut, box, seen.content, flat, black)
     return cut
 
 
-def _enlarged(mask: Mask, content: Content) -> Mask:
-    """A mask of the small copy, three pixels wider, on the content."""
-    wider = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8))
-    size = content.right - content.left, content.bottom - content.top
-    return np.asarray(cv2.resize(wider, size, interpolation=cv2.INTER_NEAREST), np.bool_)
+def _blacken(cut: NDArray[Any], box: Box, content: Content, flat: Flat, black: Any) -> None:  # noqa: ANN401
+    """Make black what has the level of an artefact, in it and up to three small pixels beside."""
+    wider = cv2.dilate(flat.mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    of_rows, of_columns = (np.asarray(wider.any(axis=axis)) for axis in (1, 0))
+    y, rows = _reached(of_rows, content.top, content.bottom, int(box.ymin), cut.shape[0])
+    x, columns = _reached(of_columns, content.left, content.right, int(box.xmin), cut.shape[1])
+    part = cut[y, x]
+    same = np.abs(part - np.float32(flat.level)) <= flat.tolerance
+    part[same & wider[np.ix_(rows, columns)]] = black
+
+
+def _reached(
+    found: Mask, start: int, stop: int, first: int, count: int
+) -> tuple[slice, NDArray[np.intp]]:
+    """
+    Find the lines of the cut-out that what was found on a small copy reaches.
+
+    Args:
+        found: shape (lines of the small copy,), not all False.
+        start: first line of the content, in the original.
+        stop: end of the content.
+        first: first line of the cut-out, in the original.
+        count: of the lines of the cut-out.
+
+    Returns:
+        Those lines, and the line of the small copy for each.
+    """
+    at = np.arange(max(first, start), min(first + count, stop))
+    small = (at - start) * len(found) // (stop - start)
+    lines = np.flatnonzero(found)
+    inside = slice(*np.searchsorted(small, (lines[0], lines[-1] + 1)))
+    begin = max(first, start) - first
+    return slice(begin + inside.start, begin + inside.stop), small[inside]
 
 
 def _fit(shape: tuple[int, ...], spec: InputSpec) -> tuple[int, int]:

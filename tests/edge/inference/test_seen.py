@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.domain import ImageFacts
 from edge.inference.breast import find_breast
 from edge.inference.image import Limits, Mammogram, open_mammogram
-from edge.inference.margins import flats_of
+from edge.inference.margins import Content, content_of, flats_of
 from edge.inference.seen import Seen, see
 from edge.inference.whole import fault_of
 
@@ -86,3 +86,10 @@ def test_a_label_in_the_air_does_not_make_air_uneven() -> None:
     mask = find_breast(pixels)
     pixels[30:190, -70:-20] = np.random.default_rng(2).normal(230, 20, (160, 50))
     assert fault_of(pixels, mask) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 300_000), (300_000, 1)])
+def test_a_picture_of_one_line_has_no_margins(shape: tuple[int, int]) -> None:
+    pixels = (np.arange(300_000) % 200).astype(np.uint8).reshape(shape)
+    facts = ImageFacts(*shape, bits=8, photometric="MONOCHROME2", format="png")
+    assert content_of(Mammogram(pixels, facts)) == Content(0, shape[0], 0, shape[1])

@@ -45,7 +45,7 @@ FLAT_SHARE: Final = 0.05
 ABOVE_AIR: Final = 8
 """Levels of 256 above the air's own that still are air: a film glows at its edges."""
 ABOVE_FLAT: Final = 4
-"""The same at the skin line, if the air has no noise but JPEG's."""
+"""Levels of 256 above the air's own that still are air at the skin line, if air has no noise."""
 GAP: Final = 0.025
 """Radius of the disc that closes dark fat in digital mammograms, as a share of the longest side."""
 OPENING: Final = 0.15
@@ -59,15 +59,15 @@ CONTENDER: Final = 0.2
 FREE: Final = 0.35
 """The breast reaches the side opposite to the chest wall over less of its height than this."""
 FULL: Final = 0.95
-"""It covers less than this share of the picture,"""
+"""A breast covers less than this share of the picture."""
 EMPTY: Final = 0.02
-"""and more than this one."""
+"""A breast covers more than this share of the picture."""
 EDGE: Final = 0.05
 """Share of a side within which a film's bright edge may lie."""
 EDGE_STEP: Final = 38
-"""Levels of 256 by which such an edge is brighter than the air beside it,"""
+"""Levels of 256 by which a film's bright edge is brighter than the air beside it."""
 EDGE_SHARE: Final = 0.3
-"""over this share of its length."""
+"""The share of its length over which a film's edge is brighter than the air beside it."""
 SEEN: Final = 0.15
 """Share of a side along which air must be seen to find the film's edge there."""
 DIM: Final = 0.6

@@ -31,23 +31,23 @@ NEARLY: Final = (0.3, 99.7)
 LID: Final = 0.1
 """The range of a bright margin's noise, as a share of the image's range: at most this."""
 NOISE: Final = 0.25
-"""That of a margin that ends abruptly: at most this,"""
+"""The range of noise in a margin that ends abruptly is at most this share of the image's range."""
 NOISIER: Final = 2.0
-"""and at most this times that of the outermost line."""
+"""The range of a line's noise in such a margin is at most this times that of the outermost line."""
 EVEN: Final = 0.04
-"""The means of its parts differ by at most this share of the image's range."""
+"""The means of a margin line's parts differ by at most this share of the image's range."""
 PARTS: Final = 12
-"""Parts of a line."""
+"""The number of parts of a line whose means are compared."""
 RIM: Final = 0.04
-"""So much of a dark margin is kept as air, as a share of what lies between the margins."""
+"""The width of dark margin that is kept as air, as a share of what lies between the margins."""
 WIDTH: Final = 512
-"""So many pixels of a line are looked at,"""
+"""The number of pixels of a line that are looked at, about."""
 BLOCK: Final = 1024
-"""and at most so many lines at once."""
+"""The greatest number of lines that are looked at together."""
 BLENDED: Final = 0.1
 """Half of a mixture of margin and picture differs from the next line by more than this share."""
 MOST_BLENDED: Final = 2
-"""So many lines may be a mixture."""
+"""The greatest number of lines between margin and picture that may be a mixture of both."""
 FLAT: Final = 0.006
 """A flat area's levels differ by less than this share of the range between neighbours."""
 AREA: Final = 0.008
@@ -271,7 +271,7 @@ class _Scale:
         return np.where(kept > 0, found, 0).astype(np.float64)
 
     def levels_of_first(self, lines: NDArray[Any]) -> tuple[float, ...]:
-        """The same of the first line alone."""
+        """Find the levels of the first line alone, as `levels` does."""
         return tuple(float(level[0]) for level in self.levels(lines[:1]))
 
 

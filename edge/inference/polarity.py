@@ -38,17 +38,17 @@ Of `Evidence`, by logistic regression on films and digital mammograms: plain, ov
 PLAIN: Final = 3.0
 """If the border alone weighs as much, breasts need not be looked for: no negative comes near it."""
 DOUBT: Final = 0.7
-"""So much must speak for a negative."""
+"""The least weight of evidence for a negative on which a picture is turned."""
 PRIOR: Final = 1.5
-"""So much more if a header names the polarity,"""
+"""The weight that must be added to `DOUBT` if a header names the polarity."""
 HIDDEN: Final = 1.8
-"""and so much more if glaring areas may hide the air."""
+"""The weight that must be added to `DOUBT` if glaring areas may hide the air."""
 HALF: Final = 0.5
 """A pixel of a smaller copy is known if more than this share of it is."""
 DEEP: Final = 0.2
-"""Tissue farther from the skin line than this share of the breast's size is deep,"""
+"""Tissue farther from the skin line than this share of the breast's size is deep."""
 RIM: Final = 0.05
-"""and nearer than this one is its rim."""
+"""Tissue nearer to the skin line than this share of the breast's size is its rim."""
 AROUND: Final = np.ones((3, 3), np.uint8)
 
 

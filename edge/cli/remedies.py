@@ -8,7 +8,10 @@ from edge.health import Cause
 
 ACL: Final = "`deploy/broker/mosquitto/mammo-edge.acl`"
 DEGRADED: Final[Mapping[Cause, str]] = {
-    Cause.BROKER_AWAY: "running? certificates? ACL? `mammo-edge doctor` tries them",
+    Cause.BROKER_AWAY: (
+        "running? certificates? ACL? another MQTT version now (`[broker] protocol`)? "
+        "`mammo-edge doctor` tries them"
+    ),
     Cause.LOOP_FAILED: (
         "a defect: please report it with `journalctl -u mammo-edge -p err`; all else goes on"
     ),

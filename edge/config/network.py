@@ -46,6 +46,11 @@ class Broker(Section):
     Send the password also without TLS to a broker on another machine, where everyone on the way can
     read it.
     """
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """
+    The MQTT version to speak. `auto` is 5, or 3.1.1 with a broker that does not know 5 or, having
+    never spoken it, closes such connections unanswered.
+    """
     client_id: str | None = None
     """Unique at the broker. Default: mammo-edge-<site>-<name>."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30

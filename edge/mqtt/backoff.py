@@ -1,4 +1,11 @@
-"""The protocol version and the pause with which a lost connection is made anew."""
+"""
+The protocol version and the pause with which a lost connection is made anew.
+
+MQTT 3.1.1 knows neither response topics nor correlation data, so that a reply to one would go to
+everyone. It is spoken if the broker said that it knows no MQTT 5, or the configuration says so. A
+broker that closes connections unanswered may be an old one, or a proxy whose broker is down: 3.1.1
+is then a guess, and never made of a broker that has spoken 5 before.
+"""
 
 from enum import Enum, auto
 from typing import Final
@@ -31,10 +38,20 @@ class Ended(Enum):
 
 
 class Backoff:
-    """The protocol of the next attempt, and the pause before it."""
+    """
+    The protocol of the next attempt, and the pause before it.
 
-    def __init__(self) -> None:
-        self.protocol = Protocol.V5
+    Args:
+        fixed: the only version to speak; None to find out.
+        spoke_5: true if this broker has spoken MQTT 5 before.
+    """
+
+    def __init__(self, fixed: Protocol | None = None, *, spoke_5: bool = False) -> None:
+        self.protocol = fixed or Protocol.V5
+        self.guessed = False
+        """True if MQTT 3.1.1 is tried although the broker did not say that it knows no other."""
+        self.spoke_5 = spoke_5
+        self._fixed = fixed is not None
         self._unanswered = 0
         self._failures = 0
 
@@ -50,21 +67,33 @@ class Backoff:
             The pause before the next attempt, in seconds.
         """
         if ended is Ended.LASTED:
-            self.protocol, self._unanswered = Protocol.V5, 0
+            self._unanswered = 0
+            self._speak(Protocol.V5)
             if lasted_s > STEADY_S:
                 self._failures = 0
                 return 0.0
         if self._asks_for_other_version(ended):
-            self.protocol = Protocol.V311 if self.protocol is Protocol.V5 else Protocol.V5
+            other = Protocol.V311 if self.protocol is Protocol.V5 else Protocol.V5
+            self._speak(other, guessed=ended is not Ended.UNSUPPORTED)
             if self.protocol is Protocol.V311:
                 return 0.0
         pause = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         self._failures += 1
         return pause
 
+    def _speak(self, protocol: Protocol, *, guessed: bool = False) -> None:
+        if not self._fixed:
+            self.protocol = protocol
+            self.guessed = guessed and protocol is Protocol.V311
+
     def _asks_for_other_version(self, ended: Ended) -> bool:
         self._unanswered = self._unanswered + 1 if ended is Ended.CLOSED_UNANSWERED else 0
-        if ended is not Ended.UNSUPPORTED and self._unanswered < CLOSES_BEFORE_FALLBACK:
+        if self._fixed:
+            return False
+        if ended is Ended.UNSUPPORTED:
+            return True
+        only_5 = self.spoke_5 and self.protocol is Protocol.V5
+        if only_5 or self._unanswered < CLOSES_BEFORE_FALLBACK:
             return False
         self._unanswered = 0
         return True

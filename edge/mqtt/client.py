@@ -11,6 +11,7 @@ from edge.health import Health
 from edge.mqtt.connection import Connection, Incoming, Protocol
 from edge.mqtt.options import Options
 from edge.mqtt.reconnect import CONNECT_S, Reconnector
+from edge.mqtt.spoken import Spoken
 from edge.mqtt.subscriptions import POLL_S, Subscriptions
 from edge.mqtt.tls import refuse_cleartext, tls_context
 
@@ -27,6 +28,7 @@ class MqttClient:
             None for nothing.
         health: is told when the broker is away.
         max_incoming: the largest request, in bytes.
+        spoken: the brokers that have spoken MQTT 5.
 
     Raises:
         ConfigError: a certificate or key cannot be read, or the password would go in clear to
@@ -42,12 +44,15 @@ class MqttClient:
         will: tuple[str, bytes] | None,
         health: Health,
         max_incoming: int,
+        spoken: Spoken | None = None,
     ) -> None:
         refuse_cleartext(settings, password)
         tls = tls_context(settings) if settings.tls.enabled else None
         options = Options(settings, password, client_id, will, max_incoming, tls)
         self._subscriptions = Subscriptions(health)
-        self._reconnector = Reconnector(options, health, self._subscriptions)
+        self._reconnector = Reconnector(
+            options, health, self._subscriptions, spoken or Spoken(None)
+        )
 
     def subscribe(
         self, topic: str, handler: Callable[[Incoming], None], *, group: str | None = None
@@ -78,6 +83,11 @@ class MqttClient:
     def protocol(self) -> Protocol:
         """The MQTT version of the present connection, or of the next attempt."""
         return self._reconnector.protocol
+
+    @property
+    def guessed(self) -> bool:
+        """True if MQTT 3.1.1 is spoken although the broker did not say that it knows no other."""
+        return self._reconnector.guessed
 
     @property
     def connection(self) -> Connection | None:

@@ -10,7 +10,9 @@ from edge.health import Cause, Health
 from edge.mqtt import reasons
 from edge.mqtt.backoff import Backoff, Ended
 from edge.mqtt.connection import Connection, Protocol, disconnect
+from edge.mqtt.guess import AGAIN_S, Gate, speaks_5, tries
 from edge.mqtt.options import Options, connect_arguments, make_client
+from edge.mqtt.spoken import Spoken
 from edge.mqtt.subscriptions import Subscriptions
 from edge.system import workarounds
 from edge.system.threads import Loop
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 LOOP: Final = "broker"
 CONNECT_S: Final = 10.0
 """The time that a broker may take to answer CONNECT, in seconds."""
+FIXED: Final = {"5": Protocol.V5, "3.1.1": Protocol.V311}
+"""The version by `[broker] protocol`; another value finds it out."""
 TAKEN_OVER_S: Final = 10.0
 """The pause after another client took our place, in seconds: else the two chase each other."""
 UNDISTURBED_S: Final = 60.0
@@ -34,13 +38,19 @@ class Reconnector(Loop):
         options: the facts that every connection begins with.
         health: is told when the broker is away.
         subscriptions: begun on each new connection, and given its messages.
+        spoken: the brokers that have spoken MQTT 5.
     """
 
-    def __init__(self, options: Options, health: Health, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, options: Options, health: Health, subscriptions: Subscriptions, spoken: Spoken
+    ) -> None:
         super().__init__(LOOP, health)
         self._options = options
         self._subscriptions = subscriptions
-        self._backoff = Backoff()
+        self._spoken = spoken
+        where = (options.settings.host, options.settings.port)
+        fixed = FIXED.get(options.settings.protocol)
+        self._backoff = Backoff(fixed, spoke_5=spoken.knows(*where))
         self._pause_s = 0.0
         self._taken_over = False
         self.greeters: list[Callable[[], None]] = []
@@ -57,6 +67,11 @@ class Reconnector(Loop):
     def protocol(self) -> Protocol:
         """The version of the present connection, or of the next attempt."""
         return self._backoff.protocol
+
+    @property
+    def guessed(self) -> bool:
+        """True if this version is a guess."""
+        return self._backoff.guessed
 
     def wake(self) -> None:
         """End the present connection in order."""
@@ -79,10 +94,11 @@ class Reconnector(Loop):
     def _connect_once(self) -> Ended:
         """Make one connection, and return when it has ended."""
         settings = self._options.settings
+        gate = Gate(self._subscriptions.dispatch)
         connection = Connection(
             make_client(self._options, self.protocol),
             self.protocol,
-            self._subscriptions.dispatch,
+            gate,
             ack_s=settings.ack_s,
             beat=self._health.beat,
         )
@@ -100,19 +116,21 @@ class Reconnector(Loop):
         workarounds.outlive_packets(connection.client, self._note_dropped)
         connection.client.loop_start()
         try:
-            return self._stay(connection)
+            return self._stay(connection, gate)
         finally:
             self.connection = None
             connection.end()
             disconnect(connection.client)
             connection.release()
 
-    def _stay(self, connection: Connection) -> Ended:
+    def _stay(self, connection: Connection, gate: Gate) -> Ended:
         """Wait for CONNACK, and then for the end of the connection."""
         deadline = time.monotonic() + CONNECT_S
         while not connection.answered.wait(0.2):
             if connection.ended.is_set():
-                self._report_away("closed the connection before CONNACK")
+                only_5 = self._backoff.spoke_5 and self.protocol is Protocol.V5
+                spoke = "; it has spoken MQTT 5 before, so no other is tried" if only_5 else ""
+                self._report_away(f"closed the connection before CONNACK{spoke}")
                 return Ended.CLOSED_UNANSWERED
             if self._stop.is_set() or time.monotonic() > deadline:
                 self._report_away("no CONNACK")
@@ -122,17 +140,44 @@ class Reconnector(Loop):
             self._report_away(reasons.in_words(reason))
             unsupported = reason is not None and reason.value == reasons.UNSUPPORTED_VERSION
             return Ended.UNSUPPORTED if unsupported else Ended.REFUSED
+        if self.guessed and not self._is_proved(connection):
+            return Ended.LASTED
         self._welcome(connection)
+        gate.open()
         self._keep(connection)
         return Ended.LASTED
+
+    def _is_proved(self, connection: Connection) -> bool:
+        """Tell if the broker closes connections of MQTT 5 unanswered while this one lasts."""
+        for pause_s in (0.0, AGAIN_S):
+            if connection.ended.wait(pause_s) or self._stop.is_set() or self._speaks_5():
+                return False
+        return not connection.ended.is_set()
+
+    def _speaks_5(self) -> bool:
+        if not speaks_5(self._options, self._health.beat, self._stop):
+            return False
+        log.info("event=broker_speaks_5")
+        self._note_5()
+        return True
+
+    def _note_5(self) -> None:
+        self._backoff.spoke_5 = True
+        self._spoken.note(self._options.settings.host, self._options.settings.port)
 
     def _keep(self, connection: Connection) -> None:
         """Wait for the end of a connection, and note why it ended."""
         until_undisturbed = time.monotonic() + UNDISTURBED_S
+        pauses = tries()
+        next_try = time.monotonic() + next(pauses)
         while not connection.ended.wait(1.0) and not self._stop.is_set():
             self._health.stamp(LOOP)
             if time.monotonic() > until_undisturbed:
                 self._health.recover(Cause.CLIENT_ID_TAKEN)
+            if self.guessed and time.monotonic() > next_try:
+                next_try = time.monotonic() + next(pauses)
+                if self._speaks_5():
+                    return
         if self._stop.is_set():
             return
         said = connection.farewell
@@ -152,7 +197,9 @@ class Reconnector(Loop):
         self._health.count("ill_formed_packets")
 
     def _welcome(self, connection: Connection) -> None:
-        log.info("event=broker_connected protocol=%s", self.protocol)
+        log.info("event=broker_connected protocol=%s guessed=%s", self.protocol, self.guessed)
+        if self.protocol is Protocol.V5:
+            self._note_5()
         self._subscriptions.begin(connection.client, self.protocol)
         self.connection = connection
         self._health.recover(Cause.BROKER_AWAY)

@@ -10,14 +10,17 @@ from typing import Final
 
 from cryptography import x509
 
-from edge.cli.doctor.acl import Rights, look, published, subscribed
+from edge.cli.doctor.acl import ANSWER, NOBODY, Rights, look, published, subscribed
 from edge.cli.doctor.finding import Finding, Level, failed, ok, warning
 from edge.config.credentials import read_secret
 from edge.config.settings import Settings
+from edge.daemon.wiring.broker import client_id, max_incoming
 from edge.errors import ConfigError
 from edge.health import Health
+from edge.mqtt import spoken
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Protocol
+from edge.mqtt.spoken import Spoken
 from edge.mqtt.tls import is_loopback
 from edge.mqtt.topics import Topics
 
@@ -76,14 +79,20 @@ def connection(settings: Settings, stored: Path | None = None) -> Iterator[Findi
 
 
 def _client(settings: Settings, stored: Path | None, health: Health) -> MqttClient:
+    """
+    Make the daemon's client, except its client id, its session, and the topic of its last will.
+
+    The broker may refuse the daemon's connection for its will: for QoS 1, for retain, or by a rule.
+    """
     once = settings.broker.model_copy(update={"session_expiry_s": 0})
     return MqttClient(
         once,
         password=read_secret(settings.broker, stored=stored),
-        client_id=f"mammo-edge-doctor-{settings.device.site}-{settings.device.name}",
-        will=None,
+        client_id=f"{client_id(settings)}-doctor",
+        will=(Topics.of(settings.device).command_ack(NOBODY), ANSWER),
         health=health,
-        max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
+        max_incoming=max_incoming(settings),
+        spoken=Spoken(settings.state.path / spoken.NAME, writes=False),
     )
 
 

@@ -27,6 +27,11 @@ OLD_PROTOCOL: Final = (
     "MQTT 3.1.1: a publish that the broker denies looks delivered; no response topics"
 )
 
+GUESSED: Final = (
+    "MQTT 3.1.1 is a guess, since the broker closes connections of MQTT 5 unanswered; MQTT 5 is "
+    "tried again from time to time, and [broker] protocol fixes it"
+)
+
 
 class Announcer:
     """
@@ -197,11 +202,16 @@ class StatusPublisher:
             state=self._health.phase,
             reasons=[reason for reason, _ in told],
             reason_codes=[cause for _, cause in told],
-            warnings=[] if protocol is Protocol.V5 else [OLD_PROTOCOL],
+            warnings=self._warnings(),
             protocol="5" if protocol is Protocol.V5 else "3.1.1",
             version=__version__,
         )
         return messages.encode(status)
+
+    def _warnings(self) -> list[str]:
+        if self._broker.protocol is Protocol.V5:
+            return []
+        return [OLD_PROTOCOL, *([GUESSED] if self._broker.guessed else [])]
 
 
 def offline() -> bytes:

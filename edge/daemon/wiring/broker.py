@@ -13,7 +13,9 @@ from edge.daemon.intake.suspects import Suspects
 from edge.daemon.telemetry import homeassistant, status
 from edge.errors import Unavailable
 from edge.health import Health
+from edge.mqtt import spoken
 from edge.mqtt.client import MqttClient
+from edge.mqtt.spoken import Spoken
 from edge.mqtt.topics import Topics, shared_request_image
 
 Requests: TypeAlias = tuple[MqttIntake, ReferenceIntake] | None
@@ -26,15 +28,26 @@ def connect(settings: Settings, password: str | None, health: Health) -> MqttCli
     """Make the client, not yet started; None if the configuration needs no broker."""
     if not settings.uses_broker:
         return None
-    device = settings.device
     return MqttClient(
         settings.broker,
         password=password,
-        client_id=settings.broker.client_id or f"mammo-edge-{device.site}-{device.name}",
-        will=(Topics.of(device).status, status.offline()),
+        client_id=client_id(settings),
+        will=(Topics.of(settings.device).status, status.offline()),
         health=health,
-        max_incoming=settings.worker.max_file_mb * 2**20 + 65536,
+        max_incoming=max_incoming(settings),
+        spoken=Spoken(settings.state.path / spoken.NAME),
     )
+
+
+def client_id(settings: Settings) -> str:
+    """Return the daemon's client id."""
+    device = settings.device
+    return settings.broker.client_id or f"mammo-edge-{device.site}-{device.name}"
+
+
+def max_incoming(settings: Settings) -> int:
+    """Return the largest packet that the daemon takes, in bytes."""
+    return settings.worker.max_file_mb * 2**20 + 65536
 
 
 def requests(

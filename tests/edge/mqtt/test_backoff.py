@@ -46,3 +46,30 @@ def test_after_a_connection_that_lasted_mqtt_5_is_tried_again() -> None:
 
 def test_the_longest_pause_is_shorter_than_a_loop_may_be_silent() -> None:
     assert max(BACKOFF_S) < STAMP_S
+
+
+def test_a_broker_that_has_spoken_5_before_is_never_asked_with_another_by_guess() -> None:
+    backoff = Backoff(spoke_5=True)
+    for _ in range(10):
+        backoff.after(Ended.CLOSED_UNANSWERED, 1.0)
+        assert backoff.protocol is Protocol.V5
+    backoff.after(Ended.UNSUPPORTED, 1.0)
+    assert (backoff.protocol, backoff.guessed) == (Protocol.V311, False)
+
+
+def test_only_closes_make_a_guess_and_only_of_3_1_1() -> None:
+    backoff = Backoff()
+    for _ in range(2):
+        backoff.after(Ended.CLOSED_UNANSWERED, 1.0)
+    assert (backoff.protocol, backoff.guessed) == (Protocol.V311, True)
+    for _ in range(2):
+        backoff.after(Ended.CLOSED_UNANSWERED, 1.0)
+    assert (backoff.protocol, backoff.guessed) == (Protocol.V5, False)
+
+
+def test_a_version_that_the_configuration_fixes_is_the_only_one() -> None:
+    for fixed in Protocol:
+        backoff = Backoff(fixed)
+        for ended in (Ended.UNSUPPORTED, *[Ended.CLOSED_UNANSWERED] * 3, Ended.LASTED):
+            backoff.after(ended, 1.0)
+            assert (backoff.protocol, backoff.guessed) == (fixed, False)

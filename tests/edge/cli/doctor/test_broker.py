@@ -53,6 +53,18 @@ def test_a_certificate_that_ends_soon_is_a_warning_and_an_expired_one_has_failed
     assert certificate(tmp_path / "none").detail.endswith("No such file or directory")
 
 
+@pytest.mark.parametrize("limit", ["retain_available false", "max_qos 0"])
+def test_a_broker_that_would_refuse_the_daemon_s_last_will_has_failed(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(checks_of_broker, "BROKER_S", 1.0)
+    mosquitto.config = f"{limit}\n"
+    mosquitto.restart()
+    (found,) = connection(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
+    assert found.level is Level.FAILED
+    assert "not supported" in found.detail
+
+
 def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mosquitto) -> None:
     mosquitto.config = "max_packet_size 2000000\n"
     mosquitto.restart()
@@ -111,7 +123,7 @@ def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect
     assert "MQTT 3.1.1" in lines["broker"].detail
     again = Client(
         CallbackAPIVersion.VERSION2,
-        "mammo-edge-doctor-site-edge-1",
+        "mammo-edge-site-edge-1-doctor",
         clean_session=False,
         protocol=MQTTProtocolVersion.MQTTv311,
     )

@@ -96,6 +96,8 @@ class Cause(StrEnum):
     """Old files or results cannot be removed."""
     LEDGER_REBUILT = "ledger_rebuilt"
     """The ledger was lost or damaged, and a new one begins."""
+    CONFIG_REFUSED = "config_refused"
+    """The configuration is refused, and the last one that worked is used."""
     MODEL_UNUSABLE = "model_unusable"
     """The activated model could not be opened at the start, and another one serves."""
     MODEL_ROLLED_BACK = "model_rolled_back"

@@ -91,6 +91,7 @@ DEGRADED: Final[Mapping[Cause, str]] = {
     Cause.LEDGER_REBUILT: (
         "read it, tell who collects results that numbers begin anew, then restart the service"
     ),
+    Cause.CONFIG_REFUSED: "mend what the line names, `mammo-edge check`, then `mammo-edge reload`",
     Cause.MODEL_UNUSABLE: "another one serves: `mammo-edge model list`, then install it again",
     Cause.MODEL_ROLLED_BACK: (
         "another one serves: `mammo-edge model list`; ask whoever made the one that failed"

@@ -5,21 +5,16 @@ It starts what listens last and stops it first, so that nothing comes in that ca
 and lets results out as long as there is time.
 """
 
-import faulthandler
 import logging
-import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
 
 from edge import __version__
-from edge.config.credentials import read_secret
-from edge.config.load import is_ours
-from edge.config.settings import Settings
 from edge.contract import messages
+from edge.daemon.configuration import Configuration
 from edge.daemon.control.handlers import Commands
 from edge.daemon.control.unix_socket import ControlServer
 from edge.daemon.intake.folder import FolderIntake, look_again_s
@@ -46,11 +41,10 @@ from edge.daemon.wiring.opener import Opener
 from edge.daemon.wiring.report import Report, Sources
 from edge.daemon.wiring.shadow import open_shadow
 from edge.daemon.wiring.state import open_state, sender_of
-from edge.errors import MammoEdgeError, Unavailable
-from edge.health import Health, Phase
+from edge.errors import MammoEdgeError
+from edge.health import Cause, Health, Phase
 from edge.models.transfer.installer import Installer
 from edge.storage.retention import Retention
-from edge.system import logs
 from edge.system.systemd import Systemd
 from edge.system.threads import Loop, note_failure
 
@@ -64,49 +58,6 @@ With what the threads are given to end, all of a drain stays below 20 seconds.
 """
 WATCHING_S: Final = 10.0
 """Seconds that a start waits for the inbox to be watched."""
-PUT_OFF_S: Final = 5.0
-"""Seconds until the next try to start, if something is not available."""
-START_USEC: Final = 120_000_000
-"""Time that systemd is asked to wait for the next try, in microseconds."""
-
-
-def run(settings: Settings, load_settings: Callable[[], Settings]) -> None:
-    """
-    Be the daemon until SIGTERM or SIGINT.
-
-    Args:
-        settings: what was configured.
-        load_settings: reads the configuration again, for `reload`.
-
-    Raises:
-        StartupError: something a person must change.
-    """
-    os.umask(0o027)
-    logs.start(settings.log.level)
-    faulthandler.enable()  # the watchdog's SIGABRT then shows where each thread was
-    systemd, password = Systemd(), read_secret(settings.broker)
-    _clean_environment()  # before any worker is born
-    while not _served(settings, load_settings, systemd, password):
-        time.sleep(PUT_OFF_S)
-    log.info("event=stopped")
-
-
-def _served(
-    settings: Settings,
-    load_settings: Callable[[], Settings],
-    systemd: Systemd,
-    password: str | None,
-) -> bool:
-    """Start and serve until a signal; False if the start has to wait, for a full disk, say."""
-    with ExitStack() as stack:
-        try:
-            daemon = Daemon(settings, load_settings, systemd, password, stack)
-        except Unavailable as error:  # systemd would wait too, but only so often
-            log.warning('event=start_put_off why="%s"', error)
-            systemd.notify(f"STATUS=waiting: {error}", f"EXTEND_TIMEOUT_USEC={START_USEC}")
-            return False
-        daemon.serve()
-    return True
 
 
 class Daemon:
@@ -114,17 +65,20 @@ class Daemon:
 
     def __init__(
         self,
-        settings: Settings,
-        load_settings: Callable[[], Settings],
+        configuration: Configuration,
         systemd: Systemd,
         password: str | None,
         stack: ExitStack,
     ) -> None:
-        self._settings = settings
+        settings = self._settings = configuration.settings
+        self._configuration = configuration
         self._systemd = systemd
         self._stack = stack
         self._broken: MammoEdgeError | None = None
         self._health = Health()
+        if configuration.refused:
+            why = f"configuration refused, the last that worked is used: {configuration.refused}"
+            self._health.degrade(Cause.CONFIG_REFUSED, why)
         self._parts = self._open_parts()
         self._client = broker.connect(settings, password, self._health)
         self._suspects = Suspects(settings.state.path)
@@ -143,7 +97,8 @@ class Daemon:
         if self._shadow:
             stack.callback(self._shadow.stop)
         self._dispatcher = self._make_dispatcher()
-        obeyed = self._make_handlers(load_settings)
+        obeyed = self._make_handlers()
+        self._reload = obeyed["reload"]
         self._control = ControlServer(settings.control.socket, obeyed)
         stack.callback(self._control.close)
         suspects = self._suspects
@@ -163,10 +118,13 @@ class Daemon:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._dispatcher.stop())
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=self._reload_asked).start())
         threading.excepthook = self._stop_broken
         self._start()
         self._health.enter(Phase.READY)
         self._systemd.notify("READY=1")
+        if not self._configuration.refused:
+            self._configuration.keep(self._settings)
         backend = self._parts.model.serving.workers.runtime.backend
         log.info("event=ready version=%s backend=%s", __version__, backend)
         self._dispatcher.run(DRAIN_S, self._begin_drain)
@@ -221,14 +179,14 @@ class Daemon:
         hooks = Hooks(self._recovery.run, self._admission.record_anew, tuple(observers))
         return Dispatcher(self._parts, self._recorder, self._head_start, hooks)
 
-    def _make_handlers(self, load_settings: Callable[[], Settings]) -> broker.Handlers:
+    def _make_handlers(self) -> broker.Handlers:
         settings, opener, activation = self._settings, self._opener, self._activation
         fetch = broker.fetcher(settings, self._client)
         installer = Installer(opener.store, settings.model, opener.try_out, fetch)
         return handlers(
             Commands(settings, self._parts, self._delivery.wake),
             self._report,
-            Reload(settings, load_settings, self._parts, opener, activation),
+            Reload(self._configuration, self._parts, opener, activation),
             activation,
             installer,
         )
@@ -268,6 +226,13 @@ class Daemon:
             if loop:
                 yield loop
 
+    def _reload_asked(self) -> None:
+        """Reload after SIGHUP; nobody waits for the answer but the journal."""
+        try:
+            self._reload({})
+        except MammoEdgeError as error:
+            log.warning('event=reload_refused why="%s"', error)
+
     def _begin_drain(self) -> None:
         self._health.enter(Phase.DRAINING)
         self._systemd.notify("STOPPING=1")
@@ -290,10 +255,3 @@ class Daemon:
             f"a thread died: {note_failure('thread_died', args.exc_value)}"
         )
         self._dispatcher.stop()
-
-
-def _clean_environment() -> None:
-    """Remove our variables, which may hold secrets: workers inherit the environment."""
-    for name in list(os.environ):
-        if is_ours(name) or name == "CREDENTIALS_DIRECTORY":
-            del os.environ[name]

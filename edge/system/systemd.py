@@ -13,6 +13,11 @@ class Systemd:
         for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
             os.environ.pop(name, None)
 
+    @property
+    def present(self) -> bool:
+        """True if a service manager started this process, and will start it again."""
+        return bool(self._address)
+
     def notify(self, *lines: str) -> None:
         """Send `READY=1`, `STATUS=...` or `WATCHDOG=1` as one datagram."""
         if not self._address:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from deploy.demo.brokers import free_port
 from edge.daemon.workers.servable import shipped_bundle
-from tests.support.rig import Rig, run_command
+from tests.support.rig import Rig, run_command, until
 
 
 @pytest.fixture
@@ -163,3 +164,18 @@ def test_workers_do_not_inherit_secrets_and_no_command_line_shows_one(config: Pa
         assert b"run" in command_lines[0]
         assert not any(b"geheim" in line for line in command_lines)
         assert "geheim" not in rig.words()
+
+
+def test_sighup_reloads_and_a_refused_configuration_keeps_the_device_working(config: Path) -> None:
+    rig = Rig(config.parent / "kept", free_port())
+    with rig:
+        assert rig.process is not None
+        rig.process.send_signal(signal.SIGHUP)
+        until(lambda: "event=reloaded" in rig.words(), "reloaded", rig.words)
+        rig.configure("[retention]\ndone_dayz = 1\n")
+        rig.process.send_signal(signal.SIGHUP)
+        until(lambda: "event=reload_refused" in rig.words(), "refused", rig.words)
+        rig.kill()
+        rig.ready()
+        assert "config_refused" in rig.status()["reason_codes"]
+        assert rig.stop() == 0

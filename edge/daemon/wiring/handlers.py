@@ -4,13 +4,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from edge.config.settings import Settings
 from edge.contract import messages
+from edge.daemon.configuration import Configuration
 from edge.daemon.control.handlers import Commands, changes
 from edge.daemon.control.unix_socket import Handler
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.rollout.activation import MODEL_CAUSES, Activation
 from edge.daemon.wiring.opener import Opener
+from edge.health import Cause
 from edge.models.transfer.installer import Installer
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,7 @@ class Reload:
     The command `reload`: reads the configuration and opens the model that it names.
 
     Args:
-        settings: as the daemon was started with them.
-        load_settings: reads the configuration.
+        configuration: as the daemon was started with it; read anew by each reload.
         parts: the shared objects.
         opener: opens the model, and keeps the new settings.
         activation: keeps other changes of the model away meanwhile.
@@ -30,28 +30,27 @@ class Reload:
 
     def __init__(
         self,
-        settings: Settings,
-        load_settings: Callable[[], Settings],
+        configuration: Configuration,
         parts: Parts,
         opener: Opener,
         activation: Activation,
     ) -> None:
-        self._settings = settings
-        self._load_settings = load_settings
+        self._configuration = configuration
         self._parts = parts
         self._opener = opener
         self._activation = activation
 
     def __call__(self) -> dict[str, Any]:
         """Verify first; what cannot be had leaves everything as it was."""
-        settings, parts = self._load_settings(), self._parts
+        settings, parts = self._configuration.load(), self._parts
         with self._activation.changing:
             fresh = self._opener.with_settings(settings)
             parts.tasks.call(lambda: parts.model.swap(fresh)).result()
             self._opener.settings = settings
-            parts.health.recover(*MODEL_CAUSES)
+            parts.health.recover(*MODEL_CAUSES, Cause.CONFIG_REFUSED)
+            self._configuration.keep(settings)
         logging.getLogger().setLevel(settings.log.level.upper())
-        changed, needs_restart = changes(self._settings, settings)
+        changed, needs_restart = changes(self._configuration.settings, settings)
         bundle_id, waits = fresh.bundle.bundle_id, ",".join(needs_restart)
         log.info("event=reloaded bundle=%s needs_restart=%s", bundle_id[:16], waits)
         return {"bundle": bundle_id, "changed": changed, "needs_restart": needs_restart}

@@ -10,7 +10,7 @@ import pytest
 from edge.config.credentials import read_secret
 from edge.config.load import load, read_environment
 from edge.config.settings import Settings
-from edge.daemon.app import _clean_environment
+from edge.daemon.process import _clean_environment
 from edge.errors import ConfigError
 
 SECRET: Final = "geheim-4711"  # noqa: S105 - a test's

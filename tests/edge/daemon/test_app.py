@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from edge.config.settings import Inbox, Log, Model, Settings, Worker
-from edge.daemon import app
+from edge.daemon import process
+from edge.daemon.configuration import Configuration
 from edge.daemon.control import handlers
 from edge.daemon.pipeline.current_model import CurrentModel
 from edge.daemon.wiring.handlers import Reload
@@ -26,7 +27,7 @@ class StandIn:
 
     def __init__(self, *parts: object) -> None:
         StandIn.tries += 1
-        StandIn.passwords.append(parts[3])  # type: ignore[arg-type]
+        StandIn.passwords.append(parts[2])  # type: ignore[arg-type]
         if StandIn.tries == 1:
             msg = "ledger: database or disk is full"
             raise Unavailable(msg)
@@ -36,15 +37,15 @@ class StandIn:
 
 
 def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(app, "Daemon", StandIn)
-    monkeypatch.setattr(app, "PUT_OFF_S", 0.0)
-    monkeypatch.setattr("edge.daemon.app.logging.basicConfig", lambda **_: None)
+    monkeypatch.setattr(process, "Daemon", StandIn)
+    monkeypatch.setattr(process, "PUT_OFF_S", 0.0)
+    monkeypatch.setattr("edge.daemon.process.logging.basicConfig", lambda **_: None)
     monkeypatch.setenv("MAMMO_EDGE_BROKER__PASSWORD", "geheim")
-    settings = Settings(broker={"password": "geheim"})
+    settings = Settings(broker={"password": "geheim"}, state={"path": tmp_path})
     mask = os.umask(0o022)
-    app.run(settings, lambda: settings)
+    process.run(Configuration(settings, lambda: settings))
     assert os.umask(mask) == 0o027
     assert (StandIn.tries, StandIn.served) == (2, 1)
     assert StandIn.passwords == ["geheim", "geheim"]
@@ -80,7 +81,8 @@ def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(
     monkeypatch.setattr(CurrentModel, "swap", note)
     opener = cast("Any", SimpleNamespace(with_settings=note, settings=Settings()))
     activation = cast("Any", SimpleNamespace(changing=changing))
-    reload = Reload(Settings(), Settings, parts, opener, activation)
+    configuration = Configuration(Settings(), Settings)
+    reload = Reload(configuration, parts, opener, activation)
     assert reload() == {"bundle": "b" * 64, "changed": [], "needs_restart": []}
     assert held == [True, True]
     assert not changing.locked()

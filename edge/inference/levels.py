@@ -9,11 +9,13 @@ Levels: TypeAlias = NDArray[np.uint8]
 
 
 def quantiles(values: NDArray[Any], *percent: float) -> tuple[float, ...]:
-    """Find the values at these percentiles, without interpolation, much faster than NumPy does."""
-    flat = values.ravel()
-    at = [round((flat.size - 1) * each / 100) for each in percent]
-    ordered = np.partition(flat, at) if len(at) == 1 else np.sort(flat)  # which is the faster
-    return tuple(float(ordered[each]) for each in at)
+    """
+    Find the values at these percentiles, without interpolation.
+
+    Sorting is several times as fast here as NumPy's partition: air gives many equal values.
+    """
+    ordered = np.sort(values, axis=None)
+    return tuple(float(ordered[round((ordered.size - 1) * each / 100)]) for each in percent)
 
 
 def spread(values: NDArray[Any], low: float, high: float) -> Levels:

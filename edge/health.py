@@ -30,6 +30,8 @@ class Cause(StrEnum):
     """There is no connection to the broker."""
     LOOP_FAILED = "loop_failed"
     """A part of the daemon failed as nobody foresaw, and goes on."""
+    LOOP_HANGS = "loop_hangs"
+    """A part of the daemon does not come to an end of what it does."""
     CLIENT_ID_TAKEN = "client_id_taken"
     """Another client connects to the broker under the device's client id."""
     SUBSCRIPTION_REFUSED = "subscription_refused"

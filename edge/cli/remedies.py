@@ -15,6 +15,10 @@ DEGRADED: Final[Mapping[Cause, str]] = {
     Cause.LOOP_FAILED: (
         "a defect: please report it with `journalctl -u mammo-edge -p err`; all else goes on"
     ),
+    Cause.LOOP_HANGS: (
+        "a disk or server that does not answer (`dmesg`), or a defect: under systemd the watchdog "
+        "ends it and the service starts again"
+    ),
     Cause.CLIENT_ID_TAKEN: (
         "two devices of one site and name, or one `[broker] client_id` on both: give each its own"
     ),

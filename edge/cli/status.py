@@ -15,6 +15,7 @@ from edge.cli.doctor.machine import disk, temperature
 from edge.config.settings import Settings
 from edge.errors import StartupError
 from edge.storage.ledger.queries import open_queries
+from edge.storage.ledger.records import REPLY
 
 COLUMNS: Final = 79
 LINES: Final = 23
@@ -129,6 +130,7 @@ def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     seen = f", {report['inbox']['seen']} seen in the inbox" if report["inbox"] else ""
     oldest = _oldest(queue["oldest_waiting_s"])
     yield "queue", f"{queue['waiting']} waiting, {queue['examining']} in work{seen}{oldest}"
+    yield from _requests(report)
     today = around.today
     since_midnight = f"today {today.scored} scored, {today.rejected} rejected; " if today else ""
     in_all = (
@@ -138,6 +140,20 @@ def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     )
     yield "results", f"{since_midnight}in all {in_all}"
     yield from _deliveries(report)
+
+
+def _requests(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield what became of requests over MQTT that are no images in the queue, if any."""
+    held = report.get("requests") or {}  # none from a daemon older than this command
+    said = {
+        "in memory": held.get("in_memory", 0),
+        "waiting for their file": held.get("references", 0),
+        "given up": report["counters"].get("requests_given_up", 0),
+        "dropped": report["counters"].get("requests_dropped", 0),
+        "ill-formed": report["counters"].get("ill_formed_packets", 0),
+    }
+    if any(said.values()):
+        yield "requests", ", ".join(f"{count} {what}" for what, count in said.items() if count)
 
 
 def _deliveries(report: Report) -> Iterator[tuple[str, str]]:
@@ -151,6 +167,8 @@ def _deliveries(report: Report) -> Iterator[tuple[str, str]]:
         left = report["outbox"].get(sink, {"waiting": 0, "held": 0})
         late = f" for up to {span(oldest)}" if left["waiting"] and oldest else ""
         undelivered = f"{left['waiting']} undelivered{late}, {left['held']} refused"
+        if sink == REPLY and (given_up := report["counters"].get("replies_given_up")):
+            undelivered += f", {given_up} given up"
         yield f"to {sink}", f"{delivered.get(sink, 0)} delivered since the start, {undelivered}"
 
 

@@ -4,6 +4,7 @@ import queue
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Final
 
 from edge.config.settings import Broker as BrokerSettings
 from edge.errors import Unavailable
@@ -14,6 +15,9 @@ from edge.mqtt.reconnect import CONNECT_S, Reconnector
 from edge.mqtt.spoken import Spoken
 from edge.mqtt.subscriptions import POLL_S, Subscriptions
 from edge.mqtt.tls import refuse_cleartext, tls_context
+
+STOP_S: Final = 5.0
+"""Seconds for a DISCONNECT to go out, after which the broker would publish the last will."""
 
 
 class MqttClient:
@@ -77,7 +81,7 @@ class MqttClient:
 
     def stop(self) -> None:
         """Disconnect in order, so that the last will is not sent."""
-        self._reconnector.stop()
+        self._reconnector.stop(STOP_S)
 
     @property
     def protocol(self) -> Protocol:

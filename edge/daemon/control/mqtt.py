@@ -195,6 +195,7 @@ class CommandIntake(Loop):
     def _give_up(self, cause: Cause, why: str) -> None:
         """Leave the answer untold, since the command would otherwise come again and again."""
         self._hang_ups.end()
+        self._health.recover(Cause.COMMAND_ANSWER_HUNG_UP, Cause.COMMAND_ANSWER_REFUSED)
         log.warning('event=command_not_answered why="%s"', why)
         self._health.degrade(cause, f"command: it was obeyed, and its answer cannot be told: {why}")
 

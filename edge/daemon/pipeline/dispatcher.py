@@ -13,7 +13,6 @@ changed since is hashed again first.
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -62,14 +61,14 @@ class Dispatcher:
         self._changed = ChangedFiles(parts, recorder.reject, hooks.record_anew)
         self._finished: queue.SimpleQueue[Examination] = queue.SimpleQueue()
         self._unrecorded: list[Examination] = []
-        self._stop = threading.Event()
+        self._stopping = False
         self._pause_until = 0.0
         self._alone = False
         """True while an image is at a worker beside which nothing else may be in work."""
 
     def stop(self) -> None:
         """Let `run` drain and return; from any thread or signal handler."""
-        self._stop.set()
+        self._stopping = True  # no Event: its lock may be held by what a signal interrupts
         self._tasks.wake()
 
     def run(self, drain_s: float, on_drain: Callable[[], None]) -> None:
@@ -80,7 +79,7 @@ class Dispatcher:
             drain_s: seconds for that; the rest is interrupted and waits for the next start.
             on_drain: called once, before the drain.
         """
-        while not self._stop.is_set():
+        while not self._stopping:
             self._turn()
             self._tasks.wait(TURN_S)
         on_drain()
@@ -129,7 +128,7 @@ class Dispatcher:
         workers = self._model.serving.workers
         self._changed.record_forgotten()
         self._alone = self._alone and workers.in_work > 0
-        while not self._alone and not self._stop.is_set():
+        while not self._alone and not self._stopping:
             self._health.stamp(LOOP)
             image = self._next()
             if image is None:
@@ -153,7 +152,7 @@ class Dispatcher:
 
     def _begin_ahead(self) -> None:
         workers = self._model.serving.workers
-        if workers.in_work < workers.job.count and not self._alone and not self._stop.is_set():
+        if workers.in_work < workers.job.count and not self._alone and not self._stopping:
             self._head_start.begin(workers)
 
     def _settle_unexamined(self, image: Image) -> bool:
@@ -201,7 +200,7 @@ class Dispatcher:
         for examination in finished:
             self._health.stamp(LOOP)
             try:
-                settled = self._recorder.record(examination, stopping=self._stop.is_set())
+                settled = self._recorder.record(examination, stopping=self._stopping)
             except Unavailable as error:
                 self._unrecorded.append(examination)
                 self._rest(Cause.STORAGE_UNAVAILABLE, str(error))

@@ -69,6 +69,7 @@ class Reception:
         try:
             free = self._spool.free_mb()
         except Unavailable as error:
+            self._health.recover(Cause.SPACE_SHORT)  # nobody knows any more
             self._health.degrade(Cause.SPOOL_UNAVAILABLE, str(error))
             return False
         self._health.recover(Cause.SPOOL_UNAVAILABLE)

@@ -1,7 +1,7 @@
 """Tasks that other threads leave for the dispatcher, and the bell that wakes it."""
 
+import contextlib
 import queue
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -16,11 +16,13 @@ class Tasks:
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
-        self._bell = threading.Event()
+        # Not an Event, whose lock the dispatcher may hold when a signal comes to its thread.
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def wake(self) -> None:
-        """Have the dispatcher look at once; from any thread."""
-        self._bell.set()
+        """Have the dispatcher look at once; from any thread or signal handler."""
+        if self._bell.empty():
+            self._bell.put(None)
 
     def call(self, task: Callable[[], Any]) -> "Future[Any]":
         """Have the dispatcher run `task`; from any thread but its own, which would wait forever."""
@@ -42,5 +44,7 @@ class Tasks:
 
     def wait(self, timeout_s: float) -> None:
         """Sleep until `wake` or for `timeout_s` seconds; in the dispatcher's thread."""
-        self._bell.wait(timeout_s)
-        self._bell.clear()
+        with contextlib.suppress(queue.Empty):
+            self._bell.get(timeout=timeout_s)
+            while True:
+                self._bell.get_nowait()

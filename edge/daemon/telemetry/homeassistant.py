@@ -69,6 +69,7 @@ class Discovery:
                 self._broker.publish(topic, payload, retain=True)
             self._remember(list(self._wanted))
         except RefusedError as error:
+            self._health.recover(Cause.HOMEASSISTANT_HUNG_UP)
             self._health.degrade(
                 Cause.HOMEASSISTANT_REFUSED, f"homeassistant: {error}: check the broker's ACL"
             )
@@ -78,6 +79,7 @@ class Discovery:
             )
             self._due.set()
             if self._hang_ups.note(error):
+                self._health.recover(Cause.HOMEASSISTANT_REFUSED)
                 self._health.degrade(
                     Cause.HOMEASSISTANT_HUNG_UP,
                     "homeassistant: the broker hangs up on it, so it "

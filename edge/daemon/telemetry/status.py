@@ -8,16 +8,18 @@ from typing import Final
 
 from edge import __version__
 from edge.contract import messages
-from edge.errors import Unavailable
+from edge.errors import StateDamagedError, Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Protocol
 from edge.mqtt.errors import HangUps, RefusedError
 from edge.mqtt.topics import Topics
 from edge.system.systemd import Systemd
+from edge.system.threads import note_failure, tell_failing
 
 log = logging.getLogger(__name__)
 
+LOOP: Final = "announce-mqtt"
 TURN_S: Final = 1.0
 HUNG_UP_RETRY_S: Final = 60.0
 """The time that results have for themselves if the broker hangs up on `status`, in seconds."""
@@ -62,9 +64,7 @@ class Announcer:
         """
         self._publisher, self._also = publisher, also
         self._threads.append(
-            threading.Thread(
-                target=self._run_mqtt, args=(publisher,), name="announce-mqtt", daemon=True
-            )
+            threading.Thread(target=self._run_mqtt, args=(publisher,), name=LOOP, daemon=True)
         )
 
     def start(self) -> None:
@@ -97,9 +97,18 @@ class Announcer:
             changed = self._health.changed.is_set()
             if changed:  # a change that comes between these two lines is not lost
                 self._health.changed.clear()
-            publisher.turn(changed=changed)
-            if self._also:
-                self._also()
+            try:
+                publisher.turn(changed=changed)
+                if self._also:
+                    self._also()
+            except StateDamagedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - results go on without what this tells
+                self._health.count("loop_failures")
+                self._health.failing[LOOP] = note_failure("loop_failed", error)
+            else:
+                self._health.failing.pop(LOOP, None)
+            tell_failing(self._health)
             self._health.changed.wait(TURN_S)
 
     def _state(self) -> str:
@@ -107,10 +116,14 @@ class Announcer:
         return f"{self._health.phase}{': ' + reasons if reasons else ''}"
 
     def _feed_watchdog(self) -> None:
-        stuck = self._health.stuck()
-        if stuck or self._overdue():
-            log.error("event=stuck loops=%s", ",".join(stuck) or "workers")
+        stuck = self._health.stuck() or (["workers"] if self._overdue() else [])
+        if stuck:
+            log.error("event=stuck loops=%s", ",".join(stuck))
+            self._health.degrade(
+                Cause.LOOP_HANGS, f"a part of the daemon does not go on: {', '.join(stuck)}"
+            )
         else:
+            self._health.recover(Cause.LOOP_HANGS)
             self._systemd.notify("WATCHDOG=1")
 
 
@@ -160,6 +173,7 @@ class StatusPublisher:
             if self._hang_ups.note(error):
                 self._rest()
         except RefusedError as error:  # nobody else would ever tell
+            self._health.recover(Cause.STATUS_HUNG_UP)  # a later reason takes its place
             self._health.degrade(
                 Cause.STATUS_REFUSED, f"broker: our status or health is not taken: {error}"
             )
@@ -180,6 +194,7 @@ class StatusPublisher:
         """Leave the connection to the results for a while."""
         pause_s = CHANCE_RETRY_S if self._taken else HUNG_UP_RETRY_S
         self._hung_up_until = time.monotonic() + pause_s
+        self._health.recover(Cause.STATUS_REFUSED)
         self._health.degrade(
             Cause.STATUS_HUNG_UP,
             "broker: it hangs up on our status, which it is told only now and then: check its ACL",

@@ -7,10 +7,15 @@ import pytest
 
 from edge.contract import messages
 from edge.daemon.telemetry import status
-from edge.daemon.telemetry.status import CHANCE_RETRY_S, HUNG_UP_RETRY_S, StatusPublisher
-from edge.health import Health
+from edge.daemon.telemetry.status import (
+    CHANCE_RETRY_S,
+    HUNG_UP_RETRY_S,
+    Announcer,
+    StatusPublisher,
+)
+from edge.health import Cause, Health
 from edge.mqtt.connection import Protocol
-from edge.mqtt.errors import HungUpError
+from edge.mqtt.errors import HungUpError, RefusedError
 from edge.mqtt.topics import Topics
 from tests.support.contract_page import examples
 
@@ -60,3 +65,56 @@ def test_after_two_hang_ups_the_results_have_the_connection_for_a_while(
     now += 0.2
     mqtt.turn(changed=False)
     assert (line.tries, health.reasons) == (3, [])
+
+
+def causes(health: Health) -> list[Cause]:
+    return [cause for _, cause in health.reasons_and_causes()]
+
+
+def test_of_two_reasons_for_which_status_is_not_taken_the_later_one_is_told() -> None:
+    health, line = Health(), Line(hang_ups=2)
+    mqtt = StatusPublisher(cast("Any", line), Topics("mammo/v1/a/b"), health, lambda: REPORT, 60.0)
+    for _ in range(2):
+        mqtt.turn(changed=True)
+    assert causes(health) == [Cause.STATUS_HUNG_UP]
+
+    def refuse(*_: object, **__: object) -> None:
+        msg = "not authorized"
+        raise RefusedError(msg)
+
+    line.publish = refuse  # type: ignore[method-assign]
+    mqtt._hung_up_until = 0.0
+    mqtt.turn(changed=True)
+    assert causes(health) == [Cause.STATUS_REFUSED]
+
+
+def test_a_loop_that_hangs_is_told_and_does_not_feed_the_watchdog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    health, said = Health(), list[str]()
+    announcer = Announcer(health, cast("Any", SimpleNamespace(notify=said.append)), lambda: False)
+    health.stamp("retention")
+    monkeypatch.setattr("edge.health.STAMP_S", -1.0)
+    announcer._feed_watchdog()
+    assert (said, health.reasons) == ([], ["a part of the daemon does not go on: retention"])
+    monkeypatch.undo()
+    announcer._feed_watchdog()
+    assert (said, health.reasons) == (["WATCHDOG=1"], [])
+
+
+def test_a_status_that_raises_anything_ends_neither_its_thread_nor_the_daemon() -> None:
+    health, turns = Health(), list[int]()
+
+    class Publisher:
+        def turn(self, *, changed: bool) -> None:
+            turns.append(changed)
+            health.changed.set()
+            if len(turns) == 1:
+                raise KeyError
+            announcer._stop.set()
+
+    announcer = Announcer(health, cast("Any", None), lambda: False)
+    announcer._run_mqtt(cast("Any", Publisher()))
+    assert len(turns) == 2
+    assert health.counters["loop_failures"] == 1
+    assert health.reasons == []

@@ -60,12 +60,7 @@ class Examiner:
         self._limits = limits
         self._spec = manifest.input
         self._model = manifest.models[file]
-        self._judge = Judge(
-            self._model,
-            bundle.decision(file, operating_point),
-            self._spec,
-            decide_unmeasured=decide_unmeasured,
-        )
+        self._judge = Judge(bundle, file, operating_point, decide_unmeasured=decide_unmeasured)
         shape = (1, self._spec.height, self._spec.width, self._spec.channels)
         outputs = manifest.outputs
         shapes = Shapes(
@@ -149,7 +144,8 @@ class Examiner:
             return Sight(self._rejection(Reason.TOO_LARGE, detail, image, clock))
         prediction = self._judge.predict(image, batch, scores)
         result = Result(image.facts, prediction, self.runtime, clock.timing, image.identity)
-        return Sight(result, image, batch, self._model.calibration)
+        domain = prediction.origin.domain if prediction.origin else "unknown"
+        return Sight(result, image, batch, self._judge.calibration(domain))
 
     def _rejection(
         self, reason: Reason, detail: str, image: Mammogram | None, clock: Clock

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.domain import Decision
+from edge.domain import Decision, Domain
 from edge.errors import ModelError
 from edge.models.manifest import MANIFEST, Manifest, read_manifest
 from edge.system.files import open_regular, read_regular
@@ -29,15 +29,24 @@ class Bundle:
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def decision(self, file: str, operating_point: str | None = None) -> Decision:
+    def decision(
+        self, file: str, operating_point: str | None = None, domain: Domain | None = None
+    ) -> Decision:
         """
         Return the threshold and band of one operating point of one model file.
+
+        Args:
+            file: the model file.
+            operating_point: a name; None for the bundle's default.
+            domain: the kind of image; None, or one without its own points, has the file's.
 
         Raises:
             ModelError: the bundle has no such operating point.
         """
         name = operating_point or self.manifest.default_operating_point
-        points = self.manifest.model_of(file).operating_points
+        model = self.manifest.model_of(file)
+        own = None if domain is None else model.by_domain.get(domain)
+        points = (own or model).operating_points
         if name not in points:
             msg = f"operating point is {name!r}, the bundle has {', '.join(sorted(points))}"
             raise ModelError(msg)

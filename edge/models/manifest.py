@@ -108,6 +108,13 @@ class Measured(_Strict):
         return self.interval_95[0] <= CHANCE
 
 
+class DomainFit(_Strict):
+    """Calibration and operating points for images of one domain, instead of the file's."""
+
+    calibration: Platt
+    operating_points: Annotated[dict[str, OperatingPoint], Field(min_length=1)]
+
+
 class KnownAnswer(_Strict):
     """A picture in the bundle and the raw score this file gives it."""
 
@@ -137,6 +144,8 @@ class ModelFile(_Strict):
     By domain; images of other domains get no label. None: nothing is said of domains, and every
     image gets one.
     """
+    by_domain: dict[Domain, DomainFit] = Field(default_factory=dict)
+    """Domains whose scores mean something else than those of the calibration above."""
     edgetpu: str | None = None
     """
     File in the bundle: this int8 model as edgetpu_compiler compiled it. All facts here hold for it,
@@ -204,6 +213,13 @@ class Manifest(_Strict):
         if self.default_operating_point not in model.operating_points:
             msg = f"{name} has no operating point {self.default_operating_point!r}"
             raise ValueError(msg)
+        for domain, fit in model.by_domain.items():
+            if set(fit.operating_points) != set(model.operating_points):
+                msg = (
+                    f"{name} has operating points {sorted(model.operating_points)}, its domain "
+                    f"{domain} has {sorted(fit.operating_points)}"
+                )
+                raise ValueError(msg)
         if features and not self.outputs.features:
             msg = f"the gate of {name} looks at features, outputs names none"
             raise ValueError(msg)

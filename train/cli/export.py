@@ -55,6 +55,17 @@ def add(commands: Commands) -> None:
         ),
     )
     command.add_argument(
+        "--digital",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DATA",
+        help=(
+            "data set of digital mammograms that the network has not learnt from: fits gate and "
+            "calibration to them and measures the model on them; several are pooled"
+        ),
+    )
+    command.add_argument(
         "--prefer",
         choices=("float", "int8"),
         default="float",
@@ -90,6 +101,7 @@ def run(options: argparse.Namespace) -> None:
         about_data=wording.about_data(options.about_data),
         tflite_runtime=options.tflite_runtime,
         not_mammograms=options.not_mammograms,
+        digital=options.digital or None,
         prefer=options.prefer,
     )
     if options.model is None:

@@ -14,7 +14,7 @@ from typing import Any
 from edge.errors import ModelError
 from edge.models.manifest import Gate, ModelFile
 from train.data.index import Side
-from train.exporting import fitted_gate, measurement, parity, tflite, tolerances
+from train.exporting import by_domain, fitted_gate, measurement, parity, tflite, tolerances
 from train.exporting.reference import CHECKED, FITTED_ON, Reference
 from train.exporting.tflite import Conversion
 from train.progress import say, warn
@@ -105,12 +105,16 @@ def _passed(
     limits, companions = gate.in_bundle(kind.file)
     known = _known(candidate, reference, path)
     accepted = scored["validation"].only(~shut["validation"])
-    model = _entry(kind, reference, accepted, limits, known)
+    digital = _digital(reference, path)
+    model = by_domain.with_domains(
+        _entry(kind, reference, accepted, limits, known), reference, scored, digital, gate
+    )
     shares = {side: float(refused.mean()) for side, refused in shut.items()}
     numbers: dict[str, Any] = {
         **candidate.numbers,
         "known": known.measured,
         "gate": {"train": gate.training_refused, **shares},
+        "measured": by_domain.numbers_of(model),
         "gate_on_unseen": gate.on_unseen,
         **{
             side: measurement.scores(films, model, shut[side], seed)
@@ -118,6 +122,13 @@ def _passed(
         },
     }
     return Candidate(kind, candidate.data, numbers, (), model, companions)
+
+
+def _digital(reference: Reference, path: Path) -> Scored | None:
+    """Score the digital mammograms, if there are any."""
+    if reference.digital is None:
+        return None
+    return score_file(path, reference.shapes, reference.digital.films, reference.run.recipe.input)
 
 
 def _known(candidate: Candidate, reference: Reference, path: Path) -> tolerances.KnownAnswers:

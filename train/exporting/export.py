@@ -12,7 +12,7 @@ from train.data.datasets import Sources
 from train.errors import TrainError
 from train.exporting import bundle_writer, tflite
 from train.exporting.candidate import Candidate, build
-from train.exporting.reference import Reference
+from train.exporting.reference import Digital, Reference
 from train.fitting.finished_run import FinishedRun, reopen
 from train.progress import say
 from train.run_folder import RunFolder, write_json
@@ -35,6 +35,8 @@ class Request:
     """The Python of an environment with tflite-runtime."""
     not_mammograms: Sequence[Path] = field(default=())
     """Folders of pictures that the input gate is to turn away."""
+    digital: Sources | None = None
+    """Data sets of digital mammograms for gate, calibration and measurement, not for weights."""
     prefer: Literal["float", "int8"] = "float"
     """The file that the daemon runs if both pass."""
 
@@ -67,7 +69,10 @@ def export_fitted(fitted: FinishedRun, run: RunFolder, request: Request) -> None
         if request.not_mammograms
         else None
     )
-    reference = Reference(fitted, unlike, request.tflite_runtime)
+    digital = (
+        Digital.read(request.digital, fitted.recipe.input, run.cache) if request.digital else None
+    )
+    reference = Reference(fitted, unlike, request.tflite_runtime, digital)
     tried = _tried(reference)
     shipped = {file.kind.file: file for file in tried if not file.failures}
     default = _default(shipped, request.prefer)

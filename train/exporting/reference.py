@@ -1,13 +1,22 @@
 """The network that every exported file is made from and compared with."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.domain import InputSpec
 from edge.inference.engine import Shapes
+from train.data import datasets
+from train.data.datasets import Sources
+from train.data.domains import domains_of
 from train.data.films import Prepared
 from train.data.index import Side
+from train.data.prepare import prepared
 from train.exporting import known_answers, parity, tflite
 from train.exporting.parity import Answers
 from train.fitting.finished_run import FinishedRun
@@ -21,15 +30,36 @@ FITTED_ON: Final = "validation patients"
 """The patients on whose films calibration and operating points are fitted, in words."""
 
 
+@dataclass(frozen=True, slots=True)
+class Digital:
+    """Digital mammograms of which no weight was learnt: for gate, calibration and measurement."""
+
+    films: Prepared
+    data: str
+    """The data sets, in words."""
+
+    @classmethod
+    def read(cls, sources: Sources, spec: InputSpec, cache: Path) -> "Digital":
+        """Prepare data sets, whatever they say of their domain; raises as `datasets.load`."""
+        index = datasets.load(sources)
+        names = ", ".join(source.stem for source in datasets.paths_of(sources))
+        return cls(prepared(index, spec, cache), names)
+
+
 class Reference:
     """A finished run with the answers of its network, each computed once."""
 
     def __init__(
-        self, run: FinishedRun, negatives: Prepared | None, tflite_runtime: Path | None
+        self,
+        run: FinishedRun,
+        negatives: Prepared | None,
+        tflite_runtime: Path | None,
+        digital: Digital | None = None,
     ) -> None:
         self.run = run
         self.negatives = negatives
         self.tflite_runtime = tflite_runtime
+        self.digital = digital
         self.shapes: Shapes = tflite.shapes(run.model, run.recipe.input)
 
     @cached_property
@@ -38,6 +68,11 @@ class Reference:
         training = self.run.side("train")
         scores = probabilities(self.run.model, training, self.run.recipe)
         return known_answers.pictures(known_answers.choose(training.films, scores))
+
+    @cached_property
+    def domains(self) -> NDArray[np.str_]:
+        """The domain of each test film, shape (n,)."""
+        return domains_of(self.run.side("test").films)
 
     @cached_property
     def answers(self) -> dict[Side, Answers]:

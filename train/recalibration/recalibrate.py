@@ -8,16 +8,17 @@ from typing import Any, Final
 import numpy as np
 
 from edge.models.bundle import Bundle, verify
-from edge.models.manifest import Manifest, ModelFile
+from edge.models.manifest import DomainFit, Manifest, ModelFile
 from train.data import datasets
 from train.data.datasets import Sources
+from train.data.domains import domains_of
 from train.data.films import Prepared
 from train.data.prepare import prepared
 from train.errors import DataError, TrainError
 from train.exporting import bundle_writer
 from train.progress import say
 from train.recalibration import cross_validation, report
-from train.recalibration.refit import Refit, refit
+from train.recalibration.refit import Refit, Site, refit
 from train.run_folder import write_json
 from train.scoring import calibration, negatives
 
@@ -107,7 +108,21 @@ def shifted(model: ModelFile, prevalence: float) -> ModelFile:
             "calibration": platt,
             "operating_points": points,
             "reference_histogram": calibration.histogram(moved),
+            "by_domain": {
+                domain: _shifted_fit(fit, prevalence) for domain, fit in model.by_domain.items()
+            },
         },
+    )
+
+
+def _shifted_fit(fit: DomainFit, prevalence: float) -> DomainFit:
+    before = fit.calibration.prevalence or prevalence
+    points = {
+        name: calibration.shifted_point(point, before, prevalence)
+        for name, point in fit.operating_points.items()
+    }
+    return DomainFit(
+        calibration=calibration.shifted(fit.calibration, prevalence), operating_points=points
     )
 
 
@@ -117,7 +132,9 @@ def _refits(old: Bundle, data: Sources, request: Request) -> dict[str, Refit]:
     _refuse_few(films, index.source)
     unlike = negatives.read(request.not_mammograms, spec) if request.not_mammograms else None
     folds = cross_validation.folds(films.labels, films.patients)
-    return {name: refit(old, name, films, folds, unlike) for name in old.manifest.models}
+    names = ", ".join(source.stem for source in datasets.paths_of(data))
+    site = Site(films, domains_of(films.films), folds, f"{names}, for a site's calibration")
+    return {name: refit(old, name, site, unlike) for name in old.manifest.models}
 
 
 def _refuse_few(films: Prepared, source: str) -> None:

@@ -4,16 +4,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.models.bundle import Bundle
-from edge.models.manifest import Gate, ModelFile
+from edge.models.manifest import DomainFit, Gate, ModelFile
 from train.data.films import Prepared
 from train.exporting import known_answers
 from train.recalibration import cross_validation
 from train.recalibration.cross_validation import Folds, Rule
 from train.scoring import calibration, gate
 from train.scoring.gate import Boundary, boundary_of
+from train.scoring.measured import Measurement, measured
 from train.scoring.score import Scored, score_file, shapes_of
+from train.stats.metrics import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +27,30 @@ class Refit:
     numbers: dict[str, Any]
 
 
-def refit(
-    bundle: Bundle, name: str, films: Prepared, folds: Folds, unlike: Prepared | None
-) -> Refit:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The mammograms of a site."""
+
+    films: Prepared
+    domains: NDArray[np.str_]
+    """The domain of each, shape (n,)."""
+    folds: Folds
+    """Of the estimate on unseen patients."""
+    data: str
+    """The data sets, in words."""
+
+
+def refit(bundle: Bundle, name: str, site: Site, unlike: Prepared | None) -> Refit:
     """
     Fit what belongs to a model file on its own scores of the site's films.
 
     Args:
         bundle: verified.
         name: of the model file.
-        films: the site's.
-        folds: of the estimate on unseen patients.
+        site: its films.
         unlike: pictures that are no mammograms, to measure the gate on; or None.
     """
+    films = site.films
     old, shapes, spec = (
         bundle.manifest.models[name],
         shapes_of(bundle.manifest),
@@ -52,6 +66,7 @@ def refit(
     )
     rule = cross_validation.rule_of(bundle.manifest)
     model = _model(old, scored.only(~shut), limits, rule)
+    model = _with_domains(old, model, site, calibration.with_refused(scored.raw, shut))
     old_answers = cross_validation.answered(
         scored.raw, old.calibration, old.operating_points, bundle.manifest.default_operating_point
     )
@@ -63,8 +78,11 @@ def refit(
         },
         "before": cross_validation.measure(films.labels, old_answers, shut_before),
         "after": cross_validation.measure(
-            films.labels, cross_validation.cross_fitted(films.labels, scored.raw, folds, rule), shut
+            films.labels,
+            cross_validation.cross_fitted(films.labels, scored.raw, site.folds, rule),
+            shut,
         ),
+        "measured": {domain: each.model_dump() for domain, each in (model.measured or {}).items()},
         "refused": {"before": float(shut_before.mean()), "after": float(shut.mean())},
         "caught": {
             "before": _caught(strange, old.gate, before),
@@ -91,6 +109,21 @@ def _model(old: ModelFile, accepted: Scored, limits: Gate, rule: Rule) -> ModelF
         ),
     }
     return old.model_copy(update=update)
+
+
+def _with_domains(old: ModelFile, new: ModelFile, site: Site, scores: Floats) -> ModelFile:
+    """
+    Say that the file was measured on the site's domains.
+
+    The new calibration is theirs; other domains that were measured before keep the old one.
+    """
+    own = measured(
+        [Measurement(site.data, site.films.labels, scores, site.films.patients, site.domains)], 0
+    )
+    before = {domain: fact for domain, fact in (old.measured or {}).items() if domain not in own}
+    kept = DomainFit(calibration=old.calibration, operating_points=old.operating_points)
+    fits = {domain: old.by_domain.get(domain, kept) for domain in before}
+    return new.model_copy(update={"measured": before | own, "by_domain": fits})
 
 
 def _gate(

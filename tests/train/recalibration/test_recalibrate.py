@@ -14,9 +14,14 @@ from edge.errors import ModelError
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
 from edge.models.bundle import Bundle, verify
+from edge.models.manifest import Measured
 from tests.support.tiny import Tiny, draw_films
 from train import cli
+from train.data import datasets
+from train.data.films import Prepared
 from train.recalibration import cross_validation
+from train.recalibration.recalibrate import shifted
+from train.recalibration.refit import Site, _with_domains
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +227,42 @@ def test_calibration_of_unseen_patients_is_not_that_of_the_fitted_ones() -> None
     np.testing.assert_array_equal(again[fold == 0], scores[fold == 0])
     assert not np.array_equal(again[fold == 1], scores[fold == 1])
     assert set(called) == {"default", "sensitivity-0.90", "specificity-0.889"}
+
+
+def test_calibration_makes_the_domain_of_the_site_s_films_a_measured_one(
+    tiny: Tiny, site: Path
+) -> None:
+    before, after = (
+        bundle.manifest.models[default(bundle)]
+        for bundle in (verify(tiny.run.bundle), verify(site / "bundle"))
+    )
+    assert before.measured == {}  # its own test side has too few films
+    assert after.measured is not None
+    assert list(after.measured) == ["film"]
+    assert after.measured["film"].images == 64
+    assert after.measured["film"].data.endswith(", for a site's calibration")
+    assert after.by_domain == {}
+
+
+def test_other_domains_keep_the_calibration_that_they_were_measured_with(
+    tiny: Tiny, films: Path
+) -> None:
+    old = verify(tiny.run.bundle).manifest.models["model.tflite"]
+    digital = Measured(
+        data="x", images=90, malignant=40, patients=90, auc=0.8, interval_95=(0.7, 0.9)
+    )
+    known = old.model_copy(update={"measured": {"digital": digital}})
+    index = datasets.load(films)
+    none = np.zeros((64, 1, 1), np.float16)
+    prepared = Prepared(index.films, none, np.ones(64, np.float32), np.ones(64, np.float32), {})
+    site = Site(prepared, np.full(64, "film"), np.zeros(64, np.int_), "site")
+    moved = old.model_copy(
+        update={"calibration": old.calibration.model_copy(update={"intercept": 9.0})}
+    )
+    scores = np.linspace(0, 1, 64)
+    found = _with_domains(known, moved, site, scores)
+    assert found.measured is not None
+    assert set(found.measured) == {"digital", "film"}
+    assert found.measured["digital"] == digital
+    assert found.by_domain["digital"].calibration == old.calibration
+    assert shifted(found, 0.01).by_domain["digital"].calibration.prevalence == 0.01

@@ -1,0 +1,93 @@
+"""What the manifest says of a model file by domain: on what it was measured, and how calibrated."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edge.domain import Domain
+from edge.models.manifest import DomainFit, Measured, ModelFile
+from train.data.index import Side
+from train.exporting.fitted_gate import FittedGate
+from train.exporting.reference import Reference
+from train.scoring import calibration
+from train.scoring.measured import LEAST, Measurement, measured
+from train.scoring.score import Scored
+from train.stats.metrics import Floats
+
+DIGITAL: Domain = "digital"
+
+
+def with_domains(
+    model: ModelFile,
+    reference: Reference,
+    scored: Mapping[Side, Scored],
+    digital: Scored | None,
+    gate: FittedGate,
+) -> ModelFile:
+    """
+    Add domains to a file's entry: their measurements, and digital's own calibration.
+
+    Args:
+        model: calibrated on the run's validation patients.
+        reference: the run and the digital mammograms.
+        scored: the sides of the run, by this file.
+        digital: digital mammograms, by this file; None if there are none.
+        gate: of this file.
+    """
+    seed = reference.run.recipe.seed
+    found = [_test(model, reference, scored["test"], gate)]
+    fits: dict[Domain, DomainFit] = {}
+    if digital is not None and reference.digital is not None:
+        fit = _fit(reference, digital.only(~gate.refused(digital)))
+        fits = {DIGITAL: fit} if fit else {}
+        platt = (fit or model).calibration
+        found.append(
+            Measurement(
+                reference.digital.data,
+                digital.films.labels,
+                _scores(digital, gate, calibration.calibrated(digital.raw, platt)),
+                digital.films.patients,
+                np.full(len(digital.raw), DIGITAL),
+            )
+        )
+    update: dict[str, Any] = {"measured": measured(found, seed), "by_domain": fits}
+    return model.model_copy(update=update)
+
+
+def numbers_of(model: ModelFile) -> dict[str, Any]:
+    """Give the measurements for the report, by domain."""
+    found: Mapping[Domain, Measured] = model.measured or {}
+    return {domain: each.model_dump() for domain, each in found.items()}
+
+
+def _test(model: ModelFile, reference: Reference, scored: Scored, gate: FittedGate) -> Measurement:
+    scores = calibration.calibrated(scored.raw, model.calibration)
+    patients = len(set(scored.films.patients.tolist()))
+    return Measurement(
+        f"{patients} test patients of the training's own data",
+        scored.films.labels,
+        _scores(scored, gate, scores),
+        scored.films.patients,
+        reference.domains,
+    )
+
+
+def _scores(scored: Scored, gate: FittedGate, calibrated: Floats) -> Floats:
+    return calibration.with_refused(calibrated, gate.refused(scored))
+
+
+def _fit(reference: Reference, accepted: Scored) -> DomainFit | None:
+    """Calibrate on digital mammograms; None if a class has too few of them."""
+    labels, recipe = accepted.films.labels, reference.run.recipe
+    if min(np.sum(labels > 0), np.sum(labels == 0)) < LEAST or reference.digital is None:
+        return None
+    platt = calibration.platt(labels, accepted.raw)
+    points = calibration.operating_points(
+        labels,
+        calibration.calibrated(accepted.raw, platt),
+        recipe.sensitivity,
+        recipe.undecided,
+        reference.digital.data,
+    )
+    return DomainFit(calibration=platt, operating_points=points)

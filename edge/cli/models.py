@@ -17,7 +17,9 @@ from edge.config.settings import Settings
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.workers.servable import open_store
 from edge.errors import ConfigError
+from edge.models import bundle as bundles
 from edge.models.catalogue import listing
+from edge.models.comparison import refuse_chance, side_by_side, worth
 from edge.models.signature import signer
 
 LISTED: Final = ("bundle", "name", "version", "signed_by", "serves")
@@ -42,18 +44,30 @@ def run_verify(arguments: Namespace) -> int:
 def run_install(arguments: Namespace) -> int:
     """Install a bundle; returns the exit status."""
     settings = load(arguments.config)
-    report = install(settings, arguments.bundle, activate=arguments.activate)
-    return print_report(arguments, report)
+    report = install(settings, arguments.bundle, activate=arguments.activate, force=arguments.force)
+    return _print_change(arguments, report)
 
 
 def run_activate(arguments: Namespace) -> int:
     """Have a bundle serve; returns the exit status."""
-    return print_report(arguments, activate(load(arguments.config), arguments.bundle))
+    report = activate(load(arguments.config), arguments.bundle, force=arguments.force)
+    return _print_change(arguments, report)
 
 
 def run_rollback(arguments: Namespace) -> int:
     """Go back to the previous bundle; returns the exit status."""
-    return print_report(arguments, rollback(load(arguments.config)))
+    return _print_change(arguments, rollback(load(arguments.config)))
+
+
+def _print_change(arguments: Namespace, report: dict[str, Any]) -> int:
+    """Print what was done, and the old and the new model side by side; returns exit status 0."""
+    sides = ("before", "after")
+    if arguments.json or "after" not in report:
+        return print_report(arguments, report)
+    print_report(arguments, {key: value for key, value in report.items() if key not in sides})
+    print()
+    print_table(("", *sides), side_by_side(*(report[side] for side in sides)))
+    return 0
 
 
 def run_remove(arguments: Namespace) -> int:
@@ -82,7 +96,9 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
     return rows if settings.model.bundle is None else [row | {"serves": None} for row in rows]
 
 
-def install(settings: Settings, folder: Path, *, activate: bool) -> dict[str, Any]:
+def install(
+    settings: Settings, folder: Path, *, activate: bool, force: bool = False
+) -> dict[str, Any]:
     """
     Copy a bundle beside the others once hashes, signature, shapes and known answers are right.
 
@@ -97,26 +113,28 @@ def install(settings: Settings, folder: Path, *, activate: bool) -> dict[str, An
         "name": bundle.manifest.name,
         "version": bundle.manifest.version,
     }
-    return report | (_activate(settings, bundle.bundle_id) if activate else {})
+    return report | (_activate(settings, bundle.bundle_id, force=force) if activate else {})
 
 
-def activate(settings: Settings, typed: str) -> dict[str, Any]:
+def activate(settings: Settings, typed: str, *, force: bool = False) -> dict[str, Any]:
     """
     Have an installed bundle serve.
 
     Raises:
-        ConfigError: there is no such bundle.
+        ConfigError: there is no such bundle, or it is no better than chance and not forced.
         ModelError: the bundle is not usable.
         Unavailable: the daemon refuses the bundle, and why.
     """
-    return _activate(settings, open_store(settings).find(typed))
+    return _activate(settings, open_store(settings).find(typed), force=force)
 
 
 def rollback(settings: Settings) -> dict[str, Any]:
     """Go back to the bundle that served before; raises as `activate`."""
     if _daemon_answers(settings):
         return ask(settings.control.socket, "model-rollback")
-    return _activate_alone(settings, open_store(settings).rollback_target(), trial=False)
+    return _activate_alone(
+        settings, open_store(settings).rollback_target(), trial=False, force=True
+    )
 
 
 def remove(settings: Settings, typed: str) -> dict[str, Any]:
@@ -139,25 +157,34 @@ def remove(settings: Settings, typed: str) -> dict[str, Any]:
     return {"removed": bundle_id}
 
 
-def _activate(settings: Settings, bundle_id: str) -> dict[str, Any]:
+def _activate(settings: Settings, bundle_id: str, *, force: bool) -> dict[str, Any]:
     if _daemon_answers(settings):
-        return ask(settings.control.socket, "model-activate", bundle=bundle_id)
-    return _activate_alone(settings, bundle_id, trial=True)
+        return ask(settings.control.socket, "model-activate", bundle=bundle_id, force=force)
+    return _activate_alone(settings, bundle_id, trial=True, force=force)
 
 
-def _activate_alone(settings: Settings, bundle_id: str, *, trial: bool) -> dict[str, Any]:
+def _activate_alone(
+    settings: Settings, bundle_id: str, *, trial: bool, force: bool
+) -> dict[str, Any]:
     """Prove a bundle without a daemon, for the next start; if `trial`, it serves on trial then."""
     if settings.model.bundle is not None:
         msg = "model.bundle: the configuration names the model that serves: remove the key first"
         raise ConfigError(msg)
     store = open_store(settings)
-    report = verify_bundle(settings, store.trusted(bundle_id))
+    folder = store.trusted(bundle_id)
+    manifest = bundles.verify(folder).manifest
+    if not force:
+        refuse_chance(manifest)
+    before = store.bundles().get(store.active().current)
+    report = verify_bundle(settings, folder)
     active = store.activate(bundle_id, trial=trial)
     return {
         "bundle": report["bundle"],
         "name": report["name"],
         "version": report["version"],
         "previous": active.previous,
+        "before": worth(before.manifest) if isinstance(before, bundles.Bundle) else None,
+        "after": worth(manifest),
     }
 
 

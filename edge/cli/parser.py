@@ -163,6 +163,9 @@ def _add_models(commands: "Commands") -> None:
     activate = _add(commands, "activate", "models.run_activate", text)
     text = "an id or its beginning, a version, or shipped"
     activate.add_argument("bundle", metavar="BUNDLE", help=text)
+    for command in (install, activate):
+        text = "activate it also if it was measured to be no better than chance"
+        command.add_argument("--force", action="store_true", help=text)
     text = "go back to the bundle that served before"
     _add(commands, "rollback", "models.run_rollback", text)
     text = "forget an installed bundle that neither serves nor served last"

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.config.section import Level
 from edge.contract.limits import NAME_BYTES
 from edge.contract.result import Hash, Probability
+from edge.domain import Domain
 from edge.health import Cause, Phase
 
 STATUS: Final = "mammo.status/1"
@@ -198,6 +199,8 @@ class Activate(_Received):
 
     bundle: str
     """The bundle's version, or the beginning of its id."""
+    force: bool = False
+    """Take it also if it was measured to be no better than chance."""
 
 
 class Refusal(_Sent):
@@ -237,6 +240,32 @@ class ReloadAnswer(Answer, extra="forbid"):
     """Sections, or keys, that wait for a restart."""
 
 
+class MeasuredPart(_Sent):
+    """The worth of a model on mammograms that it has not learnt from."""
+
+    domain: Domain | None
+    """null if the bundle does not say on which it was measured."""
+    data: str
+    """Data set and patients, in words."""
+    images: Count
+    patients: Count
+    auc: Probability
+    interval_95: tuple[Probability, Probability]
+
+
+class WorthPart(_Sent):
+    """The worth and the cost of a model."""
+
+    name: str
+    version: str
+    file: str
+    measured: list[MeasuredPart]
+    """Empty if nothing is known."""
+    median_ms: Annotated[float, Field(ge=0)] | None
+    """Of one inference with one thread, where it was exported."""
+    bytes: Count | None
+
+
 class ModelAnswer(Answer, extra="forbid"):
     """The model that serves now, and the one before it."""
 
@@ -244,6 +273,9 @@ class ModelAnswer(Answer, extra="forbid"):
     name: str
     version: str
     previous: str | None
+    before: WorthPart
+    """The model that served until now."""
+    after: WorthPart
 
 
 class Installed(_Sent):

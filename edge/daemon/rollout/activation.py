@@ -13,7 +13,9 @@ from edge.daemon.workers.serving import Serving
 from edge.errors import MammoEdgeError, ModelError
 from edge.health import Cause
 from edge.models.active import Active
+from edge.models.bundle import verify
 from edge.models.catalogue import listing
+from edge.models.comparison import refuse_chance, worth
 from edge.models.store import ModelStore
 
 log = logging.getLogger(__name__)
@@ -68,18 +70,25 @@ class Activation:
         """List the installed models."""
         return listing(self._store)
 
-    def activate(self, typed: str) -> dict[str, Any]:
+    def activate(self, typed: str, *, force: bool = False) -> dict[str, Any]:
         """
         Prove an installed bundle and let it serve new images, also from the next start on.
 
+        Args:
+            typed: a version, an id or its beginning, or `shipped`.
+            force: take it also if it was measured to be no better than chance.
+
         Raises:
-            ConfigError: there is no such bundle. ModelError: it is not usable; the old one goes on.
-                Unavailable: not now.
+            ConfigError: there is no such bundle, or it is no better than chance. ModelError: it is
+                not usable; the old one goes on. Unavailable: not now.
         """
         with self._one_at_a_time:
             bundle_id = self._store.find(typed)
+            folder = self._store.trusted(bundle_id)
+            if not force:
+                refuse_chance(verify(folder).manifest)
             newest = self._newest()
-            fresh = self._prove(self._store.trusted(bundle_id))
+            fresh = self._prove(folder)
             trial = self._make_trial(fresh, newest)
 
             def begin() -> None:
@@ -130,6 +139,7 @@ class Activation:
     def _swap(
         self, fresh: Serving, choose: Callable[[], Active], take: Callable[[], None]
     ) -> dict[str, Any]:
+        before = worth(self._model.serving.bundle.manifest)
         try:
             # Before the swap: from here on every start takes it, and it was proved.
             active = choose()
@@ -149,6 +159,8 @@ class Activation:
             "name": manifest.name,
             "version": manifest.version,
             "previous": active.previous,
+            "before": before,
+            "after": worth(manifest),
         }
 
     def observe(self, examination: Examination) -> None:

@@ -1,7 +1,7 @@
 """The commands of the control socket, by name; those that are allowed come over MQTT too."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge.contract import messages
@@ -11,6 +11,7 @@ from edge.daemon.control.unix_socket import Handler
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.rollout.activation import MODEL_CAUSES, Activation
 from edge.daemon.wiring.opener import Opener
+from edge.errors import ConfigError
 from edge.health import Cause
 from edge.models.transfer.installer import Installer
 
@@ -71,6 +72,16 @@ def handlers(
         "reload": lambda _: reload(),
         "model-list": lambda _: {"models": activation.listing()},
         "model-install": installer.install,
-        "model-activate": lambda request: activation.activate(str(request.get("bundle", ""))),
+        "model-activate": lambda request: activation.activate(
+            str(request.get("bundle", "")), force=_forced(request)
+        ),
         "model-rollback": lambda _: activation.rollback(),
     }
+
+
+def _forced(request: Mapping[str, Any]) -> bool:
+    force = request.get("force", False)
+    if not isinstance(force, bool):
+        msg = f"force: found {force!r}, expected true or false"
+        raise ConfigError(msg)
+    return force

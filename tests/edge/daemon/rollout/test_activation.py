@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,13 +13,16 @@ from edge.daemon.pipeline.examination import Examination, Parts
 from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.rollout.activation import Activation
 from edge.daemon.rollout.first_model import first_serving
+from edge.daemon.wiring.handlers import handlers
 from edge.daemon.workers.servable import shipped_bundle
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Died, Verdict
 from edge.domain import Rejection
-from edge.errors import ModelError, Reason
+from edge.errors import ConfigError, ModelError, Reason
 from edge.health import Health, Phase
 from edge.models.active import SHIPPED, Active
+from edge.models.comparison import worth
+from edge.models.signature import sign
 from edge.models.store import ModelStore
 from edge.storage.ledger import open_ledger
 from edge.storage.spool import Spool
@@ -119,11 +123,14 @@ def test_workers_that_die_of_two_images_bring_the_former_model_back(
 ) -> None:
     joined(monkeypatch)
     activation, parts, bundle_id = bench
+    before = worth(parts.model.serving.bundle.manifest)
     assert activation.activate("2.0") == {
         "bundle": bundle_id,
         "name": "mammo-default",
         "version": "2.0",
         "previous": SHIPPED,
+        "before": before,
+        "after": before | {"version": "2.0"},
     }
     finish(activation, parts, "a", Died("x"))
     finish(activation, parts, "a", Died("x"))  # the same image: it may be the image's own fault
@@ -162,6 +169,33 @@ def test_a_model_that_does_not_prove_itself_leaves_the_old_one_in_place(
         activation.activate("2.0")
     assert parts.model.serving is before
     assert store.active().current == SHIPPED
+
+
+def at_chance(folder: Path) -> Path:
+    """Have a bundle say that it is no better than chance."""
+    fields = json.loads((folder / "bundle.json").read_text())
+    fields["scores"]["test"]["intervals_95"]["auc"] = [0.45, 0.55]
+    (folder / "bundle.json").write_text(json.dumps(fields))
+    sign(folder, folder.parent / "clinic.pem")
+    return folder
+
+
+@pytest.mark.parametrize("force", [False, "yes"])
+def test_a_model_at_chance_is_refused_by_every_way_in_unless_it_is_forced(
+    store: ModelStore, made: Callable[[str], Path], parts: Parts, force: object
+) -> None:
+    before = parts.model.serving
+    store.install(at_chance(made("2.0")), proved)
+    activation = activation_of(store, parts, serving_from)
+    # Socket and broker share these handlers.
+    unused: Any = SimpleNamespace(replay=None, retry=None, install=None)
+    activate = handlers(unused, unused, unused, activation, unused)["model-activate"]
+    with pytest.raises(ConfigError, match=r"no better than chance|force: found 'yes'"):
+        activate({"bundle": "2.0", "force": force})
+    assert parts.model.serving is before
+    assert store.active().current == SHIPPED
+    assert activate({"bundle": "2.0", "force": True})["version"] == "2.0"
+    assert version(parts) == "2.0"
 
 
 def test_rollback_takes_the_former_model_back(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.config.section import Level
 from edge.contract.limits import NAME_BYTES
 from edge.contract.result import Hash, Probability
-from edge.domain import Domain
+from edge.contract.worth import WorthPart
 from edge.health import Cause, Phase
 
 STATUS: Final = "mammo.status/1"
@@ -238,32 +238,6 @@ class ReloadAnswer(Answer, extra="forbid"):
     """Sections of the configuration."""
     needs_restart: list[str]
     """Sections, or keys, that wait for a restart."""
-
-
-class MeasuredPart(_Sent):
-    """The worth of a model on mammograms that it has not learnt from."""
-
-    domain: Domain | None
-    """null if the bundle does not say on which it was measured."""
-    data: str
-    """Data set and patients, in words."""
-    images: Count
-    patients: Count
-    auc: Probability
-    interval_95: tuple[Probability, Probability]
-
-
-class WorthPart(_Sent):
-    """The worth and the cost of a model."""
-
-    name: str
-    version: str
-    file: str
-    measured: list[MeasuredPart]
-    """Empty if nothing is known."""
-    median_ms: Annotated[float, Field(ge=0)] | None
-    """Of one inference with one thread, where it was exported."""
-    bytes: Count | None
 
 
 class ModelAnswer(Answer, extra="forbid"):

@@ -1,6 +1,6 @@
-"""What the manifest says of a model file by domain: on what it was measured, and how calibrated."""
+"""The facts of a model file by domain: on what it was measured, and how it is calibrated."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,9 @@ import numpy as np
 from edge.domain import Domain
 from edge.models.manifest import DomainFit, Measured, ModelFile
 from train.data.index import Side
-from train.exporting.fitted_gate import FittedGate
 from train.exporting.reference import Reference
 from train.scoring import calibration
+from train.scoring.gate import Refused
 from train.scoring.measured import LEAST, Measurement, measured
 from train.scoring.score import Scored
 from train.stats.metrics import Floats
@@ -23,7 +23,7 @@ def with_domains(
     reference: Reference,
     scored: Mapping[Side, Scored],
     digital: Scored | None,
-    gate: FittedGate,
+    refused: Callable[[Scored], Refused],
 ) -> ModelFile:
     """
     Add domains to a file's entry: their measurements, and digital's own calibration.
@@ -33,20 +33,20 @@ def with_domains(
         reference: the run and the digital mammograms.
         scored: the sides of the run, by this file.
         digital: digital mammograms, by this file; None if there are none.
-        gate: of this file.
+        refused: tells which films the gate of this file refuses.
     """
     seed = reference.run.recipe.seed
-    found = [_test(model, reference, scored["test"], gate)]
+    found = [_test(model, reference, scored["test"], refused)]
     fits: dict[Domain, DomainFit] = {}
     if digital is not None and reference.digital is not None:
-        fit = _fit(reference, digital.only(~gate.refused(digital)))
+        fit = _fit(reference, digital.only(~refused(digital)))
         fits = {DIGITAL: fit} if fit else {}
         platt = (fit or model).calibration
         found.append(
             Measurement(
                 reference.digital.data,
                 digital.films.labels,
-                _scores(digital, gate, calibration.calibrated(digital.raw, platt)),
+                _scores(digital, refused, calibration.calibrated(digital.raw, platt)),
                 digital.films.patients,
                 np.full(len(digital.raw), DIGITAL),
             )
@@ -61,20 +61,22 @@ def numbers_of(model: ModelFile) -> dict[str, Any]:
     return {domain: each.model_dump() for domain, each in found.items()}
 
 
-def _test(model: ModelFile, reference: Reference, scored: Scored, gate: FittedGate) -> Measurement:
+def _test(
+    model: ModelFile, reference: Reference, scored: Scored, refused: Callable[[Scored], Refused]
+) -> Measurement:
     scores = calibration.calibrated(scored.raw, model.calibration)
     patients = len(set(scored.films.patients.tolist()))
     return Measurement(
         f"{patients} test patients of the training's own data",
         scored.films.labels,
-        _scores(scored, gate, scores),
+        _scores(scored, refused, scores),
         scored.films.patients,
         reference.domains,
     )
 
 
-def _scores(scored: Scored, gate: FittedGate, calibrated: Floats) -> Floats:
-    return calibration.with_refused(calibrated, gate.refused(scored))
+def _scores(scored: Scored, refused: Callable[[Scored], Refused], calibrated: Floats) -> Floats:
+    return calibration.with_refused(calibrated, refused(scored))
 
 
 def _fit(reference: Reference, accepted: Scored) -> DomainFit | None:

@@ -100,14 +100,14 @@ def _passed(
 ) -> Candidate:
     """Fit gate, calibration and tolerances, and measure the file with them."""
     kind, seed = candidate.kind, reference.run.recipe.seed
-    gate = fitted_gate.fit(reference, path)
+    digital = _digital(reference, path)
+    gate = fitted_gate.fit(reference, path, digital)
     shut = {side: gate.refused(films) for side, films in scored.items()}
     limits, companions = gate.in_bundle(kind.file)
     known = _known(candidate, reference, path)
     accepted = scored["validation"].only(~shut["validation"])
-    digital = _digital(reference, path)
     model = by_domain.with_domains(
-        _entry(kind, reference, accepted, limits, known), reference, scored, digital, gate
+        _entry(kind, reference, accepted, limits, known), reference, scored, digital, gate.refused
     )
     shares = {side: float(refused.mean()) for side, refused in shut.items()}
     numbers: dict[str, Any] = {

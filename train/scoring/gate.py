@@ -1,6 +1,7 @@
 """The input gate, learnt from the training images: an image unlike them is not scored."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -100,24 +101,39 @@ def loosened(limits: Gate) -> Gate:
     return limits.model_copy(update=update)
 
 
-def fit_boundary(mammograms: Features, others: Features) -> Boundary:
+def fit_boundary(mammograms: Sequence[Features], others: Features) -> Boundary:
     """
     Fit a logistic regression, and move its line to catch enough by cross-validation.
 
     Args:
-        mammograms: shape (n, channels).
+        mammograms: groups of them, such as films, their renderings, digital ones; each of shape (n,
+            channels). Every group weighs the same, and has its own say where the line lies.
         others: shape (m, channels), at least five.
     """
-    features = np.concatenate([mammograms, others])
-    is_mammogram = np.arange(len(features)) < len(mammograms)
+    groups = [group for group in mammograms if len(group)]
+    features = np.concatenate([*groups, others])
+    kind = np.repeat(np.arange(len(groups) + 1), [*map(len, groups), len(others)])
+    unseen = np.zeros(len(features))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    unseen = cross_val_predict(
-        _classifier(), features, is_mammogram, cv=folds, method="decision_function"
-    )
-    threshold = _between(unseen[is_mammogram], unseen[~is_mammogram])
-    scaler, line = (step for _, step in _classifier().fit(features, is_mammogram).steps)
+    for learn, check in folds.split(features, kind):
+        unseen[check] = _fitted(features[learn], kind[learn]).decision_function(features[check])
+    known = [unseen[kind == number] for number in range(len(groups))]
+    threshold = _between(known, unseen[kind == len(groups)])
+    scaler, line = (step for _, step in _fitted(features, kind).steps)
     weights = (line.coef_[0] / scaler.scale_).astype(np.float32)
     return Boundary(weights, float(line.intercept_[0] - np.sum(weights * scaler.mean_) - threshold))
+
+
+def _fitted(features: Features, kind: NDArray[np.int_]) -> Pipeline:
+    """Fit features of which the last kind is no mammogram; kinds of mammograms weigh the same."""
+    counts = np.bincount(kind)
+    weight = np.append(counts[:-1].mean() / counts[:-1], 1.0)[kind]
+    classifier = make_pipeline(
+        StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
+    )
+    return classifier.fit(
+        features, kind < len(counts) - 1, logisticregression__sample_weight=weight
+    )
 
 
 def refused(
@@ -140,7 +156,12 @@ def refused_share(films: Prepared, gate: Gate) -> float:
     return float(refused(films, None, gate, None).mean())
 
 
-def on_unseen_halves(mammograms: Scored, changed: Features, others: Scored) -> dict[str, Any]:
+def on_unseen_halves(
+    mammograms: Scored,
+    changed: Sequence[Features],
+    others: Scored,
+    digital: Scored | None = None,
+) -> dict[str, Any]:
     """
     Measure the gate on what it was not fitted on: two halves, each judged by the other.
 
@@ -148,31 +169,49 @@ def on_unseen_halves(mammograms: Scored, changed: Features, others: Scored) -> d
 
     Args:
         mammograms: the training films.
-        changed: features of their `changed_copies`.
+        changed: features of copies of the films that `copied` names, several in a row of each.
         others: the pictures to be caught.
+        digital: further mammograms, of which the network has learnt nothing.
     """
     caught, lost = np.zeros(len(others.raw), np.bool_), np.zeros(len(mammograms.raw), np.bool_)
-    by_woman = np.array(
-        [hashlib.sha256(film.patient.encode()).digest()[0] % 2 for film in mammograms.films.films]
-    )
-    copied = by_woman[_copied(len(by_woman))]
-    copied = copied.repeat(len(changed) // len(copied))
+    away = np.zeros(0 if digital is None else len(digital.raw), np.bool_)
+    half_of, digital_half = _halves(mammograms), None if digital is None else _halves(digital)
     by_turn = np.arange(len(others.raw)) % 2
     for half in (0, 1):
-        learn, check = mammograms.only(by_woman == half), by_woman != half
+        learn, check = mammograms.only(half_of == half), half_of != half
         gate = loosened(fit_gate(learn.films))
-        inside = np.concatenate([features_of(learn), changed[copied == half]])
-        boundary = fit_boundary(inside, features_of(others)[by_turn == half])
+        groups = [features_of(learn), *(_of_half(copies, half_of, half) for copies in changed)]
+        if digital is not None and digital_half is not None:
+            groups.append(features_of(digital)[digital_half == half])
+        boundary = fit_boundary(groups, features_of(others)[by_turn == half])
         lost[check] = refused(mammograms.films, mammograms.features, gate, boundary)[check]
         caught[by_turn != half] = refused(others.films, others.features, gate, boundary)[
             by_turn != half
         ]
-    return {
+        if digital is not None and digital_half is not None:
+            rest = digital_half != half
+            away[rest] = refused(digital.films, digital.features, gate, boundary)[rest]
+    found = {
         "mammograms": len(lost),
         "mammograms_refused": float(lost.mean()),
         "others": len(caught),
         "others_caught": float(caught.mean()),
     }
+    if digital is not None:
+        found |= {"digital": len(away), "digital_refused": float(away.mean())}
+    return found
+
+
+def _halves(scored: Scored) -> NDArray[np.int_]:
+    """Put each woman's images into one half, 0 or 1; shape (n,)."""
+    digests = [hashlib.sha256(film.patient.encode()).digest() for film in scored.films.films]
+    return np.array([digest[0] % 2 for digest in digests])
+
+
+def _of_half(copies: Features, half_of: NDArray[np.int_], half: int) -> Features:
+    """Keep the copies of films of one half."""
+    films = half_of[copied(len(half_of))]
+    return np.asarray(copies[films.repeat(len(copies) // len(films)) == half], np.float32)
 
 
 def features_of(scored: Scored) -> Features:
@@ -189,7 +228,7 @@ def changed_copies(films: Prepared) -> Prepared:
 
     They are still mammograms, as other machines may show them.
     """
-    which = _copied(len(films.images))
+    which = copied(len(films.images))
     chosen = films.images[which].astype(np.float32)
     generator = np.random.default_rng(0)
     copies = [copy for image in chosen for copy in _changes(image, generator)]
@@ -201,7 +240,7 @@ def changed_copies(films: Prepared) -> Prepared:
     )
 
 
-def _copied(films: int) -> NDArray[np.int_]:
+def copied(films: int) -> NDArray[np.int_]:
     """Choose the films that are copied, of so many."""
     return np.arange(0, films, max(1, films // CHANGED))
 
@@ -228,15 +267,10 @@ def let_through(
     return opened, Boundary(boundary.weights, boundary.bias + missing)
 
 
-def _classifier() -> Pipeline:
-    return make_pipeline(
-        StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
-    )
-
-
-def _between(mammograms: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+def _between(mammograms: Sequence[NDArray[np.float64]], others: NDArray[np.float64]) -> float:
     """Place the line nearer to the others if the two leave room, else at the mammograms."""
-    low, high = float(np.quantile(others, CAUGHT)), float(np.quantile(mammograms, TAIL))
+    low = float(np.quantile(others, CAUGHT))
+    high = min(float(np.quantile(group, TAIL)) for group in mammograms)
     return low + NEARER * (high - low) if low < high else high
 
 

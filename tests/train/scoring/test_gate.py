@@ -68,15 +68,31 @@ def test_limits_beside_a_boundary_leave_room_for_grey_backgrounds() -> None:
 
 def test_boundary_catches_and_lets_through_what_it_has_not_seen() -> None:
     mammograms, others = clouds()
-    found = gate.on_unseen_halves(mammograms, gate.features_of(mammograms)[::3], others)
+    found = gate.on_unseen_halves(
+        mammograms, [gate.features_of(mammograms)[gate.copied(200)]], others
+    )
     assert found["others_caught"] >= 0.95
     assert found["mammograms_refused"] <= 0.01
     assert (found["mammograms"], found["others"]) == (200, 40)
 
 
+def test_mammograms_of_few_other_machines_are_let_through_too() -> None:
+    mammograms, others = clouds()
+    features = np.random.default_rng(1).normal(0, 1, (40, CHANNELS)).astype(np.float32)
+    features[:, 0] += 4  # half of the way to the others
+    features[:, 1] -= 6
+    digital = scored(mammograms.films.of(mammograms.films.films[:40]), features)
+    copies = [gate.features_of(mammograms)[gate.copied(200)]]
+    without = gate.fit_boundary([gate.features_of(mammograms)], gate.features_of(others))
+    assert (without.likeness(features) < 0).mean() > 0.02
+    found = gate.on_unseen_halves(mammograms, copies, others, digital)
+    assert (found["digital"], found["digital_refused"]) == (40, 0.0)
+    assert found["others_caught"] >= 0.95
+
+
 def test_boundary_lies_nearer_to_the_others_than_to_the_mammograms() -> None:
     mammograms, others = clouds()
-    boundary = gate.fit_boundary(gate.features_of(mammograms), gate.features_of(others))
+    boundary = gate.fit_boundary([gate.features_of(mammograms)], gate.features_of(others))
     inside, outside = (
         boundary.likeness(gate.features_of(each)).mean() for each in (mammograms, others)
     )
@@ -86,7 +102,7 @@ def test_boundary_lies_nearer_to_the_others_than_to_the_mammograms() -> None:
 
 def test_known_pictures_pass_however_unlike_they_are() -> None:
     mammograms, others = clouds()
-    boundary = gate.fit_boundary(gate.features_of(mammograms), gate.features_of(others))
+    boundary = gate.fit_boundary([gate.features_of(mammograms)], gate.features_of(others))
     limits = Gate(min_breast_fraction=0.6, max_breast_fraction=0.8, min_contrast=0.6)
     assert gate.refused(others.films, others.features, limits, boundary).all()
     opened = gate.let_through(limits, boundary, others.films, others.features)
@@ -111,7 +127,7 @@ def test_daemon_lets_the_known_pictures_through_though_it_does_not_round_to_floa
 
 def test_known_picture_does_not_lie_on_the_boundary_itself() -> None:
     mammograms, others = clouds()
-    boundary = gate.fit_boundary(gate.features_of(mammograms), gate.features_of(others))
+    boundary = gate.fit_boundary([gate.features_of(mammograms)], gate.features_of(others))
     edge = gate.Boundary(
         boundary.weights,
         boundary.bias - float(boundary.likeness(gate.features_of(mammograms)).min()),

@@ -1,6 +1,7 @@
 """Removes what was kept long enough, or makes room; never what is not delivered yet."""
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from edge.config.settings import Settings
 from edge.errors import Unavailable
 from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
+from edge.storage.ledger.clock import Jump, uptime_s
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.records import Image
 from edge.storage.names import result_path
@@ -37,13 +39,14 @@ BATCH: Final = 32
 class Retention(Loop):
     """Prunes in a thread of its own: files before results, done before failed, oldest first."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - clocks, for tests
         self,
         settings: Settings,
         ledger: Ledger,
         health: Health,
         *,
         now: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = uptime_s,
         calm_s: float = CALM_S,
     ) -> None:
         super().__init__(LOOP, health)
@@ -52,6 +55,7 @@ class Retention(Loop):
         self._state = settings.state.path
         self._ledger = ledger
         self._now = now
+        self._uptime = uptime
         self._calm_s = calm_s
         self._offset = now() - time.monotonic()
         self._calm_since = time.monotonic()
@@ -82,6 +86,10 @@ class Retention(Loop):
             self._health.recover(Cause.RETENTION_FAILED)
 
     def _tidy(self) -> None:
+        jump = self._ledger.clock.tick(self._now, self._uptime)
+        if jump is not None:
+            log.warning("event=clock_jumped seconds=%.0f", jump.seconds)
+            self._redate_damaged(jump)
         self._make_room()
         if self._clock_is_calm() and time.monotonic() >= self._next_pass:
             self._stuck.clear()  # tried again
@@ -150,6 +158,11 @@ class Retention(Loop):
         for _ in range(gone):
             self._health.count("pruned_results")
         return gone
+
+    def _redate_damaged(self, jump: Jump) -> None:
+        for folder in (self._state / FOLDER).glob("*"):
+            dated = folder.stat().st_mtime
+            os.utime(folder, (jump.moved(dated), jump.moved(dated)))
 
     def _remove_damaged(self, before: float) -> None:
         for folder in (self._state / FOLDER).glob("*"):

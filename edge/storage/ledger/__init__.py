@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.storage.ledger.clock import Clock
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
@@ -37,6 +38,7 @@ class Ledger:
         self.images = Images(self._database, results)
         self.outbox = Outbox(self._database)
         self.queries = Queries(self._database.reading)
+        self.clock = Clock(self._database)
         self.pruning = Pruning(self._database)
         self.restore = Restore(self._database, results, readdress)
 

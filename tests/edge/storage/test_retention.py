@@ -16,7 +16,8 @@ import pytest
 from edge.config.settings import Settings
 from edge.health import Health
 from edge.storage import retention
-from edge.storage.ledger import Ledger
+from edge.storage.ledger import Ledger, clock
+from edge.storage.ledger.clock import Clock
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import Move
@@ -89,12 +90,18 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive
         state={"path": tmp_path / "state"},
         retention=DAYS,
     )
-    clock = {"days": 0.0}
+    clock = {"days": 0.0, "jumped": 0.0}
     keeper = Retention(
-        settings, ledger, health, now=lambda: time.time() + clock["days"] * DAY_S, calm_s=0.0
+        settings,
+        ledger,
+        health,
+        now=lambda: time.time() + (clock["days"] + clock["jumped"]) * DAY_S,
+        uptime=lambda: time.monotonic() + clock["days"] * DAY_S,
+        calm_s=0.0,
     )
     made = Archive(tmp_path, ledger, spool, health, keeper, clock)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=made.free_mb * 2**20))
+    keeper._tidy()
     yield made
     ledger.close()
 
@@ -193,6 +200,60 @@ def test_a_clock_that_jumps_ages_nothing_until_it_has_run_smoothly_for_a_while(
     assert archive.left() == [path]
     archive.retention._calm_since -= 3601
     archive.after(800)
+    assert archive.left() == []
+
+
+@pytest.mark.parametrize("behind", [20_780, 120], ids=["1970", "120 days behind"])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_a_wrong_clock_dated_is_as_old_as_it_is_once_the_clock_is_set(
+    archive: Archive, behind: float, *, restarted: bool
+) -> None:
+    """Over the times as shipped: not an hour later, not a day, but after their days."""
+    paths = [archive.add(1), archive.add(2, scored=False)]
+    damaged = archive.folder / "state" / FOLDER / "ledger"
+    damaged.mkdir(parents=True)
+    if restarted:
+        archive.ledger.clock = Clock(archive.ledger.images._database)
+        archive.retention._calm_s = 3600.0
+    archive.clock["jumped"] = behind
+    archive.after(0.001)
+    archive.retention._calm_s = 0.0
+    archive.after(29)
+    assert archive.left() == sorted(paths)
+    assert damaged.exists()
+    (answered,) = {row["oldest_waiting_s"] for row in [archive.ledger.queries.summary()]}
+    assert answered is None
+    archive.after(31)
+    assert archive.left() == paths[1:]
+    archive.after(91)
+    assert archive.left() == []
+    assert not damaged.exists()
+
+
+def test_a_clock_that_is_set_back_makes_nothing_stay_for_ever(archive: Archive) -> None:
+    archive.clock["jumped"] = 0.0
+    archive.add(1)
+    archive.clock["jumped"] = -700.0
+    archive.after(31)
+    assert archive.left() == []
+
+
+@pytest.mark.parametrize(
+    ("away_days", "left"), [(6.0, 1), (400.0, 1)], ids=["a week off", "a year off"]
+)
+def test_the_time_between_two_boots_makes_nothing_much_older(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, away_days: float, left: int
+) -> None:
+    archive.add(1)
+    archive.after(20)
+    boot = archive.folder / "boot_id"
+    boot.write_text("another")
+    monkeypatch.setattr(clock, "BOOT_ID", boot)
+    archive.ledger.clock = clock.Clock(archive.ledger.images._database)
+    archive.clock["jumped"] = away_days
+    archive.after(20)
+    assert len(archive.left()) == left
+    archive.after(31)
     assert archive.left() == []
 
 

@@ -57,14 +57,16 @@ class Spool(Claims):
             Unavailable: the disk or the permissions do not let us.
         """
         target = (self.done if scored else self.failed) / names.archive_name(name, image_id)
+        ours = settled and _is_foreign(path)
+        if not ours and path.exists() and not self.is_image(path, image_id):
+            self.take_back(path, name)
+            return target
         try:
             files.put(names.result_path(target), (payload,))
             if not path.exists():
                 files.sync_folder(target.parent)
-            elif settled and path.lstat().st_uid != os.geteuid():
+            elif ours:
                 self._make_ours(path, target, image_id, name)
-            elif not self.is_image(path, image_id):
-                self.take_back(path, name)
             elif path != target:
                 self._move(path, target)
             else:
@@ -83,6 +85,7 @@ class Spool(Claims):
     def _make_ours(self, path: Path, target: Path, image_id: str, name: bytes) -> None:
         if not files.own_copy(path, target, image_id, self._beat):
             self.take_back(path, name)
+            names.result_path(target).unlink(missing_ok=True)
         elif path != target:
             path.unlink()
         files.sync_folder(target.parent)
@@ -157,3 +160,11 @@ def _make_writable(key: str, folder: Path) -> None:
             raise unavailable(error) from None
         msg = f"{key}: {folder}: {error.strerror}"
         raise StartupError(msg) from None
+
+
+def _is_foreign(path: Path) -> bool:
+    """Tell if a file is another user's; none is not."""
+    try:
+        return path.lstat().st_uid != os.geteuid()
+    except OSError:
+        return False

@@ -4,6 +4,7 @@ Plant bugs that somebody might introduce one day.
 The oracle must catch every one of them (tests/torture/test_oracle.py).
 """
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,9 @@ from typing import Any, Final
 from edge.daemon.intake.mqtt import MqttIntake
 from edge.daemon.pipeline.recovery import Recovery
 from edge.daemon.publish.mqtt import MqttSink
+from edge.daemon.workers.pool import Workers
 from edge.mqtt.client import MqttClient
+from edge.storage.claim import Claim
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
 from edge.storage.names import RENAMED
@@ -115,6 +118,31 @@ def copy_into_the_archive() -> None:
     Spool.archive = generous  # type: ignore[method-assign]
 
 
+def score_other_bytes() -> None:
+    """Give the worker the bytes of the first film under the name of every other."""
+    submit = Workers.submit
+    first: list[Path] = []
+
+    def careless(self: Workers, path: Path, *args: Any) -> None:  # noqa: ANN401
+        if not first:
+            first.append(Path(tempfile.mkdtemp()) / "first")
+            first[0].write_bytes(path.read_bytes())
+        submit(self, first[0], *args)
+
+    Workers.submit = careless  # type: ignore[method-assign, assignment]
+
+
+def forget_a_failed_undo() -> None:
+    """Forget a claim that could not be undone."""
+    give_back = Claim.give_back
+
+    def forgetful(self: Claim, source: Path) -> bool:
+        give_back(self, source)
+        return True
+
+    Claim.give_back = forgetful  # type: ignore[method-assign]
+
+
 BUGS: Final[dict[str, Callable[[], None]]] = {
     bug.__name__: bug
     for bug in (
@@ -124,5 +152,7 @@ BUGS: Final[dict[str, Callable[[], None]]] = {
         examine_again_after_a_kill,
         blame_for_kills,
         copy_into_the_archive,
+        score_other_bytes,
+        forget_a_failed_undo,
     )
 }

@@ -12,6 +12,8 @@ from typing import Any, Final
 from deploy.demo.daemon import NUMBERING
 from edge.storage.ledger.database import FILE
 
+CLOSE: Final = 1e-3
+"""The difference of two scores that are the same; those of the stub lie four times as far apart."""
 FOLDERS: Final = ("inbox", "spool", "done", "failed")
 
 
@@ -29,6 +31,8 @@ class Evidence:
     """The state folder of each daemon."""
     heard: Sequence[Mapping[str, Any]]
     """Results and replies in the order of their arrival."""
+    scored_by_hash: bool = True
+    """True if the stub of a model scored: its score is the first byte of the file's hash."""
 
 
 @dataclass(slots=True)
@@ -44,6 +48,8 @@ class Verdict:
     """Rejected images that a quiet run scores."""
     misplaced: set[str] = field(default_factory=set)
     """Images in no place, in two, in the wrong folder, or without their result beside them."""
+    other_bytes: set[str] = field(default_factory=set)
+    """Images whose score is that of other bytes."""
     unknown: set[str] = field(default_factory=set)
     """Images in a folder or a ledger that nobody sent, and work that is left undone."""
 
@@ -55,6 +61,7 @@ class Verdict:
             "two ids": self.two_ids,
             "rejected": self.rejected,
             "misplaced": self.misplaced,
+            "other bytes": self.other_bytes,
             "unknown": self.unknown,
         }
         return [
@@ -94,8 +101,18 @@ def judge(
     verdict.unknown |= {
         image_id[:16] for image_id in (recorded.keys() | heard.keys()) - accepted.keys()
     }
+    if evidence.scored_by_hash:
+        verdict.other_bytes |= {
+            message["image_id"][:16] for message in evidence.heard if not _own_score(message)
+        }
     _look_around(accepted, evidence, verdict)
     return verdict
+
+
+def _own_score(message: Mapping[str, Any]) -> bool:
+    """Tell if a score belongs to the bytes under whose hash it was published; no score does."""
+    score = message.get("score")
+    return score is None or abs(score["raw"] - int(message["image_id"][:2], 16) / 256) < CLOSE
 
 
 def _recorded(states: Iterable[Path], verdict: Verdict) -> dict[str, set[str]]:

@@ -10,9 +10,11 @@ from typing import Any, Final
 from edge.config.settings import Settings
 from edge.daemon.workers import servable
 from edge.daemon.workers.job import Job
+from edge.errors import Unavailable
 from edge.models.bundle import Bundle
-from edge.storage import retention
+from edge.storage import claim, retention
 from edge.storage.ledger import database
+from edge.storage.ledger.submissions import Submissions
 from edge.storage.retention import Retention
 from tests.torture import bugs, crashes
 
@@ -39,6 +41,8 @@ def apply(request: dict[str, Any]) -> None:
         crashes.arm(
             request["crash"], request.get("nth", 1), workers_too=request.get("workers_too", False)
         )
+    if request.get("no_way_back"):
+        no_way_back()
     if request.get("bug"):  # around the crash points
         bugs.BUGS[request["bug"]]()
     if request.get("unsafe"):
@@ -66,6 +70,32 @@ def prune_soon() -> None:
     """Have retention not wait until the clock has run without a jump for an hour."""
     (Retention.__init__.__kwdefaults__ or {})["calm_s"] = 0.0
     retention.PASS_S = 5.0  # type: ignore[misc]
+
+
+def no_way_back() -> None:
+    """
+    Have the ledger refuse the first file, and the inbox not take it back.
+
+    Its folder was removed meanwhile, say.
+    """
+    accept, free = Submissions.accept, claim._free
+    refused: list[bool] = []
+
+    def refuse_once(self: Submissions, *args: Any) -> Path:  # noqa: ANN401
+        if not refused:
+            refused.append(True)
+            msg = "ledger: database or disk is full"
+            raise Unavailable(msg)
+        return accept(self, *args)
+
+    def gone_once(source: Path) -> Path:
+        if len(refused) == 1:
+            refused.append(True)
+            raise FileNotFoundError
+        return free(source)
+
+    Submissions.accept = refuse_once  # type: ignore[method-assign, assignment]
+    claim._free = gone_once
 
 
 def limit_inotify(instances: int) -> None:

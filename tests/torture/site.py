@@ -113,6 +113,7 @@ class Site(Rig):
         self.states = [folder / "state"]
         self.faulted_at = time.monotonic()
         self.last = Verdict(0)
+        self.stubbed = True
 
     def set_keys(self, section: str, *lines: str) -> None:
         self.config.write_text(
@@ -122,6 +123,7 @@ class Site(Rig):
         )
 
     def start(self, **changes: Any) -> Self:  # noqa: ANN401
+        self.stubbed = self.stubbed and changes.get("stub", True)
         request = {"config": str(self.config), "log": str(self.log), **changes}
         self.process = Forked(self.zygote, self.zygote.ask(request))
         return self
@@ -261,7 +263,13 @@ class Site(Rig):
         if self.running:
             self.stop()
         evidence = Evidence(
-            self.inbox, self.spool, self.done, self.failed, self.states, self.heard()
+            self.inbox,
+            self.spool,
+            self.done,
+            self.failed,
+            self.states,
+            self.heard(),
+            self.stubbed,
         )
         return judge(self.accepted, evidence, self.possible)
 

@@ -24,6 +24,26 @@ SOURCES: Final = (
     "comes otherwise, through files on disk and the daemon's"
     " own decoder, preparation, gate and engine. A refused variant counts as p = 0.5."
 )
+DOMAINS: Final = (
+    "Scanned films and digital mammograms, as far as the data say which is which: a model "
+    "measured on one of them says little of the other."
+)
+NORMAL: Final = (
+    "Test mammograms in which nobody found anything, at the default operating point. They count as "
+    "benign above; refused ones count as p = 0.5."
+)
+AGAINST: Final = (
+    "Both bundles on the same test films, each with its own preparation and calibration. The "
+    "interval of the difference is paired: 95 %, from a bootstrap over patients."
+)
+OTHER_SPLIT: Final = (
+    " The other bundle was split otherwise: it may have learnt from some of these films, which "
+    "flatters it."
+)
+SCREENING: Final = (
+    "Among screened women 5.9 of a thousand have cancer, not every second. Were nothing else "
+    "different, the same sensitivity and specificity would give:"
+)
 ELSEWHERE: Final = "Mammograms from elsewhere, which only report: nothing was chosen by them."
 _NOTHING_KNOWN: Final = (
     "The pictures in known/ are training images of this model. Their "

@@ -115,6 +115,9 @@ def test_evaluation_has_numbers_and_pictures(tiny: Tiny) -> None:
         "shortcuts",
         "permutation",
         "reliability",
+        "domains",
+        "normal",
+        "verdict",
     } <= set(numbers)
     assert numbers["invariance"]["films"] == 2
     for name in (

@@ -39,6 +39,12 @@ def add(commands: Commands) -> None:
         metavar="DIR",
         help="mammograms from elsewhere to score as other files, too",
     )
+    command.add_argument(
+        "--against",
+        type=Path,
+        metavar="BUNDLE",
+        help="another bundle, as the one served now, to score on the same films",
+    )
     command.set_defaults(run=run)
 
 
@@ -51,5 +57,6 @@ def run(options: argparse.Namespace) -> None:
         bundle=options.bundle,
         invariance=options.invariance,
         elsewhere=options.elsewhere,
+        against=options.against,
     )
     evaluate.evaluate(RunFolder(options.run_folder), request)

@@ -16,16 +16,19 @@ from train.data.films import Prepared
 from train.data.index import SIDES, Film, Side
 from train.errors import TrainError
 from train.evaluation import (
+    against,
     baselines,
+    domains,
     figures,
     lesions,
     plots,
     pointing_game,
     robustness,
     subgroups,
+    verdict,
 )
 from train.fitting.finished_run import FinishedRun, reopen
-from train.progress import say
+from train.progress import say, warn
 from train.run_folder import RunFolder, read_json, write_json
 from train.scoring.judge import Judged, judge
 from train.scoring.score import Scored, score_file, shapes_of
@@ -46,6 +49,8 @@ class Request:
     """The number of validation films to change in every way; 0: none."""
     elsewhere: Path | None = None
     """A folder of mammograms from elsewhere to change too."""
+    against: Path | None = None
+    """Another bundle to score on the same films."""
 
 
 def evaluate(run: RunFolder, request: Request) -> None:
@@ -85,6 +90,12 @@ def evaluate(run: RunFolder, request: Request) -> None:
         bundle, fitted.side("validation").films, request.invariance, fitted.recipe.seed
     )
     numbers["invariance_elsewhere"] = robustness.measure(bundle, elsewhere, len(elsewhere), 0)
+    if request.against:
+        training = bundle.manifest.training
+        numbers["against"] = against.measure(
+            request.against, judged, run.cache, training, fitted.recipe.seed
+        )
+    numbers["verdict"] = verdict.sentences(numbers)
     run.evaluation.mkdir(parents=True, exist_ok=True)
     write_scores(run.evaluation / "scores.csv", judged, bundle)
     plots.draw(run.evaluation, numbers, judged, scored, bundle.manifest.input)
@@ -99,6 +110,8 @@ def evaluate(run: RunFolder, request: Request) -> None:
         f"AUC {numbers['test']['auc']:.3f} (95 % interval {low:.3f} to {high:.3f}) "
         f"on {numbers['test']['images']} films: {run.metrics}"
     )
+    for sentence in numbers["verdict"]:
+        warn(sentence)
 
 
 def measure(fitted: FinishedRun, bundle: Bundle, scored: Scored, judged: Judged) -> dict[str, Any]:
@@ -117,7 +130,7 @@ def measure(fitted: FinishedRun, bundle: Bundle, scored: Scored, judged: Judged)
         fitted.side("train"),
         scored.films,
     )
-    threshold = model.operating_points[manifest.default_operating_point].threshold
+    point = model.operating_points[manifest.default_operating_point]
     return {
         "data": about(fitted.sides),
         "bundle": {
@@ -131,9 +144,11 @@ def measure(fitted: FinishedRun, bundle: Bundle, scored: Scored, judged: Judged)
         "subgroups": subgroups.tables(
             judged,
             subgroups.groupings(judged.films, _brightness(training, test, judged)),
-            threshold,
+            point.threshold,
             seed,
         ),
+        "domains": domains.domains(judged, point, seed),
+        "normal": domains.normal(judged, point, seed),
         "birads": baselines.birads(judged.films, judged.scores, seed),
         "shortcuts": baselines.shortcuts(training, test, seed),
         "permutation": baselines.permutation(

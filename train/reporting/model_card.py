@@ -60,6 +60,15 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         band_low=point["band_low"],
         band_high=point["band_high"],
         decision=tables.decision(measured).markdown(),
+        verdict="".join(f"> **{text}.**\n\n" for text in measured.get("verdict", ())),
+        screening=textwrap.fill(wording.SCREENING, 130),
+        in_screening=tables.in_screening(measured).markdown(),
+        kinds=_section("Film and digital", tables.domains(measured), wording.DOMAINS)
+        + _section("Normal breasts", tables.normal(measured), wording.NORMAL)
+        + _section(
+            "The last bundle on the same films", tables.against(measured), against_note(measured)
+        ),
+        chosen="" if recipe.get("dense") else "the epoch, ",
         anchors=tables.anchors(measured).markdown(),
         anchors_note=textwrap.fill(anchors_note(measured), 130),
         beside=tables.beside(measured).markdown(),
@@ -92,6 +101,12 @@ def data(notes: Numbers) -> str:
 def anchors_note(measured: Numbers) -> str:
     """Say how far this model's rows can be compared with those of others."""
     return ANCHORS_NOTES[measured.get("data", {}).get("test_side", "held out")]
+
+
+def against_note(measured: Numbers) -> str:
+    """Say how the comparison with another bundle is to be read."""
+    same = measured.get("against", {}).get("same_split", True)
+    return wording.AGAINST + ("" if same else wording.OTHER_SPLIT)
 
 
 def classes(notes: Numbers, measured: Numbers) -> str:

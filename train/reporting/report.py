@@ -35,6 +35,11 @@ CURVES: Final = {
     "training.png": "Training: loss and AUC after each epoch; the kept epoch is the best on "
     "validation patients.",
 }
+BY_STEP: Final = (
+    "Training: loss by step, as a whole and by its parts; what was kept is the moving average of "
+    "the weights at its end."
+)
+"""In place of the caption of training.png, if a map of lesions was trained."""
 WIDE: Final = ("confusion", "training", "subgroups", "gallery")
 """Pictures that take the whole width, by how their names begin."""
 SUBGROUPS: Final = (
@@ -70,7 +75,7 @@ def report(run: RunFolder, card_path: Path) -> None:
     """
     notes = read_json(run.notes, "fit RECIPE --data DATA --out RUN")
     recipe = notes["recipe"]
-    if not recipe["phases"] and recipe.get("linear") is None:
+    if not any(recipe.get(name) for name in ("phases", "linear", "dense")):
         msg = (
             f"{run.root}: recipe {recipe['name']} scores pieces about lesions and has no bundle "
             f"to report on;"
@@ -110,8 +115,11 @@ def page(
         f"<title>mammo-edge: {escape(recipe['name'])}</title><style>{STYLE}</style>",
         f"<h1>{escape(recipe['name'])}</h1><p>{escape(recipe['summary'])}</p>",
         f"<p class=notice>{escape(wording.INTENDED_USE)}</p>",
+        *(f"<p class=verdict>{escape(text)}.</p>" for text in measured.get("verdict", ())),
         f"<pre>{escape(notes['command'])}</pre>",
-        *_results(measured, pictures),
+        *_results(measured),
+        "<h2>Curves</h2>",
+        *_figures(pictures, CURVES | ({"training.png": BY_STEP} if recipe.get("dense") else {})),
         *_trust(measured, pictures),
         *_gallery(pictures),
         *_making(notes, history, exported),
@@ -120,7 +128,7 @@ def page(
     return "\n".join(parts)
 
 
-def _results(measured: Numbers, pictures: Path) -> Iterator[str]:
+def _results(measured: Numbers) -> Iterator[str]:
     bundle = measured["bundle"]
     yield "<h2>Scores on test patients</h2>"
     yield _text(
@@ -137,12 +145,18 @@ def _results(measured: Numbers, pictures: Path) -> Iterator[str]:
     for name, point in measured["operating_points"].items():
         yield _text(f"{name}: {point['chosen_on']}.")
     yield tables.decision(measured).html()
-    yield "<h2>Curves</h2>"
-    yield from _figures(pictures, CURVES)
+    yield _section("In screening", tables.in_screening(measured), wording.SCREENING)
 
 
 def _trust(measured: Numbers, pictures: Path) -> Iterator[str]:
     yield "<h2>Beside what needs no network</h2>" + tables.beside(measured).html()
+    yield _section("Film and digital", tables.domains(measured), wording.DOMAINS)
+    yield _section("Normal breasts", tables.normal(measured), wording.NORMAL)
+    yield _section(
+        "The last bundle on the same films",
+        tables.against(measured),
+        model_card.against_note(measured),
+    )
     yield _section("Views of one breast averaged", tables.breasts(measured))
     yield _section("Group by group", tables.groups(measured))
     yield from _figures(pictures, {"subgroups.png": SUBGROUPS})

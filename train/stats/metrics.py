@@ -97,9 +97,10 @@ def at_threshold(
         "threshold": threshold,
         **found,
         "confusion": confusion(labels, called),
-        "at_screening_prevalence": predictive_values(
-            sensitivity, specificity, SCREENING_PREVALENCE
-        ),
+        "at_screening_prevalence": {
+            **predictive_values(sensitivity, specificity, SCREENING_PREVALENCE),
+            "intervals_95": _predictive_intervals(drawn, SCREENING_PREVALENCE),
+        },
         "intervals_95": {name: bootstrap.interval(values) for name, values in drawn.items()},
     }
 
@@ -170,6 +171,21 @@ def predictive_values(
         "precision": sensitivity * prevalence / called if called else None,
         "negative_predictive_value": specificity * (1 - prevalence) / passed if passed else None,
     }
+
+
+def _predictive_intervals(
+    drawn: Mapping[str, Floats], prevalence: float
+) -> dict[str, list[float] | None]:
+    """Give the intervals of both predictive values from rates of all draws."""
+    sensitivity, specificity = drawn["sensitivity"], drawn["specificity"]
+    right, wrong = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    passed, missed = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
+    with np.errstate(invalid="ignore"):
+        values = {
+            "precision": right / (right + wrong),
+            "negative_predictive_value": passed / (passed + missed),
+        }
+    return {name: bootstrap.interval(value) for name, value in values.items()}
 
 
 def calibration_error(labels: Labels, scores: Floats) -> float:

@@ -102,6 +102,15 @@ def test_predictive_values_follow_bayes() -> None:
     assert found["negative_predictive_value"] == pytest.approx(79_528 / (79_528 + 59))
 
 
+def test_predictive_values_come_with_intervals_over_patients() -> None:
+    labels, scores = drawn(400)
+    weights = bootstrap.draw(labels, np.arange(400).astype(str), 0)
+    found = metrics.at_threshold(labels, scores, 0.5, weights)["at_screening_prevalence"]
+    for name in ("precision", "negative_predictive_value"):
+        low, high = found["intervals_95"][name]
+        assert low < found[name] < high
+
+
 def test_predictive_value_of_what_is_never_said_is_unknown() -> None:
     assert metrics.predictive_values(0, 1, 0.1)["precision"] is None
 

@@ -134,7 +134,7 @@ def _breasts(
             breast.assessments |= {(row.text("asses") or "A").upper()}
             breast.kinds |= set(_kinds(row))
             breast.density = breast.density or density(row.text("tissueden"))
-            breast.implant |= row.number("implanfind") == 1
+            breast.implant |= _says(row, "implanfind")
         for side in _sides(row.text("bside") or row.text("side")) if severity is not None else "":
             found[exam, side].severities.add(int(severity or 0))
             if severity in CANCER:
@@ -145,6 +145,11 @@ def _breasts(
 def _sides(text: str | None) -> str:
     side = (text or "B").upper()
     return side if side in LATERALITY else "LR"
+
+
+def _says(row: Row, column: str) -> bool:
+    """Tell if a mark is set, by a number or a letter."""
+    return row.text(column) not in (None, "0", "0.0")
 
 
 def _kinds(row: Row) -> Iterator[str]:
@@ -160,7 +165,7 @@ def _standard(row: Row) -> bool:
         row.text("FinalImageType") == "2D"
         and (row.text("ViewPosition") or "").upper() in VIEWS
         and (row.text("ImageLateralityFinal") or "").upper() in LATERALITY
-        and row.number("spot_mag") != 1
+        and not _says(row, "spot_mag")
         and (row.text("BreastImplantPresent") or "").upper() != "YES"
     )
 

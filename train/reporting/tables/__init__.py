@@ -1,23 +1,35 @@
 """The tables that the report and the model card share: every number comes from the run."""
 
 from train.reporting.tables.comparison import anchors, beside
+from train.reporting.tables.kinds import against, domains, normal
 from train.reporting.tables.making import export, files, split, training
-from train.reporting.tables.scores import breasts, confusion, decision, operating_points, scores
+from train.reporting.tables.scores import (
+    breasts,
+    confusion,
+    decision,
+    in_screening,
+    operating_points,
+    scores,
+)
 from train.reporting.tables.table import Numbers, Table, megabytes
 from train.reporting.tables.validity import groups, pointing, sources
 
 __all__ = [
     "Numbers",
     "Table",
+    "against",
     "anchors",
     "beside",
     "breasts",
     "confusion",
     "decision",
+    "domains",
     "export",
     "files",
     "groups",
+    "in_screening",
     "megabytes",
+    "normal",
     "operating_points",
     "pointing",
     "scores",

@@ -16,28 +16,69 @@ def split(notes: Numbers) -> Table:
 
 
 def training(notes: Numbers, history: Numbers) -> Table:
-    """List phases, kept epoch, durations and versions."""
+    """List phases or steps, what was kept of them, durations and versions."""
     recipe = notes["recipe"]
-    first = (recipe.get("crops") or {}).get("phases", ())
-    stages = [("phases on pieces of mammograms", _phases(first))] if first else []
-    kept = (
-        [("kept epoch", f"{history['best_epoch']} of {len(history['epochs'])}, by validation AUC")]
-        if history.get("epochs")
-        else []
-    )
     times = [
         (f"{name.removesuffix('_s').replace('_', ' ')}, seconds", str(value))
         for name, value in notes["times"].items()
     ]
     rows = [
-        *stages,
-        ("phases", _phases(recipe["phases"])),
-        *kept,
+        *(_by_step(recipe, history) if recipe.get("dense") else _by_epoch(recipe, history)),
         *times,
         ("seed", str(recipe["seed"])),
         *notes["versions"].items(),
     ]
     return Table(("what", "value"), rows)
+
+
+def _by_epoch(recipe: Numbers, history: Numbers) -> list[tuple[str, str]]:
+    first = (recipe.get("crops") or {}).get("phases", ())
+    stages = [("phases on pieces of mammograms", _phases(first))] if first else []
+    epochs = history.get("epochs", ())
+    kept = f"{history['best_epoch']} of {len(epochs)}, by validation AUC" if epochs else ""
+    return [
+        *stages,
+        ("phases", _phases(recipe["phases"])),
+        *([("kept epoch", kept)] if kept else []),
+    ]
+
+
+def _by_step(recipe: Numbers, history: Numbers) -> list[tuple[str, str]]:
+    dense, averages = recipe["dense"], history.get("averages")
+    rows = [
+        (
+            "training",
+            (
+                f"{dense['steps']} steps of {recipe['batch_size']} pieces, "
+                f"{dense['height']} x {dense['width']} pixels"
+            ),
+        ),
+        (
+            "learning rate",
+            f"{dense['learning_rate']:g}, of the head {dense['head_learning_rate']:g}",
+        ),
+        ("kept", "the moving average of the weights after the last step"),
+    ]
+    if epochs := history.get("epochs"):
+        first, last = epochs[0], epochs[-1]
+        rows.append(("loss of the first and the last steps", f"{_loss(first)}; {_loss(last)}"))
+    if averages:
+        rows.append(
+            (
+                "AUC with the averages beside the map",
+                (
+                    f"{averages['train_auc']:.3f} on training, "
+                    f"{averages['val_auc']:.3f} on validation films"
+                ),
+            )
+        )
+    return rows
+
+
+def _loss(steps: Numbers) -> str:
+    """Write the loss of some steps, and its parts."""
+    parts = ", ".join(f"{name} {steps[name]:.3f}" for name in ("lesion", "malignant", "piece"))
+    return f"{steps['loss']:.3f} ({parts})"
 
 
 def _phases(phases: Iterable[Numbers]) -> str:

@@ -36,7 +36,7 @@ def scores(test: Numbers) -> Table:
 
 
 def operating_points(measured: Numbers) -> Table:
-    """List the rates at every operating point, and what they would mean in screening."""
+    """List the rates at every operating point."""
     points = measured["operating_points"]
     names = {
         name: SCORES[name] for name in ("sensitivity", "specificity", "accuracy", "precision", "f1")
@@ -52,13 +52,46 @@ def operating_points(measured: Numbers) -> Table:
             *(with_interval(point, "negative_predictive_value") for point in points.values()),
         )
     ]
-    for name, text in (
-        ("precision", "precision"),
-        ("negative_predictive_value", "negative predictive value"),
-    ):
-        cells = (number(point["at_screening_prevalence"][name], 4) for point in points.values())
-        rows.append((f"{text} at screening prevalence, 0.59 %", *cells))
     return Table(("", *points), rows)
+
+
+def in_screening(measured: Numbers) -> Table:
+    """
+    List what every operating point would mean among screened women, were nothing else different.
+    """
+    points = measured["operating_points"].values()
+    values = {
+        "precision": "called malignant, and rightly (positive predictive value)",
+        "negative_predictive_value": "called benign, and rightly (negative predictive value)",
+    }
+    rows = [
+        (text, *(_predictive(point["at_screening_prevalence"], name) for point in points))
+        for name, text in values.items()
+    ]
+    counts = [_of_ten_thousand(point) for point in points]
+    rows += [
+        (text, *(found[place] for found in counts))
+        for place, text in enumerate(
+            ("called malignant, of 10,000", "cancers among those", "cancers missed")
+        )
+    ]
+    return Table(("at screening prevalence, 0.59 %", *measured["operating_points"]), rows)
+
+
+def _predictive(found: Numbers, name: str) -> str:
+    ends = found.get("intervals_95", {}).get(name)
+    return number(found[name], 4) + (f" ({interval(ends, 4)})" if ends else "")
+
+
+def _of_ten_thousand(point: Numbers) -> tuple[str, str, str]:
+    """Count calls, cancers among them and cancers missed; dashes if a rate is not known."""
+    sensitivity, specificity = point["sensitivity"], point["specificity"]
+    if sensitivity is None or specificity is None:
+        return "-", "-", "-"
+    cancers = round(10_000 * point["at_screening_prevalence"]["prevalence"])
+    found = round(cancers * sensitivity)
+    alarms = round((10_000 - cancers) * (1 - specificity))
+    return f"{found + alarms:,}", f"{found}", f"{cancers - found}"
 
 
 def confusion(counts: Mapping[str, int]) -> Table:

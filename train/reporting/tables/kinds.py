@@ -1,0 +1,71 @@
+"""The tables of film and digital, of normal breasts, and of the last bundle on the same films."""
+
+from train.reporting.tables.table import Numbers, Table, interval, number, percent
+from train.wording import with_interval
+
+
+def domains(measured: Numbers) -> Table:
+    """List what was measured on scanned films and on digital mammograms, and what was not."""
+    found = measured.get("domains", {})
+    rows = [
+        (
+            name,
+            f"{one['images']} ({one['malignant']}) of {one['patients']}",
+            *(_score(one, score) for score in ("auc", "sensitivity", "specificity", "ece")),
+            percent(one["decided"]),
+            str(one["refused"]),
+        )
+        for name, one in found.items()
+    ]
+    if len(rows) == 1:
+        (known,) = found
+        rows.append(("digital" if known == "film" else "film", "none", *["not measured"] * 6))
+    head = ("", "mammograms (malignant) of patients", "AUC", "sensitivity", "specificity")
+    return Table((*head, "calibration error", "decided", "refused"), rows)
+
+
+def _score(found: Numbers, name: str) -> str:
+    return with_interval(found, name) if name in found else "-"
+
+
+def normal(measured: Numbers) -> Table:
+    """Describe the normal breasts; without rows if there are none."""
+    found = measured.get("normal", {})
+    head = (f"{found.get('images', 0)} mammograms of {found.get('patients', 0)} women", "value")
+    if not found:
+        return Table(head, [])
+    ends = found["intervals_95"]
+    rows = [
+        ("called malignant", percent(found["called_malignant"], ends["called_malignant"])),
+        ("undecided or refused", percent(found["undecided"], ends["undecided"])),
+        ("mean score", with_interval(found, "mean_score")),
+        ("AUC, malignant against normal", with_interval(found["against_normal"], "auc")),
+        (
+            "AUC, malignant against benign findings alone",
+            with_interval(found["against_benign"], "auc"),
+        ),
+    ]
+    return Table(head, rows)
+
+
+def against(measured: Numbers) -> Table:
+    """Set the model beside another bundle, film by film; without rows if none was named."""
+    found = measured.get("against", {})
+    other = found.get("bundle", {"name": "", "version": ""})
+    rows = [
+        (
+            row["group"],
+            f"{row['images']} ({row['malignant']}) of {row['patients']}",
+            f"{row['auc']:.3f}",
+            f"{row['auc_other']:.3f}",
+            f"{row['difference']:+.3f} ({_signed(row)})",
+        )
+        for row in found.get("groups", ())
+    ]
+    head = ("", "mammograms (malignant) of patients", "AUC", f"{other['name']} {other['version']}")
+    return Table((*head, "difference"), rows)
+
+
+def _signed(row: Numbers) -> str:
+    ends = row["intervals_95"]["difference"]
+    return interval(ends) if ends else number(None)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.config.section import Level
 from edge.contract.limits import NAME_BYTES
-from edge.contract.result import Hash, Probability
+from edge.contract.result import Hash
 from edge.contract.worth import WorthPart
 from edge.health import Cause, Phase
 
@@ -154,24 +154,6 @@ class Health(_Sent):
     outbox: dict[str, OutboxPart]
     drift: DriftPart
     counters: dict[str, Count]
-
-
-class ShadowPart(_Sent):
-    """The answer of one of two models."""
-
-    outcome: Literal["benign", "malignant", "indeterminate", "rejected"]
-    malignant: Probability | None
-    model: ModelPart
-
-
-class ShadowResult(_Sent):
-    """The answer of a second model beside that of the one that serves."""
-
-    schema_: Literal["mammo.shadow/1"] = Field(alias="schema")
-    image_id: Hash
-    agree: bool
-    shadow: ShadowPart
-    serving: ShadowPart
 
 
 class Reference(_Received):

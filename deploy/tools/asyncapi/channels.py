@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel
 
 from edge.contract import messages
+from edge.contract.shadow import ShadowResult
 from edge.models.transfer import announcement
 from edge.mqtt.topics import COMMANDS, Topics, discovery, shared_request_image
 
@@ -73,7 +74,7 @@ def channels() -> dict[str, Channel]:
             "send",
             DEVICE.shadow_result,
             "What a second model would have said.",
-            (messages.ShadowResult,),
+            (ShadowResult,),
         ),
         "requestImage": Channel(
             "receive", DEVICE.request_image, "An image.", (IMAGE,), replies="reply"

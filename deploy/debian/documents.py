@@ -51,9 +51,13 @@ EXAMPLES: Final = (
 COMPLETION: Final = """\
 # bash completion for mammo-edge, written from its options
 _mammo_edge() {
-  local word command= words=
+  local word command= words= value=
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in -* | */* | *.*) continue ;; esac
+    [ -z "$value" ] || { value=; continue; }
+    case $word in
+      @VALUED@) value=1 && continue ;;
+      -* | */* | *.*) continue ;;
+    esac
     [ "$(wc -w <<< "$command")" -ge 2 ] || command="$command${command:+ }$word"
   done
   case $command in
@@ -184,7 +188,18 @@ def completion() -> str:
     cases = "\n".join(
         f'    "{name}") words="{" ".join(found)}" ;;' for name, found in words.items()
     )
-    return COMPLETION.replace("@CASES@", cases)
+    valued = sorted({name for _, sub in leaves(parser) for name in with_value(sub)})
+    return COMPLETION.replace("@CASES@", cases).replace("@VALUED@", " | ".join(valued))
+
+
+def with_value(parser: argparse.ArgumentParser) -> list[str]:
+    """List the options of a command that a value follows."""
+    return [
+        name
+        for action in parser._actions  # noqa: SLF001
+        for name in action.option_strings
+        if action.nargs != 0
+    ]
 
 
 def escape(text: str) -> str:

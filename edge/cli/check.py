@@ -96,8 +96,11 @@ def _inbox(folder: Path) -> Finding:
 
 def _folder(key: str, folder: Path) -> Finding:
     existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+    except PermissionError as error:
+        return key, False, f"{folder}: {error.strerror}"
     if not os.access(existing, os.R_OK | os.W_OK | os.X_OK) or not existing.is_dir():
         return key, False, f"{folder}: no right to read and write {existing}"
     return key, True, str(folder) if existing == folder else f"{folder}: will be made"

@@ -5,7 +5,10 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from typing import Any
 
+from edge.cli.output import shown
+from edge.cli.parser import make_parser
 from edge.config.load import load
+from edge.contract.messages import REPLAY_AT_ONCE
 from edge.daemon.control import unix_socket
 
 
@@ -28,18 +31,40 @@ def run_status(arguments: Namespace) -> int:
     from edge.cli.status import look_around, screen  # noqa: PLC0415 - programs need none of it
 
     around = look_around(load(arguments.config), datetime.now(UTC).astimezone())
-    print(*screen(report, around), sep="\n")
+    print(*map(shown, screen(report, around)), sep="\n")
     return 0
 
 
 def run_retry(arguments: Namespace) -> int:
     """Have images examined again; returns the exit status."""
-    answer = ask(arguments, "retry", images=arguments.ids)
+    chosen = {
+        "reason": arguments.reason,
+        "since": arguments.since,
+        "all": arguments.all or None,
+        "images": arguments.ids or None,
+    }
+    fields = {name: value for name, value in chosen.items() if value is not None}
+    if not fields:
+        make_parser().error("retry: say which images: IDs, --reason, --since or --all")
+    answer = ask(arguments, "retry", **fields)
     print(
         json.dumps(answer)
         if arguments.json
         else "\n".join(f"{image_id} is examined again" for image_id in answer["images"])
     )
+    return 0
+
+
+def run_replay(arguments: Namespace) -> int:
+    """Have earlier results sent over MQTT once more; returns the exit status."""
+    count, since = 0, arguments.since
+    while True:  # the daemon takes so many at a time
+        answer = ask(arguments, "replay", since=since)
+        count += answer["results"]
+        if answer["results"] < REPLAY_AT_ONCE:
+            break
+        since = answer["last_seq"]
+    print(json.dumps({"results": count}) if arguments.json else f"{count} results are sent again")
     return 0
 
 

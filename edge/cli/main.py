@@ -1,5 +1,6 @@
 """The command `mammo-edge`."""
 
+import io
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 failed, 2 usage, 78 configuration or model unusable,
         130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no name ends what was worked for
     arguments = make_parser().parse_args(argv)
     try:
         return command_of(arguments.command)(arguments)
@@ -26,6 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.CONFIG
     except MammoEdgeError as error:
         print(f"mammo-edge: {error}", file=sys.stderr)
+        return exits.FAILED
+    except PermissionError as error:
+        place = error.filename or "a file"
+        who = "run this as root, or join the group mammo-edge"
+        print(f"mammo-edge: {place}: {error.strerror}: {who}", file=sys.stderr)
         return exits.FAILED
     except BrokenPipeError:  # `mammo-edge results | head`
         sys.stderr.close()

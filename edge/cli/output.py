@@ -3,6 +3,7 @@
 import json
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 RESULT_HEAD: Final = ("outcome", "malignant", "threshold", "domain", "ms", "result id / reason")
@@ -13,13 +14,31 @@ WITHHELD: Final[Mapping[str, str]] = {
 """Words for the reasons to give no label."""
 
 
+def local(moment: str) -> str:
+    """Return a published time as local time with its zone, as `--since` takes it."""
+    return datetime.fromisoformat(moment).astimezone().isoformat(timespec="seconds")
+
+
+def shown(text: str) -> str:
+    """
+    Return text in which nothing acts on a terminal: names of files and models are other people's.
+
+    Control characters, marks that turn the direction, and bytes that are no text are written as
+    escapes.
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """
     Print rows below their head, each column as wide as its widest cell.
 
     A row with fewer cells than the head ends in a sentence, which may be longer than its column.
     """
-    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    cells = [[shown(str(cell)) for cell in row] for row in (head, *rows)]
     whole = [row for row in cells if len(row) == len(head)]
     widths = [max(len(row[column]) for row in whole) for column in range(len(head))]
     for row in cells:

@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     _add_config(parser, None)
+    _add_json(parser, default=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_service(commands)
     _add_examining(commands)
@@ -35,6 +36,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_setup(commands)
     text = "look after model bundles"
     model = commands.add_parser("model", help=text, description=_sentence(text), epilog=NOTICE)
+    _add_config(model, argparse.SUPPRESS)
+    _add_json(model, argparse.SUPPRESS)
     below = model.add_subparsers(required=True, metavar="COMMAND")
     _add_models(below)
     _add_bundles(below)
@@ -51,17 +54,18 @@ def _add_config(parser: argparse.ArgumentParser, default: str | None) -> None:
     )
 
 
+def _add_json(parser: argparse.ArgumentParser, default: object) -> None:
+    text = "print JSON for programs instead of a table for people"
+    parser.add_argument("--json", action="store_true", default=default, help=text)
+
+
 def _add(
     commands: "Commands", name: str, function: str, text: str, *, as_json: bool = True
 ) -> argparse.ArgumentParser:
     sub = commands.add_parser(name, help=text, description=_sentence(text), epilog=NOTICE)
     _add_config(sub, argparse.SUPPRESS)
     if as_json:
-        sub.add_argument(
-            "--json",
-            action="store_true",
-            help="print JSON for programs instead of a table for people",
-        )
+        _add_json(sub, argparse.SUPPRESS)
     sub.set_defaults(command=function)
     return sub
 
@@ -116,7 +120,16 @@ def _add_daemon(commands: "Commands") -> None:
     )
     retry = _add(commands, "retry", "control.run_retry", text)
     text = "an image id or result id, or its beginning"
-    retry.add_argument("ids", nargs="+", metavar="ID", help=text)
+    retry.add_argument("ids", nargs="*", metavar="ID", help=text)
+    text = "rejected images whose reason begins so, such as poison"
+    retry.add_argument("--reason", metavar="TEXT", help=text)
+    text = "images rejected since this time (ISO 8601)"
+    retry.add_argument("--since", metavar="TIME", help=text)
+    retry.add_argument("--all", action="store_true", help="all rejected images")
+    text = "have the running daemon send earlier results over MQTT once more"
+    replay = _add(commands, "replay", "control.run_replay", text)
+    text = "results after this sequence number, or since this time (ISO 8601)"
+    replay.add_argument("--since", metavar="SEQ|TIME", required=True, help=text)
     text = (
         "have the running daemon read its configuration again and "
         "take the model it names, after proving it"

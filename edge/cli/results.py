@@ -3,7 +3,7 @@
 import json
 from argparse import Namespace
 
-from edge.cli.output import RESULT_HEAD, print_table, result_row
+from edge.cli.output import RESULT_HEAD, local, print_table, result_row
 from edge.cli.parser import make_parser
 from edge.config.load import load
 from edge.storage.ledger.queries import Queries, open_queries, parse_since
@@ -24,7 +24,7 @@ def run(arguments: Namespace) -> int:
     print_table(
         ("seq", "received", *RESULT_HEAD, "image"),
         [
-            (m["seq"], m["source"]["received_at"][:19], *result_row(m), m["image_id"][:16])
+            (m["seq"], local(m["source"]["received_at"]), *result_row(m), m["image_id"][:16])
             for m in messages
         ],
     )

@@ -75,6 +75,8 @@ def _today(state: Path, now: datetime) -> Today | None:
         with open_queries(state) as queries:
             for payload in queries.each_result(since=midnight.timestamp()):
                 message = json.loads(payload)
+                if message.get("duplicate_of") is not None:
+                    continue  # the same outcome, told once more
                 if message["outcome"] == "rejected":
                     rejected += 1
                     failure = (

@@ -45,12 +45,14 @@ def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
         ConfigError: a certificate or key cannot be read.
     """
     tls = settings.tls
+    what = f"ca: {tls.ca}" if tls.ca else "ca: the system's authorities"
     try:
         context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if tls.cert is not None:
+            what = f"cert: {tls.cert} with key {tls.key}"
             context.load_cert_chain(tls.cert, tls.key)
     except (OSError, ssl.SSLError) as error:
-        msg = f"broker.tls: {error.strerror or error}"
+        msg = f"broker.tls.{what}: {error.strerror or error}"
         raise ConfigError(msg) from None
     return context

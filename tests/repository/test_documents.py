@@ -22,6 +22,8 @@ from tests.support.tools import ROOT
         (["", ""], {"run", "setup", "model", "doctor"}),
         (["model", ""], {"activate", "rollback", "sign"}),
         (["setup", "--b"], {"--broker"}),
+        (["results", "--since", "5", ""], {"--limit"}),
+        (["--config", "edge", "model", ""], {"activate"}),
     ],
 )
 def test_completion_offers_commands_and_their_options(

@@ -85,8 +85,11 @@ def watches(root: Path) -> Finding:
 def disk(settings: Settings) -> Finding:
     """Check the spool's free space, in MiB, against the least that intake needs."""
     folder = settings.spool.path
-    while not folder.exists():
-        folder = folder.parent
+    try:
+        while not folder.exists():
+            folder = folder.parent
+    except PermissionError as error:
+        return warning("disk", f"{folder}: {error.strerror}")
     free = shutil.disk_usage(folder).free // 2**20
     least = settings.spool.min_free_mb
     if free < least:

@@ -3,10 +3,14 @@
 from argparse import Namespace
 from pathlib import Path
 
+from edge.cli.doctor import broker
+from edge.cli.output import print_table
 from edge.cli.setup.apply import check, make_folders, reload_systemd, write
 from edge.cli.setup.ask import ASKED, ask_for, read_password
 from edge.cli.setup.dropin import addresses
 from edge.cli.setup.plan import Answers, plan
+from edge.config.paths import credential_of
+from edge.config.settings import Settings
 
 
 def run(arguments: Namespace) -> int:
@@ -22,7 +26,17 @@ def run(arguments: Namespace) -> int:
         if status := check(files[0].path):
             return status
     print(f"now: systemctl enable --now {answers.unit.removesuffix('.service')}")
+    if arguments.root == Path("/"):
+        try_broker(settings, files[0].path)
     return 0
+
+
+def try_broker(settings: Settings, config: Path) -> None:
+    """Print what `mammo-edge doctor` says of the broker, which may only be down for now."""
+    if not settings.uses_broker:
+        return
+    found = list(broker.connection(settings, credential_of(config)))
+    print_table(("", "what", "detail"), [(one.level, one.what, one.detail) for one in found])
 
 
 def _answers(arguments: Namespace) -> Answers:

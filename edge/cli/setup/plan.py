@@ -1,5 +1,6 @@
 """The plan of `mammo-edge setup`: every file with its text, before anything is written."""
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from edge.config.settings import Settings
 from edge.errors import ConfigError
 from edge.mqtt.tls import refuse_cleartext
 
+PLAIN_SCHEMES: Final = ("mqtt://", "tcp://")
+TLS_SCHEMES: Final = ("mqtts://", "ssl://", "tls://")
 TLS_PORT: Final = 8883
 
 
@@ -108,12 +111,13 @@ def _has_coral(written: Path) -> bool:
 def _values(answers: Answers, existing: Mapping[str, Any]) -> dict[str, dict[str, object]]:
     """Return the values to set, by table: the answers, and an instance's places unless set."""
     host, port = _host_and_port(answers.broker) if answers.broker else (None, None)
+    over_tls = (answers.broker or "").lower().startswith(TLS_SCHEMES)
     tls = {
         key: str(path)
         for key in ("ca", "cert", "key")
         if (path := getattr(answers, key)) is not None
     }
-    moves = tls and (host or "port" not in existing.get("broker", {}))
+    moves = (tls or over_tls) and (host or "port" not in existing.get("broker", {}))
     said: dict[str, dict[str, object]] = {
         "device": {"site": answers.site, "name": answers.device},
         "inbox": {"path": str(answers.inbox) if answers.inbox else None},
@@ -122,7 +126,7 @@ def _values(answers: Answers, existing: Mapping[str, Any]) -> dict[str, dict[str
             "port": port or (TLS_PORT if moves else None),
             "username": answers.username,
         },
-        "broker.tls": {"enabled": True, **tls} if tls else {},
+        "broker.tls": {"enabled": True, **tls} if tls or over_tls else {},
     }
     values: dict[str, dict[str, object]] = {
         table: {key: place for key, place in keys.items() if key not in existing.get(table, {})}
@@ -134,11 +138,20 @@ def _values(answers: Answers, existing: Mapping[str, Any]) -> dict[str, dict[str
     return values
 
 
-def _host_and_port(text: str) -> tuple[str, int | None]:
+def _host_and_port(said: str) -> tuple[str, int | None]:
+    scheme, found, text = said.rpartition("://")
+    if found and f"{scheme.lower()}://" not in (*PLAIN_SCHEMES, *TLS_SCHEMES):
+        msg = f"broker: found {said!r}, expected HOST, HOST:PORT, mqtt:// or mqtts://"
+        raise ConfigError(msg)
+    text = text.rstrip("/")
     host, colon, port = text.rpartition(":")
     if not colon or "]" in port or (":" in host and not host.endswith("]")):
-        return text.strip("[]"), None
-    if not port.isdecimal():
-        msg = f"broker: found {text!r}, expected HOST or HOST:PORT"
+        host, port = text, ""
+    elif not port.isdecimal():
+        msg = f"broker: found {said!r}, expected HOST or HOST:PORT"
         raise ConfigError(msg)
-    return host.strip("[]"), int(port)
+    host = host.strip("[]")
+    if not re.fullmatch(r"[\w.:%-]+", host):
+        msg = f"broker: found {said!r}, expected the name or address of a machine"
+        raise ConfigError(msg)
+    return host, int(port) if port else None

@@ -25,6 +25,10 @@ RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
 """Sections that a reload takes, except these keys."""
 
 
+LEAST_DIGITS: Final = 4
+"""Digits of an id that a person must give: fewer fit by accident."""
+
+
 class Commands:
     """Handlers of `replay` and `retry`: a request's fields in, the answer's fields out."""
 
@@ -69,13 +73,17 @@ class Commands:
         Examine images again.
 
         Args:
-            request: `images`, ids or beginnings of ids.
+            request: `images`, ids or beginnings of ids; or, for rejected images whose files are
+                there, `all`, or `reason` (its beginning), `since` (a time) or both.
 
         Raises:
-            ConfigError: an image is not known, or its file is gone.
+            ConfigError: a field is wrong, an image is not known, or its file is gone.
         """
-        names = [str(name) for name in request.get("images", [])]
-        image_ids = resolve_images(names, self._ledger.queries.image_ids)
+        if any(key in request for key in ("all", "reason", "since")):
+            image_ids = [one for one in self._rejected(request) if self._file_of(one)]
+        else:
+            names = [str(name) for name in request.get("images", [])]
+            image_ids = resolve_images(names, self._ledger.queries.image_ids)
         gone = [image_id for image_id in image_ids if not self._file_of(image_id)]
         if gone:
             msg = f"{', '.join(gone)}: the file is no longer in done or failed"
@@ -83,6 +91,13 @@ class Commands:
         self._tasks.call(lambda: self._ledger.submissions.retry(image_ids)).result()
         self._tasks.wake()
         return {"images": image_ids}
+
+    def _rejected(self, request: Mapping[str, Any]) -> list[str]:
+        try:
+            _, since = parse_since(request["since"]) if "since" in request else (0, 0.0)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        return self._ledger.queries.rejected(since, str(request.get("reason", "")))
 
     def _file_of(self, image_id: str) -> bool:
         image = self._ledger.images.find(image_id)
@@ -102,6 +117,9 @@ def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[s
     """
     resolved = []
     for name in names:
+        if len(name) < LEAST_DIGITS:
+            msg = f"{name}: {len(name)} digits of an id, expected {LEAST_DIGITS} or more"
+            raise ConfigError(msg)
         found = find(name)
         if len(found) != 1:
             msg = (

@@ -4,6 +4,7 @@ The control socket: one JSON line in, one JSON line out.
 Everyone who may write to the socket may use it.
 """
 
+import contextlib
 import json
 import logging
 import socket
@@ -66,12 +67,22 @@ def ask(path: Path, command: str, **arguments: object) -> dict[str, Any]:
             client.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
             with client.makefile("rb") as stream:
                 answer: dict[str, Any] = json.loads(stream.readline())
+    except PermissionError:
+        msg = f"{path}: no right to ask the daemon: run this as root, or join {_group_of(path)}"
+        raise Unavailable(msg) from None
     except (OSError, ValueError) as error:
         msg = f"{path}: no running daemon answers: {getattr(error, 'strerror', None) or error}"
         raise Unavailable(msg) from None
     if not answer.pop("ok"):
         raise Unavailable(str(answer.get("error")))
     return answer
+
+
+def _group_of(path: Path) -> str:
+    for place in (path, path.parent):
+        with contextlib.suppress(OSError, KeyError):
+            return f"the group {place.group()}"
+    return "its group"
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):

@@ -178,6 +178,9 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
         StartupError: there is none, or it cannot be read.
     """
     try:
+        if not (folder / FILE).exists():
+            msg = f"{folder / FILE}: there is no ledger yet: the service was never started"
+            raise StartupError(msg)
         db = sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True)
         version = schema.version_of(db)
     except (sqlite3.Error, NewerSchemaError) as error:

@@ -1,5 +1,6 @@
 """Questions a person or a program asks; they work beside a running daemon too."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from edge.storage.ledger.records import ledger_id
 Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
 PAGE: Final = 100
+SEQ_DIGITS: Final = 18
+"""The most digits of a sequence number that SQLite can hold for sure."""
 
 
 class Queries:
@@ -98,6 +101,27 @@ class Queries:
                 return
             after = page[-1][0]
 
+    def rejected(self, since: float, reason: str = "") -> list[str]:
+        """
+        List the ids of images that are rejected as things stand.
+
+        Args:
+            since: only those whose result was completed at or after this Unix time.
+            reason: only those rejected for a reason that begins so.
+        """
+        query = (
+            "SELECT images.image_id, payload FROM images JOIN outcomes USING (result_id) "
+            "JOIN results USING (seq) WHERE state = 'archived' AND scored = 0 AND "
+            "completed_at >= ? ORDER BY seq"
+        )
+        with self._reading() as db:
+            rows = db.execute(query, (since,)).fetchall()
+        return [
+            image_id
+            for image_id, payload in rows
+            if any(why.startswith(reason) for why in json.loads(payload)["gate"]["reasons"])
+        ]
+
     def image_ids(self, prefix: str) -> list[str]:
         """List the ids of images whose id, or the id of a result, begins so."""
         with self._reading() as db:
@@ -124,16 +148,15 @@ def parse_since(value: object) -> tuple[int, float]:
         ValueError: it is neither.
     """
     text = str(value).strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) <= SEQ_DIGITS:
         return int(text), 0.0
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    try:  # without a zone: local time, as people type it
+        return 0, datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
         msg = (
             f"since: found {text!r}, expected a sequence number or a time such as 2026-01-31T08:00"
         )
         raise ValueError(msg) from None
-    return 0, moment.timestamp()  # without a zone: local time, as people type it
 
 
 def _age(since: float | None) -> float | None:

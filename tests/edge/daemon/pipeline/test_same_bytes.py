@@ -350,3 +350,16 @@ def test_missing_is_no_answer_to_a_request_for_bytes_that_are_there(desk: Desk) 
     desk.reception.take_bytes(Request(A, "mammo/v1/replies/1", b"order"))
     desk.all_examined()
     assert desk.published == {sha(A): A}
+
+
+def test_rejected_images_are_found_by_the_beginning_of_their_reason_and_by_time(
+    desk: Desk,
+) -> None:
+    for data, reason in ((A, Reason.POISON), (B, Reason.COLOUR)):
+        desk.take(desk.drop(data))
+        desk.turn()
+        desk.answer(Rejection(reason, "as it is"))
+    rejected = desk.ledger.queries.rejected
+    assert rejected(0.0) == [sha(A), sha(B)]
+    assert rejected(0.0, "poison") == [sha(A)]
+    assert rejected(time.time() + 60) == []

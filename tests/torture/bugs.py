@@ -6,12 +6,13 @@ The oracle must catch every one of them (tests/torture/test_oracle.py).
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from edge.daemon.intake.mqtt import MqttIntake
 from edge.daemon.pipeline.recovery import Recovery
-from edge.daemon.publish.mqtt import MqttSink
+from edge.daemon.publish.mqtt import MqttSink, ReplySink
 from edge.daemon.workers.pool import Workers
 from edge.mqtt.client import MqttClient
 from edge.storage.claim import Claim
@@ -143,6 +144,22 @@ def forget_a_failed_undo() -> None:
     Claim.give_back = forgetful  # type: ignore[method-assign]
 
 
+def answer_the_wrong_requester() -> None:
+    """Send each reply to whoever asked before."""
+    send = ReplySink.send
+    before: list[Any] = []
+
+    def confused(self: ReplySink, delivery: Any) -> None:  # noqa: ANN401
+        to = before[-1] if before else delivery
+        before[:] = [delivery]
+        send(
+            self,
+            replace(delivery, response_topic=to.response_topic, correlation=to.correlation),
+        )
+
+    ReplySink.send = confused  # type: ignore[method-assign, assignment]
+
+
 BUGS: Final[dict[str, Callable[[], None]]] = {
     bug.__name__: bug
     for bug in (
@@ -154,5 +171,6 @@ BUGS: Final[dict[str, Callable[[], None]]] = {
         copy_into_the_archive,
         score_other_bytes,
         forget_a_failed_undo,
+        answer_the_wrong_requester,
     )
 }

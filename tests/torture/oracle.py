@@ -18,6 +18,27 @@ FOLDERS: Final = ("inbox", "spool", "done", "failed")
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """One message on a response topic."""
+
+    asked: str
+    """The image id that was sent with this topic."""
+    correlation: bytes | None
+    image_id: str
+    """The image id in the answer."""
+
+    @property
+    def right(self) -> bool:
+        """True if it answers the request with that topic, by its own correlation data."""
+        return self.image_id == self.asked and self.correlation == correlation_of(self.asked)
+
+
+def correlation_of(image_id: str) -> bytes:
+    """Return the correlation data with which an image is sent."""
+    return f"order {image_id[:12]}".encode()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """
     The evidence once all is quiet: folders, the ledger, and the messages of a real subscriber.
@@ -33,6 +54,7 @@ class Evidence:
     """Results and replies in the order of their arrival."""
     scored_by_hash: bool = True
     """True if the stub of a model scored: its score is the first byte of the file's hash."""
+    replies: Sequence[Reply] = ()
 
 
 @dataclass(slots=True)
@@ -44,6 +66,8 @@ class Verdict:
     """Images without an outcome in a ledger, or whose result the subscriber never received."""
     two_ids: set[str] = field(default_factory=set)
     """Images that were received or recorded under more than one result id."""
+    misdirected: set[str] = field(default_factory=set)
+    """Images that were asked for, on whose response topic came another answer."""
     rejected: set[str] = field(default_factory=set)
     """Rejected images that a quiet run scores."""
     misplaced: set[str] = field(default_factory=set)
@@ -59,6 +83,7 @@ class Verdict:
         named = {
             "lost": self.lost,
             "two ids": self.two_ids,
+            "misdirected": self.misdirected,
             "rejected": self.rejected,
             "misplaced": self.misplaced,
             "other bytes": self.other_bytes,
@@ -105,6 +130,7 @@ def judge(
         verdict.other_bytes |= {
             message["image_id"][:16] for message in evidence.heard if not _own_score(message)
         }
+    verdict.misdirected |= {reply.asked[:16] for reply in evidence.replies if not reply.right}
     _look_around(accepted, evidence, verdict)
     return verdict
 

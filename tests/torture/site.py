@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,7 +23,7 @@ from deploy.demo.subscriber import Subscriber
 from edge.errors import Unavailable
 from tests.support.rig import TOPICS, Rig, until
 from tests.support.tools import ROOT
-from tests.torture.oracle import Evidence, Verdict, judge
+from tests.torture.oracle import Evidence, Reply, Verdict, correlation_of, judge
 
 PATIENCE_S: Final = 60.0
 QUICK: Final = "[inbox]\nquiet_s = 0.2\n"
@@ -107,6 +108,8 @@ class Site(Rig):
         self.broker = broker
         self.accepted: dict[str, bool] = {}
         self._image_ids: set[str] = set()
+        self._asked: dict[str, str] = {}
+        """Image ids by the response topic that they were sent with."""
         self._looked_at = 0
         self.possible: set[str] = set()
         """Images that may or may not have been taken: their sender replaced or removed them."""
@@ -152,11 +155,11 @@ class Site(Rig):
         else:
             assert self.subscriber is not None
             self.await_introduction()
-            self.subscriber.publish(
-                f"{TOPICS}/request/image",
-                data,
-                f"mammo/v1/demo/ws/{image_id[:12]}" if by == "reply" else None,
-            )
+            topic = f"mammo/v1/demo/ws/{image_id[:12]}" if by == "reply" else None
+            if topic:
+                self._asked[topic] = image_id
+            correlation = correlation_of(image_id) if topic else None
+            self.subscriber.publish(f"{TOPICS}/request/image", data, topic, correlation)
         self.accepted[image_id] = scored
         return image_id
 
@@ -251,6 +254,15 @@ class Site(Rig):
             if _is_answer(message)
         ]
 
+    def replies(self) -> Iterator[Reply]:
+        """Yield the answers on response topics that images were sent with."""
+        assert self.subscriber is not None
+        for message in list(self.subscriber.messages):
+            asked = self._asked.get(message.topic)
+            if asked is not None:
+                correlation = getattr(message.properties, "CorrelationData", None)
+                yield Reply(asked, correlation, json.loads(message.payload)["image_id"])
+
     def state_of_things(self) -> str:
         heard = {message["image_id"] for message in self.heard()}
         missing = [image_id[:16] for image_id in self.accepted if image_id not in heard]
@@ -270,6 +282,7 @@ class Site(Rig):
             self.states,
             self.heard(),
             self.stubbed,
+            list(self.replies()),
         )
         return judge(self.accepted, evidence, self.possible)
 

@@ -25,6 +25,7 @@ RUNS = {
     "copy_into_the_archive": ((), "misplaced"),
     "score_other_bytes": ((), "other bytes"),
     "forget_a_failed_undo": ((), "lost"),
+    "answer_the_wrong_requester": ((), "misdirected"),
 }
 """
 The bugs: the steps at which a daemon with that bug is killed, and the fault that the oracle must
@@ -62,9 +63,12 @@ def judge(
                 break
         site.ready(bug=bug, **fault)
         if not points:
-            site.give_some(2)
+            site.give_some(2, ("reply",) if bug == "answer_the_wrong_requester" else ("folder",))
             with contextlib.suppress(*([AssertionError] if bug in FAULTS else [])):
                 site.recovered(5.0 if bug in FAULTS else PATIENCE_S)
+        elif bug is None:
+            site.give_some(2, ("reply",))
+            site.recovered()
         site.come_to_rest()
         return site.judged().faults
 

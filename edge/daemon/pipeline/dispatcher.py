@@ -11,6 +11,7 @@ that was just claimed may begin at an idle worker before it is recorded, and a f
 changed since is hashed again first.
 """
 
+import contextlib
 import logging
 import queue
 import time
@@ -22,11 +23,12 @@ from edge.daemon.pipeline.examination import Examination, Hooks, Parts
 from edge.daemon.pipeline.head_start import HeadStart, PendingVerdict
 from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.workers.verdict import Interrupted, Verdict
-from edge.errors import Reason, Unavailable
+from edge.errors import Reason, StateDamagedError, Unavailable
 from edge.health import Cause
 from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Image
-from edge.storage.ledger.states import Move
+from edge.storage.ledger.states import IllegalMoveError, Move
+from edge.system.threads import note_failure
 
 log = logging.getLogger(__name__)
 
@@ -205,8 +207,29 @@ class Dispatcher:
                 self._unrecorded.append(examination)
                 self._rest(Cause.STORAGE_UNAVAILABLE, str(error))
                 continue
+            except StateDamagedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one image must not hold up the others
+                self._blame(examination.image, error)
+                continue
             if isinstance(examination.verdict, Interrupted):
                 self._rest(Cause.WORKERS_UNAVAILABLE, f"worker: {examination.verdict.why}")
             for observe in self._hooks.observers if settled else ():
-                observe(examination)
+                self._show(observe, examination)
         return len(finished) > len(self._unrecorded)
+
+    def _blame(self, image: Image, error: Exception) -> None:
+        """Count an attempt of an image whose outcome cannot be recorded, for no passing reason."""
+        note_failure("outcome_not_recorded", error)
+        self._health.count("records_failed")
+        with contextlib.suppress(Unavailable, IllegalMoveError):
+            self._ledger.images.move(image.image_id, Move.BLAME)
+
+    def _show(self, observe: Callable[[Examination], None], examination: Examination) -> None:
+        try:
+            observe(examination)
+        except StateDamagedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the outcome is recorded, whoever looks on
+            note_failure("observer_failed", error)
+            self._health.count("loop_failures")

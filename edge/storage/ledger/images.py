@@ -1,5 +1,6 @@
 """Images on their way: waiting, in work, concluded, archived."""
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from edge.storage.ledger.database import Database
 from edge.storage.ledger.records import COLUMNS, Conclusion, Image, ledger_id, next_seq
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
+from edge.system.threads import note_failure
 
 FAR_OFF_S: Final = 600
 """Seconds that no image waits on purpose: the clock was set back."""
@@ -121,8 +123,21 @@ class Images:
                 )
                 self._results.record(db, numbering.seq, conclusion.result_id, first[0], payload)
             for submission, *_ in submissions:
-                self._results.repeat(db, conclusion.result_id, submission)
+                self._repeat(db, conclusion.result_id, submission)
             return payload
+
+    def _repeat(self, db: sqlite3.Connection, result_id: str, number: int) -> None:
+        """Answer one more submission; one that cannot be answered takes no other with it."""
+        db.execute("SAVEPOINT repetition")
+        try:
+            self._results.repeat(db, result_id, number)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with this one
+            db.execute("ROLLBACK TO repetition")
+            db.execute("UPDATE submissions SET seq = 0 WHERE id = ?", (number,))
+            note_failure("submission_given_up", error)
+        db.execute("RELEASE repetition")
 
     def postpone(self, image_id: str, until: float) -> bool:
         """

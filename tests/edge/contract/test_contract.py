@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Final, NamedTuple, get_args
+from pathlib import Path
+from typing import Any, Final, NamedTuple, get_args
 
 import jsonschema
 import pytest
@@ -262,6 +263,32 @@ def test_the_reference_example_is_answered_with_its_correlation_data(site: Site)
     correlation, _, payload = run_shell(site, 2).partition(" ")
     assert correlation == "order-4712"
     assert json.loads(payload)["image_id"] == sha256((site.rig.folder / OTHER_FILM).read_bytes())
+
+
+def test_the_python_requester_is_not_taken_in_by_the_answer_to_another_film(
+    mosquitto: Mosquitto,
+) -> None:
+    film = DATA / "cbis-ddsm-malignant-cc.jpg"
+    requester_py, port = blocks("python")[0], str(mosquitto.port)
+    command: list[str | Path] = [sys.executable, "-c", requester_py, "127.0.0.1", port, film]
+    with (
+        Subscriber(mosquitto.port) as requests,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as requester,
+    ):
+        (request,) = requests.wait_for(
+            lambda messages: [one for one in messages if one.topic.endswith("/request/image")]
+        )
+        properties: Any = request.properties
+        answer: dict[str, Any] = {"outcome": "benign", "score": 0.0}
+        for image in (b"another film", film.read_bytes()):
+            requests.publish(
+                properties.ResponseTopic,
+                json.dumps(answer | {"image_id": sha256(image)}).encode(),
+                correlation=properties.CorrelationData,
+            )
+            answer = {"outcome": "malignant", "score": 1.0}
+        printed, _ = requester.communicate(timeout=60)
+    assert printed == "order-4715 malignant 1.0\n"
 
 
 def test_the_python_requester_prints_the_answer(site: Site) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +68,32 @@ def test_a_truncated_file_that_is_looked_at_again_is_told_to_nobody_yet(bench: B
     bench.pool.answer(Rejection(Reason.TRUNCATED, "ends early"))
     bench.turn()
     assert bench.told == []
+
+
+def test_an_outcome_that_cannot_be_recorded_and_an_observer_that_fails_end_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object, **__: object) -> Any:  # noqa: ANN401
+        raise KeyError
+
+    ledger, recorder = bench.line.parts.ledger, bench.line.recorder
+    bench.turn()
+    record = recorder.record
+    monkeypatch.setattr(recorder, "record", explode)
+    bench.pool.answer(Rejection(Reason.EMPTY, "no bytes"))
+    bench.turn()
+    blamed = ledger.images.find(IMAGE_ID)
+    assert blamed is not None
+    assert blamed.attempts == 1
+    assert bench.line.parts.health.counters["records_failed"] == 1
+    monkeypatch.setattr(recorder, "record", record)
+    monkeypatch.setattr(bench, "told", None)
+    bench.line.dispatcher._show(explode, bench_examination(bench))
+    assert bench.line.parts.health.counters["loop_failures"] == 1
+
+
+def bench_examination(bench: Bench) -> Examination:
+    image = bench.line.parts.ledger.images.find(IMAGE_ID)
+    assert image is not None
+    verdict = Rejection(Reason.EMPTY, "no bytes")
+    return Examination(image, bench.line.parts.model.serving, 0.0, 0.0, verdict)

@@ -470,3 +470,22 @@ def test_a_state_folder_that_cannot_be_opened_for_now_is_no_reason_to_give_up(
     monkeypatch.setattr("edge.storage.ledger.database.os.open", refuse)
     with pytest.raises(Unavailable):
         open_at(tmp_path / "state")
+
+
+def test_a_submission_that_cannot_be_answered_takes_no_other_with_it(tmp_path: Path) -> None:
+    def picky(payload: bytes, numbering: Numbering) -> bytes:
+        if numbering.received_at == 2.0:
+            raise KeyError
+        return payload
+
+    ledger = Ledger(tmp_path, ["mqtt"], picky)
+    for number in (1.0, 2.0, 3.0):
+        path = tmp_path / str(number)
+        ledger.submissions.accept(Submission("i", path, b"film", "mqtt", number), "b")
+    ledger.images.conclude(Conclusion("i", "r", "b", scored=True, render=lambda _: b"{}"))
+    with ledger._database.reading() as db:
+        answered = db.execute("SELECT received_at, seq FROM submissions ORDER BY id").fetchall()
+    assert answered == [(1.0, 1), (2.0, 0), (3.0, 2)]
+    ledger.close()
+    Ledger(tmp_path, ["mqtt"], picky).close()
+    assert not (tmp_path / "damaged").exists()

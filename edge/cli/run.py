@@ -7,13 +7,14 @@ from edge.config.last_good import LastGood
 from edge.config.load import load, read_environment
 from edge.config.paths import DEFAULT_CONFIG
 from edge.daemon import process
+from edge.daemon.app import Daemon
 from edge.daemon.configuration import Configuration
 from edge.errors import ConfigError
 
 
 def run(arguments: Namespace) -> int:
     """Be the daemon until SIGTERM; returns the exit status."""
-    process.run(configuration(arguments.config))
+    process.run(configuration(arguments.config), Daemon)
     return 0
 
 

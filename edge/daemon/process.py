@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol, TypeAlias
 
 from edge.config.credentials import read_secret
 from edge.config.load import is_ours
-from edge.daemon.app import Daemon
 from edge.daemon.configuration import Configuration
 from edge.daemon.starts import SETTLED_S, Starts
 from edge.errors import StartupError, Unavailable
@@ -34,13 +33,29 @@ TOLD_S: Final = 10.0
 """Seconds after which systemd is told again that a start waits."""
 
 
+class Serves(Protocol):
+    """A daemon that is open."""
+
+    def serve(self) -> None:
+        """Work until a signal."""
+        ...
+
+
+Make: TypeAlias = Callable[[Configuration, Systemd, str | None, ExitStack], Serves]
+"""A function that opens a daemon, with its broker's password."""
+
+
 class _ToldToEndError(BaseException):
     """SIGTERM or SIGINT came before the daemon served."""
 
 
-def run(configuration: Configuration) -> None:
+def run(configuration: Configuration, make: Make) -> None:
     """
     Be the daemon until SIGTERM or SIGINT.
+
+    Args:
+        configuration: of this start.
+        make: opens everything; what the stack is given is closed at the end.
 
     Raises:
         StartupError: something a person must change.
@@ -57,7 +72,7 @@ def run(configuration: Configuration) -> None:
             _wait(starts.begin(), systemd)
         password = read_secret(settings.broker)
         _clean_environment()  # before any worker is born
-        while not _served(configuration, systemd, password, starts):
+        while not _served(configuration, systemd, password, starts, make):
             time.sleep(PUT_OFF_S)
     except _ToldToEndError:
         log.info("event=told_to_end_before_it_served")
@@ -93,12 +108,16 @@ def _tell_waiting(systemd: Systemd, why: str) -> None:
 
 
 def _served(
-    configuration: Configuration, systemd: Systemd, password: str | None, starts: Starts
+    configuration: Configuration,
+    systemd: Systemd,
+    password: str | None,
+    starts: Starts,
+    make: Make,
 ) -> bool:
     """Start and serve until a signal; False if the start has to wait, for a full disk, say."""
     with ExitStack() as stack:
         try:
-            daemon = Daemon(configuration, systemd, password, stack)
+            daemon = make(configuration, systemd, password, stack)
         except Unavailable as error:  # systemd would wait too, but only so often
             log.warning('event=start_put_off why="%s"', error)
             _tell_waiting(systemd, str(error))

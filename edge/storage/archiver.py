@@ -35,7 +35,7 @@ class Archiver:
                 image.name,
                 payload,
                 scored=scored,
-                settled=self._ledger.images.settled(image.image_id),
+                settled=self._ledger.submissions.settled(image.image_id),
             )
             before = self._ledger.images.archived(image.image_id, path)
             # The same bytes may have come while ours were at neither place: one copy is enough.

@@ -10,6 +10,7 @@ from edge.storage import names
 from edge.storage.claims import Claims, is_there, unavailable
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
+from edge.system.own_copy import own_copy
 
 
 class Spool(Claims):
@@ -83,7 +84,7 @@ class Spool(Claims):
         self._looks.moved(path, target, before)
 
     def _make_ours(self, path: Path, target: Path, image_id: str, name: bytes) -> None:
-        if not files.own_copy(path, target, image_id, self._beat):
+        if not own_copy(path, target, image_id, self._beat):
             self.take_back(path, name)
             names.result_path(target).unlink(missing_ok=True)
         elif path != target:

@@ -1,6 +1,5 @@
 """Files, written so that a power cut leaves the old or the new, never half of one."""
 
-import fcntl
 import hashlib
 import io
 import os
@@ -20,9 +19,7 @@ from errno import (
     ENFILE,
     ENOMEM,
     ENOSPC,
-    ENOSYS,
     ENOTCONN,
-    EOPNOTSUPP,
     ESTALE,
     ETIMEDOUT,
     EXDEV,
@@ -42,8 +39,6 @@ Looks: TypeAlias = tuple[int, int, int, int]
 Beat: TypeAlias = Callable[[], None]
 """Called while something takes long, to show that it is alive."""
 
-FICLONE: Final = 0x40049409
-"""The request of ioctl that makes a file share all blocks of another."""
 # One for all, begun once: a thread a file would hang for ever if memory ends while it begins.
 _DISK: Final = ThreadPoolExecutor(2, "sync")
 
@@ -119,51 +114,6 @@ def sha256_and_sync(path: Path, beat: Beat) -> str:
 def begin_syncing() -> None:
     """Begin the threads that bring files onto the disk, while there is memory for them."""
     wait([_DISK.submit(os.getpid)])
-
-
-def own_copy(source: Path, target: Path, sha256: str, beat: Beat) -> bool:
-    """
-    Copy a file of somebody else, sharing its blocks if the file system can, and hash the copy.
-
-    Args:
-        source: a regular file.
-        target: in a folder that exists; there whole or not at all.
-        sha256: the hash that the copy must have.
-        beat: called between chunks.
-
-    Returns:
-        False if the bytes are others; then nothing is left of the copy.
-
-    Raises:
-        OSError: the disk or the permissions do not let us.
-    """
-    part = target.with_name(f".{uuid.uuid4()}{PART}")
-    try:
-        with open_regular(source) as reader, part.open("xb") as writer:
-            _clone(reader.fileno(), writer.fileno(), beat)
-        same = sha256_and_sync(part, beat) == sha256
-        if same:
-            part.rename(target)
-    finally:
-        part.unlink(missing_ok=True)
-    return same
-
-
-def _clone(source: int, target: int, beat: Beat) -> None:
-    try:
-        fcntl.ioctl(target, FICLONE, source)
-    except OSError:  # not this file system, or two of them
-        while _copy_some(source, target):
-            beat()
-
-
-def _copy_some(source: int, target: int) -> int:
-    try:
-        return os.copy_file_range(source, target, CHUNK)
-    except OSError as error:
-        if error.errno not in (EXDEV, EINVAL, EOPNOTSUPP, ENOSYS):
-            raise
-    return os.sendfile(target, source, None, CHUNK)
 
 
 def move(path: Path, target: Path, beat: Beat) -> None:

@@ -25,7 +25,7 @@ RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
 """Sections that a reload takes, except these keys."""
 
 
-LEAST_DIGITS: Final = 4
+LEAST_DIGITS: Final = 3
 """Digits of an id that a person must give: fewer fit by accident."""
 
 

@@ -91,6 +91,19 @@ class Admission:
             self._health.beat()
             self.remove_origin(claim, path, fingerprint)
 
+    def taken_before(self, path: Path) -> bool:
+        """
+        Tell if a copy left a file of the inbox behind, and try once more to remove it.
+
+        Raises:
+            Unavailable: the ledger cannot be read.
+        """
+        for claim, origin, fingerprint in self._ledger.submissions.origins():
+            if origin == path:
+                removed = self.remove_origin(claim, path, fingerprint)
+                return not removed or not path.exists()
+        return False
+
     def remove_origin(self, claim: str, path: Path, fingerprint: Fingerprint) -> bool:
         """
         Remove what a copy left in the inbox; what cannot be done now is done at the next start.

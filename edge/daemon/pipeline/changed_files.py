@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.daemon.pipeline.examination import Parts, Reject
+from edge.daemon.pipeline.head_start import HeadStart
 from edge.errors import Reason, Unavailable
+from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Image
 
 log = logging.getLogger(__name__)
@@ -19,21 +21,28 @@ class ChangedFiles:
         parts: the shared objects.
         reject: concludes the image that it was, if somebody waits for it.
         record_anew: records the file of that path, under the sender's name of it.
+        head_start: forgets what a worker says that may have seen other bytes.
     """
 
     def __init__(
-        self, parts: Parts, reject: Reject, record_anew: Callable[[Path, bytes], None]
+        self,
+        parts: Parts,
+        reject: Reject,
+        record_anew: Callable[[Path, bytes], None],
+        head_start: HeadStart,
     ) -> None:
         self._ledger = parts.ledger
         self._spool = parts.spool
         self._reject = reject
         self._record_anew = record_anew
+        self._head_start = head_start
+        self._model = parts.model
         self._forgotten: tuple[Path, bytes] | None = None
         """A file that the ledger does not know for now."""
 
     def take_up(self, image: Image) -> bool:
         """
-        Hash an image's file again, and take it up anew if it has changed.
+        Hash an image's file again if it may have changed, and take it up anew if it has.
 
         Returns:
             True if `image` is settled; False if it is still what waits for a worker.
@@ -41,7 +50,7 @@ class ChangedFiles:
         Raises:
             Unavailable: the spool is away, or the ledger cannot be written.
         """
-        if not self._has_changed(image):
+        if not (self._may_have_changed(image) and self._has_changed(image)):
             return False
         if self._ledger.submissions.forget(image.image_id):
             self._forgotten = (image.path, image.name)
@@ -61,6 +70,12 @@ class ChangedFiles:
         if self._forgotten:
             self._record_anew(*self._forgotten)
             self._forgotten = None
+
+    def _may_have_changed(self, image: Image) -> bool:
+        since = self._spool.since_hashed(image.path)
+        if since is Since.CHANGED:  # a worker that has begun with it saw who knows what
+            self._head_start.take(image.path, self._model.serving.workers)
+        return since is not Since.SAME or image.postponed or image.poison
 
     def _has_changed(self, image: Image) -> bool:
         try:

@@ -25,7 +25,6 @@ from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.workers.verdict import Interrupted, Verdict
 from edge.errors import Reason, StateDamagedError, Unavailable
 from edge.health import Cause
-from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import IllegalMoveError, Move
 from edge.system.threads import note_failure
@@ -60,7 +59,7 @@ class Dispatcher:
         self._recorder = recorder
         self._head_start = head_start
         self._hooks = hooks
-        self._changed = ChangedFiles(parts, recorder.reject, hooks.record_anew)
+        self._changed = ChangedFiles(parts, recorder.reject, hooks.record_anew, head_start)
         self._finished: queue.SimpleQueue[Examination] = queue.SimpleQueue()
         self._unrecorded: list[Examination] = []
         self._stopping = False
@@ -105,7 +104,8 @@ class Dispatcher:
         self._tasks.run()
         try:
             self._hooks.recover()
-            if not (self._resting() or self._model.held or self._unrecorded):
+            resting = time.monotonic() < self._pause_until
+            if not (resting or self._model.held or self._unrecorded):
                 self._dispatch()  # first: a worker that has finished does not wait for the disk
                 self._begin_ahead()
             if self._recorder.archive_left_over():
@@ -113,7 +113,7 @@ class Dispatcher:
         except Unavailable as error:
             self._rest(Cause.STORAGE_UNAVAILABLE, str(error))
         else:
-            if not self._resting():
+            if time.monotonic() >= self._pause_until:
                 self._health.recover(Cause.STORAGE_UNAVAILABLE, Cause.WORKERS_UNAVAILABLE)
         if self._record_finished():
             self._tasks.wake()  # some of it may have to be dispatched again
@@ -122,9 +122,6 @@ class Dispatcher:
     def _rest(self, cause: Cause, why: str) -> None:
         self._pause_until = time.monotonic() + PAUSE_S
         self._health.degrade(cause, why)
-
-    def _resting(self) -> bool:
-        return time.monotonic() < self._pause_until
 
     def _dispatch(self) -> None:
         workers = self._model.serving.workers
@@ -160,7 +157,7 @@ class Dispatcher:
     def _settle_unexamined(self, image: Image) -> bool:
         """Settle an image that a worker need not, or cannot, see yet; False if one must see it."""
         found = self._spool.locate(image.path, image.image_id, image.name)
-        if found == image.path and self._may_have_changed(image) and self._changed.take_up(image):
+        if found == image.path and self._changed.take_up(image):
             return True
         if image.poison:
             why = "workers died of it twice, or the daemon did again and again"
@@ -173,12 +170,6 @@ class Dispatcher:
         else:
             return False
         return True
-
-    def _may_have_changed(self, image: Image) -> bool:
-        since = self._spool.since_hashed(image.path)
-        if since is Since.CHANGED:  # a worker that has begun with it saw who knows what
-            self._head_start.take(image.path, self._model.serving.workers)
-        return since is not Since.SAME or image.postponed or image.poison
 
     def _submit(self, image: Image) -> None:
         serving = self._model.serving

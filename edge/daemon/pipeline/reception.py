@@ -3,14 +3,13 @@
 import hashlib
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from edge.config.settings import Settings
 from edge.contract.reference import NO_SUCH_FILE, parse_reference
 from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.pipeline.head_start import HeadStart
-from edge.daemon.pipeline.recovery import Recovery
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
 from edge.storage.claim import Claim
@@ -21,6 +20,12 @@ log = logging.getLogger(__name__)
 
 REFUSE_S: Final = 10.0
 """Seconds that a refusal may wait for the dispatcher."""
+
+
+class Recovering(Protocol):
+    """The recovery at start, as far as the way in must know."""
+
+    done: bool
 
 
 class Reception:
@@ -42,7 +47,7 @@ class Reception:
         settings: Settings,
         *,
         admission: Admission,
-        recovery: Recovery,
+        recovery: Recovering,
         head_start: HeadStart,
         reject: Reject,
     ) -> None:
@@ -85,7 +90,7 @@ class Reception:
 
     def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
         """See `Receiver`."""
-        if self._taken_before(path):
+        if self._admission.taken_before(path):
             return
         # If its writer goes on, the worker might see another file than the ledger names.
         moved = self._head_start.offer if settled else lambda _: None
@@ -199,14 +204,6 @@ class Reception:
         if not path.is_relative_to(inbox) or path == inbox:
             raise ValueError(NO_SUCH_FILE)
         return path
-
-    def _taken_before(self, path: Path) -> bool:
-        """Tell if a copy left this file behind, and try once more to remove it."""
-        for claim, origin, fingerprint in self._ledger.submissions.origins():
-            if origin == path:
-                removed = self._admission.remove_origin(claim, path, fingerprint)
-                return not removed or not path.exists()
-        return False
 
 
 def _sender(request: Request) -> Sender:

@@ -19,14 +19,14 @@ from typing import Final
 from edge.errors import MammoEdgeError, StartupError, StateDamagedError, Unavailable
 from edge.storage.ledger import integrity, schema, wal_mark
 from edge.storage.ledger.integrity import DamagedError
-from edge.storage.ledger.schema import NewerSchemaError, OlderSchemaError
+from edge.storage.ledger.schema import NewerSchemaError
 from edge.storage.ledger.wal_mark import WalMark
 from edge.storage.ledger.witness import Witness
 from edge.system import files
 
 log = logging.getLogger(__name__)
 
-FILE: Final = "ledger.sqlite3"
+FILE: Final = schema.FILE
 SYNCED: Final = "PRAGMA synchronous = FULL"
 """Every commit is on disk when it returns."""
 UNSYNCED: Final = "PRAGMA synchronous = NORMAL"
@@ -168,31 +168,6 @@ class Database:
                 self._witness.close()
             self._db.close()
             os.close(self._owner)
-
-
-def open_readonly(folder: Path) -> sqlite3.Connection:
-    """
-    Look into a ledger that a daemon may have open.
-
-    Raises:
-        StartupError: there is none, or it cannot be read.
-    """
-    try:
-        if not (folder / FILE).exists():
-            msg = f"{folder / FILE}: there is no ledger yet: the service was never started"
-            raise StartupError(msg)
-        db = sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True)
-        version = schema.version_of(db)
-    except (sqlite3.Error, NewerSchemaError) as error:
-        msg = f"{folder / FILE}: {error}"
-        raise StartupError(msg) from None
-    if version < schema.VERSION:
-        msg = (
-            f"{folder / FILE}: its schema version is {version}; the daemon "
-            f"brings it to {schema.VERSION} at its next start"
-        )
-        raise OlderSchemaError(msg)
-    return db
 
 
 def _unavailable(error: sqlite3.Error) -> Unavailable:

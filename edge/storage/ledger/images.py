@@ -166,16 +166,6 @@ class Images:
             move(db, image_id, Move.RELEASE)
             db.execute("UPDATE images SET not_before = ? WHERE image_id = ?", (until, image_id))
 
-    def settled(self, image_id: str) -> bool:
-        """Tell if a sender of an image is known to have finished."""
-        with self._database.reading() as db:
-            return (
-                db.execute(
-                    "SELECT 1 FROM submissions WHERE image_id = ? AND settled = 1", (image_id,)
-                ).fetchone()
-                is not None
-            )
-
     def unsettled_since(self, since: float) -> list[tuple[Image, float]]:
         """
         List images archived after a Unix time whose sender may not have finished.

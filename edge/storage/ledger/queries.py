@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.errors import StartupError
-from edge.storage.ledger.database import FILE, open_readonly
+from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import ledger_id
+from edge.storage.ledger.schema import FILE
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 

@@ -19,6 +19,8 @@ from typing import Final, TypeAlias
 
 from edge.errors import StartupError
 
+FILE: Final = "ledger.sqlite3"
+"""The ledger's name in the state folder."""
 FIRST: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE images (

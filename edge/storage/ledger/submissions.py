@@ -167,6 +167,16 @@ class Submissions:
                 is not None
             )
 
+    def settled(self, image_id: str) -> bool:
+        """Tell if a sender of an image is known to have finished."""
+        with self._database.reading() as db:
+            return (
+                db.execute(
+                    "SELECT 1 FROM submissions WHERE image_id = ? AND settled = 1", (image_id,)
+                ).fetchone()
+                is not None
+            )
+
     def origins(self) -> list[tuple[str, Path, Fingerprint]]:
         """List files that were copied into the spool and are still to be removed in the inbox."""
         with self._database.reading() as db:

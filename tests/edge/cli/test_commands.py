@@ -112,7 +112,7 @@ def test_retry_without_a_choice_is_wrong_usage() -> None:
 
 
 def test_a_single_digit_is_no_id() -> None:
-    with pytest.raises(ConfigError, match="expected 4 or more"):
+    with pytest.raises(ConfigError, match="expected 3 or more"):
         resolve_images(["0"], lambda _: ["0" * 64])
 
 

@@ -39,13 +39,12 @@ class StandIn:
 def test_a_start_without_room_on_the_disk_is_put_off_and_not_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(process, "Daemon", StandIn)
     monkeypatch.setattr(process, "PUT_OFF_S", 0.0)
     monkeypatch.setattr("edge.daemon.process.logging.basicConfig", lambda **_: None)
     monkeypatch.setenv("MAMMO_EDGE_BROKER__PASSWORD", "geheim")
     settings = Settings(broker={"password": "geheim"}, state={"path": tmp_path})
     mask = os.umask(0o022)
-    process.run(Configuration(settings, lambda: settings))
+    process.run(Configuration(settings, lambda: settings), StandIn)
     assert os.umask(mask) == 0o027
     assert (StandIn.tries, StandIn.served) == (2, 1)
     assert StandIn.passwords == ["geheim", "geheim"]

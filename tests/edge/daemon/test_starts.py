@@ -3,7 +3,7 @@
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -103,7 +103,7 @@ def test_a_start_that_waits_tells_so_and_ends_at_once_when_told_to(
     monkeypatch.setattr(process, "Systemd", Told)
     monkeypatch.setattr("edge.system.logs.start", lambda _: None)
     waits(tmp_path, config, 10)
-    process.run(configured(tmp_path, config))
+    process.run(configured(tmp_path, config), cast("Any", None))
     assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in Told.heard)
     assert Starts(tmp_path, config).begin() == 0.0  # a person's restart does not wait
 
@@ -119,12 +119,11 @@ def test_only_what_systemd_starts_again_makes_the_next_start_wait(
     error: MammoEdgeError,
     next_s: float,
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object) -> NoReturn:
         raise error
 
-    monkeypatch.setattr(process, "Daemon", fail)
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     monkeypatch.setattr("edge.system.logs.start", lambda _: None)
     with pytest.raises(type(error)):
-        process.run(configured(tmp_path, config))
+        process.run(configured(tmp_path, config), fail)
     assert Starts(tmp_path, config).begin() == next_s

@@ -1,0 +1,126 @@
+"""Films of other users: the daemon is nobody special, and its senders are others again."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from edge.errors import LockedError
+from edge.storage.names import archive_name
+from edge.storage.spool import Spool
+from edge.system import files
+from tests.support.tools import need
+
+DAEMON, SENDER, SENDERS = 61_001, 61_002, 61_003
+FILM = b"a film" * 1000
+
+
+def run_as(user: int, do: Callable[[], None], group: int | None = None) -> None:
+    """Run something as another user, in a process of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of threads, none of which the child uses
+        pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            files._DISK = ThreadPoolExecutor(2)  # type: ignore[misc]
+            os.setgroups([SENDERS])
+            os.setgid(group or user)
+            os.setuid(user)
+            do()
+            status = 0
+        except BaseException:  # noqa: BLE001 - told by the status
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Folders as tmpfiles.d makes them."""
+    if os.geteuid() != 0:
+        pytest.skip("needs two users: run as root")
+    folder = Path(tempfile.mkdtemp(prefix="mammo-two-users-"))
+    folder.chmod(0o755)
+    for name, group, mode in (("inbox", SENDERS, 0o3770), ("edge", DAEMON, 0o750)):
+        (folder / name).mkdir()
+        os.chown(folder / name, DAEMON, group)
+        (folder / name).chmod(mode)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def sent(path: Path) -> None:
+    """Write a film as its sender does."""
+    os.umask(0o022)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(FILM)
+
+
+def filed(place: Path, path: Path) -> None:
+    """Take a film and archive it, as the daemon does."""
+    os.umask(0o027)
+    edge = place / "edge"
+    spool = Spool(edge / "spool", edge / "done", edge / "failed")
+    with spool.claiming(path, may_copy=True) as claim:
+        pass
+    spool.archive(claim.path, claim.image_id, claim.name, b"{}", scored=True)
+    assert list(spool.claimed.iterdir()) == []
+
+
+def test_a_film_of_another_user_leaves_the_sticky_inbox_and_is_the_daemon_s_own(
+    place: Path,
+) -> None:
+    path = place / "inbox" / "film.dcm"
+    run_as(SENDER, lambda: sent(path))
+    run_as(DAEMON, lambda: filed(place, path))
+    name = archive_name(b"film.dcm", hashlib.sha256(FILM).hexdigest())
+    found = (place / "edge" / "done" / name).stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (DAEMON, 0o640)
+    assert not path.exists()
+
+
+def test_no_sender_removes_what_another_sent(place: Path) -> None:
+    path = place / "inbox" / "film.dcm"
+    run_as(SENDER, lambda: sent(path))
+
+    def remove() -> None:
+        with pytest.raises(PermissionError):
+            path.unlink()
+
+    run_as(SENDER + 10, remove, group=SENDERS)
+    assert path.exists()
+
+
+def test_a_folder_that_its_sender_shut_keeps_its_film_and_is_named(place: Path) -> None:
+    path = place / "inbox" / "exam" / "film.dcm"
+    run_as(SENDER, lambda: sent(path))
+
+    def locked() -> None:
+        with pytest.raises(LockedError):
+            filed(place, path)
+
+    run_as(DAEMON, locked)
+    assert path.read_bytes() == FILM
+
+
+def test_with_the_default_acl_of_tmpfiles_a_sender_s_folder_can_be_emptied(place: Path) -> None:
+    lines = (Path(__file__).parents[3] / "systemd/tmpfiles.d/mammo-edge.conf").read_text()
+    (acl,) = (line.split()[-1] for line in lines.splitlines() if line.startswith("a+ "))
+    acl = acl.replace("user:mammo-edge:", f"user:{DAEMON}:")
+    command = [need("setfacl", "acl"), "-m", acl, str(place / "inbox")]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("needs a file system with ACLs below /tmp")
+    path = place / "inbox" / "exam" / "film.dcm"
+    run_as(SENDER, lambda: sent(path))
+    run_as(DAEMON, lambda: filed(place, path))
+    assert not path.exists()

@@ -86,7 +86,7 @@ bench: $(BIN)/.bench ## measure docs/quality/benchmarks.md anew, twenty minutes;
 	-@$(MAKE) --no-print-directory RUNTIME=tflite-runtime venv
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-fuzz: $(BIN)/.dev ## mutated messages to a daemon, mutated files through workers, an hour each; FUZZ_S=60, DECODER=gdcm
+fuzz: $(BIN)/.dev ## mutated messages and mutated files, an hour each; FUZZ_S=60, DECODER=gdcm
 	$(BIN)/python -m tests.fuzz.messages $(FUZZ_S) fuzz-findings
 	$(BIN)/python -m tests.fuzz.files $(FUZZ_S) fuzz-findings $(DECODER)
 

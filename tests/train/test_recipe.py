@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from train import recipe
+from train import recipes
 from train.errors import TrainError
 from train.recipes.seed import RECIPE
 
 
 def test_seed_is_found_by_name() -> None:
-    assert recipe.load("seed") is RECIPE
-    assert "seed" in recipe.names()
+    assert recipes.load("seed") is RECIPE
+    assert "seed" in recipes.names()
 
 
 def test_every_recipe_says_its_command_and_result() -> None:
-    for name in recipe.names():
+    for name in recipes.names():
         text = importlib.import_module(f"train.recipes.{name}").__doc__ or ""
         assert f"mammo-train fit {name} --data" in text
         assert "minutes" in text
@@ -37,7 +37,7 @@ def test_seed_is_what_the_known_recipe_asks_for() -> None:
 
 
 def test_recipe_is_read_from_a_file_of_ones_own(tiny_recipe: Path) -> None:
-    assert recipe.load(str(tiny_recipe)).name == "tiny"
+    assert recipes.load(str(tiny_recipe)).name == "tiny"
 
 
 def test_recipe_cannot_be_changed_in_place() -> None:
@@ -57,11 +57,11 @@ def test_epochs_and_seed_are_changed_in_every_phase() -> None:
 )
 def test_unknown_recipe_is_refused(name: str, message: str) -> None:
     with pytest.raises(TrainError, match=message):
-        recipe.load(name)
+        recipes.load(name)
 
 
 def test_file_without_a_recipe_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.py"
     path.write_text("RECIPE = 1\n")
     with pytest.raises(TrainError, match=r"RECIPE is 1, expected a train\.recipe\.Recipe"):
-        recipe.load(str(path))
+        recipes.load(str(path))

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import TypeAlias
 
-from train import recipe
+from train import recipes
 
 # argparse has no public name for it.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -22,7 +22,7 @@ def add_recipe_and_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "recipe",
         metavar="RECIPE",
-        help=f"{', '.join(recipe.names())}, or a Python file of your own that sets RECIPE",
+        help=f"{', '.join(recipes.names())}, or a Python file of your own that sets RECIPE",
     )
     command.add_argument(
         "--data",

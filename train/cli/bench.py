@@ -2,7 +2,7 @@
 
 import argparse
 
-from train import recipe
+from train import recipes
 from train.cli import arguments
 from train.cli.arguments import Commands
 from train.data import datasets
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     from train.data.prepare import prepared
     from train.fitting.throughput import bench
 
-    run, chosen = RunFolder(options.out), recipe.load(options.recipe)
+    run, chosen = RunFolder(options.out), recipes.load(options.recipe)
     bench(
         chosen, prepared(datasets.load(options.data), chosen.input, run.cache), run, options.batches
     )

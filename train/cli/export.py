@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from train import recipe
+from train import recipes
 from train.cli import arguments
 from train.cli.arguments import Commands
 from train.errors import TrainError
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> None:
 
     export.export_fitted(
         keras_model.adopt(
-            options.model, recipe.load(options.recipe), options.data, run, options.typed
+            options.model, recipes.load(options.recipe), options.data, run, options.typed
         ),
         run,
         request,

@@ -2,7 +2,7 @@
 
 import argparse
 
-from train import recipe
+from train import recipes
 from train.cli import arguments
 from train.cli.arguments import Commands
 from train.run_folder import RunFolder
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     """Train the recipe, or go on with it."""
     from train.fitting import fit
 
-    chosen = recipe.load(options.recipe).changed(options.epochs, options.seed)
+    chosen = recipes.load(options.recipe).changed(options.epochs, options.seed)
     request = fit.Request(
         recipe=chosen,
         data=options.data,

@@ -3,7 +3,7 @@
 import argparse
 from contextlib import nullcontext
 
-from train import recipe
+from train import recipes
 from train.cli import arguments
 from train.cli.arguments import Commands
 from train.data import datasets
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
 
     index, spec, cache = (
         datasets.load(options.data),
-        recipe.load(options.recipe).input,
+        recipes.load(options.recipe).input,
         RunFolder(options.out).cache,
     )
     with on_cluster(options.cluster) if options.cluster else nullcontext(on_this_machine) as engine:

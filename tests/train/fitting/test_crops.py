@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from edge.domain import Box
 from edge.inference.geometry import Geometry
-from train import cli, recipe
+from train import cli, recipes
 from train.data.datasets import Film, Lesion
 from train.data.films import Prepared
 from train.errors import DataError
@@ -166,7 +166,7 @@ def test_shift_moves_the_picture_no_further_than_told() -> None:
 def staged(tmp_path: Path) -> Recipe:
     path = tmp_path / "staged.py"
     path.write_text(RECIPE)
-    return recipe.load(str(path))
+    return recipes.load(str(path))
 
 
 def test_auto_pool_is_between_the_mean_and_the_maximum(staged: Recipe) -> None:
@@ -243,7 +243,7 @@ def test_linear_head_is_the_logistic_regression_and_leaves_the_base_alone(
 ) -> None:
     path = tmp_path / "linear.py"
     path.write_text(RECIPE + LINEAR)
-    chosen = recipe.load(str(path))
+    chosen = recipes.load(str(path))
     assert chosen.whole
     run = RunFolder(tmp_path / "run")
     assert (

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.tiny import Tiny
-from train import cli, recipe
+from train import cli, recipes
 from train.data import datasets
 from train.errors import DataError, TrainError
 from train.fitting import batches, finished_run, fit, loop, network
@@ -25,7 +25,7 @@ NO_CHANGE = Augment(rotation_deg=0, zoom=0, flip_horizontal=False, flip_vertical
 
 @pytest.fixture
 def small(tiny_recipe: Path) -> Recipe:
-    return recipe.load(str(tiny_recipe))
+    return recipes.load(str(tiny_recipe))
 
 
 def picture() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

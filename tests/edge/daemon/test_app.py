@@ -88,9 +88,9 @@ def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(
 
 
 def test_a_name_that_fits_no_image_or_several_is_told() -> None:
-    known = {"abc": ["abc"], "a": ["abc", "abd"]}
-    assert handlers.resolve_images(["abc"], lambda name: known.get(name, [])) == ["abc"]
-    with pytest.raises(ConfigError, match="a: 2 images of that id, expected one"):
-        handlers.resolve_images(["a"], lambda name: known.get(name, []))
-    with pytest.raises(ConfigError, match="x: no image of that id"):
-        handlers.resolve_images(["x"], lambda name: known.get(name, []))
+    known = {"abcd": ["abcd"], "abc": ["abcd", "abce"]}
+    assert handlers.resolve_images(["abcd"], lambda name: known.get(name, [])) == ["abcd"]
+    with pytest.raises(ConfigError, match="abc: 2 images of that id, expected one"):
+        handlers.resolve_images(["abc"], lambda name: known.get(name, []))
+    with pytest.raises(ConfigError, match="xyz: no image of that id"):
+        handlers.resolve_images(["xyz"], lambda name: known.get(name, []))

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel
 
 from edge.contract import messages
+from edge.contract.limits import COMMAND_BYTES, REFERENCE_BYTES
 from edge.contract.shadow import ShadowResult
 from edge.models.transfer import announcement
 from edge.mqtt.topics import COMMANDS, Topics, discovery, shared_request_image
@@ -19,6 +20,7 @@ IMAGE: Final = "Image"
 """A payload of bytes, not JSON."""
 CHUNK: Final = "Chunk"
 """A payload of bytes, too."""
+AT_QOS_0: Final = "At QoS 0 nothing is promised."
 NOTHING: Final = "Nothing"
 """An empty payload, by which a retained message is cleared."""
 
@@ -61,13 +63,14 @@ def channels() -> dict[str, Channel]:
         "result": Channel(
             "send",
             DEVICE.result,
-            "Every result that has no response topic of its own.",
+            "Every result that has no response topic of its own, in the order of `seq`.",
             (RESULT,),
         ),
         "reply": Channel(
             "send",
             None,
-            "The response topic that a request names: its result, and nothing else.",
+            "The response topic that a request names: its result, and nothing else; results on one "
+            "response topic come in the order of `seq`.",
             (RESULT,),
         ),
         "shadowResult": Channel(
@@ -77,12 +80,16 @@ def channels() -> dict[str, Channel]:
             (ShadowResult,),
         ),
         "requestImage": Channel(
-            "receive", DEVICE.request_image, "An image.", (IMAGE,), replies="reply"
+            "receive",
+            DEVICE.request_image,
+            f"An image. {AT_QOS_0}",
+            (IMAGE,),
+            replies="reply",
         ),
         "requestRef": Channel(
             "receive",
             DEVICE.request_ref,
-            "Names a file in the inbox.",
+            f"Names a file in the inbox, in at most {REFERENCE_BYTES} bytes. {AT_QOS_0}",
             (messages.Reference,),
             replies="reply",
         ),
@@ -133,7 +140,7 @@ def _commands() -> Iterator[tuple[str, Channel]]:
             Channel(
                 "receive",
                 DEVICE.command(name),
-                f"The command `{name}`.",
+                f"The command `{name}`, in at most {COMMAND_BYTES} bytes.",
                 (asked,),
                 replies=f"{key}Ack",
             ),

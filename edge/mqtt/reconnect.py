@@ -158,12 +158,8 @@ class Reconnector(Loop):
         if not speaks_5(self._options, self._health.beat, self._stop):
             return False
         log.info("event=broker_speaks_5")
-        self._note_5()
-        return True
-
-    def _note_5(self) -> None:
         self._backoff.spoke_5 = True
-        self._spoken.note(self._options.settings.host, self._options.settings.port)
+        return True
 
     def _keep(self, connection: Connection) -> None:
         """Wait for the end of a connection, and note why it ended."""
@@ -199,7 +195,8 @@ class Reconnector(Loop):
     def _welcome(self, connection: Connection) -> None:
         log.info("event=broker_connected protocol=%s guessed=%s", self.protocol, self.guessed)
         if self.protocol is Protocol.V5:
-            self._note_5()
+            self._backoff.spoke_5 = True
+            self._spoken.note(self._options.settings.host, self._options.settings.port)
         self._subscriptions.begin(connection.client, self.protocol)
         self.connection = connection
         self._health.recover(Cause.BROKER_AWAY)

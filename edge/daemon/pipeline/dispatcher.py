@@ -24,7 +24,8 @@ from edge.daemon.pipeline.head_start import HeadStart, PendingVerdict
 from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.workers.verdict import Interrupted, Verdict
 from edge.errors import Reason, StateDamagedError, Unavailable
-from edge.health import Cause
+from edge.health import Cause, Health
+from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import IllegalMoveError, Move
 from edge.system.threads import note_failure
@@ -201,26 +202,28 @@ class Dispatcher:
             except StateDamagedError:
                 raise
             except Exception as error:  # noqa: BLE001 - one image must not hold up the others
-                self._blame(examination.image, error)
+                _blame(self._ledger, self._health, examination.image, error)
                 continue
             if isinstance(examination.verdict, Interrupted):
                 self._rest(Cause.WORKERS_UNAVAILABLE, f"worker: {examination.verdict.why}")
             for observe in self._hooks.observers if settled else ():
-                self._show(observe, examination)
+                _show(observe, examination, self._health)
         return len(finished) > len(self._unrecorded)
 
-    def _blame(self, image: Image, error: Exception) -> None:
-        """Count an attempt of an image whose outcome cannot be recorded, for no passing reason."""
-        note_failure("outcome_not_recorded", error)
-        self._health.count("records_failed")
-        with contextlib.suppress(Unavailable, IllegalMoveError):
-            self._ledger.images.move(image.image_id, Move.BLAME)
 
-    def _show(self, observe: Callable[[Examination], None], examination: Examination) -> None:
-        try:
-            observe(examination)
-        except StateDamagedError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the outcome is recorded, whoever looks on
-            note_failure("observer_failed", error)
-            self._health.count("loop_failures")
+def _blame(ledger: Ledger, health: Health, image: Image, error: Exception) -> None:
+    """Count an attempt of an image whose outcome cannot be recorded, for no passing reason."""
+    note_failure("outcome_not_recorded", error)
+    health.count("records_failed")
+    with contextlib.suppress(Unavailable, IllegalMoveError):
+        ledger.images.move(image.image_id, Move.BLAME)
+
+
+def _show(observe: Callable[[Examination], None], examination: Examination, health: Health) -> None:
+    try:
+        observe(examination)
+    except StateDamagedError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the outcome is recorded, whoever looks on
+        note_failure("observer_failed", error)
+        health.count("loop_failures")

@@ -108,16 +108,9 @@ class Reception:
 
     def take_reference(self, request: Request) -> None:
         """See `Receiver`."""
-        if not (request.again and self._answered_before(request)):
+        sha256 = _named_hash(request.payload) if request.again else None
+        if sha256 is None or not self._was_answered(sha256, request):
             self._ledger.references.wait(request)
-
-    def _answered_before(self, request: Request) -> bool:
-        """Tell if a reference that is delivered once more needs no other answer."""
-        try:
-            _, sha256 = parse_reference(request.payload)
-        except ValueError:
-            return False
-        return self._was_answered(sha256, request)
 
     def _was_answered(self, image_id: str, request: Request) -> bool:
         """Answer a request that is delivered once more as it was answered before, if it was."""
@@ -213,3 +206,11 @@ def _sender(request: Request) -> Sender:
 def _submission(image_id: str, sender: Sender) -> Submission:
     """Make a submission of bytes that need not come again."""
     return sender.submission(Claim(Path(), b"", image_id))
+
+
+def _named_hash(request: bytes) -> str | None:
+    """Read the hash that a reference gives; None if it gives none."""
+    try:
+        return parse_reference(request)[1]
+    except ValueError:
+        return None

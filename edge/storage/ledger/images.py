@@ -123,21 +123,8 @@ class Images:
                 )
                 self._results.record(db, numbering.seq, conclusion.result_id, first[0], payload)
             for submission, *_ in submissions:
-                self._repeat(db, conclusion.result_id, submission)
+                _repeat(self._results, db, conclusion.result_id, submission)
             return payload
-
-    def _repeat(self, db: sqlite3.Connection, result_id: str, number: int) -> None:
-        """Answer one more submission; one that cannot be answered takes no other with it."""
-        db.execute("SAVEPOINT repetition")
-        try:
-            self._results.repeat(db, result_id, number)
-        except sqlite3.Error:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with this one
-            db.execute("ROLLBACK TO repetition")
-            db.execute("UPDATE submissions SET seq = 0 WHERE id = ?", (number,))
-            note_failure("submission_given_up", error)
-        db.execute("RELEASE repetition")
 
     def postpone(self, image_id: str, until: float) -> bool:
         """
@@ -213,3 +200,17 @@ class Images:
         with self._database.reading() as db:
             scored, payload = db.execute(query, (image_id,)).fetchone()
         return bool(scored), payload
+
+
+def _repeat(results: Results, db: sqlite3.Connection, result_id: str, number: int) -> None:
+    """Answer one more submission; one that cannot be answered takes no other with it."""
+    db.execute("SAVEPOINT repetition")
+    try:
+        results.repeat(db, result_id, number)
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with this one
+        db.execute("ROLLBACK TO repetition")
+        db.execute("UPDATE submissions SET seq = 0 WHERE id = ?", (number,))
+        note_failure("submission_given_up", error)
+    db.execute("RELEASE repetition")

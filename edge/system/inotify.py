@@ -1,8 +1,8 @@
 """
 The kernel's inotify, as in inotify(7), without a thread and without a guess.
 
-Python has no binding, and those there are hide an overflow of the queue and tell nothing of a file
-that is opened for writing and not closed yet.
+The calls are those of watchdog's binding. Its observer is not used: it hides an overflow of the
+queue and a missing watch, and tells nothing of a file that is open and not written to yet.
 """
 
 import ctypes
@@ -14,21 +14,24 @@ from errno import EAGAIN
 from pathlib import Path
 from typing import Final
 
-MODIFY: Final = 0x2
-CLOSE_WRITE: Final = 0x8
-CLOSE_NOWRITE: Final = 0x10
-OPEN: Final = 0x20
-MOVED_FROM: Final = 0x40
-MOVED_TO: Final = 0x80
-CREATE: Final = 0x100
-OVERFLOW: Final = 0x4000
-IGNORED: Final = 0x8000
+from watchdog.observers import inotify_c
+from watchdog.observers.inotify_c import InotifyConstants, Mask, WatchDescriptor
+
+MODIFY: Final = int(InotifyConstants.IN_MODIFY)
+CLOSE_WRITE: Final = int(InotifyConstants.IN_CLOSE_WRITE)
+CLOSE_NOWRITE: Final = int(InotifyConstants.IN_CLOSE_NOWRITE)
+OPEN: Final = int(InotifyConstants.IN_OPEN)
+MOVED_FROM: Final = int(InotifyConstants.IN_MOVED_FROM)
+MOVED_TO: Final = int(InotifyConstants.IN_MOVED_TO)
+CREATE: Final = int(InotifyConstants.IN_CREATE)
+OVERFLOW: Final = int(InotifyConstants.IN_Q_OVERFLOW)
+IGNORED: Final = int(InotifyConstants.IN_IGNORED)
 """The watch is gone, since its folder is."""
-ONLY_FOLDERS: Final = 0x1000000
-NO_LINKS: Final = 0x2000000
-NOT_UNLINKED: Final = 0x4000000
+ONLY_FOLDERS: Final = int(InotifyConstants.IN_ONLYDIR)
+NO_LINKS: Final = int(InotifyConstants.IN_DONT_FOLLOW)
+NOT_UNLINKED: Final = int(InotifyConstants.IN_EXCL_UNLINK)
 """No events of a file whose name was removed, and that another may have by now."""
-IS_FOLDER: Final = 0x40000000
+IS_FOLDER: Final = int(InotifyConstants.IN_ISDIR)
 
 _HEAD: Final = struct.Struct("iIII")
 _READ_BYTES: Final = 2**16
@@ -57,8 +60,9 @@ class Inotify:
     """
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._fd = _checked(inotify_c.inotify_init())
+        os.set_blocking(self._fd, False)
+        os.set_inheritable(self._fd, False)  # noqa: FBT003
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when there are events."""
@@ -72,13 +76,12 @@ class Inotify:
             OSError: ENOSPC if this user has no more watches, or the folder is gone.
         """
         flags = mask | ONLY_FOLDERS | NO_LINKS | NOT_UNLINKED
-        return self._checked(
-            self._libc.inotify_add_watch(self._fd, os.fsencode(folder), ctypes.c_uint32(flags))
-        )
+        path = os.fsencode(folder)
+        return _checked(inotify_c.inotify_add_watch(self._fd, path, Mask(flags)))
 
     def remove(self, watch: int) -> None:
         """Watch no more; a watch that is gone is none either."""
-        self._libc.inotify_rm_watch(self._fd, watch)
+        inotify_c.inotify_rm_watch(self._fd, WatchDescriptor(watch))
 
     def read(self) -> Iterator[Event]:
         """Yield the events that wait, without waiting for more."""
@@ -99,11 +102,12 @@ class Inotify:
         """Close the queue and all its watches."""
         os.close(self._fd)
 
-    def _checked(self, result: int) -> int:
-        if result < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
-        return result
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
 
 
 def watch_limit() -> int | None:

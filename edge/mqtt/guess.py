@@ -8,6 +8,7 @@ broker delivers is held back, since a response topic that the sender named is no
 """
 
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from edge.mqtt import reasons
 from edge.mqtt.connection import Connection, Incoming, Protocol, disconnect
 from edge.mqtt.options import Options, connect_arguments, make_client
 from edge.system import workarounds
+
+log = logging.getLogger(__name__)
 
 AGAIN_S: Final = 5.0
 """Seconds between the two connections that prove a guess."""
@@ -72,6 +75,45 @@ def speaks_5(options: Options, beat: Callable[[], None], stop: threading.Event) 
         connection.end()
         disconnect(client)
         connection.release()
+
+
+class Proof:
+    """
+    Asks a broker for MQTT 5 beside a connection of MQTT 3.1.1 that is a guess.
+
+    Args:
+        options: those of that connection.
+        beat: called while this waits.
+        stop: ends the wait.
+        note_5: called when the broker has answered in MQTT 5.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        beat: Callable[[], None],
+        stop: threading.Event,
+        note_5: Callable[[], None],
+    ) -> None:
+        self._options = options
+        self._beat = beat
+        self._stop = stop
+        self._note_5 = note_5
+
+    def holds(self, connection: Connection) -> bool:
+        """Tell if the broker closes connections of MQTT 5 unanswered while this one lasts."""
+        for pause_s in (0.0, AGAIN_S):
+            if connection.ended.wait(pause_s) or self._stop.is_set() or self.refuted():
+                return False
+        return not connection.ended.is_set()
+
+    def refuted(self) -> bool:
+        """Ask once, and tell if the broker speaks MQTT 5 after all."""
+        if not speaks_5(self._options, self._beat, self._stop):
+            return False
+        log.info("event=broker_speaks_5")
+        self._note_5()
+        return True
 
 
 class Gate:

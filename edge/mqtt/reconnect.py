@@ -10,7 +10,7 @@ from edge.health import Cause, Health
 from edge.mqtt import reasons
 from edge.mqtt.backoff import Backoff, Ended
 from edge.mqtt.connection import Connection, Protocol, disconnect
-from edge.mqtt.guess import AGAIN_S, Gate, speaks_5, tries
+from edge.mqtt.guess import Gate, Proof, tries
 from edge.mqtt.options import Options, connect_arguments, make_client
 from edge.mqtt.spoken import Spoken
 from edge.mqtt.subscriptions import Subscriptions
@@ -51,6 +51,7 @@ class Reconnector(Loop):
         where = (options.settings.host, options.settings.port)
         fixed = FIXED.get(options.settings.protocol)
         self._backoff = Backoff(fixed, spoke_5=spoken.knows(*where))
+        self._proof = Proof(options, health.beat, self._stop, self._note_5)
         self._pause_s = 0.0
         self._taken_over = False
         self.greeters: list[Callable[[], None]] = []
@@ -140,26 +141,16 @@ class Reconnector(Loop):
             self._report_away(reasons.in_words(reason))
             unsupported = reason is not None and reason.value == reasons.UNSUPPORTED_VERSION
             return Ended.UNSUPPORTED if unsupported else Ended.REFUSED
-        if self.guessed and not self._is_proved(connection):
+        if self.guessed and not self._proof.holds(connection):
             return Ended.LASTED
         self._welcome(connection)
         gate.open()
         self._keep(connection)
         return Ended.LASTED
 
-    def _is_proved(self, connection: Connection) -> bool:
-        """Tell if the broker closes connections of MQTT 5 unanswered while this one lasts."""
-        for pause_s in (0.0, AGAIN_S):
-            if connection.ended.wait(pause_s) or self._stop.is_set() or self._speaks_5():
-                return False
-        return not connection.ended.is_set()
-
-    def _speaks_5(self) -> bool:
-        if not speaks_5(self._options, self._health.beat, self._stop):
-            return False
-        log.info("event=broker_speaks_5")
+    def _note_5(self) -> None:
         self._backoff.spoke_5 = True
-        return True
+        self._spoken.note(self._options.settings.host, self._options.settings.port)
 
     def _keep(self, connection: Connection) -> None:
         """Wait for the end of a connection, and note why it ended."""
@@ -172,7 +163,7 @@ class Reconnector(Loop):
                 self._health.recover(Cause.CLIENT_ID_TAKEN)
             if self.guessed and time.monotonic() > next_try:
                 next_try = time.monotonic() + next(pauses)
-                if self._speaks_5():
+                if self._proof.refuted():
                     return
         if self._stop.is_set():
             return
@@ -195,8 +186,7 @@ class Reconnector(Loop):
     def _welcome(self, connection: Connection) -> None:
         log.info("event=broker_connected protocol=%s guessed=%s", self.protocol, self.guessed)
         if self.protocol is Protocol.V5:
-            self._backoff.spoke_5 = True
-            self._spoken.note(self._options.settings.host, self._options.settings.port)
+            self._note_5()
         self._subscriptions.begin(connection.client, self.protocol)
         self.connection = connection
         self._health.recover(Cause.BROKER_AWAY)

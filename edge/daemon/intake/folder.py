@@ -168,7 +168,9 @@ class FolderIntake(Loop):
         try:
             self._receiver.take_file(path, settled=settled, may_copy=settled)
         except NotReadyError:
-            candidate.finished, candidate.since = False, time.monotonic()
+            # One that changed looks otherwise, and that begins its quiet time anew. One that would
+            # have to be copied is to grow quiet for longer: its quiet time goes on.
+            candidate.finished, candidate.again_at = False, now + self._watching.quiet_s
         except LockedError:
             candidate.again_at, candidate.locked = now + self._settings.rescan_s, True
             self._complaints.locked()

@@ -30,7 +30,12 @@ class WalMark:
     def __init__(self, ledger: Path) -> None:
         self._folder = ledger.parent
         self._index = os.open(f"{ledger}-shm", os.O_RDONLY | os.O_CLOEXEC)
-        self._file = os.open(ledger.with_name(NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            self._file = os.open(ledger.with_name(NAME), flags, 0o640)
+        except BaseException:
+            os.close(self._index)
+            raise
         self._noted: bytes = b""
         self.note()
 

@@ -59,7 +59,12 @@ class MqttClient:
         )
 
     def subscribe(
-        self, topic: str, handler: Callable[[Incoming], None], *, group: str | None = None
+        self,
+        topic: str,
+        handler: Callable[[Incoming], None],
+        *,
+        group: str | None = None,
+        retained: bool = False,
     ) -> None:
         """
         Have messages of a topic given to `handler`. To be called before `start`.
@@ -68,8 +73,9 @@ class MqttClient:
             topic: without wildcards.
             handler: is called in paho's thread, and must only enqueue.
             group: the name of a group of clients that share the messages, if any.
+            retained: true to get the message that the broker keeps there, at each connection.
         """
-        self._subscriptions.add(topic, handler, group)
+        self._subscriptions.add(topic, handler, group, retained=retained)
 
     def on_connect(self, greet: Callable[[], None]) -> None:
         """Have `greet`, which must only wake others, called after each connection."""

@@ -31,24 +31,26 @@ class Subscriptions:
     def __init__(self, health: Health) -> None:
         self._health = health
         self._handlers: dict[str, Callable[[Incoming], None]] = {}
-        self._filters: list[str] = []
+        self._filters: dict[str, bool] = {}
         self._fetching: int | None = None
         self._refused = threading.Event()
         # held while subscribing: SUBACK may come before paho has told us the packet identifier
         self._asking = threading.Lock()
 
-    def add(self, topic: str, handler: Callable[[Incoming], None], group: str | None) -> None:
+    def add(
+        self, topic: str, handler: Callable[[Incoming], None], group: str | None, *, retained: bool
+    ) -> None:
         """Have messages of a topic given to `handler`; a group of devices shares them."""
         self._handlers[topic] = handler
-        self._filters.append(f"$share/{group}/{topic}" if group else topic)
+        self._filters[f"$share/{group}/{topic}" if group else topic] = retained
 
     def begin(self, client: Client, protocol: Protocol) -> None:
         """Subscribe everything on a new connection."""
         self._health.recover(Cause.SUBSCRIPTION_REFUSED, Cause.MODEL_SUBSCRIPTION_REFUSED)
         self._fetching = None  # packet identifiers begin anew
         client.on_subscribe = self.note_suback
-        for topic in self._filters:
-            client.subscribe(topic, **_without_retained(protocol))
+        for topic, retained in self._filters.items():
+            client.subscribe(topic, **({"qos": 1} if retained else _without_retained(protocol)))
 
     def dispatch(self, incoming: Incoming) -> None:
         """Give a message to its handler; acknowledge one that nobody handles."""

@@ -33,7 +33,7 @@ class Shelf:
         self._broker = broker
         self._topic = topic
         self._heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        broker.subscribe(topic, self._hear)
+        broker.subscribe(topic, self._hear, retained=True)
 
     def put(self, below: str, payload: bytes) -> None:
         """

@@ -32,6 +32,13 @@ CUT_OFF: Final = 10
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
+TRIES: Final = {"model/install": 2}
+"""
+Tries of a command that may have ended the daemon, if more than one.
+
+A bundle comes in chunks for minutes, in which a kill by others is likelier, and goes on after it.
+"""
+
 
 class CommandIntake(Loop):
     """
@@ -115,7 +122,7 @@ class CommandIntake(Loop):
         if len(incoming.payload) > COMMAND_BYTES:
             return _refusal(name, f"the command has more than {COMMAND_BYTES} bytes")
         key = key_of(incoming.topic, incoming.payload, incoming.correlation)
-        if self._suspects.ends(key):
+        if self._suspects.ends(key) >= TRIES.get(name, 1):
             self._health.count("commands_given_up")
             return _refusal(name, ENDED_THE_DAEMON)
         with self._suspects.in_hand(LOOP, key):

@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 LOOP: Final = "intake-mqtt"
 RETRY_S: Final = 0.5
-IMAGE_TRIES: Final = 2
-"""Daemons that a request with an image may end; one with text may end one, see `suspects`."""
+IMAGE_TRIES: Final = 8
+"""Daemons that may end with an image in hand: its bytes are only stored and hashed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,9 @@ def fit_boundary(mammograms: Sequence[Features], others: Features) -> Boundary:
     kind = np.repeat(np.arange(len(groups) + 1), [*map(len, groups), len(others)])
     unseen = np.zeros(len(features))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    for learn, check in folds.split(features, kind):
+    # A group too small to be in every fold is spread as one with the other mammograms.
+    strata = kind if np.bincount(kind).min() >= FOLDS else kind == len(groups)
+    for learn, check in folds.split(features, strata):
         unseen[check] = _fitted(features[learn], kind[learn]).decision_function(features[check])
     known = [unseen[kind == number] for number in range(len(groups))]
     threshold = _between(known, unseen[kind == len(groups)])
@@ -126,7 +128,7 @@ def fit_boundary(mammograms: Sequence[Features], others: Features) -> Boundary:
 
 def _fitted(features: Features, kind: NDArray[np.int_]) -> Pipeline:
     """Fit features of which the last kind is no mammogram; kinds of mammograms weigh the same."""
-    counts = np.bincount(kind)
+    counts = np.maximum(np.bincount(kind), 1)
     weight = np.append(counts[:-1].mean() / counts[:-1], 1.0)[kind]
     classifier = make_pipeline(
         StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)

@@ -62,6 +62,7 @@ def forget(run: RunFolder) -> None:
         run.split,
         run.history,
         run.model,
+        run.model_int8,
         run.exported,
         run.metrics,
     ):

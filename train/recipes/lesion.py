@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from train.recipe import Recipe
-from train.recipes.default import RECIPE as DEFAULT
+from train.recipes.layers import RECIPE as DEFAULT
 
 RECIPE: Final[Recipe] = replace(
     DEFAULT, name="lesion", summary="MobileNetV2 on pieces of 160 x 160 about masses", linear=None

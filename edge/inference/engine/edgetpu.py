@@ -90,7 +90,9 @@ def _open_interpreter(path: Path, threads: int, access: coral.Access) -> Interpr
         raise AcceleratorError(msg) from None
     try:
         opened: Interpreter = runtime.Interpreter(
-            model_path=str(path), num_threads=threads, experimental_delegates=[delegate]
+            model_content=path.read_bytes(),
+            num_threads=threads,
+            experimental_delegates=[delegate],
         )
     except (ValueError, RuntimeError) as error:
         msg = f"it does not take the model: {_one_line(error)}"

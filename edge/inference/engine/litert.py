@@ -11,11 +11,13 @@ def open_interpreter(path: Path, threads: int) -> Interpreter:
     """
     Load a .tflite file on the CPU, through XNNPACK.
 
+    The file is read, not mapped: if it is cut short later, the loaded model is still whole.
+
     Raises:
         ModelError: LiteRT does not take the file.
     """
     try:
-        return Interpreter(model_path=str(path), num_threads=threads)
+        return Interpreter(model_content=path.read_bytes(), num_threads=threads)
     except (ValueError, RuntimeError) as error:
         msg = f"{path}: litert cannot load it: {error}"
         raise ModelError(msg) from None

@@ -11,11 +11,13 @@ def open_interpreter(path: Path, threads: int) -> Interpreter:
     """
     Load a .tflite file on the CPU.
 
+    The file is read, not mapped: if it is cut short later, the loaded model is still whole.
+
     Raises:
         ModelError: the runtime does not take the file, or the environment has numpy 2.
     """
     try:
-        return Interpreter(model_path=str(path), num_threads=threads)
+        return Interpreter(model_content=path.read_bytes(), num_threads=threads)
     except SystemError:
         msg = (
             "tflite-runtime needs numpy 1: install "

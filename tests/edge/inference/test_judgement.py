@@ -73,7 +73,7 @@ def test_elsewhere_the_outcome_is_indeterminate_with_its_reason_score_and_map(
     plain, found = predicted(changed()), predicted(changed(measured=domains), digital)
     assert (found.label, found.withheld) == ("indeterminate", why)
     assert found.origin == Origin("digital", "header", measured="digital" in domains)
-    assert found.malignant == pytest.approx(plain.malignant, abs=0.05)
+    assert found.raw == pytest.approx(plain.raw, abs=0.05)
     assert found.heatmap is not None
 
 
@@ -90,15 +90,16 @@ def test_a_score_that_is_worse_than_chance_is_at_chance() -> None:
 
 
 def test_a_map_that_is_pooled_by_its_mean_has_no_findings() -> None:
-    assert predicted(changed()).findings is None
-
-
-def test_the_first_finding_has_the_score_of_the_image() -> None:
     bundle = changed()
-    outputs = bundle.manifest.outputs.model_copy(update={"pooling": "max"})
+    outputs = bundle.manifest.outputs.model_copy(update={"pooling": "mean"})
     found = predicted(
         replace(bundle, manifest=bundle.manifest.model_copy(update={"outputs": outputs}))
     )
+    assert found.findings is None
+
+
+def test_the_first_finding_has_the_score_of_the_image() -> None:
+    found = predicted(changed())
     assert found.findings
     assert found.findings[0].probability == found.malignant
     assert all(each.probability >= found.decision.band_low for each in found.findings[1:])

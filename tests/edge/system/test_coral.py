@@ -262,7 +262,7 @@ def test_a_compiled_model_is_put_beside_the_int8_one_and_what_is_none_is_refused
         ([*command, str(tmp_path / "none"), str(tmp_path / "other")], "No such file"),
         (
             ["model", "edgetpu", str(shipped_bundle()), str(compiled), str(tmp_path / "other")],
-            "(float32), expected one int8 model",
+            "(float16), expected one int8 model",
         ),
     )
     for words, said in wrong:

@@ -109,7 +109,8 @@ def test_a_scored_image_shows_label_score_threshold_image_model_and_notice(
     expected += [
         "Research software, not a medical device.",
         "a model 1.0",
-        "speaks for",
+        "if this place",
+        "were highest",
         "what the model saw",
     ]
     assert [words for words in expected if words not in text] == []

@@ -23,7 +23,7 @@ from edge.domain import Rejection
 from edge.inference.engine.tflite import TfliteEngine
 from edge.inference.examiner import open_examiner
 from edge.inference.image import Limits
-from edge.inference.sight import Sight
+from edge.inference.trace import Trace
 from edge.models.bundle import Bundle, verify
 from edge.system.files import regular_below
 
@@ -245,8 +245,8 @@ def _row(measured: Measured) -> tuple[object, ...]:
     return (*start, *measured.steps.values(), f"{1 + measured.overhead:.3f}")
 
 
-def _steps(seen: Sight) -> dict[str, float]:
-    timing = seen.outcome.timing
+def _steps(trace: Trace) -> dict[str, float]:
+    timing = trace.outcome.timing
     return {"decode": timing.decode, "prepare": timing.prepare, "infer": timing.infer}
 
 

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.discs import closed, drawn, filled, opened, outlines_of
 from edge.inference.levels import Levels, quantiles, shares, spread
+from edge.inference.morphology import closed, drawn, filled, opened, outlines_of
 from edge.inference.small_copy import Small
 
 Mask: TypeAlias = NDArray[np.bool_]

@@ -17,7 +17,7 @@ from edge.inference.gate import InputGate
 from edge.inference.image import Limits, Mammogram, open_mammogram
 from edge.inference.judgement import Judge
 from edge.inference.preprocess import prepare
-from edge.inference.sight import Sight
+from edge.inference.trace import Trace
 from edge.models.bundle import Bundle, verify
 from edge.models.manifest import EDGETPU_TOLERANCE
 from edge.system.coral import Access
@@ -122,7 +122,7 @@ class Examiner:
         """
         return self.look(path).outcome
 
-    def look(self, path: Path) -> Sight:
+    def look(self, path: Path) -> Trace:
         """Examine one file, and keep the picture and the model's input; raises as `examine`."""
         clock, image, batch = Clock(), None, None
         try:
@@ -138,14 +138,14 @@ class Examiner:
                 self._gate.look_at_features(scores.features)
         except ImageRejected as rejected:
             rejection = self._rejection(rejected.reason, rejected.detail, image, clock)
-            return Sight(rejection, image, batch)
+            return Trace(rejection, image, batch)
         except MemoryError:
             detail = "the image needs more memory than a worker may use"
-            return Sight(self._rejection(Reason.TOO_LARGE, detail, image, clock))
+            return Trace(self._rejection(Reason.TOO_LARGE, detail, image, clock))
         prediction = self._judge.predict(image, batch, scores)
         result = Result(image.facts, prediction, self.runtime, clock.timing, image.identity)
         domain = prediction.origin.domain if prediction.origin else "unknown"
-        return Sight(result, image, batch, self._judge.calibration(domain))
+        return Trace(result, image, batch, self._judge.calibration(domain))
 
     def _rejection(
         self, reason: Reason, detail: str, image: Mammogram | None, clock: Clock

@@ -18,7 +18,7 @@ from edge.inference.image.mammogram import Mammogram, Pixels
 from edge.inference.levels import quantiles
 from edge.inference.margins import Content, Flat
 from edge.inference.origin import domain_by_pixels
-from edge.inference.seen import Seen, see
+from edge.inference.segmentation import Segmentation, segment
 
 Mask: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float32]
@@ -68,20 +68,20 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
         spec.high], chest wall left, top and bottom padded evenly, and the way back to original
         pixel coordinates.
     """
-    seen = see(image)
-    low, high = _window(seen, spec)
-    box = _box(seen.breast, seen.content) if spec.crop else _whole(image.pixels)
-    cut = _cut(image, seen, box, low, high)
+    found = segment(image)
+    low, high = _window(found, spec)
+    box = _box(found.breast, found.content) if spec.crop else _whole(image.pixels)
+    cut = _cut(image, found, box, low, high)
     height, width = _fit(cut.shape, spec)
     top = (spec.height - height) // 2
     content = _resize(cut, height, width)
-    if seen.turned:
-        content = np.float32(seen.white) - content
+    if found.turned:
+        content = np.float32(found.white) - content
     content = _scale(content, low, high, spec)
-    if spec.mask and seen.breast.mask.any():
-        cover = _cover(seen.breast.mask, box, seen.content, (height, width))
+    if spec.mask and found.breast.mask.any():
+        cover = _cover(found.breast.mask, box, found.content, (height, width))
         content = spec.low + (content - spec.low) * cover
-    flipped = seen.breast.on_right
+    flipped = found.breast.on_right
     if flipped:
         content = content[:, ::-1]
     plane = np.full((spec.height, spec.width), spec.low, np.float32)
@@ -90,9 +90,11 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     tensor = tensor.reshape(1, spec.height, spec.width, spec.channels)
     rows, columns = image.pixels.shape
     geometry = Geometry(rows, columns, flipped, box, top, 0, height, width)
-    contrast = (high - low) / max(high - quantiles(seen.small, DARKEST)[0], LEAST)
-    domain = domain_by_pixels(seen.small, seen.breast)
-    return Batch(tensor, geometry, seen.breast.fraction, contrast, seen.turned, seen.fault, domain)
+    contrast = (high - low) / max(high - quantiles(found.small, DARKEST)[0], LEAST)
+    domain = domain_by_pixels(found.small, found.breast)
+    return Batch(
+        tensor, geometry, found.breast.fraction, contrast, found.turned, found.fault, domain
+    )
 
 
 def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
@@ -117,10 +119,10 @@ def restore_aspect(pixels: Pixels, rows: int, columns: int) -> Pixels:
     return cast("Pixels", cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR_EXACT))
 
 
-def _window(seen: Seen, spec: InputSpec) -> tuple[float, float]:
+def _window(found: Segmentation, spec: InputSpec) -> tuple[float, float]:
     """Black and white of the breast, without marks on it that are as dark as air."""
-    breast = seen.breast
-    values = seen.small[breast.tissue] if breast.tissue.any() else seen.small
+    breast = found.breast
+    values = found.small[breast.tissue] if breast.tissue.any() else found.small
     low, high = np.percentile(np.sort(values, None), (spec.percentile_low, spec.percentile_high))
     return float(low), float(high)
 
@@ -191,20 +193,20 @@ def _along(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[
     return values[before] * (1 - share) + values[np.minimum(before + 1, len(values) - 1)] * share
 
 
-def _cut(image: Mammogram, seen: Seen, box: Box, low: float, high: float) -> NDArray[Any]:
+def _cut(image: Mammogram, found: Segmentation, box: Box, low: float, high: float) -> NDArray[Any]:
     """The cut-out as it stands in the file, padding and artefacts made black."""
     rows = slice(int(box.ymin), int(box.ymax))
     columns = slice(int(box.xmin), int(box.xmax))
     cut = image.pixels[rows, columns]
     if high - low < COARSE:
         cut = cut.astype(np.float32)
-    black = cut.dtype.type(seen.white - low if seen.turned else low)
+    black = cut.dtype.type(found.white - low if found.turned else low)
     if image.background is not None:
         cut = np.where(cut == image.background, black, cut)
-    if seen.artefacts:
+    if found.artefacts:
         cut = cut.copy()
-        for flat in seen.artefacts:
-            _blacken(cut, box, seen.content, flat, black)
+        for flat in found.artefacts:
+            _blacken(cut, box, found.content, flat, black)
     return cut
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edge.domain import Domain
 from edge.inference.origin import domain_by_pixels, known_domain
-from edge.inference.seen import see
+from edge.inference.segmentation import segment
 from train.data.films import open_film
 from train.data.index import Film
 from train.data.parallel import Engine, on_this_machine
@@ -34,5 +34,5 @@ def domains_of(films: Sequence[Film], engine: Engine = on_this_machine) -> NDArr
 
 def _domain_of(film: Film) -> Domain:
     image = open_film(film)
-    seen = see(image)
-    return known_domain(image, domain_by_pixels(seen.small, seen.breast))[0]
+    found = segment(image)
+    return known_domain(image, domain_by_pixels(found.small, found.breast))[0]

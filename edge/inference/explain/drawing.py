@@ -27,7 +27,7 @@ from edge.inference.explain.colours import YELLOW
 from edge.inference.explain.overlay import blended, on_panel
 from edge.inference.image.mammogram import Mammogram, Pixels
 from edge.inference.preprocess import Batch
-from edge.inference.sight import Sight
+from edge.inference.trace import Trace
 
 HEIGHT: Final = 820
 """The height of a panel, in pixels."""
@@ -41,12 +41,12 @@ WINDOW: Final = (1.0, 99.5)
 """The percentiles of the film that are shown as black and white."""
 
 
-def draw(sight: Sight, image_id: str, model: str, spec: InputSpec) -> Picture:
+def draw(trace: Trace, image_id: str, model: str, spec: InputSpec) -> Picture:
     """
     Draw the film with the crop, the model's input, the map over the film, the score and the label.
 
     Args:
-        sight: the examination; for a rejected image the reason is written.
+        trace: the examination; for a rejected image the reason is written.
         image_id: SHA-256 of the file, in hex; its first 16 digits are written on the picture.
         model: the model's name and version.
         spec: the model's input.
@@ -54,41 +54,41 @@ def draw(sight: Sight, image_id: str, model: str, spec: InputSpec) -> Picture:
     Returns:
         Shape (rows, columns, 3), about 1,000 rows; wider for wider films.
     """
-    panels = _panels(sight, spec)
+    panels = _panels(trace, spec)
     body = row(panels) if panels else blank(1, WIDTH)
     width = max(WIDTH, body.shape[1])
-    head = head_of(sight.outcome, width)
-    foot = foot_of(sight.outcome, image_id, model, width)
+    head = head_of(trace.outcome, width)
+    foot = foot_of(trace.outcome, image_id, model, width)
     return np.vstack([head, widened(body, width), foot])
 
 
-def _panels(sight: Sight, spec: InputSpec) -> list[Picture]:
-    if sight.image is None:
+def _panels(trace: Trace, spec: InputSpec) -> list[Picture]:
+    if trace.image is None:
         return []
-    film = _film(sight.image, sight.batch)
+    film = _film(trace.image, trace.batch)
     panels = [
         titled(
-            "as it came" if sight.batch is None else _crop_title(sight.batch),
-            _with_crop(film, sight.batch),
+            "as it came" if trace.batch is None else _crop_title(trace.batch),
+            _with_crop(film, trace.batch),
         )
     ]
-    if sight.batch is not None:
-        panels.append(titled(_input_title(sight.batch, spec), _input(sight.batch, spec)))
-    if isinstance(sight.outcome, Result) and sight.batch is not None:
-        panels += _map(film, sight.outcome.prediction, sight, spec)
+    if trace.batch is not None:
+        panels.append(titled(_input_title(trace.batch, spec), _input(trace.batch, spec)))
+    if isinstance(trace.outcome, Result) and trace.batch is not None:
+        panels += _map(film, trace.outcome.prediction, trace, spec)
     return panels
 
 
-def _map(film: Picture, prediction: Prediction, sight: Sight, spec: InputSpec) -> list[Picture]:
+def _map(film: Picture, prediction: Prediction, trace: Trace, spec: InputSpec) -> list[Picture]:
     """Draw the map over the film and its scale; nothing if the model has no map."""
-    heatmap, batch = prediction.heatmap, sight.batch
+    heatmap, batch = prediction.heatmap, trace.batch
     if heatmap is None or batch is None:
         return []
-    if prediction.findings is None or sight.calibration is None:
+    if prediction.findings is None or trace.calibration is None:
         strongest = _strongest(heatmap)
         over, name, scale = _overlaid(film, heatmap, batch, strongest), "logit", _scale(strongest)
     else:
-        coloured_film = peaks.over(film, heatmap, batch, spec, sight.calibration)
+        coloured_film = peaks.over(film, heatmap, batch, spec, trace.calibration)
         over = peaks.framed(coloured_film, prediction.findings, batch)
         name, scale = "malignant", peaks.scale(HEIGHT)
     return [titled("the model's map over the original", over), titled(name, scale)]

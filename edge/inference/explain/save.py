@@ -14,7 +14,7 @@ from edge.domain import Outcome, Rejection, Runtime
 from edge.errors import ModelError, Unavailable
 from edge.inference import examiner
 from edge.inference.explain.drawing import draw
-from edge.inference.sight import Sight
+from edge.inference.trace import Trace
 from edge.models.bundle import Bundle, sha256_of
 from edge.system import files
 
@@ -30,7 +30,7 @@ class Pictures:
     folder: Path
     bundle: Bundle
 
-    def save(self, sight: Sight, image_id: str) -> Path:
+    def save(self, trace: Trace, image_id: str) -> Path:
         """
         Draw one examination; an older picture of the same bytes is replaced.
 
@@ -39,7 +39,7 @@ class Pictures:
         """
         manifest = self.bundle.manifest
         done, data = cv2.imencode(
-            ".png", draw(sight, image_id, f"{manifest.name} {manifest.version}", manifest.input)
+            ".png", draw(trace, image_id, f"{manifest.name} {manifest.version}", manifest.input)
         )
         path = self.folder / f"{image_id[:16]}.png"
         if not done:
@@ -54,7 +54,7 @@ class Pictures:
 
     def save_rejection(self, rejection: Rejection, image_id: str) -> Path:
         """Draw a rejection that no worker lived to draw; raises as `save` does."""
-        return self.save(Sight(rejection), image_id)
+        return self.save(Trace(rejection), image_id)
 
 
 _pictures: Pictures | None = None
@@ -84,6 +84,6 @@ def run(path: str) -> Outcome:
     if _pictures is None:
         msg = "no folder for pictures was named in this worker"
         raise ModelError(msg)
-    sight = examiner.examiner().look(Path(path))
-    _pictures.save(sight, sha256_of(Path(path)))
-    return sight.outcome
+    trace = examiner.examiner().look(Path(path))
+    _pictures.save(trace, sha256_of(Path(path)))
+    return trace.outcome

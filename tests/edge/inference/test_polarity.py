@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.domain import ImageFacts
 from edge.inference.image import Limits, Mammogram, Pixels, decode
 from edge.inference.preprocess import prepare
-from edge.inference.seen import see
+from edge.inference.segmentation import segment
 from tests.support.films import FILM, deep, dicom, film, raster
 from tests.support.specs import PAD
 from tests.support.tools import DATA
@@ -28,7 +28,7 @@ def thumbnail(path: Path) -> NDArray[np.uint8]:
 
 
 def is_inverted(pixels: Pixels) -> bool:
-    return see(plain(pixels, pixels.dtype.itemsize * 8)).turned
+    return segment(plain(pixels, pixels.dtype.itemsize * 8)).turned
 
 
 def toned(pixels: Pixels, gamma: float) -> NDArray[np.uint8]:

@@ -27,7 +27,7 @@ from edge.inference.explain.overlay import blended
 from edge.inference.explain.save import Pictures
 from edge.inference.image import Limits
 from edge.inference.preprocess import prepare
-from edge.inference.sight import Sight
+from edge.inference.trace import Trace
 from edge.models.bundle import Bundle, sha256_of, verify
 from edge.models.manifest import Platt
 from tests.support.films import FILM, dicom, film, raster
@@ -44,7 +44,7 @@ def bundle() -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def sight(bundle: Bundle) -> Sight:
+def trace(bundle: Bundle) -> Trace:
     """A real film, scored."""
     seen = Examiner(bundle, "auto", 1, None, Limits()).look(FILM)
     assert isinstance(seen.outcome, Result), seen.outcome
@@ -66,20 +66,20 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     assert all(line.isascii() for line in lines)  # the built-in fonts have no more
 
 
-def drawn(sight: Sight, bundle: Bundle) -> NDArray[np.uint8]:
-    return draw(sight, IMAGE, "a model 1.0", bundle.manifest.input)
+def drawn(trace: Trace, bundle: Bundle) -> NDArray[np.uint8]:
+    return draw(trace, IMAGE, "a model 1.0", bundle.manifest.input)
 
 
-def with_map(sight: Sight, values: list[list[float]]) -> Sight:
+def with_map(trace: Trace, values: list[list[float]]) -> Trace:
     """The same, had the model given this map over the whole film."""
-    assert isinstance(sight.outcome, Result)
-    assert sight.batch is not None
-    box = Box(0, 0, sight.batch.geometry.columns, sight.batch.geometry.rows)
+    assert isinstance(trace.outcome, Result)
+    assert trace.batch is not None
+    box = Box(0, 0, trace.batch.geometry.columns, trace.batch.geometry.rows)
     heatmap = HeatMap(tuple(tuple(row) for row in values), box)
     return replace(
-        sight,
+        trace,
         outcome=replace(
-            sight.outcome, prediction=replace(sight.outcome.prediction, heatmap=heatmap)
+            trace.outcome, prediction=replace(trace.outcome.prediction, heatmap=heatmap)
         ),
     )
 
@@ -95,11 +95,11 @@ def chunks(png: bytes) -> list[bytes]:
 
 
 def test_a_scored_image_shows_label_score_threshold_image_model_and_notice(
-    sight: Sight, bundle: Bundle, written: list[str]
+    trace: Trace, bundle: Bundle, written: list[str]
 ) -> None:
-    drawn(sight, bundle)
-    assert isinstance(sight.outcome, Result)
-    prediction, text = sight.outcome.prediction, "\n".join(written)
+    drawn(trace, bundle)
+    assert isinstance(trace.outcome, Result)
+    prediction, text = trace.outcome.prediction, "\n".join(written)
     expected = [
         f"{prediction.label} {prediction.malignant:.3f}",
         f"threshold {prediction.decision.threshold:.3f}",
@@ -117,7 +117,7 @@ def test_a_scored_image_shows_label_score_threshold_image_model_and_notice(
 
 
 def test_every_line_of_text_fits_where_it_is_written(
-    sight: Sight, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    trace: Trace, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     too_long: list[str] = []
 
@@ -144,15 +144,15 @@ def test_every_line_of_text_fits_where_it_is_written(
         Reason.NOT_A_MAMMOGRAM,
         "its contrast is 0.003 of the full range, expected 0.120 or more " * 5,
     )
-    for seen in (sight, Sight(long, sight.image, sight.batch), Sight(long)):
+    for seen in (trace, Trace(long, trace.image, trace.batch), Trace(long)):
         drawn(seen, bundle)
     assert too_long == []
 
 
-def test_the_film_keeps_its_true_aspect(sight: Sight) -> None:
-    assert sight.image is not None
-    rows, columns = sight.image.pixels.shape
-    assert drawing._film(sight.image, sight.batch).shape == (
+def test_the_film_keeps_its_true_aspect(trace: Trace) -> None:
+    assert trace.image is not None
+    rows, columns = trace.image.pixels.shape
+    assert drawing._film(trace.image, trace.batch).shape == (
         HEIGHT,
         round(columns * HEIGHT / rows),
         3,
@@ -169,8 +169,8 @@ def test_a_strip_is_drawn_in_little_memory_and_keeps_its_reason(
     assert "rejected: no score" in written
 
 
-def test_what_speaks_for_malignant_is_red_and_what_speaks_against_it_blue(sight: Sight) -> None:
-    seen = with_map(sight, [[5.0, 5.0, -5.0, -5.0]] * 4)
+def test_what_speaks_for_malignant_is_red_and_what_speaks_against_it_blue(trace: Trace) -> None:
+    seen = with_map(trace, [[5.0, 5.0, -5.0, -5.0]] * 4)
     assert seen.image is not None
     assert seen.batch is not None
     assert isinstance(seen.outcome, Result)
@@ -192,9 +192,9 @@ def test_a_map_that_says_nothing_leaves_the_film_as_it_is() -> None:
 
 
 def test_a_map_whose_highest_cell_is_the_score_colours_the_breast_alone(
-    sight: Sight, bundle: Bundle, written: list[str]
+    trace: Trace, bundle: Bundle, written: list[str]
 ) -> None:
-    seen = sight
+    seen = trace
     assert isinstance(seen.outcome, Result)
     assert seen.image is not None
     assert seen.batch is not None
@@ -222,15 +222,15 @@ def test_a_map_whose_highest_cell_is_the_score_colours_the_breast_alone(
     ],
 )
 def test_a_withheld_label_says_why(
-    sight: Sight, bundle: Bundle, written: list[str], withheld: Withheld, words: str
+    trace: Trace, bundle: Bundle, written: list[str], withheld: Withheld, words: str
 ) -> None:
-    assert isinstance(sight.outcome, Result)
+    assert isinstance(trace.outcome, Result)
     prediction = replace(
-        sight.outcome.prediction,
+        trace.outcome.prediction,
         origin=Origin("digital", "header", measured=False),
         withheld=withheld,
     )
-    drawn(replace(sight, outcome=replace(sight.outcome, prediction=prediction)), bundle)
+    drawn(replace(trace, outcome=replace(trace.outcome, prediction=prediction)), bundle)
     assert any(words in line for line in written)
     assert "Kind of image: digital, by its header; the model was not measured on such images." in (
         written
@@ -238,16 +238,16 @@ def test_a_withheld_label_says_why(
     assert any(line.startswith("indeterminate ") for line in written)
 
 
-def test_a_crop_is_outlined_where_it_is(sight: Sight, bundle: Bundle, written: list[str]) -> None:
-    assert sight.image is not None
+def test_a_crop_is_outlined_where_it_is(trace: Trace, bundle: Bundle, written: list[str]) -> None:
+    assert trace.image is not None
     spec = replace(bundle.manifest.input, crop=True, aspect="pad")
-    batch = prepare(sight.image, spec)
+    batch = prepare(trace.image, spec)
     batch = replace(batch, geometry=replace(batch.geometry, box=Box(40, 80, 240, 480)))
-    draw(replace(sight, batch=batch), IMAGE, "a model", spec)
+    draw(replace(trace, batch=batch), IMAGE, "a model", spec)
     assert "as it came, and the crop" in written
-    film_panel = drawing._film(sight.image, batch)
+    film_panel = drawing._film(trace.image, batch)
     changed = (drawing._with_crop(film_panel, batch) != film_panel).any(axis=2)
-    scale = HEIGHT / sight.image.pixels.shape[0]
+    scale = HEIGHT / trace.image.pixels.shape[0]
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     assert (rows[0], rows[-1] + 1) == pytest.approx((80 * scale, 480 * scale), abs=3)
     assert (columns[0], columns[-1] + 1) == pytest.approx((40 * scale, 240 * scale), abs=3)
@@ -255,14 +255,14 @@ def test_a_crop_is_outlined_where_it_is(sight: Sight, bundle: Bundle, written: l
 
 @pytest.mark.parametrize("seen", ["bytes", "pixels", "input"])
 def test_a_rejected_image_says_so_and_shows_no_score_and_no_map(
-    sight: Sight, bundle: Bundle, written: list[str], seen: str
+    trace: Trace, bundle: Bundle, written: list[str], seen: str
 ) -> None:
     rejection = Rejection(Reason.NOT_A_MAMMOGRAM, "Modality is CT, expected MG")
     drawn(
-        Sight(
+        Trace(
             rejection,
-            None if seen == "bytes" else sight.image,
-            sight.batch if seen == "input" else None,
+            None if seen == "bytes" else trace.image,
+            trace.batch if seen == "input" else None,
         ),
         bundle,
     )
@@ -274,19 +274,19 @@ def test_a_rejected_image_says_so_and_shows_no_score_and_no_map(
 
 
 def test_the_png_has_pixels_and_nothing_else_and_a_name_that_is_the_image_s(
-    sight: Sight, bundle: Bundle, tmp_path: Path
+    trace: Trace, bundle: Bundle, tmp_path: Path
 ) -> None:
-    path = Pictures(tmp_path, bundle).save(sight, IMAGE)
+    path = Pictures(tmp_path, bundle).save(trace, IMAGE)
     assert path.name == f"{IMAGE[:16]}.png"
     assert set(chunks(path.read_bytes())) == {b"IHDR", b"IDAT", b"IEND"}
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_folder_that_cannot_take_a_picture_is_named(
-    sight: Sight, bundle: Bundle, tmp_path: Path
+    trace: Trace, bundle: Bundle, tmp_path: Path
 ) -> None:
     with pytest.raises(Unavailable, match=r"gone/0123456789abcdef\.png: No such file or directory"):
-        Pictures(tmp_path / "gone", bundle).save(sight, IMAGE)
+        Pictures(tmp_path / "gone", bundle).save(trace, IMAGE)
 
 
 def test_a_worker_draws_what_it_examines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

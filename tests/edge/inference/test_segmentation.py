@@ -11,8 +11,8 @@ from edge.domain import ImageFacts
 from edge.inference.breast import find_breast
 from edge.inference.image import Limits, Mammogram, open_mammogram
 from edge.inference.margins import Content, content_of, flats_of
-from edge.inference.seen import Seen, see
-from edge.inference.whole import fault_of
+from edge.inference.segmentation import Segmentation, segment
+from edge.inference.whole_breast import fault_of
 
 ROWS, COLUMNS = 360, 240
 WIDTH = 150
@@ -28,10 +28,10 @@ def breast(foot: float = 30, slope: float = 260) -> NDArray[np.float32]:
     return np.where(depth > 0, levels, 0).astype(np.float32)
 
 
-def seen(pixels: NDArray[np.float32]) -> Seen:
+def seen(pixels: NDArray[np.float32]) -> Segmentation:
     image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     facts = ImageFacts(ROWS, COLUMNS, 8, "MONOCHROME2", "png")
-    return see(Mammogram(image, facts))
+    return segment(Mammogram(image, facts))
 
 
 @pytest.mark.parametrize("foot", [5, 15, 30])
@@ -52,7 +52,7 @@ def test_the_negative_of_a_digital_mammogram_is_turned(
 @pytest.mark.parametrize("film", ["P_00288_RIGHT_MLO", "P_00637_RIGHT_CC"])
 def test_a_film_with_dark_flat_air_is_not_turned(shared: Path, film: str) -> None:
     path = shared / "data" / "cbis-ddsm" / "full-299" / f"{film}.png"
-    assert not see(open_mammogram(path, Limits())).turned
+    assert not segment(open_mammogram(path, Limits())).turned
 
 
 def test_touching_flat_areas_are_found_one_by_one() -> None:

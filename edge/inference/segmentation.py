@@ -1,4 +1,4 @@
-"""The content of a mammogram, its polarity and its breast, before a model looks at it."""
+"""Segment a mammogram: its content, its polarity and its breast, before a model looks at it."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -13,14 +13,14 @@ from edge.inference.levels import quantiles
 from edge.inference.margins import AROUND, Content, Flat, artefacts, content_of, flats_of, glaring
 from edge.inference.polarity import is_inverted
 from edge.inference.small_copy import Small, small_copy
-from edge.inference.whole import fault_of
+from edge.inference.whole_breast import fault_of
 
 BRIGHTEST: Final = 99.9
 """The percentile of the pixels that is taken for the brightest: a label may be brighter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Segmentation:
     """The findings on the small copy."""
 
     content: Content
@@ -37,7 +37,7 @@ class Seen:
     """Why this is not one whole breast; None if it is one."""
 
 
-def see(image: Mammogram) -> Seen:
+def segment(image: Mammogram) -> Segmentation:
     """Find the content of an image, tell if it is a negative, and find the breast on it."""
     content = content_of(image)
     small = small_copy(content.of(image.pixels), image.background)
@@ -57,7 +57,7 @@ def see(image: Mammogram) -> Seen:
         Flat(flat.mask, white - flat.level, flat.tolerance) if turned else flat for flat in wrong
     )
     breast = find_breast(small)
-    return Seen(content, turned, white, small, as_stored, breast, fault_of(small, breast))
+    return Segmentation(content, turned, white, small, as_stored, breast, fault_of(small, breast))
 
 
 def _white(image: Mammogram, small: Small) -> float:

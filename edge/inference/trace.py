@@ -9,7 +9,7 @@ from edge.models.manifest import Platt
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Trace:
     """One examination, as far as it came."""
 
     outcome: Outcome

@@ -26,6 +26,7 @@ from edge.cli.parser import make_parser
 REPOSITORY: Final = Path(__file__).parent.parent.parent
 DOCUMENTS: Final = (
     "deploy/README.md",
+    "docs/guides/coral.md",
     "docs/guides/install.md",
     "docs/guides/operations.md",
     "docs/guides/models.md",

@@ -112,8 +112,7 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "the processor works in its place, and nothing is lost; which other process has it?"
     ),
     Cause.CORAL_UNAVAILABLE: (
-        "the processor works in its place, and nothing is lost: "
-        "`docs/guides/operations.md`, *A Coral accelerator*"
+        "the processor works in its place, and nothing is lost: `docs/guides/coral.md`"
     ),
 }
 """Advice by the code of a reason for being degraded."""

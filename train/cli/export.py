@@ -67,9 +67,12 @@ def add(commands: Commands) -> None:
     )
     command.add_argument(
         "--prefer",
-        choices=("float", "int8"),
-        default="float",
-        help="the file the daemon runs if both pass (default: %(default)s)",
+        choices=("auto", "float", "int8"),
+        default="auto",
+        help=(
+            "the file the daemon runs if both pass; auto is int8 if it answers as float does "
+            "(default: %(default)s)"
+        ),
     )
     command.add_argument(
         "--model",

@@ -10,7 +10,7 @@ from edge.models.manifest import PREPROCESS_VERSION, Manifest, Outputs
 from train import wording
 from train.data.datasets import Sources
 from train.errors import TrainError
-from train.exporting import bundle_writer, tflite
+from train.exporting import bundle_writer, parity, tflite
 from train.exporting.candidate import Candidate, build
 from train.exporting.reference import Digital, Reference
 from train.fitting.finished_run import FinishedRun, reopen
@@ -37,8 +37,8 @@ class Request:
     """Folders of pictures that the input gate is to turn away."""
     digital: Sources | None = None
     """Data sets of digital mammograms for gate, calibration and measurement, not for weights."""
-    prefer: Literal["float", "int8"] = "float"
-    """The file that the daemon runs if both pass."""
+    prefer: Literal["auto", "float", "int8"] = "auto"
+    """The file that the daemon runs if both pass; `auto`: int8 if it answers as float does."""
 
 
 def export(run: RunFolder, request: Request) -> None:
@@ -104,30 +104,44 @@ def _tried(reference: Reference) -> list[Candidate]:
 
 
 def _default(shipped: Mapping[str, Candidate], prefer: str) -> Candidate:
-    wanted = {"float": tflite.FLOAT16.file, "int8": tflite.INT8.file}[prefer]
     if not shipped:
         msg = (
             "no exported file says what Keras says (the warnings "
             "above say why); nothing was written"
         )
         raise TrainError(msg)
-    return shipped.get(wanted) or next(iter(shipped.values()))
+    whole, small = shipped.get(tflite.FLOAT16.file), shipped.get(tflite.INT8.file)
+    int8 = prefer == "int8" or (prefer == "auto" and not _unequal(whole, small))
+    first, second = (small, whole) if int8 else (whole, small)
+    return first or second or next(iter(shipped.values()))
+
+
+def _unequal(whole: Candidate | None, small: Candidate | None) -> tuple[str, ...]:
+    """Say why the int8 file does not serve in the place of the float one; empty if it may."""
+    if whole is None or small is None:
+        return ()
+    auc, other = (
+        {domain: float(found["auc"]) for domain, found in file.numbers["measured"].items()}
+        for file in (whole, small)
+    )
+    drops = {domain: auc[domain] - other[domain] for domain in auc.keys() & other.keys()}
+    return parity.unequal(small.numbers["parity"]["validation"], drops)
 
 
 def _numbers(tried: Sequence[Candidate], default: Candidate) -> dict[str, Any]:
     """Gather the numbers: those of the default file at the top, and those of all files tried."""
     main = default.numbers
-    parity = main["parity"]
-    images = sum(side["images"] for side in parity.values())
+    compared = main["parity"]
+    images = sum(side["images"] for side in compared.values())
     # Both differences are of raw scores, over the same films.
     agreement = {
         "images": images,
-        "max_difference": max(side["max_raw_difference"] for side in parity.values()),
+        "max_difference": max(side["max_raw_difference"] for side in compared.values()),
         "mean_difference": sum(
-            side["mean_raw_difference"] * side["images"] for side in parity.values()
+            side["mean_raw_difference"] * side["images"] for side in compared.values()
         )
         / images,
-        "test_auc_change": -parity["test"]["auc_drop"],
+        "test_auc_change": -compared["test"]["auc_drop"],
         **main["known"],
     }
     files = [
@@ -161,13 +175,21 @@ def _why(tried: Sequence[Candidate], default: Candidate) -> str:
         f"{file.kind.name} fails: {'; '.join(file.failures)}" for file in rest if file.failures
     ]
     chosen = f"{default.kind.file} ({default.kind.name}), {_cost(default)}"
+    by_file = {file.kind.file: file for file in tried if not file.failures}
+    unequal = _unequal(by_file.get(tflite.FLOAT16.file), by_file.get(tflite.INT8.file))
     reason = (
         "its scores and maps are the network's own"
         if default.kind.quantization != "int8"
-        else "it was asked for, or alone passed"
+        else "it was asked for, alone passed, or answers as the float file does"
     )
+    beside = [f"int8 differs from it: {', '.join(unequal)}"] if unequal else []
     return ". ".join(
-        [f"{chosen}: {reason}", *(f"Shipped beside it: {text}" for text in passed), *failed]
+        [
+            f"{chosen}: {reason}",
+            *(f"Shipped beside it: {text}" for text in passed),
+            *beside,
+            *failed,
+        ]
     )
 
 

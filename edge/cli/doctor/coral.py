@@ -68,7 +68,7 @@ def _hindrance(root: Path, settings: Settings, unit: str) -> str | None:
     with contextlib.suppress(MammoEdgeError, OSError):  # the line about the model says so
         folder = model.bundle or open_store(settings).folder(open_store(settings).active().current)
         if read_manifest((folder / MANIFEST).read_bytes()).compiled is None:
-            return "the bundle has no model compiled for it: docs/guides/models.md"
+            return "the bundle has no model compiled for it: docs/guides/coral.md"
     try:
         ctypes.CDLL(model.edgetpu_library)
     except OSError:

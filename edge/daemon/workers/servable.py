@@ -39,7 +39,7 @@ def access_of(settings: Settings, bundle: Bundle) -> Access | None:
             return None
         msg = (
             "model.backend is edgetpu, and no model of the bundle names an edgetpu "
-            "file: compile its int8 model, see docs/guides/models.md"
+            "file: compile its int8 model, see docs/guides/coral.md"
         )
         raise ModelError(msg)
     if model.backend == "auto" and (

@@ -475,7 +475,7 @@ def test_the_doctor_knows_the_bundle_the_sandbox_and_the_driver(
     )
     assert accelerator(root, settings(stand_in, bundle=tmp_path / "no bundle")).level is Level.OK
     assert (
-        "docs/guides/models.md"
+        "docs/guides/coral.md"
         in accelerator(root, settings(stand_in, bundle=shipped_bundle())).detail
     )
     drop_in = "etc/systemd/system/mammo-edge.service.d/mammo-edge.conf"

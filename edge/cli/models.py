@@ -6,6 +6,7 @@ models itself.
 """
 
 import json
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ from edge.models import bundle as bundles
 from edge.models.catalogue import listing
 from edge.models.comparison import refuse_chance, side_by_side, worth
 from edge.models.signature import signer
+from edge.storage.audit import Audit, Caller
+from edge.system.privileges import as_owner_of
 
 LISTED: Final = ("bundle", "name", "version", "signed_by", "serves")
 """The columns of `model list`."""
@@ -177,6 +180,9 @@ def _activate_alone(
         refuse_chance(manifest)
     before = store.bundles().get(store.active().current)
     report = verify_bundle(settings, folder)
+    event, caller = "model-activate" if trial else "model-rollback", Caller(uid=os.getuid())
+    with as_owner_of(settings.state.path):
+        Audit(settings.state.path).add(event, caller, bundle=bundle_id, step="without-daemon")
     active = store.activate(bundle_id, trial=trial)
     return {
         "bundle": report["bundle"],

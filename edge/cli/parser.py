@@ -41,6 +41,11 @@ def make_parser() -> argparse.ArgumentParser:
     below = model.add_subparsers(required=True, metavar="COMMAND")
     _add_models(below)
     _add_bundles(below)
+    text = "show and verify the log of what people and topics had the daemon do"
+    audit = commands.add_parser("audit", help=text, description=_sentence(text), epilog=NOTICE)
+    _add_config(audit, argparse.SUPPRESS)
+    _add_json(audit, argparse.SUPPRESS)
+    _add_audit(audit.add_subparsers(required=True, metavar="COMMAND"))
     return parser
 
 
@@ -135,6 +140,16 @@ def _add_daemon(commands: "Commands") -> None:
         "take the model it names, after proving it"
     )
     _add(commands, "reload", "control.run_reload", text)
+
+
+def _add_audit(commands: "Commands") -> None:
+    text = "check that no entry was changed, taken out or cut off"
+    verify = _add(commands, "verify", "audit.run_verify", text)
+    text = "also that the log had this head, as `info` published it"
+    verify.add_argument("--head", metavar="NUMBER:HASH", help=text)
+    show = _add(commands, "show", "audit.run_show", "list the entries, newest last")
+    text = "at most N, the newest (default: 20 in a table, all as JSON)"
+    show.add_argument("--limit", type=_positive, metavar="N", help=text)
 
 
 def _add_setup(commands: "Commands") -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from edge import __version__
 from edge.contract import messages
 from edge.daemon.configuration import Configuration
+from edge.daemon.control.audited import audited
 from edge.daemon.control.handlers import Commands
 from edge.daemon.control.unix_socket import ControlServer
 from edge.daemon.intake.folder import FolderIntake, look_again_s
@@ -39,11 +40,13 @@ from edge.daemon.wiring.delivery import Delivery
 from edge.daemon.wiring.handlers import Reload, handlers
 from edge.daemon.wiring.opener import Opener
 from edge.daemon.wiring.report import Report, Sources
+from edge.daemon.wiring.settings_noted import note_settings
 from edge.daemon.wiring.shadow import open_shadow
 from edge.daemon.wiring.state import open_state, sender_of
 from edge.errors import MammoEdgeError
 from edge.health import Cause, Health, Phase
 from edge.models.transfer.installer import Installer
+from edge.storage.audit import Caller
 from edge.storage.retention import Retention
 from edge.system.systemd import Systemd
 from edge.system.threads import Loop, note_failure
@@ -80,6 +83,7 @@ class Daemon:
             why = f"configuration refused, the last that worked is used: {configuration.refused}"
             self._health.degrade(Cause.CONFIG_REFUSED, why)
         self._parts = self._open_parts()
+        note_settings(settings, self._parts.ledger.audit)
         self._client = broker.connect(settings, password, self._health)
         self._suspects = Suspects(settings.state.path)
         self._delivery = Delivery(settings, self._parts.ledger.outbox, self._health, self._client)
@@ -183,13 +187,14 @@ class Daemon:
         settings, opener, activation = self._settings, self._opener, self._activation
         fetch = broker.fetcher(settings, self._client)
         installer = Installer(opener.store, settings.model, opener.try_out, fetch)
-        return handlers(
+        plain = handlers(
             Commands(settings, self._parts, self._delivery.wake),
             self._report,
             Reload(self._configuration, self._parts, opener, activation),
             activation,
             installer,
         )
+        return audited(plain, self._parts.ledger.audit)
 
     def _open_metrics(self) -> MetricsServer | None:
         where, health, model = self._settings.metrics, self._health, self._parts.model
@@ -229,7 +234,7 @@ class Daemon:
     def _reload_asked(self) -> None:
         """Reload after SIGHUP; nobody waits for the answer but the journal."""
         try:
-            self._reload({})
+            self._reload({}, Caller(signal="SIGHUP"))
         except MammoEdgeError as error:
             log.warning('event=reload_refused why="%s"', error)
 

@@ -16,8 +16,9 @@ from edge.storage.ledger.clock import Jump, uptime_s
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.records import Image
 from edge.storage.names import result_path
+from edge.storage.pruned import Pruned
 from edge.system import files
-from edge.system.threads import Loop
+from edge.system.threads import STOP_S, Loop
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Retention(Loop):
         self._offset = now() - time.monotonic()
         self._calm_since = time.monotonic()
         self._next_pass = 0.0
+        self._pruned = Pruned(health, ledger.audit)
         self._stuck: dict[str, str] = {}
         """Images whose files could not be removed, with the reason."""
 
@@ -95,6 +97,7 @@ class Retention(Loop):
             self._stuck.clear()  # tried again
             more = self._remove_old()
             self._next_pass = 0.0 if more else time.monotonic() + PASS_S
+        self._pruned.tell_now_and_then()
 
     def _clock_is_calm(self) -> bool:
         offset = self._now() - time.monotonic()
@@ -131,7 +134,7 @@ class Retention(Loop):
         removed = 0
         for image in self._next_files(scored=scored, before=before):
             if self._removed(image.image_id):
-                self._health.count("pruned_done" if scored else "pruned_failed")
+                self._pruned.count("pruned_done" if scored else "pruned_failed")
                 removed += 1
             if removed and _enough(self._spool.done, self._keep.min_free_mb, before):
                 break
@@ -155,9 +158,13 @@ class Retention(Loop):
 
     def _forget(self, before: float) -> int:
         gone = self._ledger.pruning.forget(before=before, limit=BATCH)
-        for _ in range(gone):
-            self._health.count("pruned_results")
+        self._pruned.count("pruned_results", gone)
         return gone
+
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """Stop as every loop, and tell the audit log the rest."""
+        super().stop(timeout_s)
+        self._pruned.tell()
 
     def _redate_damaged(self, jump: Jump) -> None:
         for folder in (self._state / FOLDER).glob("*"):
@@ -171,7 +178,7 @@ class Retention(Loop):
                 if folder.exists():
                     self._stuck[folder.name] = "a ledger that was set aside"
                     continue
-                self._health.count("pruned_damaged")
+                self._pruned.count("pruned_damaged")
 
 
 def _remove(path: Path) -> None:

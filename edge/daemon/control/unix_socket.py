@@ -9,11 +9,14 @@ import json
 import logging
 import socket
 import socketserver
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from edge.daemon.control.audited import AuditedHandler
 from edge.errors import MammoEdgeError, StartupError, Unavailable
+from edge.storage.audit import Caller
 from edge.system.threads import Listener
 
 log = logging.getLogger(__name__)
@@ -21,8 +24,8 @@ log = logging.getLogger(__name__)
 MAX_LINE: Final = 65536
 TIMEOUT_S: Final = 120.0
 """Long enough for a reload, which loads and proves a model."""
-
-Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
+CREDENTIALS: Final = struct.Struct("3i")
+"""Process, user and group of the other end, as the kernel has them (unix(7))."""
 
 
 class ControlServer(Listener):
@@ -33,7 +36,7 @@ class ControlServer(Listener):
         StartupError: the socket cannot be made.
     """
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, path: Path, handlers: Mapping[str, AuditedHandler]) -> None:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,7 @@ def _group_of(path: Path) -> str:
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
-    handlers: Mapping[str, Handler] = {}
+    handlers: Mapping[str, AuditedHandler] = {}
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Note a client that went away, which is not our trouble."""
@@ -114,9 +117,14 @@ class _Connection(socketserver.StreamRequestHandler):
                 "error": f'expected {{"command": one of {", ".join(self.server.handlers)}}}',
             }
         try:
-            return {"ok": True, **handler(request)}
+            return {"ok": True, **handler(request, self._caller())}
         except MammoEdgeError as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:
             log.exception("event=control_failed")
             return {"ok": False, "error": type(error).__name__}
+
+    def _caller(self) -> Caller:
+        size = CREDENTIALS.size
+        found = self.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        return Caller(uid=CREDENTIALS.unpack(found)[1])

@@ -1,5 +1,6 @@
 """Activation of models: by command, and back by itself if a new one proves bad in use."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from edge.daemon.pipeline.examination import Examination, Parts, Reject
 from edge.daemon.rollout.handover import hand_over
 from edge.daemon.rollout.trial import PAST, Trial, past_of
 from edge.daemon.workers.serving import Serving
-from edge.errors import MammoEdgeError, ModelError
+from edge.errors import MammoEdgeError, ModelError, Unavailable
 from edge.health import Cause
 from edge.models.active import Active
 from edge.models.bundle import verify
@@ -200,10 +201,16 @@ class Activation:
             return
         if version is not None:
             self._health.count("model_rollbacks")
+            self._note(trial)
             self._health.degrade(
                 Cause.MODEL_ROLLED_BACK, f"model: {why}; version {version} serves again"
             )
             log.warning("event=model_rolled_back version=%s", version)
+
+    def _note(self, trial: Trial) -> None:
+        """Write down that nobody asked for it; a full disk does not undo it."""
+        with contextlib.suppress(Unavailable):
+            self._ledger.audit.add("model-rollback", bundle=trial.bundle_id, step="failed-trial")
 
     def _go_on(self) -> None:
         """Go on with the model that failed, for there is no other; in the dispatcher's thread."""

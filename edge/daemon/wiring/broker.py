@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 from edge.config.settings import Settings
 from edge.contract import messages
-from edge.daemon.control.mqtt import CommandIntake, Handler
+from edge.daemon.control.audited import AuditedHandler, Handler
+from edge.daemon.control.mqtt import CommandIntake
 from edge.daemon.intake import Receiver
 from edge.daemon.intake.mqtt import MqttIntake
 from edge.daemon.intake.references import ReferenceIntake
@@ -17,10 +18,11 @@ from edge.mqtt import spoken
 from edge.mqtt.client import MqttClient
 from edge.mqtt.spoken import Spoken
 from edge.mqtt.topics import Topics, shared_request_image
+from edge.storage.audit import Caller
 
 Requests: TypeAlias = tuple[MqttIntake, ReferenceIntake] | None
 """The loops that take requests, if they are configured."""
-Handlers: TypeAlias = Mapping[str, Handler]
+Handlers: TypeAlias = Mapping[str, AuditedHandler]
 """The function that obeys each command of the control socket, by its name."""
 
 
@@ -86,8 +88,16 @@ def commands(
     names = settings.intake.commands
     if client is None or not settings.publish.mqtt or not names:
         return None
-    allowed = {str(name): handlers[name.replace("/", "-")] for name in names}
-    return CommandIntake(client, health, Topics.of(settings.device), allowed, suspects)
+    topics = Topics.of(settings.device)
+    allowed = {
+        str(name): _for(handlers[name.replace("/", "-")], Caller(topic=topics.command(name)))
+        for name in names
+    }
+    return CommandIntake(client, health, topics, allowed, suspects)
+
+
+def _for(handler: AuditedHandler, caller: Caller) -> Handler:
+    return lambda request: handler(request, caller)
 
 
 def announce(

@@ -6,11 +6,12 @@ from typing import Any
 
 from edge.contract import messages
 from edge.daemon.configuration import Configuration
+from edge.daemon.control.audited import Handler
 from edge.daemon.control.handlers import Commands, changes
-from edge.daemon.control.unix_socket import Handler
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.rollout.activation import MODEL_CAUSES, Activation
 from edge.daemon.wiring.opener import Opener
+from edge.daemon.wiring.settings_noted import note_settings
 from edge.errors import ConfigError
 from edge.health import Cause
 from edge.models.transfer.installer import Installer
@@ -50,6 +51,7 @@ class Reload:
             self._opener.settings = settings
             parts.health.recover(*MODEL_CAUSES, Cause.CONFIG_REFUSED)
             self._configuration.keep(settings)
+        note_settings(settings, parts.ledger.audit)
         logging.getLogger().setLevel(settings.log.level.upper())
         changed, needs_restart = changes(self._configuration.settings, settings)
         bundle_id, waits = fresh.bundle.bundle_id, ",".join(needs_restart)

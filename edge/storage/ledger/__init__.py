@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.storage.audit import Audit
 from edge.storage.ledger.clock import Clock
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.images import Images
@@ -32,6 +33,7 @@ class Ledger:
 
     def __init__(self, folder: Path, sinks: Iterable[str], readdress: Readdress) -> None:
         self._database = Database(folder)
+        self.audit = Audit(folder)
         results = Results(sinks, readdress)
         self.submissions = Submissions(self._database, results)
         self.references = References(self._database)

@@ -15,6 +15,7 @@ from edge.daemon.control import handlers
 from edge.daemon.pipeline.current_model import CurrentModel
 from edge.daemon.wiring.handlers import Reload
 from edge.errors import ConfigError, Unavailable
+from edge.storage.audit import Audit
 from tests.support.pipeline import AtOnce, parts_of
 
 
@@ -64,7 +65,7 @@ def test_a_reload_names_what_of_its_changes_waits_for_a_restart() -> None:
 
 
 def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """
     Else a reload that read the old choice could take the old model after the new one was activated.
@@ -76,7 +77,8 @@ def test_a_reload_and_a_new_model_do_not_change_places_behind_each_other(
         return SimpleNamespace(bundle=SimpleNamespace(bundle_id="b" * 64))
 
     nothing = cast("Any", None)
-    parts = parts_of(nothing, nothing, nothing, tasks=AtOnce())
+    ledger = cast("Any", SimpleNamespace(audit=Audit(tmp_path)))
+    parts = parts_of(ledger, nothing, nothing, tasks=AtOnce())
     monkeypatch.setattr(CurrentModel, "swap", note)
     opener = cast("Any", SimpleNamespace(with_settings=note, settings=Settings()))
     activation = cast("Any", SimpleNamespace(changing=changing))

@@ -347,3 +347,15 @@ def test_a_disk_without_inodes_is_short_of_room(
     assert archive.spool.free_mb() > 0
     found.f_favail = 0
     assert archive.spool.free_mb() == 0
+
+
+def test_what_was_pruned_is_in_the_audit_log_once_it_stops(archive: Archive) -> None:
+    for number in range(2):
+        archive.add(number)
+    archive.add(2, scored=False)
+    archive.after(days=100)
+    archive.retention.stop()
+    entry = archive.ledger.audit.newest("pruned")
+    assert entry is not None
+    assert entry["details"] == {"pruned_done": 2, "pruned_failed": 1}
+    assert entry["by"] == {"daemon": "self"}

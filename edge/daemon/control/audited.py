@@ -1,0 +1,60 @@
+"""Writes into the audit log what a command was to do, before it is obeyed, and what came of it."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from edge.errors import MammoEdgeError, Unavailable
+from edge.storage.audit import Audit, Caller
+
+Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Obeys a command: a request's fields in, the answer's fields out."""
+AuditedHandler: TypeAlias = Callable[[Mapping[str, Any], Caller], dict[str, Any]]
+"""The same, for a caller."""
+
+TOLD: Final[Mapping[str, tuple[str, ...]]] = {
+    "replay": ("results", "last_seq"),
+    "retry": ("images",),
+    "reload": ("bundle", "changed"),
+    "model-install": ("bundle",),
+    "model-activate": ("bundle", "previous"),
+    "model-rollback": ("bundle", "previous"),
+}
+"""Commands that change something, and the fields of their answers that an entry has."""
+
+
+def audited(handlers: Mapping[str, Handler], audit: Audit) -> dict[str, AuditedHandler]:
+    """Return the handlers of commands with those that change something written down."""
+    return {
+        name: functools.partial(_obey, name, handler, audit if name in TOLD else None)
+        for name, handler in handlers.items()
+    }
+
+
+def _obey(
+    name: str, handler: Handler, audit: Audit | None, request: Mapping[str, Any], caller: Caller
+) -> dict[str, Any]:
+    if audit is None:
+        return handler(request)
+    asked = audit.add(name, caller, step="asked").number
+    try:
+        answer = handler(request)
+    except MammoEdgeError as error:
+        _conclude(audit, name, caller, of=asked, step="refused", why=type(error).__name__)
+        raise
+    _conclude(audit, name, caller, of=asked, step="done", **_details(name, answer))
+    return answer
+
+
+def _conclude(audit: Audit, name: str, caller: Caller, **details: object) -> None:
+    """Write what came of it, which a full disk does not undo: that it was asked stands there."""
+    try:
+        audit.add(name, caller, **details)
+    except Unavailable:
+        return
+
+
+def _details(name: str, answer: Mapping[str, Any]) -> dict[str, object]:
+    """Take fields of an answer; of a list of images only its length, for an id is a pseudonym."""
+    found = {key: answer[key] for key in TOLD[name] if key in answer}
+    return {key: len(value) if key == "images" else value for key, value in found.items()}

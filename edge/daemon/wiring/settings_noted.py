@@ -1,0 +1,30 @@
+"""Notes in the audit log that the daemon runs with other settings than before."""
+
+import hashlib
+import logging
+from typing import Final
+
+from edge.config.settings import Settings
+from edge.errors import Unavailable
+from edge.storage.audit import Audit
+
+log = logging.getLogger(__name__)
+
+EVENT: Final = "settings"
+
+
+def digest_of(settings: Settings) -> str:
+    """Return the SHA-256 of all settings, passwords left out."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+
+
+def note_settings(settings: Settings, audit: Audit) -> None:
+    """Write the digest of the settings into the audit log, if it is not the last one there."""
+    digest = digest_of(settings)
+    before = audit.newest(EVENT)
+    if before is not None and before["details"].get("digest") == digest:
+        return
+    try:
+        audit.add(EVENT, digest=digest)
+    except Unavailable as error:  # a start does not fail of it, and the next one notes it
+        log.warning('event=settings_not_noted why="%s"', error)

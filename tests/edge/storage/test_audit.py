@@ -1,0 +1,147 @@
+"""The audit log: whatever is changed, taken out or cut off shows."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from edge.errors import Unavailable
+from edge.storage.audit import NAME, NOTE, Audit, Caller, Head
+
+
+def filled(folder: Path, count: int = 5) -> Audit:
+    audit = Audit(folder)
+    for number in range(count):
+        audit.add("retry", Caller(uid=1000 + number), images=number)
+    return audit
+
+
+def lines_of(folder: Path) -> list[bytes]:
+    return (folder / NAME).read_bytes().splitlines(keepends=True)
+
+
+def test_entries_say_who_had_what_done_and_the_chain_holds(tmp_path: Path) -> None:
+    audit = filled(tmp_path, 2)
+    audit.add("replay", Caller(topic="mammo/v1/a/b/command/replay"))
+    head = audit.add("pruned", pruned_done=3)
+    assert [(one["event"], one["by"]) for one in audit.entries()] == [
+        ("retry", {"uid": 1000}),
+        ("retry", {"uid": 1001}),
+        ("replay", {"topic": "mammo/v1/a/b/command/replay"}),
+        ("pruned", {"daemon": "self"}),
+    ]
+    assert audit.problems(head) == []
+    assert Head.parse(str(audit.head())) == head
+    assert audit.newest("retry") == list(audit.entries())[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: line.replace(b'"uid":1002', b'"uid":1009'),
+        lambda line: line.replace(b'"images":2', b'"images": 2'),
+        lambda line: line.replace(b'"retry"', b'"reload"'),
+    ],
+)
+def test_a_changed_entry_is_named(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    audit, lines = filled(tmp_path), lines_of(tmp_path)
+    lines[2] = change(lines[2])
+    (tmp_path / NAME).write_bytes(b"".join(lines))
+    assert audit.problems() == ["line 3: changed: its hash is not that of its text"]
+
+
+def test_an_entry_that_was_changed_with_its_hash_breaks_the_next_one(tmp_path: Path) -> None:
+    audit, other = filled(tmp_path), tmp_path / "other"
+    other.mkdir()
+    forged = filled(other, 2)
+    forged.add("reload", Caller(uid=0))
+    lines = lines_of(tmp_path)
+    lines[2] = lines_of(other)[2]
+    (tmp_path / NAME).write_bytes(b"".join(lines))
+    assert "line 4: does not continue the entry before" in audit.problems()
+
+
+def test_an_entry_that_was_taken_out_is_missed(tmp_path: Path) -> None:
+    audit, lines = filled(tmp_path), lines_of(tmp_path)
+    (tmp_path / NAME).write_bytes(b"".join(lines[:1] + lines[3:]))
+    assert audit.problems() == ["line 2: entries 2 to 3 are missing"]
+
+
+def test_a_tail_that_was_cut_off_is_missed_now_and_later(tmp_path: Path) -> None:
+    audit, lines = filled(tmp_path), lines_of(tmp_path)
+    (tmp_path / NAME).write_bytes(b"".join(lines[:3]))
+    assert audit.problems() == ["entries 4 to 5 are missing"]
+    audit.add("reload")
+    assert audit.problems() == ["line 4: entries 4 to 5 are missing"]
+
+
+def test_a_tail_that_was_cut_off_with_its_note_is_missed_by_a_published_head(
+    tmp_path: Path,
+) -> None:
+    audit, lines = filled(tmp_path), lines_of(tmp_path)
+    published = audit.head()
+    (tmp_path / NAME).write_bytes(b"".join(lines[:3]))
+    (tmp_path / NOTE).unlink()
+    assert audit.problems() == []
+    assert audit.problems(published) == ["entries 4 to 5 are missing"]
+    for _ in range(3):  # grown anew beyond it
+        audit.add("reload")
+    assert [one for one in audit.problems(published) if one.startswith("entry 5 is not")]
+
+
+def test_a_removed_log_is_missed(tmp_path: Path) -> None:
+    audit = filled(tmp_path)
+    (tmp_path / NAME).unlink()
+    assert audit.problems() == ["entries 1 to 5 are missing"]
+
+
+def test_half_an_entry_that_a_power_cut_left_is_taken_away(tmp_path: Path) -> None:
+    audit = filled(tmp_path)
+    with (tmp_path / NAME).open("ab") as log:
+        log.write(lines_of(tmp_path)[-1][:40])
+    assert len(audit.problems()) == 1
+    audit.add("reload")
+    assert audit.problems() == []
+    assert [one["number"] for one in audit.entries()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_older_note_raises_no_alarm(tmp_path: Path) -> None:
+    audit = filled(tmp_path, 2)
+    older = (tmp_path / NOTE).read_bytes()
+    audit.add("reload")
+    (tmp_path / NOTE).write_bytes(older)
+    assert audit.problems() == []
+    assert audit.add("reload").number == 4
+    assert audit.problems() == []
+
+
+def add_many(folder: Path) -> None:
+    for _ in range(20):
+        Audit(folder).add("retry")
+
+
+def test_processes_share_one_chain(tmp_path: Path) -> None:
+    processes = [get_context("spawn").Process(target=add_many, args=(tmp_path,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert Audit(tmp_path).problems() == []
+    assert Audit(tmp_path).head().number == 40
+
+
+def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(Unavailable, match=r"audit\.jsonl: Is a directory"):
+        Audit(tmp_path).add("retry")
+
+
+def test_lines_are_what_other_programs_can_check(tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    entry = json.loads(lines_of(tmp_path)[0])
+    claimed = entry.pop("hash")
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":")) + "\n"
+    assert hashlib.sha256(text.encode()).hexdigest() == claimed

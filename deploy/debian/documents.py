@@ -30,6 +30,7 @@ DOCUMENTS: Final = (
     "docs/guides/install.md",
     "docs/guides/operations.md",
     "docs/guides/models.md",
+    "docs/quality/privacy.md",
     "docs/quality/security.md",
     "docs/quality/model-card.md",
     "docs/reference/contract.md",

@@ -5,7 +5,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from edge.cli import exits
 from edge.cli.output import print_table
@@ -26,6 +26,8 @@ from edge.storage.ledger.queries import open_queries
 from edge.storage.ledger.schema import OlderSchemaError
 from edge.system.patience import PATIENCE_S, within
 
+SIX_MONTHS: Final = 183
+"""Days for which deployers keep logs of high-risk systems (EU AI Act, article 26, 6)."""
 Finding: TypeAlias = tuple[str, bool, str]
 """The thing checked, True if it is right, and a sentence on what was found."""
 
@@ -70,6 +72,16 @@ def findings(settings: Settings, stored: Path | None = None) -> Iterator[Finding
     if settings.model.shadow is not None:
         yield _try("model.shadow", lambda: _shadow(settings, settings.model.shadow or ""))
     yield _try("ledger", lambda: _ledger(settings))
+    yield "retention", True, _retention(settings.retention.results_days)
+
+
+def _retention(days: float) -> str:
+    if days == 0:
+        return "results are kept while there is room"
+    kept = f"results are kept for {days:g} days"
+    if days >= SIX_MONTHS:
+        return kept
+    return f"warning: {kept}, less than the {SIX_MONTHS} that law may ask of logs: see privacy.md"
 
 
 def _try(what: str, look: Callable[[], str]) -> Finding:

@@ -1,4 +1,4 @@
-"""`mammo-edge status`, `retry` and `reload`: requests that only the running daemon can do."""
+"""`mammo-edge status`, `retry`, `replay`, `reload` and `forget`: the running daemon does them."""
 
 import json
 from argparse import Namespace
@@ -77,4 +77,16 @@ def run_reload(arguments: Namespace) -> int:
     print(f"serving bundle {answer['bundle'][:16]}")
     if answer["needs_restart"]:
         print(f"changed, and taken at the next restart only: {', '.join(answer['needs_restart'])}")
+    return 0
+
+
+def run_forget(arguments: Namespace) -> int:
+    """Have an image erased; returns the exit status."""
+    answer = ask(arguments, "forget", id=arguments.id)
+    if arguments.json:
+        print(json.dumps(answer))
+        return 0
+    counts = ("files", "results", "lines", "damaged_ledgers")
+    print("erased:", ", ".join(f"{answer[key]} {key.replace('_', ' ')}" for key in counts))
+    print("out of reach:", "; ".join(answer["out_of_reach"]))
     return 0

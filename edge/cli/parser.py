@@ -140,6 +140,13 @@ def _add_daemon(commands: "Commands") -> None:
         "take the model it names, after proving it"
     )
     _add(commands, "reload", "control.run_reload", text)
+    text = (
+        "have the running daemon erase an image and all that the device knows of it, "
+        "for ever; root only"
+    )
+    forget = _add(commands, "forget", "control.run_forget", text)
+    text = "an image id or result id, or its beginning of 8 digits or more"
+    forget.add_argument("id", metavar="ID", help=text)
 
 
 def _add_audit(commands: "Commands") -> None:

@@ -16,6 +16,7 @@ from edge import __version__
 from edge.contract import messages
 from edge.daemon.configuration import Configuration
 from edge.daemon.control.audited import audited
+from edge.daemon.control.forgetting import Forgetting
 from edge.daemon.control.handlers import Commands
 from edge.daemon.control.unix_socket import ControlServer
 from edge.daemon.intake.folder import FolderIntake, look_again_s
@@ -194,7 +195,8 @@ class Daemon:
             activation,
             installer,
         )
-        return audited(plain, self._parts.ledger.audit)
+        forget = Forgetting(settings, self._parts)
+        return audited({**plain, "forget": forget}, self._parts.ledger.audit)
 
     def _open_metrics(self) -> MetricsServer | None:
         where, health, model = self._settings.metrics, self._health, self._parts.model

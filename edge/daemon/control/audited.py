@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from edge.errors import MammoEdgeError, Unavailable
+from edge.errors import ConfigError, MammoEdgeError, Unavailable
 from edge.storage.audit import Audit, Caller
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -19,8 +19,12 @@ TOLD: Final[Mapping[str, tuple[str, ...]]] = {
     "model-install": ("bundle",),
     "model-activate": ("bundle", "previous"),
     "model-rollback": ("bundle", "previous"),
+    "forget": ("digest", "files", "results"),
 }
 """Commands that change something, and the fields of their answers that an entry has."""
+
+ROOT_ONLY: Final = frozenset({"forget"})
+"""Commands that only root is obeyed, and only at the control socket."""
 
 
 def audited(handlers: Mapping[str, Handler], audit: Audit) -> dict[str, AuditedHandler]:
@@ -38,6 +42,9 @@ def _obey(
         return handler(request)
     asked = audit.add(name, caller, step="asked").number
     try:
+        if name in ROOT_ONLY and caller.uid != 0:
+            msg = f"{name}: only root may have it done, at the control socket of the device"
+            raise ConfigError(msg)
         answer = handler(request)
     except MammoEdgeError as error:
         _conclude(audit, name, caller, of=asked, step="refused", why=type(error).__name__)

@@ -12,6 +12,7 @@ from pathlib import Path
 from edge.storage.audit import Audit
 from edge.storage.ledger.clock import Clock
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.erasure import Erasure
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
 from edge.storage.ledger.pruning import Pruning
@@ -42,6 +43,7 @@ class Ledger:
         self.queries = Queries(self._database.reading)
         self.clock = Clock(self._database)
         self.pruning = Pruning(self._database)
+        self.erasure = Erasure(self._database)
         self.restore = Restore(self._database, results, readdress)
 
     def close(self) -> None:

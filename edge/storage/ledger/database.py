@@ -5,11 +5,9 @@ Every commit that anyone is told of is on disk before.
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Final
 
 from edge.errors import MammoEdgeError, StartupError, StateDamagedError, Unavailable
 from edge.storage.ledger import integrity, schema, wal_mark
+from edge.storage.ledger.folder import no_room_beside, own
 from edge.storage.ledger.integrity import DamagedError
 from edge.storage.ledger.schema import NewerSchemaError
 from edge.storage.ledger.wal_mark import WalMark
@@ -58,7 +57,7 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self._lock = RLock()
         self._file = folder / FILE
-        self._owner = _own(folder)
+        self._owner = own(folder)
         self._witness: Witness | None = None
         self.left_open = self._file.with_name(wal_mark.NAME).exists()
         """True if the last daemon, or the machine, ended without closing it."""
@@ -158,6 +157,24 @@ class Database:
                 _raise_if_foreseen(error)
                 raise
 
+    def cut_log(self) -> None:
+        """
+        Write the whole log back into the file, and cut it to nothing.
+
+        Raises:
+            Unavailable: somebody reads it, or the disk fails; the log is as it was.
+        """
+        with self.reading() as db:
+            # Before it: after a kill in between, the note would miss what was written back.
+            self._mark.void()
+            try:
+                busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                self._mark.note()
+        if busy:
+            msg = "ledger: somebody reads it, so its log still has what was erased: ask again"
+            raise Unavailable(msg)
+
     def close(self) -> None:
         """Close the file and let the folder go."""
         with self._lock:
@@ -183,46 +200,14 @@ def _raise_if_foreseen(error: sqlite3.DatabaseError) -> None:
         raise _unavailable(error) from error
 
 
-def _own(folder: Path) -> int:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        msg = f"state.path: {folder}: {error.strerror}"
-        raise (Unavailable(msg) if error.errno in files.PASSING else StartupError(msg)) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        msg = f"state.path: {folder}: another mammo-edge has it open"
-        raise StartupError(msg) from None
-    return lock
-
-
 def _startup_error(error: Exception, file: Path) -> MammoEdgeError:
     if isinstance(error, NewerSchemaError):
         return StartupError(f"{file}: {error}")
     if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING:
         return _unavailable(error)
-    if isinstance(error, sqlite3.Error) and (why := _no_room_beside(file)):
+    if isinstance(error, sqlite3.Error) and (why := no_room_beside(file)):
         return Unavailable(f"ledger: {why}")
     return StartupError(f"{file}: not usable as a ledger: {error}")
-
-
-def _no_room_beside(file: Path) -> str | None:
-    """
-    Try to make a file beside the ledger, as SQLite must for its log.
-
-    SQLite says only that it cannot open something.
-
-    Returns:
-        The reason if that cannot be done now and may be done later.
-    """
-    try:
-        with tempfile.TemporaryFile(dir=file.parent):
-            return None
-    except OSError as error:
-        return error.strerror if error.errno in files.PASSING else None
 
 
 def _open_marked(file: Path) -> tuple[sqlite3.Connection, WalMark]:
@@ -280,6 +265,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(SYNCED)
     db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     # In KiB: pages come from the system's cache too, and our memory stays flat as the ledger grows.
     db.execute("PRAGMA cache_size = -512")
 

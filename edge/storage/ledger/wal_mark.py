@@ -48,6 +48,12 @@ class WalMark:
                 os.pwrite(self._file, now, 0)
                 self._noted = now
 
+    def void(self) -> None:
+        """Note that nothing need be there, until the next `note`."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, NOTE.pack(0, 0, 0), 0)
+        self._noted = b""
+
     def clear(self) -> None:
         """Remove the note; to be called before the ledger is closed in order."""
         (self._folder / NAME).unlink(missing_ok=True)

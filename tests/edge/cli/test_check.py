@@ -36,3 +36,8 @@ def test_a_check_says_of_the_password_that_setup_wrote_what_it_can_know(
     stored.write_text("geheim\n")
     monkeypatch.setattr("edge.config.credentials.os.access", lambda *_: readable)
     assert said in check._password(Settings(), stored)
+
+
+@pytest.mark.parametrize(("days", "warned"), [(30, True), (182, True), (183, False), (0, False)])
+def test_results_kept_for_less_than_183_days_are_warned_of(*, days: int, warned: bool) -> None:
+    assert check._retention(days).startswith("warning: ") == warned

@@ -1,0 +1,112 @@
+"""The command `forget`: erases an image and everything that the device knows of it."""
+
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from edge.config.settings import Settings
+from edge.daemon.control.handlers import resolve_images
+from edge.daemon.pipeline.examination import Parts
+from edge.errors import ConfigError, Unavailable
+from edge.storage import erased_files
+from edge.storage.ledger.states import State
+
+KEY: Final = "forgotten.key"
+"""The file, in the state folder, of the key by which the audit log names an erased image."""
+KEY_BYTES: Final = 32
+WHOLE: Final = re.compile(r"[0-9a-f]{64}")
+LEAST_DIGITS: Final = 8
+"""Digits of an id that a person must give: nothing brings back what is erased."""
+OUT_OF_REACH: Final = (
+    "messages that the broker keeps or subscribers have",
+    "rotated copies of the JSON lines file",
+    "the journal, which has 16 digits of the image's id",
+    "backups",
+)
+"""Places in which something of the image may be that the device cannot erase."""
+
+
+class Forgetting:
+    """
+    The handler of `forget`: a request's fields in, the answer's fields out.
+
+    Args:
+        settings: say where things lie.
+        parts: the shared objects.
+    """
+
+    def __init__(self, settings: Settings, parts: Parts) -> None:
+        self._state = settings.state.path
+        self._jsonl = settings.publish.jsonl
+        self._ledger = parts.ledger
+        self._tasks = parts.tasks
+
+    def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Erase an image; an id in full is obeyed again, in case a kill left something.
+
+        Args:
+            request: `id`, an image id or a result id, or its beginning.
+
+        Raises:
+            ConfigError: it names no image, or one that is still to be examined.
+            Unavailable: something cannot be erased now; the text says what.
+        """
+        image_id = self._find(str(request.get("id", "")))
+        digest = hmac.digest(_key(self._state), image_id.encode(), "sha256").hex()
+        try:
+            # In the dispatcher's thread: nothing else happens to the image meanwhile.
+            found = self._tasks.call(lambda: self._erase(image_id)).result()
+            found["lines"] = erased_files.blank_lines(self._jsonl, image_id) if self._jsonl else 0
+            found["damaged_ledgers"] = erased_files.remove_damaged(self._state)
+        except OSError as error:
+            msg = f"{error.filename}: {error.strerror}: ask again once that is mended"
+            raise Unavailable(msg) from None
+        self._ledger.erasure.scrub()
+        return {"digest": digest, **found, "out_of_reach": list(OUT_OF_REACH)}
+
+    def _find(self, typed: str) -> str:
+        if WHOLE.fullmatch(typed):
+            return typed
+        if len(typed) < LEAST_DIGITS:
+            msg = f"{typed}: {len(typed)} digits of an id, expected {LEAST_DIGITS} or more"
+            raise ConfigError(msg)
+        return resolve_images([typed], self._ledger.queries.image_ids)[0]
+
+    def _erase(self, image_id: str) -> dict[str, int]:
+        image = self._ledger.images.find(image_id)
+        if image is not None and image.state is not State.ARCHIVED:
+            msg = f"{image_id[:16]}: it is {image.state}, expected archived: try again after that"
+            raise ConfigError(msg)
+        files = int(image is not None and erased_files.remove_file(image.path))
+        return {"files": files, "results": self._ledger.erasure.erase(image_id)}
+
+
+def _key(folder: Path) -> bytes:
+    """
+    Read the key, or make one.
+
+    Raises:
+        Unavailable: the disk does not take it.
+    """
+    file = folder / KEY
+    with suppress(OSError):
+        if len(key := file.read_bytes()) == KEY_BYTES:
+            return key
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, key)  # half a key is none, and made anew
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        msg = f"{file}: {error.strerror}"
+        raise Unavailable(msg) from None
+    return key

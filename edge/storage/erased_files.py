@@ -1,0 +1,68 @@
+"""Erases an image outside of the ledger: its file, the JSON beside it, lines, damaged ledgers."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from edge.storage.ledger.integrity import FOLDER
+from edge.storage.names import result_path
+from edge.system.files import sync_folder
+
+NOTHING: Final = b"{}"
+"""A line of JSON that says nothing, padded with blanks to the length of the line it replaces."""
+
+
+def remove_file(path: Path) -> bool:
+    """
+    Remove an image's file and the result beside it; returns True if the file was there.
+
+    Raises:
+        OSError: one of them cannot be removed.
+    """
+    there = path.exists()
+    path.unlink(missing_ok=True)
+    result_path(path).unlink(missing_ok=True)
+    if path.parent.is_dir():
+        sync_folder(path.parent)
+    return there
+
+
+def blank_lines(file: Path, image_id: str) -> int:
+    """
+    Overwrite the lines of a JSON lines file that name an image, each by an empty object.
+
+    The file keeps its length and its other lines their places: whoever follows the file reads on,
+    and what is appended meanwhile is not lost.
+
+    Returns:
+        The number of lines.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    wanted, blanked, place = image_id.encode(), 0, 0
+    if not file.exists():
+        return 0
+    with file.open("r+b", buffering=0) as raw, file.open("rb") as lines:
+        for line in lines:
+            if wanted in line:
+                size = len(line.rstrip(b"\n"))
+                os.pwrite(raw.fileno(), NOTHING.ljust(size), place)
+                blanked += 1
+            place += len(line)
+        os.fsync(raw.fileno())
+    return blanked
+
+
+def remove_damaged(state: Path) -> int:
+    """
+    Remove ledgers that were set aside as damaged: nobody can tell what is in them.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    folders = list((state / FOLDER).glob("*"))
+    for folder in folders:
+        shutil.rmtree(folder)
+    return len(folders)

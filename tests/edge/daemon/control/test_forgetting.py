@@ -1,0 +1,220 @@
+"""`forget` erases an image to the last byte, for root alone, and harms no other."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from edge.config.settings import Settings
+from edge.daemon.control.audited import AuditedHandler, audited
+from edge.daemon.control.forgetting import Forgetting
+from edge.domain import Numbering
+from edge.errors import ConfigError
+from edge.storage.audit import Caller
+from edge.storage.ledger import Ledger, wal_mark
+from edge.storage.ledger.readonly import open_readonly
+from edge.storage.ledger.records import Conclusion, Submission
+from edge.storage.ledger.states import Move
+from edge.storage.spool import Spool
+from tests.support.pipeline import AtOnce, parts_of
+
+MARKER = b"PAYLOAD-OF-NUMBER-"
+ROOT = Caller(uid=0)
+
+
+def name(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def payload(number: int, numbering: Numbering) -> bytes:
+    """Make a result of some pages, as one with a map is."""
+    said = MARKER.decode() + f"{number:05d}."
+    return json.dumps({"image_id": name(number), "seq": numbering.seq, "map": said * 500}).encode()
+
+
+def readdress(known: bytes, numbering: Numbering) -> bytes:
+    return json.dumps({**json.loads(known), "seq": numbering.seq}).encode()
+
+
+@dataclass
+class Site:
+    """A ledger with its archive, and the command."""
+
+    folder: Path
+    ledger: Ledger
+    spool: Spool
+    forget: AuditedHandler
+    jsonl: Path
+
+    def submit(self, number: int, times: int = 1) -> Path:
+        for time in range(times):
+            claimed = self.spool.claimed / f"f-{number}-{time}"
+            claimed.write_bytes(str(number).encode())
+            file = b"SECRET-%05d.dcm" % number
+            kept = self.ledger.submissions.accept(
+                Submission(name(number), claimed, file, "folder", 1e9 + time), "b"
+            )
+            if kept != claimed:
+                claimed.unlink()
+        return self.spool.claimed / f"f-{number}-0"
+
+    def add(self, number: int, times: int = 1) -> Path:
+        claimed, image_id = self.submit(number, times), name(number)
+        self.ledger.images.move(image_id, Move.DISPATCH)
+        first = self.ledger.images.conclude(
+            Conclusion(
+                image_id, f"r{number}", "b", scored=True, render=lambda n: payload(number, n)
+            )
+        )
+        path = self.spool.archive(
+            claimed, image_id, b"SECRET-%05d.dcm" % number, first, scored=True
+        )
+        self.ledger.images.archived(image_id, path)
+        with self.jsonl.open("ab") as lines:
+            lines.write(first + b"\n")
+        return path
+
+    def holds(self, *wanted: bytes) -> list[str]:
+        """Name the files below the folder whose names or bytes have one of these."""
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        said = {path.name: path.name.encode() + path.read_bytes() for path in files}
+        return [file for file, text in said.items() if any(one in text for one in wanted)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    folders = {"path": tmp_path / "spool", "done": tmp_path / "done", "failed": tmp_path / "failed"}
+    settings = Settings(
+        inbox={"path": tmp_path / "inbox"},
+        spool=folders,
+        state={"path": tmp_path / "state"},
+        publish={"jsonl": tmp_path / "results.jsonl"},
+    )
+    ledger = Ledger(tmp_path / "state", ["mqtt", "jsonl"], readdress)
+    spool = Spool(folders["path"], folders["done"], folders["failed"])
+    parts = parts_of(ledger, spool, cast("Any", None), tasks=AtOnce())
+    obeyed = audited({"forget": Forgetting(settings, parts)}, ledger.audit)
+    yield Site(tmp_path, ledger, spool, obeyed["forget"], tmp_path / "results.jsonl")
+    ledger.close()
+
+
+def traces(number: int) -> tuple[bytes, ...]:
+    image_id = name(number).encode()
+    return image_id, image_id[:16], MARKER + b"%05d" % number, b"SECRET-%05d" % number
+
+
+def test_no_byte_of_an_erased_image_is_left_and_nothing_of_the_others_is_lost(site: Site) -> None:
+    for number in range(40):
+        site.add(number, times=1 + number % 3)
+    before = site.jsonl.stat().st_size
+    for number in (0, 17, 38, 39):
+        assert site.holds(*traces(number))
+        answer = site.forget({"id": name(number)}, ROOT)
+        assert (answer["files"], answer["results"], answer["lines"]) == (1, 1 + number % 3, 1)
+        assert site.holds(*traces(number)) == []
+    kept = [number for number in range(40) if number not in {0, 17, 38, 39}]
+    published = [json.loads(one)["image_id"] for one in site.ledger.queries.results(limit=200)]
+    assert set(published) == {name(number) for number in kept}
+    assert site.jsonl.stat().st_size == before
+    lines = [json.loads(line) for line in site.jsonl.read_bytes().splitlines()]
+    assert [line["image_id"] for line in lines if line] == [name(number) for number in kept]
+
+
+def test_only_root_has_an_image_erased_and_no_topic_does(site: Site) -> None:
+    path = site.add(1)
+    for caller in (Caller(uid=1000), Caller(topic="mammo/v1/a/b/command/forget")):
+        with pytest.raises(ConfigError, match="only root"):
+            site.forget({"id": name(1)}, caller)
+    assert path.exists()
+    assert [entry["details"]["step"] for entry in site.ledger.audit.entries()] == [
+        "asked",
+        "refused",
+    ] * 2
+    assert "forget" not in str(Settings.model_fields["intake"].annotation)
+
+
+def test_the_audit_log_proves_the_erasure_to_whoever_has_the_id(site: Site) -> None:
+    site.add(1)
+    digest = site.forget({"id": name(1)[:12]}, ROOT)["digest"]
+    done = list(site.ledger.audit.entries())[-1]
+    assert done["details"] == {"of": 1, "step": "done", "digest": digest, "files": 1, "results": 1}
+    assert site.forget({"id": name(1)}, ROOT)["digest"] == digest
+    assert site.forget({"id": name(2)}, ROOT)["digest"] != digest
+
+
+def test_the_same_bytes_later_are_a_new_image(site: Site) -> None:
+    site.add(1)
+    site.forget({"id": name(1)}, ROOT)
+    site.add(1)
+    (published,) = site.ledger.queries.results()
+    assert json.loads(published)["seq"] == 2  # a number is never given again
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"), [("1234567", "expected 8"), ("0" * 12, "no image"), ("", "expected 8")]
+)
+def test_what_names_no_image_erases_none(site: Site, typed: str, why: str) -> None:
+    path = site.add(1)
+    with pytest.raises(ConfigError, match=why):
+        site.forget({"id": typed}, ROOT)
+    assert path.exists()
+
+
+def test_an_image_that_still_waits_is_refused_and_stays(site: Site) -> None:
+    path = site.submit(1)
+    with pytest.raises(ConfigError, match="it is received, expected archived"):
+        site.forget({"id": name(1)}, ROOT)
+    assert path.exists()
+    assert site.ledger.images.find(name(1)) is not None
+
+
+def test_set_aside_ledgers_go_too_and_an_id_in_full_is_obeyed_again(site: Site) -> None:
+    site.add(1)
+    damaged = site.folder / "state/damaged/2026"
+    damaged.mkdir(parents=True)
+    (damaged / "ledger.sqlite3").write_bytes(
+        payload(1, cast("Any", Numbering(1, "l", "folder", 0)))
+    )
+    assert site.forget({"id": name(1)}, ROOT)["damaged_ledgers"] == 1
+    again = site.forget({"id": name(1)}, ROOT)
+    assert (again["files"], again["results"], again["lines"]) == (0, 0, 0)
+    assert site.holds(*traces(1)) == []
+
+
+def test_a_kill_after_the_log_was_cut_raises_no_alarm(site: Site) -> None:
+    site.add(1)
+    site.add(2)
+    site.forget({"id": name(1)}, ROOT)
+    state = site.folder / "state"
+    assert wal_mark.left_behind(state / "ledger.sqlite3") is None
+    copy = site.folder / "copy"
+    copy.mkdir()
+    for file in state.iterdir():
+        if file.is_file():
+            (copy / file.name).write_bytes(file.read_bytes())
+    reopened = Ledger(copy, ["mqtt"], readdress)
+    try:
+        assert len(reopened.queries.results()) == 1
+        assert not (copy / "damaged").exists()
+    finally:
+        reopened.close()
+
+
+def test_a_reader_of_the_ledger_does_not_keep_the_log_for_ever(site: Site) -> None:
+    site.add(1)
+    reader = open_readonly(site.folder / "state")
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM images").fetchone() == (1,)
+    done: list[dict[str, Any]] = []
+    asking = threading.Thread(target=lambda: done.append(site.forget({"id": name(1)}, ROOT)))
+    asking.start()
+    asking.join(0.3)
+    reader.close()
+    asking.join()
+    assert done[0]["results"] == 1
+    assert site.holds(*traces(1)) == []

@@ -131,11 +131,11 @@ def test_setup_and_enable_make_it_healthy(machine: Machine, clinic: Clinic) -> N
         ("north.edge-1.key", "device.key"),
     ):
         machine.copy_in(clinic.certificates / source, f"/etc/mammo-edge/{target}")
-    machine.run("chgrp", "mammo-edge", "/etc/mammo-edge/device.key")
-    machine.run("chmod", "640", "/etc/mammo-edge/device.key")
     said = documented(machine, 1, "broker.lan", "broker.test", TLS)
     assert "known answers 3 of 3 within tolerance" in said
     assert said.splitlines()[-1] == "now: systemctl enable --now mammo-edge"
+    key = machine.run("stat", "-c", "%a %U:%G", "/etc/mammo-edge/device.key").strip()
+    assert key == "640 root:mammo-edge"
     started = time.monotonic()
     documented(machine, 2)
     # a figure for the README

@@ -3,7 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
+from edge.cli import exits
 from edge.cli.doctor import broker
+from edge.cli.doctor.finding import Level
 from edge.cli.output import print_table
 from edge.cli.setup.apply import check, make_folders, reload_systemd, write
 from edge.cli.setup.ask import ASKED, ask_for, read_password
@@ -14,29 +16,43 @@ from edge.config.settings import Settings
 
 
 def run(arguments: Namespace) -> int:
-    """Set a device up; returns the exit status, that of `check` on this machine."""
+    """
+    Set a device up.
+
+    Returns:
+        The exit status: that of `check` on this machine; 1 if a line about the broker failed.
+    """
     answers = _answers(arguments)
     files, settings = plan(answers, arguments.root, addresses)
     write(files)
     make_folders(settings, arguments.root)
     for file in files:
         print(f"wrote {file.path}")
+    status = 0
     if arguments.root == Path("/"):
         reload_systemd()
         if status := check(files[0].path):
             return status
+        status = try_broker(settings, files[0].path)
     print(f"now: systemctl enable --now {answers.unit.removesuffix('.service')}")
-    if arguments.root == Path("/"):
-        try_broker(settings, files[0].path)
-    return 0
+    return status
 
 
-def try_broker(settings: Settings, config: Path) -> None:
-    """Print what `mammo-edge doctor` says of the broker, which may only be down for now."""
+def try_broker(settings: Settings, config: Path) -> int:
+    """
+    Print what `mammo-edge doctor` says of the broker.
+
+    Returns:
+        The exit status, 1 if a line failed. All files are written: the broker may be down for now.
+    """
     if not settings.uses_broker:
-        return
+        return 0
     found = list(broker.connection(settings, credential_of(config)))
     print_table(("", "what", "detail"), [(one.level, one.what, one.detail) for one in found])
+    if all(one.level is not Level.FAILED for one in found):
+        return 0
+    print("all files are written; the daemon will go on trying until the failed lines are mended")
+    return exits.FAILED
 
 
 def _answers(arguments: Namespace) -> Answers:

@@ -3,13 +3,14 @@
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from edge.cli.setup import dropin
+from edge.cli.setup.certificates import installed
 from edge.cli.setup.config_file import edited, tables_of
 from edge.cli.setup.instance import config_of, places_of, refuse_name
 from edge.config.credentials import read_secret
@@ -63,7 +64,7 @@ def plan(
     answers: Answers, root: Path, resolve: Callable[[str], list[str]]
 ) -> tuple[list[Planned], Settings]:
     """
-    Plan every file: configuration, password if there is one, and drop-in.
+    Plan every file: configuration, password and certificates if there are any, and drop-in.
 
     Args:
         answers: the person's.
@@ -75,6 +76,7 @@ def plan(
     """
     refuse_name(answers.instance)
     config = config_of(root, answers.instance)
+    answers, certificates = _certificates(answers, root)
     text = edited(config, _values(answers, tables_of(config)))
     settings = _settings(tomllib.loads(text))
     secret = credential_of(config)
@@ -82,7 +84,22 @@ def plan(
     files = [Planned(config, 0o640, text)]
     if answers.password is not None:
         files.append(Planned(secret, 0o600, f"{answers.password}\n", for_group=False))
-    return [*files, _dropin(answers, settings, root, resolve)], settings
+    return [*files, *certificates, _dropin(answers, settings, root, resolve)], settings
+
+
+def _certificates(answers: Answers, root: Path) -> tuple[Answers, list[Planned]]:
+    """Return the answers with the places where certificates and key will lie, and these files."""
+    found = {
+        what: installed(what, given, root, answers.instance)
+        for what in ("ca", "cert", "key")
+        if (given := getattr(answers, what)) is not None
+    }
+    files = [
+        Planned(root / one.path.relative_to("/"), one.mode, one.text)
+        for one in found.values()
+        if one.text is not None
+    ]
+    return replace(answers, **{what: one.path for what, one in found.items()}), files
 
 
 def _settings(tables: Mapping[str, Any]) -> Settings:

@@ -291,7 +291,7 @@ def test_an_instance_has_places_of_its_own_that_its_unit_lets_it_write(tmp_path:
         ({"broker": "host:70000"}, "broker.port"),
         ({"site": "North Clinic"}, "device.site"),
         ({"instance": "../x"}, "instance: found"),
-        ({"cert": Path("/x")}, "belong together"),
+        ({"cert": Path("/etc/mammo-edge/x")}, "belong together"),
         ({"inbox": Path("inbox")}, "expected a path that begins with /"),
         (
             {"inbox": Path("/home/pi/inbox")},

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -43,21 +42,20 @@ def test_an_image_without_response_topic_is_answered_on_result(
     assert result["source"]["kind"] == "mqtt"
 
 
-@pytest.mark.parametrize(
-    "topic",
-    [
+def test_a_response_topic_that_is_not_allowed_is_answered_on_result(
+    daemon: Rig, subscriber: Subscriber
+) -> None:
+    forbidden = [
         "elsewhere/reply",
         f"{TOPICS}/status",
         f"{TOPICS}/command/reload",
         "mammo/v1/demo/request/image",
-    ],
-)
-def test_a_response_topic_that_is_not_allowed_is_answered_on_result(
-    daemon: Rig, subscriber: Subscriber, topic: str
-) -> None:
-    subscriber.publish(IMAGE, film(1), topic)
-    daemon.result_of(sha256(film(1)))
-    assert daemon.status()["counters"]["response_topics_refused"] == 1
+    ]
+    for number, topic in enumerate(forbidden):
+        subscriber.publish(IMAGE, film(number), topic)
+    for number in range(len(forbidden)):
+        daemon.result_of(sha256(film(number)))
+    assert daemon.status()["counters"]["response_topics_refused"] == len(forbidden)
 
 
 def test_the_same_bytes_by_folder_and_by_two_requesters_have_one_result_id(
@@ -124,25 +122,21 @@ def test_a_reference_to_bytes_the_ledger_knows_needs_no_file(
     assert (reply["result_id"], reply["duplicate_of"]) == (first["result_id"], first["seq"])
 
 
-@pytest.mark.parametrize(
-    ("request_body", "why"),
-    [
-        (b"{", "the request is not JSON"),
-        (b'{"sha256": "00"}', "the request has no name"),
-        (b'{"name": "a.png", "sha256": "zz"}', "the request has no sha256, expected 64 hex digits"),
-        (
-            json.dumps({"name": "../edge.toml", "sha256": "0" * 64}).encode(),
-            "no such file in the inbox",
-        ),
-    ],
-)
-def test_a_bad_reference_is_answered_with_the_reason(
-    daemon: Rig, subscriber: Subscriber, request_body: bytes, why: str
-) -> None:
-    subscriber.publish(REFERENCE, request_body, "mammo/v1/demo/ws/reply")
-    (reply,) = replies(subscriber, "reply")
-    assert reply["outcome"] == "rejected"
-    assert why in reply["gate"]["reasons"][0]
+def test_a_bad_reference_is_answered_with_the_reason(daemon: Rig, subscriber: Subscriber) -> None:
+    bad = {
+        b"{": "the request is not JSON",
+        b'{"sha256": "00"}': "the request has no name",
+        b'{"name": "a.png", "sha256": "zz"}': "the request has no sha256, expected 64 hex digits",
+        json.dumps(
+            {"name": "../edge.toml", "sha256": "0" * 64}
+        ).encode(): "no such file in the inbox",
+    }
+    for number, request in enumerate(bad):
+        subscriber.publish(REFERENCE, request, f"mammo/v1/demo/ws/reply-{number}")
+    for number, why in enumerate(bad.values()):
+        (reply,) = replies(subscriber, f"reply-{number}")
+        assert reply["outcome"] == "rejected"
+        assert why in reply["gate"]["reasons"][0]
     assert daemon.config.exists()
 
 

@@ -22,6 +22,7 @@ from edge.mqtt.tls import refuse_cleartext
 PLAIN_SCHEMES: Final = ("mqtt://", "tcp://")
 TLS_SCHEMES: Final = ("mqtts://", "ssl://", "tls://")
 TLS_PORT: Final = 8883
+_WHAT: Final = ("ca", "cert", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def _certificates(answers: Answers, root: Path) -> tuple[Answers, list[Planned]]
     """Return the answers with the places where certificates and key will lie, and these files."""
     found = {
         what: installed(what, given, root, answers.instance)
-        for what in ("ca", "cert", "key")
+        for what in _WHAT
         if (given := getattr(answers, what)) is not None
     }
     files = [
@@ -99,7 +100,8 @@ def _certificates(answers: Answers, root: Path) -> tuple[Answers, list[Planned]]
         for one in found.values()
         if one.text is not None
     ]
-    return replace(answers, **{what: one.path for what, one in found.items()}), files
+    ca, cert, key = (one.path if (one := found.get(what)) else None for what in _WHAT)
+    return replace(answers, ca=ca, cert=cert, key=key), files
 
 
 def _settings(tables: Mapping[str, Any]) -> Settings:

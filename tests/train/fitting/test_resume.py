@@ -44,10 +44,16 @@ class Interrupted(Exception):
 
 
 @pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The folder of a training that nothing interrupted; it is only read."""
+    return RunFolder(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
 def uninterrupted(
-    tmp_path_factory: pytest.TempPathFactory,
+    trained: RunFolder,
 ) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:
-    return train_toy(RunFolder(tmp_path_factory.mktemp("whole")).stage())
+    return train_toy(trained.stage())
 
 
 def after(saves: int, save: Callable[..., None]) -> Callable[..., None]:
@@ -63,7 +69,7 @@ def after(saves: int, save: Callable[..., None]) -> Callable[..., None]:
     return save_or_fail
 
 
-@pytest.mark.parametrize("epochs", [0, 1, 2, 3])
+@pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_interrupted_training_ends_with_the_weights_of_one_that_was_not(
     epochs: int,
     uninterrupted: tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]],
@@ -82,14 +88,14 @@ def test_interrupted_training_ends_with_the_weights_of_one_that_was_not(
 
 
 def test_finished_training_is_not_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uninterrupted: tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]],
+    trained: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stage = RunFolder(tmp_path).stage("lesion")
-    first = train_toy(stage)
     monkeypatch.setattr(keras.Model, "fit", None)
-    again = train_toy(stage)
-    assert again[1] == first[1]
-    assert all(np.array_equal(one, two) for one, two in zip(again[0], first[0], strict=True))
+    weights, numbers = train_toy(trained.stage())
+    assert numbers == uninterrupted[1]
+    assert all(np.array_equal(one, two) for one, two in zip(weights, uninterrupted[0], strict=True))
 
 
 def test_second_stage_is_the_same_whether_or_not_the_first_was_interrupted(
@@ -121,11 +127,9 @@ def test_half_a_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_tensorboard_finds_the_validation_score_of_every_epoch(
-    uninterrupted: tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]], tmp_path: Path
+    uninterrupted: tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]], trained: RunFolder
 ) -> None:
-    stage = RunFolder(tmp_path).stage()
-    train_toy(stage)
-    files = sorted((stage.logs / "validation").iterdir())
+    files = sorted((trained.stage().logs / "validation").iterdir())
     events = [
         tf.compat.v1.Event.FromString(record.numpy())
         for file in files

@@ -55,6 +55,8 @@ class Evidence:
     scored_by_hash: bool = True
     """True if the stub of a model scored: its score is the first byte of the file's hash."""
     replies: Sequence[Reply] = ()
+    results: Sequence[Mapping[str, Any]] = ()
+    """Messages on topics `result`, in the order of their arrival."""
 
 
 @dataclass(slots=True)
@@ -66,6 +68,8 @@ class Verdict:
     """Images without an outcome in a ledger, or whose result the subscriber never received."""
     two_ids: set[str] = field(default_factory=set)
     """Images that were received or recorded under more than one result id."""
+    disordered: set[str] = field(default_factory=set)
+    """Numbers whose first message on `result` came after that of a later number."""
     misdirected: set[str] = field(default_factory=set)
     """Images that were asked for, on whose response topic came another answer."""
     rejected: set[str] = field(default_factory=set)
@@ -83,6 +87,7 @@ class Verdict:
         named = {
             "lost": self.lost,
             "two ids": self.two_ids,
+            "disordered": self.disordered,
             "misdirected": self.misdirected,
             "rejected": self.rejected,
             "misplaced": self.misplaced,
@@ -131,8 +136,22 @@ def judge(
             message["image_id"][:16] for message in evidence.heard if not _own_score(message)
         }
     verdict.misdirected |= {reply.asked[:16] for reply in evidence.replies if not reply.right}
+    verdict.disordered |= _disordered(evidence.results)
     _look_around(accepted, evidence, verdict)
     return verdict
+
+
+def _disordered(messages: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Name the numbers that were first heard after a later one; repetitions say nothing."""
+    heard: dict[str, set[int]] = {}
+    found = set()
+    for message in messages:
+        numbers = heard.setdefault(message["ledger_id"], set())
+        seq = message["seq"]
+        if seq not in numbers and seq < max(numbers, default=seq):
+            found.add(f"seq {seq}")
+        numbers.add(seq)
+    return found
 
 
 def _own_score(message: Mapping[str, Any]) -> bool:

@@ -254,6 +254,15 @@ class Site(Rig):
             if _is_answer(message)
         ]
 
+    def results_heard(self) -> list[dict[str, Any]]:
+        """List every message on `result` so far."""
+        assert self.subscriber is not None
+        return [
+            json.loads(message.payload)
+            for message in list(self.subscriber.messages)
+            if message.topic.endswith("/result") and _is_answer(message)
+        ]
+
     def replies(self) -> Iterator[Reply]:
         """Yield the answers on response topics that images were sent with."""
         assert self.subscriber is not None
@@ -283,6 +292,7 @@ class Site(Rig):
             self.heard(),
             self.stubbed,
             list(self.replies()),
+            self.results_heard(),
         )
         return judge(self.accepted, evidence, self.possible)
 

@@ -26,6 +26,7 @@ RUNS = {
     "score_other_bytes": ((), "other bytes"),
     "forget_a_failed_undo": ((), "lost"),
     "answer_the_wrong_requester": ((), "misdirected"),
+    "send_the_newest_first": ((), "disordered"),
 }
 """
 The bugs: the steps at which a daemon with that bug is killed, and the fault that the oracle must

@@ -23,7 +23,7 @@ from edge.models.catalogue import listing
 from edge.models.comparison import refuse_chance, side_by_side, worth
 from edge.models.signature import signer
 from edge.storage.audit import Audit, Caller
-from edge.system.privileges import as_owner_of
+from edge.system.privileges import as_owner_of, make_folder
 
 LISTED: Final = ("bundle", "name", "version", "signed_by", "serves")
 """The columns of `model list`."""
@@ -181,6 +181,7 @@ def _activate_alone(
     before = store.bundles().get(store.active().current)
     report = verify_bundle(settings, folder)
     event, caller = "model-activate" if trial else "model-rollback", Caller(uid=os.getuid())
+    make_folder(settings.state.path)
     with as_owner_of(settings.state.path):
         Audit(settings.state.path).add(event, caller, bundle=bundle_id, step="without-daemon")
     active = store.activate(bundle_id, trial=trial)

@@ -152,7 +152,7 @@ def _add_daemon(commands: "Commands") -> None:
 def _add_audit(commands: "Commands") -> None:
     text = "check that no entry was changed, taken out or cut off"
     verify = _add(commands, "verify", "audit.run_verify", text)
-    text = "also that the log had this head, as `info` published it"
+    text = "also that the log had this head, which was noted elsewhere"
     verify.add_argument("--head", metavar="NUMBER:HASH", help=text)
     show = _add(commands, "show", "audit.run_show", "list the entries, newest last")
     text = "at most N, the newest (default: 20 in a table, all as JSON)"

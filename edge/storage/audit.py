@@ -4,8 +4,8 @@ The audit log: what people and topics had the daemon do, each entry chained to t
 It is a file of its own, so that a damaged ledger takes nothing of it along. Each line is an entry
 as canonical JSON with the hash of the line's other fields, among them the hash of the entry before:
 a changed entry breaks the chain at its place. A note beside the log has the number and hash of the
-last entry, so that a tail that was cut off shows; whoever may write here may change both, and
-therefore `info` publishes the head too. No entry names a patient, a person, a file or an image.
+last entry, so that a tail that was cut off shows; whoever may write here may change both, so a
+head that is kept elsewhere tells more. No entry names a patient, a person, a file or an image.
 """
 
 import fcntl
@@ -58,14 +58,14 @@ class Head:
     @classmethod
     def parse(cls, text: str) -> Self:
         """
-        Read a head as `info` and `audit verify` write it, `NUMBER:HASH`.
+        Read a head as `audit verify` writes it, `NUMBER:HASH`.
 
         Raises:
             ValueError: it is none.
         """
         number, _, digest = text.strip().partition(":")
         if not (number.isascii() and number.isdigit() and len(digest) == len(NONE)):
-            msg = f"head: found {text.strip()[:80]!r}, expected NUMBER:HASH, as `info` has it"
+            msg = f"head: found {text.strip()[:80]!r}, expected NUMBER:HASH of `audit verify`"
             raise ValueError(msg)
         return cls(int(number), digest)
 
@@ -140,7 +140,7 @@ class Audit:
         Say what is wrong with the log, a sentence each; an empty list if nothing is.
 
         Args:
-            expected: a head that was noted elsewhere, such as that of `info`.
+            expected: a head that was noted elsewhere.
         """
         found, last = [], Head()
         heads = [head for head in (self._noted(), expected) if head is not None and head.number]

@@ -7,7 +7,7 @@ Margins are cut off to the pixel.
 A flat area inside is an artefact only if its level ends abruptly: saturated tissue fades.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, TypeAlias
@@ -119,12 +119,10 @@ def flats_of(small: Small) -> list[Flat]:
     span = max(high - low, 1e-6)
     differences = cv2.dilate(small, AROUND) - cv2.erode(small, AROUND)
     flat = (differences <= FLAT * span).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(flat)
-    large = [
-        number for number in range(1, count) if stats[number, cv2.CC_STAT_AREA] >= AREA * small.size
-    ]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(flat)
+    large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= AREA * small.size)
     found = []
-    for number in large:  # wider one by one, so that touching areas stay apart
+    for number in large[large > 0]:  # wider one by one, so that touching areas stay apart
         one = cv2.dilate((labels == number).astype(np.uint8), AROUND)
         mask = np.asarray(one, np.bool_)
         darkest, level, brightest = quantiles(small[mask], 2, 50, 98)
@@ -133,12 +131,14 @@ def flats_of(small: Small) -> list[Flat]:
     return found
 
 
-def glaring(small: Small, flats: Iterable[Flat]) -> list[Flat]:
+def glaring(small: Small, flats: Sequence[Flat]) -> list[Flat]:
     """
     Keep the flat areas that are bright and end abruptly, so that they cannot be air.
 
     Dark flat areas are kept out: the air of a digital mammogram is one of them.
     """
+    if not flats:
+        return []
     low, high = quantiles(small[::2, ::2], 1, 99)
     return [
         flat
@@ -147,12 +147,14 @@ def glaring(small: Small, flats: Iterable[Flat]) -> list[Flat]:
     ]
 
 
-def artefacts(small: Small, flats: Iterable[Flat]) -> list[Flat]:
+def artefacts(small: Small, flats: Sequence[Flat]) -> list[Flat]:
     """
     Keep the flat areas that end abruptly and lie in dark surroundings or at a side of the picture.
 
     Saturated tissue, an implant or a clip is as flat and as bright, but has tissue around it.
     """
+    if not flats:
+        return []
     low, high = quantiles(small[::2, ::2], 1, 99)
     found = []
     for flat in flats:

@@ -101,7 +101,7 @@ def _known(small: Small, flats: Sequence[Flat]) -> tuple[Small, Mask] | None:
         known &= ~flat.mask & (np.abs(small - np.float32(flat.level)) > flat.tolerance)
     if not known.any():
         return None
-    low, high = quantiles(small[known], 0.5, 99.5)
+    low, high = quantiles(small[known] if flats else small, 0.5, 99.5)
     if low == high:
         return None
     return np.clip((small - np.float32(low)) * np.float32(255 / (high - low)), 0, 255), known

@@ -76,18 +76,20 @@ def prepare(image: Mammogram, spec: InputSpec) -> Batch:
     top = (spec.height - height) // 2
     content = _resize(cut, height, width)
     if found.turned:
-        content = np.float32(found.white) - content
-    content = _scale(content, low, high, spec)
+        np.subtract(np.float32(found.white), content, out=content)
+    _scale(content, low, high, spec)
     if spec.mask and found.breast.mask.any():
         cover = _cover(found.breast.mask, box, found.content, (height, width))
-        content = spec.low + (content - spec.low) * cover
+        content -= np.float32(spec.low)
+        content *= cover
+        content += np.float32(spec.low)
     flipped = found.breast.on_right
     if flipped:
         content = content[:, ::-1]
     plane = np.full((spec.height, spec.width), spec.low, np.float32)
     plane[top : top + height, :width] = content
-    tensor = np.asarray(cv2.merge([plane] * spec.channels), np.float32)
-    tensor = tensor.reshape(1, spec.height, spec.width, spec.channels)
+    planes: Any = plane if spec.channels == 1 else cv2.merge([plane] * spec.channels)
+    tensor: Floats = planes.reshape(1, spec.height, spec.width, spec.channels)
     rows, columns = image.pixels.shape
     geometry = Geometry(rows, columns, flipped, box, top, 0, height, width)
     contrast = (high - low) / max(high - quantiles(found.small, DARKEST)[0], LEAST)
@@ -166,8 +168,10 @@ def _cover(mask: Mask, box: Box, content: Content, size: tuple[int, int]) -> Flo
     left, right = box.xmin - content.left, box.xmax - content.left
     y = _cells_of(size[0], top, bottom, mask.shape[0] / rows)
     x = _cells_of(size[1], left, right, mask.shape[1] / columns)
-    inside = np.outer(_is_inside(y, mask.shape[0]), _is_inside(x, mask.shape[1]))
-    return _along(_along(mask.astype(np.float32), y).T, x).T * inside
+    cover = _over(mask.astype(np.float32), y, x)
+    cover[~_is_inside(y, mask.shape[0])] = 0
+    cover[:, ~_is_inside(x, mask.shape[1])] = 0
+    return cover
 
 
 def _is_inside(places: NDArray[np.float64], count: int) -> Mask:
@@ -181,7 +185,13 @@ def _cells_of(count: int, start: float, stop: float, scale: float) -> NDArray[np
     return (start + (np.arange(count) + 0.5) * (stop - start) / count) * scale - 0.5
 
 
-def _along(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+def _over(values: Floats, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
+    """Interpolate linearly at these rows and columns."""
+    turned = np.asarray(cv2.transpose(_along(values, y)), np.float32)  # whole rows are fast to copy
+    return np.asarray(cv2.transpose(_along(turned, x)), np.float32)
+
+
+def _along(values: Floats, places: NDArray[np.float64]) -> Floats:
     """
     Interpolate linearly between rows.
 
@@ -190,7 +200,11 @@ def _along(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[
     places = np.clip(places, 0, len(values) - 1)
     before = places.astype(np.intp)
     share = (places - before).astype(np.float32)[:, np.newaxis]
-    return values[before] * (1 - share) + values[np.minimum(before + 1, len(values) - 1)] * share
+    first, second = values[before], values[np.minimum(before + 1, len(values) - 1)]
+    first *= 1 - share
+    second *= share
+    first += second
+    return first
 
 
 def _cut(image: Mammogram, found: Segmentation, box: Box, low: float, high: float) -> NDArray[Any]:
@@ -267,12 +281,13 @@ def _resize(values: NDArray[Any], height: int, width: int) -> Floats:
         return np.asarray(small, np.float32)
     # OpenCV's own way rounds otherwise on ARM than on x86.
     y, x = _cells_of(height, 0, rows, 1), _cells_of(width, 0, columns, 1)
-    return _along(_along(values.astype(np.float32), y).T, x).T
+    return _over(values.astype(np.float32), y, x)
 
 
-def _scale(content: Floats, low: float, high: float, spec: InputSpec) -> NDArray[np.float32]:
+def _scale(content: Floats, low: float, high: float, spec: InputSpec) -> None:
+    """Spread the levels from `low` to `high` over the model's range, in place."""
     gain = (spec.high - spec.low) / max(high - low, 1e-6)
-    scaled: NDArray[np.float32] = (content - np.float32(low)) * np.float32(gain) + np.float32(
-        spec.low
-    )
-    return np.clip(scaled, np.float32(spec.low), np.float32(spec.high))
+    content -= np.float32(low)
+    content *= np.float32(gain)
+    content += np.float32(spec.low)
+    np.clip(content, np.float32(spec.low), np.float32(spec.high), out=content)

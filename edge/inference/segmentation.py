@@ -17,6 +17,8 @@ from edge.inference.whole_breast import fault_of
 
 BRIGHTEST: Final = 99.9
 """The percentile of the pixels that is taken for the brightest: a label may be brighter."""
+EIGHT_BITS: Final = 255
+"""The highest value of 8 bits, the least depth that is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +64,7 @@ def segment(image: Mammogram) -> Segmentation:
 
 def _white(image: Mammogram, small: Small) -> float:
     """The top of the range that the content uses, a few bright pixels aside."""
-    bits = max(8, ceil(np.log2(quantiles(small, BRIGHTEST)[0] + 1)))
+    bits = 8
+    if small.max() > EIGHT_BITS:
+        bits = max(bits, ceil(np.log2(quantiles(small, BRIGHTEST)[0] + 1)))
     return float(min(image.white or 2**image.facts.bits - 1, 2**bits - 1))

@@ -1,20 +1,17 @@
 """From a model's scores to a prediction: calibration, label, peaks, and the domain's verdict."""
 
-import math
-from typing import Final, get_args
+from typing import get_args
 
 from edge.domain import Domain, Finding, Origin, Prediction, Withheld
-from edge.inference.engine import Scores, sigmoid
+from edge.inference.engine import Scores
 from edge.inference.findings import LogitMap, find
 from edge.inference.heat_map import heat_map
 from edge.inference.image.mammogram import Mammogram
 from edge.inference.origin import known_domain
 from edge.inference.preprocess import Batch
 from edge.models.bundle import Bundle
+from edge.models.calibration import calibrate, sigmoid
 from edge.models.manifest import ModelFile, Platt
-
-TINY: Final = 1e-7
-"""Keeps the logit of a raw score of exactly 0 or 1 finite."""
 
 
 class Judge:
@@ -81,10 +78,3 @@ def withheld(model: ModelFile, domain: Domain) -> Withheld | None:
     if found is None:
         return "domain-unmeasured"
     return "domain-at-chance" if found.at_chance else None
-
-
-def calibrate(raw: float, platt: Platt) -> float:
-    """Turn a raw score into a probability: Platt scaling on its logit (Platt, 1999)."""
-    inside = min(1 - TINY, max(TINY, raw))
-    logit = math.log(inside / (1 - inside))
-    return sigmoid(platt.slope * logit + platt.intercept)

@@ -146,6 +146,11 @@ class ModelFile(_Strict):
     """
     by_domain: dict[Domain, DomainFit] = Field(default_factory=dict)
     """Domains whose scores mean something else than those of the calibration above."""
+    breasts: dict[Domain, DomainFit] = Field(default_factory=dict)
+    """
+    Calibration of the mean raw logit of CC and MLO of a breast, by domain. Without that of a domain
+    no exam of it is published.
+    """
     edgetpu: str | None = None
     """
     File in the bundle: this int8 model as edgetpu_compiler compiled it. All facts here hold for it,
@@ -213,13 +218,14 @@ class Manifest(_Strict):
         if self.default_operating_point not in model.operating_points:
             msg = f"{name} has no operating point {self.default_operating_point!r}"
             raise ValueError(msg)
-        for domain, fit in model.by_domain.items():
-            if set(fit.operating_points) != set(model.operating_points):
-                msg = (
-                    f"{name} has operating points {sorted(model.operating_points)}, its domain "
-                    f"{domain} has {sorted(fit.operating_points)}"
-                )
-                raise ValueError(msg)
+        for word, fits in (("domain", model.by_domain), ("breasts of", model.breasts)):
+            for domain, fit in fits.items():
+                if set(fit.operating_points) != set(model.operating_points):
+                    msg = (
+                        f"{name} has operating points {sorted(model.operating_points)}, its "
+                        f"{word} {domain} has {sorted(fit.operating_points)}"
+                    )
+                    raise ValueError(msg)
         if features and not self.outputs.features:
             msg = f"the gate of {name} looks at features, outputs names none"
             raise ValueError(msg)

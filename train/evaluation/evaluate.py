@@ -21,6 +21,7 @@ from train.evaluation import (
     domains,
     figures,
     lesions,
+    per_exam,
     plots,
     pointing_game,
     robustness,
@@ -141,6 +142,7 @@ def measure(fitted: FinishedRun, bundle: Bundle, scored: Scored, judged: Judged)
         },
         "quantization": model.quantization,
         **figures.figures(judged, model, manifest.default_operating_point, seed),
+        "exams": per_exam.tables(judged, model, manifest.default_operating_point, seed),
         "subgroups": subgroups.tables(
             judged,
             subgroups.groupings(judged.films, _brightness(training, test, judged)),

@@ -8,8 +8,8 @@ import numpy as np
 from edge.domain import Domain
 from edge.models.manifest import DomainFit, Measured, ModelFile
 from train.data.index import Side
-from train.exporting.reference import Reference
-from train.scoring import calibration
+from train.exporting.reference import FITTED_ON, Reference
+from train.scoring import breasts, calibration
 from train.scoring.gate import Refused
 from train.scoring.measured import LEAST, Measurement, measured
 from train.scoring.score import Scored
@@ -26,7 +26,7 @@ def with_domains(
     refused: Callable[[Scored], Refused],
 ) -> ModelFile:
     """
-    Add domains to a file's entry: their measurements, and digital's own calibration.
+    Add domains to a file's entry: measurements, digital's own calibration, and that of breasts.
 
     Args:
         model: calibrated on the run's validation patients.
@@ -38,8 +38,12 @@ def with_domains(
     seed = reference.run.recipe.seed
     found = [_test(model, reference, scored["test"], refused)]
     fits: dict[Domain, DomainFit] = {}
+    of_breasts = _breasts(reference, scored["validation"].only(~refused(scored["validation"])))
     if digital is not None and reference.digital is not None:
-        fit = _fit(reference, digital.only(~refused(digital)))
+        accepted = digital.only(~refused(digital))
+        fit = _fit(reference, accepted)
+        of_breasts.pop(DIGITAL, None)
+        of_breasts |= _digital_breasts(reference, accepted)
         fits = {DIGITAL: fit} if fit else {}
         platt = (fit or model).calibration
         found.append(
@@ -51,7 +55,11 @@ def with_domains(
                 np.full(len(digital.raw), DIGITAL),
             )
         )
-    update: dict[str, Any] = {"measured": measured(found, seed), "by_domain": fits}
+    update: dict[str, Any] = {
+        "measured": measured(found, seed),
+        "by_domain": fits,
+        "breasts": of_breasts,
+    }
     return model.model_copy(update=update)
 
 
@@ -93,3 +101,26 @@ def _fit(reference: Reference, accepted: Scored) -> DomainFit | None:
         reference.digital.data,
     )
     return DomainFit(calibration=platt, operating_points=points)
+
+
+def _breasts(reference: Reference, accepted: Scored) -> dict[Domain, DomainFit]:
+    """Calibrate breasts on the validation patients, as single films are."""
+    recipe, films = reference.run.recipe, accepted.films.films
+    together = sorted(number for members in breasts.pairs(films).values() for number in members)
+    several = np.zeros(len(films), np.bool_)
+    several[together] = True
+    kept = accepted.only(several)
+    domains = reference.domains_of(kept.films.films)
+    return breasts.fits(
+        kept.films.films, kept.raw, domains, recipe.sensitivity, recipe.undecided, FITTED_ON
+    )
+
+
+def _digital_breasts(reference: Reference, accepted: Scored) -> dict[Domain, DomainFit]:
+    """Calibrate breasts on the same digital mammograms as single ones are, if they have views."""
+    if reference.digital is None:
+        return {}
+    recipe, films = reference.run.recipe, accepted.films.films
+    domains = np.full(len(films), DIGITAL)
+    data = reference.digital.data
+    return breasts.fits(films, accepted.raw, domains, recipe.sensitivity, recipe.undecided, data)

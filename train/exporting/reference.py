@@ -1,6 +1,6 @@
 """The network that every exported file is made from and compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from train.data import datasets
 from train.data.datasets import Sources
 from train.data.domains import domains_of
 from train.data.films import Prepared
-from train.data.index import Side
+from train.data.index import Film, Side
 from train.data.prepare import prepared
 from train.exporting import known_answers, parity, tflite
 from train.exporting.parity import Answers
@@ -60,6 +60,7 @@ class Reference:
         self.negatives = negatives
         self.tflite_runtime = tflite_runtime
         self.digital = digital
+        self._domain: dict[str, str] = {}
         self.shapes: Shapes = tflite.shapes(run.model, run.recipe.input)
 
     @cached_property
@@ -72,7 +73,14 @@ class Reference:
     @cached_property
     def domains(self) -> NDArray[np.str_]:
         """The domain of each test film, shape (n,)."""
-        return domains_of(self.run.side("test").films)
+        return self.domains_of(self.run.side("test").films)
+
+    def domains_of(self, films: Sequence[Film]) -> NDArray[np.str_]:
+        """Tell the domain of each film, shape (n,); a film is decoded for that at most once."""
+        new = [film for film in films if film.name not in self._domain]
+        names = (film.name for film in new)
+        self._domain.update(zip(names, domains_of(new).tolist(), strict=True))
+        return np.array([self._domain[film.name] for film in films], np.str_)
 
     @cached_property
     def answers(self) -> dict[Side, Answers]:

@@ -14,7 +14,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 
 from edge.errors import ModelError
-from edge.inference.judgement import TINY
+from edge.models.calibration import TINY
 from edge.models.manifest import Manifest, OperatingPoint, Platt
 from train.scoring import calibration
 from train.stats import metrics

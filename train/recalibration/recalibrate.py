@@ -111,6 +111,9 @@ def shifted(model: ModelFile, prevalence: float) -> ModelFile:
             "by_domain": {
                 domain: _shifted_fit(fit, prevalence) for domain, fit in model.by_domain.items()
             },
+            "breasts": {
+                domain: _shifted_fit(fit, prevalence) for domain, fit in model.breasts.items()
+            },
         },
     )
 

@@ -12,7 +12,7 @@ from train.data.films import Prepared
 from train.exporting import known_answers
 from train.recalibration import cross_validation
 from train.recalibration.cross_validation import Folds, Rule
-from train.scoring import calibration, gate
+from train.scoring import breasts, calibration, gate
 from train.scoring.gate import Boundary, boundary_of
 from train.scoring.measured import Measurement, measured
 from train.scoring.score import Scored, score_file, shapes_of
@@ -67,6 +67,15 @@ def refit(bundle: Bundle, name: str, site: Site, unlike: Prepared | None) -> Ref
     rule = cross_validation.rule_of(bundle.manifest)
     model = _model(old, scored.only(~shut), limits, rule)
     model = _with_domains(old, model, site, calibration.with_refused(scored.raw, shut))
+    own = breasts.fits(
+        scored.only(~shut).films.films,
+        scored.raw[~shut],
+        site.domains[~shut],
+        rule.sensitivity,
+        rule.undecided,
+        "the site's patients",
+    )
+    model = model.model_copy(update={"breasts": model.breasts | own})
     old_answers = cross_validation.answered(
         scored.raw, old.calibration, old.operating_points, bundle.manifest.default_operating_point
     )
@@ -115,7 +124,8 @@ def _with_domains(old: ModelFile, new: ModelFile, site: Site, scores: Floats) ->
     """
     Say that the file was measured on the site's domains.
 
-    The new calibration is theirs; other domains that were measured before keep the old one.
+    The new calibration is theirs; other domains that were measured before keep the old one, for
+    single images and for breasts.
     """
     own = measured(
         [Measurement(site.data, site.films.labels, scores, site.films.patients, site.domains)], 0
@@ -123,7 +133,10 @@ def _with_domains(old: ModelFile, new: ModelFile, site: Site, scores: Floats) ->
     before = {domain: fact for domain, fact in (old.measured or {}).items() if domain not in own}
     kept = DomainFit(calibration=old.calibration, operating_points=old.operating_points)
     fits = {domain: old.by_domain.get(domain, kept) for domain in before}
-    return new.model_copy(update={"measured": before | own, "by_domain": fits})
+    of_breasts = {domain: fit for domain, fit in old.breasts.items() if domain in before}
+    return new.model_copy(
+        update={"measured": before | own, "by_domain": fits, "breasts": of_breasts}
+    )
 
 
 def _gate(

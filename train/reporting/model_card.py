@@ -65,6 +65,7 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         in_screening=tables.in_screening(measured).markdown(),
         kinds=_section("Film and digital", tables.domains(measured), wording.DOMAINS)
         + _section("Normal breasts", tables.normal(measured), wording.NORMAL)
+        + _section("Films, breasts and exams", tables.exams(measured), wording.EXAMS)
         + _section(
             "The last bundle on the same films", tables.against(measured), against_note(measured)
         ),

@@ -158,6 +158,7 @@ def _trust(measured: Numbers, pictures: Path) -> Iterator[str]:
         model_card.against_note(measured),
     )
     yield _section("Views of one breast averaged", tables.breasts(measured))
+    yield _section("Films, breasts and exams", tables.exams(measured), wording.EXAMS)
     yield _section("Group by group", tables.groups(measured))
     yield from _figures(pictures, {"subgroups.png": SUBGROUPS})
     yield _section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING)

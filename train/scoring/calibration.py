@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from edge.inference.judgement import TINY
+from edge.models.calibration import TINY
 from edge.models.manifest import CoverageRisk, OperatingPoint, Platt
 from train.errors import TrainError
 from train.progress import warn

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import ModelError
-from edge.inference.engine.base import Engine, Scores, Shapes, sigmoid
+from edge.inference.engine.base import Engine, Scores, Shapes
 from edge.inference.engine.tflite import TfliteEngine
 
-__all__ = ["BACKENDS", "Engine", "Scores", "Shapes", "open_engine", "sigmoid"]
+__all__ = ["BACKENDS", "Engine", "Scores", "Shapes", "open_engine"]
 
 BACKENDS: Final[Mapping[str, str]] = {
     "litert": "edge.inference.engine.litert",

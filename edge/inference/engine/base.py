@@ -1,6 +1,5 @@
 """The interface of every runtime, and the values that cross it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -78,8 +77,3 @@ class Interpreter(Protocol):
     def set_tensor(self, index: int, value: NDArray[Any], /) -> None: ...  # noqa: D102
     def get_tensor(self, index: int, /) -> NDArray[Any]: ...  # noqa: D102
     def invoke(self) -> None: ...  # noqa: D102
-
-
-def sigmoid(logit: float) -> float:
-    """Return 1 / (1 + exp(-logit)), in a form that no logit overflows."""
-    return 0.5 + 0.5 * math.tanh(logit / 2)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InferenceError, ModelError
-from edge.inference.engine.base import Interpreter, Scores, Shapes, sigmoid
+from edge.inference.engine.base import Interpreter, Scores, Shapes
 from edge.inference.engine.pooling import cells_inside, pooled
+from edge.models.calibration import sigmoid
 
 ROUNDING: Final = 0.01
 """The distance beyond 0 and 1 that arithmetic and quantisation may carry a probability."""

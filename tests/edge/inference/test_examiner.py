@@ -15,8 +15,8 @@ from edge.errors import ModelError, Reason, Unavailable
 from edge.inference import examiner as examine
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
-from edge.inference.judgement import calibrate
 from edge.models.bundle import verify
+from edge.models.calibration import calibrate
 from edge.models.manifest import Platt
 from tests.support.films import FILM, SECRET, demo_files, dicom, film, raster
 from tests.support.tools import DATA, ROOT

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edge.domain import Box, HeatMap
-from edge.inference.engine.base import sigmoid
 from edge.inference.engine.pooling import cells_inside, pooled
 from edge.inference.findings import LogitMap, find
 from edge.inference.geometry import Geometry
 from edge.inference.heat_map import OUTSIDE, heat_map
+from edge.models.calibration import sigmoid
 from tests.support.specs import PAD
 
 # 20 x 10 cells of 16 pixels; the cut-out fills the width and leaves 32 pixels above and below.

@@ -14,7 +14,7 @@ from edge.errors import ModelError
 from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
 from edge.models.bundle import Bundle, verify
-from edge.models.manifest import Measured
+from edge.models.manifest import DomainFit, Measured
 from tests.support.tiny import Tiny, draw_films
 from train import cli
 from train.data import datasets
@@ -251,7 +251,10 @@ def test_other_domains_keep_the_calibration_that_they_were_measured_with(
     digital = Measured(
         data="x", images=90, malignant=40, patients=90, auc=0.8, interval_95=(0.7, 0.9)
     )
-    known = old.model_copy(update={"measured": {"digital": digital}})
+    fit = DomainFit(calibration=old.calibration, operating_points=old.operating_points)
+    known = old.model_copy(
+        update={"measured": {"digital": digital}, "breasts": {"digital": fit, "film": fit}}
+    )
     index = datasets.load(films)
     none = np.zeros((64, 1, 1), np.float16)
     prepared = Prepared(index.films, none, np.ones(64, np.float32), np.ones(64, np.float32), {})
@@ -265,4 +268,7 @@ def test_other_domains_keep_the_calibration_that_they_were_measured_with(
     assert set(found.measured) == {"digital", "film"}
     assert found.measured["digital"] == digital
     assert found.by_domain["digital"].calibration == old.calibration
-    assert shifted(found, 0.01).by_domain["digital"].calibration.prevalence == 0.01
+    assert found.breasts == {"digital": fit}  # those of film belong to the calibration before
+    rare = shifted(found, 0.01)
+    assert rare.by_domain["digital"].calibration.prevalence == 0.01
+    assert rare.breasts["digital"].calibration.prevalence == 0.01

@@ -6,7 +6,7 @@ by hand.
 import numpy as np
 import pytest
 
-from edge.inference.judgement import calibrate
+from edge.models.calibration import calibrate
 from edge.models.manifest import OperatingPoint, Platt
 from train.errors import TrainError
 from train.scoring import calibration

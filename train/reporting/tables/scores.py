@@ -139,3 +139,18 @@ def breasts(measured: Numbers) -> Table:
         for name, found in measured["breasts"].items()
     ]
     return Table(("", "n", "AUC", "average precision", "accuracy"), rows)
+
+
+def exams(measured: Numbers) -> Table:
+    """List the scores of films, breasts and exams as they are published; no rows if none are."""
+    names = ("auc", "sensitivity", "specificity", "ece")
+    rows = [
+        (
+            name,
+            f"{found['images']} ({found['malignant']}) of {found['patients']}",
+            *(with_interval(found, score) for score in names),
+        )
+        for name, found in measured.get("exams", {}).items()
+    ]
+    head = ("", "number (malignant) of patients", *(SCORES[name] for name in names))
+    return Table(head, rows)

@@ -174,7 +174,8 @@ def test_a_model_that_does_not_prove_itself_leaves_the_old_one_in_place(
 def at_chance(folder: Path) -> Path:
     """Have a bundle say that it is no better than chance."""
     fields = json.loads((folder / "bundle.json").read_text())
-    fields["scores"]["test"]["intervals_95"]["auc"] = [0.45, 0.55]
+    for measured in fields["models"][fields["default_model"]]["measured"].values():
+        measured["interval_95"] = [0.45, 0.55]
     (folder / "bundle.json").write_text(json.dumps(fields))
     sign(folder, folder.parent / "clinic.pem")
     return folder

@@ -24,19 +24,17 @@ from edge.models.manifest import DomainFit, ModelFile
 Projection: TypeAlias = Literal["CC", "MLO"]
 PROJECTIONS: Final[tuple[Projection, ...]] = ("CC", "MLO")
 SIDES: Final[tuple[Laterality, ...]] = ("L", "R")
+# FB is CC from below, LMO the MLO from below. XCCL, XCCM and XCC show the outer or inner part, ML,
+# LM, SIO and ISO look from another angle, CV and AT show a part: none of them stands for CC or MLO,
+# nor does a partial view. Spot, magnification and specimen views get no score at all. An
+# implant-displaced view is one more picture of its view.
 PROJECTION_OF: Final[Mapping[str, Projection]] = {
     "CC": "CC",
     "FB": "CC",
     "MLO": "MLO",
     "LMO": "MLO",
 }
-"""
-The views that are averaged, by DICOM's View Position. FB is CC from below, LMO the MLO from below.
-
-XCCL, XCCM and XCC show the outer or inner part, ML, LM, SIO and ISO look from another angle, CV and
-AT show a part: none of them stands for CC or MLO, nor does a partial view. Spot, magnification and
-specimen views get no score at all. An implant-displaced view is one more picture of its view.
-"""
+"""The views that are averaged, by DICOM's View Position."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,7 @@ class Rig(Daemon):
             lambda: image_ids <= {message["image_id"] for message in subscriber.under("result")},
             "all results",
             self.words,
+            PATIENCE_S + len(image_ids),
         )
         until(self.settled, "settled", self.words)
         by_image: dict[str, set[str]] = {}

@@ -164,8 +164,11 @@ def test_other_interpreter_that_cannot_run_is_said(tiny: Tiny, tmp_path: Path) -
 def test_export_notes_the_numbers(tiny: Tiny) -> None:
     exported = json.loads(tiny.run.exported.read_text())
     agreement = exported["agreement"]
-    assert agreement["mean_difference"] <= agreement["max_difference"] <= 0.03
-    parity = exported["files"][0]["parity"]
+    assert agreement["mean_difference"] <= agreement["max_difference"]
+    whole = exported["files"][0]["parity"].values()
+    assert max(side["max_raw_difference"] for side in whole) <= 0.03
+    (default,) = (each for each in exported["files"] if each["file"] == exported["default"])
+    parity = default["parity"]
     means = [side["mean_raw_difference"] for side in parity.values()]
     assert min(means) <= agreement["mean_difference"] <= max(means)
     assert exported["bundle_id"] == verify(tiny.run.bundle).bundle_id

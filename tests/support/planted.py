@@ -41,11 +41,6 @@ VALUES: Final = dict.fromkeys(TEXTS, WORD) | {
 }
 DECISIVE: Final = frozenset(
     [
-        "#",
-        "noqa:",
-        "SIM905",
-        "-",
-        "keywords",
         "Modality",
         "SOPClassUID",
         "PresentationIntentType",

@@ -10,15 +10,6 @@ from edge.inference.image.attributes import items
 
 MODALITIES: Final = frozenset(
     [
-        "#",
-        "noqa:",
-        "SIM905",
-        "-",
-        "as",
-        "the",
-        "standard",
-        "lists",
-        "them",
         "AR",
         "BI",
         "BMD",

@@ -1,5 +1,6 @@
 """DICOM files, whole and broken."""
 
+import re
 import subprocess
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +22,7 @@ from pydicom.uid import (
 )
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import Limits, Mammogram, codecs, decode
+from edge.inference.image import Limits, Mammogram, codecs, decode, tags
 from edge.inference.image import stored as stored_module
 from tests.support.films import SECRET, deep, demo_files, dicom, small, written
 from tests.support.tools import need
@@ -343,6 +344,10 @@ def test_a_ct_is_not_a_mammogram() -> None:
 
 def test_a_modality_of_free_text_is_not_repeated() -> None:
     assert rejected(dicom(DEEP, Modality=SECRET)).detail == "Modality is another, expected MG"
+
+
+def test_only_codes_of_the_standard_are_repeated_as_a_modality() -> None:
+    assert all(re.fullmatch(r"[A-Z0-9]{2,}", code) for code in tags.MODALITIES)
 
 
 def test_a_missing_modality_is_tolerated() -> None:

@@ -77,6 +77,8 @@ def drop(machine: Machine, number: int) -> str:
     part = machine.root / INBOX / f"{number}.png.part"
     part.write_bytes(data)
     part.chmod(0o644)
+    # Only the owner of a file may rename it there.
+    machine.run("chown", "scanner", f"/{INBOX}/{number}.png.part")
     machine.run(
         "runuser",
         "-u",
@@ -299,10 +301,16 @@ def test_reload_takes_a_good_configuration_and_fails_on_a_bad_one_while_the_old_
     machine.run("systemctl", "reload", "mammo-edge")
 
 
-def test_an_unusable_configuration_is_not_tried_again_and_again(machine: Machine) -> None:
+def test_an_unusable_configuration_gives_way_to_the_last_good_one_if_there_is_one(
+    machine: Machine,
+) -> None:
     config = machine.root / "etc/mammo-edge/edge.toml"
     good = config.read_text()
     config.write_text(good + "\n[surprise]\n")
+    machine.run("systemctl", "restart", "mammo-edge")
+    ready(machine)
+    assert machine.status()["state"] == "degraded"
+    machine.run("rm", "/var/lib/mammo-edge/last-good.json")
     assert machine.tries("systemctl", "restart", "mammo-edge").returncode != 0
     assert (
         machine.shown("ActiveState"),

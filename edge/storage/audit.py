@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from edge.errors import Unavailable
+from edge.system import files
 
 NAME: Final = "audit.jsonl"
 NOTE: Final = "audit.head"
@@ -29,6 +30,16 @@ TAIL_BYTES: Final = 65536
 """The most bytes of one entry."""
 NONE: Final = "0" * 64
 """The hash before the first entry."""
+FIELDS: Final[Mapping[str, type]] = {
+    "number": int,
+    "at": str,
+    "event": str,
+    "by": dict,
+    "details": dict,
+    "previous": str,
+    "hash": str,
+}
+"""The fields of an entry, with the type of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +134,7 @@ class Audit:
     def entries(self) -> Iterator[dict[str, Any]]:
         """Yield the entries that can be read, oldest first."""
         with suppress(FileNotFoundError), self.file.open("rb") as log:
-            for line in log:
-                with suppress(ValueError):
-                    yield json.loads(line)
+            yield from filter(None, map(_entry, log))
 
     def newest(self, event: str) -> dict[str, Any] | None:
         """Return the newest entry of an event; None if there is none."""
@@ -172,7 +181,7 @@ class Audit:
         head = Head(int(str(body["number"])), _hash(body))
         end = os.lseek(log, 0, os.SEEK_END)
         try:
-            _write_all(log, _line(body | {"hash": head.hash}))
+            files.write_all(log, _line(body | {"hash": head.hash}))
             os.fsync(log)
         except OSError:
             with suppress(OSError):
@@ -204,11 +213,6 @@ def _hash(body: Mapping[str, object]) -> str:
     return hashlib.sha256(_line(body)).hexdigest()
 
 
-def _write_all(log: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(log, data) :]
-
-
 def _last_of(log: int) -> tuple[Head, int]:
     """Return the head of an open log, and where its last whole line ends."""
     size = os.fstat(log).st_size
@@ -216,11 +220,22 @@ def _last_of(log: int) -> tuple[Head, int]:
     tail = os.pread(log, TAIL_BYTES, begin)
     end = tail.rfind(b"\n") + 1
     lines = tail[:end].splitlines()
+    entry = _entry(lines[-1]) if lines else None
+    return Head() if entry is None else _head_of(entry), begin + end
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """Read a line; None if it is no entry."""
     try:
-        entry = json.loads(lines[-1])
-        return Head(int(entry["number"]), str(entry["hash"])), begin + end
-    except (IndexError, ValueError, KeyError, TypeError):
-        return Head(), begin + end
+        entry = json.loads(line)
+        sound = all(isinstance(entry[field], kind) for field, kind in FIELDS.items())
+    except (ValueError, KeyError, TypeError):
+        return None
+    return entry if sound else None
+
+
+def _head_of(entry: Mapping[str, Any]) -> Head:
+    return Head(entry["number"], entry["hash"])
 
 
 def _further(one: Head, other: Head) -> Head:
@@ -229,12 +244,11 @@ def _further(one: Head, other: Head) -> Head:
 
 def _look(line: bytes, last: Head) -> tuple[list[str], Head]:
     """Say what is wrong with a line that follows `last`; and return its own head."""
-    try:
-        entry = json.loads(line)
-        body = {key: value for key, value in entry.items() if key != "hash"}
-        head = Head(int(entry["number"]), str(entry["hash"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    entry = _entry(line)
+    if entry is None:
         return ["not an entry"], Head(last.number + 1)
+    body = {key: value for key, value in entry.items() if key != "hash"}
+    head = _head_of(entry)
     if head.hash != _hash(body) or line != _line(entry):
         return ["changed: its hash is not that of its text"], head
     if head.number > last.number + 1:

@@ -192,6 +192,13 @@ def write(target: Path, data: bytes) -> None:
     sync_folder(target.parent)
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of some bytes, however few the system takes at once."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def _chunks(reader: io.FileIO, beat: Beat) -> Iterator[bytes]:
     while chunk := reader.read(CHUNK):
         yield chunk

@@ -8,6 +8,7 @@ from typing import Final
 from edge.errors import StartupError, Unavailable
 from edge.health import Cause
 from edge.storage.ledger.outbox import Delivery
+from edge.system import files
 
 
 class JsonlSink:
@@ -48,16 +49,10 @@ class JsonlSink:
                 # A kill cut the last line: it stays one line, and this is another.
                 data = b"\n" + data
             try:
-                _write_all(descriptor, data)
+                files.write_all(descriptor, data)
                 os.fsync(descriptor)
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise
         finally:
             os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -21,10 +21,9 @@ def digest_of(settings: Settings) -> str:
 def note_settings(settings: Settings, audit: Audit) -> None:
     """Write the digest of the settings into the audit log, if it is not the last one there."""
     digest = digest_of(settings)
-    before = audit.newest(EVENT)
-    if before is not None and before["details"].get("digest") == digest:
-        return
     try:
-        audit.add(EVENT, digest=digest)
-    except Unavailable as error:  # a start does not fail of it, and the next one notes it
+        before = audit.newest(EVENT)
+        if before is None or before["details"].get("digest") != digest:
+            audit.add(EVENT, digest=digest)
+    except (Unavailable, OSError) as error:  # a start does not fail of it, the next one notes it
         log.warning('event=settings_not_noted why="%s"', error)

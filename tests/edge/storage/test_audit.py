@@ -145,3 +145,14 @@ def test_lines_are_what_other_programs_can_check(tmp_path: Path) -> None:
     claimed = entry.pop("hash")
     text = json.dumps(entry, sort_keys=True, separators=(",", ":")) + "\n"
     assert hashlib.sha256(text.encode()).hexdigest() == claimed
+
+
+@pytest.mark.parametrize("line", [b"7\n", b"{}\n", b'{"event":"settings"}\n', b"\xff\n"])
+def test_a_line_that_is_no_entry_is_told_and_stops_nobody(tmp_path: Path, line: bytes) -> None:
+    audit = filled(tmp_path, 2)
+    with audit.file.open("ab") as log:
+        log.write(line)
+    assert audit.problems() == ["line 3: not an entry"]
+    assert [entry["number"] for entry in audit.entries()] == [1, 2]
+    assert audit.newest("settings") is None
+    assert audit.add("reload").number == 3

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from edge.domain import Domain
 from edge.models.manifest import Platt
 from train.scoring import calibration
 from train.stats import bootstrap, metrics
@@ -90,7 +91,7 @@ def failures(found: dict[str, Any], largest_raw_difference: float | None) -> tup
     return _beyond(limits)
 
 
-def unequal(found: dict[str, Any], drops: Mapping[str, float]) -> tuple[str, ...]:
+def unequal(found: dict[str, Any], drops: Mapping[Domain, float]) -> tuple[str, ...]:
     """
     Say why an int8 file does not serve in the place of the float one; empty if it may.
 

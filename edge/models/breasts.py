@@ -158,10 +158,7 @@ def fit_of(model: ModelFile, domain: Domain, *, views: int) -> DomainFit | None:
     both = model.breasts.get(domain)
     if both is None or views == len(PROJECTIONS):
         return both
-    single = model.by_domain.get(domain)
-    return single or DomainFit(
-        calibration=model.calibration, operating_points=model.operating_points
-    )
+    return model.fit_of(domain)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -157,6 +157,13 @@ class ModelFile(_Strict):
     too.
     """
 
+    def fit_of(self, domain: Domain) -> DomainFit:
+        """Return calibration and operating points for single images of a domain."""
+        own = self.by_domain.get(domain)
+        return own or DomainFit(
+            calibration=self.calibration, operating_points=self.operating_points
+        )
+
 
 class Outputs(_Strict):
     """Shapes that tell the outputs apart; their order in the file is not the Keras order."""

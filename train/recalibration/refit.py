@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.models.bundle import Bundle
-from edge.models.manifest import DomainFit, Gate, ModelFile
+from edge.models.manifest import Gate, ModelFile
 from train.data.films import Prepared
 from train.exporting import known_answers
 from train.recalibration import cross_validation
@@ -131,8 +131,7 @@ def _with_domains(old: ModelFile, new: ModelFile, site: Site, scores: Floats) ->
         [Measurement(site.data, site.films.labels, scores, site.films.patients, site.domains)], 0
     )
     before = {domain: fact for domain, fact in (old.measured or {}).items() if domain not in own}
-    kept = DomainFit(calibration=old.calibration, operating_points=old.operating_points)
-    fits = {domain: old.by_domain.get(domain, kept) for domain in before}
+    fits = {domain: old.fit_of(domain) for domain in before}
     of_breasts = {domain: fit for domain, fit in old.breasts.items() if domain in before}
     return new.model_copy(
         update={"measured": before | own, "by_domain": fits, "breasts": of_breasts}

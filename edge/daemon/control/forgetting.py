@@ -1,7 +1,6 @@
 """The command `forget`: erases an image and everything that the device knows of it."""
 
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError, Unavailable
 from edge.storage import erased_files
 from edge.storage.ledger.states import State
+from edge.system import files
 
 KEY: Final = "forgotten.key"
 """The file, in the state folder, of the key by which the audit log names an erased image."""
@@ -100,12 +100,9 @@ def _key(folder: Path) -> bytes:
             return key
     key = secrets.token_bytes(KEY_BYTES)
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, key)  # half a key is none, and made anew
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with files.whole(file, 0o600) as out:
+            out.write(key)
+        files.sync_folder(folder)
     except OSError as error:
         msg = f"{file}: {error.strerror}"
         raise Unavailable(msg) from None

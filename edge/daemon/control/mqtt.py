@@ -6,12 +6,13 @@ import json
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, wait
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from edge.contract import messages
 from edge.contract.limits import COMMAND_BYTES
+from edge.daemon.control.audited import Handler
 from edge.daemon.intake.suspects import ENDED_THE_DAEMON, Suspects, key_of
 from edge.errors import MammoEdgeError, StateDamagedError, Unavailable
 from edge.health import Cause, Health
@@ -29,8 +30,6 @@ MOST_WAITING: Final = 100
 """Commands at QoS 0 that may wait; more are dropped and counted."""
 CUT_OFF: Final = 10
 """Connections that a command may lose in a row, before the loss is its answer."""
-
-Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 TRIES: Final = {"model/install": 2}
 """

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import Finding, HeatMap, InputSpec
-from edge.inference.explain.canvas import TEXT, Picture, blank, write
+from edge.inference.explain.canvas import TEXT, Picture, blank, width_of, write
 from edge.inference.explain.colours import YELLOW
 from edge.inference.explain.overlay import blended, on_panel
 from edge.inference.preprocess import Batch
@@ -46,10 +46,10 @@ def framed(film: Picture, findings: Sequence[Finding], batch: Batch) -> Picture:
 
 def scale(height: int) -> Picture:
     """Draw the colours on mid grey, from probability 1 down to 0, with their meaning."""
-    found = blank(height, 150)
+    words = [(18, "1"), (46, "probability"), (74, "if this place"), (102, "were highest")]
+    found = blank(height, 38 + max(width_of(text, 0.6) for _, text in words))
     strength = np.tile(np.linspace(1, 0, height, dtype=np.float32)[:, None], (1, 28))
     found[:, :28] = blended(np.full((height, 28, 3), 96, np.uint8), strength)
-    words = [(18, "1"), (46, "probability"), (74, "if this place"), (102, "were highest")]
     for y, text in [*words, (height - 6, "0")]:
         write(found, text, 38, y, 0.6, TEXT)
     return found

@@ -141,7 +141,7 @@ def test_a_file_whose_writer_pauses_is_taken_whole_when_it_goes_on(rig: Rig) -> 
 
     Its quiet time is longer than the start takes, or it would count as finished before.
     """
-    rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 1\n"))
+    rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 4\n"))
     data = FILMS[0].read_bytes()
     with (rig.inbox / "film.jpg").open("wb") as writer:
         writer.write(data[: len(data) // 2])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -171,8 +172,11 @@ class Rig(Daemon):
     def children(self) -> list[int]:
         """List the processes of the workers and of Python's resource tracker."""
         assert self.process is not None
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for task in tasks for pid in task.read_text().split()]
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(OSError):  # a thread that ended meanwhile
+                found += [int(pid) for pid in task.read_text().split()]
+        return found
 
     def __enter__(self) -> Self:
         return self.ready()

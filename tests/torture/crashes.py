@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -69,7 +70,8 @@ def _deadly(
 def die(*, workers_too: bool) -> None:
     """Kill by SIGKILL, the workers first."""
     if workers_too:
-        tasks = Path("/proc/self/task").glob("*/children")
-        for pid in [int(pid) for task in tasks for pid in task.read_text().split()]:
-            os.kill(pid, signal.SIGKILL)
+        for task in Path("/proc/self/task").glob("*/children"):
+            with suppress(OSError):  # a thread or a worker that ended meanwhile
+                for pid in task.read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,23 +23,15 @@ from paho.mqtt.client import MQTTMessage
 
 from deploy.demo.brokers import Broker, Embedded, Mosquitto, best_broker
 from deploy.demo.daemon import TOPICS, Daemon
+from deploy.demo.live import stay
 from deploy.demo.subscriber import Subscriber
+from deploy.demo.table import HEAD, UNKNOWN, Sent, row
 
 NINTH: Final = Path("tests/data/cbis-ddsm-malignant-cc.jpg")
 REPLY_TOPIC: Final = "mammo/v1/demo/workstation/reply"
 CORRELATION: Final = b"the ninth mammogram"
 READY_S: Final = 30.0
 RESULTS_S: Final = 120.0
-
-TABLE: Final = "{:<25} {:<9} {:<14} {:>7} {:>9} {:>7}  {}"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A mammogram that was sent, and by which way."""
-
-    name: str
-    way: str
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"daemon: ready {time.monotonic() - started:.1f} s after "
             f"its start, all its files below {folder}"
         )
-        return _stay(daemon, broker) if arguments.stay else _show(subscriber, daemon)
+        return stay(subscriber, daemon, broker) if arguments.stay else _show(subscriber, daemon)
 
 
 def _broker(choice: str, folder: Path) -> Broker:
@@ -112,7 +103,7 @@ def _show(subscriber: Subscriber, daemon: Daemon) -> int:
         f"sent: {len(sent)} mammograms, to a folder and over "
         "MQTT; results as they come over MQTT:\n"
     )
-    print(TABLE.format("mammogram", "came by", "outcome", "score", "threshold", "ms", "result id"))
+    print(HEAD)
     results = _receive(subscriber, sent)
     code = daemon.stop()
     left = daemon.left_over()
@@ -125,7 +116,7 @@ def _show(subscriber: Subscriber, daemon: Daemon) -> int:
         print(f"NOT AS IT SHOULD BE: {problem}")
     if problems:
         print(daemon.log.read_text()[-3000:])
-    print("Research software, not a medical device.")
+    print("Research software, not a medical device.\nnext: make run")
     return 1 if problems else 0
 
 
@@ -137,12 +128,14 @@ def _send(subscriber: Subscriber, daemon: Daemon) -> dict[str, Sent]:
     for case in gen_cases():
         for file in map(Path, case.values()):
             data = file.read_bytes()
+            truth = "malignant" if "malign" in file.parent.name else "benign"
             sent[hashlib.sha256(data).hexdigest()] = Sent(
-                f"{file.parent.name}/{file.name}", "folder"
+                f"{file.parent.name}/{file.name}", "folder", truth
             )
             _drop(file, daemon)
     data = NINTH.read_bytes()
-    sent[hashlib.sha256(data).hexdigest()] = Sent(NINTH.name.removeprefix("cbis-ddsm-"), "mqtt")
+    name = NINTH.name.removeprefix("cbis-ddsm-")
+    sent[hashlib.sha256(data).hexdigest()] = Sent(name, "mqtt", "malignant")
     subscriber.publish(f"{TOPICS}/request/image", data, REPLY_TOPIC, CORRELATION)
     return sent
 
@@ -160,7 +153,7 @@ def _receive(subscriber: Subscriber, sent: dict[str, Sent]) -> list[dict[str, An
         if message.topic == f"{TOPICS}/result" or _is_our_reply(message):
             result = json.loads(message.payload)
             results.append(result)
-            print(_row(result, sent.get(result["image_id"], Sent("?", "?"))), flush=True)
+            print(row(result, sent.get(result["image_id"], UNKNOWN)), flush=True)
         if len(results) == len(sent):
             break
     return results
@@ -172,28 +165,6 @@ def _is_our_reply(message: MQTTMessage) -> bool:
     return (
         message.properties is not None
         and message.properties.json().get("CorrelationData") == CORRELATION.hex()
-    )
-
-
-def _row(result: dict[str, Any], image: Sent) -> str:
-    if result["score"] is None:
-        return TABLE.format(
-            image.name,
-            image.way,
-            result["outcome"],
-            "-",
-            "-",
-            "-",
-            "; ".join(result["gate"]["reasons"]),
-        )
-    return TABLE.format(
-        image.name,
-        image.way,
-        result["outcome"],
-        f"{result['score']['malignant']:.4f}",
-        f"{result['decision']['threshold']:.4f}",
-        f"{sum(result['timing_ms'][step] for step in ('decode', 'prepare', 'infer')):.0f}",
-        result["result_id"],
     )
 
 
@@ -211,29 +182,6 @@ def _problems(
         f"{left} images were left behind": left != 0,
     }
     return [problem for problem, is_so in found.items() if is_so]
-
-
-def _stay(daemon: Daemon, broker: Broker) -> int:
-    program = Path(sys.executable).with_name("mammo-edge")
-    print(
-        f"""
-drop mammograms into   {daemon.inbox}
-subscribe with         mosquitto_sub -V 5 -h 127.0.0.1 -p {broker.port} -t 'mammo/v1/#' -v
-send one with          mosquitto_pub -V 5 -h 127.0.0.1 -p {broker.port} -q 1 \\
-                         -t {TOPICS}/request/image -f FILE
-ask how it is          {program} status --config {daemon.config}
-its log                tail -f {daemon.log}
-Ctrl-C stops everything and removes the folder.""",
-        flush=True,
-    )
-    try:
-        while daemon.running:
-            time.sleep(1)
-    except KeyboardInterrupt:
-        print(f"\nstopped: exit code {daemon.stop()}")
-        return 0
-    print(f"the daemon ended by itself; its last words:\n{daemon.log.read_text()[-2000:]}")
-    return 1
 
 
 if __name__ == "__main__":

@@ -32,6 +32,15 @@ NORMAL: Final = (
     "Test mammograms in which nobody found anything, at the default operating point. They count as "
     "benign above; refused ones count as p = 0.5."
 )
+PROMISE: Final = (
+    "A threshold looks best on the patients that chose it. Held out, each fifth of the validation "
+    "patients is called by a calibration and a threshold that were fitted on the other four:"
+)
+DIGITAL: Final = (
+    "{data}: no weight was learnt from them. The gate, digital's calibration and its thresholds "
+    "were fitted on them, which flatters the scores but AUC, and what is refused. Scores are those "
+    "at digital's own default operating point; a refused mammogram counts as p = 0.5."
+)
 AGAINST: Final = (
     "Both bundles on the same test films, each with its own preparation and calibration. The "
     "interval of the difference is paired: 95 %, from a bootstrap over patients."

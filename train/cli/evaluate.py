@@ -45,6 +45,17 @@ def add(commands: Commands) -> None:
         metavar="BUNDLE",
         help="another bundle, as the one served now, to score on the same films",
     )
+    command.add_argument(
+        "--digital",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DATA",
+        help=(
+            "data set of digital mammograms that the network has not learnt from, to measure it "
+            "on; several are pooled"
+        ),
+    )
     command.set_defaults(run=run)
 
 
@@ -58,5 +69,6 @@ def run(options: argparse.Namespace) -> None:
         invariance=options.invariance,
         elsewhere=options.elsewhere,
         against=options.against,
+        digital=options.digital or None,
     )
     evaluate.evaluate(RunFolder(options.run_folder), request)

@@ -30,7 +30,31 @@ def domains(judged: Judged, point: OperatingPoint, seed: int) -> dict[str, dict[
     for domain in DOMAINS:
         inside = np.array([film.domain == domain for film in judged.films], dtype=bool)
         if inside.any():
-            found[domain] = _numbers(judged, inside, point, seed)
+            found[domain] = numbers(judged, inside, point, seed)
+    return found
+
+
+def numbers(
+    judged: Judged, inside: NDArray[np.bool_], point: OperatingPoint, seed: int
+) -> dict[str, Any]:
+    """
+    Measure some of the films, by a mask of shape (n,).
+
+    Returns:
+        `images`, `malignant`, `patients`, `refused`, `decided`, and what `metrics.measure` gives if
+        both classes are there.
+    """
+    labels, patients = judged.labels[inside], judged.patients[inside]
+    found = {
+        "images": int(inside.sum()),
+        "malignant": int(labels.sum()),
+        "patients": len(set(patients.tolist())),
+        "refused": int(judged.refused[inside].sum()),
+        "decided": float(judged.decided(point)[inside].mean()),
+    }
+    if 0 < labels.sum() < len(labels):
+        scores = judged.scores[inside]
+        found |= metrics.measure(labels, scores, patients, point.threshold, seed)
     return found
 
 
@@ -70,23 +94,6 @@ def normal(judged: Judged, point: OperatingPoint, seed: int) -> dict[str, Any]:
         "against_normal": _ranking(judged, malignant | healthy, seed),
         "against_benign": _ranking(judged, malignant | ~(malignant | healthy), seed),
     }
-
-
-def _numbers(
-    judged: Judged, inside: NDArray[np.bool_], point: OperatingPoint, seed: int
-) -> dict[str, Any]:
-    labels, patients = judged.labels[inside], judged.patients[inside]
-    found = {
-        "images": int(inside.sum()),
-        "malignant": int(labels.sum()),
-        "patients": len(set(patients.tolist())),
-        "refused": int(judged.refused[inside].sum()),
-        "decided": float(judged.decided(point)[inside].mean()),
-    }
-    if 0 < labels.sum() < len(labels):
-        scores = judged.scores[inside]
-        found |= metrics.measure(labels, scores, patients, point.threshold, seed)
-    return found
 
 
 def _ranking(judged: Judged, inside: NDArray[np.bool_], seed: int) -> dict[str, Any]:

@@ -18,12 +18,14 @@ from train.errors import TrainError
 from train.evaluation import (
     against,
     baselines,
+    digital,
     domains,
     figures,
     lesions,
     per_exam,
     plots,
     pointing_game,
+    promise,
     robustness,
     subgroups,
     verdict,
@@ -52,6 +54,8 @@ class Request:
     """A folder of mammograms from elsewhere to change too."""
     against: Path | None = None
     """Another bundle to score on the same films."""
+    digital: Sources | None = None
+    """Data sets of digital mammograms that the network has not learnt from, to measure it on."""
 
 
 def evaluate(run: RunFolder, request: Request) -> None:
@@ -80,17 +84,15 @@ def evaluate(run: RunFolder, request: Request) -> None:
         return
     bundle = _bundle(run, request.bundle, fitted)
     scored = _score(bundle, fitted.side("test"))
-    judged = judge(
-        fitted.sides["test"],
-        scored,
-        bundle.manifest.models[bundle.manifest.default_model],
-        bundle.folder,
-    )
+    judged = _judge(bundle, fitted, "test", scored)
     numbers = {**measure(fitted, bundle, scored, judged), "lesions": found}
+    numbers["promise"] = _promise(bundle, fitted, judged)
     numbers["invariance"] = robustness.measure(
         bundle, fitted.side("validation").films, request.invariance, fitted.recipe.seed
     )
     numbers["invariance_elsewhere"] = robustness.measure(bundle, elsewhere, len(elsewhere), 0)
+    if request.digital:
+        numbers["digital"] = digital.measure(bundle, request.digital, run.cache, fitted.recipe.seed)
     if request.against:
         training = bundle.manifest.training
         numbers["against"] = against.measure(
@@ -232,6 +234,20 @@ def _bundle(run: RunFolder, folder: Path | None, fitted: FinishedRun) -> Bundle:
         )
         raise TrainError(msg)
     return bundle
+
+
+def _judge(bundle: Bundle, fitted: FinishedRun, side: Side, scored: Scored) -> Judged:
+    model = bundle.manifest.models[bundle.manifest.default_model]
+    return judge(fitted.sides[side], scored, model, bundle.folder)
+
+
+def _promise(bundle: Bundle, fitted: FinishedRun, test: Judged) -> dict[str, dict[str, Any]]:
+    """Set the rates on validation patients beside those on test patients."""
+    manifest, recipe = bundle.manifest, fitted.recipe
+    validation = _judge(bundle, fitted, "validation", _score(bundle, fitted.side("validation")))
+    points = manifest.models[manifest.default_model].operating_points
+    point = points[manifest.default_operating_point]
+    return promise.rates(validation, test, point, recipe.sensitivity, recipe.seed)
 
 
 def _score(bundle: Bundle, films: Prepared) -> Scored:

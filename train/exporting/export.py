@@ -9,11 +9,12 @@ from edge.models.bundle import sha256_of
 from edge.models.manifest import PREPROCESS_VERSION, Manifest, Outputs
 from train import wording
 from train.data.datasets import Sources
+from train.data.digital import Digital
 from train.errors import TrainError
 from train.exporting import bundle_writer, parity, tflite
 from train.exporting.by_domain import DIGITAL
 from train.exporting.candidate import Candidate, build
-from train.exporting.reference import Digital, Reference
+from train.exporting.reference import Reference
 from train.fitting.finished_run import FinishedRun, reopen
 from train.progress import say
 from train.run_folder import RunFolder, write_json

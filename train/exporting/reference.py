@@ -1,7 +1,6 @@
 """The network that every exported file is made from and compared with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -9,14 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import InputSpec
 from edge.inference.engine import Shapes
-from train.data import datasets
-from train.data.datasets import Sources
+from train.data.digital import Digital
 from train.data.domains import domains_of
 from train.data.films import Prepared
 from train.data.index import Film, Side
-from train.data.prepare import prepared
 from train.exporting import known_answers, parity, tflite
 from train.exporting.parity import Answers
 from train.fitting.finished_run import FinishedRun
@@ -28,22 +24,6 @@ CHECKED: Final[tuple[Side, Side]] = ("validation", "test")
 """The sides on which a file is compared with the network."""
 FITTED_ON: Final = "validation patients"
 """The patients on whose films calibration and operating points are fitted, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Digital:
-    """Digital mammograms of which no weight was learnt: for gate, calibration and measurement."""
-
-    films: Prepared
-    data: str
-    """The data sets, in words."""
-
-    @classmethod
-    def read(cls, sources: Sources, spec: InputSpec, cache: Path) -> "Digital":
-        """Prepare data sets, whatever they say of their domain; raises as `datasets.load`."""
-        index = datasets.load(sources)
-        names = ", ".join(source.stem for source in datasets.paths_of(sources))
-        return cls(prepared(index, spec, cache), names)
 
 
 class Reference:

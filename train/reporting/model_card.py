@@ -63,8 +63,10 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         verdict="".join(f"> **{text}.**\n\n" for text in measured.get("verdict", ())),
         screening=textwrap.fill(wording.SCREENING, 130),
         in_screening=tables.in_screening(measured).markdown(),
+        promise=_section("", tables.promise(measured), wording.PROMISE),
         kinds=_section("Film and digital", tables.domains(measured), wording.DOMAINS)
         + _section("Normal breasts", tables.normal(measured), wording.NORMAL)
+        + _section("Digital mammograms", tables.digital(measured), digital_note(measured))
         + _section("Films, breasts and exams", tables.exams(measured), wording.EXAMS)
         + _section(
             "The last bundle on the same films", tables.against(measured), against_note(measured)
@@ -104,6 +106,11 @@ def anchors_note(measured: Numbers) -> str:
     return ANCHORS_NOTES[measured.get("data", {}).get("test_side", "held out")]
 
 
+def digital_note(measured: Numbers) -> str:
+    """Say which digital mammograms were measured, and what was fitted on them."""
+    return wording.DIGITAL.format(data=measured.get("digital", {}).get("data", ""))
+
+
 def against_note(measured: Numbers) -> str:
     """Say how the comparison with another bundle is to be read."""
     same = measured.get("against", {}).get("same_split", True)
@@ -126,8 +133,12 @@ def classes(notes: Numbers, measured: Numbers) -> str:
         )
     else:
         found = (
-            "No normal mammogram was in training or in these figures: what `benign` means on one "
-            "is untested"
+            "No normal mammogram was in training or among the test patients: what `benign` means "
+            "on one is "
+        ) + (
+            'said only under "Digital mammograms"'
+            if measured.get("digital", {}).get("normal")
+            else "untested"
         )
     return f"There are two classes, benign and malignant finding. {found}."
 

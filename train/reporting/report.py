@@ -144,6 +144,7 @@ def _results(measured: Numbers) -> Iterator[str]:
     yield tables.operating_points(measured).html()
     for name, point in measured["operating_points"].items():
         yield _text(f"{name}: {point['chosen_on']}.")
+    yield _section("", tables.promise(measured), wording.PROMISE)
     yield tables.decision(measured).html()
     yield _section("In screening", tables.in_screening(measured), wording.SCREENING)
 
@@ -152,6 +153,9 @@ def _trust(measured: Numbers, pictures: Path) -> Iterator[str]:
     yield "<h2>Beside what needs no network</h2>" + tables.beside(measured).html()
     yield _section("Film and digital", tables.domains(measured), wording.DOMAINS)
     yield _section("Normal breasts", tables.normal(measured), wording.NORMAL)
+    yield _section(
+        "Digital mammograms", tables.digital(measured), model_card.digital_note(measured)
+    )
     yield _section(
         "The last bundle on the same films",
         tables.against(measured),

@@ -65,7 +65,7 @@ def test_normal_breasts_are_called_undecided_and_ranked_by_themselves() -> None:
     assert found["against_normal"]["auc"] == pytest.approx(0.75)
     assert found["against_benign"]["auc"] == 1.0
     rows = {row[0]: row[1] for row in tables.normal({"normal": found}).rows}
-    assert rows["called malignant"].startswith("50.0% (")
+    assert rows["normal called malignant"].startswith("50.0% (")
 
 
 def test_without_normal_breasts_there_is_no_section() -> None:

@@ -19,6 +19,8 @@ from tests.support.tools import DATA
 from train import cli
 from train.data.datasets import index_csv
 from train.data.domains import domains_of
+from train.evaluation import digital
+from train.reporting import tables
 from train.scoring.measured import LEAST, Measurement, measured
 
 
@@ -90,6 +92,24 @@ def test_the_exported_bundle_says_where_it_was_measured_and_has_a_calibration_of
         assert fit.calibration != model.calibration
         assert set(fit.operating_points) == set(model.operating_points)
         assert "films" in fit.operating_points["default"].chosen_on
+
+
+def test_evaluation_on_the_same_digital_mammograms_finds_what_the_bundle_says(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    model = bundle.manifest.models[bundle.manifest.default_model]
+    assert model.measured is not None
+    films = bundle.folder.parent / "films"
+    found = digital.measure(
+        bundle, films, tmp_path, seed=int(str(bundle.manifest.training["seed"]))
+    )
+    assert (found["data"], found["images"], found["normal"]) == ("films", 64, {})
+    assert found["auc"] == pytest.approx(model.measured["digital"].auc)
+    assert found["intervals_95"]["auc"] == pytest.approx(model.measured["digital"].interval_95)
+    own = model.by_domain["digital"].operating_points["default"]
+    assert found["threshold"] == own.threshold != model.operating_points["default"].threshold
+    assert ("malignant", "32") in tables.digital({"digital": found}).rows
+    assert tables.digital({}).rows == []
 
 
 def test_its_daemon_uses_the_calibration_of_the_domain(bundle: Bundle, tmp_path: Path) -> None:

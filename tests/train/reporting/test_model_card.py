@@ -66,6 +66,14 @@ def test_card_counts_normal_mammograms_where_the_data_tell_them(
     )
 
 
+def test_card_points_to_the_normal_digital_mammograms_that_were_measured() -> None:
+    measured = {"data": evaluate.about(sides(abnormality="mass"))}
+    assert model_card.classes(NOTES, measured).endswith("is untested.")
+    known = {**measured, "digital": {"data": "one, two", "normal": {"images": 3}}}
+    assert model_card.classes(NOTES, known).endswith('is said only under "Digital mammograms".')
+    assert model_card.digital_note(known).startswith("one, two: no weight was learnt")
+
+
 def test_evaluation_without_these_facts_claims_nothing() -> None:
     assert "The data do not say what 6 of the 6" in model_card.classes(NOTES, {})
     assert "held out" in model_card.anchors_note({})

@@ -1,7 +1,7 @@
 """The tables that the report and the model card share: every number comes from the run."""
 
 from train.reporting.tables.comparison import anchors, beside
-from train.reporting.tables.kinds import against, domains, normal
+from train.reporting.tables.kinds import against, digital, domains, normal
 from train.reporting.tables.making import export, files, split, training
 from train.reporting.tables.scores import (
     breasts,
@@ -10,6 +10,7 @@ from train.reporting.tables.scores import (
     exams,
     in_screening,
     operating_points,
+    promise,
     scores,
 )
 from train.reporting.tables.table import Numbers, Table, megabytes
@@ -24,6 +25,7 @@ __all__ = [
     "breasts",
     "confusion",
     "decision",
+    "digital",
     "domains",
     "exams",
     "export",
@@ -34,6 +36,7 @@ __all__ = [
     "normal",
     "operating_points",
     "pointing",
+    "promise",
     "scores",
     "sources",
     "split",

@@ -1,7 +1,13 @@
 """The tables of film and digital, of normal breasts, and of the last bundle on the same films."""
 
+from typing import Final
+
+from train.reporting.tables.scores import SCORES
 from train.reporting.tables.table import Numbers, Table, interval, number, percent
 from train.wording import with_interval
+
+FITTED: Final = ("sensitivity", "specificity", "ece")
+"""Scores that flatter where calibration and threshold were fitted on the same images."""
 
 
 def domains(measured: Numbers) -> Table:
@@ -32,20 +38,39 @@ def normal(measured: Numbers) -> Table:
     """Describe the normal breasts; without rows if there are none."""
     found = measured.get("normal", {})
     head = (f"{found.get('images', 0)} mammograms of {found.get('patients', 0)} women", "value")
+    return Table(head, _normal_rows(found))
+
+
+def _normal_rows(found: Numbers) -> list[tuple[str, str]]:
     if not found:
-        return Table(head, [])
+        return []
     ends = found["intervals_95"]
-    rows = [
-        ("called malignant", percent(found["called_malignant"], ends["called_malignant"])),
-        ("undecided or refused", percent(found["undecided"], ends["undecided"])),
-        ("mean score", with_interval(found, "mean_score")),
+    return [
+        ("normal called malignant", percent(found["called_malignant"], ends["called_malignant"])),
+        ("normal undecided or refused", percent(found["undecided"], ends["undecided"])),
+        ("mean score of normal", with_interval(found, "mean_score")),
         ("AUC, malignant against normal", with_interval(found["against_normal"], "auc")),
         (
             "AUC, malignant against benign findings alone",
             with_interval(found["against_benign"], "auc"),
         ),
     ]
-    return Table(head, rows)
+
+
+def digital(measured: Numbers) -> Table:
+    """List what was measured on digital mammograms of other data; without rows if none were."""
+    found = measured.get("digital", {})
+    if not found:
+        return Table(("", ""), [])
+    head = (f"{found['images']} mammograms of {found['patients']} women", "value")
+    rows = [("malignant", str(found["malignant"])), ("refused", str(found["refused"]))]
+    if "auc" in found:
+        rows += [
+            ("AUC, malignant against the rest", with_interval(found, "auc")),
+            *_normal_rows(found["normal"]),
+            *((SCORES[name], with_interval(found, name)) for name in FITTED),
+        ]
+    return Table(head, [*rows, ("decided", percent(found["decided"]))])
 
 
 def against(measured: Numbers) -> Table:

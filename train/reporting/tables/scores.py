@@ -55,6 +55,16 @@ def operating_points(measured: Numbers) -> Table:
     return Table(("", *points), rows)
 
 
+def promise(measured: Numbers) -> Table:
+    """Set the default point's rates on those who chose it beside those on others; none: no rows."""
+    names = ("sensitivity", "specificity")
+    rows = [
+        (on, *(with_interval(rates, name) for name in names))
+        for on, rates in measured.get("promise", {}).items()
+    ]
+    return Table(("at the default point, on", *(SCORES[name] for name in names)), rows)
+
+
 def in_screening(measured: Numbers) -> Table:
     """
     List what every operating point would mean among screened women, were nothing else different.

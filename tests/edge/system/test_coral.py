@@ -248,6 +248,7 @@ def test_a_compiled_model_is_put_beside_the_int8_one_and_what_is_none_is_refused
         tmp_path / "made_edgetpu.tflite",
     )
     compiled.write_bytes(tflite(compiled=True))
+    floats = make_bundle(tmp_path / "floats", edgetpu=None, quantization="float16")
     command = ["model", "edgetpu", str(plain)]
     assert main.main([*command, str(compiled), str(tmp_path / "new"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["edgetpu"] == COMPILED
@@ -261,7 +262,7 @@ def test_a_compiled_model_is_put_beside_the_int8_one_and_what_is_none_is_refused
         ),
         ([*command, str(tmp_path / "none"), str(tmp_path / "other")], "No such file"),
         (
-            ["model", "edgetpu", str(shipped_bundle()), str(compiled), str(tmp_path / "other")],
+            ["model", "edgetpu", str(floats), str(compiled), str(tmp_path / "other")],
             "(float16), expected one int8 model",
         ),
     )
@@ -269,3 +270,14 @@ def test_a_compiled_model_is_put_beside_the_int8_one_and_what_is_none_is_refused
         assert main.main(words) == 78
         assert said in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_the_shipped_bundle_takes_a_compiled_model_beside_its_int8_one(tmp_path: Path) -> None:
+    compiled = tmp_path / "made_edgetpu.tflite"
+    compiled.write_bytes(tflite(compiled=True))
+    command = ["model", "edgetpu", str(shipped_bundle()), str(compiled), str(tmp_path / "new")]
+    assert main.main(command) == 0
+    models = verify(tmp_path / "new").manifest.models
+    assert {name: model.edgetpu for name, model in models.items() if model.edgetpu} == {
+        "model_int8.tflite": "model_int8_edgetpu.tflite"
+    }

@@ -140,7 +140,7 @@ def test_setup_and_enable_make_it_healthy(machine: Machine, clinic: Clinic) -> N
     assert key == "640 root:mammo-edge"
     started = time.monotonic()
     documented(machine, 2)
-    # a figure for the README
+    # a figure for docs/quality/measurements.md
     print(f"systemctl start to READY=1: {time.monotonic() - started:.1f} s")  # noqa: T201
     assert machine.shown("ActiveState") == "active"
     until(lambda: machine.shown("StatusText") == "ready", "ready", machine.journal)

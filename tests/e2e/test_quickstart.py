@@ -1,0 +1,89 @@
+"""Each command of docs/quickstart.md does what the page says."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.rig import until
+from tests.support.tools import DATA, ROOT
+
+COMMANDS: Final = re.findall(r"^    (.+)$", (ROOT / "docs/quickstart.md").read_text(), re.MULTILINE)
+BIN: Final = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each `mammo-edge` line of the page prints, all run in one folder, one after another."""
+    here = tmp_path_factory.mktemp("quickstart")
+    (here / "tests").symlink_to(ROOT / "tests")
+    path = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    found = {"folder": str(here)}
+    for line in COMMANDS:
+        if line.startswith("mammo-edge "):
+            ended = subprocess.run(
+                ["bash", "-c", line], cwd=here, env=path, capture_output=True, text=True, check=True
+            )
+            found[line] = ended.stdout
+    return found
+
+
+def after(said: dict[str, str], words: str) -> str:
+    """The output of the only command that ends so."""
+    (found,) = (output for line, output in said.items() if line.endswith(words))
+    return found
+
+
+def test_the_page_names_targets_that_make_knows() -> None:
+    targets = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
+    assert targets == ["demo", "run"]
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_every_sample_film_is_classified(said: dict[str, str]) -> None:
+    rows = after(said, "classify tests/data").splitlines()
+    for film in DATA.glob("*.jpg"):
+        assert any(film.name in row for row in rows)
+
+
+def test_one_film_is_one_line_of_json(said: dict[str, str]) -> None:
+    (line,) = after(said, "malignant-cc.jpg --json").splitlines()
+    assert json.loads(line)["outcome"] == "malignant"
+
+
+def test_the_picture_is_drawn(said: dict[str, str]) -> None:
+    assert after(said, "--explain pictures")
+    pictures = list((Path(said["folder"]) / "pictures").glob("*.png"))
+    assert len(pictures) == 1
+
+
+def test_what_is_no_mammogram_is_rejected_with_a_reason(said: dict[str, str]) -> None:
+    assert re.search(r"README.md +rejected .*unsupported format", after(said, "README.md"))
+
+
+def test_make_run_prints_the_row_of_a_dropped_film_until_ctrl_c(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        demo = subprocess.Popen(
+            [sys.executable, "-u", "-m", "deploy.demo", "--stay"], cwd=ROOT, stdout=output
+        )
+    try:
+        until(lambda: "result id" in log.read_text(), "the head of the table", log.read_text)
+        inbox = re.search(r"^drop mammograms into +(\S+)$", log.read_text(), re.MULTILINE)
+        assert inbox
+        (copy,) = (line for line in COMMANDS if line.startswith("cp "))
+        subprocess.run(["bash", "-c", copy.replace("INBOX", inbox[1])], cwd=ROOT, check=True)
+        until(lambda: re.search(r" folder - .* 0\.\d{4} ", log.read_text()), "a row", log.read_text)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(60) == 0
+        assert "stopped: exit code 0" in log.read_text()
+    finally:
+        demo.kill()
+        demo.wait()

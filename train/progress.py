@@ -1,12 +1,18 @@
 """The lines and bars that a person watching a long command sees."""
 
+import os
 import sys
-from collections.abc import Iterable
-from typing import TypeVar
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+
+STDERR: Final = 2
+"""The file descriptor that C++ writes to."""
 
 
 def say(text: str) -> None:
@@ -17,6 +23,29 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print one line that must not be overlooked."""
     say(f"WARNING: {text}")
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """
+    Keep what C++ writes to standard error off the terminal; no setting of TensorFlow silences it.
+
+    What was kept is shown if the block raises.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(STDERR)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), STDERR)
+        try:
+            yield
+        except Exception:
+            kept.seek(0)
+            os.write(terminal, kept.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, STDERR)
+            os.close(terminal)
 
 
 def bar(items: Iterable[T], what: str, total: int, *, done: int = 0) -> Iterable[T]:

@@ -6,6 +6,7 @@ from train import recipes
 from train.cli import arguments
 from train.cli.arguments import Commands
 from train.data import datasets
+from train.progress import hushed
 from train.run_folder import RunFolder
 
 
@@ -30,7 +31,9 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measure preparing, input pipeline and training step."""
     from train.data.prepare import prepared
-    from train.fitting.throughput import bench
+
+    with hushed():  # TensorFlow greets
+        from train.fitting.throughput import bench
 
     run, chosen = RunFolder(options.out), recipes.load(options.recipe)
     bench(

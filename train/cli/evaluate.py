@@ -5,6 +5,7 @@ from pathlib import Path
 
 from train.cli import arguments
 from train.cli.arguments import Commands
+from train.progress import hushed
 from train.run_folder import RunFolder
 
 
@@ -61,7 +62,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Score the held-out test patients."""
-    from train.evaluation import evaluate
+    with hushed():  # TensorFlow greets
+        from train.evaluation import evaluate
 
     request = evaluate.Request(
         data=options.data,

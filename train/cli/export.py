@@ -7,6 +7,7 @@ from train import recipes
 from train.cli import arguments
 from train.cli.arguments import Commands
 from train.errors import TrainError
+from train.progress import hushed
 from train.run_folder import RunFolder
 
 
@@ -94,7 +95,9 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Export the run, or a Keras model of your own, as a bundle."""
     from train import wording
-    from train.exporting import export
+
+    with hushed():  # TensorFlow greets
+        from train.exporting import export
 
     run = RunFolder(options.run_folder)
     request = export.Request(

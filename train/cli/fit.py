@@ -5,6 +5,7 @@ import argparse
 from train import recipes
 from train.cli import arguments
 from train.cli.arguments import Commands
+from train.progress import hushed
 from train.run_folder import RunFolder
 
 
@@ -53,7 +54,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train the recipe, or go on with it."""
-    from train.fitting import fit
+    with hushed():  # TensorFlow greets
+        from train.fitting import fit
 
     chosen = recipes.load(options.recipe).changed(options.epochs, options.seed)
     request = fit.Request(

@@ -16,6 +16,7 @@ from edge.domain import InputSpec
 from edge.inference.engine import Shapes
 from train.data.films import model_input
 from train.fitting.network import FEATURES, LOGIT_MAP, PROBABILITY, pooling
+from train.progress import hushed
 
 Quantization: TypeAlias = Literal["float32", "float16", "int8"]
 
@@ -80,7 +81,7 @@ def convert(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind.quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    with _quiet():
+    with hushed(), _quiet():
         if kind.quantization != "int8":
             converted: bytes = converter.convert()
             return converted

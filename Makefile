@@ -134,7 +134,7 @@ ci: ## everything that CI runs, system packages included
 	.ci/run
 
 # Files written from the code. `make check` fails where one is out of date.
-MADE := docs/reference/result.schema.json docs/reference/asyncapi.yaml deploy/edge.toml
+MADE := docs/reference/result.schema.json docs/reference/asyncapi.yaml deploy/edge.toml docs/quality/traceability.md
 
 .PHONY: $(MADE:%=print-%)
 print-docs/reference/result.schema.json:
@@ -143,8 +143,10 @@ print-docs/reference/asyncapi.yaml:
 	@$(BIN)/python -m deploy.tools.asyncapi
 print-deploy/edge.toml:
 	@$(BIN)/python -m edge.config.example
+print-docs/quality/traceability.md:
+	@$(BIN)/python -m deploy.tools.traceability
 
-docs: $(BIN)/.dev ## write schema, asyncapi.yaml and edge.toml anew from the code
+docs: $(BIN)/.dev ## write schema, asyncapi.yaml, edge.toml and traceability.md anew from their sources
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made; done
 
 # One file for both Pythons and both machines: compiled on the oldest Python, hashes of every wheel.

@@ -1,4 +1,4 @@
-"""What `make run` shows: where to drop mammograms, and each result as it comes."""
+"""The screen of `make run`: where to drop mammograms, and each result as it comes."""
 
 import json
 import sys

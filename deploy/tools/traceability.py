@@ -27,7 +27,7 @@ Each test named here exists, and `make ci` runs it.
 
 
 class Promise(BaseModel):
-    """What the product promises, the page that says so, and the tests that show it."""
+    """A promise of the product, the page that says so, and the tests that show it."""
 
     model_config = ConfigDict(extra="forbid")
     text: str
@@ -36,7 +36,7 @@ class Promise(BaseModel):
 
 
 class Hazard(BaseModel):
-    """What could harm a woman, what stops it, the tests that show it, and what remains."""
+    """A way to harm a woman, what stops it, the tests that show it, and what remains."""
 
     model_config = ConfigDict(extra="forbid")
     hazard: str

@@ -146,7 +146,7 @@ print-deploy/edge.toml:
 print-docs/quality/traceability.md:
 	@$(BIN)/python -m deploy.tools.traceability
 
-docs: $(BIN)/.dev ## write schema, asyncapi.yaml, edge.toml and traceability.md anew from their sources
+docs: $(BIN)/.dev ## write anew what is made from code: schemas, edge.toml, traceability
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made; done
 
 # One file for both Pythons and both machines: compiled on the oldest Python, hashes of every wheel.

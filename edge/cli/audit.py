@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from contextlib import suppress
 from typing import Any
 
 from edge.cli.output import local, print_table
@@ -36,7 +37,10 @@ def run_show(arguments: Namespace) -> int:
 
 
 def _row(entry: dict[str, Any]) -> tuple[object, ...]:
-    head = (entry["number"], local(entry["at"]), entry["event"])
+    at = str(entry["at"])
+    with suppress(ValueError):  # an entry that somebody wrote by hand
+        at = local(at)
+    head = (entry["number"], at, entry["event"])
     return (*head, _words(entry["by"]), _words(entry["details"]))
 
 

@@ -174,6 +174,8 @@ class Audit:
         """Find the head to go on from; half an entry, which a power cut left, is taken away."""
         last, end = _last_of(log)
         os.ftruncate(log, end)
+        if end and os.pread(log, 1, end - 1) != b"\n":
+            os.pwrite(log, b"\n", end)
         # If the tail was cut off, the next number leaves the hole for everyone to see.
         return _further(last, self._noted())
 
@@ -219,6 +221,8 @@ def _last_of(log: int) -> tuple[Head, int]:
     begin = max(0, size - TAIL_BYTES)
     tail = os.pread(log, TAIL_BYTES, begin)
     end = tail.rfind(b"\n") + 1
+    if begin and not end:
+        return Head(), size  # no entry is so long: what it is, `problems` tells
     lines = tail[:end].splitlines()
     entry = _entry(lines[-1]) if lines else None
     return Head() if entry is None else _head_of(entry), begin + end
@@ -229,7 +233,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
         sound = all(isinstance(entry[field], kind) for field, kind in FIELDS.items())
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if sound else None
 

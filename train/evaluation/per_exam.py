@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from edge.domain import Domain
-from edge.models.breasts import Breast, breasts_of, fit_of, worst
+from edge.models.breasts import Breast, breasts_of, worst
 from edge.models.manifest import ModelFile
 from train.data.domains import domains_of
 from train.scoring.breasts import pairs, view_of
@@ -69,30 +69,25 @@ class _Domain:
         exams = [group for group in women.values() if self._breasts(group)]
         singles = [[number] for group in breasts for number in group]
         found = {
-            "breasts with CC and MLO": self._measure(breasts, 2, default, seed),
-            "their films, one by one": self._measure(singles, 1, default, seed),
-            "exams": self._measure(exams, 2, default, seed),
+            "breasts with CC and MLO": self._measure(breasts, default, seed),
+            "their films, one by one": self._measure(singles, default, seed),
+            "exams": self._measure(exams, default, seed),
         }
         return {f"{self._domain}: {name}": numbers for name, numbers in found.items() if numbers}
 
-    def _measure(
-        self, groups: Sequence[list[int]], views: int, default: str, seed: int
-    ) -> dict[str, Any]:
+    def _measure(self, groups: Sequence[list[int]], default: str, seed: int) -> dict[str, Any]:
         labels = np.array([self._judged.labels[group].max() for group in groups], np.float32)
-        fit = fit_of(self._model, self._domain, views=views)
-        if fit is None or len(set(labels.tolist())) < CLASSES:
+        highest = [worst(self._breasts(group)) for group in groups]
+        known = [breast for breast in highest if breast is not None]
+        if len(known) < len(groups) or len(set(labels.tolist())) < CLASSES:
             return {}
-        scores = np.array([self._worst(group) for group in groups])
+        # A breast with one view has the threshold of single images, one with both that of breasts.
+        thresholds = np.array([one.fit.operating_points[default].threshold for one in known])
+        scores = np.array([one.malignant for one in known])
         patients = np.array([self._judged.patients[group[0]] for group in groups])
-        return metrics.measure(
-            labels, scores, patients, fit.operating_points[default].threshold, seed
-        )
+        return metrics.measure(labels, scores, patients, thresholds, seed)
 
     def _breasts(self, group: Sequence[int]) -> tuple[Breast, ...]:
         films, raw = self._judged.films, self._judged.raw
         views = [view_of(films[number], float(raw[number]), self._domain) for number in group]
         return breasts_of(views, self._model)
-
-    def _worst(self, group: Sequence[int]) -> float:
-        breast = worst(self._breasts(group))
-        return np.nan if breast is None else breast.malignant

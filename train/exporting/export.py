@@ -77,8 +77,9 @@ def export_fitted(fitted: FinishedRun, run: RunFolder, request: Request) -> None
     reference = Reference(fitted, unlike, request.tflite_runtime, digital)
     tried = _tried(reference)
     shipped = {file.kind.file: file for file in tried if not file.failures}
-    default = _default(shipped, request.prefer)
-    numbers = _numbers(tried, default)
+    unequal = _unequal(shipped, reference)
+    default = _default(shipped, request.prefer, unequal)
+    numbers = _numbers(tried, default, unequal)
     files = _files(shipped, {**reference.pictures, ATTRIBUTION: request.about_data.encode()})
     bundle = bundle_writer.write(
         request.bundle, files, _manifest(reference, request, shipped, files, numbers)
@@ -105,7 +106,7 @@ def _tried(reference: Reference) -> list[Candidate]:
     return found
 
 
-def _default(shipped: Mapping[str, Candidate], prefer: str) -> Candidate:
+def _default(shipped: Mapping[str, Candidate], prefer: str, unequal: Sequence[str]) -> Candidate:
     if not shipped:
         msg = (
             "no exported file says what Keras says (the warnings "
@@ -113,22 +114,28 @@ def _default(shipped: Mapping[str, Candidate], prefer: str) -> Candidate:
         )
         raise TrainError(msg)
     whole, small = shipped.get(tflite.FLOAT16.file), shipped.get(tflite.INT8.file)
-    int8 = prefer == "int8" or (prefer == "auto" and not _unequal(whole, small))
+    int8 = prefer == "int8" or (prefer == "auto" and not unequal)
     first, second = (small, whole) if int8 else (whole, small)
     return first or second or next(iter(shipped.values()))
 
 
-def _unequal(whole: Candidate | None, small: Candidate | None) -> tuple[str, ...]:
+def _unequal(shipped: Mapping[str, Candidate], reference: Reference) -> tuple[str, ...]:
     """Say why the int8 file does not serve in the place of the float one; empty if it may."""
+    whole, small = shipped.get(tflite.FLOAT16.file), shipped.get(tflite.INT8.file)
     if whole is None or small is None:
         return ()
-    # Film is judged on validation patients; what was measured on test patients chooses nothing.
-    aucs = [file.numbers["measured"].get(DIGITAL, {}).get("auc") for file in (whole, small)]
-    drops = {DIGITAL: aucs[0] - aucs[1]} if None not in aucs else {}
+    # Test patients choose nothing: film is judged on validation patients, and digital on data sets
+    # of its own, unless the run's own test side was measured in their place.
+    given = reference.digital.data if reference.digital else None
+    measured = [file.numbers["measured"].get(DIGITAL, {}) for file in (whole, small)]
+    aucs = [one["auc"] for one in measured if one.get("data") == given]
+    drops = {DIGITAL: aucs[0] - aucs[1]} if len(aucs) == len(measured) else {}
     return parity.unequal(small.numbers["parity"]["validation"], drops)
 
 
-def _numbers(tried: Sequence[Candidate], default: Candidate) -> dict[str, Any]:
+def _numbers(
+    tried: Sequence[Candidate], default: Candidate, unequal: Sequence[str]
+) -> dict[str, Any]:
     """Gather the numbers: those of the default file at the top, and those of all files tried."""
     main = default.numbers
     compared = main["parity"]
@@ -155,7 +162,7 @@ def _numbers(tried: Sequence[Candidate], default: Candidate) -> dict[str, Any]:
     ]
     return {
         "default": default.kind.file,
-        "default_because": _why(tried, default),
+        "default_because": _why(tried, default, unequal),
         "bytes": main["bytes"],
         "agreement": agreement,
         "gate": main["gate"],
@@ -166,7 +173,7 @@ def _numbers(tried: Sequence[Candidate], default: Candidate) -> dict[str, Any]:
     }
 
 
-def _why(tried: Sequence[Candidate], default: Candidate) -> str:
+def _why(tried: Sequence[Candidate], default: Candidate, unequal: Sequence[str]) -> str:
     rest = [file for file in tried if file is not default]
     passed = [
         f"{file.kind.file} ({file.kind.name}) {_cost(file)}" for file in rest if not file.failures
@@ -175,8 +182,6 @@ def _why(tried: Sequence[Candidate], default: Candidate) -> str:
         f"{file.kind.name} fails: {'; '.join(file.failures)}" for file in rest if file.failures
     ]
     chosen = f"{default.kind.file} ({default.kind.name}), {_cost(default)}"
-    by_file = {file.kind.file: file for file in tried if not file.failures}
-    unequal = _unequal(by_file.get(tflite.FLOAT16.file), by_file.get(tflite.INT8.file))
     reason = (
         "its scores and maps are the network's own"
         if default.kind.quantization != "int8"

@@ -21,7 +21,7 @@ SCREENING_PREVALENCE: Final = 0.0059
 
 
 def measure(
-    labels: Labels, scores: Floats, patients: Patients, threshold: float, seed: int
+    labels: Labels, scores: Floats, patients: Patients, threshold: float | Floats, seed: int
 ) -> dict[str, Any]:
     """
     Compute all numbers of one set of images.
@@ -30,7 +30,7 @@ def measure(
         labels: shape (n,), 1 for malignant.
         scores: shape (n,), calibrated probabilities of malignancy; of a refused image 0.5.
         patients: shape (n,).
-        threshold: a score of at least this is called malignant.
+        threshold: a score of at least this is called malignant; one for all, or shape (n,).
         seed: of the bootstrap.
     """
     weights = bootstrap.draw(labels, patients, seed)
@@ -86,15 +86,19 @@ def ranking(labels: Labels, scores: Floats, weights: Weights) -> dict[str, Any]:
 
 
 def at_threshold(
-    labels: Labels, scores: Floats, threshold: float, weights: Weights
+    labels: Labels, scores: Floats, threshold: float | Floats, weights: Weights
 ) -> dict[str, Any]:
-    """Call every score from the threshold up malignant: rates, confusion, predictive values."""
+    """
+    Call every score from its threshold up malignant: rates, confusion, predictive values.
+
+    `threshold` in what is returned is None if there was not one for all.
+    """
     called = scores >= threshold
     found = rates(labels, called)
     drawn = _rates(_counts(labels, called, weights))
     sensitivity, specificity = found["sensitivity"], found["specificity"]
     return {
-        "threshold": threshold,
+        "threshold": threshold if isinstance(threshold, float) else None,
         **found,
         "confusion": confusion(labels, called),
         "at_screening_prevalence": {

@@ -39,7 +39,7 @@ def _write(file: Planned) -> None:
         os.fchmod(out.fileno(), file.mode)
         if file.for_group and (group := _group_id(GROUP)) is not None:
             os.fchown(out.fileno(), -1, group)
-        out.write(file.text.encode())
+        out.write(file.text.encode(errors="surrogateescape"))
 
 
 def make_folders(settings: Settings, root: Path) -> None:

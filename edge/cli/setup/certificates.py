@@ -1,5 +1,7 @@
 """Authority, certificate and private key of a device, installed where the daemon may read them."""
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,15 +9,16 @@ from typing import Final
 from edge.config.paths import DEFAULT_CONFIG
 from edge.errors import ConfigError
 
-PEM: Final = "-----BEGIN "
+BLOCK: Final = re.compile(r"^-----BEGIN ([A-Z0-9 ]+)-----", re.MULTILINE)
 FOLDER: Final = DEFAULT_CONFIG.parent
+KEY_NAME: Final = "PRIVATE KEY"
 PUBLIC: Final = 0o644
 PRIVATE: Final = 0o640
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """One of the three files."""
+    """The place and the contents of a device's authority, certificate or key."""
 
     path: Path
     """The path that the configuration names, as the device sees it."""
@@ -38,14 +41,17 @@ def installed(what: str, given: Path, root: Path, instance: str | None) -> Insta
         instance: the name of mammo-edge@NAME.service; None for mammo-edge.service.
 
     Raises:
-        ConfigError: the file cannot be read, or is not PEM.
+        ConfigError: the file cannot be read, or holds no PEM of its kind.
     """
-    mode = PRIVATE if what == "key" else PUBLIC
-    if given.is_relative_to(FOLDER):
-        there = root / given.relative_to("/")
-        own = there.is_file() and not there.is_symlink()
-        return Installed(given, mode, _pem(what, there) if own else None)
-    return Installed(FOLDER / _name(what, instance), mode, _pem(what, given))
+    given = Path(os.path.normpath(given))  # A path that leads out of the folder is not below it.
+    if not given.is_relative_to(FOLDER):
+        text = _pem(what, given)
+        return Installed(FOLDER / _name(what, instance), _mode(text), text)
+    there = root / given.relative_to("/")
+    if there.is_symlink() or not there.is_file():
+        return Installed(given, PRIVATE, None)
+    text = _pem(what, there)
+    return Installed(given, _mode(text), text)
 
 
 def _name(what: str, instance: str | None) -> str:
@@ -56,11 +62,21 @@ def _name(what: str, instance: str | None) -> str:
 
 def _pem(what: str, path: Path) -> str:
     try:
-        text = path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"--{what}: {path}: {getattr(error, 'strerror', None) or 'expected PEM'}"
+        text = path.read_bytes().decode(errors="surrogateescape")  # comments may be in any encoding
+    except OSError as error:
+        msg = f"--{what}: {path}: {error.strerror}"
         raise ConfigError(msg) from None
-    if PEM not in text:
-        msg = f"--{what}: {path}: expected PEM, which has a line with {PEM.strip()}"
+    expected = KEY_NAME if what == "key" else "CERTIFICATE"
+    found = re.findall(BLOCK, text)
+    if not any(name.endswith(expected) for name in found):
+        msg = (
+            f"--{what}: {path}: found {', '.join(found) or 'no PEM'}, expected PEM with a line "
+            f"-----BEGIN {expected}-----"
+        )
         raise ConfigError(msg)
     return text
+
+
+def _mode(text: str) -> int:
+    """A private key is for the daemon alone, also in one file with its certificate."""
+    return PRIVATE if any(name.endswith(KEY_NAME) for name in re.findall(BLOCK, text)) else PUBLIC

@@ -10,6 +10,8 @@ from edge.errors import ConfigError
 
 TAKEN: Final = frozenset(
     {
+        "ca",
+        "device",
         "edge",
         "mqtt",
         "keys",

@@ -13,7 +13,6 @@ from edge.daemon.control.handlers import resolve_images
 from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError, Unavailable
 from edge.storage import erased_files
-from edge.storage.ledger.states import State
 from edge.system import files
 
 KEY: Final = "forgotten.key"
@@ -60,14 +59,16 @@ class Forgetting:
         image_id = self._find(str(request.get("id", "")))
         digest = hmac.digest(_key(self._state), image_id.encode(), "sha256").hex()
         try:
-            # In the dispatcher's thread: nothing else happens to the image meanwhile.
+            # In the dispatcher's thread: no worker and no archiving touches the image meanwhile.
             found = self._tasks.call(lambda: self._erase(image_id)).result()
             found["lines"] = erased_files.blank_lines(self._jsonl, image_id) if self._jsonl else 0
             found["damaged_ledgers"] = erased_files.remove_damaged(self._state)
-        except OSError as error:
-            msg = f"{error.filename}: {error.strerror}: ask again once that is mended"
+            self._ledger.erasure.scrub()
+        except (OSError, Unavailable) as error:
+            # With its whole id: the ledger may not know the image any more.
+            why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            msg = f"{why}: once that is mended, run `mammo-edge forget {image_id}` again"
             raise Unavailable(msg) from None
-        self._ledger.erasure.scrub()
         return {"digest": digest, **found, "out_of_reach": list(OUT_OF_REACH)}
 
     def _find(self, typed: str) -> str:
@@ -79,12 +80,11 @@ class Forgetting:
         return resolve_images([typed], self._ledger.queries.image_ids)[0]
 
     def _erase(self, image_id: str) -> dict[str, int]:
-        image = self._ledger.images.find(image_id)
-        if image is not None and image.state is not State.ARCHIVED:
-            msg = f"{image_id[:16]}: it is {image.state}, expected archived: try again after that"
-            raise ConfigError(msg)
-        files = int(image is not None and erased_files.remove_file(image.path))
-        return {"files": files, "results": self._ledger.erasure.erase(image_id)}
+        removed: list[bool] = []
+        results = self._ledger.erasure.erase(
+            image_id, lambda path: removed.append(erased_files.remove_file(path))
+        )
+        return {"files": sum(removed), "results": results}
 
 
 def _key(folder: Path) -> bytes:

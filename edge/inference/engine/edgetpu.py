@@ -94,7 +94,7 @@ def _open_interpreter(path: Path, threads: int, access: coral.Access) -> Interpr
             num_threads=threads,
             experimental_delegates=[delegate],
         )
-    except (ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         msg = f"it does not take the model: {_one_line(error)}"
         raise AcceleratorError(msg) from None
     return opened

@@ -18,6 +18,6 @@ def open_interpreter(path: Path, threads: int) -> Interpreter:
     """
     try:
         return Interpreter(model_content=path.read_bytes(), num_threads=threads)
-    except (ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         msg = f"{path}: litert cannot load it: {error}"
         raise ModelError(msg) from None

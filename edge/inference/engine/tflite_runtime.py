@@ -24,6 +24,6 @@ def open_interpreter(path: Path, threads: int) -> Interpreter:
             "mammo-edge[tflite-runtime] into an environment of its own"
         )
         raise ModelError(msg) from None
-    except (ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         msg = f"{path}: tflite-runtime cannot load it: {error}"
         raise ModelError(msg) from None

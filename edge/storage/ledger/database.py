@@ -172,7 +172,7 @@ class Database:
             finally:
                 self._mark.note()
         if busy:
-            msg = "ledger: somebody reads it, so its log still has what was erased: ask again"
+            msg = "ledger: somebody reads it, so its log still has what was erased"
             raise Unavailable(msg)
 
     def close(self) -> None:

@@ -5,9 +5,14 @@ SQLite overwrites what is deleted (`PRAGMA secure_delete`), in its own pages; th
 still has the pages as they were, so it is written back and cut to nothing.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from edge.errors import ConfigError
+from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.states import State
 
 OF_IMAGE: Final = "SELECT id FROM submissions WHERE image_id = ?"
 STEPS: Final = (
@@ -28,17 +33,33 @@ class Erasure:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def erase(self, image_id: str) -> int:
+    def erase(self, image_id: str, remove: Callable[[Path], None]) -> int:
         """
         Erase an image, its results and what is still to be delivered of them.
+
+        Its file goes in the same transaction, so that nobody takes the same bytes in meanwhile.
+
+        Args:
+            image_id: of the image.
+            remove: removes the image's file; called if the image is known.
 
         Returns:
             The number of results; 0 also if the image is not known.
 
         Raises:
+            ConfigError: the image is still to be examined, or to be archived.
             Unavailable: the disk is full or failing; nothing was changed.
+            OSError: from `remove`; nothing was changed.
         """
         with self._database.transaction() as db:
+            image = records.find(db, image_id)
+            if image is not None and image.state is not State.ARCHIVED:
+                msg = (
+                    f"{image_id[:16]}: it is {image.state}, expected archived: try again after that"
+                )
+                raise ConfigError(msg)
+            if image is not None:
+                remove(image.path)
             of_it = f"SELECT count(*) FROM results WHERE submission IN ({OF_IMAGE})"
             results = int(db.execute(of_it, (image_id,)).fetchone()[0])
             for step in STEPS:

@@ -147,7 +147,9 @@ def test_lines_are_what_other_programs_can_check(tmp_path: Path) -> None:
     assert hashlib.sha256(text.encode()).hexdigest() == claimed
 
 
-@pytest.mark.parametrize("line", [b"7\n", b"{}\n", b'{"event":"settings"}\n', b"\xff\n"])
+@pytest.mark.parametrize(
+    "line", [b"7\n", b"{}\n", b'{"event":"settings"}\n', b"\xff\n", b"[" * 9999 + b"\n"]
+)
 def test_a_line_that_is_no_entry_is_told_and_stops_nobody(tmp_path: Path, line: bytes) -> None:
     audit = filled(tmp_path, 2)
     with audit.file.open("ab") as log:
@@ -156,3 +158,15 @@ def test_a_line_that_is_no_entry_is_told_and_stops_nobody(tmp_path: Path, line: 
     assert [entry["number"] for entry in audit.entries()] == [1, 2]
     assert audit.newest("settings") is None
     assert audit.add("reload").number == 3
+
+
+def test_a_line_without_an_end_is_told_and_the_next_entry_stands_alone(tmp_path: Path) -> None:
+    """Nothing of it is cut off: it may be somebody's damage, and is no half entry of ours."""
+    audit = filled(tmp_path, 2)
+    with audit.file.open("ab") as log:
+        log.write(b"x" * 100_000)
+    size = audit.file.stat().st_size
+    assert audit.add("reload").number == 3
+    assert audit.file.stat().st_size > size
+    assert audit.problems()[0] == "line 3: not an entry"
+    assert [entry["number"] for entry in audit.entries()] == [1, 2, 3]

@@ -121,6 +121,35 @@ def test_a_refused_film_is_a_missing_view() -> None:
     assert found["film: exams"]["images"] == WOMEN - 1
 
 
+def test_an_exam_is_called_at_the_threshold_of_its_highest_breast() -> None:
+    """A breast with one view is calibrated, and cut, as single images are."""
+    films, raw = women()
+    model = with_breasts(films, raw)
+    refused = frozenset(range(1, len(films) - 20, 2))  # MLO of all women but the last ten
+    found = per_exam.tables(judged(films, raw, refused), model, "default", 0)["film: exams"]
+    breasts = [
+        breasts_of(
+            [
+                view_of(films[number], float(raw[number]), "film")
+                for number in (first, first + 1)
+                if number not in refused
+            ],
+            model,
+        )[0]
+        for first in range(0, len(films), 2)
+    ]
+    single, both = breasts[0].fit, breasts[-1].fit
+    assert (
+        single.operating_points["default"].threshold != both.operating_points["default"].threshold
+    )
+    called = [one.malignant >= one.fit.operating_points["default"].threshold for one in breasts]
+    truth = [one.malignant for one in films[::2]]
+    hits = sum(call and bool(true) for call, true in zip(called, truth, strict=True))
+    assert found["confusion"]["true_positive"] == hits
+    assert sum(found["confusion"].values()) == len(breasts)
+    assert found["threshold"] is None
+
+
 def test_a_bundle_that_calibrates_no_breasts_has_no_exams() -> None:
     films, raw = women()
     assert per_exam.tables(judged(films, raw), MODEL, "default", 0) == {}

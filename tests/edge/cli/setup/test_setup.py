@@ -302,7 +302,7 @@ def test_an_instance_has_places_of_its_own_that_its_unit_lets_it_write(tmp_path:
         ({"broker": "broker.lan", "password": "geheim"}, "password would go in clear"),
         *(
             ({"instance": name}, "expected .* none of")
-            for name in ("edge", "mqtt", "inbox", "models")
+            for name in ("edge", "mqtt", "inbox", "models", "ca", "device")
         ),
     ],
 )

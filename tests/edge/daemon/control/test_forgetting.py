@@ -1,7 +1,9 @@
 """`forget` erases an image to the last byte, for root alone, and harms no other."""
 
+import errno
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +16,13 @@ from edge.config.settings import Settings
 from edge.daemon.control.audited import AuditedHandler, audited
 from edge.daemon.control.forgetting import Forgetting
 from edge.domain import Numbering
-from edge.errors import ConfigError
+from edge.errors import ConfigError, Unavailable
+from edge.storage import erased_files
 from edge.storage.audit import Caller
 from edge.storage.ledger import Ledger, wal_mark
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import Conclusion, Submission
-from edge.storage.ledger.states import Move
+from edge.storage.ledger.states import Move, State
 from edge.storage.spool import Spool
 from tests.support.pipeline import AtOnce, parts_of
 
@@ -171,6 +174,44 @@ def test_an_image_that_still_waits_is_refused_and_stays(site: Site) -> None:
         site.forget({"id": name(1)}, ROOT)
     assert path.exists()
     assert site.ledger.images.find(name(1)) is not None
+
+
+def test_bytes_that_come_again_while_their_image_is_erased_are_an_image_of_their_own(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The intake may take them in between the removal of the file and that of the rows."""
+    site.add(1)
+    arrival = threading.Thread(target=site.submit, args=(1,))
+    remove = erased_files.remove_file
+
+    def and_meanwhile(path: Path) -> bool:
+        removed = remove(path)
+        arrival.start()
+        arrival.join(0.3)  # the ledger lets it wait
+        return removed
+
+    monkeypatch.setattr(erased_files, "remove_file", and_meanwhile)
+    site.forget({"id": name(1)}, ROOT)
+    arrival.join()
+    again = site.ledger.images.find(name(1))
+    assert again is not None
+    assert (again.state, again.path.exists()) == (State.RECEIVED, True)
+
+
+def test_what_could_not_be_finished_names_the_whole_id_to_ask_again_with(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(erased_files, "remove_damaged", _no_room)
+        with pytest.raises(Unavailable, match=f"run `mammo-edge forget {name(1)}` again"):
+            site.forget({"id": name(1)[:12]}, ROOT)
+    site.forget({"id": name(1)}, ROOT)
+    assert site.holds(*traces(1)) == []
+
+
+def _no_room(_: Path) -> int:
+    raise OSError(errno.EIO, os.strerror(errno.EIO), "state/damaged")
 
 
 def test_set_aside_ledgers_go_too_and_an_id_in_full_is_obeyed_again(site: Site) -> None:

@@ -122,10 +122,13 @@ def test_a_model_of_other_shapes_is_refused_with_found_and_expected(
         open_engine("auto", BUNDLE / bundle.manifest.default_model, wrong)
 
 
-@pytest.mark.parametrize("data", [b"", b"not a model" * 100])
-def test_a_file_that_is_no_model_is_refused(bundle: Bundle, data: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", [None, b"", b"not a model" * 100])
+def test_a_file_that_is_no_model_is_refused(
+    bundle: Bundle, data: bytes | None, tmp_path: Path
+) -> None:
     path = tmp_path / "model.tflite"
-    path.write_bytes(data)
+    if data is not None:
+        path.write_bytes(data)
     with pytest.raises(ModelError, match="cannot load it"):
         open_engine("auto", path, shapes(bundle))
 

@@ -18,7 +18,7 @@ from edge.inference.whole_breast import fault_of
 BRIGHTEST: Final = 99.9
 """The percentile of the pixels that is taken for the brightest: a label may be brighter."""
 EIGHT_BITS: Final = 255
-"""The highest value of 8 bits, the least depth that is told."""
+"""The highest value of 8 bits; a picture of fewer counts as one of 8."""
 
 
 @dataclass(frozen=True, slots=True)

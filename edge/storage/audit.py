@@ -72,7 +72,7 @@ class Head:
         Read a head as `audit verify` writes it, `NUMBER:HASH`.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is no head.
         """
         number, _, digest = text.strip().partition(":")
         if not (number.isascii() and number.isdigit() and len(digest) == len(NONE)):

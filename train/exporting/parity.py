@@ -19,7 +19,7 @@ FLIPS: Final = {"float": 0.02, "int8": 0.1}
 EQUAL_DROP: Final = 0.01
 """The largest loss of AUC of an int8 file that serves in the place of the float one."""
 EQUAL_FLIPS: Final = 0.04
-"""The largest share of decisions that such a file may change."""
+"""The largest share of decisions that an int8 default may change."""
 
 
 @dataclass(frozen=True, slots=True)

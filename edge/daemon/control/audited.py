@@ -10,7 +10,7 @@ from edge.storage.audit import Audit, Caller
 Handler: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Obeys a command: a request's fields in, the answer's fields out."""
 AuditedHandler: TypeAlias = Callable[[Mapping[str, Any], Caller], dict[str, Any]]
-"""The same, for a caller."""
+"""Obeys a command for a caller: a request's fields and who asks in, the answer's fields out."""
 
 TOLD: Final[Mapping[str, tuple[str, ...]]] = {
     "replay": ("results", "last_seq"),
@@ -54,7 +54,7 @@ def _obey(
 
 
 def _conclude(audit: Audit, name: str, caller: Caller, **details: object) -> None:
-    """Write what came of it, which a full disk does not undo: that it was asked stands there."""
+    """Write what came of a command; on a full disk the entry that it was asked stands alone."""
     try:
         audit.add(name, caller, **details)
     except Unavailable:

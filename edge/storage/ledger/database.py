@@ -162,7 +162,8 @@ class Database:
         Write the whole log back into the file, and cut it to nothing.
 
         Raises:
-            Unavailable: somebody reads it, or the disk fails; the log is as it was.
+            Unavailable: somebody reads the ledger, or the disk fails; erased rows may still be in
+                the log.
         """
         with self.reading() as db:
             # Before it: after a kill in between, the note would miss what was written back.

@@ -49,7 +49,7 @@ class WalMark:
                 self._noted = now
 
     def void(self) -> None:
-        """Note that nothing need be there, until the next `note`."""
+        """Note that the write-ahead log may be empty, until the next `note`."""
         with contextlib.suppress(OSError):
             os.pwrite(self._file, NOTE.pack(0, 0, 0), 0)
         self._noted = b""

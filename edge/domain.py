@@ -78,6 +78,18 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """The woman and the machine that an image is of, by its header; never published."""
+
+    woman: str | None = field(repr=False)
+    """Issuer of Patient ID and Patient ID; the ledger has a keyed HMAC of it."""
+    machine: str | None = field(repr=False)
+    """Maker, model and serial number; the ledger has a keyed HMAC of it."""
+    maker: str | None
+    """From a closed list; None if the header names none."""
+
+
+@dataclass(frozen=True, slots=True)
 class InputSpec:
     """The way from pixels to the model's input; every field is part of the preprocessing id."""
 
@@ -243,6 +255,7 @@ class Result:
     runtime: Runtime
     timing: Timing
     identity: Identity | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)

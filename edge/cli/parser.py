@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SHIPPED: Final = "model bundle (default: the shipped one)"
 FOLDER: Final = "the bundle's folder"
+BY: Final = ("device", "view", "maker", "domain")
+"""The groups of images that `performance` measures by themselves."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -41,6 +43,13 @@ def make_parser() -> argparse.ArgumentParser:
     below = model.add_subparsers(required=True, metavar="COMMAND")
     _add_models(below)
     _add_bundles(below)
+    text = "tell the running daemon what was found out about images that it scored"
+    feedback = commands.add_parser(
+        "feedback", help=text, description=_sentence(text), epilog=NOTICE
+    )
+    _add_config(feedback, argparse.SUPPRESS)
+    _add_json(feedback, argparse.SUPPRESS)
+    _add_feedback(feedback.add_subparsers(required=True, metavar="COMMAND"))
     text = "show and verify the log of what people and topics had the daemon do"
     audit = commands.add_parser("audit", help=text, description=_sentence(text), epilog=NOTICE)
     _add_config(audit, argparse.SUPPRESS)
@@ -120,6 +129,15 @@ def _add_daemon(commands: "Commands") -> None:
     text = "at most N, the newest (default: 20 in a table, all as JSON)"
     results.add_argument("--limit", type=_positive, metavar="N", help=text)
     text = (
+        "measure the model on images with verdicts: AUC, sensitivity, specificity, calibration; "
+        "daemon running or not"
+    )
+    performance = _add(commands, "performance", "performance.run", text)
+    text = "only images scored since this time (ISO 8601)"
+    performance.add_argument("--since", metavar="TIME", help=text)
+    text = "also each machine, view, maker or domain by itself"
+    performance.add_argument("--by", choices=BY, help=text)
+    text = (
         "have images examined again, under a new result id; their "
         "files must still be in done or failed"
     )
@@ -147,6 +165,13 @@ def _add_daemon(commands: "Commands") -> None:
     forget = _add(commands, "forget", "control.run_forget", text)
     text = "an image id or result id, or its beginning of 8 digits or more"
     forget.add_argument("id", metavar="ID", help=text)
+
+
+def _add_feedback(commands: "Commands") -> None:
+    text = "take the verdicts of a table, all of them or none"
+    imported = _add(commands, "import", "feedback.run_import", text)
+    text = "CSV with the columns image_id, truth, basis and score_seen"
+    imported.add_argument("file", type=Path, metavar="FILE.csv", help=text)
 
 
 def _add_audit(commands: "Commands") -> None:

@@ -76,6 +76,11 @@ class Retention(Section):
     Results are removed from the ledger after this many days, once their image's file is gone; 0
     keeps them while there is room.
     """
+    scores_days: Annotated[float, Field(ge=0)] = 1100.0
+    """
+    Scores, without maps and file names, are kept in the ledger for this many days, so that a
+    verdict can still be given when the result is gone; 0 keeps them. Verdicts stay.
+    """
     min_free_mb: Annotated[int, Field(ge=0)] = 512
     """
     While the file system of done has less free space, the oldest images in done are removed, then

@@ -34,6 +34,7 @@ ACCESS: Final = frozenset(
         "allow_unsigned",
         "install_from",
         "commands",
+        "feedback",
         "mqtt",
         "response_prefix",
         "subject_key_file",

@@ -83,6 +83,11 @@ class Intake(Section):
     Commands that are obeyed over MQTT. Whoever may publish to command/<name> may give them: let the
     broker's access rules say who.
     """
+    feedback: tuple[Literal["biopsy", "follow-up", "reader"], ...] = ()
+    """
+    Verdicts that are taken over MQTT, on `feedback`, by what they rest on. Whoever may publish
+    there may give them.
+    """
 
 
 class Publish(Section):

@@ -38,6 +38,8 @@ class Sender:
     device: str | None = None
     subject_key: bytes | None = None
     heatmap: bool = True
+    ledger_key: bytes = b""
+    """The key of pseudonyms that stay in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

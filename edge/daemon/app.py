@@ -16,6 +16,7 @@ from edge import __version__
 from edge.contract import messages
 from edge.daemon.configuration import Configuration
 from edge.daemon.control.audited import audited
+from edge.daemon.control.feedback import Feedback
 from edge.daemon.control.forgetting import Forgetting
 from edge.daemon.control.handlers import Commands
 from edge.daemon.control.unix_socket import ControlServer
@@ -35,6 +36,7 @@ from edge.daemon.rollout.activation import Activation
 from edge.daemon.telemetry.drift import WINDOW, Drift
 from edge.daemon.telemetry.http_server import MetricsServer
 from edge.daemon.telemetry.metrics import HealthMetrics
+from edge.daemon.telemetry.performance import ServingPerformance
 from edge.daemon.telemetry.status import Announcer
 from edge.daemon.wiring import broker
 from edge.daemon.wiring.delivery import Delivery
@@ -43,7 +45,7 @@ from edge.daemon.wiring.opener import Opener
 from edge.daemon.wiring.report import Report, Sources
 from edge.daemon.wiring.settings_noted import note_settings
 from edge.daemon.wiring.shadow import open_shadow
-from edge.daemon.wiring.state import open_state, sender_of
+from edge.daemon.wiring.state import open_state, sender_of, with_ledger_key
 from edge.errors import MammoEdgeError
 from edge.health import Cause, Health, Phase
 from edge.models.transfer.installer import Installer
@@ -96,7 +98,9 @@ class Daemon:
         self._folder, self._requests = self._open_intakes()
         self._drift = Drift()
         self._report = self._make_report()
-        self._numbers = HealthMetrics(lambda: messages.fields(self._report()))
+        model, verdicts = self._parts.model, self._parts.ledger.verdicts
+        worth = ServingPerformance(verdicts, lambda: model.serving.bundle.bundle_id)
+        self._numbers = HealthMetrics(lambda: messages.fields(self._report()), worth)
         opener = self._opener
         self._shadow = open_shadow(settings, self._parts, opener.store, opener.second, self._client)
         if self._shadow:
@@ -142,6 +146,7 @@ class Daemon:
         settings, health = self._settings, self._health
         sender = sender_of(settings)
         ledger, spool = open_state(settings, health, self._stack)
+        sender = with_ledger_key(sender, settings.state.path)
         self._opener = Opener(settings, self._stack)
         model = CurrentModel(self._opener.first(health))
         self._stack.callback(model.close)
@@ -195,8 +200,10 @@ class Daemon:
             activation,
             installer,
         )
+        ledger = self._parts.ledger
         forget = Forgetting(settings, self._parts)
-        return audited({**plain, "forget": forget}, self._parts.ledger.audit)
+        feedback = Feedback(ledger.verdicts, self._health)
+        return audited({**plain, "feedback": feedback, "forget": forget}, ledger.audit)
 
     def _open_metrics(self) -> MetricsServer | None:
         where, health, model = self._settings.metrics, self._health, self._parts.model

@@ -143,7 +143,8 @@ class Examiner:
             detail = "the image needs more memory than a worker may use"
             return Trace(self._rejection(Reason.TOO_LARGE, detail, image, clock))
         prediction = self._judge.predict(image, batch, scores)
-        result = Result(image.facts, prediction, self.runtime, clock.timing, image.identity)
+        known = image.identity, image.provenance
+        result = Result(image.facts, prediction, self.runtime, clock.timing, *known)
         domain = prediction.origin.domain if prediction.origin else "unknown"
         return Trace(result, image, batch, self._judge.calibration(domain))
 

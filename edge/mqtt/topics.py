@@ -7,7 +7,9 @@ from typing import Final, Self
 from edge.config.settings import Device
 
 ROOT: Final = "mammo/v1"
-OWN: Final = frozenset({"status", "health", "result", "request", "command", "shadow", "model"})
+OWN: Final = frozenset(
+    {"status", "health", "result", "request", "command", "shadow", "model", "feedback"}
+)
 """First levels below a device's prefix that are its own, and so no place for a reply."""
 MOST_BYTES: Final = 256
 """The longest response topic in UTF-8; some brokers take no longer ones."""
@@ -22,6 +24,8 @@ COMMANDS: Final = (
     "model/rollback",
 )
 """All commands that a device can be sent."""
+FEEDBACK: Final = "feedback"
+"""A verdict, which is taken and answered like a command, on a topic of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +79,23 @@ class Topics:
         """The retained announcement of a bundle; its chunks are retained below."""
         return f"{self.prefix}/model/available"
 
+    @property
+    def feedback(self) -> str:
+        """Verdicts on images."""
+        return f"{self.prefix}/{FEEDBACK}"
+
+    @property
+    def feedback_ack(self) -> str:
+        """Answers to verdicts."""
+        return f"{self.feedback}/ack"
+
     def command(self, name: str) -> str:
-        """Return the topic of a command."""
-        return f"{self.prefix}/command/{name}"
+        """Return the topic of a command, or of verdicts."""
+        return self.feedback if name == FEEDBACK else f"{self.prefix}/command/{name}"
 
     def command_ack(self, name: str) -> str:
-        """Return the topic of the answer to a command."""
-        return f"{self.prefix}/command/{name}/ack"
+        """Return the topic of the answer to a command, or to a verdict."""
+        return f"{self.command(name)}/ack"
 
 
 def shared_request_image(site: str) -> str:

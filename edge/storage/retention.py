@@ -126,6 +126,11 @@ class Retention(Loop):
             )
         if keep.results_days:
             removed += self._forget(self._now() - keep.results_days * DAY_S)
+        if keep.scores_days:
+            before = self._now() - keep.scores_days * DAY_S
+            gone = self._ledger.pruning.forget_scores(before=before, limit=BATCH)
+            self._pruned.count("pruned_scores", gone)
+            removed += gone
         if keep.failed_days:
             self._remove_damaged(self._now() - keep.failed_days * DAY_S)
         return removed > 0

@@ -52,7 +52,7 @@ def keyed(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> Itera
     config = (
         '\n[log]\nlevel = "debug"\n[publish]\njsonl = '
         f'"{tmp_path}/results.jsonl"\nsubject_key_file = "{tmp_path}/key"\nhealth_s '
-        "= 0.2\n"
+        '= 0.2\n[intake]\nfeedback = ["biopsy"]\n'
     )
     rig = Rig(
         tmp_path / "edge",
@@ -96,6 +96,17 @@ def send_all(rig: Rig, subscriber: Subscriber) -> dict[str, str]:
         subscriber.publish(f"{TOPICS}/request/ref", request, f"{REPLY}/ref")
         expected.setdefault(sha256(request) if digest == "0" * 64 else digest, "missing")
     return expected
+
+
+def judge(subscriber: Subscriber, image_ids: list[str]) -> None:
+    """Give verdicts, one of them with a marker in a field that has no place there."""
+    for number, image_id in enumerate(image_ids):
+        verdict = {"schema": "mammo.feedback/1", "image_id": image_id, "truth": "benign"}
+        verdict |= {"basis": "biopsy" if number else WORD, "patient": WORD}
+        said = json.dumps({**verdict, "score_seen": True}).encode()
+        subscriber.publish(f"{TOPICS}/feedback", said)
+    answers = subscriber.wait_under("feedback/ack", len(image_ids))
+    assert [answer["ok"] for answer in answers] == [False, *[True] * (len(image_ids) - 1)]
 
 
 def said_of(message: dict[str, object]) -> str:
@@ -150,6 +161,7 @@ def test_what_a_file_says_of_a_patient_comes_out_nowhere(
         "examined again",
         keyed.words,
     )
+    judge(subscriber, [image_id for image_id, why in expected.items() if why == "scored"])
     printed = [
         run_command(*command, *config)
         for command in (
@@ -158,6 +170,8 @@ def test_what_a_file_says_of_a_patient_comes_out_nowhere(
             ["results"],
             ["results", "--json"],
             ["reload"],
+            ["performance", "--by", "device"],
+            ["performance", "--json", "--by", "maker"],
         )
     ]
     asked = json.dumps(keyed.status())
@@ -174,7 +188,9 @@ def test_what_a_file_says_of_a_patient_comes_out_nowhere(
     ] == [subjects] * 3
 
     heard = [
-        m for m in subscriber.messages if "/request/" not in m.topic
+        m
+        for m in subscriber.messages
+        if "/request/" not in m.topic and not m.topic.endswith("/feedback")
     ]  # what the senders sent is not ours
     assert [
         m.topic for m in heard if found_in(f"{m.topic} {m.properties}".encode() + m.payload)
@@ -198,6 +214,13 @@ def test_what_a_file_says_of_a_patient_comes_out_nowhere(
     marked = columns_with_markers(keyed.folder / "state" / FILE)
     assert marked <= LOCAL, marked - LOCAL
     assert marked >= {("images", "path"), ("images", "name")}
+    with sqlite3.connect(keyed.folder / "state" / FILE) as db:
+        women = db.execute("SELECT woman FROM scores").fetchall()
+        judged = db.execute("SELECT count(*) FROM verdicts WHERE woman NOT NULL").fetchone()
+    db.close()
+    assert len(women) == 3
+    assert {len(woman) for (woman,) in women} == {64}
+    assert judged == (2,)
     assert any(found_in(path.name.encode()) for path in keyed.done.iterdir())
 
 

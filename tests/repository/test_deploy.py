@@ -27,7 +27,7 @@ from edge.mqtt.connection import disconnect
 from edge.mqtt.topics import COMMANDS, Topics
 from tests.support.tools import ROOT, need
 
-PERSONS: Final = ("archive", "monitor", "ws-3", "admin")
+PERSONS: Final = ("archive", "monitor", "ws-3", "admin", "register")
 """Who has a block in the example ACL, but for Home Assistant."""
 MAKE: Final = ROOT / "deploy/broker/tls/make-certificates"
 
@@ -159,6 +159,20 @@ def test_the_admin_may_give_every_command_and_the_workstation_may_ask(
         assert workstation.may_write("mammo/v1/north/edge-1/request/image")
 
 
+def test_only_the_register_may_give_verdicts(broker: int, certificates: Path) -> None:
+    with (
+        closing(Session(broker, certificates, "register")) as register,
+        closing(Session(broker, certificates, "ws-3")) as workstation,
+        closing(Session(broker, certificates, "north.edge-1")) as device,
+    ):
+        topic = Topics("mammo/v1/north/edge-1").feedback
+        assert register.may_write(topic)
+        assert not workstation.may_write(topic)
+        assert not device.may_write(topic)
+        assert device.may_write(Topics("mammo/v1/north/edge-1").feedback_ack)
+        assert not register.may_write(Topics("mammo/v1/north/edge-1").feedback_ack)
+
+
 def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(
     broker: int, certificates: Path
 ) -> None:
@@ -167,7 +181,7 @@ def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(
     settings = Settings(
         device=Device(site="north", name="edge-1"),
         broker=Broker(host="localhost", port=broker, tls=tls),
-        intake=Intake(commands=("reload", "model/install")),
+        intake=Intake(commands=("reload", "model/install"), feedback=("biopsy",)),
         model=Model(shadow="1.2.0"),
         homeassistant=HomeAssistant(enabled=True),
     )
@@ -175,7 +189,7 @@ def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(
     assert line.level is Level.OK
     assert line.detail.startswith(
         "allowed: status, health, result, shadow/result, "
-        "command/reload/ack, command/model/install/ack, homeassistant/"
+        "command/reload/ack, command/model/install/ack, feedback/ack, homeassistant/"
     )
 
 

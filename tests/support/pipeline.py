@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from edge.config.settings import Settings
 from edge.contract.render import Sender
@@ -46,7 +46,7 @@ def parts_of(  # noqa: PLR0913 - what a test may say
         ledger,
         spool,
         health or Health(),
-        sender or cast("Any", None),
+        sender or Sender(),
         CurrentModel(serving),
         tasks or Tasks(),
         look_again_s,

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel
 
 from edge.contract import messages
+from edge.contract.feedback import Feedback, FeedbackAnswer
 from edge.contract.limits import COMMAND_BYTES, REFERENCE_BYTES
 from edge.contract.shadow import ShadowResult
 from edge.models.transfer import announcement
@@ -120,6 +121,19 @@ def channels() -> dict[str, Channel]:
             "A piece of it, retained.",
             (CHUNK, NOTHING),
             retain=True,
+        ),
+        "feedback": Channel(
+            "receive",
+            DEVICE.feedback,
+            f"A verdict on an image, in at most {COMMAND_BYTES} bytes.",
+            (Feedback,),
+            replies="feedbackAck",
+        ),
+        "feedbackAck": Channel(
+            "send",
+            DEVICE.feedback_ack,
+            "The answer.",
+            (FeedbackAnswer, messages.Refusal),
         ),
         **dict(_commands()),
         "doctorAck": Channel(

@@ -22,7 +22,7 @@ from edge.errors import Unavailable
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import REFUSED, Connection, Protocol, correlated
 from edge.mqtt.errors import RefusedError
-from edge.mqtt.topics import Topics
+from edge.mqtt.topics import FEEDBACK, Topics
 from edge.system.workarounds import WithheldRelease
 
 NOBODY: Final = "doctor"
@@ -68,8 +68,10 @@ def published(settings: Settings) -> list[str]:
 
 
 def _commands(settings: Settings) -> Sequence[str]:
-    """Return the commands that the daemon obeys: none if it publishes nothing."""
-    return settings.intake.commands if settings.publish.mqtt else ()
+    """Return the commands that the daemon obeys, and verdicts: none if it publishes nothing."""
+    if not settings.publish.mqtt:
+        return ()
+    return (*settings.intake.commands, *([FEEDBACK] if settings.intake.feedback else []))
 
 
 def look(broker: MqttClient, ours: Topics, topics: Sequence[str]) -> Rights:

@@ -19,6 +19,7 @@ TOLD: Final[Mapping[str, tuple[str, ...]]] = {
     "model-install": ("bundle",),
     "model-activate": ("bundle", "previous"),
     "model-rollback": ("bundle", "previous"),
+    "feedback": ("verdicts", "changed"),
     "forget": ("digest", "files", "results"),
 }
 """Commands that change something, and the fields of their answers that an entry has."""

@@ -2,10 +2,7 @@
 
 import hmac
 import re
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 from edge.config.settings import Settings
@@ -13,11 +10,10 @@ from edge.daemon.control.handlers import resolve_images
 from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError, Unavailable
 from edge.storage import erased_files
-from edge.system import files
+from edge.storage.keys import own_key
 
 KEY: Final = "forgotten.key"
 """The file, in the state folder, of the key by which the audit log names an erased image."""
-KEY_BYTES: Final = 32
 WHOLE: Final = re.compile(r"[0-9a-f]{64}")
 LEAST_DIGITS: Final = 8
 """Digits of an id that a person must give: nothing brings back what is erased."""
@@ -57,7 +53,7 @@ class Forgetting:
             Unavailable: something cannot be erased now; the text says what.
         """
         image_id = self._find(str(request.get("id", "")))
-        digest = hmac.digest(_key(self._state), image_id.encode(), "sha256").hex()
+        digest = hmac.digest(own_key(self._state / KEY), image_id.encode(), "sha256").hex()
         try:
             # In the dispatcher's thread: no worker and no archiving touches the image meanwhile.
             found = self._tasks.call(lambda: self._erase(image_id)).result()
@@ -85,25 +81,3 @@ class Forgetting:
             image_id, lambda path: removed.append(erased_files.remove_file(path))
         )
         return {"files": sum(removed), "results": results}
-
-
-def _key(folder: Path) -> bytes:
-    """
-    Read the key, or make one.
-
-    Raises:
-        Unavailable: the disk does not take it.
-    """
-    file = folder / KEY
-    with suppress(OSError):
-        if len(key := file.read_bytes()) == KEY_BYTES:
-            return key
-    key = secrets.token_bytes(KEY_BYTES)
-    try:
-        with files.whole(file, 0o600) as out:
-            out.write(key)
-        files.sync_folder(folder)
-    except OSError as error:
-        msg = f"{file}: {error.strerror}"
-        raise Unavailable(msg) from None
-    return key

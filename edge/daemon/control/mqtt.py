@@ -11,6 +11,7 @@ from concurrent.futures import Future, wait
 from typing import Any, Final
 
 from edge.contract import messages
+from edge.contract.feedback import OBEYED
 from edge.contract.limits import COMMAND_BYTES
 from edge.daemon.control.audited import Handler
 from edge.daemon.intake.suspects import ENDED_THE_DAEMON, Suspects, key_of
@@ -119,11 +120,11 @@ class CommandIntake(Loop):
     def _try(self, name: str, incoming: Incoming) -> bytes | None:
         """Obey a command that can be worked on, see `_await_answer`; refuse any other."""
         if len(incoming.payload) > COMMAND_BYTES:
-            return _refusal(name, f"the command has more than {COMMAND_BYTES} bytes")
+            return self._refuse(name, f"the command has more than {COMMAND_BYTES} bytes")
         key = key_of(incoming.topic, incoming.payload, incoming.correlation)
         if self._suspects.ends(key) >= TRIES.get(name, 1):
             self._health.count("commands_given_up")
-            return _refusal(name, ENDED_THE_DAEMON)
+            return self._refuse(name, ENDED_THE_DAEMON)
         with self._suspects.in_hand(LOOP, key):
             return self._await_answer(name, incoming)
 
@@ -158,16 +159,22 @@ class CommandIntake(Loop):
         try:
             request = json.loads(payload)
         except (ValueError, RecursionError):
-            return _refusal(name, "the command is not JSON"), True
+            return self._refuse(name, "the command is not JSON"), True
         if not isinstance(request, dict):
-            return _refusal(name, "the command is no JSON object"), True
+            return self._refuse(name, "the command is no JSON object"), True
         try:
             return _answer(name, self._handlers[name](request)), True
         except MammoEdgeError as error:
-            return _refusal(name, str(error)), not isinstance(error, Unavailable)
+            return self._refuse(name, str(error)), not isinstance(error, Unavailable)
         except Exception as error:  # nothing that a stranger sends ends the daemon
             log.exception("event=command_failed")
-            return _refusal(name, type(error).__name__), True
+            return self._refuse(name, type(error).__name__), True
+
+    def _refuse(self, name: str, why: str) -> bytes:
+        self._health.count("commands_refused")
+        return messages.encode(
+            messages.Refusal(schema=messages.ACK, command=name, ok=False, error=why)
+        )
 
     def _tell(self, name: str, answer: bytes, incoming: Incoming) -> bool:
         """
@@ -207,11 +214,5 @@ class CommandIntake(Loop):
 
 
 def _answer(name: str, fields: Mapping[str, Any]) -> bytes:
-    _, model = messages.COMMANDS.get(name, (messages.Command, messages.Answer))
+    _, model = OBEYED.get(name, (messages.Command, messages.Answer))
     return messages.encode(model(schema=messages.ACK, command=name, ok=True, **fields))
-
-
-def _refusal(name: str, error: str) -> bytes:
-    return messages.encode(
-        messages.Refusal(schema=messages.ACK, command=name, ok=False, error=error)
-    )

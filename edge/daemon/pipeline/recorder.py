@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from edge.contract.render import Occasion, encode, render, result_id
 from edge.daemon.pipeline.examination import Examination, Parts
+from edge.daemon.pipeline.scores import score_of
 from edge.daemon.workers.verdict import Died, Interrupted
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import NOT_WHOLE, Reason
@@ -115,12 +116,17 @@ class Recorder:
             examination.started_at,
             examination.completed_at,
         )
+        named = result_id(image.image_id, bundle, image.generation)
+        key = self._sender.ledger_key
         return Conclusion(
             image_id=image.image_id,
-            result_id=result_id(image.image_id, bundle, image.generation),
+            result_id=named,
             bundle_id=bundle.bundle_id,
             scored=isinstance(outcome, Result),
             render=lambda numbering: encode(
                 render(outcome, occasion, bundle, self._sender, numbering)
             ),
+            score=score_of(outcome, image.image_id, named, bundle, key)
+            if isinstance(outcome, Result)
+            else None,
         )

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from edge.daemon.pipeline.examination import Examination
 from edge.health import Phase
+from edge.models.performance import Look, Measured
 
 BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Bounds for the time from worker to verdict, in seconds."""
@@ -68,10 +69,16 @@ class HealthMetrics(Collector):
 
     Args:
         report: returns the fields of `health`.
+        performance: measures the bundle that serves, by verdicts; None without a ledger.
     """
 
-    def __init__(self, report: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        report: Callable[[], Mapping[str, Any]],
+        performance: Callable[[], Look] | None = None,
+    ) -> None:
         self._report = report
+        self._performance = performance
         self.registry = CollectorRegistry(auto_describe=False)
         self._seconds = Histogram(
             "mammo_edge_examine_seconds",
@@ -139,6 +146,7 @@ class HealthMetrics(Collector):
         )
         yield _outbox(report["outbox"])
         yield from _drift(report["drift"])
+        yield from _worth(self._performance() if self._performance else None)
         yield from _counters(report["counters"])
 
 
@@ -172,6 +180,38 @@ def _drift(drift: Mapping[str, float | None]) -> Iterator[GaugeMetricFamily]:
             "Stability index of the scores against the model's reference",
             index,
         )
+
+
+def _worth(found: Look | None) -> Iterator[GaugeMetricFamily]:
+    """Yield the numbers that verdicts give; rates only if there are enough."""
+    if found is None:
+        return
+    yield _labelled(
+        "mammo_edge_verdict_images",
+        "Images of the serving bundle with a verdict, of women that the header names",
+        "truth",
+        {"malignant": found.malignant.images, "benign": found.benign.images},
+    )
+    worth = found.performance
+    if worth is None:
+        return
+    rates = GaugeMetricFamily(
+        "mammo_edge_performance",
+        "Worth of the serving bundle by verdicts, with its interval of 95 % over women",
+        labels=["measure", "bound"],
+    )
+    for name in ("auc", "sensitivity", "specificity"):
+        rate: Measured = getattr(worth, name)
+        for bound, value in zip(
+            ("value", "low", "high"), (rate.value, *rate.interval_95), strict=True
+        ):
+            rates.add_metric([name, bound], value)
+    yield rates
+    yield GaugeMetricFamily(
+        "mammo_edge_calibration_error",
+        "Expected calibration error of the serving bundle by verdicts",
+        worth.calibration_error,
+    )
 
 
 def _counters(counters: Mapping[str, int]) -> Iterator[CounterMetricFamily]:

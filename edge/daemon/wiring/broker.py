@@ -6,6 +6,7 @@ from typing import TypeAlias
 from edge.config.settings import Settings
 from edge.contract import messages
 from edge.daemon.control.audited import AuditedHandler, Handler
+from edge.daemon.control.feedback import over_mqtt
 from edge.daemon.control.mqtt import CommandIntake
 from edge.daemon.intake import Receiver
 from edge.daemon.intake.mqtt import MqttIntake
@@ -17,7 +18,7 @@ from edge.health import Health
 from edge.mqtt import spoken
 from edge.mqtt.client import MqttClient
 from edge.mqtt.spoken import Spoken
-from edge.mqtt.topics import Topics, shared_request_image
+from edge.mqtt.topics import FEEDBACK, Topics, shared_request_image
 from edge.storage.audit import Caller
 
 Requests: TypeAlias = tuple[MqttIntake, ReferenceIntake] | None
@@ -84,15 +85,17 @@ def commands(
     handlers: Handlers,
     suspects: Suspects,
 ) -> CommandIntake | None:
-    """Subscribe the commands that the configuration allows, obeyed as on the control socket."""
-    names = settings.intake.commands
-    if client is None or not settings.publish.mqtt or not names:
+    """Subscribe the commands and verdicts that are allowed, obeyed as on the control socket."""
+    names, bases = settings.intake.commands, settings.intake.feedback
+    if client is None or not settings.publish.mqtt or not (names or bases):
         return None
     topics = Topics.of(settings.device)
     allowed = {
         str(name): _for(handlers[name.replace("/", "-")], Caller(topic=topics.command(name)))
         for name in names
     }
+    if bases:
+        allowed[FEEDBACK] = over_mqtt(handlers[FEEDBACK], bases, Caller(topic=topics.feedback))
     return CommandIntake(client, health, topics, allowed, suspects)
 
 

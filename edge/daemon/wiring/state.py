@@ -1,6 +1,7 @@
 """Opens what survives a power cut, the ledger and the spool, and makes them agree."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +9,7 @@ from edge.config.settings import Settings
 from edge.contract.render import Sender, readdress
 from edge.errors import ConfigError
 from edge.health import Health
+from edge.storage.keys import LEDGER, own_key
 from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.witness import NAME as WITNESS
 from edge.storage.rebuild import demand_spool, prove, rebuild
@@ -45,6 +47,16 @@ def sender_of(settings: Settings) -> Sender:
     device, publish = settings.device, settings.publish
     key = _subject_key(publish.subject_key_file)
     return Sender(device.site, device.name, key, publish.heatmap)
+
+
+def with_ledger_key(sender: Sender, state: Path) -> Sender:
+    """
+    Add the key of pseudonyms that stay in the ledger: that of subjects, or one that is made.
+
+    Raises:
+        Unavailable: the disk does not take a new key.
+    """
+    return replace(sender, ledger_key=sender.subject_key or own_key(state / LEDGER))
 
 
 def _subject_key(file: Path | None) -> bytes | None:

@@ -27,6 +27,7 @@ from edge.inference.image.attributes import number, text
 from edge.inference.image.depth import Depth
 from edge.inference.image.frame import Buffer
 from edge.inference.image.mammogram import Limits, Mammogram, check_size
+from edge.inference.image.provenance import provenance_of
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values
 pydicom.config.settings.reading_validation_mode = (
@@ -89,7 +90,10 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
         identity = tags.identity(file.header)
         domain = machine.domain_of(file.header)
         mammography = machine.is_mammography(file.header)
-    return Mammogram(picture, facts, shown.background, identity, shown.white, mammography, domain)
+        provenance = provenance_of(file.header)
+    return Mammogram(
+        picture, facts, shown.background, identity, shown.white, mammography, domain, provenance
+    )
 
 
 @contextmanager

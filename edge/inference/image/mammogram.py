@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Domain, Identity, ImageFacts, Implants
+from edge.domain import Domain, Identity, ImageFacts, Implants, Provenance
 from edge.errors import ImageRejected, Reason
 
 Pixels: TypeAlias = NDArray[np.unsignedinteger[Any]]
@@ -38,6 +38,7 @@ class Mammogram:
     """True if the header says that this is a mammogram: Modality MG."""
     domain: Domain | None = None
     """The kind of machine by the header; None if the header does not tell."""
+    provenance: Provenance | None = None
 
 
 def check_size(rows: int, columns: int, limits: Limits) -> None:

@@ -22,6 +22,7 @@ from edge.storage.ledger.references import References
 from edge.storage.ledger.restore import Restore
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.submissions import Submissions
+from edge.storage.ledger.verdicts import Verdicts
 
 
 class Ledger:
@@ -44,6 +45,7 @@ class Ledger:
         self.clock = Clock(self._database)
         self.pruning = Pruning(self._database)
         self.erasure = Erasure(self._database)
+        self.verdicts = Verdicts(self._database)
         self.restore = Restore(self._database, results, readdress)
 
     def close(self) -> None:

@@ -30,6 +30,9 @@ DATED: Final = (
     ("images", "received_at"),
     ("submissions", "received_at"),
     ("results", "completed_at"),
+    ("scores", "completed_at"),
+    ("verdicts", "completed_at"),
+    ("verdicts", "given_at"),
 )
 
 

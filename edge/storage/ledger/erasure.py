@@ -22,6 +22,8 @@ STEPS: Final = (
     "DELETE FROM origins WHERE claim IN (SELECT claim FROM submissions WHERE image_id = ?)",
     "DELETE FROM submissions WHERE image_id = ?",
     "DELETE FROM images WHERE image_id = ?",
+    "DELETE FROM scores WHERE image_id = ?",
+    "DELETE FROM verdicts WHERE image_id = ?",
     "DELETE FROM waiting_references WHERE instr(CAST(request AS TEXT), ?)",
 )
 """The rows that go, those that refer to others first; each step takes the image's id."""
@@ -35,7 +37,7 @@ class Erasure:
 
     def erase(self, image_id: str, remove: Callable[[Path], None]) -> int:
         """
-        Erase an image, its results and what is still to be delivered of them.
+        Erase an image, its results, scores and verdict, and what is still to be delivered.
 
         Its file goes in the same transaction, so that nobody takes the same bytes in meanwhile.
 

@@ -122,6 +122,8 @@ class Images:
                     ),
                 )
                 self._results.record(db, numbering.seq, conclusion.result_id, first[0], payload)
+            if conclusion.score is not None:
+                records.note_score(db, conclusion.score)
             for submission, *_ in submissions:
                 _repeat(self._results, db, conclusion.result_id, submission)
             return payload

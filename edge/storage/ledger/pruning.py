@@ -87,3 +87,23 @@ class Pruning:
                 for table in ("outcomes", "submissions", "images"):
                     db.execute(f"DELETE FROM {table} WHERE image_id = ?", image_id)
             return gone
+
+    def forget_scores(self, *, before: float, limit: int) -> int:
+        """
+        Forget scores that no verdict can be given for any more; verdicts stay.
+
+        Args:
+            before: a Unix time before which they were given.
+            limit: scores at most, the oldest first.
+
+        Returns:
+            The number that went.
+        """
+        known = "SELECT 1 FROM images WHERE images.image_id = scores.image_id"
+        old = (
+            f"SELECT image_id FROM scores WHERE completed_at < ? AND NOT EXISTS ({known}) "
+            "ORDER BY completed_at LIMIT ?"
+        )
+        with self._database.transaction() as db:
+            query = f"DELETE FROM scores WHERE image_id IN ({old})"
+            return db.execute(query, (before, limit)).rowcount

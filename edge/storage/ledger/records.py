@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -90,6 +90,29 @@ class Image:
         return self.attempts >= MAX_ATTEMPTS or self.interrupted >= POISON_AFTER
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The score of an image, as it outlives the result: a row of `scores`."""
+
+    image_id: str
+    result_id: str
+    bundle_id: str
+    model: str
+    """SHA-256 of the model file."""
+    preprocess: str
+    raw: float
+    malignant: float
+    threshold: float
+    domain: str
+    view: str | None
+    maker: str | None
+    machine: str | None
+    woman: str | None
+    """As `machine`, a keyed HMAC."""
+    completed_at: float
+    """Unix time, seconds."""
+
+
 Render: TypeAlias = Callable[[Numbering], bytes]
 Readdress: TypeAlias = Callable[[bytes, Numbering], bytes]
 """Makes the new payload from an earlier result of the same outcome, and the new numbering."""
@@ -104,8 +127,12 @@ class Conclusion:
     bundle_id: str
     scored: bool
     render: Render
+    score: Score | None = None
+    """The score as it outlives the result; None of a rejection."""
 
 
+SCORE: Final = ", ".join(field.name for field in fields(Score))
+"""The columns of a score."""
 COLUMNS: Final = (
     "image_id, state, generation, attempts, interrupted, not_before, path, name, received_at"
 )
@@ -136,6 +163,12 @@ def image(row: tuple[str, str, int, int, int, float, bytes, bytes, float]) -> Im
 def set_path(db: sqlite3.Connection, image_id: str, path: Path) -> None:
     """Note the place of an image's bytes."""
     db.execute("UPDATE images SET path = ? WHERE image_id = ?", (os.fsencode(path), image_id))
+
+
+def note_score(db: sqlite3.Connection, score: Score) -> None:
+    """Note the score of an image; the one before it goes."""
+    places = ", ".join("?" for _ in fields(Score))
+    db.execute(f"INSERT OR REPLACE INTO scores ({SCORE}) VALUES ({places})", astuple(score))
 
 
 def last_result(db: sqlite3.Connection, image_id: str) -> str | None:

@@ -11,6 +11,7 @@ from edge.storage.ledger.database import Database
 from edge.storage.ledger.records import Readdress, Submission, ledger_id, next_seq
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import State
+from edge.storage.ledger.verdict_tables import FROM_RESULTS
 from edge.storage.ledger.witness import Witness
 
 
@@ -110,5 +111,6 @@ class Restore:
                 self._results.record(
                     db, seq, item.result_id, number, self._readdress(item.payload, numbering)
                 )
+                db.execute(f"{FROM_RESULTS} AND images.image_id = ?", (item.image_id,))
                 taken += 1
         return taken

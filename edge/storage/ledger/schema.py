@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from edge.errors import StartupError
+from edge.storage.ledger.verdict_tables import FROM_RESULTS, VERDICT_TABLES
 
 FILE: Final = "ledger.sqlite3"
 """The ledger's name in the state folder."""
@@ -104,6 +105,7 @@ CREATE TABLE waiting_references (
     correlation    BLOB
 ) STRICT;
 """,
+    3: f"{VERDICT_TABLES}{FROM_RESULTS};",
 }
 """Steps from each version to the next. New ones go below; those above and FIRST never change."""
 

@@ -36,6 +36,7 @@ REGISTRY: Final[Any] = Registry().with_resources([("urn:ours", PLAIN), *RESULT.i
 ON: Final = """
 [intake]
 commands = ["replay", "reload", "model/list", "model/install", "model/activate", "model/rollback"]
+feedback = ["biopsy"]
 [model]
 shadow = "shipped"
 [homeassistant]
@@ -172,12 +173,16 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> list[MQTTMessage]:
     folder: Path = tmp_path_factory.mktemp("asyncapi")
     with Mosquitto(folder / "mosquitto") as broker, Subscriber(broker.port, "#") as subscriber:
         with Rig(folder / "edge", broker.port, subscriber, ON) as rig:
-            rig.result_of(rig.drop("film.png", film(1)))
+            scored = rig.result_of(rig.drop("film.png", film(1)))["image_id"]
             rig.result_of(rig.drop("no-film.png", b"x"))
             until(rig.settled, "settled")
             for number, (name, words) in enumerate(COMMANDS, 1):
                 subscriber.publish(f"{TOPICS}/command/{name}", words)
                 subscriber.wait_under("ack", number)
+            verdict = {"image_id": scored, "truth": "benign", "basis": "biopsy", "score_seen": True}
+            verdict |= {"schema": "mammo.feedback/1"}
+            subscriber.publish(f"{TOPICS}/feedback", json.dumps(verdict).encode())
+            assert subscriber.wait_under("feedback/ack", 1)[0]["ok"]
             subscriber.wait_under("shadow/result", 2)
             subscriber.wait_under("health", 2)
             rig.stop()

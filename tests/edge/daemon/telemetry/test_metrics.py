@@ -10,6 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -19,11 +20,16 @@ from edge.daemon.pipeline.examination import Examination
 from edge.daemon.telemetry.drift import FEWEST, Drift, stability_index
 from edge.daemon.telemetry.http_server import AT_ONCE, MetricsServer
 from edge.daemon.telemetry.metrics import HealthMetrics
+from edge.daemon.telemetry.performance import ServingPerformance
 from edge.daemon.workers.servable import shipped_bundle
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Interrupted
 from edge.errors import ConfigError, Unavailable
 from edge.models.bundle import verify
+from edge.models.pairs import Pair
+from edge.models.performance import look
+from edge.storage.ledger import Ledger
+from tests.support.pairs import BUNDLE, fill, name, women
 from tests.support.rig import until
 from tests.support.tools import ROOT, need
 
@@ -67,6 +73,40 @@ def get(server: MetricsServer, path: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, ""
+
+
+def test_the_worth_by_verdicts_stands_in_metrics_once_there_are_enough() -> None:
+    pairs = women(200, 1)
+    few = HealthMetrics(lambda: REPORT, lambda: look(pairs[:20])).text().decode()
+    enough = HealthMetrics(lambda: REPORT, lambda: look(pairs)).text().decode()
+    assert "mammo_edge_verdict_images{" in few
+    assert "mammo_edge_performance{" not in few
+    found = look(pairs).performance
+    assert found is not None
+    line = f'mammo_edge_performance{{bound="low",measure="auc"}} {found.auc.interval_95[0]!r}'
+    assert line in enough.replace('measure="auc",bound="low"', 'bound="low",measure="auc"')
+    assert f"mammo_edge_calibration_error {found.calibration_error!r}" in enough
+
+
+def test_it_is_measured_anew_when_a_verdict_comes_or_goes_and_not_before(tmp_path: Path) -> None:
+    pairs = women(200, 1)
+    fill(tmp_path, pairs)
+    ledger, looks = Ledger(tmp_path, [], lambda payload, _: payload), list[int]()
+    read = ledger.verdicts.pairs
+
+    def count() -> list[Pair]:
+        looks.append(1)
+        return read()
+
+    ledger.verdicts.pairs = count  # type: ignore[method-assign]
+    worth = ServingPerformance(ledger.verdicts, lambda: BUNDLE)
+    assert worth() == worth() == look(pairs)
+    assert len(looks) == 1
+    ledger.erasure.erase(name(0))
+    assert worth() == look(pairs[1:])
+    other = ServingPerformance(ledger.verdicts, lambda: "c" * 64)
+    assert other().malignant.images == 0
+    ledger.close()
 
 
 def test_the_numbers_of_health_stand_in_metrics(numbers: HealthMetrics) -> None:

@@ -1,0 +1,77 @@
+"""`mammo-edge feedback import`: what was found out about images, from a table."""
+
+import csv
+import io
+import json
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from edge.cli.control import ask
+from edge.errors import MammoEdgeError
+
+COLUMNS: Final = ("image_id", "truth", "basis", "score_seen")
+SEEN: Final[Mapping[str, bool]] = {"true": True, "yes": True, "false": False, "no": False}
+MOST: Final = 20_000
+"""The most verdicts of one file."""
+
+
+class TableError(MammoEdgeError):
+    """The file cannot be read as a table of verdicts."""
+
+
+def run_import(arguments: Namespace) -> int:
+    """Have the daemon take the verdicts of a file; returns the exit status."""
+    answer = ask(arguments, "feedback", verdicts=read(arguments.file))
+    if arguments.json:
+        print(json.dumps(answer))
+    else:
+        same = answer["verdicts"] - answer["changed"]
+        print(f"{answer['changed']} verdicts taken, {same} were there as they are")
+    return 0
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """
+    Read a table of verdicts, with commas or semicolons; the daemon checks the values.
+
+    Returns:
+        A verdict for each line that is not blank, with the number of the line.
+
+    Raises:
+        TableError: it is not UTF-8, has other columns, too many lines or none.
+    """
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        msg = f"{file}: {error.strerror}"
+        raise TableError(msg) from None
+    except UnicodeDecodeError:
+        msg = f"{file}: expected text in UTF-8"
+        raise TableError(msg) from None
+    head = text.partition("\n")[0]
+    table = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=";" if ";" in head else ",", strict=True
+    )
+    try:
+        found = [name.strip() for name in table.fieldnames or ()]
+        if sorted(found) != sorted(COLUMNS):
+            msg = f"{file}: line 1: found {', '.join(found)[:80]}, expected {', '.join(COLUMNS)}"
+            raise TableError(msg)
+        table.fieldnames = found
+        verdicts = [_verdict(table.line_num, row) for row in table]
+    except csv.Error as error:
+        msg = f"{file}: line {table.reader.line_num}: {error}"
+        raise TableError(msg) from None
+    if not 1 <= len(verdicts) <= MOST:
+        msg = f"{file}: found {len(verdicts)} verdicts, expected 1 to {MOST}"
+        raise TableError(msg)
+    return verdicts
+
+
+def _verdict(line: int, row: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return what a row says; the daemon finds fault with values that are missing."""
+    said = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    seen = said.pop("score_seen")
+    return {"line": line, **said, "score_seen": SEEN.get(seen.lower(), seen)}

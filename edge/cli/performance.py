@@ -1,0 +1,74 @@
+"""`mammo-edge performance`: the model's worth on images with verdicts, from the ledger."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edge.cli.output import print_table, shown
+from edge.cli.parser import make_parser
+from edge.config.load import load
+from edge.models.site_performance import report
+from edge.storage.ledger.queries import parse_since
+from edge.storage.ledger.verdicts import newest, open_verdicts, read_pairs, read_scored
+
+
+def run(arguments: Namespace) -> int:
+    """Show the performance of the bundle that scored last; returns the exit status."""
+    since = _parse(arguments.since)
+    with open_verdicts(load(arguments.config).state.path) as db:
+        pairs, scored = read_pairs(db, since), read_scored(db, since)
+    found = report(pairs, *newest(scored), arguments.by)
+    if arguments.json:
+        print(json.dumps(found))
+    else:
+        _print(found, arguments.by)
+    return 0
+
+
+def _print(found: Mapping[str, Any], by: str | None) -> None:
+    head = (by or "", "malignant", "benign", "AUC", "sensitivity", "specificity", "calibration")
+    groups = found["by"] or {}
+    print(f"bundle {(found['bundle'] or 'none')[:16]}, 95 % intervals over women")
+    print_table(head, [_row("all", found), *(_row(*group) for group in groups.items())])
+    print(*map(shown, _remarks(found)), sep="\n")
+
+
+def _row(name: str, found: Mapping[str, Any]) -> tuple[object, ...]:
+    classes = (
+        f"{found[one]['images']} of {found[one]['women']}" for one in ("malignant", "benign")
+    )
+    worth = found["performance"]
+    if worth is None:
+        return (name, *classes, found["why_not"])
+    rates = (_rate(worth[rate]) for rate in ("auc", "sensitivity", "specificity"))
+    return (name, *classes, *rates, f"off by {worth['calibration_error']:.3f}")
+
+
+def _rate(rate: Mapping[str, Any]) -> str:
+    low, high = rate["interval_95"]
+    return f"{rate['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
+    left_out = found["left_out"]
+    if left_out["other_bundle"]:
+        yield f"left out: {left_out['other_bundle']} verdicts on scores of other bundles"
+    if left_out["no_woman"]:
+        yield (
+            f"left out: {left_out['no_woman']} verdicts on images whose header names no woman, "
+            "or that an earlier release examined"
+        )
+    yield from found["caveats"]
+
+
+def _parse(text: str | None) -> float:
+    if text is None:
+        return 0.0
+    try:
+        number, since = parse_since(text)
+    except ValueError as error:
+        make_parser().error(f"--{error}")
+    if number:
+        make_parser().error(f"--since: found {text}, expected a time such as 2026-01-31T08:00")
+    return since

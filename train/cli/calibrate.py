@@ -13,7 +13,7 @@ def add(commands: Commands) -> None:
         commands,
         "calibrate",
         "Fit calibration, thresholds and gate of a bundle to a "
-        "site's own mammograms, without training",
+        "site's own mammograms, or to verdicts on its scores, without training",
     )
     command.add_argument(
         "bundle", type=Path, metavar="BUNDLE", help="folder of a model bundle; it is not changed"
@@ -24,6 +24,12 @@ def add(commands: Commands) -> None:
         action="append",
         metavar="DATA",
         help="mammograms of the site with their labels, as for `fit`",
+    )
+    command.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="LEDGER",
+        help="instead: a device's state folder, or a copy, whose scores and verdicts are fitted",
     )
     command.add_argument(
         "--prevalence",
@@ -59,13 +65,14 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Fit the bundle to the site's mammograms."""
+    """Fit the bundle to the site's mammograms or verdicts."""
     from train.recalibration import recalibrate
 
     folder = options.bundle.resolve()
     request = recalibrate.Request(
         bundle=options.bundle,
         data=options.data,
+        pairs=options.pairs,
         prevalence=options.prevalence,
         out=options.out or folder.parent / f"{folder.name}-{options.suffix}",
         suffix=options.suffix,

@@ -17,7 +17,8 @@ from train.data.prepare import prepared
 from train.errors import DataError, TrainError
 from train.exporting import bundle_writer
 from train.progress import say
-from train.recalibration import cross_validation, report
+from train.recalibration import cross_validation, pairs, report
+from train.recalibration.pairs import PairFit
 from train.recalibration.refit import Refit, Site, refit
 from train.run_folder import write_json
 from train.scoring import calibration, negatives
@@ -35,6 +36,8 @@ class Request:
     bundle: Path
     data: Sources | None
     """The site's mammograms; None: only shift the prevalence."""
+    pairs: Path | None
+    """A ledger with scores and verdicts, instead of mammograms."""
     prevalence: float | None
     """The share of malignant images to shift to; None: that of the data."""
     out: Path
@@ -48,34 +51,33 @@ def calibrate_site(request: Request) -> None:
     Write OUT/bundle, a copy of the bundle under a new id and version, and the report beside it.
 
     Raises:
-        DataError: too few images or patients of a class. TrainError: there is nothing to do, or the
-        prevalence for which the old calibration holds is
-            unknown.
+        DataError: too few images or patients of a class.
+        TrainError: there is nothing to do, or two things, or the prevalence for which the old
+            calibration holds is unknown.
         ModelError: the bundle is not usable.
     """
     old = verify(request.bundle)
-    if request.data is None and request.prevalence is None:
-        msg = (
-            "nothing to do: give --data, mammograms of the site with "
-            "their labels, or --prevalence, or both"
-        )
-        raise TrainError(msg)
+    _refuse_unclear(request)
     if _in_or_over(request.out, old.folder):
         msg = f"--out {request.out}: the bundle itself stays as it is; name another folder"
         raise TrainError(msg)
     refits = None if request.data is None else _refits(old, request.data, request)
-    models = (
-        {name: file.model for name, file in refits.items()} if refits else dict(old.manifest.models)
-    )
+    fits = {} if request.pairs is None else pairs.fits(old, pairs.read(request.pairs))
+    models = dict(old.manifest.models)
+    models |= {name: file.model for name, file in (refits or {}).items()}
+    models |= {name: file.model for name, file in fits.items()}
     if request.prevalence is not None:
         models = {name: shifted(model, request.prevalence) for name, model in models.items()}
-    new = _write(old, models, refits, request)
+    images = _images(refits, fits)
+    points = old.manifest.default_operating_point if refits is None else calibration.DEFAULT
+    new = _write(old, models, (images, points), request)
     numbers = {
         "command": request.command,
         "old": {"version": old.manifest.version, "bundle_id": old.bundle_id},
         "new": {"version": new.manifest.version, "bundle_id": new.bundle_id},
         "prevalence": request.prevalence,
         "files": {name: file.numbers for name, file in (refits or {}).items()},
+        "pairs": {name: file.numbers for name, file in fits.items()},
     }
     write_json(request.out / "calibration.json", numbers)
     page = report.page(numbers, old.manifest, new.manifest)
@@ -84,6 +86,28 @@ def calibrate_site(request: Request) -> None:
         f"bundle {new.bundle_id[:12]}, version {new.manifest.version}: "
         f"{new.folder}; report: {request.out / 'calibration.md'}"
     )
+
+
+def _refuse_unclear(request: Request) -> None:
+    if request.data is not None and request.pairs is not None:
+        msg = "two things to fit to: give --data or --pairs"
+        raise TrainError(msg)
+    if request.data is None and request.pairs is None and request.prevalence is None:
+        msg = (
+            "nothing to do: give --data, mammograms of the site with their labels, or --pairs, "
+            "the ledger with verdicts, or --prevalence"
+        )
+        raise TrainError(msg)
+
+
+def _images(refits: Mapping[str, Refit] | None, fits: Mapping[str, PairFit]) -> object:
+    """Return what the manifest says of the images of the fit; None if there are none."""
+    if refits:
+        return next(iter(refits.values())).numbers["data"]
+    return {
+        name: {domain: found["data"] for domain, found in file.numbers.items()}
+        for name, file in fits.items()
+    } or None
 
 
 def _in_or_over(out: Path, bundle: Path) -> bool:
@@ -156,9 +180,11 @@ def _refuse_few(films: Prepared, source: str) -> None:
 def _write(
     old: Bundle,
     models: Mapping[str, ModelFile],
-    refits: Mapping[str, Refit] | None,
+    said: tuple[object, str],
     request: Request,
 ) -> Bundle:
+    """Write the new bundle; `said`: the images of the fit, and the default operating point."""
+    images, default = said
     manifest = old.manifest
     files = {name: (old.folder / name).read_bytes() for name in manifest.files}
     # Figures of the old calibration say nothing of this one.
@@ -169,16 +195,14 @@ def _write(
         "prevalence": request.prevalence,
         "before": before,
     }
-    if refits:
-        note["images"] = next(iter(refits.values())).numbers["data"]
+    if images:
+        note["images"] = images
     new = {
         **manifest.model_dump(by_alias=True),
         "input": asdict(manifest.input),
         "version": f"{manifest.version.partition('+')[0]}+{request.suffix}",
         "models": {name: model.model_dump() for name, model in models.items()},
-        "default_operating_point": manifest.default_operating_point
-        if refits is None
-        else calibration.DEFAULT,
+        "default_operating_point": default,
         "training": {**manifest.training, "site": note},
         "scores": {},
     }

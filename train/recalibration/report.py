@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any, Final
 
-from edge.models.manifest import Manifest, ModelFile
+from edge.domain import Domain
+from edge.models.manifest import DomainFit, Manifest, ModelFile
 from train import wording
 
 TEMPLATES: Final = files("train.recalibration") / "templates"
@@ -12,6 +13,7 @@ TEMPLATES: Final = files("train.recalibration") / "templates"
 HEAD: Final = (TEMPLATES / "head.md").read_text("utf-8")
 SHARES: Final = (("the site's mammograms refused", "refused"), ("other pictures caught", "caught"))
 FILE: Final = (TEMPLATES / "file.md").read_text("utf-8")
+PAIRS: Final = (TEMPLATES / "pairs.md").read_text("utf-8")
 
 
 def page(numbers: Mapping[str, Any], old: Manifest, new: Manifest) -> str:
@@ -26,13 +28,41 @@ def page(numbers: Mapping[str, Any], old: Manifest, new: Manifest) -> str:
         )
     )
     head = HEAD.format(
-        name=new.name, notice=wording.NOTICE, **{**numbers, "prevalence": prevalence}
+        name=new.name,
+        notice=wording.NOTICE,
+        gate=", and the input gate," if numbers["files"] else "",
+        **{**numbers, "prevalence": prevalence},
     )
     files = [
         _file(name, found, old.models[name], new.models[name])
         for name, found in numbers["files"].items()
     ]
-    return "".join([head, *files])
+    pairs = [
+        _pairs(name, domain, found, old.models[name], new.models[name])
+        for name, by_domain in numbers["pairs"].items()
+        for domain, found in by_domain.items()
+    ]
+    return "".join([head, *files, *pairs])
+
+
+def _pairs(
+    name: str, domain: Domain, found: Mapping[str, Any], old: ModelFile, new: ModelFile
+) -> str:
+    fit = new.fit_of(domain)
+    return PAIRS.format(
+        file=name,
+        domain=domain,
+        **found["data"],
+        basis=", ".join(f"{number} {basis}" for basis, number in found["basis"].items()),
+        score_seen=found["score_seen"],
+        scores=_scores(found),
+        points=_points(found),
+        reliability=_reliability(found),
+        slope=fit.calibration.slope,
+        intercept=fit.calibration.intercept,
+        share=fit.calibration.prevalence or 0,
+        thresholds=_thresholds(old.fit_of(domain), fit),
+    )
 
 
 def _file(name: str, found: Mapping[str, Any], old: ModelFile, new: ModelFile) -> str:
@@ -90,7 +120,7 @@ def _reliability(found: Mapping[str, Any]) -> str:
     return _table(("", "images", "mean probability", "malignant"), rows)
 
 
-def _thresholds(old: ModelFile, new: ModelFile) -> str:
+def _thresholds(old: ModelFile | DomainFit, new: ModelFile | DomainFit) -> str:
     rows = (
         (name, when, f"{point.threshold:.4f}", f"{point.band_low:.4f} to {point.band_high:.4f}")
         for when, model in (("before", old), ("after", new))

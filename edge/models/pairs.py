@@ -44,3 +44,11 @@ class Pair:
     def called(self) -> bool:
         """True if the score reached the threshold."""
         return self.malignant >= self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Scored images that the model called malignant, or that it did not call."""
+
+    images: int
+    with_verdict: int

@@ -7,10 +7,10 @@ and Greenes, Biometrics 39 (1983) 207); a verdict of somebody who had seen the s
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
-from edge.models.pairs import Pair
+from edge.models.pairs import Calls, Pair
 from edge.models.performance import Look, look
 
 UNKNOWN: Final = "unknown"
@@ -22,14 +22,6 @@ GROUPS: Final[Mapping[str, Callable[[Pair], str | None]]] = {
 }
 """The property by which images are put into groups."""
 OF_READERS: Final = "reader"
-
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """Scored images that the model called malignant, or that it did not call."""
-
-    images: int
-    with_verdict: int
 
 
 def report(

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import StartupError
-from edge.models.pairs import Basis, Pair, Truth
-from edge.models.site_performance import Calls
+from edge.models.pairs import Basis, Calls, Pair, Truth
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import SCORE

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from edge.models.pairs import Pair, Truth
+from edge.models.pairs import Calls, Pair, Truth
 from edge.models.performance import auc, calibration_error, look, measure
-from edge.models.site_performance import GROUPS, Calls, report
+from edge.models.site_performance import GROUPS, report
 from tests.support.pairs import BUNDLE, women
 
 

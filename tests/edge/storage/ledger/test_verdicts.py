@@ -11,7 +11,7 @@ import pytest
 
 from edge.domain import Numbering
 from edge.errors import StartupError
-from edge.models.site_performance import Calls
+from edge.models.pairs import Calls
 from edge.storage.ledger import Ledger, schema
 from edge.storage.ledger.database import FILE
 from edge.storage.ledger.records import Conclusion, Score, Submission, note_score

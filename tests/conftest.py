@@ -12,7 +12,7 @@ from deploy.demo.brokers import Embedded, Mosquitto
 from deploy.demo.subscriber import Subscriber
 from tests.support.tools import ROOT, need
 
-pytest_plugins = ["tests.support.reporting"]
+pytest_plugins = ["tests.support.ordering", "tests.support.reporting"]
 SHARED: Final = ROOT.parent / "shared"
 
 

@@ -15,7 +15,8 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from tests.support.rig import FILMS, Rig, film, sha256, until
 
-COUNT = 40
+COUNT: Final = 16
+"""Films to be midway in: a worker takes some twenty a second."""
 
 
 def drop_many(rig: Rig) -> set[str]:

@@ -12,43 +12,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.support.rig import FILMS, Rig, copy_slowly, film, sha256, until
-
-
-def test_a_file_renamed_into_the_inbox_becomes_a_result(daemon: Rig) -> None:
-    image_id = daemon.drop("film.png", film(1))
-    result = daemon.result_of(image_id)
-    assert result["outcome"] in {"benign", "malignant", "indeterminate"}
-    assert (result["site"], result["device"], result["source"]["kind"]) == (
-        "demo",
-        "edge-1",
-        "folder",
-    )
-    daemon.assert_nothing_lost({image_id})
-
-
-def test_a_file_copied_slowly_is_taken_whole(daemon: Rig) -> None:
-    data = FILMS[0].read_bytes()
-    copy_slowly(data, daemon.inbox / "film.jpg", pieces=50)
-    daemon.assert_nothing_lost({sha256(data)})
-
-
-def test_a_part_file_is_left_alone_until_it_is_renamed(daemon: Rig) -> None:
-    first, second = film(1), film(2)
-    (daemon.inbox / "first.png.part").write_bytes(first)
-    (daemon.inbox / ".hidden.png").write_bytes(first)
-    daemon.drop("second.png", second)
-    daemon.result_of(sha256(second))
-    assert (daemon.inbox / "first.png.part").exists()
-    (daemon.inbox / ".hidden.png").unlink()
-    (daemon.inbox / "first.png.part").rename(daemon.inbox / "first.png")
-    daemon.assert_nothing_lost({sha256(first), sha256(second)})
-
-
-def test_two_hundred_files_at_once_are_all_answered(daemon: Rig) -> None:
-    daemon.assert_nothing_lost(
-        {daemon.drop(f"{number}.png", film(number)) for number in range(200)}
-    )
+from tests.support.rig import FILMS, Rig, film, sha256, until
 
 
 def test_files_already_there_at_start_are_taken(rig: Rig) -> None:
@@ -56,34 +20,6 @@ def test_files_already_there_at_start_are_taken(rig: Rig) -> None:
     for number, data in enumerate(films):
         (rig.inbox / f"{number}.png").write_bytes(data)
     rig.ready().assert_nothing_lost({sha256(data) for data in films})
-
-
-def test_a_folder_of_files_moved_into_the_inbox_is_taken(daemon: Rig) -> None:
-    exam = daemon.folder / "exam"
-    exam.mkdir()
-    (exam / "film.png").write_bytes(film(1))
-    exam.rename(daemon.inbox / "exam")
-    daemon.assert_nothing_lost({sha256(film(1))})
-
-
-def test_a_name_that_is_no_utf_8_and_one_of_255_bytes_are_taken(daemon: Rig) -> None:
-    for number, name in enumerate([b"m\xfcller\n.png", b"n" * 251 + b".png"]):
-        part = os.path.join(os.fsencode(daemon.inbox), b"x.part")  # noqa: PTH118 - bytes
-        Path(os.fsdecode(part)).write_bytes(film(number))
-        # bytes
-        os.rename(part, os.path.join(os.fsencode(daemon.inbox), name))  # noqa: PTH104, PTH118
-    daemon.assert_nothing_lost({sha256(film(0)), sha256(film(1))})
-
-
-def test_a_symlink_is_not_followed(daemon: Rig) -> None:
-    secret = daemon.folder / "secret.png"
-    secret.write_bytes(film(1))
-    (daemon.inbox / "link.png").symlink_to(secret)
-    image_id = daemon.drop("film.png", film(2))
-    daemon.result_of(image_id)
-    assert secret.exists()
-    assert (daemon.inbox / "link.png").is_symlink()
-    assert [message["image_id"] for message in daemon.results(1)] == [image_id]
 
 
 def test_inbox_and_spool_on_two_file_systems(rig: Rig) -> None:
@@ -150,15 +86,3 @@ def test_a_file_whose_writer_pauses_is_taken_whole_when_it_goes_on(rig: Rig) -> 
         until(lambda: "looked_at_again" in rig.words(), "a first look", rig.words)
         writer.write(data[len(data) // 2 :])
     rig.assert_nothing_lost({sha256(data)})
-
-
-def test_a_file_that_comes_again_after_done_was_cleaned_up_lies_there_again(daemon: Rig) -> None:
-    image_id = daemon.drop("film.png", film(1))
-    daemon.result_of(image_id)
-    until(daemon.settled, "settled")
-    for path in daemon.done.iterdir():
-        path.unlink()
-    daemon.drop("film.png", film(1))
-    first, second = daemon.results(2)
-    assert (second["result_id"], second["duplicate_of"]) == (first["result_id"], first["seq"])
-    daemon.assert_nothing_lost({image_id})

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import cv2
 import jsonschema
@@ -27,11 +27,14 @@ SCHEMA: Final = json.loads((ROOT / "docs" / "reference" / "result.schema.json").
 VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(SCHEMA)
 PROGRAM: Final = Path(sys.executable).with_name("mammo-edge")
 PATIENCE_S: Final = 60.0
+Films: TypeAlias = Callable[[int], bytes]
+"""A function that makes films, as `film` does."""
 
 __all__ = [
     "FILMS",
     "PATIENCE_S",
     "TOPICS",
+    "Films",
     "Rig",
     "copy_slowly",
     "film",

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     this environment's.
     """
     folder = tmp_path_factory.mktemp("elsewhere")
+    _run(sys.executable, "-m", "compileall", "-q", ROOT / "edge" / "models")
     _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
     _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     python = folder / "venv" / "bin" / "python"
@@ -56,6 +58,12 @@ def _classify(folder: Path, image: Path) -> dict[str, object]:
     out = _run(folder / "venv" / "bin" / "mammo-edge", "classify", "--json", image, cwd=folder)
     message: dict[str, object] = json.loads(out)
     return message
+
+
+def test_wheel_holds_no_bytecode_of_the_machine_that_built_it(elsewhere: Path) -> None:
+    names = zipfile.ZipFile(next(elsewhere.glob("*.whl"))).namelist()
+    assert [name for name in names if name.endswith(".pyc")] == []
+    assert "edge/models/default/model.tflite" in names
 
 
 def test_wheel_comes_from_the_wheel(elsewhere: Path) -> None:

@@ -13,8 +13,8 @@ from edge.errors import MammoEdgeError
 
 COLUMNS: Final = ("image_id", "truth", "basis", "score_seen")
 SEEN: Final[Mapping[str, bool]] = {"true": True, "yes": True, "false": False, "no": False}
-MOST: Final = 20_000
-"""The most verdicts of one file."""
+MOST: Final = 5_000
+"""The most verdicts of one file: the ledger takes nothing else while it writes them."""
 
 
 class TableError(MammoEdgeError):

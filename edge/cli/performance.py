@@ -8,6 +8,7 @@ from typing import Any
 from edge.cli.output import print_table, shown
 from edge.cli.parser import make_parser
 from edge.config.load import load
+from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
 from edge.models.site_performance import report
 from edge.storage.ledger.queries import parse_since
 from edge.storage.ledger.verdicts import newest, open_verdicts, read_pairs, read_scored
@@ -36,11 +37,11 @@ def _print(found: Mapping[str, Any], by: str | None) -> None:
 
 def _row(name: str, found: Mapping[str, Any]) -> tuple[object, ...]:
     classes = (
-        f"{found[one]['images']} of {found[one]['women']}" for one in ("malignant", "benign")
+        f"{found[one]['images']} of {found[one]['women']} women" for one in ("malignant", "benign")
     )
     worth = found["performance"]
     if worth is None:
-        return (name, *classes, found["why_not"])
+        return (name, *classes, "too few", "", "", "")
     rates = (_rate(worth[rate]) for rate in ("auc", "sensitivity", "specificity"))
     return (name, *classes, *rates, f"off by {worth['calibration_error']:.3f}")
 
@@ -51,6 +52,10 @@ def _rate(rate: Mapping[str, Any]) -> str:
 
 
 def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
+    if any(one["why_not"] for one in (found, *(found["by"] or {}).values())):
+        yield (
+            f"too few: expected at least {LEAST_IMAGES} images of {LEAST_WOMEN} women of each truth"
+        )
     left_out = found["left_out"]
     if left_out["other_bundle"]:
         yield f"left out: {left_out['other_bundle']} verdicts on scores of other bundles"

@@ -21,7 +21,7 @@ from edge.system.threads import Listener
 
 log = logging.getLogger(__name__)
 
-MAX_LINE: Final = 8 * 2**20
+MAX_LINE: Final = 2 * 2**20
 """The longest request in bytes: a file of verdicts."""
 TIMEOUT_S: Final = 120.0
 """Long enough for a reload, which loads and proves a model."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.system.files import Fingerprint
+from edge.system.files import Fingerprint, Looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Claim:
     """SHA-256 of its bytes, once hashed."""
     origin: tuple[Path, Fingerprint] | None = None
     """The place in the inbox that still has the file too, if the file was copied."""
+    seen: Looks | None = None
+    """The looks of the file in the inbox before it was copied."""
     received_at: float = field(default_factory=time.time)
     """Unix time, in seconds."""
 

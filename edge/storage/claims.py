@@ -71,6 +71,8 @@ class Claims:
             if not claim.give_back(path):
                 self._stranded.append((claim.path, claim.name))
             raise
+        if claim.seen is not None:
+            self._looks.note(path, claim.seen)
 
     def stranded(self) -> tuple[Path, bytes] | None:
         """
@@ -92,10 +94,10 @@ class Claims:
             if not self._renamed(path, claim.path):
                 if not may_copy:
                     raise NotReadyError
-                claim = replace(
-                    claim, path=self.claimed / (names.COPIED + name), origin=(path, before)
-                )
-                files.copy(path, claim.path, self._beat)
+                target = self.claimed / (names.COPIED + name)
+                seen = files.looks(path)
+                claim = replace(claim, path=target, origin=(path, before), seen=seen)
+                files.copy(path, target, self._beat)
         except FileNotFoundError:
             raise (NotReadyError if self.present() else Unavailable("spool: it is away")) from None
         except OSError as error:
@@ -124,6 +126,7 @@ class Claims:
             files.sync_folder(claim.path.parent)
             still = fingerprint(source if claim.origin else claim.path)[2:] == before[2:]
             still = still and files.looks(claim.path) == taken
+            still = still and (claim.seen is None or files.looks(source) == claim.seen)
         except OSError:
             still = False
         if not still:  # its writer goes on

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.errors import StartupError, Unavailable
 from edge.storage import names
 from edge.storage.claims import Claims, is_there, unavailable
+from edge.storage.known_looks import Since
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
 from edge.system.own_copy import own_copy
@@ -114,6 +115,17 @@ class Spool(Claims):
             return files.sha256_and_sync(path, self._beat)
         except (OSError, NotReadyError):
             return None
+
+    def is_original(self, path: Path, image_id: str) -> bool:
+        """Tell if a file of the inbox, from which an image was copied, still has its bytes."""
+        try:
+            files.open_regular(path).close()  # has a server asked for its looks of this moment
+            before = files.looks(path)
+            if self.since_hashed(path) is Since.SAME:
+                return True
+            return self.hash_in_place(path) == image_id and files.looks(path) == before
+        except OSError:
+            return False
 
     def remove_origin(self, path: Path, known: Fingerprint) -> bool:
         """

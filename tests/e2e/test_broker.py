@@ -14,7 +14,7 @@ import pytest
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from tests.support.proxy import Proxy
-from tests.support.rig import TOPICS, Rig, film, until
+from tests.support.rig import FILMS, TOPICS, Rig, film, sha256, until
 from tests.support.tools import need
 
 
@@ -333,19 +333,26 @@ def test_every_sink_gets_every_result_and_one_that_is_down_delays_no_other(
         rig.stop()
 
 
-def test_an_inbox_whose_file_system_raises_no_events_is_polled(
+def test_on_a_file_system_without_events_a_sender_that_pauses_until_it_is_answered_loses_nothing(
     tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
     source = tmp_path / "source"
     source.mkdir()
     rig = Rig(tmp_path / "edge", mosquitto.port, subscriber)
-    add_keys(rig, "inbox", "quiet_s = 0.2", "poll_s = 0.2")
+    add_keys(rig, "inbox", "quiet_s = 0.1", "poll_s = 0.1")
+    whole = FILMS[0].read_bytes()
+    half = whole[: len(whole) // 2]
     subprocess.run([need("bindfs", "bindfs"), str(source), str(rig.inbox)], check=True)
     try:
         with rig:
             (source / "film.png").write_bytes(film(1))
-            rig.results(1)
-            until(lambda: not (source / "film.png").exists(), "taken out of the inbox")
+            (source / "slow.jpg").write_bytes(half)
+            rig.result_of(sha256(half))
+            with (source / "slow.jpg").open("ab") as writer:
+                writer.write(whole[len(half) :])
+            assert rig.result_of(sha256(whole))["outcome"] != "rejected"
+            until(lambda: not any(source.iterdir()), "taken out of the inbox")
+            assert len(rig.results(3)) == 3
             assert rig.stop() == 0
     finally:
         subprocess.run(["umount", "-l", str(rig.inbox)], check=True)

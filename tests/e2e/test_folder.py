@@ -74,8 +74,6 @@ def test_inbox_and_spool_as_two_bind_mounts_of_one_file_system(
 def test_a_file_whose_writer_pauses_is_taken_whole_when_it_goes_on(rig: Rig) -> None:
     """
     Nobody has seen its writer close it: a truncated image is looked at again before it is rejected.
-
-    Its quiet time is longer than the start takes, or it would count as finished before.
     """
     rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 4\n"))
     data = FILMS[0].read_bytes()

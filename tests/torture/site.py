@@ -208,6 +208,10 @@ class Site(Rig):
         )
         return time.monotonic() - self.faulted_at
 
+    def answered(self, image_ids: set[str]) -> None:
+        """Wait until the subscriber has heard of some images."""
+        until(lambda: image_ids <= self._answered(), "answered", self.state_of_things)
+
     def _answered(self) -> set[str]:
         """Collect the image ids of results and replies; only new messages are read."""
         assert self.subscriber is not None

@@ -33,6 +33,8 @@ CRASH: Final = b"crash"
 LEAK: Final = b"leak"
 SLOW: Final = b"slow"
 BAD: Final = b"bad"
+TORN: Final = b"torn"
+"""The beginning of a film that is truncated until it ends with the word `end`."""
 
 _runtime: Runtime | None = None
 
@@ -51,6 +53,8 @@ def run(path: str) -> Outcome:
     assert _runtime is not None
     if data.startswith(BAD):
         return Rejection(Reason.UNREADABLE, "as the file asked", runtime=_runtime)
+    if data.startswith(TORN) and not data.endswith(b"end"):
+        return Rejection(Reason.TRUNCATED, "as the file said", runtime=_runtime)
     if data.startswith((HANG, CRASH, LEAK, SLOW)):
         _misbehave(data)
     raw = hashlib.sha256(data).digest()[0] / 256

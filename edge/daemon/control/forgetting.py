@@ -11,6 +11,8 @@ from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError, Unavailable
 from edge.storage import erased_files
 from edge.storage.keys import own_key
+from edge.storage.ledger.states import State
+from edge.system.files import fingerprint
 
 KEY: Final = "forgotten.key"
 """The file, in the state folder, of the key by which the audit log names an erased image."""
@@ -39,6 +41,7 @@ class Forgetting:
         self._state = settings.state.path
         self._jsonl = settings.publish.jsonl
         self._ledger = parts.ledger
+        self._spool = parts.spool
         self._tasks = parts.tasks
 
     def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,8 +58,10 @@ class Forgetting:
         image_id = self._find(str(request.get("id", "")))
         digest = hmac.digest(own_key(self._state / KEY), image_id.encode(), "sha256").hex()
         try:
+            removed = self._remove_originals(image_id)
             # In the dispatcher's thread: no worker and no archiving touches the image meanwhile.
             found = self._tasks.call(lambda: self._erase(image_id)).result()
+            found["files"] += removed
             found["lines"] = erased_files.blank_lines(self._jsonl, image_id) if self._jsonl else 0
             found["damaged_ledgers"] = erased_files.remove_damaged(self._state)
             self._ledger.erasure.scrub()
@@ -74,6 +79,20 @@ class Forgetting:
             msg = f"{typed}: {len(typed)} digits of an id, expected {LEAST_DIGITS} or more"
             raise ConfigError(msg)
         return resolve_images([typed], self._ledger.queries.image_ids)[0]
+
+    def _remove_originals(self, image_id: str) -> int:
+        """Remove what copying has left of an image in the inbox, from which it would come again."""
+        image, removed = self._ledger.images.find(image_id), 0
+        if image is None or image.state is not State.ARCHIVED:
+            return 0
+        for origin in self._ledger.submissions.origins():
+            path = origin.path
+            if origin.image_id == image_id and self._spool.is_original(path, image_id):
+                if not self._spool.remove_origin(path, fingerprint(path)):
+                    msg = "inbox: the file cannot be removed there: check the folder's mode"
+                    raise Unavailable(msg)
+                removed += 1
+        return removed
 
     def _erase(self, image_id: str) -> dict[str, int]:
         removed: list[bool] = []

@@ -4,10 +4,14 @@ Sources, one file each.
 A source hands what comes to a Receiver, and tells its sender only when that has returned.
 """
 
+import math
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from edge.storage.ledger.records import Reference, Request
+
+CLOSED: Final = math.inf
+"""The quiet times of a file whose writer was seen to close it or to move it in."""
 
 
 class Receiver(Protocol):
@@ -26,14 +30,16 @@ class Receiver(Protocol):
         """
         ...
 
-    def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
+    def take_file(self, path: Path, *, quiet: float) -> bool:
         """
         Take a file out of the inbox.
 
         Args:
             path: a regular file.
-            settled: whether its writer is known to have finished.
-            may_copy: whether it may be copied if it lies on another mount.
+            quiet: quiet times for which it has not changed, or `CLOSED`.
+
+        Returns:
+            False if it was copied and stays for now: call again later, and it will go.
 
         Raises:
             NotReadyError: it is gone or changed under our hands; look again later.

@@ -3,7 +3,8 @@ Files that were seen in the inbox and not yet taken, and the rule for when one i
 
 A file is ready when its writer was seen to close it or to move it in. One that has a writer waits,
 however quiet. Of all others nobody knows, and they are ready when inode, size and times have not
-changed for the quiet time; an empty one only after ten of them.
+changed for the quiet time; an empty one only after ten of them. One that was copied may stay for
+longer, in case its writer goes on.
 """
 
 import stat
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from edge.daemon.intake import CLOSED
 from edge.daemon.intake.inotify import Said
 from edge.daemon.intake.left_alone import is_left_alone
 
@@ -34,6 +36,8 @@ class Candidate:
     """True if somebody has it open and is not done."""
     again_at: float = 0.0
     """Monotonic time before which it is not tried again, since taking it failed."""
+    kept: bool = False
+    """True if it was copied, and stays in case its writer goes on."""
     locked: bool = False
     """True if its folder does not let us remove it."""
     failed: bool = False
@@ -62,6 +66,14 @@ class Candidate:
         """Tell if the file has been quiet for so long that no writer is believed in."""
         return now - self.since >= SETTLED_AFTER * quiet_s
 
+    def quiet(self, now: float, quiet_s: float) -> float:
+        """Count the quiet times for which the file has not changed; see `Receiver.take_file`."""
+        return CLOSED if self.finished else (now - self.since) / quiet_s
+
+    def keep(self, until: float) -> None:
+        """Leave the file, which was copied, until a monotonic time or until it changes."""
+        self.kept, self.again_at = True, until
+
     def say(self, said: Said) -> None:
         """Take note of what an event says of the writer."""
         if said is Said.SEEN:
@@ -84,7 +96,7 @@ class Candidates:
 
     def __len__(self) -> int:
         """Count the files that were seen and not yet taken."""
-        return len(self._found)
+        return len(self._found) - self.kept()
 
     def paths(self) -> list[Path]:
         """List what is known now."""
@@ -121,7 +133,7 @@ class Candidates:
             known = self._found[path] = Candidate(looks, since)
         elif looks != known.looks:
             known.looks, known.since = looks, time.monotonic()
-            known.finished = known.locked = known.failed = False
+            known.finished = known.kept = known.locked = known.failed = False
             known.again_at = 0.0
         known.say(said)
 
@@ -148,6 +160,10 @@ class Candidates:
             candidate.writing and now - candidate.since >= after_s
             for candidate in self._found.values()
         )
+
+    def kept(self) -> int:
+        """Count the files that were copied and stay in case their writers go on."""
+        return sum(candidate.kept for candidate in list(self._found.values()))
 
     def failed(self) -> int:
         """Count the files whose taking failed for a reason that nobody foresaw."""

@@ -76,6 +76,10 @@ class FolderIntake(Loop):
         """Count the files that were seen and not yet taken."""
         return len(self._candidates)
 
+    def kept(self) -> int:
+        """Count the files that were copied and stay, in case their senders go on."""
+        return self._candidates.kept()
+
     def watches(self) -> int | None:
         """Count the folders that are watched; None if the inbox is only listed."""
         return self._watching.used
@@ -164,9 +168,9 @@ class FolderIntake(Loop):
             return
         if not os.access(path, os.R_OK):
             return
-        settled = candidate.finished or candidate.is_settled(now, self._watching.quiet_s)
+        quiet = candidate.quiet(now, self._watching.quiet_s)
         try:
-            self._receiver.take_file(path, settled=settled, may_copy=settled)
+            gone = self._receiver.take_file(path, quiet=quiet)
         except NotReadyError:
             # One that changed looks otherwise, and that begins its quiet time anew. One that would
             # have to be copied is to grow quiet for longer: its quiet time goes on.
@@ -180,7 +184,10 @@ class FolderIntake(Loop):
             self._set_aside(candidate, error)
         else:
             self._health.recover(Cause.FILES_WAIT)
-            self._candidates.forget(path)
+            if gone:
+                self._candidates.forget(path)
+            else:
+                candidate.keep(until=now + self._watching.quiet_s)
 
     def _set_aside(self, candidate: Candidate, error: Exception) -> None:
         candidate.again_at, candidate.failed = time.monotonic() + SET_ASIDE_S, True

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 from edge.config.settings import Settings
 from edge.contract.reference import NO_SUCH_FILE, parse_reference
+from edge.daemon.intake import CLOSED
+from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.pipeline.head_start import HeadStart
@@ -86,16 +88,19 @@ class Reception:
 
     def finish_taking(self) -> None:
         """See `Receiver`."""
-        self._admission.remove_origins()
+        self._admission.originals.remove_left()
 
-    def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
+    def take_file(self, path: Path, *, quiet: float) -> bool:
         """See `Receiver`."""
-        if self._admission.taken_before(path):
-            return
+        gone = self._admission.originals.settle(path, quiet)
+        if gone is not None:
+            return gone
+        believed_done, settled = quiet >= SETTLED_AFTER, quiet == CLOSED
         # If its writer goes on, the worker might see another file than the ledger names.
-        moved = self._head_start.offer if settled else lambda _: None
-        with self._spool.claiming(path, may_copy=may_copy, moved=moved) as claim:
+        moved = self._head_start.offer if believed_done else lambda _: None
+        with self._spool.claiming(path, may_copy=believed_done, moved=moved) as claim:
             self._admission.record(claim, Sender("folder", settled=settled))
+        return settled or claim.origin is None
 
     def take_bytes(self, request: Request) -> None:
         """See `Receiver`."""

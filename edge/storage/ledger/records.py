@@ -43,6 +43,24 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """A file of the inbox that was copied into the spool, and is still to be removed."""
+
+    claim: str
+    """The name of the copy in spool/claimed."""
+    path: Path
+    fingerprint: Fingerprint
+    image_id: str
+    """The image that it was when it was copied; empty if the ledger has forgotten that."""
+    settled: bool
+    """True if its sender was known to have finished, so that it is to go at once."""
+    answered: bool
+    """True if it has its result."""
+    scored: bool
+    """True if that is a score."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One message that asks for a result."""
 
@@ -205,6 +223,8 @@ def submit(db: sqlite3.Connection, submission: Submission, claim: str | None) ->
     ).lastrowid
     if submission.origin is not None:
         path, fingerprint = submission.origin
+        # What was copied from there before has been replaced, or was written further.
+        db.execute("DELETE FROM origins WHERE path = ?", (os.fsencode(path),))
         db.execute(
             "INSERT INTO origins VALUES (?, ?, ?, ?, ?, ?)",
             (claim, os.fsencode(path), *fingerprint),

@@ -17,10 +17,14 @@ from typing import Final
 
 from tests.support.rig import copy_slowly, sha256, until
 from tests.torture.bench import Bench, NotHereError, Row, mounted, scaled
+from tests.torture.crashes import POINTS
 from tests.torture.scenarios.brokers import finish, rss_mb
 from tests.torture.scenarios.disks import reasons
 from tests.torture.site import Site
+from tests.torture.stub import TORN
 
+OVER_MQTT: Final = frozenset({"request written, not recorded", "PUBACK to be sent", "PUBACK sent"})
+"""The points that no file of the inbox passes."""
 TWO_YEARS_S: Final = 2 * 365 * 86400
 
 
@@ -126,6 +130,50 @@ def give_behind(site: Site, folder: Path, count: int) -> None:
         data = f"behind {len(site.accepted)} {site.folder}".encode() * 20
         (folder / f"{len(site.accepted)}.png").write_bytes(data)
         site.accepted[sha256(data)] = True
+
+
+def slow_senders(bench: Bench, scale: float) -> Row:
+    """Pause in each film until its half is answered, die at each step meanwhile, and go on."""
+    row = Row(
+        "senders on a FUSE mount that pause until half a film is answered and then go on; "
+        "SIGKILL at every step",
+        0,
+    )
+    for _ in range(scaled(3, scale)):
+        with bench.site() as site:
+            quick = site.config.read_text().replace("quiet_s = 0.2", "quiet_s = 0.05")
+            site.config.write_text(quick)
+            site.set_keys("inbox", "poll_s = 0.05")
+            behind = site.folder / "behind"
+            behind.mkdir()
+            with bindfs(behind, site.inbox):
+                for point in POINTS:
+                    if point not in OVER_MQTT:
+                        row.repetitions += pause_and_go_on(site, behind, point)
+                site.faulted()
+                recovery = site.recovered()
+                row.add(site.judged(), recovery)
+    return row
+
+
+def pause_and_go_on(site: Site, folder: Path, point: str) -> bool:
+    """Write half of two films, let a daemon die, and write the rest; returns True if it died."""
+    if site.running:
+        site.kill()
+    site.start(crash=point, nth=1)
+    halves = [word + f" {len(site.accepted)} {folder}".encode() * 20 for word in (b"film", TORN)]
+    for half in halves:
+        (folder / f"{sha256(half)[:12]}.png").write_bytes(half)
+        site.accepted[sha256(half)] = not half.startswith(TORN)
+    if not (died := site.died(20.0)):
+        site.kill()
+    site.ready()
+    site.answered({sha256(half) for half in halves})
+    for half in halves:
+        with (folder / f"{sha256(half)[:12]}.png").open("ab") as writer:
+            writer.write(b"and the end")
+        site.accepted[sha256(half + b"and the end")] = True
+    return died
 
 
 def pulled(bench: Bench, scale: float) -> Row:
@@ -265,4 +313,14 @@ def backpressure(bench: Bench, scale: float) -> Row:
     return row
 
 
-SCENARIOS = (backpressure, many, watch_limit, fuse, pulled, written_badly, names, clock)
+SCENARIOS = (
+    backpressure,
+    many,
+    watch_limit,
+    fuse,
+    slow_senders,
+    pulled,
+    written_badly,
+    names,
+    clock,
+)

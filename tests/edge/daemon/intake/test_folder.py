@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from edge.config.settings import Inbox
-from edge.daemon.intake import Receiver, folder
+from edge.daemon.intake import CLOSED, Receiver, folder
 from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.intake.complaints import UNFINISHED_S
 from edge.daemon.intake.folder import SET_ASIDE_S, FolderIntake
@@ -28,9 +28,11 @@ class Taker:
     """A receiver that takes files away, unless it has been told to fail at their names."""
 
     taken: dict[str, bool] = field(default_factory=dict)
-    """Files by name, with what was said of their writers."""
+    """Files by name, and true for those that were seen to be closed."""
     fails: dict[str, Exception] = field(default_factory=dict)
     full: bool = False
+    keeps: float = 0.0
+    """Quiet times for which a file stays, as a copied one does."""
 
     def has_room(self) -> bool:
         return not self.full
@@ -38,12 +40,13 @@ class Taker:
     def finish_taking(self) -> None:
         return
 
-    def take_file(self, path: Path, *, settled: bool, may_copy: bool) -> None:
-        assert settled == may_copy
+    def take_file(self, path: Path, *, quiet: float) -> bool:
         if path.name in self.fails:
             raise self.fails[path.name]
-        self.taken[path.name] = settled
-        path.unlink()
+        self.taken[path.name] = quiet == CLOSED
+        if quiet >= self.keeps:
+            path.unlink()
+        return quiet >= self.keeps
 
 
 @dataclass
@@ -134,6 +137,51 @@ def test_a_file_that_nobody_was_seen_to_close_is_taken_once_quiet_and_said_to_be
     (desk.inbox / "film.dcm").hardlink_to(tmp_path / "elsewhere")
     desk.turn()
     assert desk.taker.taken == {}
+    assert desk.turn(after_s=QUIET_S) == {"film.dcm": False}
+
+
+def test_a_file_of_long_ago_was_not_seen_to_be_closed_either(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"film")
+    (desk.inbox / "film.dcm").hardlink_to(tmp_path / "elsewhere")
+    desk.taker.full = True
+    desk.turn()
+    desk.turn(after_s=3600)
+    desk.taker.full = False
+    assert desk.turn() == {"film.dcm": False}
+
+
+def test_a_file_that_stays_after_its_copy_is_not_seen_as_new_and_goes_in_its_time(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"film")
+    (desk.inbox / "film.dcm").hardlink_to(tmp_path / "elsewhere")
+    desk.taker.keeps = 30
+    desk.turn()
+    assert desk.turn(after_s=SETTLED_AFTER * QUIET_S) == {"film.dcm": False}
+    assert (desk.intake.seen(), desk.intake.kept()) == (0, 1)
+    desk.taker.taken.clear()
+    assert desk.turn() == {}
+    desk.turn(after_s=10 * QUIET_S)
+    assert desk.taker.taken.popitem() == ("film.dcm", False)
+    assert (desk.inbox / "film.dcm").exists()
+    desk.turn(after_s=10 * QUIET_S)
+    assert not (desk.inbox / "film.dcm").exists()
+    assert (desk.intake.seen(), desk.intake.kept()) == (0, 0)
+
+
+def test_a_file_that_stays_after_its_copy_counts_as_new_once_it_changes(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"film")
+    (desk.inbox / "film.dcm").hardlink_to(tmp_path / "elsewhere")
+    desk.taker.keeps = 30
+    desk.turn()
+    desk.turn(after_s=SETTLED_AFTER * QUIET_S)
+    desk.taker.taken.clear()
+    with (tmp_path / "elsewhere").open("ab") as writer:
+        writer.write(b"the rest")
+    desk.intake._list()
+    assert (desk.intake.seen(), desk.intake.kept()) == (1, 0)
     assert desk.turn(after_s=QUIET_S) == {"film.dcm": False}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from edge.daemon.intake import CLOSED
 from edge.daemon.pipeline.dispatcher import Dispatcher
 from edge.daemon.pipeline.reception import Reception
 from edge.daemon.workers.verdict import Died
@@ -42,7 +43,7 @@ class Desk:
     def take(self, name: str, *, settled: bool = True) -> None:
         path = self.inbox / name
         path.write_bytes(name.encode())
-        self.reception.take_file(path, settled=settled, may_copy=True)
+        self.reception.take_file(path, quiet=CLOSED if settled else 1.0)
 
     def image(self) -> Image | None:
         """The only one that the ledger has."""
@@ -114,7 +115,7 @@ def test_an_image_that_is_known_already_is_not_answered_from_a_head_start(desk: 
     desk.dispatcher._turn()
     desk.pool.job.count = 2
     (desk.inbox / "again.dcm").write_bytes(b"ahead.dcm")
-    desk.reception.take_file(desk.inbox / "again.dcm", settled=True, may_copy=True)
+    desk.reception.take_file(desk.inbox / "again.dcm", quiet=CLOSED)
     desk.dispatcher._turn()
     assert len(desk.pool.asked) == 2
     desk.pool.answer(DIED)  # the second, of which nobody will ask
@@ -198,7 +199,7 @@ def test_known_bytes_of_which_a_worker_dies_again_cost_one_worker_however_often_
     desk.pool.job.count, died = 2, 0
     for _ in range(3):
         (desk.inbox / "again.dcm").write_bytes(b"poison.dcm")
-        desk.reception.take_file(desk.inbox / "again.dcm", settled=True, may_copy=True)
+        desk.reception.take_file(desk.inbox / "again.dcm", quiet=CLOSED)
         if len(desk.pool.asked) > 1:
             desk.pool.answer(DIED)
             died += 1

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import pytest
 
+from edge.daemon.intake import CLOSED
+from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.pipeline.dispatcher import Dispatcher
 from edge.daemon.pipeline.examination import Examination
 from edge.daemon.pipeline.reception import Reception
@@ -149,7 +151,7 @@ def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(
 ) -> None:
     monkeypatch.setattr(desk.ledger.submissions, "accept", failing)
     with pytest.raises(Unavailable):
-        desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+        desk.reception.take_file(desk.drop(), quiet=CLOSED)
     assert desk.everywhere() == ["inbox"]
 
 
@@ -158,7 +160,7 @@ def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk.ledger.submissions, "origin_removed", failing)
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     assert desk.everywhere() == ["claimed"]
     assert desk.ledger.queries.waiting() == 1
 
@@ -175,7 +177,7 @@ def test_a_ledger_that_cannot_be_read_after_a_copy_was_recorded_keeps_the_copy(
         monkeypatch.setattr(submissions, "origins", failing)
 
     monkeypatch.setattr(submissions, "origin_removed", the_last_that_works)
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     assert desk.everywhere() == ["claimed"]
     assert desk.ledger.queries.waiting() == 1
 
@@ -189,7 +191,7 @@ def test_a_copy_that_was_not_recorded_before_a_kill_is_taken_from_the_inbox_once
         assert claim.path.name.startswith(COPIED)  # killed here
     desk.restart()
     assert desk.everywhere() == ["inbox"]
-    desk.reception.take_file(path, settled=True, may_copy=True)
+    desk.reception.take_file(path, quiet=CLOSED)
     assert desk.everywhere() == ["claimed"]
 
 
@@ -214,7 +216,7 @@ def test_nothing_is_taken_before_the_leftovers_of_a_kill_are_sorted(desk: Desk) 
 
 
 def test_a_file_the_ledger_looks_for_elsewhere_is_never_removed_as_a_spare(desk: Desk) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     conclude(desk)
     desk.ledger.images.archived(IMAGE_ID, desk.folder / "done" / "it-never-came-here")
     desk.restart()
@@ -225,7 +227,7 @@ def test_a_file_the_ledger_looks_for_elsewhere_is_never_removed_as_a_spare(desk:
 
 
 def test_a_spool_that_is_away_rejects_nothing(desk: Desk) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     (desk.folder / "spool").rename(desk.folder / "away")
     image = desk.ledger.images.next_waiting()
     assert image is not None
@@ -236,7 +238,7 @@ def test_a_spool_that_is_away_rejects_nothing(desk: Desk) -> None:
 
 
 def test_a_file_that_a_kill_left_in_the_archive_is_found_there(desk: Desk) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     image = desk.ledger.images.next_waiting()
     assert image is not None
     path = desk.spool.archive(
@@ -249,9 +251,9 @@ def test_a_file_that_a_kill_left_in_the_archive_is_found_there(desk: Desk) -> No
 
 
 def test_an_image_renewed_before_it_was_archived_is_examined_where_it_lies(desk: Desk) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     conclude(desk, "b0")
-    desk.reception.take_file(desk.drop("again.dcm"), settled=True, may_copy=True)  # under b1 now
+    desk.reception.take_file(desk.drop("again.dcm"), quiet=CLOSED)  # under b1 now
     archive(desk)
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
@@ -259,7 +261,7 @@ def test_an_image_renewed_before_it_was_archived_is_examined_where_it_lies(desk:
 
 
 def test_a_worker_that_a_stop_killed_is_no_attempt(desk: Desk) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     image = desk.ledger.images.find(IMAGE_ID)
     assert image is not None
@@ -324,7 +326,7 @@ def test_a_referenced_file_goes_back_when_the_ledger_fails(
 def test_a_postponed_image_is_not_lost_to_a_clock_that_is_set_back(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=SETTLED_AFTER)
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     assert desk.ledger.images.postpone(IMAGE_ID, 1_000_000.0)
     clock: Callable[[], float] = lambda: 1_000_000.0 - 86_400.0  # noqa: E731
@@ -347,7 +349,7 @@ def settle(desk: Desk) -> None:
 def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another_image(
     desk: Desk,
 ) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     twice_blamed(desk)
     claimed = desk.ledger.images.next_waiting()
     assert claimed is not None
@@ -361,7 +363,7 @@ def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another
 def test_poison_that_cannot_be_read_is_rejected_and_does_not_hold_up_the_others(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     twice_blamed(desk)
     monkeypatch.setattr(desk.spool, "rehash", failing)
     settle(desk)
@@ -369,14 +371,14 @@ def test_poison_that_cannot_be_read_is_rejected_and_does_not_hold_up_the_others(
 
 
 def test_what_came_twice_as_the_same_bytes_is_never_forgotten(desk: Desk) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
-    desk.reception.take_file(desk.drop("twin.dcm"), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
+    desk.reception.take_file(desk.drop("twin.dcm"), quiet=CLOSED)
     assert not desk.ledger.submissions.forget(IMAGE_ID)
 
 
 def changed_while_it_was_postponed(desk: Desk) -> str:
     """What someone asked for meanwhile; returns the id of what the file is now."""
-    desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=SETTLED_AFTER)
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     assert desk.ledger.images.postpone(IMAGE_ID, 1.0)
     desk.reception.take_bytes(Request(FILM, "mammo/v1/replies/1"))
@@ -419,7 +421,7 @@ def test_a_kill_before_the_other_image_is_recorded_loses_nothing(
 def test_a_changed_file_is_recorded_however_often_the_ledger_fails_and_as_one_that_may_change_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     twice_blamed(desk)
     claimed = desk.ledger.images.next_waiting()
     assert claimed is not None
@@ -436,7 +438,7 @@ def test_a_changed_file_is_recorded_however_often_the_ledger_fails_and_as_one_th
 
 
 def test_what_was_answered_before_and_then_changed_and_killed_workers_is_poison(desk: Desk) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     conclude(desk)
     desk.ledger.submissions.retry([IMAGE_ID])
     twice_blamed(desk)
@@ -448,7 +450,7 @@ def test_what_was_answered_before_and_then_changed_and_killed_workers_is_poison(
 
 
 def test_an_image_that_was_answered_before_is_never_postponed(desk: Desk) -> None:
-    desk.reception.take_file(desk.drop(), settled=False, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=SETTLED_AFTER)
     conclude(desk)
     desk.ledger.submissions.retry([IMAGE_ID])
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
@@ -460,7 +462,7 @@ def test_who_asks_for_known_bytes_that_are_examined_again_is_answered_on_its_own
     desk: Desk,
     retried: bool,  # noqa: FBT001 - pytest passes by name
 ) -> None:
-    desk.reception.take_file(desk.drop(), settled=True, may_copy=True)
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
     conclude(desk, "b0")
     archive(desk)
     if retried:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from edge.daemon.intake import CLOSED
+from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.pipeline import second_look
 from edge.daemon.pipeline.examination import Examination
 from edge.daemon.pipeline.reception import Reception
@@ -64,7 +66,7 @@ class Desk:
         self.line.dispatcher._turn()
 
     def take(self, path: Path, *, settled: bool = True) -> None:
-        self.reception.take_file(path, settled=settled, may_copy=True)
+        self.reception.take_file(path, quiet=CLOSED if settled else SETTLED_AFTER)
 
     def drop(self, data: bytes, name: str = "film.dcm") -> Path:
         path = self.folder / "inbox" / name

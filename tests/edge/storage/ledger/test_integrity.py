@@ -257,7 +257,7 @@ def test_a_ledger_of_an_earlier_release_is_taken_over_whole(earlier: Path) -> No
         "jsonl": {"waiting": 2, "held": 0},
         "reply": {"waiting": 1, "held": 0},
     }
-    assert [origin for _, origin, _ in ledger.submissions.origins()] == [
+    assert [origin.path for origin in ledger.submissions.origins()] == [
         Path("/mnt/inbox/film-5.dcm")
     ]
     assert [

@@ -1,0 +1,125 @@
+"""
+Originals: files of the inbox that were copied into the spool, as it lies on another mount.
+
+One whose sender was seen to be done goes as soon as its copy is recorded. Of any other nobody
+knows: its sender may pause, and would go on in a file that has no name any more. So it stays until
+it has its result and has not changed for long, for longer still if it was rejected, as half a film
+is. One that has changed by then is taken anew, as what it has become.
+"""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from edge.errors import Unavailable
+from edge.health import Cause, Health
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Origin
+from edge.storage.spool import Spool
+from edge.system.files import Fingerprint, fingerprint
+
+log = logging.getLogger(__name__)
+
+SCORED_AFTER: Final = 60
+"""Quiet times after which the original of a scored image goes."""
+REJECTED_AFTER: Final = 1800
+"""Quiet times after which that of a rejected one goes."""
+
+
+class Originals:
+    """
+    Removes originals when they may go; in threads that may wait for the inbox.
+
+    Args:
+        ledger: knows what was copied.
+        spool: compares and removes.
+        health: is told of those that cannot be removed.
+    """
+
+    def __init__(self, ledger: Ledger, spool: Spool, health: Health) -> None:
+        self._submissions = ledger.submissions
+        self._spool = spool
+        self._health = health
+        self._undeletable: set[str] = set()
+
+    def remove_left(self) -> None:
+        """
+        Remove what a kill left of those that were to go at once.
+
+        Raises:
+            Unavailable: the ledger cannot be read.
+        """
+        for origin in self._submissions.origins():
+            self._health.beat()
+            if origin.settled:
+                self.remove(origin.claim, origin.path, origin.fingerprint)
+
+    def settle(self, path: Path, quiet: float) -> bool | None:
+        """
+        Deal with a file of the inbox if it is an original.
+
+        Args:
+            path: the file.
+            quiet: as `Receiver.take_file` has it.
+
+        Returns:
+            None if it is none, or has changed: it is to be taken. True once it is gone, and False
+            while it stays.
+
+        Raises:
+            NotReadyError: it is gone.
+            Unavailable: the ledger cannot be read.
+        """
+        origin = self._submissions.origin_at(path)
+        # Not by device and inode, which may be others once a mount has come back.
+        if origin is None or fingerprint(path)[2:] != origin.fingerprint[2:]:
+            return None
+        if not _is_due(origin, quiet):
+            return False
+        found = fingerprint(path)
+        sure = origin.settled and found == origin.fingerprint
+        if not sure and not self._spool.is_original(path, origin.image_id):
+            return None
+        return self.remove(origin.claim, path, found)
+
+    def remove(self, claim: str, path: Path, known: Fingerprint) -> bool:
+        """
+        Remove an original; one that cannot be removed is told, and tried again later.
+
+        Args:
+            claim: name of the copy in spool/claimed.
+            path: of the original.
+            known: its fingerprint; a file that has another one by now is left.
+
+        Returns:
+            False if it is still there.
+        """
+        removed = self._spool.remove_origin(path, known)
+        if removed:
+            self._undeletable.discard(claim)
+            self._forget(claim)
+        else:
+            self._undeletable.add(claim)
+        self._tell()
+        return removed
+
+    def _forget(self, claim: str) -> None:
+        try:
+            self._submissions.origin_removed(claim)
+        except Unavailable as error:  # the image is recorded: nothing of it may be undone
+            log.warning('event=origin_not_noted why="%s"', error)
+
+    def _tell(self) -> None:
+        if left := len(self._undeletable):
+            self._health.degrade(
+                Cause.INBOX_UNDELETABLE,
+                f"inbox: {left} files were taken and cannot be removed: check the folder's mode",
+            )
+        else:
+            self._health.recover(Cause.INBOX_UNDELETABLE)
+
+
+def _is_due(origin: Origin, quiet: float) -> bool:
+    if origin.settled:
+        return True
+    return origin.answered and quiet >= (SCORED_AFTER if origin.scored else REJECTED_AFTER)

@@ -1,0 +1,229 @@
+"""What a sender writes after a pause is not lost, though its file was copied and answered."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from edge.config.settings import Settings
+from edge.daemon.control.forgetting import Forgetting
+from edge.daemon.intake import CLOSED
+from edge.daemon.intake.candidates import SETTLED_AFTER
+from edge.daemon.pipeline.originals import REJECTED_AFTER, SCORED_AFTER
+from edge.daemon.pipeline.reception import Reception
+from edge.daemon.workers.serving import Serving
+from edge.errors import Unavailable
+from edge.health import Cause
+from edge.storage.archiver import Archiver
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Conclusion
+from edge.storage.ledger.states import Move, State
+from edge.storage.spool import Spool
+from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
+
+HALF, WHOLE = b"half of a film, ", b"half of a film, and all the rest"
+pytestmark = pytest.mark.usefixtures("another_mount")
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Desk:
+    """A reception with a real ledger and spool, and an inbox on another mount without events."""
+
+    folder: Path
+    ledger: Ledger
+    line: Line
+    reception: Reception
+    settings: Settings
+
+    @property
+    def film(self) -> Path:
+        return self.folder / "inbox" / "film.dcm"
+
+    def take(self, quiet: float) -> bool:
+        return self.reception.take_file(self.film, quiet=quiet)
+
+    def conclude(self, data: bytes, *, scored: bool) -> None:
+        """Examine what was taken, and archive it."""
+        image_id = sha(data)
+        self.ledger.images.move(image_id, Move.DISPATCH)
+        self.ledger.images.conclude(
+            Conclusion(image_id, f"r-{image_id}", "b1", scored=scored, render=lambda _: b"{}")
+        )
+        image = self.ledger.images.find(image_id)
+        assert image is not None
+        parts = self.line.parts
+        assert Archiver(self.ledger, parts.spool, parts.health).archive(image, b"{}", scored=scored)
+
+    def copied(self, data: bytes = HALF, *, scored: bool = False) -> None:
+        """Have a quiet file copied and answered."""
+        self.film.write_bytes(data)
+        assert not self.take(SETTLED_AFTER)
+        self.conclude(data, scored=scored)
+
+    def images(self) -> set[str]:
+        return {
+            image.image_id for state in State for image in self.ledger.images.in_state(state, 9)
+        }
+
+    def results(self) -> int:
+        return len(self.ledger.queries.results())
+
+
+def open_desk(folder: Path) -> Desk:
+    ledger = Ledger(folder / "state", ["mqtt"], lambda payload, _: payload)
+    if ledger.restore.why_empty:
+        ledger.restore.finish()  # not the ledger's first start
+    spool = Spool(folder / "spool", folder / "done", folder / "failed")
+    workers = SimpleNamespace(
+        in_work=0, overdue=lambda: False, job=SimpleNamespace(count=0), close=lambda: None
+    )
+    bundle = SimpleNamespace(bundle_id="b1")
+    serving = cast("Serving", SimpleNamespace(bundle=bundle, workers=workers))
+    line = line_of(parts_of(ledger, spool, serving, tasks=AtOnce()))
+    line.recovery.run()
+    settings = folders_of(folder)
+    return Desk(folder, ledger, line, line.reception(settings), settings)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    (tmp_path / "inbox").mkdir()
+    made = open_desk(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+@pytest.mark.parametrize(("scored", "after"), [(True, SCORED_AFTER), (False, REJECTED_AFTER)])
+def test_the_original_of_a_copy_goes_after_its_result_and_its_time(
+    desk: Desk, after: int, *, scored: bool
+) -> None:
+    desk.film.write_bytes(HALF)
+    assert not desk.take(SETTLED_AFTER)
+    assert not desk.take(10 * after)  # it has no result yet
+    desk.conclude(HALF, scored=scored)
+    assert not desk.take(after - 1)
+    assert desk.film.exists()
+    assert desk.take(after)
+    assert not desk.film.exists()
+    assert desk.ledger.submissions.origins() == []
+    assert desk.results() == 1
+
+
+def test_the_original_of_a_sender_that_was_seen_to_close_it_goes_at_once_and_is_not_read_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Spool, "hash_in_place", lambda *_: pytest.fail("it was read again"))
+    desk.film.write_bytes(WHOLE)
+    assert desk.take(CLOSED)
+    assert not desk.film.exists()
+    assert desk.ledger.submissions.origins() == []
+
+
+def go_on(path: Path) -> None:
+    with path.open("ab") as writer:
+        writer.write(WHOLE.removeprefix(HALF))
+
+
+def write_anew(path: Path) -> None:
+    path.write_bytes(WHOLE)
+
+
+def replace(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(WHOLE)
+    other.replace(path)
+
+
+@pytest.mark.parametrize("sender", [go_on, write_anew, replace])
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("scored", [False, True])
+def test_what_a_sender_writes_after_the_result_is_taken_and_answered_too(
+    desk: Desk, sender: Callable[[Path], None], *, restarted: bool, scored: bool
+) -> None:
+    desk.copied(scored=scored)
+    sender(desk.film)
+    if restarted:
+        desk.ledger.close()
+        desk.ledger, desk.reception = (again := open_desk(desk.folder)).ledger, again.reception
+        desk.line = again.line
+        desk.reception.finish_taking()
+    assert not desk.take(SETTLED_AFTER)
+    assert desk.images() == {sha(HALF), sha(WHOLE)}
+    desk.conclude(WHOLE, scored=True)
+    assert desk.take(SCORED_AFTER)
+    assert not desk.film.exists()
+    assert desk.ledger.submissions.origins() == []
+    assert desk.results() == 2
+
+
+def test_bytes_that_came_under_the_same_size_and_time_are_taken_before_the_original_goes(
+    desk: Desk,
+) -> None:
+    """Size and time of writing are set first by some servers, and kept whatever is written."""
+    desk.copied(HALF.ljust(len(WHOLE), b"\0"), scored=True)
+    written = desk.film.stat().st_mtime_ns
+    desk.film.write_bytes(WHOLE)
+    os.utime(desk.film, ns=(written, written))
+    assert not desk.take(SCORED_AFTER)
+    assert sha(WHOLE) in desk.images()
+    desk.conclude(WHOLE, scored=True)
+    assert desk.take(SCORED_AFTER)
+
+
+@pytest.mark.parametrize("moved", ["touched", "started again", "mounted again"])
+def test_an_original_with_the_same_bytes_is_answered_once_whatever_else_changed(
+    desk: Desk, moved: str
+) -> None:
+    desk.copied(scored=True)
+    if moved == "touched":
+        desk.film.chmod(0o600)
+    else:
+        desk.line.parts.spool._looks._known.clear()
+    if moved == "mounted again":
+        with desk.ledger.submissions._database.transaction() as db:
+            db.execute("UPDATE origins SET device = device + 1, inode = inode + 1")
+    desk.reception.finish_taking()
+    assert not desk.take(SETTLED_AFTER)
+    assert desk.take(SCORED_AFTER)
+    assert not desk.film.exists()
+    assert desk.results() == 1
+
+
+def test_an_original_that_cannot_be_removed_is_told_when_its_time_has_come(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.copied(scored=True)
+    desk.reception.finish_taking()
+    health = desk.line.parts.health
+    assert health.reasons_and_causes() == []
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "remove_origin", lambda *_: False)
+        assert not desk.take(SCORED_AFTER)
+    assert [cause for _, cause in health.reasons_and_causes()] == [Cause.INBOX_UNDELETABLE]
+    assert desk.take(SCORED_AFTER)
+    assert health.reasons_and_causes() == []
+
+
+@pytest.mark.parametrize("deletable", [True, False])
+def test_an_erased_image_does_not_come_in_again_from_its_original(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, deletable: bool
+) -> None:
+    desk.copied(scored=True)
+    forget: Any = Forgetting(desk.settings, desk.line.parts)
+    if deletable:
+        assert forget({"id": sha(HALF)})["files"] == 2
+        assert not desk.film.exists()
+        return
+    monkeypatch.setattr(Spool, "remove_origin", lambda *_: False)
+    with pytest.raises(Unavailable, match="inbox: the file cannot be removed"):
+        forget({"id": sha(HALF)})
+    assert desk.images() == {sha(HALF)}

@@ -129,7 +129,7 @@ def _daemon(report: Report) -> Iterator[tuple[str, str]]:
 
 def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     queue = report["queue"]
-    seen = f", {report['inbox']['seen']} seen in the inbox" if report["inbox"] else ""
+    seen = "".join(_seen(report["inbox"])) if report["inbox"] else ""
     oldest = _oldest(queue["oldest_waiting_s"])
     yield "queue", f"{queue['waiting']} waiting, {queue['examining']} in work{seen}{oldest}"
     yield from _requests(report)
@@ -142,6 +142,13 @@ def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     )
     yield "results", f"{since_midnight}in all {in_all}"
     yield from _deliveries(report)
+
+
+def _seen(inbox: Report) -> Iterator[str]:
+    """Yield what lies in the inbox; a daemon older than this command tells less."""
+    yield f", {inbox['seen']} seen in the inbox"
+    if kept := inbox.get("kept"):
+        yield f", {kept} copied and left there for now"
 
 
 def _requests(report: Report) -> Iterator[tuple[str, str]]:
@@ -183,6 +190,9 @@ def _machine(report: Report, around: Around) -> Iterator[tuple[str, str]]:
         if finding.detail != "no sensor":
             level = "" if finding.level is Level.OK else f"{finding.level}: "
             yield label, f"{level}{finding.detail}"
+    watches = (report["inbox"] or {}).get("watches") or {"used": 0, "free": None}
+    if watches["free"] is not None and watches["free"] < watches["used"]:
+        yield "watches", f"{watches['used']} of the inbox's folders, {watches['free']} free"
     yield from _last_rejected(around.today)
     if deaths := report["counters"].get("worker_deaths"):
         advice = "look into failed, and at [worker] memory_mb"

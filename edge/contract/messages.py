@@ -101,11 +101,24 @@ class QueuePart(_Sent):
     last_seq: Count
 
 
+class WatchesPart(_Sent):
+    """Watches of inotify, one a folder."""
+
+    used: Count
+    """Watches that the daemon has."""
+    free: Count | None
+    """Watches that its user may have beyond these; null if the kernel does not say."""
+
+
 class InboxPart(_Sent):
     """The watched folder."""
 
     seen: Count
     """Files that were seen and not taken yet."""
+    kept: Count
+    """Files that were copied and stay for now, in case their senders go on."""
+    watches: WatchesPart | None
+    """Null if the folder is only listed."""
 
 
 class RequestsPart(_Sent):

@@ -176,9 +176,9 @@ class Daemon:
         return folder, requests
 
     def _make_report(self) -> Report:
-        seen = self._folder.seen if self._folder else None
+        inbox = self._folder.counts if self._folder else None
         held = self._requests[0].held if self._requests else None
-        return Report(self._settings, self._parts, self._client, Sources(seen, held), self._drift)
+        return Report(self._settings, self._parts, self._client, Sources(inbox, held), self._drift)
 
     def _make_dispatcher(self) -> Dispatcher:
         results = self._parts.ledger.queries.results(limit=WINDOW)

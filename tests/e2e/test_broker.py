@@ -348,6 +348,9 @@ def test_on_a_file_system_without_events_a_sender_that_pauses_until_it_is_answer
             (source / "film.png").write_bytes(film(1))
             (source / "slow.jpg").write_bytes(half)
             rig.result_of(sha256(half))
+            told = rig.status()["inbox"]
+            assert (told["seen"], told["watches"]) == (0, None)
+            assert told["kept"] > 0
             with (source / "slow.jpg").open("ab") as writer:
                 writer.write(whole[len(half) :])
             assert rig.result_of(sha256(whole))["outcome"] != "rejected"

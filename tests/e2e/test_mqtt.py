@@ -46,6 +46,8 @@ def test_health_has_counters_and_nobody_s_name(daemon: Rig, subscriber: Subscrib
     (health, *_) = subscriber.wait_under("health", 1)
     assert health["schema"] == "mammo.health/1"
     assert health["queue"]["waiting"] == 0
+    assert health["inbox"]["watches"]["used"] == 1
+    assert health["inbox"]["watches"]["free"] > 0
     assert daemon.running
 
 

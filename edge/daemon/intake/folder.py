@@ -12,6 +12,7 @@ import math
 import os
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,18 @@ SET_ASIDE_S: Final = 600.0
 def look_again_s(settings: Inbox) -> float:
     """Say when a truncated file is looked at again: once it is settled, in seconds."""
     return SETTLED_AFTER * (settings.quiet_s or QUIET_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of an inbox."""
+
+    seen: int
+    """Files that were seen and not yet taken."""
+    kept: int
+    """Files that were copied and stay, in case their senders go on."""
+    watches: int | None
+    """Folders that are watched; None if the inbox is only listed."""
 
 
 class FolderIntake(Loop):
@@ -72,17 +85,9 @@ class FolderIntake(Loop):
         """End the wait for events."""
         self._watching.wake()
 
-    def seen(self) -> int:
-        """Count the files that were seen and not yet taken."""
-        return len(self._candidates)
-
-    def kept(self) -> int:
-        """Count the files that were copied and stay, in case their senders go on."""
-        return self._candidates.kept()
-
-    def watches(self) -> int | None:
-        """Count the folders that are watched; None if the inbox is only listed."""
-        return self._watching.used
+    def counts(self) -> Counts:
+        """Count files and watches."""
+        return Counts(len(self._candidates), self._candidates.kept(), self._watching.used)
 
     def turn(self) -> None:
         """Look at the inbox and take what is ready."""

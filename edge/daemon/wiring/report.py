@@ -2,22 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from edge.config.settings import Settings
 from edge.contract import messages
+from edge.daemon.intake.folder import Counts
 from edge.daemon.intake.mqtt import Held
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.telemetry.drift import Drift
 from edge.daemon.telemetry.report import make_report
 from edge.mqtt.client import MqttClient
+from edge.system.inotify import watch_limit
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Counts of what the sources see and hold; None without such a source."""
 
-    seen: Callable[[], int] | None
-    """Counts the files seen in the inbox and not yet taken."""
+    inbox: Callable[[], Counts] | None
+    """Counts files and watches of the inbox."""
     held: Callable[[], Held] | None
     """Counts the requests in memory."""
 
@@ -53,13 +56,21 @@ class Report:
         ledger = self._parts.ledger
         numbers = {
             "queue": ledger.queries.summary(),
-            "inbox": {"seen": self._sources.seen()} if self._sources.seen else None,
+            "inbox": self._inbox(),
             "requests": self._requests(),
             "outbox": ledger.outbox.counts(),
             "drift": self._drift.report(),
         }
         serving = self._parts.model.serving
         return make_report(self._device, self._parts.health, self._client, serving, numbers)
+
+    def _inbox(self) -> dict[str, Any] | None:
+        if self._sources.inbox is None:
+            return None
+        counts, limit = self._sources.inbox(), watch_limit()
+        free = None if counts.watches is None or limit is None else max(0, limit - counts.watches)
+        watches = None if counts.watches is None else {"used": counts.watches, "free": free}
+        return {"seen": counts.seen, "kept": counts.kept, "watches": watches}
 
     def _requests(self) -> dict[str, int] | None:
         if self._sources.held is None:

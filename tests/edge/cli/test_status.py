@@ -71,6 +71,7 @@ def test_what_is_wrong_stands_there_with_what_to_do() -> None:
                 runtime={"fallback": True},
                 counters={"worker_deaths": 2},
                 drift={"images": 500, "index": 0.4},
+                inbox={"seen": 3, "kept": 2, "watches": {"used": 5000, "free": 3192}},
             ),
             around(
                 Today(3, 1, "truncated: the file is incomplete", NOW),
@@ -88,6 +89,8 @@ def test_what_is_wrong_stands_there_with_what_to_do() -> None:
         *(
             "NOT CONNECTED",
             "7 waiting",
+            "3 seen in the inbox, 2 copied and left there for now",
+            "5000 of the inbox's folders, 3192 free",
             "the oldest for 1 h 6 min",
             "31 undelivered for up to 1 d 1 h, 2 refused",
             "not the one that was asked for",

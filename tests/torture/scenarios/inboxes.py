@@ -139,7 +139,7 @@ def slow_senders(bench: Bench, scale: float) -> Row:
         "SIGKILL at every step",
         0,
     )
-    for _ in range(scaled(3, scale)):
+    for _ in range(scaled(2, scale)):
         with bench.site() as site:
             quick = site.config.read_text().replace("quiet_s = 0.2", "quiet_s = 0.05")
             site.config.write_text(quick)

@@ -15,7 +15,7 @@ from edge.config.settings import Inbox
 from edge.daemon.intake import CLOSED, Receiver, folder
 from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.intake.complaints import UNFINISHED_S
-from edge.daemon.intake.folder import SET_ASIDE_S, FolderIntake
+from edge.daemon.intake.folder import SET_ASIDE_S, Counts, FolderIntake
 from edge.daemon.intake.walk import MAX_DEPTH
 from edge.errors import LockedError, Unavailable
 from edge.health import Cause, Health
@@ -65,6 +65,10 @@ class Desk:
         for _ in range(2):
             self.intake.turn()
         return self.taker.taken
+
+    @property
+    def counts(self) -> Counts:
+        return self.intake.counts()
 
     @property
     def causes(self) -> set[Cause]:
@@ -158,7 +162,7 @@ def test_a_file_that_stays_after_its_copy_is_not_seen_as_new_and_goes_in_its_tim
     desk.taker.keeps = 30
     desk.turn()
     assert desk.turn(after_s=SETTLED_AFTER * QUIET_S) == {"film.dcm": False}
-    assert (desk.intake.seen(), desk.intake.kept()) == (0, 1)
+    assert (desk.counts.seen, desk.counts.kept) == (0, 1)
     desk.taker.taken.clear()
     assert desk.turn() == {}
     desk.turn(after_s=10 * QUIET_S)
@@ -166,7 +170,7 @@ def test_a_file_that_stays_after_its_copy_is_not_seen_as_new_and_goes_in_its_tim
     assert (desk.inbox / "film.dcm").exists()
     desk.turn(after_s=10 * QUIET_S)
     assert not (desk.inbox / "film.dcm").exists()
-    assert (desk.intake.seen(), desk.intake.kept()) == (0, 0)
+    assert (desk.counts.seen, desk.counts.kept) == (0, 0)
 
 
 def test_a_file_that_stays_after_its_copy_counts_as_new_once_it_changes(
@@ -181,7 +185,7 @@ def test_a_file_that_stays_after_its_copy_counts_as_new_once_it_changes(
     with (tmp_path / "elsewhere").open("ab") as writer:
         writer.write(b"the rest")
     desk.intake._list()
-    assert (desk.intake.seen(), desk.intake.kept()) == (1, 0)
+    assert (desk.counts.seen, desk.counts.kept) == (1, 0)
     assert desk.turn(after_s=QUIET_S) == {"film.dcm": False}
 
 
@@ -314,7 +318,7 @@ def test_what_systems_and_senders_put_beside_films_is_left_alone(desk: Desk) -> 
     desk.intake._list()
     assert set(desk.turn(after_s=1e6)) == {"readme-film.dcm"}
     assert desk.causes == set()
-    assert desk.intake.seen() == 0
+    assert desk.counts.seen == 0
 
 
 def test_an_inbox_that_runs_out_of_watches_is_listed_as_well(
@@ -334,7 +338,7 @@ def test_an_inbox_that_runs_out_of_watches_is_listed_as_well(
         assert desk.turn(after_s=QUIET_S) == {"film.dcm": False}
     desk.turn(after_s=1)
     assert desk.causes == set()
-    assert desk.intake.watches() == 2
+    assert desk.counts.watches == 2
 
 
 def test_a_folder_that_cannot_be_listed_is_counted_and_the_others_are_looked_at(

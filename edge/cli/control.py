@@ -5,21 +5,18 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from typing import Any
 
+from edge.cli import standing
 from edge.cli.output import shown
 from edge.cli.parser import make_parser
-from edge.config.load import load
 from edge.contract.messages import REPLAY_AT_ONCE
-from edge.daemon.control import unix_socket
+from edge.errors import ConfigError
 
 
 def ask(arguments: Namespace, command: str, **fields: object) -> dict[str, Any]:
     """
-    Ask the running daemon.
-
-    Raises:
-        Unavailable: no daemon answers, or it refuses; the text says why.
+    Ask the running daemon; raises as `standing.ask`.
     """
-    return unix_socket.ask(load(arguments.config).control.socket, command, **fields)
+    return standing.ask(arguments.config, command, **fields)
 
 
 def run_status(arguments: Namespace) -> int:
@@ -30,7 +27,11 @@ def run_status(arguments: Namespace) -> int:
         return 0
     from edge.cli.status import look_around, screen  # noqa: PLC0415 - programs need none of it
 
-    around = look_around(load(arguments.config), datetime.now(UTC).astimezone())
+    try:
+        settings = standing.settings_of(arguments.config)
+    except ConfigError:  # told by `ask`
+        settings = None
+    around = look_around(settings, datetime.now(UTC).astimezone())
     print(*map(shown, screen(report, around)), sep="\n")
     return 0
 

@@ -11,6 +11,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, Final
 
+from edge.cli import standing
 from edge.cli.output import print_report, print_table
 from edge.cli.workers import verify_bundle
 from edge.config.load import load
@@ -31,7 +32,7 @@ LISTED: Final = ("bundle", "name", "version", "signed_by", "serves")
 
 def run_list(arguments: Namespace) -> int:
     """List the installed bundles; returns the exit status."""
-    rows = listed(load(arguments.config))
+    rows = listed(_settings(arguments))
     if arguments.json:
         print(json.dumps(rows))
     else:
@@ -46,20 +47,30 @@ def run_verify(arguments: Namespace) -> int:
 
 def run_install(arguments: Namespace) -> int:
     """Install a bundle; returns the exit status."""
-    settings = load(arguments.config)
+    settings = _settings(arguments)
     report = install(settings, arguments.bundle, activate=arguments.activate, force=arguments.force)
     return _print_change(arguments, report)
 
 
 def run_activate(arguments: Namespace) -> int:
     """Have a bundle serve; returns the exit status."""
-    report = activate(load(arguments.config), arguments.bundle, force=arguments.force)
+    report = activate(_settings(arguments), arguments.bundle, force=arguments.force)
     return _print_change(arguments, report)
 
 
 def run_rollback(arguments: Namespace) -> int:
     """Go back to the previous bundle; returns the exit status."""
-    return _print_change(arguments, rollback(load(arguments.config)))
+    return _print_change(arguments, rollback(_settings(arguments)))
+
+
+def _settings(arguments: Namespace) -> Settings:
+    """Read the configuration as the running daemon has it, and say so if it is refused by now."""
+    try:
+        return load(arguments.config)
+    except ConfigError as refused:
+        settings = standing.settings_of(arguments.config)
+        standing.tell(refused)
+        return settings
 
 
 def _print_change(arguments: Namespace, report: dict[str, Any]) -> int:
@@ -75,7 +86,7 @@ def _print_change(arguments: Namespace, report: dict[str, Any]) -> int:
 
 def run_remove(arguments: Namespace) -> int:
     """Forget an installed bundle; returns the exit status."""
-    return print_report(arguments, remove(load(arguments.config), arguments.bundle))
+    return print_report(arguments, remove(_settings(arguments), arguments.bundle))
 
 
 def verify(settings: Settings, folder: Path | None) -> dict[str, Any]:

@@ -46,22 +46,25 @@ class Around:
     """Facts that the daemon's report lacks and this command looks up."""
 
     broker: str
-    """The broker's host and port."""
-    disk: Finding
+    """The broker's host and port; empty without the configuration."""
+    disk: Finding | None
+    """None without the configuration."""
     temperature: Finding
     today: Today | None
     """None if the ledger cannot be read."""
 
 
-def look_around(settings: Settings, now: datetime, root: Path = Path("/")) -> Around:
+def look_around(settings: Settings | None, now: datetime, root: Path = Path("/")) -> Around:
     """
     Look up facts in the configuration, the machine and the ledger.
 
     Args:
-        settings: the configuration.
+        settings: the configuration; None if it is refused and no other can be read.
         now: a time with a time zone; `today` is its day.
         root: the folder of `sys`.
     """
+    if settings is None:
+        return Around("", None, temperature(root), None)
     broker = settings.broker
     where = f"{broker.host}:{broker.port}{' over TLS' if broker.tls.enabled else ''}"
     return Around(where, disk(settings), temperature(root), _today(settings.state.path, now))
@@ -185,14 +188,11 @@ def _machine(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     broker = report["broker"]
     if broker is not None:
         state = f"connected, MQTT {broker['protocol']}" if broker["connected"] else "NOT CONNECTED"
-        yield "broker", f"{around.broker}, {state}"
+        yield "broker", ", ".join(filter(None, (around.broker, state)))
     for label, finding in (("disk", around.disk), ("temperature", around.temperature)):
-        if finding.detail != "no sensor":
+        if finding is not None and finding.detail != "no sensor":
             level = "" if finding.level is Level.OK else f"{finding.level}: "
             yield label, f"{level}{finding.detail}"
-    watches = (report["inbox"] or {}).get("watches") or {"used": 0, "free": None}
-    if watches["free"] is not None and watches["free"] < watches["used"]:
-        yield "watches", f"{watches['used']} of the inbox's folders, {watches['free']} free"
     yield from _last_rejected(around.today)
     if deaths := report["counters"].get("worker_deaths"):
         advice = "look into failed, and at [worker] memory_mb"
@@ -200,6 +200,9 @@ def _machine(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     if (report["drift"]["index"] or 0) > DRIFTED:
         page = "docs/guides/operations.md, MammoEdgeScoreDrift"
         yield "scores", f"not spread as the model was measured on: {page}"
+    watches = (report["inbox"] or {}).get("watches") or {"used": 0, "free": None}
+    if watches["free"] is not None and watches["free"] < watches["used"]:
+        yield "watches", f"{watches['used']} for folders of the inbox, {watches['free']} free"
 
 
 def _last_rejected(today: Today | None) -> Iterator[tuple[str, str]]:

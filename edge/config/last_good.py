@@ -45,6 +45,9 @@ ACCESS: Final = frozenset(
 """Names of keys that say who may do what, and how that is proved."""
 LINE: Final = re.compile(r'\s*(?:\[+\s*)?["\']?([\w."\'-]+)["\']?\s*(?:=|\])')
 
+PATH: Final = re.compile(r"""([\w.]+)\s*=\s*["'](.+?)["']""")
+"""A line that gives a key a text."""
+
 
 class LastGood:
     """
@@ -101,11 +104,8 @@ class LastGood:
         return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
     def _state_folder(self) -> Path:
-        named = re.search(
-            r'(?m)^\[state\]\s*\n(?:[^\[]*\n)?\s*path\s*=\s*["\'](.+?)["\']', self._text()
-        )
-        if named:
-            return Path(named[1])
+        if named := named_path(self._text(), "state", "path"):
+            return named
         return Path(os.environ.get("STATE_DIRECTORY", "") or Settings().state.path)
 
     def _text(self) -> str:
@@ -113,6 +113,20 @@ class LastGood:
             return self._config.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return ""
+
+
+def named_path(text: str, section: str, key: str) -> Path | None:
+    """Find the path that a configuration gives for a key, also in text that is not TOML."""
+    where: list[str] = []
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            where = [line.strip("[ ").split("]")[0].strip()]
+        elif (said := PATH.match(line)) and [*where, said[1]] in (
+            [section, key],
+            [f"{section}.{key}"],
+        ):
+            return Path(said[2])
+    return None
 
 
 def _access_lines(text: str) -> list[str]:

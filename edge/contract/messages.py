@@ -102,12 +102,10 @@ class QueuePart(_Sent):
 
 
 class WatchesPart(_Sent):
-    """Watches of inotify, one a folder."""
+    """Watches of inotify: those that the daemon has, and those that its user may have beyond."""
 
     used: Count
-    """Watches that the daemon has."""
     free: Count | None
-    """Watches that its user may have beyond these; null if the kernel does not say."""
 
 
 class InboxPart(_Sent):
@@ -118,7 +116,6 @@ class InboxPart(_Sent):
     kept: Count
     """Files that were copied and stay for now, in case their senders go on."""
     watches: WatchesPart | None
-    """Null if the folder is only listed."""
 
 
 class RequestsPart(_Sent):

@@ -28,12 +28,13 @@ def test_inbox_and_spool_on_two_file_systems(rig: Rig) -> None:
         pytest.skip("needs a second file system: mount a tmpfs on /dev/shm")
     spool = other / f"mammo-edge-test-{os.getpid()}"
     rig.place("spool", spool)
-    rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 0.3\n"))
+    rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 0.1\n"))
     try:
         (rig.inbox / "early.png").write_bytes(film(1))
         os.utime(rig.inbox / "early.png", (1, 1))
         rig.ready()
         rig.drop("late.png", film(2))
+        until(lambda: not any(rig.inbox.iterdir()), "taken out of the inbox", rig.words)
         rig.assert_nothing_lost({sha256(film(1)), sha256(film(2))})
         assert list((spool / "claimed").iterdir()) == []
     finally:

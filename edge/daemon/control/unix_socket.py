@@ -57,12 +57,17 @@ class ControlServer(Listener):
         self._path.unlink(missing_ok=True)
 
 
+class NoDaemonError(Unavailable):
+    """Nobody answers at the socket, or not to us."""
+
+
 def ask(path: Path, command: str, **arguments: object) -> dict[str, Any]:
     """
     Ask the running daemon.
 
     Raises:
-        Unavailable: no daemon answers there, or the daemon refuses; the text says why.
+        NoDaemonError: no daemon answers there, or not to us.
+        Unavailable: the daemon refuses; the text says why.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -73,10 +78,10 @@ def ask(path: Path, command: str, **arguments: object) -> dict[str, Any]:
                 answer: dict[str, Any] = json.loads(stream.readline())
     except PermissionError:
         msg = f"{path}: no right to ask the daemon: run this as root, or join {_group_of(path)}"
-        raise Unavailable(msg) from None
+        raise NoDaemonError(msg) from None
     except (OSError, ValueError) as error:
         msg = f"{path}: no running daemon answers: {getattr(error, 'strerror', None) or error}"
-        raise Unavailable(msg) from None
+        raise NoDaemonError(msg) from None
     if not answer.pop("ok"):
         raise Unavailable(str(answer.get("error")))
     return answer

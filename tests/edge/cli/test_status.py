@@ -71,7 +71,6 @@ def test_what_is_wrong_stands_there_with_what_to_do() -> None:
                 runtime={"fallback": True},
                 counters={"worker_deaths": 2},
                 drift={"images": 500, "index": 0.4},
-                inbox={"seen": 3, "kept": 2, "watches": {"used": 5000, "free": 3192}},
             ),
             around(
                 Today(3, 1, "truncated: the file is incomplete", NOW),
@@ -89,8 +88,6 @@ def test_what_is_wrong_stands_there_with_what_to_do() -> None:
         *(
             "NOT CONNECTED",
             "7 waiting",
-            "3 seen in the inbox, 2 copied and left there for now",
-            "5000 of the inbox's folders, 3192 free",
             "the oldest for 1 h 6 min",
             "31 undelivered for up to 1 d 1 h, 2 refused",
             "not the one that was asked for",
@@ -106,6 +103,20 @@ def test_what_is_wrong_stands_there_with_what_to_do() -> None:
     ):
         assert re.sub(r"\s+", " ", words) in re.sub(r"\s+", " ", shown)
     assert "`" not in shown
+
+
+@pytest.mark.parametrize(("used", "free"), [(5000, 3192), (12, 65524), (12, None)])
+def test_watches_are_told_once_they_run_short(used: int, free: int | None) -> None:
+    inbox = {"seen": 3, "kept": 2, "watches": {"used": used, "free": free}}
+    shown = "\n".join(screen(report(inbox=inbox), around()))
+    assert "3 seen in the inbox, 2 copied and left there" in shown
+    assert ("5000 for folders of the inbox, 3192 free" in shown) == (free == 3192)
+
+
+def test_an_inbox_that_is_only_listed_and_a_daemon_of_before_have_no_watches() -> None:
+    for inbox in ({"seen": 3, "kept": 0, "watches": None}, {"seen": 3}, None):
+        made = report() | {"inbox": inbox}
+        assert "watches" not in "\n".join(screen(made, around()))
 
 
 @pytest.mark.parametrize("reasons", [0, 2, 9], ids=["none", "two", "nine"])

@@ -69,13 +69,32 @@ _mammo_edge() {
 }
 complete -o default -F _mammo_edge mammo-edge
 """
+ZSH: Final = """\
+#compdef mammo-edge
+# zsh completion for mammo-edge, written from its options
+local word value
+local -a command offered
+for word in "${(@)words[2,CURRENT-1]}"; do
+  [[ -z $value ]] || { value=; continue }
+  case $word in
+    @VALUED@) value=1; continue ;;
+    -* | */* | *.*) continue ;;
+  esac
+  (( $#command >= 2 )) || command+=($word)
+done
+case "$command" in
+@CASES@
+esac
+[[ $words[CURRENT] == -* ]] || offered=(${offered:#-*})
+[[ -z $value ]] && compadd -- $offered || _files
+"""
 
 
 def main(root: Path, version: str, minor: str, lock: str) -> None:
     """Write all of them below `root`, the tree of the package."""
     share = root / "usr/share"
     epoch = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
-    for_people(share, version, epoch)
+    for_people(share, version, epoch, zsh="vendor-completions")
     copy(share / "doc/mammo-edge")
     put(share / "doc/mammo-edge/changelog.Debian.gz", changelog(version, epoch))
     put(
@@ -85,10 +104,25 @@ def main(root: Path, version: str, minor: str, lock: str) -> None:
     put(share / "doc/mammo-edge/sbom.cdx.json", sbom(lock))
 
 
-def for_people(share: Path | str, version: str = __version__, date: datetime | None = None) -> None:
-    """Write man page and shell completion below /usr/share or /usr/local/share."""
+def for_people(
+    share: Path | str,
+    version: str = __version__,
+    date: datetime | None = None,
+    *,
+    zsh: str = "site-functions",
+) -> None:
+    """
+    Write man page and shell completions below /usr/share or /usr/local/share.
+
+    Args:
+        share: the folder.
+        version: of the release.
+        date: of the release; now by default.
+        zsh: the folder below `zsh` in which Debian's zsh looks: another one for packages.
+    """
     put(Path(share, "man/man1/mammo-edge.1.gz"), man_page(version, date or datetime.now(UTC)))
     put(Path(share, "bash-completion/completions/mammo-edge"), completion())
+    put(Path(share, "zsh", zsh, "_mammo-edge"), zsh_completion())
 
 
 def copy(folder: Path) -> None:
@@ -182,16 +216,32 @@ def options(parser: argparse.ArgumentParser) -> list[str]:
 
 def completion() -> str:
     """Write the completion for bash: commands, then the options of a command and files."""
+    return filled(COMPLETION, 'words="{}"')
+
+
+def zsh_completion() -> str:
+    """Write the completion for zsh, which offers the same."""
+    return filled(ZSH, "offered=({})")
+
+
+def filled(script: str, offer: str) -> str:
+    """
+    Write the parser's commands and options into a completion.
+
+    Args:
+        script: has the places `@CASES@` and `@VALUED@`.
+        offer: the shell's way to offer words.
+    """
     parser = make_parser()
     words = {"": [*subparsers(parser), *options(parser)]}
     for name, sub in subparsers(parser).items():
         words[name] = [*subparsers(sub), *options(sub)]
         words |= {f"{name} {child}": options(leaf) for child, leaf in subparsers(sub).items()}
     cases = "\n".join(
-        f'    "{name}") words="{" ".join(found)}" ;;' for name, found in words.items()
+        f'    "{name}") {offer.format(" ".join(found))} ;;' for name, found in words.items()
     )
     valued = sorted({name for _, sub in leaves(parser) for name in with_value(sub)})
-    return COMPLETION.replace("@CASES@", cases).replace("@VALUED@", " | ".join(valued))
+    return script.replace("@CASES@", cases).replace("@VALUED@", " | ".join(valued))
 
 
 def with_value(parser: argparse.ArgumentParser) -> list[str]:

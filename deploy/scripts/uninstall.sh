@@ -22,7 +22,8 @@ if [ -d /run/systemd/system ]; then
 fi
 rm -f /etc/systemd/system/mammo-edge.service /etc/systemd/system/mammo-edge@.service /etc/sysusers.d/mammo-edge.conf \
   /etc/tmpfiles.d/mammo-edge.conf /etc/udev/rules.d/60-mammo-edge.rules /usr/local/bin/mammo-edge \
-  /usr/local/share/man/man1/mammo-edge.1.gz /usr/local/share/bash-completion/completions/mammo-edge
+  /usr/local/share/man/man1/mammo-edge.1.gz /usr/local/share/bash-completion/completions/mammo-edge \
+  /usr/local/share/zsh/site-functions/_mammo-edge
 rm -rf /opt/mammo-edge
 [ "$purge" = no ] || rm -rf /etc/mammo-edge /etc/systemd/system/mammo-edge.service.d /etc/systemd/system/mammo-edge@*.service.d
 [ "$data" = no ] || rm -rf /srv/mammo-edge /var/lib/mammo-edge

@@ -1,7 +1,10 @@
 """What the package's documents are written from."""
 
 import argparse
+import os
+import pty
 import re
+import select
 import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -11,9 +14,12 @@ from typing import Final
 import pytest
 
 from deploy.debian import documents
-from deploy.debian.documents import commands, completion, man_page
+from deploy.debian.documents import commands, completion, man_page, zsh_completion
 from edge.cli.parser import make_parser
-from tests.support.tools import ROOT
+from tests.support.tools import ROOT, need
+
+ZSH_FUNCTIONS: Final = ":".join(map(str, Path("/usr/share/zsh/functions").glob("**/")))
+"""The folders of zsh's own functions."""
 
 
 @pytest.mark.parametrize(
@@ -83,6 +89,72 @@ def test_completion_knows_every_command_and_option_of_the_parser(tmp_path: Path)
     for path, options in COMMANDS.items():
         below = {other[-1] for other in COMMANDS if other[:-1] == path and other}
         assert offers(script, path) >= below | set(options), path
+
+
+@pytest.fixture
+def zsh(tmp_path: Path) -> list[str]:
+    """A zsh that finds the completion, and no configuration of anybody's."""
+    (tmp_path / "_mammo-edge").write_text(zsh_completion())
+    return ["env", f"FPATH={tmp_path}:{ZSH_FUNCTIONS}", "TERM=dumb", need("zsh", "zsh"), "-f"]
+
+
+def test_zsh_offers_every_command_and_option_of_the_parser(zsh: list[str]) -> None:
+    asked = [
+        f"words=(mammo-edge {' '.join(path)} '{typed}'); CURRENT=$#words; _mammo-edge; echo ."
+        for path in COMMANDS
+        for typed in ("", "-")
+    ]
+    offer = "compadd() { print -r -- $@ }; _files() { print files }; autoload -U _mammo-edge"
+    said = subprocess.run(
+        [*zsh, "-c", "\n".join([offer, *asked])], capture_output=True, text=True, check=True
+    )
+    answers = [set(answer.split()) for answer in said.stdout.split(".\n")]
+    for path, options in COMMANDS.items():
+        below = {other[-1] for other in COMMANDS if other[:-1] == path and other}
+        assert answers.pop(0) >= below, path
+        assert answers.pop(0) >= set(options), path
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("mod", "model"),
+        ("model rollb", "model rollback"),
+        ("--config edge.toml model inst", "model install"),
+        ("setup --brok", "setup --broker"),
+        ("results --since model --lim", "results --since model --limit"),
+        ("classify fil", "classify film.dcm"),
+        ("setup --password-file fil", "setup --password-file film.dcm"),
+    ],
+)
+def test_zsh_completes_what_is_typed(
+    zsh: list[str], tmp_path: Path, typed: str, completed: str
+) -> None:
+    (tmp_path / "film.dcm").touch()
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        [*zsh, "-i"], stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, process_group=0
+    )
+    os.close(theirs)
+    try:
+        begin = 'autoload -Uz compinit; compinit -u -D; mammo-edge() { print -r -- "GOT<$*>" }'
+        os.write(ours, f"{begin}; print BEG''UN\n".encode())
+        read_until(ours, b"BEGUN")
+        os.write(ours, f"mammo-edge {typed}\t\n".encode())
+        assert f"{completed}>" in re.sub(r" +>", ">", read_until(ours, b">\r").decode())
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(ours)
+
+
+def read_until(terminal: int, end: bytes) -> bytes:
+    """Read what a shell writes, up to some bytes."""
+    said = b""
+    while end not in said:
+        assert select.select([terminal], [], [], 60)[0], said
+        said += os.read(terminal, 4096)
+    return said
 
 
 def test_the_man_page_explains_every_command_and_option_of_the_parser() -> None:

@@ -206,6 +206,7 @@ def test_installed_from_a_checkout_it_has_a_man_page_and_a_completion_until_it_i
         package.call("scripts/install.sh")
         assert b".SH NAME" in gzip.decompress((share / "man/man1/mammo-edge.1.gz").read_bytes())
         assert "complete " in (share / "bash-completion/completions/mammo-edge").read_text()
+        assert "#compdef" in (share / "zsh/site-functions/_mammo-edge").read_text()
     for _ in range(2):
         package.call("scripts/uninstall.sh")
         assert [path for path in share.rglob("*") if path.is_file()] == []

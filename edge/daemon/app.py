@@ -108,7 +108,7 @@ class Daemon:
         self._dispatcher = self._make_dispatcher()
         obeyed = self._make_handlers()
         self._reload = obeyed["reload"]
-        self._control = ControlServer(settings.control.socket, obeyed)
+        self._control = ControlServer(settings.control.socket, obeyed, self._health)
         stack.callback(self._control.close)
         suspects = self._suspects
         self._commands = broker.commands(settings, self._client, self._health, obeyed, suspects)
@@ -214,6 +214,7 @@ class Daemon:
             self._numbers.text,
             ready=lambda: health.phase in {Phase.READY, Phase.DEGRADED},
             alive=lambda: not health.stuck() and not model.overdue(),
+            health=health,
         )
         self._stack.callback(server.close)
         return server

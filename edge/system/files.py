@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import stat
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -40,7 +41,8 @@ Beat: TypeAlias = Callable[[], None]
 """Called while something takes long, to show that it is alive."""
 
 # One for all, begun once: a thread a file would hang for ever if memory ends while it begins.
-_DISK: Final = ThreadPoolExecutor(2, "sync")
+_SYNCING: Final = 2
+_DISK: Final = ThreadPoolExecutor(_SYNCING, "sync")
 
 FEW_INODES: Final = 1024
 """Free inodes below which a file system is short of them, unless it has less than 20 times that."""
@@ -113,7 +115,8 @@ def sha256_and_sync(path: Path, beat: Beat) -> str:
 
 def begin_syncing() -> None:
     """Begin the threads that bring files onto the disk, while there is memory for them."""
-    wait([_DISK.submit(os.getpid)])
+    all_there = threading.Barrier(_SYNCING)  # so that none of them does the work of two
+    wait([_DISK.submit(all_there.wait) for _ in range(_SYNCING)])
 
 
 def move(path: Path, target: Path, beat: Beat) -> None:

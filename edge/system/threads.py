@@ -119,26 +119,36 @@ def note_failure(event: str, error: BaseException | None) -> str:
 
 class Listener:
     """
-    A server that answers in a thread of its own.
+    A server that answers in a thread of its own, which is stamped as a loop is.
+
+    It begins a thread for each client, and the beginning of a thread may hang when memory ends.
 
     Args:
-        name: of the thread.
+        name: of the thread and its stamps.
         server: listens already.
         poll_s: seconds after which it notices that it is to end.
+        health: for the stamps.
     """
 
-    def __init__(self, name: str, server: socketserver.BaseServer, poll_s: float) -> None:
+    def __init__(
+        self, name: str, server: socketserver.BaseServer, poll_s: float, health: Health
+    ) -> None:
         self._server = server
-        self._thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": poll_s}, name=name, daemon=True
-        )
+        self._health, self._name = health, name
+        server.service_actions = lambda: health.stamp(name)  # type: ignore[method-assign]
+        self._thread = threading.Thread(target=self._serve, args=(poll_s,), name=name, daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""
         self._thread.start()
+
+    def _serve(self, poll_s: float) -> None:
+        self._health.stamp(self._name)  # the first client may come before the first turn ends
+        self._server.serve_forever(poll_s)
 
     def close(self) -> None:
         """Stop answering; also before `start`."""
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
+        self._health.retire(self._name)

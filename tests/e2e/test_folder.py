@@ -76,7 +76,7 @@ def test_a_file_whose_writer_pauses_is_taken_whole_when_it_goes_on(rig: Rig) -> 
     """
     Nobody has seen its writer close it: a truncated image is looked at again before it is rejected.
     """
-    rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 4\n"))
+    rig.config.write_text(rig.config.read_text().replace("[inbox]\n", "[inbox]\nquiet_s = 1\n"))
     data = FILMS[0].read_bytes()
     with (rig.inbox / "film.jpg").open("wb") as writer:
         writer.write(data[: len(data) // 2])

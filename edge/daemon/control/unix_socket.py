@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from edge.daemon.control.audited import AuditedHandler
 from edge.errors import MammoEdgeError, StartupError, Unavailable
+from edge.health import Health
 from edge.storage.audit import Caller
 from edge.system.threads import Listener
 
@@ -37,7 +38,7 @@ class ControlServer(Listener):
         StartupError: the socket cannot be made.
     """
 
-    def __init__(self, path: Path, handlers: Mapping[str, AuditedHandler]) -> None:
+    def __init__(self, path: Path, handlers: Mapping[str, AuditedHandler], health: Health) -> None:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,7 @@ class ControlServer(Listener):
             msg = f"control.socket: {path}: {error.strerror or error}"
             raise StartupError(msg) from None
         server.handlers = handlers
-        super().__init__("control", server, poll_s=0.1)
+        super().__init__("control", server, poll_s=0.1, health=health)
 
     def close(self) -> None:
         """Stop answering and remove the socket."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.errors import ConfigError, MammoEdgeError
+from edge.health import Health
 from edge.system.threads import Listener
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class MetricsServer(Listener):
         numbers: for `/metrics`, returns the exposition format.
         ready: for `/readyz`, returns True if images are taken and examined.
         alive: for `/livez`, returns True if every loop turns.
+        health: for the stamps of its thread.
 
     Raises:
         ConfigError: the address cannot be had.
@@ -37,6 +39,7 @@ class MetricsServer(Listener):
         numbers: Callable[[], bytes],
         ready: Callable[[], bool],
         alive: Callable[[], bool],
+        health: Health,
     ) -> None:
         routes: dict[str, Callable[[], tuple[int, str, bytes]]] = {
             "/metrics": lambda: (200, CONTENT_TYPE_LATEST, numbers()),
@@ -72,7 +75,7 @@ class MetricsServer(Listener):
             msg = f"metrics: {address[0]}:{address[1]}: {error.strerror}"
             raise ConfigError(msg) from None
         self.port = server.server_port
-        super().__init__("metrics", server, poll_s=0.5)
+        super().__init__("metrics", server, poll_s=0.5, health=health)
 
 
 class _Server(ThreadingHTTPServer):

@@ -13,6 +13,7 @@ from edge.config.last_good import LastGood, named_path
 from edge.config.load import load
 from edge.daemon.control.unix_socket import ControlServer
 from edge.errors import Unavailable
+from edge.health import Health
 from edge.storage.audit import Caller
 from tests.support.contract_page import examples
 
@@ -70,7 +71,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made = configured(tmp_path)
     answers = {"status": examples("mammo.health/1")[0], **ANSWERS}
     handlers = {command: made.handler(command, answer) for command, answer in answers.items()}
-    server = ControlServer(tmp_path / "control.sock", handlers)
+    server = ControlServer(tmp_path / "control.sock", handlers, Health())
     server.start()
     yield made
     server.close()

@@ -12,6 +12,7 @@ from edge.daemon.control.audited import Handler, audited
 from edge.daemon.control.unix_socket import ControlServer, ask
 from edge.daemon.wiring.settings_noted import note_settings
 from edge.errors import ConfigError, Unavailable
+from edge.health import Health
 from edge.storage.audit import NAME, Audit, Caller
 
 IMAGE = "78f06004a516965b" * 4
@@ -32,7 +33,7 @@ def test_the_uid_is_that_of_the_process_at_the_socket(tmp_path: Path) -> None:
         "retry": lambda _: {"images": [IMAGE]},
         "status": lambda _: {"state": "ready"},
     }
-    server = ControlServer(tmp_path / "control.sock", audited(obeyed, audit))
+    server = ControlServer(tmp_path / "control.sock", audited(obeyed, audit), Health())
     server.start()
     try:
         ask(tmp_path / "control.sock", "status", uid=4711)

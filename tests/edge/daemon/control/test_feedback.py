@@ -117,7 +117,7 @@ def device(ledger: Ledger, tmp_path: Path) -> Iterator[Path]:
     socket, config = tmp_path / "control.sock", tmp_path / "edge.toml"
     config.write_text(f'[control]\nsocket = "{socket}"\n[state]\npath = "{tmp_path}/state"\n')
     obeyed = audited({"feedback": Feedback(ledger.verdicts, Health())}, ledger.audit)
-    server = ControlServer(socket, obeyed)
+    server = ControlServer(socket, obeyed, Health())
     server.start()
     yield config
     server.close()

@@ -25,6 +25,7 @@ from edge.daemon.workers.servable import shipped_bundle
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Interrupted
 from edge.errors import ConfigError, Unavailable
+from edge.health import Health
 from edge.models.bundle import verify
 from edge.models.pairs import Pair
 from edge.models.performance import look
@@ -61,7 +62,9 @@ def numbers() -> HealthMetrics:
 
 @pytest.fixture
 def server(numbers: HealthMetrics) -> Iterator[MetricsServer]:
-    made = MetricsServer(("127.0.0.1", 0), numbers.text, ready=lambda: True, alive=lambda: False)
+    made = MetricsServer(
+        ("127.0.0.1", 0), numbers.text, ready=lambda: True, alive=lambda: False, health=Health()
+    )
     made.start()
     yield made
     made.close()
@@ -224,7 +227,9 @@ def test_an_address_that_is_taken_is_named(server: MetricsServer, numbers: Healt
     with pytest.raises(
         ConfigError, match=f"metrics: 127.0.0.1:{server.port}: Address already in use"
     ):
-        MetricsServer(("127.0.0.1", server.port), numbers.text, ready=bool, alive=bool)
+        MetricsServer(
+            ("127.0.0.1", server.port), numbers.text, ready=bool, alive=bool, health=Health()
+        )
 
 
 def test_the_images_a_model_was_measured_on_are_no_drift_however_chance_draws_them() -> None:

@@ -14,7 +14,8 @@ from typing import Final
 import pytest
 
 from deploy.debian import documents
-from deploy.debian.documents import commands, completion, man_page, zsh_completion
+from deploy.debian.completion import completion, zsh_completion
+from deploy.debian.documents import commands, man_page
 from edge.cli.parser import make_parser
 from tests.support.tools import ROOT, need
 

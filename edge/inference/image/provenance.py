@@ -37,7 +37,18 @@ BETWEEN: Final = "\\"
 
 
 def provenance_of(header: Dataset) -> Provenance:
-    """Read whose image it is and which machine made it, as far as the header says so."""
+    """
+    Read whose image it is and which machine made it, as far as the header says so.
+
+    A damaged tag is none: nobody publishes these, so it is no reason to reject the image.
+    """
+    try:
+        return _read(header)
+    except Exception:  # noqa: BLE001 - pydicom raises whatever its converters do
+        return Provenance(None, None, None)
+
+
+def _read(header: Dataset) -> Provenance:
     patient = str(header.get("PatientID") or "").strip()
     issuer = str(header.get("IssuerOfPatientID") or "").strip()
     named = [text(header, keyword) for keyword in ("Manufacturer", "ManufacturerModelName")]

@@ -37,7 +37,10 @@ class Scored:
 
 
 PAIR: Final = ", ".join(field.name for field in fields(Pair))
-SAME: Final = "truth = ?2 AND basis = ?3 AND score_seen = ?4"
+SAME: Final = (
+    "truth = ?2 AND basis = ?3 AND score_seen = ?4 AND (woman IS NOT NULL OR scores.woman IS NULL)"
+)
+"""Nothing new is said; a woman who was not known when the verdict came is new."""
 
 
 class Verdicts:
@@ -95,7 +98,10 @@ def read_pairs(db: sqlite3.Connection, since: float = 0.0) -> list[Pair]:
 
 def read_scored(db: sqlite3.Connection, since: float = 0.0) -> list[Scored]:
     """Count the images that were scored at or after a Unix time, the newest bundle last."""
-    judged = "EXISTS (SELECT 1 FROM verdicts WHERE verdicts.image_id = scores.image_id)"
+    judged = (
+        "EXISTS (SELECT 1 FROM verdicts WHERE verdicts.image_id = scores.image_id "
+        "AND verdicts.bundle_id = scores.bundle_id)"
+    )
     query = (
         f"SELECT bundle_id, malignant >= threshold, count(*), sum({judged}), max(completed_at) "
         "FROM scores WHERE completed_at >= ? GROUP BY 1, 2 ORDER BY 5"

@@ -41,11 +41,13 @@ def test_the_calibration_error_is_that_of_the_model_card() -> None:
 
 
 @pytest.mark.parametrize("pairs", [PAIRS, rounded(PAIRS)], ids=["distinct", "ties"])
-def test_with_an_image_a_woman_the_interval_is_delong_s(pairs: list[Pair]) -> None:
+def test_with_an_image_a_woman_the_interval_is_about_delong_s(pairs: list[Pair]) -> None:
     single = [replace(pair, woman=str(number)) for number, pair in enumerate(pairs)]
     scores = np.array([pair.malignant for pair in single])
     found = measure(single).auc.interval_95
-    assert found == pytest.approx(delong.area(LABELS, scores).interval, abs=1e-9)
+    low, high = delong.area(LABELS, scores).interval
+    assert found == pytest.approx((low, high), abs=0.01)
+    assert found[1] - found[0] == pytest.approx(high - low, rel=0.1)
 
 
 def test_with_many_the_interval_is_about_the_bootstrap_s_over_women() -> None:
@@ -53,7 +55,7 @@ def test_with_many_the_interval_is_about_the_bootstrap_s_over_women() -> None:
         bootstrap.auc(LABELS, SCORES, bootstrap.draw(LABELS, WOMEN, 0))
     ) or (0.0, 0.0)
     found = measure(PAIRS).auc.interval_95
-    assert found == pytest.approx((low, high), abs=0.01)
+    assert found == pytest.approx((low, high), abs=0.02)
     single = [replace(pair, woman=str(number)) for number, pair in enumerate(PAIRS)]
     narrow = measure(single).auc.interval_95
     assert found[1] - found[0] > narrow[1] - narrow[0]

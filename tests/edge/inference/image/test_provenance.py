@@ -1,7 +1,9 @@
 """Woman and machine of a header: for the ledger, and in no representation."""
 
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from edge.inference.image import Limits, decode
 from edge.inference.image.provenance import provenance_of
@@ -21,6 +23,13 @@ def test_a_woman_is_known_by_issuer_and_id_and_no_other_tag() -> None:
     assert provenance_of(header(PatientID="4711")).woman == "\\4711"
     assert provenance_of(header(IssuerOfPatientID="NORTH", PatientName="Doe^Jane")).woman is None
     assert provenance_of(header(PatientID=None)).woman is None
+
+
+def test_a_damaged_tag_is_none_and_the_image_is_still_read() -> None:
+    raw = RawDataElement(Tag("IssuerOfPatientID"), "US", 3, b"\1\2\3", 0, False, True)  # noqa: FBT003
+    damaged = header(PatientID="4711")
+    damaged[Tag("IssuerOfPatientID")] = raw
+    assert provenance_of(damaged).woman is None
 
 
 def test_two_machines_of_a_model_are_two() -> None:

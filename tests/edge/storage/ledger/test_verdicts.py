@@ -74,6 +74,23 @@ def test_a_score_is_noted_with_its_result_and_a_rejection_has_none(
     assert ledger.verdicts.unknown([name(1), name(2), name(3)]) == [name(2), name(3)]
 
 
+def test_a_verdict_given_again_once_the_woman_is_known_counts_for_her(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """As after an upgrade, `mammo-edge retry`, and the same table once more."""
+    known = score_of(1, PAIRS[0])
+    conclude(ledger, tmp_path, 1, replace(known, woman=None))
+    verdict = Verdict(name(1), "malignant", "biopsy", score_seen=False)
+    assert ledger.verdicts.record([verdict]) == 1
+    assert ledger.verdicts.record([verdict]) == 0
+    ledger.images.archived(name(1), tmp_path / "f-1")
+    ledger.submissions.retry([name(1)])
+    again(ledger, 1, known, "r2")
+    assert ledger.verdicts.record([verdict]) == 1
+    assert [pair.woman for pair in ledger.verdicts.pairs()] == [known.woman]
+    assert ledger.verdicts.record([verdict]) == 0
+
+
 def test_a_verdict_keeps_the_score_that_the_image_had_by_then(
     ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """The spool keeps the bytes of images: what was taken, and the archive of what was examined."""
 
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -8,7 +9,6 @@ from pathlib import Path
 from edge.errors import StartupError, Unavailable
 from edge.storage import names
 from edge.storage.claims import Claims, is_there, unavailable
-from edge.storage.known_looks import Since
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
 from edge.system.own_copy import own_copy
@@ -117,15 +117,25 @@ class Spool(Claims):
             return None
 
     def is_original(self, path: Path, image_id: str) -> bool:
-        """Tell if a file of the inbox, from which an image was copied, still has its bytes."""
+        """
+        Tell if a file of the inbox, from which an image was copied, still has its bytes.
+
+        The bytes are read whatever the file looks like: some servers set size and time first.
+
+        Raises:
+            NotReadyError: the file cannot be read now, so nobody can tell.
+        """
         try:
-            files.open_regular(path).close()  # has a server asked for its looks of this moment
-            before = files.looks(path)
-            if self.since_hashed(path) is Since.SAME:
-                return True
-            return self.hash_in_place(path) == image_id and files.looks(path) == before
+            with files.open_regular(path) as file:
+                # Opening has a server asked for the looks of this moment.
+                before = files.looks(path)
+                digest = hashlib.sha256()
+                while data := file.read(files.HASHED):
+                    digest.update(data)
+                    self._beat()
+            return digest.hexdigest() == image_id and files.looks(path) == before
         except OSError:
-            return False
+            raise NotReadyError from None
 
     def remove_origin(self, path: Path, known: Fingerprint) -> bool:
         """

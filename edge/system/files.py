@@ -115,7 +115,8 @@ def sha256_and_sync(path: Path, beat: Beat) -> str:
 
 def begin_syncing() -> None:
     """Begin the threads that bring files onto the disk, while there is memory for them."""
-    all_there = threading.Barrier(_SYNCING)  # so that none of them does the work of two
+    # So that none does the work of two; a thread that never begins keeps the others for a moment.
+    all_there = threading.Barrier(_SYNCING, timeout=10.0)
     wait([_DISK.submit(all_there.wait) for _ in range(_SYNCING)])
 
 

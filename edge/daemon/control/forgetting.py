@@ -1,8 +1,10 @@
 """The command `forget`: erases an image and everything that the device knows of it."""
 
 import hmac
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from edge.config.settings import Settings
@@ -12,7 +14,7 @@ from edge.errors import ConfigError, Unavailable
 from edge.storage import erased_files
 from edge.storage.keys import own_key
 from edge.storage.ledger.states import State
-from edge.system.files import fingerprint
+from edge.system.files import NotReadyError, fingerprint
 
 KEY: Final = "forgotten.key"
 """The file, in the state folder, of the key by which the audit log names an erased image."""
@@ -38,6 +40,7 @@ class Forgetting:
     """
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
+        self._inbox = settings.inbox.path
         self._state = settings.state.path
         self._jsonl = settings.publish.jsonl
         self._ledger = parts.ledger
@@ -86,13 +89,23 @@ class Forgetting:
         if image is None or image.state is not State.ARCHIVED:
             return 0
         for origin in self._ledger.submissions.origins():
-            path = origin.path
-            if origin.image_id == image_id and self._spool.is_original(path, image_id):
-                if not self._spool.remove_origin(path, fingerprint(path)):
-                    msg = "inbox: the file cannot be removed there: check the folder's mode"
-                    raise Unavailable(msg)
-                removed += 1
+            if origin.image_id == image_id:
+                removed += self._remove_original(origin.path, image_id)
         return removed
+
+    def _remove_original(self, path: Path, image_id: str) -> bool:
+        try:
+            if not self._spool.is_original(path, image_id):
+                return False
+            if self._spool.remove_origin(path, fingerprint(path)):
+                return True
+        except NotReadyError:
+            if not os.path.lexists(path):
+                return False
+            msg = f"{self._inbox}: a file there cannot be read, so it might come in again"
+            raise Unavailable(msg) from None
+        msg = f"{self._inbox}: the file cannot be removed there: check the folder's mode"
+        raise Unavailable(msg)
 
     def _erase(self, image_id: str) -> dict[str, int]:
         removed: list[bool] = []

@@ -8,6 +8,7 @@ is. One that has changed by then is taken anew, as what it has become.
 """
 
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Origin
 from edge.storage.spool import Spool
-from edge.system.files import Fingerprint, fingerprint
+from edge.system.files import Fingerprint, NotReadyError, fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,11 @@ class Originals:
         for origin in self._submissions.origins():
             self._health.beat()
             if origin.settled:
-                self.remove(origin.claim, origin.path, origin.fingerprint)
+                try:
+                    self.settle(origin.path, 0.0)
+                except NotReadyError:
+                    if not os.path.lexists(origin.path):
+                        self._forget(origin.claim)
 
     def settle(self, path: Path, quiet: float) -> bool | None:
         """
@@ -67,16 +72,23 @@ class Originals:
             while it stays.
 
         Raises:
-            NotReadyError: it is gone.
+            NotReadyError: it is gone, or cannot be read now.
             Unavailable: the ledger cannot be read.
         """
         origin = self._submissions.origin_at(path)
-        # Not by device and inode, which may be others once a mount has come back.
-        if origin is None or fingerprint(path)[2:] != origin.fingerprint[2:]:
+        if origin is None:
             return None
+        found = fingerprint(path)
+        # Not by device and inode, which may be others once a mount has come back.
+        if found[2:] != origin.fingerprint[2:]:
+            if found[2] != origin.fingerprint[2] or not self._spool.is_original(
+                path, origin.image_id
+            ):
+                return None
+            self._submissions.origin_touched(origin.claim, found)  # some set the time at the end
+            return False
         if not _is_due(origin, quiet):
             return False
-        found = fingerprint(path)
         sure = origin.settled and found == origin.fingerprint
         if not sure and not self._spool.is_original(path, origin.image_id):
             return None

@@ -12,6 +12,7 @@ from edge.storage.ledger.database import Database
 from edge.storage.ledger.records import Image, Origin, Submission
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
+from edge.system.files import Fingerprint
 
 Row: TypeAlias = tuple[str, bytes, int, int, int, int, str, int, int, int]
 ORIGINS: Final = """
@@ -199,6 +200,12 @@ class Submissions:
         """Note that the original of a copied file is gone."""
         with self._database.transaction(synced=False) as db:
             db.execute("DELETE FROM origins WHERE claim = ?", (claim,))
+
+    def origin_touched(self, claim: str, known: Fingerprint) -> None:
+        """Note how the original of a copied file looks by now; its bytes are the same."""
+        query = "UPDATE origins SET device = ?, inode = ?, size = ?, mtime_ns = ? WHERE claim = ?"
+        with self._database.transaction(synced=False) as db:
+            db.execute(query, (*known, claim))
 
     def _answer_or_renew(
         self, db: sqlite3.Connection, known: Image, number: int, result_id: str | None

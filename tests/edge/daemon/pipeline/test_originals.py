@@ -1,6 +1,8 @@
 """What a sender writes after a pause is not lost, though its file was copied and answered."""
 
+import errno
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion
 from edge.storage.ledger.states import Move, State
 from edge.storage.spool import Spool
+from edge.system import files
+from edge.system.files import NotReadyError
 from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
 
 HALF, WHOLE = b"half of a film, ", b"half of a film, and all the rest"
@@ -179,13 +183,15 @@ def test_bytes_that_came_under_the_same_size_and_time_are_taken_before_the_origi
     assert desk.take(SCORED_AFTER)
 
 
-@pytest.mark.parametrize("moved", ["touched", "started again", "mounted again"])
+@pytest.mark.parametrize("moved", ["touched", "timed late", "started again", "mounted again"])
 def test_an_original_with_the_same_bytes_is_answered_once_whatever_else_changed(
     desk: Desk, moved: str
 ) -> None:
     desk.copied(scored=True)
     if moved == "touched":
         desk.film.chmod(0o600)
+    elif moved == "timed late":
+        os.utime(desk.film, (1e9, 1e9))
     else:
         desk.line.parts.spool._looks._known.clear()
     if moved == "mounted again":
@@ -196,6 +202,26 @@ def test_an_original_with_the_same_bytes_is_answered_once_whatever_else_changed(
     assert desk.take(SCORED_AFTER)
     assert not desk.film.exists()
     assert desk.results() == 1
+
+
+def test_an_original_that_cannot_be_read_is_neither_taken_again_nor_forgotten(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.copied(scored=True)
+    desk.line.parts.spool._looks._known.clear()
+
+    def broken(*_: object) -> io.FileIO:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    forget: Any = Forgetting(desk.settings, desk.line.parts)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "open_regular", broken)
+        with pytest.raises(NotReadyError):
+            desk.take(SCORED_AFTER)
+        with pytest.raises(Unavailable, match="a file there cannot be read"):
+            forget({"id": sha(HALF)})
+    assert (desk.results(), desk.film.exists()) == (1, True)
+    assert desk.take(SCORED_AFTER)
 
 
 def test_an_original_that_cannot_be_removed_is_told_when_its_time_has_come(
@@ -224,6 +250,6 @@ def test_an_erased_image_does_not_come_in_again_from_its_original(
         assert not desk.film.exists()
         return
     monkeypatch.setattr(Spool, "remove_origin", lambda *_: False)
-    with pytest.raises(Unavailable, match="inbox: the file cannot be removed"):
+    with pytest.raises(Unavailable, match="the file cannot be removed there"):
         forget({"id": sha(HALF)})
     assert desk.images() == {sha(HALF)}

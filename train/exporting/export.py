@@ -128,7 +128,7 @@ def _unequal(shipped: Mapping[str, Candidate], reference: Reference) -> tuple[st
     # of its own, unless the run's own test side was measured in their place.
     given = reference.digital.data if reference.digital else None
     measured = [file.numbers["measured"].get(DIGITAL, {}) for file in (whole, small)]
-    aucs = [one["auc"] for one in measured if one.get("data") == given]
+    aucs = [one["auc"] for one in measured if one and one.get("data") == given]
     drops = {DIGITAL: aucs[0] - aucs[1]} if len(aucs) == len(measured) else {}
     return parity.unequal(small.numbers["parity"]["validation"], drops)
 

@@ -39,7 +39,8 @@ PROMISE: Final = (
 DIGITAL: Final = (
     "{data}: no weight was learnt from them. The gate, digital's calibration and its thresholds "
     "were fitted on them, which flatters the scores but AUC, and what is refused. Scores are those "
-    "at digital's own default operating point; a refused mammogram counts as p = 0.5."
+    "at digital's own default operating point; a refused mammogram counts as p = 0.5. "
+    "Resampling raises a calibration error, so its interval lies high."
 )
 AGAINST: Final = (
     "Both bundles on the same test films, each with its own preparation and calibration. The "

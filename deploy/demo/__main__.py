@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="default: mosquitto where there is one",
     )
     arguments = parser.parse_args(argv)
+    # `make run &` of a shell without job control begins with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(143)
     )  # so that a demo that is stopped stops what it started

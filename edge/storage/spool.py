@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Iterator
+from errno import EINVAL, ELOOP, ENOENT, ENOTDIR
 from pathlib import Path
+from typing import Final
 
 from edge.errors import StartupError, Unavailable
 from edge.storage import names
@@ -12,6 +15,11 @@ from edge.storage.claims import Claims, is_there, unavailable
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
 from edge.system.own_copy import own_copy
+
+GONE: Final = frozenset({ENOENT, ENOTDIR})
+"""Errors that say that there is no such file; any other may be a mount that is away."""
+ELSE: Final = GONE | {EINVAL, ELOOP}
+"""Errors of opening what is no regular file: a folder, a link, a device."""
 
 
 class Spool(Claims):
@@ -122,6 +130,8 @@ class Spool(Claims):
 
         The bytes are read whatever the file looks like: some servers set size and time first.
 
+        False also if there is no such file, or something else by now.
+
         Raises:
             NotReadyError: the file cannot be read now, so nobody can tell.
         """
@@ -134,7 +144,9 @@ class Spool(Claims):
                     digest.update(data)
                     self._beat()
             return digest.hexdigest() == image_id and files.looks(path) == before
-        except OSError:
+        except OSError as error:
+            if error.errno in ELSE:
+                return False
             raise NotReadyError from None
 
     def remove_origin(self, path: Path, known: Fingerprint) -> bool:
@@ -147,11 +159,18 @@ class Spool(Claims):
         try:
             if fingerprint(path) == known:
                 path.unlink()
-        except (FileNotFoundError, NotReadyError):
-            return True
-        except OSError:
-            return False
+        except NotReadyError:
+            return self.is_gone(path)
+        except OSError as error:
+            return error.errno in GONE
         return True
+
+    def is_gone(self, path: Path) -> bool:
+        """Tell if there is no regular file of that name, rather than a mount that is away."""
+        try:
+            return not stat.S_ISREG(path.lstat().st_mode)
+        except OSError as error:
+            return error.errno in GONE
 
     def orphans(self) -> Iterator[Path]:
         """List spool/claimed, sorted, without half-written copies, which begin with a dot."""

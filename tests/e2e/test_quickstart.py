@@ -47,6 +47,15 @@ def test_the_page_names_targets_that_make_knows() -> None:
         subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
 
 
+def test_make_demo_answers_nine_mammograms_and_says_what_they_are() -> None:
+    command = [sys.executable, "-m", "deploy.demo"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
+    rows = re.findall(r"^\S+ +(?:folder|mqtt) +(benign|malignant) ", ended.stdout, re.MULTILINE)
+    assert sorted(rows) == ["benign"] * 4 + ["malignant"] * 5
+    assert ended.stdout.endswith("next: make run\n")
+
+
 def test_every_sample_film_is_classified(said: dict[str, str]) -> None:
     rows = after(said, "classify tests/data").splitlines()
     for film in DATA.glob("*.jpg"):
@@ -85,5 +94,5 @@ def test_make_run_prints_the_row_of_a_dropped_film_until_ctrl_c(tmp_path: Path) 
         assert demo.wait(60) == 0
         assert "stopped: exit code 0" in log.read_text()
     finally:
-        demo.kill()
+        demo.terminate()
         demo.wait()

@@ -187,7 +187,9 @@ def _why(tried: Sequence[Candidate], default: Candidate, unequal: Sequence[str])
         if default.kind.quantization != "int8"
         else "it was asked for, alone passed, or answers as the float file does"
     )
-    beside = [f"int8 differs from it: {', '.join(unequal)}"] if unequal else []
+    beside = (
+        [f"int8 differs from it on validation patients: {', '.join(unequal)}"] if unequal else []
+    )
     return ". ".join(
         [
             f"{chosen}: {reason}",

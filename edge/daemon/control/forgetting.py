@@ -1,7 +1,6 @@
 """The command `forget`: erases an image and everything that the device knows of it."""
 
 import hmac
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,8 +99,6 @@ class Forgetting:
             if self._spool.remove_origin(path, fingerprint(path)):
                 return True
         except NotReadyError:
-            if not os.path.lexists(path):
-                return False
             msg = f"{self._inbox}: a file there cannot be read, so it might come in again"
             raise Unavailable(msg) from None
         msg = f"{self._inbox}: the file cannot be removed there: check the folder's mode"

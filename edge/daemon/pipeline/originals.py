@@ -8,7 +8,6 @@ is. One that has changed by then is taken anew, as what it has become.
 """
 
 import logging
-import os
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +55,7 @@ class Originals:
                 try:
                     self.settle(origin.path, 0.0)
                 except NotReadyError:
-                    if not os.path.lexists(origin.path):
+                    if self._spool.is_gone(origin.path):
                         self._forget(origin.claim)
 
     def settle(self, path: Path, quiet: float) -> bool | None:
@@ -89,7 +88,9 @@ class Originals:
             return False
         if not _is_due(origin, quiet):
             return False
-        sure = origin.settled and found == origin.fingerprint
+        # One that could not be removed was read by then: a share is not read again and again.
+        sure = origin.settled or origin.claim in self._undeletable
+        sure &= found == origin.fingerprint
         if not sure and not self._spool.is_original(path, origin.image_id):
             return None
         return self.remove(origin.claim, path, found)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import ConfigError, Unavailable
+from edge.errors import Unavailable
 from edge.storage.keys import KEY_BYTES, own_key
 
 
@@ -16,12 +16,15 @@ def test_a_key_is_made_once_and_for_the_daemon_alone(tmp_path: Path) -> None:
     assert own_key(file) == key
 
 
-def test_a_file_that_is_no_key_is_told_and_stays(tmp_path: Path) -> None:
+def test_a_file_that_is_no_key_is_set_aside_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "own.key"
     file.write_bytes(b"half")
-    with pytest.raises(ConfigError, match="found 4 bytes, expected 32: put it back"):
-        own_key(file)
-    assert file.read_bytes() == b"half"
+    key = own_key(file)
+    assert (len(key), own_key(file)) == (KEY_BYTES, key)
+    assert (tmp_path / "own.damaged").read_bytes() == b"half"
+    assert "event=key_damaged file=own.key found=4 expected=32" in caplog.text
 
 
 def test_a_key_that_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from edge.system import files
 from edge.system.threads import Listener
 from tests.support.rig import until
 
-SILENCE_S = 0.5
+SILENCE_S = 2.0
 
 
 def connected(listener: Listener) -> socket.socket:

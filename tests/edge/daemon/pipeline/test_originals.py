@@ -2,13 +2,12 @@
 
 import errno
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -210,18 +209,50 @@ def test_an_original_that_cannot_be_read_is_neither_taken_again_nor_forgotten(
     desk.copied(scored=True)
     desk.line.parts.spool._looks._known.clear()
 
-    def broken(*_: object) -> io.FileIO:
+    def broken(*_: object) -> NoReturn:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     forget: Any = Forgetting(desk.settings, desk.line.parts)
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "open_regular", broken)
-        with pytest.raises(NotReadyError):
-            desk.take(SCORED_AFTER)
-        with pytest.raises(Unavailable, match="a file there cannot be read"):
-            forget({"id": sha(HALF)})
+    film, lstat = desk.film, Path.lstat
+
+    def away(path: Path) -> os.stat_result:
+        return broken() if path == film else lstat(path)
+
+    for where, what, how in ((files, "open_regular", broken), (Path, "lstat", away)):
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "open_regular", broken)
+            patch.setattr(where, what, how)
+            with pytest.raises(NotReadyError):
+                desk.take(SCORED_AFTER)
+            with pytest.raises(Unavailable, match="a file there cannot be read"):
+                forget({"id": sha(HALF)})
+            desk.reception.finish_taking()
+            assert not desk.line.parts.spool.remove_origin(film, (0, 0, 0, 0)) or what != "lstat"
+    assert len(desk.ledger.submissions.origins()) == 1
     assert (desk.results(), desk.film.exists()) == (1, True)
     assert desk.take(SCORED_AFTER)
+
+
+def test_what_is_no_file_any_more_is_no_original_and_keeps_no_erasure_waiting(
+    desk: Desk,
+) -> None:
+    desk.copied(scored=True)
+    desk.film.unlink()
+    desk.film.mkdir()
+    forget: Any = Forgetting(desk.settings, desk.line.parts)
+    assert forget({"id": sha(HALF)})["files"] == 1
+    assert desk.film.is_dir()
+
+
+def test_an_original_that_could_not_be_removed_is_not_read_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.copied(scored=True)
+    desk.line.parts.spool._looks._known.clear()
+    monkeypatch.setattr(Spool, "remove_origin", lambda *_: False)
+    assert not desk.take(SCORED_AFTER)
+    monkeypatch.setattr(Spool, "is_original", lambda *_: pytest.fail("it was read"))
+    assert not desk.take(SCORED_AFTER)
 
 
 def test_an_original_that_cannot_be_removed_is_told_when_its_time_has_come(

@@ -1,6 +1,5 @@
 """The spool keeps the bytes of images: what was taken, and the archive of what was examined."""
 
-import hashlib
 import os
 import stat
 import uuid
@@ -139,11 +138,8 @@ class Spool(Claims):
             with files.open_regular(path) as file:
                 # Opening has a server asked for the looks of this moment.
                 before = files.looks(path)
-                digest = hashlib.sha256()
-                while data := file.read(files.HASHED):
-                    digest.update(data)
-                    self._beat()
-            return digest.hexdigest() == image_id and files.looks(path) == before
+                digest = files.sha256(file, self._beat)
+            return digest == image_id and files.looks(path) == before
         except OSError as error:
             if error.errno in ELSE:
                 return False

@@ -99,17 +99,23 @@ def sha256_and_sync(path: Path, beat: Beat) -> str:
 
     The disk works while the processor does.
     """
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(HASHED))
     with open_regular(path) as file:
         synced = _DISK.submit(os.fsync, file.fileno())
         try:
-            while size := file.readinto(buffer):
-                digest.update(buffer[:size])
-                beat()
+            digest = sha256(file, beat)
         finally:
             while not wait([synced], timeout=1.0).done:
                 beat()
         synced.result()
+    return digest
+
+
+def sha256(file: io.FileIO, beat: Beat) -> str:
+    """Hash the rest of an open file (SHA-256, hex); `beat` is called between chunks."""
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(HASHED))
+    while size := file.readinto(buffer):
+        digest.update(buffer[:size])
+        beat()
     return digest.hexdigest()
 
 

@@ -134,9 +134,11 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
         )
         reject = Recorder(parts, lambda: None).reject
         made.activation = Activation(store, parts, reject, made.open, trial_images=20)
-        dispatcher = line_of(parts, [made.activation.observe]).dispatcher
+        line = line_of(parts, [made.activation.observe])
+        dispatcher = line.dispatcher
         thread = threading.Thread(target=dispatcher.run, args=(5.0, lambda: None), daemon=True)
         thread.start()
+        until(lambda: line.recovery.done, "recovered")  # which would take a fresh file for an old
         yield made
         dispatcher.stop()
         thread.join(60)
@@ -198,10 +200,8 @@ def test_images_that_the_new_model_would_not_decide_are_decided_by_the_former_on
     after = [clinic.give(number) for number in range(20, 40)]
     standing = taken_back(clinic, dict.fromkeys([*before, *after], "1.0"))
     assert {message["outcome"] for message in standing.values()} == {"benign"}
-    assert sum(version == "2.0" for _, version, _ in clinic.said()) in {
-        16,
-        17,
-    }  # one was in work while the last was counted
+    by_the_new_one = sum(version == "2.0" for _, version, _ in clinic.said())
+    assert by_the_new_one >= 16  # more if some were in work while the last was counted
 
 
 def test_what_the_new_model_decided_stands_and_so_does_what_no_model_could_read(

@@ -30,6 +30,17 @@ class Receiver(Protocol):
         """
         ...
 
+    def forget_gone(self) -> None:
+        """
+        Forget what was taken, was to be removed from the inbox and was removed by somebody else.
+
+        To be called after each listing of the inbox.
+
+        Raises:
+            Unavailable: the ledger cannot be read.
+        """
+        ...
+
     def take_file(self, path: Path, *, quiet: float) -> bool:
         """
         Take a file out of the inbox.

@@ -41,6 +41,8 @@ class Originals:
         self._spool = spool
         self._health = health
         self._undeletable: set[str] = set()
+        self._missing: set[str] = set()
+        """Claims whose originals were gone at the last listing of the inbox."""
 
     def remove_left(self) -> None:
         """
@@ -58,6 +60,25 @@ class Originals:
                     if self._spool.is_gone(origin.path):
                         self._forget(origin.claim)
 
+    def forget_gone(self) -> None:
+        """
+        Forget originals that somebody else removed; to be called after each listing of the inbox.
+
+        Only at the second listing without them: one that was renamed is found under its new name
+        meanwhile. Not while their mount is away.
+
+        Raises:
+            Unavailable: the ledger cannot be read.
+        """
+        missing = set()
+        for origin in self._submissions.origins():
+            self._health.beat()
+            if self._spool.is_gone(origin.path) and _is_mounted(origin):
+                missing.add(origin.claim)
+        for claim in missing & self._missing:
+            self._forget(claim)
+        self._missing = missing
+
     def settle(self, path: Path, quiet: float) -> bool | None:
         """
         Deal with a file of the inbox if it is an original.
@@ -74,7 +95,7 @@ class Originals:
             NotReadyError: it is gone, or cannot be read now.
             Unavailable: the ledger cannot be read.
         """
-        origin = self._submissions.origin_at(path)
+        origin = self._submissions.origin_at(path) or self._renamed(path)
         if origin is None:
             return None
         found = fingerprint(path)
@@ -95,6 +116,14 @@ class Originals:
             return None
         return self.remove(origin.claim, path, found)
 
+    def _renamed(self, path: Path) -> Origin | None:
+        """Find the original that has this name by now, with the same bytes, and note the name."""
+        for origin in self._submissions.origins_like(fingerprint(path)):
+            if self._spool.is_gone(origin.path) and self._spool.is_original(path, origin.image_id):
+                self._submissions.origin_renamed(origin.claim, path)
+                return origin
+        return None
+
     def remove(self, claim: str, path: Path, known: Fingerprint) -> bool:
         """
         Remove an original; one that cannot be removed is told, and tried again later.
@@ -109,14 +138,15 @@ class Originals:
         """
         removed = self._spool.remove_origin(path, known)
         if removed:
-            self._undeletable.discard(claim)
             self._forget(claim)
         else:
             self._undeletable.add(claim)
-        self._tell()
+            self._tell()
         return removed
 
     def _forget(self, claim: str) -> None:
+        self._undeletable.discard(claim)
+        self._tell()
         try:
             self._submissions.origin_removed(claim)
         except Unavailable as error:  # the image is recorded: nothing of it may be undone
@@ -136,3 +166,15 @@ def _is_due(origin: Origin, quiet: float) -> bool:
     if origin.settled:
         return True
     return origin.answered and quiet >= (SCORED_AFTER if origin.scored else REJECTED_AFTER)
+
+
+def _is_mounted(origin: Origin) -> bool:
+    """Tell if the nearest folder that is there lies on the device on which the original was."""
+    for folder in origin.path.parents:
+        try:
+            return folder.stat().st_dev == origin.fingerprint[0]
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return False

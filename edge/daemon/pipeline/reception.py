@@ -90,6 +90,10 @@ class Reception:
         """See `Receiver`."""
         self._admission.originals.remove_left()
 
+    def forget_gone(self) -> None:
+        """See `Receiver`."""
+        self._admission.originals.forget_gone()
+
     def take_file(self, path: Path, *, quiet: float) -> bool:
         """See `Receiver`."""
         gone = self._admission.originals.settle(path, quiet)

@@ -196,6 +196,17 @@ class Submissions:
             row = db.execute(f"{ORIGINS} WHERE path = ?", (os.fsencode(path),)).fetchone()
         return _origin(row) if row else None
 
+    def origins_like(self, known: Fingerprint) -> list[Origin]:
+        """List those that had these looks when they were copied."""
+        query = f"{ORIGINS} WHERE (device, inode, size, mtime_ns) = (?, ?, ?, ?)"
+        with self._database.reading() as db:
+            return [_origin(row) for row in db.execute(query, known)]
+
+    def origin_renamed(self, claim: str, path: Path) -> None:
+        """Note the place that the original of a copied file has in the inbox by now."""
+        with self._database.transaction(synced=False) as db:
+            db.execute("UPDATE origins SET path = ? WHERE claim = ?", (os.fsencode(path), claim))
+
     def origin_removed(self, claim: str) -> None:
         """Note that the original of a copied file is gone."""
         with self._database.transaction(synced=False) as db:

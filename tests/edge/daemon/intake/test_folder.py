@@ -33,12 +33,16 @@ class Taker:
     full: bool = False
     keeps: float = 0.0
     """Quiet times for which a file stays, as a copied one does."""
+    listings: int = 0
 
     def has_room(self) -> bool:
         return not self.full
 
     def finish_taking(self) -> None:
         return
+
+    def forget_gone(self) -> None:
+        self.listings += 1
 
     def take_file(self, path: Path, *, quiet: float) -> bool:
         if path.name in self.fails:
@@ -97,6 +101,12 @@ def desk(
 def test_a_file_that_was_closed_is_taken_at_once(desk: Desk) -> None:
     (desk.inbox / "film.dcm").write_bytes(b"film")
     assert desk.turn() == {"film.dcm": True}
+
+
+def test_each_listing_has_the_receiver_forget_what_is_gone(desk: Desk) -> None:
+    before = desk.taker.listings
+    desk.intake._list()
+    assert desk.taker.listings == before + 1
 
 
 @pytest.mark.parametrize("head", [b"", b"DICM", b"half of a film"])

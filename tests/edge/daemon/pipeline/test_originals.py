@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,6 +269,78 @@ def test_an_original_that_cannot_be_removed_is_told_when_its_time_has_come(
     assert [cause for _, cause in health.reasons_and_causes()] == [Cause.INBOX_UNDELETABLE]
     assert desk.take(SCORED_AFTER)
     assert health.reasons_and_causes() == []
+
+
+@pytest.mark.parametrize("name", ["IM1.dcm", "sent/IM1.dcm"])
+def test_an_original_that_was_renamed_is_answered_once(desk: Desk, name: str) -> None:
+    desk.copied(scored=True)
+    renamed = desk.film.parent / name
+    renamed.parent.mkdir(exist_ok=True)
+    os.rename(desk.film, renamed)  # noqa: PTH104 - Path.rename fails as between two mounts
+    desk.reception.forget_gone()  # the listing that saw it, perhaps
+    assert not desk.reception.take_file(renamed, quiet=SETTLED_AFTER)
+    desk.reception.forget_gone()
+    assert [origin.path for origin in desk.ledger.submissions.origins()] == [renamed]
+    assert desk.reception.take_file(renamed, quiet=SCORED_AFTER)
+    assert not renamed.exists()
+    assert desk.results() == 1
+
+
+def test_a_renamed_file_with_other_bytes_under_the_same_looks_is_taken(desk: Desk) -> None:
+    desk.copied(scored=True)
+    looks = desk.film.stat()
+    renamed = desk.film.with_name("IM1.dcm")
+    os.rename(desk.film, renamed)  # noqa: PTH104 - Path.rename fails as between two mounts
+    renamed.write_bytes(HALF[::-1])
+    os.utime(renamed, ns=(looks.st_atime_ns, looks.st_mtime_ns))
+    desk.reception.take_file(renamed, quiet=SETTLED_AFTER)
+    assert desk.images() == {sha(HALF), sha(HALF[::-1])}
+
+
+def test_a_second_file_with_the_bytes_of_an_original_is_answered_too(desk: Desk) -> None:
+    desk.copied(scored=True)
+    second = desk.film.with_name("IM1.dcm")
+    shutil.copy2(desk.film, second)
+    desk.reception.take_file(second, quiet=SETTLED_AFTER)
+    assert len(desk.ledger.submissions.origins()) == 2
+
+
+def test_an_original_that_somebody_removed_is_forgotten_at_the_second_listing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.copied(scored=True)
+    health = desk.line.parts.health
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "remove_origin", lambda *_: False)
+        assert not desk.take(SCORED_AFTER)
+    assert [cause for _, cause in health.reasons_and_causes()] == [Cause.INBOX_UNDELETABLE]
+    desk.film.unlink()
+    desk.reception.forget_gone()
+    assert len(desk.ledger.submissions.origins()) == 1  # it may be under another name
+    desk.reception.forget_gone()
+    assert desk.ledger.submissions.origins() == []
+    assert health.reasons_and_causes() == []
+
+
+@pytest.mark.parametrize("how", ["another device", "no answer"])
+def test_originals_of_a_mount_that_is_away_are_not_forgotten(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    desk.copied(scored=True)
+    (origin,) = desk.ledger.submissions.origins()
+    desk.film.unlink()
+    if how == "another device":  # the empty folder below the mount
+        device, *looks = origin.fingerprint
+        desk.ledger.submissions.origin_touched(origin.claim, (device + 1, *looks))
+    else:
+
+        def away(_: Path) -> NoReturn:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+        monkeypatch.setattr(Path, "lstat", away)
+    for _ in range(3):
+        desk.reception.forget_gone()
+    assert len(desk.ledger.submissions.origins()) == 1
 
 
 @pytest.mark.parametrize("deletable", [True, False])

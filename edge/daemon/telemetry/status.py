@@ -94,6 +94,7 @@ class Announcer:
 
     def _run_mqtt(self, publisher: "StatusPublisher") -> None:
         while not self._stop.is_set():
+            self._health.stamp(LOOP)  # a publish that waits for the broker stamps it too
             changed = self._health.changed.is_set()
             if changed:  # a change that comes between these two lines is not lost
                 self._health.changed.clear()
@@ -110,6 +111,7 @@ class Announcer:
                 self._health.failing.pop(LOOP, None)
             tell_failing(self._health)
             self._health.changed.wait(TURN_S)
+        self._health.retire(LOOP)
 
     def _state(self) -> str:
         reasons = "; ".join(self._health.reasons)

@@ -66,6 +66,12 @@ class Outbox:
         with self._database.reading() as db:
             return [Delivery(*row) for row in db.execute(query, values)]
 
+    def has(self, delivery: Delivery) -> bool:
+        """Tell if a delivery is still to be made; its image may have been erased meanwhile."""
+        return bool(
+            self._list("outbox.seq = ? AND sink = ?", (delivery.seq, delivery.sink), payload="x''")
+        )
+
     def delivered(self, delivery: Delivery) -> None:
         """
         Forget a delivery that the sink has, or that is given up; the result is kept.

@@ -15,16 +15,19 @@ import pytest
 from edge.config.settings import Settings
 from edge.daemon.control.audited import AuditedHandler, audited
 from edge.daemon.control.forgetting import Forgetting
+from edge.daemon.publish.jsonl import JsonlSink
 from edge.domain import Numbering
 from edge.errors import ConfigError, Unavailable
 from edge.storage import erased_files
 from edge.storage.audit import Caller
 from edge.storage.ledger import Ledger, wal_mark
+from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import Move, State
 from edge.storage.spool import Spool
 from tests.support.pipeline import AtOnce, parts_of
+from tests.support.rig import until
 
 MARKER = b"PAYLOAD-OF-NUMBER-"
 ROOT = Caller(uid=0)
@@ -126,6 +129,33 @@ def test_no_byte_of_an_erased_image_is_left_and_nothing_of_the_others_is_lost(si
     assert site.jsonl.stat().st_size == before
     lines = [json.loads(line) for line in site.jsonl.read_bytes().splitlines()]
     assert [line["image_id"] for line in lines if line] == [name(number) for number in kept]
+
+
+def test_a_line_that_was_on_its_way_is_not_written_after_the_erasure(site: Site) -> None:
+    site.add(1)
+    site.jsonl.unlink()
+    (delivery,) = site.ledger.outbox.pending(["jsonl"])
+    sink = JsonlSink(site.jsonl, site.ledger.outbox.has)
+    site.forget({"id": name(1)}, ROOT)
+    sink.send(delivery)
+    assert site.jsonl.read_bytes() == b""
+
+
+def test_a_line_that_is_being_written_is_blanked_once_it_is(site: Site) -> None:
+    site.add(1)
+    site.jsonl.unlink()
+    (delivery,) = site.ledger.outbox.pending(["jsonl"])
+    erasing = threading.Thread(target=site.forget, args=({"id": name(1)}, ROOT))
+
+    def still_wanted(asked: Delivery) -> bool:
+        wanted = site.ledger.outbox.has(asked)
+        erasing.start()
+        until(lambda: not site.ledger.outbox.has(asked), "erased in the ledger")
+        return wanted
+
+    JsonlSink(site.jsonl, still_wanted).send(delivery)
+    erasing.join(60)
+    assert site.jsonl.read_bytes().strip() == b"{}"
 
 
 def test_only_root_has_an_image_erased_and_no_topic_does(site: Site) -> None:

@@ -330,8 +330,8 @@ def test_originals_of_a_mount_that_is_away_are_not_forgotten(
     (origin,) = desk.ledger.submissions.origins()
     desk.film.unlink()
     if how == "another device":  # the empty folder below the mount
-        device, *looks = origin.fingerprint
-        desk.ledger.submissions.origin_touched(origin.claim, (device + 1, *looks))
+        device, inode, size, mtime_ns = origin.fingerprint
+        desk.ledger.submissions.origin_touched(origin.claim, (device + 1, inode, size, mtime_ns))
     else:
 
         def away(_: Path) -> NoReturn:

@@ -118,3 +118,22 @@ def test_a_status_that_raises_anything_ends_neither_its_thread_nor_the_daemon() 
     assert len(turns) == 2
     assert health.counters["loop_failures"] == 1
     assert health.reasons == []
+
+
+def test_a_publisher_that_hangs_is_told_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    health = Health()
+    stuck: list[list[str]] = []
+
+    class Publisher:
+        def turn(self, *, changed: bool) -> None:
+            assert not changed
+            with monkeypatch.context() as patch:
+                patch.setattr("edge.health.STAMP_S", -1.0)
+                stuck.append(health.stuck())
+            announcer._stop.set()
+
+    announcer = Announcer(health, cast("Any", None), lambda: False)
+    announcer._run_mqtt(cast("Any", Publisher()))
+    assert stuck == [["announce-mqtt"]]
+    monkeypatch.setattr("edge.health.STAMP_S", -1.0)
+    assert health.stuck() == []

@@ -87,7 +87,7 @@ class Forgetting:
         image, removed = self._ledger.images.find(image_id), 0
         if image is None or image.state is not State.ARCHIVED:
             return 0
-        for origin in self._ledger.submissions.origins():
+        for origin in self._ledger.origins.all():
             if origin.image_id == image_id:
                 removed += self._remove_original(origin.path, image_id)
         return removed

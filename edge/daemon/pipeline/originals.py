@@ -37,7 +37,7 @@ class Originals:
     """
 
     def __init__(self, ledger: Ledger, spool: Spool, health: Health) -> None:
-        self._submissions = ledger.submissions
+        self._origins = ledger.origins
         self._spool = spool
         self._health = health
         self._undeletable: set[str] = set()
@@ -51,7 +51,7 @@ class Originals:
         Raises:
             Unavailable: the ledger cannot be read.
         """
-        for origin in self._submissions.origins():
+        for origin in self._origins.all():
             self._health.beat()
             if origin.settled:
                 try:
@@ -71,7 +71,7 @@ class Originals:
             Unavailable: the ledger cannot be read.
         """
         missing = set()
-        for origin in self._submissions.origins():
+        for origin in self._origins.all():
             self._health.beat()
             if self._spool.is_gone(origin.path) and _is_mounted(origin):
                 missing.add(origin.claim)
@@ -95,7 +95,7 @@ class Originals:
             NotReadyError: it is gone, or cannot be read now.
             Unavailable: the ledger cannot be read.
         """
-        origin = self._submissions.origin_at(path) or self._renamed(path)
+        origin = self._origins.at(path) or self._renamed(path)
         if origin is None:
             return None
         found = fingerprint(path)
@@ -105,7 +105,7 @@ class Originals:
                 path, origin.image_id
             ):
                 return None
-            self._submissions.origin_touched(origin.claim, found)  # some set the time at the end
+            self._origins.touched(origin.claim, found)  # some set the time at the end
             return False
         if not _is_due(origin, quiet):
             return False
@@ -118,9 +118,9 @@ class Originals:
 
     def _renamed(self, path: Path) -> Origin | None:
         """Find the original that has this name by now, with the same bytes, and note the name."""
-        for origin in self._submissions.origins_like(fingerprint(path)):
+        for origin in self._origins.like(fingerprint(path)):
             if self._spool.is_gone(origin.path) and self._spool.is_original(path, origin.image_id):
-                self._submissions.origin_renamed(origin.claim, path)
+                self._origins.renamed(origin.claim, path)
                 return origin
         return None
 
@@ -148,7 +148,7 @@ class Originals:
         self._undeletable.discard(claim)
         self._tell()
         try:
-            self._submissions.origin_removed(claim)
+            self._origins.removed(claim)
         except Unavailable as error:  # the image is recorded: nothing of it may be undone
             log.warning('event=origin_not_noted why="%s"', error)
 

@@ -14,6 +14,7 @@ from edge.storage.ledger.clock import Clock
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.erasure import Erasure
 from edge.storage.ledger.images import Images
+from edge.storage.ledger.origins import Origins
 from edge.storage.ledger.outbox import Outbox
 from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
@@ -38,6 +39,7 @@ class Ledger:
         self.audit = Audit(folder)
         results = Results(sinks, readdress)
         self.submissions = Submissions(self._database, results)
+        self.origins = Origins(self._database)
         self.references = References(self._database)
         self.images = Images(self._database, results)
         self.outbox = Outbox(self._database)

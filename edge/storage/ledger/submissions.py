@@ -5,23 +5,14 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
-from edge.storage.ledger.records import Image, Origin, Submission
+from edge.storage.ledger.records import Image, Submission
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
-from edge.system.files import Fingerprint
 
-Row: TypeAlias = tuple[str, bytes, int, int, int, int, str, int, int, int]
-ORIGINS: Final = """
-SELECT claim, path, device, inode, size, mtime_ns,
-    coalesce(image_id, ''), coalesce(settled, 1), submissions.seq IS NOT NULL,
-    coalesce((SELECT scored FROM results JOIN outcomes USING (result_id)
-              WHERE results.seq = submissions.seq), 0)
-FROM origins LEFT JOIN submissions USING (claim)"""
-"""Rows of `_origin`; a claim that was forgotten counts as settled."""
 DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
 
@@ -185,39 +176,6 @@ class Submissions:
                 is not None
             )
 
-    def origins(self) -> list[Origin]:
-        """List files that were copied into the spool and are still to be removed in the inbox."""
-        with self._database.reading() as db:
-            return [_origin(row) for row in db.execute(ORIGINS)]
-
-    def origin_at(self, path: Path) -> Origin | None:
-        """Find the file that was copied from a place of the inbox; None if none was."""
-        with self._database.reading() as db:
-            row = db.execute(f"{ORIGINS} WHERE path = ?", (os.fsencode(path),)).fetchone()
-        return _origin(row) if row else None
-
-    def origins_like(self, known: Fingerprint) -> list[Origin]:
-        """List those that had these looks when they were copied."""
-        query = f"{ORIGINS} WHERE (device, inode, size, mtime_ns) = (?, ?, ?, ?)"
-        with self._database.reading() as db:
-            return [_origin(row) for row in db.execute(query, known)]
-
-    def origin_renamed(self, claim: str, path: Path) -> None:
-        """Note the place that the original of a copied file has in the inbox by now."""
-        with self._database.transaction(synced=False) as db:
-            db.execute("UPDATE origins SET path = ? WHERE claim = ?", (os.fsencode(path), claim))
-
-    def origin_removed(self, claim: str) -> None:
-        """Note that the original of a copied file is gone."""
-        with self._database.transaction(synced=False) as db:
-            db.execute("DELETE FROM origins WHERE claim = ?", (claim,))
-
-    def origin_touched(self, claim: str, known: Fingerprint) -> None:
-        """Note how the original of a copied file looks by now; its bytes are the same."""
-        query = "UPDATE origins SET device = ?, inode = ?, size = ?, mtime_ns = ? WHERE claim = ?"
-        with self._database.transaction(synced=False) as db:
-            db.execute(query, (*known, claim))
-
     def _answer_or_renew(
         self, db: sqlite3.Connection, known: Image, number: int, result_id: str | None
     ) -> None:
@@ -233,12 +191,6 @@ class Submissions:
             f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?",
             (number, known.image_id),
         )
-
-
-def _origin(row: Row) -> Origin:
-    claim, path, device, inode, size, mtime_ns, image_id, *told = row
-    fingerprint = (device, inode, size, mtime_ns)
-    return Origin(claim, Path(os.fsdecode(path)), fingerprint, image_id, *map(bool, told))
 
 
 def _submit_ourselves(db: sqlite3.Connection, image_id: str) -> None:

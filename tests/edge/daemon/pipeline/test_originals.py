@@ -118,7 +118,7 @@ def test_the_original_of_a_copy_goes_after_its_result_and_its_time(
     assert desk.film.exists()
     assert desk.take(after)
     assert not desk.film.exists()
-    assert desk.ledger.submissions.origins() == []
+    assert desk.ledger.origins.all() == []
     assert desk.results() == 1
 
 
@@ -129,7 +129,7 @@ def test_the_original_of_a_sender_that_was_seen_to_close_it_goes_at_once_and_is_
     desk.film.write_bytes(WHOLE)
     assert desk.take(CLOSED)
     assert not desk.film.exists()
-    assert desk.ledger.submissions.origins() == []
+    assert desk.ledger.origins.all() == []
 
 
 def go_on(path: Path) -> None:
@@ -165,7 +165,7 @@ def test_what_a_sender_writes_after_the_result_is_taken_and_answered_too(
     desk.conclude(WHOLE, scored=True)
     assert desk.take(SCORED_AFTER)
     assert not desk.film.exists()
-    assert desk.ledger.submissions.origins() == []
+    assert desk.ledger.origins.all() == []
     assert desk.results() == 2
 
 
@@ -229,7 +229,7 @@ def test_an_original_that_cannot_be_read_is_neither_taken_again_nor_forgotten(
                 forget({"id": sha(HALF)})
             desk.reception.finish_taking()
             assert not desk.line.parts.spool.remove_origin(film, (0, 0, 0, 0)) or what != "lstat"
-    assert len(desk.ledger.submissions.origins()) == 1
+    assert len(desk.ledger.origins.all()) == 1
     assert (desk.results(), desk.film.exists()) == (1, True)
     assert desk.take(SCORED_AFTER)
 
@@ -280,7 +280,7 @@ def test_an_original_that_was_renamed_is_answered_once(desk: Desk, name: str) ->
     desk.reception.forget_gone()  # the listing that saw it, perhaps
     assert not desk.reception.take_file(renamed, quiet=SETTLED_AFTER)
     desk.reception.forget_gone()
-    assert [origin.path for origin in desk.ledger.submissions.origins()] == [renamed]
+    assert [origin.path for origin in desk.ledger.origins.all()] == [renamed]
     assert desk.reception.take_file(renamed, quiet=SCORED_AFTER)
     assert not renamed.exists()
     assert desk.results() == 1
@@ -302,7 +302,7 @@ def test_a_second_file_with_the_bytes_of_an_original_is_answered_too(desk: Desk)
     second = desk.film.with_name("IM1.dcm")
     shutil.copy2(desk.film, second)
     desk.reception.take_file(second, quiet=SETTLED_AFTER)
-    assert len(desk.ledger.submissions.origins()) == 2
+    assert len(desk.ledger.origins.all()) == 2
 
 
 def test_an_original_that_somebody_removed_is_forgotten_at_the_second_listing(
@@ -316,9 +316,9 @@ def test_an_original_that_somebody_removed_is_forgotten_at_the_second_listing(
     assert [cause for _, cause in health.reasons_and_causes()] == [Cause.INBOX_UNDELETABLE]
     desk.film.unlink()
     desk.reception.forget_gone()
-    assert len(desk.ledger.submissions.origins()) == 1  # it may be under another name
+    assert len(desk.ledger.origins.all()) == 1  # it may be under another name
     desk.reception.forget_gone()
-    assert desk.ledger.submissions.origins() == []
+    assert desk.ledger.origins.all() == []
     assert health.reasons_and_causes() == []
 
 
@@ -327,11 +327,11 @@ def test_originals_of_a_mount_that_is_away_are_not_forgotten(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     desk.copied(scored=True)
-    (origin,) = desk.ledger.submissions.origins()
+    (origin,) = desk.ledger.origins.all()
     desk.film.unlink()
     if how == "another device":  # the empty folder below the mount
         device, inode, size, mtime_ns = origin.fingerprint
-        desk.ledger.submissions.origin_touched(origin.claim, (device + 1, inode, size, mtime_ns))
+        desk.ledger.origins.touched(origin.claim, (device + 1, inode, size, mtime_ns))
     else:
 
         def away(_: Path) -> NoReturn:
@@ -340,7 +340,7 @@ def test_originals_of_a_mount_that_is_away_are_not_forgotten(
         monkeypatch.setattr(Path, "lstat", away)
     for _ in range(3):
         desk.reception.forget_gone()
-    assert len(desk.ledger.submissions.origins()) == 1
+    assert len(desk.ledger.origins.all()) == 1
 
 
 @pytest.mark.parametrize("deletable", [True, False])

@@ -159,7 +159,7 @@ def test_a_ledger_that_fails_leaves_the_file_in_the_inbox(
 def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.ledger.submissions, "origin_removed", failing)
+    monkeypatch.setattr(desk.ledger.origins, "removed", failing)
     desk.reception.take_file(desk.drop(), quiet=CLOSED)
     assert desk.everywhere() == ["claimed"]
     assert desk.ledger.queries.waiting() == 1
@@ -169,14 +169,14 @@ def test_a_ledger_that_fails_after_a_copy_was_recorded_keeps_the_copy(
 def test_a_ledger_that_cannot_be_read_after_a_copy_was_recorded_keeps_the_copy(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submissions = desk.ledger.submissions
-    origin_removed = submissions.origin_removed
+    origins = desk.ledger.origins
+    removed = origins.removed
 
     def the_last_that_works(claim: str) -> None:
-        origin_removed(claim)
-        monkeypatch.setattr(submissions, "origins", failing)
+        removed(claim)
+        monkeypatch.setattr(origins, "all", failing)
 
-    monkeypatch.setattr(submissions, "origin_removed", the_last_that_works)
+    monkeypatch.setattr(origins, "removed", the_last_that_works)
     desk.reception.take_file(desk.drop(), quiet=CLOSED)
     assert desk.everywhere() == ["claimed"]
     assert desk.ledger.queries.waiting() == 1

@@ -326,7 +326,7 @@ def test_a_file_dated_2400_is_copied_from_another_mount_like_any_other(
     os.utime(path, (13569465600, 13569465600))
     desk.take(path)
     assert not path.exists()
-    assert desk.ledger.submissions.origins() == []
+    assert desk.ledger.origins.all() == []
 
 
 def test_missing_is_no_answer_to_bytes_that_come_again(desk: Desk) -> None:

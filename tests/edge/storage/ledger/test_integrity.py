@@ -257,9 +257,7 @@ def test_a_ledger_of_an_earlier_release_is_taken_over_whole(earlier: Path) -> No
         "jsonl": {"waiting": 2, "held": 0},
         "reply": {"waiting": 1, "held": 0},
     }
-    assert [origin.path for origin in ledger.submissions.origins()] == [
-        Path("/mnt/inbox/film-5.dcm")
-    ]
+    assert [origin.path for origin in ledger.origins.all()] == [Path("/mnt/inbox/film-5.dcm")]
     assert [
         image.image_id[0]
         for image in ledger.pruning.files(scored=True, before=time.time() * 2, limit=9)

@@ -125,7 +125,7 @@ class Broker:
     def _reap(self, process: subprocess.Popen[bytes]) -> None:
         self.process = None
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

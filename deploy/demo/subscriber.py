@@ -72,7 +72,7 @@ class Subscriber:
             "127.0.0.1", self._port, clean_start=False, properties=properties
         )  # mosquitto saves no other session
         self._client.loop_start()
-        if not self._subscribed.wait(timeout=10):
+        if not self._subscribed.wait(timeout=120):
             msg = f"no SUBACK for {self._topic} from 127.0.0.1:{self._port}"
             raise TimeoutError(msg)
         return self

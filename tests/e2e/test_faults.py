@@ -84,7 +84,7 @@ def test_a_stop_that_reaches_the_workers_too_is_no_attempt(daemon: Rig) -> None:
     for _ in range(3):
         assert daemon.process is not None
         os.killpg(daemon.process.pid, signal.SIGTERM)
-        assert daemon.process.wait(30) == 0
+        assert daemon.process.wait(120) == 0
         daemon.ready()
     daemon.assert_nothing_lost(image_ids)
 

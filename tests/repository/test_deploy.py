@@ -89,14 +89,14 @@ class Session:
         self.client.on_subscribe = lambda _c, _d, _m, reasons, _p: self._note(reasons[0].value)
         self.client.connect("localhost", port)
         self.client.loop_start()
-        assert self._answered.wait(10)
+        assert self._answered.wait(120)
 
     def _note(self, code: int) -> None:
         self._codes.append(code)
         self._answered.set()
 
     def _allowed(self) -> bool:
-        assert self._answered.wait(10)
+        assert self._answered.wait(120)
         return self._codes[-1] < 0x80
 
     def may_write(self, topic: str) -> bool:
@@ -205,7 +205,7 @@ def test_the_archive_hears_results_and_may_write_nothing(broker: int, certificat
         assert archive._allowed()
         assert not archive.may_write("mammo/v1/north/edge-2/result")
         assert device.may_write("mammo/v1/north/edge-2/result")
-        assert heard.wait(10)
+        assert heard.wait(120)
 
 
 CONNECT: Final = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"
@@ -216,7 +216,7 @@ def greeted(port: int, context: ssl.SSLContext) -> bytes:
     """
     What the broker answers to CONNECT; nothing where it hangs up, in TLS 1.3 at the first read.
     """
-    with socket.create_connection(("localhost", port), 10) as plain:
+    with socket.create_connection(("localhost", port), 120) as plain:
         try:
             with context.wrap_socket(plain, server_hostname="localhost") as wire:
                 wire.sendall(CONNECT)

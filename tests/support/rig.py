@@ -26,7 +26,7 @@ FILMS: Final = sorted((ROOT / "tests" / "data").glob("*.jpg"))
 SCHEMA: Final = json.loads((ROOT / "docs" / "reference" / "result.schema.json").read_text())
 VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(SCHEMA)
 PROGRAM: Final = Path(sys.executable).with_name("mammo-edge")
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 240.0
 Films: TypeAlias = Callable[[int], bytes]
 """A function that makes films, as `film` does."""
 

@@ -41,7 +41,7 @@ NSPAWN: Final = (
     "--boot",
     "--console=pipe",
 )
-PATIENCE_S: Final = 90.0
+PATIENCE_S: Final = 240.0
 
 
 def until(
@@ -217,7 +217,7 @@ class Machine:
         if self._nspawn is not None:
             self._nspawn.send_signal(signal.SIGTERM)
             try:
-                self._nspawn.wait(30)
+                self._nspawn.wait(120)
             except subprocess.TimeoutExpired:
                 self._nspawn.kill()
                 self._nspawn.wait()
@@ -335,7 +335,7 @@ class Clinic:
     def __exit__(self, *_: object) -> None:
         for child in self._children:
             child.terminate()
-            child.wait(10)
+            child.wait(120)
 
     def results(self) -> list[dict[str, Any]]:
         """List all results so far, the oldest first."""

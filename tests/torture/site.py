@@ -25,7 +25,7 @@ from tests.support.rig import TOPICS, Rig, until
 from tests.support.tools import ROOT
 from tests.torture.oracle import Evidence, Reply, Verdict, correlation_of, judge
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 240.0
 QUICK: Final = "[inbox]\nquiet_s = 0.2\n"
 """A short quiet time: files that came while no daemon ran are taken soon."""
 

@@ -84,7 +84,7 @@ def came_to(site: Site, point: str, bug: str | None) -> bool:
             message["image_id"] for message in site.heard()
         }
 
-    until(lambda: not site.running or answered(), f"it came to: {point}", site.words, 30.0)
+    until(lambda: not site.running or answered(), f"it came to: {point}", site.words)
     return not site.running
 
 

@@ -110,7 +110,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
                 ),
                 signal.SIGTERM,
             )  # not strace
-            rig.process.wait(30)
+            rig.process.wait(120)
         yield Trace(folder / "calls")
 
 

@@ -102,7 +102,7 @@ def underway(count: int) -> Iterator[tuple[Connection, list[Future[None]]]]:
 def test_who_is_hung_up_on_hears_whether_it_may_have_been_for_something_else(count: int) -> None:
     with underway(count) as (connection, published):
         connection.end()
-        errors = [one.exception(timeout=30) for one in published]
+        errors = [one.exception(timeout=120) for one in published]
     assert [isinstance(error, HungUpError) and error.alone for error in errors] == [
         count == 1
     ] * count
@@ -114,7 +114,7 @@ def test_the_broker_has_not_hung_up_on_what_it_had_answered() -> None:
         with connection._acked:
             connection._pubacks[1] = ReasonCode(PacketTypes.PUBACK, "Success")
             connection.end()
-        errors = [one.exception(timeout=30) for one in published]
+        errors = [one.exception(timeout=120) for one in published]
     assert None in errors
     assert [error.alone for error in errors if isinstance(error, HungUpError)] == [True]
 

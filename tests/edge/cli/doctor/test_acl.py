@@ -31,7 +31,7 @@ def connected(port: int) -> Iterator[MqttClient]:
     there = threading.Event()
     broker.on_connect(there.set)
     broker.start()
-    assert there.wait(10)
+    assert there.wait(120)
     try:
         yield broker
     finally:

@@ -84,15 +84,15 @@ def test_a_refused_result_is_kept_and_told_until_a_new_connection_takes_it(ledge
     health.enter(Phase.READY)
     courier = Courier(sink, ledger.outbox, health)
     courier.start()
-    assert sink.asked.acquire(timeout=10)
+    assert sink.asked.acquire(timeout=120)
     while not health.reasons:
-        assert health.changed.wait(10)
+        assert health.changed.wait(120)
         health.changed.clear()
     assert health.reasons == ["mqtt: results were refused and are kept: not authorized: 1"]
     assert ledger.outbox.counts() == {"mqtt": {"waiting": 0, "held": 1}}
     sink.refuses = False
     courier.retry_held()
-    assert sink.asked.acquire(timeout=10)
+    assert sink.asked.acquire(timeout=120)
     courier.stop(10)
     assert ledger.outbox.counts() == {}
     assert health.phase is Phase.READY
@@ -101,7 +101,7 @@ def test_a_refused_result_is_kept_and_told_until_a_new_connection_takes_it(ledge
 def causes_once_degraded(courier: Courier, health: Health) -> list[Cause]:
     courier.start()
     while not health.reasons:
-        assert health.changed.wait(10)
+        assert health.changed.wait(120)
         health.changed.clear()
     courier.stop(10)
     return [cause for _, cause in health.reasons_and_causes()]

@@ -72,7 +72,7 @@ def server(numbers: HealthMetrics) -> Iterator[MetricsServer]:
 
 def get(server: MetricsServer, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=120) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, ""
@@ -207,7 +207,7 @@ def test_whoever_opens_many_connections_takes_no_more_than_a_few_threads(
     before = threading.active_count()
     with contextlib.ExitStack() as stack:
         held = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=120))
             for _ in range(AT_ONCE + 3)
         ]
         assert [one.recv(1) for one in held[AT_ONCE:]] == [b""] * 3

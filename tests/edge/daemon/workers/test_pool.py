@@ -103,7 +103,7 @@ def test_closing_interrupts_what_is_in_work_and_blames_nobody() -> None:
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
     opened.submit(Path("hang"), verdicts.put)
     opened.close()
-    assert isinstance(verdicts.get(timeout=10), Interrupted)
+    assert isinstance(verdicts.get(timeout=120), Interrupted)
     assert opened.in_work == 0
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_no_worker_begins_with_is_overdue_and_the_pool_is_opened_aga
         opened._untaken_s = 0.0
         assert opened.overdue()
         opened.reopen()
-        assert isinstance(verdicts.get(timeout=10), Interrupted)
+        assert isinstance(verdicts.get(timeout=120), Interrupted)
         os.kill(stopped, signal.SIGKILL)
         assert detail(examine(opened, "next")) == "next"
     finally:
@@ -164,7 +164,7 @@ def test_a_file_that_the_pool_forgot_as_it_broke_is_overdue_at_once() -> None:
             opened.submit(Path("film"), verdicts.put)
         assert opened.overdue()
         opened.reopen()
-        assert isinstance(verdicts.get(timeout=10), Interrupted)
+        assert isinstance(verdicts.get(timeout=120), Interrupted)
         assert detail(examine(opened, "next")) == "next"
         assert not opened.overdue()
     finally:

@@ -32,6 +32,8 @@ DEGRADED: Final[Mapping[Cause, str]] = {
     Cause.STATUS_HUNG_UP: (
         f"let the device write `status` and `health` ({ACL}); it is told only now and then"
     ),
+    Cause.INFO_REFUSED: f"let the device write `info` ({ACL})",
+    Cause.INFO_HUNG_UP: f"let the device write `info` ({ACL}); it is told only now and then",
     Cause.HOMEASSISTANT_REFUSED: (
         f"let the device write its discovery topic ({ACL}) and restart, or switch it off"
     ),

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.config.section import Level
+from edge.contract.health_parts import DriftPart, OutboxPart
 from edge.contract.limits import NAME_BYTES
 from edge.contract.result import Hash
 from edge.contract.worth import WorthPart
@@ -127,21 +128,6 @@ class RequestsPart(_Sent):
     """Their bytes."""
     references: Count
     """Requests that name a file which is not there yet."""
-
-
-class OutboxPart(_Sent):
-    """Results that a sink does not have yet."""
-
-    waiting: Count
-    held: Count
-    """Results that the broker refused."""
-
-
-class DriftPart(_Sent):
-    """The distance of recent scores from those that the model was measured on."""
-
-    images: Count
-    index: float | None
 
 
 class Health(_Sent):

@@ -41,6 +41,7 @@ from edge.daemon.telemetry.status import Announcer
 from edge.daemon.wiring import broker
 from edge.daemon.wiring.delivery import Delivery
 from edge.daemon.wiring.handlers import Reload, handlers
+from edge.daemon.wiring.info import Gather
 from edge.daemon.wiring.opener import Opener
 from edge.daemon.wiring.report import Report, Sources
 from edge.daemon.wiring.settings_noted import note_settings
@@ -113,7 +114,9 @@ class Daemon:
         suspects = self._suspects
         self._commands = broker.commands(settings, self._client, self._health, obeyed, suspects)
         self._announcer = Announcer(self._health, systemd, self._parts.model.overdue)
-        broker.announce(self._announcer, settings, self._client, self._health, self._report)
+        facts = Gather(settings.device, lambda: opener.settings, self._parts)
+        made = broker.Messages(self._report, facts)
+        broker.announce(self._announcer, settings, self._client, self._health, made)
         self._retention = Retention(settings, self._parts.ledger, self._health)
         self._accelerator = Accelerator(self._parts, opener.access, opener.begin, opener.retry_s)
         self._metrics = self._open_metrics()

@@ -76,6 +76,18 @@ def signer(folder: Path, keys: Path) -> str | None:
         ModelError: there is a signature, but it is not one of `keys`, or not of these bytes.
         ConfigError: a key cannot be read.
     """
+    found = _verified(folder, keys)
+    return None if found is None else found[1]
+
+
+def signing_key(folder: Path, keys: Path) -> str | None:
+    """Return the id of the key by which a bundle is signed; arguments and errors as `signer`."""
+    found = _verified(folder, keys)
+    return None if found is None else found[0]
+
+
+def _verified(folder: Path, keys: Path) -> tuple[str, str] | None:
+    """Verify a signature; return id and name of its key, or None if there is no signature."""
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
 
     try:
@@ -102,7 +114,7 @@ def signer(folder: Path, keys: Path) -> str | None:
             f"{MANIFEST}: it was changed after it was signed"
         )
         raise ModelError(msg) from None
-    return name
+    return identity, name
 
 
 def check_signature(folder: Path, keys: Path, *, allow_unsigned: bool) -> str | None:

@@ -8,7 +8,7 @@ from edge.config.settings import Device
 
 ROOT: Final = "mammo/v1"
 OWN: Final = frozenset(
-    {"status", "health", "result", "request", "command", "shadow", "model", "feedback"}
+    {"status", "health", "info", "result", "request", "command", "shadow", "model", "feedback"}
 )
 """First levels below a device's prefix that are its own, and so no place for a reply."""
 MOST_BYTES: Final = 256
@@ -53,6 +53,11 @@ class Topics:
     def health(self) -> str:
         """Counters, queue and versions, from time to time."""
         return f"{self.prefix}/health"
+
+    @property
+    def info(self) -> str:
+        """The retained facts about the device: versions, model, configuration, audit log, clock."""
+        return f"{self.prefix}/info"
 
     @property
     def result(self) -> str:

@@ -133,7 +133,7 @@ def test_a_person_may_write_no_device_s_words_and_no_reply(
 ) -> None:
     words = [
         f"mammo/v1/north/edge-1/{topic}"
-        for topic in ("status", "health", "result", "shadow/result", "command/reload/ack")
+        for topic in ("status", "health", "info", "result", "shadow/result", "command/reload/ack")
     ]
     replies = [
         f"mammo/v1/north/ws-3/replies{below}"
@@ -188,7 +188,7 @@ def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(
     (line,) = [line for line in connection(settings) if line.what == "right to publish"]
     assert line.level is Level.OK
     assert line.detail.startswith(
-        "allowed: status, health, result, shadow/result, "
+        "allowed: status, health, info, result, shadow/result, "
         "command/reload/ack, command/model/install/ack, feedback/ack, homeassistant/"
     )
 

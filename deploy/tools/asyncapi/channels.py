@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from edge.contract import messages
 from edge.contract.feedback import Feedback, FeedbackAnswer
+from edge.contract.info import Info
 from edge.contract.limits import COMMAND_BYTES, REFERENCE_BYTES
 from edge.contract.shadow import ShadowResult
 from edge.models.transfer import announcement
@@ -60,6 +61,13 @@ def channels() -> dict[str, Channel]:
             "Counters, queue, versions, every `[publish] health_s`.",
             (messages.Health,),
             qos=0,
+        ),
+        "info": Channel(
+            "send",
+            DEVICE.info,
+            "Versions, model, configuration, audit log and clock, whenever one of them changes.",
+            (Info,),
+            retain=True,
         ),
         "result": Channel(
             "send",

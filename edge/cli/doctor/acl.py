@@ -60,7 +60,7 @@ def subscribed(settings: Settings) -> list[str]:
 def published(settings: Settings) -> list[str]:
     """Return the topics that the daemon publishes to, except response topics."""
     topics = Topics.of(settings.device)
-    found = [topics.status, topics.health]
+    found = [topics.status, topics.health, topics.info]
     found += [topics.result] if settings.publish.mqtt else []
     found += [topics.shadow_result] if settings.model.shadow else []
     found += [topics.command_ack(name) for name in _commands(settings)]

@@ -15,11 +15,10 @@ from edge.daemon.intake.walk import Walk
 from edge.system.coral import read
 from edge.system.patience import PATIENCE_S, within
 from edge.system.privileges import as_owner_of
+from edge.system.time_sync import synchronised
 
 LEAST_WATCHES: Final = 8192
 HOT_C: Final = 80.0
-BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-"""A date that every right clock has passed."""
 FOLDERS_PATIENCE_S: Final = 20.0
 """Seconds to wait for a walk through the inbox."""
 MOST_FOLDERS: Final = 10
@@ -103,10 +102,11 @@ def disk(settings: Settings) -> Finding:
 def clock(root: Path) -> Finding:
     """Check the clock, which certificates and results need right."""
     now = datetime.now(UTC)
-    if now < BUILT:
+    known = synchronised(root, now)
+    if known is False:
         advice = "set it, or start systemd-timesyncd"
         return failed("clock", f"it says {now:%Y-%m-%d}, so certificates fail: {advice}")
-    if not (root / "run/systemd/timesync/synchronized").exists():
+    if known is None:
         return warning(
             "clock", "systemd-timesyncd has not set it since the start; fine if something else does"
         )

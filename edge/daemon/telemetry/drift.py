@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from edge.contract.health_parts import DriftPart
 from edge.daemon.pipeline.examination import Examination
 from edge.daemon.workers.serving import Serving
 from edge.domain import Result
@@ -71,32 +72,49 @@ class Drift:
         self._bundle, self._scores = bundle.bundle_id, deque(maxlen=WINDOW)
         self._reference = bundle.manifest.model_of(file).reference_histogram
 
-    def report(self) -> dict[str, float | int | None]:
+    def report(self) -> DriftPart:
         """
-        Return the number of `images` and the `index`, None for fewer than FEWEST images.
+        Return images, their scores' counts, and the index of these, None for too few images.
 
         An index below 0.1 means alike, above 0.25 another population.
         """
         with self._lock:
             scores, reference = list(self._scores), list(self._reference)
-        index = (
-            stability_index(scores, reference) if len(scores) >= FEWEST and any(reference) else None
-        )
-        return {"images": len(scores), "index": None if index is None else round(index, 4)}
+        counts = counts_of(scores, len(reference))
+        index = index_of(counts, reference)
+        return DriftPart(images=len(scores), index=index, counts=counts, reference=reference)
 
 
-def stability_index(scores: Sequence[float], reference: Sequence[int]) -> float:
+def counts_of(scores: Sequence[float], bins: int) -> list[int]:
+    """
+    Return the number of scores in each of equal bins.
+
+    Args:
+        scores: 0 to 1.
+        bins: how many, from 0 to 1.
+    """
+    found = [0] * bins
+    for score in scores:
+        found[min(bins - 1, int(score * bins))] += 1
+    return found
+
+
+def index_of(counts: Sequence[int], reference: Sequence[int]) -> float | None:
+    """Return the stability index to 4 digits; None for fewer than FEWEST scores or no reference."""
+    if sum(counts) < FEWEST or not any(reference):
+        return None
+    return round(stability_index(counts, reference), 4)
+
+
+def stability_index(counts: Sequence[int], reference: Sequence[int]) -> float:
     """
     Return the sum over the bins of (found - expected) * ln(found / expected), shares of all.
 
     Args:
-        scores: 0 to 1.
-        reference: counts of equal bins from 0 to 1.
+        counts: of equal bins from 0 to 1; those of several devices may be added up.
+        reference: the same of the scores to compare with.
     """
-    bins = len(reference)
-    found = [HALF] * bins
-    for score in scores:
-        found[min(bins - 1, int(score * bins))] += 1
+    found = [count + HALF for count in counts]
     expected = [count + HALF for count in reference]
     shares = [(f / sum(found), e / sum(expected)) for f, e in zip(found, expected, strict=True)]
     return sum((f - e) * math.log(f / e) for f, e in shares)

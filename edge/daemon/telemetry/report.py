@@ -40,7 +40,7 @@ def make_report(
         version=__version__,
         uptime_s=round(health.uptime_s),
         broker=_broker(broker) if broker else None,
-        model=_model(serving),
+        model=model_part(serving),
         runtime=_runtime(serving),
         counters=dict(health.counters),
         **numbers,
@@ -54,7 +54,8 @@ def _broker(broker: MqttClient) -> messages.BrokerPart:
     )
 
 
-def _model(serving: Serving) -> messages.ModelPart:
+def model_part(serving: Serving) -> messages.ModelPart:
+    """Name the bundle that serves."""
     manifest = serving.bundle.manifest
     return messages.ModelPart(
         name=manifest.name, version=manifest.version, bundle=serving.bundle.bundle_id

@@ -50,17 +50,17 @@ class Announcer:
         self._systemd = systemd
         self._overdue = overdue
         self._publisher: StatusPublisher | None = None
-        self._also: Callable[[], None] | None = None
+        self._also: tuple[Callable[[], None], ...] = ()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, name="announce", daemon=True)]
 
-    def attach(self, publisher: "StatusPublisher", also: Callable[[], None] | None = None) -> None:
+    def attach(self, publisher: "StatusPublisher", *also: Callable[[], None]) -> None:
         """
         Tell a broker too, in a thread of its own that may wait for it. To be called before `start`.
 
         Args:
             publisher: publishes `status` and `health`.
-            also: called in the same thread, every turn.
+            also: functions to call in the same thread after it, every turn.
         """
         self._publisher, self._also = publisher, also
         self._threads.append(
@@ -100,8 +100,8 @@ class Announcer:
                 self._health.changed.clear()
             try:
                 publisher.turn(changed=changed)
-                if self._also:
-                    self._also()
+                for other in self._also:
+                    other()
             except StateDamagedError:
                 raise
             except Exception as error:  # noqa: BLE001 - results go on without what this tells

@@ -1,10 +1,12 @@
 """Everything that needs the connection to the broker, except the results."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from edge.config.settings import Settings
 from edge.contract import messages
+from edge.contract.info import Info
 from edge.daemon.control.audited import AuditedHandler, Handler
 from edge.daemon.control.feedback import over_mqtt
 from edge.daemon.control.mqtt import CommandIntake
@@ -13,6 +15,7 @@ from edge.daemon.intake.mqtt import MqttIntake
 from edge.daemon.intake.references import ReferenceIntake
 from edge.daemon.intake.suspects import Suspects
 from edge.daemon.telemetry import homeassistant, status
+from edge.daemon.telemetry.info import InfoPublisher
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.mqtt import spoken
@@ -25,6 +28,14 @@ Requests: TypeAlias = tuple[MqttIntake, ReferenceIntake] | None
 """The loops that take requests, if they are configured."""
 Handlers: TypeAlias = Mapping[str, AuditedHandler]
 """The function that obeys each command of the control socket, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Functions that make what the broker is told besides `status`."""
+
+    health: Callable[[], messages.Health]
+    info: Callable[[], Info]
 
 
 def connect(settings: Settings, password: str | None, health: Health) -> MqttClient | None:
@@ -108,19 +119,19 @@ def announce(
     settings: Settings,
     client: MqttClient | None,
     health: Health,
-    report: Callable[[], messages.Health],
+    make: Messages,
 ) -> None:
-    """Have the broker told of state and health, and Home Assistant of the device."""
+    """Have the broker told of state, health and facts, and Home Assistant of the device."""
     if client is None:
         return
     discovery = homeassistant.Discovery(
         client, health, settings.state.path, homeassistant.discovery_messages(settings)
     )
     client.on_connect(health.changed.set)
-    topics = status.StatusPublisher(
-        client, Topics.of(settings.device), health, report, settings.publish.health_s
-    )
-    announcer.attach(topics, discovery.turn)
+    topics = Topics.of(settings.device)
+    told = status.StatusPublisher(client, topics, health, make.health, settings.publish.health_s)
+    facts = InfoPublisher(client, topics.info, health, make.info)
+    announcer.attach(told, facts.turn, discovery.turn)
 
 
 def fetcher(settings: Settings, client: MqttClient | None) -> Callable[[str], bytes]:

@@ -20,7 +20,9 @@ from pydantic import BaseModel
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.cli import exits
+from edge.contract import messages
 from edge.contract import result as message
+from edge.contract.info import Info
 from edge.contract.result import Message
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.intake.left_alone import PARTIAL
@@ -152,6 +154,13 @@ def test_the_schema_refuses_what_is_no_result() -> None:
 
 def test_the_last_will_has_the_fields_that_the_page_says() -> None:
     assert set(json.loads(offline())) == {"schema", "status", "version"}
+
+
+def test_every_field_of_info_is_explained_and_its_example_has_them_all() -> None:
+    (example,) = examples("mammo.info/1")
+    names = [field.alias or name for name, field in Info.model_fields.items()]
+    assert table("`info`") == list(example) == names
+    assert messages.fields(Info.model_validate(example)) == example
 
 
 def test_the_page_explains_every_field_of_an_announced_model_and_its_example_is_one() -> None:

@@ -171,7 +171,8 @@ def strict(bench: Bench, scale: float) -> Row:
                 acl.write_text(
                     "topic read #\ntopic write "
                     "mammo/v1/demo/edge-1/status\ntopic write "
-                    "mammo/v1/demo/edge-1/health\n"
+                    "mammo/v1/demo/edge-1/health\ntopic write "
+                    "mammo/v1/demo/edge-1/info\n"
                 )
                 acl.chmod(0o600)
                 site.broker.config = config.format(folder=site.broker.folder)

@@ -19,7 +19,7 @@ from edge.mqtt.connection import correlated
 from edge.mqtt.topics import Topics
 
 PREFIX = "mammo/v1/site/edge-1"
-TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "result"))
+TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "info", "result"))
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_what_the_broker_refuses_is_found_out_and_nobody_hears_of_it(mosquitto: 
         single(
             f"{PREFIX}/status", b"kept", 1, retain=True, hostname="127.0.0.1", port=mosquitto.port
         )
-        assert looked(mosquitto.port) == Rights(TOPICS[:2], TOPICS[2:], ())
+        assert looked(mosquitto.port) == Rights(TOPICS[:3], TOPICS[3:], ())
         subscriber.publish("end", b"")
         subscriber.wait_for(lambda messages: messages[-1].topic == "end")
         heard = [(message.topic, message.payload) for message in subscriber.messages]
@@ -129,7 +129,7 @@ def test_every_topic_of_the_configuration_is_tried() -> None:
     assert subscribed(plain) == [f"{PREFIX}/request/image", f"{PREFIX}/request/ref"]
     more = ["shadow/result", "command/reload/ack", "command/model/list/ack"]
     assert [
-        topic.removeprefix("mammo/v1/north/edge-7/") for topic in published(everything)[3:]
+        topic.removeprefix("mammo/v1/north/edge-7/") for topic in published(everything)[4:]
     ] == [
         *more,
         "homeassistant/device/north/edge-7/config",
@@ -139,6 +139,6 @@ def test_every_topic_of_the_configuration_is_tried() -> None:
         "mammo/v1/north/edge-7/command/model/list",
     ]
     alone = Settings(intake=Intake(mqtt=False), publish=Publish(mqtt=False))
-    assert (published(alone), subscribed(alone)) == (list(TOPICS[:2]), [])
+    assert (published(alone), subscribed(alone)) == (list(TOPICS[:3]), [])
     deaf = Settings(intake=Intake(commands=("reload",)), publish=Publish(mqtt=False))
-    assert (published(deaf), subscribed(deaf)) == (list(TOPICS[:2]), subscribed(plain))
+    assert (published(deaf), subscribed(deaf)) == (list(TOPICS[:3]), subscribed(plain))

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import pytest
 
 from edge.daemon.pipeline.examination import Examination
-from edge.daemon.telemetry.drift import FEWEST, Drift, stability_index
+from edge.daemon.telemetry.drift import FEWEST, Drift, counts_of, index_of, stability_index
 from edge.daemon.telemetry.http_server import AT_ONCE, MetricsServer
 from edge.daemon.telemetry.metrics import HealthMetrics
 from edge.daemon.telemetry.performance import ServingPerformance
@@ -243,7 +243,7 @@ def test_the_images_a_model_was_measured_on_are_no_drift_however_chance_draws_th
         for _ in range(200)
     ]
     above = [
-        sum(stability_index(window, reference) > limit for window in windows)
+        sum(stability_index(counts_of(window, 20), reference) > limit for window in windows)
         for limit in (0.1, 0.25)
     ]
     assert above[0] <= 0.05 * len(windows)
@@ -270,14 +270,29 @@ def test_a_restart_goes_on_with_the_scores_that_this_model_gave_before() -> None
     workers = SimpleNamespace(runtime=SimpleNamespace(file=bundle.manifest.default_model))
     drift.resume(Serving(bundle, cast("Any", workers)), payloads)
     report = drift.report()
-    assert report["images"] == FEWEST
-    assert report["index"] is not None
+    assert (report.images, sum(report.counts)) == (FEWEST, FEWEST)
+    assert report.index is not None
+    assert report.index == index_of(report.counts, report.reference)
 
 
 def test_scores_as_in_the_reference_have_no_drift_and_others_have() -> None:
     reference = [10] * 20
+
+    def index(scores: list[float]) -> float:
+        return stability_index(counts_of(scores, 20), reference)
+
     alike = [(number + 0.5) / 20 for number in range(20)] * 10
-    assert stability_index(alike, reference) == pytest.approx(0, abs=1e-9)
-    assert stability_index([0.99, 1.0] * 100, reference) > 1
+    assert index(alike) == pytest.approx(0, abs=1e-9)
+    assert index([0.99, 1.0] * 100) > 1
     shifted = [score * 0.7 for score in alike]
-    assert 0.1 < stability_index(shifted, reference) < stability_index([0.5] * 200, reference)
+    assert 0.1 < index(shifted) < index([0.5] * 200)
+
+
+def test_counts_of_two_devices_add_up_to_those_of_one_that_saw_all_their_images() -> None:
+    chance = random.Random(2)  # noqa: S311 - a test
+    north, south = ([chance.random() ** power for _ in range(250)] for power in (1, 2))
+    summed = [a + b for a, b in zip(counts_of(north, 20), counts_of(south, 20), strict=True)]
+    reference = [7] * 20
+    assert summed == counts_of(north + south, 20)
+    assert index_of(summed, reference) == index_of(counts_of(north + south, 20), reference)
+    assert index_of(counts_of(north, 20), reference) is None  # too few by itself

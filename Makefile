@@ -36,7 +36,7 @@ endif
 BIN      := $(VENV)/bin
 INPUTS   := setup.cfg pyproject.toml edge/__init__.py $(wildcard requirements/*.in)
 RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/fast.in -r requirements/demo.in
-DEV_REQS := $(RUN_REQS) -r requirements/dev.in $(TRAIN)
+DEV_REQS := $(RUN_REQS) -r requirements/deb.in -r requirements/dev.in $(TRAIN)
 
 # pip without its chatter, but not silent while something large is on its way.
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
@@ -113,10 +113,11 @@ audit: $(BIN)/.dev ## known vulnerabilities of what devices get; asks the networ
 	$(PYTHON) -m venv --clear build/audit && build/audit/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
 	for lock in requirements/*.txt; do build/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$lock; done
 
-ARCH  ?= amd64
-SUITE ?= bookworm
+# Those of this machine, if packages are built for them.
+ARCH  ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
+SUITE ?= $(or $(filter bookworm trixie,$(shell . /etc/os-release 2> /dev/null && echo $$VERSION_CODENAME)),bookworm)
 
-deb: $(BIN)/.dev ## the Debian package; ARCH=amd64|arm64 SUITE=bookworm|trixie FAST=1
+deb: $(BIN)/.deb ## the Debian package; ARCH=amd64|arm64 SUITE=bookworm|trixie FAST=1
 	PYTHON=$(BIN)/python FAST=$(FAST) deploy/scripts/build-deb $(ARCH) $(SUITE) dist
 
 arm-test: $(BIN)/.dev ## the arm64 package under qemu-user; needs mmdebstrap
@@ -188,6 +189,11 @@ $(BIN)/.run: $(BIN)/python $(INPUTS)
 $(BIN)/.dev: $(BIN)/.run
 	@echo "installing what check and test need into $(VENV)$(if $(TRAIN), (TensorFlow included: some minutes)) ..."
 	@$(PIP) install $(DEV_REQS) 2>&1 | tee $(VENV)/pip.log | $(LARGE) || { tail -20 $(VENV)/pip.log; exit 1; }
+	@touch $@
+
+# Not what check and test need: no TensorFlow.
+$(BIN)/.deb: $(BIN)/.run requirements/deb.in
+	@$(PIP) install --quiet -r requirements/deb.in
 	@touch $@
 
 $(BIN)/.bench: $(BIN)/.dev requirements/bench.in

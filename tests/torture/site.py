@@ -62,7 +62,7 @@ class Zygote:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(10)
+        self._process.wait(120)
 
 
 class Forked(subprocess.Popen[bytes]):
@@ -172,7 +172,7 @@ class Site(Rig):
                 by=ways[number % len(ways)],
             )
 
-    def died(self, timeout_s: float = 15.0) -> bool:
+    def died(self, timeout_s: float = 120.0) -> bool:
         """Wait for the daemon's death; returns False if it lives on."""
         assert self.process is not None
         try:

@@ -165,7 +165,7 @@ def pause_and_go_on(site: Site, folder: Path, point: str) -> bool:
     for half in halves:
         (folder / f"{sha256(half)[:12]}.png").write_bytes(half)
         site.accepted[sha256(half)] = not half.startswith(TORN)
-    if not (died := site.died(20.0)):
+    if not (died := site.died()):
         site.kill()
     site.ready()
     site.answered({sha256(half) for half in halves})

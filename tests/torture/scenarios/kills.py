@@ -22,7 +22,7 @@ def kill_at(site: Site, point: str, nth: int, files: int, *, workers_too: bool) 
     """
     site.start(crash=point, nth=nth, workers_too=workers_too)
     site.give_some(files, WAYS)
-    if site.died(30.0):
+    if site.died():
         return True
     site.kill()
     return False

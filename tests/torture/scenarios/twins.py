@@ -23,7 +23,7 @@ def one_state(bench: Bench, scale: float) -> Row:
             site.ready()
             site.give_some(4)
             other.start()
-            row.expect(other.died(20.0), "the second ends")
+            row.expect(other.died(), "the second ends")
             row.expect(
                 other.process is not None and other.process.returncode == 78, "its exit code is 78"
             )

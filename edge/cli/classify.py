@@ -11,6 +11,7 @@ from typing import Any, Final
 from edge import NOTICE
 from edge.cli import exits
 from edge.cli.output import RESULT_HEAD, print_table, result_row
+from edge.cli.progress import Progress
 from edge.cli.workers import open_workers
 from edge.config.load import load
 from edge.config.settings import Settings
@@ -20,6 +21,7 @@ from edge.daemon.workers.pool import Workers
 from edge.daemon.workers.verdict import Died, Interrupted, Verdict
 from edge.domain import Outcome, Rejection
 from edge.errors import ConfigError, Reason, Unavailable
+from edge.inference.explain import picture_name
 from edge.models.bundle import Bundle, sha256_of
 from edge.system.files import regular_below
 
@@ -30,33 +32,59 @@ TRIES: Final = 3
 def run(arguments: Namespace) -> int:
     """Print a result for each file; returns the exit status, 1 if one could not be read."""
     settings = load(arguments.config) if arguments.config else Settings()
+    files = files_of(arguments.paths, arguments.explain)
     failed = False
     rows = []
-    for message, unreadable in classify(
-        arguments.paths, settings, arguments.bundle, arguments.explain
-    ):
-        failed |= unreadable
-        if arguments.json:
-            print(json.dumps(message), flush=True)
-        else:
-            rows.append((message["source"]["path"], *result_row(message)))
+    with Progress(len(files)) as progress:
+        for message, unreadable in classify(files, settings, arguments.bundle, arguments.explain):
+            failed |= unreadable
+            if arguments.json:
+                progress.hide()
+                print(json.dumps(message), flush=True)
+            else:
+                rows.append(_row(message, arguments.explain))
+            progress.step()
     if not arguments.json:
-        print_table(("file", *RESULT_HEAD), rows)
+        start = ("file", "picture") if arguments.explain else ("file",)
+        print_table((*start, *RESULT_HEAD), rows)
         print(NOTICE)
     return exits.FAILED if failed else 0
 
 
+def _row(message: dict[str, Any], pictures: Path | None) -> tuple[object, ...]:
+    """Return a row: file, its picture if there are pictures, result."""
+    start, image_id = [message["source"]["path"]], message["image_id"]
+    if pictures:  # none of a file that cannot be read
+        start.append(picture_name(image_id) if image_id else "")
+    return (*start, *result_row(message))
+
+
+def files_of(paths: Sequence[Path], pictures: Path | None = None) -> list[Path]:
+    """
+    List the files of paths in the order given; of a folder all files below it, sorted.
+
+    Args:
+        paths: files and folders.
+        pictures: a folder of which nothing is listed: it has what was drawn before.
+    """
+    found = [file for path in paths for file in regular_below(path)]
+    if pictures is None:
+        return found
+    drawn = pictures.resolve()
+    return [file for file in found if not file.resolve().is_relative_to(drawn)]
+
+
 def classify(
-    paths: Sequence[Path],
+    files: Sequence[Path],
     settings: Settings,
     bundle_folder: Path | None,
     pictures: Path | None = None,
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """
-    Examine files one after the other, in the order given; of a folder all files below it, sorted.
+    Examine files one after the other, in the order given.
 
     Args:
-        paths: files and folders.
+        files: paths as typed.
         settings: the configuration; its sections `model` and `worker` count.
         bundle_folder: the bundle; None for the configured one.
         pictures: a folder for one picture per image, see `edge.inference.explain.save`.
@@ -73,11 +101,8 @@ def classify(
     with open_workers(
         settings, bundle_folder, lambda job: _with_pictures(job, pictures) if pictures else job
     ) as (bundle, workers):
-        for typed in paths:
-            for path in regular_below(typed):
-                drawn_before = pictures and path.resolve().is_relative_to(pictures.resolve())
-                if not drawn_before:
-                    yield _message(path, bundle, workers, pictures)
+        for path in files:
+            yield _message(path, bundle, workers, pictures)
 
 
 def _with_pictures(job: Job, folder: Path) -> Job:

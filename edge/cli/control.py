@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from edge.cli import standing
-from edge.cli.output import shown
+from edge.cli.layout import shown
 from edge.cli.parser import make_parser
 from edge.contract.messages import REPLAY_AT_ONCE
 from edge.errors import ConfigError

@@ -36,7 +36,8 @@ def run_list(arguments: Namespace) -> int:
     if arguments.json:
         print(json.dumps(rows))
     else:
-        print_table(LISTED, [[row[key] or "" for key in LISTED] for row in rows])
+        shortened = (row | {"bundle": row["bundle"][:16]} for row in rows)
+        print_table(LISTED, [[row[key] or "" for key in LISTED] for row in shortened])
     return 0
 
 

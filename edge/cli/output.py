@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-RESULT_HEAD: Final = ("outcome", "malignant", "threshold", "domain", "ms", "result id / reason")
+from edge.cli.layout import fitted
+
+RESULT_HEAD: Final = ("outcome", "score", "threshold", "s", "domain")
 WITHHELD: Final[Mapping[str, str]] = {
-    "domain-unmeasured": "not measured",
+    "domain-unmeasured": "unmeasured",
     "domain-at-chance": "at chance",
 }
 """Words for the reasons to give no label."""
@@ -19,31 +21,16 @@ def local(moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone().isoformat(timespec="seconds")
 
 
-def shown(text: str) -> str:
-    """
-    Return text in which nothing acts on a terminal: names of files and models are other people's.
-
-    Control characters, marks that turn the direction, and bytes that are no text are written as
-    escapes.
-    """
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """
-    Print rows below their head, each column as wide as its widest cell.
+    Print rows below their head, each column as wide as its widest cell, 100 columns at most.
 
     A row with fewer cells than the head ends in a sentence, which may be longer than its column.
     """
-    cells = [[shown(str(cell)) for cell in row] for row in (head, *rows)]
-    whole = [row for row in cells if len(row) == len(head)]
-    widths = [max(len(row[column]) for row in whole) for column in range(len(head))]
-    for row in cells:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-        print("  ".join(padded).rstrip())
+    table = [head, *rows]
+    layout = fitted(table)
+    for row in table:
+        print(*layout.lines(row), sep="\n")
 
 
 def print_report(arguments: Namespace, report: Mapping[str, Any]) -> int:
@@ -56,18 +43,20 @@ def print_report(arguments: Namespace, report: Mapping[str, Any]) -> int:
 
 
 def result_row(message: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return the cells of a published result, in the order of RESULT_HEAD."""
-    took = f"{message['timing_ms']['total']:.0f}"
+    """
+    Return the cells of a published result, in the order of RESULT_HEAD.
+
+    A rejected image has two: `rejected`, and a sentence on why.
+    """
     if message["outcome"] == "rejected":
-        return ("rejected", "", "", "", took, "; ".join(message["gate"]["reasons"]))
+        return ("rejected", "; ".join(message["gate"]["reasons"]))
     score, decision = message["score"], message["decision"]
     return (
         message["outcome"],
         f"{score['malignant']:.3f}",
         f"{decision['threshold']:.3f}",
+        f"{message['timing_ms']['total'] / 1000:.2f}",
         _domain(message),
-        took,
-        message["result_id"],
     )
 
 

@@ -128,6 +128,12 @@ def _add_daemon(commands: "Commands") -> None:
     results.add_argument("--since", metavar="SEQ|TIME", help=text)
     text = "at most N, the newest (default: 20 in a table, all as JSON)"
     results.add_argument("--limit", type=_positive, metavar="N", help=text)
+    text = "go on with results as they come, until Ctrl-C"
+    results.add_argument("--follow", action="store_true", help=text)
+    text = "print results as they come, until Ctrl-C; daemon running or not"
+    watch = _add(commands, "watch", "results.run_watch", text)
+    text = "begin after this sequence number, or at this time (default: now)"
+    watch.add_argument("--since", metavar="SEQ|TIME", help=text)
     text = (
         "measure the model on images with verdicts: AUC, sensitivity, specificity, calibration; "
         "daemon running or not"

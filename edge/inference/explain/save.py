@@ -13,6 +13,7 @@ import cv2
 from edge.domain import Outcome, Rejection, Runtime
 from edge.errors import ModelError, Unavailable
 from edge.inference import examiner
+from edge.inference.explain import picture_name
 from edge.inference.explain.drawing import draw
 from edge.inference.trace import Trace
 from edge.models.bundle import Bundle, sha256_of
@@ -21,11 +22,7 @@ from edge.system import files
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """
-    A folder of pictures.
-
-    Each is named by the first 16 hex digits of its image id: no name of a file or a patient.
-    """
+    """A folder of pictures, each with its `picture_name`."""
 
     folder: Path
     bundle: Bundle
@@ -41,7 +38,7 @@ class Pictures:
         done, data = cv2.imencode(
             ".png", draw(trace, image_id, f"{manifest.name} {manifest.version}", manifest.input)
         )
-        path = self.folder / f"{image_id[:16]}.png"
+        path = self.folder / picture_name(image_id)
         if not done:
             msg = f"{path}: cannot be encoded"
             raise Unavailable(msg)

@@ -60,6 +60,11 @@ class Queries:
                 ),
             }
 
+    def ledger_id(self) -> str:
+        """Read the name of this ledger; a rebuilt one has another."""
+        with self._reading() as db:
+            return ledger_id(db)
+
     def waiting(self) -> int:
         """Count the images that wait for a worker."""
         with self._reading() as db:

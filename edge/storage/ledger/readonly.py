@@ -1,5 +1,6 @@
 """A look into a ledger that a daemon may have open, which changes nothing."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
         if not (folder / FILE).exists():
             msg = f"{folder / FILE}: there is no ledger yet: the service was never started"
             raise StartupError(msg)
-        db = sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True)
+        db = sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?{_mode(folder)}", uri=True)
         version = schema.version_of(db)
     except (sqlite3.Error, NewerSchemaError) as error:
         msg = f"{folder / FILE}: {error}"
@@ -31,3 +32,15 @@ def open_readonly(folder: Path) -> sqlite3.Connection:
         )
         raise OlderSchemaError(msg)
     return db
+
+
+def _mode(folder: Path) -> str:
+    """
+    Return the way to open a ledger.
+
+    Without a log SQLite would make one, which a mere reader of the folder may not; then no daemon
+    has the ledger open either, and the file can be taken as it is.
+    """
+    needs_log = not (folder / f"{FILE}-wal").exists()
+    may_write = os.access(folder, os.W_OK, effective_ids=True)
+    return "immutable=1" if needs_log and not may_write else "mode=ro"

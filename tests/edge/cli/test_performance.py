@@ -1,6 +1,7 @@
 """`performance` as a person reads it, and as a program does."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,9 @@ def test_a_table_has_the_groups_and_three_sentences_below(
     assert ask(tmp_path, 200, "--by", "maker") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"bundle {BUNDLE[:16]}, 95 % intervals over women"
-    assert [line.split()[0] for line in lines[1:5]] == ["maker", "all", "ge", "hologic"]
-    assert [line.partition(":")[0] for line in lines[5:]] == [
-        "verification bias",
-        "blinding",
-        "reference",
-    ]
+    rows, _, sentences = " ".join(lines[1:]).partition("verification bias: ")
+    assert re.findall(r"maker|all|ge|hologic", rows) == ["maker", "all", "ge", "hologic"]
+    assert re.findall(r"blinding: |reference: ", sentences) == ["blinding: ", "reference: "]
 
 
 def test_too_few_are_counted_and_nothing_else_is_said_of_them(

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from edge.errors import LockedError
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.queries import open_queries
 from edge.storage.names import archive_name
 from edge.storage.spool import Spool
 from edge.system import files
@@ -124,3 +126,25 @@ def test_with_the_default_acl_of_tmpfiles_a_sender_s_folder_can_be_emptied(place
     run_as(SENDER, lambda: sent(path))
     run_as(DAEMON, lambda: filed(place, path))
     assert not path.exists()
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_the_ledger_is_read_by_the_daemon_s_group_whether_it_runs_or_not(
+    place: Path, *, running: bool
+) -> None:
+    state = place / "edge" / "state"
+    umask = os.umask(0o027)
+    ledger = Ledger(state, [], lambda payload, _: payload)
+    os.umask(umask)
+    if not running:
+        ledger.close()
+    for path in (state, *state.iterdir()):
+        os.chown(path, DAEMON, DAEMON)
+
+    def read() -> None:
+        with open_queries(state) as queries:
+            assert queries.results() == []
+
+    run_as(SENDER, read, group=DAEMON)
+    if running:
+        ledger.close()

@@ -1,0 +1,61 @@
+"""Results in a real ledger, as a daemon records them."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from edge.domain import Numbering
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Conclusion, Submission
+from tests.support.contract_page import examples
+
+
+def scored(**changed: object) -> dict[str, Any]:
+    """A published result of a film; `changed` replaces fields."""
+    return examples("mammo.result/1")[0] | changed
+
+
+def rejected(reason: str) -> dict[str, Any]:
+    """A published result of a file that is no mammogram."""
+    gate = {"passed": False, "reasons": [reason]}
+    return scored(outcome="rejected", score=None, decision=None, gate=gate)
+
+
+class Writer:
+    """
+    A daemon's ledger in a folder, beside a configuration for commands.
+
+    Args:
+        folder: for `edge.toml`, state and files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config = folder, folder / "edge.toml"
+        self.config.write_text(
+            f'[state]\npath = "{folder}/state"\n[inbox]\npath = "{folder}/inbox"\n'
+            f'[control]\nsocket = "{folder}/control.sock"\n'
+        )
+        self.ledger = Ledger(folder / "state", [], lambda payload, _: payload)
+        self._count = 0
+
+    def publish(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Record a message as the next result; returns it with its own ids and numbers."""
+        self._count += 1
+        image_id = hashlib.sha256(str(self._count).encode()).hexdigest()
+        file = self.folder / f"f-{self._count}"
+        file.touch()
+        self.ledger.submissions.accept(
+            Submission(image_id, file, b"film.dcm", "folder", time.time()), "bundle"
+        )
+
+        def render(numbering: Numbering) -> bytes:
+            mine = {"image_id": image_id, "seq": numbering.seq, "ledger_id": numbering.ledger_id}
+            return json.dumps(message | mine).encode()
+
+        conclusion = Conclusion(
+            image_id, f"{image_id}/0", "bundle", message["score"] is not None, render
+        )
+        done: dict[str, Any] = json.loads(self.ledger.images.conclude(conclusion))
+        return done

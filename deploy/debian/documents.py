@@ -20,6 +20,7 @@ from typing import Final
 
 from deploy.debian.completion import completion, leaves, zsh_completion
 from edge import NOTICE, __version__
+from edge.cli import exits
 from edge.cli.parser import make_parser
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
@@ -125,7 +126,7 @@ def man_page(version: str, date: datetime) -> str:
     ]
     lines += [
         ".SH EXIT STATUS",
-        "0 done, 1 failed, 2 wrong usage, 78 configuration or model unusable, 130 interrupted.",
+        f"{exits.told().partition(': ')[2]}.",
         ".SH FILES",
     ]
     lines += [

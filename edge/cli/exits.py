@@ -1,9 +1,37 @@
-"""Exit statuses of `mammo-edge`; 0 is success, and argparse ends with 2 after wrong usage."""
+"""Exit statuses of `mammo-edge`, for the commands, their `--help` and the man page."""
 
+from collections.abc import Mapping
 from typing import Final
 
+DONE: Final = 0
 FAILED: Final = 1
+USAGE: Final = 2
+"""The status that argparse ends with."""
 CONFIG: Final = 78
 """Configuration or model is unusable: systemd's units do not restart after this status."""
 INTERRUPTED: Final = 130
 """The status that shells give a program ended by SIGINT."""
+MEANINGS: Final[Mapping[int, str]] = {
+    DONE: "done",
+    FAILED: "failed",
+    USAGE: "wrong usage",
+    CONFIG: "configuration or model unusable",
+    INTERRUPTED: "interrupted",
+}
+OF_COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
+    "audit.run_verify": {FAILED: "the log was changed"},
+    "check.run": {CONFIG: "a check failed"},
+    "classify.run": {FAILED: "a file could not be read"},
+    "doctor.checks.run": {FAILED: "a check failed"},
+    "results.run_watch": {DONE: "ended by Ctrl-C, or nobody reads any more"},
+    "run.run": {DONE: "stopped by SIGTERM or SIGINT", INTERRUPTED: ""},
+    "setup.command.run": {FAILED: "all is written, but a line about the broker failed"},
+}
+"""The more exact meanings of a command's statuses; empty for one that it never ends with."""
+
+
+def told(command: str = "") -> str:
+    """Tell the meaning of each status in a line, for a command named by its function."""
+    meanings = {**MEANINGS, **OF_COMMANDS.get(command, {})}
+    said = (f"{status} {meaning}" for status, meaning in meanings.items() if meaning)
+    return f"exit status: {', '.join(said)}"

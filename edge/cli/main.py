@@ -12,13 +12,7 @@ from edge.errors import MammoEdgeError, StartupError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Run one command.
-
-    Returns:
-        The exit status: 0 done, 1 failed, 2 usage, 78 configuration or model unusable,
-        130 interrupted.
-    """
+    """Run one command; returns the exit status, one of `exits`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # no name ends what was worked for

@@ -6,14 +6,17 @@ runs: `--help` and small commands load no more than they need.
 """
 
 import argparse
+import shutil
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from edge import NOTICE, __version__
+from edge.cli import exits
 from edge.config.paths import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+    Commands: TypeAlias = argparse._SubParsersAction["Parser"]  # noqa: SLF001
 
 SHIPPED: Final = "model bundle (default: the shipped one)"
 FOLDER: Final = "the bundle's folder"
@@ -21,9 +24,19 @@ BY: Final = ("device", "view", "maker", "domain")
 """The groups of images that `performance` measures by themselves."""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser, and those of its commands, whose help ends with the exit statuses."""
+
+    def format_help(self) -> str:
+        """Return the help of argparse, and the exit statuses below."""
+        width = shutil.get_terminal_size().columns - 2  # as argparse has it
+        statuses = textwrap.fill(exits.told(self.get_default("command") or ""), width)
+        return f"{super().format_help()}\n{statuses}\n"
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Build the parser; man page and shell completion are written from it too."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mammo-edge",
         description="Classify mammograms on the edge and publish the results over MQTT.",
         epilog=NOTICE,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge.cli import check, main
+from edge.cli import check, exits, main
 from edge.cli.parser import make_parser
 
 
@@ -24,6 +24,24 @@ def functions(parser: argparse.ArgumentParser) -> Iterator[str]:
 @pytest.mark.parametrize("name", list(functions(make_parser())))
 def test_every_command_of_the_parser_has_its_function(name: str) -> None:
     assert callable(main.command_of(name))
+
+
+def helps(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    """The function and the help of each command, and of the groups of commands."""
+    yield parser.get_default("command") or "", " ".join(parser.format_help().split())
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from helps(below)
+
+
+def test_every_help_says_what_each_exit_status_means() -> None:
+    found = list(helps(make_parser()))
+    assert {command for command, _ in found} > set(exits.OF_COMMANDS)
+    for command, text in found:
+        for status in exits.MEANINGS:
+            meaning = exits.OF_COMMANDS.get(command, {}).get(status, exits.MEANINGS[status])
+            assert (f" {status} {meaning}" in text) is bool(meaning), (command, status)
 
 
 def test_the_parser_imports_neither_pydantic_nor_a_command() -> None:

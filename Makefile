@@ -42,7 +42,7 @@ DEV_REQS := $(RUN_REQS) -r requirements/deb.in -r requirements/dev.in $(TRAIN)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
-.PHONY: help demo run format lint types layers unit test test-all check ci docs torture soak fuzz bench \
+.PHONY: help demo run format lint types layers unit test test-all check ci docs site torture soak fuzz bench \
   deb release system-test container-test arm-test audit lock venv dev clean
 
 help:
@@ -85,7 +85,7 @@ test: $(BIN)/.dev ## all tests but the slow ones
 test-all: $(BIN)/.dev ## all tests, as CI runs them
 	$(PYTEST) $(TESTS) --max-worker-restart 0 $(PYTEST_ARGS)
 
-check: lint types layers ## lint, types, layers, licences and hashes, generated files up to date
+check: lint types layers site ## lint, types, layers, licences, links of documents, generated files
 	$(BIN)/python -m deploy.tools.audit
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made | diff -u $$made - \
 	  || { echo "$$made is not what the code says: run 'make docs'"; exit 1; }; done
@@ -155,6 +155,9 @@ print-deploy/edge.toml:
 	@$(BIN)/python -m edge.config.example
 print-docs/quality/traceability.md:
 	@$(BIN)/python -m deploy.tools.traceability
+
+site: $(BIN)/.dev ## the documents as a web site in build/site; fails on a broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --config-file deploy/site/mkdocs.yml
 
 docs: $(BIN)/.dev ## write anew what is made from code: schemas, edge.toml, traceability
 	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made; done

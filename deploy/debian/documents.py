@@ -33,6 +33,7 @@ DOCUMENTS: Final = (
     "docs/quality/privacy.md",
     "docs/quality/security.md",
     "docs/quality/model-card.md",
+    "docs/quality/model-card",
     "docs/reference/contract.md",
     "docs/reference/dicom.md",
     "docs/reference/raster.md",

@@ -261,6 +261,15 @@ def test_model_card_has_the_numbers_of_the_run(tiny: Tiny) -> None:
     assert "{" not in text
 
 
+def test_model_card_shows_the_pictures_that_lie_beside_it(tiny: Tiny) -> None:
+    text = (tiny.run.root / "card.md").read_text()
+    shown = re.findall(r"^!\[[^]]+\]\((card/[a-z-]+\.png)\)$", text, re.MULTILINE)
+    drawn = {f"card/{path.name}" for path in tiny.run.evaluation.glob("*.png")}
+    assert set(shown) == {name for name in drawn if "gallery" not in name} != set()
+    for name in shown:
+        assert (tiny.run.root / name).read_bytes().startswith(b"\x89PNG")
+
+
 def test_report_before_evaluate_names_the_command(
     tmp_path: Path, tiny: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:

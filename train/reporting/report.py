@@ -15,38 +15,14 @@ from train import wording
 from train.errors import TrainError
 from train.progress import say
 from train.reporting import model_card, tables
+from train.reporting.pictures import SUBGROUPS, beside, curves_of
 from train.reporting.tables import Numbers, Table
 from train.run_folder import RunFolder, read_json
 
 TEMPLATES: Final = files("train.reporting") / "templates"
 """The folder of the texts that numbers are filled into."""
-CURVES: Final = {
-    "roc.png": "ROC curve: sensitivity against false alarms over all thresholds, with the "
-    "operating points, which were fixed on"
-    " validation patients, and the radiologist's own BI-RADS on the same films.",
-    "precision-recall.png": "Precision and recall over all thresholds.",
-    "reliability.png": "Reliability: what share of the films with about this probability is "
-    "malignant."
-    " Bars: 95 %, films taken as independent.",
-    "scores.png": "Calibrated scores of the test films; better models keep the two colours apart.",
-    "confusion.png": "Confusion matrices: how many test films of each truth were called what.",
-    "coverage-risk.png": "Coverage and risk: how often the decided films are called wrongly, as "
-    "the indeterminate band widens.",
-    "training.png": "Training: loss and AUC after each epoch; the kept epoch is the best on "
-    "validation patients.",
-}
-BY_STEP: Final = (
-    "Training: loss by step, as a whole and by its parts; what was kept is the moving average of "
-    "the weights at its end."
-)
-"""In place of the caption of training.png, if a map of lesions was trained."""
 WIDE: Final = ("confusion", "training", "subgroups", "gallery")
 """Pictures that take the whole width, by how their names begin."""
-SUBGROUPS: Final = (
-    "AUC of each group with its interval over patients. The grey band is that of all test films; "
-    "hollow: fewer than ten films of a"
-    " class, which says little."
-)
 GALLERY: Final = {
     "gallery-found.png": "Malignant films with the highest scores.",
     "gallery-missed.png": "Malignant films with the lowest scores: what the model misses.",
@@ -67,7 +43,7 @@ STYLE: Final = (TEMPLATES / "report.css").read_text("utf-8")
 
 def report(run: RunFolder, card_path: Path) -> None:
     """
-    Write RUN/report.html and the model card.
+    Write RUN/report.html and the model card, whose pictures lie in a folder beside it.
 
     Raises:
         TrainError: `evaluate` or `export` was not run yet, they were of two bundles, or the run has
@@ -100,7 +76,9 @@ def report(run: RunFolder, card_path: Path) -> None:
         page(notes, history, measured, exported, run.evaluation), encoding="utf-8"
     )
     card_path.parent.mkdir(parents=True, exist_ok=True)
-    card_path.write_text(model_card.card(notes, history, measured, exported), encoding="utf-8")
+    text = model_card.card(notes, history, measured, exported)
+    text += beside(card_path, run.evaluation, {**curves_of(recipe), **SUBGROUPS})
+    card_path.write_text(text, encoding="utf-8")
     say(f"report: {run.report}, model card: {card_path}")
 
 
@@ -119,7 +97,7 @@ def page(
         f"<pre>{escape(notes['command'])}</pre>",
         *_results(measured),
         "<h2>Curves</h2>",
-        *_figures(pictures, CURVES | ({"training.png": BY_STEP} if recipe.get("dense") else {})),
+        *_figures(pictures, curves_of(recipe)),
         *_trust(measured, pictures),
         *_gallery(pictures),
         *_making(notes, history, exported),
@@ -164,7 +142,7 @@ def _trust(measured: Numbers, pictures: Path) -> Iterator[str]:
     yield _section("Views of one breast averaged", tables.breasts(measured))
     yield _section("Films, breasts and exams", tables.exams(measured), wording.EXAMS)
     yield _section("Group by group", tables.groups(measured))
-    yield from _figures(pictures, {"subgroups.png": SUBGROUPS})
+    yield from _figures(pictures, SUBGROUPS)
     yield _section("Does the map point at the lesion?", tables.pointing(measured), wording.POINTING)
     yield _section(
         "The same film from another source", tables.sources(measured["invariance"]), wording.SOURCES

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-Level = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+LEVEL_LENGTH = 64
+Level = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=LEVEL_LENGTH)]
 """One level of an MQTT topic: lower case, no wildcard, no slash."""
 
 

@@ -80,6 +80,15 @@ def reload_systemd() -> None:
         subprocess.run(["systemctl", "daemon-reload"], check=False)  # noqa: S607 - root's PATH
 
 
+def is_running(unit: str) -> bool:
+    """Ask systemd, if there is one, if a service runs."""
+    systemctl = shutil.which("systemctl")
+    if systemctl is None:
+        return False
+    command = [systemctl, "is-active", "--quiet", unit]
+    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0  # noqa: S603 - root's PATH
+
+
 def check(config: Path) -> int:
     """Run `mammo-edge check` with the daemon's own rights; returns the command's exit status."""
     command = [sys.executable, "-m", "edge", "--config", str(config), "check"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from edge.cli.setup.answer import AnswerError, check
 from edge.cli.setup.config_file import tables_of
 from edge.cli.setup.instance import config_of, places_of, refuse_name
 from edge.config.settings import Settings
@@ -49,28 +50,47 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
     """
     Ask for everything that was not said, if the broker was not; an empty answer keeps a value.
 
+    Each answer is checked at once, and asked for again if it cannot be taken.
+
     Args:
         said: answers from the command line, by the keys of ASKED.
         root: `/`, or another system's tree.
         instance: the instance's name; None for the service.
 
     Raises:
-        ConfigError: the person wants no more questions, or the configuration cannot be read.
+        ConfigError: the person wants no more questions, the configuration cannot be read, or what
+            was said on the command line cannot be taken.
     """
+    for key, value in said.items():
+        if value is not None:
+            check(key, value)
     if said["broker"] is not None or not sys.stdin.isatty():
         return said
     refuse_name(instance)
     known = _known(tables_of(config_of(root, instance)), instance)
     try:
-        return {
-            key: value or input(f"{key} [{known[key]}]: ").strip() or None
-            for key, value in said.items()
-        }
+        return {key: value or _ask(key, known[key]) for key, value in said.items()}
     except (EOFError, KeyboardInterrupt):
         raise ConfigError(STOPPED) from None
     except UnicodeDecodeError:
         msg = "setup: found bytes that are no text in UTF-8, and nothing was written"
         raise ConfigError(msg) from None
+
+
+def _ask(question: str, kept: object) -> str | None:
+    """Ask until an answer can be taken; an empty one keeps a value, or takes the suggestion."""
+    suggestion = None
+    while True:
+        answer = input(f"{question} [{suggestion or kept}]: ").strip() or suggestion
+        if answer is None:
+            return None
+        try:
+            check(question, answer)
+        except AnswerError as error:
+            print(error)
+            suggestion = error.suggestion
+        else:
+            return answer
 
 
 def _known(existing: Mapping[str, Any], instance: str | None) -> dict[str, object]:

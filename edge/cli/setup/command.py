@@ -7,7 +7,7 @@ from edge.cli import exits
 from edge.cli.doctor import broker
 from edge.cli.doctor.finding import Level
 from edge.cli.output import print_table
-from edge.cli.setup.apply import check, make_folders, reload_systemd, write
+from edge.cli.setup.apply import check, is_running, make_folders, reload_systemd, write
 from edge.cli.setup.ask import ASKED, ask_for, read_password
 from edge.cli.setup.dropin import addresses
 from edge.cli.setup.plan import Answers, plan
@@ -34,7 +34,9 @@ def run(arguments: Namespace) -> int:
         if status := check(files[0].path):
             return status
         status = try_broker(settings, files[0].path)
-    print(f"now: systemctl enable --now {answers.unit.removesuffix('.service')}")
+    running = arguments.root == Path("/") and is_running(answers.unit)
+    what = "restart" if running else "enable --now"
+    print(f"now: systemctl {what} {answers.unit.removesuffix('.service')}")
     return status
 
 

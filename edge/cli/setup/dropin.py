@@ -89,12 +89,18 @@ def _outside(settings: Settings, instance: str | None) -> Iterator[Path]:
         ("state.path", settings.state.path, (state,)),
         ("publish.jsonl", jsonl.parent if jsonl else ours, (ours, state)),
     ):
-        _refuse_unseen(key, folder)
+        refuse_unseen(key, folder)
         if not any(folder.is_relative_to(one) for one in allowed):
             yield folder
 
 
-def _refuse_unseen(key: str, folder: Path) -> None:
+def refuse_unseen(key: str, folder: Path) -> None:
+    """
+    Refuse a folder that the service cannot see.
+
+    Raises:
+        ConfigError: the path is relative, or below a folder that the unit hides.
+    """
     if not folder.is_absolute():
         msg = f"{key}: found {folder}, expected a path that begins with /"
         raise ConfigError(msg)

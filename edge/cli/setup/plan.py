@@ -129,7 +129,7 @@ def _has_coral(written: Path) -> bool:
 
 def _values(answers: Answers, existing: Mapping[str, Any]) -> dict[str, dict[str, object]]:
     """Return the values to set, by table: the answers, and an instance's places unless set."""
-    host, port = _host_and_port(answers.broker) if answers.broker else (None, None)
+    host, port = host_and_port(answers.broker) if answers.broker else (None, None)
     over_tls = (answers.broker or "").lower().startswith(TLS_SCHEMES)
     tls = {
         key: str(path)
@@ -157,7 +157,16 @@ def _values(answers: Answers, existing: Mapping[str, Any]) -> dict[str, dict[str
     return values
 
 
-def _host_and_port(said: str) -> tuple[str, int | None]:
+def host_and_port(said: str) -> tuple[str, int | None]:
+    """
+    Read a broker: a name or address, with or without a port, or its URL.
+
+    Returns:
+        The host, and the port if one was named.
+
+    Raises:
+        ConfigError: it names no machine, or is a URL of another kind.
+    """
     scheme, found, text = said.rpartition("://")
     if found and f"{scheme.lower()}://" not in (*PLAIN_SCHEMES, *TLS_SCHEMES):
         msg = f"broker: found {said!r}, expected HOST, HOST:PORT, mqtt:// or mqtts://"

@@ -11,7 +11,7 @@ import pytest
 
 from edge.cli import check, control, main, output
 from edge.cli.parser import make_parser
-from edge.cli.setup.plan import _host_and_port
+from edge.cli.setup.plan import host_and_port
 from edge.config.settings import Broker
 from edge.contract.messages import REPLAY_AT_ONCE
 from edge.daemon.control import unix_socket
@@ -164,13 +164,13 @@ def test_results_before_the_first_start_say_so(tmp_path: Path) -> None:
     ],
 )
 def test_a_broker_is_a_name_an_address_or_its_url(said: str, found: tuple[str, int | None]) -> None:
-    assert _host_and_port(said) == found
+    assert host_and_port(said) == found
 
 
 @pytest.mark.parametrize("said", ["broker lan", "http://broker", "a b:1883", "broker:x", "x/y"])
 def test_what_names_no_broker_is_refused(said: str) -> None:
     with pytest.raises(ConfigError, match="broker: found"):
-        _host_and_port(said)
+        host_and_port(said)
 
 
 @pytest.mark.parametrize("key", ["ca", "cert"])

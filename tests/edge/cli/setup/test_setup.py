@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.setup.apply import make_folders, write
+from edge.cli import main
+from edge.cli.setup import command
+from edge.cli.setup.apply import is_running, make_folders, write
 from edge.cli.setup.ask import ASKED, ask_for, read_password
 from edge.cli.setup.dropin import CPU_ONLY
-from edge.cli.setup.plan import Answers, plan
+from edge.cli.setup.plan import Answers, Planned, plan
 from edge.config.load import load
+from edge.config.settings import Settings
 from edge.errors import ConfigError
 from tests.support.tools import ROOT, need
 
@@ -328,3 +331,32 @@ def test_addresses_with_and_without_a_port_are_understood(
 ) -> None:
     config, _ = setup(tmp_path, broker=text)
     assert (load(config, {}).broker.host, load(config, {}).broker.port) == (host, port)
+
+
+@pytest.mark.parametrize(("status", "running"), [(0, True), (3, False)])
+def test_systemd_says_if_the_service_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, *, running: bool
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        f'#!/bin/sh\n[ "$*" = "is-active --quiet mammo-edge.service" ] || exit 9\nexit {status}\n'
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert is_running("mammo-edge.service") is running
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert is_running("mammo-edge.service") is False
+
+
+def test_a_service_that_runs_is_to_be_restarted_and_another_enabled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("write", "make_folders", "reload_systemd"):
+        monkeypatch.setattr(command, name, lambda *_: None)
+    monkeypatch.setattr(command, "plan", lambda *_: ([Planned(tmp_path, 0, "")], Settings()))
+    for name in ("check", "try_broker"):
+        monkeypatch.setattr(command, name, lambda *_: 0)
+    for running, what in ((True, "restart"), (False, "enable --now")):
+        monkeypatch.setattr(command, "is_running", lambda _, now=running: now)
+        assert main.main(["setup", "--broker", "localhost", "--instance", "left"]) == 0
+        assert capsys.readouterr().out.endswith(f"now: systemctl {what} mammo-edge@left\n")

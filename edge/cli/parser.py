@@ -206,6 +206,8 @@ def _add_audit(commands: "Commands") -> None:
 def _add_setup(commands: "Commands") -> None:
     text = "write configuration, password and systemd drop-in from a few answers, and check them"
     setup = _add(commands, "setup", "setup.command.run", text, as_json=False)
+    text = "answers in TOML, by the names of these options, which win; nobody is asked"
+    setup.add_argument("--from", dest="answers", type=Path, metavar="FILE.toml", help=text)
     text = "the MQTT broker; without this option a person is asked"
     setup.add_argument("--broker", metavar="HOST[:PORT]", help=text)
     setup.add_argument("--site", help="the clinic, a level of the topics: lower case")

@@ -23,14 +23,15 @@ class AnswerError(ConfigError):
         self.suggestion = suggestion
 
 
-def check(question: str, answer: str) -> None:
+def check(question: str, answer: str | None) -> None:
     """
-    Check the answer to a question of `ASKED`.
+    Check the answer to a question of `ASKED`; None, for no answer, is right.
 
     Raises:
         AnswerError: it cannot be taken; found versus expected, and a suggestion.
     """
-    CHECKS[question](question, answer)
+    if answer is not None:
+        CHECKS[question](question, answer)
 
 
 def _check_level(question: str, answer: str) -> None:

@@ -58,12 +58,8 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
         instance: the instance's name; None for the service.
 
     Raises:
-        ConfigError: the person wants no more questions, the configuration cannot be read, or what
-            was said on the command line cannot be taken.
+        ConfigError: the person wants no more questions, or the configuration cannot be read.
     """
-    for key, value in said.items():
-        if value is not None:
-            check(key, value)
     if said["broker"] is not None or not sys.stdin.isatty():
         return said
     refuse_name(instance)

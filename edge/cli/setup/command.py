@@ -7,6 +7,8 @@ from edge.cli import exits
 from edge.cli.doctor import broker
 from edge.cli.doctor.finding import Level
 from edge.cli.output import print_table
+from edge.cli.setup.answer import check as check_answer
+from edge.cli.setup.answers_file import completed
 from edge.cli.setup.apply import check, is_running, make_folders, reload_systemd, write
 from edge.cli.setup.ask import ASKED, ask_for, read_password
 from edge.cli.setup.dropin import addresses
@@ -22,7 +24,7 @@ def run(arguments: Namespace) -> int:
     Returns:
         The exit status: that of `check` on this machine; 1 if a line about the broker failed.
     """
-    answers = _answers(arguments)
+    answers = _answers(completed(arguments))
     files, settings = plan(answers, arguments.root, addresses)
     write(files)
     make_folders(settings, arguments.root)
@@ -59,7 +61,9 @@ def try_broker(settings: Settings, config: Path) -> int:
 
 def _answers(arguments: Namespace) -> Answers:
     said = {name: getattr(arguments, name) for name in ASKED}
-    asked = ask_for(said, arguments.root, arguments.instance)
+    for name, value in said.items():
+        check_answer(name, value)
+    asked = said if arguments.answers else ask_for(said, arguments.root, arguments.instance)
     return Answers(
         password=read_password(arguments.password_file),
         broker=asked["broker"],

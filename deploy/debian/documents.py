@@ -28,6 +28,7 @@ DOCUMENTS: Final = (
     "deploy/README.md",
     "docs/guides/coral.md",
     "docs/guides/install.md",
+    "docs/guides/raspberry-pi.md",
     "docs/guides/operations.md",
     "docs/guides/models.md",
     "docs/quality/privacy.md",

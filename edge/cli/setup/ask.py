@@ -2,13 +2,14 @@
 
 import getpass
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from edge.cli.setup.answer import AnswerError, check
 from edge.cli.setup.config_file import tables_of
 from edge.cli.setup.instance import config_of, places_of, refuse_name
+from edge.cli.setup.plan import host_and_port
 from edge.config.settings import Settings
 from edge.errors import ConfigError
 
@@ -46,7 +47,12 @@ def read_password(file: str | None) -> str | None:
         raise ConfigError(msg) from None
 
 
-def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> dict[str, str | None]:
+def ask_for(
+    said: dict[str, str | None],
+    root: Path,
+    instance: str | None,
+    resolve: Callable[[str], list[str]],
+) -> dict[str, str | None]:
     """
     Ask for everything that was not said, if the broker was not; an empty answer keeps a value.
 
@@ -56,6 +62,7 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
         said: answers from the command line, by the keys of ASKED.
         root: `/`, or another system's tree.
         instance: the instance's name; None for the service.
+        resolve: returns a host's addresses as text; an empty list if it has none.
 
     Raises:
         ConfigError: the person wants no more questions, or the configuration cannot be read.
@@ -65,7 +72,7 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
     refuse_name(instance)
     known = _known(tables_of(config_of(root, instance)), instance)
     try:
-        return {key: value or _ask(key, known[key]) for key, value in said.items()}
+        return {key: value or _ask(key, known[key], resolve) for key, value in said.items()}
     except (EOFError, KeyboardInterrupt):
         raise ConfigError(STOPPED) from None
     except UnicodeDecodeError:
@@ -73,9 +80,9 @@ def ask_for(said: dict[str, str | None], root: Path, instance: str | None) -> di
         raise ConfigError(msg) from None
 
 
-def _ask(question: str, kept: object) -> str | None:
+def _ask(question: str, kept: object, resolve: Callable[[str], list[str]]) -> str | None:
     """Ask until an answer can be taken; an empty one keeps a value, or takes the suggestion."""
-    suggestion = None
+    suggestion = doubted = None
     while True:
         answer = input(f"{question} [{suggestion or kept}]: ").strip() or suggestion
         if answer is None:
@@ -85,8 +92,11 @@ def _ask(question: str, kept: object) -> str | None:
         except AnswerError as error:
             print(error)
             suggestion = error.suggestion
-        else:
+            continue
+        if question != "broker" or answer == doubted or resolve(host_and_port(answer)[0]):
             return answer
+        print(f"broker: no address is known of {answer}; Enter takes it all the same")
+        suggestion = doubted = answer
 
 
 def _known(existing: Mapping[str, Any], instance: str | None) -> dict[str, object]:

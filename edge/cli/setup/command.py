@@ -63,7 +63,9 @@ def _answers(arguments: Namespace) -> Answers:
     said = {name: getattr(arguments, name) for name in ASKED}
     for name, value in said.items():
         check_answer(name, value)
-    asked = said if arguments.answers else ask_for(said, arguments.root, arguments.instance)
+    asked = said
+    if not arguments.answers:
+        asked = ask_for(said, arguments.root, arguments.instance, addresses)
     return Answers(
         password=read_password(arguments.password_file),
         broker=asked["broker"],

@@ -179,7 +179,16 @@ def host_and_port(said: str) -> tuple[str, int | None]:
         msg = f"broker: found {said!r}, expected HOST or HOST:PORT"
         raise ConfigError(msg)
     host = host.strip("[]")
-    if not re.fullmatch(r"[\w.:%-]+", host):
+    if not re.fullmatch(r"[\w.:%-]+", host) or not _is_name(host):
         msg = f"broker: found {said!r}, expected the name or address of a machine"
         raise ConfigError(msg)
     return host, int(port) if port else None
+
+
+def _is_name(host: str) -> bool:
+    """Say if resolvers take a name: no part of it is empty, or over 63 letters."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True

@@ -161,13 +161,17 @@ def test_results_before_the_first_start_say_so(tmp_path: Path) -> None:
         ("mqtts://broker.lan:8884/", ("broker.lan", 8884)),
         ("mqtt://[fd00::1]:1883", ("fd00::1", 1883)),
         ("fd00::1", ("fd00::1", None)),
+        ("fe80::1%eth0", ("fe80::1%eth0", None)),
+        ("brøker.lan.", ("brøker.lan.", None)),
     ],
 )
 def test_a_broker_is_a_name_an_address_or_its_url(said: str, found: tuple[str, int | None]) -> None:
     assert host_and_port(said) == found
 
 
-@pytest.mark.parametrize("said", ["broker lan", "http://broker", "a b:1883", "broker:x", "x/y"])
+@pytest.mark.parametrize(
+    "said", ["broker lan", "http://broker", "a b:1883", "broker:x", "x/y", "a..b", "b" * 64]
+)
 def test_what_names_no_broker_is_refused(said: str) -> None:
     with pytest.raises(ConfigError, match="broker: found"):
         host_and_port(said)

@@ -53,9 +53,12 @@ def test_a_person_is_asked_again_and_enter_takes_what_is_offered(tmp_path: Path)
     """At a real terminal; another system's tree, so that nothing here is touched."""
     with Terminal(PROGRAM, "setup", "--root", tmp_path) as terminal:
         terminal.until("broker [localhost]: ")
-        terminal.press(b"https://broker.lan\n")
-        terminal.until("broker [broker.lan]: ")
-        terminal.press(b"mqtt://broker.lan:1884\n")
+        terminal.press(b"https://localhost\n")
+        terminal.until("did you mean localhost?")
+        terminal.press(b"mqtt://brokr.invalid:1884\n")
+        terminal.until("no address is known of mqtt://brokr.invalid:1884")
+        terminal.until("broker [mqtt://brokr.invalid:1884]: ")
+        terminal.press(b"\n")
         terminal.until("site [site]: ")
         terminal.press(b"North Clinic\n")
         terminal.until("did you mean north-clinic?")
@@ -67,9 +70,17 @@ def test_a_person_is_asked_again_and_enter_takes_what_is_offered(tmp_path: Path)
         terminal.press(b"\n")
         assert terminal.ended() == 0
     written = (tmp_path / "etc/mammo-edge/edge.toml").read_text()
-    for line in ('host = "broker.lan"', "port = 1884", 'site = "north-clinic"'):
+    for line in ('host = "brokr.invalid"', "port = 1884", 'site = "north-clinic"'):
         assert f"\n{line}\n" in written
     assert "Traceback" not in terminal.said
+
+
+def test_a_broker_whose_address_is_known_is_asked_for_once(tmp_path: Path) -> None:
+    with Terminal(PROGRAM, "setup", "--root", tmp_path) as terminal:
+        terminal.until("broker [localhost]: ")
+        terminal.press(b"127.0.0.1:1884\n")
+        terminal.until("site [site]: ")
+        assert "no address" not in terminal.said
 
 
 def test_who_wants_no_more_questions_after_a_wrong_answer_leaves_nothing(tmp_path: Path) -> None:

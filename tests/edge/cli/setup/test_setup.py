@@ -180,7 +180,7 @@ def test_a_person_who_wants_no_more_questions_may_go(
     monkeypatch.setattr("builtins.input", leave)
     monkeypatch.setattr("getpass.getpass", leave)
     with pytest.raises(ConfigError, match="nothing was written"):
-        ask_for(dict.fromkeys(ASKED), tmp_path, None)
+        ask_for(dict.fromkeys(ASKED), tmp_path, None, resolve)
     with pytest.raises(ConfigError, match="nothing was written"):
         read_password("-")
 
@@ -191,7 +191,7 @@ def test_an_instance_that_cannot_be_is_refused_before_a_person_is_asked_anything
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     for name in ("a/b", "Left", "edge"):
         with pytest.raises(ConfigError, match=f"instance: found '{name}'"):
-            ask_for(dict.fromkeys(ASKED), tmp_path, name)
+            ask_for(dict.fromkeys(ASKED), tmp_path, name, resolve)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_person_is_asked_for_broker_site_device_and_inbox_and_sees_what_stays(
         return answers.pop(0)
 
     def ask() -> dict[str, str | None]:
-        return ask_for(dict.fromkeys(ASKED), tmp_path, instance)
+        return ask_for(dict.fromkeys(ASKED), tmp_path, instance, resolve)
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", answer)

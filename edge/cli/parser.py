@@ -49,25 +49,15 @@ def make_parser() -> argparse.ArgumentParser:
     _add_examining(commands)
     _add_daemon(commands)
     _add_setup(commands)
-    text = "look after model bundles"
-    model = commands.add_parser("model", help=text, description=_sentence(text), epilog=NOTICE)
-    _add_config(model, argparse.SUPPRESS)
-    _add_json(model, argparse.SUPPRESS)
-    below = model.add_subparsers(required=True, metavar="COMMAND")
+    below = _group(commands, "model", "look after model bundles")
     _add_models(below)
     _add_bundles(below)
     text = "tell the running daemon what was found out about images that it scored"
-    feedback = commands.add_parser(
-        "feedback", help=text, description=_sentence(text), epilog=NOTICE
-    )
-    _add_config(feedback, argparse.SUPPRESS)
-    _add_json(feedback, argparse.SUPPRESS)
-    _add_feedback(feedback.add_subparsers(required=True, metavar="COMMAND"))
+    _add_feedback(_group(commands, "feedback", text))
     text = "show and verify the log of what people and topics had the daemon do"
-    audit = commands.add_parser("audit", help=text, description=_sentence(text), epilog=NOTICE)
-    _add_config(audit, argparse.SUPPRESS)
-    _add_json(audit, argparse.SUPPRESS)
-    _add_audit(audit.add_subparsers(required=True, metavar="COMMAND"))
+    _add_audit(_group(commands, "audit", text))
+    text = "look at all devices of a broker, from any machine that may read there"
+    _add_fleet(_group(commands, "fleet", text))
     return parser
 
 
@@ -95,6 +85,14 @@ def _add(
         _add_json(sub, argparse.SUPPRESS)
     sub.set_defaults(command=function)
     return sub
+
+
+def _group(commands: "Commands", name: str, text: str) -> "Commands":
+    """Add a command that has commands of its own, and return the place for these."""
+    sub = commands.add_parser(name, help=text, description=_sentence(text), epilog=NOTICE)
+    _add_config(sub, argparse.SUPPRESS)
+    _add_json(sub, argparse.SUPPRESS)
+    return sub.add_subparsers(required=True, metavar="COMMAND")
 
 
 def _sentence(text: str) -> str:
@@ -201,6 +199,16 @@ def _add_audit(commands: "Commands") -> None:
     show = _add(commands, "show", "audit.run_show", "list the entries, newest last")
     text = "at most N, the newest (default: 20 in a table, all as JSON)"
     show.add_argument("--limit", type=_positive, metavar="N", help=text)
+
+
+def _add_fleet(commands: "Commands") -> None:
+    text = "list the devices: state, versions, model, configuration, audit log, clock"
+    listed = _add(commands, "list", "fleet.command.run_list", text)
+    text = "add up the scores of devices with one model, and compare them with its reference"
+    drift = _add(commands, "drift", "fleet.command.run_drift", text)
+    for command, seconds in ((listed, 10), (drift, 65)):
+        text = f"the longest time to listen (default: {seconds})"
+        command.add_argument("--wait", type=_positive, metavar="SECONDS", help=text)
 
 
 def _add_setup(commands: "Commands") -> None:

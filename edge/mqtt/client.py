@@ -70,7 +70,7 @@ class MqttClient:
         Have messages of a topic given to `handler`. To be called before `start`.
 
         Args:
-            topic: without wildcards.
+            topic: a topic, or a filter with wildcards.
             handler: is called in paho's thread, and must only enqueue.
             group: the name of a group of clients that share the messages, if any.
             retained: true to get the message that the broker keeps there, at each connection.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, topic_matches_sub
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -54,11 +54,16 @@ class Subscriptions:
 
     def dispatch(self, incoming: Incoming) -> None:
         """Give a message to its handler; acknowledge one that nobody handles."""
-        handler = self._handlers.get(incoming.topic)
+        handler = self._handlers.get(incoming.topic) or self._fitting(incoming.topic)
         if handler is None:
             incoming.acknowledge()
         else:
             handler(incoming)
+
+    def _fitting(self, topic: str) -> Callable[[Incoming], None] | None:
+        """Find the handler of a filter with wildcards."""
+        handlers = self._handlers.items()
+        return next((one for said, one in handlers if topic_matches_sub(said, topic)), None)
 
     @contextmanager
     def listen(self, client: Client, topic: str) -> "Iterator[queue.SimpleQueue[Incoming]]":

@@ -2,25 +2,21 @@
 
 import queue
 import re
-import threading
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config.credentials import read_secret
 from edge.config.settings import Settings
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.health import Health
 from edge.models.signature import SIGNATURE
 from edge.models.transfer import announcement
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
 from edge.mqtt.errors import RefusedError
 from edge.mqtt.topics import ROOT, Topics
+from edge.mqtt.visit import visit
 
-CONNECT_S: Final = 10.0
 FORMER_S: Final = 5.0
 """The time to wait for the announcement that is to be withdrawn, in seconds."""
 DEVICE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}")
@@ -144,27 +140,14 @@ def _devices(settings: Settings, to: Sequence[str]) -> list[str]:
     return list(to) or [f"{settings.device.site}/{settings.device.name}"]
 
 
-@contextmanager
-def _connected(settings: Settings, device: str, stored: Path | None) -> Iterator[Shelf]:
-    """Connect under a client id of its own, so that a daemon on this machine goes on."""
-    health, connected = Health(), threading.Event()
-    broker = MqttClient(
-        settings.broker.model_copy(update={"session_expiry_s": 0}),
-        password=read_secret(settings.broker, stored=stored),
-        client_id=f"mammo-edge-model-{uuid.uuid4().hex[:12]}",
-        will=None,
-        health=health,
-        max_incoming=2 * announcement.LARGEST,
+def _connected(
+    settings: Settings, device: str, stored: Path | None
+) -> AbstractContextManager[Shelf]:
+    topic = Topics(f"{ROOT}/{device}").model_available
+    return visit(
+        settings.broker,
+        stored,
+        "model",
+        2 * announcement.LARGEST,
+        lambda broker: Shelf(broker, topic),
     )
-    broker.on_connect(connected.set)
-    shelf = Shelf(broker, Topics(f"{ROOT}/{device}").model_available)
-    broker.start()
-    try:
-        if not connected.wait(CONNECT_S):
-            raise Unavailable(
-                "; ".join(health.reasons)
-                or f"broker: no answer from {settings.broker.host}:{settings.broker.port}"
-            )
-        yield shelf
-    finally:
-        broker.stop()

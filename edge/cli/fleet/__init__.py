@@ -1,0 +1,1 @@
+"""`mammo-edge fleet`: what all devices at a broker say of themselves."""

@@ -6,12 +6,14 @@ from pathlib import Path
 from edge.cli import exits
 from edge.cli.doctor import broker
 from edge.cli.doctor.finding import Level
+from edge.cli.layout import shown
 from edge.cli.output import print_table
 from edge.cli.setup.answer import check as check_answer
 from edge.cli.setup.answers_file import completed
 from edge.cli.setup.apply import check, is_running, make_folders, reload_systemd, write
 from edge.cli.setup.ask import ASKED, ask_for, read_password
 from edge.cli.setup.dropin import addresses
+from edge.cli.setup.facts import facts
 from edge.cli.setup.plan import Answers, plan
 from edge.config.paths import credential_of
 from edge.config.settings import Settings
@@ -30,6 +32,8 @@ def run(arguments: Namespace) -> int:
     make_folders(settings, arguments.root)
     for file in files:
         print(f"wrote {file.path}")
+    for fact in facts(settings, arguments.root, answers.unit):
+        print(shown(fact))
     status = 0
     if arguments.root == Path("/"):
         reload_systemd()

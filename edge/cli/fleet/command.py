@@ -56,7 +56,7 @@ def _devices(arguments: Namespace, wait_s: int, *, for_health: bool) -> list[Dev
     stored = credential_of(arguments.config or DEFAULT_CONFIG)
     section = load(arguments.config).broker
     heard = listen(section, stored, arguments.wait or wait_s, for_health=for_health)
-    return devices_of(heard)
+    return devices_of(heard.payloads)
 
 
 def _row(device: Device) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from edge.cli.fleet.said import LARGEST
 from edge.config.network import Broker
 from edge.errors import Unavailable
 from edge.mqtt.client import MqttClient
@@ -12,8 +13,6 @@ from edge.mqtt.connection import Incoming
 from edge.mqtt.topics import ROOT, Topics
 from edge.mqtt.visit import visit
 
-LARGEST: Final = 65_536
-"""The most bytes of a message that is looked at."""
 QUIET_S: Final = 2.0
 """Seconds after which no further retained message is expected."""
 EVERY: Final = Topics(f"{ROOT}/+/+")

@@ -12,12 +12,13 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.cli.fleet.heard import LARGEST, Heard
 from edge.config.section import Level
 from edge.contract.health_parts import Histogram
 from edge.contract.info import AuditPart, ClockPart, Info
 from edge.contract.messages import ModelPart, fields
 
+LARGEST: Final = 65_536
+"""The most bytes of a message that is looked at."""
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}")
 """`SITE/NAME`, as a configuration allows them."""
 
@@ -110,9 +111,9 @@ KINDS: Final[Mapping[str, type[SaidStatus] | type[SaidInfo] | type[SaidHealth]]]
 }
 
 
-def devices_of(heard: Heard) -> list[Device]:
-    """Verify what was heard; the devices are sorted by name."""
-    return [_device(name, said) for name, said in sorted(heard.payloads.items()) if said]
+def devices_of(payloads: Mapping[str, Mapping[str, bytes]]) -> list[Device]:
+    """Verify the messages of each device, by kind; the devices are sorted by name."""
+    return [_device(name, said) for name, said in sorted(payloads.items()) if said]
 
 
 def _device(name: str, said: Mapping[str, bytes]) -> Device:

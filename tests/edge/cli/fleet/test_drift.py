@@ -13,12 +13,12 @@ ALL_IN_ONE = [0] * 19 + [200]
 SPREAD = [10] * 20
 
 
-def heard(*messages: dict[str, object]) -> Heard:
+def heard(*messages: dict[str, object]) -> dict[str, dict[str, bytes]]:
     made = Heard()
     for message in messages:
         topic = f"mammo/v1/{message['site']}/{message['device']}/health"
         made.note(topic, json.dumps(message).encode())
-    return made
+    return made.payloads
 
 
 def test_devices_of_one_bundle_and_reference_are_added_up_and_others_stand_apart() -> None:
@@ -48,6 +48,5 @@ def test_a_bundle_without_a_reference_has_no_index() -> None:
 
 
 def test_a_device_that_sent_no_counts_is_named() -> None:
-    made = heard(health("a/b", SPREAD))
-    made.note("mammo/v1/a/old/status", json.dumps(fleet.status()).encode())
+    made = heard(health("a/b", SPREAD)) | {"a/old": {"status": json.dumps(fleet.status()).encode()}}
     assert drift_of(devices_of(made))["silent"] == ["a/old"]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from edge.cli.fleet.heard import LARGEST, Heard
-from edge.cli.fleet.said import Device, devices_of
+from edge.cli.fleet.heard import Heard
+from edge.cli.fleet.said import LARGEST, Device, devices_of
 from tests.support import fleet
 
 NAME = "north/edge-1"
@@ -16,7 +16,7 @@ def said(kind: str, message: object, name: str = NAME) -> Device:
     heard = Heard()
     payload = message if isinstance(message, bytes) else json.dumps(message).encode()
     heard.note(f"mammo/v1/{name}/{kind}", payload)
-    (device,) = devices_of(heard)
+    (device,) = devices_of(heard.payloads)
     return device
 
 
@@ -78,4 +78,4 @@ def test_a_message_that_is_taken_away_is_forgotten() -> None:
     heard = Heard()
     heard.note(f"mammo/v1/{NAME}/info", b"{}")
     heard.note(f"mammo/v1/{NAME}/info", b"")
-    assert devices_of(heard) == []
+    assert devices_of(heard.payloads) == []

@@ -2,7 +2,8 @@
 
 import getpass
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,14 +48,19 @@ def read_password(file: str | None) -> str | None:
         raise ConfigError(msg) from None
 
 
+def asks(said: Mapping[str, str | None]) -> bool:
+    """Say if a person is there to be asked: at a terminal, where no broker was said."""
+    return said["broker"] is None and sys.stdin.isatty()
+
+
 def ask_for(
-    said: dict[str, str | None],
+    said: Mapping[str, str | None],
     root: Path,
     instance: str | None,
     resolve: Callable[[str], list[str]],
 ) -> dict[str, str | None]:
     """
-    Ask for everything that was not said, if the broker was not; an empty answer keeps a value.
+    Ask for everything that was not said; an empty answer keeps a value.
 
     Each answer is checked at once, and asked for again if it cannot be taken.
 
@@ -67,12 +73,22 @@ def ask_for(
     Raises:
         ConfigError: the person wants no more questions, or the configuration cannot be read.
     """
-    if said["broker"] is not None or not sys.stdin.isatty():
-        return said
     refuse_name(instance)
     known = _known(tables_of(config_of(root, instance)), instance)
-    try:
+    with stoppable():
         return {key: value or _ask(key, known[key], resolve) for key, value in said.items()}
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """
+    Run the block, which asks a person.
+
+    Raises:
+        ConfigError: the person wants no more questions, or types no text.
+    """
+    try:
+        yield
     except (EOFError, KeyboardInterrupt):
         raise ConfigError(STOPPED) from None
     except UnicodeDecodeError:

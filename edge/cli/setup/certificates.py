@@ -45,12 +45,12 @@ def installed(what: str, given: Path, root: Path, instance: str | None) -> Insta
     """
     given = Path(os.path.normpath(given))  # A path that leads out of the folder is not below it.
     if not given.is_relative_to(FOLDER):
-        text = _pem(what, given)
+        text = pem(what, given)
         return Installed(FOLDER / _name(what, instance), _mode(text), text)
     there = root / given.relative_to("/")
     if there.is_symlink() or not there.is_file():
         return Installed(given, PRIVATE, None)
-    text = _pem(what, there)
+    text = pem(what, there)
     return Installed(given, _mode(text), text)
 
 
@@ -60,7 +60,17 @@ def _name(what: str, instance: str | None) -> str:
     return f"{instance or 'device'}.{'key' if what == 'key' else 'crt'}"
 
 
-def _pem(what: str, path: Path) -> str:
+def pem(what: str, path: Path) -> str:
+    """
+    Read an authority, certificate or private key.
+
+    Args:
+        what: `ca`, `cert` or `key`.
+        path: the file.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no PEM of its kind.
+    """
     try:
         text = path.read_bytes().decode(errors="surrogateescape")  # comments may be in any encoding
     except OSError as error:

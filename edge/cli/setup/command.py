@@ -8,12 +8,15 @@ from edge.cli.doctor import broker
 from edge.cli.doctor.finding import Level
 from edge.cli.layout import shown
 from edge.cli.output import print_table
+from edge.cli.setup.access import Access, ask_for_access
 from edge.cli.setup.answer import check as check_answer
 from edge.cli.setup.answers_file import completed
 from edge.cli.setup.apply import check, is_running, make_folders, reload_systemd, write
-from edge.cli.setup.ask import ASKED, ask_for, read_password
+from edge.cli.setup.ask import ASKED, ask_for, asks, read_password, stoppable
+from edge.cli.setup.config_file import tables_of
 from edge.cli.setup.dropin import addresses
 from edge.cli.setup.facts import facts
+from edge.cli.setup.instance import config_of
 from edge.cli.setup.plan import Answers, plan
 from edge.config.paths import credential_of
 from edge.config.settings import Settings
@@ -64,22 +67,31 @@ def try_broker(settings: Settings, config: Path) -> int:
 
 
 def _answers(arguments: Namespace) -> Answers:
-    said = {name: getattr(arguments, name) for name in ASKED}
-    for name, value in said.items():
+    asked: dict[str, str | None] = {name: getattr(arguments, name) for name in ASKED}
+    for name, value in asked.items():
         check_answer(name, value)
-    asked = said
-    if not arguments.answers:
-        asked = ask_for(said, arguments.root, arguments.instance, addresses)
+    a_person = asks(asked) and not arguments.answers
+    if a_person:
+        asked = ask_for(asked, arguments.root, arguments.instance, addresses)
+    access = Access(
+        arguments.username,
+        read_password(arguments.password_file),
+        *(getattr(arguments, name) for name in ("ca", "cert", "key")),
+    )
+    if a_person:
+        known = tables_of(config_of(arguments.root, arguments.instance)).get("broker", {})
+        with stoppable():
+            access = ask_for_access(access, asked["broker"], known)
     return Answers(
-        password=read_password(arguments.password_file),
         broker=asked["broker"],
         site=asked["site"],
         device=asked["device"],
         inbox=Path(asked["inbox"]) if asked["inbox"] else None,
-        username=arguments.username,
-        ca=arguments.ca,
-        cert=arguments.cert,
-        key=arguments.key,
+        username=access.username,
+        password=access.password,
+        ca=access.ca,
+        cert=access.cert,
+        key=access.key,
         coral=arguments.coral,
         instance=arguments.instance,
     )

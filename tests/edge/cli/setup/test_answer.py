@@ -68,6 +68,8 @@ def test_a_person_is_asked_again_and_enter_takes_what_is_offered(tmp_path: Path)
         terminal.press(b"\n")
         terminal.until("inbox [/srv/mammo-edge/inbox]: ")
         terminal.press(b"\n")
+        terminal.until("ca, which turns TLS on: a file in PEM [none]: ")
+        terminal.press(b"\n")
         assert terminal.ended() == 0
     written = (tmp_path / "etc/mammo-edge/edge.toml").read_text()
     for line in ('host = "brokr.invalid"', "port = 1884", 'site = "north-clinic"'):

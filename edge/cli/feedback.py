@@ -40,7 +40,8 @@ def read(file: Path) -> list[dict[str, Any]]:
         A verdict for each line that is not blank, with the number of the line.
 
     Raises:
-        TableError: it is not UTF-8, has other columns, too many lines or none.
+        TableError: it is not UTF-8, has other columns, a line with more values than these, too many
+            lines or none.
     """
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -60,7 +61,7 @@ def read(file: Path) -> list[dict[str, Any]]:
             msg = f"{file}: line 1: found {', '.join(found)[:80]}, expected {', '.join(COLUMNS)}"
             raise TableError(msg)
         table.fieldnames = found
-        verdicts = [_verdict(table.line_num, row) for row in table]
+        verdicts = [_verdict(file, table.line_num, row) for row in table]
     except csv.Error as error:
         msg = f"{file}: line {table.reader.line_num}: {error}"
         raise TableError(msg) from None
@@ -70,8 +71,13 @@ def read(file: Path) -> list[dict[str, Any]]:
     return verdicts
 
 
-def _verdict(line: int, row: Mapping[str, str | None]) -> dict[str, Any]:
+def _verdict(file: Path, line: int, row: Mapping[str | None, Any]) -> dict[str, Any]:
     """Return what a row says; the daemon finds fault with values that are missing."""
+    surplus = row.get(None, ())  # under no column's name
+    if any(value.strip() for value in surplus):
+        found = len(COLUMNS) + len(surplus)
+        msg = f"{file}: line {line}: found {found} values, expected {len(COLUMNS)}"
+        raise TableError(msg)
     said = {name: (row.get(name) or "").strip() for name in COLUMNS}
     seen = said.pop("score_seen")
     return {"line": line, **said, "score_seen": SEEN.get(seen.lower(), seen)}

@@ -22,6 +22,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "score_seen": "true or false",
 }
 """The values that each field may have, in words."""
+KNOWN: Final = "the id of an image that has a score here"
 MOST_FAULTS: Final = 20
 """Faults that one answer names."""
 LONGEST: Final = 40
@@ -86,7 +87,7 @@ class Feedback:
                 read.setdefault(verdict.image_id, (line, verdict))
             faults += [(line, fault) for fault in found]
         for image_id in self._verdicts.unknown(list(read)):
-            fault = Fault("image_id", image_id[:16], "the id of an image that has a score here")
+            fault = Fault("image_id", image_id[:16], KNOWN)
             faults.append((read[image_id][0], fault))
         if faults:
             raise ConfigError("\n".join(_told(sorted(faults, key=lambda item: item[0]))))
@@ -112,7 +113,12 @@ def over_mqtt(handler: AuditedHandler, bases: Sequence[str], caller: Caller) -> 
         if faults:
             msg = "; ".join(f"{fault.field}: expected {fault.expected}" for fault in faults)
             raise ConfigError(msg)
-        return handler({"verdicts": [request]}, caller)
+        verdict = {name: request[name] for name in EXPECTED}
+        try:
+            return handler({"verdicts": [verdict]}, caller)
+        except ConfigError:  # of what is left to be wrong, it repeats the id
+            msg = f"image_id: expected {KNOWN}"
+            raise ConfigError(msg) from None
 
     return take
 

@@ -40,6 +40,16 @@ A bundle comes in chunks for minutes, in which a kill by others is likelier, and
 """
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Said:
+    """The answer to a command, or None and the reason."""
+
+    answer: bytes | None
+    why: str = ""
+    final: bool = True
+    """True if another try would get the same answer."""
+
+
 class CommandIntake(Loop):
     """
     Subscribes commands; the answer goes to `.../ack`, with the correlation data that came.
@@ -135,7 +145,7 @@ class CommandIntake(Loop):
         Returns:
             None if the daemon ends, or if the command needs the connection and lost it.
         """
-        future: Future[tuple[bytes, bool]] = Future()
+        future: Future[_Said] = Future()
         # Proving a model takes longer than a loop may be silent. A daemon thread, since it may wait
         # for a dispatcher that has ended.
         threading.Thread(
@@ -147,30 +157,33 @@ class CommandIntake(Loop):
             self._health.beat()
             if self._stop.is_set():
                 return None
-        answer, final = future.result()
-        if not final and incoming.stale() and self._cut_off + 1 < CUT_OFF:
+        said = future.result()
+        if not said.final and incoming.stale() and self._cut_off + 1 < CUT_OFF:
             self._cut_off += 1
             return None
         self._cut_off = 0
-        return answer
+        if said.answer is None:
+            return self._refuse(name, said.why)
+        return said.answer
 
-    def _answer(self, name: str, payload: bytes) -> tuple[bytes, bool]:
-        """Obey, and return the answer, and True if another try would get the same answer."""
+    def _answer(self, name: str, payload: bytes) -> _Said:
+        """Obey, and return the answer, or the reason for none."""
         try:
             request = json.loads(payload)
         except (ValueError, RecursionError):
-            return self._refuse(name, "the command is not JSON"), True
+            return _Said(None, "the command is not JSON")
         if not isinstance(request, dict):
-            return self._refuse(name, "the command is no JSON object"), True
+            return _Said(None, "the command is no JSON object")
         try:
-            return _answer(name, self._handlers[name](request)), True
+            return _Said(_answer(name, self._handlers[name](request)))
         except MammoEdgeError as error:
-            return self._refuse(name, str(error)), not isinstance(error, Unavailable)
+            return _Said(None, str(error), final=not isinstance(error, Unavailable))
         except Exception as error:  # nothing that a stranger sends ends the daemon
             log.exception("event=command_failed")
-            return self._refuse(name, type(error).__name__), True
+            return _Said(None, type(error).__name__)
 
     def _refuse(self, name: str, why: str) -> bytes:
+        """Count a command once, however often it was tried, and return the answer."""
         self._health.count("commands_refused")
         return messages.encode(
             messages.Refusal(schema=messages.ACK, command=name, ok=False, error=why)

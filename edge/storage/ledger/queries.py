@@ -20,6 +20,16 @@ PAGE: Final = 100
 SEQ_DIGITS: Final = 18
 """The most digits of a sequence number that SQLite can hold for sure."""
 
+NAMES: Final = (
+    ("images", "image_id"),
+    ("outcomes", "result_id"),
+    ("scores", "image_id"),
+    ("scores", "result_id"),
+    ("verdicts", "image_id"),
+    ("verdicts", "result_id"),
+)
+"""Tables and columns with ids of images and results; scores and verdicts outlive the others."""
+
 
 class Queries:
     """Read-only views of a ledger."""
@@ -129,13 +139,13 @@ class Queries:
         ]
 
     def image_ids(self, prefix: str) -> list[str]:
-        """List the ids of images whose id, or the id of a result, begins so."""
+        """List the ids of images whose id, or the id of a result or score of theirs, begins so."""
+        queries = (
+            f"SELECT image_id FROM {table} WHERE substr({key}, 1, length(?1)) = ?1"
+            for table, key in NAMES
+        )
         with self._reading() as db:
-            by_image = "SELECT image_id FROM images WHERE substr(image_id, 1, length(?1)) = ?1"
-            by_result = "SELECT image_id FROM outcomes WHERE substr(result_id, 1, length(?1)) = ?1"
-            return sorted(
-                {row[0] for row in db.execute(f"{by_image} UNION {by_result}", (prefix,))}
-            )
+            return sorted({row[0] for row in db.execute(" UNION ".join(queries), (prefix,))})
 
     def sinks(self) -> dict[str, int]:
         """Count undelivered rows by sink, those of sinks that are no longer configured included."""

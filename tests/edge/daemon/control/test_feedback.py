@@ -172,6 +172,10 @@ def test_a_fault_of_a_table_names_the_line_as_an_editor_counts_it(
         (b"image_id,truth,basis,score_seen\n", "found 0 verdicts, expected 1 to"),
         (b"\xff\xfe", "expected text in UTF-8"),
         (b'image_id,truth,basis,score_seen\n"x', "line 2: unexpected end of data"),
+        (
+            b"image_id,truth,basis,score_seen\na,benign,reader,no\na,benign,reader,no,yes",
+            "line 3: found 5 values, expected 4",
+        ),
     ],
 )
 def test_what_is_no_table_of_verdicts_is_refused_in_words(
@@ -224,7 +228,7 @@ def test_verdicts_come_by_the_broker_if_allowed_and_wrong_ones_are_refused_one_b
         json.dumps(verdict(1, image_id=WORD)).encode(),
         json.dumps({"image_id": name(1)}).encode(),
         json.dumps(verdict(1, basis="reader")).encode(),
-        json.dumps(verdict(999)).encode(),
+        json.dumps(verdict(999, line=4711)).encode(),
         b"x" * (COMMAND_BYTES + 1),
     ]
     try:
@@ -240,6 +244,7 @@ def test_verdicts_come_by_the_broker_if_allowed_and_wrong_ones_are_refused_one_b
     assert [answer["ok"] for answer in answers] == [False] * len(wrong)
     assert "truth: expected malignant or benign" in answers[2]["error"]
     assert "basis: expected one of [intake] feedback: biopsy, follow-up" in answers[5]["error"]
+    assert answers[6]["error"] == "image_id: expected the id of an image that has a score here"
     assert last == {
         "schema": "mammo.ack/1",
         "command": "feedback",

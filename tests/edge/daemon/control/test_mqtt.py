@@ -66,18 +66,19 @@ class Line:
 
 
 @contextmanager
-def obeying(line: Line, handler: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[None]:
+def obeying(line: Line, handler: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Iterator[Health]:
+    health = Health()
     with tempfile.TemporaryDirectory() as folder:
         intake = CommandIntake(
             cast(MqttClient, line),
-            Health(),
+            health,
             Topics("mammo/v1/a/b"),
             {"try": handler},
             Suspects(Path(folder)),
         )
         intake.start()
         try:
-            yield
+            yield health
         finally:
             intake.stop()
 
@@ -172,10 +173,10 @@ def lose_every_try(line: Line) -> None:
 
 def test_a_command_that_needs_the_connection_goes_on_with_the_next_one_and_not_for_ever() -> None:
     line = Line()
-    with obeying(line, line.fetch):
+    with obeying(line, line.fetch) as health:
         lose_every_try(line)
         assert line.acknowledged.wait(120)
-    assert line.obeyed == CUT_OFF
+    assert (line.obeyed, health.counters["commands_refused"]) == (CUT_OFF, 1)
     assert [answer["error"] for answer in line.told] == ["model/available: the connection was lost"]
 
 

@@ -199,3 +199,17 @@ def test_pairs_are_read_beside_a_running_daemon_and_since_a_time(tmp_path: Path)
 def test_no_ledger_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="there is no ledger yet"), open_verdicts(tmp_path):
         pass
+
+
+def test_an_image_is_found_by_its_score_and_verdict_when_all_else_of_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, PAIRS[:2])
+    opened = Ledger(tmp_path, [], lambda payload, _: payload)
+    try:
+        assert opened.queries.image_ids(name(1)[:8]) == opened.queries.image_ids("r1") == [name(1)]
+        with opened._database.transaction() as db:
+            db.execute("DELETE FROM scores")
+        assert opened.queries.image_ids(name(1)[:8]) == opened.queries.image_ids("r1") == [name(1)]
+    finally:
+        opened.close()

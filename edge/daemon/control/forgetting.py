@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from edge.config.settings import Settings
 from edge.daemon.control.handlers import resolve_images
+from edge.daemon.intake.walk import Walk
 from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError, Unavailable
 from edge.storage import erased_files
 from edge.storage.keys import own_key
+from edge.storage.ledger.records import Origin
 from edge.storage.ledger.states import State
 from edge.system.files import NotReadyError, fingerprint
 
@@ -89,8 +91,19 @@ class Forgetting:
             return 0
         for origin in self._ledger.origins.all():
             if origin.image_id == image_id:
-                removed += self._remove_original(origin.path, image_id)
+                removed += self._remove_original(origin.path, image_id) or self._remove_moved(
+                    origin
+                )
         return removed
+
+    def _remove_moved(self, origin: Origin) -> int:
+        """Remove an original that is no longer at its place, wherever in the inbox it is."""
+        return sum(
+            self._remove_original(folder / name, origin.image_id)
+            for folder, names in Walk(self._inbox)
+            for name in names
+            if _size(folder / name) == origin.fingerprint[2]
+        )
 
     def _remove_original(self, path: Path, image_id: str) -> bool:
         try:
@@ -110,3 +123,11 @@ class Forgetting:
             image_id, lambda path: removed.append(erased_files.remove_file(path))
         )
         return {"files": sum(removed), "results": results}
+
+
+def _size(path: Path) -> int | None:
+    """Return the size of a regular file in bytes; None if there is none."""
+    try:
+        return fingerprint(path)[2]
+    except NotReadyError:
+        return None

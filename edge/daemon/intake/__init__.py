@@ -30,11 +30,14 @@ class Receiver(Protocol):
         """
         ...
 
-    def forget_gone(self) -> None:
+    def forget_gone(self, *, idle: bool) -> None:
         """
         Forget what was taken, was to be removed from the inbox and was removed by somebody else.
 
         To be called after each listing of the inbox.
+
+        Args:
+            idle: true if no file is still to be taken.
 
         Raises:
             Unavailable: the ledger cannot be read.

@@ -132,7 +132,7 @@ class FolderIntake(Loop):
         self._complaints.listed(time.monotonic(), walk.unreadable + unreadable, walk.too_deep)
         every_s = self._settings.poll_s if self._watching.polls else self._settings.rescan_s
         self._next_listing = time.monotonic() + every_s
-        self._receiver.forget_gone()
+        self._receiver.forget_gone(idle=not self._candidates)
 
     def _listen(self) -> None:
         if self._watching.polls:

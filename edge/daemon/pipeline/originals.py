@@ -7,7 +7,9 @@ it has its result and has not changed for long, for longer still if it was rejec
 is. One that has changed by then is taken anew, as what it has become.
 """
 
+import contextlib
 import logging
+import time
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,8 @@ SCORED_AFTER: Final = 60
 """Quiet times after which the original of a scored image goes."""
 REJECTED_AFTER: Final = 1800
 """Quiet times after which that of a rejected one goes."""
+GONE_S: Final = 3600.0
+"""Seconds for which one has to be gone from its place until it is forgotten."""
 
 
 class Originals:
@@ -41,8 +45,8 @@ class Originals:
         self._spool = spool
         self._health = health
         self._undeletable: set[str] = set()
-        self._missing: set[str] = set()
-        """Claims whose originals were gone at the last listing of the inbox."""
+        self._gone: dict[str, float] = {}
+        """Claims whose originals are gone from their places, and since when that is known."""
 
     def remove_left(self) -> None:
         """
@@ -54,30 +58,33 @@ class Originals:
         for origin in self._origins.all():
             self._health.beat()
             if origin.settled:
-                try:
+                with contextlib.suppress(NotReadyError):
                     self.settle(origin.path, 0.0)
-                except NotReadyError:
-                    if self._spool.is_gone(origin.path):
-                        self._forget(origin.claim)
 
-    def forget_gone(self) -> None:
+    def forget_gone(self, *, idle: bool) -> None:
         """
         Forget originals that somebody else removed; to be called after each listing of the inbox.
 
-        Only at the second listing without them: one that was renamed is found under its new name
-        meanwhile. Not while their mount is away.
+        A share may be away for a while and look empty, so one has to be missing for GONE_S.
+
+        Args:
+            idle: true if the listing found no new file, which may be one that has been renamed.
 
         Raises:
             Unavailable: the ledger cannot be read.
         """
-        missing = set()
+        now = time.monotonic()
+        gone = {}
         for origin in self._origins.all():
             self._health.beat()
-            if self._spool.is_gone(origin.path) and _is_mounted(origin):
-                missing.add(origin.claim)
-        for claim in missing & self._missing:
-            self._forget(claim)
-        self._missing = missing
+            if self._has_left(origin):
+                gone[origin.claim] = self._gone.get(origin.claim, now)
+        self._gone = gone
+        self._undeletable -= gone.keys()
+        self._tell()
+        for claim, since in gone.items() if idle else ():
+            if now - since >= GONE_S:
+                self._forget(claim)
 
     def settle(self, path: Path, quiet: float) -> bool | None:
         """
@@ -95,18 +102,10 @@ class Originals:
             NotReadyError: it is gone, or cannot be read now.
             Unavailable: the ledger cannot be read.
         """
-        origin = self._origins.at(path) or self._renamed(path)
+        found = fingerprint(path)
+        origin = self._find(path, found)
         if origin is None:
             return None
-        found = fingerprint(path)
-        # Not by device and inode, which may be others once a mount has come back.
-        if found[2:] != origin.fingerprint[2:]:
-            if found[2] != origin.fingerprint[2] or not self._spool.is_original(
-                path, origin.image_id
-            ):
-                return None
-            self._origins.touched(origin.claim, found)  # some set the time at the end
-            return False
         if not _is_due(origin, quiet):
             return False
         # One that could not be removed was read by then: a share is not read again and again.
@@ -116,13 +115,30 @@ class Originals:
             return None
         return self.remove(origin.claim, path, found)
 
-    def _renamed(self, path: Path) -> Origin | None:
-        """Find the original that has this name by now, with the same bytes, and note the name."""
-        for origin in self._origins.like(fingerprint(path)):
-            if self._spool.is_gone(origin.path) and self._spool.is_original(path, origin.image_id):
+    def _find(self, path: Path, found: Fingerprint) -> Origin | None:
+        """Find the original that a file with these looks is, under its old name or a new one."""
+        here = self._origins.at(path)
+        for origin in here:
+            # Not by device and inode, which may be others once a mount has come back.
+            if found[2:] == origin.fingerprint[2:]:
+                return origin
+        for origin in here:  # some senders set the time at the end
+            unsettled = not origin.settled and found[2] == origin.fingerprint[2]
+            if unsettled and self._spool.is_original(path, origin.image_id):
+                self._origins.touched(origin.claim, found)
+                return origin
+        for origin in self._origins.like(found):
+            if self._has_left(origin) and self._spool.is_original(path, origin.image_id):
                 self._origins.renamed(origin.claim, path)
                 return origin
         return None
+
+    def _has_left(self, origin: Origin) -> bool:
+        """Tell if the file at an original's place is another one, or none; False if unsure."""
+        try:
+            return fingerprint(origin.path)[2:] != origin.fingerprint[2:]
+        except NotReadyError:
+            return self._spool.is_gone(origin.path)
 
     def remove(self, claim: str, path: Path, known: Fingerprint) -> bool:
         """
@@ -166,15 +182,3 @@ def _is_due(origin: Origin, quiet: float) -> bool:
     if origin.settled:
         return True
     return origin.answered and quiet >= (SCORED_AFTER if origin.scored else REJECTED_AFTER)
-
-
-def _is_mounted(origin: Origin) -> bool:
-    """Tell if the nearest folder that is there lies on the device on which the original was."""
-    for folder in origin.path.parents:
-        try:
-            return folder.stat().st_dev == origin.fingerprint[0]
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return False
-    return False

@@ -90,9 +90,9 @@ class Reception:
         """See `Receiver`."""
         self._admission.originals.remove_left()
 
-    def forget_gone(self) -> None:
+    def forget_gone(self, *, idle: bool) -> None:
         """See `Receiver`."""
-        self._admission.originals.forget_gone()
+        self._admission.originals.forget_gone(idle=idle)
 
     def take_file(self, path: Path, *, quiet: float) -> bool:
         """See `Receiver`."""

@@ -28,9 +28,9 @@ class Origins:
         """List all of them."""
         return self._list("1")
 
-    def at(self, path: Path) -> Origin | None:
-        """Find the file that was copied from a place of the inbox; None if none was."""
-        return next(iter(self._list("path = ?", os.fsencode(path))), None)
+    def at(self, path: Path) -> list[Origin]:
+        """List the files that were copied from a place of the inbox; all but one have left it."""
+        return self._list("path = ?", os.fsencode(path))
 
     def like(self, looks: Fingerprint) -> list[Origin]:
         """List those that had these looks when they were copied."""

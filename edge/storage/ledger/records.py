@@ -223,8 +223,6 @@ def submit(db: sqlite3.Connection, submission: Submission, claim: str | None) ->
     ).lastrowid
     if submission.origin is not None:
         path, fingerprint = submission.origin
-        # What was copied from there before has been replaced, or was written further.
-        db.execute("DELETE FROM origins WHERE path = ?", (os.fsencode(path),))
         db.execute(
             "INSERT INTO origins VALUES (?, ?, ?, ?, ?, ?)",
             (claim, os.fsencode(path), *fingerprint),

@@ -33,7 +33,8 @@ class Taker:
     full: bool = False
     keeps: float = 0.0
     """Quiet times for which a file stays, as a copied one does."""
-    listings: int = 0
+    listings: list[bool] = field(default_factory=list)
+    """After each listing: true if no file was to be taken."""
 
     def has_room(self) -> bool:
         return not self.full
@@ -41,8 +42,8 @@ class Taker:
     def finish_taking(self) -> None:
         return
 
-    def forget_gone(self) -> None:
-        self.listings += 1
+    def forget_gone(self, *, idle: bool) -> None:
+        self.listings.append(idle)
 
     def take_file(self, path: Path, *, quiet: float) -> bool:
         if path.name in self.fails:
@@ -104,9 +105,12 @@ def test_a_file_that_was_closed_is_taken_at_once(desk: Desk) -> None:
 
 
 def test_each_listing_has_the_receiver_forget_what_is_gone(desk: Desk) -> None:
-    before = desk.taker.listings
+    desk.taker.listings.clear()
     desk.intake._list()
-    assert desk.taker.listings == before + 1
+    desk.taker.full = True
+    (desk.inbox / "film.dcm").write_bytes(b"film")
+    desk.intake._list()
+    assert desk.taker.listings == [True, False]
 
 
 @pytest.mark.parametrize("head", [b"", b"DICM", b"half of a film"])

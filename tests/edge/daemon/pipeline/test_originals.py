@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from edge.config.settings import Settings
 from edge.daemon.control.forgetting import Forgetting
 from edge.daemon.intake import CLOSED
 from edge.daemon.intake.candidates import SETTLED_AFTER
-from edge.daemon.pipeline.originals import REJECTED_AFTER, SCORED_AFTER
+from edge.daemon.pipeline.originals import GONE_S, REJECTED_AFTER, SCORED_AFTER
 from edge.daemon.pipeline.reception import Reception
 from edge.daemon.workers.serving import Serving
 from edge.errors import Unavailable
@@ -106,6 +107,23 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made.ledger.close()
 
 
+def move(old: Path, new: Path) -> None:
+    new.parent.mkdir(exist_ok=True)
+    os.rename(old, new)  # noqa: PTH104 - Path.rename fails as between two mounts
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Move the monotonic clock on, in seconds."""
+    now, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now() + ahead[0])
+
+    def move_on(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return move_on
+
+
 @pytest.mark.parametrize(("scored", "after"), [(True, SCORED_AFTER), (False, REJECTED_AFTER)])
 def test_the_original_of_a_copy_goes_after_its_result_and_its_time(
     desk: Desk, after: int, *, scored: bool
@@ -151,7 +169,12 @@ def replace(path: Path) -> None:
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("scored", [False, True])
 def test_what_a_sender_writes_after_the_result_is_taken_and_answered_too(
-    desk: Desk, sender: Callable[[Path], None], *, restarted: bool, scored: bool
+    desk: Desk,
+    sender: Callable[[Path], None],
+    *,
+    restarted: bool,
+    scored: bool,
+    later: Callable[[float], None],
 ) -> None:
     desk.copied(scored=scored)
     sender(desk.film)
@@ -165,6 +188,9 @@ def test_what_a_sender_writes_after_the_result_is_taken_and_answered_too(
     desk.conclude(WHOLE, scored=True)
     assert desk.take(SCORED_AFTER)
     assert not desk.film.exists()
+    for _ in range(2):
+        desk.reception.forget_gone(idle=True)
+        later(GONE_S)
     assert desk.ledger.origins.all() == []
     assert desk.results() == 2
 
@@ -272,25 +298,58 @@ def test_an_original_that_cannot_be_removed_is_told_when_its_time_has_come(
 
 
 @pytest.mark.parametrize("name", ["IM1.dcm", "sent/IM1.dcm"])
-def test_an_original_that_was_renamed_is_answered_once(desk: Desk, name: str) -> None:
+@pytest.mark.parametrize("reused", [False, True])
+def test_an_original_that_was_renamed_is_answered_once(
+    desk: Desk, name: str, *, reused: bool, later: Callable[[float], None]
+) -> None:
     desk.copied(scored=True)
     renamed = desk.film.parent / name
-    renamed.parent.mkdir(exist_ok=True)
-    os.rename(desk.film, renamed)  # noqa: PTH104 - Path.rename fails as between two mounts
-    desk.reception.forget_gone()  # the listing that saw it, perhaps
+    move(desk.film, renamed)
+    if reused:
+        desk.film.write_bytes(WHOLE)
+        assert not desk.take(SETTLED_AFTER)
+    for _ in range(3):
+        later(GONE_S)
+        desk.reception.forget_gone(idle=False)
     assert not desk.reception.take_file(renamed, quiet=SETTLED_AFTER)
-    desk.reception.forget_gone()
-    assert [origin.path for origin in desk.ledger.origins.all()] == [renamed]
+    for _ in range(3):
+        later(GONE_S)
+        desk.reception.forget_gone(idle=True)
+    assert renamed in [origin.path for origin in desk.ledger.origins.all()]
     assert desk.reception.take_file(renamed, quiet=SCORED_AFTER)
     assert not renamed.exists()
     assert desk.results() == 1
+
+
+def test_an_original_that_was_renamed_while_no_daemon_ran_is_answered_once(desk: Desk) -> None:
+    desk.copied(scored=True)
+    (origin,) = desk.ledger.origins.all()
+    with desk.ledger._database.transaction() as db:
+        db.execute("UPDATE submissions SET settled = 1")
+    renamed = desk.film.with_name("IM1.dcm")
+    move(desk.film, renamed)
+    desk.reception.finish_taking()
+    assert desk.reception.take_file(renamed, quiet=SETTLED_AFTER)
+    assert (renamed.exists(), desk.results()) == (False, 1)
+    assert origin.claim not in [left.claim for left in desk.ledger.origins.all()]
+
+
+def test_an_original_that_was_moved_onto_another_one_is_answered_once(desk: Desk) -> None:
+    desk.copied(scored=True)
+    other = desk.film.with_name("other.dcm")
+    other.write_bytes(WHOLE)
+    assert not desk.reception.take_file(other, quiet=SETTLED_AFTER)
+    desk.conclude(WHOLE, scored=True)
+    move(desk.film, other)
+    assert not desk.reception.take_file(other, quiet=SETTLED_AFTER)
+    assert desk.results() == 2
 
 
 def test_a_renamed_file_with_other_bytes_under_the_same_looks_is_taken(desk: Desk) -> None:
     desk.copied(scored=True)
     looks = desk.film.stat()
     renamed = desk.film.with_name("IM1.dcm")
-    os.rename(desk.film, renamed)  # noqa: PTH104 - Path.rename fails as between two mounts
+    move(desk.film, renamed)
     renamed.write_bytes(HALF[::-1])
     os.utime(renamed, ns=(looks.st_atime_ns, looks.st_mtime_ns))
     desk.reception.take_file(renamed, quiet=SETTLED_AFTER)
@@ -305,8 +364,8 @@ def test_a_second_file_with_the_bytes_of_an_original_is_answered_too(desk: Desk)
     assert len(desk.ledger.origins.all()) == 2
 
 
-def test_an_original_that_somebody_removed_is_forgotten_at_the_second_listing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_an_original_that_somebody_removed_is_told_no_more_and_forgotten_in_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, later: Callable[[float], None]
 ) -> None:
     desk.copied(scored=True)
     health = desk.line.parts.health
@@ -315,32 +374,50 @@ def test_an_original_that_somebody_removed_is_forgotten_at_the_second_listing(
         assert not desk.take(SCORED_AFTER)
     assert [cause for _, cause in health.reasons_and_causes()] == [Cause.INBOX_UNDELETABLE]
     desk.film.unlink()
-    desk.reception.forget_gone()
-    assert len(desk.ledger.origins.all()) == 1  # it may be under another name
-    desk.reception.forget_gone()
-    assert desk.ledger.origins.all() == []
+    desk.reception.forget_gone(idle=False)
     assert health.reasons_and_causes() == []
+    later(GONE_S - 60)
+    desk.reception.forget_gone(idle=True)
+    assert len(desk.ledger.origins.all()) == 1
+    later(60)
+    desk.reception.forget_gone(idle=True)
+    assert desk.ledger.origins.all() == []
 
 
-@pytest.mark.parametrize("how", ["another device", "no answer"])
-def test_originals_of_a_mount_that_is_away_are_not_forgotten(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, how: str
+def test_originals_of_a_share_that_was_away_are_not_answered_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, later: Callable[[float], None]
 ) -> None:
     desk.copied(scored=True)
-    (origin,) = desk.ledger.origins.all()
-    desk.film.unlink()
-    if how == "another device":  # the empty folder below the mount
-        device, inode, size, mtime_ns = origin.fingerprint
-        desk.ledger.origins.touched(origin.claim, (device + 1, inode, size, mtime_ns))
-    else:
+    away = desk.folder / "away"
+    move(desk.film, away)  # the share looks empty
+    desk.reception.forget_gone(idle=True)
+    later(GONE_S - 60)
+    desk.reception.forget_gone(idle=True)
 
-        def away(_: Path) -> NoReturn:
-            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+    def no_answer(_: Path) -> NoReturn:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
-        monkeypatch.setattr(Path, "lstat", away)
-    for _ in range(3):
-        desk.reception.forget_gone()
-    assert len(desk.ledger.origins.all()) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "lstat", no_answer)
+        later(GONE_S)
+        desk.reception.forget_gone(idle=True)
+    move(away, desk.film)
+    assert not desk.take(SETTLED_AFTER)
+    assert desk.results() == 1
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_an_erased_image_does_not_come_in_again_under_another_name(
+    desk: Desk, *, reused: bool
+) -> None:
+    desk.copied(scored=True)
+    move(desk.film, desk.film.parent / "sent/IM1.dcm")
+    if reused:
+        desk.film.write_bytes(HALF[::-1])
+    forget: Any = Forgetting(desk.settings, desk.line.parts)
+    assert forget({"id": sha(HALF)})["files"] == 2
+    left = [path for path in desk.film.parent.rglob("*") if path.is_file()]
+    assert left == ([desk.film] if reused else [])
 
 
 @pytest.mark.parametrize("deletable", [True, False])

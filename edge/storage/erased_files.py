@@ -7,7 +7,7 @@ from typing import Final
 
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.names import result_path
-from edge.system.files import lock_if_possible, sync_folder
+from edge.system.files import sync_folder
 
 NOTHING: Final = b"{}"
 """A line of JSON that says nothing, padded with blanks to the length of the line it replaces."""
@@ -32,8 +32,8 @@ def blank_lines(file: Path, image_id: str) -> int:
     """
     Overwrite the lines of a JSON lines file that name an image, each by an empty object.
 
-    The file keeps its length and its other lines their places: whoever follows the file reads on.
-    It is locked meanwhile, so that a line on its way is appended before or never.
+    The file keeps its length and its other lines their places: whoever follows the file reads on,
+    and what is appended meanwhile is not lost.
 
     Returns:
         The number of lines.
@@ -45,7 +45,6 @@ def blank_lines(file: Path, image_id: str) -> int:
     if not file.exists():
         return 0
     with file.open("r+b", buffering=0) as raw, file.open("rb") as lines:
-        lock_if_possible(raw.fileno())
         for line in lines:
             if wanted in line:
                 size = len(line.rstrip(b"\n"))

@@ -1,6 +1,5 @@
 """Files, written so that a power cut leaves the old or the new, never half of one."""
 
-import fcntl
 import hashlib
 import io
 import os
@@ -201,12 +200,6 @@ def write(target: Path, data: bytes) -> None:
     """Write a file whole or not at all, and sync its folder."""
     put(target, (data,))
     sync_folder(target.parent)
-
-
-def lock_if_possible(descriptor: int) -> None:
-    """Wait for the lock of an open file, until it is closed; some file systems know no locks."""
-    with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

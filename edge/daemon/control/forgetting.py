@@ -66,6 +66,7 @@ class Forgetting:
             # In the dispatcher's thread: no worker and no archiving touches the image meanwhile.
             found = self._tasks.call(lambda: self._erase(image_id)).result()
             found["files"] += removed
+            self._ledger.outbox.await_those_on_their_way()  # a line is written, then blanked
             found["lines"] = erased_files.blank_lines(self._jsonl, image_id) if self._jsonl else 0
             found["damaged_ledgers"] = erased_files.remove_damaged(self._state)
             self._ledger.erasure.scrub()

@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from edge.errors import StartupError, Unavailable
 from edge.health import Cause
 from edge.storage.ledger.outbox import Delivery
 from edge.system import files
+
+Wanted: TypeAlias = Callable[[Delivery], AbstractContextManager[bool]]
+"""Tells, for as long as it is open, if a delivery is still to be made."""
 
 
 class JsonlSink:
@@ -17,7 +21,7 @@ class JsonlSink:
 
     Args:
         path: the file.
-        still_wanted: returns False if a delivery was erased on its way.
+        wanted: gives False if a delivery was erased on its way; no erasure ends meanwhile.
 
     Raises:
         StartupError: the file cannot be written.
@@ -28,12 +32,12 @@ class JsonlSink:
     unavailable: Final = Cause.JSONL_UNAVAILABLE
     refused: Final = None
 
-    def __init__(self, path: Path, still_wanted: Callable[[Delivery], bool]) -> None:
+    def __init__(self, path: Path, wanted: Wanted) -> None:
         self._path = path
-        self._still_wanted = still_wanted
+        self._wanted = wanted
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._append(lambda: b"")
+            self._append(b"")
         except OSError as error:
             msg = f"publish.jsonl: {path}: {error.strerror}"
             raise StartupError(msg) from None
@@ -41,17 +45,16 @@ class JsonlSink:
     def send(self, delivery: Delivery) -> None:
         """Append one line; after a kill the same line, with the same seq, may stand there twice."""
         try:
-            self._append(lambda: delivery.payload + b"\n" if self._still_wanted(delivery) else b"")
+            with self._wanted(delivery) as wanted:
+                if wanted:
+                    self._append(delivery.payload + b"\n")
         except OSError as error:
             msg = f"jsonl: {error.strerror}"
             raise Unavailable(msg) from None
 
-    def _append(self, line: Callable[[], bytes]) -> None:
-        """Append what `line` gives while nobody blanks the lines of an erased image."""
+    def _append(self, data: bytes) -> None:
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
-            files.lock_if_possible(descriptor)
-            data = line()
             size = os.fstat(descriptor).st_size
             if data and size and os.pread(descriptor, 1, size - 1) != b"\n":
                 # A kill cut the last line: it stays one line, and this is another.

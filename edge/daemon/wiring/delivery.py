@@ -62,4 +62,4 @@ def _couriers(
         replies = ReplySink(client, topics, without_heatmap)
         yield ReplyCourier(replies, outbox, health, settings.publish.reply_expiry_s)
     if settings.publish.jsonl:
-        yield Courier(JsonlSink(settings.publish.jsonl, outbox.has), outbox, health)
+        yield Courier(JsonlSink(settings.publish.jsonl, outbox.wanted), outbox, health)

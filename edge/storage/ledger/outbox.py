@@ -1,6 +1,8 @@
 """The results that are still to be delivered, sink by sink."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +35,7 @@ class Outbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._on_their_way = threading.Lock()
 
     def pending(self, sinks: Sequence[str], limit: int = 16) -> list[Delivery]:
         """
@@ -66,11 +69,17 @@ class Outbox:
         with self._database.reading() as db:
             return [Delivery(*row) for row in db.execute(query, values)]
 
-    def has(self, delivery: Delivery) -> bool:
-        """Tell if a delivery is still to be made; its image may have been erased meanwhile."""
-        return bool(
-            self._list("outbox.seq = ? AND sink = ?", (delivery.seq, delivery.sink), payload="x''")
-        )
+    @contextmanager
+    def wanted(self, delivery: Delivery) -> Iterator[bool]:
+        """Tell if a delivery is still to be made; `await_those_on_their_way` waits for the end."""
+        which, values = "outbox.seq = ? AND sink = ?", (delivery.seq, delivery.sink)
+        with self._on_their_way:
+            yield bool(self._list(which, values, payload="x''"))
+
+    def await_those_on_their_way(self) -> None:
+        """Wait until nobody makes a delivery whose row may have been erased."""
+        with self._on_their_way:
+            return
 
     def delivered(self, delivery: Delivery) -> None:
         """

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -135,7 +136,7 @@ def test_a_line_that_was_on_its_way_is_not_written_after_the_erasure(site: Site)
     site.add(1)
     site.jsonl.unlink()
     (delivery,) = site.ledger.outbox.pending(["jsonl"])
-    sink = JsonlSink(site.jsonl, site.ledger.outbox.has)
+    sink = JsonlSink(site.jsonl, site.ledger.outbox.wanted)
     site.forget({"id": name(1)}, ROOT)
     sink.send(delivery)
     assert site.jsonl.read_bytes() == b""
@@ -147,13 +148,14 @@ def test_a_line_that_is_being_written_is_blanked_once_it_is(site: Site) -> None:
     (delivery,) = site.ledger.outbox.pending(["jsonl"])
     erasing = threading.Thread(target=site.forget, args=({"id": name(1)}, ROOT))
 
-    def still_wanted(asked: Delivery) -> bool:
-        wanted = site.ledger.outbox.has(asked)
-        erasing.start()
-        until(lambda: not site.ledger.outbox.has(asked), "erased in the ledger")
-        return wanted
+    @contextmanager
+    def wanted(asked: Delivery) -> Iterator[bool]:
+        with site.ledger.outbox.wanted(asked) as first:
+            erasing.start()
+            until(lambda: site.ledger.outbox.pending(["jsonl"]) == [], "erased in the ledger")
+            yield first
 
-    JsonlSink(site.jsonl, still_wanted).send(delivery)
+    JsonlSink(site.jsonl, wanted).send(delivery)
     erasing.join(60)
     assert site.jsonl.read_bytes().strip() == b"{}"
 

@@ -6,6 +6,7 @@ A cell that is wider than its column goes on below itself, so that no table cuts
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -62,7 +63,7 @@ class Layout:
         return max(COLUMNS - taken, self.widths[before])
 
     def _padded(self, cell: str, width: int) -> str:
-        colour, space = self.colours.get(cell), " " * (width - len(cell))
+        colour, space = self.colours.get(cell), " " * (width - columns_of(cell))
         return f"{colour}{cell}{RESET}{space}" if colour else f"{cell}{space}"
 
 
@@ -77,7 +78,7 @@ def fitted(rows: Sequence[Sequence[object]]) -> Layout:
     cells = [[shown(str(cell)) for cell in row] for row in rows]
     columns = len(cells[0])
     widths = [
-        max(len(row[at]) for row in cells if at < len(row) - (len(row) < columns))
+        max(columns_of(row[at]) for row in cells if at < len(row) - (len(row) < columns))
         for at in range(columns)
     ]
     room, widest = COLUMNS - len(GAP) * (columns - 1), max(widths)
@@ -86,15 +87,25 @@ def fitted(rows: Sequence[Sequence[object]]) -> Layout:
     return Layout(tuple(min(width, widest) for width in widths), {})
 
 
+def columns_of(text: str) -> int:
+    """Count the columns that a terminal gives a text: two for each wide letter, such as 東."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
 def wrapped(text: str, width: int) -> list[str]:
     """Break text into pieces of a width: after a space or a slash, elsewhere only if it must be."""
     lines, line = [], ""
     for word in re.findall(r"[^ /]*[ /]|[^ /]+", text):
-        if line and len(line) + len(word.rstrip()) > width:
+        if line and columns_of(line) + columns_of(word.rstrip()) > width:
             lines.append(line)
             line = ""
         line += word
-        while len(line.rstrip()) > width:
-            lines.append(line[:width])
-            line = line[width:]
+        while columns_of(line.rstrip()) > width and len(line) > 1:
+            ends = (end for end in range(1, len(line)) if columns_of(line[:end]) <= width)
+            fits = max(ends, default=1)
+            lines.append(line[:fits])
+            line = line[fits:]
     return [one.rstrip() for one in (*lines, line)]

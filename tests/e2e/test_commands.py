@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -15,7 +16,7 @@ from edge.cli import main
 from edge.cli.output import RESULT_HEAD
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.workers.servable import shipped_bundle
-from tests.support.rig import SCHEMA, TOPICS, Rig, film, run_command, sha256, until
+from tests.support.rig import PROGRAM, SCHEMA, TOPICS, Rig, film, run_command, sha256, until
 
 DICOMS = sorted(Path(file) for case in gen_cases() for file in case.values())
 
@@ -144,6 +145,11 @@ def test_status_and_results_show_what_happened(daemon: Rig) -> None:
     assert run_command("results", "--json", "--since", "1", *config).stdout == ""
     assert run_command("results", "--json", "--since", "2020-01-01", *config).stdout != ""
     assert run_command("results", "--since", "yesterday", *config).returncode == 2
+    words = [str(PROGRAM), "watch", "--json", "--since", "0", *map(str, config)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as watch:
+        assert watch.stdout
+        assert json.loads(watch.stdout.readline()) == result
+        watch.terminate()
     daemon.stop()
     assert result["image_id"][:8] in run_command("results", *config).stdout
     down = run_command("status", *config)

@@ -11,7 +11,7 @@ from edge.cli import bench, check, classify, main, models
 from edge.cli.bench import STEPS, Measured, Spread
 from edge.cli.doctor import checks
 from edge.cli.doctor.finding import failed
-from edge.cli.layout import COLUMNS, Layout, fitted, wrapped
+from edge.cli.layout import COLUMNS, Layout, columns_of, fitted, wrapped
 from edge.storage.audit import Audit, Caller
 from tests.support.pairs import fill, women
 from tests.support.results import Writer, rejected, scored
@@ -25,7 +25,7 @@ Site = tuple[pytest.MonkeyPatch, Path]
 
 
 @given(
-    st.lists(st.text(" /ab.", max_size=200), min_size=1, max_size=12),
+    st.lists(st.text(" /ab.東e\u0301", max_size=200), min_size=1, max_size=12),
     st.integers(min_value=1, max_value=12),
 )
 def test_whatever_is_in_a_table_it_fits_and_is_all_there(cells: list[str], shorter: int) -> None:
@@ -33,7 +33,7 @@ def test_whatever_is_in_a_table_it_fits_and_is_all_there(cells: list[str], short
     layout = fitted(rows)
     for row in rows:
         lines = list(layout.lines(row))
-        assert max(map(len, lines)) <= COLUMNS
+        assert max(map(columns_of, lines)) <= COLUMNS
         assert sorted("".join(lines).replace(" ", "")) == sorted("".join(row).replace(" ", ""))
 
 
@@ -45,10 +45,17 @@ def test_whatever_is_in_a_table_it_fits_and_is_all_there(cells: list[str], short
         ("two words and more", ["two words", "and more"]),
         ("/srv/inbox/film.dcm", ["/srv/", "inbox/", "film.dcm"]),
         ("0123456789abc", ["0123456789", "abc"]),
+        ("東京東京東京.dcm", ["東京東京東", "京.dcm"]),
     ],
 )
 def test_text_is_broken_after_a_word_or_a_folder(text: str, pieces: list[str]) -> None:
     assert wrapped(text, 10) == pieces
+
+
+def test_wide_letters_and_accents_of_their_own_leave_columns_straight() -> None:
+    layout = fitted([("file", "outcome"), ("東京", "benign"), ("cafe\u0301", "benign")])
+    assert list(layout.lines(("東京", "benign"))) == ["東京  benign"]
+    assert list(layout.lines(("cafe\u0301", "benign"))) == ["cafe\u0301  benign"]
 
 
 def test_a_colour_takes_no_room() -> None:

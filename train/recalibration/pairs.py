@@ -20,7 +20,7 @@ from edge.models.manifest import DomainFit, ModelFile
 from edge.models.pairs import Pair
 from edge.models.performance import look
 from edge.storage.ledger.schema import FILE
-from edge.storage.ledger.verdicts import open_verdicts, read_pairs
+from edge.storage.ledger.verdicts import Raw, open_verdicts, read_pairs, read_raw
 from train.errors import DataError
 from train.recalibration import cross_validation
 from train.recalibration.cross_validation import Rule
@@ -30,6 +30,8 @@ from train.stats.metrics import Floats, Labels, Patients
 
 DOMAINS: Final[tuple[Domain, ...]] = ("film", "digital")
 """The domains that can be measured."""
+UNKNOWN: Final[Domain] = "unknown"
+"""The domain of all other images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,40 @@ def read(ledger: Path) -> list[Pair]:
     Raises:
         StartupError: there is no ledger, or one of another schema version.
     """
-    with open_verdicts(ledger.parent if ledger.name == FILE else ledger) as db:
+    with open_verdicts(_folder(ledger)) as db:
         return read_pairs(db)
+
+
+def read_scores(ledger: Path) -> list[Raw]:
+    """Read the raw scores of all images of a ledger; arguments and errors as `read`."""
+    with open_verdicts(_folder(ledger)) as db:
+        return read_raw(db)
+
+
+def _folder(ledger: Path) -> Path:
+    return ledger.parent if ledger.name == FILE else ledger
+
+
+def with_reference(bundle: Bundle, name: str, model: ModelFile, scores: Sequence[Raw]) -> ModelFile:
+    """
+    Have drift compared with the scores that all images of the site get by a fitted file.
+
+    Those with a verdict are mostly suspicious ones, from which every day would differ.
+
+    Args:
+        bundle: the bundle before the fit.
+        name: the file's.
+        model: its final entry, shifted to another prevalence if that is wanted.
+        scores: of the ledger, by any file.
+    """
+    hashes = _hashes(bundle, name, bundle.manifest.models[name])
+    own = [one for one in scores if one.model in hashes and one.preprocess == bundle.preprocess_id]
+    found = [np.zeros(0)]
+    for domain in (*DOMAINS, UNKNOWN):
+        raw = np.array([one.raw for one in own if one.domain == domain], dtype=np.float64)
+        found.append(calibration.calibrated(raw, model.fit_of(domain).calibration))
+    reference = calibration.histogram(np.concatenate(found))
+    return model.model_copy(update={"reference_histogram": reference})
 
 
 def fits(bundle: Bundle, pairs: Sequence[Pair]) -> dict[str, PairFit]:
@@ -86,8 +120,7 @@ def fits(bundle: Bundle, pairs: Sequence[Pair]) -> dict[str, PairFit]:
 
 
 def _own(bundle: Bundle, name: str, model: ModelFile, pairs: Sequence[Pair]) -> list[Pair]:
-    files = bundle.manifest.files
-    hashes = {files[name], *([files[model.edgetpu]] if model.edgetpu else [])}
+    hashes = _hashes(bundle, name, model)
     return [
         pair
         for pair in pairs
@@ -95,19 +128,24 @@ def _own(bundle: Bundle, name: str, model: ModelFile, pairs: Sequence[Pair]) -> 
     ]
 
 
+def _hashes(bundle: Bundle, name: str, model: ModelFile) -> set[str]:
+    """Return the hashes of a file and of what was compiled from it."""
+    files = bundle.manifest.files
+    return {files[name], *([files[model.edgetpu]] if model.edgetpu else [])}
+
+
 def _fit(bundle: Bundle, old: ModelFile, own: Sequence[Pair], domains: Sequence[Domain]) -> PairFit:
     rule = cross_validation.rule_of(bundle.manifest)
     default = bundle.manifest.default_operating_point
-    by_domain, numbers, scores = {}, {}, []
+    by_domain, numbers = {}, {}
     kept = [pair for pair in own if pair.domain in domains]
     for domain in domains:
         table = _table([pair for pair in kept if pair.domain == domain])
         fit = _domain_fit(table, rule, old)
         by_domain[domain] = fit
-        scores.append(calibration.calibrated(table.raw, fit.calibration))
         numbers[domain] = _numbers(table, old.fit_of(domain), rule, default)
         numbers[domain] |= _said([pair for pair in kept if pair.domain == domain])
-    model = _model(old, by_domain, _measured(kept), np.concatenate(scores))
+    model = _model(old, by_domain, _measured(kept))
     return PairFit(model, numbers)
 
 
@@ -133,7 +171,6 @@ def _model(
     old: ModelFile,
     by_domain: Mapping[Domain, DomainFit],
     own: Mapping[Domain, Any],
-    scores: Floats,
 ) -> ModelFile:
     """Say that the file was measured there; breasts of these domains lose their calibration."""
     return old.model_copy(
@@ -141,7 +178,6 @@ def _model(
             "by_domain": {**old.by_domain, **by_domain},
             "measured": {**(old.measured or {}), **own},
             "breasts": {key: fit for key, fit in old.breasts.items() if key not in by_domain},
-            "reference_histogram": calibration.histogram(scores),
             "coverage_risk": (),
         }
     )

@@ -68,6 +68,9 @@ def calibrate_site(request: Request) -> None:
     models |= {name: file.model for name, file in fits.items()}
     if request.prevalence is not None:
         models = {name: shifted(model, request.prevalence) for name, model in models.items()}
+    if request.pairs is not None:
+        scores = pairs.read_scores(request.pairs)
+        models |= {name: pairs.with_reference(old, name, models[name], scores) for name in fits}
     images = _images(refits, fits)
     points = old.manifest.default_operating_point if refits is None else calibration.DEFAULT
     new = _write(old, models, (images, points), request)

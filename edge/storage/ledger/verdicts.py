@@ -36,6 +36,17 @@ class Scored:
     with_verdict: int
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The raw score of an image, and the file and preparation that it holds for."""
+
+    model: str
+    """SHA-256 of the model file."""
+    preprocess: str
+    domain: str
+    raw: float
+
+
 PAIR: Final = ", ".join(field.name for field in fields(Pair))
 SAME: Final = (
     "truth = ?2 AND basis = ?3 AND score_seen = ?4 AND (woman IS NOT NULL OR scores.woman IS NULL)"
@@ -94,6 +105,12 @@ def read_pairs(db: sqlite3.Connection, since: float = 0.0) -> list[Pair]:
     query = f"SELECT {PAIR} FROM verdicts WHERE completed_at >= ? ORDER BY completed_at, image_id"
     rows = db.execute(query, (since,)).fetchall()
     return [Pair(truth, basis, bool(seen), *rest) for truth, basis, seen, *rest in rows]
+
+
+def read_raw(db: sqlite3.Connection) -> list[Raw]:
+    """Return the scores of all images, with a verdict or without one."""
+    rows = db.execute("SELECT model, preprocess, domain, raw FROM scores ORDER BY completed_at")
+    return [Raw(*row) for row in rows.fetchall()]
 
 
 def read_scored(db: sqlite3.Connection, since: float = 0.0) -> list[Scored]:

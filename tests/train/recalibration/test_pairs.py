@@ -1,6 +1,7 @@
 """A bundle calibrated by verdicts alone: measured, good on fresh women, the old one untouched."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.daemon.telemetry.drift import counts_of
 from edge.daemon.workers.servable import shipped_bundle
 from edge.models.bundle import Bundle, verify
 from edge.models.calibration import calibrate
@@ -75,6 +77,28 @@ def test_the_domain_is_measured_by_it_and_other_domains_stay_as_they_are(site: P
     assert after.fit_of("film") == before.fit_of("film")
     assert after.gate == before.gate
     assert "digital" not in after.breasts
+
+
+@pytest.mark.parametrize("shift", [(), ("--prevalence", "0.01")])
+def test_drift_is_compared_with_the_scores_of_all_images_by_the_final_calibration(
+    tmp_path: Path, shift: tuple[str, ...]
+) -> None:
+    found = drawn(verify(SHIPPED), 60, 13)
+    suspicious = [pair for pair in found if pair.raw > 0.5]
+    others = [pair for pair in found if pair.raw <= 0.5]
+    fill(tmp_path / "state", [*suspicious, *others])
+    with sqlite3.connect(tmp_path / "state" / FILE) as db:  # of most others nobody says anything
+        last = db.execute("SELECT image_id FROM verdicts ORDER BY completed_at DESC LIMIT 40")
+        db.executemany("DELETE FROM verdicts WHERE image_id = ?", last.fetchall())
+    db.close()
+    words = ["--pairs", str(tmp_path / "state"), "--out", str(tmp_path / "out"), *shift]
+    assert cli.main(["calibrate", str(SHIPPED), *words]) == 0
+    manifest = verify(tmp_path / "out" / "bundle").manifest
+    model = manifest.models[manifest.default_model]
+    by = model.fit_of("digital").calibration
+    assert list(model.reference_histogram) == counts_of(
+        [calibrate(pair.raw, by) for pair in found], 20
+    )
 
 
 def test_the_report_names_what_the_verdicts_rest_on(site: Path) -> None:

@@ -6,6 +6,7 @@ the place of another is noticed.
 """
 
 import json
+import os
 import select
 import sys
 from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ class Follower:
     """
 
     def __init__(self, state: Path, after: int | None, since: float) -> None:
-        self._state, self._since = state, since
+        self._state, self._since, self._asked_since = state, since, since
         self._lost = False
         with open_queries(state) as queries:
             self._ledger = queries.ledger_id()
@@ -45,9 +46,12 @@ class Follower:
         try:
             with open_queries(self._state) as queries:
                 self._begin_again(queries.ledger_id())
+                newest = max(map(_seq, queries.results(limit=1)), default=0)
                 for payload in queries.each_result(self._after, self._since):
                     self._after = _seq(payload)
                     yield payload
+            # From here on a result is new by its number: the clock may be set back.
+            self._after, self._since = max(self._after, newest), 0.0
         except StartupError as error:  # between two ledgers, or its disk is away
             if not self._lost:
                 print(f"mammo-edge: {error}: trying again", file=sys.stderr)
@@ -57,7 +61,7 @@ class Follower:
         self._lost = False
         if ledger != self._ledger:
             print("mammo-edge: another ledger began; its results follow", file=sys.stderr)
-            self._ledger, self._after = ledger, 0
+            self._ledger, self._after, self._since = ledger, 0, self._asked_since
 
 
 def follow(follower: Follower, show: Callable[[bytes], None]) -> int:
@@ -69,6 +73,10 @@ def follow(follower: Follower, show: Callable[[bytes], None]) -> int:
             if _reader_gone(LOOK_S):
                 return 0
     except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        # What is still in the buffer has no reader either, and would fail at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 

@@ -74,4 +74,4 @@ def _tell_if_down(socket: Path) -> None:
     try:
         ask(socket, "status")
     except NoDaemonError as error:
-        print(f"mammo-edge: {error}; results are shown once one runs", file=sys.stderr)
+        print(f"mammo-edge: {error}; new results are shown as they come", file=sys.stderr)

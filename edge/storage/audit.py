@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -30,6 +31,7 @@ TAIL_BYTES: Final = 65536
 """The most bytes of one entry."""
 NONE: Final = "0" * 64
 """The hash before the first entry."""
+HASH: Final = re.compile(r"[0-9a-f]{64}")
 FIELDS: Final[Mapping[str, type]] = {
     "number": int,
     "at": str,
@@ -75,7 +77,7 @@ class Head:
             ValueError: the text is no head.
         """
         number, _, digest = text.strip().partition(":")
-        if not (number.isascii() and number.isdigit() and len(digest) == len(NONE)):
+        if not (number.isascii() and number.isdigit() and HASH.fullmatch(digest)):
             msg = f"head: found {text.strip()[:80]!r}, expected NUMBER:HASH of `audit verify`"
             raise ValueError(msg)
         return cls(int(number), digest)
@@ -233,6 +235,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
         sound = all(isinstance(entry[field], kind) for field, kind in FIELDS.items())
+        sound = sound and entry["number"] > 0 and HASH.fullmatch(entry["hash"]) is not None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if sound else None

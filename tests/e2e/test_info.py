@@ -10,7 +10,7 @@ from deploy.demo.subscriber import Subscriber
 from edge import __version__
 from edge.config.load import load
 from edge.contract.info import Info
-from edge.daemon.wiring.settings_noted import digest_of
+from edge.daemon.wiring.settings_noted import fleet_digest_of
 from edge.daemon.workers.servable import shipped_bundle
 from edge.models.bundle import verify
 from edge.models.signature import sign
@@ -50,7 +50,7 @@ def test_info_comes_at_the_connection_and_not_again_until_something_changes(
     (info,) = subscriber.wait_under("info", 1)
     assert (info["site"], info["device"], info["version"]) == ("demo", "edge-1", __version__)
     assert info["model"]["bundle"] == shipped.bundle_id
-    assert (info["signature"], info["configuration"]) == ("shipped", digest_of(settings))
+    assert (info["signature"], info["configuration"]) == ("shipped", fleet_digest_of(settings))
     assert info["measured"] == sorted(
         shipped.manifest.model_of(shipped.manifest.default_model).measured or ()
     )
@@ -102,7 +102,7 @@ def test_info_names_the_key_of_an_activated_model_and_the_settings_of_a_reload(
     assert told(subscriber)[-1]["signature"] == identity
     rig.config.write_text(rig.config.read_text() + "[worker]\ntimeout_s = 50\n")
     assert run_command("reload", "--config", rig.config).returncode == 0
-    digest = digest_of(load(rig.config, {}))
+    digest = fleet_digest_of(load(rig.config, {}))
     assert digest != before["configuration"]
     until(lambda: told(subscriber)[-1]["configuration"] == digest, "reloaded", rig.words)
 

@@ -46,9 +46,12 @@ def completed(arguments: Namespace) -> Namespace:
         return arguments
     said = {name: value for name, value in _read(file) if getattr(arguments, name) is None}
     names = {name: getattr(arguments, name) or said.get(name) for name in NAMES}
-    for name, value in said.items():
+    for name in sorted(said, key=lambda name: name not in NAMES):  # a device may have its site's
+        value = said[name]
         if isinstance(value, str):
             said[name] = _filled(f"{file}: {name.replace('_', '-')}", value, names)
+        if name in NAMES:
+            names[name] = said[name]
     for name in BESIDE:
         if (path := said.get(name)) not in (None, "-"):
             said[name] = str(file.parent / path) if name == "password_file" else file.parent / path

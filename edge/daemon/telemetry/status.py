@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from edge import __version__
@@ -98,20 +99,28 @@ class Announcer:
             changed = self._health.changed.is_set()
             if changed:  # a change that comes between these two lines is not lost
                 self._health.changed.clear()
-            try:
-                publisher.turn(changed=changed)
-                for other in self._also:
-                    other()
-            except StateDamagedError:
-                raise
-            except Exception as error:  # noqa: BLE001 - results go on without what this tells
-                self._health.count("loop_failures")
-                self._health.failing[LOOP] = note_failure("loop_failed", error)
-            else:
-                self._health.failing.pop(LOOP, None)
+            calls: list[Callable[[], None]] = [
+                partial(publisher.turn, changed=changed),
+                *self._also,
+            ]
+            failed = [why for call in calls if (why := self._failure_of(call))]
+            self._health.failing.pop(LOOP, None)
+            if failed:
+                self._health.failing[LOOP] = failed[0]
             tell_failing(self._health)
             self._health.changed.wait(TURN_S)
         self._health.retire(LOOP)
+
+    def _failure_of(self, call: Callable[[], None]) -> str | None:
+        """Make a call of which nothing else depends; returns how it failed, or None."""
+        try:
+            call()
+        except StateDamagedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - results go on without what this tells
+            self._health.count("loop_failures")
+            return note_failure("loop_failed", error)
+        return None
 
     def _state(self) -> str:
         reasons = "; ".join(self._health.reasons)

@@ -14,7 +14,7 @@ from edge.config.settings import Device, Settings
 from edge.contract.info import NONE, SCHEMA, SHIPPED, AuditPart, ClockPart, Info
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.telemetry.report import model_part
-from edge.daemon.wiring.settings_noted import digest_of
+from edge.daemon.wiring.settings_noted import fleet_digest_of
 from edge.daemon.workers.servable import open_store
 from edge.daemon.workers.serving import Serving
 from edge.domain import Domain
@@ -76,7 +76,7 @@ class Gather:
         """Verify and hash only what is not the same as last time."""
         if self._seen is not None and self._seen[0] is bundle and self._seen[1] is settings:
             return
-        self._signature, self._digest = _signature(bundle, settings), digest_of(settings)
+        self._signature, self._digest = _signature(bundle, settings), fleet_digest_of(settings)
         self._seen = (bundle, settings)
 
     def _make(self, serving: Serving, now: datetime) -> Info:

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from edge.config.settings import Settings
 from edge.errors import Unavailable
@@ -13,9 +14,25 @@ log = logging.getLogger(__name__)
 EVENT: Final = "settings"
 
 
+OWN: Final[Mapping[str, Any]] = {
+    "device": True,
+    "broker": {"client_id": True, "username": True, "tls": {"cert": True, "key": True}},
+}
+"""The settings by which devices of one fleet have to differ."""
+
+
 def digest_of(settings: Settings) -> str:
     """Return the SHA-256 of all settings, passwords left out."""
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+    return _hash(settings.model_dump_json())
+
+
+def fleet_digest_of(settings: Settings) -> str:
+    """Return the SHA-256 of the settings that devices may share, passwords left out."""
+    return _hash(settings.model_dump_json(exclude=dict(OWN)))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def note_settings(settings: Settings, audit: Audit) -> None:

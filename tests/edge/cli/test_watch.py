@@ -2,12 +2,15 @@
 
 import json
 import re
+import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from edge.cli.follow import Follower
 from tests.support.results import Writer, rejected, scored
 from tests.support.rig import PATIENCE_S, PROGRAM, run_command, until
 from tests.support.terminal import CTRL_C, Terminal
@@ -79,6 +82,28 @@ def test_it_ends_quietly_and_at_once_when_nobody_reads_any_more(writer: Writer) 
         assert watch.wait(PATIENCE_S) == 0
         assert "no running daemon answers" in watch.stderr.readline().decode()
         assert watch.stderr.read() == b""
+
+
+def test_it_ends_well_when_a_result_comes_that_nobody_reads(writer: Writer) -> None:
+    for _ in range(200):
+        writer.publish(scored())
+    words = f"{PROGRAM} watch --json --since 0 --config {writer.config} | head -n 1 > {{}}"
+    line = writer.config.with_name("line")
+    script = f"set -o pipefail; {words.format(line)}"
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (0, 1), ended.stderr
+    assert json.loads(line.read_text())["seq"] == 1
+
+
+def test_a_result_after_the_clock_was_set_back_is_shown_too(writer: Writer) -> None:
+    follower = Follower(writer.config.with_name("state"), 0, time.time() - 3600)
+    early = writer.publish(scored())
+    assert [json.loads(payload) for payload in follower.new()] == [early]
+    late = writer.publish(scored())
+    with sqlite3.connect(writer.config.with_name("state") / "ledger.sqlite3") as db:
+        db.execute("UPDATE results SET completed_at = 1 WHERE seq = ?", (late["seq"],))
+    db.close()
+    assert [json.loads(payload) for payload in follower.new()] == [late]
 
 
 def test_results_go_on_after_the_newest_ones(writer: Writer) -> None:

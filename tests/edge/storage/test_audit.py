@@ -160,6 +160,21 @@ def test_a_line_that_is_no_entry_is_told_and_stops_nobody(tmp_path: Path, line: 
     assert audit.add("reload").number == 3
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("hash", "x" * 64), ("hash", "ab"), ("number", -1), ("number", 0)]
+)
+def test_an_entry_that_was_changed_beyond_its_form_is_no_head(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    audit = filled(tmp_path, 2)
+    noted = audit.head()
+    *lines, last = audit.file.read_bytes().splitlines()
+    changed = json.dumps({**json.loads(last), field: value}).encode()
+    audit.file.write_bytes(b"\n".join([*lines, changed, b""]))
+    assert audit.problems()[0] == "line 2: not an entry"
+    assert audit.head() == noted
+
+
 def test_a_line_without_an_end_is_told_and_the_next_entry_stands_alone(tmp_path: Path) -> None:
     """Nothing of it is cut off: it may be somebody's damage, and is no half entry of ours."""
     audit = filled(tmp_path, 2)

@@ -49,6 +49,13 @@ def test_twenty_devices_differ_by_one_option(answers: Path, tmp_path: Path) -> N
         assert key.read_text() == pem("PRIVATE KEY", f"{number}")
 
 
+def test_a_name_may_have_another_one_in_it(answers: Path, tmp_path: Path) -> None:
+    answers.write_text('username = "{device}.x"\nsite = "north"\ndevice = "{site}-7"\n')
+    assert setup(tmp_path, "--from", answers) == 0
+    settings = load(tmp_path / "etc/mammo-edge/edge.toml", {})
+    assert (settings.device.name, settings.broker.username) == ("north-7", "north-7.x")
+
+
 def test_at_a_terminal_nobody_is_asked(answers: Path, tmp_path: Path) -> None:
     answers.write_text('site = "north"\npassword-file = "{site}.txt"\n')
     answers.with_name("north.txt").write_text("geheim\n")

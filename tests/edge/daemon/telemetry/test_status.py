@@ -120,6 +120,24 @@ def test_a_status_that_raises_anything_ends_neither_its_thread_nor_the_daemon() 
     assert health.reasons == []
 
 
+def test_what_raises_keeps_nothing_else_from_being_told() -> None:
+    health, turns = Health(), list[str]()
+
+    class Publisher:
+        def turn(self, *, changed: bool) -> None:
+            turns.append(f"status {changed}")
+            announcer._stop.set()
+
+    def broken() -> None:
+        raise KeyError
+
+    announcer = Announcer(health, cast("Any", None), lambda: False)
+    announcer._also = (broken, lambda: turns.append("discovery"))
+    announcer._run_mqtt(cast("Any", Publisher()))
+    assert turns == ["status False", "discovery"]
+    assert health.failing == {status.LOOP: "KeyError"}
+
+
 def test_a_publisher_that_hangs_is_told_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     health = Health()
     stuck: list[list[str]] = []

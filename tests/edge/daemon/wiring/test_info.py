@@ -64,6 +64,17 @@ def test_a_password_does_not_change_the_digest_of_the_configuration(site: Site) 
     assert len(digests) == 1
 
 
+def test_devices_of_one_fleet_have_one_digest(site: Site) -> None:
+    digests = set()
+    for name in ("edge-1", "edge-2"):
+        tls = {"enabled": True, "cert": site.root / f"{name}.crt", "key": site.root / f"{name}.key"}
+        broker = {"client_id": name, "username": name, "tls": tls}
+        fields = {"state": {"path": site.root}, "broker": broker, "device": {"name": name}}
+        site.settings = Settings.model_validate(fields)
+        digests.add(site.gather().configuration)
+    assert len(digests) == 1
+
+
 def test_a_clock_that_is_set_moves_the_starts_and_a_few_seconds_do_not(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

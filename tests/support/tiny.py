@@ -2,10 +2,12 @@
 
 import csv
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.inference.image import Limits, open_mammogram
 from tests.support.tools import DATA
@@ -21,6 +23,12 @@ class Tiny:
     data: Path
 
 
+@cache
+def _pixels(name: str) -> NDArray[np.uint8 | np.uint16]:
+    """Decode a fixture once a process."""
+    return open_mammogram(DATA / f"cbis-ddsm-{name}.jpg", Limits()).pixels
+
+
 def draw_films(folder: Path, patients_per_class: int, films_per_patient: int = 2) -> Path:
     """
     Draw a folder with Benign/ and Malignant/ under CBIS-DDSM's names.
@@ -33,11 +41,9 @@ def draw_films(folder: Path, patients_per_class: int, films_per_patient: int = 2
         (folder / label).mkdir(parents=True)
         for patient in range(patients_per_class):
             for film in range(films_per_patient):
-                pixels = open_mammogram(DATA / f"cbis-ddsm-{names[film % 2]}.jpg", Limits()).pixels
                 gain = generator.uniform(0.7, 1.0)
-                small = cv2.resize(
-                    (pixels * gain).astype(np.uint8), (120, 200), interpolation=cv2.INTER_AREA
-                )
+                darker = (_pixels(names[film % 2]) * gain).astype(np.uint8)
+                small = cv2.resize(darker, (120, 200), interpolation=cv2.INTER_AREA)
                 cv2.imwrite(
                     str(folder / label / f"P_{2 * patient + offset:05}_{'LR'[film % 2]}.png"), small
                 )

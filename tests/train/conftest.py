@@ -2,6 +2,7 @@
 A tiny data set, a tiny recipe, and one run of the whole command line that several tests look at.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import keras
 import numpy as np
 import pytest
 
+from tests.support.once import made_once
 from tests.support.tiny import Tiny, draw_films
 from train import cli
+from train.data import domains, parallel, prepare
 from train.run_folder import RunFolder
 from train.stats import bootstrap
 
@@ -35,6 +38,19 @@ def _fewer_resamples() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_process() -> Iterator[None]:
+    """
+    Few small films are prepared in this process: to start others takes longer.
+
+    A test of those passes `on_this_machine`; the command `prepare` always starts them.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (prepare, domains):
+            patch.setattr(module, "on_this_machine", parallel.right_here)
+        yield
+
+
 @pytest.fixture
 def films(tmp_path: Path) -> Path:
     """Five patients a class, two films each."""
@@ -53,8 +69,14 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     Random weights of the tiny network whose batch norm knows its statistics: without them every
-    picture gives the same score.
+    picture gives the same score. The same file for all processes of a run.
     """
+    made = made_once(tmp_path_factory, "tiny-weights", draw_weights)
+    return made / "tiny.weights.h5"
+
+
+def draw_weights(folder: Path) -> None:
+    """Write tiny.weights.h5."""
     keras.utils.set_random_seed(0)
     base = keras.applications.MobileNetV2(
         input_shape=(64, 64, 3), alpha=0.35, include_top=False, weights=None
@@ -63,43 +85,30 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
     base(np.random.default_rng(0).uniform(-1, 1, (32, 64, 64, 3)).astype(np.float32), training=True)
-    path = tmp_path_factory.mktemp("weights") / "tiny.weights.h5"
-    base.save_weights(path)
-    return path
+    base.save_weights(folder / "tiny.weights.h5")
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path, tiny_weights: Path) -> Tiny:
-    """Every command once, on a folder with Benign/ and Malignant/."""
-    root = tmp_path_factory.mktemp("tiny")
-    data = draw_films(root / "films", 6)
-    out = root / "run"
-    about = root / "about.txt"
+    """Every command once, on a folder with Benign/ and Malignant/; a copy for each process."""
+    made = made_once(
+        tmp_path_factory, "tiny", lambda root: run_commands(root, tiny_recipe, tiny_weights)
+    )
+    out = tmp_path_factory.mktemp("tiny") / "run"
+    shutil.copytree(made / "run", out)
+    return Tiny(RunFolder(out), tiny_recipe, made / "films")
+
+
+def run_commands(root: Path, recipe: Path, weights: Path) -> None:
+    """Fit, export, evaluate and report, in a folder of its own."""
+    data, out, about = draw_films(root / "films", 6), root / "run", root / "about.txt"
     about.write_text("Drawn from the fixtures.\n")
-    commands = (
-        [
-            "fit",
-            str(tiny_recipe),
-            "--data",
-            str(data),
-            "--out",
-            str(out),
-            "--weights",
-            str(tiny_weights),
-        ],
-        [
-            "export",
-            str(out),
-            "--bundle",
-            str(out / "bundle"),
-            "--bundle-version",
-            "0.1.0",
-            "--about-data",
-            str(about),
-        ],
-        ["evaluate", str(out), "--invariance", "2"],
-        ["report", str(out), "--card", str(out / "card.md")],
+    bundle = ["--bundle", out / "bundle", "--bundle-version", "0.1.0", "--about-data", about]
+    commands: tuple[list[object], ...] = (
+        ["fit", recipe, "--data", data, "--out", out, "--weights", weights],
+        ["export", out, *bundle],
+        ["evaluate", out, "--invariance", "2"],
+        ["report", out, "--card", out / "card.md"],
     )
     for command in commands:
-        assert cli.main(command) == 0, command
-    return Tiny(RunFolder(out), tiny_recipe, data)
+        assert cli.main([str(word) for word in command]) == 0, command

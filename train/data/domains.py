@@ -13,13 +13,13 @@ from train.data.index import Film
 from train.data.parallel import Engine, on_this_machine
 
 
-def domains_of(films: Sequence[Film], engine: Engine = on_this_machine) -> NDArray[np.str_]:
+def domains_of(films: Sequence[Film], engine: Engine | None = None) -> NDArray[np.str_]:
     """
     Tell the domain of each film, shape (n,).
 
     Args:
         films: those whose data set does not say are decoded, which takes a while.
-        engine: does that.
+        engine: does that; all cores of this machine unless told otherwise.
 
     Raises:
         ImageRejected: one cannot be decoded; those of a `Prepared` can.
@@ -27,7 +27,8 @@ def domains_of(films: Sequence[Film], engine: Engine = on_this_machine) -> NDArr
     """
     found: list[Domain] = [film.domain or "unknown" for film in films]
     silent = [number for number, film in enumerate(films) if film.domain is None]
-    for place, domain in engine(_domain_of, [(films[number],) for number in silent]):
+    jobs = [(films[number],) for number in silent]
+    for place, domain in (engine or on_this_machine)(_domain_of, jobs):
         found[silent[place]] = domain
     return np.array(found, np.str_)
 

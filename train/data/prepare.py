@@ -46,9 +46,7 @@ class State(IntEnum):
     REFUSED = 2
 
 
-def prepared(
-    index: Index, spec: InputSpec, cache: Path, engine: Engine = on_this_machine
-) -> Prepared:
+def prepared(index: Index, spec: InputSpec, cache: Path, engine: Engine | None = None) -> Prepared:
     """
     Prepare what is not prepared yet, and read the rest from the cache.
 
@@ -65,7 +63,7 @@ def prepared(
     folder = cache / cache_key(index, spec)
     folder.mkdir(parents=True, exist_ok=True)
     store = _Cache.open(folder, len(index.films), spec)
-    store.fill(index.films, spec, engine)
+    store.fill(index.films, spec, engine or on_this_machine)
     return store.result(index)
 
 

@@ -13,7 +13,7 @@ import pytest
 from train import cli
 from train.data import dask as cluster
 from train.data import datasets, prepare
-from train.data.parallel import Engine
+from train.data.parallel import Engine, on_this_machine
 from train.errors import DataError, TrainError
 from train.recipes.seed import RECIPE
 from train.run_folder import RunFolder
@@ -34,7 +34,7 @@ def test_cluster_prepares_what_this_machine_alone_would(
     films: Path, tmp_path: Path, engine: Engine
 ) -> None:
     index = datasets.load(films)
-    here = prepare.prepared(index, RECIPE.input, tmp_path / "here")
+    here = prepare.prepared(index, RECIPE.input, tmp_path / "here", on_this_machine)
     there = prepare.prepared(index, RECIPE.input, tmp_path / "there", engine)
     np.testing.assert_array_equal(here.images, there.images)
     assert here.geometry == there.geometry

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edge.domain import Box
 from edge.errors import ImageRejected, Unavailable
 from edge.inference.image import Limits, open_mammogram
-from train.data.parallel import Jobs, Work, on_this_machine
+from train.data.parallel import on_this_machine, right_here
 from train.progress import bar, warn
 from train.run_folder import write_json
 
@@ -83,7 +83,7 @@ def _find(
     todo: Mapping[str, MaskedLesion], stamps: Mapping[str, str], known: dict[str, Any], cache: Path
 ) -> None:
     """Read these masks into `known`, and write down what is known, even if interrupted."""
-    engine = on_this_machine if len(todo) > FEW else _right_here
+    engine = on_this_machine if len(todo) > FEW else right_here
     names = list(todo)
     jobs = [(todo[name].folder, todo[name].film) for name in names]
     try:
@@ -94,10 +94,6 @@ def _find(
             write_json(cache, known)
         except OSError as error:
             warn(f"{cache}: {error.strerror}; the ROI masks will be read again the next time")
-
-
-def _right_here(work: Work, jobs: Jobs) -> Any:  # noqa: ANN401 - an Engine
-    return ((number, work(*job)) for number, job in enumerate(jobs))
 
 
 def corners(folder: Path, film: Path) -> Corners | None:

@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from deploy.demo.brokers import Mosquitto, free_port
 from edge.cli.doctor.broker import connection
 from edge.cli.doctor.finding import Level
+from edge.cli.fleet.heard import listen
 from edge.cli.parser import make_parser
 from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from edge.mqtt.connection import disconnect
@@ -206,6 +207,21 @@ def test_the_archive_hears_results_and_may_write_nothing(broker: int, certificat
         assert not archive.may_write("mammo/v1/north/edge-2/result")
         assert device.may_write("mammo/v1/north/edge-2/result")
         assert heard.wait(120)
+
+
+def test_the_monitor_reads_what_fleet_shows(broker: int, certificates: Path) -> None:
+    topic = "mammo/v1/north/edge-1/info"
+    names = {"ca": "ca.crt", "cert": "monitor.crt", "key": "monitor.key"}
+    tls = Tls(enabled=True, **{key: certificates / name for key, name in names.items()})
+    with closing(Session(broker, certificates, "north.edge-1")) as device:
+        for payload in (b"facts", b""):  # kept, and taken away
+            device._answered.clear()
+            device.client.publish(topic, payload, qos=1, retain=True)
+            assert device._allowed()
+            if payload:
+                section = Broker(host="localhost", port=broker, tls=tls)
+                heard = listen(section, None, 60, for_health=False)
+                assert heard.payloads["north/edge-1"] == {"info": payload}
 
 
 CONNECT: Final = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"

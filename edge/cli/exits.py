@@ -23,6 +23,11 @@ OF_COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
     "check.run": {CONFIG: "a check failed"},
     "classify.run": {FAILED: "a file could not be read"},
     "doctor.checks.run": {FAILED: "a check failed"},
+    "receive.run": {
+        DONE: "stopped by SIGTERM or SIGINT",
+        CONFIG: "configuration unusable, or the extra dicom is missing",
+        INTERRUPTED: "",
+    },
     "results.run": {DONE: "done, or --follow was ended by Ctrl-C or by its reader"},
     "results.run_watch": {DONE: "ended by Ctrl-C, or nobody reads any more"},
     "run.run": {DONE: "stopped by SIGTERM or SIGINT", INTERRUPTED: ""},

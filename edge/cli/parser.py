@@ -102,6 +102,8 @@ def _sentence(text: str) -> str:
 def _add_service(commands: "Commands") -> None:
     text = "be the daemon: watch the inbox and the broker, publish results, until SIGTERM"
     _add(commands, "run", "run.run", text, as_json=False)
+    text = "put what modalities send by DICOM C-STORE into the inbox, until SIGTERM"
+    _add(commands, "receive", "receive.run", text, as_json=False)
     text = "check configuration, folders, model and known answers without starting anything"
     _add(commands, "check", "check.run", text)
     text = (

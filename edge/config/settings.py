@@ -6,6 +6,7 @@ from typing import Final, Literal
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from edge.config.dicom import Dicom
 from edge.config.files import Inbox, Retention, Spool, State
 from edge.config.network import Broker, Control, HomeAssistant, Intake, Metrics, Publish, Tls
 from edge.config.scoring import Model, Worker
@@ -18,6 +19,7 @@ __all__ = [
     "Control",
     "Count",
     "Device",
+    "Dicom",
     "HomeAssistant",
     "Inbox",
     "Intake",
@@ -80,6 +82,7 @@ class Settings(BaseSettings):
     control: Control = Control()
     metrics: Metrics = Metrics()
     homeassistant: HomeAssistant = HomeAssistant()
+    dicom: Dicom = Dicom()
     log: Log = Log()
 
     @classmethod

@@ -25,20 +25,22 @@ def test_every_pin_of_a_device_has_its_hashes() -> None:
     assert set(audit.LOCKS) == set((ROOT / "requirements").glob("*.txt"))
 
 
+def pinned(lock: str) -> set[str]:
+    text = (ROOT / f"requirements/{lock}.txt").read_text()
+    return set(re.findall(r"^\S+==\S+", text, re.MULTILINE))
+
+
 @pytest.mark.parametrize("runtime", ["litert", "tflite-runtime"])
 def test_the_extra_fast_adds_its_decoders_and_changes_no_other_pin(runtime: str) -> None:
-    plain, fast = (
-        set(
-            re.findall(
-                r"^\S+==\S+",
-                (ROOT / f"requirements/{runtime}{extra}.txt").read_text(),
-                re.MULTILINE,
-            )
-        )
-        for extra in ("", "-fast")
-    )
+    plain, fast = pinned(runtime), pinned(f"{runtime}-fast")
     assert plain < fast
     assert [pin.partition("==")[0] for pin in fast - plain] == ["imagecodecs"]
+
+
+@pytest.mark.parametrize("runtime", ["litert", "tflite-runtime"])
+def test_the_extra_dicom_adds_its_library_to_any_lock_and_changes_no_pin(runtime: str) -> None:
+    added = pinned("dicom") - pinned(runtime)
+    assert [pin.partition("==")[0] for pin in added] == ["pynetdicom"]
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,26 @@ def test_the_extra_fast_comes_where_it_is_asked_for_and_stays(package: Package) 
     assert "requirements/litert-fast.txt" in checkout.pip.read_text()
 
 
+def test_the_extra_dicom_comes_with_its_service_where_it_is_asked_for_and_stays(
+    package: Package,
+) -> None:
+    checkout = Checkout(package)
+    unit = package.root / "etc/systemd/system/mammo-edge-dicom.service"
+    for asked in ("", "0"):
+        package.call("scripts/install.sh", DICOM=asked)
+        assert "requirements/dicom.txt" not in checkout.pip.read_text()
+        assert not unit.exists()
+    package.call("scripts/install.sh", DICOM="1")
+    assert "-r requirements/litert.txt -r requirements/dicom.txt" in checkout.pip.read_text()
+    assert unit.exists()
+    checkout.pip.unlink()
+    (checkout.venv / "lib/python3.11/site-packages/pynetdicom").mkdir(parents=True)
+    package.call("scripts/install.sh")
+    assert "-r requirements/dicom.txt" in checkout.pip.read_text()
+    package.call("scripts/uninstall.sh")
+    assert not unit.exists()
+
+
 def test_installed_from_a_checkout_it_has_a_man_page_and_a_completion_until_it_is_uninstalled(
     package: Package,
 ) -> None:

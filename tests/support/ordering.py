@@ -14,6 +14,7 @@ LONG: Final = (
     "tests/e2e",
     "tests/train/fitting",
     "tests/repository/test_wheel.py",
+    "tests/edge/dicom",
     "tests/edge/contract",
     "tests/train",
 )

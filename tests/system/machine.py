@@ -96,11 +96,12 @@ def hash_of(text: str) -> int:
 
 def wheels() -> Path:
     """
-    Download the libraries of the lock with the extra `fast`, and those that build ours, once for
-    each lock.
+    Download the libraries of the locks with the extras `fast` and `dicom`, and those that build
+    ours, once for each lock.
     """
-    lock = ROOT / "requirements/litert-fast.txt"
-    folder = CACHE / f"wheels-{SUITE}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    locks = [ROOT / f"requirements/{name}.txt" for name in ("litert-fast", "dicom")]
+    digest = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()
+    folder = CACHE / f"wheels-{SUITE}-{digest[:16]}"
     if not folder.is_dir():
         part = folder.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
@@ -116,7 +117,8 @@ def wheels() -> Path:
             *(f"--platform={tag}" for tag in tags),
         )
         download = (sys.executable, "-m", "pip", "download", "--quiet", *python, "--dest", part)
-        run(*download, "--no-deps", "--require-hashes", "-r", lock, timeout_s=600)
+        for lock in locks:
+            run(*download, "--no-deps", "--require-hashes", "-r", lock, timeout_s=600)
         run(*download, "setuptools>=77", "wheel")
         part.rename(folder)
     return folder

@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from tests.support.rig import film, sha256
-from tests.support.tools import need
+from tests.support.tools import ROOT, need
 from tests.system.machine import Machine, checkout, networks, until, wheels
 
 CHECKOUT: Final = "/root/mammo-edge"
@@ -114,6 +114,75 @@ def test_installed_again_it_is_an_upgrade_that_keeps_configuration_and_data_and_
     assert (machine.root / "etc/mammo-edge/edge.toml").read_bytes() == config
     image_id = drop(machine, 2)
     until(lambda: {image_id, sha256(film(1))} <= answered(machine), "examined", machine.journal)
+
+
+SEND: Final = """
+from pynetdicom import AE
+from pynetdicom.sop_class import SecondaryCaptureImageStorage as Kind
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+image = Dataset()
+image.SOPClassUID, image.SOPInstanceUID, image.Modality = Kind, "1.2.3.4", "MG"
+image.file_meta = FileMetaDataset()
+image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+ae = AE("MAMMO1")
+ae.add_requested_context(Kind, ExplicitVRLittleEndian)
+association = ae.associate("127.0.0.1", 11112, ae_title="MAMMO_EDGE")
+print(association.send_c_store(image).Status)
+association.release()
+"""
+
+
+PROBE: Final = """
+for folder in /srv/mammo-edge/spool /srv/mammo-edge/done /var/lib/mammo-edge /run/mammo-edge; do
+  ! ls $folder > /dev/null 2>&1 || echo "sees $folder"
+done
+for folder in /srv/mammo-edge /srv/mammo-edge/inbox /etc/mammo-edge /opt /var /run; do
+  ! touch $folder/.x 2> /dev/null || echo "writes $folder"
+done
+"""
+
+
+def probed(machine: Machine) -> list[str]:
+    """Say what a shell sees and writes in the sandbox of the receiver."""
+    unit = (ROOT / "systemd/mammo-edge-dicom.service").read_text()
+    kept = [
+        line
+        for line in unit.splitlines()
+        if not line.startswith(("Type=", "NotifyAccess=", "ExecStart=", "Restart", "Watchdog"))
+    ]
+    text = "\n".join(kept).replace(
+        "[Service]", "[Service]\nType=oneshot\nExecStart=/bin/sh /opt/probe"
+    )
+    (machine.root / "opt/probe").write_text(PROBE)
+    (machine.root / "etc/systemd/system/probe.service").write_text(text)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "probe")
+    machine.run("rm", "/opt/probe", "/etc/systemd/system/probe.service")
+    machine.run("rm", "-f", "/srv/mammo-edge/inbox/.x")
+    lines = machine.journal("probe").splitlines()
+    return [line for line in lines if line.startswith(("sees ", "writes "))]
+
+
+def test_with_the_extra_dicom_a_modality_s_object_goes_through_the_receiver_to_the_daemon(
+    machine: Machine,
+) -> None:
+    install(machine, "DICOM=1")
+    config = machine.root / "etc/mammo-edge/edge.toml"
+    before, known = config.read_text(), answered(machine)
+    config.write_text(before.replace("# callers = []", 'callers = ["MAMMO1@127.0.0.0/8"]'))
+    machine.run("systemctl", "enable", "--now", "mammo-edge-dicom")
+    said = machine.run("/opt/mammo-edge/venv/bin/python", "-c", SEND)
+    assert said == "0\n"
+    until(lambda: len(answered(machine) - known) == 1, "examined", machine.journal)
+    assert probed(machine) == ["writes /srv/mammo-edge/inbox"]
+    install(machine)
+    until(
+        lambda: machine.ask("systemctl", "is-active", "mammo-edge-dicom").strip() == "active",
+        "it runs again after an upgrade",
+        machine.journal,
+    )
+    config.write_text(before)
 
 
 def test_uninstalled_it_is_stopped_and_gone_and_configuration_and_data_stay(

@@ -1,0 +1,118 @@
+"""The rules for who comes in: networks and numbers at the connection, AE titles at the request."""
+
+import ipaddress
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Final
+
+from edge.config.dicom import Address, Dicom
+from edge.dicom.receive.journal import Journal, quoted
+
+MINUTE_S: Final = 60.0
+MOST_REMEMBERED: Final = 4096
+"""Addresses whose connections are counted; the longest silent one is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer to an association request: result, source and diagnostic (PS3.8, table 9-21)."""
+
+    code: tuple[int, int, int]
+    why: str
+
+
+CALLING: Final = Refusal((1, 1, 3), "this AE title may not send from there")
+CALLED: Final = Refusal((1, 1, 7), "it calls another AE title")
+
+
+class Door:
+    """
+    Counts connections and knows the callers.
+
+    Args:
+        settings: of the receiver.
+        journal: is told of those who are turned away.
+    """
+
+    def __init__(self, settings: Dicom, journal: Journal) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._callers = settings.allowed
+        self._lock = threading.Lock()
+        self._open: Counter[Address] = Counter()
+        self._came: dict[Address, deque[float]] = {}
+
+    @property
+    def open(self) -> int:
+        """Number of open connections."""
+        with self._lock:
+            return self._open.total()
+
+    def enter(self, address: Address) -> bool:
+        """Let a connection in, which must `leave`, or tell why not."""
+        with self._lock:
+            why = self._keeps_out(address, time.monotonic())
+            if why is None:
+                self._open[address] += 1
+        if why is not None:
+            self._journal.tell("connection_refused", str(address), why)
+        return why is None
+
+    def leave(self, address: Address) -> None:
+        """Forget a connection that is closed."""
+        with self._lock:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
+
+    def refusal(self, address: Address, calling: str, called: str) -> Refusal | None:
+        """
+        Say why an association is refused; None if it may be.
+
+        Args:
+            address: the peer's.
+            calling: the AE title that the peer gives itself.
+            called: the AE title that it wants.
+        """
+        if called != self._settings.aet:
+            found = CALLED
+        elif any(one.aet == calling and one.includes(address) for one in self._callers):
+            return None
+        else:
+            found = CALLING
+        titles = {"calling": quoted(calling), "called": quoted(called)}
+        self._journal.tell("association_refused", str(address), found.why, **titles)
+        return found
+
+    def _keeps_out(self, address: Address, now: float) -> str | None:
+        if not self._callers:
+            return "[dicom] callers names nobody"
+        if not any(caller.includes(address) for caller in self._callers):
+            return "no caller's network has this address"
+        if not self._in_time(address, now):
+            return "more connections in a minute than [dicom] connections_per_minute"
+        most = self._settings.associations
+        if self._open[address] >= max(1, most // 2) or self._open.total() >= most:
+            return "as many connections are open as [dicom] associations allows"
+        return None
+
+    def _in_time(self, address: Address, now: float) -> bool:
+        came = self._came.pop(address, None) or deque()
+        while came and now - came[0] > MINUTE_S:
+            came.popleft()
+        self._came[address] = came
+        if len(self._came) > MOST_REMEMBERED:
+            del self._came[next(iter(self._came))]
+        if len(came) >= self._settings.connections_per_minute:
+            return False
+        came.append(now)
+        return True
+
+
+def address_of(peer: str) -> Address:
+    """Read a peer's address; an IPv4 address within an IPv6 one is an IPv4 address."""
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

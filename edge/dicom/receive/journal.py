@@ -1,0 +1,58 @@
+"""Lines about strangers for the journal, of which a flood makes few."""
+
+import logging
+import threading
+import time
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 10.0
+"""Seconds between two lines about the same thing."""
+MOST: Final = 1024
+"""Things that are remembered."""
+
+
+def quoted(text: str) -> str:
+    """Write a peer's text so that it stays one value: other characters than common ones as `?`."""
+    kept = "".join(
+        one if one.isascii() and (one.isalnum() or one in "_-.") else "?" for one in text
+    )
+    return f'"{kept[:16]}"'
+
+
+class Journal:
+    """Writes a line at most every EVERY_S seconds about each event, peer and reason."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: dict[tuple[str, str, str], tuple[float, int]] = {}
+
+    def tell(self, event: str, peer: str, why: str, **more: str) -> None:
+        """
+        Write a warning, or count it for the next one.
+
+        Args:
+            event: its name.
+            peer: the address; never text that the peer sent.
+            why: in words of ours.
+            more: further values; a peer's text is `quoted`.
+        """
+        unsaid = self._unsaid((event, peer, why), time.monotonic())
+        if unsaid is None:
+            return
+        rest = "".join(f" {name}={value}" for name, value in more.items())
+        times = f" unsaid={unsaid}" if unsaid else ""
+        log.warning('event=%s peer=%s why="%s"%s%s', event, peer, why, rest, times)
+
+    def _unsaid(self, key: tuple[str, str, str], now: float) -> int | None:
+        """Count the lines left out since the last one; None if this one is left out, too."""
+        with self._lock:
+            told, unsaid = self._told.pop(key, (-EVERY_S, 0))
+            if now - told < EVERY_S:
+                self._told[key] = told, unsaid + 1
+                return None
+            self._told[key] = now, 0
+            if len(self._told) > MOST:
+                del self._told[next(iter(self._told))]
+            return unsaid

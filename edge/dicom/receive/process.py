@@ -1,0 +1,133 @@
+"""
+The receiver's process: listens until SIGTERM.
+
+A sender that is cut off at the end, or by a kill, was told nothing and sends again.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+import traceback
+import warnings
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+from edge.config.settings import Settings
+from edge.dicom.receive.door import Door
+from edge.dicom.receive.inbox import Inbox
+from edge.dicom.receive.journal import Journal
+from edge.dicom.receive.server import House, Server, make_server
+from edge.dicom.receive.tls import server_context
+from edge.errors import ConfigError
+from edge.system import logs
+from edge.system.systemd import Systemd
+
+log = logging.getLogger(__name__)
+
+POLL_S: Final = 0.5
+ALIVE_S: Final = 10.0
+"""Seconds between signs of life to systemd."""
+FINISH_S: Final = 5.0
+"""Seconds that associations have to end once the process is to."""
+
+
+class _ToldToEndError(BaseException):
+    """SIGTERM or SIGINT came."""
+
+
+def run(settings: Settings) -> NoReturn:
+    """
+    Be the receiver; the process ends with status 0.
+
+    Raises:
+        ConfigError: something a person must change.
+        Unavailable: the inbox is away for now.
+    """
+    os.umask(0o027)
+    logs.start(settings.log.level)
+    systemd, journal = Systemd(), Journal()
+    _keep_identities_out_of_the_log(journal)
+    server = open_server(settings, journal)
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end)
+        _serve(server, systemd)
+    except _ToldToEndError:
+        _finish(server)
+    logging.shutdown()
+    os._exit(0)  # a thread of pynetdicom's would keep the process for as long as its peer likes
+
+
+def open_server(settings: Settings, journal: Journal) -> Server:
+    """
+    Open inbox and port.
+
+    Raises:
+        ConfigError: something a person must change.
+        Unavailable: the inbox is away for now.
+    """
+    if not settings.intake.folder:
+        msg = "intake.folder is false: nobody would take what is received"
+        raise ConfigError(msg)
+    door = Door(settings.dicom, journal)
+    context = server_context(settings.dicom)
+    house = House(settings.dicom, Inbox(settings), door, journal, context)
+    try:
+        server = make_server(house)
+    except OSError as error:
+        msg = f"dicom.listen: {settings.dicom.listen}: {error.strerror}"
+        raise ConfigError(msg) from None
+    host, port = server.server_address[:2]
+    log.info("event=listening address=%s port=%d tls=%s", host, port, settings.dicom.tls)
+    if not settings.dicom.callers:
+        log.warning('event=no_callers why="every association is refused: [dicom] callers"')
+    return server
+
+
+def _keep_identities_out_of_the_log(journal: Journal) -> None:
+    """Silence pynetdicom and pydicom, whose messages quote what a peer sent, and tracebacks."""
+    warnings.simplefilter("ignore")
+    for name in ("pynetdicom", "pydicom"):
+        logging.getLogger(name).disabled = True
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        logging.getLogger(name).propagate = False
+    threading.excepthook = partial(_failed, journal)
+
+
+def _failed(journal: Journal, failure: threading.ExceptHookArgs) -> None:
+    """Tell that a thread failed, most likely at nonsense that a peer sent."""
+    trace = traceback.extract_tb(failure.exc_traceback)
+    where = f"{Path(trace[-1].filename).name}:{trace[-1].lineno}" if trace else ""
+    journal.tell("association_failed", "unknown", failure.exc_type.__name__, at=where)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _ToldToEndError
+
+
+def _serve(server: Server, systemd: Systemd) -> None:
+    """Accept in a thread of its own, which is stamped; ends at a signal, or with that thread."""
+    listening = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
+    listening.start()
+    systemd.notify("READY=1")
+    while listening.is_alive():
+        if time.monotonic() - server.turned < ALIVE_S:
+            systemd.notify("WATCHDOG=1")
+        listening.join(ALIVE_S)
+    msg = "the loop that accepts connections has ended"
+    raise RuntimeError(msg)
+
+
+def _finish(server: Server) -> None:
+    """Accept no more, and let associations end for a while."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    server.shutdown()
+    until = time.monotonic() + FINISH_S
+    while server.house.door.open and time.monotonic() < until:
+        time.sleep(POLL_S / 10)
+    log.info("event=stopped open=%d", server.house.door.open)

@@ -1,0 +1,55 @@
+"""`mammo-edge receive`: what keeps it from starting is said, and nobody else needs its library."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.receiver import Receiver
+from tests.support.rig import run_command
+
+
+def python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").touch()
+    code = (
+        "import sys; sys.modules['pynetdicom'] = None; from edge.cli.main import main; "
+        "sys.exit(main(['--config', sys.argv[1], 'receive']))"
+    )
+    done = python(code, tmp_path / "edge.toml")
+    assert done.returncode == 78
+    assert "pynetdicom is missing: pip install 'mammo-edge[dicom]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_daemon_and_commands_import_nothing_of_it() -> None:
+    code = (
+        "import sys, edge.daemon.app, edge.inference.examiner, edge.cli.run, edge.cli.receive; "
+        "print([name for name in sys.modules if name.startswith(('pynetdicom', 'edge.dicom'))])"
+    )
+    done = python(code)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_port_that_is_taken_and_a_folder_intake_that_is_off_are_refused(tmp_path: Path) -> None:
+    with Receiver(tmp_path / "first") as first:
+        for name, more, why in (
+            ("port", f'listen = "127.0.0.1:{first.port}"', "dicom.listen: 127.0.0.1:"),
+            ("intake", "[intake]\nfolder = false", "intake.folder is false: nobody would take"),
+            ("key", 'ca = "/none"\ncert = "/none"\nkey = "/none"', "dicom.cert: /none with key"),
+        ):
+            config = tmp_path / f"{name}.toml"
+            (tmp_path / name).mkdir()
+            section = f"[dicom]\n{more}" if not more.startswith("[") else more
+            config.write_text(f'[inbox]\npath = "{tmp_path / name}"\n{section}\n')
+            done = run_command("--config", config, "receive")
+            assert (done.returncode, why in done.stderr) == (78, True), done.stderr
+
+
+def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path) -> None:
+    with Receiver(tmp_path / "told") as receiver:
+        assert receiver.stop() == 0
+        assert "event=stopped open=0" in receiver.words()

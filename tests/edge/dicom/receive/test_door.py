@@ -1,0 +1,46 @@
+"""Lines about strangers are few, and hold nothing of theirs unescaped."""
+
+import logging
+import time
+
+import pytest
+
+from edge.config.dicom import Dicom
+from edge.dicom.receive.door import Door, address_of
+from edge.dicom.receive.journal import Journal
+
+
+def test_a_flood_of_refusals_is_one_line_each_reason(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    door = Door(Dicom(callers=("A@10.0.0.0/8",)), Journal())
+    for _ in range(1000):
+        assert not door.enter(address_of("192.168.1.1"))
+        assert door.refusal(address_of("10.0.0.1"), 'x" why=\n', "MAMMO_EDGE")
+    assert len(caplog.messages) == 2
+    assert all(line.isprintable() for line in caplog.messages)
+    assert 'calling="x??why??"' in caplog.messages[1]
+
+
+def test_an_ipv4_address_is_the_same_on_a_socket_of_ipv6() -> None:
+    door = Door(Dicom(callers=("A@10.0.0.0/8",)), Journal())
+    assert door.enter(address_of("::ffff:10.0.0.1"))
+    assert door.refusal(address_of("::ffff:10.0.0.1"), "A", "MAMMO_EDGE") is None
+    assert door.open == 1
+    door.leave(address_of("10.0.0.1"))
+    assert door.open == 0
+
+
+def test_an_address_that_opens_more_connections_in_a_minute_than_allowed_waits_alone() -> None:
+    door = Door(Dicom(callers=("A@10.0.0.0/8",), connections_per_minute=3), Journal())
+    busy, quiet = address_of("10.0.0.1"), address_of("10.0.0.2")
+    entered = []
+    for _ in range(5):
+        entered.append(door.enter(busy))
+        if entered[-1]:
+            door.leave(busy)
+    assert entered == [True, True, True, False, False]
+    assert door.enter(quiet)
+    with pytest.MonkeyPatch.context() as patch:
+        later = time.monotonic() + 61.0
+        patch.setattr("edge.dicom.receive.door.time.monotonic", lambda: later)
+        assert door.enter(busy)

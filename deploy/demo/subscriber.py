@@ -138,6 +138,7 @@ class Subscriber:
         payload: bytes,
         response_topic: str | None = None,
         correlation: bytes | None = None,
+        exam: str | None = None,
     ) -> None:
         """Publish with QoS 1 and wait for the broker's PUBACK, through a reconnect if need be."""
         properties = Properties(PacketTypes.PUBLISH)
@@ -145,5 +146,7 @@ class Subscriber:
             properties.ResponseTopic = response_topic
         if correlation is not None:
             properties.CorrelationData = correlation
+        if exam is not None:
+            properties.UserProperty = ("exam", exam)
         mid = self._client.publish(topic, payload, qos=1, properties=properties).mid
         self.wait_for(lambda _: mid in self._acknowledged)

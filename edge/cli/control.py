@@ -59,8 +59,9 @@ def run_retry(arguments: Namespace) -> int:
 def run_replay(arguments: Namespace) -> int:
     """Have earlier results sent over MQTT once more; returns the exit status."""
     count, since = 0, arguments.since
+    topic = "exam" if arguments.exams else "result"
     while True:  # the daemon takes so many at a time
-        answer = ask(arguments, "replay", since=since)
+        answer = ask(arguments, "replay", since=since, topic=topic)
         count += answer["results"]
         if answer["results"] < REPLAY_AT_ONCE:
             break
@@ -82,7 +83,7 @@ def run_reload(arguments: Namespace) -> int:
 
 
 def run_forget(arguments: Namespace) -> int:
-    """Have an image erased; returns the exit status."""
+    """Have an image, or an exam, erased; returns the exit status."""
     answer = ask(arguments, "forget", id=arguments.id)
     if arguments.json:
         print(json.dumps(answer))

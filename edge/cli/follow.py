@@ -28,17 +28,21 @@ class Follower:
         state: the ledger's folder.
         after: only results with a larger sequence number; None for those from now on.
         since: only results completed at or after this Unix time.
+        exams: true for results of exams, by their own numbers.
 
     Raises:
         StartupError: there is no ledger, or it cannot be read.
     """
 
-    def __init__(self, state: Path, after: int | None, since: float) -> None:
-        self._state, self._since, self._asked_since = state, since, since
+    def __init__(
+        self, state: Path, after: int | None, since: float, *, exams: bool = False
+    ) -> None:
+        self._state, self._exams = state, exams
+        self._since = self._asked_since = since
         self._lost = False
         with open_queries(state) as queries:
             self._ledger = queries.ledger_id()
-            newest = queries.results(limit=1) if after is None else ()
+            newest = queries.results(limit=1, exams=exams) if after is None else ()
         self._after = after or max(map(_seq, newest), default=0)
 
     def new(self) -> Iterator[bytes]:
@@ -46,8 +50,8 @@ class Follower:
         try:
             with open_queries(self._state) as queries:
                 self._begin_again(queries.ledger_id())
-                newest = max(map(_seq, queries.results(limit=1)), default=0)
-                for payload in queries.each_result(self._after, self._since):
+                newest = max(map(_seq, queries.results(limit=1, exams=self._exams)), default=0)
+                for payload in queries.each_result(self._after, self._since, exams=self._exams):
                     self._after = _seq(payload)
                     yield payload
             # From here on a result is new by its number: the clock may be set back.

@@ -141,6 +141,7 @@ def _add_daemon(commands: "Commands") -> None:
     results.add_argument("--since", metavar="SEQ|TIME", help=text)
     text = "at most N, the newest (default: 20 in a table, all as JSON)"
     results.add_argument("--limit", type=_positive, metavar="N", help=text)
+    results.add_argument("--exams", action="store_true", help="results of exams, by their numbers")
     text = "go on with results as they come, until Ctrl-C"
     results.add_argument("--follow", action="store_true", help=text)
     text = "print results as they come, until Ctrl-C; daemon running or not"
@@ -172,17 +173,18 @@ def _add_daemon(commands: "Commands") -> None:
     replay = _add(commands, "replay", "control.run_replay", text)
     text = "results after this sequence number, or since this time (ISO 8601)"
     replay.add_argument("--since", metavar="SEQ|TIME", required=True, help=text)
+    replay.add_argument("--exams", action="store_true", help="results of exams, by their numbers")
     text = (
         "have the running daemon read its configuration again and "
         "take the model it names, after proving it"
     )
     _add(commands, "reload", "control.run_reload", text)
     text = (
-        "have the running daemon erase an image and all that the device knows of it, "
-        "for ever; root only"
+        "have the running daemon erase an image, or all of an exam, and all that the device "
+        "knows of it, for ever; root only"
     )
     forget = _add(commands, "forget", "control.run_forget", text)
-    text = "an image id or result id, or its beginning of 8 digits or more"
+    text = "the id of an image, an exam or a result, or its beginning of 8 digits or more"
     forget.add_argument("id", metavar="ID", help=text)
 
 

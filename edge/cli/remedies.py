@@ -60,6 +60,14 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "let the device write the response topics that requests name; each reply is given up "
         "after `[publish] reply_expiry_s`, and its result stays in the ledger"
     ),
+    Cause.EXAMS_UNAVAILABLE: "is the broker up? results of exams are kept and sent then",
+    Cause.EXAMS_REFUSED: f"let the device write `exam` ({ACL}); they are kept and tried again",
+    Cause.EXAM_SEVERAL_PATIENTS: (
+        "have the sender mend the study's Patient IDs; restart when you have read this"
+    ),
+    Cause.EXAM_TOO_LARGE: (
+        "give each exam a reference, or a folder, of its own; restart when you have read this"
+    ),
     Cause.JSONL_UNAVAILABLE: (
         "the file of `[publish] jsonl`: its folder, rights, and room on its disk"
     ),

@@ -23,6 +23,17 @@ NEWEST: Final = 20
 HEAD: Final = ("seq", "received", "image", *RESULT_HEAD)
 WIDTHS: Final = (7, 19, 8, 13, 5, 9, 6, 19)
 """Columns of each cell: fixed, since nobody knows the rows to come."""
+EXAM_HEAD: Final = (
+    "seq",
+    "completed",
+    "exam",
+    "revision",
+    "outcome",
+    "score",
+    "breast",
+    "averaged",
+)
+EXAM_WIDTHS: Final = (7, 19, 8, 8, 13, 5, 6, 10)
 RED, GREEN, YELLOW, MAGENTA = (f"\x1b[{number}m" for number in (31, 32, 33, 35))
 COLOURS: Final = {
     "malignant": RED,
@@ -38,13 +49,16 @@ def run(arguments: Namespace) -> int:
     state = load(arguments.config).state.path
     limit = arguments.limit or (None if arguments.json else NEWEST)
     with open_queries(state) as queries:
-        show = _show(as_json=arguments.json)
+        exams = arguments.exams
+        show = _show(as_json=arguments.json, exams=exams)
         for payload in (
-            queries.results(after, since, limit) if limit else queries.each_result(after, since)
+            queries.results(after, since, limit, exams=exams)
+            if limit
+            else queries.each_result(after, since, exams=exams)
         ):
             show(payload)
             after = json.loads(payload)["seq"]
-    return follow(Follower(state, after, since), show) if arguments.follow else 0
+    return follow(Follower(state, after, since, exams=exams), show) if arguments.follow else 0
 
 
 def run_watch(arguments: Namespace) -> int:
@@ -56,18 +70,34 @@ def run_watch(arguments: Namespace) -> int:
     return follow(follower, _show(as_json=arguments.json))
 
 
-def _show(*, as_json: bool) -> Show:
+def _show(*, as_json: bool, exams: bool = False) -> Show:
     """Return a function that prints a result; for a table, print its head."""
     if as_json:
         return lambda payload: print(payload.decode(), flush=True)
-    layout = Layout(WIDTHS, COLOURS if takes_colour(sys.stdout) else {})
-    print(*layout.lines(HEAD), sep="\n", flush=True)
-    return lambda payload: print(*layout.lines(_row(json.loads(payload))), sep="\n", flush=True)
+    widths, head, row = (EXAM_WIDTHS, EXAM_HEAD, _exam_row) if exams else (WIDTHS, HEAD, _row)
+    layout = Layout(widths, COLOURS if takes_colour(sys.stdout) else {})
+    print(*layout.lines(head), sep="\n", flush=True)
+    return lambda payload: print(*layout.lines(row(json.loads(payload))), sep="\n", flush=True)
 
 
 def _row(message: Mapping[str, Any]) -> tuple[object, ...]:
-    received = local(message["source"]["received_at"])[: len("2026-01-31T08:00:00")]
+    received = _moment(message["source"]["received_at"])
     return (message["seq"], received, message["image_id"][:8], *result_row(message))
+
+
+def _exam_row(message: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the cells of an exam's result; of a rejected one, the last is a sentence on why."""
+    at, exam = _moment(message["completed_at"]), message["exam_id"][:8]
+    named = (message["seq"], at, exam, message["revision"], message["outcome"])
+    if message["outcome"] == "rejected":
+        return (*named, "; ".join(message["reasons"]))
+    views = [view["counts_as"] for view in message["views"]]
+    counted = f"{sum(1 for view in views if view)} of {len(views)}"
+    return (*named, f"{message['score']['malignant']:.3f}", message["score"]["laterality"], counted)
+
+
+def _moment(text: str) -> str:
+    return local(text)[: len("2026-01-31T08:00:00")]
 
 
 def _tell_if_down(socket: Path) -> None:

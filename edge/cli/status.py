@@ -144,6 +144,9 @@ def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
         else f"{queue['scored']} scored, {queue['rejected']} rejected"
     )
     yield "results", f"{since_midnight}in all {in_all}"
+    exams = report.get("exams")  # none from a daemon older than this command
+    if exams and (exams["waiting"] or exams["last_seq"]):
+        yield "exams", f"{exams['last_seq']} published, {exams['waiting']} waiting for more images"
     yield from _deliveries(report)
 
 

@@ -115,6 +115,33 @@ class Publish(Section):
     """Seconds between messages on `health`."""
 
 
+class Exam(Section):
+    """
+    Results of whole exams, on the topic `exam`, if the model's bundle calibrates breasts.
+
+    Images belong together by their Study Instance UID, else by the reference that their sender
+    gives.
+    """
+
+    enabled: bool | None = None
+    """
+    Publish results of exams. Default: yes, unless the device publishes nothing over MQTT or shares
+    requests with others, each of which would see a part of an exam.
+    """
+    folders: bool = False
+    """
+    Also take the files of one folder below the inbox for one exam, if they name no study. Only for
+    inboxes in which each exam gets a folder of its own, of a name that never comes again.
+    """
+    quiet_s: Seconds = 600.0
+    """
+    Seconds without a further image after which an exam is published that has not CC and MLO of both
+    breasts.
+    """
+    latest_s: Seconds = 5400.0
+    """Seconds after its first image at which it is published at the latest."""
+
+
 class Control(Section):
     """The socket of `mammo-edge status`, `retry`, `reload`, `model activate` and `rollback`."""
 

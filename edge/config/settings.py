@@ -8,7 +8,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from edge.config.dicom import Dicom
 from edge.config.files import Inbox, Retention, Spool, State
-from edge.config.network import Broker, Control, HomeAssistant, Intake, Metrics, Publish, Tls
+from edge.config.network import (
+    Broker,
+    Control,
+    Exam,
+    HomeAssistant,
+    Intake,
+    Metrics,
+    Publish,
+    Tls,
+)
 from edge.config.scoring import Model, Worker
 from edge.config.section import Count, Level, Seconds, Section
 from edge.system.patience import PATIENCE_S, within
@@ -20,6 +29,7 @@ __all__ = [
     "Count",
     "Device",
     "Dicom",
+    "Exam",
     "HomeAssistant",
     "Inbox",
     "Intake",
@@ -79,6 +89,7 @@ class Settings(BaseSettings):
     broker: Broker = Broker()
     intake: Intake = Intake()
     publish: Publish = Publish()
+    exam: Exam = Exam()
     control: Control = Control()
     metrics: Metrics = Metrics()
     homeassistant: HomeAssistant = HomeAssistant()
@@ -128,6 +139,29 @@ class Settings(BaseSettings):
             )
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _exams_are_whole(self) -> "Settings":
+        wanted = "enabled" if self.exam.enabled else "folders" if self.exam.folders else None
+        if wanted is None or self.makes_exams:
+            return self
+        if self.exam.enabled is False:
+            why = "exam.enabled is false"
+        elif self.intake.shared_group:
+            why = (
+                "intake.shared_group shares requests with other devices, "
+                "each of which would see a part of an exam"
+            )
+        else:
+            why = "publish.mqtt is off, and exams are published over MQTT alone"
+        msg = f"exam.{wanted} is true, and {why}: remove one of them"
+        raise ValueError(msg)
+
+    @property
+    def makes_exams(self) -> bool:
+        """True if results of exams are published."""
+        able = self.publish.mqtt and self.intake.shared_group is None
+        return able and self.exam.enabled is not False
 
     @property
     def uses_broker(self) -> bool:

@@ -1,4 +1,4 @@
-"""Parts of `health` that count results and scores."""
+"""Parts of `health` that count results, exams and scores."""
 
 from typing import Annotated
 
@@ -13,6 +13,15 @@ Histogram = Annotated[
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ExamsPart(_Part):
+    """Exams, if their results are published."""
+
+    waiting: Count
+    """Exams that wait for further images."""
+    last_seq: Count
+    """The last number that the result of an exam was given."""
 
 
 class OutboxPart(_Part):

@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.config.section import Level
-from edge.contract.health_parts import DriftPart, OutboxPart
+from edge.contract.health_parts import DriftPart, ExamsPart, OutboxPart
 from edge.contract.limits import NAME_BYTES
 from edge.contract.result import Hash
 from edge.contract.worth import WorthPart
@@ -147,6 +147,7 @@ class Health(_Sent):
     queue: QueuePart
     inbox: InboxPart | None
     requests: RequestsPart | None
+    exams: ExamsPart | None
     outbox: dict[str, OutboxPart]
     drift: DriftPart
     counters: dict[str, Count]
@@ -158,6 +159,8 @@ class Reference(_Received):
     name: Annotated[str, Field(max_length=NAME_BYTES)]
     """The file's path, relative to the inbox."""
     sha256: Hash
+    exam: Annotated[str, Field(min_length=1)] | None = None
+    """The sender's reference of the exam that the image belongs to, at most 64 bytes in UTF-8."""
 
 
 class Command(_Received):
@@ -169,6 +172,8 @@ class Replay(_Received):
 
     since: int | str
     """A sequence number, or a time in ISO 8601: only later results."""
+    topic: Literal["result", "exam"] = "result"
+    """`exam` asks for results of exams, by their own numbers."""
     limit: Annotated[int, Field(ge=1, le=REPLAY_AT_ONCE)] = REPLAY_AT_ONCE
 
 

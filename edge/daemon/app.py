@@ -31,6 +31,7 @@ from edge.daemon.pipeline.reception import Reception
 from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.pipeline.recovery import Recovery
 from edge.daemon.pipeline.tasks import Tasks
+from edge.daemon.publish.exam_timer import ExamTimer
 from edge.daemon.rollout.accelerator import Accelerator
 from edge.daemon.rollout.activation import Activation
 from edge.daemon.telemetry.drift import WINDOW, Drift
@@ -46,7 +47,7 @@ from edge.daemon.wiring.opener import Opener
 from edge.daemon.wiring.report import Report, Sources
 from edge.daemon.wiring.settings_noted import note_settings
 from edge.daemon.wiring.shadow import open_shadow
-from edge.daemon.wiring.state import open_state, sender_of, with_ledger_key
+from edge.daemon.wiring.state import exam_names, open_state, sender_of, with_ledger_key
 from edge.errors import MammoEdgeError
 from edge.health import Cause, Health, Phase
 from edge.models.transfer.installer import Installer
@@ -90,7 +91,7 @@ class Daemon:
         note_settings(settings, self._parts.ledger.audit)
         self._client = broker.connect(settings, password, self._health)
         self._suspects = Suspects(settings.state.path)
-        self._delivery = Delivery(settings, self._parts.ledger.outbox, self._health, self._client)
+        self._delivery = Delivery(settings, self._parts.ledger, self._health, self._client)
         self._recorder = Recorder(self._parts, self._delivery.wake)
         self._activation = self._make_activation()
         self._head_start = HeadStart(self._parts.tasks.wake)
@@ -118,6 +119,9 @@ class Daemon:
         made = broker.Messages(self._report, facts)
         broker.announce(self._announcer, settings, self._client, self._health, made)
         self._retention = Retention(settings, self._parts.ledger, self._health)
+        wake = self._delivery.wake
+        exams = ExamTimer(self._parts.ledger.exams, self._health, wake)
+        self._exams = exams if settings.makes_exams else None
         self._accelerator = Accelerator(self._parts, opener.access, opener.begin, opener.retry_s)
         self._metrics = self._open_metrics()
 
@@ -154,7 +158,8 @@ class Daemon:
         model = CurrentModel(self._opener.first(health))
         self._stack.callback(model.close)
         again_s = look_again_s(settings.inbox)
-        return Parts(ledger, spool, health, sender, model, Tasks(), again_s)
+        exams = exam_names(settings, sender)
+        return Parts(ledger, spool, health, sender, model, Tasks(), again_s, exams)
 
     def _make_activation(self) -> Activation:
         store, reject = self._opener.store, self._recorder.reject
@@ -240,7 +245,7 @@ class Daemon:
     def _loops(self) -> Iterator[Loop]:
         """Yield what is started last and stopped first, what takes images in at the head."""
         intakes = (self._folder, *(self._requests or ()), self._commands)
-        for loop in (*intakes, self._retention, self._accelerator):
+        for loop in (*intakes, self._exams, self._retention, self._accelerator):
             if loop:
                 yield loop
 

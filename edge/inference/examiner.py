@@ -15,6 +15,7 @@ from edge.inference.engine import Engine, Shapes, open_engine
 from edge.inference.engine.edgetpu import NAME, EdgeTpuEngine
 from edge.inference.gate import InputGate
 from edge.inference.image import Limits, Mammogram, open_mammogram
+from edge.inference.image.mammogram import ObjectRejected
 from edge.inference.judgement import Judge
 from edge.inference.preprocess import prepare
 from edge.inference.trace import Trace
@@ -138,6 +139,8 @@ class Examiner:
                 self._gate.look_at_features(scores.features)
         except ImageRejected as rejected:
             rejection = self._rejection(rejected.reason, rejected.detail, image, clock)
+            if isinstance(rejected, ObjectRejected):
+                rejection = replace(rejection, identity=rejected.identity)
             return Trace(rejection, image, batch)
         except MemoryError:
             detail = "the image needs more memory than a worker may use"

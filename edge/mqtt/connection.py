@@ -70,6 +70,8 @@ class Incoming:
     """True if the broker says (DUP) that it delivered the message before."""
     qos: int = 1
     """At 0 the broker does not deliver the message again."""
+    user: tuple[tuple[str, str], ...] = ()
+    """The user properties, names and values, in their order."""
 
 
 class Connection:
@@ -255,6 +257,7 @@ class Connection:
             stale=lambda: not client.is_connected(),
             again=message.dup,
             qos=message.qos,
+            user=tuple(getattr(message.properties, "UserProperty", ())),
         )
         self._deliver(incoming)
 

@@ -8,7 +8,18 @@ from edge.config.settings import Device
 
 ROOT: Final = "mammo/v1"
 OWN: Final = frozenset(
-    {"status", "health", "info", "result", "request", "command", "shadow", "model", "feedback"}
+    {
+        "status",
+        "health",
+        "info",
+        "result",
+        "exam",
+        "request",
+        "command",
+        "shadow",
+        "model",
+        "feedback",
+    }
 )
 """First levels below a device's prefix that are its own, and so no place for a reply."""
 MOST_BYTES: Final = 256
@@ -63,6 +74,11 @@ class Topics:
     def result(self) -> str:
         """Results that have no response topic of their own."""
         return f"{self.prefix}/result"
+
+    @property
+    def exam(self) -> str:
+        """Results of exams."""
+        return f"{self.prefix}/exam"
 
     @property
     def shadow_result(self) -> str:

@@ -24,6 +24,8 @@ class Claim:
     """The looks of the file in the inbox before it was copied."""
     received_at: float = field(default_factory=time.time)
     """Unix time, in seconds."""
+    exam: str | None = None
+    """Keyed hash of the exam that its folder of the inbox stands for."""
 
     def give_back(self, source: Path) -> bool:
         """

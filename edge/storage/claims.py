@@ -42,7 +42,12 @@ class Claims:
 
     @contextmanager
     def claiming(
-        self, path: Path, *, may_copy: bool, moved: Callable[[Path], None] = lambda _: None
+        self,
+        path: Path,
+        *,
+        may_copy: bool,
+        moved: Callable[[Path], None] = lambda _: None,
+        exam: str | None = None,
     ) -> Iterator[Claim]:
         """
         Take a file out of the inbox, hash it, and keep it if the block records it.
@@ -56,13 +61,14 @@ class Claims:
             may_copy: true if it may be copied from another mount, as its writer has finished.
             moved: told where it lies in the spool before it is hashed. Not told of a copy, which
                 nobody takes up after a kill.
+            exam: keyed hash of the exam that its folder stands for.
 
         Raises:
             NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
             Unavailable: the disk or the permissions do not let us.
         """
         before = fingerprint(path)
-        claim = self._taken(path, before, may_copy=may_copy)
+        claim = self._taken(path, before, may_copy=may_copy, exam=exam)
         if claim.origin is None:
             moved(claim.path)
         try:
@@ -86,10 +92,11 @@ class Claims:
         """Forget the first of the stranded files, which was recorded, or is gone."""
         self._stranded.popleft()
 
-    def _taken(self, path: Path, before: Fingerprint, *, may_copy: bool) -> Claim:
+    def _taken(self, path: Path, before: Fingerprint, *, may_copy: bool, exam: str | None) -> Claim:
         original = os.fsencode(path.name)
-        name = names.claim_name(original)
-        claim = Claim(self.claimed / (names.RENAMED + name), original)
+        name = names.claim_name(original, exam)
+        target = self.claimed / (names.RENAMED + name)
+        claim = Claim(target, original, exam=names.exam_before_claim(target))
         try:
             if not self._renamed(path, claim.path):
                 if not may_copy:
@@ -166,7 +173,8 @@ class Claims:
         Raises:
             Unavailable: the disk does not let us.
         """
-        target = self.claimed / (names.RENAMED + names.claim_name(name))
+        known = names.exam_before_claim(path) if path.parent == self.claimed else None
+        target = self.claimed / (names.RENAMED + names.claim_name(name, known))
         try:
             files.move(path, target, self._beat)
         except OSError as error:
@@ -191,7 +199,8 @@ class Claims:
                 self._looks.note(path, before)
         except OSError as error:
             raise unavailable(error) from error
-        return Claim(path, names.name_before_claim(path) if name is None else name, image_id)
+        name = names.name_before_claim(path) if name is None else name
+        return Claim(path, name, image_id, exam=names.exam_before_claim(path))
 
     def since_hashed(self, path: Path) -> Since:
         """Tell if a file looks as it did when it was hashed; unknown if it is gone."""

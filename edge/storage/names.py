@@ -18,6 +18,10 @@ REQUESTED: Final = "m-"
 """Prefix of a file that came over MQTT: until recorded, the broker's copy counts."""
 REQUEST: Final = b"request"
 """The sender's name of a file that came over MQTT."""
+EXAM: Final = "@"
+"""Stands before the exam in a name in spool/claimed; in quoted names it never is."""
+EXAM_DIGITS: Final = 32
+"""Hex digits of an exam there: 128 bits, and the name stays below 255 bytes."""
 UUID_CHARACTERS: Final = 36
 NAME_BYTES: Final = 160
 """Bytes of a sender's file name that the archive keeps: with our suffixes it stays below 255."""
@@ -25,15 +29,27 @@ SUFFIX_BYTES: Final = 8
 """The longest suffix that is taken for a file type."""
 
 
-def claim_name(name: bytes) -> str:
-    """Make a name in spool/claimed, without its prefix, that `name_before_claim` can read."""
-    return f"{uuid.uuid4()}-{quote_from_bytes(name, safe='')[:NAME_BYTES]}"
+def claim_name(name: bytes, exam: str | None = None) -> str:
+    """
+    Make a name in spool/claimed, without its prefix, that the two functions below can read.
+
+    Args:
+        name: of the sender.
+        exam: keyed hash of its folder, of which half has to do.
+    """
+    of_exam = f"{EXAM}{exam[:EXAM_DIGITS]}" if exam else ""
+    return f"{uuid.uuid4()}-{quote_from_bytes(name, safe='')[:NAME_BYTES]}{of_exam}"
 
 
 def name_before_claim(claimed: Path) -> bytes:
     """Read the sender's file name from a name in spool/claimed."""
-    name = unquote_to_bytes(claimed.name[len(RENAMED) + UUID_CHARACTERS + 1 :])
+    name = unquote_to_bytes(claimed.name[len(RENAMED) + UUID_CHARACTERS + 1 :].partition(EXAM)[0])
     return name or (REQUEST if claimed.name.startswith(REQUESTED) else b"recovered")
+
+
+def exam_before_claim(claimed: Path) -> str | None:
+    """Read the exam from a name in spool/claimed; None if it has none."""
+    return claimed.name.partition(EXAM)[2] or None
 
 
 def archive_name(name: bytes, image_id: str) -> str:

@@ -12,13 +12,14 @@ from edge.config.settings import Settings
 from edge.errors import Unavailable
 from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.clock import Jump, uptime_s
+from edge.storage.ledger.clock import Jump
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.records import Image
 from edge.storage.names import result_path
 from edge.storage.pruned import Pruned
 from edge.system import files
 from edge.system.threads import STOP_S, Loop
+from edge.system.uptime import uptime_s
 
 log = logging.getLogger(__name__)
 

@@ -114,6 +114,7 @@ def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(
 ) -> None:
     with closing(Session(broker, certificates, "north.edge-1")) as device:
         assert device.may_write("mammo/v1/north/edge-1/result")
+        assert device.may_write("mammo/v1/north/edge-1/exam")
         assert device.may_write("mammo/v1/north/ws-3/replies/north/edge-1")
         assert device.may_write("mammo/v1/north/ws-3/replies/north/edge-1/4711")
         assert not device.may_write("mammo/v1/north/ws-3/replies/north/edge-2/4711")
@@ -134,7 +135,15 @@ def test_a_person_may_write_no_device_s_words_and_no_reply(
 ) -> None:
     words = [
         f"mammo/v1/north/edge-1/{topic}"
-        for topic in ("status", "health", "info", "result", "shadow/result", "command/reload/ack")
+        for topic in (
+            "status",
+            "health",
+            "info",
+            "result",
+            "exam",
+            "shadow/result",
+            "command/reload/ack",
+        )
     ]
     replies = [
         f"mammo/v1/north/ws-3/replies{below}"
@@ -189,7 +198,7 @@ def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(
     (line,) = [line for line in connection(settings) if line.what == "right to publish"]
     assert line.level is Level.OK
     assert line.detail.startswith(
-        "allowed: status, health, info, result, shadow/result, "
+        "allowed: status, health, info, result, exam, shadow/result, "
         "command/reload/ack, command/model/install/ack, feedback/ack, homeassistant/"
     )
 

@@ -34,9 +34,16 @@ POINTS: Final[dict[str, tuple[str, str, When]]] = {
     "archive noted": ("edge.storage.ledger.images", "Images.archived", "after"),
     "result to be sent": ("edge.daemon.publish.mqtt", "MqttSink.send", "before"),
     "result sent, not noted": ("edge.daemon.publish.mqtt", "MqttSink.send", "after"),
+    "exam noted, not recorded": ("edge.storage.ledger.exams", "Exams.enter", "after"),
+    "exam made, not recorded": ("edge.storage.ledger.exams", "_publish", "after"),
+    "exam to be sent": ("edge.daemon.publish.mqtt", "ExamSink.send", "before"),
+    "exam sent, not noted": ("edge.daemon.publish.mqtt", "ExamSink.send", "after"),
+    "exam delivery noted": ("edge.storage.ledger.outbox", "ExamOutbox.delivered", "after"),
     "delivery noted": ("edge.storage.ledger.outbox", "Outbox.delivered", "after"),
 }
 """The points by name: module, function, and the side of the call on which to die."""
+OF_EXAMS: Final = tuple(point for point in POINTS if point.startswith("exam "))
+"""The points that only the views of an exam pass."""
 
 
 def arm(point: str, nth: int, *, workers_too: bool = False) -> None:

@@ -13,7 +13,9 @@ from typing import Final
 
 from edge.domain import (
     Decision,
+    Identity,
     ImageFacts,
+    Origin,
     Outcome,
     Prediction,
     Rejection,
@@ -35,6 +37,10 @@ SLOW: Final = b"slow"
 BAD: Final = b"bad"
 TORN: Final = b"torn"
 """The beginning of a film that is truncated until it ends with the word `end`."""
+VIEW: Final = b"view "
+"""The beginning of a file that is one view of a study; JSON follows, up to the end of the line."""
+
+FILM: Final = Origin("film", "header", measured=True)
 
 _runtime: Runtime | None = None
 
@@ -58,10 +64,11 @@ def run(path: str) -> Outcome:
     if data.startswith((HANG, CRASH, LEAK, SLOW)):
         _misbehave(data)
     raw = hashlib.sha256(data).digest()[0] / 256
-    facts = ImageFacts(1, 1, 8, "MONOCHROME2", "png")
-    return Result(
-        facts, Prediction(raw, raw, Decision("default", 0.5, 0.5, 0.5)), _runtime, Timing()
-    )
+    said = json.loads(data[len(VIEW) :].splitlines()[0]) if data.startswith(VIEW) else {}
+    facts = ImageFacts(1, 1, 8, "MONOCHROME2", "png", said.get("side"), said.get("view"))
+    identity = Identity(str(said), said["study"]) if said else None
+    prediction = Prediction(raw, raw, Decision("default", 0.5, 0.5, 0.5), origin=FILM)
+    return Result(facts, prediction, _runtime, Timing(), identity)
 
 
 def _misbehave(data: bytes) -> None:

@@ -81,8 +81,7 @@ class _Domain:
         known = [breast for breast in highest if breast is not None]
         if len(known) < len(groups) or len(set(labels.tolist())) < CLASSES:
             return {}
-        # A breast with one view has the threshold of single images, one with both that of breasts.
-        thresholds = np.array([one.fit.operating_points[default].threshold for one in known])
+        thresholds = np.array([_threshold(self._breasts(group), default) for group in groups])
         scores = np.array([one.malignant for one in known])
         patients = np.array([self._judged.patients[group[0]] for group in groups])
         return metrics.measure(labels, scores, patients, thresholds, seed)
@@ -91,3 +90,19 @@ class _Domain:
         films, raw = self._judged.films, self._judged.raw
         views = [view_of(films[number], float(raw[number]), self._domain) for number in group]
         return breasts_of(views, self._model)
+
+
+def _threshold(breasts: Sequence[Breast], name: str) -> float:
+    """
+    Return the threshold that the exam's score is cut at: it is called if one of its breasts is.
+
+    A breast of one view has the threshold of single images, one of both that of breasts. So the
+    lower score of two may be the one that is called, and then the higher one is over its threshold.
+    """
+    called = [one for one in breasts if one.malignant >= _point(one, name)]
+    highest = worst(called or breasts)
+    return _point(highest, name) if highest else 1.0
+
+
+def _point(breast: Breast, name: str) -> float:
+    return breast.fit.operating_points[name].threshold

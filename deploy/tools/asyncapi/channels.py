@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel
 
 from edge.contract import messages
+from edge.contract.exam import ExamMessage
 from edge.contract.feedback import Feedback, FeedbackAnswer
 from edge.contract.info import Info
 from edge.contract.limits import COMMAND_BYTES, REFERENCE_BYTES
@@ -74,6 +75,12 @@ def channels() -> dict[str, Channel]:
             DEVICE.result,
             "Every result that has no response topic of its own, in the order of `seq`.",
             (RESULT,),
+        ),
+        "exam": Channel(
+            "send",
+            DEVICE.exam,
+            "Every revision of an exam's result, in the order of its own `seq`.",
+            (ExamMessage,),
         ),
         "reply": Channel(
             "send",

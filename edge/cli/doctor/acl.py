@@ -62,6 +62,7 @@ def published(settings: Settings) -> list[str]:
     topics = Topics.of(settings.device)
     found = [topics.status, topics.health, topics.info]
     found += [topics.result] if settings.publish.mqtt else []
+    found += [topics.exam] if settings.makes_exams else []
     found += [topics.shadow_result] if settings.model.shadow else []
     found += [topics.command_ack(name) for name in _commands(settings)]
     return [*found, *discovery_messages(settings)]

@@ -50,40 +50,61 @@ class Forgetting:
 
     def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Erase an image; an id in full is obeyed again, in case a kill left something.
+        Erase an image, or all of an exam; an id in full is obeyed again, should a kill leave some.
 
         Args:
-            request: `id`, an image id or a result id, or its beginning.
+            request: `id`, an image id, a result id or the id of an exam or of its result, or its
+                beginning.
 
         Raises:
-            ConfigError: it names no image, or one that is still to be examined.
+            ConfigError: it names nothing, or an image that is still to be examined.
             Unavailable: something cannot be erased now; the text says what.
         """
-        image_id = self._find(str(request.get("id", "")))
-        digest = hmac.digest(own_key(self._state / KEY), image_id.encode(), "sha256").hex()
+        name, image_ids = self._find(str(request.get("id", "")))
+        digest = hmac.digest(own_key(self._state / KEY), name.encode(), "sha256").hex()
         try:
-            removed = self._remove_originals(image_id)
-            # In the dispatcher's thread: no worker and no archiving touches the image meanwhile.
-            found = self._tasks.call(lambda: self._erase(image_id)).result()
-            found["files"] += removed
-            self._ledger.outbox.await_those_on_their_way()  # a line is written, then blanked
-            found["lines"] = erased_files.blank_lines(self._jsonl, image_id) if self._jsonl else 0
+            found = self._erase_all(image_ids, of_exam=image_ids != [name])
             found["damaged_ledgers"] = erased_files.remove_damaged(self._state)
             self._ledger.erasure.scrub()
         except (OSError, Unavailable) as error:
-            # With its whole id: the ledger may not know the image any more.
+            # With whole ids of images: the ledger may know neither them nor their exam any more.
             why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
-            msg = f"{why}: once that is mended, run `mammo-edge forget {image_id}` again"
+            again = ", ".join(f"`mammo-edge forget {image_id}`" for image_id in image_ids)
+            msg = f"{why}: once that is mended, run {again} again"
             raise Unavailable(msg) from None
         return {"digest": digest, **found, "out_of_reach": list(OUT_OF_REACH)}
 
-    def _find(self, typed: str) -> str:
-        if WHOLE.fullmatch(typed):
-            return typed
+    def _erase_all(self, image_ids: list[str], *, of_exam: bool) -> dict[str, int]:
+        self._ledger.erasure.check(image_ids)
+        lines = 0
+        if of_exam:  # whose id leads to its images no more without its rows
+            lines += sum(map(self._blank, image_ids))
+        removed = sum(map(self._remove_originals, image_ids))
+        # In the dispatcher's thread: no worker and no archiving touches the images meanwhile.
+        found = self._tasks.call(lambda: self._erase(image_ids)).result()
+        found["files"] += removed
+        self._ledger.outbox.await_those_on_their_way()  # a line is written, then blanked
+        return {**found, "lines": lines + sum(map(self._blank, image_ids))}
+
+    def _blank(self, image_id: str) -> int:
+        return erased_files.blank_lines(self._jsonl, image_id) if self._jsonl else 0
+
+    def _find(self, typed: str) -> tuple[str, list[str]]:
+        """Return the whole id of the image or exam that is meant, and its images."""
         if len(typed) < LEAST_DIGITS:
             msg = f"{typed}: {len(typed)} digits of an id, expected {LEAST_DIGITS} or more"
             raise ConfigError(msg)
-        return resolve_images([typed], self._ledger.queries.image_ids)[0]
+        exams = self._ledger.exams.find(typed)
+        if not exams and WHOLE.fullmatch(typed):
+            return typed, [typed]
+        images = self._ledger.queries.image_ids(typed)
+        if not exams:
+            (image_id,) = resolve_images([typed], lambda _: images)
+            return image_id, [image_id]
+        if len(exams) > 1 or images:
+            msg = f"{typed}: {len(exams)} exams and {len(images)} images of that id, expected one"
+            raise ConfigError(msg)
+        return exams[0], self._ledger.exams.images_of(exams[0])
 
     def _remove_originals(self, image_id: str) -> int:
         """Remove what copying has left of an image in the inbox, from which it would come again."""
@@ -118,10 +139,10 @@ class Forgetting:
         msg = f"{self._inbox}: the file cannot be removed there: check the folder's mode"
         raise Unavailable(msg)
 
-    def _erase(self, image_id: str) -> dict[str, int]:
+    def _erase(self, image_ids: list[str]) -> dict[str, int]:
         removed: list[bool] = []
         results = self._ledger.erasure.erase(
-            image_id, lambda path: removed.append(erased_files.remove_file(path))
+            image_ids, lambda path: removed.append(erased_files.remove_file(path))
         )
         return {"files": sum(removed), "results": results}
 

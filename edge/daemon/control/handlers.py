@@ -48,7 +48,8 @@ class Commands:
         Put results into the outbox of MQTT again, for a subscriber that was away.
 
         Args:
-            request: `since`, a number or a time, and `limit`, the most results to send.
+            request: `since`, a number or a time, `limit`, the most results to send, and `topic`,
+                `result` or `exam`.
 
         Raises:
             ConfigError: a field is wrong, or nothing is published over MQTT.
@@ -64,7 +65,14 @@ class Commands:
             after, since = parse_since(request.get("since", ""))
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        count, last = self._ledger.outbox.replay("mqtt", after, since, limit)
+        match request.get("topic", "result"):
+            case "result":
+                count, last = self._ledger.outbox.replay("mqtt", after, since, limit)
+            case "exam" if self._settings.makes_exams:
+                count, last = self._ledger.exam_outbox.replay(after, since, limit)
+            case other:
+                msg = f"topic: found {other!r}, expected result, or exam where exams are published"
+                raise ConfigError(msg)
         self._wake_couriers()
         return {"results": count, "last_seq": last}
 

@@ -6,6 +6,7 @@ the loop. What waits here at QoS 1 waits at the broker too, which bounds its num
 broker forgets it, so that a budget of bytes bounds it, and a stop loses it.
 """
 
+import dataclasses
 import functools
 import logging
 import queue
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from edge.contract.exam_reference import exam_of_properties
 from edge.contract.limits import QOS_0_BYTES, REFERENCE_BYTES
 from edge.daemon.intake import Receiver
 from edge.daemon.intake.suspects import ENDED_THE_DAEMON, Suspects, key_of
@@ -187,7 +189,7 @@ class MqttIntake(Loop):
     def _hand_on(self, arrival: _Arrival) -> None:
         request = self._request(arrival.incoming)
         if not arrival.by_reference:
-            self._receiver.take_bytes(request)
+            self._take_image(request, arrival.incoming)
         elif len(request.payload) > REFERENCE_BYTES:
             why = (
                 f"the request has {len(request.payload)} bytes, expected {REFERENCE_BYTES} at most"
@@ -196,6 +198,15 @@ class MqttIntake(Loop):
         else:
             self._receiver.take_reference(request)
             self._wake_references()
+
+    def _take_image(self, request: Request, incoming: Incoming) -> None:
+        try:
+            exam = exam_of_properties(incoming.user)
+        except ValueError as error:  # a film waits for no exam
+            log.warning('event=exam_reference_refused why="%s"', error)
+            self._health.count("exam_references_refused")
+            exam = None
+        self._receiver.take_bytes(dataclasses.replace(request, exam=exam))
 
     def _request(self, incoming: Incoming) -> Request:
         topic = self._allowed(incoming.response_topic)

@@ -19,6 +19,8 @@ class Sender:
     """True if the sender is known to have finished writing."""
     response_topic: str | None = None
     correlation: bytes | None = None
+    exam: str | None = None
+    """Keyed hash of the exam that the sender says the image belongs to."""
 
     def submission(self, claim: Claim) -> Submission:
         """Combine the sender with the file that came."""
@@ -32,6 +34,7 @@ class Sender:
             origin=claim.origin,
             response_topic=self.response_topic,
             correlation=self.correlation,
+            exam=self.exam or claim.exam,
         )
 
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from edge.contract.render import Sender
 from edge.daemon.pipeline.current_model import CurrentModel
+from edge.daemon.pipeline.exam_names import ExamNames
 from edge.daemon.pipeline.tasks import Tasks
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Verdict
@@ -42,6 +43,8 @@ class Parts:
     tasks: Tasks
     look_again_s: float
     """Seconds until a truncated file is looked at again, as its writer may not have finished."""
+    exams: ExamNames | None = None
+    """None if no exams are made."""
 
 
 Reject: TypeAlias = Callable[[str, Reason, str], None]

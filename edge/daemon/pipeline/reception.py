@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edge.config.settings import Settings
+from edge.contract.exam_reference import exam_of_reference
 from edge.contract.reference import NO_SUCH_FILE, parse_reference
 from edge.daemon.intake import CLOSED
 from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.pipeline.admission import Admission, Sender
+from edge.daemon.pipeline.exam_names import ExamNames
 from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.pipeline.head_start import HeadStart
 from edge.errors import Reason, Unavailable
-from edge.health import Cause
+from edge.health import Cause, Health
 from edge.storage.claim import Claim
 from edge.storage.ledger.records import Reference, Request, Submission
 from edge.system.files import NotReadyError
@@ -58,6 +60,7 @@ class Reception:
         self._health = parts.health
         self._model = parts.model
         self._tasks = parts.tasks
+        self._exams = parts.exams
         self._settings = settings
         self._admission = admission
         self._recovery = recovery
@@ -102,7 +105,8 @@ class Reception:
         believed_done, settled = quiet >= SETTLED_AFTER, quiet == CLOSED
         # If its writer goes on, the worker might see another file than the ledger names.
         moved = self._head_start.offer if believed_done else lambda _: None
-        with self._spool.claiming(path, may_copy=believed_done, moved=moved) as claim:
+        exam = self._exams.of_file(path) if self._exams else None
+        with self._spool.claiming(path, may_copy=believed_done, moved=moved, exam=exam) as claim:
             self._admission.record(claim, Sender("folder", settled=settled))
         return settled or claim.origin is None
 
@@ -113,7 +117,7 @@ class Reception:
         ):
             return
         with self._spool.receiving(request.payload) as claim:
-            self._admission.record(claim, _sender(request))
+            self._admission.record(claim, _sender(self._exams, request, request.exam))
 
     def take_reference(self, request: Request) -> None:
         """See `Receiver`."""
@@ -123,7 +127,8 @@ class Reception:
 
     def _was_answered(self, image_id: str, request: Request) -> bool:
         """Answer a request that is delivered once more as it was answered before, if it was."""
-        known = self._ledger.submissions.answered_before(_submission(image_id, _sender(request)))
+        sender = _sender(self._exams, request)
+        known = self._ledger.submissions.answered_before(_submission(image_id, sender))
         if known:
             self._tasks.wake()
         return known
@@ -137,8 +142,9 @@ class Reception:
         request = reference.request
         try:
             name, sha256 = parse_reference(request.payload)
-            if not self._is_known(sha256, request):
-                self._take_named(name, sha256, request, patient=patient)
+            sender = _sender(self._exams, request, _exam_of(request, self._health))
+            if not self._is_known(sha256, sender):
+                self._take_named(name, sha256, sender, patient=patient)
         except ValueError as error:
             self.refuse_reference(request, str(error))
         self.drop_reference(reference)
@@ -147,7 +153,7 @@ class Reception:
         """See `Receiver`."""
         self._ledger.references.settled(reference)
 
-    def _take_named(self, name: str, sha256: str, request: Request, *, patient: bool) -> None:
+    def _take_named(self, name: str, sha256: str, sender: Sender, *, patient: bool) -> None:
         """
         Take the file of that name out of the inbox.
 
@@ -158,17 +164,18 @@ class Reception:
         path = self._in_inbox(name)
         found = self._spool.hash_in_place(path)
         if found == sha256:
-            with self._spool.claiming(path, may_copy=True) as claim:
-                self._admission.record(claim, _sender(request))
+            exam = self._exams.of_file(path) if self._exams else None
+            with self._spool.claiming(path, may_copy=True, exam=exam) as claim:
+                self._admission.record(claim, sender)
         elif patient:  # its sender may still be writing it
             raise NotReadyError
         else:  # a file under another hash is left to the folder, which has its own rules
             why = f"the file's sha256 is {found}, the request says {sha256}"
             raise ValueError(why if found else NO_SUCH_FILE)
 
-    def _is_known(self, sha256: str, request: Request) -> bool:
+    def _is_known(self, sha256: str, sender: Sender) -> bool:
         """Record a request for bytes that are here already; False if they are not."""
-        submission = _submission(sha256, _sender(request))
+        submission = _submission(sha256, sender)
         bundle_id = self._model.serving.bundle.bundle_id
         known = self._ledger.submissions.request_again(sha256, submission, bundle_id)
         if known:
@@ -184,7 +191,7 @@ class Reception:
 
         def refuse() -> None:  # between two images, so that no worker takes it first
             with self._spool.receiving(request.payload) as claim:
-                self._admission.record(claim, _sender(request))
+                self._admission.record(claim, _sender(self._exams, request))
             self._reject(claim.image_id, Reason.MISSING, why)
 
         answer = self._tasks.call(refuse)
@@ -208,8 +215,24 @@ class Reception:
         return path
 
 
-def _sender(request: Request) -> Sender:
-    return Sender("mqtt", response_topic=request.response_topic, correlation=request.correlation)
+def _sender(names: ExamNames | None, request: Request, exam: str | None = None) -> Sender:
+    """Say who asks; `exam` is the sender's own reference."""
+    return Sender(
+        "mqtt",
+        response_topic=request.response_topic,
+        correlation=request.correlation,
+        exam=names.of_request(exam) if names else None,
+    )
+
+
+def _exam_of(request: Request, health: Health) -> str | None:
+    """Read the exam that a reference names; one that is none is counted and not used."""
+    try:
+        return exam_of_reference(request.payload)
+    except ValueError as error:  # a film waits for no exam
+        log.warning('event=exam_reference_refused why="%s"', error)
+        health.count("exam_references_refused")
+        return None
 
 
 def _submission(image_id: str, sender: Sender) -> Submission:

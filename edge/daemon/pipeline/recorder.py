@@ -33,6 +33,7 @@ class Recorder:
         self._sender = parts.sender
         self._model = parts.model
         self._spool = parts.spool
+        self._exams = parts.exams
         self._look_again_s = parts.look_again_s
         self._wake_couriers = wake_couriers
         self._archiver = Archiver(parts.ledger, parts.spool, parts.health)
@@ -129,4 +130,5 @@ class Recorder:
             score=score_of(outcome, image.image_id, named, bundle, key)
             if isinstance(outcome, Result)
             else None,
+            exam=self._exams.membership(outcome, bundle) if self._exams else None,
         )

@@ -10,7 +10,7 @@ from edge.daemon.publish import Sink
 from edge.errors import StateDamagedError, Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.errors import HungUpError, RefusedError
-from edge.storage.ledger.outbox import HUNG_UP, Delivery, Outbox
+from edge.storage.ledger.outbox import HUNG_UP, Delivery, ExamOutbox, Outbox
 from edge.storage.ledger.records import REPLY
 from edge.system.threads import Loop, note_failure
 
@@ -41,7 +41,7 @@ class Courier(Loop):
     most_hang_ups = HANG_UPS
     hung_up_retry_s = HUNG_UP_RETRY_S
 
-    def __init__(self, sink: Sink, outbox: Outbox, health: Health) -> None:
+    def __init__(self, sink: Sink, outbox: Outbox | ExamOutbox, health: Health) -> None:
         super().__init__(f"publish-{sink.takes[0]}", health)
         self._sink = sink
         self._outbox = outbox

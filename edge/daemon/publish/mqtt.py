@@ -1,13 +1,12 @@
 """Results to the broker: to `result` for everyone, or to the requester's response topic."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from edge.health import Cause
 from edge.mqtt.client import MqttClient
 from edge.mqtt.errors import RefusedError
 from edge.mqtt.topics import Topics
-from edge.storage.ledger.outbox import Delivery
+from edge.storage.ledger.outbox import EXAM, Delivery
 from edge.storage.ledger.records import REPLY
 
 
@@ -21,7 +20,7 @@ class MqttSink:
         shrink: makes a payload smaller, for a broker that refuses its size.
     """
 
-    name: Final = "mqtt"
+    name: str = "mqtt"
     takes: Sequence[str] = ("mqtt",)
     unavailable: Cause = Cause.MQTT_UNAVAILABLE
     refused: Cause = Cause.MQTT_REFUSED
@@ -53,6 +52,19 @@ class MqttSink:
                 return
         smaller = self._shrink(delivery.payload)
         self._broker.publish(topic, smaller, correlation=delivery.correlation)
+
+
+class ExamSink(MqttSink):
+    """Publishes results of exams, which have no map to go without."""
+
+    name = "exam"
+    takes = (EXAM,)
+    unavailable = Cause.EXAMS_UNAVAILABLE
+    refused = Cause.EXAMS_REFUSED
+
+    def __init__(self, broker: MqttClient, topics: Topics) -> None:
+        super().__init__(broker, topics, lambda payload: payload)
+        self._topic = topics.exam
 
 
 class ReplySink(MqttSink):

@@ -41,6 +41,7 @@ class ReplyCourier(Courier):
 
     most_hang_ups = 1
     hung_up_retry_s = REST_S
+    _outbox: Outbox
 
     def __init__(self, sink: Sink, outbox: Outbox, health: Health, expiry_s: float) -> None:
         super().__init__(sink, outbox, health)

@@ -19,6 +19,22 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
         "outcome",
         {name: name for name in ("benign", "malignant", "indeterminate", "rejected")},
     ),
+    "mammo_edge_exams": (
+        "Results of exams by what they say; several_patients and failed have none",
+        "outcome",
+        {
+            f"exams_{name}": name
+            for name in (
+                "benign",
+                "malignant",
+                "indeterminate",
+                "rejected",
+                "several_patients",
+                "too_many_images",
+                "failed",
+            )
+        },
+    ),
     "mammo_edge_received": (
         "Images that came, by source",
         "source",
@@ -27,7 +43,7 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "mammo_edge_delivered": (
         "Results that a sink has, by sink",
         "sink",
-        {"delivered_mqtt": "mqtt", "delivered_jsonl": "jsonl"},
+        {"delivered_mqtt": "mqtt", "delivered_jsonl": "jsonl", "delivered_exam": "exam"},
     ),
     "mammo_edge_worker_deaths": (
         "Workers that died or were ended with an image",

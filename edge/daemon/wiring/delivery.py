@@ -7,12 +7,12 @@ from edge.config.settings import Settings
 from edge.contract.render import without_heatmap
 from edge.daemon.publish.courier import Courier
 from edge.daemon.publish.jsonl import JsonlSink
-from edge.daemon.publish.mqtt import MqttSink, ReplySink
+from edge.daemon.publish.mqtt import ExamSink, MqttSink, ReplySink
 from edge.daemon.publish.replies import ReplyCourier
 from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.topics import Topics
-from edge.storage.ledger.outbox import Outbox
+from edge.storage.ledger import Ledger
 
 STOP_S: Final = 2.0
 """Seconds for which each courier may go on at the end."""
@@ -24,15 +24,15 @@ class Delivery:
 
     Args:
         settings: say which sinks there are.
-        outbox: what is to be delivered.
+        ledger: has what is to be delivered.
         health: for stamps and reasons.
         client: the connection to the broker, if there is one.
     """
 
     def __init__(
-        self, settings: Settings, outbox: Outbox, health: Health, client: MqttClient | None
+        self, settings: Settings, ledger: Ledger, health: Health, client: MqttClient | None
     ) -> None:
-        self._couriers = list(_couriers(settings, outbox, health, client))
+        self._couriers = list(_couriers(settings, ledger, health, client))
         if client:
             for courier in self._couriers:
                 client.on_connect(courier.retry_held)
@@ -54,12 +54,15 @@ class Delivery:
 
 
 def _couriers(
-    settings: Settings, outbox: Outbox, health: Health, client: MqttClient | None
+    settings: Settings, ledger: Ledger, health: Health, client: MqttClient | None
 ) -> Iterator[Courier]:
+    outbox = ledger.outbox
     if client:
         topics = Topics.of(settings.device)
         yield Courier(MqttSink(client, topics, without_heatmap), outbox, health)
         replies = ReplySink(client, topics, without_heatmap)
         yield ReplyCourier(replies, outbox, health, settings.publish.reply_expiry_s)
+        if settings.makes_exams:
+            yield Courier(ExamSink(client, topics), ledger.exam_outbox, health)
     if settings.publish.jsonl:
         yield Courier(JsonlSink(settings.publish.jsonl, outbox.wanted), outbox, health)

@@ -46,6 +46,7 @@ class Report:
         drift: Drift,
     ) -> None:
         self._device = settings.device
+        self._makes_exams = settings.makes_exams
         self._parts = parts
         self._client = client
         self._sources = sources
@@ -58,7 +59,8 @@ class Report:
             "queue": ledger.queries.summary(),
             "inbox": self._inbox(),
             "requests": self._requests(),
-            "outbox": ledger.outbox.counts(),
+            "exams": ledger.exams.counts() if self._makes_exams else None,
+            "outbox": {**ledger.outbox.counts(), **ledger.exam_outbox.counts()},
             "drift": self._drift.report(),
         }
         serving = self._parts.model.serving

@@ -7,10 +7,13 @@ from typing import Final
 
 from edge.config.settings import Settings
 from edge.contract.render import Sender, readdress
+from edge.daemon.pipeline.exam_names import ExamNames
+from edge.daemon.wiring.exam_maker import Maker
 from edge.errors import ConfigError
 from edge.health import Health
 from edge.storage.keys import LEDGER, own_key
 from edge.storage.ledger import Ledger, open_ledger
+from edge.storage.ledger.exam_rows import ExamRules
 from edge.storage.ledger.witness import NAME as WITNESS
 from edge.storage.rebuild import demand_spool, prove, rebuild
 from edge.storage.spool import Spool
@@ -27,7 +30,9 @@ def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Le
         StartupError: a folder is not usable, or another daemon has the ledger.
         Unavailable: the disk is full, failing or away.
     """
-    ledger = stack.enter_context(open_ledger(settings.state.path, settings.sink_names, readdress))
+    ledger = stack.enter_context(
+        open_ledger(settings.state.path, settings.sink_names, readdress, _exam_rules(settings))
+    )
     demand_spool(ledger, settings.spool.path)
     where = settings.spool
     spool = Spool(where.path, where.done, where.failed, health.beat)
@@ -35,6 +40,24 @@ def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Le
     rebuild(ledger, spool, health)
     ledger.restore.watch(where.path / WITNESS)
     return ledger, spool
+
+
+def exam_names(settings: Settings, sender: Sender) -> ExamNames | None:
+    """Say by which key exams get their names; None if no exams are made."""
+    if not settings.makes_exams:
+        return None
+    return ExamNames(sender.ledger_key, settings.inbox.path if settings.exam.folders else None)
+
+
+def _exam_rules(settings: Settings) -> ExamRules | None:
+    if not settings.makes_exams:
+        return None
+    return ExamRules(
+        Maker(settings.device),
+        random_ids=settings.publish.subject_key_file is None,
+        quiet_s=settings.exam.quiet_s,
+        latest_s=settings.exam.latest_s,
+    )
 
 
 def sender_of(settings: Settings) -> Sender:

@@ -10,7 +10,7 @@ from typing import Final
 import pydicom
 from pydicom import Dataset
 
-from edge.domain import Flag, ImageFacts
+from edge.domain import Flag, Identity, ImageFacts
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import (
     aspect,
@@ -26,7 +26,7 @@ from edge.inference.image import (
 from edge.inference.image.attributes import number, text
 from edge.inference.image.depth import Depth
 from edge.inference.image.frame import Buffer
-from edge.inference.image.mammogram import Limits, Mammogram, check_size
+from edge.inference.image.mammogram import Limits, Mammogram, ObjectRejected, check_size
 from edge.inference.image.provenance import provenance_of
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it quotes values
@@ -63,7 +63,8 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
         it is no DICOM file.
 
     Raises:
-        ImageRejected: it is one, but gets no score.
+        ObjectRejected: it is one, but gets no score.
+        ImageRejected: it is one, but its header cannot be read.
     """
     with _broken("header", at_its_end=Reason.TRUNCATED):
         syntax = part10.transfer_syntax(data)
@@ -72,6 +73,13 @@ def decode(data: Buffer, limits: Limits) -> Mammogram | None:
         file = part10.read(data, limits.max_bytes)
     if file is None:
         return None
+    try:
+        return _decode(file, limits)
+    except ImageRejected as rejected:
+        raise ObjectRejected(rejected, _identity(file.header)) from None
+
+
+def _decode(file: part10.File, limits: Limits) -> Mammogram:
     with _broken("header"):
         groups.bring_up(file.header)
         flags = eligibility.look_at(file.header, limits.implants)
@@ -117,6 +125,15 @@ def _broken(what: str, at_its_end: Reason = Reason.UNREADABLE) -> Iterator[None]
     except BaseException as error:  # noqa: BLE001
         detail = f"the DICOM's {what} cannot be read ({type(error).__name__})"
         raise ImageRejected(Reason.UNREADABLE, detail) from None
+
+
+def _identity(header: Dataset) -> Identity | None:
+    """Read the UIDs of an object that gets no score; None if they cannot be read."""
+    try:
+        with _broken("header"):
+            return tags.identity(header)
+    except ImageRejected:
+        return None
 
 
 def _check(header: Dataset, limits: Limits) -> None:

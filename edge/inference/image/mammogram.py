@@ -41,6 +41,20 @@ class Mammogram:
     provenance: Provenance | None = None
 
 
+class ObjectRejected(ImageRejected):
+    """
+    A DICOM object that gets no score, although its header says which one it is.
+
+    Args:
+        rejected: the reason and its detail.
+        identity: the UIDs of the object; None if they cannot be read.
+    """
+
+    def __init__(self, rejected: ImageRejected, identity: Identity | None) -> None:
+        super().__init__(rejected.reason, rejected.detail)
+        self.identity = identity
+
+
 def check_size(rows: int, columns: int, limits: Limits) -> None:
     """
     Refuse a picture by its header, before memory is spent on it.

@@ -13,9 +13,12 @@ from edge.storage.audit import Audit
 from edge.storage.ledger.clock import Clock
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.erasure import Erasure
+from edge.storage.ledger.exam_queue import ExamQueue
+from edge.storage.ledger.exam_rows import ExamRules
+from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.origins import Origins
-from edge.storage.ledger.outbox import Outbox
+from edge.storage.ledger.outbox import ExamOutbox, Outbox
 from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
 from edge.storage.ledger.records import Readdress
@@ -34,19 +37,30 @@ class Ledger:
         StartupError: see `Database`.
     """
 
-    def __init__(self, folder: Path, sinks: Iterable[str], readdress: Readdress) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sinks: Iterable[str],
+        readdress: Readdress,
+        exams: ExamRules | None = None,
+    ) -> None:
         self._database = Database(folder)
         self.audit = Audit(folder)
         results = Results(sinks, readdress)
-        self.submissions = Submissions(self._database, results)
+        joined = Exams(exams)
+        self.exams = ExamQueue(self._database, joined)
+        if exams is None:
+            self.exams.give_up()
+        self.exam_outbox = ExamOutbox(self._database)
+        self.submissions = Submissions(self._database, results, joined)
         self.origins = Origins(self._database)
         self.references = References(self._database)
-        self.images = Images(self._database, results)
+        self.images = Images(self._database, results, joined)
         self.outbox = Outbox(self._database)
         self.queries = Queries(self._database.reading)
         self.clock = Clock(self._database)
-        self.pruning = Pruning(self._database)
-        self.erasure = Erasure(self._database)
+        self.pruning = Pruning(self._database, exams=exams is not None)
+        self.erasure = Erasure(self._database, joined)
         self.verdicts = Verdicts(self._database)
         self.restore = Restore(self._database, results, readdress)
 
@@ -56,9 +70,11 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(folder: Path, sinks: Iterable[str], readdress: Readdress) -> Iterator[Ledger]:
+def open_ledger(
+    folder: Path, sinks: Iterable[str], readdress: Readdress, exams: ExamRules | None = None
+) -> Iterator[Ledger]:
     """Open a ledger and close it again."""
-    ledger = Ledger(folder, sinks, readdress)
+    ledger = Ledger(folder, sinks, readdress, exams)
     try:
         yield ledger
     finally:

@@ -12,10 +12,10 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
 from edge.storage.ledger.database import Database
+from edge.system.uptime import boot_id, uptime_s
 
 KEY: Final = "clock"
 STEP_S: Final = 60.0
@@ -24,7 +24,6 @@ AWAY_S: Final = 7 * 86400.0
 BEFORE_S: Final = 600.0
 """Seconds before the first look at a clock for which rows may have been dated by it."""
 NOTED_S: Final = 60.0
-BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 DATED: Final = (
     ("images", "archived_at"),
     ("images", "received_at"),
@@ -33,12 +32,8 @@ DATED: Final = (
     ("scores", "completed_at"),
     ("verdicts", "completed_at"),
     ("verdicts", "given_at"),
+    ("exam_results", "completed_at"),
 )
-
-
-def uptime_s() -> float:
-    """Return how long the machine has run, sleep included, in seconds."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +86,7 @@ class Clock:
             Unavailable: the ledger cannot be read or written.
         """
         last = self._last or self._read()
-        found = Moment(now(), uptime(), _boot(), 0.0)
+        found = Moment(now(), uptime(), boot_id(), 0.0)
         jump, since = _compare(last, found)
         found = Moment(found.date, found.uptime, found.boot, since)
         if jump is not None:
@@ -144,10 +139,3 @@ def _write(db: sqlite3.Connection, moment: Moment) -> None:
         "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
         (KEY, json.dumps(asdict(moment))),
     )
-
-
-def _boot() -> str:
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return ""

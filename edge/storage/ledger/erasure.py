@@ -1,10 +1,11 @@
 """
-Erasure: everything that a ledger knows of one image goes, down to the bytes of its pages.
+Erasure: everything that a ledger knows of some images goes, down to the bytes of its pages.
 
 SQLite overwrites what is deleted (`PRAGMA secure_delete`), in its own pages; the write-ahead log
 still has the pages as they were, so it is written back and cut to nothing.
 """
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,10 +13,20 @@ from typing import Final
 from edge.errors import ConfigError
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.exam_rows import exams_of
+from edge.storage.ledger.exams import Exams
+from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import State
 
+EMPTY: Final = "NOT EXISTS (SELECT 1 FROM exam_images WHERE exam_images.exam = exams.exam)"
+"""Condition that an exam has no image any more."""
+OF_EXAMS: Final = "exam IN (SELECT exam FROM exam_images WHERE image_id = ?)"
 OF_IMAGE: Final = "SELECT id FROM submissions WHERE image_id = ?"
 STEPS: Final = (
+    f"DELETE FROM exam_outbox WHERE seq IN (SELECT seq FROM exam_results WHERE {OF_EXAMS})",
+    f"DELETE FROM exam_results WHERE {OF_EXAMS}",
+    "DELETE FROM exam_images WHERE image_id = ?",
+    "DELETE FROM exam_headers WHERE image_id = ?",
     f"DELETE FROM outbox WHERE seq IN (SELECT seq FROM results WHERE submission IN ({OF_IMAGE}))",
     f"DELETE FROM results WHERE submission IN ({OF_IMAGE})",
     "DELETE FROM outcomes WHERE image_id = ?",
@@ -30,43 +41,55 @@ STEPS: Final = (
 
 
 class Erasure:
-    """The part of a ledger that erases one image."""
+    """The part of a ledger that erases images."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, exams: Exams) -> None:
         self._database = database
+        self._exams = exams
 
-    def erase(self, image_id: str, remove: Callable[[Path], None]) -> int:
+    def erase(self, image_ids: list[str], remove: Callable[[Path], None]) -> int:
         """
-        Erase an image, its results, scores and verdict, and what is still to be delivered.
+        Erase images, their results, scores and verdicts, and what is still to be delivered.
 
-        Its file goes in the same transaction, so that nobody takes the same bytes in meanwhile.
+        Their files go in the same transaction, so that nobody takes the same bytes in meanwhile.
+        All results of their exams go too, as each may name them; what is left of an exam is
+        published as a further revision.
 
         Args:
-            image_id: of the image.
-            remove: removes the image's file; called if the image is known.
+            image_ids: of the images.
+            remove: removes an image's file; called for each image that is known.
 
         Returns:
-            The number of results; 0 also if the image is not known.
+            The number of the images' results; 0 also if none is known.
 
         Raises:
-            ConfigError: the image is still to be examined, or to be archived.
+            ConfigError: an image is still to be examined, or to be archived.
             Unavailable: the disk is full or failing; nothing was changed.
-            OSError: from `remove`; nothing was changed.
+            OSError: from `remove`; no row was changed.
         """
         with self._database.transaction() as db:
-            image = records.find(db, image_id)
-            if image is not None and image.state is not State.ARCHIVED:
-                msg = (
-                    f"{image_id[:16]}: it is {image.state}, expected archived: try again after that"
-                )
-                raise ConfigError(msg)
-            if image is not None:
+            for image in _archived(db, image_ids):
                 remove(image.path)
-            of_it = f"SELECT count(*) FROM results WHERE submission IN ({OF_IMAGE})"
-            results = int(db.execute(of_it, (image_id,)).fetchone()[0])
-            for step in STEPS:
-                db.execute(step, (image_id,))
-            return results
+            exams = {exam for one in image_ids for exam in exams_of(db, one)}
+            results = sum(_erase(db, one) for one in image_ids)
+            which = [(exam,) for exam in exams]
+            db.executemany(f"DELETE FROM exams WHERE exam = ? AND {EMPTY}", which)
+            # What is left is published again, also if it says what an erased revision said.
+            db.executemany("UPDATE exams SET contents = NULL WHERE exam = ?", which)
+            news = self._exams.look_again(db, sorted(exams))
+        self._exams.tell(news)
+        return results
+
+    def check(self, image_ids: list[str]) -> None:
+        """
+        Refuse images that cannot be erased yet.
+
+        Raises:
+            ConfigError: an image is still to be examined, or to be archived.
+            Unavailable: the ledger cannot be read.
+        """
+        with self._database.reading() as db:
+            _archived(db, image_ids)
 
     def scrub(self) -> None:
         """
@@ -76,3 +99,23 @@ class Erasure:
             Unavailable: somebody reads the ledger; to be tried again.
         """
         self._database.cut_log()
+
+
+def _archived(db: sqlite3.Connection, image_ids: list[str]) -> list[Image]:
+    found = [image for one in image_ids if (image := records.find(db, one))]
+    for image in found:
+        if image.state is not State.ARCHIVED:
+            msg = (
+                f"{image.image_id[:16]}: it is {image.state}, expected archived: "
+                "try again after that"
+            )
+            raise ConfigError(msg)
+    return found
+
+
+def _erase(db: sqlite3.Connection, image_id: str) -> int:
+    of_it = f"SELECT count(*) FROM results WHERE submission IN ({OF_IMAGE})"
+    results = int(db.execute(of_it, (image_id,)).fetchone()[0])
+    for step in STEPS:
+        db.execute(step, (image_id,))
+    return results

@@ -8,6 +8,7 @@ from typing import Final
 from edge.domain import Numbering
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.records import COLUMNS, Conclusion, Image, ledger_id, next_seq
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
@@ -20,9 +21,10 @@ FAR_OFF_S: Final = 600
 class Images:
     """The images of a ledger and what becomes of them."""
 
-    def __init__(self, database: Database, results: Results) -> None:
+    def __init__(self, database: Database, results: Results, exams: Exams) -> None:
         self._database = database
         self._results = results
+        self._exams = exams
 
     def next_waiting(self) -> Image | None:
         """Find the image to examine next: those that were interrupted go behind the others."""
@@ -126,7 +128,9 @@ class Images:
                 records.note_score(db, conclusion.score)
             for submission, *_ in submissions:
                 _repeat(self._results, db, conclusion.result_id, submission)
-            return payload
+            news = self._exams.enter(db, image_id, conclusion.bundle_id, conclusion.exam)
+        self._exams.tell(news)
+        return payload
 
     def postpone(self, image_id: str, until: float) -> bool:
         """

@@ -75,15 +75,21 @@ def check_rows(db: sqlite3.Connection) -> None:
         DamagedError: one is not what was written.
     """
     db.create_function("crc32", 1, schema.crc32, deterministic=True)
-    changed = db.execute("SELECT seq FROM results WHERE crc32(payload) != crc32 LIMIT 1").fetchone()
+    _check_numbered(db, "results", "seq", "result")
+    _check_numbered(db, "exam_results", "exam_seq", "exam result")
+
+
+def _check_numbered(db: sqlite3.Connection, table: str, key: str, what: str) -> None:
+    wrong = f"SELECT seq FROM {table} WHERE crc32(payload) != crc32 LIMIT 1"
+    changed = db.execute(wrong).fetchone()
     if changed:
-        msg = f"result {changed[0]} is not what was written"
+        msg = f"{what} {changed[0]} is not what was written"
         raise DamagedError(msg)
     given, noted = db.execute(
-        "SELECT coalesce(max(seq), 0), (SELECT value FROM meta WHERE key = 'seq') FROM results"
+        f"SELECT coalesce(max(seq), 0), (SELECT value FROM meta WHERE key = ?) FROM {table}", (key,)
     ).fetchone()
     if noted is None or not noted.isdigit() or int(noted) < given:
-        msg = f"the last sequence number is noted as {noted}, results go up to {given}"
+        msg = f"the last sequence number is noted as {noted}, {what}s go up to {given}"
         raise DamagedError(msg)
 
 

@@ -11,6 +11,8 @@ from edge.storage.ledger.records import REPLY
 
 HUNG_UP: Final = "the broker hung up on it"
 """The reason of a delivery that is held because the broker ends the connection at it."""
+EXAM: Final = "exam"
+"""The sink of exam results: the topic `exam`."""
 RESTING: Final = f"""SELECT response_topic FROM outbox JOIN results USING (seq)
     JOIN submissions ON submissions.id = results.submission
     WHERE sink = '{REPLY}' AND held = '{HUNG_UP}' AND response_topic IS NOT NULL"""
@@ -159,3 +161,72 @@ class Outbox:
                 sink: {"waiting": total - held, "held": held}
                 for sink, total, held in db.execute(query)
             }
+
+
+class ExamOutbox:
+    """The outbox of exams, with the methods of `Outbox`; a row goes only when the broker has it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def pending(self, _sinks: Sequence[str], limit: int = 16) -> list[Delivery]:
+        """List the next deliveries by their numbers, without held ones."""
+        query = (
+            "SELECT seq, payload FROM exam_outbox JOIN exam_results USING (seq) "
+            "WHERE held IS NULL ORDER BY seq LIMIT ?"
+        )
+        with self._database.reading() as db:
+            return [
+                Delivery(seq, EXAM, payload, None, None)
+                for seq, payload in db.execute(query, (limit,))
+            ]
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Forget a delivery that the broker has; after a power cut it may be sent once more."""
+        with self._database.transaction(synced=False) as db:
+            db.execute("DELETE FROM exam_outbox WHERE seq = ?", (delivery.seq,))
+
+    def hold(self, delivery: Delivery, why: str) -> None:
+        """Keep a delivery that the broker refused, and go on with the next."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE exam_outbox SET held = ? WHERE seq = ?", (why, delivery.seq))
+
+    def release_held(self, _sinks: Sequence[str], but: str = "") -> None:
+        """Try again what was refused, except what is held for the reason `but`."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE exam_outbox SET held = NULL WHERE held != ?", (but,))
+
+    def held(self, _sinks: Sequence[str]) -> int:
+        """Count the held deliveries."""
+        return self._count()["held"]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count waiting and held deliveries; empty if there is none."""
+        counted = self._count()
+        return {EXAM: counted} if any(counted.values()) else {}
+
+    def _count(self) -> dict[str, int]:
+        with self._database.reading() as db:
+            total, held = db.execute("SELECT count(*), count(held) FROM exam_outbox").fetchone()
+        return {"waiting": total - held, "held": held}
+
+    def replay(self, after: int, since: float, limit: int) -> tuple[int, int]:
+        """
+        Put exam results into the outbox again, byte for byte.
+
+        Args:
+            after: only those with a larger sequence number.
+            since: only those completed at or after this Unix time.
+            limit: at most so many, the oldest.
+
+        Returns:
+            Their number, and the last one's sequence number, which is 0 for none.
+        """
+        query = (
+            "SELECT seq FROM exam_results WHERE seq > ? AND completed_at >= ? ORDER BY seq LIMIT ?"
+        )
+        with self._database.transaction() as db:
+            found = [seq for (seq,) in db.execute(query, (after, since, limit))]
+            again = "INSERT OR IGNORE INTO exam_outbox (seq) VALUES (?)"
+            db.executemany(again, [(seq,) for seq in found])
+        return len(found), max(found, default=0)

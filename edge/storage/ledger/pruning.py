@@ -1,26 +1,61 @@
 """Pruning: files and results of images that are archived and wholly delivered, oldest first."""
 
+import math
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.exam_rows import exams_of
 from edge.storage.ledger.records import COLUMNS, Image
 
-SETTLED: Final = """state = 'archived' AND NOT EXISTS (
+
+def _settled(images: str) -> str:
+    return f"""{images}.state = 'archived' AND NOT EXISTS (
     SELECT 1 FROM submissions LEFT JOIN outbox USING (seq)
-    WHERE submissions.image_id = images.image_id
+    WHERE submissions.image_id = {images}.image_id
         AND (submissions.seq IS NULL OR outbox.seq IS NOT NULL))"""
+
+
+def _old(images: str) -> str:
+    return f"""{_settled(images)} AND {images}.kept = 0 AND {images}.archived_at < ?1
+    AND (SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = submission
+         WHERE submissions.image_id = {images}.image_id) < ?1"""
+
+
+SETTLED: Final = _settled("images")
 """Condition that nothing of the image waits for a worker, the archive or a sink."""
+OLD: Final = _old("images")
+"""Condition that the image's file is gone and its last result was completed before ?1."""
+OF_SETTLED_EXAMS: Final = """NOT EXISTS (
+    SELECT 1 FROM exam_images AS mine JOIN exams USING (exam)
+    LEFT JOIN exam_results USING (exam) LEFT JOIN exam_outbox USING (seq)
+    WHERE mine.image_id = images.image_id
+        AND (first_s IS NOT NULL OR exam_outbox.seq IS NOT NULL))"""
+"""Condition that no exam of the image waits, and that the broker has their results."""
+OF_OLD_EXAMS: Final = f"""NOT EXISTS (
+    SELECT 1 FROM exam_images AS mine JOIN exam_images AS theirs USING (exam)
+    JOIN images AS other ON other.image_id = theirs.image_id
+    WHERE mine.image_id = images.image_id AND other.image_id != mine.image_id
+        AND ({_old("other")}) IS NOT TRUE)"""
+"""Condition that all other images of the image's exams may go, too."""
 SCORED: Final = "(SELECT scored FROM outcomes WHERE outcomes.result_id = images.result_id)"
 
 
 class Pruning:
-    """The part of a ledger that forgets."""
+    """
+    The part of a ledger that forgets.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: of the ledger.
+        exams: true if exams are made; else nobody delivers their results, and nothing waits for it.
+    """
+
+    def __init__(self, database: Database, *, exams: bool) -> None:
         self._database = database
+        self._of_exams = f"{OF_SETTLED_EXAMS} AND {OF_OLD_EXAMS}" if exams else OF_OLD_EXAMS
 
     def files(self, *, scored: bool, before: float, limit: int) -> list[Image]:
         """
@@ -61,32 +96,31 @@ class Pruning:
 
     def forget(self, *, before: float, limit: int) -> int:
         """
-        Forget images whose files are gone and whose last result is old.
+        Forget images whose files are gone and whose last result is old, whole exams at once.
 
         Args:
             before: a Unix time before which the last result was completed.
-            limit: images at most.
+            limit: images at most, and those of their exams.
 
         Returns:
             The number of results that went.
         """
-        newest = (
-            "SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = submission"
-        )
-        query = f"SELECT image_id FROM images WHERE {SETTLED} AND kept = 0 AND archived_at < ?1"
+        may_go = f"SELECT archived_at, image_id FROM images WHERE {OLD} AND {self._of_exams}"
+        oldest = f"{may_go} AND (archived_at, image_id) > (?2, ?3) ORDER BY 1, 2 LIMIT ?4"
+        gone, images, place = 0, 0, (-math.inf, "")
         with self._database.transaction() as db:
-            of_old = (
-                f"{query} AND ({newest} WHERE submissions.image_id = "
-                "images.image_id) < ?1 ORDER BY archived_at LIMIT ?2"
-            )
-            forgotten = db.execute(of_old, (before, limit)).fetchall()
-            gone = 0
-            for image_id in forgotten:
-                of_it = "submission IN (SELECT id FROM submissions WHERE image_id = ?)"
-                gone += db.execute(f"DELETE FROM results WHERE {of_it}", image_id).rowcount
-                for table in ("outcomes", "submissions", "images"):
-                    db.execute(f"DELETE FROM {table} WHERE image_id = ?", image_id)
-            return gone
+            while images < limit:
+                found = db.execute(oldest, (before, *place, limit)).fetchall()
+                if not found:
+                    break
+                for place in found:
+                    group = _together(db, place[1])
+                    one = f"{may_go} AND image_id = ?2"
+                    if all(db.execute(one, (before, each)).fetchone() for each in group):
+                        gone, images = gone + _forget(db, group), images + len(group)
+                    if images >= limit:
+                        break
+        return gone
 
     def forget_scores(self, *, before: float, limit: int) -> int:
         """
@@ -107,3 +141,34 @@ class Pruning:
         with self._database.transaction() as db:
             query = f"DELETE FROM scores WHERE image_id IN ({old})"
             return db.execute(query, (before, limit)).rowcount
+
+
+def _together(db: sqlite3.Connection, image_id: str) -> set[str]:
+    """Find the images that share an exam with one, or with one that does."""
+    mates = (
+        "SELECT theirs.image_id FROM exam_images AS mine JOIN exam_images AS theirs "
+        "USING (exam) WHERE mine.image_id = ?"
+    )
+    group, new = {image_id}, {image_id}
+    while new:
+        found = {mate for one in new for (mate,) in db.execute(mates, (one,))}
+        new = found - group
+        group |= found
+    return group
+
+
+def _forget(db: sqlite3.Connection, group: set[str]) -> int:
+    """Forget images and all their exams; returns the number of results of both that went."""
+    exams = {(exam,) for one in group for exam in exams_of(db, one)}
+    gone = 0
+    for image_id in group:
+        of_it = "submission IN (SELECT id FROM submissions WHERE image_id = ?)"
+        gone += db.execute(f"DELETE FROM results WHERE {of_it}", (image_id,)).rowcount
+        for table in ("outcomes", "submissions", "exam_images", "exam_headers", "images"):
+            db.execute(f"DELETE FROM {table} WHERE image_id = ?", (image_id,))
+    for exam in exams:
+        sent = "DELETE FROM exam_outbox WHERE seq IN (SELECT seq FROM exam_results WHERE exam = ?)"
+        db.execute(sent, exam)
+        gone += db.execute("DELETE FROM exam_results WHERE exam = ?", exam).rowcount
+        db.execute("DELETE FROM exams WHERE exam = ?", exam)
+    return gone

@@ -82,7 +82,9 @@ class Queries:
                 db.execute("SELECT count(*) FROM images WHERE state = 'received'").fetchone()[0]
             )
 
-    def results(self, after: int = 0, since: float = 0.0, limit: int = -1) -> list[bytes]:
+    def results(
+        self, after: int = 0, since: float = 0.0, limit: int = -1, *, exams: bool = False
+    ) -> list[bytes]:
         """
         List published payloads in order.
 
@@ -90,9 +92,10 @@ class Queries:
             after: only results with a larger sequence number.
             since: only results completed at or after this Unix time.
             limit: at most so many, the newest; -1 for all.
+            exams: true for those of exams, by their own numbers.
         """
         newest = (
-            "SELECT seq, payload FROM results WHERE seq > ? AND "
+            f"SELECT seq, payload FROM {_table(exams=exams)} WHERE seq > ? AND "
             "completed_at >= ? ORDER BY seq DESC LIMIT ?"
         )
         with self._reading() as db:
@@ -103,10 +106,12 @@ class Queries:
                 )
             ]
 
-    def each_result(self, after: int = 0, since: float = 0.0) -> Iterator[bytes]:
+    def each_result(
+        self, after: int = 0, since: float = 0.0, *, exams: bool = False
+    ) -> Iterator[bytes]:
         """Yield published payloads in order, a few in memory at a time however many there are."""
         query = (
-            "SELECT seq, payload FROM results WHERE seq > ? AND "
+            f"SELECT seq, payload FROM {_table(exams=exams)} WHERE seq > ? AND "
             "completed_at >= ? ORDER BY seq LIMIT ?"
         )
         while True:
@@ -151,6 +156,10 @@ class Queries:
         """Count undelivered rows by sink, those of sinks that are no longer configured included."""
         with self._reading() as db:
             return dict(db.execute("SELECT sink, count(*) FROM outbox GROUP BY sink").fetchall())
+
+
+def _table(*, exams: bool) -> str:
+    return "exam_results" if exams else "results"
 
 
 def parse_since(value: object) -> tuple[int, float]:

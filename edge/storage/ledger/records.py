@@ -40,6 +40,8 @@ class Submission:
     """The place from which it was copied, and is still to be removed."""
     response_topic: str | None = None
     correlation: bytes | None = None
+    exam: str | None = None
+    """Keyed hash of the exam that its sender, or its folder, says it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Request:
     """Goes back with the answer."""
     again: bool = False
     """True if the broker says that it delivered the message before."""
+    exam: str | None = None
+    """The sender's reference of the exam; that of a request that names a file is in `payload`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,20 @@ Readdress: TypeAlias = Callable[[bytes, Numbering], bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """The exam that an image belongs to by its header, as keyed hashes; None without such a tag."""
+
+    file: str
+    """The model file that scored it."""
+    facts: str
+    """The entry of that file in the manifest, as JSON."""
+    study: str | None = None
+    instance: str | None = None
+    """Of the SOP Instance UID."""
+    patient: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Conclusion:
     """An outcome on its way into the ledger."""
 
@@ -147,6 +165,8 @@ class Conclusion:
     render: Render
     score: Score | None = None
     """The score as it outlives the result; None of a rejection."""
+    exam: Membership | None = None
+    """None if its model makes no exams."""
 
 
 SCORE: Final = ", ".join(field.name for field in fields(Score))
@@ -210,7 +230,7 @@ def submit(db: sqlite3.Connection, submission: Submission, claim: str | None) ->
     """Record one submission; returns its row id."""
     number = db.execute(
         "INSERT INTO submissions (image_id, source, claim, received_at, settled, "
-        "response_topic, correlation) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "response_topic, correlation, exam) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             submission.image_id,
             submission.source,
@@ -219,6 +239,7 @@ def submit(db: sqlite3.Connection, submission: Submission, claim: str | None) ->
             submission.settled,
             submission.response_topic,
             submission.correlation,
+            submission.exam,
         ),
     ).lastrowid
     if submission.origin is not None:

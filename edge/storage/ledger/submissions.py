@@ -3,12 +3,13 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.records import Image, Submission
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
@@ -19,9 +20,10 @@ DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 class Submissions:
     """The submissions of a ledger, and the files they came as."""
 
-    def __init__(self, database: Database, results: Results) -> None:
+    def __init__(self, database: Database, results: Results, exams: Exams) -> None:
         self._database = database
         self._results = results
+        self._exams = exams
 
     def accept(self, submission: Submission, bundle_id: str) -> Path:
         """
@@ -31,6 +33,7 @@ class Submissions:
             The place of the image's bytes: `submission.path`, or an earlier one, and then
             `submission.path` is a spare copy.
         """
+        news: Sequence[str] = ()
         with self._database.transaction() as db:
             claim = submission.path.name
             if db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone():
@@ -55,11 +58,14 @@ class Submissions:
                 # Removed out of done or failed: it goes there again.
                 removed = known.state is State.ARCHIVED and not known.path.exists()
                 standing = None if removed else records.standing_result(db, known, bundle_id)
-                self._answer_or_renew(db, known, number, standing)
-            return _path(db, submission.image_id)
+                news = self._answer_or_renew(db, known, number, standing)
+            kept = _path(db, submission.image_id)
+        self._exams.tell(news)
+        return kept
 
     def request_again(self, image_id: str, submission: Submission, bundle_id: str) -> bool:
         """Record a submission of bytes that are here already; False if they are not."""
+        news: Sequence[str] = ()
         with self._database.transaction() as db:
             known = records.find(db, image_id)
             if known is None:
@@ -69,8 +75,9 @@ class Submissions:
                 return False  # they would have to be examined, and the operator has removed them
             number = records.submit(db, submission, None)
             if known.state in DONE_WITH:
-                self._answer_or_renew(db, known, number, result_id)
-            return True
+                news = self._answer_or_renew(db, known, number, result_id)
+        self._exams.tell(news)
+        return True
 
     def answered_before(self, submission: Submission) -> bool:
         """
@@ -178,10 +185,11 @@ class Submissions:
 
     def _answer_or_renew(
         self, db: sqlite3.Connection, known: Image, number: int, result_id: str | None
-    ) -> None:
+    ) -> Sequence[str]:
+        """Answer a submission, or have its image examined; returns what is to be told of exams."""
         if result_id is not None:
             self._results.repeat(db, result_id, number)
-            return
+            return self._exams.join(db, known.image_id)
         move(db, known.image_id, Move.RENEW)
         if records.had_passing_answer(db, known):  # another result id: that one is taken
             again = "UPDATE images SET generation = generation + 1 WHERE image_id = ?"
@@ -191,6 +199,7 @@ class Submissions:
             f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?",
             (number, known.image_id),
         )
+        return ()
 
 
 def _submit_ourselves(db: sqlite3.Connection, image_id: str) -> None:

@@ -83,8 +83,14 @@ def test_replay_asks_until_all_results_are_sent_again(
     counts = iter((REPLAY_AT_ONCE, 3))
     asked = asked_of(monkeypatch, lambda **_: {"results": next(counts), "last_seq": 7})
     assert main.main(["replay", "--since", "2026-11-01"]) == 0
-    assert asked == [("replay", {"since": "2026-11-01"}), ("replay", {"since": 7})]
+    assert asked == [("replay", {"since": since, "topic": "result"}) for since in ("2026-11-01", 7)]
     assert capsys.readouterr().out == f"{REPLAY_AT_ONCE + 3} results are sent again\n"
+
+
+def test_replay_asks_for_exams_if_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asked_of(monkeypatch, lambda **_: {"results": 1, "last_seq": 7})
+    assert main.main(["replay", "--since", "5", "--exams"]) == 0
+    assert asked == [("replay", {"since": "5", "topic": "exam"})]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ from deploy.demo.subscriber import Subscriber
 from edge.cli import exits
 from edge.contract import messages
 from edge.contract import result as message
+from edge.contract.exam import ExamMessage
 from edge.contract.info import Info
+from edge.contract.limits import EXAM_BYTES
 from edge.contract.result import Message
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.intake.left_alone import PARTIAL
@@ -31,6 +33,7 @@ from edge.daemon.telemetry.status import offline
 from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
+from edge.models.breasts import PROJECTION_OF
 from edge.models.signature import sign
 from edge.models.transfer.announcement import Announcement, read_announcement
 from edge.mqtt.topics import COMMANDS, OWN, Topics
@@ -67,6 +70,23 @@ def parts(annotation: object) -> Iterator[type[BaseModel]]:
 
 def test_every_field_of_the_message_is_explained_and_no_other() -> None:
     assert table("The result") == list(fields(Message))
+
+
+def test_every_field_of_an_exam_is_explained_and_no_other() -> None:
+    below = ("score.", "views.", "model.", "breasts.decision.")
+    found = [name for name in fields(ExamMessage) if not name.startswith(below)]
+    assert table("The result of an exam") == found
+
+
+def test_every_view_that_counts_stands_in_the_table() -> None:
+    (start, rest) = re.split(r"^\| View Position .*$", PAGE, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \| (CC|MLO) \|", rest, re.MULTILINE)
+    assert dict(rows) == dict(PROJECTION_OF)
+    assert start
+
+
+def test_the_shortest_and_longest_reference_of_an_exam_are_the_code_s() -> None:
+    assert f"1 to {EXAM_BYTES} bytes" in PAGE
 
 
 def test_every_reason_of_a_rejection_is_explained_and_no_other() -> None:

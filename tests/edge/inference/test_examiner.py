@@ -185,6 +185,37 @@ def test_a_gate_rejection_still_says_what_was_seen(examiner: Examiner, tmp_path:
     assert SECRET not in repr(outcome)
 
 
+WHOLE = dicom(np.full((64, 48), 90, np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (WHOLE[:-900], Reason.TRUNCATED),
+        (dicom(np.full((64, 48), 90, np.uint16), NumberOfFrames=3), Reason.MULTI_FRAME),
+        (dicom(np.full((64, 48), 90, np.uint16), PixelData=None), Reason.NO_PIXELS),
+        (dicom(np.full((64, 48), 90, np.uint32)), Reason.UNSUPPORTED_FORMAT),
+        (dicom(np.full((64, 48), 90, np.uint16), Modality="CT"), Reason.NOT_A_MAMMOGRAM),
+    ],
+    ids=["truncated", "frames", "no pixels", "32 bits", "CT"],
+)
+def test_a_rejection_names_the_object_whose_header_could_be_read(
+    examiner: Examiner, tmp_path: Path, data: bytes, reason: Reason
+) -> None:
+    outcome = rejection(examiner, saved(tmp_path, data))
+    assert outcome.reason is reason
+    assert outcome.identity is not None
+    assert outcome.identity.study_instance_uid not in repr(outcome)
+
+
+def test_a_rejection_of_an_unreadable_header_names_nothing(
+    examiner: Examiner, tmp_path: Path
+) -> None:
+    assert rejection(examiner, saved(tmp_path, WHOLE[:200])).identity is None
+    nameless = dicom(np.full((64, 48), 90, np.uint16), NumberOfFrames=3, StudyInstanceUID=None)
+    assert rejection(examiner, saved(tmp_path, nameless)).identity is None
+
+
 def test_too_little_memory_is_a_rejection(
     examiner: Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

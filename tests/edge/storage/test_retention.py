@@ -23,6 +23,7 @@ from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import Move
 from edge.storage.retention import DAY_S, Retention
 from edge.storage.spool import Spool
+from edge.system import uptime
 
 DAYS = {"done_days": 30, "failed_days": 90, "results_days": 365, "min_free_mb": 100}
 
@@ -248,7 +249,7 @@ def test_the_time_between_two_boots_makes_nothing_much_older(
     archive.after(20)
     boot = archive.folder / "boot_id"
     boot.write_text("another")
-    monkeypatch.setattr(clock, "BOOT_ID", boot)
+    monkeypatch.setattr(uptime, "BOOT_ID", boot)
     archive.ledger.clock = clock.Clock(archive.ledger.images._database)
     archive.clock["jumped"] = away_days
     archive.after(20)

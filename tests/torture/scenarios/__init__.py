@@ -3,10 +3,11 @@
 from typing import Final
 
 from tests.torture.bench import Scenario
-from tests.torture.scenarios import brokers, disks, inboxes, kills, ledgers, twins, workers
+from tests.torture.scenarios import brokers, disks, exams, inboxes, kills, ledgers, twins, workers
 
 ALL: Final[tuple[Scenario, ...]] = (
     *kills.SCENARIOS,
+    *exams.SCENARIOS,
     *ledgers.SCENARIOS,
     *workers.SCENARIOS,
     *twins.SCENARIOS,

@@ -7,7 +7,7 @@ import random
 import time
 
 from tests.torture.bench import Bench, Row, scaled
-from tests.torture.crashes import POINTS
+from tests.torture.crashes import OF_EXAMS, POINTS
 from tests.torture.site import Site
 
 WAYS = ("folder", "mqtt", "reply")
@@ -30,7 +30,7 @@ def kill_at(site: Site, point: str, nth: int, files: int, *, workers_too: bool) 
 
 def at_every_step(bench: Bench, scale: float) -> Row:
     """Die at each named point of crashes.py, the supervisor alone and with its workers."""
-    points = [point for point in POINTS if point not in OTHER_MOUNT]
+    points = [point for point in POINTS if point not in OTHER_MOUNT.union(OF_EXAMS)]
     rounds = scaled(20, scale)
     row = Row("SIGKILL at every step, supervisor, or supervisor and workers", 0)
     missed: list[str] = []

@@ -1,11 +1,13 @@
 """The calibration of breasts, on films whose answer is known, and its numbers in `evaluate`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edge.domain import Domain
 from edge.models.breasts import PROJECTIONS, breasts_of
-from edge.models.manifest import DomainFit, ModelFile
+from edge.models.manifest import DomainFit, ModelFile, OperatingPoint
 from tests.support.films_drawn import film
 from tests.train.scoring.test_judge import MODEL
 from train.data.index import Film
@@ -148,6 +150,29 @@ def test_an_exam_is_called_at_the_threshold_of_its_highest_breast() -> None:
     assert found["confusion"]["true_positive"] == hits
     assert sum(found["confusion"].values()) == len(breasts)
     assert found["threshold"] is None
+
+
+def test_an_exam_is_called_if_one_of_its_breasts_is_as_the_daemon_says() -> None:
+    """The higher breast has one view and is not over its threshold, the lower has both and is."""
+    films, raw = women()
+    sides = [*films, *(replace(one, laterality="RIGHT") for one in films)]
+    scores = np.concatenate([np.clip(raw + 0.1, 0, 0.99), raw])
+    strict = OperatingPoint(threshold=0.99, band_low=0.99, band_high=0.99, chosen_on="x")
+    model = with_breasts(films, raw).model_copy(update={"operating_points": {"default": strict}})
+    missing = frozenset(range(1, len(films), 2))
+    found = per_exam.tables(judged(sides, scores, missing), model, "default", 0)["film: exams"]
+    called, highest = [], []
+    for first in range(0, len(films), 2):
+        places = (first, first + len(films), first + len(films) + 1)
+        breasts = breasts_of(
+            [view_of(sides[number], float(scores[number]), "film") for number in places], model
+        )
+        over = [one.malignant >= one.fit.operating_points["default"].threshold for one in breasts]
+        called.append(any(over))
+        highest.append(over[max(range(2), key=lambda side: breasts[side].malignant)])
+    assert called != highest
+    confusion = found["confusion"]
+    assert confusion["true_positive"] + confusion["false_positive"] == sum(called)
 
 
 def test_a_bundle_that_calibrates_no_breasts_has_no_exams() -> None:

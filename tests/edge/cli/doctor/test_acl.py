@@ -19,7 +19,7 @@ from edge.mqtt.connection import correlated
 from edge.mqtt.topics import Topics
 
 PREFIX = "mammo/v1/site/edge-1"
-TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "info", "result"))
+TOPICS = tuple(f"{PREFIX}/{name}" for name in ("status", "health", "info", "result", "exam"))
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_what_the_broker_refuses_is_found_out_and_nobody_hears_of_it(mosquitto: 
         single(
             f"{PREFIX}/status", b"kept", 1, retain=True, hostname="127.0.0.1", port=mosquitto.port
         )
-        assert looked(mosquitto.port) == Rights(TOPICS[:3], TOPICS[3:], ())
+        assert looked(mosquitto.port) == Rights((*TOPICS[:3], TOPICS[4]), TOPICS[3:4], ())
         subscriber.publish("end", b"")
         subscriber.wait_for(lambda messages: messages[-1].topic == "end")
         heard = [(message.topic, message.payload) for message in subscriber.messages]
@@ -129,7 +129,7 @@ def test_every_topic_of_the_configuration_is_tried() -> None:
     assert subscribed(plain) == [f"{PREFIX}/request/image", f"{PREFIX}/request/ref"]
     more = ["shadow/result", "command/reload/ack", "command/model/list/ack"]
     assert [
-        topic.removeprefix("mammo/v1/north/edge-7/") for topic in published(everything)[4:]
+        topic.removeprefix("mammo/v1/north/edge-7/") for topic in published(everything)[5:]
     ] == [
         *more,
         "homeassistant/device/north/edge-7/config",

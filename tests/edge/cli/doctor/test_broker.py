@@ -79,7 +79,11 @@ def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mos
 @pytest.mark.parametrize(
     ("rules", "level", "words"),
     [
-        ("", Level.OK, "allowed: status, health, info, result; response topics are not tried"),
+        (
+            "",
+            Level.OK,
+            "allowed: status, health, info, result, exam; response topics are not tried",
+        ),
         (
             "topic deny mammo/v1/site/edge-1/result\n",
             Level.FAILED,
@@ -88,7 +92,7 @@ def test_a_broker_that_answers_is_ok_and_its_packet_limit_is_told(mosquitto: Mos
         (
             "topic deny mammo/v1/site/edge-1/command/doctor/ack\n",
             Level.WARNING,
-            "not tried: status, health, info, result: the broker refuses",
+            "not tried: status, health, info, result, exam: the broker refuses",
         ),
     ],
 )

@@ -27,6 +27,8 @@ from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import Move, State
 from edge.storage.spool import Spool
+from tests.support.exam_ledger import Site as ExamSite
+from tests.support.exam_ledger import add_all
 from tests.support.pipeline import AtOnce, parts_of
 from tests.support.rig import until
 
@@ -291,3 +293,78 @@ def test_a_reader_of_the_ledger_does_not_keep_the_log_for_ever(site: Site) -> No
     asking.join()
     assert done[0]["results"] == 1
     assert site.holds(*traces(1)) == []
+
+
+def test_an_exam_is_erased_with_all_its_images_by_its_id_or_that_of_a_revision(
+    tmp_path: Path,
+) -> None:
+    for number, key in enumerate(("exam_id", "result_id")):
+        exams = ExamSite(tmp_path / f"exams-{number}")
+        image_ids = add_all(exams)
+        kept = exams.add("L", "CC", 0.5, study="6" * 64)
+        (published,) = exams.published
+        settings = Settings(
+            inbox={"path": tmp_path / "inbox"},
+            state={"path": exams.folder},
+            spool={"path": tmp_path / "spool"},
+        )
+        parts = parts_of(exams.ledger, cast("Any", None), cast("Any", None), tasks=AtOnce())
+        forget = audited({"forget": Forgetting(settings, parts)}, exams.ledger.audit)["forget"]
+        answer = forget({"id": published[key][:12]}, ROOT)
+        assert (answer["files"], answer["results"]) == (4, 4)
+        assert [exams.ledger.images.find(one) for one in image_ids] == [None] * 4
+        assert exams.ledger.images.find(kept) is not None
+        assert exams.published == []
+        exams.ledger.close()
+
+
+def test_an_exam_with_an_image_in_work_is_refused_before_anything_is_touched(
+    tmp_path: Path,
+) -> None:
+    exams = ExamSite(tmp_path / "exams")
+    image_ids = add_all(exams)
+    (published,) = exams.published
+    lines = tmp_path / "results.jsonl"
+    said = "".join(json.dumps({"image_id": one}) + "\n" for one in image_ids)
+    lines.write_text(said)
+    exams.ledger.submissions.retry(image_ids[3:])
+    settings = Settings(
+        inbox={"path": tmp_path / "inbox"},
+        state={"path": exams.folder},
+        spool={"path": tmp_path / "spool"},
+        publish={"jsonl": lines},
+    )
+    parts = parts_of(exams.ledger, cast("Any", None), cast("Any", None), tasks=AtOnce())
+    forget = audited({"forget": Forgetting(settings, parts)}, exams.ledger.audit)["forget"]
+    with pytest.raises(ConfigError, match="expected archived"):
+        forget({"id": published["exam_id"]}, ROOT)
+    assert lines.read_text() == said
+    exams.ledger.close()
+
+
+def test_an_exam_of_one_image_loses_its_line_first_as_its_id_leads_nowhere_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exams = ExamSite(tmp_path / "exams")
+    image_id = exams.add("L", "CC", 0.5)
+    exams.ledger.exams.publish_due(lambda: 1e12)
+    (published,) = exams.published
+    lines = tmp_path / "results.jsonl"
+    lines.write_text(json.dumps({"image_id": image_id}) + "\n")
+    settings = Settings(
+        inbox={"path": tmp_path / "inbox"},
+        state={"path": exams.folder},
+        spool={"path": tmp_path / "spool"},
+        publish={"jsonl": lines},
+    )
+    parts = parts_of(exams.ledger, cast("Any", None), cast("Any", None), tasks=AtOnce())
+    forgetting = Forgetting(settings, parts)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(forgetting, "_erase", killed)
+    with pytest.raises(KeyboardInterrupt):
+        forgetting({"id": published["exam_id"]})
+    assert image_id not in lines.read_text()
+    exams.ledger.close()

@@ -105,7 +105,7 @@ def test_it_is_measured_anew_when_a_verdict_comes_or_goes_and_not_before(tmp_pat
     worth = ServingPerformance(ledger.verdicts, lambda: BUNDLE)
     assert worth() == worth() == look(pairs)
     assert len(looks) == 1
-    ledger.erasure.erase(name(0), lambda _: None)
+    ledger.erasure.erase([name(0)], lambda _: None)
     assert worth() == look(pairs[1:])
     other = ServingPerformance(ledger.verdicts, lambda: "c" * 64)
     assert other().malignant.images == 0

@@ -134,7 +134,7 @@ def test_what_is_erased_leaves_neither_score_nor_verdict(ledger: Ledger, tmp_pat
         conclude(ledger, tmp_path, number, score_of(number, PAIRS[number]))
         ledger.verdicts.record([Verdict(name(number), "benign", "reader", score_seen=True)])
     ledger.images.archived(name(1), tmp_path / "f-1")
-    ledger.erasure.erase(name(1), lambda _: None)
+    ledger.erasure.erase([name(1)], lambda _: None)
     ledger.erasure.scrub()
     for table in ("scores", "verdicts"):
         assert [row[0] for row in rows(tmp_path, table)] == [name(2)]

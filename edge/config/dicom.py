@@ -39,7 +39,11 @@ def read_caller(text: str) -> Caller:
     aet, at, network = text.rpartition("@")
     if not at:
         return Caller(_ae_title(text), None)
-    return Caller(_ae_title(aet), ipaddress.ip_network(network))
+    found = ipaddress.ip_network(network)
+    if isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped:
+        msg = f"found {network}, expected its IPv4 network"
+        raise ValueError(msg)
+    return Caller(_ae_title(aet), found)
 
 
 def read_listen(text: str) -> tuple[str, int]:

@@ -24,8 +24,8 @@ from edge.system.files import PASSING, free_bytes
 NAME: Final = ".dicom"
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-LOOK_AGAIN: Final = 2**24
-"""Bytes after which the room on the disk is looked at again."""
+LOOK_AGAIN: Final = 2**20
+"""Bytes of an object after which the room on the disk is looked at again."""
 BUFFER: Final = 2**18
 MB: Final = 2**20
 
@@ -50,7 +50,7 @@ class Inbox:
         try:
             self._folder = os.open(self.path, FOLDER & ~os.O_NOFOLLOW)
             self._unfinished = self._open_unfinished()
-            self._empty()
+            self.empty()
         except OSError as error:
             kind = Unavailable if error.errno in PASSING else ConfigError
             msg = f"inbox.path: {self.path}: {error.strerror}"
@@ -71,7 +71,8 @@ class Inbox:
             raise ConfigError(msg) from None
         return folder
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
+        """Remove what is half done, of associations that have ended."""
         for name in os.listdir(self._unfinished):  # noqa: PTH208 - a descriptor has no path
             if not stat.S_ISDIR(os.lstat(name, dir_fd=self._unfinished).st_mode):
                 os.unlink(name, dir_fd=self._unfinished)

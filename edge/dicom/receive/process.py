@@ -4,6 +4,7 @@ The receiver's process: listens until SIGTERM.
 A sender that is cut off at the end, or by a kill, was told nothing and sends again.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 import traceback
 import warnings
+from errno import EADDRINUSE, EADDRNOTAVAIL
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -22,7 +24,7 @@ from edge.dicom.receive.inbox import Inbox
 from edge.dicom.receive.journal import Journal
 from edge.dicom.receive.server import House, Server, make_server
 from edge.dicom.receive.tls import server_context
-from edge.errors import ConfigError
+from edge.errors import ConfigError, Unavailable
 from edge.system import logs
 from edge.system.systemd import Systemd
 
@@ -45,7 +47,7 @@ def run(settings: Settings) -> NoReturn:
 
     Raises:
         ConfigError: something a person must change.
-        Unavailable: the inbox is away for now.
+        Unavailable: the inbox is away for now, or the address to listen on.
     """
     os.umask(0o027)
     logs.start(settings.log.level)
@@ -68,7 +70,7 @@ def open_server(settings: Settings, journal: Journal) -> Server:
 
     Raises:
         ConfigError: something a person must change.
-        Unavailable: the inbox is away for now.
+        Unavailable: the inbox is away for now, or the address to listen on.
     """
     if not settings.intake.folder:
         msg = "intake.folder is false: nobody would take what is received"
@@ -79,8 +81,9 @@ def open_server(settings: Settings, journal: Journal) -> Server:
     try:
         server = make_server(house)
     except OSError as error:
+        kind = Unavailable if error.errno in (EADDRINUSE, EADDRNOTAVAIL) else ConfigError
         msg = f"dicom.listen: {settings.dicom.listen}: {error.strerror}"
-        raise ConfigError(msg) from None
+        raise kind(msg) from None
     host, port = server.server_address[:2]
     log.info("event=listening address=%s port=%d tls=%s", host, port, settings.dicom.tls)
     if not settings.dicom.callers:
@@ -130,4 +133,6 @@ def _finish(server: Server) -> None:
     until = time.monotonic() + FINISH_S
     while server.house.door.open and time.monotonic() < until:
         time.sleep(POLL_S / 10)
+    with contextlib.suppress(OSError):  # the next start tries again
+        server.house.inbox.empty()
     log.info("event=stopped open=%d", server.house.door.open)

@@ -159,6 +159,11 @@ class Handler(RequestHandler):
         # without its other half it would wait for a request until REQUEST_S is over
         dul.to_user_queue.put(None)
         association.join()
+        dul.join(REQUEST_S)
+        if dul.is_alive():  # pynetdicom failed at the request, and no timer of its own runs
+            house.journal.tell("aborted", peer, "its request cannot be answered")
+            dul.kill_dul()
+            self.request.shutdown(socket.SHUT_RDWR)
         dul.join()
         dimse.close()
 

@@ -1,16 +1,25 @@
 """`mammo-edge receive`: what keeps it from starting is said, and nobody else needs its library."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.receiver import Receiver
-from tests.support.rig import run_command
+from tests.support.receiver import (
+    CALLER,
+    MAMMOGRAM,
+    Receiver,
+    command,
+    data_set,
+    fragment,
+    request,
+)
+from tests.support.rig import run_command, until
 
 
 def python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", code, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    asked = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(asked, capture_output=True, text=True, check=False)
 
 
 def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
@@ -34,22 +43,34 @@ def test_daemon_and_commands_import_nothing_of_it() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
-def test_a_port_that_is_taken_and_a_folder_intake_that_is_off_are_refused(tmp_path: Path) -> None:
+def test_what_may_pass_is_tried_again_and_what_a_person_must_change_is_not(tmp_path: Path) -> None:
     with Receiver(tmp_path / "first") as first:
-        for name, more, why in (
-            ("port", f'listen = "127.0.0.1:{first.port}"', "dicom.listen: 127.0.0.1:"),
-            ("intake", "[intake]\nfolder = false", "intake.folder is false: nobody would take"),
-            ("key", 'ca = "/none"\ncert = "/none"\nkey = "/none"', "dicom.cert: /none with key"),
+        for name, more, why, status in (
+            ("port", f'listen = "127.0.0.1:{first.port}"', "dicom.listen: 127.0.0.1:", 1),
+            ("late", 'listen = "192.0.2.1:11112"', "dicom.listen: 192.0.2.1:11112: Cannot", 1),
+            ("intake", "[intake]\nfolder = false", "intake.folder is false: nobody would take", 78),
+            ("key", 'ca = "/none"\ncert = "/none"\nkey = "/none"', "dicom.cert: /none with", 78),
         ):
             config = tmp_path / f"{name}.toml"
             (tmp_path / name).mkdir()
             section = f"[dicom]\n{more}" if not more.startswith("[") else more
             config.write_text(f'[inbox]\npath = "{tmp_path / name}"\n{section}\n')
             done = run_command("--config", config, "receive")
-            assert (done.returncode, why in done.stderr) == (78, True), done.stderr
+            assert (done.returncode, why in done.stderr) == (status, True), done.stderr
 
 
 def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path) -> None:
     with Receiver(tmp_path / "told") as receiver:
         assert receiver.stop() == 0
         assert "event=stopped open=0" in receiver.words()
+
+
+def test_nothing_of_half_an_object_stays_when_it_is_told_to_end(tmp_path: Path) -> None:
+    with Receiver(tmp_path / "told", f'callers = ["{CALLER}@127.0.0.1/32"]') as receiver:
+        with socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as peer:
+            peer.sendall(request())
+            assert peer.recv(65536)
+            peer.sendall(fragment(3, 3, command(1, MAMMOGRAM)) + fragment(3, 0, data_set(1)))
+            until(lambda: receiver.left() != [], "half an object", receiver.words)
+            assert receiver.stop() == 0
+        assert receiver.left() == []

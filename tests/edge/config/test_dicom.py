@@ -18,6 +18,7 @@ from edge.errors import ConfigError
         ('callers = ["SEVENTEEN_LETTERS@10.0.0.0/8"]', "expected 1 to 16 ASCII characters"),
         ('callers = [" A@10.0.0.0/8"]', "found the AE title ' A'"),
         ('callers = ["A@10.0.0.1/8"]', "has host bits set"),
+        ('callers = ["A@::ffff:10.0.0.0/104"]', "expected its IPv4 network"),
         ('callers = ["A@modality.lan"]', "does not appear to be an IPv4 or IPv6 network"),
         ('listen = "11112"', "expected ADDRESS:PORT"),
         ('listen = "::1:11112"', "expected ADDRESS:PORT"),

@@ -13,6 +13,7 @@ import pytest
 from edge.dicom.receive.services import VERIFICATION
 from tests.support.receiver import (
     CALLER,
+    EXPLICIT,
     MAMMOGRAM,
     US,
     Receiver,
@@ -180,6 +181,42 @@ def test_random_damage_to_a_conversation_harms_nobody(receiver: Receiver) -> Non
         conversation(receiver, request(), damaged(more, chance))
     for path in receiver.received():  # whose damage was in the data set, or in a reserved byte
         path.unlink()
+    assert unharmed(receiver)
+
+
+def context(abstract: bytes | None, *transfers: bytes) -> bytes:
+    """The bytes of a presentation context, which may lack what each has."""
+
+    def item(kind: int, value: bytes) -> bytes:
+        return bytes([kind, 0]) + len(value).to_bytes(2, "big") + value
+
+    syntaxes = b"" if abstract is None else item(0x30, abstract)
+    return item(0x20, b"\x01\0\0\0" + syntaxes + b"".join(item(0x40, one) for one in transfers))
+
+
+def test_requests_that_cannot_be_answered_keep_no_place(receiver: Receiver) -> None:
+    """Their peers hold the connection, and pynetdicom fails at them without an end."""
+    whole, offered = request(), VERIFICATION.encode()
+    # The fixed fields, the application context, then the user information behind the contexts.
+    begin = whole[: 78 + int.from_bytes(whole[76:78], "big")]
+    rest = whole[whole.index(b"\x50\0", len(begin)) :]
+    with ExitStack() as stack:
+        held = []
+        for odd in (
+            context(offered),
+            context(None, EXPLICIT.encode()),
+            context(offered, b""),
+            context(None),
+        ):
+            body = begin[6:] + odd + rest
+            asked = begin[:2] + len(body).to_bytes(4, "big") + body
+            peer = socket.create_connection(("127.0.0.1", receiver.port), timeout=120)
+            held.append(stack.enter_context(peer))
+            peer.sendall(asked)
+        for peer in held:
+            while peer.recv(65536):
+                pass
+    assert 'why="its request cannot be answered"' in receiver.words()
     assert unharmed(receiver)
 
 

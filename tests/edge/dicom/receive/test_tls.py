@@ -18,6 +18,7 @@ from tests.support.receiver import (
     sent,
     written,
 )
+from tests.support.rig import until
 from tests.support.tools import ROOT, need
 
 
@@ -75,7 +76,8 @@ def test_nobody_comes_in_without_a_certificate_of_the_authority(
 ) -> None:
     with association(receiver, tls=client(certificates, own)) as made:
         assert not made.is_established
-    assert 'why="no TLS with a certificate of the authority"' in receiver.words()
+    refused = 'why="no TLS with a certificate of the authority"'
+    until(lambda: refused in receiver.words(), "told", receiver.words)
 
 
 def test_nobody_comes_in_in_clear(receiver: Receiver) -> None:

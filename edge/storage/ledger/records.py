@@ -244,6 +244,9 @@ def submit(db: sqlite3.Connection, submission: Submission, claim: str | None) ->
     ).lastrowid
     if submission.origin is not None:
         path, fingerprint = submission.origin
+        # Written further under the same looks: of the two rows only this one is still true.
+        replaced = (os.fsencode(path), *fingerprint[2:])
+        db.execute("DELETE FROM origins WHERE path = ? AND size = ? AND mtime_ns = ?", replaced)
         db.execute(
             "INSERT INTO origins VALUES (?, ?, ?, ?, ?, ?)",
             (claim, os.fsencode(path), *fingerprint),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.system import files
+from edge.system.uptime import boot_id
 
 NAME: Final = "starts.json"
 SETTLED_S: Final = 60.0
@@ -22,7 +23,6 @@ MOST_S: Final = 300.0
 """The longest wait, in seconds."""
 BY_SYSTEMD: Final = "MAMMO_RESTART_STEPS"
 """Variable of the drop-in with which systemd 254 and later wait themselves."""
-BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Starts:
@@ -36,7 +36,7 @@ class Starts:
 
     def __init__(self, folder: Path, config: Path | None = None) -> None:
         self._file = folder / NAME
-        self._about = {"boot": _read(BOOT), "config": _looks(config)}
+        self._about = {"boot": boot_id(), "config": _looks(config)}
 
     def begin(self) -> float:
         """Note a start; returns the seconds to wait before anything is opened."""
@@ -68,13 +68,6 @@ class Starts:
     def _note(self, count: int) -> None:
         with suppress(OSError):
             files.put(self._file, (json.dumps({"unclean": count, **self._about}).encode(),))
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _looks(file: Path | None) -> list[int]:

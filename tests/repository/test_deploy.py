@@ -26,11 +26,11 @@ from edge.cli.parser import make_parser
 from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
 from edge.mqtt.connection import disconnect
 from edge.mqtt.topics import COMMANDS, Topics
+from tests.support.certificates import MAKE
 from tests.support.tools import ROOT, need
 
 PERSONS: Final = ("archive", "monitor", "ws-3", "admin", "register")
 """Who has a block in the example ACL, but for Home Assistant."""
-MAKE: Final = ROOT / "deploy/broker/tls/make-certificates"
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

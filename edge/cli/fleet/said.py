@@ -5,22 +5,19 @@ Whoever may write to the broker may have written them. Fields that a newer relea
 ignored; `status` and `health` of an older one lack some.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.config.section import Level
+from edge.config.section import Level, is_device
 from edge.contract.health_parts import Histogram
 from edge.contract.info import AuditPart, ClockPart, Info
 from edge.contract.messages import ModelPart, fields
 
 LARGEST: Final = 65_536
 """The most bytes of a message that is looked at."""
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}")
-"""`SITE/NAME`, as a configuration allows them."""
 
 
 class _Said(BaseModel):
@@ -117,7 +114,7 @@ def devices_of(payloads: Mapping[str, Mapping[str, bytes]]) -> list[Device]:
 
 
 def _device(name: str, said: Mapping[str, bytes]) -> Device:
-    if not NAME.fullmatch(name):
+    if not is_device(name):
         return Device(name, malformed=dict.fromkeys(said, "its topic names no device"))
     found: dict[str, Any] = {}
     malformed = {}

@@ -8,7 +8,7 @@ from typing import Final
 
 from edge.cli.setup.dropin import SERVICE_ROOT, refuse_unseen
 from edge.cli.setup.plan import host_and_port
-from edge.config.section import LEVEL_LENGTH
+from edge.config.section import LEVEL_LENGTH, is_level
 from edge.errors import ConfigError
 
 LAST_PORT: Final = 65535
@@ -36,7 +36,7 @@ def check(question: str, answer: str | None) -> None:
 
 def _check_level(question: str, answer: str) -> None:
     """Check a level of the topics: a site, or a device."""
-    if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", answer) and len(answer) <= LEVEL_LENGTH:
+    if is_level(answer):
         return
     expected = f"lower-case letters, digits, - and _, at most {LEVEL_LENGTH}"
     msg = f"{question}: found {answer!r}, expected {expected}"

@@ -1,13 +1,12 @@
 """Gathers the message `info`: facts about this device that change seldom."""
 
 import platform
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from edge import __version__
 from edge.config.settings import Device, Settings
@@ -23,14 +22,14 @@ from edge.models import active
 from edge.models.bundle import Bundle
 from edge.models.signature import signing_key
 from edge.storage.audit import Audit
+from edge.system.files import Looks, looks_of
 from edge.system.time_sync import synchronised
+from edge.system.uptime import uptime_s
 
 RUNTIMES: Final = ("ai-edge-litert", "tflite-runtime")
 """Distributions that run a model; one of them is installed."""
 STEP: Final = timedelta(seconds=60)
 """The clock was set if the time of a start moves by more."""
-Look: TypeAlias = tuple[int, int, int] | None
-"""Inode, size and time of change of a file; None if there is no such file."""
 
 
 class Gather:
@@ -55,7 +54,7 @@ class Gather:
         self._settings = settings
         self._parts = parts
         self._root = root
-        self._began = _uptime_s()
+        self._began = uptime_s()
         self._runtime = _runtime()
         self._audit = _AuditHead(parts.ledger.audit)
         self._seen: tuple[Bundle, Settings] | None = None
@@ -98,7 +97,7 @@ class Gather:
 
     def _clock(self, now: datetime) -> ClockPart:
         last = self._last.clock if self._last else None
-        booted = now - timedelta(seconds=_uptime_s())
+        booted = now - timedelta(seconds=uptime_s())
         started = booted + timedelta(seconds=self._began)
         return ClockPart(
             synchronised=synchronised(self._root),
@@ -112,24 +111,23 @@ class _AuditHead:
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
-        self._look: Look = None
+        self._seen: Looks | None = None
         self._head = AuditPart(number=0, hash="0" * 64)
 
     def look(self) -> AuditPart:
         """Return the head as it is now."""
-        look = _look(self._audit.file)
-        if look is None or look != self._look:
+        seen = _looks(self._audit.file)
+        if seen is None or seen != self._seen:
             head = self._audit.head()
-            self._look, self._head = look, AuditPart(number=head.number, hash=head.hash)
+            self._seen, self._head = seen, AuditPart(number=head.number, hash=head.hash)
         return self._head
 
 
-def _look(file: Path) -> Look:
+def _looks(file: Path) -> Looks | None:
     try:
-        found = file.stat()
+        return looks_of(file.stat())
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _steady(found: datetime, before: datetime | None) -> datetime:
@@ -162,8 +160,3 @@ def _runtime() -> str:
         with suppress(metadata.PackageNotFoundError):
             return f"{name} {metadata.version(name)}"
     return "unknown"
-
-
-def _uptime_s() -> float:
-    """Return how long the machine has run, sleep included, in seconds."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,12 +1,12 @@
 """`mammo-edge model publish | withdraw`: hand a bundle to devices through the broker."""
 
 import queue
-import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
+from edge.config.section import is_device
 from edge.config.settings import Settings
 from edge.errors import ConfigError, ModelError, Unavailable
 from edge.models.signature import SIGNATURE
@@ -19,7 +19,6 @@ from edge.mqtt.visit import visit
 
 FORMER_S: Final = 5.0
 """The time to wait for the announcement that is to be withdrawn, in seconds."""
-DEVICE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Shelf:
@@ -134,7 +133,7 @@ def _known(shelf: Shelf) -> announcement.Announcement | None:
 
 def _devices(settings: Settings, to: Sequence[str]) -> list[str]:
     for device in to:
-        if not DEVICE.fullmatch(device):
+        if not is_device(device):
             msg = f"--to: found {device!r}, expected SITE/DEVICE in lower case, as in the topics"
             raise ConfigError(msg)
     return list(to) or [f"{settings.device.site}/{settings.device.name}"]

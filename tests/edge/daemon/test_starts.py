@@ -49,7 +49,7 @@ def test_another_configuration_or_another_boot_is_tried_at_once(
     waits(tmp_path, config, 5)
     config.write_text("[device]\n")
     assert waits(tmp_path, config, 2) == [0.0, 2.0]
-    monkeypatch.setattr(starts, "BOOT", config)
+    monkeypatch.setattr(starts, "boot_id", lambda: "another")
     assert waits(tmp_path, config, 2) == [0.0, 2.0]
 
 

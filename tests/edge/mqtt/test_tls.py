@@ -4,7 +4,6 @@ With TLS the broker is who it says it is, or nothing is said to it: version, aut
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,8 @@ from edge.config.settings import Tls
 from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.tls import tls_context
+from tests.support.certificates import make_certificates
 from tests.support.rig import until
-from tests.support.tools import ROOT, need
 
 TOO_OLD = "ALL:@SECLEVEL=0"
 """What OpenSSL must be told before it offers TLS 1.1 at all."""
@@ -26,18 +25,13 @@ TOO_OLD = "ALL:@SECLEVEL=0"
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("openssl", "openssl")
     folder = tmp_path_factory.mktemp("tls")
     for below, words in (
         ("ours", ["ca", "Ours"]),
         ("ours", ["broker", "localhost"]),
         ("other", ["ca", "Other"]),
     ):
-        subprocess.run(
-            [ROOT / "deploy/broker/tls/make-certificates", folder / below, *words],
-            check=True,
-            capture_output=True,
-        )
+        make_certificates(folder / below, *words)
     return folder
 
 

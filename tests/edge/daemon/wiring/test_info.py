@@ -80,7 +80,7 @@ def test_a_clock_that_is_set_moves_the_starts_and_a_few_seconds_do_not(
 ) -> None:
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
     monkeypatch.setattr(info, "datetime", SimpleNamespace(now=lambda _: now))
-    monkeypatch.setattr(info, "_uptime_s", lambda: 600.0)
+    monkeypatch.setattr(info, "uptime_s", lambda: 600.0)
     first = site.gather()
     assert (first.at, first.clock.booted_at) == (now, now - timedelta(minutes=10))
     assert first.clock.synchronised is None

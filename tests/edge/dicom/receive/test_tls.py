@@ -2,13 +2,13 @@
 
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import make_certificates
 from tests.support.receiver import (
     CALLER,
     Receiver,
@@ -19,12 +19,10 @@ from tests.support.receiver import (
     written,
 )
 from tests.support.rig import until
-from tests.support.tools import ROOT, need
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("openssl", "openssl")
     folder = tmp_path_factory.mktemp("tls")
     for below, words in (
         ("ours", ["ca", "Ours"]),
@@ -33,11 +31,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("other", ["ca", "Other"]),
         ("other", ["person", "mammo1"]),
     ):
-        subprocess.run(
-            [ROOT / "deploy/broker/tls/make-certificates", folder / below, *words],
-            check=True,
-            capture_output=True,
-        )
+        make_certificates(folder / below, *words)
     return folder
 
 

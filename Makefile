@@ -28,7 +28,11 @@ TESTS := tests
 else ifeq ($(RUNTIME),tflite-runtime)
 VENV  := .venv-tflite-runtime
 TRAIN :=
-TESTS := tests --ignore=tests/train # training has TensorFlow, which never shares an environment with tflite-runtime
+# What meets an interpreter, numpy or OpenCV, or names the runtime: the rest of the daemon is the same on both.
+# Training has TensorFlow, which never shares an environment with tflite-runtime.
+TESTS := $(addprefix tests/,edge/inference edge/models edge/cli edge/contract edge/daemon/workers edge/daemon/rollout \
+  edge/system/test_coral.py e2e/one_daemon e2e/test_commands.py e2e/test_coral.py e2e/test_info.py e2e/test_models.py \
+  e2e/test_quickstart.py e2e/test_startup.py repository/test_audit.py)
 else
 $(error RUNTIME is '$(RUNTIME)', expected litert or tflite-runtime)
 endif
@@ -82,7 +86,7 @@ unit: $(BIN)/.dev ## the quick tests of the daemon
 test: $(BIN)/.dev ## all tests but the slow ones
 	$(PYTEST) $(TESTS) -m 'not slow' --max-worker-restart 0 $(PYTEST_ARGS)
 
-test-all: $(BIN)/.dev ## all tests, as CI runs them
+test-all: $(BIN)/.dev ## all tests, as CI runs them; RUNTIME=tflite-runtime: what depends on it
 	$(PYTEST) $(TESTS) --max-worker-restart 0 $(PYTEST_ARGS)
 
 check: lint types layers site ## lint, types, layers, licences, links of documents, generated files

@@ -84,7 +84,7 @@ def run_reload(arguments: Namespace) -> int:
 
 def run_forget(arguments: Namespace) -> int:
     """Have an image, or an exam, erased; returns the exit status."""
-    answer = ask(arguments, "forget", id=arguments.id)
+    answer = ask(arguments, "forget", id=arguments.id, gone=arguments.gone)
     if arguments.json:
         print(json.dumps(answer))
         return 0

@@ -186,6 +186,8 @@ def _add_daemon(commands: "Commands") -> None:
     forget = _add(commands, "forget", "control.run_forget", text)
     text = "the id of an image, an exam or a result, or its beginning of 8 digits or more"
     forget.add_argument("id", metavar="ID", help=text)
+    text = "erase it although a file that should be there is not found: it is gone for good"
+    forget.add_argument("--gone", action="store_true", help=text)
 
 
 def _add_feedback(commands: "Commands") -> None:

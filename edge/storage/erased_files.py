@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,21 @@ def remove_file(path: Path) -> bool:
     if path.parent.is_dir():
         sync_folder(path.parent)
     return there
+
+
+def remove_archived(folders: Iterable[Path], image_id: str) -> int:
+    """
+    Remove what the archive has of an image that the ledger may know no more; returns the number.
+
+    Raises:
+        OSError: one of the files cannot be removed.
+    """
+    found = [path for folder in folders for path in folder.glob(f"*.{image_id[:16]}*")]
+    for path in found:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in found}:
+        sync_folder(folder)
+    return sum(path.suffix != ".json" for path in found)
 
 
 def blank_lines(file: Path, image_id: str) -> int:

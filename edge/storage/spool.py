@@ -12,7 +12,7 @@ from edge.errors import StartupError, Unavailable
 from edge.storage import names
 from edge.storage.claims import Claims, is_there, unavailable
 from edge.system import files
-from edge.system.files import PART, Beat, Fingerprint, NotReadyError, fingerprint
+from edge.system.files import PART, Beat, Fingerprint, NotReadyError, device_at, fingerprint
 from edge.system.own_copy import own_copy
 
 GONE: Final = frozenset({ENOENT, ENOTDIR})
@@ -167,6 +167,22 @@ class Spool(Claims):
             return not stat.S_ISREG(path.lstat().st_mode)
         except OSError as error:
             return error.errno in GONE
+
+    def on_its_mount(self, path: Path, known: Fingerprint) -> bool:
+        """
+        Tell if the file system of a copied file still lies at the file's place in the inbox.
+
+        A mount that is away leaves an empty folder of another one: a file that is not found there
+        is not gone. One that came back under another number is not known again.
+
+        Args:
+            path: of the original, which need not exist.
+            known: the fingerprint that it had.
+        """
+        try:
+            return device_at(path) == known[0]
+        except OSError:
+            return False
 
     def orphans(self) -> Iterator[Path]:
         """List spool/claimed, sorted, without half-written copies, which begin with a dot."""

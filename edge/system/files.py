@@ -73,6 +73,19 @@ def fingerprint(path: Path) -> Fingerprint:
     return device, inode, found.st_size, _signed(found.st_mtime_ns)
 
 
+def device_at(path: Path) -> int:
+    """
+    Return the device of a path, as in a fingerprint, or of the nearest folder that exists.
+
+    Raises:
+        OSError: the file system does not say.
+    """
+    try:
+        return _signed(path.stat().st_dev)
+    except (FileNotFoundError, NotADirectoryError):
+        return device_at(path.parent)
+
+
 def _signed(number: int) -> int:
     """Fold a number into 64 bits with a sign: a date after 2262, or an inode of FUSE, is larger."""
     return (number + 2**63) % 2**64 - 2**63

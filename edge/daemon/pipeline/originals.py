@@ -65,7 +65,8 @@ class Originals:
         """
         Forget originals that somebody else removed; to be called after each listing of the inbox.
 
-        A share may be away for a while and look empty, so one has to be missing for GONE_S.
+        A share may be away and look empty, so one has to be missing for GONE_S, and from the file
+        system that it was copied from, for as long as the ledger knows its image.
 
         Args:
             idle: true if the listing found no new file, which may be one that has been renamed.
@@ -78,9 +79,10 @@ class Originals:
         for origin in self._origins.all():
             self._health.beat()
             if self._has_left(origin):
-                gone[origin.claim] = self._gone.get(origin.claim, now)
+                self._undeletable.discard(origin.claim)
+                if self._may_forget(origin):
+                    gone[origin.claim] = self._gone.get(origin.claim, now)
         self._gone = gone
-        self._undeletable -= gone.keys()
         self._tell()
         for claim, since in gone.items() if idle else ():
             if now - since >= GONE_S:
@@ -139,6 +141,10 @@ class Originals:
             return fingerprint(origin.path)[2:] != origin.fingerprint[2:]
         except NotReadyError:
             return self._spool.is_gone(origin.path)
+
+    def _may_forget(self, origin: Origin) -> bool:
+        known = origin.fingerprint
+        return not origin.image_id or self._spool.on_its_mount(origin.path, known)
 
     def remove(self, claim: str, path: Path, known: Fingerprint) -> bool:
         """

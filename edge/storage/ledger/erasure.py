@@ -80,16 +80,16 @@ class Erasure:
         self._exams.tell(news)
         return results
 
-    def check(self, image_ids: list[str]) -> None:
+    def files(self, image_ids: list[str]) -> list[Path]:
         """
-        Refuse images that cannot be erased yet.
+        List the files of images that retention has not removed.
 
         Raises:
             ConfigError: an image is still to be examined, or to be archived.
             Unavailable: the ledger cannot be read.
         """
         with self._database.reading() as db:
-            _archived(db, image_ids)
+            return [one.path for one in _archived(db, image_ids) if _is_kept(db, one)]
 
     def scrub(self) -> None:
         """
@@ -111,6 +111,11 @@ def _archived(db: sqlite3.Connection, image_ids: list[str]) -> list[Image]:
             )
             raise ConfigError(msg)
     return found
+
+
+def _is_kept(db: sqlite3.Connection, image: Image) -> bool:
+    query = "SELECT kept FROM images WHERE image_id = ?"
+    return bool(db.execute(query, (image.image_id,)).fetchone()[0])
 
 
 def _erase(db: sqlite3.Connection, image_id: str) -> int:

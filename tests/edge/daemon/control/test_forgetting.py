@@ -248,6 +248,57 @@ def _no_room(_: Path) -> int:
     raise OSError(errno.EIO, os.strerror(errno.EIO), "state/damaged")
 
 
+def test_an_image_is_not_erased_while_the_folder_of_its_file_is_away(site: Site) -> None:
+    path = site.add(1)
+    away = site.folder / "away"
+    site.spool.done.rename(away)
+    for there in (False, True):  # the mount's folder is away too, or is there and empty
+        if there:
+            site.spool.done.mkdir()
+        with pytest.raises(Unavailable, match=f"file in .*done is not found.*{name(1)}` again"):
+            site.forget({"id": name(1)[:12]}, ROOT)
+    assert site.ledger.images.find(name(1)) is not None
+    site.spool.done.rmdir()
+    away.rename(site.spool.done)
+    assert site.forget({"id": name(1)}, ROOT)["files"] == 1
+    assert not path.exists()
+    assert site.holds(*traces(1)) == []
+
+
+def test_a_file_that_was_said_to_be_gone_is_erased_by_the_same_words_once_it_is_back(
+    site: Site,
+) -> None:
+    site.add(1)
+    away = site.folder / "away"
+    site.spool.done.rename(away)
+    said = site.forget({"id": name(1), "gone": True}, ROOT)
+    assert (said["files"], said["results"]) == (0, 1)
+    assert "done, which was not found: once it is back" in said["out_of_reach"][-1]
+    away.rename(site.spool.done)
+    assert site.forget({"id": name(1)}, ROOT)["files"] == 1
+    assert site.holds(*traces(1)) == []
+
+
+def test_an_image_whose_file_a_person_removed_from_beside_its_result_is_erased(site: Site) -> None:
+    site.add(1).unlink()
+    assert site.forget({"id": name(1)}, ROOT)["results"] == 1
+    assert site.holds(*traces(1)) == []
+
+
+def test_lines_that_cannot_be_seen_are_named_and_blanked_by_the_same_words_later(
+    site: Site,
+) -> None:
+    site.add(1)
+    away = site.folder / "away"
+    site.jsonl.rename(away)
+    said = site.forget({"id": name(1)}, ROOT)["out_of_reach"][-1]
+    assert said.startswith(f"{site.jsonl}, which is not there")
+    assert f"run `mammo-edge forget {name(1)}` again" in said
+    away.rename(site.jsonl)
+    assert site.forget({"id": name(1)}, ROOT)["lines"] == 1
+    assert site.holds(*traces(1)) == []
+
+
 def test_set_aside_ledgers_go_too_and_an_id_in_full_is_obeyed_again(site: Site) -> None:
     site.add(1)
     damaged = site.folder / "state/damaged/2026"

@@ -434,3 +434,64 @@ def test_an_erased_image_does_not_come_in_again_from_its_original(
     with pytest.raises(Unavailable, match="the file cannot be removed there"):
         forget({"id": sha(HALF)})
     assert desk.images() == {sha(HALF)}
+
+
+def of_another_mount(desk: Desk) -> None:
+    """Have the originals come from another device than the one that lies at the inbox now."""
+    with desk.ledger._database.transaction() as db:
+        db.execute("UPDATE origins SET device = device + 1")
+
+
+def test_an_image_is_not_erased_while_the_mount_with_its_original_is_away(desk: Desk) -> None:
+    desk.copied(scored=True)
+    away = desk.folder / "away"
+    move(desk.film, away)  # what is left is an empty folder of another file system
+    of_another_mount(desk)
+    forget: Any = Forgetting(desk.settings, desk.line.parts)
+    with pytest.raises(Unavailable, match=f"original .* not found.*forget {sha(HALF)}` again"):
+        forget({"id": sha(HALF)})
+    assert desk.images() == {sha(HALF)}
+    move(away, desk.film)
+    assert forget({"id": sha(HALF)})["files"] == 2
+    assert not desk.film.exists()
+
+
+def test_an_image_whose_original_is_known_to_be_gone_is_erased_and_that_is_said(
+    desk: Desk,
+) -> None:
+    desk.copied(scored=True)
+    desk.film.unlink()
+    of_another_mount(desk)
+    forget: Any = Forgetting(desk.settings, desk.line.parts)
+    said = forget({"id": sha(HALF), "gone": True})
+    assert (said["files"], desk.images()) == (1, set())
+    assert f"forget {sha(HALF)}` again" in said["out_of_reach"][-1]
+
+
+def test_originals_of_a_mount_that_was_away_for_long_are_not_answered_again(
+    desk: Desk, later: Callable[[float], None]
+) -> None:
+    desk.copied(scored=True)
+    away = desk.folder / "away"
+    move(desk.film, away)
+    of_another_mount(desk)
+    for _ in range(3):
+        desk.reception.forget_gone(idle=True)
+        later(GONE_S)
+    move(away, desk.film)
+    assert not desk.take(SETTLED_AFTER)
+    assert desk.results() == 1
+
+
+def test_originals_on_a_mount_that_never_comes_back_are_forgotten_with_their_images(
+    desk: Desk, later: Callable[[float], None]
+) -> None:
+    desk.copied(scored=True)
+    desk.film.unlink()
+    of_another_mount(desk)
+    with desk.ledger._database.transaction() as db:
+        db.execute("UPDATE submissions SET claim = NULL")  # as pruning leaves them
+    for _ in range(2):
+        desk.reception.forget_gone(idle=True)
+        later(GONE_S)
+    assert desk.ledger.origins.all() == []

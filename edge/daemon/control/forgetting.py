@@ -4,7 +4,6 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from edge.config.settings import Settings
@@ -100,9 +99,7 @@ class Forgetting:
         missed = [f"{what}: once it is back, run {again} again" for what in search.not_found]
         return {"digest": digest, **found, "out_of_reach": [*OUT_OF_REACH, *missed]}
 
-    def _erase_all(
-        self, image_ids: list[str], search: Search, *, of_exam: bool
-    ) -> dict[str, int]:
+    def _erase_all(self, image_ids: list[str], search: Search, *, of_exam: bool) -> dict[str, int]:
         for path in self._ledger.erasure.files(image_ids):
             if not (path.exists() or result_path(path).exists()):
                 search.missed(f"an image's file in {path.parent}")
@@ -149,4 +146,3 @@ class Forgetting:
             image_ids, lambda path: removed.append(erased_files.remove_file(path))
         )
         return {"files": sum(removed), "results": results}
-

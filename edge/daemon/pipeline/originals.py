@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 SCORED_AFTER: Final = 60
 """Quiet times after which the original of a scored image goes."""
-REJECTED_AFTER: Final = 1800
-"""Quiet times after which that of a rejected one goes."""
+REJECTED_AFTER: Final = 8640
+"""Quiet times after which that of a rejected one goes: a day on a network, else five hours."""
 GONE_S: Final = 3600.0
 """Seconds for which one has to be gone from its place until it is forgotten."""
 

@@ -195,6 +195,24 @@ def test_what_a_sender_writes_after_the_result_is_taken_and_answered_too(
     assert desk.results() == 2
 
 
+@pytest.mark.parametrize(("scored", "after"), [(True, SCORED_AFTER), (False, REJECTED_AFTER)])
+def test_a_sender_that_pauses_longer_than_its_file_stays_is_answered_when_it_sends_again(
+    desk: Desk, after: int, *, scored: bool
+) -> None:
+    with desk.film.open("wb", buffering=0) as sender:
+        sender.write(HALF)
+        assert not desk.take(SETTLED_AFTER)
+        desk.conclude(HALF, scored=scored)
+        assert desk.take(after)
+        sender.write(WHOLE.removeprefix(HALF))
+    assert list(desk.film.parent.iterdir()) == []
+    desk.film.write_bytes(WHOLE)
+    assert not desk.take(SETTLED_AFTER)
+    desk.conclude(WHOLE, scored=True)
+    assert desk.images() == {sha(HALF), sha(WHOLE)}
+    assert desk.results() == 2
+
+
 def test_bytes_that_came_under_the_same_size_and_time_are_taken_before_the_original_goes(
     desk: Desk,
 ) -> None:

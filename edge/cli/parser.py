@@ -179,14 +179,11 @@ def _add_daemon(commands: "Commands") -> None:
         "take the model it names, after proving it"
     )
     _add(commands, "reload", "control.run_reload", text)
-    text = (
-        "have the running daemon erase an image, or all of an exam, and all that the device "
-        "knows of it, for ever; root only"
-    )
+    text = "have the running daemon erase an image or exam and all that it knows of it; root only"
     forget = _add(commands, "forget", "control.run_forget", text)
     text = "the id of an image, an exam or a result, or its beginning of 8 digits or more"
     forget.add_argument("id", metavar="ID", help=text)
-    text = "erase it although a file that should be there is not found: it is gone for good"
+    text = "erase it although a file is not found that should be there: it is gone for good"
     forget.add_argument("--gone", action="store_true", help=text)
 
 

@@ -30,8 +30,8 @@ from deploy.demo.table import HEAD, UNKNOWN, Sent, row
 NINTH: Final = Path("tests/data/cbis-ddsm-malignant-cc.jpg")
 REPLY_TOPIC: Final = "mammo/v1/demo/workstation/reply"
 CORRELATION: Final = b"the ninth mammogram"
-READY_S: Final = 120.0
-RESULTS_S: Final = 120.0
+READY_S: Final = 240.0
+RESULTS_S: Final = 240.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,17 +5,21 @@ The tests use these brokers too.
 """
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 MAX_BYTES: Final = 268_435_455
 """The largest MQTT message that is possible."""
+PORTS: Final = range(10_000, 32_768)
+"""Ports below those that Linux gives to outgoing connections."""
 
 # Only a mosquitto that root starts looks at `user`: it would become a user who may not write here.
 # A limit of 0 queued messages, which means none, makes 2.0.11 hang up on a publish that it denies.
@@ -62,10 +66,16 @@ def find_mosquitto() -> str | None:
 
 
 def free_port() -> int:
-    """Find a loopback port on which nothing listens right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    Find a loopback port on which nothing listens right now.
+
+    No outgoing connection takes it before its owner does, or while a broker restarts.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Broker:
@@ -82,7 +92,7 @@ class Broker:
         """Lines to add to the broker's own configuration."""
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, patience_s: float = 10.0) -> Self:
+    def start(self, patience_s: float = 120.0) -> Self:
         """Start the broker and wait until it accepts connections."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "broker.log").open("ab") as log:
@@ -135,7 +145,7 @@ class Broker:
 
     def _accepts(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", self.port), timeout=10).close()
         except OSError:
             return False
         return True

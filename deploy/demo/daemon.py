@@ -80,7 +80,7 @@ class Daemon:
         """True as long as the process lives."""
         return self.process is not None and self.process.poll() is None
 
-    def stop(self, timeout_s: float = 30.0) -> int:
+    def stop(self, timeout_s: float = 120.0) -> int:
         """Stop the daemon by SIGTERM, as systemd does; returns the exit code."""
         if self.process is None:
             return 0

@@ -22,6 +22,8 @@ from edge.mqtt.connection import disconnect
 
 T = TypeVar("T")
 
+PATIENCE_S: Final = 240.0
+"""Seconds to wait for a message: a busy machine may take long, and waiting costs nothing."""
 SESSION_EXPIRY_S: Final = 3600
 """Seconds for which the broker keeps our session, so that nothing is missed while it restarts."""
 
@@ -72,7 +74,7 @@ class Subscriber:
             "127.0.0.1", self._port, clean_start=False, properties=properties
         )  # mosquitto saves no other session
         self._client.loop_start()
-        if not self._subscribed.wait(timeout=120):
+        if not self._subscribed.wait(PATIENCE_S):
             msg = f"no SUBACK for {self._topic} from 127.0.0.1:{self._port}"
             raise TimeoutError(msg)
         return self
@@ -86,7 +88,7 @@ class Subscriber:
         disconnect(self._client)
 
     def wait_for(
-        self, predicate: Callable[[Sequence[MQTTMessage]], T | None], timeout_s: float = 30.0
+        self, predicate: Callable[[Sequence[MQTTMessage]], T | None], timeout_s: float = PATIENCE_S
     ) -> T:
         """
         Wait until a predicate holds for the messages so far.
@@ -125,7 +127,13 @@ class Subscriber:
                 if message.topic.endswith(f"/{name}")
             ]
 
-    def wait_under(self, name: str, count: int, timeout_s: float = 30.0) -> list[dict[str, Any]]:
+    def last(self, name: str) -> dict[str, Any]:
+        """Give the newest of the messages of `under`; an empty one as long as none has come."""
+        return next(reversed(self.under(name)), {})
+
+    def wait_under(
+        self, name: str, count: int, timeout_s: float = PATIENCE_S
+    ) -> list[dict[str, Any]]:
         """Wait until `count` messages came to topics that end in `/name`; return their JSON."""
         self.wait_for(
             lambda messages: sum(m.topic.endswith(f"/{name}") for m in messages) >= count, timeout_s
@@ -148,5 +156,14 @@ class Subscriber:
             properties.CorrelationData = correlation
         if exam is not None:
             properties.UserProperty = ("exam", exam)
-        mid = self._client.publish(topic, payload, qos=1, properties=properties).mid
+        self._send(topic, payload, retain=False, properties=properties)
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Publish as `publish` does, and have the broker keep the message; empty removes it."""
+        self._send(topic, payload, retain=True, properties=None)
+
+    def _send(
+        self, topic: str, payload: bytes, *, retain: bool, properties: Properties | None
+    ) -> None:
+        mid = self._client.publish(topic, payload, 1, retain, properties).mid
         self.wait_for(lambda _: mid in self._acknowledged)

@@ -41,8 +41,12 @@ def test_an_accelerator_that_ends_its_worker_costs_no_image_and_is_taken_again(
     stand_in.does("abort")
     ids.append(rig.drop("2.png", film(2)))
     assert rig.result_of(ids[1])["runtime"]["fallback"]
-    until(lambda: rig.status()["state"] == "degraded", "degraded", rig.words)
-    assert any(reason.startswith("coral: ") for reason in rig.status()["reasons"])
+    until(
+        lambda: any(reason.startswith("coral: ") for reason in rig.status()["reasons"]),
+        "the loss is told",
+        rig.words,
+    )
+    assert rig.status()["state"] == "degraded"
     stand_in.does("its work")
     until(
         lambda: (backend(rig), rig.status()["state"]) == ("edgetpu", "ready"),

@@ -1,7 +1,6 @@
 """A real daemon, a real model and a real mosquitto make exams of studies."""
 
 import json
-import socket
 import sqlite3
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.demo.brokers import Mosquitto
+from deploy.demo.brokers import Mosquitto, free_port
 from deploy.demo.subscriber import Subscriber
 from edge.contract.exam import ExamMessage
 from edge.daemon.control.unix_socket import ask
@@ -38,7 +37,7 @@ def running(
 def exams(rig: Rig, count: int) -> list[dict[str, Any]]:
     """Wait for a number of messages on `exam`, each of which is valid."""
     assert rig.subscriber is not None
-    found = rig.subscriber.wait_under("exam", count, 60.0)
+    found = rig.subscriber.wait_under("exam", count)
     for message in found:
         ExamMessage.model_validate(message)
     return found
@@ -66,7 +65,7 @@ def test_a_study_gives_four_results_and_one_exam_and_no_patient_s_tag_comes_out(
 ) -> None:
     key = tmp_path / "subject.key"
     key.write_text("0123456789abcdef0123")
-    lines, port = tmp_path / "results.jsonl", _free_port()
+    lines, port = tmp_path / "results.jsonl", free_port()
     more = f'[publish]\nsubject_key_file = "{key}"\njsonl = "{lines}"\n[metrics]\nport = {port}\n'
     with running(tmp_path, mosquitto, subscriber, more) as rig:
         image_ids = drop(rig, Study("one").four())
@@ -110,13 +109,6 @@ def _are_evaluate_s_numbers(
     ]
     expected = [(one.laterality, one.malignant) for one in breasts_of(views, model)]
     assert [(one["laterality"], one["malignant"]) for one in exam["breasts"]] == expected
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 def _metrics(port: int) -> bytes:

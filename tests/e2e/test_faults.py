@@ -13,7 +13,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.support.rig import FILMS, Rig, film, sha256, until
+from tests.support.rig import FILMS, PATIENCE_S, Rig, film, sha256, until
 
 COUNT: Final = 16
 """Films to be midway in: a worker takes some twenty a second."""
@@ -30,8 +30,12 @@ def test_a_broker_that_is_absent_at_start_is_waited_for(rig: Rig, mosquitto: Mos
         until(
             lambda: rig.status()["queue"]["archived"] == 3, "three files examined without a broker"
         )
+        until(
+            lambda: any(reason.startswith("broker:") for reason in rig.status()["reasons"]),
+            "its absence is told",
+            rig.words,
+        )
         assert rig.status()["state"] == "degraded"
-        assert any(reason.startswith("broker:") for reason in rig.status()["reasons"])
         mosquitto.start()
         rig.assert_nothing_lost(image_ids)
         until(lambda: rig.status()["state"] == "ready", "ready")
@@ -84,7 +88,7 @@ def test_a_stop_that_reaches_the_workers_too_is_no_attempt(daemon: Rig) -> None:
     for _ in range(3):
         assert daemon.process is not None
         os.killpg(daemon.process.pid, signal.SIGTERM)
-        assert daemon.process.wait(120) == 0
+        assert daemon.process.wait(PATIENCE_S) == 0
         daemon.ready()
     daemon.assert_nothing_lost(image_ids)
 

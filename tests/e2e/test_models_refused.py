@@ -105,7 +105,7 @@ def ask(site: Rig, command: str, request: dict[str, Any]) -> dict[str, Any]:
     assert site.subscriber is not None
     before = len(site.subscriber.under(f"{command}/ack"))
     site.subscriber.publish(f"{TOPICS}/command/model/{command}", json.dumps(request).encode())
-    return site.subscriber.wait_under(f"{command}/ack", before + 1, 60)[-1]
+    return site.subscriber.wait_under(f"{command}/ack", before + 1)[-1]
 
 
 @pytest.mark.parametrize("way", [by_command_line, over_mqtt])

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 from tests.support.tools import DATA, ROOT
 
 COMMANDS: Final = re.findall(r"^    (.+)$", (ROOT / "docs/quickstart.md").read_text(), re.MULTILINE)
@@ -91,7 +91,7 @@ def test_make_run_prints_the_row_of_a_dropped_film_until_ctrl_c(tmp_path: Path) 
         subprocess.run(["bash", "-c", copy.replace("INBOX", inbox[1])], cwd=ROOT, check=True)
         until(lambda: re.search(r" folder - .* 0\.\d{4} ", log.read_text()), "a row", log.read_text)
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) == 0
+        assert demo.wait(PATIENCE_S) == 0
         assert "stopped: exit code 0" in log.read_text()
     finally:
         demo.terminate()

@@ -69,21 +69,20 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        first = client.recv(65536)
-        if (
-            self._only_311
-            and first[:1] == bytes([CONNECT])
-            and first[first.index(b"MQTT") + 4] == MQTT_5
-        ):
-            client.close()
-            return
         try:
+            first = client.recv(65536)
+            if self._only_311 and _asks_for_5(first):
+                client.close()
+                return
             broker = socket.create_connection(("127.0.0.1", self._broker_port))
-        except OSError:  # it is away
+        except OSError:  # the client has gone, or the broker is away
             client.close()
             return
         self._sockets += [client, broker]
-        broker.sendall(first)
+        try:
+            broker.sendall(first)
+        except OSError:  # the broker has gone: the client hears of it below
+            broker.close()
         threading.Thread(target=self._pass, args=(broker, client), daemon=True).start()
         self._pass(client, broker)
 
@@ -101,3 +100,7 @@ class Proxy:
             target.shutdown(socket.SHUT_WR)
         except OSError:
             target.close()
+
+
+def _asks_for_5(packet: bytes) -> bool:
+    return packet[:1] == bytes([CONNECT]) and packet[packet.index(b"MQTT") + 4] == MQTT_5

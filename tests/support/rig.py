@@ -80,7 +80,7 @@ def validate(message: dict[str, Any]) -> None:
 
 
 def run_command(
-    *arguments: object, env: dict[str, str] | None = None, timeout_s: float = 120.0
+    *arguments: object, env: dict[str, str] | None = None, timeout_s: float = PATIENCE_S
 ) -> subprocess.CompletedProcess[str]:
     """Run `mammo-edge ARGUMENTS` and return its output."""
     environ = {

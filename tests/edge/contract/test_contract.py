@@ -9,12 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
 import jsonschema
 import pytest
+from paho.mqtt.client import MQTTMessage
 from pydantic import BaseModel
 
 from deploy.demo.brokers import Mosquitto
@@ -40,7 +41,7 @@ from edge.mqtt.topics import COMMANDS, OWN, Topics
 from tests.support.contract_page import PAGE, blocks, examples, table
 from tests.support.films import demo_files
 from tests.support.keys import key_pair
-from tests.support.rig import PROGRAM, Rig, sha256
+from tests.support.rig import PATIENCE_S, PROGRAM, Rig, sha256, until
 from tests.support.tools import DATA, ROOT, need
 
 SOURCES: Final = {
@@ -214,8 +215,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with (
         Mosquitto(folder / "mosquitto") as broker,
         Subscriber(broker.port) as subscriber,
-        Rig(folder / "edge", broker.port, config=config) as rig,
+        Rig(folder / "edge", broker.port, subscriber, config) as rig,
     ):
+        rig.await_introduction()
         bundle = shutil.copytree(shipped_bundle(), rig.folder / "bundle")
         (bundle / "bundle.json").write_text(
             json.dumps(json.loads((bundle / "bundle.json").read_text()) | {"version": "1.2.0"})
@@ -247,7 +249,7 @@ def run_example(site: Site, *command: str) -> str:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr + site.rig.words()
@@ -265,10 +267,10 @@ def test_status_and_health_have_the_fields_of_the_examples(site: Site) -> None:
     assert keys(site.subscriber.wait_under("status", 1)[-1]) == keys(status)
     assert list(status) == table("`status`")
     same: dict[str, object] = {"counters": {}}
-    assert (
-        keys(site.subscriber.wait_under("health", 1)[-1] | same)
-        == keys(health | same)
-        == keys(site.rig.status() | same)
+    until(lambda: keys(site.rig.status() | same) == keys(health | same), "the fields of status")
+    # the first one may have been told before the inbox was watched
+    site.subscriber.wait_for(
+        lambda _: keys(site.subscriber.last("health") | same) == keys(health | same)
     )
 
 
@@ -315,7 +317,7 @@ def test_the_python_requester_is_not_taken_in_by_the_answer_to_another_film(
                 correlation=properties.CorrelationData,
             )
             answer = {"outcome": "malignant", "score": 1.0}
-        printed, _ = requester.communicate(timeout=60)
+        printed, _ = requester.communicate(timeout=PATIENCE_S)
     assert printed == "order-4715 malignant 1.0\n"
 
 
@@ -334,12 +336,13 @@ def test_the_model_example_installs_what_it_publishes_and_leaves_nothing_at_the_
     (shown,) = re.findall(r"^order-4713 (.*)$", PAGE, re.MULTILINE)
     bundle = sha256((site.rig.folder / "bundle" / "bundle.json").read_bytes())
     assert json.loads(answer.partition(" ")[2]) == json.loads(shown) | {"bundle": bundle}
-    announced = [
-        message for message in list(site.subscriber.messages) if "/model/available" in message.topic
-    ]
-    last = {message.topic: message.payload for message in announced}
-    assert len(announced) == 2 * len(last) > 2
-    assert set(last.values()) == {b""}  # each of them is taken away
+
+    def each_is_taken_away(messages: Sequence[MQTTMessage]) -> bool:
+        announced = [message for message in messages if "/model/available" in message.topic]
+        last = {message.topic: message.payload for message in announced}
+        return len(announced) == 2 * len(last) > 2 and set(last.values()) == {b""}
+
+    site.subscriber.wait_for(each_is_taken_away)
 
 
 def test_the_control_socket_answers_the_example_and_knows_the_commands_of_the_table(

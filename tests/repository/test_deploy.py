@@ -27,6 +27,7 @@ from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, S
 from edge.mqtt.connection import disconnect
 from edge.mqtt.topics import COMMANDS, Topics
 from tests.support.certificates import MAKE
+from tests.support.rig import PATIENCE_S
 from tests.support.tools import ROOT, need
 
 PERSONS: Final = ("archive", "monitor", "ws-3", "admin", "register")
@@ -90,14 +91,14 @@ class Session:
         self.client.on_subscribe = lambda _c, _d, _m, reasons, _p: self._note(reasons[0].value)
         self.client.connect("localhost", port)
         self.client.loop_start()
-        assert self._answered.wait(120)
+        assert self._answered.wait(PATIENCE_S)
 
     def _note(self, code: int) -> None:
         self._codes.append(code)
         self._answered.set()
 
     def _allowed(self) -> bool:
-        assert self._answered.wait(120)
+        assert self._answered.wait(PATIENCE_S)
         return self._codes[-1] < 0x80
 
     def may_write(self, topic: str) -> bool:
@@ -184,8 +185,10 @@ def test_only_the_register_may_give_verdicts(broker: int, certificates: Path) ->
 
 
 def test_the_doctor_finds_a_device_s_rights_at_the_example_broker(
-    broker: int, certificates: Path
+    broker: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edge.cli.doctor.broker.BROKER_S", PATIENCE_S)
+    monkeypatch.setattr("edge.cli.doctor.acl.WAIT_S", PATIENCE_S)
     names = {"ca": "ca.crt", "cert": "north.edge-1.crt", "key": "north.edge-1.key"}
     tls = Tls(enabled=True, **{key: certificates / name for key, name in names.items()})
     settings = Settings(
@@ -215,7 +218,7 @@ def test_the_archive_hears_results_and_may_write_nothing(broker: int, certificat
         assert archive._allowed()
         assert not archive.may_write("mammo/v1/north/edge-2/result")
         assert device.may_write("mammo/v1/north/edge-2/result")
-        assert heard.wait(120)
+        assert heard.wait(PATIENCE_S)
 
 
 def test_the_monitor_reads_what_fleet_shows(broker: int, certificates: Path) -> None:
@@ -229,7 +232,7 @@ def test_the_monitor_reads_what_fleet_shows(broker: int, certificates: Path) -> 
             assert device._allowed()
             if payload:
                 section = Broker(host="localhost", port=broker, tls=tls)
-                heard = listen(section, None, 60, for_health=False)
+                heard = listen(section, None, PATIENCE_S, for_health=False)
                 assert heard.payloads["north/edge-1"] == {"info": payload}
 
 

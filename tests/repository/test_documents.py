@@ -153,7 +153,7 @@ def read_until(terminal: int, end: bytes) -> bytes:
     """Read what a shell writes, up to some bytes."""
     said = b""
     while end not in said:
-        assert select.select([terminal], [], [], 60)[0], said
+        assert select.select([terminal], [], [], 240)[0], said
         said += os.read(terminal, 4096)
     return said
 

@@ -24,7 +24,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from edge.dicom.receive.part10 import head
 from edge.dicom.receive.services import STORAGE, SYNTAXES, VERIFICATION
-from tests.support.rig import PROGRAM, until
+from tests.support.rig import PATIENCE_S, PROGRAM, until
 
 CALLER: Final = "MAMMO1"
 US: Final = "MAMMO_EDGE"
@@ -87,7 +87,7 @@ class Receiver:
         """End the process by a signal; returns its exit status."""
         if not self.ended:
             self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     @property
     def ended(self) -> bool:
@@ -96,6 +96,14 @@ class Receiver:
     def words(self) -> str:
         """What it logged."""
         return self.log.read_text(errors="replace")
+
+    def says(self, text: str) -> None:
+        """Wait until it has logged a text: others hear of an end before the log does."""
+        until(lambda: text in self.words(), f"it says {text}", self.words)
+
+    def leaves_nothing(self) -> None:
+        """Wait until there is no unfinished file: its sender may hear of the end before."""
+        until(lambda: self.left() == [], "nothing is left", self.words)
 
     def received(self) -> list[Path]:
         """The files in the inbox."""
@@ -106,7 +114,7 @@ class Receiver:
         return [path.name for path in self.unfinished.iterdir()]
 
     def _listening(self) -> bool:
-        found = re.search(r"event=listening .*port=(\d+)", self.words())
+        found = re.search(r"event=listening .*port=(\d+)\s", self.words())
         self.port = int(found[1]) if found else 0
         return bool(found)
 
@@ -130,7 +138,7 @@ def association(  # noqa: PLR0913 - by keyword
 ) -> Iterator[Association]:
     """Ask for an association; it is released at the end, if there is one."""
     ae = AE(calling)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 60
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = PATIENCE_S
     made = ae.associate(
         "127.0.0.1",
         receiver.port,
@@ -145,8 +153,8 @@ def association(  # noqa: PLR0913 - by keyword
         if made.is_established:
             made.release()
         if made.ident is not None:
-            made.join(60)
-        made.dul.join(60)
+            made.join(PATIENCE_S)
+        made.dul.join(PATIENCE_S)
         if made.dul.socket is not None and made.dul.socket.socket is not None:
             made.dul.socket.socket.close()  # pynetdicom leaves it open at some ends
 
@@ -229,7 +237,7 @@ def command(field: int, sop_class: str, *, data: bool = True, uid: str = instanc
 def conversation(receiver: Receiver, first: bytes = b"", then: bytes = b"") -> bytes:
     """Say something, and more once an answer began; return all that comes until the other end."""
     heard = b""
-    with socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=PATIENCE_S) as connection:
         try:
             connection.sendall(first)
             if then:

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
-from tests.support.rig import TOPICS, Rig, film, until
+from tests.support.rig import PATIENCE_S, TOPICS, Rig, film, until
 from tests.support.tools import need
 from tests.support.trace import Trace
 
@@ -63,7 +63,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
                 ),
                 signal.SIGTERM,
             )  # not strace
-            rig.process.wait(120)
+            rig.process.wait(PATIENCE_S)
         yield Trace(folder / "calls")
 
 

@@ -49,6 +49,7 @@ def test_notebook_looks_trains_exports_evaluates_and_classifies(
     client = NotebookClient(
         notebook,
         timeout=600,
+        startup_timeout=300,
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     )

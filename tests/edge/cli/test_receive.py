@@ -14,7 +14,7 @@ from tests.support.receiver import (
     fragment,
     request,
 )
-from tests.support.rig import run_command, until
+from tests.support.rig import PATIENCE_S, run_command, until
 
 
 def python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
@@ -67,7 +67,7 @@ def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path) -> None:
 
 def test_nothing_of_half_an_object_stays_when_it_is_told_to_end(tmp_path: Path) -> None:
     with Receiver(tmp_path / "told", f'callers = ["{CALLER}@127.0.0.1/32"]') as receiver:
-        with socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as peer:
+        with socket.create_connection(("127.0.0.1", receiver.port), timeout=PATIENCE_S) as peer:
             peer.sendall(request())
             assert peer.recv(65536)
             peer.sendall(fragment(3, 3, command(1, MAMMOGRAM)) + fragment(3, 0, data_set(1)))

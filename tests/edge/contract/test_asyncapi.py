@@ -176,6 +176,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> list[MQTTMessage]:
     folder: Path = tmp_path_factory.mktemp("asyncapi")
     with Mosquitto(folder / "mosquitto") as broker, Subscriber(broker.port, "#") as subscriber:
         with Rig(folder / "edge", broker.port, subscriber, ON) as rig:
+            rig.await_introduction()  # what a shadow says before is lost
             scored = rig.result_of(rig.drop("film.png", film(1)))["image_id"]
             rig.result_of(rig.drop("no-film.png", b"x"))
             until(rig.settled, "settled")

@@ -31,7 +31,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
         cwd=ROOT,
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=600,
     )
     return folder, [f"state-{place}" for place in range(1, int(ended.stdout) + 1)]
 

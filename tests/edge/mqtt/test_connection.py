@@ -22,7 +22,7 @@ from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Connection, Protocol
 from edge.mqtt.errors import HungUpError, RefusedError
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def health() -> Health:
 
 @pytest.fixture
 def broker(mosquitto: Mosquitto, health: Health) -> Iterator[MqttClient]:
-    settings = BrokerSettings(host="127.0.0.1", port=mosquitto.port, ack_s=0.5)
+    settings = BrokerSettings(host="127.0.0.1", port=mosquitto.port, ack_s=PATIENCE_S)
     client = MqttClient(
         settings,
         password=None,
@@ -87,7 +87,7 @@ def underway(count: int) -> Iterator[tuple[Connection, list[Future[None]]]]:
         )
     )
     connection = Connection(
-        cast("Client", client), Protocol.V5, lambda _: None, ack_s=30.0, beat=lambda: None
+        cast("Client", client), Protocol.V5, lambda _: None, ack_s=PATIENCE_S, beat=lambda: None
     )
     with ThreadPoolExecutor(count) as publishers:
         published = [
@@ -102,7 +102,7 @@ def underway(count: int) -> Iterator[tuple[Connection, list[Future[None]]]]:
 def test_who_is_hung_up_on_hears_whether_it_may_have_been_for_something_else(count: int) -> None:
     with underway(count) as (connection, published):
         connection.end()
-        errors = [one.exception(timeout=120) for one in published]
+        errors = [one.exception(PATIENCE_S) for one in published]
     assert [isinstance(error, HungUpError) and error.alone for error in errors] == [
         count == 1
     ] * count
@@ -114,7 +114,7 @@ def test_the_broker_has_not_hung_up_on_what_it_had_answered() -> None:
         with connection._acked:
             connection._pubacks[1] = ReasonCode(PacketTypes.PUBACK, "Success")
             connection.end()
-        errors = [one.exception(timeout=120) for one in published]
+        errors = [one.exception(PATIENCE_S) for one in published]
     assert None in errors
     assert [error.alone for error in errors if isinstance(error, HungUpError)] == [True]
 
@@ -166,7 +166,7 @@ def test_what_is_retained_is_fetched_again_and_again_and_what_was_removed_is_not
     broker: MqttClient,
 ) -> None:
     broker.publish("shelf/1", b"one", retain=True)
-    assert [broker.fetch("shelf/1", 10) for _ in range(2)] == [b"one", b"one"]
+    assert [broker.fetch("shelf/1", PATIENCE_S) for _ in range(2)] == [b"one", b"one"]
     broker.publish("shelf/1", b"", retain=True)
     with pytest.raises(Unavailable, match=r"shelf/1: nothing came within 0\.2 s"):
         broker.fetch("shelf/1", 0.2)
@@ -180,13 +180,13 @@ def test_a_fetch_waits_for_the_connection_and_ends_with_it(
         settings, password=None, client_id="edge", will=None, health=health, max_incoming=2**20
     )
     with ThreadPoolExecutor(1) as other:
-        fetching = other.submit(client.fetch, "nothing", 60.0)
+        fetching = other.submit(client.fetch, "nothing", PATIENCE_S)
         client.start()
         until(lambda: client.connected, "connected")
         until(lambda: "nothing" in client._subscriptions._handlers, "asked")
         mosquitto.stop()
         with pytest.raises(Unavailable, match="nothing: the connection was lost"):
-            fetching.result(60)
+            fetching.result(PATIENCE_S)
     client.stop()
 
 
@@ -203,7 +203,7 @@ def test_a_refused_subscription_of_what_is_fetched_is_told_as_that_until_it_is_g
     with pytest.raises(
         Unavailable, match="shelf/1: the broker refuses the subscription: check its ACL"
     ):
-        broker.fetch("shelf/1", 60)
+        broker.fetch("shelf/1", PATIENCE_S)
     assert health.reasons == [
         (
             "model/available: the broker refuses our subscription, so "
@@ -212,5 +212,5 @@ def test_a_refused_subscription_of_what_is_fetched_is_told_as_that_until_it_is_g
     ]
     client.on_subscribe = note
     broker.publish("shelf/1", b"one", retain=True)
-    assert broker.fetch("shelf/1", 10) == b"one"
+    assert broker.fetch("shelf/1", PATIENCE_S) == b"one"
     assert health.reasons == []

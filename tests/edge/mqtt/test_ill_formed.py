@@ -8,7 +8,7 @@ from edge.config.settings import Broker as BrokerSettings
 from edge.health import Cause, Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import Incoming
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 from tests.support.scripted import Scripted, packet, publish, string
 
 TOPIC = b"requests"
@@ -144,12 +144,15 @@ def test_the_reason_for_which_the_broker_ends_a_connection_is_told_in_words(
 
 
 def test_a_client_id_that_another_client_takes_is_told_and_not_fought_over(
-    script: Scripted, taken: list[Incoming], health: Health
+    script: Scripted, taken: list[Incoming], health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edge.mqtt.reconnect.TAKEN_OVER_S", PATIENCE_S)
     script.hang_up(0x8E)
-    until(lambda: health.counters["connections_taken_over"], "counted")
-    causes = [cause for _, cause in health.reasons_and_causes()]
-    assert Cause.CLIENT_ID_TAKEN in causes
+    until(
+        lambda: Cause.CLIENT_ID_TAKEN in [cause for _, cause in health.reasons_and_causes()],
+        "told",
+    )
+    assert health.counters["connections_taken_over"] == 1
     assert "two devices of one name" in " ".join(health.reasons)
     assert taken == []
     assert script.asked == [5]

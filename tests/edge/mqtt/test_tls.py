@@ -17,7 +17,7 @@ from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.tls import tls_context
 from tests.support.certificates import make_certificates
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 
 TOO_OLD = "ALL:@SECLEVEL=0"
 """What OpenSSL must be told before it offers TLS 1.1 at all."""
@@ -57,7 +57,7 @@ class Listener:
                 plain, _ = self.socket.accept()
             except OSError:
                 return
-            plain.settimeout(10)
+            plain.settimeout(PATIENCE_S)
             try:
                 with plain, self.context.wrap_socket(plain, server_side=True) as wire:
                     self.heard.append(wire.recv(1))
@@ -74,7 +74,7 @@ def listening(certificates: Path, newest: ssl.TLSVersion) -> Iterator[Listener]:
     finally:
         server.socket.shutdown(socket.SHUT_RDWR)
         server.socket.close()
-        server.thread.join(60)
+        server.thread.join(PATIENCE_S)
         assert not server.thread.is_alive()
 
 

@@ -21,7 +21,7 @@ def listener(
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
         bound.bind(address)
-        bound.settimeout(10)
+        bound.settimeout(120)
         monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
         yield bound
 

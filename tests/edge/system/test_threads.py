@@ -14,7 +14,7 @@ from edge.daemon.telemetry.http_server import MetricsServer
 from edge.health import Health
 from edge.system import files
 from edge.system.threads import Listener
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 
 SILENCE_S = 2.0
 
@@ -51,7 +51,7 @@ def test_a_listener_whose_client_s_thread_does_not_begin_is_told_to_hang_and_to_
     begun, memory = threading.Thread.start, threading.Event()
 
     def begin(thread: threading.Thread) -> None:
-        assert memory.wait(60)
+        assert memory.wait(PATIENCE_S)
         begun(thread)
 
     health, name = listener._health, listener._thread.name

@@ -9,7 +9,7 @@ from tests.torture.bench import Bench, Row, scaled
 from tests.torture.scenarios.brokers import finish
 from tests.torture.site import Site
 
-LIMITS = "[worker]\ntimeout_s = 1.0\nmemory_mb = 512\n"
+LIMITS = "[worker]\ntimeout_s = 3.0\nmemory_mb = 512\n"
 
 
 def wait_for_answer(site: Site, image_id: str) -> None:

@@ -3,16 +3,15 @@
 import csv
 import json
 import os
-import socket
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from deploy.demo.brokers import free_port
 from tests.support.tools import ROOT
 from tests.support.toy import train_toy
 from train.data.datasets import SIDES, Film
@@ -100,10 +99,7 @@ np.savez(sys.argv[2], *weights, **scores)
 
 
 def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> None:
-    with closing(socket.socket()) as first, closing(socket.socket()) as second:
-        for each in (first, second):
-            each.bind(("127.0.0.1", 0))
-        workers = [f"127.0.0.1:{each.getsockname()[1]}" for each in (first, second)]
+    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     started = [
         subprocess.Popen(
             [
@@ -124,7 +120,7 @@ def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> Non
         for index in range(2)
     ]
     try:
-        assert [process.wait(timeout=300) for process in started] == [0, 0]
+        assert [process.wait(timeout=540) for process in started] == [0, 0]
     finally:
         for process in started:
             process.kill()  # where one fails, the other waits for it

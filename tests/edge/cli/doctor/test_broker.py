@@ -15,14 +15,26 @@ from edge.cli.doctor.broker import certificate, connection, secrecy
 from edge.cli.doctor.finding import Finding, Level
 from edge.config.paths import credential_of
 from edge.config.settings import Broker, Settings, Tls
+from edge.health import Health
 from edge.mqtt.connection import disconnect
 from tests.support.proxy import Proxy
+from tests.support.rig import PATIENCE_S, until
 from tests.support.tools import need
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for what comes as long as that takes, and for nothing in vain."""
+    unreachable = checks_of_broker._unreachable
+
+    def once_told(settings: Settings, health: Health) -> Finding:
+        until(lambda: health.reasons, "a reason")
+        return unreachable(settings, health)
+
     monkeypatch.setattr(checks_of_broker, "ANSWERS_S", 0.1)
+    monkeypatch.setattr(checks_of_broker, "BROKER_S", PATIENCE_S)
+    monkeypatch.setattr(checks_of_broker, "_unreachable", once_told)
+    monkeypatch.setattr("edge.cli.doctor.acl.WAIT_S", PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +69,7 @@ def test_a_certificate_that_ends_soon_is_a_warning_and_an_expired_one_has_failed
 def test_a_broker_that_would_refuse_the_daemon_s_last_will_has_failed(
     mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(checks_of_broker, "BROKER_S", 1.0)
+    monkeypatch.setattr(checks_of_broker, "BROKER_S", 0.1)
     mosquitto.config = f"{limit}\n"
     mosquitto.restart()
     (found,) = connection(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
@@ -134,7 +146,7 @@ def test_at_a_broker_without_mqtt_5_the_doctor_leaves_nothing_that_would_collect
     again.on_connect = lambda _client, _data, flags, *_: kept.put(flags.session_present)
     again.connect("127.0.0.1", mosquitto.port)
     again.loop_start()
-    assert kept.get(timeout=120) is False
+    assert kept.get(timeout=PATIENCE_S) is False
     disconnect(again)
 
 
@@ -201,7 +213,7 @@ def test_of_a_chain_the_first_certificate_to_end_counts_and_of_authorities_the_l
 def test_a_broker_that_is_not_there_has_failed_with_what_to_look_at(
     monkeypatch: pytest.MonkeyPatch, mosquitto: Mosquitto
 ) -> None:
-    monkeypatch.setattr(checks_of_broker, "BROKER_S", 0.5)
+    monkeypatch.setattr(checks_of_broker, "BROKER_S", 0.1)
     mosquitto.stop()
     (line,) = connection(Settings(broker=Broker(host="127.0.0.1", port=mosquitto.port)))
     assert (line.level, "Connection refused: is it running" in line.detail) == (Level.FAILED, True)

@@ -10,6 +10,7 @@ from edge.cli.doctor import broker
 from edge.cli.setup.command import try_broker
 from edge.config.paths import DEFAULT_CONFIG
 from edge.config.settings import Settings
+from tests.support.rig import PATIENCE_S
 
 
 def settings(port: int) -> Settings:
@@ -28,7 +29,9 @@ def test_a_broker_that_does_not_answer_ends_it_with_status_one(
 
 
 def test_a_broker_that_lets_the_device_in_ends_it_well(
-    mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(broker, "BROKER_S", PATIENCE_S)
+    monkeypatch.setattr("edge.cli.doctor.acl.WAIT_S", PATIENCE_S)
     assert try_broker(settings(mosquitto.port), DEFAULT_CONFIG) == 0
     assert "right to publish" in capsys.readouterr().out

@@ -30,7 +30,7 @@ from edge.storage.spool import Spool
 from tests.support.exam_ledger import Site as ExamSite
 from tests.support.exam_ledger import add_all
 from tests.support.pipeline import AtOnce, parts_of
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 
 MARKER = b"PAYLOAD-OF-NUMBER-"
 ROOT = Caller(uid=0)
@@ -158,7 +158,7 @@ def test_a_line_that_is_being_written_is_blanked_once_it_is(site: Site) -> None:
             yield first
 
     JsonlSink(site.jsonl, wanted).send(delivery)
-    erasing.join(60)
+    erasing.join(PATIENCE_S)
     assert site.jsonl.read_bytes().strip() == b"{}"
 
 

@@ -20,7 +20,7 @@ from edge.mqtt.connection import Incoming
 from edge.mqtt.topics import MOST_BYTES, MOST_LEVELS, Topics
 from edge.storage.ledger.records import Request
 from edge.system.threads import tell_failing
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 
 IMAGE, REF = "mammo/v1/a/b/request/image", "mammo/v1/a/b/request/ref"
 
@@ -231,7 +231,7 @@ def test_requests_at_qos_0_that_an_orderly_stop_loses_are_counted(line: Line) ->
         line.send(b"film %d" % number, qos=0)
     line.send(b"promised", qos=1)
     intake.start()
-    intake.stop()
+    intake.stop(PATIENCE_S)
     assert line.health.counters["requests_dropped"] == 3
     assert line.taken == []
     assert line.acknowledged == []

@@ -14,6 +14,7 @@ from edge.mqtt.errors import RefusedError
 from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.outbox import Delivery, Outbox
 from edge.storage.ledger.records import Conclusion, Submission
+from tests.support.rig import PATIENCE_S
 
 
 class Picky:
@@ -84,16 +85,16 @@ def test_a_refused_result_is_kept_and_told_until_a_new_connection_takes_it(ledge
     health.enter(Phase.READY)
     courier = Courier(sink, ledger.outbox, health)
     courier.start()
-    assert sink.asked.acquire(timeout=120)
+    assert sink.asked.acquire(timeout=PATIENCE_S)
     while not health.reasons:
-        assert health.changed.wait(120)
+        assert health.changed.wait(PATIENCE_S)
         health.changed.clear()
     assert health.reasons == ["mqtt: results were refused and are kept: not authorized: 1"]
     assert ledger.outbox.counts() == {"mqtt": {"waiting": 0, "held": 1}}
     sink.refuses = False
     courier.retry_held()
-    assert sink.asked.acquire(timeout=120)
-    courier.stop(10)
+    assert sink.asked.acquire(timeout=PATIENCE_S)
+    courier.stop(PATIENCE_S)
     assert ledger.outbox.counts() == {}
     assert health.phase is Phase.READY
 
@@ -101,9 +102,9 @@ def test_a_refused_result_is_kept_and_told_until_a_new_connection_takes_it(ledge
 def causes_once_degraded(courier: Courier, health: Health) -> list[Cause]:
     courier.start()
     while not health.reasons:
-        assert health.changed.wait(120)
+        assert health.changed.wait(PATIENCE_S)
         health.changed.clear()
-    courier.stop(10)
+    courier.stop(PATIENCE_S)
     return [cause for _, cause in health.reasons_and_causes()]
 
 

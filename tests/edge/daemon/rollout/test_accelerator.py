@@ -3,10 +3,8 @@ A Coral accelerator in use: who takes it, what its loss costs (no image an attem
 comes back.
 """
 
-import os
 import queue
 import signal
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -46,10 +44,17 @@ from tests.support.coral import (
     stand_in,
 )
 from tests.support.pipeline import AtOnce, parts_of
-from tests.support.rig import until
+from tests.support.processes import kill
+from tests.support.rig import PATIENCE_S, until
 from tests.support.trees import tree
 
 __all__ = ["bundle", "folder", "library", "stand_in"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a worker's start take as long as it does on a busy machine."""
+    monkeypatch.setattr("edge.daemon.workers.pool.ACCELERATED_START_S", PATIENCE_S)
 
 
 # Who uses one.
@@ -105,7 +110,7 @@ def light(**changes: object) -> Workers:
 def examined(workers: Workers, name: str | Path) -> Verdict:
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
     workers.submit(Path(name), verdicts.put)
-    return verdicts.get(timeout=60)
+    return verdicts.get(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -119,12 +124,15 @@ def examined(workers: Workers, name: str | Path) -> Verdict:
 def test_a_worker_that_is_lost_with_it_costs_no_image_an_attempt_and_the_next_goes_without(
     name: str, why: str
 ) -> None:
-    workers = light(timeout_s=0.5 if name == "hang" else 60.0)
+    limit_s = 0.5 if name == "hang" else PATIENCE_S
+    workers = light(timeout_s=limit_s)
     try:
         assert workers.runtime == Runtime("edgetpu", "model.tflite", 1)
         assert examined(workers, name) == Interrupted(f"the accelerator was given up: {why}")
+        workers.job = replace(workers.job, timeout_s=PATIENCE_S)
         assert isinstance(examined(workers, "runtime"), Rejection)
         assert workers.runtime == Runtime("litert", "model.tflite", 1, fallback=True, without=why)
+        workers.job = replace(workers.job, timeout_s=limit_s)
         if name != "lost":
             assert examined(workers, name) == Died(why)  # without it, it is the image's own fault
     finally:
@@ -146,16 +154,14 @@ def pulled_out(workers: Workers) -> None:
     """libedgetpu ends the process then, also while it has nothing to do."""
     pid = examined(workers, "pid")
     assert isinstance(pid, Rejection)
-    os.kill(int(pid.detail), signal.SIGABRT)
+    kill(int(pid.detail), signal.SIGABRT)
 
 
 def test_one_that_is_pulled_out_while_nothing_is_computed_is_noticed_by_the_next_image() -> None:
     workers = light()
     try:
         pulled_out(workers)
-        deadline = time.monotonic() + 60
-        while isinstance(examined(workers, "runtime"), Interrupted):
-            assert time.monotonic() < deadline
+        until(lambda: not isinstance(examined(workers, "runtime"), Interrupted), "examined")
         assert workers.runtime.without == "its worker ended or hung"
     finally:
         workers.close()
@@ -170,10 +176,12 @@ def test_one_that_is_pulled_out_while_nothing_is_computed_is_noticed_before_the_
         workers.mend()
         assert workers.job.spare is not None
         pulled_out(workers)
-        deadline = time.monotonic() + 60
-        while workers.runtime.backend != "litert":  # proved on the processor
+
+        def is_mended() -> bool:
             workers.mend()
-            assert time.monotonic() < deadline
+            return workers.runtime.backend == "litert"  # proved on the processor
+
+        until(is_mended, "mended")
         assert (workers.lost, workers.runtime.without) == (False, "its worker ended or hung")
     finally:
         workers.close()

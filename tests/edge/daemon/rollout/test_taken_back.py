@@ -32,7 +32,7 @@ from edge.storage.spool import Spool
 from tests.support.bundles import tiny
 from tests.support.keys import key_pair
 from tests.support.pipeline import line_of, parts_of
-from tests.support.rig import sha256, until
+from tests.support.rig import PATIENCE_S, sha256, until
 from tests.support.verdicts import DECIDED, REFUSED, UNDECIDED, scored
 
 
@@ -141,7 +141,7 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
         until(lambda: line.recovery.done, "recovered")  # which would take a fresh file for an old
         yield made
         dispatcher.stop()
-        thread.join(60)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
@@ -151,10 +151,11 @@ def taken_back(clinic: Clinic, versions: dict[str, str]) -> dict[str, dict[str, 
     expected; gives these.
     """
     until(
-        lambda: clinic.parts.health.counters["model_rollbacks"] == 1,
+        lambda: "serves again" in str(clinic.parts.health.reasons),
         "rolled back",
         lambda: str(clinic.said()),
     )
+    assert clinic.parts.health.counters["model_rollbacks"] == 1
 
     def found() -> dict[str, str]:
         return {
@@ -236,7 +237,7 @@ def test_an_image_that_another_worker_still_had_is_decided_by_the_former_model_t
     let_go = threading.Event()
 
     def slow(data: bytes) -> Verdict:
-        return REFUSED if data == b"image 0" and let_go.wait(60) else Died("x")
+        return REFUSED if data == b"image 0" and let_go.wait(PATIENCE_S) else Died("x")
 
     clinic.workers, clinic.models["2.0"] = 2, slow
     clinic.activation.activate("2.0")

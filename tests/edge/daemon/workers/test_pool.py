@@ -5,7 +5,6 @@ import queue
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,12 @@ from edge.daemon.workers.pool import Workers
 from edge.daemon.workers.verdict import Died, Interrupted, Verdict
 from edge.domain import Rejection, Runtime
 from edge.errors import ModelError, Unavailable
+from tests.support.processes import is_gone, kill
+from tests.support.rig import PATIENCE_S, until
 from tests.support.tools import ROOT
 
 
-def job(backend: str = "litert", timeout_s: float = 30.0, count: int = 1) -> Job:
+def job(backend: str = "litert", timeout_s: float = PATIENCE_S, count: int = 1) -> Job:
     return Job(
         "tests.support.jobs.start",
         "tests.support.jobs.run",
@@ -42,7 +43,7 @@ def workers() -> Iterator[Workers]:
 def examine(workers: Workers, name: str) -> Verdict:
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
     workers.submit(Path(name), verdicts.put)
-    return verdicts.get(timeout=60)
+    return verdicts.get(timeout=PATIENCE_S)
 
 
 def detail(verdict: Verdict) -> str:
@@ -93,6 +94,7 @@ def test_an_image_that_takes_too_long_costs_its_worker() -> None:
     opened = Workers(job(timeout_s=0.5))
     try:
         assert examine(opened, "hang") == Died("took longer than 0.5 s")
+        opened.job = replace(opened.job, timeout_s=PATIENCE_S)
         assert detail(examine(opened, "next")) == "next"
     finally:
         opened.close()
@@ -103,18 +105,21 @@ def test_closing_interrupts_what_is_in_work_and_blames_nobody() -> None:
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
     opened.submit(Path("hang"), verdicts.put)
     opened.close()
-    assert isinstance(verdicts.get(timeout=120), Interrupted)
+    assert isinstance(verdicts.get(timeout=PATIENCE_S), Interrupted)
     assert opened.in_work == 0
 
 
 def test_an_idle_worker_that_is_killed_is_replaced(workers: Workers) -> None:
-    os.kill(int(detail(examine(workers, "pid"))), signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while isinstance(
-        verdict := examine(workers, "next"), Interrupted
-    ):  # the pool was found broken and opened again
-        assert time.monotonic() < deadline
-    assert detail(verdict) == "next"
+    kill(int(detail(examine(workers, "pid"))))
+    verdicts: list[Verdict] = []
+
+    def examined() -> bool:
+        """Interrupted as long as the pool is found broken and opened again."""
+        verdicts.append(examine(workers, "next"))
+        return not isinstance(verdicts[-1], Interrupted)
+
+    until(examined, "replaced")
+    assert detail(verdicts[-1]) == "next"
 
 
 def test_a_file_that_no_worker_begins_with_is_overdue_and_the_pool_is_opened_again() -> None:
@@ -129,7 +134,7 @@ def test_a_file_that_no_worker_begins_with_is_overdue_and_the_pool_is_opened_aga
         opened._untaken_s = 0.0
         assert opened.overdue()
         opened.reopen()
-        assert isinstance(verdicts.get(timeout=120), Interrupted)
+        assert isinstance(verdicts.get(timeout=PATIENCE_S), Interrupted)
         os.kill(stopped, signal.SIGKILL)
         assert detail(examine(opened, "next")) == "next"
     finally:
@@ -164,7 +169,7 @@ def test_a_file_that_the_pool_forgot_as_it_broke_is_overdue_at_once() -> None:
             opened.submit(Path("film"), verdicts.put)
         assert opened.overdue()
         opened.reopen()
-        assert isinstance(verdicts.get(timeout=120), Interrupted)
+        assert isinstance(verdicts.get(timeout=PATIENCE_S), Interrupted)
         assert detail(examine(opened, "next")) == "next"
         assert not opened.overdue()
     finally:
@@ -174,7 +179,7 @@ def test_a_file_that_the_pool_forgot_as_it_broke_is_overdue_at_once() -> None:
 def test_patience_with_slow_starts_comes_back_with_each_file_that_is_done() -> None:
     opened = Workers(job())
     try:
-        first = opened._untaken_s
+        first = opened._patience_s = opened._untaken_s = 10.0  # however slow this start was
         for _ in range(3):
             opened.reopen()
         assert opened._untaken_s > 2 * first
@@ -203,7 +208,7 @@ sys.stdin.read()
 """
 
 
-def test_workers_end_within_a_second_of_their_supervisor_s_death() -> None:
+def test_workers_end_after_their_supervisor_s_death() -> None:
     root = ROOT
     with subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR],
@@ -216,6 +221,4 @@ def test_workers_end_within_a_second_of_their_supervisor_s_death() -> None:
         assert supervisor.stdout is not None
         worker = int(supervisor.stdout.readline())
         supervisor.kill()
-        killed = time.monotonic()
-        while Path(f"/proc/{worker}/exe").exists():
-            assert time.monotonic() - killed < 10, "the worker outlives its supervisor"
+        until(lambda: is_gone(worker), "the worker ends")

@@ -20,7 +20,7 @@ from tests.support.receiver import (
     sent,
     written,
 )
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 from tests.support.tools import need
 from tests.support.trace import Trace
 
@@ -77,7 +77,7 @@ def test_a_receiver_that_is_killed_while_it_receives_forgets_the_half_and_keeps_
     with receiver:
         with association(receiver) as made:
             assert sent(made, whole) == 0
-        with socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as sender:
+        with socket.create_connection(("127.0.0.1", receiver.port), timeout=PATIENCE_S) as sender:
             sender.sendall(request())
             sender.recv(65536)
             sender.sendall(fragment(3, 3, command(0x01, MAMMOGRAM)) + fragment(3, 0, data_set(2)))
@@ -99,7 +99,7 @@ def test_success_is_told_only_when_the_bytes_and_the_name_are_synced(tmp_path: P
     with association(receiver) as made:
         assert sent(made, written(tmp_path, 1)) == 0
     os.kill(int(children.read_text().split()[0]), signal.SIGTERM)  # not strace
-    receiver.process.wait(60)
+    receiver.process.wait(PATIENCE_S)
     trace = Trace(tmp_path / "calls")
     written_at = trace.first(r"^write\(\d+<[^>]*/\.dicom/")
     synced = trace.first(r"^fsync\(\d+<[^>]*/\.dicom/", written_at)

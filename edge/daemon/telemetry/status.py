@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 LOOP: Final = "announce-mqtt"
 TURN_S: Final = 1.0
+GOODBYE_S: Final = 3.0
+"""Seconds for what is being told when the daemon stops; without its end nobody says `offline`."""
 HUNG_UP_RETRY_S: Final = 60.0
 """The time that results have for themselves if the broker hangs up on `status`, in seconds."""
 CHANCE_RETRY_S: Final = 5.0
@@ -78,7 +80,7 @@ class Announcer:
         self._stop.set()
         self._health.changed.set()
         for thread in self._threads:
-            thread.join(timeout=1)
+            thread.join(GOODBYE_S)
         if self._publisher is not None and not self._threads[-1].is_alive():
             self._publisher.say_offline()
 

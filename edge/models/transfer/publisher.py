@@ -17,7 +17,7 @@ from edge.mqtt.errors import RefusedError
 from edge.mqtt.topics import ROOT, Topics
 from edge.mqtt.visit import visit
 
-FORMER_S: Final = 5.0
+FORMER_S: Final = 20.0
 """The time to wait for the announcement that is to be withdrawn, in seconds."""
 
 

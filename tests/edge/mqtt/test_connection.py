@@ -32,7 +32,7 @@ def health() -> Health:
 
 @pytest.fixture
 def broker(mosquitto: Mosquitto, health: Health) -> Iterator[MqttClient]:
-    settings = BrokerSettings(host="127.0.0.1", port=mosquitto.port, ack_s=PATIENCE_S)
+    settings = BrokerSettings(host="127.0.0.1", port=mosquitto.port)
     client = MqttClient(
         settings,
         password=None,

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from train import cli, reporting
 from train.data.datasets import Film
 from train.evaluation import evaluate, robustness
 from train.fitting import finished_run
+from train.reporting import report
 from train.run_folder import RunFolder
 from train.stats import metrics
 
@@ -157,6 +159,23 @@ def test_report_is_one_page_that_needs_nothing_beside_it(tiny: Tiny) -> None:
         "screening prevalence",
     ):
         assert text in page
+
+
+def test_report_says_in_its_head_what_was_measured_when_and_if_it_is_better_than_chance(
+    tiny: Tiny,
+) -> None:
+    head = tiny.run.report.read_text().partition("<pre>")[0]
+    measured = json.loads(tiny.run.metrics.read_text())
+    date.fromisoformat(measured["measured_on"])
+    on = f"on {measured['test']['images']} mammograms of {measured['test']['patients']} patients"
+    assert f"Measured on {measured['measured_on']}: AUC {measured['test']['auc']:.3f}" in head
+    assert on in head
+    run, doubted = tiny.run, {**measured, "verdict": ["No better than chance"]}
+    notes, history, exported = (
+        json.loads(path.read_text()) for path in (run.notes, run.history, run.exported)
+    )
+    page = report.page(notes, history, doubted, exported, run.evaluation)
+    assert "<p class=verdict>No better than chance.</p>" in page.partition("<pre>")[0]
 
 
 def test_evaluation_of_another_runs_bundle_is_refused(

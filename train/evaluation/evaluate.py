@@ -5,6 +5,7 @@
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,6 +87,7 @@ def evaluate(run: RunFolder, request: Request) -> None:
     scored = _score(bundle, fitted.side("test"))
     judged = _judge(bundle, fitted, "test", scored)
     numbers = {**measure(fitted, bundle, scored, judged), "lesions": found}
+    numbers["measured_on"] = datetime.now(UTC).date().isoformat()
     numbers["promise"] = _promise(bundle, fitted, judged)
     numbers["invariance"] = robustness.measure(
         bundle, fitted.side("validation").films, request.invariance, fitted.recipe.seed

@@ -44,7 +44,7 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         quantization=f"{measured['quantization']} weights",
         size=tables.megabytes(exported["bytes"]),
         intended_use=textwrap.fill(wording.INTENDED_USE, 130),
-        data=data(notes),
+        data=", ".join(f"`{source}`" for source in sources(notes)),
         images=sum(side["images"] for side in sides.values()),
         patients=sum(side["patients"] for side in sides.values()),
         split=tables.split(notes).markdown(),
@@ -95,10 +95,9 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
     )
 
 
-def data(notes: Numbers) -> str:
-    """List the data sets, as typed."""
-    sources = [notes["data"]] if isinstance(notes["data"], str) else notes["data"]
-    return ", ".join(f"`{source}`" for source in sources)
+def sources(notes: Numbers) -> list[str]:
+    """Return the data sets, as typed."""
+    return [notes["data"]] if isinstance(notes["data"], str) else notes["data"]
 
 
 def anchors_note(measured: Numbers) -> str:

@@ -94,6 +94,7 @@ def page(
         f"<h1>{escape(recipe['name'])}</h1><p>{escape(recipe['summary'])}</p>",
         f"<p class=notice>{escape(wording.INTENDED_USE)}</p>",
         *(f"<p class=verdict>{escape(text)}.</p>" for text in measured.get("verdict", ())),
+        _text(_head(notes, measured)),
         f"<pre>{escape(notes['command'])}</pre>",
         *_results(measured),
         "<h2>Curves</h2>",
@@ -104,6 +105,17 @@ def page(
         "</html>\n",
     )
     return "\n".join(parts)
+
+
+def _head(notes: Numbers, measured: Numbers) -> str:
+    """Say in two sentences how good the model is, on what, and when that was measured."""
+    test = measured["test"]
+    data = ", ".join(model_card.sources(notes))
+    day = f" on {measured['measured_on']}" if "measured_on" in measured else ""
+    return (
+        f"Measured{day}: AUC {wording.with_interval(test, 'auc')} on {test['images']} mammograms "
+        f"of {test['patients']} patients who were not trained on. Data: {data}."
+    )
 
 
 def _results(measured: Numbers) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from edge.daemon.intake.walk import Walk
 from edge.system.coral import read
 from edge.system.patience import PATIENCE_S, within
 from edge.system.privileges import as_owner_of
-from edge.system.time_sync import synchronised
+from edge.system.time_sync import disciplined, synchronised
 
 LEAST_WATCHES: Final = 8192
 HOT_C: Final = 80.0
@@ -99,18 +99,26 @@ def disk(settings: Settings) -> Finding:
     return ok("disk", f"{free} MiB free")
 
 
-def clock(root: Path) -> Finding:
-    """Check the clock, which certificates and results need right."""
+def clock(root: Path, asked: Callable[[], bool | None] = disciplined) -> Finding:
+    """
+    Check the clock, which certificates and results need right.
+
+    Args:
+        root: of the system.
+        asked: for a test; default: the kernel tells if a program keeps the clock right.
+    """
     now = datetime.now(UTC)
     known = synchronised(root, now)
     if known is False:
         advice = "set it, or start systemd-timesyncd"
         return failed("clock", f"it says {now:%Y-%m-%d}, so certificates fail: {advice}")
-    if known is None:
-        return warning(
-            "clock", "systemd-timesyncd has not set it since the start; fine if something else does"
-        )
-    return ok("clock", "set by systemd-timesyncd")
+    if known:
+        return ok("clock", "set by systemd-timesyncd")
+    return {
+        True: ok("clock", "a program keeps it right, as the kernel knows"),
+        False: warning("clock", "no program keeps it right: start systemd-timesyncd or chrony"),
+        None: warning("clock", "the kernel may not be asked if a program keeps it right"),
+    }[asked()]
 
 
 def processor(root: Path) -> Finding:

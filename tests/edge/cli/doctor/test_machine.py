@@ -1,5 +1,6 @@
 """The machine as the doctor finds it."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from tests.support.trees import tree
         ),
         (machine.watches, {}, Level.WARNING, "cannot be read"),
         (machine.clock, {"run/systemd/timesync/synchronized": ""}, Level.OK, "timesyncd"),
-        (machine.clock, {}, Level.WARNING, "has not set it"),
+        (partial(machine.clock, asked=lambda: True), {}, Level.OK, "a program keeps it right"),
+        (partial(machine.clock, asked=lambda: False), {}, Level.WARNING, "or chrony"),
+        (partial(machine.clock, asked=lambda: None), {}, Level.WARNING, "may not be asked"),
         (
             machine.processor,
             {"proc/cpuinfo": "processor : 0\nflags : fpu avx2\n"},

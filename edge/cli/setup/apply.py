@@ -10,7 +10,7 @@ from typing import Final
 
 from edge.cli.setup.plan import Planned
 from edge.config.settings import Settings
-from edge.errors import ConfigError
+from edge.errors import ConfigError, Unavailable
 from edge.system.files import whole
 
 GROUP: Final = "mammo-edge"
@@ -74,9 +74,14 @@ def _make_folder(folder: Path, group: str, mode: int) -> None:
     folder.chmod(mode)
 
 
+def has_systemd() -> bool:
+    """Say if systemd runs here."""
+    return Path("/run/systemd/system").is_dir()
+
+
 def reload_systemd() -> None:
     """Have a running systemd read the drop-in."""
-    if Path("/run/systemd/system").is_dir():
+    if has_systemd():
         subprocess.run(["systemctl", "daemon-reload"], check=False)  # noqa: S607 - root's PATH
 
 
@@ -87,6 +92,19 @@ def is_running(unit: str) -> bool:
         return False
     command = [systemctl, "is-active", "--quiet", unit]
     return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0  # noqa: S603 - root's PATH
+
+
+def start(unit: str) -> None:
+    """
+    Have systemd start a service, now and at each boot, anew if it runs; wait until it is ready.
+
+    Raises:
+        Unavailable: systemd could not; it has said why.
+    """
+    for verb in ("enable", "restart"):
+        if subprocess.run(["systemctl", "--quiet", verb, unit], check=False).returncode != 0:  # noqa: S603, S607 - root's PATH
+            msg = f"systemctl {verb} {unit} failed: see `journalctl -u {unit}`"
+            raise Unavailable(msg)
 
 
 def check(config: Path) -> int:

@@ -96,6 +96,14 @@ def stoppable() -> Iterator[None]:
         raise ConfigError(msg) from None
 
 
+def agrees(question: str) -> bool:
+    """Ask for yes or no; an empty answer is yes, and no more typing is no."""
+    try:
+        return input(f"{question}? [Y/n]: ").strip().lower() in {"", "y", "yes"}
+    except (EOFError, KeyboardInterrupt):
+        return False
+
+
 def _ask(question: str, kept: object, resolve: Callable[[str], list[str]]) -> str | None:
     """Ask until an answer can be taken; an empty one keeps a value, or takes the suggestion."""
     suggestion = doubted = None

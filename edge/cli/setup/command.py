@@ -8,11 +8,20 @@ from edge.cli.doctor import broker
 from edge.cli.doctor.finding import Level
 from edge.cli.layout import shown
 from edge.cli.output import print_table
+from edge.cli.sample import try_film
 from edge.cli.setup.access import Access, ask_for_access
 from edge.cli.setup.answer import check as check_answer
 from edge.cli.setup.answers_file import completed
-from edge.cli.setup.apply import check, is_running, make_folders, reload_systemd, write
-from edge.cli.setup.ask import ASKED, ask_for, asks, read_password, stoppable
+from edge.cli.setup.apply import (
+    check,
+    has_systemd,
+    is_running,
+    make_folders,
+    reload_systemd,
+    start,
+    write,
+)
+from edge.cli.setup.ask import ASKED, agrees, ask_for, asks, read_password, stoppable
 from edge.cli.setup.config_file import tables_of
 from edge.cli.setup.dropin import addresses
 from edge.cli.setup.facts import facts
@@ -27,7 +36,11 @@ def run(arguments: Namespace) -> int:
     Set a device up.
 
     Returns:
-        The exit status: that of `check` on this machine; 1 if a line about the broker failed.
+        The exit status: that of `check` on this machine; 1 if a line about the broker failed, or
+        if the service was tried and gave no result.
+
+    Raises:
+        Unavailable: the service was to be tried, and does not start.
     """
     answers = _answers(completed(arguments))
     files, settings = plan(answers, arguments.root, addresses)
@@ -43,10 +56,25 @@ def run(arguments: Namespace) -> int:
         if status := check(files[0].path):
             return status
         status = try_broker(settings, files[0].path)
+        if status == 0 and _tries(arguments):
+            start(answers.unit)
+            return try_film(settings, files[0].path)
     running = arguments.root == Path("/") and is_running(answers.unit)
     what = "restart" if running else "enable --now"
     print(f"now: systemctl {what} {answers.unit.removesuffix('.service')}")
     return status
+
+
+def _tries(arguments: Namespace) -> bool:
+    """Say if the service is to be started and tried: by the option, or by a person's answer."""
+    if arguments.tried or not (has_systemd() and _is_person(arguments)):
+        return bool(arguments.tried)
+    return agrees("start the service now, and send a sample film through it")
+
+
+def _is_person(arguments: Namespace) -> bool:
+    said = {name: getattr(arguments, name) for name in ASKED}
+    return asks(said) and not arguments.answers
 
 
 def try_broker(settings: Settings, config: Path) -> int:
@@ -70,8 +98,7 @@ def _answers(arguments: Namespace) -> Answers:
     asked: dict[str, str | None] = {name: getattr(arguments, name) for name in ASKED}
     for name, value in asked.items():
         check_answer(name, value)
-    a_person = asks(asked) and not arguments.answers
-    if a_person:
+    if a_person := _is_person(arguments):
         asked = ask_for(asked, arguments.root, arguments.instance, addresses)
     access = Access(
         arguments.username,

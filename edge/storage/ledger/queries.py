@@ -152,6 +152,11 @@ class Queries:
         with self._reading() as db:
             return sorted({row[0] for row in db.execute(" UNION ".join(queries), (prefix,))})
 
+    def is_undelivered(self, seq: int) -> bool:
+        """Say if a sink has not taken the result of a number yet."""
+        with self._reading() as db:
+            return db.execute("SELECT 1 FROM outbox WHERE seq = ?", (seq,)).fetchone() is not None
+
     def sinks(self) -> dict[str, int]:
         """Count undelivered rows by sink, those of sinks that are no longer configured included."""
         with self._reading() as db:

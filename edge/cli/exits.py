@@ -31,7 +31,7 @@ OF_COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
     "results.run": {DONE: "done, or --follow was ended by Ctrl-C or by its reader"},
     "results.run_watch": {DONE: "ended by Ctrl-C, or nobody reads any more"},
     "run.run": {DONE: "stopped by SIGTERM or SIGINT", INTERRUPTED: ""},
-    "sample.run": {DONE: "the result is published", FAILED: "no result, or it waits"},
+    "sample.run": {DONE: "scored and published", FAILED: "rejected, or no result, or it waits"},
     "setup.command.run": {
         FAILED: "all is written, but a line about the broker failed, or the try did"
     },

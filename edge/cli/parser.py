@@ -84,7 +84,7 @@ def _add_examining(commands: "Commands") -> None:
 
 def _add_daemon(commands: "Commands") -> None:
     add(commands, "status", "control.run_status", "ask the running daemon how it is")
-    text = "send a sample film through the running daemon, and show the result once it is published"
+    text = "drop a sample film into the inbox, and show the result once subscribers have it"
     add(commands, "try", "sample.run", text)
     text = "list published results from the ledger, newest last, daemon running or not"
     results = add(commands, "results", "results.run", text)
@@ -168,7 +168,7 @@ def _add_fleet(commands: "Commands") -> None:
 def _add_setup(commands: "Commands") -> None:
     text = "write configuration, password and systemd drop-in from a few answers, and check them"
     setup = add(commands, "setup", "setup.command.run", text, as_json=False)
-    text = "answers in TOML, by the names of these options, which win; nobody is asked"
+    text = "answers in TOML, by the names of these options (not --try), which win; nobody is asked"
     setup.add_argument("--from", dest="answers", type=Path, metavar="FILE.toml", help=text)
     text = "the MQTT broker; without this option a person is asked"
     setup.add_argument("--broker", metavar="HOST[:PORT]", help=text)
@@ -187,7 +187,7 @@ def _add_setup(commands: "Commands") -> None:
     text = "leave the service its access to Coral accelerators, or take it (default: as it was)"
     setup.add_argument("--coral", action=argparse.BooleanOptionalAction, help=text)
     setup.add_argument("--instance", metavar="NAME", help="set up mammo-edge@NAME.service instead")
-    text = "start the service at the end, and send a sample film through it"
+    text = "start the service at the end, and publish the result of a sample film"
     setup.add_argument("--try", dest="tried", action="store_true", help=text)
     text = "write below DIR, another system's tree; checks nothing"
     setup.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help=text)

@@ -5,6 +5,8 @@ The film is one that the shipped bundle is proved with. Each try adds a text of 
 so that the daemon meets an image that it does not know.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import sys
@@ -12,34 +14,29 @@ import time
 import uuid
 import zlib
 from argparse import Namespace
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-from edge.cli import exits, standing
+from edge.cli import exits, remedies, standing
 from edge.cli.layout import shown
 from edge.cli.output import RESULT_HEAD, print_table, result_row
+from edge.cli.status import plain
 from edge.config.settings import Settings
 from edge.daemon.workers.servable import shipped_bundle
-from edge.errors import ConfigError, Unavailable
+from edge.errors import Unavailable
 from edge.mqtt.topics import Topics
-from edge.storage.ledger.queries import open_queries
+from edge.storage.ledger.queries import Told, open_queries
 
 FILM: Final = "known/3.png"
-PATIENCE_S: Final = 120.0
+RESULT_S: Final = 120.0
+"""Seconds to wait for a result."""
+DELIVERY_S: Final = 20.0
+"""Seconds to wait for its delivery after that."""
 LOOK_S: Final = 0.2
 END: Final = 12
 """Bytes of a PNG's last chunk, IEND: length, type, checksum."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The result of the film, and if it is on its way."""
-
-    result: Mapping[str, Any]
-    delivered: bool
-    """True if every sink has taken it."""
 
 
 def run(arguments: Namespace) -> int:
@@ -53,28 +50,28 @@ def try_film(settings: Settings, config: Path | None, *, as_json: bool = False) 
     Give the running daemon a film, and show the result once its sinks have it.
 
     Returns:
-        The exit status; 1 if there was no result, or if one waits for a sink.
+        The exit status; 1 if the film is rejected, or if its result still waits for a sink.
 
     Raises:
-        ConfigError: the inbox cannot be written to.
-        Unavailable: no daemon answers.
+        Unavailable: no daemon answers, none watches the inbox, the inbox cannot be written to, or
+            no result came in time.
     """
-    state = standing.ask(config, "status")
-    with open_queries(settings.state.path) as queries:
-        after = max((json.loads(one)["seq"] for one in queries.results(limit=1)), default=0)
+    if standing.ask(config, "status")["inbox"] is None:
+        msg = "the daemon watches no inbox (`[intake] folder`), so no film can be dropped"
+        raise Unavailable(msg)
     film = sample()
     path = drop(settings.inbox.path, film)
-    answer = _await(settings.state.path, hashlib.sha256(film).hexdigest(), after)
-    if answer is None:
-        for reason in state["reasons"]:
-            print(shown(reason), file=sys.stderr)
-        msg = f"no result within {PATIENCE_S:g} s for {path}: see `mammo-edge status`"
+    print(shown(f"dropped {path}"), file=sys.stderr)
+    told = _await(settings.state.path, hashlib.sha256(film).hexdigest())
+    result = json.loads(told.payload) if told else None
+    if told is None or told.waits_for:
+        _complain(config)
+    if told is None or result is None:
+        msg = f"no result within {RESULT_S:g} s; the film stays, and its result is published later"
         raise Unavailable(msg)
-    if as_json:
-        print(json.dumps(answer.result))
-    else:
-        _tell(settings, path, answer)
-    return exits.DONE if answer.delivered else exits.FAILED
+    print(json.dumps(result)) if as_json else _tell(settings, config, told, result)
+    well = result["outcome"] != "rejected" and not told.waits_for
+    return exits.DONE if well else exits.FAILED
 
 
 def sample() -> bytes:
@@ -90,7 +87,7 @@ def drop(inbox: Path, film: bytes) -> Path:
     Write a film as careful senders do, under a name that is left alone until it is whole.
 
     Raises:
-        ConfigError: the inbox cannot be written to.
+        Unavailable: the inbox cannot be written to.
     """
     path = inbox / f"mammo-edge-try-{uuid.uuid4().hex[:8]}.png"
     part = path.with_suffix(".part")
@@ -99,38 +96,48 @@ def drop(inbox: Path, film: bytes) -> Path:
         part.chmod(0o644)
         part.rename(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        advice = "run this as root, or as a user of the group `mammo-inbox`"
-        msg = f"{inbox}: {error.strerror}: {advice}"
-        raise ConfigError(msg) from None
+        with contextlib.suppress(OSError):
+            part.unlink()
+        rights = error.errno in {errno.EACCES, errno.EPERM}
+        who = "run this as root, or as a user of the groups `mammo-edge` and `mammo-inbox`"
+        msg = f"{inbox}: {error.strerror}{f': {who}' if rights else ''}"
+        raise Unavailable(msg) from None
     return path
 
 
-def _await(state: Path, image_id: str, after: int) -> Answer | None:
-    """Look for the result until every sink has it; None if there is none in time."""
-    deadline = time.monotonic() + PATIENCE_S
-    answer: Answer | None = None
-    while time.monotonic() < deadline and not (answer and answer.delivered):
+def _await(state: Path, image_id: str) -> Told | None:
+    """Look for the result, and then for its delivery; None if there is no result in time."""
+    told, deadline = None, time.monotonic() + RESULT_S
+    while time.monotonic() < deadline:
         time.sleep(LOOK_S)
         with open_queries(state) as queries:
-            for payload in queries.each_result(after):
-                result = json.loads(payload)
-                if result["image_id"] == image_id:
-                    answer = Answer(result, not queries.is_undelivered(result["seq"]))
-    return answer
+            found = queries.told(image_id)
+        if found and not found.waits_for:
+            return found
+        if found and told is None:
+            deadline = time.monotonic() + DELIVERY_S
+        told = found
+    return told
 
 
-def _tell(settings: Settings, path: Path, answer: Answer) -> None:
-    print(shown(f"dropped {path}"))
-    print_table(RESULT_HEAD, [result_row(answer.result)])
-    topic = f"on {Topics.of(settings.device).result}" if settings.publish.mqtt else "to the file"
-    seq = answer.result["seq"]
-    print(
-        f"published {topic}, seq {seq}"
-        if answer.delivered
-        else f"seq {seq} waits for its way out: see `mammo-edge status`"
-    )
-    print(
-        "Subscribers saw a result like any other; "
-        f"`mammo-edge forget {answer.result['image_id'][:12]}` takes it out of this device."
-    )
+def _complain(config: Path | None) -> None:
+    report = standing.ask(config, "status")
+    for reason, code in zip_longest(report["reasons"], report["reason_codes"]):
+        print(shown(f"{reason}: {remedies.about(code)}"), file=sys.stderr)
+
+
+def _tell(settings: Settings, config: Path | None, told: Told, result: dict[str, Any]) -> None:
+    print_table(RESULT_HEAD, [result_row(result)])
+    for line in _lines(settings, told, result):
+        print(shown(line))
+    ours = f" --config {config}" if config else ""
+    print(f"`mammo-edge{ours} forget {result['image_id'][:12]}` takes it out of this device again")
+
+
+def _lines(settings: Settings, told: Told, result: dict[str, Any]) -> Iterator[str]:
+    if result["outcome"] == "rejected":
+        yield plain(remedies.about_rejection("; ".join(result["gate"]["reasons"])))
+    places = {"mqtt": Topics.of(settings.device).result, "jsonl": settings.publish.jsonl}
+    for sink in settings.sink_names:
+        state = "waits for" if sink in told.waits_for else "published to"
+        yield f"seq {result['seq']} {state} {places[sink]}"

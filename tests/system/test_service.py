@@ -371,7 +371,7 @@ def test_a_second_daemon_on_the_machine_has_everything_of_its_own(
     said = machine.run(
         "mammo-edge", "setup", "--try", *names, *TLS.replace("device.", "left.").split()
     )
-    assert "published on mammo/v1/north/edge-2/result, seq 1" in said
+    assert "seq 1 published to mammo/v1/north/edge-2/result" in said
     assert [machine.shown("ActiveState", unit) for unit in ("mammo-edge", "mammo-edge@left")] == [
         "active",
         "active",

@@ -23,6 +23,10 @@ FOLDERS_PATIENCE_S: Final = 20.0
 """Seconds to wait for a walk through the inbox."""
 MOST_FOLDERS: Final = 10
 """Folders that are named one by one."""
+NOT_KEPT: Final = (
+    "no program keeps it right, as the kernel knows: does systemd-timesyncd, or chrony with "
+    "`rtcsync`, run and reach a server?"
+)
 FAST: Final = frozenset({"avx2", "avx512f", "avx_vnni", "avx512_vnni", "asimd", "asimddp", "neon"})
 """Processor flags of the instructions that XNNPACK is fast with."""
 
@@ -116,7 +120,7 @@ def clock(root: Path, asked: Callable[[], bool | None] = disciplined) -> Finding
         return ok("clock", "set by systemd-timesyncd")
     return {
         True: ok("clock", "a program keeps it right, as the kernel knows"),
-        False: warning("clock", "no program keeps it right: start systemd-timesyncd or chrony"),
+        False: warning("clock", NOT_KEPT),
         None: warning("clock", "the kernel may not be asked if a program keeps it right"),
     }[asked()]
 

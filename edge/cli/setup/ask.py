@@ -96,12 +96,13 @@ def stoppable() -> Iterator[None]:
         raise ConfigError(msg) from None
 
 
-def agrees(question: str) -> bool:
-    """Ask for yes or no; an empty answer is yes, and no more typing is no."""
+def agrees(question: str, *, default: bool) -> bool:
+    """Ask for yes or no; an empty answer is the default, and no more typing is no."""
     try:
-        return input(f"{question}? [Y/n]: ").strip().lower() in {"", "y", "yes"}
+        answer = input(f"{question}? [{'Y/n' if default else 'y/N'}]: ").strip().lower()
     except (EOFError, KeyboardInterrupt):
         return False
+    return answer in {"y", "yes"} or (default and not answer)
 
 
 def _ask(question: str, kept: object, resolve: Callable[[str], list[str]]) -> str | None:

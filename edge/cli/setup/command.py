@@ -29,6 +29,7 @@ from edge.cli.setup.instance import config_of
 from edge.cli.setup.plan import Answers, plan
 from edge.config.paths import credential_of
 from edge.config.settings import Settings
+from edge.errors import ConfigError
 
 
 def run(arguments: Namespace) -> int:
@@ -40,8 +41,12 @@ def run(arguments: Namespace) -> int:
         if the service was tried and gave no result.
 
     Raises:
-        Unavailable: the service was to be tried, and does not start.
+        ConfigError: an answer cannot be taken, or `--try` was said where no systemd runs.
+        Unavailable: the service was to be tried, and does not start or gives no result.
     """
+    if arguments.tried and not (arguments.root == Path("/") and has_systemd()):
+        msg = "--try: found no running systemd there, which would start the service"
+        raise ConfigError(msg)
     answers = _answers(completed(arguments))
     files, settings = plan(answers, arguments.root, addresses)
     write(files)
@@ -56,7 +61,9 @@ def run(arguments: Namespace) -> int:
         if status := check(files[0].path):
             return status
         status = try_broker(settings, files[0].path)
-        if status == 0 and _tries(arguments):
+        if arguments.tried and status:
+            print("the service was neither started nor tried")
+        elif status == 0 and _tries(arguments, answers.unit):
             start(answers.unit)
             return try_film(settings, files[0].path)
     running = arguments.root == Path("/") and is_running(answers.unit)
@@ -65,11 +72,14 @@ def run(arguments: Namespace) -> int:
     return status
 
 
-def _tries(arguments: Namespace) -> bool:
+def _tries(arguments: Namespace, unit: str) -> bool:
     """Say if the service is to be started and tried: by the option, or by a person's answer."""
     if arguments.tried or not (has_systemd() and _is_person(arguments)):
         return bool(arguments.tried)
-    return agrees("start the service now, and send a sample film through it")
+    running = is_running(unit)
+    what = "restart" if running else "start"
+    question = f"{what} the service, and publish the result of a sample film"
+    return agrees(question, default=not running)
 
 
 def _is_person(arguments: Namespace) -> bool:

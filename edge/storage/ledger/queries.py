@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -29,6 +30,15 @@ NAMES: Final = (
     ("verdicts", "result_id"),
 )
 """Tables and columns with ids of images and results; scores and verdicts outlive the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A result, and the sinks that have not taken it."""
+
+    payload: bytes
+    """JSON, as it is published."""
+    waits_for: frozenset[str]
 
 
 class Queries:
@@ -152,10 +162,18 @@ class Queries:
         with self._reading() as db:
             return sorted({row[0] for row in db.execute(" UNION ".join(queries), (prefix,))})
 
-    def is_undelivered(self, seq: int) -> bool:
-        """Say if a sink has not taken the result of a number yet."""
+    def told(self, image_id: str) -> Told | None:
+        """Read the newest result of an image; None if there is none yet."""
+        newest = (
+            "SELECT results.seq, payload FROM outcomes JOIN results USING (result_id) "
+            "WHERE image_id = ? ORDER BY results.seq DESC LIMIT 1"
+        )
         with self._reading() as db:
-            return db.execute("SELECT 1 FROM outbox WHERE seq = ?", (seq,)).fetchone() is not None
+            row = db.execute(newest, (image_id,)).fetchone()
+            if row is None:
+                return None
+            sinks = db.execute("SELECT sink FROM outbox WHERE seq = ?", (row[0],)).fetchall()
+            return Told(row[1], frozenset(sink for (sink,) in sinks))
 
     def sinks(self) -> dict[str, int]:
         """Count undelivered rows by sink, those of sinks that are no longer configured included."""

@@ -24,11 +24,11 @@ def test_each_try_is_an_image_of_its_own_and_says_how_to_forget_it(
     first, second = (
         run_command("try", "--config", daemon.config, timeout_s=300).stdout for _ in range(2)
     )
-    assert f"published on {TOPICS}/result, seq " in first
+    assert f"published to {TOPICS}/result\n" in first
     results = subscriber.wait_under("result", 2)
     assert [result["duplicate_of"] for result in results] == [None, None]
     for said, result in zip((first, second), results, strict=True):
-        assert f"`mammo-edge forget {result['image_id'][:12]}`" in said
+        assert f"--config {daemon.config} forget {result['image_id'][:12]}`" in said
     until(daemon.settled, "settled", daemon.words)
     assert not list(daemon.inbox.iterdir())
 

@@ -25,7 +25,7 @@ from tests.support.trees import tree
         (machine.watches, {}, Level.WARNING, "cannot be read"),
         (machine.clock, {"run/systemd/timesync/synchronized": ""}, Level.OK, "timesyncd"),
         (partial(machine.clock, asked=lambda: True), {}, Level.OK, "a program keeps it right"),
-        (partial(machine.clock, asked=lambda: False), {}, Level.WARNING, "or chrony"),
+        (partial(machine.clock, asked=lambda: False), {}, Level.WARNING, "or chrony with"),
         (partial(machine.clock, asked=lambda: None), {}, Level.WARNING, "may not be asked"),
         (
             machine.processor,

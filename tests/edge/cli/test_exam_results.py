@@ -8,6 +8,8 @@ import pytest
 
 from edge.cli import main
 from tests.support.exam_ledger import Site, add_all
+from tests.support.rig import PROGRAM
+from tests.support.terminal import CTRL_C, Terminal
 
 
 @pytest.fixture
@@ -47,3 +49,15 @@ def test_json_is_what_was_published_and_since_counts_by_the_exams_own_numbers(
     assert list(map(json.loads, listed(site, capsys, "--json"))) == site.published
     (last,) = listed(site, capsys, "--json", "--since", "1")
     assert json.loads(last) == site.published[1]
+
+
+def test_follow_goes_on_with_each_revision_by_the_exams_own_numbers(site: Site) -> None:
+    add_all(site)
+    config = site.folder.parent / "edge.toml"
+    with Terminal(PROGRAM, "results", "--exams", "--follow", "--config", config) as terminal:
+        terminal.until("4 of 4")
+        site.add("L", "CC", 0.9, patient="2" * 64)
+        terminal.until("several patients")
+        terminal.press(CTRL_C)
+        assert terminal.ended() == 0
+    assert terminal.said.count(site.published[0]["exam_id"][:8]) == 2

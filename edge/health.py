@@ -94,6 +94,8 @@ class Cause(StrEnum):
     """The file system of the inbox does not answer."""
     INBOX_UNDELETABLE = "inbox_undeletable"
     """Files were taken and cannot be removed from the inbox."""
+    RECEIVER_AWAY = "receiver_away"
+    """The DICOM receiver does not run, though `[dicom] callers` names senders."""
     ORPHANS_LEFT = "orphans_left"
     """Files that an earlier run left in the spool cannot be read."""
     SPACE_SHORT = "space_short"

@@ -79,6 +79,8 @@ def run_reload(arguments: Namespace) -> int:
     print(f"serving bundle {answer['bundle'][:16]}")
     if answer["needs_restart"]:
         print(f"changed, and taken at the next restart only: {', '.join(answer['needs_restart'])}")
+    if "dicom" in answer["changed"]:
+        print("dicom changed: the receiver takes it after `systemctl restart mammo-edge-dicom`")
     return 0
 
 

@@ -86,6 +86,9 @@ DEGRADED: Final[Mapping[Cause, str]] = {
     Cause.INBOX_UNFINISHED: "is the sender stuck? the files are taken once they are closed",
     Cause.INBOX_HANGS: "is its server up? look at the mount: `mount`, `dmesg`",
     Cause.INBOX_UNDELETABLE: "let the group `mammo-edge` write in the folder",
+    Cause.RECEIVER_AWAY: (
+        "`systemctl status mammo-edge-dicom` says why it does not run; modalities cannot send"
+    ),
     Cause.ORPHANS_LEFT: (
         "owner and mode of the files in `spool/claimed`, then restart; look at the disk: `dmesg`"
     ),

@@ -147,7 +147,27 @@ def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     exams = report.get("exams")  # none from a daemon older than this command
     if exams and (exams["waiting"] or exams["last_seq"]):
         yield "exams", f"{exams['last_seq']} published, {exams['waiting']} waiting for more images"
+    if (receiver := report.get("receiver")) is not None:  # absent: a daemon older than this command
+        yield "receiver", ", ".join(_received(receiver))
     yield from _deliveries(report)
+
+
+def _received(receiver: Report) -> Iterator[str]:
+    """Yield what the DICOM receiver says of itself."""
+    if not receiver["running"]:
+        yield "NOT RUNNING: mammo-edge-dicom"
+        return
+    yield f"{counted(receiver['taken'], 'object')} taken since {_minute(receiver['since'])}"
+    if receiver["last_taken_at"] is not None:
+        yield f"the last at {_minute(receiver['last_taken_at'])}"
+    for name in ("refused", "turned_away", "aborted"):
+        if causes := receiver[name]:
+            said = " and ".join(f"{number} {cause}" for cause, number in causes.items())
+            yield f"{name}: {said}".replace("_", " ")
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
 
 
 def _seen(inbox: Report) -> Iterator[str]:

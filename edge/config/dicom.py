@@ -111,6 +111,8 @@ class Dicom(Section):
     """The longest PDU that senders may send, in bytes; it must arrive within 30 seconds."""
     idle_s: Seconds = 60.0
     """Seconds of silence after which an association is aborted."""
+    report: Path = Path("/run/mammo-edge-dicom/report.json")
+    """The file in which the receiver says what it took and refused; the daemon reads it."""
     ca: Path | None = None
     """
     The authority of the senders' certificates. With `cert` and `key` it turns TLS on, 1.2 or later,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.config.section import Level
 from edge.contract.health_parts import DriftPart, ExamsPart, OutboxPart
 from edge.contract.limits import NAME_BYTES
+from edge.contract.receiver import ReceiverPart
 from edge.contract.result import Hash
 from edge.contract.worth import WorthPart
 from edge.health import Cause, Phase
@@ -148,6 +149,7 @@ class Health(_Sent):
     inbox: InboxPart | None
     requests: RequestsPart | None
     exams: ExamsPart | None
+    receiver: ReceiverPart | None
     outbox: dict[str, OutboxPart]
     drift: DriftPart
     counters: dict[str, Count]

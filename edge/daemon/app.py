@@ -38,6 +38,7 @@ from edge.daemon.telemetry.drift import WINDOW, Drift
 from edge.daemon.telemetry.http_server import MetricsServer
 from edge.daemon.telemetry.metrics import HealthMetrics
 from edge.daemon.telemetry.performance import ServingPerformance
+from edge.daemon.telemetry.receiver import ReceiverWatch, receiver_part
 from edge.daemon.telemetry.status import Announcer
 from edge.daemon.wiring import broker
 from edge.daemon.wiring.delivery import Delivery
@@ -122,6 +123,9 @@ class Daemon:
         wake = self._delivery.wake
         exams = ExamTimer(self._parts.ledger.exams, self._health, wake)
         self._exams = exams if settings.makes_exams else None
+        audit = self._parts.ledger.audit
+        watch = ReceiverWatch(lambda: opener.settings.dicom, self._health, audit)
+        self._receiver = watch if settings.intake.folder else None
         self._accelerator = Accelerator(self._parts, opener.access, opener.begin, opener.retry_s)
         self._metrics = self._open_metrics()
 
@@ -186,7 +190,8 @@ class Daemon:
     def _make_report(self) -> Report:
         inbox = self._folder.counts if self._folder else None
         held = self._requests[0].held if self._requests else None
-        return Report(self._settings, self._parts, self._client, Sources(inbox, held), self._drift)
+        sources = Sources(inbox, held, lambda: receiver_part(self._opener.settings.dicom))
+        return Report(self._settings, self._parts, self._client, sources, self._drift)
 
     def _make_dispatcher(self) -> Dispatcher:
         results = self._parts.ledger.queries.results(limit=WINDOW)
@@ -245,7 +250,8 @@ class Daemon:
     def _loops(self) -> Iterator[Loop]:
         """Yield what is started last and stopped first, what takes images in at the head."""
         intakes = (self._folder, *(self._requests or ()), self._commands)
-        for loop in (*intakes, self._exams, self._retention, self._accelerator):
+        others = (self._exams, self._retention, self._accelerator, self._receiver)
+        for loop in (*intakes, *others):
             if loop:
                 yield loop
 

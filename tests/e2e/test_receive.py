@@ -30,17 +30,29 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 
 
 def test_what_dcmtk_sends_twice_is_one_image_with_two_answers(
-    daemon: Rig, tmp_path: Path, subscriber: Subscriber
+    rig: Rig, tmp_path: Path, subscriber: Subscriber
 ) -> None:
     file = tmp_path / "film.dcm"
     file.write_bytes(dicom(crop()))
-    with Receiver(tmp_path / "receiver", inbox=daemon.inbox) as receiver:
+    receiver = Receiver(tmp_path / "receiver", inbox=rig.inbox)
+    rig.configure(f'\n[dicom]\ncallers = ["{CALLER}@127.0.0.0/8"]\nreport = "{receiver.report}"\n')
+    rig.ready().await_introduction()
+
+    def counted() -> tuple[object, ...]:
+        told = rig.status()["receiver"]
+        return told["running"], told["taken"], told["refused"], told["turned_away"]
+
+    with receiver:
         assert dcmtk(receiver, "echoscu") == 0
         assert dcmtk(receiver, "storescu", str(file)) == 0
         assert dcmtk(receiver, "dcmsend", str(file)) == 0
         assert dcmtk(receiver, "storescu", str(file), calling="STRANGER") != 0
-        until(lambda: len(subscriber.under("result")) == 2, "two results", daemon.words)
-        until(lambda: receiver.received() == [], "both are taken", daemon.words)
+        until(lambda: len(subscriber.under("result")) == 2, "two results", rig.words)
+        until(lambda: receiver.received() == [], "both are taken", rig.words)
+        turned_away = {"calling_title": 1}
+        until(lambda: counted() == (True, 2, {}, turned_away), "counted", rig.words)
+    assert counted() == (False, 0, {}, {})
+
     first, second = subscriber.under("result")
     assert first["image_id"] == second["image_id"]
 

@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from edge.config.dicom import Dicom
+from edge.config.network import Control
 from tests.support.tools import ROOT, need
 
 SYSTEMD: Final = ROOT / "systemd"
@@ -123,10 +125,10 @@ def test_what_it_writes_is_mounted_first(unit: Path) -> None:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_reload_with_eight_workers_has_room_for_their_threads(unit: Path) -> None:
     """
-    Counted: 18 in the daemon, 5 in a worker on two processors and 7 on four, of old and new workers
+    Counted: 19 in the daemon, 5 in a worker on two processors and 7 on four, of old and new workers
     at the same time.
     """
-    assert int(dict(_directives(unit))["TasksMax"]) >= 2 * (18 + 8 * 7)
+    assert int(dict(_directives(unit))["TasksMax"]) >= 2 * (19 + 8 * 7)
 
 
 def test_the_receiver_may_write_the_inbox_and_see_nothing_else_of_the_daemon() -> None:
@@ -134,7 +136,9 @@ def test_the_receiver_may_write_the_inbox_and_see_nothing_else_of_the_daemon() -
     assert [value for key, value in directives if key == "ReadWritePaths"] == [
         "-/srv/mammo-edge/inbox"
     ]
-    assert not {"StateDirectory", "RuntimeDirectory", "LoadCredential"} & dict(directives).keys()
+    assert not {"StateDirectory", "LoadCredential"} & dict(directives).keys()
+    assert Path("/run") / dict(directives)["RuntimeDirectory"] == Dicom().report.parent
+    assert Dicom().report.parent not in (Control().socket.parent, Path("/run"))
     hidden = dict(directives)["InaccessiblePaths"].replace("-/", "/").split()
     lines = (SYSTEMD / "tmpfiles.d/mammo-edge.conf").read_text().splitlines()
     folders = {line.split()[1] for line in lines if line.startswith("d ")}

@@ -52,10 +52,11 @@ class Receiver:
         self.unfinished = self.inbox / ".dicom"
         self.config = folder / "edge.toml"
         self.log = folder / "receiver.log"
+        self.report = folder / "report.json"
         self.config.write_text(
             f'[inbox]\npath = "{self.inbox}"\n{more}\n[log]\nlevel = "debug"\n'
             '[dicom]\nlisten = "127.0.0.1:0"\nconnections_per_minute = 100000\n'
-            f"{dicom}\n"
+            f'report = "{self.report}"\n{dicom}\n'
         )
         self.before = before
         self.port = 0

@@ -143,14 +143,14 @@ done
 """
 
 
+LEFT_OUT: Final = ("Type=", "NotifyAccess=", "ExecStart=", "Restart", "Watchdog", "RuntimeDir")
+"""Lines of the receiver's unit that a probe has not: the folder would be removed at its end."""
+
+
 def probed(machine: Machine) -> list[str]:
     """Say what a shell sees and writes in the sandbox of the receiver."""
     unit = (ROOT / "systemd/mammo-edge-dicom.service").read_text()
-    kept = [
-        line
-        for line in unit.splitlines()
-        if not line.startswith(("Type=", "NotifyAccess=", "ExecStart=", "Restart", "Watchdog"))
-    ]
+    kept = [line for line in unit.splitlines() if not line.startswith(LEFT_OUT)]
     text = "\n".join(kept).replace(
         "[Service]", "[Service]\nType=oneshot\nExecStart=/bin/sh /opt/probe"
     )
@@ -176,6 +176,8 @@ def test_with_the_extra_dicom_a_modality_s_object_goes_through_the_receiver_to_t
     assert said == "0\n"
     until(lambda: len(answered(machine) - known) == 1, "examined", machine.journal)
     assert probed(machine) == ["writes /srv/mammo-edge/inbox"]
+    machine.run("mammo-edge", "reload")
+    until(lambda: machine.status()["receiver"]["taken"] == 1, "counted", machine.journal)
     install(machine)
     until(
         lambda: machine.ask("systemctl", "is-active", "mammo-edge-dicom").strip() == "active",

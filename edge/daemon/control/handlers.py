@@ -21,6 +21,7 @@ RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "worker": ("max_file_mb",),
     "log": (),
+    "dicom": (),
 }
 """Sections that a reload takes, except these keys."""
 

@@ -1,12 +1,15 @@
 """The metrics for Prometheus."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from edge.contract.receiver import Aborted, Refused, TurnedAway
 from edge.daemon.pipeline.examination import Examination
 from edge.health import Phase
 from edge.models.performance import Look, Measured
@@ -77,6 +80,13 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     ),
 }
 """Help text, label, and the label's value for each counter of `health`, by metric."""
+
+RECEIVER: Final[Mapping[str, tuple[str, Iterable[StrEnum]]]] = {
+    "refused": ("Objects that the DICOM receiver refused, by cause", Refused),
+    "turned_away": ("Connections and associations that it refused, by cause", TurnedAway),
+    "aborted": ("Associations that ended before their time, by cause", Aborted),
+}
+"""Help text and causes of the receiver's counts."""
 
 
 class HealthMetrics(Collector):
@@ -161,6 +171,7 @@ class HealthMetrics(Collector):
             "mammo_edge_last_seq", "The last number that a result was given", queue["last_seq"]
         )
         yield _outbox(report["outbox"])
+        yield from _receiver(report["receiver"])
         yield from _drift(report["drift"])
         yield from _worth(self._performance() if self._performance else None)
         yield from _counters(report["counters"])
@@ -183,6 +194,29 @@ def _outbox(outbox: Mapping[str, Mapping[str, float]]) -> GaugeMetricFamily:
         for state in ("waiting", "held"):
             family.add_metric([sink, state], counts[state])
     return family
+
+
+def _receiver(receiver: Mapping[str, Any] | None) -> Iterator[Metric]:
+    """Yield what the DICOM receiver counts, if there is one or should be one."""
+    if receiver is None:
+        return
+    running = int(receiver["running"])
+    yield GaugeMetricFamily("mammo_edge_receiver_running", "1 while it runs", running)
+    taken = CounterMetricFamily(
+        "mammo_edge_receiver_taken", "Objects that the DICOM receiver put into the inbox"
+    )
+    taken.add_metric([], receiver["taken"])
+    yield taken
+    for name, (text, causes) in RECEIVER.items():
+        family = CounterMetricFamily(f"mammo_edge_receiver_{name}", text, labels=["cause"])
+        for cause in causes:
+            family.add_metric([cause.value], receiver[name].get(cause, 0))
+        yield family
+    if receiver["last_taken_at"] is not None:
+        last = datetime.fromisoformat(receiver["last_taken_at"]).timestamp()
+        yield GaugeMetricFamily(
+            "mammo_edge_receiver_last_taken_timestamp_seconds", "When it took the last object", last
+        )
 
 
 def _drift(drift: Mapping[str, float | None]) -> Iterator[GaugeMetricFamily]:

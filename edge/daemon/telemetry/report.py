@@ -27,7 +27,7 @@ def make_report(
         health: state, reasons and counters.
         broker: the connection; None without a broker.
         serving: the model that serves.
-        numbers: the fields `queue`, `inbox`, `requests`, `exams`, `outbox` and `drift`.
+        numbers: the fields `queue`, `inbox`, `requests`, `exams`, `receiver`, `outbox` and `drift`.
     """
     told = health.reasons_and_causes()
     return messages.Health(

@@ -6,6 +6,7 @@ from typing import Any
 
 from edge.config.settings import Settings
 from edge.contract import messages
+from edge.contract.receiver import ReceiverPart
 from edge.daemon.intake.folder import Counts
 from edge.daemon.intake.mqtt import Held
 from edge.daemon.pipeline.examination import Parts
@@ -23,6 +24,8 @@ class Sources:
     """Counts files and watches of the inbox."""
     held: Callable[[], Held] | None
     """Counts the requests in memory."""
+    receiver: Callable[[], ReceiverPart | None]
+    """Returns what the DICOM receiver counts."""
 
 
 class Report:
@@ -60,6 +63,7 @@ class Report:
             "inbox": self._inbox(),
             "requests": self._requests(),
             "exams": ledger.exams.counts() if self._makes_exams else None,
+            "receiver": self._sources.receiver(),
             "outbox": {**ledger.outbox.counts(), **ledger.exam_outbox.counts()},
             "drift": self._drift.report(),
         }

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
+
+from edge.contract.receiver import Aborted
 
 ECHO: Final = 0x0030
 STORE: Final = 0x0001
@@ -17,6 +19,14 @@ UID: Final = re.compile(rb"[0-9.]{1,64}")
 
 class ViolationError(Exception):
     """The peer breaks the protocol or a limit: the association is aborted."""
+
+    cause: ClassVar[Aborted] = Aborted.PROTOCOL
+
+
+class TooLargeError(ViolationError):
+    """An object is larger than allowed."""
+
+    cause = Aborted.OBJECT_TOO_LARGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ pynetdicom's own provider keeps a whole object in memory and obeys every command
 knows C-ECHO and C-STORE, and limits what a peer can make it keep.
 """
 
-from collections.abc import Callable
 from io import BytesIO
 from typing import Final
 
@@ -14,7 +13,9 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.pdu_primitives import P_DATA
 
+from edge.contract.receiver import Aborted
 from edge.dicom.receive.command import ECHO, STORE, Command, ViolationError, parse
+from edge.dicom.receive.framing import Told
 from edge.dicom.receive.inbox import Inbox, Incoming
 from edge.dicom.receive.part10 import head
 
@@ -42,12 +43,10 @@ class Dimse(DIMSEServiceProvider):
     Args:
         association: it is aborted if its peer breaks a rule.
         inbox: the destination of objects.
-        violated: called with the reason of an abort, in words of ours.
+        violated: called with the cause of an abort, and the reason in words of ours.
     """
 
-    def __init__(
-        self, association: Association, inbox: Inbox, violated: Callable[[str], None]
-    ) -> None:
+    def __init__(self, association: Association, inbox: Inbox, violated: Told) -> None:
         super().__init__(association)
         self._inbox, self._violated = inbox, violated
         self._context: int | None = None
@@ -66,11 +65,13 @@ class Dimse(DIMSEServiceProvider):
         except ViolationError as error:
             self._over = True
             self.close()
-            self._violated(str(error))
+            self._violated(error.cause, str(error))
             self.dul.event_queue.put(PDU_REFUSED)
 
     def close(self) -> None:
         """Remove what is not in the inbox; once no more comes."""
+        if self._incoming is not None and self._incoming.is_open and not self._over:
+            self._violated(Aborted.SENDER_GONE, "the sender is gone amid an object")
         for incoming in self._unfinished:
             incoming.discard()
 

@@ -4,10 +4,12 @@ import ipaddress
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from edge.config.dicom import Address, Dicom
+from edge.contract.receiver import TurnedAway
 from edge.dicom.receive.journal import Journal, quoted
 
 MINUTE_S: Final = 60.0
@@ -20,11 +22,21 @@ class Refusal:
     """An answer to an association request: result, source and diagnostic (PS3.8, table 9-21)."""
 
     code: tuple[int, int, int]
+    cause: TurnedAway
     why: str
 
 
-CALLING: Final = Refusal((1, 1, 3), "this AE title may not send from there")
-CALLED: Final = Refusal((1, 1, 7), "it calls another AE title")
+CALLING: Final = Refusal(
+    (1, 1, 3), TurnedAway.CALLING_TITLE, "this AE title may not send from there"
+)
+CALLED: Final = Refusal((1, 1, 7), TurnedAway.CALLED_TITLE, "it calls another AE title")
+WHY: Final[Mapping[TurnedAway, str]] = {
+    TurnedAway.NO_CALLERS: "[dicom] callers names nobody",
+    TurnedAway.UNKNOWN_ADDRESS: "no caller's network has this address",
+    TurnedAway.TOO_OFTEN: "more connections in a minute than [dicom] connections_per_minute",
+    TurnedAway.TOO_MANY: "as many connections are open as [dicom] associations allows",
+}
+"""Words for the journal about connections that are kept out."""
 
 
 class Door:
@@ -53,12 +65,12 @@ class Door:
     def enter(self, address: Address) -> bool:
         """Let a connection in, which must `leave`, or tell why not."""
         with self._lock:
-            why = self._keeps_out(address, time.monotonic())
-            if why is None:
+            cause = self._keeps_out(address, time.monotonic())
+            if cause is None:
                 self._open[address] += 1
-        if why is not None:
-            self._journal.tell("connection_refused", str(address), why)
-        return why is None
+        if cause is not None:
+            self._journal.tell("connection_refused", cause, str(address), WHY[cause])
+        return cause is None
 
     def leave(self, address: Address) -> None:
         """Forget a connection that is closed."""
@@ -83,19 +95,19 @@ class Door:
         else:
             found = CALLING
         titles = {"calling": quoted(calling), "called": quoted(called)}
-        self._journal.tell("association_refused", str(address), found.why, **titles)
+        self._journal.tell("association_refused", found.cause, str(address), found.why, **titles)
         return found
 
-    def _keeps_out(self, address: Address, now: float) -> str | None:
+    def _keeps_out(self, address: Address, now: float) -> TurnedAway | None:
         if not self._callers:
-            return "[dicom] callers names nobody"
+            return TurnedAway.NO_CALLERS
         if not any(caller.includes(address) for caller in self._callers):
-            return "no caller's network has this address"
+            return TurnedAway.UNKNOWN_ADDRESS
         if not self._in_time(address, now):
-            return "more connections in a minute than [dicom] connections_per_minute"
+            return TurnedAway.TOO_OFTEN
         most = self._settings.associations
         if self._open[address] >= max(1, most // 2) or self._open.total() >= most:
-            return "as many connections are open as [dicom] associations allows"
+            return TurnedAway.TOO_MANY
         return None
 
     def _in_time(self, address: Address, now: float) -> bool:

@@ -8,8 +8,12 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
+from edge.contract.receiver import Aborted
+
+Told: TypeAlias = Callable[[Aborted, str], None]
+"""Called with the cause for which an association ends, and the reason in words of ours."""
 HEAD: Final = 6
 """Bytes of a PDU's head: type, reserved, length in four bytes."""
 ASSOCIATE: Final = 1
@@ -34,11 +38,11 @@ class Framing:
 
     Args:
         max_pdu: the longest P-DATA-TF, in bytes.
-        violated: called with the reason before an error is raised, which pynetdicom swallows.
+        violated: called before an error is raised, which pynetdicom swallows.
     """
 
-    def __init__(self, max_pdu: int, violated: Callable[[str], None]) -> None:
-        self._violated = violated
+    def __init__(self, max_pdu: int, violated: Told) -> None:
+        self.violated = violated
         self._most = {ASSOCIATE: MOST_ASSOCIATE, DATA: max_pdu}
         self._head = bytearray()
         self._left = 0
@@ -71,17 +75,17 @@ class Framing:
             if len(self._head) == HEAD and not self._left:
                 self._head.clear()
         if self._head and now > self._until:
-            self._refuse(f"a PDU took more than {WITHIN_S:g} s")
+            self._refuse(Aborted.TOO_SLOW, f"a PDU took more than {WITHIN_S:g} s")
 
     def _length(self) -> int:
         kind, length = self._head[0], int.from_bytes(self._head[2:], "big")
         most = self._most.get(kind, MOST_OTHER)
         if length > most:
-            self._refuse(f"a PDU of more than {most} bytes")
+            self._refuse(Aborted.PROTOCOL, f"a PDU of more than {most} bytes")
         return length
 
-    def _refuse(self, why: str) -> NoReturn:
-        self._violated(why)
+    def _refuse(self, cause: Aborted, why: str) -> NoReturn:
+        self.violated(cause, why)
         raise FrameError(why)
 
 

@@ -12,12 +12,14 @@ import stat
 import threading
 import uuid
 from contextlib import suppress
-from errno import ENOSPC
+from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
 from itertools import islice
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self
 
 from edge.config.settings import Settings
-from edge.dicom.receive.command import ViolationError
+from edge.contract.receiver import Refused
+from edge.dicom.receive.command import TooLargeError
 from edge.errors import ConfigError, Unavailable
 from edge.system.files import PASSING, free_bytes
 
@@ -28,6 +30,28 @@ LOOK_AGAIN: Final = 2**20
 """Bytes of an object after which the room on the disk is looked at again."""
 BUFFER: Final = 2**18
 MB: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """The reason for which an object is refused: a cause to count, and words for the journal."""
+
+    cause: Refused
+    why: str
+
+    @classmethod
+    def by(cls, error: OSError) -> Self:
+        """Say what the disk said."""
+        full = error.errno in {ENOSPC, EDQUOT}
+        return cls(Refused.NO_ROOM if full else Refused.DISK_ERROR, str(error.strerror))
+
+
+REPLACED: Final = NotTaken(
+    Refused.INBOX_REPLACED, "the inbox is another folder than at the start: restart the receiver"
+)
+NO_ROOM: Final = NotTaken(Refused.NO_ROOM, "no room on its disk: [spool] min_free_mb")
+FULL: Final = NotTaken(Refused.INBOX_FULL, "no room in the inbox: [spool] max_waiting")
+GIVEN_UP: Final = NotTaken(Refused.GIVEN_UP, "it was given up")
 
 
 class Inbox:
@@ -77,20 +101,20 @@ class Inbox:
             if not stat.S_ISDIR(os.lstat(name, dir_fd=self._unfinished).st_mode):
                 os.unlink(name, dir_fd=self._unfinished)
 
-    def closed(self) -> str | None:
+    def closed(self) -> NotTaken | None:
         """
         Say why no object can be taken now; None if one can.
 
         Raises:
             OSError: the inbox does not answer.
         """
-        if not self._is_there():
-            return "the inbox is another folder than at the start: restart the receiver"
-        if free_bytes(self.path) < self._least_free or self._is_full():
-            return "no room: [spool] min_free_mb, max_waiting"
-        return None
+        if not self.is_there():
+            return REPLACED
+        if self.short():
+            return NO_ROOM
+        return FULL if self._is_full() else None
 
-    def _is_there(self) -> bool:
+    def is_there(self) -> bool:
         """Tell if the path still leads to the folder that was opened; a mount may have come."""
         return os.path.samestat(self.path.stat(), os.fstat(self._folder))
 
@@ -116,8 +140,6 @@ class Inbox:
         Raises:
             OSError: it may or may not be there; its sender must send it again.
         """
-        if not self._is_there():
-            raise OSError(ENOSPC, "the inbox is another folder than at the start")
         os.rename(name, name, src_dir_fd=self._unfinished, dst_dir_fd=self._folder)
         os.fsync(self._folder)
 
@@ -146,7 +168,7 @@ class Incoming:
         self._looked = 0
         self._file: BinaryIO | None = None
         self._lock = threading.Lock()
-        self._refusal: str | None = None
+        self._refusal: NotTaken | None = None
         try:
             self._refusal = inbox.closed()
             if self._refusal is None:
@@ -160,13 +182,13 @@ class Incoming:
         Take the next bytes.
 
         Raises:
-            ViolationError: the object is too long.
+            TooLargeError: the object is too long.
         """
         self.length += len(data)
         if self.length > self._inbox.most_bytes:
             self.discard()
             msg = f"an object of more than {self._inbox.most_bytes // MB} MiB"
-            raise ViolationError(msg)
+            raise TooLargeError(msg)
         with self._lock:
             if self._file is None:
                 return
@@ -188,15 +210,19 @@ class Incoming:
         """True until the object is in the inbox, or refused."""
         return self._file is not None
 
-    def finish(self) -> str | None:
+    def finish(self) -> NotTaken | None:
         """Put the object into the inbox; say why if that cannot be."""
         with self._lock:
             if self._file is None:
-                return self._refusal or "it was given up"
+                return self._refusal or GIVEN_UP
             try:
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._file.close()
+                if not self._inbox.is_there():
+                    self._refusal = REPLACED
+                    self._drop()
+                    return REPLACED
                 self._inbox.admit(self._name)
             except OSError as error:
                 self._refuse(error)
@@ -210,7 +236,7 @@ class Incoming:
             self._drop()
 
     def _refuse(self, error: OSError) -> None:
-        self._refusal = str(error.strerror)
+        self._refusal = NotTaken.by(error)
         self._drop()
 
     def _drop(self) -> None:

@@ -19,10 +19,12 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from edge.config.settings import Settings
+from edge.contract.receiver import Aborted
 from edge.dicom.receive.door import Door
 from edge.dicom.receive.inbox import Inbox
 from edge.dicom.receive.journal import Journal
 from edge.dicom.receive.server import House, Server, make_server
+from edge.dicom.receive.tally import Reporter, Tally
 from edge.dicom.receive.tls import server_context
 from edge.errors import ConfigError, Unavailable
 from edge.system import logs
@@ -32,7 +34,9 @@ log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5
 ALIVE_S: Final = 10.0
-"""Seconds between signs of life to systemd."""
+"""Seconds without a turn of the accepting loop after which it counts as stuck."""
+TURN_S: Final = 1.0
+"""Seconds between signs of life to systemd, and between looks at what there is to report."""
 FINISH_S: Final = 5.0
 """Seconds that associations have to end once the process is to."""
 
@@ -51,15 +55,16 @@ def run(settings: Settings) -> NoReturn:
     """
     os.umask(0o027)
     logs.start(settings.log.level)
-    systemd, journal = Systemd(), Journal()
+    systemd, tally = Systemd(), Tally(settings.dicom)
+    journal, reporter = Journal(tally), Reporter(settings.dicom, tally)
     _keep_identities_out_of_the_log(journal)
     server = open_server(settings, journal)
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)
-        _serve(server, systemd)
+        _serve(server, systemd, reporter)
     except _ToldToEndError:
-        _finish(server)
+        _finish(server, reporter)
     logging.shutdown()
     os._exit(0)  # a thread of pynetdicom's would keep the process for as long as its peer likes
 
@@ -105,14 +110,15 @@ def _failed(journal: Journal, failure: threading.ExceptHookArgs) -> None:
     """Tell that a thread failed, most likely at nonsense that a peer sent."""
     trace = traceback.extract_tb(failure.exc_traceback)
     where = f"{Path(trace[-1].filename).name}:{trace[-1].lineno}" if trace else ""
-    journal.tell("association_failed", "unknown", failure.exc_type.__name__, at=where)
+    name = failure.exc_type.__name__
+    journal.tell("association_failed", Aborted.FAILED, "unknown", name, at=where)
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _ToldToEndError
 
 
-def _serve(server: Server, systemd: Systemd) -> None:
+def _serve(server: Server, systemd: Systemd, reporter: Reporter) -> None:
     """Accept in a thread of its own, which is stamped; ends at a signal, or with that thread."""
     listening = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     listening.start()
@@ -120,12 +126,13 @@ def _serve(server: Server, systemd: Systemd) -> None:
     while listening.is_alive():
         if time.monotonic() - server.turned < ALIVE_S:
             systemd.notify("WATCHDOG=1")
-        listening.join(ALIVE_S)
+            reporter.turn()
+        listening.join(TURN_S)
     msg = "the loop that accepts connections has ended"
     raise RuntimeError(msg)
 
 
-def _finish(server: Server) -> None:
+def _finish(server: Server, reporter: Reporter) -> None:
     """Accept no more, and let associations end for a while."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
@@ -135,4 +142,5 @@ def _finish(server: Server) -> None:
         time.sleep(POLL_S / 10)
     with contextlib.suppress(OSError):  # the next start tries again
         server.house.inbox.empty()
+    reporter.remove()
     log.info("event=stopped open=%d", server.house.door.open)

@@ -6,13 +6,10 @@ thread outlives pynetdicom's two: a connection counts, and unfinished objects ar
 have ended.
 """
 
-import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from socketserver import BaseServer
 from typing import Any, Final
 
@@ -21,15 +18,14 @@ from pynetdicom.events import Event
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from edge.config.dicom import Dicom, read_listen
+from edge.contract.receiver import Aborted, TurnedAway
 from edge.dicom.receive.dimse import Dimse
 from edge.dicom.receive.door import CALLING, Door, address_of
-from edge.dicom.receive.framing import Framing, PlainSocket, secured
+from edge.dicom.receive.framing import Framing, PlainSocket, Told, secured
 from edge.dicom.receive.inbox import Inbox
-from edge.dicom.receive.journal import Journal
+from edge.dicom.receive.journal import Ending, Journal
 from edge.dicom.receive.part10 import IMPLEMENTATION, IMPLEMENTATION_UID
 from edge.dicom.receive.services import STORAGE, SYNTAXES, UNCOMPRESSED, VERIFICATION
-
-log = logging.getLogger(__name__)
 
 STORED: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
@@ -37,6 +33,8 @@ REQUEST_S: Final = 10.0
 """Seconds within which a connection must ask for an association."""
 MOST: Final = 10_000
 """Associations that pynetdicom allows."""
+UNSAFE: Final = (TurnedAway.NO_CERTIFICATE, "no TLS with a certificate of the authority")
+BROKEN: Final = (TurnedAway.FAILED, "the connection broke")
 LOOK_S: Final = 0.1
 """Seconds between looks at an association that goes on."""
 
@@ -116,13 +114,12 @@ class Server(ThreadedAssociationServer):
         """See a connection through to its end."""
         peer = address_of(client_address[0])
         try:
-            request = self._framed(request, partial(self.house.journal.tell, "aborted", str(peer)))
+            request = self._framed(request, Ending(self.house.journal, str(peer)))
             self.finish_request(request, client_address)
         except OSError as error:
-            tls = self.house.context is not None
-            why = "no TLS with a certificate of the authority" if tls else "the connection broke"
+            cause, why = UNSAFE if self.house.context is not None else BROKEN
             self.house.journal.tell(
-                "connection_refused", str(peer), why, error=type(error).__name__
+                "connection_refused", cause, str(peer), why, error=type(error).__name__
             )
         finally:
             self.shutdown_request(request)
@@ -131,9 +128,10 @@ class Server(ThreadedAssociationServer):
     def handle_error(self, _request: object, client_address: Any) -> None:  # noqa: ANN401 - theirs
         """Tell that a connection got no thread."""
         peer = str(address_of(client_address[0]))
-        self.house.journal.tell("connection_failed", peer, "no thread could be begun for it")
+        why = "no thread could be begun for it"
+        self.house.journal.tell("connection_failed", TurnedAway.FAILED, peer, why)
 
-    def _framed(self, accepted: socket.socket, violated: Callable[[str], None]) -> Any:  # noqa: ANN401
+    def _framed(self, accepted: socket.socket, violated: Told) -> Any:  # noqa: ANN401
         context = self.house.context
         framed = secured(accepted, context) if context else PlainSocket.of(accepted)
         framed.framing = Framing(self.house.settings.max_pdu, violated)
@@ -148,9 +146,9 @@ class Handler(RequestHandler):
     def handle(self) -> None:
         """Serve until both of pynetdicom's threads have ended."""
         house = self.server.house
-        peer = str(address_of(self.client_address[0]))
         association = self._create_association()
-        dimse = Dimse(association, house.inbox, partial(house.journal.tell, "aborted", peer))
+        violated = self.request.framing.violated
+        dimse = Dimse(association, house.inbox, violated)
         association.dimse = dimse
         association.start()
         dul = association.dul
@@ -161,7 +159,7 @@ class Handler(RequestHandler):
         association.join()
         dul.join(REQUEST_S)
         if dul.is_alive():  # pynetdicom failed at the request, and no timer of its own runs
-            house.journal.tell("aborted", peer, "its request cannot be answered")
+            violated(Aborted.FAILED, "its request cannot be answered")
             dul.kill_dul()
             self.request.shutdown(socket.SHUT_RDWR)
         dul.join()
@@ -216,9 +214,9 @@ def _stored(event: Event, house: House) -> int:
     """Put an object into the inbox; returns the status for its sender."""
     store: Any = event.request
     peer = str(address_of(event.assoc.requestor.address))
-    why = store.incoming.finish()
-    if why is None:
-        log.info("event=object_taken peer=%s bytes=%d", peer, store.incoming.length)
+    found = store.incoming.finish()
+    if found is None:
+        house.journal.took(peer, store.incoming.length)
         return STORED
-    house.journal.tell("object_refused", peer, why)
+    house.journal.tell("object_refused", found.cause, peer, found.why)
     return OUT_OF_RESOURCES

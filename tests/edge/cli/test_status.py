@@ -119,6 +119,33 @@ def test_an_inbox_that_is_only_listed_and_a_daemon_of_before_have_no_watches() -
         assert "watches" not in "\n".join(screen(made, around()))
 
 
+def test_the_dicom_receiver_is_told_in_a_line_once_there_is_one() -> None:
+    counts: dict[str, Any] = {
+        "taken": 0,
+        "last_taken_at": None,
+        "refused": {},
+        "turned_away": {},
+        "aborted": {},
+    }
+    runs = counts | {
+        "running": True,
+        "since": "2026-11-29T08:00:00Z",
+        "taken": 1,
+        "last_taken_at": "2026-11-29T08:10:00Z",
+        "turned_away": {"calling_title": 3, "too_often": 1},
+    }
+    shown = " ".join("\n".join(screen(report() | {"receiver": runs}, around())).split())
+    assert re.search(
+        r"receiver 1 object taken since 2026-11-\d\d \d\d:\d\d, the last at 2026-11-\d\d "
+        r"\d\d:\d\d, turned away: 3 calling title and 1 too often ",
+        shown,
+    )
+    away = counts | {"running": False, "since": None}
+    assert "receiver    NOT RUNNING: mammo-edge-dicom" in screen(
+        report() | {"receiver": away}, around()
+    )
+
+
 @pytest.mark.parametrize("reasons", [0, 2, 9], ids=["none", "two", "nine"])
 def test_it_never_needs_more_than_80_columns_and_24_lines(reasons: int) -> None:
     long = [

@@ -26,6 +26,7 @@ from edge.contract import result as message
 from edge.contract.exam import ExamMessage
 from edge.contract.info import Info
 from edge.contract.limits import EXAM_BYTES
+from edge.contract.receiver import Aborted, Refused, TurnedAway
 from edge.contract.result import Message
 from edge.daemon.control.unix_socket import ask
 from edge.daemon.intake.left_alone import PARTIAL
@@ -96,6 +97,12 @@ def test_every_reason_of_a_rejection_is_explained_and_no_other() -> None:
 
 def test_every_reason_code_is_explained_and_no_other() -> None:
     assert table("Reason codes") == list(Cause)
+
+
+def test_every_cause_of_the_receiver_is_explained_and_no_other() -> None:
+    kinds = {"refused": Refused, "turned_away": TurnedAway, "aborted": Aborted}
+    causes = [f"{name}.{cause}" for name, kind in kinds.items() for cause in list(kind)]
+    assert table("Causes of the receiver") == causes
 
 
 def test_every_outcome_is_explained_and_no_other() -> None:

@@ -49,6 +49,15 @@ REPORT: Final[dict[str, Any]] = {
         "last_seq": 8,
     },
     "outbox": {"mqtt": {"waiting": 2, "held": 1}},
+    "receiver": {
+        "running": True,
+        "since": "2026-11-29T08:00:00Z",
+        "last_taken_at": "2026-11-29T08:10:00Z",
+        "taken": 7,
+        "refused": {"no_room": 2},
+        "turned_away": {},
+        "aborted": {},
+    },
     "drift": {"images": 200, "index": 0.31},
     "counters": {"benign": 4, "rejected": 1, "worker_deaths": 2},
 }
@@ -123,6 +132,11 @@ def test_the_numbers_of_health_stand_in_metrics(numbers: HealthMetrics) -> None:
         'mammo_edge_undelivered{sink="mqtt",state="held"} 1.0',
         "mammo_edge_oldest_waiting_seconds 12.5",
         "mammo_edge_score_drift 0.31",
+        "mammo_edge_receiver_running 1.0",
+        "mammo_edge_receiver_taken_total 7.0",
+        'mammo_edge_receiver_refused_total{cause="no_room"} 2.0',
+        'mammo_edge_receiver_turned_away_total{cause="calling_title"} 0.0',
+        "mammo_edge_receiver_last_taken_timestamp_seconds 1.7959398e+09",
     ):
         assert line in lines
 

@@ -6,23 +6,35 @@ import time
 import pytest
 
 from edge.config.dicom import Dicom
+from edge.contract.receiver import TurnedAway
 from edge.dicom.receive.door import Door, address_of
 from edge.dicom.receive.journal import Journal
+from edge.dicom.receive.tally import Tally
+
+
+def door_of(settings: Dicom) -> Door:
+    return Door(settings, Journal(Tally(settings)))
 
 
 def test_a_flood_of_refusals_is_one_line_each_reason(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    door = Door(Dicom(callers=("A@10.0.0.0/8",)), Journal())
+    settings = Dicom(callers=("A@10.0.0.0/8",))
+    tally = Tally(settings)
+    door = Door(settings, Journal(tally))
     for _ in range(1000):
         assert not door.enter(address_of("192.168.1.1"))
         assert door.refusal(address_of("10.0.0.1"), 'x" why=\n', "MAMMO_EDGE")
     assert len(caplog.messages) == 2
+    assert tally.report().turned_away == {
+        TurnedAway.UNKNOWN_ADDRESS: 1000,
+        TurnedAway.CALLING_TITLE: 1000,
+    }
     assert all(line.isprintable() for line in caplog.messages)
     assert 'calling="x??why??"' in caplog.messages[1]
 
 
 def test_an_ipv4_address_is_the_same_on_a_socket_of_ipv6() -> None:
-    door = Door(Dicom(callers=("A@10.0.0.0/8",)), Journal())
+    door = door_of(Dicom(callers=("A@10.0.0.0/8",)))
     assert door.enter(address_of("::ffff:10.0.0.1"))
     assert door.refusal(address_of("::ffff:10.0.0.1"), "A", "MAMMO_EDGE") is None
     assert door.open == 1
@@ -31,7 +43,7 @@ def test_an_ipv4_address_is_the_same_on_a_socket_of_ipv6() -> None:
 
 
 def test_an_address_that_opens_more_connections_in_a_minute_than_allowed_waits_alone() -> None:
-    door = Door(Dicom(callers=("A@10.0.0.0/8",), connections_per_minute=3), Journal())
+    door = door_of(Dicom(callers=("A@10.0.0.0/8",), connections_per_minute=3))
     busy, quiet = address_of("10.0.0.1"), address_of("10.0.0.2")
     entered = []
     for _ in range(5):

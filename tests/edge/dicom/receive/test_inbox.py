@@ -9,7 +9,7 @@ from edge.config.settings import Inbox as Place
 from edge.config.settings import Settings
 from edge.daemon.intake.left_alone import is_left_alone
 from edge.daemon.intake.walk import Walk
-from edge.dicom.receive.inbox import Inbox, Incoming
+from edge.dicom.receive.inbox import GIVEN_UP, Inbox, Incoming
 from edge.errors import ConfigError
 from tests.support.tools import need_root
 
@@ -79,5 +79,5 @@ def test_what_was_given_up_is_gone_and_is_not_put_into_the_inbox(tmp_path: Path)
     incoming.discard()
     incoming.discard()
     incoming.write(b"more")
-    assert incoming.finish() == "it was given up"
+    assert incoming.finish() == GIVEN_UP
     assert [path.name for path in tmp_path.rglob("*")] == [".dicom"]

@@ -81,6 +81,11 @@ class Retention(Section):
     Scores, without maps and file names, are kept in the ledger for this many days, so that a
     verdict can still be given when the result is gone; 0 keeps them. Verdicts stay.
     """
+    audit_days: Annotated[float, Field(ge=0)] = 0.0
+    """
+    Closed files of the audit log, some 3,000 entries each, are removed this many days after their
+    last entry; 0 keeps them.
+    """
     min_free_mb: Annotated[int, Field(ge=0)] = 512
     """
     While the file system of done has less free space, the oldest images in done are removed, then

@@ -6,22 +6,34 @@ as canonical JSON with the hash of the line's other fields, among them the hash 
 a changed entry breaks the chain at its place. A note beside the log has the number and hash of the
 last entry, so that a tail that was cut off shows; whoever may write here may change both, so a
 head that is kept elsewhere tells more. No entry names a patient, a person, a file or an image.
+
+Old entries lie in files of their own, see `audit_segments`. Before one of these is removed, an
+entry names its last number and hash, to which the first entry that is left must connect.
 """
 
-import fcntl
-import hashlib
-import json
 import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from edge.errors import Unavailable
+from edge.storage.audit_chain import PRUNED, Chain
+from edge.storage.audit_entry import (
+    DAEMON,
+    Caller,
+    Head,
+    further,
+    hash_of,
+    head_of,
+    line_of,
+    read_entry,
+)
+from edge.storage.audit_segments import MAX_BYTES, Segments
 from edge.system import files
+
+__all__ = ["DAEMON", "NAME", "NOTE", "Audit", "Caller", "Head"]
 
 NAME: Final = "audit.jsonl"
 NOTE: Final = "audit.head"
@@ -29,62 +41,6 @@ NOTE: Final = "audit.head"
 NOTE_BYTES: Final = 96
 TAIL_BYTES: Final = 65536
 """The most bytes of one entry."""
-NONE: Final = "0" * 64
-"""The hash before the first entry."""
-HASH: Final = re.compile(r"[0-9a-f]{64}")
-FIELDS: Final[Mapping[str, type]] = {
-    "number": int,
-    "at": str,
-    "event": str,
-    "by": dict,
-    "details": dict,
-    "previous": str,
-    "hash": str,
-}
-"""The fields of an entry, with the type of each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The one who had something done: a user of this machine, a topic, a signal, or the daemon."""
-
-    uid: int | None = None
-    topic: str | None = None
-    signal: str | None = None
-
-    def said(self) -> dict[str, int | str]:
-        """Return the caller as an entry has it; the daemon itself is `{"daemon": "self"}`."""
-        known = {key: value for key, value in asdict(self).items() if value is not None}
-        return known or {"daemon": "self"}
-
-
-DAEMON: Final = Caller()
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The number and the hash of the last entry; 0 and zeros for an empty log."""
-
-    number: int = 0
-    hash: str = NONE
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """
-        Read a head as `audit verify` writes it, `NUMBER:HASH`.
-
-        Raises:
-            ValueError: the text is no head.
-        """
-        number, _, digest = text.strip().partition(":")
-        if not (number.isascii() and number.isdigit() and HASH.fullmatch(digest)):
-            msg = f"head: found {text.strip()[:80]!r}, expected NUMBER:HASH of `audit verify`"
-            raise ValueError(msg)
-        return cls(int(number), digest)
-
-    def __str__(self) -> str:
-        """Return `NUMBER:HASH`."""
-        return f"{self.number}:{self.hash}"
 
 
 class Audit:
@@ -97,6 +53,7 @@ class Audit:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / NAME
+        self._segments = Segments(self.file)
         self._note = folder / NOTE
 
     def add(self, event: str, caller: Caller = DAEMON, **details: object) -> Head:
@@ -112,7 +69,7 @@ class Audit:
             Unavailable: the disk does not take it.
         """
         try:
-            with self._locked() as log:
+            with self._segments.locked() as log:
                 head = self._resume(log)
                 body = {
                     "number": head.number + 1,
@@ -129,14 +86,46 @@ class Audit:
 
     def head(self) -> Head:
         """Return the head of the log as it is, or as the note has it if that is further."""
-        with suppress(OSError), self.file.open("rb") as log:
-            return _further(_last_of(log.fileno())[0], self._noted())
-        return self._noted()
+        last = Head()
+        with suppress(OSError), self._segments.opened() as logs:
+            ends = (_last_of(log.fileno())[0] for log in reversed(logs))
+            last = next((end for end in ends if end.number), last)
+        return further(last, self._noted())
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """Yield the entries that can be read, oldest first."""
-        with suppress(FileNotFoundError), self.file.open("rb") as log:
-            yield from filter(None, map(_entry, log))
+        with self._segments.opened() as logs:
+            for log in logs:
+                yield from filter(None, map(read_entry, log))
+
+    def closed(self) -> list[Path]:
+        """List the files with older entries only, oldest first."""
+        return self._segments.closed()
+
+    def prune(self, before: float) -> int:
+        """
+        Remove files with older entries only; an entry says so first.
+
+        Args:
+            before: Unix time of the last change of those that go.
+
+        Returns:
+            The number of the files.
+
+        Raises:
+            Unavailable: the disk does not take the entry.
+            OSError: a file cannot be removed.
+        """
+        removed = 0
+        for path in self.closed():
+            with path.open("rb") as log:
+                last, _ = _last_of(log.fileno())
+            if path.stat().st_mtime >= before or not last.number:
+                break
+            self.add(PRUNED, number=last.number, hash=last.hash)
+            path.unlink()
+            removed += 1
+        return removed
 
     def newest(self, event: str) -> dict[str, Any] | None:
         """Return the newest entry of an event; None if there is none."""
@@ -153,24 +142,14 @@ class Audit:
         Args:
             expected: a head that was noted elsewhere.
         """
-        found, last = [], Head()
         heads = [head for head in (self._noted(), expected) if head is not None and head.number]
-        with suppress(FileNotFoundError), self.file.open("rb") as log:
-            for count, line in enumerate(log, 1):
-                why, last = _look(line, last)
-                found += [f"line {count}: {one}" for one in why]
-                found += [_other(head) for head in heads if _differs(head, last)]
-        found += [_missing(last.number, head.number) for head in heads if head.number > last.number]
-        return list(dict.fromkeys(found))
-
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        log = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX)
-            yield log
-        finally:
-            os.close(log)
+        with self._segments.opened() as logs:
+            chain = Chain(heads)
+            for log in logs:
+                file = "" if log.name == str(self.file) else f"{Path(log.name).name}, "
+                for count, line in enumerate(log, 1):
+                    chain.follow(line, f"{file}line {count}")
+        return chain.problems()
 
     def _resume(self, log: int) -> Head:
         """Find the head to go on from; half an entry, which a power cut left, is taken away."""
@@ -178,20 +157,28 @@ class Audit:
         os.ftruncate(log, end)
         if end and os.pread(log, 1, end - 1) != b"\n":
             os.pwrite(log, b"\n", end)
+        if not end and (closed := self.closed()):
+            with closed[-1].open("rb") as before:
+                last, _ = _last_of(before.fileno())
         # If the tail was cut off, the next number leaves the hole for everyone to see.
-        return _further(last, self._noted())
+        return further(last, self._noted())
 
     def _append(self, log: int, body: dict[str, object]) -> Head:
-        head = Head(int(str(body["number"])), _hash(body))
+        head = Head(int(str(body["number"])), hash_of(body))
         end = os.lseek(log, 0, os.SEEK_END)
         try:
-            files.write_all(log, _line(body | {"hash": head.hash}))
+            files.write_all(log, line_of(body | {"hash": head.hash}))
             os.fsync(log)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(log, end)
             raise
         self._note_down(head)
+        with suppress(OSError):  # the entry stands
+            if not end:
+                files.sync_folder(self.file.parent)
+            if os.lseek(log, 0, os.SEEK_END) >= MAX_BYTES:
+                self._segments.close(head.number)
         return head
 
     def _note_down(self, head: Head) -> None:
@@ -209,14 +196,6 @@ class Audit:
             return Head()
 
 
-def _line(entry: Mapping[str, object]) -> bytes:
-    return json.dumps(entry, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-
-
-def _hash(body: Mapping[str, object]) -> str:
-    return hashlib.sha256(_line(body)).hexdigest()
-
-
 def _last_of(log: int) -> tuple[Head, int]:
     """Return the head of an open log, and where its last whole line ends."""
     size = os.fstat(log).st_size
@@ -226,52 +205,5 @@ def _last_of(log: int) -> tuple[Head, int]:
     if begin and not end:
         return Head(), size  # no entry is so long: what it is, `problems` tells
     lines = tail[:end].splitlines()
-    entry = _entry(lines[-1]) if lines else None
-    return Head() if entry is None else _head_of(entry), begin + end
-
-
-def _entry(line: bytes) -> dict[str, Any] | None:
-    """Read a line; None if it is no entry."""
-    try:
-        entry = json.loads(line)
-        sound = all(isinstance(entry[field], kind) for field, kind in FIELDS.items())
-        sound = sound and entry["number"] > 0 and HASH.fullmatch(entry["hash"]) is not None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return entry if sound else None
-
-
-def _head_of(entry: Mapping[str, Any]) -> Head:
-    return Head(entry["number"], entry["hash"])
-
-
-def _further(one: Head, other: Head) -> Head:
-    return other if other.number > one.number else one
-
-
-def _look(line: bytes, last: Head) -> tuple[list[str], Head]:
-    """Say what is wrong with a line that follows `last`; and return its own head."""
-    entry = _entry(line)
-    if entry is None:
-        return ["not an entry"], Head(last.number + 1)
-    body = {key: value for key, value in entry.items() if key != "hash"}
-    head = _head_of(entry)
-    if head.hash != _hash(body) or line != _line(entry):
-        return ["changed: its hash is not that of its text"], head
-    if head.number > last.number + 1:
-        return [_missing(last.number, head.number - 1)], head
-    if head.number <= last.number or entry["previous"] != last.hash:
-        return ["does not continue the entry before"], head
-    return [], head
-
-
-def _missing(last: int, until: int) -> str:
-    return f"entries {last + 1} to {until} are missing"
-
-
-def _differs(head: Head, found: Head) -> bool:
-    return head.number == found.number and head.hash != found.hash
-
-
-def _other(head: Head) -> str:
-    return f"entry {head.number} is not the one that was noted: its hash was {head.hash[:16]}"
+    entry = read_entry(lines[-1]) if lines else None
+    return Head() if entry is None else head_of(entry), begin + end

@@ -92,7 +92,7 @@ class Retention(Loop):
         jump = self._ledger.clock.tick(self._now, self._uptime)
         if jump is not None:
             log.warning("event=clock_jumped seconds=%.0f", jump.seconds)
-            self._redate_damaged(jump)
+            self._redate(jump)
         self._make_room()
         if self._clock_is_calm() and time.monotonic() >= self._next_pass:
             self._stuck.clear()  # tried again
@@ -132,6 +132,8 @@ class Retention(Loop):
             gone = self._ledger.pruning.forget_scores(before=before, limit=BATCH)
             self._pruned.count("pruned_scores", gone)
             removed += gone
+        if keep.audit_days:
+            self._ledger.audit.prune(self._now() - keep.audit_days * DAY_S)
         if keep.failed_days:
             self._remove_damaged(self._now() - keep.failed_days * DAY_S)
         return removed > 0
@@ -172,10 +174,10 @@ class Retention(Loop):
         super().stop(timeout_s)
         self._pruned.tell()
 
-    def _redate_damaged(self, jump: Jump) -> None:
-        for folder in (self._state / FOLDER).glob("*"):
-            dated = folder.stat().st_mtime
-            os.utime(folder, (jump.moved(dated), jump.moved(dated)))
+    def _redate(self, jump: Jump) -> None:
+        for path in [*(self._state / FOLDER).glob("*"), *self._ledger.audit.closed()]:
+            dated = path.stat().st_mtime
+            os.utime(path, (jump.moved(dated), jump.moved(dated)))
 
     def _remove_damaged(self, before: float) -> None:
         for folder in (self._state / FOLDER).glob("*"):

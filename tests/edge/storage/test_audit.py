@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from edge.errors import Unavailable
 from edge.storage.audit import NAME, NOTE, Audit, Caller, Head
+from edge.storage.audit_chain import PRUNED
 
 
 def filled(folder: Path, count: int = 5) -> Audit:
@@ -98,6 +100,72 @@ def test_a_removed_log_is_missed(tmp_path: Path) -> None:
     assert audit.problems() == ["entries 1 to 5 are missing"]
 
 
+def grown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Audit:
+    """Have six entries in three closed files, and a seventh in the one that is written."""
+    monkeypatch.setattr("edge.storage.audit.MAX_BYTES", 500)
+    return filled(folder, 7)
+
+
+def test_a_log_that_has_grown_goes_on_in_a_new_file_and_the_chain_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = grown(tmp_path, monkeypatch)
+    names = [f"audit.{number:012}.jsonl" for number in (2, 4, 6)]
+    assert [path.name for path in audit.closed()] == names
+    assert [one["number"] for one in audit.entries()] == [1, 2, 3, 4, 5, 6, 7]
+    assert audit.problems(audit.head()) == []
+    (tmp_path / NOTE).unlink()
+    (tmp_path / NAME).unlink()  # as a kill leaves it between two files
+    assert audit.head().number == 6
+    assert audit.add("reload").number == 7
+    assert audit.problems() == []
+
+
+def test_a_closed_file_that_was_taken_out_or_changed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = grown(tmp_path, monkeypatch)
+    first, second, _ = audit.closed()
+    lines = second.read_bytes()
+    second.write_bytes(lines.replace(b'"uid":1002', b'"uid":1009'))
+    changed = "line 1: changed: its hash is not that of its text"
+    assert audit.problems() == [f"{second.name}, {changed}"]
+    second.unlink()
+    assert audit.problems() == ["audit.000000000006.jsonl, line 1: entries 3 to 4 are missing"]
+    second.write_bytes(lines)
+    first.unlink()
+    assert audit.problems() == ["entries 1 to 2 are missing"]
+
+
+def test_closed_files_are_removed_after_their_time_and_the_log_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = grown(tmp_path, monkeypatch)
+    heads = [Head(one["number"], one["hash"]) for one in audit.entries()]
+    for path, moment in zip(audit.closed(), (1.0, 2.0, 3.0), strict=True):
+        os.utime(path, (moment, moment))
+    assert audit.prune(before=3.0) == 2
+    assert [one["number"] for one in audit.entries()][:3] == [5, 6, 7]
+    said = [one["details"] for one in audit.entries() if one["event"] == PRUNED]
+    assert said == [{"number": head.number, "hash": head.hash} for head in (heads[1], heads[3])]
+    assert audit.problems(heads[3]) == audit.problems(heads[5]) == []
+    assert audit.problems(Head(4, "1" * 64))[0].startswith("entry 4 is not the one")
+    assert audit.problems(heads[0]) == ["entry 1 was removed after its time: it cannot be compared"]
+    audit.closed()[0].unlink()
+    assert audit.problems() == ["entries 1 to 6 are missing"]
+
+
+def test_no_older_entries_are_removed_while_the_log_does_not_take_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = grown(tmp_path, monkeypatch)
+    audit.file.unlink()
+    audit.file.mkdir()
+    with pytest.raises(Unavailable):
+        audit.prune(before=float("inf"))
+    assert len(audit.closed()) == 3
+
+
 def test_half_an_entry_that_a_power_cut_left_is_taken_away(tmp_path: Path) -> None:
     audit = filled(tmp_path)
     with (tmp_path / NAME).open("ab") as log:
@@ -118,19 +186,24 @@ def test_an_older_note_raises_no_alarm(tmp_path: Path) -> None:
     assert audit.problems() == []
 
 
-def add_many(folder: Path) -> None:
-    for _ in range(20):
-        Audit(folder).add("retry")
+def add_many(folder: Path, max_bytes: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edge.storage.audit.MAX_BYTES", max_bytes)
+        for _ in range(20):
+            Audit(folder).add("retry")
 
 
-def test_processes_share_one_chain(tmp_path: Path) -> None:
-    processes = [get_context("spawn").Process(target=add_many, args=(tmp_path,)) for _ in range(2)]
+@pytest.mark.parametrize("max_bytes", [500, 2**20])
+def test_processes_share_one_chain(tmp_path: Path, max_bytes: int) -> None:
+    arguments = (tmp_path, max_bytes)
+    processes = [get_context("spawn").Process(target=add_many, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert Audit(tmp_path).problems() == []
     assert Audit(tmp_path).head().number == 40
+    assert len(Audit(tmp_path).closed()) == (20 if max_bytes == 500 else 0)
 
 
 def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:

@@ -25,7 +25,13 @@ from edge.storage.retention import DAY_S, Retention
 from edge.storage.spool import Spool
 from edge.system import uptime
 
-DAYS = {"done_days": 30, "failed_days": 90, "results_days": 365, "min_free_mb": 100}
+DAYS = {
+    "done_days": 30,
+    "failed_days": 90,
+    "results_days": 365,
+    "audit_days": 50,
+    "min_free_mb": 100,
+}
 
 
 def name(number: int) -> str:
@@ -229,6 +235,21 @@ def test_what_a_wrong_clock_dated_is_as_old_as_it_is_once_the_clock_is_set(
     archive.after(91)
     assert archive.left() == []
     assert not damaged.exists()
+
+
+def test_closed_files_of_the_audit_log_go_after_their_days_whatever_the_clock_was(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.storage.audit.MAX_BYTES", 1)
+        archive.ledger.audit.add("retry")
+    (closed,) = archive.ledger.audit.closed()
+    archive.clock["jumped"] = 20_780
+    archive.after(49)
+    assert closed.exists()
+    archive.after(51)
+    assert archive.ledger.audit.closed() == []
+    assert archive.ledger.audit.problems() == []
 
 
 def test_a_clock_that_is_set_back_makes_nothing_stay_for_ever(archive: Archive) -> None:

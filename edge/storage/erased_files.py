@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.storage.ledger.integrity import FOLDER
-from edge.storage.names import result_path
+from edge.storage.names import result_path, sender_name
 from edge.system.files import sync_folder
 
 NOTHING: Final = b"{}"
@@ -36,7 +36,9 @@ def remove_archived(folders: Iterable[Path], image_id: str) -> int:
     Raises:
         OSError: one of the files cannot be removed.
     """
-    found = [path for folder in folders for path in folder.glob(f"*.{image_id[:16]}*")]
+    named = [path for folder in folders for path in folder.glob(f"*.{image_id[:16]}*")]
+    # Another image may have been sent under the name of this one in the archive.
+    found = [path for path in named if sender_name(path.name.removesuffix(".json"), image_id)]
     for path in found:
         path.unlink(missing_ok=True)
     for folder in {path.parent for path in found}:

@@ -279,6 +279,14 @@ def test_a_file_that_was_said_to_be_gone_is_erased_by_the_same_words_once_it_is_
     assert site.holds(*traces(1)) == []
 
 
+def test_another_image_that_was_sent_under_the_name_of_an_erased_one_stays(site: Site) -> None:
+    erased = site.add(1)
+    sent = site.spool.archive(site.submit(2), name(2), os.fsencode(erased.name), b"{}", scored=True)
+    assert name(1)[:16] in sent.name
+    assert site.forget({"id": name(1)}, ROOT)["files"] == 1
+    assert (erased.exists(), sent.exists()) == (False, True)
+
+
 def test_an_image_whose_file_a_person_removed_from_beside_its_result_is_erased(site: Site) -> None:
     site.add(1).unlink()
     assert site.forget({"id": name(1)}, ROOT)["results"] == 1

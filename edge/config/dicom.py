@@ -104,13 +104,17 @@ class Dicom(Section):
     the sender says of itself: without TLS only the network protects.
     """
     associations: Annotated[int, Field(ge=1, le=256)] = 16
-    """Associations at a time. One address may have half of them."""
+    """Associations at a time. One address may have half of them, an IPv6 network (/64) too."""
     connections_per_minute: Count = 120
-    """Connections that one address may open in a minute."""
+    """Connections that one address, or IPv6 network (/64), may open in a minute."""
     max_pdu: Annotated[int, Field(ge=4096, le=2**20)] = 2**17
     """The longest PDU that senders may send, in bytes; it must arrive within 30 seconds."""
     idle_s: Seconds = 60.0
     """Seconds of silence after which an association is aborted."""
+    object_s: Seconds = 600.0
+    """Seconds within which an object must have come, else its association is aborted."""
+    association_s: Seconds = 14400.0
+    """Seconds after which an association is aborted, as soon as no object is on its way."""
     report: Path = Path("/run/mammo-edge-dicom/report.json")
     """The file in which the receiver says what it took and refused; the daemon reads it."""
     ca: Path | None = None

@@ -5,6 +5,7 @@ import ssl
 
 from edge.config.settings import Broker as BrokerSettings
 from edge.errors import ConfigError
+from edge.system.certificates import load_own
 
 
 def refuse_cleartext(settings: BrokerSettings, password: str | None) -> None:
@@ -51,7 +52,7 @@ def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if tls.cert is not None:
             what = f"cert: {tls.cert} with key {tls.key}"
-            context.load_cert_chain(tls.cert, tls.key)
+            load_own(context, tls.cert, tls.key)
     except (OSError, ssl.SSLError) as error:
         msg = f"broker.tls.{what}: {error.strerror or error}"
         raise ConfigError(msg) from None

@@ -5,6 +5,7 @@ pynetdicom's own provider keeps a whole object in memory and obeys every command
 knows C-ECHO and C-STORE, and limits what a peer can make it keep.
 """
 
+import time
 from io import BytesIO
 from typing import Final
 
@@ -55,6 +56,8 @@ class Dimse(DIMSEServiceProvider):
         self._incoming: Incoming | None = None
         self._unfinished: list[Incoming] = []
         self._over = False
+        self.begun: float | None = None
+        """Monotonic time at which the object that comes began, in seconds; None if none comes."""
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take the fragments of a PDU."""
@@ -63,10 +66,14 @@ class Dimse(DIMSEServiceProvider):
                 if not self._over:
                     self._take(context, bytes(fragment))
         except ViolationError as error:
-            self._over = True
-            self.close()
-            self._violated(error.cause, str(error))
-            self.dul.event_queue.put(PDU_REFUSED)
+            self.end(error.cause, str(error))
+
+    def end(self, cause: Aborted, why: str) -> None:
+        """Abort the association, for a reason in words of ours; from any thread."""
+        self._over = True
+        self._violated(cause, why)
+        self.close()
+        self.dul.event_queue.put(PDU_REFUSED)
 
     def close(self) -> None:
         """Remove what is not in the inbox; once no more comes."""
@@ -110,7 +117,7 @@ class Dimse(DIMSEServiceProvider):
         if command.field == ECHO and not command.has_data:
             self._give_echo(context, command)
         elif command.field == STORE and command.has_data and command.instance:
-            self._request = command
+            self._request, self.begun = command, time.monotonic()
             self._incoming = Incoming(
                 self._inbox, head(command.sop_class, command.instance, syntax)
             )
@@ -141,7 +148,7 @@ class Dimse(DIMSEServiceProvider):
         store.Priority = 0
         store.DataSet = BytesIO()  # pynetdicom wants one; the object's is on the disk
         store.incoming = incoming
-        self._request = self._incoming = None
+        self._request = self._incoming = self.begun = None
         self._give(context, store)
 
     def _give(self, context: int, message: C_ECHO | C_STORE) -> None:

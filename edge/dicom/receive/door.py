@@ -6,15 +6,18 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from edge.config.dicom import Address, Dicom
 from edge.contract.receiver import TurnedAway
 from edge.dicom.receive.journal import Journal, quoted
 
 MINUTE_S: Final = 60.0
+SUBNET: Final = 64
+"""Bits of the IPv6 network that one machine has for itself."""
+Place: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Network
 MOST_REMEMBERED: Final = 4096
-"""Addresses whose connections are counted; the longest silent one is forgotten first."""
+"""Places whose connections are counted; the longest silent one is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class Door:
         self._journal = journal
         self._callers = settings.allowed
         self._lock = threading.Lock()
-        self._open: Counter[Address] = Counter()
-        self._came: dict[Address, deque[float]] = {}
+        self._open: Counter[Place] = Counter()
+        self._came: dict[Place, deque[float]] = {}
 
     @property
     def open(self) -> int:
@@ -67,7 +70,7 @@ class Door:
         with self._lock:
             cause = self._keeps_out(address, time.monotonic())
             if cause is None:
-                self._open[address] += 1
+                self._open[counted_as(address)] += 1
         if cause is not None:
             self._journal.tell("connection_refused", cause, str(address), WHY[cause])
         return cause is None
@@ -75,9 +78,10 @@ class Door:
     def leave(self, address: Address) -> None:
         """Forget a connection that is closed."""
         with self._lock:
-            self._open[address] -= 1
-            if not self._open[address]:
-                del self._open[address]
+            place = counted_as(address)
+            self._open[place] -= 1
+            if not self._open[place]:
+                del self._open[place]
 
     def refusal(self, address: Address, calling: str, called: str) -> Refusal | None:
         """
@@ -103,24 +107,32 @@ class Door:
             return TurnedAway.NO_CALLERS
         if not any(caller.includes(address) for caller in self._callers):
             return TurnedAway.UNKNOWN_ADDRESS
-        if not self._in_time(address, now):
+        place = counted_as(address)
+        if not self._in_time(place, now):
             return TurnedAway.TOO_OFTEN
         most = self._settings.associations
-        if self._open[address] >= max(1, most // 2) or self._open.total() >= most:
+        if self._open[place] >= max(1, most // 2) or self._open.total() >= most:
             return TurnedAway.TOO_MANY
         return None
 
-    def _in_time(self, address: Address, now: float) -> bool:
-        came = self._came.pop(address, None) or deque()
+    def _in_time(self, place: Place, now: float) -> bool:
+        came = self._came.pop(place, None) or deque()
         while came and now - came[0] > MINUTE_S:
             came.popleft()
-        self._came[address] = came
+        self._came[place] = came
         if len(self._came) > MOST_REMEMBERED:
             del self._came[next(iter(self._came))]
         if len(came) >= self._settings.connections_per_minute:
             return False
         came.append(now)
         return True
+
+
+def counted_as(address: Address) -> Place:
+    """Return what counts as one sender: an address, or the network of 64 bits of an IPv6 one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return ipaddress.IPv6Network((address, SUBNET), strict=False)
+    return address
 
 
 def address_of(peer: str) -> Address:

@@ -6,6 +6,7 @@ thread outlives pynetdicom's two: a connection counts, and unfinished objects ar
 have ended.
 """
 
+import contextlib
 import socket
 import ssl
 import time
@@ -24,13 +25,12 @@ from edge.dicom.receive.door import CALLING, Door, address_of
 from edge.dicom.receive.framing import Framing, PlainSocket, Told, secured
 from edge.dicom.receive.inbox import Inbox
 from edge.dicom.receive.journal import Ending, Journal
+from edge.dicom.receive.limits import REQUEST_S, Limits
 from edge.dicom.receive.part10 import IMPLEMENTATION, IMPLEMENTATION_UID
 from edge.dicom.receive.services import STORAGE, SYNTAXES, UNCOMPRESSED, VERIFICATION
 
 STORED: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
-REQUEST_S: Final = 10.0
-"""Seconds within which a connection must ask for an association."""
 MOST: Final = 10_000
 """Associations that pynetdicom allows."""
 UNSAFE: Final = (TurnedAway.NO_CERTIFICATE, "no TLS with a certificate of the authority")
@@ -151,9 +151,11 @@ class Handler(RequestHandler):
         dimse = Dimse(association, house.inbox, violated)
         association.dimse = dimse
         association.start()
+        limits = Limits(house.settings, association, dimse, self._hang_up, time.monotonic())
         dul = association.dul
         while association.is_alive() and (dul.ident is None or dul.is_alive()):
             association.join(LOOK_S)
+            limits.look(time.monotonic())
         # without its other half it would wait for a request until REQUEST_S is over
         dul.to_user_queue.put(None)
         association.join()
@@ -161,9 +163,14 @@ class Handler(RequestHandler):
         if dul.is_alive():  # pynetdicom failed at the request, and no timer of its own runs
             violated(Aborted.FAILED, "its request cannot be answered")
             dul.kill_dul()
-            self.request.shutdown(socket.SHUT_RDWR)
+            self._hang_up()
         dul.join()
         dimse.close()
+
+    def _hang_up(self) -> None:
+        """End the connection below TLS, whose other threads may be at work."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.request, socket.SHUT_RDWR)
 
 
 def make_server(house: House) -> Server:

@@ -5,6 +5,7 @@ import ssl
 from edge.config.dicom import Dicom
 from edge.dicom.receive.framing import TlsSocket
 from edge.errors import ConfigError
+from edge.system.certificates import load_own
 
 
 def server_context(settings: Dicom) -> ssl.SSLContext | None:
@@ -21,7 +22,7 @@ def server_context(settings: Dicom) -> ssl.SSLContext | None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(settings.cert, settings.key)
+        load_own(context, settings.cert, settings.key)
         what = f"ca: {settings.ca}"
         context.load_verify_locations(cafile=str(settings.ca))
     except (OSError, ssl.SSLError) as error:

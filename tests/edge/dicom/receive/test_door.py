@@ -42,6 +42,17 @@ def test_an_ipv4_address_is_the_same_on_a_socket_of_ipv6() -> None:
     assert door.open == 0
 
 
+def test_the_addresses_of_an_ipv6_network_count_as_one() -> None:
+    door = door_of(Dicom(callers=("A@2001:db8::/32",), associations=4, connections_per_minute=3))
+    assert door.enter(address_of("2001:db8::1"))
+    assert door.enter(address_of("2001:db8::2"))
+    assert not door.enter(address_of("2001:db8::3"))
+    assert door.enter(address_of("2001:db8:0:1::1"))
+    door.leave(address_of("2001:db8::2"))
+    assert not door.enter(address_of("2001:db8::4"))  # the fourth in this minute
+    assert door.open == 2
+
+
 def test_an_address_that_opens_more_connections_in_a_minute_than_allowed_waits_alone() -> None:
     door = door_of(Dicom(callers=("A@10.0.0.0/8",), connections_per_minute=3))
     busy, quiet = address_of("10.0.0.1"), address_of("10.0.0.2")

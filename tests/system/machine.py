@@ -362,7 +362,7 @@ class Clinic:
             "-C",
             "1",
             "-W",
-            "20",
+            "120",
         )
         status: dict[str, Any] = json.loads(said)
         return status
@@ -408,9 +408,8 @@ class Clinic:
         with (self._folder / "broker.log").open("wb") as log:
             self._spawn([*self._inside, str(find_mosquitto()), "-c", str(config)], log)
         listening = [*self._inside, "ss", "-Hltn", "sport", "=", "8883"]
-        until(
-            lambda: run(*listening).strip(), "broker", (self._folder / "broker.log").read_text, 20
-        )
+        log_file = self._folder / "broker.log"
+        until(lambda: run(*listening).strip(), "broker", log_file.read_text)
 
     def _spawn(self, command: list[str], out: Any) -> None:  # noqa: ANN401 - a file
         self._children.append(

@@ -408,7 +408,7 @@ def test_removing_stops_it_and_keeps_configuration_and_data_purging_takes_the_co
     machine.run("dpkg", "-r", "mammo-edge")
     assert machine.ask("pgrep", "-u", "mammo-edge") == ""
     assert (machine.root / "etc/mammo-edge/edge.toml").exists()
-    assert clinic.last_status()["status"] == "offline"
+    until(lambda: clinic.last_status()["status"] == "offline", "offline")
     said = machine.run("dpkg", "-P", "mammo-edge")
     assert "images, results and ledger stay" in said
     assert not (machine.root / "etc/mammo-edge").exists()

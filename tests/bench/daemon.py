@@ -49,7 +49,7 @@ class Measured(Rig):
         """Start the daemon; returns the seconds until it says READY=1 to systemd."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
             listener.bind(str(self._notify))
-            listener.settimeout(60)
+            listener.settimeout(240)
             os.environ["NOTIFY_SOCKET"] = str(self._notify)
             try:
                 start = time.monotonic()

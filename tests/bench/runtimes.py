@@ -148,6 +148,6 @@ def _open(  # noqa: PLR0913, PLR0917 - which of many, and where from
 def _end(process: "subprocess.Popen[str]") -> None:
     if process.stdin is not None:
         process.stdin.close()
-    process.wait(30)
+    process.wait(120)
     if process.stdout is not None:
         process.stdout.close()

@@ -86,3 +86,23 @@ def test_every_section_of_the_changelog_is_one_of_four_and_every_entry_a_line() 
         [],
         ["The first release."],
     )
+
+
+IMPATIENT: Final = re.compile(
+    r"(?:timeout(?:_s)?=|\.(?:wait|join|result|acquire|settimeout|wait_for_publish)\()"
+    r"[1-9]\d?(?:\.\d+)?[,)]|\.under\([^)]*\)\["
+)
+"""A wait of less than 100 s, or a look at a message that may not have come: see `last`."""
+
+
+def test_tests_wait_as_long_as_a_busy_machine_needs_and_look_at_nothing_before_it_is_there() -> (
+    None
+):
+    """Waiting costs nothing when it comes; less than a second is for what must not come."""
+    lines = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for line in path.read_text().splitlines()
+        if IMPATIENT.search(line)
+    ]
+    assert lines == []

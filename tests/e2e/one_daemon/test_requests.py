@@ -9,7 +9,7 @@ from paho.mqtt.properties import Properties
 # paho as it is hangs up on U+FEFF, and the test's own subscriber hears its request
 import edge.mqtt.connection  # noqa: F401
 from deploy.demo.subscriber import Subscriber
-from tests.support.rig import TOPICS, Films, Rig, sha256, until
+from tests.support.rig import PATIENCE_S, TOPICS, Films, Rig, sha256, until
 
 IMAGE = f"{TOPICS}/request/image"
 REFERENCE = f"{TOPICS}/request/ref"
@@ -162,5 +162,7 @@ def test_a_request_with_a_byte_order_mark_in_a_property_is_answered(
     """Legal in MQTT 5; a client that hangs up on it is sent the same request again for ever."""
     properties = Properties(PacketTypes.PUBLISH)
     properties.UserProperty = ("note", "\ufeffhello")
-    subscriber._client.publish(IMAGE, films(1), qos=1, properties=properties).wait_for_publish(10)
+    subscriber._client.publish(IMAGE, films(1), qos=1, properties=properties).wait_for_publish(
+        PATIENCE_S
+    )
     daemon.result_of(sha256(films(1)))

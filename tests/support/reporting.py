@@ -5,16 +5,20 @@ from collections.abc import Generator
 from typing import Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.tools import INSTALL
 
 NO_SKIP: Final = os.environ.get("MAMMO_NO_SKIP") == "1"
 """Set by CI, whose machine can run everything: a skip is then a failure."""
 
+# What fails by chance, or on a busy machine, tells nobody why.
 settings.register_profile(
-    "repeatable", derandomize=True, deadline=None
-)  # what fails by chance tells nobody why
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("repeatable")
 
 

@@ -110,7 +110,8 @@ soak: $(BIN)/.dev ## an hour of load with faults: docs/quality/soak.md; MINUTES=
 	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/quality/soak.png
 
 SCRIPTS := $(addprefix deploy/,scripts/install.sh scripts/uninstall.sh scripts/build-deb scripts/arm-test \
-  broker/tls/make-certificates debian/postinst debian/prerm debian/postrm)
+  broker/tls/make-certificates debian/postinst debian/prerm debian/postrm \
+  debian/dicom/postinst debian/dicom/prerm debian/dicom/postrm)
 
 # The advisory database is on the network. The tool has an environment of its own: it wants other versions than we do.
 audit: $(BIN)/.dev ## known vulnerabilities of what devices get; asks the network
@@ -121,20 +122,20 @@ audit: $(BIN)/.dev ## known vulnerabilities of what devices get; asks the networ
 ARCH  ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
 SUITE ?= $(or $(filter bookworm trixie,$(shell . /etc/os-release 2> /dev/null && echo $$VERSION_CODENAME)),bookworm)
 
-deb: $(BIN)/.deb ## the Debian package; ARCH=amd64|arm64 SUITE=bookworm|trixie FAST=1
+deb: $(BIN)/.deb ## the Debian packages; ARCH=amd64|arm64 SUITE=bookworm|trixie FAST=1
 	PYTHON=$(BIN)/python FAST=$(FAST) deploy/scripts/build-deb $(ARCH) $(SUITE) dist
 
 arm-test: $(BIN)/.dev ## the arm64 package under qemu-user; needs mmdebstrap
-	rm -f build/deb/1/*~$(SUITE)_arm64.deb # of another version
+	rm -f build/deb/1/*~$(SUITE)_arm64.deb build/deb/1/*~$(SUITE)_all.deb # of another version
 	PYTHON=$(BIN)/python COMPRESSION=gzip LEVEL=1 deploy/scripts/build-deb arm64 $(SUITE) build/deb/1
 	deploy/scripts/arm-test build/deb/1/*~$(SUITE)_arm64.deb
 
 # Quick to pack; what is in them is what `make deb` packs.
 system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd; needs root
-	rm -f build/deb/[12]/*~$(SUITE)_amd64.deb # of another version
+	rm -f build/deb/[12]/*~$(SUITE)_amd64.deb build/deb/[12]/*~$(SUITE)_all.deb # of another version
 	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip LEVEL=1 deploy/scripts/build-deb amd64 $(SUITE) build/deb/1
 	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip LEVEL=1 deploy/scripts/build-deb amd64 $(SUITE) build/deb/2
-	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb
+	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb build/deb/1/*~$(SUITE)_all.deb
 	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
 	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
 

@@ -2,7 +2,7 @@
 Make a release: `make release VERSION=0.2.0`.
 
 The working tree must be clean. CHANGELOG.md gets a dated heading, `edge.__version__` and
-CITATION.cff get the version, and these edits are committed. Wheel, Debian package, bill of
+CITATION.cff get the version, and these edits are committed. Wheel, Debian packages, bills of
 materials and checksums are built from that commit into `dist/VERSION`. The tag comes last, so that
 every tagged version was built; after a failure the commit is taken back. Nothing is pushed.
 """
@@ -21,8 +21,11 @@ from typing import Final
 from deploy.debian.documents import sbom
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
-LOCK: Final = "requirements/litert.txt"
-"""The lock from which the package's libraries are installed."""
+LOCKS: Final = {
+    "mammo-edge": "requirements/litert.txt",
+    "mammo-edge-dicom": "requirements/dicom.txt",
+}
+"""The lock from which the libraries of each package are installed."""
 Edit = Callable[[str], str]
 
 
@@ -122,7 +125,7 @@ def edit(repository: Path, changes: dict[str, Edit]) -> None:
 
 
 def build(repository: Path, version: str) -> None:
-    """Build wheel, package, bill of materials and checksums into dist/VERSION."""
+    """Build wheel, packages, bills of materials and checksums into dist/VERSION."""
     folder = repository / "dist" / version
     folder.mkdir(parents=True, exist_ok=True)
     environ = os.environ | {
@@ -134,7 +137,11 @@ def build(repository: Path, version: str) -> None:
     wheel = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder))
     for command in (wheel, ("deploy/scripts/build-deb", arch, suite, str(folder))):
         subprocess.run(command, cwd=repository, env=environ, check=True)
-    (folder / f"mammo-edge-{version}.cdx.json").write_text(sbom(LOCK))
+    for package, lock in LOCKS.items():
+        (folder / f"{package}-{version}.cdx.json").write_text(sbom(lock))
+        if not list(folder.glob(f"{package}_{version}-*.deb")):
+            msg = f"found no package {package} in {folder}, expected it from build-deb"
+            raise ReleaseError(msg)
     (folder / "SHA256SUMS").write_text(checksums(folder))
 
 

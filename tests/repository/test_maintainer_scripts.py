@@ -103,6 +103,20 @@ def test_a_package_that_was_removed_and_comes_back_starts_nothing(package: Packa
     assert "systemctl start" not in package.call("debian/postinst", "configure", "")
 
 
+def test_the_receiver_s_package_starts_again_what_it_stopped_and_nothing_else(
+    package: Package,
+) -> None:
+    started = "systemctl start mammo-edge-dicom.service"
+    stopped = package.call("debian/dicom/prerm", "upgrade", "2")
+    assert "systemctl stop mammo-edge-dicom.service" in stopped
+    assert "disable" not in stopped
+    package.call("debian/dicom/postrm", "upgrade", "2")
+    assert started in package.call("debian/dicom/postinst", "configure", "1")
+    assert "disable mammo-edge-dicom.service" in package.call("debian/dicom/prerm", "remove")
+    package.call("debian/dicom/postrm", "remove")
+    assert started not in package.call("debian/dicom/postinst", "configure", "")
+
+
 def test_an_accelerator_that_was_plugged_in_before_gets_its_rights(package: Package) -> None:
     assert "udevadm trigger --action=change --subsystem-match=usb" in package.call(
         "debian/postinst", "configure", ""

@@ -265,6 +265,10 @@ class Machine:
         """Run a program inside, as root; it must succeed."""
         return run(*self._inside(command))
 
+    def beside(self, *command: object) -> str:
+        """Run a program of the host in the container's network; it must succeed."""
+        return run("ip", "netns", "exec", self._namespace, *command)
+
     def tries(self, *command: object) -> subprocess.CompletedProcess[str]:
         """Run a program inside that may fail."""
         return subprocess.run(

@@ -17,6 +17,7 @@ import pytest
 
 from edge.daemon.workers.servable import shipped_bundle
 from edge.models.signature import sign
+from tests.support.films import crop, dicom
 from tests.support.keys import key_pair
 from tests.support.rig import film, sha256
 from tests.support.tools import ROOT, need
@@ -382,6 +383,35 @@ def test_a_second_daemon_on_the_machine_has_everything_of_its_own(
         == "edge-2"
     )
     machine.run("systemctl", "disable", "--now", "mammo-edge@left")
+
+
+def test_with_the_second_package_a_modality_sends_and_nothing_of_it_stays_when_it_goes(
+    machine: Machine, clinic: Clinic, tmp_path: Path
+) -> None:
+    refused = machine.tries("mammo-edge", "receive")
+    assert (refused.returncode, "apt install ./mammo-edge-dicom_" in refused.stderr) == (78, True)
+    (package,) = PACKAGES[0].parent.glob("mammo-edge-dicom_*_all.deb")
+    machine.copy_in(package, "/root/dicom.deb")
+    assert "next [dicom] in" in machine.run("dpkg", "-i", "/root/dicom.deb")
+    assert machine.shown("ActiveState", "mammo-edge-dicom") == "inactive"
+    config = machine.root / "etc/mammo-edge/edge.toml"
+    before, known = config.read_text(), {result["image_id"] for result in clinic.results()}
+    config.write_text(before.replace("# callers = []", 'callers = ["MAMMO1@127.0.0.0/8"]'))
+    machine.run("systemctl", "enable", "--now", "mammo-edge-dicom")
+    machine.run("mammo-edge", "reload")
+    (tmp_path / "film.dcm").write_bytes(dicom(crop()))
+    ours = ("-aet", "MAMMO1", "-aec", "MAMMO_EDGE", "127.0.0.1", "11112")
+    machine.beside(need("storescu", "dcmtk"), *ours, tmp_path / "film.dcm")
+    came = clinic.results
+    until(lambda: {one["image_id"] for one in came()} - known, "a result", machine.journal)
+    until(lambda: machine.status()["receiver"]["taken"] == 1, "counted", machine.journal)
+    machine.run("dpkg", "-i", "/root/dicom.deb")  # as an upgrade does
+    assert machine.shown("ActiveState", "mammo-edge-dicom") == "active"
+    machine.run("dpkg", "-P", "mammo-edge-dicom")
+    assert machine.tries("systemctl", "cat", "mammo-edge-dicom").returncode != 0
+    assert not (machine.root / "opt/mammo-edge/extra-dicom").exists()
+    config.write_text(before)
+    machine.run("mammo-edge", "reload")
 
 
 def test_stop_drains_and_what_waited_is_examined_after_an_upgrade(

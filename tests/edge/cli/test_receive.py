@@ -3,8 +3,13 @@
 import socket
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
+import pytest
+
+from edge.cli import receive
+from edge.errors import ConfigError
 from tests.support.receiver import (
     CALLER,
     MAMMOGRAM,
@@ -32,6 +37,28 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
     assert done.returncode == 78
     assert "pynetdicom is missing: pip install 'mammo-edge[dicom]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_on_a_packaged_system_it_names_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "PACKAGED", tmp_path)
+    monkeypatch.setitem(sys.modules, "pynetdicom", None)
+    (tmp_path / "edge.toml").touch()
+    with pytest.raises(ConfigError, match=r"apt install \./mammo-edge-dicom_VERSION_all\.deb"):
+        receive.run(Namespace(config=tmp_path / "edge.toml"))
+
+
+def test_a_library_beside_the_environment_is_found_by_the_receiver_alone(tmp_path: Path) -> None:
+    (tmp_path / "extra/pynetdicom").mkdir(parents=True)
+    (tmp_path / "extra/pynetdicom/__init__.py").touch()
+    code = (
+        "import sys; from pathlib import Path; from edge.cli.receive import library_found; "
+        "sys.path[:] = [one for one in sys.path if not (Path(one) / 'pynetdicom').is_dir()]; "
+        "print(library_found(Path(sys.argv[1]) / 'none'), library_found(Path(sys.argv[1])))"
+    )
+    done = python(code, tmp_path / "extra")
+    assert done.stdout == "False True\n", done.stderr
 
 
 def test_daemon_and_commands_import_nothing_of_it() -> None:

@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.mqtt.connection import disconnect
+from edge.mqtt.connection import disconnect, release
 
 T = TypeVar("T")
 
@@ -86,6 +86,7 @@ class Subscriber:
         trace: TracebackType | None,
     ) -> None:
         disconnect(self._client)
+        release(self._client)
 
     def wait_for(
         self, predicate: Callable[[Sequence[MQTTMessage]], T | None], timeout_s: float = PATIENCE_S

@@ -123,10 +123,7 @@ class Connection:
 
     def release(self) -> None:
         """Break the reference cycle so the sockets close now, not at the next collection."""
-        client = self.client
-        client.on_connect = client.on_disconnect = None
-        client.on_publish = client.on_message = client.on_subscribe = None
-        workarounds.forget_packets(client)
+        release(self.client)
 
     def end(self) -> None:
         """Wake everyone who waits, because the connection is gone."""
@@ -266,6 +263,13 @@ def disconnect(client: Client) -> None:
     """End a connection in order, and wait for paho's thread."""
     client.disconnect()
     workarounds.stop_loop(client)
+
+
+def release(client: Client) -> None:
+    """Have a client that has ended call nobody, as it and who is called would hold each other."""
+    client.on_connect = client.on_disconnect = None
+    client.on_publish = client.on_message = client.on_subscribe = None
+    workarounds.forget_packets(client)
 
 
 def correlated(correlation: bytes | None) -> Properties | None:

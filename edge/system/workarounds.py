@@ -106,8 +106,9 @@ def outlive_packets(client: "Client", dropped: Callable[[str], None]) -> None:
 
 
 def forget_packets(client: "Client") -> None:
-    """Undo `outlive_packets`, whose function and the client hold each other."""
-    vars(client).pop("_packet_handle", None)
+    """Undo `outlive_packets` and `WithheldRelease`, which and the client hold each other."""
+    for name in ("_packet_handle", "_handle_pubrec"):
+        vars(client).pop(name, None)
 
 
 class WithheldRelease:

@@ -1,5 +1,7 @@
 """The brokers the other tests and the demo stand on."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,16 @@ def test_embedded_broker_is_gone_after_stop(tmp_path: Path) -> None:
         process = broker.process
     assert process is not None
     assert process.poll() is not None
+
+
+def test_a_subscriber_that_ended_keeps_no_socket_open_until_the_garbage_collector_comes(
+    mosquitto: Mosquitto,
+) -> None:
+    gc.disable()
+    try:
+        with Subscriber(mosquitto.port) as subscriber:
+            client = weakref.ref(subscriber._client)
+        del subscriber
+        assert client() is None
+    finally:
+        gc.enable()

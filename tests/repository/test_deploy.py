@@ -24,7 +24,7 @@ from edge.cli.doctor.finding import Level
 from edge.cli.fleet.heard import listen
 from edge.cli.parser import make_parser
 from edge.config.settings import Broker, Device, HomeAssistant, Intake, Model, Settings, Tls
-from edge.mqtt.connection import disconnect
+from edge.mqtt.connection import disconnect, release
 from edge.mqtt.topics import COMMANDS, Topics
 from tests.support.certificates import MAKE
 from tests.support.rig import PATIENCE_S
@@ -108,6 +108,7 @@ class Session:
 
     def close(self) -> None:
         disconnect(self.client)
+        release(self.client)
 
 
 def test_a_device_may_write_its_own_topics_and_replies_and_nobody_else_s(

@@ -32,6 +32,7 @@ from edge.system.systemd import Systemd
 
 log = logging.getLogger(__name__)
 
+ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 POLL_S: Final = 0.5
 ALIVE_S: Final = 10.0
 """Seconds without a turn of the accepting loop after which it counts as stuck."""
@@ -60,9 +61,9 @@ def run(settings: Settings) -> NoReturn:
     _keep_identities_out_of_the_log(journal)
     server = open_server(settings, journal)
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _end)
-        _serve(server, systemd, reporter)
+        listening = _begin(server)
+        _tell(settings, server)
+        _serve(server, listening, systemd, reporter)
     except _ToldToEndError:
         _finish(server, reporter)
     logging.shutdown()
@@ -89,11 +90,25 @@ def open_server(settings: Settings, journal: Journal) -> Server:
         kind = Unavailable if error.errno in (EADDRINUSE, EADDRNOTAVAIL) else ConfigError
         msg = f"dicom.listen: {settings.dicom.listen}: {error.strerror}"
         raise kind(msg) from None
+    return server
+
+
+def _begin(server: Server) -> threading.Thread:
+    """Accept in a thread of its own; a signal ends the process once it can also end the thread."""
+    listening = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    for number in ENDS:
+        signal.signal(number, _end)
+    listening.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return listening
+
+
+def _tell(settings: Settings, server: Server) -> None:
     host, port = server.server_address[:2]
     log.info("event=listening address=%s port=%d tls=%s", host, port, settings.dicom.tls)
     if not settings.dicom.callers:
         log.warning('event=no_callers why="every association is refused: [dicom] callers"')
-    return server
 
 
 def _keep_identities_out_of_the_log(journal: Journal) -> None:
@@ -118,10 +133,10 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _ToldToEndError
 
 
-def _serve(server: Server, systemd: Systemd, reporter: Reporter) -> None:
-    """Accept in a thread of its own, which is stamped; ends at a signal, or with that thread."""
-    listening = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
-    listening.start()
+def _serve(
+    server: Server, listening: threading.Thread, systemd: Systemd, reporter: Reporter
+) -> None:
+    """Watch over the accepting thread, which is stamped; ends at a signal, or with that thread."""
     systemd.notify("READY=1")
     while listening.is_alive():
         if time.monotonic() - server.turned < ALIVE_S:
@@ -134,7 +149,7 @@ def _serve(server: Server, systemd: Systemd, reporter: Reporter) -> None:
 
 def _finish(server: Server, reporter: Reporter) -> None:
     """Accept no more, and let associations end for a while."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDS:
         signal.signal(number, signal.SIG_IGN)
     server.shutdown()
     until = time.monotonic() + FINISH_S

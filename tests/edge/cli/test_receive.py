@@ -92,6 +92,35 @@ def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path) -> None:
         assert "event=stopped open=0" in receiver.words()
 
 
+TOLD_AS_IT_BEGINS = """
+import os, signal, sys, threading
+from edge.cli.main import main
+
+begin = threading.Thread.start
+
+def told(thread):
+    if getattr(thread._target, "__name__", "") == "serve_forever":
+        os.kill(os.getpid(), signal.SIGTERM)
+    begin(thread)
+
+threading.Thread.start = told
+sys.exit(main(["--config", sys.argv[1], "receive"]))
+"""
+
+
+def test_it_ends_as_well_when_it_is_told_to_before_it_has_begun(tmp_path: Path) -> None:
+    with Receiver(tmp_path / "configured") as configured:
+        configured.stop()
+        done = subprocess.run(
+            [sys.executable, "-c", TOLD_AS_IT_BEGINS, configured.config],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
+        )
+    assert (done.returncode, "event=stopped open=0" in done.stderr) == (0, True), done.stderr
+
+
 def test_nothing_of_half_an_object_stays_when_it_is_told_to_end(tmp_path: Path) -> None:
     with Receiver(tmp_path / "told", f'callers = ["{CALLER}@127.0.0.1/32"]') as receiver:
         with socket.create_connection(("127.0.0.1", receiver.port), timeout=PATIENCE_S) as peer:

@@ -40,7 +40,7 @@ endif
 BIN      := $(VENV)/bin
 INPUTS   := setup.cfg pyproject.toml edge/__init__.py $(wildcard requirements/*.in)
 RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/fast.in -r requirements/demo.in
-DEV_REQS := $(RUN_REQS) -r requirements/deb.in -r requirements/dicom.in -r requirements/dev.in $(TRAIN)
+DEV_REQS := $(RUN_REQS) -r requirements/deb.in -r requirements/dicom.in -r requirements/page.in -r requirements/dev.in $(TRAIN)
 
 # pip without its chatter, but not silent while something large is on its way.
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
@@ -178,6 +178,7 @@ lock: $(BIN)/.dev ## the hashed requirements for devices; on Python 3.11
 	  $(COMPILE) -c requirements/$$runtime.txt -o requirements/$$runtime-fast.txt requirements/base.in requirements/$$runtime.in requirements/fast.in; \
 	done
 	$(COMPILE) -c requirements/litert.txt -c requirements/tflite-runtime.txt -o requirements/dicom.txt requirements/dicom.in
+	$(COMPILE) -c requirements/litert.txt -c requirements/tflite-runtime.txt -o requirements/page.txt requirements/page.in
 
 venv: $(BIN)/.run ## an environment for the daemon and the demo
 dev: $(BIN)/.dev ## an environment for checks, tests and training

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install on a system without dpkg, or from a checkout: deploy/scripts/install.sh, as root. Again: an upgrade. Needs Python 3.11 or later with venv, systemd, and
 # the package index, or a folder of wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels deploy/scripts/install.sh. FAST=1 brings the extra `fast`,
-# DICOM=1 the extra `dicom` and its service; once there they stay.
+# DICOM=1 the extra `dicom` and its service, PAGE=1 the extra `page` and its service; once there they stay.
 set -eu
 umask 022
 cd "$(dirname "$0")/../.."
@@ -20,14 +20,16 @@ lock=requirements/litert.txt
 if [ "${FAST:-0}" != 0 ] || ls -d "$venv"*/lib/python*/site-packages/imagecodecs > /dev/null 2>&1; then lock=requirements/litert-fast.txt; fi
 dicom=
 if [ "${DICOM:-0}" != 0 ] || ls -d "$venv"*/lib/python*/site-packages/pynetdicom > /dev/null 2>&1; then dicom="-r requirements/dicom.txt"; fi
+page=
+if [ "${PAGE:-0}" != 0 ] || ls -d "$venv"*/lib/python*/site-packages/starlette > /dev/null 2>&1; then page="-r requirements/page.txt"; fi
 rm -rf "$venv.new" "$venv.old"
 "$python" -m venv "$venv.new"
-# shellcheck disable=SC2086 # two words, or none
-"$venv.new/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r "$lock" $dicom
+# shellcheck disable=SC2086 # two words each, or none
+"$venv.new/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r "$lock" $dicom $page
 "$venv.new/bin/python" -m pip --disable-pip-version-check --quiet install --no-compile --no-deps .
 grep -lIF "$venv.new" "$venv.new"/bin/* | xargs sed -i "s|$venv\.new|$venv|" # scripts name their interpreter by its path
 
-running=$(systemctl list-units --plain --no-legend --state=active,activating,reloading 'mammo-edge.service' 'mammo-edge@*.service' 'mammo-edge-dicom.service' 2> /dev/null | cut -d' ' -f1)
+running=$(systemctl list-units --plain --no-legend --state=active,activating,reloading 'mammo-edge.service' 'mammo-edge@*.service' 'mammo-edge-dicom.service' 'mammo-edge-page.service' 2> /dev/null | cut -d' ' -f1)
 # shellcheck disable=SC2086 # one word a unit
 trap '[ -z "$running" ] || systemctl start $running' EXIT
 trap 'exit 1' HUP INT TERM # without it dash would leave out the line above
@@ -42,6 +44,7 @@ ln -sf "$venv/bin/mammo-edge" /usr/local/bin/mammo-edge
 
 install -D -m 644 -t /etc/systemd/system systemd/mammo-edge.service systemd/mammo-edge@.service
 [ -z "$dicom" ] || install -D -m 644 -t /etc/systemd/system systemd/mammo-edge-dicom.service
+[ -z "$page" ] || install -D -m 644 -t /etc/systemd/system systemd/mammo-edge-page.service
 install -D -m 644 -t /etc/sysusers.d systemd/sysusers.d/mammo-edge.conf
 install -D -m 644 -t /etc/tmpfiles.d systemd/tmpfiles.d/mammo-edge.conf
 install -D -m 644 -t /etc/udev/rules.d systemd/udev/60-mammo-edge.rules

@@ -16,16 +16,16 @@ done
 [ "$data$purge" != yesno ] || { echo "uninstall.sh: --data goes with --purge only" >&2; exit 2; }
 
 if [ -d /run/systemd/system ]; then
-  units=$(systemctl list-units --all --plain --no-legend 'mammo-edge.service' 'mammo-edge@*.service' 'mammo-edge-dicom.service' 2> /dev/null | cut -d' ' -f1)
+  units=$(systemctl list-units --all --plain --no-legend 'mammo-edge.service' 'mammo-edge@*.service' 'mammo-edge-dicom.service' 'mammo-edge-page.service' 2> /dev/null | cut -d' ' -f1)
   # shellcheck disable=SC2086 # one word a unit
   [ -z "$units" ] || systemctl --quiet disable --now $units 2> /dev/null || true
 fi
-rm -f /etc/systemd/system/mammo-edge.service /etc/systemd/system/mammo-edge@.service /etc/systemd/system/mammo-edge-dicom.service /etc/sysusers.d/mammo-edge.conf \
+rm -f /etc/systemd/system/mammo-edge.service /etc/systemd/system/mammo-edge@.service /etc/systemd/system/mammo-edge-dicom.service /etc/systemd/system/mammo-edge-page.service /etc/sysusers.d/mammo-edge.conf \
   /etc/tmpfiles.d/mammo-edge.conf /etc/udev/rules.d/60-mammo-edge.rules /usr/local/bin/mammo-edge \
   /usr/local/share/man/man1/mammo-edge.1.gz /usr/local/share/bash-completion/completions/mammo-edge \
   /usr/local/share/zsh/site-functions/_mammo-edge
 rm -rf /opt/mammo-edge
-[ "$purge" = no ] || rm -rf /etc/mammo-edge /etc/systemd/system/mammo-edge.service.d /etc/systemd/system/mammo-edge@*.service.d /etc/systemd/system/mammo-edge-dicom.service.d
+[ "$purge" = no ] || rm -rf /etc/mammo-edge /etc/systemd/system/mammo-edge.service.d /etc/systemd/system/mammo-edge@*.service.d /etc/systemd/system/mammo-edge-dicom.service.d /etc/systemd/system/mammo-edge-page.service.d
 [ "$data" = no ] || rm -rf /srv/mammo-edge /var/lib/mammo-edge
 [ ! -d /run/systemd/system ] || systemctl daemon-reload
 for left in /etc/mammo-edge /srv/mammo-edge /var/lib/mammo-edge; do

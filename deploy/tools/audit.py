@@ -19,7 +19,7 @@ OURS: Final = "mammo-edge"
 REQUIREMENTS: Final = Path(__file__).parent.parent.parent / "requirements"
 LOCKS: Final = tuple(
     REQUIREMENTS / f"{name}.txt"
-    for name in ("litert", "litert-fast", "tflite-runtime", "tflite-runtime-fast", "dicom")
+    for name in ("litert", "litert-fast", "tflite-runtime", "tflite-runtime-fast", "dicom", "page")
 )
 """The locks of the libraries that a device gets."""
 PERMISSIVE: Final = re.compile(

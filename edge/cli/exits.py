@@ -23,6 +23,11 @@ OF_COMMANDS: Final[Mapping[str, Mapping[int, str]]] = {
     "check.run": {CONFIG: "a check failed"},
     "classify.run": {FAILED: "a file could not be read"},
     "doctor.checks.run": {FAILED: "a check failed"},
+    "page.run": {
+        DONE: "stopped by SIGTERM or SIGINT, or token or password is set",
+        CONFIG: "configuration unusable, nobody has access yet, or the extra page is missing",
+        INTERRUPTED: "",
+    },
     "receive.run": {
         DONE: "stopped by SIGTERM or SIGINT",
         CONFIG: "configuration unusable, or the extra dicom is missing",

@@ -53,6 +53,12 @@ def _add_service(commands: "Commands") -> None:
     add(commands, "run", "run.run", text, as_json=False)
     text = "put what modalities send by DICOM C-STORE into the inbox, until SIGTERM"
     add(commands, "receive", "receive.run", text, as_json=False)
+    text = "show queue, results, exams and state to browsers, until SIGTERM"
+    page = add(commands, "page", "page.run", text, as_json=False).add_mutually_exclusive_group()
+    text = "make and print a new token for browsers on this machine, and end; the old one is void"
+    page.add_argument("--token", action="store_true", help=text)
+    text = "set the password for browsers on other machines, and end; asks, or reads a line"
+    page.add_argument("--password", action="store_true", help=text)
     text = "check configuration, folders, model and known answers without starting anything"
     add(commands, "check", "check.run", text)
     text = (

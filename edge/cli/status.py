@@ -103,7 +103,7 @@ def screen(report: Report, around: Around) -> list[str]:
     """
     name = f"mammo-edge {report['version']}  {report['site']}/{report['device']}"
     lines = [f"{name:<60}  up {span(report['uptime_s'])}"[:COLUMNS]]
-    for label, text in (*_daemon(report), *_counts(report, around), *_machine(report, around)):
+    for label, text in (*_daemon(report), *facts(report, around)):
         hanging = " " * (LABEL + (len(DO) if text.startswith(DO) else 0))
         lines += textwrap.wrap(
             text, COLUMNS, initial_indent=f"{label:<{LABEL}}", subsequent_indent=hanging
@@ -113,6 +113,17 @@ def screen(report: Report, around: Around) -> list[str]:
         if len(lines) <= LINES
         else [*lines[: LINES - 1], "... all of it: mammo-edge status --json"]
     )
+
+
+def facts(report: Report, around: Around) -> list[tuple[str, str]]:
+    """
+    Return labels and texts about queue, results, deliveries and machine, before lines are broken.
+
+    Args:
+        report: the daemon's answer.
+        around: facts that the report lacks.
+    """
+    return [*_counts(report, around), *_machine(report, around)]
 
 
 def _daemon(report: Report) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from edge.config.network import (
     Publish,
     Tls,
 )
+from edge.config.page import Page
 from edge.config.scoring import Model, Worker
 from edge.config.section import Count, Level, Seconds, Section
 from edge.system.patience import PATIENCE_S, within
@@ -37,6 +38,7 @@ __all__ = [
     "Log",
     "Metrics",
     "Model",
+    "Page",
     "Publish",
     "Retention",
     "Seconds",
@@ -94,6 +96,7 @@ class Settings(BaseSettings):
     metrics: Metrics = Metrics()
     homeassistant: HomeAssistant = HomeAssistant()
     dicom: Dicom = Dicom()
+    page: Page = Page()
     log: Log = Log()
 
     @classmethod

@@ -43,6 +43,14 @@ def test_the_extra_dicom_adds_its_library_to_any_lock_and_changes_no_pin(runtime
     assert [pin.partition("==")[0] for pin in added] == ["pynetdicom"]
 
 
+@pytest.mark.parametrize("runtime", ["litert", "tflite-runtime"])
+def test_the_extra_page_goes_beside_any_lock_and_changes_no_pin(runtime: str) -> None:
+    known = {pin.partition("==")[0]: pin for pin in pinned(runtime)}
+    both = {pin for pin in pinned("page") if pin.partition("==")[0] in known}
+    assert both <= pinned(runtime)
+    assert {"starlette", "uvicorn", "jinja2"} <= {pin.partition("==")[0] for pin in pinned("page")}
+
+
 @pytest.mark.parametrize(
     ("line", "right"),
     [

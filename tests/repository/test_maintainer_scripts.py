@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -211,22 +212,28 @@ def test_the_extra_fast_comes_where_it_is_asked_for_and_stays(package: Package) 
     assert "requirements/litert-fast.txt" in checkout.pip.read_text()
 
 
-def test_the_extra_dicom_comes_with_its_service_where_it_is_asked_for_and_stays(
-    package: Package,
+@pytest.mark.parametrize(("extra", "library"), [("dicom", "pynetdicom"), ("page", "starlette")])
+def test_an_extra_comes_with_its_service_where_it_is_asked_for_and_stays(
+    package: Package, extra: str, library: str
 ) -> None:
+    made: dict[str, Callable[[str], str]] = {
+        "dicom": lambda asked: package.call("scripts/install.sh", DICOM=asked),
+        "page": lambda asked: package.call("scripts/install.sh", PAGE=asked),
+    }
+    install = made[extra]
     checkout = Checkout(package)
-    unit = package.root / "etc/systemd/system/mammo-edge-dicom.service"
+    unit = package.root / f"etc/systemd/system/mammo-edge-{extra}.service"
     for asked in ("", "0"):
-        package.call("scripts/install.sh", DICOM=asked)
-        assert "requirements/dicom.txt" not in checkout.pip.read_text()
+        install(asked)
+        assert f"requirements/{extra}.txt" not in checkout.pip.read_text()
         assert not unit.exists()
-    package.call("scripts/install.sh", DICOM="1")
-    assert "-r requirements/litert.txt -r requirements/dicom.txt" in checkout.pip.read_text()
+    install("1")
+    assert f"-r requirements/litert.txt -r requirements/{extra}.txt" in checkout.pip.read_text()
     assert unit.exists()
     checkout.pip.unlink()
-    (checkout.venv / "lib/python3.11/site-packages/pynetdicom").mkdir(parents=True)
+    (checkout.venv / f"lib/python3.11/site-packages/{library}").mkdir(parents=True)
     package.call("scripts/install.sh")
-    assert "-r requirements/dicom.txt" in checkout.pip.read_text()
+    assert f"-r requirements/{extra}.txt" in checkout.pip.read_text()
     package.call("scripts/uninstall.sh")
     assert not unit.exists()
 

@@ -14,6 +14,7 @@ from tests.support.tools import ROOT, need
 SYSTEMD: Final = ROOT / "systemd"
 UNITS: Final = (SYSTEMD / "mammo-edge.service", SYSTEMD / "mammo-edge@.service")
 RECEIVER: Final = SYSTEMD / "mammo-edge-dicom.service"
+PAGE: Final = SYSTEMD / "mammo-edge-page.service"
 INSTALLING: Final = ROOT / "docs/guides/install.md"
 CPU_ONLY: Final = SYSTEMD / "drop-ins" / "cpu-only.conf"
 
@@ -38,7 +39,7 @@ def _directives(unit: Path) -> list[tuple[str, str]]:
     return [(key, value) for key, _, value in lines]
 
 
-@pytest.mark.parametrize("unit", [*UNITS, RECEIVER], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [*UNITS, RECEIVER, PAGE], ids=lambda unit: unit.name)
 def test_systemd_understands_every_line_of_the_unit(unit: Path, tmp_path: Path) -> None:
     command = [
         need("systemd-analyze", "systemd"),
@@ -52,8 +53,14 @@ def test_systemd_understands_every_line_of_the_unit(unit: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("unit", "drop_in", "tenths"),
-    [(UNITS[0], None, 12), (UNITS[1], None, 12), (UNITS[0], CPU_ONLY, 10), (RECEIVER, None, 10)],
-    ids=["coral", "instance", "cpu", "receiver"],
+    [
+        (UNITS[0], None, 12),
+        (UNITS[1], None, 12),
+        (UNITS[0], CPU_ONLY, 10),
+        (RECEIVER, None, 10),
+        (PAGE, None, 9),
+    ],
+    ids=["coral", "instance", "cpu", "receiver", "page"],
 )
 def test_the_sandbox_is_as_tight_as_the_documents_say(
     unit: Path, drop_in: Path | None, tenths: int, tmp_path: Path
@@ -86,7 +93,7 @@ def test_the_measurements_give_the_unit_s_figures() -> None:
     assert figures["exposure"] == " / ".join(both)
 
 
-@pytest.mark.parametrize("file", [*UNITS, CPU_ONLY, RECEIVER], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*UNITS, CPU_ONLY, RECEIVER, PAGE], ids=lambda file: file.name)
 def test_every_directive_is_explained(file: Path) -> None:
     explained = set(re.findall(r"`([A-Z]\w+)=[^`]*`", INSTALLING.read_text()))
     assert {key for key, _ in _directives(file)} <= explained
@@ -96,7 +103,7 @@ def test_no_directive_is_explained_that_no_unit_has() -> None:
     table = INSTALLING.read_text().partition("| directive | why |")[2]
     rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
     explained = {key for row in rows for key in re.findall(r"`([A-Z]\w+)=", row)}
-    assert explained == {key for unit in (*UNITS, RECEIVER) for key, _ in _directives(unit)}
+    assert explained == {key for unit in (*UNITS, RECEIVER, PAGE) for key, _ in _directives(unit)}
 
 
 def test_an_instance_differs_from_the_service_in_its_places_only() -> None:
@@ -144,6 +151,15 @@ def test_the_receiver_may_write_the_inbox_and_see_nothing_else_of_the_daemon() -
     folders = {line.split()[1] for line in lines if line.startswith("d ")}
     seen = {"/srv/mammo-edge", "/srv/mammo-edge/inbox", "/etc/mammo-edge", "/etc/mammo-edge/keys"}
     assert folders - set(hidden) == seen
+
+
+def test_the_page_may_write_nothing_and_see_no_image() -> None:
+    directives = dict(_directives(PAGE))
+    assert directives["ProtectSystem"] == "strict"
+    writable = {"ReadWritePaths", "StateDirectory", "RuntimeDirectory", "LoadCredential"}
+    assert not writable & directives.keys()
+    assert directives["InaccessiblePaths"] == "-/srv/mammo-edge"
+    assert directives["IPAddressAllow"] == "localhost"
 
 
 def test_the_receiver_has_room_for_the_threads_of_all_associations() -> None:

@@ -64,6 +64,7 @@ def test_wheel_holds_no_bytecode_of_the_machine_that_built_it(elsewhere: Path) -
     names = zipfile.ZipFile(next(elsewhere.glob("*.whl"))).namelist()
     assert [name for name in names if name.endswith(".pyc")] == []
     assert "edge/models/default/model.tflite" in names
+    assert {"edge/page/static/page.css", "edge/page/templates/base.html"} <= set(names)
 
 
 def test_wheel_comes_from_the_wheel(elsewhere: Path) -> None:

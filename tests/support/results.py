@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +41,27 @@ class Writer:
         self.ledger = Ledger(folder / "state", [], lambda payload, _: payload)
         self._count = 0
 
-    def publish(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Record a message as the next result; returns it with its own ids and numbers."""
+    def arrive(self, name: bytes = b"film.dcm") -> str:
+        """Take an image that waits from now on; returns its id."""
         self._count += 1
         image_id = hashlib.sha256(str(self._count).encode()).hexdigest()
         file = self.folder / f"f-{self._count}"
         file.touch()
         self.ledger.submissions.accept(
-            Submission(image_id, file, b"film.dcm", "folder", time.time()), "bundle"
+            Submission(image_id, file, name, "folder", time.time()), "bundle"
         )
+        return image_id
+
+    def publish(self, message: dict[str, Any], name: bytes = b"film.dcm") -> dict[str, Any]:
+        """Record a message as the next result; returns it with its own ids and numbers."""
+        image_id = self.arrive(name)
+        result_id = str(uuid.uuid5(uuid.NAMESPACE_OID, image_id))
+        ids = {"image_id": image_id, "result_id": result_id}
 
         def render(numbering: Numbering) -> bytes:
-            mine = {"image_id": image_id, "seq": numbering.seq, "ledger_id": numbering.ledger_id}
+            mine = {**ids, "seq": numbering.seq, "ledger_id": numbering.ledger_id}
             return json.dumps(message | mine).encode()
 
-        conclusion = Conclusion(
-            image_id, f"{image_id}/0", "bundle", message["score"] is not None, render
-        )
+        conclusion = Conclusion(image_id, result_id, "bundle", message["score"] is not None, render)
         done: dict[str, Any] = json.loads(self.ledger.images.conclude(conclusion))
         return done

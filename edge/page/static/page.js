@@ -1,0 +1,53 @@
+// Comes in with the token of the address, and asks for the page again when something is new.
+"use strict";
+
+const RENEW_MS = 30000;
+
+function enterByAddress() {
+  const form = document.getElementById("enter");
+  const token = location.hash.slice(1);
+  if (!form || !token) return;
+  history.replaceState(null, "", location.pathname);
+  form.elements.secret.value = token;
+  form.submit();
+}
+
+function focused() {
+  const at = document.activeElement;
+  return at && at.getAttribute ? at.getAttribute("href") : null;
+}
+
+async function renew() {
+  const answer = await fetch(location.href, { redirect: "error" });
+  if (!answer.ok) throw new Error("not answered");
+  const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const href = focused();
+  document.getElementById("main").replaceChildren(...made.getElementById("main").childNodes);
+  for (const link of href ? document.querySelectorAll("main a") : []) {
+    if (link.getAttribute("href") === href) {
+      link.focus({ preventScroll: true });
+      return;
+    }
+  }
+}
+
+function listen() {
+  if (!document.querySelector("main[data-live]")) return;
+  const lost = document.getElementById("lost");
+  const news = new EventSource("/events");
+  let version = null;
+  let renewing = Promise.resolve();
+  const again = () => {
+    renewing = renewing.then(renew).then(() => { lost.hidden = true; }, () => { lost.hidden = false; });
+  };
+  news.addEventListener("message", (event) => {
+    if (version === null) lost.hidden = true;
+    else if (event.data !== version) again();
+    version = event.data;
+  });
+  news.addEventListener("error", () => { lost.hidden = false; });
+  setInterval(() => { if (!document.hidden) again(); }, RENEW_MS); // ages, and the daemon's state
+}
+
+enterByAddress();
+listen();

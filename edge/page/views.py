@@ -1,0 +1,183 @@
+"""The pages: each is made from the ledger as it is now."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from edge.cli import remedies
+from edge.config.settings import Settings
+from edge.daemon.telemetry.drift import WINDOW, counts_of, index_of
+from edge.models.comparison import described, worth
+from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
+from edge.models.site_performance import report
+from edge.page import charts, heat, words
+from edge.page.device import Model, model_of, report_of, rows_of, today_of
+from edge.page.rows import SHORT, row_of
+from edge.page.templates import Templates
+from edge.storage.ledger.verdicts import newest, open_verdicts, read_pairs, read_scored
+from edge.storage.ledger.worklist import Waiting, Worklist, open_worklist
+
+NEWEST: Final = 20
+"""Results on the first page."""
+PAGE: Final = 50
+"""Results, or exams, on a page of their own."""
+NAMED: Final = 8
+"""Waiting images that are named."""
+MOST_SEQ: Final = 18
+"""Digits of a sequence number."""
+
+
+class Views:
+    """
+    The pages of one device.
+
+    Args:
+        settings: the configuration.
+        templates: the HTML.
+    """
+
+    def __init__(self, settings: Settings, templates: Templates) -> None:
+        self._settings, self._templates = settings, templates
+        self._names = settings.page.names
+        self._open = partial(open_worklist, settings.state.path)
+
+    def worklist(self, request: Request) -> Response:
+        """Show what waits, the last results, state and charts."""
+        del request
+        now = datetime.now(UTC).astimezone()
+        device = report_of(self._settings)
+        with self._open() as ledger:
+            today = today_of(ledger, now)
+            queue = ledger.queue()
+            values = {
+                "waiting": [self._waiting(one, now) for one in ledger.waiting(NAMED)],
+                "queue": queue,
+                "oldest": words.ago(queue.oldest, now.timestamp()) if queue.oldest else "",
+                "rows": [row_of(one, names=self._names) for one in ledger.results(None, NEWEST)],
+                "charts": self._charts(ledger, now),
+            }
+        return self._templates.page(
+            "worklist.html",
+            device=device,
+            facts=rows_of(device, today),
+            today=today,
+            at="worklist",
+            **values,
+        )
+
+    def results(self, request: Request) -> Response:
+        """List results, a page at a time."""
+        before = _before(request)
+        with self._open() as ledger:
+            found = ledger.results(before, PAGE + 1)
+        rows = [row_of(one, names=self._names) for one in found[:PAGE]]
+        older = found[PAGE - 1].seq if len(found) > PAGE else None
+        return self._page(
+            "results.html", "results", rows=rows, older=older, newer=before is not None
+        )
+
+    def result(self, request: Request) -> Response:
+        """Show one image: its map, peaks, score and reasons."""
+        with self._open() as ledger:
+            found = ledger.result(request.path_params["result_id"])
+            exam = None if found is None else ledger.exam_of(_image_of(found.payload))
+        if found is None:
+            raise HTTPException(404, "This result is not in the ledger, or no longer.")
+        row = row_of(found, names=self._names)
+        advice = remedies.about_rejection(row.reasons) if row.reasons else ""
+        return self._page("result.html", "results", row=row, exam=exam, advice=advice)
+
+    def picture(self, request: Request) -> Response:
+        """Draw the map of one image."""
+        with self._open() as ledger:
+            found = ledger.result(request.path_params["result_id"])
+        heatmap = json.loads(found.payload).get("heatmap") if found else None
+        if heatmap is None:
+            raise HTTPException(404, "no map")
+        headers = {"Cache-Control": "private, max-age=600"}
+        return Response(heat.png(heatmap["values"]), media_type="image/png", headers=headers)
+
+    def exams(self, request: Request) -> Response:
+        """List exams, a page at a time."""
+        before = _before(request)
+        with self._open() as ledger:
+            found = [json.loads(one) for one in ledger.exams(before, PAGE + 1)]
+            waiting = ledger.waiting_exams()
+        older = found[PAGE - 1]["seq"] if len(found) > PAGE else None
+        shown = found[:PAGE]
+        newer = before is not None
+        return self._page(
+            "exams.html", "exams", exams=shown, waiting=waiting, older=older, newer=newer
+        )
+
+    def exam(self, request: Request) -> Response:
+        """Show one exam, its views side by side."""
+        with self._open() as ledger:
+            payload = ledger.exam(request.path_params["exam_id"])
+            if payload is None:
+                raise HTTPException(404, "This exam is not in the ledger, or no longer.")
+            exam = json.loads(payload)
+            found = {view["result_id"]: ledger.result(view["result_id"]) for view in exam["views"]}
+        rows = {key: one and row_of(one, names=self._names) for key, one in found.items()}
+        return self._page("exam.html", "exams", exam=exam, rows=rows)
+
+    def performance(self, request: Request) -> Response:
+        """Show what the model is worth here, by verdicts."""
+        del request
+        with open_verdicts(self._settings.state.path) as db:
+            pairs, scored = read_pairs(db), read_scored(db)
+        found = report(pairs, *newest(scored), "domain")
+        least = (LEAST_IMAGES, LEAST_WOMEN)
+        return self._page("performance.html", "performance", found=found, least=least)
+
+    def model(self, request: Request) -> Response:
+        """Show the model that is chosen to serve, and its card."""
+        del request
+        model = model_of(self._settings)
+        manifest = model.manifest
+        measured = [described(one) for one in worth(manifest)["measured"]] if manifest else []
+        return self._page("model.html", "model", model=model, measured=measured)
+
+    def _page(self, template: str, at: str, **values: object) -> Response:
+        return self._templates.page(template, at=at, **values)
+
+    def _waiting(self, one: Waiting, now: datetime) -> dict[str, object]:
+        name = words.safe(one.name) if self._names else one.image_id[:SHORT]
+        since = words.ago(one.received_at, now.timestamp())
+        return {"name": name, "since": since, "examining": one.examining}
+
+    def _charts(self, ledger: Worklist, now: datetime) -> list[tuple[str, charts.Bars]]:
+        days = charts.days_until(now.date())
+        since = (now - timedelta(days=charts.DAYS)).timestamp()
+        drawn = [("Images a day", charts.counts(days, ledger.by_day(since)))]
+        bundle = ledger.last_bundle()
+        if bundle is not None:
+            drawn.append(("Spread of scores", _spread(ledger, bundle, model_of(self._settings))))
+            means = charts.means(days, ledger.scores_by_day(bundle, since))
+            drawn.append(("Mean score a day", means))
+        return drawn
+
+
+def _spread(ledger: Worklist, bundle: str, model: Model) -> charts.Bars:
+    """Draw the last scores beside those that the model was measured on."""
+    facts, threshold = None, None
+    if model.manifest is not None and model.bundle == bundle:
+        facts = model.manifest.models[model.manifest.default_model]
+        threshold = facts.operating_points[model.manifest.default_operating_point].threshold
+    reference = list(facts.reference_histogram) if facts else []
+    found = counts_of(ledger.scores(bundle, WINDOW), 20)
+    return charts.spread(found, reference, threshold, index_of(found, reference))
+
+
+def _before(request: Request) -> int | None:
+    text = request.query_params.get("before", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_SEQ else None
+
+
+def _image_of(payload: bytes) -> str:
+    return str(json.loads(payload)["image_id"])

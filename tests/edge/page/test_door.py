@@ -1,0 +1,165 @@
+"""The door of the page: nobody comes in without its token, and nothing foreign runs in it."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from edge.config.page import Page
+from edge.config.settings import Settings
+from edge.page import access
+from edge.page.app import make_app
+from edge.page.sessions import SESSION_S, TRIES, TRIES_OF_ALL, WINDOW_S, Sessions, Tries
+from tests.support.browser import Browser
+from tests.support.results import Writer, rejected, scored
+
+PAGES: Final = ("/", "/results", "/exams", "/performance", "/model")
+ELSEWHERE: Final = {
+    "listen": "10.1.2.3:8323",
+    "hosts": ["page.lan"],
+    "cert": "/none",
+    "key": "/none",
+}
+
+
+def elsewhere(settings: Settings) -> Settings:
+    """The same device, whose page other machines reach."""
+    return settings.model_copy(update={"page": Page.model_validate(ELSEWHERE)})
+
+
+def test_without_a_session_there_is_nothing_but_the_entrance(settings: Settings) -> None:
+    access.make_token(settings.state.path)
+    browser = Browser(make_app(settings))
+    for path in (*PAGES, "/results/1", "/exams/1", "/nothing"):
+        answer = browser.get(path)
+        assert (answer.status, answer.headers["location"]) == (303, "/enter"), path
+    assert [browser.get(path).status for path in ("/events", "/results/1/map.png")] == [401, 401]
+    assert "Token of this machine" in browser.get("/enter").text
+    assert browser.get("/static/page.css").status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8323", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:1", 200),
+        ("evil.example", 421),
+        ("evil.example:8323", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("127.0.0.1@evil.example", 421),
+        ("10.1.2.3", 421),
+        ("", 421),
+    ],
+)
+def test_a_forged_host_is_refused(
+    enter: Callable[..., Browser], writer: Writer, host: str, status: int
+) -> None:
+    writer.publish(scored())
+    answer = enter().get("/results", host=host)
+    assert answer.status == status
+    assert ("film.dcm" in answer.text) is (status == 200)
+
+
+def test_the_token_makes_a_cookie_that_no_script_reads_and_no_other_site_sends(
+    settings: Settings,
+) -> None:
+    token = access.make_token(settings.state.path)
+    browser = Browser(make_app(settings))
+    answer = browser.post("/enter", {"secret": f" {token}\n"})
+    assert (answer.status, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+    assert token not in cookie
+    assert [browser.get(path).status for path in PAGES] == [200] * len(PAGES)
+
+
+def test_a_session_ends_when_it_is_left_and_when_there_is_a_new_token(
+    settings: Settings, enter: Callable[..., Browser]
+) -> None:
+    browser = enter()
+    kept = dict(browser.cookies)
+    assert browser.post("/leave").status == 303
+    browser.cookies = kept
+    assert browser.get("/").status == 303
+    again = enter()
+    assert again.get("/").status == 200
+    access.make_token(settings.state.path)
+    assert again.get("/").status == 303
+
+
+def test_five_wrong_tokens_shut_the_door_for_that_address_alone(settings: Settings) -> None:
+    token = access.make_token(settings.state.path)
+    app = make_app(settings)
+    guessing, other = Browser(app), Browser(app, "127.0.0.2")
+    for _ in range(TRIES):
+        answer = guessing.post("/enter", {"secret": "guess"})
+        assert (answer.status, "set-cookie" in answer.headers) == (403, False)
+    shut = guessing.post("/enter", {"secret": token})
+    assert shut.status == 429
+    assert 0 < int(shut.headers["retry-after"]) <= WINDOW_S
+    assert other.post("/enter", {"secret": token}).status == 303
+
+
+def test_tries_of_all_addresses_are_few_and_forgotten_after_a_while() -> None:
+    now = [0.0]
+    tries = Tries(lambda: now[0])
+    for number in range(TRIES_OF_ALL):
+        assert tries.wait_s(f"10.0.0.{number}") == 0.0
+        tries.note(f"10.0.0.{number}")
+    assert tries.wait_s("10.1.0.1") == WINDOW_S
+    now[0] = WINDOW_S
+    assert tries.wait_s("10.1.0.1") == 0.0
+
+
+def test_a_session_ends_after_a_working_day_and_the_oldest_makes_room() -> None:
+    now = [0.0]
+    sessions = Sessions(lambda: now[0])
+    first = sessions.begin("hash")
+    assert sessions.known(first, "hash")
+    assert not sessions.known(first + "x", "hash")
+    last = [sessions.begin("hash") for _ in range(256)][-1]
+    assert (sessions.known(first, "hash"), sessions.known(last, "hash")) == (False, True)
+    now[0] = SESSION_S
+    assert not sessions.known(last, "hash")
+
+
+def test_a_form_of_another_site_and_one_without_end_are_refused(settings: Settings) -> None:
+    token = access.make_token(settings.state.path)
+    browser = Browser(make_app(settings))
+    foreign = browser.post("/enter", {"secret": token}, origin="http://evil.example")
+    assert foreign.status == 403
+    assert browser.post("/enter", {"x": "y" * 9000, "secret": token}).status == 403
+    own = browser.post("/enter", {"secret": token}, origin="http://127.0.0.1:8323")
+    assert own.status == 303
+
+
+def test_from_elsewhere_a_password_opens_the_page_and_the_token_does_not(
+    settings: Settings,
+) -> None:
+    token = access.make_token(settings.state.path)
+    access.set_password(settings.state.path, "a long password")
+    browser = Browser(make_app(elsewhere(settings)), "10.9.9.9")
+    assert "Password" in browser.get("/enter", host="page.lan").text
+    assert browser.post("/enter", {"secret": token}, host="page.lan").status == 403
+    answer = browser.post("/enter", {"secret": "a long password"}, host="page.lan")
+    assert answer.headers["set-cookie"].startswith("__Host-mammo-page=")
+    assert "Secure" in answer.headers["set-cookie"].split("; ")
+    assert browser.get("/", host="page.lan").status == 200
+
+
+def test_nothing_foreign_runs_in_any_page(enter: Callable[..., Browser], writer: Writer) -> None:
+    said = [writer.publish(scored()), writer.publish(rejected("truncated: half"))]
+    browser = enter()
+    pages = [browser.get(path) for path in (*PAGES, "/enter", "/nothing")]
+    pages += [browser.get(f"/results/{one['result_id']}") for one in said]
+    for page in pages:
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "'self'" in policy.partition("script-src ")[2].partition(";")[0]
+        assert page.headers["cache-control"] == "no-store"
+        assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", page.text) == []
+        assert re.findall(r"<script(?! src=\"/static/)", page.text) == []
+        assert re.findall(r"(?:src|href|action)=\"(?![/#])", page.text) == []

@@ -1,0 +1,62 @@
+"""Browsers are told when something is new, and by one look for all of them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from edge.page import events
+from edge.page.events import MOST, News
+
+REQUEST = Request({"type": "http", "headers": []})
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the ledger looked at without a pause."""
+    monkeypatch.setattr(events, "LOOK_S", 0.0)
+
+
+async def stream(news: News) -> AsyncGenerator[str, None]:
+    answer = await news.listen(REQUEST)
+    assert isinstance(answer, StreamingResponse)
+    assert answer.media_type == "text/event-stream"
+    assert isinstance(answer.body_iterator, AsyncGenerator)
+    async with aclosing(answer.body_iterator) as parts:
+        async for part in parts:
+            yield str(part)
+
+
+def test_a_browser_is_told_what_is_there_and_then_what_is_new() -> None:
+    said = iter(["one", "one", "two", "two", "two"])
+    ended: list[str] = []
+
+    def version() -> str:
+        found = next(said, None)
+        if found is None:
+            ended.append("the end")
+        return found or "two"
+
+    async def listen() -> list[str]:
+        return [part async for part in stream(News(version, lambda: bool(ended)))]
+
+    assert asyncio.run(listen()) == ['data: "one"\n\n', 'data: "two"\n\n']
+
+
+def test_browsers_that_listen_are_not_many_and_one_that_leaves_makes_room() -> None:
+    async def listen() -> list[int]:
+        news = News(lambda: "same", lambda: False)
+        streams = [stream(news) for _ in range(MOST)]
+        for one in streams:
+            assert await anext(one) == 'data: "same"\n\n'
+        busy = (await news.listen(REQUEST)).status_code
+        await streams[0].aclose()
+        free = (await news.listen(REQUEST)).status_code
+        for one in streams[1:]:
+            await one.aclose()
+        return [busy, free]
+
+    assert asyncio.run(listen()) == [503, 200]

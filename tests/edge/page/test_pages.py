@@ -1,0 +1,245 @@
+"""What the page shows: the ledger and the daemon's report, and nothing of a film."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.config.settings import Page, Settings, State
+from edge.daemon.control.unix_socket import ControlServer
+from edge.domain import Flag, Withheld
+from edge.health import Health
+from edge.page import words
+from edge.page.heat import png
+from tests.support.browser import Browser
+from tests.support.contract_page import examples
+from tests.support.exam_ledger import Site, add_all
+from tests.support.pairs import fill, women
+from tests.support.results import Writer, rejected, scored
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202egpj.\x1b[31m&\"'"
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A daemon that answers `status`; its answer may be changed."""
+    answer = examples("mammo.health/1")[0]
+    handlers = {"status": lambda _request, _caller: answer}
+    server = ControlServer(tmp_path / "control.sock", handlers, Health())
+    server.start()
+    yield answer
+    server.close()
+
+
+def test_the_worklist_has_what_waits_and_the_last_results(
+    enter: Callable[..., Browser], writer: Writer
+) -> None:
+    said = writer.publish(scored(), b"first.dcm")
+    writer.publish(rejected("truncated: the file is incomplete"), b"half.dcm")
+    writer.arrive(b"waiting.dcm")
+    shown = enter().get("/").text
+    assert shown.index("half.dcm") < shown.index("first.dcm")
+    assert f"{said['score']['malignant']:.3f}" in shown
+    assert "truncated: the file is incomplete" in shown
+    assert re.search(r"waiting\.dcm</span>\s*<span class=\"quiet\">\d+ s<", shown)
+    assert "the oldest for 0 s" in re.sub(r"for \d+ s", "for 0 s", shown)
+
+
+def test_without_a_daemon_it_says_so_and_shows_what_is_on_the_disk(
+    enter: Callable[..., Browser], writer: Writer
+) -> None:
+    writer.publish(scored())
+    answer = enter().get("/")
+    assert answer.status == 200
+    assert "No running daemon answers" in answer.text
+    assert "film.dcm" in answer.text
+
+
+def test_the_daemon_s_state_stands_there_with_reasons_and_advice(
+    enter: Callable[..., Browser], daemon: dict[str, Any]
+) -> None:
+    daemon |= {
+        "state": "degraded",
+        "reasons": ["spool: 12 MiB free, intake needs 256"],
+        "reason_codes": ["space_short"],
+        "counters": daemon["counters"] | {"worker_deaths": 2},
+    }
+    shown = enter().get("/").text
+    assert "Why it is degraded" in shown
+    assert "spool: 12 MiB free, intake needs 256" in shown
+    assert "free disk space: shorten <code>[retention]</code>" in shown
+    assert "2 deaths since the start" in shown
+
+
+def test_a_hostile_file_name_is_text_and_nothing_else(
+    enter: Callable[..., Browser], writer: Writer
+) -> None:
+    said = writer.publish(scored(), HOSTILE.encode() + b"\xff")
+    writer.arrive(HOSTILE.encode())
+    browser = enter()
+    for path in ("/", "/results", f"/results/{said['result_id']}"):
+        shown = browser.get(path).text
+        assert "&lt;img src=x onerror=alert(1)&gt;" in shown
+        assert "<img src=x" not in shown
+        assert not {"\u202e", "\x1b"} & set(shown)
+        assert r"\u202egpj" in shown
+
+
+def test_names_of_files_can_be_left_out(
+    enter: Callable[..., Browser], writer: Writer, settings: Settings
+) -> None:
+    said = writer.publish(scored(), b"DOE^JANE.dcm")
+    waits = writer.arrive(b"DOE^MARY.dcm")
+    browser = enter(settings.model_copy(update={"page": Page(names=False)}))
+    for path in ("/", "/results", f"/results/{said['result_id']}"):
+        shown = browser.get(path).text
+        assert "DOE" not in shown
+        assert said["image_id"][:8] in shown
+    assert waits[:8] in browser.get("/").text
+
+
+def test_an_image_has_its_map_peaks_score_and_cautions(
+    enter: Callable[..., Browser], writer: Writer
+) -> None:
+    peak = {"x": 30.0, "y": 40.0, "box": [20.0, 30.0, 40.0, 50.0], "probability": 0.75}
+    heatmap = {"values": [[-20.0, 0.0, 3.0], [-2.0, -1.0, 0.5]], "box": [0.0, 0.0, 60.0, 80.0]}
+    gate = {"passed": True, "reasons": [], "flags": ["implant"]}
+    said = writer.publish(scored(findings=[peak], heatmap=heatmap, gate=gate))
+    browser = enter()
+    shown = browser.get(f"/results/{said['result_id']}").text
+    assert "peak 1: 0.750" in shown
+    assert "a breast with an implant" in shown
+    assert said["image_id"] in shown
+    picture = browser.get(f"/results/{said['result_id']}/map.png")
+    assert picture.headers["content-type"] == "image/png"
+    pixels = cv2.imdecode(np.frombuffer(picture.body, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    assert pixels.shape == (2, 3, 4)
+    assert (pixels[..., 3] == 0).tolist() == [[True, False, False], [False, False, False]]
+    assert pixels[0, 2, :3].sum() > pixels[0, 1, :3].sum() > pixels[1, 0, :3].sum()
+
+
+def test_each_caution_has_a_sentence() -> None:
+    assert words.FLAGS.keys() == set(get_args(Flag))
+    assert words.MEANINGS.keys() == set(get_args(Withheld))
+
+
+def test_a_map_of_any_numbers_is_a_picture() -> None:
+    data = png([[-1e9, -20.0, 1e9]])
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    assert pixels[0, 2].tolist() == [214, 246, 255, 255]
+
+
+def test_a_rejected_image_says_why_and_what_to_do(
+    enter: Callable[..., Browser], writer: Writer
+) -> None:
+    said = writer.publish(rejected("truncated: the file is incomplete") | {"heatmap": None})
+    browser = enter()
+    shown = browser.get(f"/results/{said['result_id']}").text
+    assert "the sender stopped half-way: send it again, as <code>NAME.part</code>" in shown
+    assert browser.get(f"/results/{said['result_id']}/map.png").status == 404
+
+
+def test_views_of_an_exam_stand_side_by_side(
+    enter: Callable[..., Browser], settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "site").mkdir()
+    site = Site(tmp_path / "site")
+    images = add_all(site)
+    (exam,) = site.published
+    browser = enter(settings.model_copy(update={"state": State(path=tmp_path / "site")}))
+    assert exam["exam_id"][:8] in browser.get("/exams").text
+    shown = browser.get(f"/exams/{exam['exam_id']}").text
+    assert re.findall(r"<h2>(\w+ \w+)</h2>", shown) == ["L CC", "L MLO", "R CC", "R MLO"]
+    assert len(images) == len(re.findall("counts as", shown)) == 4
+    assert browser.get("/exams/none").status == 404
+    site.ledger.close()
+
+
+def test_performance_is_that_of_the_command(
+    enter: Callable[..., Browser], settings: Settings, tmp_path: Path
+) -> None:
+    fill(tmp_path / "judged", women(200, 4))
+    browser = enter(settings.model_copy(update={"state": State(path=tmp_path / "judged")}))
+    shown = browser.get("/performance").text
+    assert re.search(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", shown)
+    assert "verification bias: " in shown
+    assert "spread of 500 recent scores" in browser.get("/").text
+
+
+def test_the_model_has_its_card_whoever_runs(enter: Callable[..., Browser]) -> None:
+    shown = enter().get("/model").text
+    assert "mammo-default" in shown
+    assert "not a medical device" in shown
+    assert re.search(r"film: AUC 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", shown)
+
+
+def test_a_model_that_cannot_be_read_is_told(
+    enter: Callable[..., Browser], settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "gone"
+    model = settings.model.model_copy(update={"bundle": folder})
+    shown = enter(settings.model_copy(update={"model": model})).get("/model").text
+    assert f"{folder / 'bundle.json'}: No such file or directory" in shown
+
+
+def test_without_a_ledger_the_page_says_what_is_missing(
+    enter: Callable[..., Browser], settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    answer = enter(settings.model_copy(update={"state": State(path=tmp_path / "empty")})).get("/")
+    assert (answer.status, "there is no ledger yet" in answer.text) == (503, True)
+
+
+def test_ten_thousand_results_are_shown_a_page_at_a_time(
+    enter: Callable[..., Browser], writer: Writer
+) -> None:
+    writer.publish(scored(), b"the-first.dcm")
+    _multiply(writer.folder / "state/ledger.sqlite3", 10_000)
+    browser = enter()
+    assert browser.get("/").text.count('<a class="name"') == 20
+    first = browser.get("/results").text
+    assert first.count('<a class="name"') == 50
+    older = re.findall(r"/results\?before=\d+", first)
+    assert older == ["/results?before=9952"]
+    assert re.findall(r"copy-\d+", browser.get(older[0]).text)[0] == "copy-9950"
+    assert "the-first.dcm" in browser.get("/results?before=20").text
+    assert browser.get("/results?before=nonsense").text.count('<a class="name"') == 50
+
+
+def _multiply(ledger: Path, number: int) -> None:
+    """Copy the only result."""
+    db = sqlite3.connect(ledger)
+    db.execute("CREATE TEMP TABLE n (i INTEGER)")
+    db.executemany("INSERT INTO n VALUES (?)", ((i,) for i in range(1, number + 1)))
+    copies: dict[str, dict[str, str]] = {
+        "images": {
+            "image_id": "printf('%064x', i)",
+            "result_id": "'r' || i",
+            "name": "CAST('copy-' || i AS BLOB)",
+        },
+        "submissions": {
+            "claim": "'c' || i",
+            "id": "i + 1",
+            "image_id": "printf('%064x', i)",
+            "seq": "i + 1",
+        },
+        "outcomes": {
+            "result_id": "'r' || i",
+            "image_id": "printf('%064x', i)",
+            "seq": "i + 1",
+        },
+        "results": {"seq": "i + 1", "result_id": "'r' || i", "submission": "i + 1"},
+    }
+    for table, changed in copies.items():
+        columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+        values = ", ".join(changed.get(column, f"{table}.{column}") for column in columns)
+        db.execute(f"INSERT INTO {table} SELECT {values} FROM n, {table}")  # noqa: S608 - ours
+    db.commit()
+    db.close()

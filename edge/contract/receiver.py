@@ -89,7 +89,13 @@ class _Counts(_Part):
 
 
 class ReceiverReport(_Counts):
-    """The receiver's account of itself, a file that it writes anew every few seconds."""
+    """
+    The receiver's account of itself, a file that it writes anew every few seconds.
+
+    For a moment of an upgrade it is of another version than the daemon, and may have more fields.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     format: Literal[1] = 1
     uptime_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]

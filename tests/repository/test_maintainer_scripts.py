@@ -98,6 +98,14 @@ def test_what_dpkg_had_stopped_runs_again_whether_it_went_on_or_gave_up(
     assert "start" not in package.call("debian/postinst", *after)
 
 
+def test_an_upgrade_of_the_daemon_alone_stops_and_starts_the_receiver_too(package: Package) -> None:
+    (package.root / "running").write_text("mammo-edge-dicom.service loaded active running x\n")
+    stopped = package.call("debian/prerm", "upgrade", "2")
+    assert re.search(r"list-units .*mammo-edge-dicom.service\n", stopped)
+    assert "systemctl stop mammo-edge-dicom.service" in stopped
+    assert "start mammo-edge-dicom.service" in package.call("debian/postinst", "configure", "1")
+
+
 def test_a_package_that_was_removed_and_comes_back_starts_nothing(package: Package) -> None:
     package.call("debian/prerm", "remove")
     package.call("debian/postrm", "remove")

@@ -202,6 +202,8 @@ def _receiver(receiver: Mapping[str, Any] | None) -> Iterator[Metric]:
         return
     running = int(receiver["running"])
     yield GaugeMetricFamily("mammo_edge_receiver_running", "1 while it runs", running)
+    if not running:  # counts of 0 would look like a restart, and old ones like new ones after it
+        return
     taken = CounterMetricFamily(
         "mammo_edge_receiver_taken", "Objects that the DICOM receiver put into the inbox"
     )

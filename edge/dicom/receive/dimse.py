@@ -5,9 +5,10 @@ pynetdicom's own provider keeps a whole object in memory and obeys every command
 knows C-ECHO and C-STORE, and limits what a peer can make it keep.
 """
 
+import threading
 import time
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -56,8 +57,11 @@ class Dimse(DIMSEServiceProvider):
         self._incoming: Incoming | None = None
         self._unfinished: list[Incoming] = []
         self._over = False
+        self._counting = threading.Lock()
         self.begun: float | None = None
         """Monotonic time at which the object that comes began, in seconds; None if none comes."""
+        self.unanswered = 0
+        """Requests that came whole and have no answer yet."""
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take the fragments of a PDU."""
@@ -67,6 +71,12 @@ class Dimse(DIMSEServiceProvider):
                     self._take(context, bytes(fragment))
         except ViolationError as error:
             self.end(error.cause, str(error))
+
+    def send_msg(self, primitive: Any, context_id: int) -> None:  # noqa: ANN401 - theirs
+        """Answer a request."""
+        super().send_msg(primitive, context_id)
+        with self._counting:
+            self.unanswered -= 1
 
     def end(self, cause: Aborted, why: str) -> None:
         """Abort the association, for a reason in words of ours; from any thread."""
@@ -153,4 +163,6 @@ class Dimse(DIMSEServiceProvider):
 
     def _give(self, context: int, message: C_ECHO | C_STORE) -> None:
         self._context = None
+        with self._counting:
+            self.unanswered += 1
         self.msg_queue.put((context, message))

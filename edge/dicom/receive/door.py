@@ -14,8 +14,8 @@ from edge.dicom.receive.journal import Journal, quoted
 
 MINUTE_S: Final = 60.0
 SUBNET: Final = 64
-"""Bits of the IPv6 network that one machine has for itself."""
-Place: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Network
+"""Bits of the IPv6 network of one machine, or of a LAN: whoever is in it has all its addresses."""
+Place: TypeAlias = Address | ipaddress.IPv6Network
 MOST_REMEMBERED: Final = 4096
 """Places whose connections are counted; the longest silent one is forgotten first."""
 
@@ -129,8 +129,12 @@ class Door:
 
 
 def counted_as(address: Address) -> Place:
-    """Return what counts as one sender: an address, or the network of 64 bits of an IPv6 one."""
-    if isinstance(address, ipaddress.IPv6Address):
+    """
+    Return what counts as one sender: an address, or the network of 64 bits of an IPv6 one.
+
+    Link-local addresses are all of one network and count each by itself.
+    """
+    if isinstance(address, ipaddress.IPv6Address) and not address.is_link_local:
         return ipaddress.IPv6Network((address, SUBNET), strict=False)
     return address
 

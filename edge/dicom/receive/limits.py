@@ -62,5 +62,7 @@ class Limits:
             over = now - begun > most
             return f"an object took more than {most:g} s: [dicom] object_s" if over else None
         most = self._settings.association_s
+        if self._dimse.unanswered:  # what has come is answered first
+            return None
         over = now - self._connected > most
         return f"an association of more than {most:g} s: [dicom] association_s" if over else None

@@ -117,7 +117,7 @@ class Server(ThreadedAssociationServer):
             request = self._framed(request, Ending(self.house.journal, str(peer)))
             self.finish_request(request, client_address)
         except OSError as error:
-            cause, why = UNSAFE if self.house.context is not None else BROKEN
+            cause, why = UNSAFE if is_of_tls(error) else BROKEN
             self.house.journal.tell(
                 "connection_refused", cause, str(peer), why, error=type(error).__name__
             )
@@ -171,6 +171,11 @@ class Handler(RequestHandler):
         """End the connection below TLS, whose other threads may be at work."""
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self.request, socket.SHUT_RDWR)
+
+
+def is_of_tls(error: OSError) -> bool:
+    """Say if TLS could not be agreed upon; not if the peer only connected and hung up."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError)
 
 
 def make_server(house: House) -> Server:

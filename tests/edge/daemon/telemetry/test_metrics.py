@@ -141,6 +141,13 @@ def test_the_numbers_of_health_stand_in_metrics(numbers: HealthMetrics) -> None:
         assert line in lines
 
 
+def test_a_receiver_that_is_not_heard_of_has_no_counts_that_could_fall_and_rise() -> None:
+    silent = {**REPORT["receiver"], "running": False, "refused": {}}
+    lines = HealthMetrics(lambda: {**REPORT, "receiver": silent}).text().decode().splitlines()
+    found = [line for line in lines if line.startswith("mammo_edge_receiver_")]
+    assert found == ["mammo_edge_receiver_running 0.0"]
+
+
 def test_prometheus_s_own_tool_finds_nothing_to_complain_of(numbers: HealthMetrics) -> None:
     done = subprocess.run(
         [need("promtool", "prometheus"), "check", "metrics"],

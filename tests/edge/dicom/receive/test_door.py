@@ -53,6 +53,12 @@ def test_the_addresses_of_an_ipv6_network_count_as_one() -> None:
     assert door.open == 2
 
 
+def test_link_local_addresses_are_of_many_machines_and_count_each_by_itself() -> None:
+    door = door_of(Dicom(callers=("A@fe80::/10",), connections_per_minute=1))
+    assert all(door.enter(address_of(f"fe80::{number}%eth0")) for number in range(1, 5))
+    assert not door.enter(address_of("fe80::1%eth0"))
+
+
 def test_an_address_that_opens_more_connections_in_a_minute_than_allowed_waits_alone() -> None:
     door = door_of(Dicom(callers=("A@10.0.0.0/8",), connections_per_minute=3))
     busy, quiet = address_of("10.0.0.1"), address_of("10.0.0.2")

@@ -31,10 +31,22 @@ class Peer:
         self.done: list[str] = []
         requestor = SimpleNamespace(primitive=asked or None)
         association: Any = SimpleNamespace(requestor=requestor, is_established=asked)
-        dimse: Any = SimpleNamespace(begun=begun, end=lambda _, why: self.done.append(why))
+        dimse: Any = SimpleNamespace(
+            begun=begun, unanswered=0, end=lambda _, why: self.done.append(why)
+        )
         settings = Dicom(object_s=100, association_s=1000)
         self.dimse = dimse
         self.limits = Limits(settings, association, dimse, lambda: self.done.append("cut"), 0.0)
+
+
+def test_what_has_come_is_answered_before_a_long_association_ends() -> None:
+    peer = Peer()
+    peer.dimse.unanswered = 1
+    peer.limits.look(1001.0)
+    assert peer.done == []
+    peer.dimse.unanswered = 0
+    peer.limits.look(1001.0)
+    assert peer.done == ["an association of more than 1000 s: [dicom] association_s"]
 
 
 def test_who_asks_for_nothing_is_cut_however_its_request_drips() -> None:

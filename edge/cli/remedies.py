@@ -103,7 +103,8 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "the image was scored and its result is safe; free disk space, or look at the disk: `dmesg`"
     ),
     Cause.RETENTION_FAILED: (
-        "old files cannot be removed: rights of `done`, `failed` and the state folder"
+        "old files cannot be removed: rights of `done`, `failed` and the state folder; "
+        "is the archive's disk mounted?"
     ),
     Cause.LEDGER_REBUILT: (
         "read it, tell who collects results that numbers begin anew, then restart the service"

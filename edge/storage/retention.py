@@ -5,12 +5,15 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from errno import ENOENT
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Settings
 from edge.errors import Unavailable
 from edge.health import Cause, Health
+from edge.storage.archive_folders import NAME, ArchiveFolders
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.clock import Jump
 from edge.storage.ledger.integrity import FOLDER
@@ -55,6 +58,8 @@ class Retention(Loop):
         self._keep = settings.retention
         self._spool = settings.spool
         self._state = settings.state.path
+        folders = (settings.spool.done, settings.spool.failed)
+        self._remove_file = partial(_remove_unless_away, ArchiveFolders(self._state, folders))
         self._ledger = ledger
         self._now = now
         self._uptime = uptime
@@ -159,7 +164,7 @@ class Retention(Loop):
     def _removed(self, image_id: str) -> bool:
         """Remove one file; one that cannot be removed keeps none of the others."""
         try:
-            return self._ledger.pruning.remove_file(image_id, _remove)
+            return self._ledger.pruning.remove_file(image_id, self._remove_file)
         except OSError as error:
             self._stuck[image_id] = str(error.strerror)
             return False
@@ -187,6 +192,15 @@ class Retention(Loop):
                     self._stuck[folder.name] = "a ledger that was set aside"
                     continue
                 self._pruned.count("pruned_damaged")
+
+
+def _remove_unless_away(archives: ArchiveFolders, path: Path) -> None:
+    """Remove a file, or find it gone from the folder that had it, not with its mount."""
+    there = path.exists() or result_path(path).exists()
+    if not there and archives.is_away(path.parent):
+        why = f"{path.parent} is not the folder that it was: mount it, or remove {NAME}"
+        raise OSError(ENOENT, why)
+    _remove(path)
 
 
 def _remove(path: Path) -> None:

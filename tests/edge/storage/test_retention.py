@@ -351,6 +351,41 @@ def test_a_file_that_cannot_be_removed_is_told_and_keeps_none_of_the_others(
     assert archive.health.reasons == []
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_files_on_a_mount_that_is_away_are_not_taken_for_removed(
+    archive: Archive, *, restarted: bool
+) -> None:
+    path, by_hand = archive.add(1), archive.add(2)
+    away = archive.folder / "away"
+    archive.spool.done.rename(away)
+    archive.spool.done.mkdir()
+    if restarted:
+        settings = Settings(
+            inbox={"path": archive.folder / "inbox"},
+            spool={"path": archive.folder / "spool", "done": path.parent},
+            state={"path": archive.folder / "state"},
+        )
+        again = Retention(settings, archive.ledger, Health())
+        archive.retention._remove_file = again._remove_file
+    archive.after(31)
+    archive.retention.turn()
+    assert len(archive.ledger.erasure.files([name(1), name(2)])) == 2
+    (why,) = archive.health.reasons
+    assert why == (
+        f"retention: 2 files cannot be removed: {path.parent} is not the folder that it was: "
+        "mount it, or remove archives.json"
+    )
+    archive.spool.done.rmdir()
+    away.rename(archive.spool.done)
+    for file in (by_hand, by_hand.with_name(by_hand.name + ".json")):
+        file.unlink()
+    archive.after(31)
+    archive.retention.turn()
+    assert archive.left() == []
+    assert archive.ledger.erasure.files([name(1), name(2)]) == []
+    assert archive.health.reasons == []
+
+
 def test_a_disk_without_inodes_is_short_of_room(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

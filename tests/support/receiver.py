@@ -88,7 +88,12 @@ class Receiver:
         """End the process by a signal; returns its exit status."""
         if not self.ended:
             self.process.send_signal(number)
-        return self.process.wait(PATIENCE_S)
+        try:
+            return self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # else it would run on beside the tests that follow
+            self.process.wait()
+            raise
 
     @property
     def ended(self) -> bool:

@@ -14,8 +14,9 @@ from tests.support.rig import PATIENCE_S
 
 CTRL_C: Final = b"\x03"
 OWN_TERMINAL: Final = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
 os.setsid()
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # what runs in the background ignores it
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
@@ -65,8 +66,9 @@ class Terminal:
 
     def ended(self) -> int:
         """Read to the end; returns the exit status, negative for a signal."""
+        deadline = time.monotonic() + PATIENCE_S
         while self._read():
-            pass
+            assert time.monotonic() < deadline, f"did not end:\n{self.said}"
         return self._process.wait(PATIENCE_S)
 
     def _read(self) -> bool:

@@ -11,6 +11,8 @@ from edge.dicom.receive.dimse import Dimse
 
 REQUEST_S: Final = 10.0
 """Seconds within which a connection must ask for an association."""
+CUT_S: Final = 3 * REQUEST_S
+"""Seconds after which one is cut that has not: on a busy machine the delay may be our own."""
 GRACE_S: Final = 5.0
 """Seconds that an abort may take; pynetdicom sends none while it waits for the rest of a PDU."""
 
@@ -48,7 +50,7 @@ class Limits:
                 self._cut()
         elif not self._association.is_established:
             asked = self._association.requestor.primitive is not None
-            if not asked and now - self._connected > REQUEST_S:
+            if not asked and now - self._connected > CUT_S:
                 self._cut()
         elif (why := self._why(now)) is not None:
             self._ended = now

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge.config.dicom import Dicom
-from edge.dicom.receive.limits import GRACE_S, REQUEST_S, Limits
+from edge.dicom.receive.limits import CUT_S, GRACE_S, Limits
 from tests.support.receiver import (
     CALLER,
     MAMMOGRAM,
@@ -18,7 +18,7 @@ from tests.support.receiver import (
     fragment,
     request,
 )
-from tests.support.rig import until
+from tests.support.rig import PATIENCE_S, until
 
 ABORT = 7
 """The type of an A-ABORT."""
@@ -51,9 +51,9 @@ def test_what_has_come_is_answered_before_a_long_association_ends() -> None:
 
 def test_who_asks_for_nothing_is_cut_however_its_request_drips() -> None:
     peer = Peer(asked=False)
-    peer.limits.look(REQUEST_S)
+    peer.limits.look(CUT_S)
     assert peer.done == []
-    peer.limits.look(REQUEST_S + 1)
+    peer.limits.look(CUT_S + 1)
     assert peer.done == ["cut"]
 
 
@@ -83,7 +83,7 @@ def test_half_an_object_and_an_idle_association_are_aborted_told_of_and_leave_no
 ) -> None:
     settings = f'callers = ["{CALLER}@127.0.0.0/8"]\n{limit} = 0.5'
     with Receiver(tmp_path / "slow", settings) as receiver:
-        with socket.create_connection(("127.0.0.1", receiver.port), timeout=120) as peer:
+        with socket.create_connection(("127.0.0.1", receiver.port), timeout=PATIENCE_S) as peer:
             peer.sendall(request())
             heard = peer.recv(65536)
             if limit == "object_s":

@@ -197,7 +197,7 @@ def _outbox(outbox: Mapping[str, Mapping[str, float]]) -> GaugeMetricFamily:
 
 
 def _receiver(receiver: Mapping[str, Any] | None) -> Iterator[Metric]:
-    """Yield what the DICOM receiver counts, if there is one or should be one."""
+    """Yield what the DICOM receiver counts, if senders are configured."""
     if receiver is None:
         return
     running = int(receiver["running"])

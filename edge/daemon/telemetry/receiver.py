@@ -42,11 +42,15 @@ def read_report(file: Path) -> ReceiverReport | None:
 
 
 def receiver_part(settings: Dicom) -> ReceiverPart | None:
-    """Return what `health` says of the receiver; None if there is none, and none is expected."""
+    """
+    Return what `health` says of the receiver; None if no caller is configured.
+
+    Without callers a report in that place is that of another daemon's receiver.
+    """
+    if not settings.callers:
+        return None
     report = read_report(settings.report)
-    if report is not None:
-        return ReceiverPart.of(report)
-    return ReceiverPart(running=False) if settings.callers else None
+    return ReceiverPart(running=False) if report is None else ReceiverPart.of(report)
 
 
 class ReceiverWatch(Loop):
@@ -71,7 +75,7 @@ class ReceiverWatch(Loop):
     def turn(self) -> None:
         """Look once."""
         settings, now = self._settings(), time.monotonic()
-        report = read_report(settings.report)
+        report = read_report(settings.report) if settings.callers else None
         if report is not None or not settings.callers:
             self._heard = now
             self._health.recover(Cause.RECEIVER_AWAY)

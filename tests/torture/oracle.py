@@ -57,6 +57,8 @@ class Evidence:
     replies: Sequence[Reply] = ()
     results: Sequence[Mapping[str, Any]] = ()
     """Messages on topics `result`, in the order of their arrival."""
+    replayed: int = 0
+    """The number of these that came before `replay` had all sent once more, also what was lost."""
 
 
 @dataclass(slots=True)
@@ -136,7 +138,8 @@ def judge(
             message["image_id"][:16] for message in evidence.heard if not _own_score(message)
         }
     verdict.misdirected |= {reply.asked[:16] for reply in evidence.replies if not reply.right}
-    verdict.disordered |= _disordered(evidence.results)
+    before, after = evidence.results[: evidence.replayed], evidence.results[evidence.replayed :]
+    verdict.disordered |= _disordered(before) | _disordered(after)
     _look_around(accepted, evidence, verdict)
     return verdict
 

@@ -117,6 +117,8 @@ class Site(Rig):
         self.faulted_at = time.monotonic()
         self.last = Verdict(0)
         self.stubbed = True
+        self.replayed = 0
+        """The number of results that were heard before `replay` had all sent once more."""
 
     def set_keys(self, section: str, *lines: str) -> None:
         self.config.write_text(
@@ -297,6 +299,7 @@ class Site(Rig):
             self.stubbed,
             list(self.replies()),
             self.results_heard(),
+            self.replayed,
         )
         return judge(self.accepted, evidence, self.possible)
 

@@ -5,13 +5,16 @@ without them.
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.rig import until
 from tests.support.tools import need
+from tests.torture import oracle
 from tests.torture.bench import Bench
 from tests.torture.bugs import BUGS
+from tests.torture.oracle import Evidence
 from tests.torture.site import PATIENCE_S, Site
 
 RUNS = {
@@ -32,6 +35,26 @@ RUNS = {
 The bugs: the steps at which a daemon with that bug is killed, and the fault that the oracle must
 find.
 """
+
+
+@pytest.mark.parametrize(
+    ("seqs", "replayed", "found"),
+    [
+        ((1, 3, 1, 2, 3), 0, {"seq 2"}),
+        ((1, 3, 1, 2, 3), 2, set()),
+        ((3, 1, 1, 2, 3), 2, {"seq 1"}),
+        ((1, 3, 2, 1), 2, {"seq 1"}),
+    ],
+)
+def test_what_the_broker_lost_may_come_late_by_replay_and_nothing_else(
+    tmp_path: Path, seqs: tuple[int, ...], replayed: int, found: set[str]
+) -> None:
+    for folder in ("spool/claimed", "done", "failed", "inbox"):
+        (tmp_path / folder).mkdir(parents=True)
+    results = [{"ledger_id": "a", "seq": seq} for seq in seqs]
+    inbox, spool, done, failed = (tmp_path / name for name in ("inbox", "spool", "done", "failed"))
+    evidence = Evidence(inbox, spool, done, failed, [], [], results=results, replayed=replayed)
+    assert oracle.judge({}, evidence).disordered == found
 
 
 @pytest.fixture(scope="module")

@@ -118,6 +118,7 @@ def session_lost(bench: Bench, scale: float) -> Row:
                 site.words,
             )
             until(lambda: subscribed_again(site), "the subscriber is subscribed again", site.words)
+            site.replayed = len(site.results_heard())
             ask(site.folder / "control.sock", "replay", since=0)
             finish(row, site)
     return row

@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     if arguments.token:
         _print_token(settings)
     elif arguments.password:
-        import_module("edge.page.access").set_password(settings.state.path, _asked())
+        _set_password(settings)
     else:
         import_module("edge.page.process").run(settings, _tell)
     return 0
@@ -51,6 +51,13 @@ def _print_token(settings: Settings) -> None:
         raise ConfigError(msg)
     token = import_module("edge.page.access").make_token(settings.state.path)
     print(settings.page.url(settings.page.port, token))
+
+
+def _set_password(settings: Settings) -> None:
+    if settings.page.local:
+        msg = f"page.listen is {settings.page.listen}: browsers on this machine use --token"
+        raise ConfigError(msg)
+    import_module("edge.page.access").set_password(settings.state.path, _asked())
 
 
 def _asked() -> str:

@@ -1,29 +1,39 @@
 """
-The token and the password that open the page, kept as salted scrypt hashes in the state folder.
+The token and the password that open the page, kept as salted hashes in the state folder.
 
-Memory and time of a hash are N = 2^14, r = 8, p = 1: 16 MiB, some 50 ms.
+A token of 192 bits cannot be guessed, so SHA-256 is enough for it and costs no time. A password is
+kept by scrypt with N = 2^14, r = 8, p = 1: 16 MiB, some 50 ms.
 """
 
 import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Sequence
+import unicodedata
+from errno import EACCES, ENOENT, EPERM
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from edge.errors import ConfigError
-from edge.system.files import write
+from edge.system.files import sync_folder, whole
 from edge.system.privileges import as_owner_of
 
 Kind: TypeAlias = Literal["token", "password"]
 """The token is for browsers on this machine, the password for those on others."""
-COST: Final = (2**14, 8, 1)
+FAST: Final = "sha256"
+SLOW: Final = "scrypt$16384$8$1"
+"""The method for passwords, with its N, r and p."""
 MEMORY: Final = 64 * 2**20
 """Bytes that OpenSSL may take for one hash."""
 LEAST: Final = 12
 """Characters of a password."""
 MOST: Final = 1024
+ADVICE: Final = {
+    ENOENT: ": the daemon makes the folder at its first start",
+    EACCES: ": run this as root or as the service's user",
+    EPERM: ": run this as root or as the service's user",
+}
+"""Endings of a message, by the error that kept a hash from being written."""
 
 
 def file_of(state: Path, kind: Kind) -> Path:
@@ -50,6 +60,7 @@ def set_password(state: Path, password: str) -> None:
     Raises:
         ConfigError: it is too short or too long, or the state folder cannot be written.
     """
+    password = normal(password)
     if not LEAST <= len(password) <= MOST:
         msg = f"page: found a password of {len(password)} characters, expected {LEAST} to {MOST}"
         raise ConfigError(msg)
@@ -74,31 +85,42 @@ def read(state: Path, kind: Kind) -> str | None:
         raise ConfigError(msg) from None
 
 
+def normal(text: str) -> str:
+    """Return what counts of a typed text: no outer blanks, and one form for each character."""
+    return unicodedata.normalize("NFKC", text).strip()
+
+
 def matches(kept: str, typed: str) -> bool:
     """Tell if a text is the one whose hash is kept; takes as long for a wrong one."""
     try:
-        name, *cost, salt, digest = kept.split("$")
+        method, salt, digest = kept.rsplit("$", 2)
         known = bytes.fromhex(digest)
-        found = _hash(typed[:MOST], bytes.fromhex(salt), [int(number) for number in cost])
+        found = _hash(normal(typed)[:MOST], bytes.fromhex(salt), method)
     except ValueError:
         return False
-    return name == "scrypt" and hmac.compare_digest(found, known)
+    return hmac.compare_digest(found, known)
 
 
-def _hash(text: str, salt: bytes, cost: Sequence[int]) -> bytes:
-    n, r, p = cost
-    password = text.encode("utf-8", "surrogatepass")
-    return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=MEMORY, dklen=32)
+def _hash(text: str, salt: bytes, method: str) -> bytes:
+    secret = text.encode("utf-8", "surrogatepass")
+    if method == FAST:
+        return hashlib.sha256(salt + secret).digest()
+    name, n, r, p = method.split("$")
+    if name != "scrypt":
+        raise ValueError(name)
+    cost = {"n": int(n), "r": int(r), "p": int(p)}
+    return hashlib.scrypt(secret, salt=salt, maxmem=MEMORY, dklen=32, **cost)
 
 
 def _keep(state: Path, kind: Kind, text: str) -> None:
-    salt = os.urandom(16)
-    line = "$".join(("scrypt", *map(str, COST), salt.hex(), _hash(text, salt, COST).hex()))
+    salt, method = os.urandom(16), FAST if kind == "token" else SLOW
+    line = "$".join((method, salt.hex(), _hash(text, salt, method).hex()))
     file = file_of(state, kind)
     try:
         with as_owner_of(state):
-            write(file, f"{line}\n".encode())
-            file.chmod(0o600)
+            with whole(file, 0o600) as writing:
+                writing.write(f"{line}\n".encode())
+            sync_folder(state)
     except OSError as error:
-        msg = f"{file}: {error.strerror}: the daemon makes the folder at its first start"
+        msg = f"{file}: {error.strerror}{ADVICE.get(error.errno or 0, '')}"
         raise ConfigError(msg) from None

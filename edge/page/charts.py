@@ -74,8 +74,8 @@ def spread(
     Args:
         found: counts in equal bins from 0 to 1.
         reference: the same of the validation images; empty if it is not known.
-        threshold: of the model.
-        index: the stability index; None for too few scores.
+        threshold: the one decided with last.
+        index: the stability index; None for too few scores, or no reference.
     """
     shares = [count / max(1, sum(found)) for count in found]
     expected = [count / max(1, sum(reference)) for count in reference]
@@ -96,7 +96,10 @@ def spread(
         f"{(at + 1) * step:.1f},{HEIGHT - HEIGHT * share / most:.1f}"
         for at, share in enumerate(expected)
     )
-    drift = "too few for a drift index" if index is None else f"drift index {index:.3f}"
+    if not reference:
+        drift = "no reference known for this bundle"
+    else:
+        drift = "too few for a drift index" if index is None else f"drift index {index:.3f}"
     mark = None if threshold is None else WIDTH * threshold
     return Bars(bars, f"spread of {sum(found)} recent scores, {drift}", "0", "1", line, mark)
 
@@ -116,5 +119,5 @@ def means(days: Sequence[str], found: Sequence[DayOfScores]) -> Bars:
         for at, day in enumerate(days)
         if day in by_day
     )
-    images = sum(one.images for one in found)
+    images = sum(by_day[day].images for day in days if day in by_day)
     return Bars(bars, f"mean score of each day, {images} images", days[0], days[-1])

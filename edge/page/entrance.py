@@ -1,5 +1,6 @@
-"""The way in: a token on this machine or a password from others makes a cookie; tries are few."""
+"""The way in: a token on this machine or a password from others makes a cookie."""
 
+import asyncio
 import logging
 import math
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from edge.errors import ConfigError
@@ -17,8 +18,10 @@ from edge.page.templates import Templates
 
 log = logging.getLogger(__name__)
 
-MOST_BODY: Final = 8192
-"""Bytes of a form."""
+MOST_BODY: Final = 2**14
+"""Bytes of a form: each byte of the longest password may take three."""
+BODY_S: Final = 10.0
+"""Seconds that a browser has to send a form."""
 
 
 class Entrance:
@@ -59,10 +62,14 @@ class Entrance:
     async def enter(self, request: Request) -> Response:
         """Let a browser in, or say why not."""
         address = request.client.host if request.client else ""
-        if (wait := self._tries.wait_s(address)) > 0:
+        try:
+            async with asyncio.timeout(BODY_S):
+                typed = await _typed(request)
+        except (TimeoutError, ClientDisconnect):
+            return Response(status_code=408, headers={"Connection": "close"})
+        # A token cannot be guessed, and on this machine all accounts have one address.
+        if self._kind == "password" and (wait := self._tries.take(address)) > 0:
             return self._too_many(wait)
-        typed = await _typed(request)
-        self._tries.note(address)  # before the slow part, so that tries at once count
         kept = self._kept()
         if kept is None or not await run_in_threadpool(access.matches, kept, typed):
             log.warning("event=refused address=%s", address)
@@ -88,9 +95,9 @@ class Entrance:
         return answer
 
     def _too_many(self, wait: float) -> Response:
-        minutes = math.ceil(wait / 60)
-        answer = self._show(f"Too many wrong tries: wait {minutes} min.", 429)
-        answer.headers["Retry-After"] = str(math.ceil(wait))
+        seconds = math.ceil(wait)
+        answer = self._show(f"Too many wrong tries: wait {seconds} s.", 429)
+        answer.headers["Retry-After"] = str(seconds)
         return answer
 
     def _show(self, why: str | None, status: int) -> Response:
@@ -105,4 +112,4 @@ async def _typed(request: Request) -> str:
         if len(body) > MOST_BODY:
             return ""
     fields = parse_qs(body.decode("utf-8", "replace"))
-    return fields.get("secret", [""])[0].strip()
+    return fields.get("secret", [""])[0]

@@ -1,21 +1,29 @@
-"""Browsers that have come in, and those that try: sessions end by themselves, tries are few."""
+"""Browsers that have come in, and those that try: sessions end by themselves, tries slow down."""
 
 import hashlib
+import ipaddress
 import secrets
 import threading
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Final
+
+from edge.config.page import IPV4
 
 SESSION_S: Final = 12 * 3600.0
 """A working day; after it a browser comes in anew."""
 MOST_SESSIONS: Final = 256
 TRIES: Final = 5
-"""Wrong tries of one address in a window."""
+"""Wrong tries that an address has at once."""
+PAUSE_S: Final = 60.0
+"""Seconds after which an address has one try more."""
 TRIES_OF_ALL: Final = 50
-"""Wrong tries of all addresses in a window."""
-WINDOW_S: Final = 300.0
+"""Wrong tries that all addresses have at once."""
+PAUSE_OF_ALL_S: Final = 1.0
+"""Seconds after which all addresses together have one try more."""
+ALL: Final = "all"
+HOST_BITS: Final = 64
+"""Bits of an IPv6 address that a host chooses by itself."""
 Clock = Callable[[], float]
 
 
@@ -64,41 +72,51 @@ class Sessions:
 
 
 class Tries:
-    """Wrong tries of the last minutes, by address. Any thread may call any method."""
+    """
+    Wrong tries, by address: some are free, then they are slowed down (a leaky bucket).
+
+    Any thread may call any method.
+    """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._wrong: dict[str, deque[float]] = defaultdict(deque)
+        self._filled: dict[str, float] = {}
 
-    def wait_s(self, address: str) -> float:
-        """Return the seconds until an address may try; 0 for at once."""
+    def take(self, address: str) -> float:
+        """Count a try as wrong until it is forgiven, and return 0; else the seconds to wait."""
+        buckets = ((network_of(address), TRIES, PAUSE_S), (ALL, TRIES_OF_ALL, PAUSE_OF_ALL_S))
         with self._lock:
-            self._forget_old()
-            own = list(self._wrong.get(address, ()))
-            everyone = sorted(at for times in self._wrong.values() for at in times)
-            for times, most in ((own, TRIES), (everyone, TRIES_OF_ALL)):
-                if len(times) >= most:
-                    return times[0] + WINDOW_S - self._clock()
+            now = self._clock()
+            self._filled = {name: full for name, full in self._filled.items() if full > now}
+            waits = (
+                self._filled.get(name, now) - (most - 1) * pause - now
+                for name, most, pause in buckets
+            )
+            if (wait := max(waits)) > 0:
+                return wait
+            for name, _, pause in buckets:
+                self._filled[name] = self._filled.get(name, now) + pause
             return 0.0
-
-    def note(self, address: str) -> None:
-        """Count a try as wrong, until it is forgiven."""
-        with self._lock:
-            self._wrong[address].append(self._clock())
 
     def forgive(self, address: str) -> None:
         """Forget the last try of an address: it was right."""
         with self._lock:
-            if times := self._wrong.get(address):
-                times.pop()
+            for name, pause in ((network_of(address), PAUSE_S), (ALL, PAUSE_OF_ALL_S)):
+                self._filled[name] = self._filled.get(name, 0.0) - pause
 
-    def _forget_old(self) -> None:
-        for address, times in list(self._wrong.items()):
-            while times and times[0] <= self._clock() - WINDOW_S:
-                times.popleft()
-            if not times:
-                del self._wrong[address]
+
+def network_of(address: str) -> str:
+    """Return what one host may choose addresses from: a network of IPv6 (/64), all of loopback."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.is_loopback:
+        return "loopback"
+    if found.version == IPV4:
+        return address
+    return f"{int(found) >> HOST_BITS:x}"
 
 
 def _key(cookie: str) -> str:

@@ -1,6 +1,7 @@
 """The pages: each is made from the ledger as it is now."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -12,15 +13,17 @@ from starlette.responses import Response
 from edge.cli import remedies
 from edge.config.settings import Settings
 from edge.daemon.telemetry.drift import WINDOW, counts_of, index_of
+from edge.errors import StartupError
 from edge.models.comparison import described, worth
 from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
 from edge.models.site_performance import report
 from edge.page import charts, heat, words
 from edge.page.device import Model, model_of, report_of, rows_of, today_of
+from edge.page.points import file_of, points_of
 from edge.page.rows import SHORT, row_of
 from edge.page.templates import Templates
 from edge.storage.ledger.verdicts import newest, open_verdicts, read_pairs, read_scored
-from edge.storage.ledger.worklist import Waiting, Worklist, open_worklist
+from edge.storage.ledger.worklist import Scored, Waiting, Worklist, open_worklist
 
 NEWEST: Final = 20
 """Results on the first page."""
@@ -140,8 +143,28 @@ class Views:
         del request
         model = model_of(self._settings)
         manifest = model.manifest
-        measured = [described(one) for one in worth(manifest)["measured"]] if manifest else []
-        return self._page("model.html", "model", model=model, measured=measured)
+        if manifest is None:
+            return self._page("model.html", "model", model=model)
+        last = self._last(model)
+        file = file_of(manifest, last)
+        chosen = self._settings.model.operating_point or manifest.default_operating_point
+        points = points_of(manifest.models[file], last, chosen)
+        return self._page(
+            "model.html",
+            "model",
+            model=model,
+            file=file,
+            points=points,
+            used=any(point.used for point in points),
+            measured=[described(one) for one in worth(manifest)["measured"]],
+        )
+
+    def _last(self, model: Model) -> Scored | None:
+        """Return the last score if this model gave it."""
+        with suppress(StartupError), self._open() as ledger:  # the card is there without a ledger
+            last = ledger.last_scored()
+            return last if last and last.bundle_id == model.bundle else None
+        return None
 
     def _page(self, template: str, at: str, **values: object) -> Response:
         return self._templates.page(template, at=at, **values)
@@ -155,23 +178,22 @@ class Views:
         days = charts.days_until(now.date())
         since = (now - timedelta(days=charts.DAYS)).timestamp()
         drawn = [("Images a day", charts.counts(days, ledger.by_day(since)))]
-        bundle = ledger.last_bundle()
-        if bundle is not None:
-            drawn.append(("Spread of scores", _spread(ledger, bundle, model_of(self._settings))))
-            means = charts.means(days, ledger.scores_by_day(bundle, since))
+        last = ledger.last_scored()
+        if last is not None:
+            drawn.append(("Spread of scores", _spread(ledger, last, model_of(self._settings))))
+            means = charts.means(days, ledger.scores_by_day(last.bundle_id, since))
             drawn.append(("Mean score a day", means))
         return drawn
 
 
-def _spread(ledger: Worklist, bundle: str, model: Model) -> charts.Bars:
-    """Draw the last scores beside those that the model was measured on."""
-    facts, threshold = None, None
-    if model.manifest is not None and model.bundle == bundle:
-        facts = model.manifest.models[model.manifest.default_model]
-        threshold = facts.operating_points[model.manifest.default_operating_point].threshold
-    reference = list(facts.reference_histogram) if facts else []
-    found = counts_of(ledger.scores(bundle, WINDOW), 20)
-    return charts.spread(found, reference, threshold, index_of(found, reference))
+def _spread(ledger: Worklist, last: Scored, model: Model) -> charts.Bars:
+    """Draw the last scores beside those that the model was measured on, and its last threshold."""
+    reference: list[int] = []
+    if model.manifest is not None and model.bundle == last.bundle_id:
+        file = file_of(model.manifest, last)
+        reference = list(model.manifest.models[file].reference_histogram)
+    found = counts_of(ledger.scores(last.bundle_id, WINDOW), 20)
+    return charts.spread(found, reference, last.threshold, index_of(found, reference))
 
 
 def _before(request: Request) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.domain import Domain
 from edge.errors import StartupError
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.schema import FILE
@@ -48,6 +49,17 @@ class Published:
     seq: int
     payload: bytes
     name: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The model that gave a score, and the threshold that it decided with."""
+
+    bundle_id: str
+    model: str
+    """SHA-256 of the model file."""
+    domain: Domain
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +135,9 @@ class Worklist:
         """List the last revision of each exam, the newest first, below a number if there is one."""
         query = (
             "SELECT exam_results.payload FROM exam_results JOIN exams "
-            "ON exams.result_id = exam_results.result_id "
-            "WHERE exam_results.seq < ? ORDER BY exam_results.seq DESC LIMIT ?"
+            "ON exams.exam = exam_results.exam "  # by the index; that of result_id there is not
+            "WHERE exams.result_id = exam_results.result_id AND "
+            "exam_results.seq < ? ORDER BY exam_results.seq DESC LIMIT ?"
         )
         top = 2**63 - 1 if before is None else before
         return [payload for (payload,) in self._db.execute(query, (top, limit)).fetchall()]
@@ -172,11 +185,14 @@ class Worklist:
         row = self._db.execute(query, (since,)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def last_bundle(self) -> str | None:
-        """Return the id of the bundle that scored last."""
-        query = "SELECT bundle_id FROM scores ORDER BY completed_at DESC LIMIT 1"
+    def last_scored(self) -> Scored | None:
+        """Return what gave the last score."""
+        query = (
+            "SELECT bundle_id, model, domain, threshold FROM scores "
+            "ORDER BY completed_at DESC LIMIT 1"
+        )
         row = self._db.execute(query).fetchone()
-        return None if row is None else str(row[0])
+        return None if row is None else Scored(*row)
 
     def scores(self, bundle_id: str, limit: int) -> Sequence[float]:
         """List a bundle's calibrated scores, the newest first."""

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlencode
 
 import pytest
@@ -111,6 +112,9 @@ def test_it_opens_no_film_and_speaks_no_mqtt() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+REACHABLE: Final = 'listen = "192.0.2.1:8323"\ncert = "/none"\nkey = "/none"'
+
+
 def started(writer: Writer, section: str, *words: str) -> int:
     """The exit status of a start that fails."""
     config = writer.folder / "other.toml"
@@ -122,11 +126,12 @@ def test_nobody_is_let_in_by_accident(writer: Writer, capsys: pytest.CaptureFixt
     assert started(writer, "") == 78
     said = capsys.readouterr().err
     assert "there is no token yet, so nobody could come in: mammo-edge page --token" in said
-    reachable = 'listen = "192.0.2.1:8323"\ncert = "/none"\nkey = "/none"'
-    assert started(writer, reachable) == 78
+    assert started(writer, REACHABLE) == 78
     assert "there is no password yet" in capsys.readouterr().err
-    assert started(writer, reachable, "--token") == 78
+    assert started(writer, REACHABLE, "--token") == 78
     assert "browsers elsewhere use --password" in capsys.readouterr().err
+    assert started(writer, "", "--password") == 78
+    assert "browsers on this machine use --token" in capsys.readouterr().err
 
 
 def test_a_password_is_read_from_a_line_and_kept_as_a_hash(
@@ -134,7 +139,7 @@ def test_a_password_is_read_from_a_line_and_kept_as_a_hash(
 ) -> None:
     for line, status in (("short\n", 78), ("a long password\n", 0)):
         monkeypatch.setattr(sys, "stdin", io.StringIO(line))
-        assert main.main(["--config", str(writer.config), "page", "--password"]) == status
+        assert started(writer, REACHABLE, "--password") == status
     kept = (writer.folder / "state/page.password").read_text()
     assert kept.startswith("scrypt$")
     assert "a long password" not in kept + str(capsys.readouterr())

@@ -1,16 +1,27 @@
 """The door of the page: nobody comes in without its token, and nothing foreign runs in it."""
 
+import asyncio
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final
 
 import pytest
+from starlette.types import ASGIApp
 
 from edge.config.page import Page
 from edge.config.settings import Settings
-from edge.page import access
+from edge.page import access, entrance
 from edge.page.app import make_app
-from edge.page.sessions import SESSION_S, TRIES, TRIES_OF_ALL, WINDOW_S, Sessions, Tries
+from edge.page.sessions import (
+    PAUSE_OF_ALL_S,
+    PAUSE_S,
+    SESSION_S,
+    TRIES,
+    TRIES_OF_ALL,
+    Sessions,
+    Tries,
+    network_of,
+)
 from tests.support.browser import Browser
 from tests.support.results import Writer, rejected, scored
 
@@ -89,28 +100,112 @@ def test_a_session_ends_when_it_is_left_and_when_there_is_a_new_token(
     assert again.get("/").status == 303
 
 
-def test_five_wrong_tokens_shut_the_door_for_that_address_alone(settings: Settings) -> None:
+def test_no_wrong_token_keeps_the_right_one_out(settings: Settings) -> None:
     token = access.make_token(settings.state.path)
-    app = make_app(settings)
-    guessing, other = Browser(app), Browser(app, "127.0.0.2")
-    for _ in range(TRIES):
-        answer = guessing.post("/enter", {"secret": "guess"})
+    browser = Browser(make_app(settings))
+    for _ in range(TRIES_OF_ALL + 1):
+        answer = browser.post("/enter", {"secret": "guess"})
         assert (answer.status, "set-cookie" in answer.headers) == (403, False)
-    shut = guessing.post("/enter", {"secret": token})
-    assert shut.status == 429
-    assert 0 < int(shut.headers["retry-after"]) <= WINDOW_S
-    assert other.post("/enter", {"secret": token}).status == 303
+    assert browser.post("/enter", {"secret": token}).status == 303
 
 
-def test_tries_of_all_addresses_are_few_and_forgotten_after_a_while() -> None:
+def test_wrong_passwords_slow_their_own_address_down(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "matches", lambda _kept, typed: typed == "right")
+    access.set_password(settings.state.path, "a long password")
+    app = make_app(elsewhere(settings))
+    guessing, other = Browser(app, "10.9.9.9"), Browser(app, "10.9.9.8")
+    said = [guessing.post("/enter", {"secret": "x"}, host="page.lan") for _ in range(TRIES + 1)]
+    assert [one.status for one in said] == [403] * TRIES + [429]
+    assert 0 < int(said[-1].headers["retry-after"]) <= PAUSE_S
+    assert other.post("/enter", {"secret": "right"}, host="page.lan").status == 303
+
+
+async def statuses_of(app: ASGIApp, ready: asyncio.Event, number: int) -> list[int]:
+    """Send forms at once whose bodies come when it is ready; returns the sorted statuses."""
+    statuses: list[int] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        await ready.wait()
+        return {"type": "http.request", "body": b"secret=guess", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/enter",
+        "query_string": b"",
+        "headers": [(b"host", b"page.lan")],
+        "client": ("10.9.9.9", 40000),
+    }
+    await asyncio.gather(*(app(dict(scope), receive, send) for _ in range(number)))
+    return sorted(statuses)
+
+
+def test_passwords_that_come_at_once_are_no_more_than_those_that_come_one_by_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(access, "matches", lambda _kept, typed: tried.append(typed))
+    access.set_password(settings.state.path, "a long password")
+    app = make_app(elsewhere(settings))
+
+    async def at_once() -> list[int]:
+        held = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.0, held.set)  # after each waits for its body
+        return await statuses_of(app, held, 60)
+
+    assert asyncio.run(at_once()) == [403] * TRIES + [429] * (60 - TRIES)
+    assert tried == ["guess"] * TRIES
+
+
+def test_a_form_that_does_not_come_to_an_end_is_given_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entrance, "BODY_S", 0.0)
+    app = make_app(elsewhere(settings))
+    assert asyncio.run(statuses_of(app, asyncio.Event(), 1)) == [408]
+
+
+def test_tries_of_all_addresses_are_slowed_down_and_not_shut() -> None:
     now = [0.0]
     tries = Tries(lambda: now[0])
     for number in range(TRIES_OF_ALL):
-        assert tries.wait_s(f"10.0.0.{number}") == 0.0
-        tries.note(f"10.0.0.{number}")
-    assert tries.wait_s("10.1.0.1") == WINDOW_S
-    now[0] = WINDOW_S
-    assert tries.wait_s("10.1.0.1") == 0.0
+        assert tries.take(f"10.0.0.{number}") == 0.0
+    assert tries.take("10.1.0.1") == PAUSE_OF_ALL_S
+    now[0] = PAUSE_OF_ALL_S
+    assert tries.take("10.1.0.1") == 0.0
+    assert tries.take("10.1.0.2") == PAUSE_OF_ALL_S
+    tries.forgive("10.1.0.1")
+    assert tries.take("10.1.0.2") == 0.0
+
+
+def test_an_address_has_a_try_more_each_minute() -> None:
+    now = [0.0]
+    tries = Tries(lambda: now[0])
+    assert [tries.take("10.0.0.1") for _ in range(TRIES + 1)] == [0.0] * TRIES + [PAUSE_S]
+    now[0] = PAUSE_S
+    assert [tries.take("10.0.0.1") for _ in range(2)] == [0.0, PAUSE_S]
+    now[0] = PAUSE_S * (TRIES + 1)
+    assert [tries.take("10.0.0.1") for _ in range(TRIES + 1)] == [0.0] * TRIES + [PAUSE_S]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.0.0.1", "10.0.0.2", False),
+        ("127.0.0.1", "127.9.9.9", True),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+    ],
+)
+def test_addresses_that_one_host_may_choose_count_as_one(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    assert (network_of(one) == network_of(other)) is same
 
 
 def test_a_session_ends_after_a_working_day_and_the_oldest_makes_room() -> None:
@@ -130,7 +225,7 @@ def test_a_form_of_another_site_and_one_without_end_are_refused(settings: Settin
     browser = Browser(make_app(settings))
     foreign = browser.post("/enter", {"secret": token}, origin="http://evil.example")
     assert foreign.status == 403
-    assert browser.post("/enter", {"x": "y" * 9000, "secret": token}).status == 403
+    assert browser.post("/enter", {"x": "y" * 20000, "secret": token}).status == 403
     own = browser.post("/enter", {"secret": token}, origin="http://127.0.0.1:8323")
     assert own.status == 303
 

@@ -8,6 +8,8 @@ LONG: Final = (
     "tests/torture/test_short.py",
     "tests/train/fitting/test_resume.py",
     "tests/e2e/test_faults.py",
+    "tests/train/test_notebook.py",
+    "tests/repository/test_bench_harness.py",
     "tests/train/exporting",
     "tests/torture",
     "tests/train/recalibration",

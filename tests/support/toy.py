@@ -1,5 +1,7 @@
 """Train a network of 34 weights on ten random images, by the code of real training, in a second."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -34,6 +36,21 @@ PHASES = (
 )
 
 
+ONE_PHASE = (
+    replace(
+        PHASES[0],
+        train_base=True,
+        decay=True,
+        warmup_epochs=1,
+        label_smoothing=0.1,
+        clip_norm=None,
+    ),
+)
+"""
+All that the phases have in one, but `clip_norm`: Keras clips each device's part of the gradient.
+"""
+
+
 def toy(dropout: float) -> keras.Model:
     """Build a network with the layer names of `network.build`."""
     base = keras.Sequential(
@@ -63,12 +80,12 @@ def toy_data() -> Data:
 
 
 def train_toy(
-    stage: Stage, dropout: float = 0.3
+    stage: Stage, dropout: float = 0.3, phases: tuple[Phase, ...] = PHASES
 ) -> tuple[list[np.ndarray[Any, Any]], list[dict[str, Any]]]:
     """Train; returns weights, and each epoch's figures without its duration."""
     loop.make_deterministic(3)
     model = toy(dropout)
-    history = loop.train(model, toy_data(), PHASES, stage)
+    history = loop.train(model, toy_data(), phases, stage)
     epochs = [
         {name: value for name, value in epoch.items() if name != "seconds"}
         for epoch in history["epochs"]
@@ -76,9 +93,18 @@ def train_toy(
     return model.get_weights(), [*epochs, {"best": history["best_epoch"]}]
 
 
+def keep_trained(run: Path, file: Path, dropout: float = 0.0) -> None:
+    """Train in one phase, and write weights and each epoch's scores to an .npz file."""
+    weights, epochs = train_toy(RunFolder(run).stage(), dropout, ONE_PHASE)
+    auc, val_loss, loss = (
+        np.array([epoch[name] for epoch in epochs[:-1]]) for name in ("val_auc", "val_loss", "loss")
+    )
+    np.savez(file, *weights, val_auc=auc, val_loss=val_loss, loss=loss)
+
+
 def train_two_stages(run: RunFolder) -> list[np.ndarray[Any, Any]]:
     """Train a second network after a first one; returns its weights."""
-    train_toy(run.stage("first"))
+    train_toy(run.stage("first"), phases=ONE_PHASE)
     model = toy(0.3)
-    loop.train(model, toy_data(), PHASES, run.stage("second"))
+    loop.train(model, toy_data(), ONE_PHASE, run.stage("second"))
     return [*model.get_weights()]

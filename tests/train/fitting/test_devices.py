@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from deploy.demo.brokers import free_port
 from tests.support.tools import ROOT
-from tests.support.toy import train_toy
+from tests.support.toy import keep_trained
 from train.data.datasets import SIDES, Film
 from train.errors import TrainError
 from train.fitting import devices, fit
@@ -21,41 +21,44 @@ from train.fitting import resume as started
 from train.run_folder import RunFolder
 
 # Logical devices can only be made before TensorFlow starts, so in a process of their own.
-TRAIN_ON_ONE_AND_TWO = """
+TRAIN_ON_TWO = """
 import sys
 from pathlib import Path
 import numpy as np
 import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
-from tests.support.toy import train_toy
+from tests.support.toy import keep_trained
 from train.fitting import devices
-from train.run_folder import RunFolder
 
-for count, dropout in ((1, 0.0), (2, 0.0), (2, 0.3)):
-    strategy = devices.strategy(count, batch_size=4)
-    assert strategy.num_replicas_in_sync == count
-    out = Path(sys.argv[1]) / f"{count}-{dropout}"
+out = Path(sys.argv[1])
+for dropout in (0.0, 0.3):
+    strategy = devices.strategy(2, batch_size=4)
+    assert strategy.num_replicas_in_sync == 2
     with strategy.scope():
-        weights, epochs = train_toy(RunFolder(out).stage(), dropout)
-    names = ("val_auc", "val_loss", "loss")
-    scores = {name: [epoch[name] for epoch in epochs[:-1]] for name in names}
-    np.savez(out / "weights.npz", *weights, **scores)
+        keep_trained(out / f"{dropout}", out / f"{dropout}.npz", dropout)
 """
 
 
-def test_two_devices_give_what_one_gives(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def by_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights and scores of a training on one device."""
+    root = tmp_path_factory.mktemp("one")
+    with devices.strategy(1, batch_size=4).scope():
+        keep_trained(root, root / "weights.npz")
+    return root / "weights.npz"
+
+
+def test_two_devices_give_what_one_gives(by_one: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN_ON_ONE_AND_TWO, tmp_path],
+        [sys.executable, "-c", TRAIN_ON_TWO, tmp_path],
         check=False,
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    one, two, with_dropout = (
-        np.load(tmp_path / name / "weights.npz") for name in ("1-0.0", "2-0.0", "2-0.3")
-    )
+    one, two, with_dropout = map(np.load, (by_one, tmp_path / "0.0.npz", tmp_path / "0.3.npz"))
     for name in one.files:
         assert two[name] == pytest.approx(one[name], abs=1e-5), name
     assert np.all(np.isfinite(with_dropout["loss"]))
@@ -84,21 +87,17 @@ def test_batch_that_cannot_be_shared_out_is_refused(monkeypatch: pytest.MonkeyPa
 TRAIN_ACROSS_MACHINES = """
 import sys
 from pathlib import Path
-import numpy as np
-from tests.support.toy import train_toy
+from tests.support.toy import keep_trained
 from train.fitting import devices
-from train.run_folder import RunFolder
 
 strategy = devices.strategy(None, batch_size=4)
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
-    weights, epochs = train_toy(RunFolder(Path(sys.argv[1])).stage(), 0.0)
-scores = {n: [epoch[n] for epoch in epochs[:-1]] for n in ("val_auc", "val_loss", "loss")}
-np.savez(sys.argv[2], *weights, **scores)
+    keep_trained(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> None:
+def test_two_machines_end_with_equal_weights_those_of_one(by_one: Path, tmp_path: Path) -> None:
     workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     started = [
         subprocess.Popen(
@@ -124,13 +123,11 @@ def test_two_machines_end_with_equal_weights_those_of_one(tmp_path: Path) -> Non
     finally:
         for process in started:
             process.kill()  # where one fails, the other waits for it
-    with devices.strategy(1, batch_size=4).scope():
-        expected, _ = train_toy(RunFolder(tmp_path / "one").stage(), 0.0)
-    one, two = (np.load(tmp_path / f"{index}.npz") for index in range(2))
+    one, two, expected = map(np.load, (tmp_path / "0.npz", tmp_path / "1.npz", by_one))
     for name in one.files:
         assert np.array_equal(one[name], two[name]), name
-    for number, weight in enumerate(expected):
-        assert one[f"arr_{number}"] == pytest.approx(weight, abs=1e-5)
+        if name.startswith("arr_"):
+            assert one[name] == pytest.approx(expected[name], abs=1e-5), name
 
 
 @pytest.mark.parametrize(("task", "keeps"), [("chief", True), ("worker", False)])

@@ -94,13 +94,11 @@ def open_server(settings: Settings, journal: Journal) -> Server:
 
 
 def _begin(server: Server) -> threading.Thread:
-    """Accept in a thread of its own; a signal ends the process once it can also end the thread."""
+    """Heed signals from here on, and accept in a thread of its own."""
     listening = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     for number in ENDS:
         signal.signal(number, _end)
     listening.start()
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return listening
 
 

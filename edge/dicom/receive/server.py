@@ -72,6 +72,7 @@ class Server(ThreadedAssociationServer):
         self.house = house
         self.turned = time.monotonic()
         """Monotonic time of the accepting loop's last turn, in seconds."""
+        self._begun = False
         address = read_listen(house.settings.listen)
         super().__init__(
             ae,
@@ -82,9 +83,15 @@ class Server(ThreadedAssociationServer):
             request_handler=Handler,
         )
 
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Accept until `shutdown`."""
+        self._begun = True
+        super().serve_forever(poll_interval)
+
     def shutdown(self) -> None:
-        """Accept no more."""
-        BaseServer.shutdown(self)
+        """Accept no more, also if a signal came before the loop began, whose end none would see."""
+        if self._begun:
+            BaseServer.shutdown(self)
         self.server_close()
 
     def service_actions(self) -> None:

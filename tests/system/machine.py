@@ -96,10 +96,10 @@ def hash_of(text: str) -> int:
 
 def wheels() -> Path:
     """
-    Download the libraries of the locks with the extras `fast` and `dicom`, and those that build
-    ours, once for each lock.
+    Download the libraries of the locks with the extras `fast`, `dicom` and `page`, and those that
+    build ours, once for each lock.
     """
-    locks = [ROOT / f"requirements/{name}.txt" for name in ("litert-fast", "dicom")]
+    locks = [ROOT / f"requirements/{name}.txt" for name in ("litert-fast", "dicom", "page")]
     digest = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()
     folder = CACHE / f"wheels-{SUITE}-{digest[:16]}"
     if not folder.is_dir():

@@ -144,12 +144,12 @@ done
 
 
 LEFT_OUT: Final = ("Type=", "NotifyAccess=", "ExecStart=", "Restart", "Watchdog", "RuntimeDir")
-"""Lines of the receiver's unit that a probe has not: the folder would be removed at its end."""
+"""Lines of a unit that a probe has not: the receiver's folder would be removed at its end."""
 
 
-def probed(machine: Machine) -> list[str]:
-    """Say what a shell sees and writes in the sandbox of the receiver."""
-    unit = (ROOT / "systemd/mammo-edge-dicom.service").read_text()
+def probed(machine: Machine, name: str) -> list[str]:
+    """Say what a shell sees and writes in the sandbox of a unit."""
+    unit = (ROOT / f"systemd/{name}.service").read_text()
     kept = [line for line in unit.splitlines() if not line.startswith(LEFT_OUT)]
     text = "\n".join(kept).replace(
         "[Service]", "[Service]\nType=oneshot\nExecStart=/bin/sh /opt/probe"
@@ -175,7 +175,7 @@ def test_with_the_extra_dicom_a_modality_s_object_goes_through_the_receiver_to_t
     said = machine.run("/opt/mammo-edge/venv/bin/python", "-c", SEND)
     assert said == "0\n"
     until(lambda: len(answered(machine) - known) == 1, "examined", machine.journal)
-    assert probed(machine) == ["writes /srv/mammo-edge/inbox"]
+    assert probed(machine, "mammo-edge-dicom") == ["writes /srv/mammo-edge/inbox"]
     machine.run("mammo-edge", "reload")
     until(lambda: machine.status()["receiver"]["taken"] == 1, "counted", machine.journal)
     install(machine)
@@ -185,6 +185,36 @@ def test_with_the_extra_dicom_a_modality_s_object_goes_through_the_receiver_to_t
         machine.journal,
     )
     config.write_text(before)
+
+
+BROWSE: Final = """
+import sys
+from http.client import HTTPConnection
+here = HTTPConnection("127.0.0.1", 8323, timeout=120)
+def ask(method, path, body=None, cookie=""):
+    here.request(method, path, body, {"Cookie": cookie})
+    answer = here.getresponse()
+    return answer.status, answer.getheader("set-cookie") or "", answer.read().decode()
+print(ask("GET", "/")[0])
+status, cookie, _ = ask("POST", "/enter", "secret=" + sys.argv[1])
+status, _, shown = ask("GET", "/", cookie=cookie.partition(";")[0])
+print(status, "1.png" in shown, "No running daemon answers" in shown)
+"""
+
+
+def test_with_the_extra_page_a_browser_of_this_machine_sees_results_and_the_page_no_image(
+    machine: Machine,
+) -> None:
+    install(machine, "PAGE=1")
+    token = machine.run("mammo-edge", "page", "--token").strip().partition("#")[2]
+    assert (
+        machine.run("stat", "-c", "%a %U", "/var/lib/mammo-edge/page.token") == "600 mammo-edge\n"
+    )
+    machine.run("systemctl", "enable", "--now", "mammo-edge-page")
+    said = machine.run("/opt/mammo-edge/venv/bin/python", "-c", BROWSE, token)
+    assert said.split() == ["303", "200", "True", "False"], machine.journal("mammo-edge-page")
+    sees = ["sees /var/lib/mammo-edge", "sees /run/mammo-edge"]
+    assert probed(machine, "mammo-edge-page") == sees
 
 
 def test_uninstalled_it_is_stopped_and_gone_and_configuration_and_data_stay(

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from errno import EILSEQ
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,15 +115,19 @@ class Audit:
 
         Raises:
             Unavailable: the disk does not take the entry.
-            OSError: a file cannot be removed.
+            OSError: a file cannot be removed, or does not end with an entry.
         """
         removed = 0
         for path in self.closed():
+            if path.stat().st_mtime >= before:
+                break
             with path.open("rb") as log:
                 last, _ = _last_of(log.fileno())
-            if path.stat().st_mtime >= before or not last.number:
-                break
-            self.add(PRUNED, number=last.number, hash=last.hash)
+            if not last.number:
+                raise OSError(EILSEQ, f"{path.name}: its last line is no entry: audit verify")
+            said, details = self.newest(PRUNED), {"number": last.number, "hash": last.hash}
+            if said is None or said["details"] != details:  # as if a file could not be removed
+                self.add(PRUNED, DAEMON, **details)
             path.unlink()
             removed += 1
         return removed

@@ -9,6 +9,7 @@ again.
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -33,7 +34,9 @@ class Segments:
 
     def closed(self) -> list[Path]:
         """List the closed files, oldest first."""
-        return sorted(self.file.parent.glob(f"{self.file.stem}.*{self.file.suffix}"))
+        stem, suffix = re.escape(self.file.stem), re.escape(self.file.suffix)
+        ours = re.compile(rf"{stem}\.[0-9]{{12}}{suffix}")  # not a copy that a person made
+        return sorted(path for path in self.file.parent.glob("*") if ours.fullmatch(path.name))
 
     @contextmanager
     def locked(self) -> Iterator[int]:

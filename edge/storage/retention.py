@@ -138,7 +138,10 @@ class Retention(Loop):
             self._pruned.count("pruned_scores", gone)
             removed += gone
         if keep.audit_days:
-            self._ledger.audit.prune(self._now() - keep.audit_days * DAY_S)
+            try:
+                self._ledger.audit.prune(self._now() - keep.audit_days * DAY_S)
+            except OSError as error:
+                self._stuck["audit"] = f"audit log: {error.strerror}"
         if keep.failed_days:
             self._remove_damaged(self._now() - keep.failed_days * DAY_S)
         return removed > 0

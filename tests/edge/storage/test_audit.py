@@ -155,13 +155,44 @@ def test_closed_files_are_removed_after_their_time_and_the_log_says_which(
     assert audit.problems() == ["entries 1 to 6 are missing"]
 
 
+def test_a_copy_of_the_log_that_a_person_made_is_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = grown(tmp_path, monkeypatch)
+    copy = tmp_path / "audit.2025.jsonl"
+    copy.write_bytes(audit.closed()[0].read_bytes())
+    os.utime(copy, (1.0, 1.0))
+    assert audit.problems() == []
+    assert audit.prune(before=2.0) == 0
+    assert copy.exists()
+
+
+def test_a_removal_that_fails_is_noted_once_and_a_damaged_end_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    audit = grown(tmp_path, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        for _ in range(3):
+            with pytest.raises(PermissionError):
+                audit.prune(before=float("inf"))
+    assert [one["event"] for one in audit.entries()].count(PRUNED) == 1
+    with audit.closed()[0].open("ab") as log:
+        log.write(b"damage\n")
+    with pytest.raises(OSError, match=r"audit.000000000002.jsonl: its last line is no entry"):
+        audit.prune(before=float("inf"))
+
+
 def test_no_older_entries_are_removed_while_the_log_does_not_take_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audit = grown(tmp_path, monkeypatch)
     audit.file.unlink()
     audit.file.mkdir()
-    with pytest.raises(Unavailable):
+    with pytest.raises(OSError, match="Is a directory"):
         audit.prune(before=float("inf"))
     assert len(audit.closed()) == 3
 

@@ -252,6 +252,23 @@ def test_closed_files_of_the_audit_log_go_after_their_days_whatever_the_clock_wa
     assert archive.ledger.audit.problems() == []
 
 
+def test_a_file_of_the_audit_log_that_cannot_be_removed_is_told_and_keeps_nothing_else(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.storage.audit.MAX_BYTES", 1)
+        archive.ledger.audit.add("retry")
+    (closed,) = archive.ledger.audit.closed()
+    closed.write_bytes(b"damage\n")
+    damaged = archive.folder / "state" / FOLDER / "20260101T000000"
+    damaged.mkdir(parents=True)
+    archive.after(91)
+    archive.retention.turn()
+    assert not damaged.exists()
+    (why,) = archive.health.reasons
+    assert f"audit log: {closed.name}: its last line is no entry" in why
+
+
 def test_a_clock_that_is_set_back_makes_nothing_stay_for_ever(archive: Archive) -> None:
     archive.clock["jumped"] = 0.0
     archive.add(1)

@@ -16,12 +16,15 @@ NEWEST = 20
 
 def run_verify(arguments: Namespace) -> int:
     """Verify the chain, and the head if one is given; returns the exit status."""
-    audit = Audit(load(arguments.config).state.path)
-    problems = audit.problems(_head(arguments.head))
+    settings, head = load(arguments.config), _head(arguments.head)
+    audit = Audit(settings.state.path)
+    chain = audit.verify(head, removes=settings.retention.audit_days > 0)
+    problems, notes = chain.problems(), chain.notes()
     if arguments.json:
-        print(json.dumps({"head": str(audit.head()), "problems": problems}))
+        said = {"head": str(audit.head()), "problems": problems, "notes": notes}
+        print(json.dumps(said))
     else:
-        print(*problems or ["the chain holds"], f"head {audit.head()}", sep="\n")
+        print(*problems or ["the chain holds"], *notes, f"head {audit.head()}", sep="\n")
     return 1 if problems else 0
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import Unavailable
-from edge.storage.audit_chain import PRUNED, Chain
+from edge.storage.audit_chain import CONTINUES, PRUNED, Chain
 from edge.storage.audit_entry import (
     DAEMON,
     Caller,
@@ -71,7 +71,7 @@ class Audit:
         """
         try:
             with self._segments.locked() as log:
-                head = self._resume(log)
+                head, continues = self._resume(log)
                 body = {
                     "number": head.number + 1,
                     "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -79,6 +79,7 @@ class Audit:
                     "by": caller.said(),
                     "details": details,
                     "previous": head.hash,
+                    **({CONTINUES: head.number} if continues else {}),
                 }
                 return self._append(log, body)
         except OSError as error:
@@ -141,23 +142,33 @@ class Audit:
         return found
 
     def problems(self, expected: Head | None = None) -> list[str]:
+        """Say what is wrong with the log, see `verify`; an empty list if nothing is."""
+        return self.verify(expected).problems()
+
+    def verify(self, expected: Head | None = None, *, removes: bool = True) -> Chain:
         """
-        Say what is wrong with the log, a sentence each; an empty list if nothing is.
+        Look at the whole log.
 
         Args:
             expected: a head that was noted elsewhere.
+            removes: true if old entries may be removed at all.
         """
         heads = [head for head in (self._noted(), expected) if head is not None and head.number]
         with self._segments.opened() as logs:
-            chain = Chain(heads)
+            chain = Chain(heads, removes=removes)
             for log in logs:
                 file = "" if log.name == str(self.file) else f"{Path(log.name).name}, "
                 for count, line in enumerate(log, 1):
                     chain.follow(line, f"{file}line {count}")
-        return chain.problems()
+        return chain
 
-    def _resume(self, log: int) -> Head:
-        """Find the head to go on from; half an entry, which a power cut left, is taken away."""
+    def _resume(self, log: int) -> tuple[Head, bool]:
+        """
+        Find the head to go on from; half an entry, which a power cut left, is taken away.
+
+        Returns:
+            The head; and true if it is the end of a closed file, which a new file continues.
+        """
         last, end = _last_of(log)
         os.ftruncate(log, end)
         if end and os.pread(log, 1, end - 1) != b"\n":
@@ -166,7 +177,8 @@ class Audit:
             with closed[-1].open("rb") as before:
                 last, _ = _last_of(before.fileno())
         # If the tail was cut off, the next number leaves the hole for everyone to see.
-        return further(last, self._noted())
+        head = further(last, self._noted())
+        return head, not end and head.number > 0 and head == last
 
     def _append(self, log: int, body: dict[str, object]) -> Head:
         head = Head(int(str(body["number"])), hash_of(body))

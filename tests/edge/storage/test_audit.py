@@ -150,7 +150,21 @@ def test_closed_files_are_removed_after_their_time_and_the_log_says_which(
     assert said == [{"number": head.number, "hash": head.hash} for head in (heads[1], heads[3])]
     assert audit.problems(heads[3]) == audit.problems(heads[5]) == []
     assert audit.problems(Head(4, "1" * 64))[0].startswith("entry 4 is not the one")
-    assert audit.problems(heads[0]) == ["entry 1 was removed after its time: it cannot be compared"]
+    old = audit.verify(heads[0])
+    times = [one["at"] for one in audit.entries() if one["event"] == PRUNED]
+    assert (old.problems(), old.notes()) == (
+        [],
+        [
+            "begins at entry 5",
+            *(
+                f"entries up to {number} removed {at}"
+                for number, at in zip((2, 4), times, strict=True)
+            ),
+            "entry 1 was removed after its time: it cannot be compared",
+        ],
+    )
+    kept_all = audit.verify(removes=False)
+    assert (kept_all.problems(), kept_all.notes()) == (["entries 1 to 4 are missing"], [])
     audit.closed()[0].unlink()
     assert audit.problems() == ["entries 1 to 6 are missing"]
 
@@ -184,6 +198,14 @@ def test_a_removal_that_fails_is_noted_once_and_a_damaged_end_is_told(
         log.write(b"damage\n")
     with pytest.raises(OSError, match=r"audit.000000000002.jsonl: its last line is no entry"):
         audit.prune(before=float("inf"))
+
+
+def test_a_removal_that_is_noted_amid_a_file_is_no_removal(tmp_path: Path) -> None:
+    audit = filled(tmp_path)
+    third, *left = lines_of(tmp_path)[2:]
+    (tmp_path / NAME).write_bytes(b"".join(left))
+    audit.add(PRUNED, number=3, hash=json.loads(third)["hash"])
+    assert audit.problems() == ["entries 1 to 3 are missing"]
 
 
 def test_no_older_entries_are_removed_while_the_log_does_not_take_note(

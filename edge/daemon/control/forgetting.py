@@ -37,9 +37,9 @@ class Search:
     """True if whoever asks knows that they are gone for good."""
     not_found: list[str] = field(default_factory=list)
 
-    def missed(self, what: str) -> None:
+    def missed(self, what: str, then: str = "") -> None:
         """
-        Note a file that is not found.
+        Note a file that is not found, and what happens once it is back.
 
         Raises:
             Unavailable: nobody said that it is gone for good.
@@ -47,7 +47,7 @@ class Search:
         if not self.gone:
             msg = f"{what} is not found: its mount may be away (--gone if it is gone for good)"
             raise Unavailable(msg)
-        self.not_found.append(f"{what}, which was not found")
+        self.not_found.append(f"{what}, which was not found{then}")
 
 
 class Forgetting:
@@ -117,7 +117,8 @@ class Forgetting:
     def _remove_originals(self, image_id: str, search: Search) -> int:
         removed, sure = self._originals.remove(image_id)
         if not sure:  # the mount may come back, and the image would come in again
-            search.missed(f"an image's original in {self._inbox}")
+            then = " and would come in as a new image"
+            search.missed(f"an image's original in {self._inbox}", then)
         return removed
 
     def _blank(self, image_id: str) -> int:

@@ -8,7 +8,7 @@ from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Origin
 from edge.storage.ledger.states import State
 from edge.storage.spool import Spool
-from edge.system.files import NotReadyError, fingerprint
+from edge.system.files import Fingerprint, NotReadyError, fingerprint
 
 
 class OriginalErasure:
@@ -28,7 +28,7 @@ class OriginalErasure:
 
     def remove(self, image_id: str) -> tuple[int, bool]:
         """
-        Remove the originals of an image.
+        Remove the originals of an image, or files of its bytes if the ledger knows it no more.
 
         Returns:
             Their number; and False if one was not found, and may lie on a mount that is away.
@@ -38,7 +38,9 @@ class OriginalErasure:
             OSError: the inbox cannot be listed.
         """
         image, removed, sure = self._ledger.images.find(image_id), 0, True
-        if image is None or image.state is not State.ARCHIVED:
+        if image is None:  # erased, maybe while the mount with an original was away
+            return self._remove_unknown(image_id), True
+        if image.state is not State.ARCHIVED:
             return 0, True
         for origin in self._ledger.origins.all():
             if origin.image_id == image_id:
@@ -47,13 +49,25 @@ class OriginalErasure:
                 removed += here
         return removed, sure
 
+    def _remove_unknown(self, image_id: str) -> int:
+        """Remove files of these bytes that are not taken in yet; those of others are known."""
+        if not self._inbox.exists():
+            return 0
+        known = {origin.fingerprint for origin in self._ledger.origins.all()}
+        return sum(
+            self._remove(folder / name, image_id)
+            for folder, names in Walk(self._inbox)
+            for name in names
+            if (looks := _looks(folder / name)) is not None and looks not in known
+        )
+
     def _remove_moved(self, origin: Origin) -> int:
         """Remove an original that is no longer at its place, wherever in the inbox it is."""
         return sum(
             self._remove(folder / name, origin.image_id)
             for folder, names in Walk(self._inbox)
             for name in names
-            if _size(folder / name) == origin.fingerprint[2]
+            if (looks := _looks(folder / name)) and looks[2] == origin.fingerprint[2]
         )
 
     def _remove(self, path: Path, image_id: str) -> bool:
@@ -69,9 +83,9 @@ class OriginalErasure:
         raise Unavailable(msg)
 
 
-def _size(path: Path) -> int | None:
-    """Return the size of a regular file in bytes; None if there is none."""
+def _looks(path: Path) -> Fingerprint | None:
+    """Return the fingerprint of a regular file; None if there is none."""
     try:
-        return fingerprint(path)[2]
+        return fingerprint(path)
     except NotReadyError:
         return None

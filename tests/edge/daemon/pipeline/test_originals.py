@@ -474,16 +474,22 @@ def test_an_image_is_not_erased_while_the_mount_with_its_original_is_away(desk: 
     assert not desk.film.exists()
 
 
-def test_an_image_whose_original_is_known_to_be_gone_is_erased_and_that_is_said(
+def test_an_original_that_was_said_to_be_gone_is_erased_by_the_same_words_once_it_is_back(
     desk: Desk,
 ) -> None:
     desk.copied(scored=True)
-    desk.film.unlink()
+    away, other = desk.folder / "away", desk.film.with_name("other.dcm")
+    move(desk.film, away)
     of_another_mount(desk)
     forget: Any = Forgetting(desk.settings, desk.line.parts)
     said = forget({"id": sha(HALF), "gone": True})
     assert (said["files"], desk.images()) == (1, set())
+    assert "would come in as a new image: once it is back" in said["out_of_reach"][-1]
     assert f"forget {sha(HALF)}` again" in said["out_of_reach"][-1]
+    move(away, desk.film)
+    other.write_bytes(b"another film")
+    assert forget({"id": sha(HALF)})["files"] == 1
+    assert (desk.film.exists(), other.exists()) == (False, True)
 
 
 def test_originals_of_a_mount_that_was_away_for_long_are_not_answered_again(

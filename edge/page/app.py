@@ -35,7 +35,7 @@ def make_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -> 
     templates = Templates({"device_name": f"{device.site}/{device.name}", "version": __version__})
     kind: Kind = "token" if settings.page.local else "password"
     entrance = Entrance(settings.state.path, kind, secure=settings.page.tls, templates=templates)
-    news = News(lambda: _version(settings), ending)
+    news = News(lambda: _version(settings), ending, entrance.knows)
     app = Starlette(
         routes=_routes(Views(settings, templates), entrance, news),
         exception_handlers={

@@ -15,13 +15,12 @@ from edge.cli.doctor.finding import Finding
 from edge.cli.doctor.machine import temperature
 from edge.cli.status import Around, Today, facts
 from edge.config.settings import Settings
-from edge.daemon.control.unix_socket import ask
+from edge.daemon.control.unix_socket import ask_within
 from edge.errors import StartupError, Unavailable
 from edge.models.active import SHIPPED
 from edge.models.active import read as read_choice
 from edge.models.manifest import MANIFEST, Manifest, read_manifest
 from edge.storage.ledger.worklist import Worklist
-from edge.system.patience import within
 
 PATIENCE_S: Final = 2.0
 """Seconds to wait for the daemon."""
@@ -62,8 +61,8 @@ class Model:
 def report_of(settings: Settings) -> Report:
     """Ask the daemon how it is."""
     try:
-        said = within(PATIENCE_S, lambda: ask(settings.control.socket, "status"))
-    except (Unavailable, TimeoutError) as error:
+        said = ask_within(PATIENCE_S, settings.control.socket, {"command": "status"})
+    except Unavailable as error:
         return Report(None, str(error))
     codes = said.get("reason_codes", [])  # none from a daemon older than this page
     reasons = (

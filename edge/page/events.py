@@ -26,25 +26,31 @@ class News:
     Args:
         version: reads a text that changes with whatever is shown; called in a thread.
         ending: returns True once the process is to end.
+        knows: tells if the session of a request goes on.
     """
 
-    def __init__(self, version: Callable[[], str], ending: Callable[[], bool]) -> None:
-        self._version, self._ending = version, ending
+    def __init__(
+        self,
+        version: Callable[[], str],
+        ending: Callable[[], bool],
+        knows: Callable[[Request], bool],
+    ) -> None:
+        self._version, self._ending, self._knows = version, ending, knows
         self._lock = threading.Lock()
         self._seen, self._looked = "", float("-inf")
         self._listening = 0
 
-    async def listen(self, _request: Request) -> Response:
-        """Answer with a stream without end."""
+    async def listen(self, request: Request) -> Response:
+        """Answer with a stream that ends with its session."""
         if self._listening >= MOST:
             return PlainTextResponse("too many browsers listen", 503)
-        return StreamingResponse(self._tell(), media_type="text/event-stream")
+        return StreamingResponse(self._tell(request), media_type="text/event-stream")
 
-    async def _tell(self) -> AsyncIterator[str]:
+    async def _tell(self, request: Request) -> AsyncIterator[str]:
         self._listening += 1
         try:
             told, quiet_s = "", 0.0
-            while not self._ending():
+            while not self._ending() and self._knows(request):
                 version = await run_in_threadpool(self._look)
                 if version != told or quiet_s >= ALIVE_S:
                     yield f"data: {json.dumps(version)}\n\n"

@@ -18,6 +18,7 @@ from edge.config.settings import Settings
 from edge.errors import ConfigError, Unavailable
 from edge.page import access
 from edge.page.app import make_app
+from edge.page.impatient import Impatient
 from edge.system import logs
 from edge.system.certificates import load_own
 from edge.system.systemd import Systemd
@@ -70,7 +71,7 @@ class _Server(uvicorn.Server):
         config = uvicorn.Config(
             make_app(settings, lambda: self.should_exit),
             loop="asyncio",
-            http="h11",
+            http=Impatient,
             ws="none",
             lifespan="off",
             log_config=None,

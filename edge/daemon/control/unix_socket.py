@@ -70,11 +70,22 @@ def ask(path: Path, command: str, **arguments: object) -> dict[str, Any]:
         NoDaemonError: no daemon answers there, or not to us.
         Unavailable: the daemon refuses; the text says why.
     """
+    return ask_within(TIMEOUT_S, path, {"command": command, **arguments})
+
+
+def ask_within(timeout_s: float, path: Path, request: Mapping[str, object]) -> dict[str, Any]:
+    """
+    Ask the running daemon, which may be silent for so many seconds.
+
+    Raises:
+        NoDaemonError: no daemon answers there in time, or not to us.
+        Unavailable: the daemon refuses; the text says why.
+    """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(TIMEOUT_S)
+            client.settimeout(timeout_s)
             client.connect(str(path))
-            client.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+            client.sendall(json.dumps(request).encode() + b"\n")
             with client.makefile("rb") as stream:
                 answer: dict[str, Any] = json.loads(stream.readline())
     except PermissionError:

@@ -18,8 +18,12 @@ function focused() {
 }
 
 async function renew() {
-  const answer = await fetch(location.href, { redirect: "error" });
-  if (!answer.ok) throw new Error("not answered");
+  const answer = await fetch(location.href, { redirect: "manual" });
+  if (answer.type === "opaqueredirect") { // the session has ended
+    location.replace("/enter");
+    return;
+  }
+  if (!answer.ok && answer.status !== 503) throw new Error("not answered"); // 503 says why itself
   const made = new DOMParser().parseFromString(await answer.text(), "text/html");
   const href = focused();
   document.getElementById("main").replaceChildren(...made.getElementById("main").childNodes);
@@ -34,19 +38,34 @@ async function renew() {
 function listen() {
   if (!document.querySelector("main[data-live]")) return;
   const lost = document.getElementById("lost");
-  const news = new EventSource("/events");
+  let news = null;
   let version = null;
   let renewing = Promise.resolve();
   const again = () => {
     renewing = renewing.then(renew).then(() => { lost.hidden = true; }, () => { lost.hidden = false; });
   };
-  news.addEventListener("message", (event) => {
-    if (version === null) lost.hidden = true;
-    else if (event.data !== version) again();
-    version = event.data;
-  });
-  news.addEventListener("error", () => { lost.hidden = false; });
-  setInterval(() => { if (!document.hidden) again(); }, RENEW_MS); // ages, and the daemon's state
+  const open = () => {
+    if (news && news.readyState !== EventSource.CLOSED) return;
+    news = new EventSource("/events");
+    news.addEventListener("message", (event) => {
+      if (version === null) lost.hidden = true;
+      else if (event.data !== version || !lost.hidden) again();
+      version = event.data;
+    });
+    news.addEventListener("error", again); // the page says why: away, no session, or nothing wrong
+  };
+  const look = () => { // a hidden tab holds no connection: a browser has six
+    if (!document.hidden) {
+      open();
+      again();
+    } else if (news) {
+      news.close();
+      news = null;
+    }
+  };
+  document.addEventListener("visibilitychange", look);
+  setInterval(look, RENEW_MS); // ages, and the daemon's state
+  if (!document.hidden) open();
 }
 
 enterByAddress();

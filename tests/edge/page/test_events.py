@@ -41,14 +41,25 @@ def test_a_browser_is_told_what_is_there_and_then_what_is_new() -> None:
         return found or "two"
 
     async def listen() -> list[str]:
-        return [part async for part in stream(News(version, lambda: bool(ended)))]
+        return [part async for part in stream(News(version, lambda: bool(ended), lambda _: True))]
+
+    assert asyncio.run(listen()) == ['data: "one"\n\n', 'data: "two"\n\n']
+
+
+def test_a_stream_ends_with_its_session() -> None:
+    goes_on = iter([True, True, False])
+    said = iter(["one", "two", "three"])
+
+    async def listen() -> list[str]:
+        news = News(lambda: next(said), lambda: False, lambda _: next(goes_on))
+        return [part async for part in stream(news)]
 
     assert asyncio.run(listen()) == ['data: "one"\n\n', 'data: "two"\n\n']
 
 
 def test_browsers_that_listen_are_not_many_and_one_that_leaves_makes_room() -> None:
     async def listen() -> list[int]:
-        news = News(lambda: "same", lambda: False)
+        news = News(lambda: "same", lambda: False, lambda _: True)
         streams = [stream(news) for _ in range(MOST)]
         for one in streams:
             assert await anext(one) == 'data: "same"\n\n'

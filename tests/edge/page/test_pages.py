@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -19,7 +21,7 @@ from edge.daemon.control.unix_socket import ControlServer
 from edge.domain import Flag, Withheld
 from edge.health import Health
 from edge.models.manifest import read_manifest
-from edge.page import charts, words
+from edge.page import charts, device, words
 from edge.page.heat import png
 from edge.storage.ledger.worklist import DayOfScores, Worklist
 from tests.support.browser import Browser
@@ -64,6 +66,20 @@ def test_without_a_daemon_it_says_so_and_shows_what_is_on_the_disk(
     assert answer.status == 200
     assert "No running daemon answers" in answer.text
     assert "film.dcm" in answer.text
+
+
+def test_a_daemon_that_hangs_is_given_up_and_leaves_no_thread(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "PATIENCE_S", 0.05)
+    before = threading.active_count()
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(settings.control.socket))
+        hanging.listen()
+        report = device.report_of(settings)
+        assert threading.active_count() == before
+    assert report.said is None
+    assert "no running daemon answers: timed out" in report.why_not
 
 
 def test_the_daemon_s_state_stands_there_with_reasons_and_advice(

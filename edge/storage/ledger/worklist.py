@@ -1,4 +1,4 @@
-"""Questions of the page for browsers: each is answered from a few rows, however long the ledger."""
+"""Questions of the page for browsers: from a few rows, or from those of the last 14 days."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence

@@ -155,12 +155,13 @@ def probed(machine: Machine, name: str) -> list[str]:
         "[Service]", "[Service]\nType=oneshot\nExecStart=/bin/sh /opt/probe"
     )
     (machine.root / "opt/probe").write_text(PROBE)
-    (machine.root / "etc/systemd/system/probe.service").write_text(text)
+    probe = name.replace("mammo-edge", "probe")  # the journal keeps what another one saw
+    (machine.root / f"etc/systemd/system/{probe}.service").write_text(text)
     machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "start", "probe")
-    machine.run("rm", "/opt/probe", "/etc/systemd/system/probe.service")
+    machine.run("systemctl", "start", probe)
+    machine.run("rm", "/opt/probe", f"/etc/systemd/system/{probe}.service")
     machine.run("rm", "-f", "/srv/mammo-edge/inbox/.x")
-    lines = machine.journal("probe").splitlines()
+    lines = machine.journal(probe).splitlines()
     return [line for line in lines if line.startswith(("sees ", "writes "))]
 
 

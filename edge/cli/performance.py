@@ -11,13 +11,14 @@ from edge.cli.since import time
 from edge.config.load import load
 from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
 from edge.models.site_performance import report
-from edge.storage.ledger.verdicts import newest, open_verdicts, read_pairs, read_scored
+from edge.storage.ledger.readonly import open_readonly
+from edge.storage.ledger.verdicts import newest, read_pairs, read_scored
 
 
 def run(arguments: Namespace) -> int:
     """Show the performance of the bundle that scored last; returns the exit status."""
     since = time(arguments.since)
-    with open_verdicts(load(arguments.config).state.path) as db:
+    with open_readonly(load(arguments.config).state.path) as db:
         pairs, scored = read_pairs(db, since), read_scored(db, since)
     found = report(pairs, *newest(scored), arguments.by)
     if arguments.json:

@@ -14,8 +14,8 @@ from edge.cli.doctor.finding import Finding, Level
 from edge.cli.doctor.machine import disk, temperature
 from edge.config.settings import Settings
 from edge.errors import StartupError
-from edge.storage.ledger.queries import open_queries
 from edge.storage.ledger.records import REPLY
+from edge.storage.ledger.worklist import Worklist, open_worklist
 
 COLUMNS: Final = 79
 LINES: Final = 23
@@ -71,26 +71,24 @@ def look_around(settings: Settings | None, now: datetime, root: Path = Path("/")
 
 
 def _today(state: Path, now: datetime) -> Today | None:
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    scored = rejected = 0
-    failure: tuple[str | None, datetime | None] = (None, None)
     try:
-        with open_queries(state) as queries:
-            for payload in queries.each_result(since=midnight.timestamp()):
-                message = json.loads(payload)
-                if message.get("duplicate_of") is not None:
-                    continue  # the same outcome, told once more
-                if message["outcome"] == "rejected":
-                    rejected += 1
-                    failure = (
-                        "; ".join(message["gate"]["reasons"]),
-                        datetime.fromisoformat(message["completed_at"]).astimezone(now.tzinfo),
-                    )
-                else:
-                    scored += 1
+        with open_worklist(state) as worklist:
+            return today_of(worklist, now)
     except StartupError:
         return None
-    return Today(scored, rejected, *failure)
+
+
+def today_of(worklist: Worklist, now: datetime) -> Today:
+    """Count what was concluded since midnight, with the reason of the last rejection."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    days = worklist.by_day(midnight)
+    scored, rejected = sum(day.scored for day in days), sum(day.rejected for day in days)
+    last = worklist.last_rejected(midnight)
+    if last is None:
+        return Today(scored, rejected)
+    message = json.loads(last)
+    at = datetime.fromisoformat(message["completed_at"]).astimezone(now.tzinfo)
+    return Today(scored, rejected, "; ".join(message["gate"]["reasons"]), at)
 
 
 def screen(report: Report, around: Around) -> list[str]:

@@ -1,10 +1,8 @@
 """The device as the page tells of it: the daemon's own report, or what lies on the disk."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.resources import files
 from itertools import zip_longest
 from pathlib import Path
@@ -20,7 +18,6 @@ from edge.errors import StartupError, Unavailable
 from edge.models.active import SHIPPED
 from edge.models.active import read as read_choice
 from edge.models.manifest import MANIFEST, Manifest, read_manifest
-from edge.storage.ledger.worklist import Worklist
 
 PATIENCE_S: Final = 2.0
 """Seconds to wait for the daemon."""
@@ -79,19 +76,6 @@ def rows_of(report: Report, today: Today) -> list[tuple[str, str]]:
         return []
     hot: Finding = temperature(Path("/"))
     return facts(report.said, Around("", None, hot, today))
-
-
-def today_of(worklist: Worklist, now: datetime) -> Today:
-    """Count what was concluded since midnight, with the reason of the last rejection."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-    days = worklist.by_day(midnight)
-    scored, rejected = sum(day.scored for day in days), sum(day.rejected for day in days)
-    last = worklist.last_rejected(midnight)
-    if last is None:
-        return Today(scored, rejected)
-    message = json.loads(last)
-    at = datetime.fromisoformat(message["completed_at"]).astimezone(now.tzinfo)
-    return Today(scored, rejected, "; ".join(message["gate"]["reasons"]), at)
 
 
 def model_of(settings: Settings) -> Model:

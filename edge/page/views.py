@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edge.cli import remedies
+from edge.cli.status import today_of
 from edge.config.settings import Settings
 from edge.daemon.telemetry.drift import WINDOW, counts_of, index_of
 from edge.errors import StartupError
@@ -18,11 +19,12 @@ from edge.models.comparison import described, worth
 from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
 from edge.models.site_performance import report
 from edge.page import charts, heat, words
-from edge.page.device import Model, model_of, report_of, rows_of, today_of
+from edge.page.device import Model, model_of, report_of, rows_of
 from edge.page.points import file_of, points_of
 from edge.page.rows import SHORT, row_of
 from edge.page.templates import Templates
-from edge.storage.ledger.verdicts import newest, open_verdicts, read_pairs, read_scored
+from edge.storage.ledger.readonly import open_readonly
+from edge.storage.ledger.verdicts import newest, read_pairs, read_scored
 from edge.storage.ledger.worklist import Scored, Waiting, Worklist, open_worklist
 
 NEWEST: Final = 20
@@ -132,7 +134,7 @@ class Views:
     def performance(self, request: Request) -> Response:
         """Show what the model is worth here, by verdicts."""
         del request
-        with open_verdicts(self._settings.state.path) as db:
+        with open_readonly(self._settings.state.path) as db:
             pairs, scored = read_pairs(db), read_scored(db)
         found = report(pairs, *newest(scored), "domain")
         least = (LEAST_IMAGES, LEAST_WOMEN)

@@ -19,8 +19,9 @@ from edge.models.bundle import Bundle
 from edge.models.manifest import DomainFit, ModelFile
 from edge.models.pairs import Pair
 from edge.models.performance import look
+from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.schema import FILE
-from edge.storage.ledger.verdicts import Raw, open_verdicts, read_pairs, read_raw
+from edge.storage.ledger.verdicts import Raw, read_pairs, read_raw
 from train.errors import DataError
 from train.recalibration import cross_validation
 from train.recalibration.cross_validation import Rule
@@ -62,13 +63,13 @@ def read(ledger: Path) -> list[Pair]:
     Raises:
         StartupError: there is no ledger, or one of another schema version.
     """
-    with open_verdicts(_folder(ledger)) as db:
+    with open_readonly(_folder(ledger)) as db:
         return read_pairs(db)
 
 
 def read_scores(ledger: Path) -> list[Raw]:
     """Read the raw scores of all images of a ledger; arguments and errors as `read`."""
-    with open_verdicts(_folder(ledger)) as db:
+    with open_readonly(_folder(ledger)) as db:
         return read_raw(db)
 
 

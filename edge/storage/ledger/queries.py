@@ -10,10 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from edge.errors import StartupError
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import ledger_id
-from edge.storage.ledger.schema import FILE
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
@@ -219,16 +217,10 @@ def open_queries(folder: Path) -> Iterator[Queries]:
     Raises:
         StartupError: there is none.
     """
-    db = open_readonly(folder)
+    with open_readonly(folder) as db:
 
-    @contextmanager
-    def reading() -> Iterator[sqlite3.Connection]:
-        yield db
+        @contextmanager
+        def reading() -> Iterator[sqlite3.Connection]:
+            yield db
 
-    try:
         yield Queries(reading)
-    except sqlite3.Error as error:
-        msg = f"{folder / FILE}: {error}"
-        raise StartupError(msg) from None
-    finally:
-        db.close()

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import StartupError
@@ -9,13 +11,25 @@ from edge.storage.ledger import schema
 from edge.storage.ledger.schema import FILE, NewerSchemaError, OlderSchemaError
 
 
-def open_readonly(folder: Path) -> sqlite3.Connection:
+@contextmanager
+def open_readonly(folder: Path) -> Iterator[sqlite3.Connection]:
     """
-    Look into a ledger that a daemon may have open.
+    Look into a ledger that a daemon may have open, for the time of the block.
 
     Raises:
-        StartupError: there is none, or it cannot be read.
+        StartupError: there is none, or it cannot be read, also amid the block.
     """
+    db = _open(folder)
+    try:
+        yield db
+    except sqlite3.Error as error:
+        msg = f"{folder / FILE}: {error}"
+        raise StartupError(msg) from None
+    finally:
+        db.close()
+
+
+def _open(folder: Path) -> sqlite3.Connection:
     try:
         if not (folder / FILE).exists():
             msg = f"{folder / FILE}: there is no ledger yet: the service was never started"

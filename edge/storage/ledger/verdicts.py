@@ -2,18 +2,13 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
 from typing import Final
 
-from edge.errors import StartupError
 from edge.models.pairs import Basis, Calls, Pair, Truth
 from edge.storage.ledger.database import Database
-from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import SCORE
-from edge.storage.ledger.schema import FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +131,3 @@ def newest(scored: Sequence[Scored]) -> tuple[str | None, dict[bool, Calls]]:
     bundle_id = scored[-1].bundle_id
     own = [one for one in scored if one.bundle_id == bundle_id]
     return bundle_id, {one.called: Calls(one.images, one.with_verdict) for one in own}
-
-
-@contextmanager
-def open_verdicts(folder: Path) -> Iterator[sqlite3.Connection]:
-    """
-    Look into the ledger of a daemon that may be running, for `read_pairs` and `read_scored`.
-
-    Raises:
-        StartupError: there is none, or it cannot be read.
-    """
-    db = open_readonly(folder)
-    try:
-        yield db
-    except sqlite3.Error as error:
-        msg = f"{folder / FILE}: {error}"
-        raise StartupError(msg) from None
-    finally:
-        db.close()

@@ -1,4 +1,4 @@
-"""Questions of the page for browsers: from a few rows, or from those of the last 14 days."""
+"""Questions of the page for browsers, and of `mammo-edge status`: from a few rows, or days."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.domain import Domain
-from edge.errors import StartupError
 from edge.storage.ledger.readonly import open_readonly
-from edge.storage.ledger.schema import FILE
 
 ROW: Final = (
     "results.seq, results.payload, images.name FROM results "
@@ -219,11 +217,5 @@ def open_worklist(folder: Path) -> Iterator[Worklist]:
     Raises:
         StartupError: there is none, or it cannot be read.
     """
-    db = open_readonly(folder)
-    try:
+    with open_readonly(folder) as db:
         yield Worklist(db)
-    except sqlite3.Error as error:
-        msg = f"{folder / FILE}: {error}"
-        raise StartupError(msg) from None
-    finally:
-        db.close()

@@ -1,11 +1,11 @@
 """`mammo-edge status`: what a person wants to know, on one screen."""
 
-import json
 import re
+import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from edge.config.settings import Broker, Settings, Spool, State, Tls
 from edge.errors import Reason
 from edge.health import Cause
 from tests.support.contract_page import examples
+from tests.support.results import Writer, rejected, scored
 from tests.support.tools import ROOT
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -167,43 +168,30 @@ def test_it_never_needs_more_than_80_columns_and_24_lines(reasons: int) -> None:
     assert max(map(len, shown)) <= 79
 
 
-def test_today_is_counted_from_the_ledger_and_is_unknown_without_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_today_is_counted_from_the_ledger_and_is_unknown_without_one(tmp_path: Path) -> None:
     settings = Settings(
-        state=State(path=tmp_path),
+        state=State(path=tmp_path / "state"),
         spool=Spool(path=tmp_path / "spool", min_free_mb=0),
         broker=Broker(host="b", port=8883, tls=Tls(enabled=True)),
     )
     assert look_around(settings, NOW, tmp_path).today is None
-    rejected = {
-        "outcome": "rejected",
-        "gate": {"reasons": ["empty file: no bytes"]},
-        "completed_at": "2026-11-23T08:15:00Z",
-    }
-    asked = []
-
-    class Ledger:
-        def each_result(self, *, since: float) -> list[bytes]:
-            asked.append(since)
-            return [
-                json.dumps(message).encode()
-                for message in ({"outcome": "benign"}, rejected, {"outcome": "indeterminate"})
-            ]
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            return None
-
-    monkeypatch.setattr("edge.cli.status.open_queries", lambda _: Ledger())
+    writer = Writer(tmp_path)
+    refused = rejected("empty file: no bytes") | {"completed_at": "2026-11-23T08:15:00Z"}
+    yesterday, first, *_ = [
+        writer.publish(message)["seq"]
+        for message in (scored(), scored(), refused, scored(outcome="indeterminate"))
+    ]
+    midnight = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
+    with sqlite3.connect(tmp_path / "state/ledger.sqlite3") as db:
+        for seq, at in ((yesterday, midnight - 1), (first, midnight)):
+            db.execute("UPDATE results SET completed_at = ? WHERE seq = ?", (at, seq))
+    db.close()
     found = look_around(settings, NOW, tmp_path)
     assert found.today == Today(
         2, 1, "empty file: no bytes", datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
     )
-    assert asked == [datetime(2026, 11, 23, tzinfo=UTC).timestamp()]
     assert found.broker == "b:8883 over TLS"
+    writer.ledger.close()
 
 
 @pytest.mark.parametrize(

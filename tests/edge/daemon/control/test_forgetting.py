@@ -341,14 +341,13 @@ def test_a_kill_after_the_log_was_cut_raises_no_alarm(site: Site) -> None:
 
 def test_a_reader_of_the_ledger_does_not_keep_the_log_for_ever(site: Site) -> None:
     site.add(1)
-    reader = open_readonly(site.folder / "state")
-    reader.execute("BEGIN")
-    assert reader.execute("SELECT count(*) FROM images").fetchone() == (1,)
     done: list[dict[str, Any]] = []
     asking = threading.Thread(target=lambda: done.append(site.forget({"id": name(1)}, ROOT)))
-    asking.start()
-    asking.join(0.3)
-    reader.close()
+    with open_readonly(site.folder / "state") as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM images").fetchone() == (1,)
+        asking.start()
+        asking.join(0.3)
     asking.join()
     assert done[0]["results"] == 1
     assert site.holds(*traces(1)) == []

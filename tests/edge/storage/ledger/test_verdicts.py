@@ -14,10 +14,11 @@ from edge.errors import StartupError
 from edge.models.pairs import Calls
 from edge.storage.ledger import Ledger, schema
 from edge.storage.ledger.database import FILE
+from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import Conclusion, Score, Submission, note_score
 from edge.storage.ledger.restore import Archived
 from edge.storage.ledger.states import Move
-from edge.storage.ledger.verdicts import Verdict, newest, open_verdicts, read_pairs, read_scored
+from edge.storage.ledger.verdicts import Verdict, newest, read_pairs, read_scored
 from tests.support.pairs import fill, name, score_of, women
 from tests.support.tools import ROOT
 
@@ -184,7 +185,7 @@ def test_a_ledger_filled_from_the_archive_has_the_scores_of_its_results(
 def test_pairs_are_read_beside_a_running_daemon_and_since_a_time(tmp_path: Path) -> None:
     fill(tmp_path, PAIRS)
     running = Ledger(tmp_path, [], lambda payload, _: payload)
-    with open_verdicts(tmp_path) as db:
+    with open_readonly(tmp_path) as db:
         assert read_pairs(db) == PAIRS
         since = 1.79e9 + len(PAIRS) - 3
         assert read_pairs(db, since) == PAIRS[-3:]
@@ -197,7 +198,7 @@ def test_pairs_are_read_beside_a_running_daemon_and_since_a_time(tmp_path: Path)
 
 
 def test_no_ledger_is_said_in_words(tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match="there is no ledger yet"), open_verdicts(tmp_path):
+    with pytest.raises(StartupError, match="there is no ledger yet"), open_readonly(tmp_path):
         pass
 
 

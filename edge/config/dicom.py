@@ -7,13 +7,12 @@ from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
+from edge.config.listen import Address, Listen
 from edge.config.section import Count, Seconds, Section
 
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_AE_TITLE: Final = 16
 """Characters of an AE title (PS3.5, 6.2)."""
-MOST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +45,6 @@ def read_caller(text: str) -> Caller:
     return Caller(_ae_title(aet), found)
 
 
-def read_listen(text: str) -> tuple[str, int]:
-    """
-    Read `ADDRESS:PORT`; an IPv6 address stands in brackets.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    host, _, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    try:
-        address = ipaddress.ip_address(bare)
-        whole = f"[{bare}]" if isinstance(address, ipaddress.IPv6Address) else bare
-        if host == whole and port.isascii() and int(port) in range(MOST_PORT + 1):
-            return str(address), int(port)
-    except ValueError:
-        pass  # as below
-    msg = f"found {text!r}, expected ADDRESS:PORT, such as 0.0.0.0:11112 or [::]:11112"
-    raise ValueError(msg)
-
-
 def _ae_title(text: str) -> str:
     printable = all(" " <= character <= "~" and character != "\\" for character in text)
     if 0 < len(text) <= MOST_AE_TITLE and printable and text == text.strip():
@@ -81,11 +60,6 @@ def _checked_caller(text: str) -> str:
     return text
 
 
-def _checked_listen(text: str) -> str:
-    read_listen(text)
-    return text
-
-
 class Dicom(Section):
     """
     The DICOM receiver, `mammo-edge receive`, which puts what modalities send into the inbox.
@@ -93,7 +67,7 @@ class Dicom(Section):
     A process of its own, with the extra `dicom`; it takes changes when it is restarted.
     """
 
-    listen: Annotated[str, AfterValidator(_checked_listen)] = "127.0.0.1:11112"
+    listen: Listen = "127.0.0.1:11112"
     """Address and port to listen on; by default only this machine can connect."""
     aet: Annotated[str, AfterValidator(_ae_title)] = "MAMMO_EDGE"
     """The AE title that senders must call."""

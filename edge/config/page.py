@@ -4,18 +4,13 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from edge.config.dicom import read_listen
+from edge.config.listen import Address, Listen, read_listen
 from edge.config.section import Section
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 IPV4: Final = 4
-
-
-def _checked_listen(text: str) -> str:
-    read_listen(text)
-    return text
 
 
 class Page(Section):
@@ -25,7 +20,7 @@ class Page(Section):
     A process of its own, with the extra `page`; it takes changes when it is restarted.
     """
 
-    listen: Annotated[str, AfterValidator(_checked_listen)] = "127.0.0.1:8323"
+    listen: Listen = "127.0.0.1:8323"
     """
     Address and port to listen on; by default only this machine can connect. Any other address needs
     `hosts`, `cert` and `key`, and a password (`mammo-edge page --password`).
@@ -66,7 +61,7 @@ class Page(Section):
         return self
 
     @property
-    def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    def address(self) -> Address:
         """The address to listen on."""
         return ipaddress.ip_address(read_listen(self.listen)[0])
 

@@ -7,15 +7,15 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
-from errno import EADDRINUSE, EADDRNOTAVAIL
 from typing import Final
 
 import uvicorn
 from anyio import to_thread
 
+from edge.config.listen import error_class
 from edge.config.page import IPV4, Page
 from edge.config.settings import Settings
-from edge.errors import ConfigError, Unavailable
+from edge.errors import ConfigError
 from edge.page import access
 from edge.page.app import make_app
 from edge.page.impatient import Impatient
@@ -131,6 +131,5 @@ def _listen(page: Page) -> socket.socket:
     try:
         return socket.create_server((str(page.address), page.port), family=family)
     except OSError as error:
-        kind = Unavailable if error.errno in (EADDRINUSE, EADDRNOTAVAIL) else ConfigError
         msg = f"page.listen: {page.listen}: {error.strerror}"
-        raise kind(msg) from None
+        raise error_class(error)(msg) from None

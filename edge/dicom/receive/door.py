@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from edge.config.dicom import Address, Dicom
+from edge.config.dicom import Dicom
+from edge.config.listen import Address
 from edge.contract.receiver import TurnedAway
 from edge.dicom.receive.journal import Journal, quoted
 

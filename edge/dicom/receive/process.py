@@ -12,12 +12,12 @@ import threading
 import time
 import traceback
 import warnings
-from errno import EADDRINUSE, EADDRNOTAVAIL
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
+from edge.config.listen import error_class
 from edge.config.settings import Settings
 from edge.contract.receiver import Aborted
 from edge.dicom.receive.door import Door
@@ -26,7 +26,7 @@ from edge.dicom.receive.journal import Journal
 from edge.dicom.receive.server import House, Server, make_server
 from edge.dicom.receive.tally import Reporter, Tally
 from edge.dicom.receive.tls import server_context
-from edge.errors import ConfigError, Unavailable
+from edge.errors import ConfigError
 from edge.system import logs
 from edge.system.systemd import Systemd
 
@@ -87,9 +87,8 @@ def open_server(settings: Settings, journal: Journal) -> Server:
     try:
         server = make_server(house)
     except OSError as error:
-        kind = Unavailable if error.errno in (EADDRINUSE, EADDRNOTAVAIL) else ConfigError
         msg = f"dicom.listen: {settings.dicom.listen}: {error.strerror}"
-        raise kind(msg) from None
+        raise error_class(error)(msg) from None
     return server
 
 

@@ -18,7 +18,8 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from edge.config.dicom import Dicom, read_listen
+from edge.config.dicom import Dicom
+from edge.config.listen import read_listen
 from edge.contract.receiver import Aborted, TurnedAway
 from edge.dicom.receive.dimse import Dimse
 from edge.dicom.receive.door import CALLING, Door, address_of

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config.dicom import read_caller, read_listen
+from edge.config.dicom import read_caller
+from edge.config.listen import read_listen
 from edge.config.load import load
 from edge.errors import ConfigError
 

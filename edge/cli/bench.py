@@ -18,12 +18,13 @@ from edge import NOTICE, __version__
 from edge.cli.output import print_table
 from edge.config.load import load
 from edge.config.settings import Settings
-from edge.daemon.workers.servable import access_of, shipped_bundle
+from edge.daemon.workers.servable import access_of
 from edge.domain import Rejection
 from edge.inference.engine.tflite import TfliteEngine
 from edge.inference.examiner import open_examiner
 from edge.inference.image import Limits
 from edge.inference.trace import Trace
+from edge.models.active import shipped_bundle
 from edge.models.bundle import Bundle, verify
 from edge.system.files import regular_below
 

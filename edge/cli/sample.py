@@ -24,8 +24,8 @@ from edge.cli.layout import shown
 from edge.cli.output import RESULT_HEAD, print_table, result_row
 from edge.cli.status import plain
 from edge.config.settings import Settings
-from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import Unavailable
+from edge.models.active import shipped_bundle
 from edge.mqtt.topics import Topics
 from edge.storage.ledger.queries import Told, open_queries
 

@@ -9,7 +9,8 @@ from typing import Any
 from edge.config.settings import Settings
 from edge.daemon.workers.job import Job
 from edge.daemon.workers.pool import Workers
-from edge.daemon.workers.servable import job_for, open_store, shipped_bundle
+from edge.daemon.workers.servable import job_for, open_store
+from edge.models.active import shipped_bundle
 from edge.models.bundle import Bundle, verify
 
 log = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ The file is replaced whole, so that a power cut leaves the old choice or the new
 
 import json
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,11 @@ class Active:
     previous: str | None = None
     trial: bool = False
     """True while the current one is watched in its first images."""
+
+
+def shipped_bundle() -> Path:
+    """Find the folder of the bundle that comes with the package."""
+    return Path(str(files("edge") / "models" / "default"))
 
 
 def read(folder: Path) -> Active:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,7 @@ from edge.cli.status import Around, Today, facts
 from edge.config.settings import Settings
 from edge.daemon.control.unix_socket import ask_within
 from edge.errors import StartupError, Unavailable
-from edge.models.active import SHIPPED
+from edge.models.active import SHIPPED, shipped_bundle
 from edge.models.active import read as read_choice
 from edge.models.manifest import MANIFEST, Manifest, read_manifest
 
@@ -93,4 +92,4 @@ def model_of(settings: Settings) -> Model:
 def _chosen(settings: Settings) -> Path:
     root = settings.state.path / "models"
     current = read_choice(root).current
-    return Path(str(files("edge") / "models" / "default")) if current == SHIPPED else root / current
+    return shipped_bundle() if current == SHIPPED else root / current

@@ -8,8 +8,9 @@ from typing import Final
 
 from deploy.demo.brokers import Mosquitto
 from edge.config.settings import Settings
-from edge.daemon.workers.servable import job_for, shipped_bundle
+from edge.daemon.workers.servable import job_for
 from edge.inference import examiner
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from tests.bench.daemon import Measured
 from tests.bench.page import Section, Target, table

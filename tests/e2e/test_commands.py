@@ -15,7 +15,7 @@ from edge import __version__
 from edge.cli import main
 from edge.cli.output import RESULT_HEAD
 from edge.daemon.control.unix_socket import ask
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from tests.support.rig import PROGRAM, SCHEMA, TOPICS, Rig, film, run_command, sha256, until
 
 DICOMS = sorted(Path(file) for case in gen_cases() for file in case.values())

@@ -11,7 +11,7 @@ from edge import __version__
 from edge.config.load import load
 from edge.contract.info import Info
 from edge.daemon.wiring.settings_noted import fleet_digest_of
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.models.signature import sign
 from edge.storage.audit import NAME, Audit

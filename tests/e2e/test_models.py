@@ -12,8 +12,9 @@ from deploy.demo.subscriber import Subscriber
 from edge.cli import models
 from edge.config.load import load
 from edge.config.settings import Settings
-from edge.daemon.workers.servable import open_store, shipped_bundle
+from edge.daemon.workers.servable import open_store
 from edge.errors import ModelError
+from edge.models.active import shipped_bundle
 from edge.models.signature import sign
 from edge.models.transfer import announcement, publisher
 from tests.support import crashing

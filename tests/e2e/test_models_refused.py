@@ -15,7 +15,7 @@ import pytest
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from edge.cli import main
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from edge.models.signature import sign
 from tests.support.keys import key_pair
 from tests.support.rig import TOPICS, Rig, film

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.brokers import free_port
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from tests.support.rig import PATIENCE_S, Rig, run_command, until
 
 

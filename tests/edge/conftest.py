@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from edge.models.store import ModelStore, Trust
 from tests.support.bundles import signed_copy
 from tests.support.keys import key_pair

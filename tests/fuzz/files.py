@@ -37,11 +37,12 @@ from pydicom.uid import (
 
 from edge.config.settings import Settings
 from edge.daemon.workers.pool import Workers
-from edge.daemon.workers.servable import job_for, shipped_bundle
+from edge.daemon.workers.servable import job_for
 from edge.daemon.workers.verdict import Died, Interrupted, Verdict
 from edge.domain import Outcome, Runtime
 from edge.inference import examiner
 from edge.inference.image import codecs
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from tests.support.films import RASTERS, deep, dicom, raster, small
 from tests.support.frames import lut

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from edge.models.signature import sign
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from edge.config.settings import Control, Model, Settings
 from edge.daemon.workers import servable
-from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import Result, Runtime
 from edge.inference.engine.edgetpu import EdgeTpuEngine
 from edge.inference.examiner import Examiner, open_examiner
 from edge.inference.image import Limits
+from edge.models.active import shipped_bundle
 from edge.models.bundle import Bundle, verify
 from edge.system.coral import Access, Device
 from tests.support.films import raster, small

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from pydicom.uid import generate_uid
 
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from tests.support.bundles import manifest
 from tests.support.films import dicom
 from tests.support.rig import FILMS

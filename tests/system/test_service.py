@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from edge.models.signature import sign
 from tests.support.films import crop, dicom
 from tests.support.keys import key_pair

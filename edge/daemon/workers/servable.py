@@ -1,7 +1,6 @@
 """From the configuration to a bundle and to workers that have proved it."""
 
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +9,7 @@ from edge.daemon.workers.job import Job
 from edge.daemon.workers.pool import Workers
 from edge.daemon.workers.serving import Serving
 from edge.errors import ModelError
+from edge.models.active import shipped_bundle
 from edge.models.bundle import Bundle, verify
 from edge.models.store import ModelStore, Trust
 from edge.system.coral import Access, devices
@@ -47,11 +47,6 @@ def access_of(settings: Settings, bundle: Bundle) -> Access | None:
     ):
         return None
     return Access(model.edgetpu_library, model.edgetpu_device, str(lock_of(settings)))
-
-
-def shipped_bundle() -> Path:
-    """Find the folder of the bundle that comes with the package."""
-    return Path(str(files("edge") / "models" / "default"))
 
 
 def job_for(settings: Settings, bundle: Bundle) -> Job:

@@ -8,8 +8,8 @@ import pytest
 
 from edge.cli import main, sample
 from edge.cli.setup.ask import agrees
-from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import Unavailable
+from edge.models.active import shipped_bundle
 
 
 def test_each_sample_has_other_bytes_and_the_same_pixels() -> None:

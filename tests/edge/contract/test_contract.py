@@ -32,9 +32,9 @@ from edge.daemon.control.unix_socket import ask
 from edge.daemon.intake.left_alone import PARTIAL
 from edge.daemon.intake.references import WAIT_S
 from edge.daemon.telemetry.status import offline
-from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
+from edge.models.active import shipped_bundle
 from edge.models.breasts import PROJECTION_OF
 from edge.models.signature import sign
 from edge.models.transfer.announcement import Announcement, read_announcement

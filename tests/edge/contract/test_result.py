@@ -22,7 +22,6 @@ from edge.contract.render import (
     without_heatmap,
 )
 from edge.contract.result import schema
-from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import (
     Box,
     Decision,
@@ -39,6 +38,7 @@ from edge.domain import (
     Timing,
 )
 from edge.errors import Reason
+from edge.models.active import shipped_bundle
 from edge.models.bundle import Bundle, verify
 from edge.models.manifest import MANIFEST
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.daemon.workers.servable import shipped_bundle
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import Batch, prepare
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 
 TWINS = {

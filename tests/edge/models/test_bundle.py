@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import ModelError
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.models.signature import check_signature
 from tests.support.bundles import tiny

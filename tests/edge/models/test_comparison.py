@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import ConfigError
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.models.comparison import refuse_chance, side_by_side, worth
 from edge.models.manifest import Manifest, Measured

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.daemon.workers.servable import shipped_bundle
 from edge.errors import ConfigError, ModelError, Unavailable
-from edge.models.active import SHIPPED, Active
+from edge.models.active import SHIPPED, Active, shipped_bundle
 from edge.models.bundle import Bundle
 from edge.models.signature import sign, signer
 from edge.models.staging import locked

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,6 +19,7 @@ from edge.config.settings import Page, Settings, State
 from edge.daemon.control.unix_socket import ControlServer
 from edge.domain import Flag, Withheld
 from edge.health import Health
+from edge.models.active import shipped_bundle
 from edge.models.manifest import read_manifest
 from edge.page import charts, device, words
 from edge.page.heat import png
@@ -205,7 +205,7 @@ def test_the_model_has_its_card_whoever_runs(enter: Callable[..., Browser]) -> N
 def test_the_threshold_is_the_one_that_the_last_score_was_decided_with(
     enter: Callable[..., Browser], settings: Settings, tmp_path: Path
 ) -> None:
-    folder = Path(str(files("edge") / "models" / "default"))
+    folder = shipped_bundle()
     data = (folder / "bundle.json").read_bytes()
     card = read_manifest(data)
     name = "model_int8.tflite"

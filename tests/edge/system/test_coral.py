@@ -13,13 +13,13 @@ import pytest
 
 from edge.cli import main
 from edge.contract.render import Occasion, Sender, render
-from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import Result, Runtime
 from edge.errors import AcceleratorError, ModelError
 from edge.inference.engine import Shapes
 from edge.inference.engine.edgetpu import EdgeTpuEngine
 from edge.inference.examiner import open_examiner
 from edge.inference.image import Limits
+from edge.models.active import shipped_bundle
 from edge.models.bundle import Bundle, verify
 from edge.system import coral
 from edge.system.coral import Device
@@ -87,7 +87,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from edge.system import coral
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 held = coral.claim(Path(sys.argv[1]))
 print("held", flush=True)
 input()

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import InputSpec, Rejection
 from edge.inference import examiner as examine
 from edge.inference.engine import Engine, Scores
 from edge.inference.image import Limits
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from tests.support.films import deep, demo_files, dicom, film
 from tests.support.tools import DATA

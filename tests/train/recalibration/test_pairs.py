@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.daemon.telemetry.drift import counts_of
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from edge.models.bundle import Bundle, verify
 from edge.models.calibration import calibrate
 from edge.models.pairs import Pair

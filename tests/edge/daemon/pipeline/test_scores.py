@@ -4,8 +4,8 @@ import hmac
 from dataclasses import replace
 
 from edge.daemon.pipeline.scores import score_of
-from edge.daemon.workers.servable import shipped_bundle
 from edge.domain import Origin, Provenance
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from tests.support.verdicts import scored
 

@@ -22,12 +22,13 @@ from edge.config.settings import Model, Settings, Worker
 from edge.daemon.rollout.accelerator import Accelerator
 from edge.daemon.workers import servable
 from edge.daemon.workers.pool import Workers
-from edge.daemon.workers.servable import access_of, job_for, lock_of, shipped_bundle
+from edge.daemon.workers.servable import access_of, job_for, lock_of
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Died, Interrupted, Verdict
 from edge.domain import Rejection, Result, Runtime
 from edge.errors import ModelError
 from edge.health import Health, Phase
+from edge.models.active import shipped_bundle
 from edge.models.bundle import Bundle, verify
 from edge.system import coral
 from edge.system.coral import Access, Device

@@ -14,13 +14,12 @@ from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.rollout.activation import Activation
 from edge.daemon.rollout.first_model import first_serving
 from edge.daemon.wiring.handlers import handlers
-from edge.daemon.workers.servable import shipped_bundle
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Died, Verdict
 from edge.domain import Rejection
 from edge.errors import ConfigError, ModelError, Reason
 from edge.health import Health, Phase
-from edge.models.active import SHIPPED, Active
+from edge.models.active import SHIPPED, Active, shipped_bundle
 from edge.models.comparison import worth
 from edge.models.signature import sign
 from edge.models.store import ModelStore

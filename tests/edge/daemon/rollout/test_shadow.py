@@ -17,12 +17,13 @@ from edge.daemon.pipeline.examination import Examination
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL, Shadow
 from edge.daemon.wiring.shadow import open_shadow
 from edge.daemon.workers.job import Job
-from edge.daemon.workers.servable import open_serving, shipped_bundle
+from edge.daemon.workers.servable import open_serving
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Interrupted, Verdict
 from edge.domain import Rejection
 from edge.errors import Reason, Unavailable
 from edge.health import Health, Phase
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.mqtt.errors import HungUpError
 from tests.support.pipeline import parts_of

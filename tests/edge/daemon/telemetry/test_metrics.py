@@ -21,11 +21,11 @@ from edge.daemon.telemetry.drift import FEWEST, Drift, counts_of, index_of, stab
 from edge.daemon.telemetry.http_server import AT_ONCE, MetricsServer
 from edge.daemon.telemetry.metrics import HealthMetrics
 from edge.daemon.telemetry.performance import ServingPerformance
-from edge.daemon.workers.servable import shipped_bundle
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Interrupted
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.models.pairs import Pair
 from edge.models.performance import look

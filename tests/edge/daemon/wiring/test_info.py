@@ -10,7 +10,7 @@ import pytest
 from edge.config.settings import Device, Settings
 from edge.daemon.wiring import info
 from edge.daemon.wiring.info import Gather
-from edge.daemon.workers.servable import shipped_bundle
+from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.storage.audit import Audit
 from edge.system.time_sync import SET

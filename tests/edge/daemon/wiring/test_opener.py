@@ -9,10 +9,11 @@ import pytest
 
 from edge.config.settings import Settings
 from edge.daemon.wiring.opener import Opener
-from edge.daemon.workers.servable import open_store, shipped_bundle
+from edge.daemon.workers.servable import open_store
 from edge.errors import ModelError
 from edge.health import Cause, Health, Phase
 from edge.models import manifest
+from edge.models.active import shipped_bundle
 from edge.models.signature import sign
 from tests.support.bundles import proved
 

@@ -27,6 +27,8 @@ class AuditPart(_Part):
     number: Annotated[int, Field(ge=0, le=10**15)]
     """The number of the last entry; 0 for an empty log."""
     hash: Hash
+    first: Annotated[int, Field(ge=1, le=10**15)] | None
+    """The number of the oldest entry that is left; null for an empty log."""
 
 
 class ClockPart(_Part):

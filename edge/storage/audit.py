@@ -100,6 +100,10 @@ class Audit:
             for log in logs:
                 yield from filter(None, map(read_entry, log))
 
+    def first(self) -> int | None:
+        """Return the number of the oldest entry that can be read; None if there is none."""
+        return next((int(entry["number"]) for entry in self.entries()), None)
+
     def closed(self) -> list[Path]:
         """List the files with older entries only, oldest first."""
         return self._segments.closed()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from edge.cli.fleet.drift import drift_of
 from edge.cli.fleet.heard import listen
-from edge.cli.fleet.said import Device, devices_of
+from edge.cli.fleet.said import Device, SaidAudit, devices_of
 from edge.cli.layout import COLUMNS, shown, wrapped
 from edge.cli.output import print_table
 from edge.config.load import load
@@ -68,10 +68,17 @@ def _row(device: Device) -> tuple[str, ...]:
         status.version if status else info.version if info else "?",
         f"{model.version} {model.bundle[:SHORT]}" if model else "?",
         info.configuration[:SHORT] if info else "?",
-        f"{info.audit.number}:{info.audit.hash[:SHORT]}" if info else "?",
+        _audit(info.audit) if info else "?",
         _last_seen(device),
         CLOCK[info.clock.synchronised] if info else "?",
     )
+
+
+def _audit(said: SaidAudit) -> str:
+    """Show the entries that are there, and the hash of the last one."""
+    removed = said.first is not None and said.first > 1
+    entries = f"{said.first}-{said.number}" if removed else f"{said.number}"
+    return f"{entries}:{said.hash[:SHORT]}"
 
 
 def _last_seen(device: Device) -> str:

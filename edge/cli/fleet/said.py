@@ -2,7 +2,7 @@
 The messages of other devices, verified.
 
 Whoever may write to the broker may have written them. Fields that a newer release added are
-ignored; `status` and `health` of an older one lack some.
+ignored; messages of an older one lack some.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,9 @@ class SaidModel(ModelPart, extra="ignore"):
 
 
 class SaidAudit(AuditPart, extra="ignore"):
-    """The head of the audit log."""
+    """The head of the audit log, and the oldest entry but for releases that did not send it."""
+
+    first: Annotated[int, Field(ge=1, le=10**15)] | None = None
 
 
 class SaidClock(ClockPart, extra="ignore"):

@@ -56,7 +56,7 @@ class Gather:
         self._root = root
         self._began = uptime_s()
         self._runtime = _runtime()
-        self._audit = _AuditHead(parts.ledger.audit)
+        self._audit = _AuditEnds(parts.ledger.audit)
         self._seen: tuple[Bundle, Settings] | None = None
         self._signature = self._digest = ""
         self._last: Info | None = None
@@ -106,21 +106,23 @@ class Gather:
         )
 
 
-class _AuditHead:
-    """The head of the audit log, read again only when the log has changed."""
+class _AuditEnds:
+    """Both ends of the audit log, read again only when one of their files has changed."""
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
-        self._seen: Looks | None = None
-        self._head = AuditPart(number=0, hash="0" * 64)
+        self._seen: tuple[Path, Looks | None, Looks | None] | None = None
+        self._ends = AuditPart(number=0, hash="0" * 64, first=None)
 
     def look(self) -> AuditPart:
-        """Return the head as it is now."""
-        seen = _looks(self._audit.file)
-        if seen is None or seen != self._seen:
-            head = self._audit.head()
-            self._seen, self._head = seen, AuditPart(number=head.number, hash=head.hash)
-        return self._head
+        """Return the head and the first number as they are now."""
+        oldest = [*self._audit.closed(), self._audit.file][0]
+        seen = oldest, _looks(oldest), _looks(self._audit.file)
+        if None in seen or seen != self._seen:
+            head, first = self._audit.head(), self._audit.first()
+            self._ends = AuditPart(number=head.number, hash=head.hash, first=first)
+            self._seen = seen
+        return self._ends
 
 
 def _looks(file: Path) -> Looks | None:

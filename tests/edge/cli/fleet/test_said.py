@@ -67,6 +67,13 @@ def test_fields_of_a_newer_release_are_ignored() -> None:
     assert codes.status is not None
 
 
+def test_info_of_an_older_release_without_the_first_number_is_no_fault() -> None:
+    device = said("info", fleet.info(NAME, audit={"number": 9, "hash": "0" * 64}))
+    assert device.malformed == {}
+    assert device.info is not None
+    assert device.as_json()["info"]["audit"] == {"number": 9, "hash": "0" * 64, "first": None}
+
+
 def test_health_of_an_older_release_without_counts_is_no_fault() -> None:
     older = fleet.health(NAME, [1] * 20)
     del older["drift"]["counts"], older["drift"]["reference"]

@@ -48,11 +48,30 @@ def test_an_audit_entry_and_other_settings_change_it(site: Site) -> None:
     head = site.audit.add("retry")
     second = site.gather()
     assert (second.audit.number, second.audit.hash) == (head.number, head.hash) == (1, head.hash)
+    assert (first.audit.first, second.audit.first) == (None, 1)
     assert second.model_copy(update={"audit": first.audit, "at": first.at}) == first
     site.settings = Settings.model_validate(
         {"state": {"path": site.root}, "log": {"level": "debug"}}
     )
     assert site.gather().configuration != first.configuration
+
+
+@pytest.mark.parametrize("whole_file", [True, False])
+def test_a_beginning_that_is_cut_changes_it_though_the_end_stays(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, whole_file: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.storage.audit.MAX_BYTES", 500)  # two entries a file
+        for _ in range(5):
+            site.audit.add("retry")
+    before, oldest = site.gather().audit, site.audit.closed()[0]
+    if whole_file:
+        oldest.unlink()
+    else:
+        oldest.write_bytes(oldest.read_bytes().partition(b"\n")[2])
+    after = site.gather().audit
+    assert (before.first, before.number) == (1, 5)
+    assert after == before.model_copy(update={"first": 3 if whole_file else 2})
 
 
 def test_a_password_does_not_change_the_digest_of_the_configuration(site: Site) -> None:

@@ -6,10 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
-import numpy as np
 import pytest
 
+from tests.support import shallow
 from tests.support.once import made_once
 from tests.support.tiny import Tiny, draw_films
 from train import cli
@@ -51,6 +50,20 @@ def _one_process() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shallow_network() -> Iterator[None]:
+    """A third of MobileNetV2's blocks: most of the time goes into building its graphs."""
+    with pytest.MonkeyPatch.context() as patch:
+        shallow.install(patch)
+        yield
+
+
+@pytest.fixture
+def whole_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MobileNetV2 with all of its blocks."""
+    shallow.remove(monkeypatch)
+
+
 @pytest.fixture
 def films(tmp_path: Path) -> Path:
     """Five patients a class, two films each."""
@@ -71,21 +84,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Random weights of the tiny network whose batch norm knows its statistics: without them every
     picture gives the same score. The same file for all processes of a run.
     """
-    made = made_once(tmp_path_factory, "tiny-weights", draw_weights)
-    return made / "tiny.weights.h5"
-
-
-def draw_weights(folder: Path) -> None:
-    """Write tiny.weights.h5."""
-    keras.utils.set_random_seed(0)
-    base = keras.applications.MobileNetV2(
-        input_shape=(64, 64, 3), alpha=0.35, include_top=False, weights=None
-    )
-    for layer in base.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    base(np.random.default_rng(0).uniform(-1, 1, (32, 64, 64, 3)).astype(np.float32), training=True)
-    base.save_weights(folder / "tiny.weights.h5")
+    return made_once(tmp_path_factory, "tiny-weights", shallow.draw_weights) / "tiny.weights.h5"
 
 
 @pytest.fixture(scope="session")

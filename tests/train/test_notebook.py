@@ -12,6 +12,14 @@ from tests.support.tiny import Tiny
 from tests.support.tools import ROOT
 
 NOTEBOOK = ROOT / "docs" / "guides" / "train.ipynb"
+SHALLOW = """
+import pytest
+from tests.support import shallow
+from train.stats import bootstrap
+shallow.install(pytest.MonkeyPatch())
+bootstrap.RESAMPLES = 200
+"""
+"""The beginning of the recipe: in the notebook's process, too, the tests' network and resamples."""
 
 
 @pytest.fixture
@@ -36,14 +44,17 @@ def test_notebook_looks_trains_exports_evaluates_and_classifies(
     tiny_weights: Path,
     tmp_path: Path,
 ) -> None:
+    recipe = tmp_path / "tiny.py"
+    recipe.write_text(SHALLOW + tiny.recipe.read_text())
     values = {
         "DATA": tiny.data,
-        "RECIPE": tiny.recipe,
+        "RECIPE": recipe,
         "WEIGHTS": tiny_weights,
         "OUT": tmp_path / "run",
     }
     environment = {
         **os.environ,
+        "PYTHONPATH": str(ROOT),
         **{f"MAMMO_TRAIN_{name}": str(value) for name, value in values.items()},
     }
     client = NotebookClient(

@@ -210,7 +210,7 @@ def _base(image: keras.KerasTensor, alpha: float) -> dict[str, keras.KerasTensor
     """
     taps = {}
     seen = _relu6(Scaled(_width(32 * alpha), 3, 2, name="Conv1")(image))
-    for block, (expansion, channels) in enumerate(_blocks(alpha)):
+    for block, expansion, channels in _blocks(alpha):
         entered, inside = seen, seen
         if expansion > 1:
             name = _name(block, "expand")
@@ -275,12 +275,12 @@ def _name(block: int, part: str) -> str:
     return f"block_{block}_{part}" if block else f"expanded_conv_{part}"
 
 
-def _blocks(alpha: float) -> Iterator[tuple[int, int]]:
-    """Expansion and output channels of each block."""
+def _blocks(alpha: float) -> Iterator[tuple[int, int, int]]:
+    """Number, expansion and output channels of each block."""
     stages = ((16, 1), (24, 2), (32, 3), (64, 4), (96, 3), (160, 3), (320, 1))
-    for number, (channels, repeats) in enumerate(stages):
-        for _ in range(repeats):
-            yield (6 if number else 1), _width(channels * alpha)
+    widths = [channels for channels, repeats in stages for _ in range(repeats)]
+    for number, channels in enumerate(widths):
+        yield number, (6 if number else 1), _width(channels * alpha)
 
 
 def _width(channels: float) -> int:

@@ -1,6 +1,7 @@
 """Make a tiny data set, and keep the results of a whole command line run on it."""
 
 import csv
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,10 @@ class Tiny:
     run: RunFolder
     recipe: Path
     data: Path
+
+    def copy_run(self, folder: Path) -> RunFolder:
+        """Copy the run, for a command that writes into it: the run itself is every test's."""
+        return RunFolder(shutil.copytree(self.run.root, folder / "copy"))
 
 
 @cache

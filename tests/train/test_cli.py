@@ -255,7 +255,7 @@ def test_validation_film_that_was_refused_is_not_scored_in_variants(
     )
     monkeypatch.setattr(evaluate, "reopen", lambda *_: torn)
     monkeypatch.setattr(evaluate, "write_json", lambda *_: None)
-    evaluate.evaluate(tiny.run, evaluate.Request())
+    evaluate.evaluate(tiny.copy_run(tmp_path), evaluate.Request())
     assert seen[0] == real.sides["validation"]
 
 

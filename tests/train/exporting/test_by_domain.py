@@ -28,8 +28,8 @@ from train.scoring.measured import LEAST, Measurement, measured
 def bundle(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The tiny network, exported once more with what is to stand for digital mammograms."""
     root = tmp_path_factory.mktemp("digital")
-    films = draw_films(root / "films", 16)
-    command = ["export", str(tiny.run.root), "--digital", str(films), "--bundle", str(root / "b")]
+    films, run = draw_films(root / "films", 16), tiny.copy_run(root)
+    command = ["export", str(run.root), "--digital", str(films), "--bundle", str(root / "b")]
     assert cli.main(command) == 0
     return verify(root / "b")
 

@@ -4,7 +4,9 @@ The bits and the sign that a compressed frame says it has, against what DICOM's 
 Usually they agree, or do not matter: a frame of 16 bits that uses the 12 of the header, a signed
 one without negative values. Else the pixels decide: read with the wrong sign a picture is torn at
 half of its range, so neighbours are nearer to each other by the right reading. A frame's additional
-bits are values, unless the header says that overlays lie there.
+bits are values, unless the header says that overlays lie there. Run lengths and uncompressed pixels
+have no word of their own: bits above those stored are values if the picture is torn without them,
+and show the sign if they repeat it.
 """
 
 from typing import Any, Final
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image.depth import Depth
+from edge.inference.image.depth import Depth, meaning
 from edge.inference.image.frame import Decoded
 
 OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
@@ -47,7 +49,7 @@ def agreed(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
         ImageRejected: they contradict each other, and the pixels do not tell who is right.
     """
     if not decoded.header.bits:
-        return depth
+        return wide(header, depth, decoded.values)
     depth = _bits(header, depth, decoded)
     if decoded.header.signed == depth.signed or decoded.header.kind not in {"jpeg 2000", "htj2k"}:
         return depth  # the others have no sign of their own
@@ -62,6 +64,32 @@ def _bits(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
     if found <= top or _fits(decoded.values, top, depth) or _has_overlays(header):
         return depth
     return depth._replace(stored=found, high_bit=found - 1)
+
+
+def wide(header: Dataset, depth: Depth, values: NDArray[Any]) -> Depth:
+    """
+    Take the bits above those stored for values, if that heals a tear in the picture.
+
+    Args:
+        header: of the DICOM object.
+        depth: what it says.
+        values: shape (rows, columns), as they lie in the file.
+    """
+    top = depth.high_bit + 1
+    looked = values[::ROW_STEP]
+    if top >= depth.allocated or _fits(looked, top, depth) or _has_overlays(header):
+        return depth
+    if not depth.shift and _fits(looked, top, depth._replace(signed=True)):
+        return depth._replace(signed=True)  # the bits above repeat a sign
+    whole = depth._replace(stored=depth.allocated, high_bit=depth.allocated - 1)
+    torn, healed = (_tears(looked, each, 2**depth.stored) for each in (depth, whole))
+    return whole if healed <= CLEARLY * torn else depth
+
+
+def _tears(rows: NDArray[Any], depth: Depth, most: int) -> float:
+    """Compute the mean difference between neighbours in a row, edges counting `most` at most."""
+    steps = np.abs(np.diff(meaning(rows, depth), axis=1))
+    return float(np.minimum(steps, most).mean()) if steps.size else 0.0
 
 
 def _fits(values: NDArray[Any], top: int, depth: Depth) -> bool:

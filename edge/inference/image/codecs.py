@@ -20,7 +20,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from edge.errors import ImageRejected, Reason
-from edge.inference.image import frame_header, transfer_syntax
+from edge.inference.image import frame_header, jpeg_headers, run_lengths, transfer_syntax
 from edge.inference.image.frame import Decoded, Frame, FrameHeader, Stored
 
 
@@ -60,25 +60,25 @@ def decode(frame: Frame, layout: Layout) -> Decoded:
     _check(header, layout)
     if transfer_syntax.KINDS.get(layout.syntax) != header.kind:
         layout = replace(layout, syntax=transfer_syntax.SYNTAXES[header.kind])
-    if header.bits:  # GDCM cuts values down to what it is told
+    # GDCM and pydicom cut values down to what they are told
+    allocated = layout.bits_allocated
+    if header.bits:
         allocated = EIGHT if header.bits <= EIGHT else 2 * EIGHT
-        layout = replace(layout, bits_allocated=allocated, bits_stored=header.bits)
+    layout = replace(layout, bits_allocated=allocated, bits_stored=header.bits or allocated)
     try:
         stored = _codec(header, layout)(frame.data, layout)
     except ImageRejected:
         raise
     except Exception as error:
-        if isinstance(error, Short) or frame.ending.reason is Reason.TRUNCATED:
+        if isinstance(error, run_lengths.Short) or frame.ending.reason is Reason.TRUNCATED:
+            raise frame.ending from None
+        if header.kind in CODE_STREAMS and not jpeg_headers.code_stream_is_whole(frame.data):
             raise frame.ending from None
         raise
     if stored.shape != (layout.rows, layout.columns):
         detail = f"decoded it is {stored.shape}, expected {layout.rows} x {layout.columns}"
         raise ImageRejected(Reason.UNREADABLE, detail)
     return Decoded(stored, header, layout.syntax)
-
-
-class Short(Exception):
-    """A frame has less pixels than its header says."""
 
 
 def _check(header: FrameHeader, layout: Layout) -> None:
@@ -147,9 +147,13 @@ def _dicomrle(frame: bytes, layout: Layout) -> Stored:
     dtype = np.dtype(f"<u{layout.bits_allocated // 8}")
     count = layout.rows * layout.columns
     room = bytearray(count * dtype.itemsize)  # it writes no further
-    decoded = np.frombuffer(fast.dicomrle_decode(frame, dtype, out=room), dtype)
+    try:
+        decoded = np.frombuffer(fast.dicomrle_decode(frame, dtype, out=room), dtype)
+    except fast.DicomrleError:  # it takes padding behind a segment's runs for more of them
+        trimmed = run_lengths.trimmed(frame, count)
+        decoded = np.frombuffer(fast.dicomrle_decode(trimmed, dtype, out=room), dtype)
     if decoded.size != count:
-        raise Short
+        raise run_lengths.Short
     return decoded.reshape(layout.rows, layout.columns)
 
 

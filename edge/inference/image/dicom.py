@@ -37,7 +37,7 @@ pydicom.config.settings.reading_validation_mode = (
 MAX_BITS: Final = 16
 WHILE_READING: Final[Mapping[Flag, str]] = {
     "unapplied-lut": "a modality LUT, rescale, VOI LUT, window or presentation LUT that makes "
-    "no sense is left out",
+    "no sense is left out, or a table is shorter or longer than it says",
     "non-square-pixels": "pixels that are not square could not be made so",
 }
 """Flags that do not stand in the header: what could not be done as it says."""
@@ -151,7 +151,10 @@ def _check(header: Dataset, limits: Limits) -> None:
 
 
 def _depth(header: Dataset) -> Depth:
-    allocated = int(header.BitsAllocated)
+    allocated = int(header.get("BitsAllocated") or 0)
+    if not allocated:
+        detail = f"Bits Allocated is absent, expected 8 or {MAX_BITS}"
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     stored = int(header.get("BitsStored") or allocated)
     if allocated not in {8, MAX_BITS} or not 1 <= stored <= allocated:
         detail = (

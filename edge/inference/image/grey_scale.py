@@ -31,11 +31,11 @@ def modality(plain: NDArray[np.int32], header: Dataset) -> tuple[Values, bool]:
         could not be applied.
     """
     try:
-        found = _modality(plain, header)
+        found, whole = _modality(plain, header)
     except WRONG:
         return plain.astype(np.float64), False
     if found.min() < found.max():
-        return found, True
+        return found, whole
     return plain.astype(np.float64), False
 
 
@@ -55,13 +55,17 @@ def voi(values: Values, header: Dataset, used: NDArray[np.bool_]) -> tuple[Value
     complete = text(header, "VOILUTFunction") in {"", "LINEAR", *FUNCTIONS}
     for transform in (_table, _window):
         try:
-            shares = transform(values, header)
+            found = transform(values, header)
         except WRONG:
             complete = False
             continue
-        if shares is not None and not _hides(shares[used], values[used]):
+        if found is None:
+            continue
+        shares, whole = found
+        complete = complete and whole
+        if not _hides(shares[used], values[used]):
             return shares, complete
-        complete = complete and shares is None
+        complete = False
     return None, complete
 
 
@@ -71,16 +75,17 @@ def spread(values: Values, ends: tuple[float, float] | None = None) -> Values:
     return np.clip((values - low) / max(high - low, 1e-12), 0, 1)
 
 
-def _modality(plain: NDArray[np.int32], header: Dataset) -> Values:
+def _modality(plain: NDArray[np.int32], header: Dataset) -> tuple[Values, bool]:
     if tables := items(header, "ModalityLUTSequence"):
-        return _read(tables[0], plain, header).apply(plain)
+        table = _read(tables[0], plain, header)
+        return table.apply(plain), table.whole
     slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
     if slope is not None and intercept is not None:
-        return plain.astype(np.float64) * slope + intercept
+        return plain.astype(np.float64) * slope + intercept, True
     if slope not in {None, 1} or intercept not in {None, 0}:
         msg = "one of rescale slope and intercept is absent"
         raise ValueError(msg)
-    return plain.astype(np.float64)
+    return plain.astype(np.float64), True
 
 
 def _read(item: Dataset, values: NDArray[Any], header: Dataset) -> lut.Lut:
@@ -88,14 +93,15 @@ def _read(item: Dataset, values: NDArray[Any], header: Dataset) -> lut.Lut:
     return lut.read(item, signed=bool(values.min() < 0), little=little)
 
 
-def _table(values: Values, header: Dataset) -> Values | None:
+def _table(values: Values, header: Dataset) -> tuple[Values, bool] | None:
     tables = items(header, "VOILUTSequence")
     if not tables:
         return None
-    return spread(_read(tables[0], values, header).apply(values))
+    table = _read(tables[0], values, header)
+    return spread(table.apply(values)), table.whole
 
 
-def _window(values: Values, header: Dataset) -> Values | None:
+def _window(values: Values, header: Dataset) -> tuple[Values, bool] | None:
     centre, width = number(header, "WindowCenter"), number(header, "WindowWidth")
     if centre is None and width is None:
         return None
@@ -104,7 +110,7 @@ def _window(values: Values, header: Dataset) -> Values | None:
     if centre is None or width is None or width <= 0 or width < narrowest:
         msg = "a window needs a centre and a width of 1 or more"
         raise ValueError(msg)
-    return FUNCTIONS.get(function, _linear)(values, centre, width)
+    return FUNCTIONS.get(function, _linear)(values, centre, width), True
 
 
 def _linear(values: Values, centre: float, width: float) -> Values:

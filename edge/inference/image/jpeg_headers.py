@@ -11,6 +11,7 @@ from edge.inference.image.raster_headers import Size, check_pictures, ends_early
 JPEG_BITS: Final = 8
 JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """Markers that start a frame header; 0xF7 is JPEG-LS's."""
+JPEG_LS: Final = 0xF7
 JPEG_SCAN: Final = 0xDA
 JPEG_APP2: Final = 0xE2
 JPEG_SEGMENT: Final = 0x10001
@@ -26,6 +27,9 @@ def jpeg(data: bytes) -> Size:
     size = jpeg_frame(data)
     if not jpeg_is_whole(data):
         ends_early("JPEG has no end mark")
+    if size.process == JPEG_LS:
+        detail = "the picture is a JPEG-LS, expected JPEG; as DICOM it is read"
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     if size.bits != JPEG_BITS:
         detail = f"the JPEG has {size.bits} bits per pixel, expected 8"
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
@@ -103,6 +107,9 @@ def jpeg2000(data: bytes) -> Size:
     first = data.find(CODE_STREAM)
     second = data.find(CODE_STREAM, data.find(b"\xff\xd9", first + len(CODE_STREAM)))
     check_pictures("JPEG 2000 file", 1 + (second > first))
+    if size.bits < JPEG_BITS:
+        detail = f"the JPEG 2000 has {size.bits} bits a sample, expected 8 to 16"
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     if size.signed or size.channels not in {1, 3}:
         kind = "signed" if size.signed else "unsigned"
         detail = (

@@ -3,7 +3,8 @@ Tables of modality and VOI LUT sequences (DICOM PS3.3, C.11.1.1 and C.11.2.1.1).
 
 Entries have 8 to 16 bits. Devices write one entry in a 16-bit word (US, SS or OW), two of 8 bits in
 one (OW) or one in a byte (OB), whatever the descriptor's third number says; the length tells the
-packing.
+packing. If it fits neither, or if something stands above an entry's bits, the smoothest reading is
+right: a table that is read wrongly is noise.
 """
 
 from typing import Any, Final, NamedTuple
@@ -23,6 +24,8 @@ class Lut(NamedTuple):
 
     first: int
     entries: NDArray[np.int32]
+    whole: bool
+    """False if there are fewer entries than the descriptor says, or many more."""
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Look values up; those before and after the table have its first and last entry."""
@@ -50,20 +53,31 @@ def read(item: Dataset, *, signed: bool, little: bool) -> Lut:
     count, first = descriptor[0] % WORD or WORD, descriptor[1]
     if signed and first >= WORD // 2:  # written unsigned
         first -= WORD
-    return Lut(first, _entries(item, count, little=little))
-
-
-def _entries(item: Dataset, count: int, *, little: bool) -> NDArray[np.int32]:
-    """Read the entries: words, or bytes if there are half as many words (as in DCMTK)."""
+    elif not signed and first + count <= 0:  # written signed
+        first += WORD
     words = _words(item, "LUTData", little=little)
-    if words.size < count:
-        packed = _bytes(item, words)
-        if count <= packed.size <= count + 1:
-            words = packed
     if not words.size:
         msg = "the LUT Data are empty"
         raise ValueError(msg)
-    return words[:count].astype(np.int32)
+    entries = _entries(item, words, count, descriptor[2])
+    return Lut(first, entries, whole=entries.size == count and words.size <= count + 1)
+
+
+def _entries(item: Dataset, words: NDArray[Any], count: int, bits: int) -> NDArray[np.int32]:
+    """Read the entries: words, or bytes if there are half as many words (as in DCMTK)."""
+    readings = [words[:count]]
+    if words.size < count:
+        readings.insert(0, _bytes(item, words)[:count])
+    elif 0 < bits < WORD.bit_length() - 1 and words.max() >= 2**bits:
+        readings.append(words[:count] & (2**bits - 1))
+    return min(readings, key=_roughness).astype(np.int32)
+
+
+def _roughness(entries: NDArray[Any]) -> float:
+    """Compute the mean step from entry to entry as a share of their range."""
+    values = entries.astype(np.int64)
+    steps = np.abs(np.diff(values))
+    return float(steps.mean() / np.ptp(values)) if np.ptp(values) else 1.0
 
 
 def _words(item: Dataset, keyword: str, *, little: bool) -> NDArray[Any]:

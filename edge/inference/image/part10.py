@@ -3,7 +3,6 @@
 import io
 import re
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -20,6 +19,7 @@ from pydicom.uid import (
 )
 
 from edge.errors import ImageRejected, Reason
+from edge.inference.image import data_set
 from edge.inference.image.frame import Buffer
 
 PREFIX: Final = b"DICM"
@@ -33,8 +33,6 @@ File meta information without VRs, up to the transfer syntax: a length of four b
 """
 SHORTEST_META: Final = 16
 """Prefix and group length."""
-META_BYTES: Final = 16_384
-"""The file meta information ends before this; it is some hundred bytes."""
 PIXEL_DATA: Final = 0x7FE00010
 FLOAT_PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009})
 UNDEFINED: Final = 0xFFFFFFFF
@@ -59,6 +57,8 @@ class PixelData:
 
     start: int
     length: int
+    in_bytes: bool = False
+    """True for VR OB: its bytes stand in their order even in a big-endian file (PS3.5, 7.3)."""
 
 
 def is_dicom(data: Buffer) -> bool:
@@ -69,9 +69,9 @@ def is_dicom(data: Buffer) -> bool:
 def transfer_syntax(data: Buffer) -> UID | None:
     """Read the transfer syntax from the file meta information; None without one."""
     start = PREAMBLE + 4 if is_dicom(data) else 0
-    at = data.find(TRANSFER_SYNTAX + b"UI", start, META_BYTES)
+    at = data.find(TRANSFER_SYNTAX + b"UI", start, data_set.META_BYTES)
     if at < 0:
-        return _without_vr(data[start:META_BYTES])
+        return _without_vr(data[start : data_set.META_BYTES])
     start = at + 8
     length = int.from_bytes(data[at + 6 : start], "little")
     if start + length > len(data):
@@ -106,8 +106,11 @@ def read(data: Buffer, max_bytes: int) -> File | None:
     if whole and len(data) < PREAMBLE + SHORTEST_META:
         truncated("inside its header")
     syntax = transfer_syntax(data)
-    if syntax == DeflatedExplicitVRLittleEndian:
-        data = _inflated(data, max_bytes)
+    begins = data_set.start(data, PREAMBLE + 4 if whole else 0)
+    if syntax and not data_set.is_as_said(data, begins, syntax):
+        data, whole, syntax = data[begins:], False, None
+    elif syntax == DeflatedExplicitVRLittleEndian:
+        data = data_set.inflated(data, begins, max_bytes)
     # a mapping reads and seeks, too
     stream: Any = io.BytesIO(data) if isinstance(data, bytes) else data
     stream.seek(0)
@@ -118,6 +121,8 @@ def read(data: Buffer, max_bytes: int) -> File | None:
     if not whole and not any(keyword in header for keyword in ("SOPClassUID", "Modality", "Rows")):
         return None
     if cut:
+        if syntax:
+            data_set.check_start(data, begins, syntax)
         truncated("inside its header")
     return File(header, syntax or guessed(header), data, at)
 
@@ -146,35 +151,12 @@ def pixel_data(file: File) -> PixelData:
     if start > len(data):
         truncated("inside its pixel data")
     (length,) = struct.unpack(order + "I", data[start - 4 : start])
-    return PixelData(start, length)
+    return PixelData(start, length, in_bytes=data[at + 4 : at + 6] == b"OB")
 
 
 def truncated(where: str) -> NoReturn:
     """Reject a file that ends too early."""
     raise ImageRejected(Reason.TRUNCATED, f"the DICOM ends {where}")
-
-
-def _inflated(data: Buffer, max_bytes: int) -> bytes:
-    """
-    The same file with its data set inflated (PS3.5, A.5), its file meta information saying so.
-    """
-    start = _meta_end(data)
-    unzip = zlib.decompressobj(-zlib.MAX_WBITS)
-    body = unzip.decompress(data[start:], max_bytes)
-    if unzip.unconsumed_tail:
-        raise ImageRejected(
-            Reason.TOO_LARGE, f"inflated it has more than the limit of {max_bytes} bytes"
-        )
-    if not unzip.eof:
-        truncated("inside its deflated data set")
-    plain = ExplicitVRLittleEndian.encode().ljust(len(DeflatedExplicitVRLittleEndian), b"\0")
-    return data[:start].replace(DeflatedExplicitVRLittleEndian.encode(), plain) + body
-
-
-def _meta_end(data: Buffer) -> int:
-    """Find the end of the file meta information by its group length."""
-    start = (PREAMBLE + 4 if is_dicom(data) else 0) + 12
-    return start + int(struct.unpack("<I", data[start - 4 : start])[0])
 
 
 def guessed(header: FileDataset) -> UID:

@@ -110,11 +110,15 @@ def _decode(data: bytes, name: str) -> Pixels:
         data = data[data.find(jpeg_headers.CODE_STREAM) :]
     if name == "tiff":
         data = tiff.with_its_page_first(data)
+    if name == "pgm":  # OpenCV wants something behind the last number of a text
+        data += b"\n"
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), AS_STORED)
     except cv2.error:
         pixels = None
     if pixels is None:
+        if name == "tiff":
+            tiff.check_usual(data)
         detail = f"the {name.upper()} is damaged or of an unknown kind"
         raise ImageRejected(Reason.UNREADABLE, detail)
     if pixels.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
@@ -139,6 +143,8 @@ def _alpha(data: bytes, name: str, pixels: Pixels) -> Pixels | None:
     """Read the alpha of a PNG or WebP, shape (rows, columns); None without, or if it is turned."""
     if not raster_headers.may_be_transparent(data, name):
         return None
+    if (clear := raster_headers.transparent_grey(data, name)) is not None:
+        return cast("Pixels", (pixels != clear).astype(np.uint8))
     try:
         whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:

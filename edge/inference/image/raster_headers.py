@@ -37,6 +37,7 @@ WEBP_ALPHA: Final = 0x10
 """Of the flags of VP8X, and of the fourth byte behind the signature of VP8L."""
 PNG_COLOUR: Final = 25
 """Place of the byte that tells a PNG's colour type."""
+PNG_GREY: Final = 0
 PNG_ALPHA: Final = frozenset({4, 6})
 OS2_HEADER_BYTES: Final = 12
 """Of the BMP header of 1988."""
@@ -144,6 +145,15 @@ def webp(data: bytes) -> Size:
         return Size((packed >> 14 & 0x3FFF) + 1, (packed & 0x3FFF) + 1)
     columns, rows = struct.unpack_from("<HH", data, 26)
     return Size(rows & 0x3FFF, columns & 0x3FFF)
+
+
+def transparent_grey(data: bytes, name: str) -> int | None:
+    """Read the one grey level that a grey PNG of 8 or 16 bits calls transparent; None without."""
+    at, bits = data.find(b"tRNS"), data[PNG_COLOUR - 1]
+    if name != "png" or data[PNG_COLOUR] != PNG_GREY or bits < 8 or at < 0:  # noqa: PLR2004
+        return None
+    level = int.from_bytes(data[at + 4 : at + 6], "big")
+    return level & ((1 << bits) - 1)
 
 
 def may_be_transparent(data: bytes, name: str) -> bool:

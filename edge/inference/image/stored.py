@@ -35,7 +35,8 @@ def read(file: File, pixels: PixelData, depth: Depth) -> tuple[Stored, Depth, st
         syntax = (
             file.syntax if file.syntax in transfer_syntax.NATIVE else part10.guessed(file.header)
         )
-        return _native(file, pixels, depth), depth, transfer_syntax.name(syntax)
+        values = _native(file, pixels, depth)
+        return values, agreement.wide(file.header, depth, values), transfer_syntax.name(syntax)
     rows, columns = int(file.header.Rows), int(file.header.Columns)
     layout = codecs.Layout(file.syntax, rows, columns, depth.allocated, depth.stored, depth.signed)
     decoded = codecs.decode(frame, layout)
@@ -76,7 +77,7 @@ def _native(file: File, pixels: PixelData, depth: Depth) -> Stored:
     shape = int(file.header.Rows), int(file.header.Columns)
     count = shape[0] * shape[1]
     little = file.header.original_encoding[1]
-    if little or depth.allocated == SIXTEEN:
+    if little or pixels.in_bytes or depth.allocated == SIXTEEN:
         dtype = np.dtype(f"{'<' if little else '>'}u{depth.allocated // 8}")
         stored = np.frombuffer(file.data, dtype, count, pixels.start)
         return stored.reshape(shape).astype(dtype.newbyteorder("="), copy=False)

@@ -12,10 +12,11 @@ BIG: Final = 43
 KIND, COLUMNS, ROWS, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 STRIPS, ORIENTATION, SAMPLES, STRIP_ROWS, STRIP_BYTES = 273, 274, 277, 278, 279
 PLANAR, PREDICTOR, TILE_COLUMNS, TILE_ROWS, TILES, TILE_BYTES = 284, 317, 322, 323, 324, 325
-EXTRA, FORMAT = 338, 339
+EXTRA, FORMAT, FILL = 338, 339, 266
 LOOKED_AT: Final = frozenset(
     {KIND, COLUMNS, ROWS, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, ORIENTATION, SAMPLES, STRIP_ROWS}
     | {STRIP_BYTES, PLANAR, PREDICTOR, TILE_COLUMNS, TILE_ROWS, TILES, TILE_BYTES, EXTRA, FORMAT}
+    | {FILL}
 )
 """Tags that are read; others may be long and many."""
 USUAL: Final[Mapping[int, int]] = {BITS: 1, COMPRESSION: 1, SAMPLES: 1, PLANAR: 1, FORMAT: 1}
@@ -24,8 +25,13 @@ PREVIEW: Final = 1
 """Bit of NewSubfileType: a reduced copy of another page."""
 READ_BITS: Final = frozenset({1, 8, 10, 12, 14, 16})
 WHITE_IS_ZERO: Final = 0
+USUAL_PHOTOMETRICS: Final = frozenset({0, 1, 2})
+"""White is zero, black is zero, RGB."""
+USUAL_COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946})
+"""None, fax, LZW, JPEG, deflate, PackBits."""
 INTEGERS: Final = frozenset({1, 2, 4})
 """Sample formats: unsigned, signed, not said."""
+READ_FORMATS: Final = frozenset({1})
 
 
 class Page(NamedTuple):
@@ -132,6 +138,26 @@ def size(data: bytes) -> Size:
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     white_is_zero = page.values.get(PHOTOMETRIC) == (WHITE_IS_ZERO,)
     return Size(rows, columns, white_is_zero, bits, page.one(SAMPLES))
+
+
+def check_usual(data: bytes) -> None:
+    """
+    Refuse a page that could not be decoded by what is rare about it, if anything is.
+
+    Raises:
+        ImageRejected: its photometric interpretation or compression is a rare one.
+    """
+    page = page_of(data)
+    photometric, compression = page.values.get(PHOTOMETRIC, ()), page.one(COMPRESSION)
+    usual = photometric and USUAL_PHOTOMETRICS.issuperset(photometric)
+    if not usual or compression not in USUAL_COMPRESSIONS or page.one(FORMAT) not in READ_FORMATS:
+        said = photometric[0] if photometric else "absent"
+        detail = (
+            f"the TIFF has photometric {said}, compression {compression}, "
+            f"{page.one(BITS)} bits a sample and sample format {page.one(FORMAT)}, expected grey "
+            "or RGB, plain, LZW, deflate, PackBits or JPEG, of unsigned integers"
+        )
+        raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
 
 
 def with_its_page_first(data: bytes) -> bytes:

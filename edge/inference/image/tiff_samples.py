@@ -147,6 +147,8 @@ def _decoded(data: bytes, page: Page, changed: Mapping[int, tuple[int, ...]]) ->
     except cv2.error:
         pixels = None
     expected = (page.one(tiff.ROWS), values[tiff.COLUMNS][0]), page.one(tiff.BITS) // 8
+    if pixels is None:
+        tiff.check_usual(data)
     if pixels is None or (pixels.shape, pixels.itemsize) != expected:
         raise ImageRejected(Reason.UNREADABLE, "the TIFF is damaged or of an unknown kind")
     return cast("Pixels", pixels)

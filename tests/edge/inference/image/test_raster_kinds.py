@@ -174,3 +174,9 @@ def test_a_jpeg_2000_with_a_palette_is_rejected_as_colour() -> None:
     with pytest.raises(ImageRejected, match="palette") as caught:
         decode(data[:at] + palette + data[at:], Limits())
     assert caught.value.reason is Reason.COLOUR
+
+
+@pytest.mark.parametrize("behind", [b"", b"\n"])
+def test_a_text_netpbm_may_end_with_its_last_digit(behind: bytes) -> None:
+    numbers = b" ".join(str(value).encode() for value in SMALL.ravel())
+    same(b"P2\n64 96\n255\n" + numbers + behind, SMALL)

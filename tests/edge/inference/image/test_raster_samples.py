@@ -255,3 +255,53 @@ def test_what_the_decoder_gives_is_compared_with_the_header(
         other = imdecode(np.frombuffer(found, np.uint8), cv2.IMREAD_ANYDEPTH)
         monkeypatch.setattr(cv2, "imdecode", lambda *_, other=other: other)
         assert "its decoder gives" in rejected(said).detail
+
+
+def reversed_bits(data: bytes) -> bytes:
+    return data.translate(bytes(int(f"{value:08b}"[::-1], 2) for value in range(256)))
+
+
+@pytest.mark.parametrize("planar", [TOGETHER, APART])
+def test_bits_that_are_filled_from_the_lowest_keep_their_order_beside_alpha(planar: int) -> None:
+    """FillOrder 2 (TIFF 6.0)."""
+    data = tiff(with_channels(SMALL, 2), Kind(planar, extra=2))
+    pixels = with_channels(SMALL, 2)
+    body = b"".join(np.split(pixels, 2, axis=2)[at].tobytes() for at in (0, 1))
+    stored = body if planar == APART else pixels.tobytes()
+    start = data.index(stored[:64])
+    filled = data[:start] + reversed_bits(stored) + data[start + len(stored) :]
+    planar_entry = struct.pack("<HHII", 317, 4, 1, 1)  # Predictor 1, which is the usual one
+    assert planar_entry in filled
+    entries = filled.replace(planar_entry, struct.pack("<HHII", 266, 4, 1, 2))
+    np.testing.assert_array_equal(read(entries), SMALL)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"), [(259, 50000), (259, 34925), (262, 8), (262, 4), (262, 32844)]
+)
+def test_what_libtiff_cannot_decode_is_unsupported_and_named(tag: int, value: int) -> None:
+    data = tiff(SMALL[..., np.newaxis], Kind())
+    usual = struct.pack("<HHII", tag, 4, 1, 1)
+    assert usual in data
+    error = rejected(data.replace(usual, struct.pack("<HHII", tag, 4, 1, value)))
+    assert error.reason is Reason.UNSUPPORTED_FORMAT
+    assert f" {value}," in error.detail
+
+
+@pytest.mark.parametrize("grey", [SMALL, DEEP], ids=["8", "16"])
+def test_the_one_grey_that_a_png_calls_transparent_is_black(grey: NDArray[Any]) -> None:
+    """A tRNS chunk of colour type 0 (PNG, 11.3.2.1)."""
+    level = int(grey[5, 5])
+    whole = raster("png", grey)
+    clear = chunk(b"tRNS", struct.pack(">H", level))
+    data = whole[:33] + clear + whole[33:]
+    np.testing.assert_array_equal(read(data), np.where(grey == level, 0, grey))
+
+
+def test_a_jpeg_ls_and_a_jpeg_2000_of_few_bits_are_not_called_damaged() -> None:
+    codecs: Any = pytest.importorskip("imagecodecs", reason="imagecodecs is missing")
+    few = codecs.jpeg2k_encode(SMALL >> 4, level=0, reversible=True, bitspersample=4)
+    for data, said in ((codecs.jpegls_encode(SMALL), "JPEG-LS"), (few, "has 4 bits a sample")):
+        error = rejected(bytes(data))
+        assert error.reason is Reason.UNSUPPORTED_FORMAT
+        assert said in error.detail

@@ -263,3 +263,53 @@ def test_an_unknown_voi_function_is_taken_for_linear_and_flagged() -> None:
     shown = read(dicom(RAMP, **window, VOILUTFunction="LOGISTIC"))
     np.testing.assert_array_equal(shown.pixels, read(dicom(RAMP, **window)).pixels)
     assert shown.facts.flags == ("unapplied-lut",)
+
+
+CURVE = curve(4096, 8)
+JUNK = np.random.default_rng(0).integers(0, 256, 4096, np.uint16) << 8
+EIGHT = CURVE.astype(np.uint8).tobytes()
+LENGTHS: dict[str, tuple[list[int], bytes, NDArray[np.uint16], bool]] = {
+    "packed, and a word more": ([4096, 0, 8], EIGHT + b"\0\0", CURVE, True),
+    "packed, and a word less": ([4096, 0, 8], EIGHT[:-2], CURVE, False),
+    "something above the bits": ([4096, 0, 8], (CURVE | JUNK).astype("<u2").tobytes(), CURVE, True),
+    "more bits than it says": (
+        [4096, 0, 8],
+        curve(4096, 12).astype("<u2").tobytes(),
+        curve(4096, 12),
+        True,
+    ),
+    "half as many words": (
+        [4096, 0, 16],
+        curve(2048, 16).astype("<u2").tobytes(),
+        np.append(curve(2048, 16), [65535] * 2048).astype(np.uint16),
+        False,
+    ),
+    "twice as many words": (
+        [2048, 0, 12],
+        np.append(curve(2048, 12), [0] * 2048).astype("<u2").tobytes(),
+        np.append(curve(2048, 12), [4095] * 2048).astype(np.uint16),
+        False,
+    ),
+}
+"""Descriptor, LUT Data, the entries that are meant, and True if all of them are there."""
+
+
+@pytest.mark.parametrize("what", LENGTHS)
+@pytest.mark.parametrize("keyword", [MODALITY, VOI])
+def test_a_table_that_fits_its_descriptor_badly_is_no_noise(keyword: str, what: str) -> None:
+    descriptor, data, meant, whole = LENGTHS[what]
+    shown = read(dicom(RAMP, BitsStored=12, HighBit=11, **lut(keyword, descriptor, "OW", data)))
+    np.testing.assert_allclose(spread(shown.pixels), spread(meant.reshape(64, 64)), atol=1e-3)
+    assert shown.facts.flags == (() if whole else ("unapplied-lut",))
+
+
+@pytest.mark.parametrize("keyword", [MODALITY, VOI])
+def test_a_first_value_of_unsigned_pixels_that_was_written_signed_is_known(keyword: str) -> None:
+    pixels = RAMP << 4
+    tables = [
+        lut(keyword, [20000, first, 16], "US", curve(20000, 16).tolist())
+        for first in (40000, 40000 - 65536)
+    ]
+    right, signed = (read(dicom(pixels, **table)) for table in tables)
+    np.testing.assert_array_equal(signed.pixels, right.pixels)
+    assert signed.facts.flags == ()

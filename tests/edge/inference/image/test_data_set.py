@@ -1,0 +1,99 @@
+"""Data sets that are not encoded as their file meta information says, and what is read of them."""
+
+import itertools
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from edge.errors import ImageRejected, Reason
+from edge.inference.image import Limits, decode
+from tests.support.films import dicom, small
+from tests.support.frames import with_syntax
+
+FILM = small(96, 64).astype(np.uint16) << 4
+TWELVE: dict[str, Any] = {"BitsStored": 12, "HighBit": 11}
+SYNTAXES = {
+    "implicit": ImplicitVRLittleEndian,
+    "explicit": ExplicitVRLittleEndian,
+    "big": ExplicitVRBigEndian,
+}
+DEFLATED = DeflatedExplicitVRLittleEndian
+
+
+def read(data: bytes) -> NDArray[Any]:
+    return decode(data, Limits()).pixels
+
+
+def rejected(data: bytes) -> ImageRejected:
+    with pytest.raises(ImageRejected) as caught:
+        decode(data, Limits())
+    return caught.value
+
+
+def film(syntax: UID) -> bytes:
+    stored = FILM.astype(">u2") if syntax == ExplicitVRBigEndian else FILM
+    return dicom(stored, syntax, **TWELVE)
+
+
+def meta_of(data: bytes) -> int:
+    """The end of the file meta information."""
+    return 144 + int(struct.unpack_from("<I", data, 140)[0])
+
+
+@pytest.mark.parametrize(("is_in", "said"), list(itertools.permutations(SYNTAXES, 2)))
+def test_a_data_set_is_read_in_its_own_encoding_whatever_is_said(is_in: str, said: str) -> None:
+    data = with_syntax(film(SYNTAXES[is_in]), SYNTAXES[said])
+    np.testing.assert_array_equal(read(data), read(film(ExplicitVRLittleEndian)))
+
+
+def test_a_data_set_that_was_never_deflated_is_read_as_it_is() -> None:
+    data = with_syntax(film(ExplicitVRLittleEndian), DEFLATED)
+    np.testing.assert_array_equal(read(data), read(film(ExplicitVRLittleEndian)))
+
+
+def test_a_data_set_in_a_zlib_stream_is_inflated() -> None:
+    plain = film(ExplicitVRLittleEndian)
+    said = with_syntax(plain, DEFLATED)
+    data = said[: meta_of(said)] + zlib.compress(plain[meta_of(plain) :])
+    np.testing.assert_array_equal(read(data), read(plain))
+    assert rejected(data[:-200]).reason is Reason.TRUNCATED
+
+
+def test_what_cannot_be_inflated_is_unreadable_and_says_so() -> None:
+    said = with_syntax(film(ExplicitVRLittleEndian), DEFLATED)
+    error = rejected(said[: meta_of(said)] + b"\xff" * 400)
+    assert error.reason is Reason.UNREADABLE
+    assert "cannot be inflated" in error.detail
+
+
+def test_a_deflated_data_set_called_plain_is_unreadable_as_sending_again_does_not_help() -> None:
+    error = rejected(with_syntax(film(DEFLATED), ExplicitVRLittleEndian))
+    assert error.reason is Reason.UNREADABLE
+    assert "Explicit VR Little Endian, but the data set begins with the bytes" in error.detail
+
+
+@pytest.mark.parametrize("columns", [63, 64])
+def test_bytes_in_a_big_endian_file_are_not_exchanged(columns: int) -> None:
+    """PS3.5, 7.3: OB is not affected by byte ordering; dcmj2pnm and pydicom read it so."""
+    eight = np.ascontiguousarray(small(95, 64)[:, :columns])
+    words = dicom(eight, ExplicitVRBigEndian, PixelData=eight.tobytes() + b"\0" * (eight.size % 2))
+    data = words.replace(b"\x7f\xe0\0\x10OW", b"\x7f\xe0\0\x10OB")
+    assert data != words
+    np.testing.assert_array_equal(read(data), eight)
+
+
+@pytest.mark.parametrize("allocated", [None, ""])
+def test_absent_bits_allocated_are_named(allocated: str | None) -> None:
+    error = rejected(dicom(FILM, BitsAllocated=allocated))
+    assert error.detail == "Bits Allocated is absent, expected 8 or 16"

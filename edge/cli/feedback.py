@@ -1,4 +1,4 @@
-"""`mammo-edge feedback import`: what was found out about images, from a table."""
+"""`mammo-edge feedback import`: what was found out about images and exams, from a table."""
 
 import csv
 import io
@@ -11,7 +11,9 @@ from typing import Any, Final
 from edge.cli.control import ask
 from edge.errors import MammoEdgeError
 
-COLUMNS: Final = ("image_id", "truth", "basis", "score_seen")
+IDS: Final = ("image_id", "exam_id")
+"""Columns of which a table has one, or both; a line has a value in one of them."""
+COLUMNS: Final = ("truth", "basis", "score_seen")
 SEEN: Final[Mapping[str, bool]] = {"true": True, "yes": True, "false": False, "no": False}
 MOST: Final = 5_000
 """The most verdicts of one file: the ledger takes nothing else while it writes them."""
@@ -57,8 +59,10 @@ def read(file: Path) -> list[dict[str, Any]]:
     )
     try:
         found = [name.strip() for name in table.fieldnames or ()]
-        if sorted(found) != sorted(COLUMNS):
-            msg = f"{file}: line 1: found {', '.join(found)[:80]}, expected {', '.join(COLUMNS)}"
+        ids = [name for name in IDS if name in found]
+        if not ids or sorted(found) != sorted((*ids, *COLUMNS)):
+            expected = f"{' or '.join(IDS)}, {', '.join(COLUMNS)}"
+            msg = f"{file}: line 1: found {', '.join(found)[:80]}, expected {expected}"
             raise TableError(msg)
         table.fieldnames = found
         verdicts = [_verdict(file, table.line_num, row) for row in table]
@@ -75,9 +79,10 @@ def _verdict(file: Path, line: int, row: Mapping[str | None, Any]) -> dict[str, 
     """Return what a row says; the daemon finds fault with values that are missing."""
     surplus = row.get(None, ())  # under no column's name
     if any(value.strip() for value in surplus):
-        found = len(COLUMNS) + len(surplus)
-        msg = f"{file}: line {line}: found {found} values, expected {len(COLUMNS)}"
+        columns = len(row) - 1
+        msg = f"{file}: line {line}: found {columns + len(surplus)} values, expected {columns}"
         raise TableError(msg)
-    said = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    said = {name: (value or "").strip() for name, value in row.items() if name is not None}
+    ids = {name: value for name in IDS if (value := said.pop(name, ""))}
     seen = said.pop("score_seen")
-    return {"line": line, **said, "score_seen": SEEN.get(seen.lower(), seen)}
+    return {"line": line, **ids, **said, "score_seen": SEEN.get(seen.lower(), seen)}

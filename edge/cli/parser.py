@@ -106,11 +106,11 @@ def _add_daemon(commands: "Commands") -> None:
     text = "begin after this sequence number, or at this time (default: now)"
     watch.add_argument("--since", metavar="SEQ|TIME", help=text)
     text = (
-        "measure the model on images with verdicts: AUC, sensitivity, specificity, calibration; "
-        "daemon running or not"
+        "measure the model on images, and on exams, with verdicts: AUC, sensitivity, specificity, "
+        "calibration; daemon running or not"
     )
     performance = add(commands, "performance", "performance.run", text)
-    text = "only images scored since this time (ISO 8601)"
+    text = "only images and exams scored since this time (ISO 8601)"
     performance.add_argument("--since", metavar="TIME", help=text)
     text = "also each machine, view, maker or domain by itself"
     performance.add_argument("--by", choices=BY, help=text)
@@ -147,7 +147,7 @@ def _add_daemon(commands: "Commands") -> None:
 def _add_feedback(commands: "Commands") -> None:
     text = "take the verdicts of a table, all of them or none"
     imported = add(commands, "import", "feedback.run_import", text)
-    text = "CSV with the columns image_id, truth, basis and score_seen"
+    text = "CSV with the columns image_id or exam_id, truth, basis and score_seen"
     imported.add_argument("file", type=Path, metavar="FILE.csv", help=text)
 
 

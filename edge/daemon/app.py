@@ -53,6 +53,7 @@ from edge.errors import MammoEdgeError
 from edge.health import Cause, Health, Phase
 from edge.models.transfer.installer import Installer
 from edge.storage.audit import Caller
+from edge.storage.ledger.verdicts import TABLES
 from edge.storage.retention import Retention
 from edge.system.systemd import Systemd
 from edge.system.threads import Loop, note_failure
@@ -102,8 +103,9 @@ class Daemon:
         self._drift = Drift()
         self._report = self._make_report()
         model, verdicts = self._parts.model, self._parts.ledger.verdicts
-        worth = ServingPerformance(verdicts, lambda: model.serving.bundle.bundle_id)
-        self._numbers = HealthMetrics(lambda: messages.fields(self._report()), worth)
+        serves = lambda: model.serving.bundle.bundle_id  # noqa: E731
+        worth = [ServingPerformance(verdicts, serves, kind) for kind in TABLES]
+        self._numbers = HealthMetrics(lambda: messages.fields(self._report()), *worth)
         opener = self._opener
         self._shadow = open_shadow(settings, self._parts, opener.store, opener.second, self._client)
         if self._shadow:

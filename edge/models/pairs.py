@@ -1,4 +1,4 @@
-"""A score and what was found out about its image: all that it takes to measure a model."""
+"""A score and what was found out about its image or exam: all it takes to measure a model."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -12,7 +12,7 @@ Basis: TypeAlias = Literal["biopsy", "follow-up", "reader"]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One image with a score and a verdict."""
+    """One image, or one exam, with a score and a verdict."""
 
     truth: Truth
     basis: Basis
@@ -23,6 +23,7 @@ class Pair:
     """SHA-256 of the model file."""
     preprocess: str
     raw: float
+    """The model's own output, 0 to 1; of an exam the sigmoid of the breast's mean logit."""
     malignant: float
     """The calibrated score, 0 to 1."""
     threshold: float
@@ -48,7 +49,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Scored images that the model called malignant, or that it did not call."""
+    """Scored images, or exams, that the model called malignant, or that it did not call."""
 
     images: int
     with_verdict: int

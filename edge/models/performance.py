@@ -12,22 +12,23 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from edge.models.pairs import Pair
 
 LEAST_IMAGES: Final = 30
 LEAST_WOMEN: Final = 10
-"""`LEAST_IMAGES` of so many women are needed of each class: fewer say too little."""
+"""`LEAST_IMAGES` or exams of so many women are needed of each class: fewer say too little."""
 Z: Final = 1.959963984540054
 """The quantile of the normal distribution for 95 %."""
 ECE_BINS: Final = 10
 Interval: TypeAlias = tuple[float, float]
+Of: TypeAlias = Literal["images", "exams"]
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """The images of one truth."""
+    """The images, or exams, of one truth."""
 
     images: int
     women: int
@@ -66,9 +67,13 @@ class Look:
     """A sentence, if there is no performance."""
 
 
-def look(pairs: Sequence[Pair]) -> Look:
+def look(pairs: Sequence[Pair], of: Of = "images") -> Look:
     """
     Measure pairs whose women are known, all of one bundle.
+
+    Args:
+        pairs: all of images, or all of exams.
+        of: which of the two, for the sentence.
 
     Raises:
         ValueError: a pair has no woman.
@@ -79,7 +84,7 @@ def look(pairs: Sequence[Pair]) -> Look:
     malignant, benign = (
         _class(pair for pair in pairs if pair.is_malignant is truth) for truth in (True, False)
     )
-    why_not = _too_few({"malignant": malignant, "benign": benign})
+    why_not = _too_few({"malignant": malignant, "benign": benign}, of)
     return Look(malignant, benign, None if why_not else measure(pairs), why_not)
 
 
@@ -143,10 +148,10 @@ def _class(pairs: Iterable[Pair]) -> Class:
     return Class(len(women), len(set(women)))
 
 
-def _too_few(classes: Mapping[str, Class]) -> str | None:
+def _too_few(classes: Mapping[str, Class], of: Of) -> str | None:
     """Say what is missing; None if nothing is."""
     few = [
-        f"{found.images} {name} images of {found.women} women"
+        f"{found.images} {name} {of} of {found.women} women"
         for name, found in classes.items()
         if found.images < LEAST_IMAGES or found.women < LEAST_WOMEN
     ]

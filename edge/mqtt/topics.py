@@ -102,7 +102,7 @@ class Topics:
 
     @property
     def feedback(self) -> str:
-        """Verdicts on images."""
+        """Verdicts on images and exams."""
         return f"{self.prefix}/{FEEDBACK}"
 
     @property

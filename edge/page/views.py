@@ -17,14 +17,13 @@ from edge.daemon.telemetry.drift import WINDOW, counts_of, index_of
 from edge.errors import StartupError
 from edge.models.comparison import described, worth
 from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
-from edge.models.site_performance import report
 from edge.page import charts, heat, words
 from edge.page.device import Model, model_of, report_of, rows_of
 from edge.page.points import file_of, points_of
 from edge.page.rows import SHORT, row_of
 from edge.page.templates import Templates
 from edge.storage.ledger.readonly import open_readonly
-from edge.storage.ledger.verdicts import newest, read_pairs, read_scored
+from edge.storage.ledger.verdicts import read_report
 from edge.storage.ledger.worklist import Scored, Waiting, Worklist, open_worklist
 
 NEWEST: Final = 20
@@ -135,8 +134,7 @@ class Views:
         """Show what the model is worth here, by verdicts."""
         del request
         with open_readonly(self._settings.state.path) as db:
-            pairs, scored = read_pairs(db), read_scored(db)
-        found = report(pairs, *newest(scored), "domain")
+            found = read_report(db, by="domain")
         least = (LEAST_IMAGES, LEAST_WOMEN)
         return self._page("performance.html", "performance", found=found, least=least)
 

@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -81,6 +82,7 @@ def test_a_study_gives_four_results_and_one_exam_and_no_patient_s_tag_comes_out(
         rig.await_introduction()
         until(rig.settled, "settled", rig.words)
         asked = [run_command(command, "--config", rig.config) for command in ("status", "results")]
+        asked += _judged(rig, exam["exam_id"])
         asked += [run_command("results", "--exams", "--json", "--config", rig.config)]
         assert json.loads(asked[-1].stdout) == exam
         said = [told.topic.encode() + told.payload for told in subscriber.messages]
@@ -92,6 +94,19 @@ def test_a_study_gives_four_results_and_one_exam_and_no_patient_s_tag_comes_out(
         assert all(len(one) > 10 for one in said)
         forbidden = [MARKER[:16].encode(), Study("one").uid.encode()]
         assert [one[:200] for one in said for word in forbidden if word in one] == []
+
+
+def _judged(rig: Rig, exam_id: str) -> list[CompletedProcess[str]]:
+    """Give a verdict on an exam, which counts once and for no image."""
+    table = rig.folder / "verdicts.csv"
+    table.write_text(f"exam_id,truth,basis,score_seen\n{exam_id},malignant,biopsy,no\n")
+    taken = run_command("feedback", "import", table, "--config", rig.config)
+    assert taken.stdout == "1 verdicts taken, 0 were there as they are\n", taken.stderr
+    asked = run_command("performance", "--json", "--config", rig.config)
+    found = json.loads(asked.stdout)
+    assert found["exams"]["malignant"] == {"exams": 1, "women": 1}
+    assert found["malignant"] == {"images": 0, "women": 0}
+    return [taken, asked]
 
 
 def _are_evaluate_s_numbers(

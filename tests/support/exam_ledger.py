@@ -157,3 +157,17 @@ def _render(
 
 def add_all(site: Site, views: tuple[tuple[str, str, float], ...] = FOUR) -> list[str]:
     return [site.add(*view) for view in views]
+
+
+def make_old(site: Site, image_ids: list[str]) -> None:
+    """Make images and their results so old that they may go, all of them delivered."""
+    with site.ledger._database.transaction() as db:
+        for one in image_ids:
+            old = "UPDATE images SET kept = 0, archived_at = 1.0 WHERE image_id = ?"
+            db.execute(old, (one,))
+            db.execute(
+                "UPDATE results SET completed_at = 1.0 WHERE submission IN "
+                "(SELECT id FROM submissions WHERE image_id = ?)",
+                (one,),
+            )
+        db.execute("DELETE FROM outbox")

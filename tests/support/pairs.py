@@ -11,6 +11,7 @@ from edge.domain import Domain
 from edge.models.calibration import sigmoid
 from edge.models.pairs import Pair
 from edge.storage.ledger import Ledger
+from edge.storage.ledger.exam_verdict_tables import EXAM_SCORE
 from edge.storage.ledger.records import Score, note_score
 from edge.storage.ledger.verdicts import Verdict
 
@@ -91,6 +92,28 @@ def fill(folder: Path, pairs: Sequence[Pair]) -> None:
         for number, pair in enumerate(pairs)
     ]
     assert ledger.verdicts.record(verdicts) == len(pairs)
+    ledger.close()
+
+
+def fill_exams(folder: Path, pairs: Sequence[Pair], *, judged: bool = True) -> None:
+    """Add to a ledger an exam with the score, and the verdict, of each of these pairs."""
+    ledger = Ledger(folder, [], lambda payload, _: payload)
+    with ledger._database.transaction() as db:
+        for number, pair in enumerate(pairs):
+            score = score_of(number, pair)
+            logit = math.log(pair.raw / (1 - pair.raw))
+            numbers = (logit, pair.malignant, pair.threshold, pair.domain, pair.maker)
+            names = (score.image_id, score.result_id, 1, name(-number - 1))
+            by = (pair.bundle_id, pair.model, pair.preprocess)
+            row = (*names, *by, *numbers, pair.machine, pair.woman)
+            places = ", ".join("?" * 15)
+            new = f"INSERT INTO exam_scores ({EXAM_SCORE}) VALUES ({places})"  # noqa: S608
+            db.execute(new, (*row, score.completed_at))
+    verdicts = [
+        Verdict(name(number), pair.truth, pair.basis, pair.score_seen, "exam")
+        for number, pair in enumerate(pairs)
+    ]
+    assert ledger.verdicts.record(verdicts if judged else []) == len(pairs) * judged
     ledger.close()
 
 

@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         "--pairs",
         type=Path,
         metavar="LEDGER",
-        help="instead: a device's state folder, or a copy, whose scores and verdicts are fitted",
+        help="instead: a device's state folder, or a copy, with verdicts on images to fit to",
     )
     command.add_argument(
         "--prevalence",

@@ -115,7 +115,10 @@ def fits(bundle: Bundle, pairs: Sequence[Pair]) -> dict[str, PairFit]:
             found[name] = _fit(bundle, model, own, enough)
         why += [f"{name}, {domain}: {seen.why_not}" for domain, seen in looks.items()]
     if not found:
-        msg = f"too few verdicts on scores of this bundle's files: {'; '.join(why)}"
+        msg = (
+            f"too few verdicts on scores of this bundle's files: {'; '.join(why)}; "
+            "verdicts on exams do not count, for they name no image"
+        )
         raise DataError(msg)
     return found
 

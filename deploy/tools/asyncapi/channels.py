@@ -140,7 +140,7 @@ def channels() -> dict[str, Channel]:
         "feedback": Channel(
             "receive",
             DEVICE.feedback,
-            f"A verdict on an image, in at most {COMMAND_BYTES} bytes.",
+            f"A verdict on an image or an exam, in at most {COMMAND_BYTES} bytes.",
             (Feedback,),
             replies="feedbackAck",
         ),

@@ -1,4 +1,4 @@
-"""Verdicts on images: the command `feedback` of the control socket, and the topic `feedback`."""
+"""Verdicts on images and exams: the command `feedback` at the control socket, and the topic."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,21 @@ from edge.daemon.control.audited import AuditedHandler, Handler
 from edge.errors import ConfigError
 from edge.health import Health
 from edge.storage.audit import Caller
-from edge.storage.ledger.verdicts import Verdict, Verdicts
+from edge.storage.ledger.verdicts import Kind, Verdict, Verdicts
 
+ID: Final = "64 hexadecimal digits in lower case"
 EXPECTED: Final[Mapping[str, str]] = {
     "schema": f'"{SCHEMA}"',
-    "image_id": "64 hexadecimal digits in lower case",
+    "image_id": ID,
+    "exam_id": ID,
     "truth": "malignant or benign",
     "basis": "biopsy, follow-up or reader",
     "score_seen": "true or false",
 }
 """The values that each field may have, in words."""
-KNOWN: Final = "the id of an image that has a score here"
+KINDS: Final[Mapping[str, Kind]] = {"image_id": "image", "exam_id": "exam"}
+"""The fields of which a verdict has one."""
+KNOWN: Final = "the id of an {} that has a score here"
 MOST_FAULTS: Final = 20
 """Faults that one answer names."""
 LONGEST: Final = 40
@@ -53,7 +57,7 @@ class Feedback:
 
     def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Store verdicts beside the scores that their images have now.
+        Store verdicts beside the scores that their images and exams have now.
 
         Args:
             request: `verdicts`, a list of objects with the fields of the topic's message; each may
@@ -74,21 +78,25 @@ class Feedback:
 
     def _read(self, given: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         faults: list[tuple[int, Fault]] = []
-        read: dict[str, tuple[int, Verdict]] = {}
+        read: dict[tuple[Kind, str], tuple[int, Verdict]] = {}
         for number, one in enumerate(given, 1):
             line = one["line"] if isinstance(one.get("line"), int) else number
             message = {**one, "schema": SCHEMA}
             found = faults_of(message)
             if not found:
                 verdict = _verdict(message)
-                before = read.get(verdict.image_id)
+                key = verdict.kind, verdict.id
+                before = read.get(key)
                 if before is not None:
-                    found = [Fault("image_id", f"that of line {before[0]}", "each image once")]
-                read.setdefault(verdict.image_id, (line, verdict))
+                    again = f"that of line {before[0]}"
+                    found = [Fault(f"{verdict.kind}_id", again, f"each {verdict.kind} once")]
+                read.setdefault(key, (line, verdict))
             faults += [(line, fault) for fault in found]
-        for image_id in self._verdicts.unknown(list(read)):
-            fault = Fault("image_id", image_id[:16], KNOWN)
-            faults.append((read[image_id][0], fault))
+        for field, kind in KINDS.items():
+            given_ids = [one for of, one in read if of == kind]
+            for unknown in self._verdicts.unknown(given_ids, kind):
+                fault = Fault(field, unknown[:16], KNOWN.format(kind))
+                faults.append((read[kind, unknown][0], fault))
         if faults:
             raise ConfigError("\n".join(_told(sorted(faults, key=lambda item: item[0]))))
         return [verdict for _, verdict in read.values()]
@@ -113,11 +121,12 @@ def over_mqtt(handler: AuditedHandler, bases: Sequence[str], caller: Caller) -> 
         if faults:
             msg = "; ".join(f"{fault.field}: expected {fault.expected}" for fault in faults)
             raise ConfigError(msg)
-        verdict = {name: request[name] for name in EXPECTED}
+        verdict = {name: request[name] for name in EXPECTED if name in request}
         try:
             return handler({"verdicts": [verdict]}, caller)
         except ConfigError:  # of what is left to be wrong, it repeats the id
-            msg = f"image_id: expected {KNOWN}"
+            field = next(name for name in KINDS if name in request)
+            msg = f"{field}: expected {KNOWN.format(KINDS[field])}"
             raise ConfigError(msg) from None
 
     return take
@@ -128,7 +137,11 @@ def faults_of(given: Mapping[str, Any]) -> list[Fault]:
     try:
         Message.model_validate(given)
     except ValidationError as error:
-        names = [str(one["loc"][0]) for one in error.errors(include_url=False)]
+        places = [one["loc"] for one in error.errors(include_url=False)]
+        if not all(places):  # nothing else is wrong
+            found = "both" if all(name in given for name in KINDS) else "neither"
+            return [Fault(" or ".join(KINDS), found, "one of them")]
+        names = [str(place[0]) for place in places]
         return [Fault(name, _shown(given, name), EXPECTED[name]) for name in names]
     return []
 
@@ -139,7 +152,8 @@ def _shown(given: Mapping[str, Any], name: str) -> str:
 
 def _verdict(given: Mapping[str, Any]) -> Verdict:
     one = Message.model_validate(given)
-    return Verdict(one.image_id, one.truth, one.basis, one.score_seen)
+    kind: Kind = "exam" if one.exam_id else "image"
+    return Verdict(one.exam_id or one.image_id, one.truth, one.basis, one.score_seen, kind)
 
 
 def _told(faults: Sequence[tuple[int, Fault]]) -> list[str]:

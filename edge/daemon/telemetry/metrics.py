@@ -95,16 +95,18 @@ class HealthMetrics(Collector):
 
     Args:
         report: returns the fields of `health`.
-        performance: measures the bundle that serves, by verdicts; None without a ledger.
+        performance: measures the bundle that serves, by verdicts on images; None without a ledger.
+        exam_performance: measures it by verdicts on exams.
     """
 
     def __init__(
         self,
         report: Callable[[], Mapping[str, Any]],
         performance: Callable[[], Look] | None = None,
+        exam_performance: Callable[[], Look] | None = None,
     ) -> None:
         self._report = report
-        self._performance = performance
+        self._performance = {"images": performance, "exams": exam_performance}
         self.registry = CollectorRegistry(auto_describe=False)
         self._seconds = Histogram(
             "mammo_edge_examine_seconds",
@@ -173,7 +175,8 @@ class HealthMetrics(Collector):
         yield _outbox(report["outbox"])
         yield from _receiver(report["receiver"])
         yield from _drift(report["drift"])
-        yield from _worth(self._performance() if self._performance else None)
+        for of, measure in self._performance.items():
+            yield from _worth(of, measure()) if measure else ()
         yield from _counters(report["counters"])
 
 
@@ -234,13 +237,12 @@ def _drift(drift: Mapping[str, float | None]) -> Iterator[GaugeMetricFamily]:
         )
 
 
-def _worth(found: Look | None) -> Iterator[GaugeMetricFamily]:
+def _worth(of: str, found: Look) -> Iterator[GaugeMetricFamily]:
     """Yield the numbers that verdicts give; rates only if there are enough."""
-    if found is None:
-        return
+    kind = "" if of == "images" else "exam_"
     yield _labelled(
-        "mammo_edge_verdict_images",
-        "Images of the serving bundle with a verdict, of women that the header names",
+        f"mammo_edge_verdict_{of}",
+        f"{of.capitalize()} of the serving bundle with a verdict, of women that the header names",
         "truth",
         {"malignant": found.malignant.images, "benign": found.benign.images},
     )
@@ -248,8 +250,8 @@ def _worth(found: Look | None) -> Iterator[GaugeMetricFamily]:
     if worth is None:
         return
     rates = GaugeMetricFamily(
-        "mammo_edge_performance",
-        "Worth of the serving bundle by verdicts, with its interval of 95 % over women",
+        f"mammo_edge_{kind}performance",
+        f"Worth of the serving bundle by verdicts on {of}, with its interval of 95 % over women",
         labels=["measure", "bound"],
     )
     for name in ("auc", "sensitivity", "specificity"):
@@ -260,8 +262,8 @@ def _worth(found: Look | None) -> Iterator[GaugeMetricFamily]:
             rates.add_metric([name, bound], value)
     yield rates
     yield GaugeMetricFamily(
-        "mammo_edge_calibration_error",
-        "Expected calibration error of the serving bundle by verdicts",
+        f"mammo_edge_{kind}calibration_error",
+        f"Expected calibration error of the serving bundle by verdicts on {of}",
         worth.calibration_error,
     )
 

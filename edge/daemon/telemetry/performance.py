@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from edge.models.performance import Look, look
-from edge.storage.ledger.verdicts import Verdicts
+from edge.storage.ledger.verdicts import Kind, Verdicts
 
 
 class ServingPerformance:
@@ -14,10 +14,14 @@ class ServingPerformance:
     Args:
         verdicts: of the ledger.
         bundle_id: returns the id of the bundle that serves.
+        kind: of the verdicts.
     """
 
-    def __init__(self, verdicts: Verdicts, bundle_id: Callable[[], str]) -> None:
+    def __init__(
+        self, verdicts: Verdicts, bundle_id: Callable[[], str], kind: Kind = "image"
+    ) -> None:
         self._verdicts = verdicts
+        self._kind = kind
         self._bundle_id = bundle_id
         self._lock = threading.Lock()
         self._of: object = None
@@ -32,9 +36,9 @@ class ServingPerformance:
         """
         with self._lock:
             bundle_id = self._bundle_id()
-            now = (self._verdicts.version(), bundle_id)
+            now = (self._verdicts.version(self._kind), bundle_id)
             if self._found is None or now != self._of:
-                pairs = self._verdicts.pairs()
+                pairs = self._verdicts.pairs(self._kind)
                 own = [pair for pair in pairs if pair.bundle_id == bundle_id and pair.woman]
                 self._found, self._of = look(own), now
             return self._found

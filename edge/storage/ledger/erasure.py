@@ -21,8 +21,16 @@ from edge.storage.ledger.states import State
 EMPTY: Final = "NOT EXISTS (SELECT 1 FROM exam_images WHERE exam_images.exam = exams.exam)"
 """Condition that an exam has no image any more."""
 OF_EXAMS: Final = "exam IN (SELECT exam FROM exam_images WHERE image_id = ?)"
+HAS_IMAGE: Final = "instr(images, ?1)"
+OF_SCORED_EXAMS: Final = (
+    f"{HAS_IMAGE} OR exam_id IN (SELECT exam_id FROM exam_scores WHERE {HAS_IMAGE}) OR exam_id IN "
+    "(SELECT exam_id FROM exams JOIN exam_images USING (exam) WHERE exam_images.image_id = ?1)"
+)
+"""Condition of a score or verdict that its exam has the image, or had it."""
 OF_IMAGE: Final = "SELECT id FROM submissions WHERE image_id = ?"
 STEPS: Final = (
+    f"DELETE FROM exam_verdicts WHERE {OF_SCORED_EXAMS}",
+    f"DELETE FROM exam_scores WHERE {OF_SCORED_EXAMS}",
     f"DELETE FROM exam_outbox WHERE seq IN (SELECT seq FROM exam_results WHERE {OF_EXAMS})",
     f"DELETE FROM exam_results WHERE {OF_EXAMS}",
     "DELETE FROM exam_images WHERE image_id = ?",
@@ -52,8 +60,8 @@ class Erasure:
         Erase images, their results, scores and verdicts, and what is still to be delivered.
 
         Their files go in the same transaction, so that nobody takes the same bytes in meanwhile.
-        All results of their exams go too, as each may name them; what is left of an exam is
-        published as a further revision.
+        All results, scores and verdicts of their exams go too, as each may name them; what is left
+        of an exam is published as a further revision.
 
         Args:
             image_ids: of the images.

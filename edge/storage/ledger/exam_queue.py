@@ -6,12 +6,23 @@ again begins to wait anew.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from edge.storage.ledger import exam_rows
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import Exam
 from edge.storage.ledger.exams import Exams
 from edge.system.uptime import boot_id, uptime_s
+
+NAMES: Final = (
+    ("exams", "exam_id"),
+    ("exams JOIN exam_results USING (exam)", "exam_results.result_id"),
+    ("exam_scores", "exam_id"),
+    ("exam_scores", "result_id"),
+    ("exam_verdicts", "exam_id"),
+    ("exam_verdicts", "result_id"),
+)
+"""Tables and columns with ids of exams and their revisions; scores and verdicts outlive them."""
 
 
 class ExamQueue:
@@ -88,19 +99,22 @@ class ExamQueue:
 
     def find(self, prefix: str) -> list[str]:
         """List the exam ids that begin so, or one of whose revisions' ids does."""
-        query = (
-            "SELECT exam_id FROM exams WHERE substr(exam_id, 1, length(?1)) = ?1 UNION "
-            "SELECT exam_id FROM exams JOIN exam_results USING (exam) "
-            "WHERE substr(exam_results.result_id, 1, length(?1)) = ?1"
+        begins = "substr({}, 1, length(?1)) = ?1"
+        query = " UNION ".join(
+            f"SELECT exam_id FROM {table} WHERE {begins.format(name)}" for table, name in NAMES
         )
         with self._database.reading() as db:
             return [exam_id for (exam_id,) in db.execute(query, (prefix,))]
 
     def images_of(self, exam_id: str) -> list[str]:
-        """List the images of an exam."""
+        """List the images of an exam, also if only its score or verdict knows them by now."""
         query = "SELECT image_id FROM exam_images JOIN exams USING (exam) WHERE exam_id = ?"
         with self._database.reading() as db:
-            return [image_id for (image_id,) in db.execute(query, (exam_id,))]
+            found = {image_id for (image_id,) in db.execute(query, (exam_id,))}
+            for table in ("exam_scores", "exam_verdicts"):
+                images = f"SELECT images FROM {table} WHERE exam_id = ?"
+                found |= {one for (row,) in db.execute(images, (exam_id,)) for one in row.split()}
+        return sorted(found)
 
     def _is_due(self, exam: Exam, now: float) -> bool:
         rules = self._exams.rules

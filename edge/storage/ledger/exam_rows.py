@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from edge.contract.exam_body import Body, Revision
+from edge.storage.ledger.exam_verdict_tables import FROM_EXAM_RESULTS
 from edge.system.uptime import boot_id, uptime_s
 
 Key: TypeAlias = tuple[str, str]
@@ -171,3 +172,9 @@ def wait(db: sqlite3.Connection, exam: Exam) -> None:
         "UPDATE exams SET boot = ?, first_s = ?, last_s = ? WHERE exam = ?",
         (here, first, now, exam.exam),
     )
+
+
+def note_score(db: sqlite3.Connection, exam: Exam) -> None:
+    """Note the score of an exam's last revision, once that is recorded; the one before it goes."""
+    db.execute("DELETE FROM exam_scores WHERE exam_id = ?", (exam.exam_id,))
+    db.execute(f"{FROM_EXAM_RESULTS} AND exams.exam = ?", (exam.exam,))

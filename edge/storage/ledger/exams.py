@@ -210,3 +210,4 @@ def _publish(db: sqlite3.Connection, exam: Exam, body: Body, rules: ExamRules) -
         "UPDATE exams SET revision = ?, result_id = ?, contents = ?, first_s = NULL WHERE exam = ?",
         (number, result_id, body.digest, exam.exam),
     )
+    exam_rows.note_score(db, exam)

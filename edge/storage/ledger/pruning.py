@@ -124,23 +124,27 @@ class Pruning:
 
     def forget_scores(self, *, before: float, limit: int) -> int:
         """
-        Forget scores that no verdict can be given for any more; verdicts stay.
+        Forget scores of images and exams that are not here any more; verdicts stay.
 
         Args:
             before: a Unix time before which they were given.
-            limit: scores at most, the oldest first.
+            limit: scores of images at most, and of exams, the oldest first.
 
         Returns:
             The number that went.
         """
-        known = "SELECT 1 FROM images WHERE images.image_id = scores.image_id"
-        old = (
-            f"SELECT image_id FROM scores WHERE completed_at < ? AND NOT EXISTS ({known}) "
-            "ORDER BY completed_at LIMIT ?"
-        )
+        kinds = (("scores", "image_id", "images"), ("exam_scores", "exam_id", "exams"))
         with self._database.transaction() as db:
-            query = f"DELETE FROM scores WHERE image_id IN ({old})"
-            return db.execute(query, (before, limit)).rowcount
+            return sum(
+                db.execute(
+                    f"DELETE FROM {scores} WHERE {key} IN (SELECT {key} FROM {scores} AS old "
+                    "WHERE completed_at < ? AND NOT EXISTS "
+                    f"(SELECT 1 FROM {living} WHERE {living}.{key} = old.{key}) "
+                    "ORDER BY completed_at LIMIT ?)",
+                    (before, limit),
+                ).rowcount
+                for scores, key, living in kinds
+            )
 
 
 def _together(db: sqlite3.Connection, image_id: str) -> set[str]:

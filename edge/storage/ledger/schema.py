@@ -7,8 +7,9 @@ that stands. A *submission* is one arrival of an image, from a folder or a reque
 generation, which grows by `retry`; a submission of known bytes gets another result of the same
 outcome. The *outbox* has one row for each result and each sink that does not have it yet, *origins*
 the copied files that are still to be removed in the inbox, and *waiting_references* the requests
-whose file is not there yet. Exams have tables of their own, see `schema_exams`. A ledger of an
-earlier release is brought forward, never back, in one transaction.
+whose file is not there yet. Exams have tables of their own, see `schema_exams`, and so have scores
+and verdicts, which outlive all these. A ledger of an earlier release is brought forward, never
+back, in one transaction.
 """
 
 import sqlite3
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from edge.errors import StartupError
+from edge.storage.ledger.exam_verdict_tables import EXAM_VERDICT_TABLES, FROM_EXAM_RESULTS
 from edge.storage.ledger.schema_exams import EXAMS
 from edge.storage.ledger.verdict_tables import FROM_RESULTS, VERDICT_TABLES
 
@@ -108,6 +110,7 @@ CREATE TABLE waiting_references (
 """,
     3: f"{VERDICT_TABLES}{FROM_RESULTS};",
     4: EXAMS,
+    5: f"{EXAM_VERDICT_TABLES}{FROM_EXAM_RESULTS};",
 }
 """Steps from each version to the next. New ones go below; those above and FIRST never change."""
 

@@ -1,29 +1,40 @@
-"""Verdicts: what was found out about images, stored with the scores that these had by then."""
+"""
+Verdicts: what was found out about images and exams, stored with the scores that these had by then.
+
+A verdict on an exam is none on its images, for it does not say which of them shows something.
+"""
 
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal, TypeAlias
 
+from edge.models.calibration import sigmoid
 from edge.models.pairs import Basis, Calls, Pair, Truth
+from edge.models.site_performance import report
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.exam_verdict_tables import EXAM_SCORE
 from edge.storage.ledger.records import SCORE
+
+Kind: TypeAlias = Literal["image", "exam"]
+"""The kinds of things that have a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The truth that was found out about one image."""
+    """The truth that was found out about one image, or one exam."""
 
-    image_id: str
+    id: str
     truth: Truth
     basis: Basis
     score_seen: bool
+    kind: Kind = "image"
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Counts of scored images by bundle and call, for the share that has a verdict."""
+    """Counts of scored images, or exams, by bundle and call, for the share that has a verdict."""
 
     bundle_id: str
     called: bool
@@ -42,10 +53,32 @@ class Raw:
     raw: float
 
 
-PAIR: Final = ", ".join(field.name for field in fields(Pair))
-SAME: Final = (
-    "truth = ?2 AND basis = ?3 AND score_seen = ?4 AND (woman IS NOT NULL OR scores.woman IS NULL)"
-)
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables of the scores and verdicts of one kind."""
+
+    scores: str
+    verdicts: str
+    key: str
+    score: str
+    """The columns of a score."""
+    pair: str
+    """The columns of a verdict that make a pair, as SQL."""
+
+
+PAIR: Final = [field.name for field in fields(Pair)]
+OF_EXAMS: Final = {"raw": "logit", "view": "NULL"}
+TABLES: Final[Mapping[Kind, Tables]] = {
+    "image": Tables("scores", "verdicts", "image_id", SCORE, ", ".join(PAIR)),
+    "exam": Tables(
+        "exam_scores",
+        "exam_verdicts",
+        "exam_id",
+        EXAM_SCORE,
+        ", ".join(OF_EXAMS.get(name, name) for name in PAIR),
+    ),
+}
+SAME: Final = "truth = ?2 AND basis = ?3 AND score_seen = ?4 AND (woman IS NOT NULL OR new IS NULL)"
 """Nothing new is said; a woman who was not known when the verdict came is new."""
 
 
@@ -55,15 +88,16 @@ class Verdicts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def unknown(self, image_ids: Sequence[str]) -> list[str]:
-        """Return the image ids that have no score here."""
+    def unknown(self, ids: Sequence[str], kind: Kind = "image") -> list[str]:
+        """Return the ids of images, or exams, that have no score here."""
+        of = TABLES[kind]
         with self._database.reading() as db:
-            query = "SELECT 1 FROM scores WHERE image_id = ?"
-            return [one for one in image_ids if db.execute(query, (one,)).fetchone() is None]
+            query = f"SELECT 1 FROM {of.scores} WHERE {of.key} = ?"
+            return [one for one in ids if db.execute(query, (one,)).fetchone() is None]
 
     def record(self, given: Sequence[Verdict]) -> int:
         """
-        Store verdicts, all or none; a new one of an image takes the place of the one before.
+        Store verdicts, all or none; a new one of the same id takes the place of the one before.
 
         A verdict that is given again as it was keeps its time and its score.
 
@@ -73,33 +107,41 @@ class Verdicts:
         Raises:
             Unavailable: the disk is full or failing; nothing was changed.
         """
-        query = (
-            f"INSERT OR REPLACE INTO verdicts ({SCORE}, truth, basis, score_seen, given_at) "
-            f"SELECT {SCORE}, ?2, ?3, ?4, ?5 FROM scores WHERE image_id = ?1 AND NOT EXISTS "
-            f"(SELECT 1 FROM verdicts WHERE image_id = ?1 AND {SAME})"
-        )
         now = time.time()
         with self._database.transaction() as db:
-            return sum(db.execute(query, (*astuple(one), now)).rowcount for one in given)
+            return sum(_record(db, one, now) for one in given)
 
-    def pairs(self) -> list[Pair]:
-        """Return all verdicts with their scores."""
+    def pairs(self, kind: Kind = "image") -> list[Pair]:
+        """Return all verdicts on images, or exams, with their scores."""
         with self._database.reading() as db:
-            return read_pairs(db)
+            return read_pairs(db, kind=kind)
 
-    def version(self) -> tuple[int, float]:
+    def version(self, kind: Kind = "image") -> tuple[int, float]:
         """Return numbers that change with every verdict that comes, changes or goes."""
         with self._database.reading() as db:
-            query = "SELECT count(*), coalesce(max(given_at), 0) FROM verdicts"
+            query = f"SELECT count(*), coalesce(max(given_at), 0) FROM {TABLES[kind].verdicts}"
             number, last = db.execute(query).fetchone()
             return int(number), float(last)
 
 
-def read_pairs(db: sqlite3.Connection, since: float = 0.0) -> list[Pair]:
-    """Return verdicts with their scores, of images that were scored at or after a Unix time."""
-    query = f"SELECT {PAIR} FROM verdicts WHERE completed_at >= ? ORDER BY completed_at, image_id"
-    rows = db.execute(query, (since,)).fetchall()
-    return [Pair(truth, basis, bool(seen), *rest) for truth, basis, seen, *rest in rows]
+def _record(db: sqlite3.Connection, one: Verdict, now: float) -> int:
+    of = TABLES[one.kind]
+    query = (
+        f"INSERT OR REPLACE INTO {of.verdicts} ({of.score}, truth, basis, score_seen, given_at) "
+        f"SELECT {of.score}, ?2, ?3, ?4, ?5 FROM (SELECT *, woman AS new FROM {of.scores}) "
+        f"WHERE {of.key} = ?1 AND NOT EXISTS "
+        f"(SELECT 1 FROM {of.verdicts} WHERE {of.key} = ?1 AND {SAME})"
+    )
+    return db.execute(query, (one.id, one.truth, one.basis, one.score_seen, now)).rowcount
+
+
+def read_pairs(db: sqlite3.Connection, since: float = 0.0, kind: Kind = "image") -> list[Pair]:
+    """Return verdicts with their scores, of what was scored at or after a Unix time."""
+    of = TABLES[kind]
+    query = f"SELECT {of.pair} FROM {of.verdicts} WHERE completed_at >= ? ORDER BY completed_at"
+    rows = db.execute(f"{query}, {of.key}", (since,)).fetchall()
+    pairs = [Pair(truth, basis, bool(seen), *rest) for truth, basis, seen, *rest in rows]
+    return pairs if kind == "image" else [replace(one, raw=sigmoid(one.raw)) for one in pairs]
 
 
 def read_raw(db: sqlite3.Connection) -> list[Raw]:
@@ -108,15 +150,16 @@ def read_raw(db: sqlite3.Connection) -> list[Raw]:
     return [Raw(*row) for row in rows.fetchall()]
 
 
-def read_scored(db: sqlite3.Connection, since: float = 0.0) -> list[Scored]:
-    """Count the images that were scored at or after a Unix time, the newest bundle last."""
+def read_scored(db: sqlite3.Connection, since: float = 0.0, kind: Kind = "image") -> list[Scored]:
+    """Count what was scored at or after a Unix time, the newest bundle last."""
+    of = TABLES[kind]
     judged = (
-        "EXISTS (SELECT 1 FROM verdicts WHERE verdicts.image_id = scores.image_id "
-        "AND verdicts.bundle_id = scores.bundle_id)"
+        f"EXISTS (SELECT 1 FROM {of.verdicts} AS given WHERE given.{of.key} = scored.{of.key} "
+        "AND given.bundle_id = scored.bundle_id)"
     )
     query = (
         f"SELECT bundle_id, malignant >= threshold, count(*), sum({judged}), max(completed_at) "
-        "FROM scores WHERE completed_at >= ? GROUP BY 1, 2 ORDER BY 5"
+        f"FROM {of.scores} AS scored WHERE completed_at >= ? GROUP BY 1, 2 ORDER BY 5"
     )
     return [
         Scored(bundle_id, bool(called), images, with_verdict)
@@ -124,10 +167,24 @@ def read_scored(db: sqlite3.Connection, since: float = 0.0) -> list[Scored]:
     ]
 
 
-def newest(scored: Sequence[Scored]) -> tuple[str | None, dict[bool, Calls]]:
-    """Return the bundle that scored last, and its calls."""
-    if not scored:
-        return None, {}
-    bundle_id = scored[-1].bundle_id
+def read_report(
+    db: sqlite3.Connection, since: float = 0.0, by: str | None = None
+) -> dict[str, Any]:
+    """
+    Measure the bundle that scored last on what was scored at or after a Unix time.
+
+    Returns:
+        The report on images as JSON, and under `exams` that on exams, which are counted apart.
+    """
+    scored = read_scored(db, since)
+    bundle_id = scored[-1].bundle_id if scored else None
+    images = report(read_pairs(db, since), bundle_id, calls_of(scored, bundle_id), by)
+    calls = calls_of(read_scored(db, since, "exam"), bundle_id)
+    by = None if by == "view" else by  # an exam has several
+    return images | {"exams": report(read_pairs(db, since, "exam"), bundle_id, calls, by, "exams")}
+
+
+def calls_of(scored: Sequence[Scored], bundle_id: str | None) -> dict[bool, Calls]:
+    """Return the calls of a bundle."""
     own = [one for one in scored if one.bundle_id == bundle_id]
-    return bundle_id, {one.called: Calls(one.images, one.with_verdict) for one in own}
+    return {one.called: Calls(one.images, one.with_verdict) for one in own}

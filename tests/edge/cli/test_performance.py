@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli import main
-from tests.support.pairs import BUNDLE, fill, women
+from tests.support.pairs import BUNDLE, fill, fill_exams, women
 
 
 def ask(folder: Path, number: int, *words: str) -> int:
@@ -54,3 +54,21 @@ def test_only_images_scored_since_a_time_count(
     assert json.loads(capsys.readouterr().out)["malignant"] == {"images": 0, "women": 0}
     with pytest.raises(SystemExit, match="2"):
         ask(tmp_path / "again", 1, "--since", "17")
+
+
+def test_exams_stand_apart_with_their_own_least_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exams = women(200, 5)
+    fill_exams(tmp_path / "state", [*exams[:100], *women(3, 6, bundle_id="c" * 64)])
+    assert ask(tmp_path, 10, "--by", "maker") == 0
+    images, _, apart = capsys.readouterr().out.partition("\nexams, by the breast whose score")
+    assert "too few: expected at least 30 images" in images
+    names = re.findall(r"^(\w+) +\d+ of \d+", apart, re.MULTILINE)
+    assert names == ["all", "ge", "hologic"]
+    assert "exams called malignant have a verdict" in apart
+    assert "verdicts on scores of other bundles" in apart
+    assert ask(tmp_path / "again", 10, "--json") == 0
+    found = json.loads(capsys.readouterr().out)["exams"]
+    assert (found["malignant"], found["performance"]) == ({"exams": 0, "women": 0}, None)
+    assert found["why_not"].startswith("0 malignant exams of 0 women and 0 benign exams of 0 women")

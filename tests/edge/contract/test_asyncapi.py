@@ -143,7 +143,14 @@ def test_its_topics_are_those_of_the_contract() -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    ["mammo.status/1", "mammo.health/1", "mammo.info/1", "mammo.result/1", "mammo.exam/1"],
+    [
+        "mammo.status/1",
+        "mammo.health/1",
+        "mammo.info/1",
+        "mammo.result/1",
+        "mammo.exam/1",
+        "mammo.feedback/1",
+    ],
 )
 def test_the_contract_s_examples_are_what_it_describes(schema: str) -> None:
     (channel,) = [DOCUMENT["channels"][schema.split("/", maxsplit=1)[0].removeprefix("mammo.")]]

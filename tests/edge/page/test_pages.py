@@ -27,7 +27,7 @@ from edge.storage.ledger.worklist import DayOfScores, Worklist
 from tests.support.browser import Browser
 from tests.support.contract_page import examples
 from tests.support.exam_ledger import Site, add_all
-from tests.support.pairs import fill, women
+from tests.support.pairs import fill, fill_exams, women
 from tests.support.results import Writer, rejected, scored
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202egpj.\x1b[31m&\"'"
@@ -192,6 +192,12 @@ def test_performance_is_that_of_the_command(
     shown = browser.get("/performance").text
     assert re.search(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", shown)
     assert "verification bias: " in shown
+    assert "Exams, by the breast" not in shown
+    fill_exams(tmp_path / "judged", women(200, 5))
+    shown = browser.get("/performance").text
+    exams = shown.partition("Exams, by the breast whose score is higher")[2]
+    assert re.search(r"0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", exams)
+    assert "exams called malignant have a verdict" in exams
     assert "spread of 500 recent scores" in browser.get("/").text
 
 

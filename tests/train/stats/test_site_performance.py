@@ -1,14 +1,17 @@
 """What the device says of 200 simulated women is what scikit-learn and our own statistics say."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from edge.cli import main
 from edge.models.pairs import Pair
 from edge.models.performance import measure
-from tests.support.pairs import women
+from tests.support.pairs import fill, fill_exams, women
 from train.stats import bootstrap, delong, metrics
 
 PAIRS = women(200, 17)
@@ -74,3 +77,22 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     ]
     for rate in ("auc", "sensitivity", "specificity"):
         assert 0.9 <= np.mean([one[rate] for one in held]) <= 0.99, rate
+
+
+def test_what_the_command_says_of_exams_of_200_women_is_scikit_learn_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill_exams(tmp_path / "state", PAIRS)
+    fill(tmp_path / "state", women(40, 18))
+    config = tmp_path / "edge.toml"
+    config.write_text(f'[state]\npath = "{tmp_path}/state"\n[inbox]\npath = "{tmp_path}/inbox"\n')
+    assert main.main(["performance", "--json", "--config", str(config)]) == 0
+    found = json.loads(capsys.readouterr().out)["exams"]
+    worth = found["performance"]
+    assert worth["auc"]["value"] == pytest.approx(sk.roc_auc_score(LABELS, SCORES), abs=1e-12)
+    assert worth["auc"]["interval_95"] == list(measure(PAIRS).auc.interval_95)
+    assert worth["sensitivity"]["value"] == pytest.approx(sk.recall_score(LABELS, CALLED))
+    specificity = sk.recall_score(LABELS, CALLED, pos_label=0)
+    assert worth["specificity"]["value"] == pytest.approx(specificity)
+    sick = [pair.woman for pair in PAIRS if pair.is_malignant]
+    assert found["malignant"] == {"exams": len(sick), "women": len(set(sick))}

@@ -25,7 +25,8 @@ from edge.mqtt.client import MqttClient
 from edge.storage.audit import NAME, Audit
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import note_score
-from tests.support.pairs import name, score_of, women
+from edge.storage.ledger.verdicts import TABLES
+from tests.support.pairs import fill_exams, name, score_of, women
 from tests.support.planted import WORD
 from tests.support.rig import until
 
@@ -34,6 +35,8 @@ PREFIX = "mammo/v1/north/edge-1"
 
 
 HERE = "the id of an image that has a score here"
+EXAM = name(0)
+"""The id of an exam with a score, as it happens that of an image, too."""
 
 
 def verdict(number: int, **other: object) -> dict[str, object]:
@@ -47,8 +50,15 @@ def verdict(number: int, **other: object) -> dict[str, object]:
     }
 
 
+def exam_verdict(**other: object) -> dict[str, object]:
+    said = verdict(0)
+    del said["image_id"]
+    return {**said, "exam_id": EXAM, **other}
+
+
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    fill_exams(tmp_path / "state", PAIRS[:1], judged=False)
     opened = Ledger(tmp_path / "state", [], lambda payload, _: payload)
     with opened._database.transaction() as db:
         for number, pair in enumerate(PAIRS):
@@ -72,6 +82,33 @@ def test_all_verdicts_are_taken_and_counted_and_once_more_changes_nothing(ledger
     assert take(given) == {"verdicts": 2, "changed": 0}
     assert health.counters["verdicts"] == 2
     assert sorted(pair.truth for pair in ledger.verdicts.pairs()) == ["benign", "malignant"]
+
+
+def test_a_verdict_on_an_exam_is_one_verdict_and_none_on_its_images(ledger: Ledger) -> None:
+    take = Feedback(ledger.verdicts, Health())
+    given = {"verdicts": [exam_verdict(), verdict(0), verdict(1)]}
+    assert take(given) == {"verdicts": 3, "changed": 3}
+    assert take(given) == {"verdicts": 3, "changed": 0}
+    counts = [len(ledger.verdicts.pairs(kind)) for kind in TABLES]
+    assert counts == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (exam_verdict(exam_id=name(999)), f"exam_id: found {name(999)[:16]}, expected the id of"),
+        (exam_verdict(exam_id="e"), "exam_id: found 'e', expected 64 hexadecimal digits in lower"),
+        (exam_verdict(), "exam_id: found that of line 1, expected each exam once"),
+        (exam_verdict(image_id=name(1)), "image_id or exam_id: found both, expected one of them"),
+        (exam_verdict(exam_id=None), "exam_id: found None, expected 64 hexadecimal"),
+    ],
+)
+def test_a_fault_of_a_verdict_on_an_exam_is_named_and_nothing_is_stored(
+    ledger: Ledger, wrong: dict[str, object], why: str
+) -> None:
+    (said,) = refusal(ledger, exam_verdict(), wrong)
+    assert said.startswith(f"line 2: {why}")
+    assert ledger.verdicts.pairs("exam") == []
 
 
 @pytest.mark.parametrize(
@@ -143,6 +180,36 @@ def test_a_table_is_imported_and_written_down(
     entries = [entry["details"] for entry in ledger.audit.entries()]
     assert entries[-1] == {"of": 1, "step": "done", "verdicts": 2, "changed": 2}
     assert name(1).encode() not in (tmp_path / "state" / NAME).read_bytes()
+
+
+def test_a_table_may_have_images_and_exams_and_a_line_one_of_them(
+    device: Path, ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = "image_id,exam_id,truth,basis,score_seen"
+    lines = [f"{name(1)},,malignant,biopsy,no", f",{EXAM},benign,follow-up,no"]
+    file = table(tmp_path / "v.csv", *lines, head=head)
+    assert main.main(["feedback", "import", str(file), "--config", str(device)]) == 0
+    assert capsys.readouterr().out == "2 verdicts taken, 0 were there as they are\n"
+    assert [[pair.truth for pair in ledger.verdicts.pairs(kind)] for kind in TABLES] == [
+        ["malignant"],
+        ["benign"],
+    ]
+    entries = [entry["details"] for entry in ledger.audit.entries()]
+    assert entries[-1] == {"of": 1, "step": "done", "verdicts": 2, "changed": 2}
+    assert EXAM.encode() not in (tmp_path / "state" / NAME).read_bytes()
+    for ids, found in (("", "neither"), (name(1), "both")):
+        line = f"{ids},{ids and EXAM},benign,biopsy,no"
+        file = table(tmp_path / "v.csv", line, head=head)
+        assert main.main(["feedback", "import", str(file), "--config", str(device)]) == 1
+        expected = f"line 2: image_id or exam_id: found {found}, expected one of them"
+        assert expected in capsys.readouterr().err
+
+
+def test_a_table_of_exams_needs_no_column_of_images(tmp_path: Path) -> None:
+    head = "exam_id,truth,basis,score_seen"
+    file = table(tmp_path / "v.csv", f"{EXAM},benign,reader,yes", head=head)
+    expected = {"exam_id": EXAM, "truth": "benign", "basis": "reader", "score_seen": True}
+    assert feedback.read(file) == [{"line": 2, **expected}]
 
 
 def test_the_columns_may_come_as_spreadsheets_of_other_countries_write_them(
@@ -230,6 +297,8 @@ def test_verdicts_come_by_the_broker_if_allowed_and_wrong_ones_are_refused_one_b
         json.dumps({"image_id": name(1)}).encode(),
         json.dumps(verdict(1, basis="reader")).encode(),
         json.dumps(verdict(999, line=4711)).encode(),
+        json.dumps(exam_verdict(exam_id=name(999))).encode(),
+        json.dumps(exam_verdict(image_id=name(1))).encode(),
         b"x" * (COMMAND_BYTES + 1),
     ]
     try:
@@ -238,6 +307,8 @@ def test_verdicts_come_by_the_broker_if_allowed_and_wrong_ones_are_refused_one_b
         ]
         right = json.dumps(verdict(1, patient=WORD)).encode()
         last = send_and_answer(subscriber, right, len(wrong) + 1)
+        of_exam = json.dumps(exam_verdict(patient=WORD)).encode()
+        assert send_and_answer(subscriber, of_exam, len(wrong) + 2) == last
     finally:
         taken.stop()
         client.stop()
@@ -246,6 +317,8 @@ def test_verdicts_come_by_the_broker_if_allowed_and_wrong_ones_are_refused_one_b
     assert "truth: expected malignant or benign" in answers[2]["error"]
     assert "basis: expected one of [intake] feedback: biopsy, follow-up" in answers[5]["error"]
     assert answers[6]["error"] == "image_id: expected the id of an image that has a score here"
+    assert answers[7]["error"] == "exam_id: expected the id of an exam that has a score here"
+    assert answers[8]["error"] == "image_id or exam_id: expected one of them"
     assert last == {
         "schema": "mammo.ack/1",
         "command": "feedback",
@@ -253,8 +326,8 @@ def test_verdicts_come_by_the_broker_if_allowed_and_wrong_ones_are_refused_one_b
         "verdicts": 1,
         "changed": 1,
     }
-    assert len(ledger.verdicts.pairs()) == 1
-    assert (health.counters["commands_refused"], health.counters["verdicts"]) == (len(wrong), 1)
+    assert len(ledger.verdicts.pairs()) == len(ledger.verdicts.pairs("exam")) == 1
+    assert (health.counters["commands_refused"], health.counters["verdicts"]) == (len(wrong), 2)
     told = [m.payload for m in subscriber.messages if m.topic.endswith("/ack")]
     assert [payload for payload in told if WORD.encode() in payload] == []
     kept = [file for file in (tmp_path / "state").iterdir() if WORD.encode() in file.read_bytes()]

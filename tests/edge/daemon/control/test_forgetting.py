@@ -26,9 +26,10 @@ from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import Move, State
+from edge.storage.ledger.verdicts import Verdict
 from edge.storage.spool import Spool
 from tests.support.exam_ledger import Site as ExamSite
-from tests.support.exam_ledger import add_all
+from tests.support.exam_ledger import add_all, make_old
 from tests.support.pipeline import AtOnce, parts_of
 from tests.support.rig import PATIENCE_S, until
 
@@ -374,6 +375,32 @@ def test_an_exam_is_erased_with_all_its_images_by_its_id_or_that_of_a_revision(
         assert exams.ledger.images.find(kept) is not None
         assert exams.published == []
         exams.ledger.close()
+
+
+def test_an_exam_of_which_only_a_verdict_is_left_is_erased_by_its_id(tmp_path: Path) -> None:
+    exams = ExamSite(tmp_path / "exams")
+    image_ids = add_all(exams)
+    (published,) = exams.published
+    exam_id = published["exam_id"]
+    verdict = Verdict(exam_id, "malignant", "biopsy", score_seen=False, kind="exam")
+    assert exams.ledger.verdicts.record([verdict]) == 1
+    (delivery,) = exams.ledger.exam_outbox.pending(["exam"])
+    exams.ledger.exam_outbox.delivered(delivery)
+    make_old(exams, image_ids)
+    assert exams.ledger.pruning.forget(before=2.0, limit=9) == 5
+    settings = Settings(
+        inbox={"path": tmp_path / "inbox"},
+        state={"path": exams.folder},
+        spool={"path": tmp_path / "spool"},
+    )
+    parts = parts_of(exams.ledger, cast("Any", None), cast("Any", None), tasks=AtOnce())
+    forget = audited({"forget": Forgetting(settings, parts)}, exams.ledger.audit)["forget"]
+    assert forget({"id": exam_id[:12]}, ROOT)["results"] == 0
+    assert exams.ledger.verdicts.pairs("exam") == []
+    files = [path for path in exams.folder.iterdir() if path.is_file()]
+    said = [path.read_bytes() for path in files]
+    assert [text for text in said for one in (exam_id, *image_ids) if one.encode() in text] == []
+    exams.ledger.close()
 
 
 def test_an_exam_with_an_image_in_work_is_refused_before_anything_is_touched(

@@ -30,6 +30,7 @@ from edge.models.bundle import verify
 from edge.models.pairs import Pair
 from edge.models.performance import look
 from edge.storage.ledger import Ledger
+from edge.storage.ledger.verdicts import Kind
 from tests.support.pairs import BUNDLE, fill, name, women
 from tests.support.rig import until
 from tests.support.tools import ROOT, need
@@ -98,6 +99,12 @@ def test_the_worth_by_verdicts_stands_in_metrics_once_there_are_enough() -> None
     line = f'mammo_edge_performance{{bound="low",measure="auc"}} {found.auc.interval_95[0]!r}'
     assert line in enough.replace('measure="auc",bound="low"', 'bound="low",measure="auc"')
     assert f"mammo_edge_calibration_error {found.calibration_error!r}" in enough
+    exams = HealthMetrics(lambda: REPORT, lambda: look([]), lambda: look(pairs)).text().decode()
+    assert f"mammo_edge_exam_calibration_error {found.calibration_error!r}" in exams
+    assert 'mammo_edge_verdict_images{truth="malignant"} 0.0' in exams
+    number = float(look(pairs).malignant.images)
+    assert f'mammo_edge_verdict_exams{{truth="malignant"}} {number}' in exams
+    assert "mammo_edge_performance{" not in exams
 
 
 def test_it_is_measured_anew_when_a_verdict_comes_or_goes_and_not_before(tmp_path: Path) -> None:
@@ -106,9 +113,9 @@ def test_it_is_measured_anew_when_a_verdict_comes_or_goes_and_not_before(tmp_pat
     ledger, looks = Ledger(tmp_path, [], lambda payload, _: payload), list[int]()
     read = ledger.verdicts.pairs
 
-    def count() -> list[Pair]:
+    def count(kind: Kind = "image") -> list[Pair]:
         looks.append(1)
-        return read()
+        return read(kind)
 
     ledger.verdicts.pairs = count  # type: ignore[method-assign]
     worth = ServingPerformance(ledger.verdicts, lambda: BUNDLE)

@@ -25,6 +25,7 @@ from tests.support.exam_ledger import (
     STUDY,
     Site,
     add_all,
+    make_old,
     member_of,
     readdress,
 )
@@ -484,19 +485,6 @@ def test_no_byte_of_an_erased_exam_is_left_in_the_state_folder(site: Site) -> No
     traces = [trace.encode() for trace in (*image_ids, *result_ids)]
     assert len(files) > 1
     assert [path for path in files for one in traces if one in path.read_bytes()] == []
-
-
-def make_old(site: Site, image_ids: list[str]) -> None:
-    with site.ledger._database.transaction() as db:
-        for one in image_ids:
-            old = "UPDATE images SET kept = 0, archived_at = 1.0 WHERE image_id = ?"
-            db.execute(old, (one,))
-            db.execute(
-                "UPDATE results SET completed_at = 1.0 WHERE submission IN "
-                "(SELECT id FROM submissions WHERE image_id = ?)",
-                (one,),
-            )
-        db.execute("DELETE FROM outbox")
 
 
 def test_an_exam_is_forgotten_whole_once_all_its_images_may_go_and_it_is_delivered(

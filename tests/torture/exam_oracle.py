@@ -74,8 +74,11 @@ def _ledger(heard: Sequence[Mapping[str, Any]], state: Path) -> Iterable[str]:
     kept = {row[0] for row in db.execute("SELECT result_id FROM exam_results")}
     left = db.execute("SELECT count(*) FROM exam_outbox").fetchone()[0]
     left += db.execute("SELECT count(*) FROM exams WHERE first_s IS NOT NULL").fetchone()[0]
+    scores = {row[0] for row in db.execute("SELECT result_id FROM exam_scores")}
     db.close()
     if left:
         yield f"{left} exams are left undone"
     if kept != {message["result_id"] for message in heard}:
         yield "the ledger has other exam results than were heard"
+    if scores != {chain[-1]["result_id"] for chain in _by_exam(heard).values()}:
+        yield "the scores of exams are not those of their last revisions"

@@ -1,11 +1,13 @@
 """The oracle of exams finds each kind of fault, planted one at a time."""
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge.storage.ledger.database import FILE
 from tests.support.exam_ledger import Site, add_all
 from tests.torture.exam_oracle import faults_of
 
@@ -57,3 +59,12 @@ def test_an_exam_that_was_never_heard_or_is_left_undone_is_found(tmp_path: Path)
     add_all(site)
     site.ledger.close()
     assert "1 exams are left undone" in faults_of([], [], tmp_path / "other")
+
+
+def test_a_score_that_is_not_of_the_last_revision_is_found(tmp_path: Path) -> None:
+    studies, heard = run(tmp_path / "state")
+    with sqlite3.connect(tmp_path / "state" / FILE) as db:
+        db.execute("UPDATE exam_scores SET result_id = ?", (heard[0]["result_id"],))
+    db.close()
+    (found,) = faults_of(studies, heard, tmp_path / "state")
+    assert "not those of their last revisions" in found

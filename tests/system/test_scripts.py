@@ -177,7 +177,10 @@ def test_with_the_extra_dicom_a_modality_s_object_goes_through_the_receiver_to_t
     assert said == "0\n"
     until(lambda: len(answered(machine) - known) == 1, "examined", machine.journal)
     assert probed(machine, "mammo-edge-dicom") == ["writes /srv/mammo-edge/inbox"]
-    machine.run("mammo-edge", "reload")
+    machine.run("systemctl", "restart", "mammo-edge")  # which makes its folder in /run anew
+    receiver = ["nsenter", "-m", "-t", machine.shown("MainPID", "mammo-edge-dicom")]
+    assert machine.run(*receiver, "ls", "/run").split() == ["mammo-edge-dicom", "systemd"]
+    assert machine.run(*receiver, "ls", "/srv/mammo-edge") == "inbox\n"
     until(lambda: machine.status()["receiver"]["taken"] == 1, "counted", machine.journal)
     install(machine)
     until(

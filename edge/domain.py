@@ -275,6 +275,14 @@ class Rejection:
         return f"{self.reason}: {self.detail}"
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The pictures that a worker drew of an image, as JPEG; the small one is the map's alone."""
+
+    picture: bytes
+    small: bytes
+
+
 Outcome: TypeAlias = Result | Rejection
 """The outcome of an image: exactly one, never both, never neither."""
 

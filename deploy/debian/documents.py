@@ -35,6 +35,7 @@ DOCUMENTS: Final = (
     "docs/guides/page.md",
     "docs/pictures/page-worklist.png",
     "docs/pictures/page-result.png",
+    "docs/pictures/page-picture.jpg",
     "docs/quality/privacy.md",
     "docs/quality/security.md",
     "docs/quality/model-card.md",

@@ -89,8 +89,8 @@ class Retention(Section):
     min_free_mb: Annotated[int, Field(ge=0)] = 512
     """
     While the file system of done has less free space, the oldest images in done are removed, then
-    those in failed; in the ledger, the oldest results whose files are gone. Set it above [spool]
-    min_free_mb, otherwise intake stops first.
+    those in failed; in the state folder, pictures for the page, then the oldest results whose files
+    are gone. Set it above [spool] min_free_mb, otherwise intake stops first.
     """
 
 

@@ -17,7 +17,8 @@ class Page(Section):
     """
     The page for browsers, `mammo-edge page`: queue, results, exams, state and charts, read-only.
 
-    A process of its own, with the extra `page`; it takes changes when it is restarted.
+    A process of its own, with the extra `page`; it takes changes when it is restarted, and so does
+    the daemon, which draws `pictures`.
     """
 
     listen: Listen = "127.0.0.1:8323"
@@ -32,6 +33,12 @@ class Page(Section):
     """
     names: bool = True
     """Show the names that senders gave their files, which may name a woman; false shows ids."""
+    pictures: bool = False
+    """
+    Have a worker of its own draw each scored image once its result is delivered, for the page: the
+    breast alone, the model's input, and the map over it. They are kept in the state folder as long
+    as the image's file in done; a start with false removes them.
+    """
     cert: Path | None = None
     """The page's certificate. With `key` it turns TLS on, 1.2 or later."""
     key: Path | None = None

@@ -42,6 +42,7 @@ from edge.daemon.telemetry.receiver import ReceiverWatch, receiver_part
 from edge.daemon.telemetry.status import Announcer
 from edge.daemon.wiring import broker
 from edge.daemon.wiring.delivery import Delivery
+from edge.daemon.wiring.drawer import open_drawer
 from edge.daemon.wiring.handlers import Reload, handlers
 from edge.daemon.wiring.info import Gather
 from edge.daemon.wiring.opener import Opener
@@ -201,6 +202,9 @@ class Daemon:
         observers = [self._activation.observe, self._drift.observe, self._numbers.observe]
         if self._shadow:
             observers.append(self._shadow.observe)
+        self._drawer = open_drawer(self._settings, self._parts, self._opener)
+        if self._drawer:
+            observers.append(self._drawer.observe)
         hooks = Hooks(self._recovery.run, self._admission.record_anew, tuple(observers))
         return Dispatcher(self._parts, self._recorder, self._head_start, hooks)
 
@@ -252,7 +256,7 @@ class Daemon:
     def _loops(self) -> Iterator[Loop]:
         """Yield what is started last and stopped first, what takes images in at the head."""
         intakes = (self._folder, *(self._requests or ()), self._commands)
-        others = (self._exams, self._retention, self._accelerator, self._receiver)
+        others = (self._exams, self._retention, self._accelerator, self._receiver, self._drawer)
         for loop in (*intakes, *others):
             if loop:
                 yield loop

@@ -21,6 +21,7 @@ from edge.page.guard import Guard
 from edge.page.templates import Templates
 from edge.page.views import Views
 from edge.storage.ledger.worklist import open_worklist
+from edge.storage.pictures import changed
 
 
 def make_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -> ASGIApp:
@@ -53,6 +54,7 @@ def _routes(views: Views, entrance: Entrance, news: News) -> list[Route | Mount]
         "/results": views.results,
         "/results/{result_id}": views.result,
         "/results/{result_id}/map.png": views.picture,
+        "/results/{result_id}/{drawn}.jpg": views.drawn,
         "/exams": views.exams,
         "/exams/{exam_id}": views.exam,
         "/performance": views.performance,
@@ -72,7 +74,7 @@ def _routes(views: Views, entrance: Entrance, news: News) -> list[Route | Mount]
 def _version(settings: Settings) -> str:
     try:
         with open_worklist(settings.state.path) as ledger:
-            return ledger.version()
+            return f"{ledger.version()} {changed(settings.state.path)}"
     except StartupError as error:
         return str(error)
 

@@ -75,7 +75,7 @@ class Guard:
         path = request.url.path
         if path == ENTRANCE or path.startswith(STATIC) or self._entrance.knows(request):
             return None
-        if path == "/events" or path.endswith(".png"):
+        if path == "/events" or path.endswith((".png", ".jpg")):
             return PlainTextResponse("no session", 401)
         return RedirectResponse(ENTRANCE, 303)
 

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from edge.config.settings import Settings
 from edge.page import words
 from edge.storage.ledger.worklist import Published
+from edge.storage.pictures import PICTURE, find
 
 SHORT = 8
 """Digits of an id that a row shows."""
@@ -20,6 +23,8 @@ class Row:
     """The message as it was published, but for the numbers of its map."""
     name: str
     """The sender's name for its file, or the beginning of its id."""
+    has_picture: bool = False
+    """True if a worker drew the image."""
 
     @property
     def malignant(self) -> float | None:
@@ -54,15 +59,23 @@ class Row:
         return "; ".join(self.said["gate"]["reasons"])
 
 
-def row_of(published: Published, *, names: bool) -> Row:
+def row_of(published: Published, settings: Settings) -> Row:
     """
     Read a result.
 
     Args:
         published: the result.
-        names: false shows no sender's file name.
+        settings: say if senders' file names and pictures are shown, and where pictures lie.
     """
     said = json.loads(published.payload)
     if said.get("heatmap"):
         said["heatmap"]["values"] = None  # most of a result; a page has fifty
-    return Row(said, words.safe(published.name) if names else said["image_id"][:SHORT])
+    name = words.safe(published.name) if settings.page.names else said["image_id"][:SHORT]
+    return Row(said, name, picture_of(said, settings) is not None)
+
+
+def picture_of(said: Mapping[str, Any], settings: Settings, ending: str = PICTURE) -> Path | None:
+    """Find the picture of a published result; None if there is none, or none is wanted."""
+    if not settings.page.pictures:
+        return None
+    return find(settings.state.path, said["image_id"], said["result_id"], ending)

@@ -20,11 +20,12 @@ from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
 from edge.page import charts, heat, words
 from edge.page.device import Model, model_of, report_of, rows_of
 from edge.page.points import file_of, points_of
-from edge.page.rows import SHORT, row_of
+from edge.page.rows import SHORT, picture_of, row_of
 from edge.page.templates import Templates
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.verdicts import read_report
 from edge.storage.ledger.worklist import Scored, Waiting, Worklist, open_worklist
+from edge.storage.pictures import PICTURE, SMALL
 
 NEWEST: Final = 20
 """Results on the first page."""
@@ -32,6 +33,8 @@ PAGE: Final = 50
 """Results, or exams, on a page of their own."""
 NAMED: Final = 8
 """Waiting images that are named."""
+DRAWN: Final = {"picture": PICTURE, "small": SMALL}
+"""Endings of the pictures that a worker drew, by their names on the page."""
 MOST_SEQ: Final = 18
 """Digits of a sequence number."""
 
@@ -62,7 +65,7 @@ class Views:
                 "waiting": [self._waiting(one, now) for one in ledger.waiting(NAMED)],
                 "queue": queue,
                 "oldest": words.ago(queue.oldest, now.timestamp()) if queue.oldest else "",
-                "rows": [row_of(one, names=self._names) for one in ledger.results(None, NEWEST)],
+                "rows": [row_of(one, self._settings) for one in ledger.results(None, NEWEST)],
                 "charts": self._charts(ledger, now),
             }
         return self._templates.page(
@@ -79,7 +82,7 @@ class Views:
         before = _before(request)
         with self._open() as ledger:
             found = ledger.results(before, PAGE + 1)
-        rows = [row_of(one, names=self._names) for one in found[:PAGE]]
+        rows = [row_of(one, self._settings) for one in found[:PAGE]]
         older = found[PAGE - 1].seq if len(found) > PAGE else None
         return self._page(
             "results.html", "results", rows=rows, older=older, newer=before is not None
@@ -92,7 +95,7 @@ class Views:
             exam = None if found is None else ledger.exam_of(_image_of(found.payload))
         if found is None:
             raise HTTPException(404, "This result is not in the ledger, or no longer.")
-        row = row_of(found, names=self._names)
+        row = row_of(found, self._settings)
         advice = remedies.about_rejection(row.reasons) if row.reasons else ""
         return self._page("result.html", "results", row=row, exam=exam, advice=advice)
 
@@ -105,6 +108,22 @@ class Views:
             raise HTTPException(404, "no map")
         headers = {"Cache-Control": "private, max-age=600"}
         return Response(heat.png(heatmap["values"]), media_type="image/png", headers=headers)
+
+    def drawn(self, request: Request) -> Response:
+        """Send a picture that a worker drew of one image; nothing is decoded here."""
+        ending = DRAWN.get(request.path_params["drawn"])
+        if ending is None:
+            raise HTTPException(404, "no picture")
+        with self._open() as ledger:
+            found = ledger.result(request.path_params["result_id"])
+        file = picture_of(json.loads(found.payload), self._settings, ending) if found else None
+        try:
+            drawn = file.read_bytes() if file else None
+        except FileNotFoundError:  # pruned just now
+            drawn = None
+        if drawn is None:
+            raise HTTPException(404, "no picture")
+        return Response(drawn, media_type="image/jpeg")
 
     def exams(self, request: Request) -> Response:
         """List exams, a page at a time."""
@@ -127,7 +146,7 @@ class Views:
                 raise HTTPException(404, "This exam is not in the ledger, or no longer.")
             exam = json.loads(payload)
             found = {view["result_id"]: ledger.result(view["result_id"]) for view in exam["views"]}
-        rows = {key: one and row_of(one, names=self._names) for key, one in found.items()}
+        rows = {key: one and row_of(one, self._settings) for key, one in found.items()}
         return self._page("exam.html", "exams", exam=exam, rows=rows)
 
     def performance(self, request: Request) -> Response:

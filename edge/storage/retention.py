@@ -121,7 +121,10 @@ class Retention(Loop):
             ):
                 break
         if _is_short(self._state, self._keep.min_free_mb):
-            self._forget(float("inf"))
+            pictures = self._ledger.pictures.remove_oldest(BATCH)
+            self._pruned.count("pruned_pictures", pictures)
+            if not pictures:  # which only the page shows, so they go before results
+                self._forget(float("inf"))
 
     def _remove_old(self) -> bool:
         """Remove some of what is too old; True if there may be more."""

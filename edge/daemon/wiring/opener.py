@@ -85,6 +85,13 @@ class Opener:
             ModelError: it is not usable.
             Unavailable: no worker came up.
         """
+        return self._beside(folder).result()
+
+    def drawing(self, folder: Path) -> "Future[Serving]":
+        """Start to open a bundle in a single worker that draws, beside those that serve."""
+        return self._beside(folder, draws=True)
+
+    def _beside(self, folder: Path, *, draws: bool = False) -> "Future[Serving]":
         worker, model = self.settings.worker, self.settings.model
         backend = "cpu" if model.backend in {"auto", "edgetpu"} else model.backend
         changed = {
@@ -92,7 +99,7 @@ class Opener:
             "model": model.model_copy(update={"backend": backend}),
         }
         one = self.settings.model_copy(update=changed)
-        return self._thread.submit(open_serving, one, folder, expendable=True).result()
+        return self._thread.submit(open_serving, one, folder, expendable=True, draws=draws)
 
     def try_out(self, folder: Path) -> None:
         """Prove a bundle that is to be installed; raises as `second`."""

@@ -15,6 +15,7 @@ from edge.models.store import ModelStore, Trust
 from edge.system.coral import Access, devices
 
 BACKEND: Final = "edgetpu"
+DRAWING: Final = "edge.inference.explain.breast"
 EXPENDABLE: Final = 1000
 """The highest `oom_score_adj`: the memory of a shadow model costs no image."""
 
@@ -89,7 +90,11 @@ def open_store(settings: Settings) -> ModelStore:
 
 
 def open_serving(
-    settings: Settings, folder: Path | None = None, *, expendable: bool = False
+    settings: Settings,
+    folder: Path | None = None,
+    *,
+    expendable: bool = False,
+    draws: bool = False,
 ) -> Serving:
     """
     Verify a bundle, by default the one that serves, and have it proved by workers.
@@ -98,6 +103,7 @@ def open_serving(
         settings: what was configured.
         folder: the bundle's.
         expendable: the kernel ends these workers first when memory is short, as a shadow model's.
+        draws: they return a `Drawn` in place of a `Result`.
 
     Raises:
         ModelError: it is not usable.
@@ -106,4 +112,8 @@ def open_serving(
     bundle = verify(folder or settings.model.bundle or open_store(settings).current())
     bundle.decision(bundle.manifest.default_model, settings.model.operating_point)
     job = job_for(settings, bundle)
-    return Serving(bundle, Workers(replace(job, oom_score_adj=EXPENDABLE) if expendable else job))
+    if expendable:
+        job = replace(job, oom_score_adj=EXPENDABLE)
+    if draws:
+        job = replace(job, start=f"{DRAWING}.start", run=f"{DRAWING}.run")
+    return Serving(bundle, Workers(job))

@@ -4,6 +4,7 @@ One picture of one examination, for a person to look at.
 OpenCV alone draws it. Of the file it shows the pixels, never a name.
 """
 
+from dataclasses import dataclass
 from typing import Final, cast
 
 import cv2
@@ -65,7 +66,7 @@ def draw(trace: Trace, image_id: str, model: str, spec: InputSpec) -> Picture:
 def _panels(trace: Trace, spec: InputSpec) -> list[Picture]:
     if trace.image is None:
         return []
-    film = _film(trace.image, trace.batch)
+    film = film_of(trace.image, trace.batch)
     panels = [
         titled(
             "as it came" if trace.batch is None else _crop_title(trace.batch),
@@ -73,7 +74,7 @@ def _panels(trace: Trace, spec: InputSpec) -> list[Picture]:
         )
     ]
     if trace.batch is not None:
-        panels.append(titled(_input_title(trace.batch, spec), _input(trace.batch, spec)))
+        panels.append(titled(input_title(trace.batch, spec), input_of(trace.batch, spec)))
     if isinstance(trace.outcome, Result) and trace.batch is not None:
         panels += _map(film, trace.outcome.prediction, trace, spec)
     return panels
@@ -81,17 +82,32 @@ def _panels(trace: Trace, spec: InputSpec) -> list[Picture]:
 
 def _map(film: Picture, prediction: Prediction, trace: Trace, spec: InputSpec) -> list[Picture]:
     """Draw the map over the film and its scale; nothing if the model has no map."""
+    mapped = map_over(film, prediction, trace, spec)
+    if mapped is None:
+        return []
+    return [titled("the model's map over the original", mapped.over), mapped.titled_scale]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """The map over a film, and the scale of its colours with its name."""
+
+    over: Picture
+    titled_scale: Picture
+
+
+def map_over(film: Picture, prediction: Prediction, trace: Trace, spec: InputSpec) -> Mapped | None:
+    """Draw the map over a film; None if the model has no map."""
     heatmap, batch = prediction.heatmap, trace.batch
     if heatmap is None or batch is None:
-        return []
+        return None
     if prediction.findings is None or trace.calibration is None:
         strongest = _strongest(heatmap)
-        over, name, scale = _overlaid(film, heatmap, batch, strongest), "logit", _scale(strongest)
-    else:
-        coloured_film = peaks.over(film, heatmap, batch, spec, trace.calibration)
-        over = peaks.framed(coloured_film, prediction.findings, batch)
-        name, scale = "malignant", peaks.scale(HEIGHT)
-    return [titled("the model's map over the original", over), titled(name, scale)]
+        over = _overlaid(film, heatmap, batch, strongest)
+        return Mapped(over, titled("logit", _scale(strongest)))
+    coloured_film = peaks.over(film, heatmap, batch, spec, trace.calibration)
+    over = peaks.framed(coloured_film, prediction.findings, batch)
+    return Mapped(over, titled("malignant", peaks.scale(HEIGHT)))
 
 
 def _crop_title(batch: Batch) -> str:
@@ -104,7 +120,8 @@ def _is_whole(batch: Batch) -> bool:
     return (box.ymax - box.ymin, box.xmax - box.xmin) == (geometry.rows, geometry.columns)
 
 
-def _input_title(batch: Batch, spec: InputSpec) -> str:
+def input_title(batch: Batch, spec: InputSpec) -> str:
+    """Say what size the model's input has, and what was done to the image for it."""
     title = f"what the model saw: {spec.width} x {spec.height}"
     return (
         title
@@ -113,7 +130,7 @@ def _input_title(batch: Batch, spec: InputSpec) -> str:
     )
 
 
-def _film(image: Mammogram, batch: Batch | None) -> Picture:
+def film_of(image: Mammogram, batch: Batch | None) -> Picture:
     """Draw the film at its true aspect, in grey, HEIGHT pixels high."""
     pixels = image.pixels
     small = _resized(pixels, min(WIDEST, max(1, round(pixels.shape[1] * HEIGHT / pixels.shape[0]))))
@@ -137,7 +154,7 @@ def _with_crop(film: Picture, batch: Batch | None) -> Picture:
     )
 
 
-def _input(batch: Batch, spec: InputSpec) -> Picture:
+def input_of(batch: Batch, spec: InputSpec) -> Picture:
     """Draw the tensor itself, with the aspect that the model has."""
     seen = (batch.tensor[0, :, :, 0] - spec.low) / (spec.high - spec.low)
     return coloured(

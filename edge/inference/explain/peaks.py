@@ -26,7 +26,7 @@ def over(
     size = right - left, bottom - top
     chances = _sigmoid(calibration.slope * np.array(heatmap.values) + calibration.intercept)
     smooth = cv2.resize(chances, size, interpolation=cv2.INTER_LINEAR)
-    breast = cv2.resize(_breast(batch, spec), size, interpolation=cv2.INTER_NEAREST)
+    breast = cv2.resize(breast_of(batch, spec), size, interpolation=cv2.INTER_NEAREST)
     drawn = film.copy()
     drawn[top:bottom, left:right] = blended(
         film[top:bottom, left:right], np.asarray(smooth * breast, np.float32)
@@ -55,8 +55,8 @@ def scale(height: int) -> Picture:
     return found
 
 
-def _breast(batch: Batch, spec: InputSpec) -> NDArray[np.uint8]:
-    """The breast on the cut-out, as the original lies: 1 inside, 0 beside it."""
+def breast_of(batch: Batch, spec: InputSpec) -> NDArray[np.uint8]:
+    """Return the breast on the cut-out, as the original lies: 1 inside, 0 beside it."""
     place = batch.geometry
     rows, columns = slice(place.top, place.top + place.height), slice(0, place.width)
     lit = (batch.tensor[0, rows, columns, 0] > spec.low).astype(np.uint8)

@@ -27,6 +27,7 @@ from edge.storage.ledger.restore import Restore
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.submissions import Submissions
 from edge.storage.ledger.verdicts import Verdicts
+from edge.storage.pictures import Pictures
 
 
 class Ledger:
@@ -59,8 +60,9 @@ class Ledger:
         self.outbox = Outbox(self._database)
         self.queries = Queries(self._database.reading)
         self.clock = Clock(self._database)
-        self.pruning = Pruning(self._database, exams=exams is not None)
-        self.erasure = Erasure(self._database, joined)
+        self.pictures = Pictures(folder)
+        self.pruning = Pruning(self._database, self.pictures, exams=exams is not None)
+        self.erasure = Erasure(self._database, joined, self.pictures)
         self.verdicts = Verdicts(self._database)
         self.restore = Restore(self._database, results, readdress)
 

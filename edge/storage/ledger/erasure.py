@@ -17,6 +17,7 @@ from edge.storage.ledger.exam_rows import exams_of
 from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import State
+from edge.storage.pictures import Pictures
 
 EMPTY: Final = "NOT EXISTS (SELECT 1 FROM exam_images WHERE exam_images.exam = exams.exam)"
 """Condition that an exam has no image any more."""
@@ -51,17 +52,18 @@ STEPS: Final = (
 class Erasure:
     """The part of a ledger that erases images."""
 
-    def __init__(self, database: Database, exams: Exams) -> None:
+    def __init__(self, database: Database, exams: Exams, pictures: Pictures) -> None:
         self._database = database
         self._exams = exams
+        self._pictures = pictures
 
     def erase(self, image_ids: list[str], remove: Callable[[Path], None]) -> int:
         """
         Erase images, their results, scores and verdicts, and what is still to be delivered.
 
-        Their files go in the same transaction, so that nobody takes the same bytes in meanwhile.
-        All results, scores and verdicts of their exams go too, as each may name them; what is left
-        of an exam is published as a further revision.
+        Their files, and what was drawn of them, go in the same transaction, so that nobody takes
+        the same bytes in meanwhile. All results, scores and verdicts of their exams go too, as each
+        may name them; what is left of an exam is published as a further revision.
 
         Args:
             image_ids: of the images.
@@ -73,11 +75,13 @@ class Erasure:
         Raises:
             ConfigError: an image is still to be examined, or to be archived.
             Unavailable: the disk is full or failing; nothing was changed.
-            OSError: from `remove`; no row was changed.
+            OSError: from `remove`, or a picture cannot be removed; no row was changed.
         """
-        with self._database.transaction() as db:
+        with self._pictures.lock, self._database.transaction() as db:
             for image in _archived(db, image_ids):
                 remove(image.path)
+            for one in image_ids:
+                self._pictures.remove(one)
             exams = {exam for one in image_ids for exam in exams_of(db, one)}
             results = sum(_erase(db, one) for one in image_ids)
             which = [(exam,) for exam in exams]

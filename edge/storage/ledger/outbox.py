@@ -71,6 +71,13 @@ class Outbox:
         with self._database.reading() as db:
             return [Delivery(*row) for row in db.execute(query, values)]
 
+    def has(self, image_id: str) -> bool:
+        """Tell if a result of an image is still to be delivered."""
+        of_image = "results.submission IN (SELECT id FROM submissions WHERE image_id = ?)"
+        query = f"SELECT 1 FROM outbox JOIN results USING (seq) WHERE {of_image} LIMIT 1"
+        with self._database.reading() as db:
+            return db.execute(query, (image_id,)).fetchone() is not None
+
     @contextmanager
     def wanted(self, delivery: Delivery) -> Iterator[bool]:
         """Tell if a delivery is still to be made; `await_those_on_their_way` waits for the end."""

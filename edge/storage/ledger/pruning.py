@@ -10,6 +10,7 @@ from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import exams_of
 from edge.storage.ledger.records import COLUMNS, Image
+from edge.storage.pictures import Pictures
 
 
 def _settled(images: str) -> str:
@@ -50,11 +51,13 @@ class Pruning:
 
     Args:
         database: of the ledger.
+        pictures: go with the files of their images.
         exams: true if exams are made; else nobody delivers their results, and nothing waits for it.
     """
 
-    def __init__(self, database: Database, *, exams: bool) -> None:
+    def __init__(self, database: Database, pictures: Pictures, *, exams: bool) -> None:
         self._database = database
+        self._pictures = pictures
         self._of_exams = f"{OF_SETTLED_EXAMS} AND {OF_OLD_EXAMS}" if exams else OF_OLD_EXAMS
 
     def files(self, *, scored: bool, before: float, limit: int) -> list[Image]:
@@ -73,15 +76,28 @@ class Pruning:
         with self._database.reading() as db:
             return [records.image(row) for row in db.execute(query, (scored, before, limit))]
 
+    def kept(self) -> set[str]:
+        """Return the ids of the images whose files are in the archive."""
+        with self._database.reading() as db:
+            return {one for (one,) in db.execute("SELECT image_id FROM images WHERE kept = 1")}
+
+    def is_kept(self, image_id: str, result_id: str) -> bool:
+        """Tell if an image's file is in the archive, and this is its newest result."""
+        query = "SELECT 1 FROM images WHERE image_id = ? AND result_id = ? AND kept = 1"
+        with self._database.reading() as db:
+            return db.execute(query, (image_id, result_id)).fetchone() is not None
+
     def remove_file(self, image_id: str, remove: Callable[[Path], None]) -> bool:
         """
-        Remove an image's file, if it still may go, while nothing else happens to the image.
+        Remove an image's file, and its pictures, if it still may go.
+
+        Nothing else happens to the image meanwhile.
 
         Args:
             image_id: from `files`.
             remove: removes a file, or finds it gone.
         """
-        with self._database.transaction() as db:
+        with self._pictures.lock, self._database.transaction() as db:
             known = records.find(db, image_id)
             if (
                 known is None
@@ -90,6 +106,7 @@ class Pruning:
                 ).fetchone()
             ):
                 return False
+            self._pictures.remove(image_id)
             remove(known.path)
             db.execute("UPDATE images SET kept = 0 WHERE image_id = ?", (image_id,))
             return True

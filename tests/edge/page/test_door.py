@@ -45,7 +45,8 @@ def test_without_a_session_there_is_nothing_but_the_entrance(settings: Settings)
     for path in (*PAGES, "/results/1", "/exams/1", "/nothing"):
         answer = browser.get(path)
         assert (answer.status, answer.headers["location"]) == (303, "/enter"), path
-    assert [browser.get(path).status for path in ("/events", "/results/1/map.png")] == [401, 401]
+    parts = ("/events", "/results/1/map.png", "/results/1/picture.jpg", "/results/1/small.jpg")
+    assert [browser.get(path).status for path in parts] == [401] * 4
     assert "Token of this machine" in browser.get("/enter").text
     assert browser.get("/static/page.css").status == 200
 

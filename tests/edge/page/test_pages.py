@@ -21,9 +21,10 @@ from edge.domain import Flag, Withheld
 from edge.health import Health
 from edge.models.active import shipped_bundle
 from edge.models.manifest import read_manifest
-from edge.page import charts, device, words
+from edge.page import app, charts, device, words
 from edge.page.heat import png
 from edge.storage.ledger.worklist import DayOfScores, Worklist
+from edge.storage.pictures import PICTURE, SMALL
 from tests.support.browser import Browser
 from tests.support.contract_page import examples
 from tests.support.exam_ledger import Site, add_all
@@ -146,6 +147,63 @@ def test_an_image_has_its_map_peaks_score_and_cautions(
     assert pixels[0, 2, :3].sum() > pixels[0, 1, :3].sum() > pixels[1, 0, :3].sum()
 
 
+@pytest.fixture
+def drawn(settings: Settings, writer: Writer) -> tuple[Settings, dict[str, Any]]:
+    """Settings with pictures, and a result of which one was drawn."""
+    said = writer.publish(scored())
+    made = {SMALL: b"\xff\xd8 small", PICTURE: b"\xff\xd8 large"}
+    writer.ledger.pictures.keep(said["image_id"], said["result_id"], made, lambda: True)
+    return settings.model_copy(update={"page": Page(pictures=True)}), said
+
+
+def test_what_a_worker_drew_is_sent_as_it_is_and_kept_by_no_browser(
+    enter: Callable[..., Browser], drawn: tuple[Settings, dict[str, Any]]
+) -> None:
+    settings, said = drawn
+    browser, at = enter(settings), f"/results/{said['result_id']}"
+    assert f'<img src="{at}/small.jpg"' in browser.get("/").text
+    assert f'<img src="{at}/small.jpg"' in browser.get("/results").text
+    assert f'<img src="{at}/picture.jpg"' in browser.get(at).text
+    for name, body in (("small", b"small"), ("picture", b"large")):
+        answer = browser.get(f"{at}/{name}.jpg")
+        assert answer.body == b"\xff\xd8 " + body
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_without_the_setting_no_picture_is_sent_though_one_lies_there(
+    enter: Callable[..., Browser], drawn: tuple[Settings, dict[str, Any]], settings: Settings
+) -> None:
+    _, said = drawn
+    browser, at = enter(settings), f"/results/{said['result_id']}"
+    assert "small.jpg" not in browser.get("/").text
+    assert "picture.jpg" not in browser.get(at).text
+    assert browser.get(f"{at}/picture.jpg").status == 404
+
+
+def test_pictures_are_found_by_results_of_the_ledger_alone(
+    enter: Callable[..., Browser], drawn: tuple[Settings, dict[str, Any]], writer: Writer
+) -> None:
+    settings, said = drawn
+    none = writer.publish(scored())["result_id"]
+    browser, image_id = enter(settings), said["image_id"]
+    for named in (none, image_id, f"..%2f{image_id}%2f{said['result_id']}", "..", "%2e%2e"):
+        assert browser.get(f"/results/{named}/picture.jpg").status == 404, named
+    assert browser.get(f"/pictures/{image_id}/{said['result_id']}.jpg").status == 404
+
+
+def test_a_picture_that_comes_or_goes_is_news(
+    settings: Settings, drawn: tuple[Settings, dict[str, Any]], writer: Writer
+) -> None:
+    _, said = drawn
+    before = app._version(settings)
+    assert app._version(settings) == before
+    writer.ledger.pictures.sweep(())
+    assert app._version(settings) != before
+    assert said["image_id"] not in before
+
+
 def test_each_caution_has_a_sentence() -> None:
     assert words.FLAGS.keys() == set(get_args(Flag))
     assert words.MEANINGS.keys() == set(get_args(Withheld))
@@ -175,11 +233,15 @@ def test_views_of_an_exam_stand_side_by_side(
     site = Site(tmp_path / "site")
     images = add_all(site)
     (exam,) = site.published
-    browser = enter(settings.model_copy(update={"state": State(path=tmp_path / "site")}))
+    view, made = exam["views"][0], {SMALL: b"small", PICTURE: b"large"}
+    site.ledger.pictures.keep(view["image_id"], view["result_id"], made, lambda: True)
+    changed = {"state": State(path=tmp_path / "site"), "page": Page(pictures=True)}
+    browser = enter(settings.model_copy(update=changed))
     assert exam["exam_id"][:8] in browser.get("/exams").text
     shown = browser.get(f"/exams/{exam['exam_id']}").text
     assert re.findall(r"<h2>(\w+ \w+)</h2>", shown) == ["L CC", "L MLO", "R CC", "R MLO"]
     assert len(images) == len(re.findall("counts as", shown)) == 4
+    assert re.findall(r'src="([^"]+)small.jpg"', shown) == [f"/results/{view['result_id']}/"]
     assert browser.get("/exams/none").status == 404
     site.ledger.close()
 

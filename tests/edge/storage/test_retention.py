@@ -3,6 +3,7 @@ What is old or in the way goes, the oldest first; what is not delivered stays, w
 """
 
 import hashlib
+import os
 import shutil
 import time
 import uuid
@@ -21,6 +22,7 @@ from edge.storage.ledger.clock import Clock
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import Move
+from edge.storage.pictures import PICTURE, SMALL, find
 from edge.storage.retention import DAY_S, Retention
 from edge.storage.spool import Spool
 from edge.system import uptime
@@ -124,6 +126,55 @@ def test_files_go_after_their_days_and_are_counted_and_results_stay(archive: Arc
     assert archive.left() == []
     assert archive.health.counters == {"pruned_done": 1, "pruned_failed": 1}
     assert len(archive.ledger.queries.results()) == 2
+
+
+def drawn(archive: Archive, number: int) -> Path | None:
+    return find(archive.folder / "state", name(number), f"r{number}")
+
+
+def draw(archive: Archive, *numbers: int) -> None:
+    for number in numbers:
+        files = {SMALL: b"small", PICTURE: b"large"}
+        assert archive.ledger.pictures.keep(name(number), f"r{number}", files, lambda: True)
+        folder = archive.folder / "state/pictures" / name(number)
+        os.utime(folder, (number, number))
+
+
+def test_a_picture_goes_with_its_image_s_file(archive: Archive) -> None:
+    archive.add(1)
+    archive.add(2, delivered=False)
+    draw(archive, 1, 2)
+    archive.after(29)
+    assert drawn(archive, 1)
+    archive.after(31)
+    assert archive.left() != []
+    assert (drawn(archive, 1), bool(drawn(archive, 2))) == (None, True)
+    assert archive.health.counters == {"pruned_done": 1}
+
+
+def test_where_the_state_folder_is_short_of_room_pictures_go_before_results(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.add(1)
+    archive.add(2)
+    draw(archive, 1, 2)
+    archive.after(31)
+    archive.add(3)
+    draw(archive, 3)
+    monkeypatch.setattr(retention, "BATCH", 1)
+
+    def usage(folder: Path) -> SimpleNamespace:
+        short = folder == archive.folder / "state" and archive.free_mb == 0
+        return SimpleNamespace(free=0 if short else 2**40)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    archive.free_mb = 0
+    archive.retention._tidy()
+    assert drawn(archive, 3) is None
+    assert archive.health.counters["pruned_pictures"] == 1
+    assert archive.health.counters["pruned_results"] == 0
+    archive.retention._tidy()
+    assert archive.health.counters["pruned_results"] == 1
 
 
 def test_results_go_after_their_files_and_numbers_are_not_given_again(archive: Archive) -> None:

@@ -27,6 +27,7 @@ from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import Conclusion, Submission
 from edge.storage.ledger.states import Move, State
 from edge.storage.ledger.verdicts import Verdict
+from edge.storage.pictures import PICTURE, SMALL
 from edge.storage.spool import Spool
 from tests.support.exam_ledger import Site as ExamSite
 from tests.support.exam_ledger import add_all, make_old
@@ -87,12 +88,23 @@ class Site:
         self.ledger.images.archived(image_id, path)
         with self.jsonl.open("ab") as lines:
             lines.write(first + b"\n")
+        self.draw(number)
         return path
+
+    def draw(self, number: int) -> bool:
+        """Keep a picture of an image, if the ledger has it, as the drawer does."""
+        image_id, said = name(number), MARKER + b"%05d" % number
+        return self.ledger.pictures.keep(
+            image_id,
+            f"r{number}",
+            {SMALL: said, PICTURE: said},
+            lambda: self.ledger.pruning.is_kept(image_id, f"r{number}"),
+        )
 
     def holds(self, *wanted: bytes) -> list[str]:
         """Name the files below the folder whose names or bytes have one of these."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
-        said = {path.name: path.name.encode() + path.read_bytes() for path in files}
+        said = {path.name: os.fsencode(path) + path.read_bytes() for path in files}
         return [file for file, text in said.items() if any(one in text for one in wanted)]
 
 
@@ -133,6 +145,41 @@ def test_no_byte_of_an_erased_image_is_left_and_nothing_of_the_others_is_lost(si
     assert site.jsonl.stat().st_size == before
     lines = [json.loads(line) for line in site.jsonl.read_bytes().splitlines()]
     assert [line["image_id"] for line in lines if line] == [name(number) for number in kept]
+
+
+def test_pictures_go_too_and_none_is_kept_once_the_image_is_erased(site: Site) -> None:
+    for number in (1, 2):
+        site.add(number)
+    drawn = site.holds(MARKER + b"00001")
+    assert {f"r1{SMALL}", f"r1{PICTURE}"} <= set(drawn)
+    site.forget({"id": name(1)}, ROOT)
+    assert not site.draw(1)  # a worker was just about to be done with it
+    assert site.holds(*traces(1)) == []
+    assert {f"r2{SMALL}", f"r2{PICTURE}"} <= set(site.holds(*traces(2)))
+
+
+def test_pictures_of_an_image_of_which_nothing_else_is_known_are_erased(site: Site) -> None:
+    site.ledger.pictures.keep(name(1), "r1", {SMALL: MARKER, PICTURE: MARKER}, lambda: True)
+    site.forget({"id": name(1)}, ROOT)
+    assert site.holds(*traces(1)) == []
+
+
+def test_a_picture_that_cannot_be_removed_refuses_the_erasure(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = site.add(1)
+
+    def refuse(_: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "pictures")
+
+    monkeypatch.setattr(site.ledger.pictures, "remove", refuse)
+    with pytest.raises(Unavailable, match="Read-only file system"):
+        site.forget({"id": name(1)}, ROOT)
+    assert site.ledger.images.find(name(1)) is not None
+    assert not path.exists()
+    monkeypatch.undo()
+    site.forget({"id": name(1), "gone": True}, ROOT)
+    assert site.holds(*traces(1)) == []
 
 
 def test_a_line_that_was_on_its_way_is_not_written_after_the_erasure(site: Site) -> None:

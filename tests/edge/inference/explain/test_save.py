@@ -152,7 +152,7 @@ def test_every_line_of_text_fits_where_it_is_written(
 def test_the_film_keeps_its_true_aspect(trace: Trace) -> None:
     assert trace.image is not None
     rows, columns = trace.image.pixels.shape
-    assert drawing._film(trace.image, trace.batch).shape == (
+    assert drawing.film_of(trace.image, trace.batch).shape == (
         HEIGHT,
         round(columns * HEIGHT / rows),
         3,
@@ -175,7 +175,7 @@ def test_what_speaks_for_malignant_is_red_and_what_speaks_against_it_blue(trace:
     assert seen.batch is not None
     assert isinstance(seen.outcome, Result)
     assert seen.outcome.prediction.heatmap is not None
-    under = drawing._film(seen.image, seen.batch)
+    under = drawing.film_of(seen.image, seen.batch)
     over = drawing._overlaid(under, seen.outcome.prediction.heatmap, seen.batch, 5.0).astype(int)
     middle = over.shape[1] // 2
     blue_less_red = (over[..., 0] - over[..., 2]).mean(axis=0)
@@ -202,7 +202,7 @@ def test_a_map_whose_highest_cell_is_the_score_colours_the_breast_alone(
     heatmap = HeatMap(((9.0,) * 4,) * 4, seen.batch.geometry.box)
     prediction = replace(seen.outcome.prediction, heatmap=heatmap, findings=(peak,))
     calibration = Platt(slope=1, intercept=0)
-    under = drawing._film(seen.image, seen.batch)
+    under = drawing.film_of(seen.image, seen.batch)
     over = peaks.over(under, heatmap, seen.batch, bundle.manifest.input, calibration)
     changed = (over != under).any(axis=2)
     lit = under[..., 0] > 60
@@ -245,7 +245,7 @@ def test_a_crop_is_outlined_where_it_is(trace: Trace, bundle: Bundle, written: l
     batch = replace(batch, geometry=replace(batch.geometry, box=Box(40, 80, 240, 480)))
     draw(replace(trace, batch=batch), IMAGE, "a model", spec)
     assert "as it came, and the crop" in written
-    film_panel = drawing._film(trace.image, batch)
+    film_panel = drawing.film_of(trace.image, batch)
     changed = (drawing._with_crop(film_panel, batch) != film_panel).any(axis=2)
     scale = HEIGHT / trace.image.pixels.shape[0]
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))

@@ -1,0 +1,141 @@
+"""
+Pictures that workers drew of images, for the page: a folder for each image in the state folder.
+
+A picture lives no longer than its image's file. One lock keeps a picture from being written while
+its image is erased or pruned; whoever takes it takes it before the ledger's.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Container
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from edge.system.files import sync_folder, whole
+
+FOLDER: Final = "pictures"
+PICTURE: Final = ".jpg"
+SMALL: Final = ".small.jpg"
+"""The ending of a small picture, for lists and exams."""
+NUMBER: Final = 2
+"""Files of an image."""
+
+
+class Pictures:
+    """
+    The folder of pictures; it need not exist.
+
+    Args:
+        state: the state folder.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.lock = Lock()
+        """Held while a picture is written, and while images are erased or pruned."""
+        self._folder = state / FOLDER
+
+    def keep(
+        self, image_id: str, result_id: str, files: dict[str, bytes], wanted: Callable[[], bool]
+    ) -> bool:
+        """
+        Write the pictures of an image in place of its older ones.
+
+        Args:
+            image_id: of the image.
+            result_id: of the result that the picture shows.
+            files: bytes by ending.
+            wanted: tells, under the lock, if the image is there still.
+
+        Returns:
+            False if it was not wanted.
+
+        Raises:
+            OSError: the disk is full or failing; nothing is left of it.
+        """
+        with self.lock:
+            if not wanted():
+                return False
+            self.remove(image_id)
+            try:
+                self._write(image_id, result_id, files)
+            except BaseException:
+                self.remove(image_id)
+                raise
+        return True
+
+    def _write(self, image_id: str, result_id: str, files: dict[str, bytes]) -> None:
+        folder = self._folder / image_id
+        folder.mkdir(parents=True)
+        for ending, data in files.items():
+            with whole(folder / f"{result_id}{ending}") as writing:
+                writing.write(data)
+        sync_folder(folder)
+        os.utime(self._folder)  # now is when the page looks again
+
+    def remove(self, image_id: str) -> None:
+        """
+        Remove all pictures of an image, if there are any; under the lock.
+
+        Raises:
+            OSError: they cannot be removed.
+        """
+        folder = self._folder / image_id
+        if folder.is_dir():
+            shutil.rmtree(folder)
+            sync_folder(self._folder)
+
+    def remove_oldest(self, limit: int) -> int:
+        """
+        Make room: remove the pictures of the images that were drawn first; returns their number.
+
+        Raises:
+            OSError: they cannot be listed or removed.
+        """
+        with self.lock:
+            dated = sorted((folder.stat().st_mtime, folder.name) for folder in self._all())
+            for _, image_id in dated[:limit]:
+                self.remove(image_id)
+        return len(dated[:limit])
+
+    def sweep(self, kept: Container[str]) -> None:
+        """
+        Remove what a kill left half written, and pictures of images that are not kept.
+
+        Raises:
+            OSError: something cannot be removed.
+        """
+        with self.lock:
+            for folder in self._all():
+                if folder.name not in kept or not _is_whole(folder):
+                    self.remove(folder.name)
+
+    def _all(self) -> list[Path]:
+        return list(self._folder.iterdir()) if self._folder.is_dir() else []
+
+
+def _is_whole(folder: Path) -> bool:
+    found = [path.name for path in folder.iterdir()]
+    return len(found) == NUMBER and all(name.endswith(PICTURE) for name in found)
+
+
+def find(state: Path, image_id: str, result_id: str, ending: str = PICTURE) -> Path | None:
+    """
+    Find the picture of a result; None if there is none.
+
+    Args:
+        state: the state folder.
+        image_id: as the ledger has it.
+        result_id: as the ledger has it.
+        ending: `PICTURE` or `SMALL`.
+    """
+    file = state / FOLDER / image_id / f"{result_id}{ending}"
+    return file if file.is_file() else None
+
+
+def changed(state: Path) -> int:
+    """Return a number that changes with each picture that comes or goes; 0 for none."""
+    try:
+        return (state / FOLDER).stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,107 @@
+"""The pictures of the page show the breast, and nothing that stands beside it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.domain import Drawn, Rejection
+from edge.errors import InferenceError, Reason
+from edge.inference import examiner
+from edge.inference.examiner import Examiner
+from edge.inference.explain import breast
+from edge.inference.explain.breast import SMALL, drawn
+from edge.inference.explain.canvas import MARGIN
+from edge.inference.explain.drawing import HEIGHT
+from edge.inference.image import Limits
+from edge.inference.trace import Trace
+from edge.models.bundle import Bundle, verify
+from tests.support.films import FILM
+from tests.support.tools import ROOT
+
+BLACK = 24
+"""What JPEG makes of black beside an edge."""
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return verify(ROOT / "edge" / "models" / "default")
+
+
+@pytest.fixture(scope="module")
+def opened(bundle: Bundle) -> Examiner:
+    return Examiner(bundle, "auto", 1, None, Limits())
+
+
+@pytest.fixture(scope="module")
+def trace(opened: Examiner) -> Trace:
+    """A real film, scored."""
+    return opened.look(FILM)
+
+
+def pixels(jpeg: bytes) -> NDArray[np.uint8]:
+    found = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert found is not None
+    return np.asarray(found, np.uint8)
+
+
+def test_both_pictures_have_their_size(trace: Trace, bundle: Bundle) -> None:
+    made = drawn(trace, bundle.manifest.input)
+    assert isinstance(made, Drawn)
+    assert pixels(made.picture).shape[0] > HEIGHT
+    assert pixels(made.small).shape[0] == SMALL
+    assert len(made.small) < len(made.picture) < 400_000
+
+
+def test_a_name_that_is_burnt_in_beside_the_breast_is_not_in_them(
+    bundle: Bundle, opened: Examiner, tmp_path: Path
+) -> None:
+    film = cv2.imread(str(FILM), cv2.IMREAD_GRAYSCALE)
+    assert film is not None
+    cv2.putText(film, "DOE", (145, 110), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 255, 2)
+    assert film[95:111, 145:190].max() == 255
+    cv2.imwrite(str(tmp_path / "named.png"), film)
+    seen = opened.look(tmp_path / "named.png")
+    made = drawn(seen, bundle.manifest.input)
+    assert isinstance(made, Drawn)
+    assert seen.batch is not None
+    box = seen.batch.geometry.box
+    assert box.ymin < 90 < box.xmin < 145  # the name lies in the crop
+    for picture, height in (
+        (pixels(made.small), SMALL),
+        (pixels(made.picture)[34 : 34 + HEIGHT, MARGIN:], HEIGHT),
+    ):
+        scale = height / (box.ymax - box.ymin)
+        top, bottom = (round((y - box.ymin) * scale) for y in (90, 115))
+        left, right = (round((x - box.xmin) * scale) for x in (145, 190))
+        assert picture[top:bottom, left:right].max() <= BLACK
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_a_model_that_sees_more_than_the_breast_gets_no_pictures(
+    *, crop: bool, trace: Trace, bundle: Bundle
+) -> None:
+    spec = replace(bundle.manifest.input, crop=crop, mask=not crop)
+    with pytest.raises(InferenceError, match="not the breast alone"):
+        drawn(trace, spec)
+
+
+def test_an_image_in_which_no_breast_is_found_gets_none(trace: Trace, bundle: Bundle) -> None:
+    assert trace.batch is not None
+    with pytest.raises(InferenceError, match="not the breast alone"):
+        drawn(
+            replace(trace, batch=replace(trace.batch, breast_fraction=0.0)), bundle.manifest.input
+        )
+
+
+def test_a_rejected_image_gets_none(trace: Trace, bundle: Bundle) -> None:
+    rejection = Rejection(Reason.NOT_A_MAMMOGRAM, "x")
+    assert drawn(replace(trace, outcome=rejection), bundle.manifest.input) is rejection
+
+
+def test_a_worker_draws_what_it_is_given(opened: Examiner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examiner, "_examiner", opened)
+    assert isinstance(breast.run(str(FILM)), Drawn)

@@ -18,7 +18,7 @@ COLUMNS: Final = """
     preprocess   TEXT NOT NULL,
     logit        REAL NOT NULL,                -- of the breast, before calibration
     malignant    REAL NOT NULL,
-    threshold    REAL NOT NULL,
+    threshold    REAL NOT NULL,                -- reached if one of its breasts is called
     domain       TEXT NOT NULL,
     maker        TEXT,                         -- as in scores; NULL if its images differ
     machine      TEXT,
@@ -51,6 +51,16 @@ def _of_all(column: str) -> str:
     )
 
 
+THRESHOLD: Final = """(SELECT threshold FROM (
+        SELECT CAST(json_extract(each.value, '$.decision.threshold') AS REAL) AS threshold,
+            CAST(json_extract(each.value, '$.malignant') AS REAL) AS score, each.key AS place
+        FROM json_each(said, '$.breasts') AS each)
+    ORDER BY score >= threshold DESC, score DESC, place LIMIT 1)"""
+"""
+The threshold, as SQL, of the breast that is called, else of the higher one.
+
+Of two the lower may be called, for one view has another threshold than both, as in `evaluate`.
+"""
 FROM_EXAM_RESULTS: Final = f"""
 INSERT OR IGNORE INTO exam_scores ({EXAM_SCORE})
 SELECT exam_id, exams.result_id, revision,
@@ -60,7 +70,7 @@ SELECT exam_id, exams.result_id, revision,
     json_extract(said, '$.model.preprocess'),
     CAST(json_extract(breast.value, '$.logit') AS REAL),
     CAST(json_extract(breast.value, '$.malignant') AS REAL),
-    CAST(json_extract(breast.value, '$.decision.threshold') AS REAL),
+    {THRESHOLD},
     json_extract(breast.value, '$.domain'),
     {_of_all("maker")}, {_of_all("machine")}, {_of_all("woman")}, completed_at
 FROM (SELECT exam, result_id, completed_at,

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from edge.models.calibration import sigmoid
+from edge.models.manifest import DomainFit, OperatingPoint, Platt
 from edge.models.pairs import Truth
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import FILE
 from edge.storage.ledger.records import Score, note_score
 from edge.storage.ledger.verdicts import Verdict, read_scored
-from tests.support.exam_ledger import B1, BOOT, Site, add_all, make_old
+from tests.support.exam_ledger import B1, BOOT, MODEL, Site, add_all, make_old
 from tests.support.tools import ROOT
 
 
@@ -69,6 +70,21 @@ def test_a_verdict_has_the_worst_breast_s_score_of_then_and_is_none_on_an_image(
     assert rows(site, columns) == said
     assert judge(site, exam["exam_id"], malignant=False) == 1
     assert rows(site, "revision, truth") == [(2, "benign")]
+
+
+def test_an_exam_is_called_if_its_lower_breast_is(site: Site) -> None:
+    high = OperatingPoint(threshold=0.95, band_low=0.95, band_high=0.95, chosen_on="x")
+    fit = DomainFit(calibration=Platt(slope=1, intercept=0), operating_points={"default": high})
+    model = MODEL.model_copy(update={"breasts": {"film": fit}})
+    for side, view, raw in (("L", "CC", 0.9), ("L", "MLO", 0.9), ("R", "CC", 0.7)):
+        site.add(side, view, raw, model=model)
+    site.later(600.0)
+    (exam,) = site.published
+    judge(site, exam["exam_id"])
+    (pair,) = site.ledger.verdicts.pairs("exam")
+    assert (exam["outcome"], exam["score"]["laterality"]) == ("malignant", "L")
+    assert (pair.malignant, pair.threshold) == (exam["score"]["malignant"], 0.5)
+    assert pair.called
 
 
 def test_an_exam_that_nobody_knows_has_no_score_and_stores_nothing(site: Site) -> None:

@@ -170,10 +170,20 @@ def pause_and_go_on(site: Site, folder: Path, point: str) -> bool:
     site.ready()
     site.answered({sha256(half) for half in halves})
     for half in halves:
-        with (folder / f"{sha256(half)[:12]}.png").open("ab") as writer:
-            writer.write(b"and the end")
+        go_on(folder / f"{sha256(half)[:12]}.png", half, b"and the end")
         site.accepted[sha256(half + b"and the end")] = True
     return died
+
+
+def go_on(film: Path, half: bytes, rest: bytes) -> None:
+    """Write the rest of a film; the film anew if the pause was longer than its half stays."""
+    with contextlib.suppress(FileNotFoundError), film.open("r+b") as writer:
+        writer.seek(0, os.SEEK_END)
+        writer.write(rest)
+        writer.flush()
+        if os.fstat(writer.fileno()).st_nlink:
+            return
+    film.write_bytes(half + rest)
 
 
 def pulled(bench: Bench, scale: float) -> Row:

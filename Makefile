@@ -39,8 +39,8 @@ endif
 
 BIN      := $(VENV)/bin
 INPUTS   := setup.cfg pyproject.toml edge/__init__.py $(wildcard requirements/*.in)
-RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/fast.in -r requirements/demo.in
-DEV_REQS := $(RUN_REQS) -r requirements/deb.in -r requirements/dicom.in -r requirements/page.in -r requirements/dev.in $(TRAIN)
+RUN_REQS := -r requirements/base.in -r requirements/$(RUNTIME).in -r requirements/fast.in -r requirements/demo.in -r requirements/page.in
+DEV_REQS := $(RUN_REQS) -r requirements/deb.in -r requirements/dicom.in -r requirements/dev.in $(TRAIN)
 
 # pip without its chatter, but not silent while something large is on its way.
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
@@ -56,7 +56,7 @@ help:
 demo: $(BIN)/.run ## nine real mammograms through the real daemon
 	$(BIN)/python -m deploy.demo
 
-run: $(BIN)/.run ## the same set-up, up until Ctrl-C
+run: $(BIN)/.run ## the same set-up with the page in a browser, up until Ctrl-C
 	$(BIN)/python -m deploy.demo --stay
 
 format: $(BIN)/.dev ## lay out the code and mend what ruff can mend

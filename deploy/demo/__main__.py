@@ -24,6 +24,7 @@ from paho.mqtt.client import MQTTMessage
 from deploy.demo.brokers import Broker, Embedded, Mosquitto, best_broker
 from deploy.demo.daemon import TOPICS, Daemon
 from deploy.demo.live import stay
+from deploy.demo.page import Page
 from deploy.demo.subscriber import Subscriber
 from deploy.demo.table import HEAD, UNKNOWN, Sent, row
 
@@ -60,14 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"broker: {broker.name} on 127.0.0.1:{broker.port}")
         subscriber = stack.enter_context(Subscriber(broker.port))
         started = time.monotonic()
-        daemon = stack.enter_context(Daemon(folder, broker.port))
+        daemon = Daemon(folder, broker.port)
+        page = Page(daemon) if arguments.stay else None
+        stack.enter_context(daemon)
         if not _wait_until_ready(subscriber, daemon):
             return 1
         print(
             f"daemon: ready {time.monotonic() - started:.1f} s after "
             f"its start, all its files below {folder}"
         )
-        return stay(subscriber, daemon, broker) if arguments.stay else _show(subscriber, daemon)
+        if page is None:
+            return _show(subscriber, daemon)
+        return stay(subscriber, daemon, broker, stack.enter_context(page))
 
 
 def _broker(choice: str, folder: Path) -> Broker:

@@ -11,6 +11,7 @@ from paho.mqtt.client import MQTTMessage
 
 from deploy.demo.brokers import Broker
 from deploy.demo.daemon import TOPICS, Daemon
+from deploy.demo.page import Page
 from deploy.demo.subscriber import Subscriber
 from deploy.demo.table import HEAD, Sent, row
 
@@ -19,11 +20,12 @@ LOOK_S: Final = 0.5
 """Seconds between looks at the daemon: its end sends no message."""
 
 
-def stay(subscriber: Subscriber, daemon: Daemon, broker: Broker) -> int:
+def stay(subscriber: Subscriber, daemon: Daemon, broker: Broker, page: Page) -> int:
     """Print each result as it comes, until Ctrl-C or the daemon's end."""
     program = Path(sys.executable).with_name("mammo-edge")
     print(
         f"""
+the page               {page.address}
 drop mammograms into   {daemon.inbox}
 samples                {" ".join(map(str, SAMPLES))}
 send one with          mosquitto_pub -V 5 -h 127.0.0.1 -p {broker.port} -q 1 \\
@@ -38,6 +40,7 @@ Ctrl-C stops everything and removes the folder.
         flush=True,
     )
     try:
+        page.show()
         _print_results(subscriber, daemon)
     except KeyboardInterrupt:
         print(f"\nstopped: exit code {daemon.stop()}")

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +78,24 @@ def test_what_is_no_mammogram_is_rejected_with_a_reason(said: dict[str, str]) ->
     assert re.search(r"README.md +rejected .*unsupported format", after(said, "README.md"))
 
 
-def test_make_run_prints_the_row_of_a_dropped_film_until_ctrl_c(tmp_path: Path) -> None:
+def entered(port: int, token: str) -> bool:
+    """Tell if the token opens a page with the dropped film."""
+    here = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        here.request("POST", "/enter", f"secret={token}", kind)
+        answer = here.getresponse()
+        cookie = (answer.getheader("set-cookie") or "").partition(";")[0]
+        answer.read()
+        here.request("GET", "/results", headers={"Cookie": cookie})
+        return "cbis-ddsm-benign-cc.jpg" in here.getresponse().read().decode()
+    except ConnectionRefusedError:  # it does not listen yet
+        return False
+    finally:
+        here.close()
+
+
+def test_make_run_prints_page_and_row_of_a_dropped_film_until_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("w") as output:
         demo = subprocess.Popen(
@@ -90,6 +108,11 @@ def test_make_run_prints_the_row_of_a_dropped_film_until_ctrl_c(tmp_path: Path) 
         (copy,) = (line for line in COMMANDS if line.startswith("cp "))
         subprocess.run(["bash", "-c", copy.replace("INBOX", inbox[1])], cwd=ROOT, check=True)
         until(lambda: re.search(r" folder - .* 0\.\d{4} ", log.read_text()), "a row", log.read_text)
+        page = re.search(
+            r"^the page +http://127.0.0.1:(\d+)/enter#(\S+)$", log.read_text(), re.MULTILINE
+        )
+        assert page
+        until(lambda: entered(int(page[1]), page[2]), "the page", log.read_text)
         demo.send_signal(signal.SIGINT)
         assert demo.wait(PATIENCE_S) == 0
         assert "stopped: exit code 0" in log.read_text()

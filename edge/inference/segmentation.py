@@ -50,6 +50,7 @@ def segment(image: Mammogram) -> Segmentation:
         small = np.maximum(np.float32(white) - small, 0)
         flats = [Flat(flat.mask, white - flat.level, flat.tolerance) for flat in flats]
     wrong = artefacts(small, flats)
+    covered = None
     if wrong:
         small = small.copy()
         covered = np.logical_or.reduce([flat.mask for flat in wrong])
@@ -59,7 +60,8 @@ def segment(image: Mammogram) -> Segmentation:
         Flat(flat.mask, white - flat.level, flat.tolerance) if turned else flat for flat in wrong
     )
     breast = find_breast(small)
-    return Segmentation(content, turned, white, small, as_stored, breast, fault_of(small, breast))
+    fault = fault_of(small, breast, covered)
+    return Segmentation(content, turned, white, small, as_stored, breast, fault)
 
 
 def _white(image: Mammogram, small: Small) -> float:

@@ -2,7 +2,8 @@
 Know one whole breast by its chest wall, its skin line and the air beyond it.
 
 The side at the chest wall is straight, since the picture or the muscle ends there; a skin line is
-round. Air is even, so a piece cut out of a breast, whose dark parts are fat, has none.
+round. Air is even, so a piece cut out of a breast, whose dark parts are fat, has none. Pictures
+that were put side by side have a seam between them: an upright, straight, abrupt edge.
 """
 
 from typing import Final, NamedTuple
@@ -30,6 +31,14 @@ SKIN: Final = 4
 """Pixels of the small copy next to the breast that are not counted as air."""
 MOST_OF_AIR: Final = (10, 90)
 """Percentiles between which most of the air's levels lie."""
+SEAM: Final = 0.45
+"""No upright edge inside a picture is straight over more than this share of its height."""
+ABRUPT: Final = 0.12
+"""Levels differ across a seam by more than this share of their range."""
+FAR: Final = 5
+"""Levels differ so many pixels from a seam, too: beside a line they are the same again."""
+INSIDE: Final = 0.2
+"""Seams are looked for farther than this share of the width from the sides: there films end."""
 FEW: Final = 50
 """Fewer pixels say nothing of air."""
 
@@ -47,10 +56,23 @@ class Outline(NamedTuple):
     """Over which the right side of the picture is reached."""
 
 
-def fault_of(small: Small, breast: Breast) -> str | None:
-    """Say why this is not one whole breast; None if it is, or if there is no breast."""
+def fault_of(small: Small, breast: Breast, covered: Mask | None = None) -> str | None:
+    """
+    Say why this is not one whole breast; None if it is, or if there is no breast.
+
+    Args:
+        small: shape (rows, columns), artefacts made dark.
+        breast: on it.
+        covered: where the artefacts were, shape of the small copy; None without any.
+    """
     if not breast.mask.any():
         return None
+    seam = seam_of(small, covered)
+    if seam > SEAM:
+        return (
+            f"an upright straight edge parts the picture over {seam:.0%} of its height, expected "
+            f"{SEAM:.0%} or less; is this more than one picture?"
+        )
     if breast.second > SECOND:
         return (
             f"beside the largest bright area lies another of {breast.second:.0%} of its size, "
@@ -70,6 +92,36 @@ def fault_of(small: Small, breast: Breast) -> str | None:
             f"height, expected {REACHED:.0%} or less on one"
         )
     return _without_air(small, breast.mask)
+
+
+def seam_of(small: Small, covered: Mask | None) -> float:
+    """
+    Measure the longest upright edge inside a picture, as a share of its height.
+
+    Args:
+        small: shape (rows, columns).
+        covered: pixels that say nothing; None without any.
+    """
+    rows = small[::2]
+    columns = rows.shape[1]
+    start = max(FAR, int(columns * INSIDE))
+    if columns < 2 * start + 1:
+        return 0.0
+    low, high = quantiles(rows[:, ::2], 1, 99)
+    least = np.float32(ABRUPT * (high - low))
+    near, far = (_across(rows, start, step) for step in (1, FAR))
+    if covered is not None:
+        near[_across(covered[::2].astype(np.float32), start, FAR, np.add) > 0] = 0
+    rises = (near > least) & (far > np.maximum(near / 2, least))
+    falls = (near < -least) & (far < np.minimum(near / 2, -least))
+    return float(max(np.mean(edges, axis=0).max() for edges in (rises, falls)))
+
+
+def _across(rows: Small, start: int, step: int, of: np.ufunc = np.subtract) -> Small:
+    """Compare the pixels `step` to the right of each inner pixel with those to its left."""
+    end = rows.shape[1] - start
+    found: Small = of(rows[:, start + step : end + step], rows[:, start - step : end - step])
+    return found
 
 
 def outline_of(mask: Mask) -> Outline:

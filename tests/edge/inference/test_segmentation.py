@@ -13,6 +13,7 @@ from edge.inference.image import Limits, Mammogram, open_mammogram
 from edge.inference.margins import Content, content_of, flats_of
 from edge.inference.segmentation import Segmentation, segment
 from edge.inference.whole_breast import fault_of
+from tests.support.films import small
 
 ROWS, COLUMNS = 360, 240
 WIDTH = 150
@@ -29,9 +30,12 @@ def breast(foot: float = 30, slope: float = 260) -> NDArray[np.float32]:
 
 
 def seen(pixels: NDArray[np.float32]) -> Segmentation:
-    image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    facts = ImageFacts(ROWS, COLUMNS, 8, "MONOCHROME2", "png")
-    return segment(Mammogram(image, facts))
+    return segment(drawn(np.clip(np.rint(pixels), 0, 255).astype(np.uint8)))
+
+
+def drawn(pixels: NDArray[np.uint8]) -> Mammogram:
+    rows, columns = pixels.shape
+    return Mammogram(pixels, ImageFacts(rows, columns, 8, "MONOCHROME2", "png"))
 
 
 @pytest.mark.parametrize("foot", [5, 15, 30])
@@ -93,3 +97,30 @@ def test_a_picture_of_one_line_has_no_margins(shape: tuple[int, int]) -> None:
     pixels = (np.arange(300_000) % 200).astype(np.uint8).reshape(shape)
     facts = ImageFacts(*shape, bits=8, photometric="MONOCHROME2", format="png")
     assert content_of(Mammogram(pixels, facts)) == Content(0, shape[0], 0, shape[1])
+
+
+def side_by_side(what: str) -> NDArray[np.uint8]:
+    """Two copies of a real film, or the film with a mark that is no seam."""
+    whole = small(480, 262)
+    match what:
+        case "same way":
+            return np.hstack([whole, whole])
+        case "four":
+            return np.vstack([np.hstack([whole, whole])] * 2)
+        case "line":
+            return np.asarray(cv2.line(whole.copy(), (90, 0), (90, 479), 255, 2), np.uint8)
+    return np.asarray(cv2.rectangle(whole.copy(), (120, 0), (140, 479), 255, -1), np.uint8)
+
+
+@pytest.mark.parametrize("what", ["same way", "four"])
+@pytest.mark.parametrize("negative", [False, True])
+def test_pictures_side_by_side_are_known_by_their_seam(what: str, *, negative: bool) -> None:
+    pixels = side_by_side(what)
+    fault = segment(drawn(255 - pixels if negative else pixels)).fault
+    assert "is this more than one picture?" in (fault or "")
+
+
+@pytest.mark.parametrize("what", ["line", "strip"])
+def test_a_line_or_a_strip_across_a_film_is_no_seam(what: str) -> None:
+    fault = segment(drawn(side_by_side(what))).fault
+    assert "more than one picture" not in (fault or "")

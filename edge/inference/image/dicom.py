@@ -9,6 +9,7 @@ from typing import Final
 
 import pydicom
 from pydicom import Dataset
+from pydicom.datadict import dictionary_description
 
 from edge.domain import Flag, Identity, ImageFacts
 from edge.errors import ImageRejected, Reason
@@ -23,7 +24,7 @@ from edge.inference.image import (
     tags,
     transfer_syntax,
 )
-from edge.inference.image.attributes import number, text
+from edge.inference.image.attributes import WRONG, number, text
 from edge.inference.image.depth import Depth
 from edge.inference.image.frame import Buffer
 from edge.inference.image.mammogram import Limits, Mammogram, ObjectRejected, check_size
@@ -137,8 +138,7 @@ def _identity(header: Dataset) -> Identity | None:
 
 
 def _check(header: Dataset, limits: Limits) -> None:
-    frames = int(number(header, "NumberOfFrames") or 1)
-    samples = int(number(header, "SamplesPerPixel") or 1)
+    frames, samples = (_whole(header, each) or 1 for each in ("NumberOfFrames", "SamplesPerPixel"))
     if frames > 1:
         detail = f"it has {frames} frames, expected one: tomosynthesis is not supported"
         raise ImageRejected(Reason.MULTI_FRAME, detail)
@@ -147,15 +147,15 @@ def _check(header: Dataset, limits: Limits) -> None:
     if text(header, "PhotometricInterpretation") == "PALETTE COLOR":
         detail = "its pixels point into a palette of colours, expected grey"
         raise ImageRejected(Reason.COLOUR, detail)
-    check_size(int(header.get("Rows") or 0), int(header.get("Columns") or 0), limits)
+    check_size(_whole(header, "Rows"), _whole(header, "Columns"), limits)
 
 
 def _depth(header: Dataset) -> Depth:
-    allocated = int(header.get("BitsAllocated") or 0)
+    allocated = _whole(header, "BitsAllocated")
     if not allocated:
         detail = f"Bits Allocated is absent, expected 8 or {MAX_BITS}"
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
-    stored = int(header.get("BitsStored") or allocated)
+    stored = _whole(header, "BitsStored") or allocated
     if allocated not in {8, MAX_BITS} or not 1 <= stored <= allocated:
         detail = (
             f"{allocated} bits allocated and {stored} stored, "
@@ -163,8 +163,18 @@ def _depth(header: Dataset) -> Depth:
         )
         raise ImageRejected(Reason.UNSUPPORTED_FORMAT, detail)
     high_bit = header.get("HighBit")
-    signed = bool(int(header.get("PixelRepresentation") or 0))
-    return Depth(allocated, stored, stored - 1 if high_bit is None else int(high_bit), signed)
+    high_bit = stored - 1 if high_bit is None else _whole(header, "HighBit")
+    return Depth(allocated, stored, high_bit, bool(_whole(header, "PixelRepresentation")))
+
+
+def _whole(header: Dataset, keyword: str) -> int:
+    """Read one whole number, 0 for one that is absent or empty."""
+    try:
+        value = header.get(keyword) or 0
+        return int(value if isinstance(value, int) else number(header, keyword) or 0)
+    except WRONG:
+        name = dictionary_description(keyword)
+        raise ImageRejected(Reason.UNREADABLE, f"{name} is no whole number") from None
 
 
 def _facts(

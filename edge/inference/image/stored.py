@@ -6,6 +6,7 @@ import numpy as np
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import agreement, codecs, fragments, part10, transfer_syntax
+from edge.inference.image.attributes import number
 from edge.inference.image.depth import Depth
 from edge.inference.image.frame import Frame, Stored
 from edge.inference.image.part10 import File, PixelData
@@ -37,7 +38,7 @@ def read(file: File, pixels: PixelData, depth: Depth) -> tuple[Stored, Depth, st
         )
         values = _native(file, pixels, depth)
         return values, agreement.wide(file.header, depth, values), transfer_syntax.name(syntax)
-    rows, columns = int(file.header.Rows), int(file.header.Columns)
+    rows, columns = _shape(file)
     layout = codecs.Layout(file.syntax, rows, columns, depth.allocated, depth.stored, depth.signed)
     decoded = codecs.decode(frame, layout)
     agreed = agreement.agreed(file.header, depth, decoded)
@@ -66,7 +67,13 @@ def _frame(file: File, pixels: PixelData, depth: Depth) -> Frame | None:
 
 def _expected(file: File, depth: Depth) -> int:
     """Bytes of the uncompressed picture."""
-    return int(file.header.Rows) * int(file.header.Columns) * depth.allocated // 8
+    rows, columns = _shape(file)
+    return rows * columns * depth.allocated // 8
+
+
+def _shape(file: File) -> tuple[int, int]:
+    rows, columns = (number(file.header, keyword) or 0 for keyword in ("Rows", "Columns"))
+    return int(rows), int(columns)
 
 
 def _native(file: File, pixels: PixelData, depth: Depth) -> Stored:
@@ -74,7 +81,7 @@ def _native(file: File, pixels: PixelData, depth: Depth) -> Stored:
     expected = _expected(file, depth)
     found = min(pixels.length, len(file.data) - pixels.start)
     _check_length(found, expected, cut=found < pixels.length)
-    shape = int(file.header.Rows), int(file.header.Columns)
+    shape = _shape(file)
     count = shape[0] * shape[1]
     little = file.header.original_encoding[1]
     if little or pixels.in_bytes or depth.allocated == SIXTEEN:

@@ -97,3 +97,21 @@ def test_bytes_in_a_big_endian_file_are_not_exchanged(columns: int) -> None:
 def test_absent_bits_allocated_are_named(allocated: str | None) -> None:
     error = rejected(dicom(FILM, BitsAllocated=allocated))
     assert error.detail == "Bits Allocated is absent, expected 8 or 16"
+
+
+def with_words(value: bytes) -> bytes:
+    """A film whose Rows hold this value."""
+    data = film(ExplicitVRLittleEndian)
+    rows = b"\x28\0\x10\0US\x02\0" + struct.pack("<H", FILM.shape[0])
+    assert rows in data
+    return data.replace(rows, rows[:6] + struct.pack("<H", len(value)) + value)
+
+
+def test_rows_that_stand_twice_are_read_once() -> None:
+    twice = with_words(struct.pack("<2H", FILM.shape[0], FILM.shape[0]))
+    np.testing.assert_array_equal(read(twice), read(film(ExplicitVRLittleEndian)))
+
+
+def test_a_number_of_frames_in_words_is_named() -> None:
+    data = dicom(FILM, NumberOfFrames="77", **TWELVE).replace(b"77", b"ab")
+    assert rejected(data).detail == "Number of Frames is no whole number"

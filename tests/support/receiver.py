@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from pynetdicom import AE
+import pytest
+from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import (
@@ -163,6 +164,14 @@ def association(  # noqa: PLR0913 - by keyword
         made.dul.join(PATIENCE_S)
         if made.dul.socket is not None and made.dul.socket.socket is not None:
             made.dul.socket.socket.close()  # pynetdicom leaves it open at some ends
+
+
+@contextmanager
+def as_it_stands() -> Iterator[None]:
+    """Have pynetdicom send files without decoding them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+        yield
 
 
 def instance(number: int) -> str:

@@ -9,12 +9,22 @@ import pytest
 
 from tests.support.tools import need
 from tests.torture.bench import Bench, Scenario
-from tests.torture.scenarios import brokers, exams, inboxes, kills, ledgers, twins, workers
+from tests.torture.scenarios import (
+    brokers,
+    exams,
+    inboxes,
+    kills,
+    ledgers,
+    modalities,
+    twins,
+    workers,
+)
 
 SHORT: tuple[tuple[Scenario, float], ...] = (
     (kills.at_every_step, 0.05),
     (kills.at_random, 0.01),
     (exams.in_any_order, 0.34),
+    (modalities.killed_on_the_way, 0.006),
     (ledgers.damaged, 0.01),
     (workers.poison, 0.1),
     (twins.one_state, 0.1),

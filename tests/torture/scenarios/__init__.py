@@ -3,11 +3,22 @@
 from typing import Final
 
 from tests.torture.bench import Scenario
-from tests.torture.scenarios import brokers, disks, exams, inboxes, kills, ledgers, twins, workers
+from tests.torture.scenarios import (
+    brokers,
+    disks,
+    exams,
+    inboxes,
+    kills,
+    ledgers,
+    modalities,
+    twins,
+    workers,
+)
 
 ALL: Final[tuple[Scenario, ...]] = (
     *kills.SCENARIOS,
     *exams.SCENARIOS,
+    *modalities.SCENARIOS,
     *ledgers.SCENARIOS,
     *workers.SCENARIOS,
     *twins.SCENARIOS,

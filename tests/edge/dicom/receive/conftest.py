@@ -1,10 +1,14 @@
 """The way in which pynetdicom sends files."""
 
+from collections.abc import Iterator
+
 import pytest
-from pynetdicom import _config
+
+from tests.support import receiver
 
 
 @pytest.fixture
-def as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def as_it_stands() -> Iterator[None]:
     """Have pynetdicom send files without decoding them."""
-    monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+    with receiver.as_it_stands():
+        yield

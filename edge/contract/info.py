@@ -28,7 +28,7 @@ class AuditPart(_Part):
     """The number of the last entry; 0 for an empty log."""
     hash: Hash
     first: Annotated[int, Field(ge=1, le=10**15)] | None
-    """The number of the oldest entry that is left; null for an empty log."""
+    """The number of the oldest entry that is left; null if the log is empty or cannot be read."""
 
 
 class ClockPart(_Part):

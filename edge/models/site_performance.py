@@ -99,4 +99,8 @@ def _caveats(pairs: Sequence[Pair], calls: Mapping[bool, Calls], of: Of) -> list
         f"reference: {read} of {len(pairs)} verdicts rest on a reader's opinion alone, which is no "
         "proof"
     )
-    return [bias, blinding, reference]
+    one_breast = (
+        "exams: an exam counts whole, also where one breast alone was scored; what the other one "
+        "had is then held against the model"
+    )
+    return [bias, blinding, reference, *([one_breast] if of == "exams" else [])]

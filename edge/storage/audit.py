@@ -102,7 +102,9 @@ class Audit:
 
     def first(self) -> int | None:
         """Return the number of the oldest entry that can be read; None if there is none."""
-        return next((int(entry["number"]) for entry in self.entries()), None)
+        with suppress(OSError):
+            return next((int(entry["number"]) for entry in self.entries()), None)
+        return None
 
     def closed(self) -> list[Path]:
         """List the files with older entries only, oldest first."""

@@ -93,7 +93,8 @@ class Pictures:
             OSError: they cannot be listed or removed.
         """
         with self.lock:
-            dated = sorted((folder.stat().st_mtime, folder.name) for folder in self._all())
+            folders = (one for one in self._all() if one.is_dir())
+            dated = sorted((folder.stat().st_mtime, folder.name) for folder in folders)
             for _, image_id in dated[:limit]:
                 self.remove(image_id)
         return len(dated[:limit])

@@ -17,7 +17,7 @@ from edge.system.coral import Access, devices
 BACKEND: Final = "edgetpu"
 DRAWING: Final = "edge.inference.explain.breast"
 EXPENDABLE: Final = 1000
-"""The highest `oom_score_adj`: the memory of a shadow model costs no image."""
+"""The highest `oom_score_adj`: no image pays for a shadow model's or a drawing worker's memory."""
 
 
 def lock_of(settings: Settings) -> Path:

@@ -12,6 +12,7 @@ from edge.storage.ledger import exam_rows
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import Exam
 from edge.storage.ledger.exams import Exams
+from edge.storage.ledger.queries import OF_EXAMS
 from edge.system.uptime import boot_id, uptime_s
 
 NAMES: Final = (
@@ -111,7 +112,7 @@ class ExamQueue:
         query = "SELECT image_id FROM exam_images JOIN exams USING (exam) WHERE exam_id = ?"
         with self._database.reading() as db:
             found = {image_id for (image_id,) in db.execute(query, (exam_id,))}
-            for table in ("exam_scores", "exam_verdicts"):
+            for table in OF_EXAMS:
                 images = f"SELECT images FROM {table} WHERE exam_id = ?"
                 found |= {one for (row,) in db.execute(images, (exam_id,)) for one in row.split()}
         return sorted(found)

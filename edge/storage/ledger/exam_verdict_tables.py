@@ -1,9 +1,10 @@
 """
 The ledger's tables of exams' scores and verdicts, new in schema version 6, which outlive exams.
 
-An exam's *score* is that of the last revision that has one: of the breast whose score is higher. An
-exam's *verdict* is what was found out about all of it, with a copy of the score that it had by
-then. Both name its images, so that erasing one of these finds them when the exam itself is gone.
+An exam's *score* is that of its last revision, if this has one: of the breast whose score is
+higher. An exam's *verdict* is what was found out about all of it, with a copy of the score that it
+had by then. Both name its images, so that erasing one of these finds them when the exam itself is
+gone.
 """
 
 from typing import Final

@@ -28,6 +28,8 @@ NAMES: Final = (
     ("verdicts", "result_id"),
 )
 """Tables and columns with ids of images and results; scores and verdicts outlive the others."""
+OF_EXAMS: Final = ("exam_scores", "exam_verdicts")
+"""Tables of which a row names all images of an exam, and may be the last to do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,11 @@ class Queries:
             for table, key in NAMES
         )
         with self._reading() as db:
-            return sorted({row[0] for row in db.execute(" UNION ".join(queries), (prefix,))})
+            found = {row[0] for row in db.execute(" UNION ".join(queries), (prefix,))}
+            for table in OF_EXAMS:
+                rows = db.execute(f"SELECT images FROM {table} WHERE instr(images, ?)", (prefix,))
+                found |= {one for row in rows for one in row[0].split() if one.startswith(prefix)}
+        return sorted(found)
 
     def told(self, image_id: str) -> Told | None:
         """Read the newest result of an image; None if there is none yet."""

@@ -176,10 +176,11 @@ def read_report(
     Returns:
         The report on images as JSON, and under `exams` that on exams, which are counted apart.
     """
-    scored = read_scored(db, since)
-    bundle_id = scored[-1].bundle_id if scored else None
+    scored, of_exams = read_scored(db, since), read_scored(db, since, "exam")
+    last = (scored or of_exams)[-1:]  # an exam may end long after its last image
+    bundle_id = last[0].bundle_id if last else None
     images = report(read_pairs(db, since), bundle_id, calls_of(scored, bundle_id), by)
-    calls = calls_of(read_scored(db, since, "exam"), bundle_id)
+    calls = calls_of(of_exams, bundle_id)
     by = None if by == "view" else by  # an exam has several
     return images | {"exams": report(read_pairs(db, since, "exam"), bundle_id, calls, by, "exams")}
 

@@ -168,6 +168,8 @@ def test_bias_and_blinding_are_named_with_their_numbers() -> None:
     assert "verification bias: 200 of 300 images called malignant" in bias
     assert "100 of 9000 others" in bias
     assert f"{len(pairs)} of {len(pairs)} verdicts are by somebody who had seen" in blinding
+    *_, one_breast = report(pairs, BUNDLE, {}, None, "exams")["caveats"]
+    assert "where one breast alone was scored" in one_breast
 
 
 def test_no_verdict_at_all_is_no_error() -> None:

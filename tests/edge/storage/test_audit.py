@@ -286,6 +286,17 @@ def test_a_line_that_is_no_entry_is_told_and_stops_nobody(tmp_path: Path, line: 
     assert audit.add("reload").number == 3
 
 
+def test_a_log_that_cannot_be_read_has_no_first_entry_and_the_head_of_its_note(
+    tmp_path: Path,
+) -> None:
+    audit = filled(tmp_path, 2)
+    head = audit.head()
+    assert audit.first() == 1
+    audit.file.rename(tmp_path / "away")
+    audit.file.mkdir()
+    assert (audit.first(), audit.head()) == (None, head)
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("hash", "x" * 64), ("hash", "ab"), ("number", -1), ("number", 0)]
 )

@@ -103,6 +103,13 @@ def test_a_start_keeps_pictures_of_kept_images_alone(kept: Pictures, tmp_path: P
     Pictures(tmp_path / "new").sweep(())
 
 
+def test_what_is_no_picture_counts_for_no_room(kept: Pictures, tmp_path: Path) -> None:
+    (tmp_path / FOLDER / ".directory").touch()
+    os.utime(tmp_path / FOLDER / ".directory", (0, 0))
+    assert kept.remove_oldest(4) == 3
+    assert kept.remove_oldest(4) == 0
+
+
 def test_those_drawn_first_make_room(kept: Pictures, tmp_path: Path) -> None:
     assert kept.remove_oldest(2) == 2
     assert left(tmp_path) == [f"r2{PICTURE}", f"r2{SMALL}"]

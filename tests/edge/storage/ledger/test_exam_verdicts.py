@@ -12,7 +12,7 @@ from edge.models.pairs import Truth
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import FILE
 from edge.storage.ledger.records import Score, note_score
-from edge.storage.ledger.verdicts import Verdict, read_scored
+from edge.storage.ledger.verdicts import Verdict, read_report, read_scored
 from tests.support.exam_ledger import B1, BOOT, MODEL, Site, add_all, make_old
 from tests.support.tools import ROOT
 
@@ -157,7 +157,21 @@ def test_an_exam_is_found_by_its_score_and_verdict_when_all_else_of_it_is_gone(
         for key in ("exam_id", "result_id"):
             assert site.ledger.exams.find(exam[key][:9]) == [exam["exam_id"]]
         assert site.ledger.exams.images_of(exam["exam_id"]) == sorted(image_ids)
+        for image_id in image_ids:
+            assert site.ledger.queries.image_ids(image_id[:16]) == [image_id]
         site.ledger.pruning.forget_scores(before=1e12, limit=9)
+
+
+def test_an_exam_that_ended_after_its_images_is_measured_with_its_own_bundle(site: Site) -> None:
+    add_all(site)
+    judge(site, site.published[0]["exam_id"])
+    with site.ledger._database.reading() as db:
+        (completed,) = db.execute("SELECT max(completed_at) FROM exam_scores").fetchone()
+        db.execute("UPDATE scores SET completed_at = ?", (completed - 600.0,))
+        found = read_report(db, since=completed)
+        db.rollback()
+    assert found["exams"]["bundle"] == B1
+    assert found["exams"]["left_out"]["other_bundle"] == 0
 
 
 def test_an_exam_that_is_taken_back_has_no_score_and_keeps_the_verdict_of_then(

@@ -11,7 +11,7 @@ from edge.cli.since import time
 from edge.config.load import load
 from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN, Of
 from edge.storage.ledger.readonly import open_readonly
-from edge.storage.ledger.verdicts import read_report
+from edge.storage.ledger.verdict_report import read_report
 
 
 def run(arguments: Namespace) -> int:

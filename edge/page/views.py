@@ -23,7 +23,7 @@ from edge.page.points import file_of, points_of
 from edge.page.rows import SHORT, picture_of, row_of
 from edge.page.templates import Templates
 from edge.storage.ledger.readonly import open_readonly
-from edge.storage.ledger.verdicts import read_report
+from edge.storage.ledger.verdict_report import read_report
 from edge.storage.ledger.worklist import Scored, Waiting, Worklist, open_worklist
 from edge.storage.pictures import PICTURE, SMALL
 

@@ -8,11 +8,10 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from edge.models.calibration import sigmoid
 from edge.models.pairs import Basis, Calls, Pair, Truth
-from edge.models.site_performance import report
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_verdict_tables import EXAM_SCORE
 from edge.storage.ledger.records import SCORE
@@ -165,24 +164,6 @@ def read_scored(db: sqlite3.Connection, since: float = 0.0, kind: Kind = "image"
         Scored(bundle_id, bool(called), images, with_verdict)
         for bundle_id, called, images, with_verdict, _ in db.execute(query, (since,)).fetchall()
     ]
-
-
-def read_report(
-    db: sqlite3.Connection, since: float = 0.0, by: str | None = None
-) -> dict[str, Any]:
-    """
-    Measure the bundle that scored last on what was scored at or after a Unix time.
-
-    Returns:
-        The report on images as JSON, and under `exams` that on exams, which are counted apart.
-    """
-    scored, of_exams = read_scored(db, since), read_scored(db, since, "exam")
-    last = (scored or of_exams)[-1:]  # an exam may end long after its last image
-    bundle_id = last[0].bundle_id if last else None
-    images = report(read_pairs(db, since), bundle_id, calls_of(scored, bundle_id), by)
-    calls = calls_of(of_exams, bundle_id)
-    by = None if by == "view" else by  # an exam has several
-    return images | {"exams": report(read_pairs(db, since, "exam"), bundle_id, calls, by, "exams")}
 
 
 def calls_of(scored: Sequence[Scored], bundle_id: str | None) -> dict[bool, Calls]:

@@ -12,7 +12,8 @@ from edge.models.pairs import Truth
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.database import FILE
 from edge.storage.ledger.records import Score, note_score
-from edge.storage.ledger.verdicts import Verdict, read_report, read_scored
+from edge.storage.ledger.verdict_report import read_report
+from edge.storage.ledger.verdicts import Verdict, read_scored
 from tests.support.exam_ledger import B1, BOOT, MODEL, Site, add_all, make_old
 from tests.support.tools import ROOT
 

@@ -32,6 +32,7 @@ DOCUMENTS: Final = (
     "docs/guides/operations.md",
     "docs/guides/models.md",
     "docs/guides/receiving.md",
+    "docs/guides/reports.md",
     "docs/guides/page.md",
     "docs/pictures/page-worklist.png",
     "docs/pictures/page-result.png",

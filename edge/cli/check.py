@@ -13,9 +13,10 @@ from edge.cli.workers import verify_bundle
 from edge.config.credentials import read_secret
 from edge.config.load import load
 from edge.config.paths import DEFAULT_CONFIG, credential_of
-from edge.config.settings import Settings
+from edge.config.settings import Pacs, Settings
 from edge.daemon.publish.mqtt import MqttSink, ReplySink
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL
+from edge.daemon.wiring.delivery import peer_of
 from edge.daemon.workers.servable import open_store
 from edge.errors import MammoEdgeError, StartupError
 from edge.models.bundle import verify
@@ -68,6 +69,8 @@ def findings(settings: Settings, stored: Path | None = None) -> Iterator[Finding
                 f"TLS 1.2 or later, {len(tls_context(settings.broker).get_ca_certs())} authorities"
             ),
         )
+    if settings.pacs.peer is not None:
+        yield _try("pacs", lambda: _pacs(settings.pacs))
     yield _try("model", lambda: _model(settings))
     if settings.model.shadow is not None:
         yield _try("model.shadow", lambda: _shadow(settings, settings.model.shadow or ""))
@@ -124,6 +127,12 @@ def _password(settings: Settings, stored: Path | None) -> str:
     if password is None and stored is not None and stored.exists():
         return f"{stored}: for root and the service alone, so not looked at"
     return "found" if password else "none"
+
+
+def _pacs(pacs: Pacs) -> str:
+    peer_of(pacs)
+    way = "over TLS" if pacs.tls else "without TLS: everyone on the way can read patients' names"
+    return f"a report of each {pacs.results} to {pacs.peer}, {way}"
 
 
 def _model(settings: Settings) -> str:

@@ -71,6 +71,14 @@ DEGRADED: Final[Mapping[Cause, str]] = {
     Cause.JSONL_UNAVAILABLE: (
         "the file of `[publish] jsonl`: its folder, rights, and room on its disk"
     ),
+    Cause.DICOM_UNAVAILABLE: (
+        "as the rest of the line says: is the PACS up, and does it know this device's AE title "
+        "and address? reports are kept and sent then"
+    ),
+    Cause.DICOM_REFUSED: (
+        "the status in the line, and the log of the PACS; they are kept and tried again every "
+        "ten minutes"
+    ),
     Cause.OUTBOX_UNAVAILABLE: "free disk space, or look at the disk itself: `dmesg`",
     Cause.FILES_WAIT: "as the rest of the line says; they are taken once that is mended",
     Cause.REQUESTS_WAIT: "as the rest of the line says; they are taken once there is room",

@@ -137,7 +137,11 @@ def _tell(settings: Settings, config: Path | None, told: Told, result: dict[str,
 def _lines(settings: Settings, told: Told, result: dict[str, Any]) -> Iterator[str]:
     if result["outcome"] == "rejected":
         yield plain(remedies.about_rejection("; ".join(result["gate"]["reasons"])))
-    places = {"mqtt": Topics.of(settings.device).result, "jsonl": settings.publish.jsonl}
+    places = {
+        "mqtt": Topics.of(settings.device).result,
+        "jsonl": settings.publish.jsonl,
+        "dicom": "the PACS",
+    }
     for sink in settings.sink_names:
         state = "waits for" if sink in told.waits_for else "published to"
         yield f"seq {result['seq']} {state} {places[sink]}"

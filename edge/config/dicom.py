@@ -37,15 +37,21 @@ def read_caller(text: str) -> Caller:
     """
     aet, at, network = text.rpartition("@")
     if not at:
-        return Caller(_ae_title(text), None)
+        return Caller(ae_title(text), None)
     found = ipaddress.ip_network(network)
     if isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped:
         msg = f"found {network}, expected its IPv4 network"
         raise ValueError(msg)
-    return Caller(_ae_title(aet), found)
+    return Caller(ae_title(aet), found)
 
 
-def _ae_title(text: str) -> str:
+def ae_title(text: str) -> str:
+    """
+    Return an AE title as it is.
+
+    Raises:
+        ValueError: it is none.
+    """
     printable = all(" " <= character <= "~" and character != "\\" for character in text)
     if 0 < len(text) <= MOST_AE_TITLE and printable and text == text.strip():
         return text
@@ -53,6 +59,9 @@ def _ae_title(text: str) -> str:
         f"found the AE title {text!r}, expected 1 to {MOST_AE_TITLE} ASCII characters, no backslash"
     )
     raise ValueError(msg)
+
+
+AeTitle = Annotated[str, AfterValidator(ae_title)]
 
 
 def _checked_caller(text: str) -> str:
@@ -69,7 +78,7 @@ class Dicom(Section):
 
     listen: Listen = "127.0.0.1:11112"
     """Address and port to listen on; by default only this machine can connect."""
-    aet: Annotated[str, AfterValidator(_ae_title)] = "MAMMO_EDGE"
+    aet: AeTitle = "MAMMO_EDGE"
     """The AE title that senders must call."""
     callers: tuple[Annotated[str, AfterValidator(_checked_caller)], ...] = ()
     """

@@ -18,6 +18,7 @@ from edge.config.network import (
     Publish,
     Tls,
 )
+from edge.config.pacs import Pacs
 from edge.config.page import Page
 from edge.config.scoring import Model, Worker
 from edge.config.section import Count, Level, Seconds, Section
@@ -38,6 +39,7 @@ __all__ = [
     "Log",
     "Metrics",
     "Model",
+    "Pacs",
     "Page",
     "Publish",
     "Retention",
@@ -96,6 +98,7 @@ class Settings(BaseSettings):
     metrics: Metrics = Metrics()
     homeassistant: HomeAssistant = HomeAssistant()
     dicom: Dicom = Dicom()
+    pacs: Pacs = Pacs()
     page: Page = Page()
     log: Log = Log()
 
@@ -156,15 +159,37 @@ class Settings(BaseSettings):
                 "each of which would see a part of an exam"
             )
         else:
-            why = "publish.mqtt is off, and exams are published over MQTT alone"
+            why = "publish.mqtt is off, and no [pacs] peer gets reports of exams"
         msg = f"exam.{wanted} is true, and {why}: remove one of them"
         raise ValueError(msg)
 
+    @model_validator(mode="after")
+    def _reports_of_exams_need_exams(self) -> "Settings":
+        if self._wants_exams and not self.makes_exams:
+            why = (
+                "exam.enabled is false"
+                if self.exam.enabled is False
+                else "intake.shared_group shares requests with other devices"
+            )
+            msg = f'pacs.results is "exam", and {why}: set pacs.results to "image"'
+            raise ValueError(msg)
+        return self
+
     @property
     def makes_exams(self) -> bool:
-        """True if results of exams are published."""
-        able = self.publish.mqtt and self.intake.shared_group is None
-        return able and self.exam.enabled is not False
+        """True if results of exams are made."""
+        wanted = self.publish.mqtt or self._wants_exams
+        return wanted and self.intake.shared_group is None and self.exam.enabled is not False
+
+    @property
+    def _wants_exams(self) -> bool:
+        return self.pacs.peer is not None and self.pacs.results == "exam"
+
+    @property
+    def exam_sinks(self) -> list[str]:
+        """The sinks that get every result of an exam."""
+        wanted = {"exam": self.publish.mqtt, "dicom": self._wants_exams}
+        return [name for name, want in wanted.items() if want and self.makes_exams]
 
     @property
     def uses_broker(self) -> bool:
@@ -174,7 +199,11 @@ class Settings(BaseSettings):
     @property
     def sink_names(self) -> list[str]:
         """The outbox's sinks that get every result."""
-        wanted = {"mqtt": self.publish.mqtt, "jsonl": self.publish.jsonl is not None}
+        wanted = {
+            "mqtt": self.publish.mqtt,
+            "jsonl": self.publish.jsonl is not None,
+            "dicom": self.pacs.peer is not None and self.pacs.results == "image",
+        }
         return [name for name, want in wanted.items() if want]
 
 

@@ -23,6 +23,7 @@ from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import REFUSED, Connection, Protocol, correlated
 from edge.mqtt.errors import RefusedError
 from edge.mqtt.topics import FEEDBACK, Topics
+from edge.storage.ledger.outbox import EXAM
 from edge.system.workarounds import WithheldRelease
 
 NOBODY: Final = "doctor"
@@ -62,7 +63,7 @@ def published(settings: Settings) -> list[str]:
     topics = Topics.of(settings.device)
     found = [topics.status, topics.health, topics.info]
     found += [topics.result] if settings.publish.mqtt else []
-    found += [topics.exam] if settings.makes_exams else []
+    found += [topics.exam] if EXAM in settings.exam_sinks else []
     found += [topics.shadow_result] if settings.model.shadow else []
     found += [topics.command_ack(name) for name in _commands(settings)]
     return [*found, *discovery_messages(settings)]

@@ -7,6 +7,7 @@ from edge.config.settings import Settings
 from edge.contract.messages import REPLAY_AT_ONCE
 from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError
+from edge.storage.ledger.outbox import EXAM
 from edge.storage.ledger.queries import parse_since
 
 RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -69,7 +70,7 @@ class Commands:
         match request.get("topic", "result"):
             case "result":
                 count, last = self._ledger.outbox.replay("mqtt", after, since, limit)
-            case "exam" if self._settings.makes_exams:
+            case "exam" if EXAM in self._settings.exam_sinks:
                 count, last = self._ledger.exam_outbox.replay(after, since, limit)
             case other:
                 msg = f"topic: found {other!r}, expected result, or exam where exams are published"

@@ -7,6 +7,19 @@ from edge.health import Cause
 from edge.storage.ledger.outbox import Delivery
 
 
+class NothingToSendError(Exception):
+    """
+    The sink gets nothing of this result, which is done with.
+
+    Args:
+        counter: counts such results.
+    """
+
+    def __init__(self, counter: str) -> None:
+        super().__init__(counter)
+        self.counter = counter
+
+
 class Sink(Protocol):
     """A place where results go."""
 
@@ -37,5 +50,6 @@ class Sink(Protocol):
         Raises:
             Unavailable: not now; try the same again later.
             RefusedError: never as it is; go on with the next.
+            NothingToSendError: there is nothing to deliver; go on with the next.
         """
         ...

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import Final
 
-from edge.daemon.publish import Sink
+from edge.daemon.publish import NothingToSendError, Sink
 from edge.errors import StateDamagedError, Unavailable
 from edge.health import Cause, Health
 from edge.mqtt.errors import HungUpError, RefusedError
@@ -130,6 +130,9 @@ class Courier(Loop):
             raise _SinkUnavailableError(str(error)) from error
         except Unavailable as error:
             raise _SinkUnavailableError(str(error)) from error
+        except NothingToSendError as nothing:
+            self._done(delivery)
+            self._health.count(nothing.counter)
         except StateDamagedError:
             raise
         except Exception as error:  # noqa: BLE001 - one result must not hold up the others

@@ -46,7 +46,15 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "mammo_edge_delivered": (
         "Results that a sink has, by sink",
         "sink",
-        {"delivered_mqtt": "mqtt", "delivered_jsonl": "jsonl", "delivered_exam": "exam"},
+        {f"delivered_{name}": name for name in ("mqtt", "jsonl", "exam", "dicom")},
+    ),
+    "mammo_edge_reports_not_sent": (
+        "Results of which the PACS gets no report, by the reason",
+        "reason",
+        {
+            f"reports_{name}": name
+            for name in ("not_dicom", "several_studies", "original_gone", "without_score")
+        },
     ),
     "mammo_edge_worker_deaths": (
         "Workers that died or were ended with an image",

@@ -3,16 +3,23 @@
 from collections.abc import Iterator
 from typing import Final
 
-from edge.config.settings import Settings
+from edge.config.settings import Pacs, Settings
 from edge.contract.render import without_heatmap
+from edge.contract.report_job import Peer
 from edge.daemon.publish.courier import Courier
+from edge.daemon.publish.dicom import DicomSink
 from edge.daemon.publish.jsonl import JsonlSink
 from edge.daemon.publish.mqtt import ExamSink, MqttSink, ReplySink
 from edge.daemon.publish.replies import ReplyCourier
+from edge.daemon.publish.report_process import ask
+from edge.errors import ConfigError
 from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.topics import Topics
 from edge.storage.ledger import Ledger
+from edge.storage.ledger.outbox import EXAM
+from edge.system.certificates import client_context
+from edge.system.extras import demand_pynetdicom
 
 STOP_S: Final = 2.0
 """Seconds for which each courier may go on at the end."""
@@ -62,7 +69,41 @@ def _couriers(
         yield Courier(MqttSink(client, topics, without_heatmap), outbox, health)
         replies = ReplySink(client, topics, without_heatmap)
         yield ReplyCourier(replies, outbox, health, settings.publish.reply_expiry_s)
-        if settings.makes_exams:
+        if EXAM in settings.exam_sinks:
             yield Courier(ExamSink(client, topics), ledger.exam_outbox, health)
     if settings.publish.jsonl:
         yield Courier(JsonlSink(settings.publish.jsonl, outbox.wanted), outbox, health)
+    peer = peer_of(settings.pacs)
+    if peer:
+        sink = DicomSink(peer, ledger, lambda job: ask(job, health.beat))
+        of_exams = settings.pacs.results == "exam"
+        yield Courier(sink, ledger.exam_reports if of_exams else outbox, health)
+
+
+def peer_of(pacs: Pacs) -> Peer | None:
+    """
+    Say who gets reports; None if nobody does.
+
+    Raises:
+        ConfigError: the library is missing, or a certificate or key cannot be read.
+    """
+    if pacs.address is None:
+        return None
+    demand_pynetdicom("pacs.peer")
+    if pacs.tls:
+        try:
+            client_context(pacs.ca, pacs.cert, pacs.key)
+        except OSError as error:
+            msg = f"pacs: ca, cert or key: {error.strerror or error}"
+            raise ConfigError(msg) from None
+    to = pacs.address
+    return Peer(
+        aet=to.aet,
+        host=to.host,
+        port=to.port,
+        calling=pacs.aet,
+        tls=pacs.tls,
+        ca=pacs.ca,
+        cert=pacs.cert,
+        key=pacs.key,
+    )

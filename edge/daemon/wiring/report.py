@@ -64,7 +64,11 @@ class Report:
             "requests": self._requests(),
             "exams": ledger.exams.counts() if self._makes_exams else None,
             "receiver": self._sources.receiver(),
-            "outbox": {**ledger.outbox.counts(), **ledger.exam_outbox.counts()},
+            "outbox": {
+                **ledger.outbox.counts(),
+                **ledger.exam_outbox.counts(),
+                **ledger.exam_reports.counts(),
+            },
             "drift": self._drift.report(),
         }
         serving = self._parts.model.serving

@@ -57,6 +57,7 @@ def _exam_rules(settings: Settings) -> ExamRules | None:
         random_ids=settings.publish.subject_key_file is None,
         quiet_s=settings.exam.quiet_s,
         latest_s=settings.exam.latest_s,
+        sinks=settings.exam_sinks,
     )
 
 

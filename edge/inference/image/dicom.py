@@ -36,6 +36,8 @@ pydicom.config.settings.reading_validation_mode = (
 )  # a wrong VR somewhere is no reason to read no pixels
 
 MAX_BITS: Final = 16
+REPORTS: Final = "1.2.840.10008.5.1.4.1.1.88."
+"""The beginning of the SOP classes of structured reports."""
 WHILE_READING: Final[Mapping[Flag, str]] = {
     "unapplied-lut": "a modality LUT, rescale, VOI LUT, window or presentation LUT that makes "
     "no sense is left out, or a table is shorter or longer than it says",
@@ -129,10 +131,16 @@ def _broken(what: str, at_its_end: Reason = Reason.UNREADABLE) -> Iterator[None]
 
 
 def _identity(header: Dataset) -> Identity | None:
-    """Read the UIDs of an object that gets no score; None if they cannot be read."""
+    """
+    Read the UIDs of an object that gets no score; None if they cannot be read.
+
+    None also of a structured report: it is no view of its study's exam, and if our own changed the
+    exam when it came back, another report would follow.
+    """
     try:
         with _broken("header"):
-            return tags.identity(header)
+            is_report = str(header.get("SOPClassUID", "")).startswith(REPORTS)
+            return None if is_report else tags.identity(header)
     except ImageRejected:
         return None
 

@@ -18,7 +18,7 @@ from edge.storage.ledger.exam_rows import ExamRules
 from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.origins import Origins
-from edge.storage.ledger.outbox import ExamOutbox, Outbox
+from edge.storage.ledger.outbox import DICOM, ExamOutbox, Outbox
 from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
 from edge.storage.ledger.records import Readdress
@@ -53,6 +53,7 @@ class Ledger:
         if exams is None:
             self.exams.give_up()
         self.exam_outbox = ExamOutbox(self._database)
+        self.exam_reports = ExamOutbox(self._database, DICOM)
         self.submissions = Submissions(self._database, results, joined)
         self.origins = Origins(self._database)
         self.references = References(self._database)

@@ -15,6 +15,7 @@ from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import exams_of
 from edge.storage.ledger.exams import Exams
+from edge.storage.ledger.outbox import TABLES
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import State
 from edge.storage.pictures import Pictures
@@ -32,7 +33,10 @@ OF_IMAGE: Final = "SELECT id FROM submissions WHERE image_id = ?"
 STEPS: Final = (
     f"DELETE FROM exam_verdicts WHERE {OF_SCORED_EXAMS}",
     f"DELETE FROM exam_scores WHERE {OF_SCORED_EXAMS}",
-    f"DELETE FROM exam_outbox WHERE seq IN (SELECT seq FROM exam_results WHERE {OF_EXAMS})",
+    *(
+        f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM exam_results WHERE {OF_EXAMS})"
+        for table in TABLES.values()
+    ),
     f"DELETE FROM exam_results WHERE {OF_EXAMS}",
     "DELETE FROM exam_images WHERE image_id = ?",
     "DELETE FROM exam_headers WHERE image_id = ?",

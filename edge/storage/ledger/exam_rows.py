@@ -7,6 +7,7 @@ from typing import Final, Protocol, TypeAlias
 
 from edge.contract.exam_body import Body, Revision
 from edge.storage.ledger.exam_verdict_tables import FROM_EXAM_RESULTS
+from edge.storage.ledger.outbox import EXAM
 from edge.system.uptime import boot_id, uptime_s
 
 Key: TypeAlias = tuple[str, str]
@@ -60,6 +61,8 @@ class ExamRules:
     """False publishes the keyed hash, which whoever has the key can compute as well."""
     quiet_s: float = 600.0
     latest_s: float = 5400.0
+    sinks: Sequence[str] = (EXAM,)
+    """The sinks that get every result of an exam."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from edge.storage.ledger.exam_rows import (
     ExamRules,
     exams_of,
 )
+from edge.storage.ledger.outbox import TABLES
 from edge.storage.ledger.records import Membership, ledger_id
 from edge.storage.ledger.schema import crc32
 from edge.system.threads import note_failure
@@ -205,7 +206,8 @@ def _publish(db: sqlite3.Connection, exam: Exam, body: Body, rules: ExamRules) -
         "INSERT INTO exam_results VALUES (?, ?, ?, ?, ?, ?)",
         (seq, exam.exam, result_id, time.time(), payload, crc32(payload)),
     )
-    db.execute("INSERT INTO exam_outbox (seq) VALUES (?)", (seq,))
+    for sink in rules.sinks:
+        db.execute(f"INSERT INTO {TABLES[sink]} (seq) VALUES (?)", (seq,))
     db.execute(
         "UPDATE exams SET revision = ?, result_id = ?, contents = ?, first_s = NULL WHERE exam = ?",
         (number, result_id, body.digest, exam.exam),

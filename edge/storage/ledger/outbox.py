@@ -1,7 +1,7 @@
 """The results that are still to be delivered, sink by sink."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +13,10 @@ HUNG_UP: Final = "the broker hung up on it"
 """The reason of a delivery that is held because the broker ends the connection at it."""
 EXAM: Final = "exam"
 """The sink of exam results: the topic `exam`."""
+DICOM: Final = "dicom"
+"""The sink of reports, on results of exams or of images: the PACS."""
+TABLES: Final[Mapping[str, str]] = {EXAM: "exam_outbox", DICOM: "exam_reports"}
+"""The tables of exam results that a sink does not have yet."""
 RESTING: Final = f"""SELECT response_topic FROM outbox JOIN results USING (seq)
     JOIN submissions ON submissions.id = results.submission
     WHERE sink = '{REPLY}' AND held = '{HUNG_UP}' AND response_topic IS NOT NULL"""
@@ -171,37 +175,45 @@ class Outbox:
 
 
 class ExamOutbox:
-    """The outbox of exams, with the methods of `Outbox`; a row goes only when the broker has it."""
+    """
+    The exam results for one sink, with the methods of `Outbox`; a row goes only when it has them.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: of the ledger.
+        sink: EXAM or DICOM.
+    """
+
+    def __init__(self, database: Database, sink: str = EXAM) -> None:
         self._database = database
+        self._sink = sink
+        self._table = TABLES[sink]
 
     def pending(self, _sinks: Sequence[str], limit: int = 16) -> list[Delivery]:
         """List the next deliveries by their numbers, without held ones."""
         query = (
-            "SELECT seq, payload FROM exam_outbox JOIN exam_results USING (seq) "
+            f"SELECT seq, payload FROM {self._table} JOIN exam_results USING (seq) "
             "WHERE held IS NULL ORDER BY seq LIMIT ?"
         )
         with self._database.reading() as db:
             return [
-                Delivery(seq, EXAM, payload, None, None)
+                Delivery(seq, self._sink, payload, None, None)
                 for seq, payload in db.execute(query, (limit,))
             ]
 
     def delivered(self, delivery: Delivery) -> None:
-        """Forget a delivery that the broker has; after a power cut it may be sent once more."""
+        """Forget a delivery that the sink has; after a power cut it may be sent once more."""
         with self._database.transaction(synced=False) as db:
-            db.execute("DELETE FROM exam_outbox WHERE seq = ?", (delivery.seq,))
+            db.execute(f"DELETE FROM {self._table} WHERE seq = ?", (delivery.seq,))
 
     def hold(self, delivery: Delivery, why: str) -> None:
-        """Keep a delivery that the broker refused, and go on with the next."""
+        """Keep a delivery that the sink refused, and go on with the next."""
         with self._database.transaction() as db:
-            db.execute("UPDATE exam_outbox SET held = ? WHERE seq = ?", (why, delivery.seq))
+            db.execute(f"UPDATE {self._table} SET held = ? WHERE seq = ?", (why, delivery.seq))
 
     def release_held(self, _sinks: Sequence[str], but: str = "") -> None:
         """Try again what was refused, except what is held for the reason `but`."""
         with self._database.transaction() as db:
-            db.execute("UPDATE exam_outbox SET held = NULL WHERE held != ?", (but,))
+            db.execute(f"UPDATE {self._table} SET held = NULL WHERE held != ?", (but,))
 
     def held(self, _sinks: Sequence[str]) -> int:
         """Count the held deliveries."""
@@ -210,11 +222,12 @@ class ExamOutbox:
     def counts(self) -> dict[str, dict[str, int]]:
         """Count waiting and held deliveries; empty if there is none."""
         counted = self._count()
-        return {EXAM: counted} if any(counted.values()) else {}
+        return {self._sink: counted} if any(counted.values()) else {}
 
     def _count(self) -> dict[str, int]:
         with self._database.reading() as db:
-            total, held = db.execute("SELECT count(*), count(held) FROM exam_outbox").fetchone()
+            query = f"SELECT count(*), count(held) FROM {self._table}"
+            total, held = db.execute(query).fetchone()
         return {"waiting": total - held, "held": held}
 
     def replay(self, after: int, since: float, limit: int) -> tuple[int, int]:
@@ -234,6 +247,6 @@ class ExamOutbox:
         )
         with self._database.transaction() as db:
             found = [seq for (seq,) in db.execute(query, (after, since, limit))]
-            again = "INSERT OR IGNORE INTO exam_outbox (seq) VALUES (?)"
+            again = f"INSERT OR IGNORE INTO {self._table} (seq) VALUES (?)"
             db.executemany(again, [(seq,) for seq in found])
         return len(found), max(found, default=0)

@@ -9,6 +9,7 @@ from typing import Final
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import exams_of
+from edge.storage.ledger.outbox import TABLES
 from edge.storage.ledger.records import COLUMNS, Image
 from edge.storage.pictures import Pictures
 
@@ -33,9 +34,10 @@ OLD: Final = _old("images")
 OF_SETTLED_EXAMS: Final = """NOT EXISTS (
     SELECT 1 FROM exam_images AS mine JOIN exams USING (exam)
     LEFT JOIN exam_results USING (exam) LEFT JOIN exam_outbox USING (seq)
-    WHERE mine.image_id = images.image_id
-        AND (first_s IS NOT NULL OR exam_outbox.seq IS NOT NULL))"""
-"""Condition that no exam of the image waits, and that the broker has their results."""
+    LEFT JOIN exam_reports USING (seq)
+    WHERE mine.image_id = images.image_id AND (first_s IS NOT NULL
+        OR exam_outbox.seq IS NOT NULL OR exam_reports.seq IS NOT NULL))"""
+"""Condition that no exam of the image waits, and that all sinks have their results."""
 OF_OLD_EXAMS: Final = f"""NOT EXISTS (
     SELECT 1 FROM exam_images AS mine JOIN exam_images AS theirs USING (exam)
     JOIN images AS other ON other.image_id = theirs.image_id
@@ -188,8 +190,9 @@ def _forget(db: sqlite3.Connection, group: set[str]) -> int:
         for table in ("outcomes", "submissions", "exam_images", "exam_headers", "images"):
             db.execute(f"DELETE FROM {table} WHERE image_id = ?", (image_id,))
     for exam in exams:
-        sent = "DELETE FROM exam_outbox WHERE seq IN (SELECT seq FROM exam_results WHERE exam = ?)"
-        db.execute(sent, exam)
+        for table in TABLES.values():
+            of_it = "seq IN (SELECT seq FROM exam_results WHERE exam = ?)"
+            db.execute(f"DELETE FROM {table} WHERE {of_it}", exam)
         gone += db.execute("DELETE FROM exam_results WHERE exam = ?", exam).rowcount
         db.execute("DELETE FROM exams WHERE exam = ?", exam)
     return gone

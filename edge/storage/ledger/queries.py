@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.storage.ledger.readonly import open_readonly
-from edge.storage.ledger.records import ledger_id
+from edge.storage.ledger.records import ledger_id, payload_of
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
@@ -178,6 +178,14 @@ class Queries:
                 return None
             sinks = db.execute("SELECT sink FROM outbox WHERE seq = ?", (row[0],)).fetchall()
             return Told(row[1], frozenset(sink for (sink,) in sinks))
+
+    def result(self, result_id: str) -> bytes | None:
+        """Read the first payload of an image's outcome, or of an exam's revision; None if gone."""
+        of_exam = "SELECT payload FROM exam_results WHERE result_id = ?"
+        with self._reading() as db:
+            found = payload_of(db, result_id)
+            row = None if found is not None else db.execute(of_exam, (result_id,)).fetchone()
+            return row[0] if row else found
 
     def sinks(self) -> dict[str, int]:
         """Count undelivered rows by sink, those of sinks that are no longer configured included."""

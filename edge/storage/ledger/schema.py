@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 from edge.errors import StartupError
 from edge.storage.ledger.exam_verdict_tables import EXAM_VERDICT_TABLES, FROM_EXAM_RESULTS
-from edge.storage.ledger.schema_exams import EXAMS
+from edge.storage.ledger.schema_exams import EXAM_REPORTS, EXAMS
 from edge.storage.ledger.verdict_tables import FROM_RESULTS, VERDICT_TABLES
 
 FILE: Final = "ledger.sqlite3"
@@ -111,6 +111,7 @@ CREATE TABLE waiting_references (
     3: f"{VERDICT_TABLES}{FROM_RESULTS};",
     4: EXAMS,
     5: f"{EXAM_VERDICT_TABLES}{FROM_EXAM_RESULTS};",
+    6: EXAM_REPORTS,
 }
 """Steps from each version to the next. New ones go below; those above and FIRST never change."""
 

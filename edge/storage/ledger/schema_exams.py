@@ -1,5 +1,5 @@
 """
-The tables of exams, new in schema version 5.
+The tables of exams, new in schema version 5, and `exam_reports` in 7.
 
 An *exam* is the images of one study, or of one reference of a sender. *exam_headers* has what the
 headers of examined images name, *exam_images* says which images an exam has, *exam_models* keeps
@@ -57,4 +57,11 @@ CREATE TABLE exam_outbox (
     held TEXT                                  -- why the broker refused it; NULL: still to be sent
 ) STRICT;
 INSERT INTO meta VALUES ('exam_seq', '0');
+"""
+EXAM_REPORTS: Final = """
+-- exam results that the PACS does not have yet, as exam_outbox has those for the broker
+CREATE TABLE exam_reports (
+    seq  INTEGER PRIMARY KEY REFERENCES exam_results,
+    held TEXT
+) STRICT;
 """

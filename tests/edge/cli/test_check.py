@@ -1,5 +1,6 @@
 """`mammo-edge check`: a start's own findings."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from edge.cli import check
 from edge.cli.check import findings
 from edge.config.paths import credential_of
-from edge.config.settings import Broker, Settings, Tls
+from edge.config.settings import Broker, Pacs, Settings, Tls
 from edge.errors import ConfigError
 from edge.mqtt.tls import tls_context
 
@@ -41,3 +42,16 @@ def test_a_check_says_of_the_password_that_setup_wrote_what_it_can_know(
 @pytest.mark.parametrize(("days", "warned"), [(30, True), (182, True), (183, False), (0, False)])
 def test_results_kept_for_less_than_183_days_are_warned_of(*, days: int, warned: bool) -> None:
     assert check._retention(days).startswith("warning: ") == warned
+
+
+def test_a_pacs_is_named_and_what_keeps_reports_from_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, away = Pacs(peer="P@127.0.0.1:104"), Pacs(peer="P@pacs:104", tls=True)
+    assert check._pacs(here).startswith("a report of each exam to P@127.0.0.1:104, without TLS")
+    assert check._pacs(away) == "a report of each exam to P@pacs:104, over TLS"
+    with pytest.raises(ConfigError, match="pacs: ca, cert or key: No such file"):
+        check._pacs(away.model_copy(update={"ca": tmp_path / "none"}))
+    monkeypatch.setitem(sys.modules, "pynetdicom", None)
+    with pytest.raises(ConfigError, match=r"pacs\.peer: pynetdicom is missing: "):
+        check._pacs(here)

@@ -10,6 +10,7 @@ import pytest
 
 from edge.cli import receive
 from edge.errors import ConfigError
+from edge.system import extras
 from tests.support.receiver import (
     CALLER,
     MAMMOGRAM,
@@ -42,7 +43,7 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
 def test_on_a_packaged_system_it_names_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receive, "PACKAGED", tmp_path)
+    monkeypatch.setattr(extras, "PACKAGED", tmp_path)
     monkeypatch.setitem(sys.modules, "pynetdicom", None)
     (tmp_path / "edge.toml").touch()
     with pytest.raises(ConfigError, match=r"apt install \./mammo-edge-dicom_VERSION_all\.deb"):
@@ -53,9 +54,9 @@ def test_a_library_beside_the_environment_is_found_by_the_receiver_alone(tmp_pat
     (tmp_path / "extra/pynetdicom").mkdir(parents=True)
     (tmp_path / "extra/pynetdicom/__init__.py").touch()
     code = (
-        "import sys; from pathlib import Path; from edge.cli.receive import library_found; "
+        "import sys; from pathlib import Path; from edge.system.extras import find_pynetdicom; "
         "sys.path[:] = [one for one in sys.path if not (Path(one) / 'pynetdicom').is_dir()]; "
-        "print(library_found(Path(sys.argv[1]) / 'none'), library_found(Path(sys.argv[1])))"
+        "print(find_pynetdicom(Path(sys.argv[1]) / 'none'), find_pynetdicom(Path(sys.argv[1])))"
     )
     done = python(code, tmp_path / "extra")
     assert done.stdout == "False True\n", done.stderr

@@ -24,6 +24,7 @@ from pydicom.uid import (
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, Mammogram, codecs, decode, tags
 from edge.inference.image import stored as stored_module
+from edge.inference.image.mammogram import ObjectRejected
 from tests.support.films import SECRET, deep, demo_files, dicom, small, written
 from tests.support.tools import need
 
@@ -335,6 +336,22 @@ def test_identity_does_not_show_in_a_representation() -> None:
     image = decode(PLAIN, Limits())
     assert image.identity is not None
     assert image.identity.sop_instance_uid not in repr(image)
+
+
+@pytest.mark.parametrize(
+    ("tags", "named"),
+    [
+        ({"Modality": "US"}, True),
+        ({"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.34"}, False),
+        ({"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.33"}, False),
+    ],
+)
+def test_a_rejected_object_is_one_of_its_study_but_a_report_of_the_study_is_not(
+    tags: dict[str, object], *, named: bool
+) -> None:
+    found = rejected(dicom(DEEP, **tags))
+    assert isinstance(found, ObjectRejected)
+    assert (found.identity is not None) == named
 
 
 def test_a_ct_is_not_a_mammogram() -> None:

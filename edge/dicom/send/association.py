@@ -1,0 +1,71 @@
+"""Sending one report by C-STORE, in an association of its own."""
+
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from edge.contract.report_job import Answer, Peer, Sent
+from edge.dicom.send.document import CLASSES
+from edge.system.certificates import client_context
+
+CONNECT_S: Final = 30.0
+"""Seconds that a connection, with its TLS, or an association may take to be made."""
+ANSWER_S: Final = 60.0
+"""Seconds that a PACS may take to store a report."""
+SUCCESS: Final = 0x0000
+WARNINGS: Final = range(0xB000, 0xC000)
+PASSING: Final = (*range(0xA700, 0xA800), 0x0110, 0x0213)
+"""Out of resources, and failures in processing: another time it may go well."""
+
+
+def send(peer: Peer, report: Callable[[str], Dataset]) -> Answer:
+    """
+    Send a report.
+
+    Args:
+        peer: gets it.
+        report: makes it, of the SOP class that the peer takes.
+    """
+    ae = AE(peer.calling)
+    ae.connection_timeout = ae.acse_timeout = CONNECT_S
+    ae.dimse_timeout = ae.network_timeout = ANSWER_S
+    for one in CLASSES:
+        ae.add_requested_context(one, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+    try:
+        tls = (client_context(peer.ca, peer.cert, peer.key), peer.host) if peer.tls else None
+    except (OSError, ssl.SSLError) as error:
+        return Answer(sent=Sent.UNAVAILABLE, why=f"[pacs] ca, cert or key: {error.strerror}")
+    asked = ae.associate(peer.host, peer.port, ae_title=peer.aet, tls_args=tls)
+    if not asked.is_established:
+        return Answer(sent=Sent.UNAVAILABLE, why=_why_none(asked))
+    try:
+        return _store(asked, report)
+    finally:
+        if asked.is_established:
+            asked.release()
+
+
+def _store(asked: Association, report: Callable[[str], Dataset]) -> Answer:
+    taken = {context.abstract_syntax for context in asked.accepted_contexts}
+    sop_class = next(one for one in CLASSES if one in taken)
+    answer = asked.send_c_store(report(sop_class))
+    if "Status" not in answer:
+        return Answer(sent=Sent.HUNG_UP, why="the peer ended the association, or did not answer")
+    status = int(answer.Status)
+    if status == SUCCESS or status in WARNINGS:
+        return Answer(sent=Sent.STORED)
+    why = f"the peer answers with status {status:04X}"
+    return Answer(sent=Sent.UNAVAILABLE if status in PASSING else Sent.REFUSED, why=why)
+
+
+def _why_none(asked: Association) -> str:
+    if asked.is_rejected:
+        return "the peer rejects the association: does it know our AE title, and is its own right?"
+    if asked.rejected_contexts:
+        return "the peer takes neither Comprehensive 3D SR nor Comprehensive SR"
+    return "no connection to the peer, no TLS with it, or no answer"

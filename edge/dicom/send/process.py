@@ -1,0 +1,65 @@
+"""
+The process that sends one report: `python -m edge.dicom.send.process`.
+
+It reads a job from its standard input, writes the answer to its standard output, and ends; at the
+end of its input, which is the end of the supervisor, it ends at once.
+"""
+
+import logging
+import os
+import resource
+import sys
+import threading
+import traceback
+import warnings
+from pathlib import Path
+
+from edge.contract.report_job import Answer, Job, Sent
+from edge.system.extras import find_pynetdicom
+
+
+def main() -> None:
+    """Do one job."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold a patient's name
+    job = Job.model_validate_json(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    try:
+        answer = _do(job)
+    except Exception as error:  # noqa: BLE001 - its message may name a patient
+        trace = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(trace.filename).name}:{trace.lineno}"
+        answer = Answer(sent=Sent.REFUSED, why=f"no report: {type(error).__name__} at {where}")
+    sys.stdout.write(answer.model_dump_json() + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # whatever threads are left
+
+
+def _do(job: Job) -> Answer:
+    warnings.simplefilter("ignore")  # pydicom and pynetdicom quote values
+    logging.disable(logging.CRITICAL)
+    find_pynetdicom()
+    from edge.dicom.send import association, document, facts, headers  # noqa: PLC0415
+
+    try:
+        paths = {one: Path(os.fsdecode(bytes.fromhex(path))) for one, path in job.originals.items()}
+        read = {image_id: headers.read(path) for image_id, path in paths.items()}
+        headers.demand_one_study(read.values())
+    except FileNotFoundError:
+        return Answer(sent=Sent.GONE)
+    except OSError as error:
+        return Answer(sent=Sent.UNAVAILABLE, why=f"an image cannot be read: {error.strerror}")
+    except headers.NotDicomError:
+        return Answer(sent=Sent.NOT_DICOM)
+    except headers.SeveralStudiesError:
+        return Answer(sent=Sent.SEVERAL_STUDIES)
+    said = facts.facts_of(job.result, job.of_images)
+    return association.send(job.peer, lambda one: document.document(said, read, one))
+
+
+def _end_with_supervisor() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

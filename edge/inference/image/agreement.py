@@ -5,8 +5,8 @@ Usually they agree, or do not matter: a frame of 16 bits that uses the 12 of the
 one without negative values. Else the pixels decide: read with the wrong sign a picture is torn at
 half of its range, so neighbours are nearer to each other by the right reading. A frame's additional
 bits are values, unless the header says that overlays lie there. Run lengths and uncompressed pixels
-have no word of their own: bits above those stored are values if the picture is torn without them,
-and show the sign if they repeat it.
+have no word of their own: bits above those stored are values if the picture is torn without them
+at the seams, where these bits change, and show the sign if they repeat it.
 """
 
 from typing import Any, Final
@@ -68,28 +68,41 @@ def _bits(header: Dataset, depth: Depth, decoded: Decoded) -> Depth:
 
 def wide(header: Dataset, depth: Depth, values: NDArray[Any]) -> Depth:
     """
-    Take the bits above those stored for values, if that heals a tear in the picture.
+    Take the bits above those stored for values, as many as there are, if that heals a tear.
 
     Args:
         header: of the DICOM object.
         depth: what it says.
         values: shape (rows, columns), as they lie in the file.
     """
-    top = depth.high_bit + 1
-    looked = values[::ROW_STEP]
-    if top >= depth.allocated or _fits(looked, top, depth) or _has_overlays(header):
+    top = max(depth.high_bit + 1, depth.stored)
+    if top >= depth.allocated or _fits(values, top, depth) or _has_overlays(header):
         return depth
-    if not depth.shift and _fits(looked, top, depth._replace(signed=True)):
+    if not depth.shift and _fits(values, top, depth._replace(signed=True)):
         return depth._replace(signed=True)  # the bits above repeat a sign
-    whole = depth._replace(stored=depth.allocated, high_bit=depth.allocated - 1)
-    torn, healed = (_tears(looked, each, 2**depth.stored) for each in (depth, whole))
-    return whole if healed <= CLEARLY * torn else depth
+    bits = next(bits for bits in range(top + 1, depth.allocated + 1) if _fits(values, bits, depth))
+    whole = depth._replace(stored=bits, high_bit=bits - 1)
+    return whole if _is_torn(values, top, depth, whole) else depth
 
 
-def _tears(rows: NDArray[Any], depth: Depth, most: int) -> float:
-    """Compute the mean difference between neighbours in a row, edges counting `most` at most."""
-    steps = np.abs(np.diff(meaning(rows, depth), axis=1))
-    return float(np.minimum(steps, most).mean()) if steps.size else 0.0
+def _is_torn(values: NDArray[Any], top: int, depth: Depth, whole: Depth) -> bool:
+    """
+    Tell if `whole` heals more than it tears, of neighbours in a row whose upper bits differ.
+
+    A step of half of the range by one reading, and not of a quarter by the other, is a tear. Beside
+    padding both have a step, so a large border outvotes no small bright spot.
+    """
+    patterns = values.view(np.dtype(f"u{values.dtype.itemsize}"))
+    above = (patterns + patterns.dtype.type(2 ** (top - 1) if depth.signed else 0)) >> top
+    seam = above[:, 1:] != above[:, :-1]
+    left, right = patterns[:, :-1][seam], patterns[:, 1:][seam]
+    without, with_them = (
+        np.abs(meaning(left, each) - meaning(right, each)) << each.shift for each in (depth, whole)
+    )
+    half = 1 << (top - 1)
+    healed = (without >= half) & (with_them < half // 2)
+    torn = (with_them >= half) & (without < half // 2)
+    return bool(healed.sum() > torn.sum())
 
 
 def _fits(values: NDArray[Any], top: int, depth: Depth) -> bool:

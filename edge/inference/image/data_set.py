@@ -54,8 +54,16 @@ def start(data: Buffer, at: int) -> int:
 def is_as_said(data: Buffer, at: int, syntax: UID) -> bool:
     """Tell if the data set has the byte order that is said, and is deflated if that is said."""
     if syntax == DeflatedExplicitVRLittleEndian:
-        return not (data[at : at + 2] == LITTLE and data[at + 4 : at + 6].isalpha())
+        return not _is_bare(data, at)
     return data[at : at + 2] != (LITTLE if syntax == ExplicitVRBigEndian else BIG)
+
+
+def _is_bare(data: Buffer, at: int) -> bool:
+    """Tell an element of group 0008 from a stored block of a deflated stream (RFC 1951, 3.2.4)."""
+    first, fourth = data[at : at + 2], data[at + 3 : at + 4]
+    if first == LITTLE:
+        return fourth != b"\xff"  # a block's fourth byte is the complement of its second
+    return first == BIG and fourth != b"\xf7"
 
 
 def inflated(data: Buffer, at: int, max_bytes: int) -> bytes:
@@ -86,10 +94,11 @@ def check_start(data: Buffer, at: int, syntax: UID) -> None:
     Refuse a data set that begins with nothing that could be an element.
 
     Raises:
-        ImageRejected: neither byte of its first group is 0, so it is in no known encoding.
+        ImageRejected: neither byte of its first group is 0, so it is in no known encoding. A
+            group of which only one byte is there is cut.
     """
     first = data[at : at + 2]
-    if first and 0 not in first:
+    if len(first) == len(LITTLE) and 0 not in first:
         detail = (
             f"the transfer syntax is {syntax.name}, but the data set begins with the bytes "
             f"{first.hex(' ').upper()}, expected 08 00 or 00 08"

@@ -100,7 +100,7 @@ def read(data: Buffer, max_bytes: int) -> File | None:
         ImageRejected: it is deflated, and becomes too large or ends early.
         Exception: whatever pydicom makes of a damaged header.
     """
-    whole = is_dicom(data)
+    whole = has_prefix = is_dicom(data)
     if not whole and data[:2] not in BARE_GROUPS:
         return None
     if whole and len(data) < PREAMBLE + SHORTEST_META:
@@ -118,7 +118,9 @@ def read(data: Buffer, max_bytes: int) -> File | None:
     at = stream.tell()
     # before anything is asked of the header, which forgets where it stood
     cut = at >= len(data) and _is_cut(header, len(data))
-    if not whole and not any(keyword in header for keyword in ("SOPClassUID", "Modality", "Rows")):
+    if not has_prefix and not any(
+        keyword in header for keyword in ("SOPClassUID", "Modality", "Rows")
+    ):
         return None
     if cut:
         if syntax:

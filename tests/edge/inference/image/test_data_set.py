@@ -57,9 +57,36 @@ def test_a_data_set_is_read_in_its_own_encoding_whatever_is_said(is_in: str, sai
     np.testing.assert_array_equal(read(data), read(film(ExplicitVRLittleEndian)))
 
 
-def test_a_data_set_that_was_never_deflated_is_read_as_it_is() -> None:
-    data = with_syntax(film(ExplicitVRLittleEndian), DEFLATED)
+@pytest.mark.parametrize("is_in", SYNTAXES)
+def test_a_data_set_that_was_never_deflated_is_read_as_it_is(is_in: str) -> None:
+    data = with_syntax(film(SYNTAXES[is_in]), DEFLATED)
     np.testing.assert_array_equal(read(data), read(film(ExplicitVRLittleEndian)))
+
+
+@pytest.mark.parametrize("length", [0x0008, 0x0800])
+def test_a_deflated_stream_may_begin_as_a_data_set_does(length: int) -> None:
+    """RFC 1951, 3.2.4: a stored block has its length, low byte first, and the complement."""
+    plain = film(ExplicitVRLittleEndian)
+    said, body = with_syntax(plain, DEFLATED), plain[meta_of(plain) :]
+    first = b"\x08" if length == 0x0800 else b"\0"  # bits up to the next byte are ignored
+    block = first + struct.pack("<HH", length, length ^ 0xFFFF) + body[:length]
+    rest = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    stream = block + rest.compress(body[length:]) + rest.flush()
+    np.testing.assert_array_equal(read(said[: meta_of(said)] + stream), read(plain))
+
+
+@pytest.mark.parametrize("said", [*SYNTAXES, "deflated"])
+@pytest.mark.parametrize("is_in", SYNTAXES)
+def test_a_data_set_cut_in_its_first_element_is_truncated(is_in: str, said: str) -> None:
+    data = with_syntax(film(SYNTAXES[is_in]), (SYNTAXES | {"deflated": DEFLATED})[said])
+    cuts = range(meta_of(data), meta_of(data) + 9)
+    assert {rejected(data[:cut]).reason for cut in cuts} == {Reason.TRUNCATED}
+
+
+def test_file_meta_information_cut_anywhere_is_truncated() -> None:
+    data = film(ExplicitVRLittleEndian)
+    cuts = range(132, meta_of(data))
+    assert {rejected(data[:cut]).reason for cut in cuts} == {Reason.TRUNCATED}
 
 
 def test_a_data_set_in_a_zlib_stream_is_inflated() -> None:

@@ -74,6 +74,49 @@ def test_values_above_the_stored_bits_are_values_if_the_picture_is_torn_without(
     assert image.facts.bits == 16
 
 
+@pytest.mark.parametrize("padding", [0, 0xFFFF], ids=["no padding", "white padding"])
+@pytest.mark.parametrize("most", [4300, 4600, 6000])
+def test_a_few_values_above_the_stored_bits_are_values_too(most: int, padding: int) -> None:
+    film = np.rint(small(512, 400) * (most / 255)).astype(np.uint16)
+    film[:, :60] = padding
+    bits = 16 if padding else 13
+    image = read(dicom(film, **TWELVE))
+    whole = dicom(film, BitsStored=bits, HighBit=bits - 1)
+    np.testing.assert_array_equal(image.pixels, read(whole).pixels)
+    assert image.facts.bits == bits
+
+
+def test_signed_values_beyond_the_stored_bits_are_values_if_the_picture_is_torn_without() -> None:
+    film = np.rint(small(512, 400) * (4600 / 255) - 2048).astype(np.int16)
+    whole = dicom(film, BitsStored=13, HighBit=12)
+    np.testing.assert_array_equal(read(dicom(film, **TWELVE)).pixels, read(whole).pixels)
+
+
+@pytest.mark.parametrize("padding", [0xFFFF, 63536, 8191, 4096])
+def test_padding_above_the_stored_bits_makes_no_values_of_them(padding: int) -> None:
+    film = FILM.copy()
+    film[:, :12] = padding
+    image = read(dicom(film, **TWELVE))
+    np.testing.assert_array_equal(image.pixels, read(dicom(film & 4095, **TWELVE)).pixels)
+
+
+@pytest.mark.parametrize("row", [0, 3])
+def test_a_sign_is_known_by_all_rows_so_a_thin_bright_spot_stays_bright(row: int) -> None:
+    film = FILM // 2
+    film[::8, :20] = 0xFFFF
+    film[row, 30:40] = 3000
+    image = read(dicom(film, **TWELVE))
+    np.testing.assert_array_equal(image.pixels, read(dicom(film & 4095, **TWELVE)).pixels)
+
+
+@pytest.mark.parametrize("row", [0, 3])
+def test_a_bright_spot_above_the_stored_bits_is_seen_in_any_row(row: int) -> None:
+    film = FILM.copy()
+    film[row, 20:40] = [*range(3000, 5000, 200), *range(5000, 3000, -200)]
+    whole = dicom(film, BitsStored=13, HighBit=12)
+    np.testing.assert_array_equal(read(dicom(film, **TWELVE)).pixels, read(whole).pixels)
+
+
 @pytest.mark.parametrize("overlay", ["box", "noise"])
 def test_bits_above_those_stored_that_tear_the_picture_are_none_of_it(overlay: str) -> None:
     twelve = crop() >> 4

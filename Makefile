@@ -111,7 +111,8 @@ soak: $(BIN)/.dev ## an hour of load with faults: docs/quality/soak.md; MINUTES=
 
 SCRIPTS := $(addprefix deploy/,scripts/install.sh scripts/uninstall.sh scripts/build-deb scripts/arm-test \
   broker/tls/make-certificates debian/postinst debian/prerm debian/postrm \
-  debian/dicom/postinst debian/dicom/prerm debian/dicom/postrm)
+  debian/dicom/postinst debian/dicom/prerm debian/dicom/postrm \
+  debian/page/postinst debian/page/prerm debian/page/postrm)
 
 # The advisory database is on the network. The tool has an environment of its own: it wants other versions than we do.
 audit: $(BIN)/.dev ## known vulnerabilities of what devices get; asks the network

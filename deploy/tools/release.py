@@ -24,6 +24,7 @@ REPOSITORY: Final = Path(__file__).parent.parent.parent
 LOCKS: Final = {
     "mammo-edge": "requirements/litert.txt",
     "mammo-edge-dicom": "requirements/dicom.txt",
+    "mammo-edge-page": "requirements/page.txt",
 }
 """The lock from which the libraries of each package are installed."""
 Edit = Callable[[str], str]

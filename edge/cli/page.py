@@ -4,12 +4,12 @@ import sys
 from argparse import Namespace
 from getpass import getpass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Final
 
 from edge.config.load import load
 from edge.config.settings import Settings
 from edge.errors import ConfigError
+from edge.system import extras
 
 LIBRARIES: Final = ("starlette", "uvicorn", "jinja2")
 
@@ -24,13 +24,9 @@ def run(arguments: Namespace) -> int:
         Unavailable: the address to listen on is taken.
     """
     settings = load(arguments.config)
-    missing = [name for name in LIBRARIES if find_spec(name) is None]
-    if missing:
-        msg = (
-            f"page: {missing[0]} is missing: pip install 'mammo-edge[page]', "
-            "or PAGE=1 deploy/scripts/install.sh in a checkout"
-        )
-        raise ConfigError(msg)
+    for library in LIBRARIES:
+        if not extras.find(library, "page"):
+            raise extras.missing(library, "page", "page")
     if arguments.token:
         _print_token(settings)
     elif arguments.password:

@@ -4,7 +4,6 @@ from argparse import Namespace
 from importlib import import_module
 
 from edge.config.load import load
-from edge.errors import ConfigError
 from edge.system import extras
 
 
@@ -16,8 +15,7 @@ def run(arguments: Namespace) -> int:
         ConfigError: the configuration is refused, or the library is missing.
     """
     settings = load(arguments.config)
-    if not extras.find_pynetdicom():
-        msg = f"receive: pynetdicom is missing: {extras.way_to_get_it()}"
-        raise ConfigError(msg)
+    if not extras.find("pynetdicom", "dicom"):
+        raise extras.missing("pynetdicom", "dicom", "receive")
     import_module("edge.dicom.receive.process").run(settings)
     return 0

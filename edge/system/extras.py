@@ -1,4 +1,4 @@
-"""The library of the extra `dicom`, which lies beside the environment if a package brought it."""
+"""The libraries of the extras `dicom` and `page`, beside the environment if a package has them."""
 
 import sys
 from importlib.util import find_spec
@@ -7,46 +7,51 @@ from typing import Final
 
 from edge.errors import ConfigError
 
-EXTRA: Final = "extra-dicom"
-"""The folder beside the environment into which the package mammo-edge-dicom puts its library."""
 PACKAGED: Final = Path("/usr/share/mammo-edge/edge.toml")
 """A file that comes with the Debian package alone."""
 
 
-def find_pynetdicom(beside: Path | None = None) -> bool:
+def find(library: str, extra: str, beside: Path | None = None) -> bool:
     """
-    Tell if pynetdicom can be imported, from now on.
+    Tell if a library can be imported, from now on, by this process.
 
     Args:
-        beside: another folder to take it from, which no other command looks into.
+        library: its name.
+        extra: the extra that it belongs to.
+        beside: another folder to take it from than that of the extra's package.
     """
-    folder = beside or _beside()
-    if find_spec("pynetdicom") is None and (folder / "pynetdicom").is_dir():
+    folder = beside or _beside(extra)
+    if find_spec(library) is None and (folder / library).is_dir():
         sys.path.append(str(folder))
-    return find_spec("pynetdicom") is not None
+    return find_spec(library) is not None
 
 
-def demand_pynetdicom(what: str) -> None:
+def demand(library: str, extra: str, what: str) -> None:
     """
-    Make sure that another process will find pynetdicom; nothing is imported here.
+    Make sure that another process will find a library; nothing is imported here.
 
     Args:
+        library: its name.
+        extra: the extra that it belongs to.
         what: needs it.
 
     Raises:
         ConfigError: it is missing.
     """
-    if find_spec("pynetdicom") is None and not (_beside() / "pynetdicom").is_dir():
-        msg = f"{what}: pynetdicom is missing: {way_to_get_it()}"
-        raise ConfigError(msg)
+    if find_spec(library) is None and not (_beside(extra) / library).is_dir():
+        raise missing(library, extra, what)
 
 
-def _beside() -> Path:
-    return Path(sys.prefix).with_name(EXTRA)
+def missing(library: str, extra: str, what: str) -> ConfigError:
+    """Return an error that says how to install an extra on this system."""
+    way = (
+        f"apt install ./mammo-edge-{extra}_VERSION_all.deb, of the version of mammo-edge"
+        if PACKAGED.exists()
+        else f"pip install 'mammo-edge[{extra}]', or {extra.upper()}=1 deploy/scripts/install.sh "
+        "in a checkout"
+    )
+    return ConfigError(f"{what}: {library} is missing: {way}")
 
 
-def way_to_get_it() -> str:
-    """Say how to install the extra."""
-    if PACKAGED.exists():
-        return "apt install ./mammo-edge-dicom_VERSION_all.deb, of the version of mammo-edge"
-    return "pip install 'mammo-edge[dicom]', or DICOM=1 deploy/scripts/install.sh in a checkout"
+def _beside(extra: str) -> Path:
+    return Path(sys.prefix).with_name(f"extra-{extra}")

@@ -98,12 +98,15 @@ def test_what_dpkg_had_stopped_runs_again_whether_it_went_on_or_gave_up(
     assert "start" not in package.call("debian/postinst", *after)
 
 
-def test_an_upgrade_of_the_daemon_alone_stops_and_starts_the_receiver_too(package: Package) -> None:
-    (package.root / "running").write_text("mammo-edge-dicom.service loaded active running x\n")
+@pytest.mark.parametrize("unit", ["mammo-edge-dicom.service", "mammo-edge-page.service"])
+def test_an_upgrade_of_the_daemon_alone_stops_and_starts_receiver_and_page_too(
+    package: Package, unit: str
+) -> None:
+    (package.root / "running").write_text(f"{unit} loaded active running x\n")
     stopped = package.call("debian/prerm", "upgrade", "2")
-    assert re.search(r"list-units .*mammo-edge-dicom.service\n", stopped)
-    assert "systemctl stop mammo-edge-dicom.service" in stopped
-    assert "start mammo-edge-dicom.service" in package.call("debian/postinst", "configure", "1")
+    assert re.search(rf"list-units .* {unit}\b", stopped)
+    assert f"systemctl stop {unit}" in stopped
+    assert f"start {unit}" in package.call("debian/postinst", "configure", "1")
 
 
 def test_a_package_that_was_removed_and_comes_back_starts_nothing(package: Package) -> None:
@@ -112,18 +115,30 @@ def test_a_package_that_was_removed_and_comes_back_starts_nothing(package: Packa
     assert "systemctl start" not in package.call("debian/postinst", "configure", "")
 
 
-def test_the_receiver_s_package_starts_again_what_it_stopped_and_nothing_else(
-    package: Package,
+@pytest.mark.parametrize("name", ["dicom", "page"])
+def test_a_package_beside_starts_again_what_it_stopped_and_nothing_else(
+    package: Package, name: str
 ) -> None:
-    started = "systemctl start mammo-edge-dicom.service"
-    stopped = package.call("debian/dicom/prerm", "upgrade", "2")
-    assert "systemctl stop mammo-edge-dicom.service" in stopped
+    started = f"systemctl start mammo-edge-{name}.service"
+    stopped = package.call(f"debian/{name}/prerm", "upgrade", "2")
+    assert f"systemctl stop mammo-edge-{name}.service" in stopped
     assert "disable" not in stopped
-    package.call("debian/dicom/postrm", "upgrade", "2")
-    assert started in package.call("debian/dicom/postinst", "configure", "1")
-    assert "disable mammo-edge-dicom.service" in package.call("debian/dicom/prerm", "remove")
-    package.call("debian/dicom/postrm", "remove")
-    assert started not in package.call("debian/dicom/postinst", "configure", "")
+    package.call(f"debian/{name}/postrm", "upgrade", "2")
+    assert started in package.call(f"debian/{name}/postinst", "configure", "1")
+    assert f"disable mammo-edge-{name}.service" in package.call(f"debian/{name}/prerm", "remove")
+    package.call(f"debian/{name}/postrm", "remove")
+    assert started not in package.call(f"debian/{name}/postinst", "configure", "")
+
+
+def test_who_purges_the_page_s_package_takes_what_opens_the_page(package: Package) -> None:
+    state = package.root / "var/lib/mammo-edge"
+    state.mkdir(parents=True)
+    for name in ("page.token", "page.password", "ledger.sqlite3"):
+        (state / name).touch()
+    package.call("debian/page/postrm", "remove")
+    assert len(list(state.iterdir())) == 3
+    package.call("debian/page/postrm", "purge")
+    assert [path.name for path in state.iterdir()] == ["ledger.sqlite3"]
 
 
 def test_an_accelerator_that_was_plugged_in_before_gets_its_rights(package: Package) -> None:

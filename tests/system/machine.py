@@ -42,6 +42,20 @@ NSPAWN: Final = (
     "--console=pipe",
 )
 PATIENCE_S: Final = 240.0
+BROWSE: Final = """
+import sys
+from http.client import HTTPConnection
+here = HTTPConnection("127.0.0.1", 8323, timeout=120)
+def ask(method, path, body=None, cookie=""):
+    here.request(method, path, body, {"Cookie": cookie})
+    answer = here.getresponse()
+    return answer.status, answer.getheader("set-cookie") or "", answer.read().decode()
+print(ask("GET", "/")[0])
+status, cookie, _ = ask("POST", "/enter", "secret=" + sys.argv[1])
+status, _, shown = ask("GET", "/", cookie=cookie.partition(";")[0])
+print(status, sys.argv[2] in shown, "No running daemon answers" in shown)
+"""
+"""A browser that comes in by a token and looks for a text on the worklist."""
 
 
 def until(

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.rig import film, sha256
 from tests.support.tools import ROOT, need
-from tests.system.machine import Machine, checkout, networks, until, wheels
+from tests.system.machine import BROWSE, Machine, checkout, networks, until, wheels
 
 CHECKOUT: Final = "/root/mammo-edge"
 OURS: Final = ("/etc/mammo-edge", "/srv/mammo-edge", "/var/lib/mammo-edge")
@@ -191,21 +191,6 @@ def test_with_the_extra_dicom_a_modality_s_object_goes_through_the_receiver_to_t
     config.write_text(before)
 
 
-BROWSE: Final = """
-import sys
-from http.client import HTTPConnection
-here = HTTPConnection("127.0.0.1", 8323, timeout=120)
-def ask(method, path, body=None, cookie=""):
-    here.request(method, path, body, {"Cookie": cookie})
-    answer = here.getresponse()
-    return answer.status, answer.getheader("set-cookie") or "", answer.read().decode()
-print(ask("GET", "/")[0])
-status, cookie, _ = ask("POST", "/enter", "secret=" + sys.argv[1])
-status, _, shown = ask("GET", "/", cookie=cookie.partition(";")[0])
-print(status, "1.png" in shown, "No running daemon answers" in shown)
-"""
-
-
 def test_with_the_extra_page_a_browser_of_this_machine_sees_results_and_the_page_no_image(
     machine: Machine,
 ) -> None:
@@ -215,7 +200,7 @@ def test_with_the_extra_page_a_browser_of_this_machine_sees_results_and_the_page
         machine.run("stat", "-c", "%a %U", "/var/lib/mammo-edge/page.token") == "600 mammo-edge\n"
     )
     machine.run("systemctl", "enable", "--now", "mammo-edge-page")
-    said = machine.run("/opt/mammo-edge/venv/bin/python", "-c", BROWSE, token)
+    said = machine.run("/opt/mammo-edge/venv/bin/python", "-c", BROWSE, token, "1.png")
     assert said.split() == ["303", "200", "True", "False"], machine.journal("mammo-edge-page")
     sees = ["sees /var/lib/mammo-edge", "sees /run/mammo-edge"]
     assert probed(machine, "mammo-edge-page") == sees

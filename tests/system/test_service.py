@@ -21,7 +21,7 @@ from tests.support.films import crop, dicom
 from tests.support.keys import key_pair
 from tests.support.rig import film, sha256
 from tests.support.tools import ROOT, need
-from tests.system.machine import Clinic, Machine, networks, until
+from tests.system.machine import BROWSE, Clinic, Machine, networks, until
 
 PACKAGES: Final = [Path(path) for path in os.environ.get("MAMMO_DEBS", "").split(":")]
 """The package, and a later one of the same version."""
@@ -412,6 +412,27 @@ def test_with_the_second_package_a_modality_sends_and_nothing_of_it_stays_when_i
     assert not (machine.root / "opt/mammo-edge/extra-dicom").exists()
     config.write_text(before)
     machine.run("mammo-edge", "reload")
+
+
+def test_with_the_page_s_package_a_browser_sees_results_and_nothing_of_it_stays_when_it_goes(
+    machine: Machine,
+) -> None:
+    refused = machine.tries("mammo-edge", "page", "--token")
+    assert (refused.returncode, "apt install ./mammo-edge-page_" in refused.stderr) == (78, True)
+    (package,) = PACKAGES[0].parent.glob("mammo-edge-page_*_all.deb")
+    machine.copy_in(package, "/root/page.deb")
+    assert 'next "mammo-edge page --token"' in machine.run("dpkg", "-i", "/root/page.deb")
+    assert machine.shown("ActiveState", "mammo-edge-page") == "inactive"
+    token = machine.run("mammo-edge", "page", "--token").strip().partition("#")[2]
+    machine.run("systemctl", "enable", "--now", "mammo-edge-page")
+    said = machine.run("/opt/mammo-edge/venv/bin/python", "-c", BROWSE, token, 'class="chip')
+    assert said.split() == ["303", "200", "True", "False"], machine.journal("mammo-edge-page")
+    machine.run("dpkg", "-i", "/root/page.deb")  # as an upgrade does
+    assert machine.shown("ActiveState", "mammo-edge-page") == "active"
+    machine.run("dpkg", "-P", "mammo-edge-page")
+    assert machine.tries("systemctl", "cat", "mammo-edge-page").returncode != 0
+    assert not (machine.root / "opt/mammo-edge/extra-page").exists()
+    assert not (machine.root / "var/lib/mammo-edge/page.token").exists()
 
 
 def test_stop_drains_and_what_waited_is_examined_after_an_upgrade(

@@ -18,8 +18,8 @@ from edge.mqtt.client import MqttClient
 from edge.mqtt.topics import Topics
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.outbox import EXAM
+from edge.system import extras
 from edge.system.certificates import client_context
-from edge.system.extras import demand_pynetdicom
 
 STOP_S: Final = 2.0
 """Seconds for which each courier may go on at the end."""
@@ -89,7 +89,7 @@ def peer_of(pacs: Pacs) -> Peer | None:
     """
     if pacs.address is None:
         return None
-    demand_pynetdicom("pacs.peer")
+    extras.demand("pynetdicom", "dicom", "pacs.peer")
     if pacs.tls:
         try:
             client_context(pacs.ca, pacs.cert, pacs.key)

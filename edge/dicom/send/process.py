@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 from edge.contract.report_job import Answer, Job, Sent
-from edge.system.extras import find_pynetdicom
+from edge.system import extras
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
 def _do(job: Job) -> Answer:
     warnings.simplefilter("ignore")  # pydicom and pynetdicom quote values
     logging.disable(logging.CRITICAL)
-    find_pynetdicom()
+    extras.find("pynetdicom", "dicom")
     from edge.dicom.send import association, document, facts, headers  # noqa: PLC0415
 
     try:

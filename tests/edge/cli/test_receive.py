@@ -54,12 +54,13 @@ def test_a_library_beside_the_environment_is_found_by_the_receiver_alone(tmp_pat
     (tmp_path / "extra/pynetdicom").mkdir(parents=True)
     (tmp_path / "extra/pynetdicom/__init__.py").touch()
     code = (
-        "import sys; from pathlib import Path; from edge.system.extras import find_pynetdicom; "
+        "import sys; from pathlib import Path; from edge.system.extras import find; "
         "sys.path[:] = [one for one in sys.path if not (Path(one) / 'pynetdicom').is_dir()]; "
-        "print(find_pynetdicom(Path(sys.argv[1]) / 'none'), find_pynetdicom(Path(sys.argv[1])))"
+        "found = [find('pynetdicom', 'dicom', Path(sys.argv[1], one)) for one in ('none', '.')]; "
+        "print(found)"
     )
     done = python(code, tmp_path / "extra")
-    assert done.stdout == "False True\n", done.stderr
+    assert done.stdout == "[False, True]\n", done.stderr
 
 
 def test_daemon_and_commands_import_nothing_of_it() -> None:

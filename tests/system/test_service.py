@@ -21,7 +21,7 @@ from tests.support.films import crop, dicom
 from tests.support.keys import key_pair
 from tests.support.rig import film, sha256
 from tests.support.tools import ROOT, need
-from tests.system.machine import BROWSE, Clinic, Machine, networks, until
+from tests.system.machine import BROWSE, SUITE, Clinic, Machine, networks, until
 
 PACKAGES: Final = [Path(path) for path in os.environ.get("MAMMO_DEBS", "").split(":")]
 """The package, and a later one of the same version."""
@@ -390,7 +390,7 @@ def test_with_the_second_package_a_modality_sends_and_nothing_of_it_stays_when_i
 ) -> None:
     refused = machine.tries("mammo-edge", "receive")
     assert (refused.returncode, "apt install ./mammo-edge-dicom_" in refused.stderr) == (78, True)
-    (package,) = PACKAGES[0].parent.glob("mammo-edge-dicom_*_all.deb")
+    (package,) = PACKAGES[0].parent.glob(f"mammo-edge-dicom_*~{SUITE}_all.deb")
     machine.copy_in(package, "/root/dicom.deb")
     assert "next [dicom] in" in machine.run("dpkg", "-i", "/root/dicom.deb")
     assert machine.shown("ActiveState", "mammo-edge-dicom") == "inactive"
@@ -419,7 +419,7 @@ def test_with_the_page_s_package_a_browser_sees_results_and_nothing_of_it_stays_
 ) -> None:
     refused = machine.tries("mammo-edge", "page", "--token")
     assert (refused.returncode, "apt install ./mammo-edge-page_" in refused.stderr) == (78, True)
-    (package,) = PACKAGES[0].parent.glob("mammo-edge-page_*_all.deb")
+    (package,) = PACKAGES[0].parent.glob(f"mammo-edge-page_*~{SUITE}_all.deb")
     machine.copy_in(package, "/root/page.deb")
     assert 'next "mammo-edge page --token"' in machine.run("dpkg", "-i", "/root/page.deb")
     assert machine.shown("ActiveState", "mammo-edge-page") == "inactive"

@@ -24,9 +24,7 @@ def run(arguments: Namespace) -> int:
         Unavailable: the address to listen on is taken.
     """
     settings = load(arguments.config)
-    for library in LIBRARIES:
-        if not extras.find(library, "page"):
-            raise extras.missing(library, "page", "page")
+    extras.require(LIBRARIES, "page", "page")
     if arguments.token:
         _print_token(settings)
     elif arguments.password:

@@ -15,7 +15,6 @@ def run(arguments: Namespace) -> int:
         ConfigError: the configuration is refused, or the library is missing.
     """
     settings = load(arguments.config)
-    if not extras.find("pynetdicom", "dicom"):
-        raise extras.missing("pynetdicom", "dicom", "receive")
+    extras.require(["pynetdicom"], "dicom", "receive")
     import_module("edge.dicom.receive.process").run(settings)
     return 0

@@ -3,16 +3,15 @@
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
+from edge.config.ae_title import AeTitle, ae_title
 from edge.config.listen import Address, Listen
 from edge.config.section import Count, Seconds, Section
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-MOST_AE_TITLE: Final = 16
-"""Characters of an AE title (PS3.5, 6.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +42,6 @@ def read_caller(text: str) -> Caller:
         msg = f"found {network}, expected its IPv4 network"
         raise ValueError(msg)
     return Caller(ae_title(aet), found)
-
-
-def ae_title(text: str) -> str:
-    """
-    Return an AE title as it is.
-
-    Raises:
-        ValueError: it is none.
-    """
-    printable = all(" " <= character <= "~" and character != "\\" for character in text)
-    if 0 < len(text) <= MOST_AE_TITLE and printable and text == text.strip():
-        return text
-    msg = (
-        f"found the AE title {text!r}, expected 1 to {MOST_AE_TITLE} ASCII characters, no backslash"
-    )
-    raise ValueError(msg)
-
-
-AeTitle = Annotated[str, AfterValidator(ae_title)]
 
 
 def _checked_caller(text: str) -> str:

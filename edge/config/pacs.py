@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, model_validator
 
-from edge.config.dicom import AeTitle, ae_title
+from edge.config.ae_title import AeTitle, ae_title
 from edge.config.listen import MOST_PORT
 from edge.config.section import Section
 

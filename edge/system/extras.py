@@ -1,6 +1,7 @@
 """The libraries of the extras `dicom` and `page`, beside the environment if a package has them."""
 
 import sys
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,23 @@ def find(library: str, extra: str, beside: Path | None = None) -> bool:
     return find_spec(library) is not None
 
 
+def require(libraries: Iterable[str], extra: str, what: str) -> None:
+    """
+    Make sure that libraries can be imported, from now on, by this process.
+
+    Args:
+        libraries: their names.
+        extra: the extra that they belong to.
+        what: needs them.
+
+    Raises:
+        ConfigError: one is missing.
+    """
+    for library in libraries:
+        if not find(library, extra):
+            raise _missing(library, extra, what)
+
+
 def demand(library: str, extra: str, what: str) -> None:
     """
     Make sure that another process will find a library; nothing is imported here.
@@ -39,11 +57,10 @@ def demand(library: str, extra: str, what: str) -> None:
         ConfigError: it is missing.
     """
     if find_spec(library) is None and not (_beside(extra) / library).is_dir():
-        raise missing(library, extra, what)
+        raise _missing(library, extra, what)
 
 
-def missing(library: str, extra: str, what: str) -> ConfigError:
-    """Return an error that says how to install an extra on this system."""
+def _missing(library: str, extra: str, what: str) -> ConfigError:
     way = (
         f"apt install ./mammo-edge-{extra}_VERSION_all.deb, of the version of mammo-edge"
         if PACKAGED.exists()

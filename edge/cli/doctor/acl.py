@@ -23,7 +23,7 @@ from edge.mqtt.client import MqttClient
 from edge.mqtt.connection import REFUSED, Connection, Protocol, correlated
 from edge.mqtt.errors import RefusedError
 from edge.mqtt.topics import FEEDBACK, Topics
-from edge.storage.ledger.outbox import EXAM
+from edge.storage.ledger.exam_sinks import EXAM
 from edge.system.workarounds import WithheldRelease
 
 NOBODY: Final = "doctor"

@@ -7,7 +7,7 @@ from edge.config.settings import Settings
 from edge.contract.messages import REPLAY_AT_ONCE
 from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError
-from edge.storage.ledger.outbox import EXAM
+from edge.storage.ledger.exam_sinks import EXAM
 from edge.storage.ledger.queries import parse_since
 
 RELOADED: Final[Mapping[str, tuple[str, ...]]] = {

@@ -20,7 +20,8 @@ from edge.errors import Unavailable
 from edge.health import Cause
 from edge.mqtt.errors import RefusedError
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.outbox import DICOM, Delivery
+from edge.storage.ledger.exam_sinks import DICOM
+from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.states import State
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ from edge.health import Cause
 from edge.mqtt.client import MqttClient
 from edge.mqtt.errors import RefusedError
 from edge.mqtt.topics import Topics
-from edge.storage.ledger.outbox import EXAM, Delivery
+from edge.storage.ledger.exam_sinks import EXAM
+from edge.storage.ledger.outbox import Delivery
 from edge.storage.ledger.records import REPLY
 
 

@@ -17,7 +17,7 @@ from edge.health import Health
 from edge.mqtt.client import MqttClient
 from edge.mqtt.topics import Topics
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.outbox import EXAM
+from edge.storage.ledger.exam_sinks import EXAM
 from edge.system import extras
 from edge.system.certificates import client_context
 

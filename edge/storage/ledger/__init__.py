@@ -15,10 +15,11 @@ from edge.storage.ledger.database import Database
 from edge.storage.ledger.erasure import Erasure
 from edge.storage.ledger.exam_queue import ExamQueue
 from edge.storage.ledger.exam_rows import ExamRules
+from edge.storage.ledger.exam_sinks import DICOM
 from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.origins import Origins
-from edge.storage.ledger.outbox import DICOM, ExamOutbox, Outbox
+from edge.storage.ledger.outbox import ExamOutbox, Outbox
 from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
 from edge.storage.ledger.records import Readdress

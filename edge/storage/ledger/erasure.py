@@ -14,8 +14,8 @@ from edge.errors import ConfigError
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import exams_of
+from edge.storage.ledger.exam_sinks import TABLES
 from edge.storage.ledger.exams import Exams
-from edge.storage.ledger.outbox import TABLES
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import State
 from edge.storage.pictures import Pictures

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from edge.contract.exam_body import Body, Revision
+from edge.storage.ledger.exam_sinks import EXAM
 from edge.storage.ledger.exam_verdict_tables import FROM_EXAM_RESULTS
-from edge.storage.ledger.outbox import EXAM
 from edge.system.uptime import boot_id, uptime_s
 
 Key: TypeAlias = tuple[str, str]

@@ -26,7 +26,7 @@ from edge.storage.ledger.exam_rows import (
     ExamRules,
     exams_of,
 )
-from edge.storage.ledger.outbox import TABLES
+from edge.storage.ledger.exam_sinks import TABLES
 from edge.storage.ledger.records import Membership, ledger_id
 from edge.storage.ledger.schema import crc32
 from edge.system.threads import note_failure

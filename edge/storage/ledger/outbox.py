@@ -1,22 +1,17 @@
 """The results that are still to be delivered, sink by sink."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.exam_sinks import EXAM, TABLES
 from edge.storage.ledger.records import REPLY
 
 HUNG_UP: Final = "the broker hung up on it"
 """The reason of a delivery that is held because the broker ends the connection at it."""
-EXAM: Final = "exam"
-"""The sink of exam results: the topic `exam`."""
-DICOM: Final = "dicom"
-"""The sink of reports, on results of exams or of images: the PACS."""
-TABLES: Final[Mapping[str, str]] = {EXAM: "exam_outbox", DICOM: "exam_reports"}
-"""The tables of exam results that a sink does not have yet."""
 RESTING: Final = f"""SELECT response_topic FROM outbox JOIN results USING (seq)
     JOIN submissions ON submissions.id = results.submission
     WHERE sink = '{REPLY}' AND held = '{HUNG_UP}' AND response_topic IS NOT NULL"""

@@ -9,7 +9,7 @@ from typing import Final
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import exams_of
-from edge.storage.ledger.outbox import TABLES
+from edge.storage.ledger.exam_sinks import TABLES
 from edge.storage.ledger.records import COLUMNS, Image
 from edge.storage.pictures import Pictures
 

@@ -17,7 +17,8 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.mqtt.errors import RefusedError
 from edge.storage.ledger.exam_rows import ExamRules
-from edge.storage.ledger.outbox import DICOM, EXAM, Delivery
+from edge.storage.ledger.exam_sinks import DICOM, EXAM
+from edge.storage.ledger.outbox import Delivery
 from tests.support.exam_ledger import DEVICE, Site, add_all
 from tests.support.reports import exam_result, rejected_image
 

@@ -16,7 +16,7 @@ from edge.config.paths import DEFAULT_CONFIG, credential_of
 from edge.config.settings import Pacs, Settings
 from edge.daemon.publish.mqtt import MqttSink, ReplySink
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL
-from edge.daemon.wiring.delivery import peer_of
+from edge.daemon.wiring.delivery import check_peer
 from edge.daemon.workers.servable import open_store
 from edge.errors import MammoEdgeError, StartupError
 from edge.models.bundle import verify
@@ -130,7 +130,7 @@ def _password(settings: Settings, stored: Path | None) -> str:
 
 
 def _pacs(pacs: Pacs) -> str:
-    peer_of(pacs)
+    check_peer(pacs)
     way = "over TLS" if pacs.tls else "without TLS: everyone on the way can read patients' names"
     return f"a report of each {pacs.results} to {pacs.peer}, {way}"
 

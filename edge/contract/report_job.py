@@ -51,9 +51,9 @@ class Sent(StrEnum):
     SEVERAL_STUDIES = "several_studies"
     """The images are of several studies or patients."""
     UNAVAILABLE = "unavailable"
-    """The peer cannot be reached, or takes nothing for now."""
-    HUNG_UP = "hung_up"
-    """The association ended in place of an answer."""
+    """The peer cannot be reached."""
+    FAILED = "failed"
+    """This report failed for now; others may go."""
     REFUSED = "refused"
     """The peer refuses the report, or no report could be made."""
 

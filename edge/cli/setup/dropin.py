@@ -1,7 +1,8 @@
 """The systemd drop-in of a device: allowed addresses, writable folders, access to devices."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +52,7 @@ def render(
     must_be_mounted = {spool.path, spool.done, spool.failed, settings.state.path}
     if mounts := [path for path in outside if path in must_be_mounted]:
         lines += ["[Unit]", f"RequiresMountsFor={' '.join(map(_quoted, mounts))}"]
-    lines += ["[Service]", *_addresses_allowed(settings.broker.host, root, resolve)]
+    lines += ["[Service]", *_addresses_allowed(_hosts(settings), root, resolve)]
     lines += [f"ReadWritePaths={_quoted(path, '-')}" for path in outside]
     if not coral:
         lines += ["# No Coral accelerator: no device at all.", CPU_ONLY.rstrip()]
@@ -67,12 +68,20 @@ def addresses(host: str) -> list[str]:
     return sorted({str(entry[4][0]).partition("%")[0] for entry in found})
 
 
-def _addresses_allowed(host: str, root: Path, resolve: Callable[[str], list[str]]) -> Iterator[str]:
-    """Yield the address filter; no line, so the unit's own filter, for a host without address."""
-    broker = resolve(host)
-    if broker:
-        others = [one for one in (*broker, *_nameservers(root)) if not is_loopback(one)]
-        yield f"# {host}, and the name servers that know its address."
+def _hosts(settings: Settings) -> list[str]:
+    """List the machines that the daemon connects to: the broker, and the PACS that gets reports."""
+    pacs = settings.pacs.address
+    return [settings.broker.host, *([pacs.host] if pacs else [])]
+
+
+def _addresses_allowed(
+    hosts: Sequence[str], root: Path, resolve: Callable[[str], list[str]]
+) -> Iterator[str]:
+    """Yield the address filter; no line, so the unit's own filter, if a host has no address."""
+    found = [resolve(host) for host in hosts]
+    if all(found):
+        others = [one for one in (*chain(*found), *_nameservers(root)) if not is_loopback(one)]
+        yield f"# {' and '.join(hosts)}, and the name servers that know their addresses."
         yield "IPAddressAllow="
         yield f"IPAddressAllow={' '.join(dict.fromkeys(['localhost', *others]))}"
 

@@ -28,12 +28,13 @@ log = logging.getLogger(__name__)
 
 PAUSES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Pauses after the first, second, ... failure of the peer in a row, in seconds."""
-HANG_UPS: Final = 3
-"""Associations that end under one report before that is taken for a refusal."""
+FAILURES: Final = 3
+"""Failures of one report before that is taken for a refusal, so that the others go on."""
 NOT_SENT: Final[Mapping[Sent, str]] = {
     Sent.NOT_DICOM: "reports_not_dicom",
     Sent.SEVERAL_STUDIES: "reports_several_studies",
 }
+AWAY: Final = "an image's file is not in the archive: is its mount away?"
 GONE: Final = "reports_original_gone"
 WITHOUT_SCORE: Final = "reports_without_score"
 """Counters of results that get no report."""
@@ -59,7 +60,7 @@ class DicomSink:
         self._failures = 0
         self._next = 0.0
         self._why = ""
-        self._hang_ups: Counter[int] = Counter()
+        self._failed: Counter[int] = Counter()
 
     def send(self, delivery: Delivery) -> None:
         """Have one report sent, unless the peer has just failed."""
@@ -70,13 +71,15 @@ class DicomSink:
         match answer.sent:
             case Sent.UNAVAILABLE:
                 self._wait(answer.why)
-            case Sent.HUNG_UP:
-                self._hang_up(delivery, answer.why)
+            case Sent.FAILED:
+                self._fail(delivery, answer.why)
             case Sent.GONE:
                 self._demand_that_none_moved(job)
+                if any(map(self._ledger.pruning.has_file, job.originals)):
+                    self._fail(delivery, AWAY)
                 _send_nothing(delivery, GONE)
         self._failures = 0
-        self._hang_ups.pop(delivery.seq, None)
+        self._failed.pop(delivery.seq, None)
         if answer.sent is Sent.REFUSED:
             raise RefusedError(answer.why)
         if answer.sent in NOT_SENT:
@@ -84,7 +87,8 @@ class DicomSink:
 
     def _job(self, delivery: Delivery) -> Job:
         """Gather what one report needs."""
-        result = json.loads(delivery.payload)
+        result = _without_map(json.loads(delivery.payload))
+        result["supersedes"] = self._reported_before(result)
         if result["outcome"] == "rejected" and result["supersedes"] is None:
             raise NothingToSendError(WITHOUT_SCORE)
         named = [view["result_id"] for view in _scored(result)]
@@ -106,9 +110,19 @@ class DicomSink:
             said = self._result(said["supersedes"]) if said["supersedes"] else None
         return [view["image_id"] for view in _scored(said or {})]
 
+    def _reported_before(self, result: Mapping[str, Any]) -> str | None:
+        """Find the last result before this one that has a score, so a report; None for none."""
+        said: Mapping[str, Any] | None = result
+        while said is not None and said["supersedes"] is not None:
+            before = said["supersedes"]
+            said = self._result(before)
+            if said is not None and said["score"] is not None:
+                return str(before)
+        return None
+
     def _result(self, result_id: str) -> dict[str, Any] | None:
         payload = self._ledger.queries.result(result_id)
-        return None if payload is None else json.loads(payload)
+        return None if payload is None else _without_map(json.loads(payload))
 
     def _path_of(self, image_id: str) -> str | None:
         path = self._ledger.images.path_of(image_id)
@@ -128,11 +142,11 @@ class DicomSink:
                 msg = "dicom: an image is being moved"
                 raise Unavailable(msg)
 
-    def _hang_up(self, delivery: Delivery, why: str) -> NoReturn:
-        self._hang_ups[delivery.seq] += 1
-        if self._hang_ups[delivery.seq] < HANG_UPS:
+    def _fail(self, delivery: Delivery, why: str) -> NoReturn:
+        self._failed[delivery.seq] += 1
+        if self._failed[delivery.seq] < FAILURES:
             self._wait(why)
-        del self._hang_ups[delivery.seq]
+        del self._failed[delivery.seq]
         self._failures = 0
         raise RefusedError(why)
 
@@ -147,6 +161,11 @@ class DicomSink:
 def _scored(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """List the views of an exam that have a score: others may be of anything, as a report is."""
     return [view for view in result.get("views", []) if view["malignant"] is not None]
+
+
+def _without_map(result: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what no report says and is long."""
+    return {key: value for key, value in result.items() if key != "heatmap"}
 
 
 def _send_nothing(delivery: Delivery, counter: str) -> NoReturn:

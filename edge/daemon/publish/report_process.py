@@ -57,7 +57,7 @@ def _talk(process: subprocess.Popen[bytes], job: Job, beat: Callable[[], None]) 
             process.wait(LOOK_S)
             break
     else:
-        return Answer(sent=Sent.UNAVAILABLE, why=f"a report took more than {LIMIT_S:g} s")
+        return Answer(sent=Sent.FAILED, why=f"a report took more than {LIMIT_S:g} s")
     try:
         return Answer.model_validate_json(process.stdout.read())
     except ValidationError:

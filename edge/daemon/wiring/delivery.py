@@ -73,22 +73,20 @@ def _couriers(
             yield Courier(ExamSink(client, topics), ledger.exam_outbox, health)
     if settings.publish.jsonl:
         yield Courier(JsonlSink(settings.publish.jsonl, outbox.wanted), outbox, health)
-    peer = peer_of(settings.pacs)
+    peer = _peer_of(settings.pacs)
     if peer:
         sink = DicomSink(peer, ledger, lambda job: ask(job, health.beat))
         of_exams = settings.pacs.results == "exam"
         yield Courier(sink, ledger.exam_reports if of_exams else outbox, health)
 
 
-def peer_of(pacs: Pacs) -> Peer | None:
+def check_peer(pacs: Pacs) -> None:
     """
-    Say who gets reports; None if nobody does.
+    Check what reports need on this machine.
 
     Raises:
         ConfigError: the library is missing, or a certificate or key cannot be read.
     """
-    if pacs.address is None:
-        return None
     extras.demand("pynetdicom", "dicom", "pacs.peer")
     if pacs.tls:
         try:
@@ -96,6 +94,12 @@ def peer_of(pacs: Pacs) -> Peer | None:
         except OSError as error:
             msg = f"pacs: ca, cert or key: {error.strerror or error}"
             raise ConfigError(msg) from None
+
+
+def _peer_of(pacs: Pacs) -> Peer | None:
+    """Say who gets reports; None if nobody does. What the peer needs is not looked at yet."""
+    if pacs.address is None:
+        return None
     to = pacs.address
     return Peer(
         aet=to.aet,

@@ -18,7 +18,8 @@ CONNECT_S: Final = 30.0
 ANSWER_S: Final = 60.0
 """Seconds that a PACS may take to store a report."""
 SUCCESS: Final = 0x0000
-WARNINGS: Final = range(0xB000, 0xC000)
+STORED: Final = (SUCCESS, 0x0001, 0x0107, 0x0111, 0x0116, *range(0xB000, 0xC000))
+"""Success, warnings, and what says that the peer has an object of this name (PS3.7, annex C)."""
 PASSING: Final = (*range(0xA700, 0xA800), 0x0110, 0x0213)
 """Out of resources, and failures in processing: another time it may go well."""
 
@@ -40,7 +41,10 @@ def send(peer: Peer, report: Callable[[str], Dataset]) -> Answer:
         tls = (client_context(peer.ca, peer.cert, peer.key), peer.host) if peer.tls else None
     except (OSError, ssl.SSLError) as error:
         return Answer(sent=Sent.UNAVAILABLE, why=f"[pacs] ca, cert or key: {error.strerror}")
-    asked = ae.associate(peer.host, peer.port, ae_title=peer.aet, tls_args=tls)
+    try:
+        asked = ae.associate(peer.host, peer.port, ae_title=peer.aet, tls_args=tls)
+    except OSError as error:  # of the name's lookup
+        return Answer(sent=Sent.UNAVAILABLE, why=f"[pacs] peer: {error.strerror or 'no address'}")
     if not asked.is_established:
         return Answer(sent=Sent.UNAVAILABLE, why=_why_none(asked))
     try:
@@ -55,12 +59,12 @@ def _store(asked: Association, report: Callable[[str], Dataset]) -> Answer:
     sop_class = next(one for one in CLASSES if one in taken)
     answer = asked.send_c_store(report(sop_class))
     if "Status" not in answer:
-        return Answer(sent=Sent.HUNG_UP, why="the peer ended the association, or did not answer")
+        return Answer(sent=Sent.FAILED, why="the peer ended the association, or did not answer")
     status = int(answer.Status)
-    if status == SUCCESS or status in WARNINGS:
+    if status in STORED:
         return Answer(sent=Sent.STORED)
     why = f"the peer answers with status {status:04X}"
-    return Answer(sent=Sent.UNAVAILABLE if status in PASSING else Sent.REFUSED, why=why)
+    return Answer(sent=Sent.FAILED if status in PASSING else Sent.REFUSED, why=why)
 
 
 def _why_none(asked: Association) -> str:

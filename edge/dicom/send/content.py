@@ -60,6 +60,8 @@ DOMAIN: Final = Code("domain", SCHEME, "Domain of the image")
 MEASURED: Final = Code("measured", SCHEME, "Model was measured on this domain")
 REASON: Final = Code("reason", SCHEME, "Reason for no score")
 
+INCOMPLETE: Final = "Incomplete: not all of CC and MLO of both breasts have a score."
+
 
 def content_of(facts: Facts, instances: Mapping[str, Instance]) -> Dataset:
     """
@@ -99,6 +101,8 @@ def _observer(facts: Facts) -> Iterator[Dataset]:
 def _evaluations(facts: Facts) -> Iterator[Dataset]:
     yield text("CONTAINS", COMMENT, NOTICE)
     yield code("CONTAINS", OUTCOME, _outcome(facts.outcome))
+    if not facts.complete:
+        yield text("CONTAINS", COMMENT, INCOMPLETE)
     for reason in facts.reasons:
         yield text("CONTAINS", REASON, reason)
 

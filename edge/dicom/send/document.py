@@ -85,7 +85,7 @@ def _copy(made: Dataset, header: Dataset) -> None:
 
 def _general(made: Dataset, facts: Facts, completed: datetime) -> None:
     made.InstanceNumber = facts.revision
-    made.CompletionFlag = "COMPLETE"
+    made.CompletionFlag = "COMPLETE" if facts.complete else "PARTIAL"
     made.VerificationFlag = "UNVERIFIED"
     made.ContentDate = completed.strftime("%Y%m%d")
     made.ContentTime = completed.strftime("%H%M%S.%f")

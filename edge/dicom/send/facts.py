@@ -45,6 +45,8 @@ class Facts:
     device: str
     completed_at: datetime
     outcome: str
+    complete: bool
+    """False for an exam without scores of CC and MLO of both breasts."""
     reasons: tuple[str, ...]
     model: Mapping[str, str] | None
     """None of a result that takes an earlier one back."""
@@ -82,6 +84,7 @@ def _facts(result: Payload, subject: str, groups: tuple[Group, ...], reasons: li
         f"{result['site']}/{result['device']}",
         datetime.fromisoformat(result["completed_at"]).astimezone(UTC),
         result["outcome"],
+        result.get("complete", True),
         () if groups else tuple(reasons),
         result["model"] if groups else None,
         groups,

@@ -15,6 +15,7 @@ import warnings
 from pathlib import Path
 
 from edge.contract.report_job import Answer, Job, Sent
+from edge.errors import ConfigError
 from edge.system import extras
 
 
@@ -37,7 +38,10 @@ def main() -> None:
 def _do(job: Job) -> Answer:
     warnings.simplefilter("ignore")  # pydicom and pynetdicom quote values
     logging.disable(logging.CRITICAL)
-    extras.find("pynetdicom", "dicom")
+    try:
+        extras.require(["pynetdicom"], "dicom", "pacs.peer")
+    except ConfigError as error:
+        return Answer(sent=Sent.UNAVAILABLE, why=str(error))
     from edge.dicom.send import association, document, facts, headers  # noqa: PLC0415
 
     try:
@@ -47,7 +51,7 @@ def _do(job: Job) -> Answer:
     except FileNotFoundError:
         return Answer(sent=Sent.GONE)
     except OSError as error:
-        return Answer(sent=Sent.UNAVAILABLE, why=f"an image cannot be read: {error.strerror}")
+        return Answer(sent=Sent.FAILED, why=f"an image cannot be read: {error.strerror}")
     except headers.NotDicomError:
         return Answer(sent=Sent.NOT_DICOM)
     except headers.SeveralStudiesError:

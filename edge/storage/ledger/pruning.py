@@ -83,6 +83,12 @@ class Pruning:
         with self._database.reading() as db:
             return {one for (one,) in db.execute("SELECT image_id FROM images WHERE kept = 1")}
 
+    def has_file(self, image_id: str) -> bool:
+        """Tell if an image's file should be in the archive."""
+        query = "SELECT 1 FROM images WHERE image_id = ? AND kept = 1"
+        with self._database.reading() as db:
+            return db.execute(query, (image_id,)).fetchone() is not None
+
     def is_kept(self, image_id: str, result_id: str) -> bool:
         """Tell if an image's file is in the archive, and this is its newest result."""
         query = "SELECT 1 FROM images WHERE image_id = ? AND result_id = ? AND kept = 1"

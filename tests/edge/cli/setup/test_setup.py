@@ -11,9 +11,10 @@ from edge.cli import main
 from edge.cli.setup import command
 from edge.cli.setup.apply import is_running, make_folders, write
 from edge.cli.setup.ask import ASKED, ask_for, read_password
-from edge.cli.setup.dropin import CPU_ONLY
+from edge.cli.setup.dropin import CPU_ONLY, render
 from edge.cli.setup.plan import Answers, Planned, plan
 from edge.config.load import load
+from edge.config.pacs import Pacs
 from edge.config.settings import Settings
 from edge.errors import ConfigError
 from tests.support.tools import ROOT, need
@@ -74,6 +75,16 @@ def test_the_address_filter_lets_through_the_broker_and_the_resolvers_and_nobody
     )
     _, drop_in = setup(tmp_path, broker="broker.clinic.lan")
     assert "\nIPAddressAllow=\nIPAddressAllow=localhost 192.168.7.4 192.168.7.1\n" in drop_in
+
+
+def test_the_address_filter_lets_through_the_pacs_that_gets_reports(tmp_path: Path) -> None:
+    pacs = Pacs(peer="P@10.1.2.3:104", allow_cleartext=True)
+    settings = Settings.model_validate({"broker": {"host": "10.9.9.9"}, "pacs": pacs})
+    drop_in = render(settings, None, tmp_path, lambda host: [host], coral=False)
+    assert "\nIPAddressAllow=localhost 10.9.9.9 10.1.2.3\n" in drop_in
+    known = {"10.9.9.9": ["10.9.9.9"]}
+    nowhere = render(settings, None, tmp_path, lambda host: known.get(host, []), coral=False)
+    assert "IPAddressAllow" not in nowhere
 
 
 def test_a_broker_without_an_address_leaves_the_unit_s_own_filter(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from edge.contract.report_job import Answer, Job, Peer, Sent
 from edge.daemon.publish import NothingToSendError
 from edge.daemon.publish import dicom as dicom_sink
 from edge.daemon.publish.courier import Courier
-from edge.daemon.publish.dicom import HANG_UPS, DicomSink
+from edge.daemon.publish.dicom import FAILURES, DicomSink
 from edge.daemon.wiring.exam_maker import Maker
 from edge.errors import Unavailable
 from edge.health import Health
@@ -51,6 +51,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicom_sink, "PAUSES_S", (0.0,))
+
+
+def prune(site: Site) -> None:
+    """As retention does with files."""
+    with site.ledger._database.transaction() as db:
+        db.execute("UPDATE images SET kept = 0")
 
 
 def only(site: Site) -> Delivery:
@@ -94,6 +100,8 @@ def test_a_courier_counts_what_it_sends_and_what_gets_no_report_and_keeps_neithe
         site.add("L", "MLO", 0.3, study=f"{counter:0>64}"[-64:], tail=counter)
         site.later(0)
         site.later(10_000)
+        if answer is Sent.GONE:
+            prune(site)
         health = Health()
         sink = DicomSink(PEER, site.ledger, Script(answer))
         Courier(sink, site.ledger.exam_reports, health).turn()
@@ -119,6 +127,18 @@ def test_a_forgotten_image_has_no_report_and_one_that_is_on_its_way_waits(site: 
     assert site.ledger.exam_reports.counts() == {}
 
 
+@pytest.mark.usefixtures("no_pause")
+def test_a_report_whose_images_are_on_a_mount_that_is_away_is_kept(site: Site) -> None:
+    add_all(site)
+    sink = DicomSink(PEER, site.ledger, Script(*[Sent.GONE] * FAILURES, Sent.STORED))
+    for _ in range(FAILURES - 1):
+        with pytest.raises(Unavailable, match="is its mount away"):
+            sink.send(only(site))
+    with pytest.raises(RefusedError, match="is its mount away"):
+        sink.send(only(site))
+    sink.send(only(site))
+
+
 def test_a_rejection_that_takes_nothing_back_has_no_report(site: Site) -> None:
     payload = json.dumps(rejected_image()).encode()
     with pytest.raises(NothingToSendError, match="reports_without_score"):
@@ -136,14 +156,14 @@ def test_a_pacs_that_failed_is_left_alone_for_a_while(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("no_pause")
-def test_what_the_pacs_refuses_or_hangs_up_on_is_held_so_that_the_next_may_go(
+def test_what_the_pacs_refuses_or_fails_at_again_and_again_is_held_so_that_the_next_may_go(
     site: Site,
 ) -> None:
     add_all(site)
-    sink = DicomSink(PEER, site.ledger, Script(Sent.REFUSED, *[Sent.HUNG_UP] * HANG_UPS))
+    sink = DicomSink(PEER, site.ledger, Script(Sent.REFUSED, *[Sent.FAILED] * FAILURES))
     with pytest.raises(RefusedError, match="so"):
         sink.send(only(site))
-    for _ in range(HANG_UPS - 1):
+    for _ in range(FAILURES - 1):
         with pytest.raises(Unavailable, match="dicom: so"):
             sink.send(only(site))
     with pytest.raises(RefusedError, match="so"):

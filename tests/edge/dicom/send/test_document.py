@@ -29,6 +29,7 @@ from tests.support.rig import film
 from tests.support.tools import need
 
 RESULTS: dict[str, dict[str, Any]] = {
+    "incomplete exam": exam_result(complete=False),
     "exam": exam_result(),
     "revision": exam_result(revision=2, supersedes=id_of(99)),
     "exam taken back": taken_back(),
@@ -92,6 +93,14 @@ def test_a_report_of_an_exam_says_scores_outcomes_model_and_that_it_is_research(
     points = [value for name, value in told if name == "Operating point"]
     plain = "default: malignant from 0.5000, indeterminate from 0.4000 to below 0.5000"
     assert points[:2] == [plain, f"{plain}; indeterminate whatever the score: domain-unmeasured"]
+
+
+def test_an_exam_without_all_four_views_says_that_it_is_incomplete(files: dict[str, Path]) -> None:
+    for complete, flag in ((True, "COMPLETE"), (False, "PARTIAL")):
+        made = report(exam_result(complete=complete), files)
+        assert made.CompletionFlag == flag
+        comments = [value for name, value in said(made) if name == "Comment"]
+        assert any("Incomplete" in one for one in comments) is not complete
 
 
 def test_the_images_are_its_evidence_and_each_score_names_its_own(files: dict[str, Path]) -> None:

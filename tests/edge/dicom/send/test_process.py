@@ -37,12 +37,14 @@ def files(tmp_path: Path) -> dict[str, Path]:
     [
         (0x0000, Sent.STORED, ""),
         (0xB000, Sent.STORED, ""),
-        (0xA700, Sent.UNAVAILABLE, "A700"),
-        (0x0110, Sent.UNAVAILABLE, "0110"),
+        (0x0107, Sent.STORED, ""),
+        (0x0111, Sent.STORED, ""),
+        (0xA700, Sent.FAILED, "A700"),
+        (0x0110, Sent.FAILED, "0110"),
         (0xA900, Sent.REFUSED, "A900"),
         (0xC123, Sent.REFUSED, "C123"),
         (0x0122, Sent.REFUSED, "0122"),
-        (None, Sent.HUNG_UP, "ended the association"),
+        (None, Sent.FAILED, "ended the association"),
     ],
 )
 def test_each_answer_of_the_pacs_is_what_it_means(
@@ -51,6 +53,14 @@ def test_each_answer_of_the_pacs_is_what_it_means(
     with Pacs(lambda: status).listening() as port:
         found, why = sent(port, files)
     assert (found, told in why, MARKER in why) == (expected, True, False)
+
+
+def test_a_name_without_an_address_is_a_peer_that_is_away(files: dict[str, Path]) -> None:
+    job = job_of(1, files)
+    peer = job.peer.model_copy(update={"host": "pacs.invalid"})
+    said = facts.facts_of(job.result, job.of_images)
+    answer = association.send(peer, lambda kind: document.document(said, {}, kind))
+    assert (answer.sent, answer.why[:12]) == (Sent.UNAVAILABLE, "[pacs] peer:")
 
 
 def test_a_pacs_without_the_3d_class_gets_the_plain_one_and_one_without_both_is_told_of(
@@ -103,7 +113,7 @@ def test_the_process_sends_tells_what_it_cannot_report_on_and_lets_its_caller_li
         for path, expected in (
             (tmp_path / "none", Sent.GONE),
             (tmp_path / "text", Sent.NOT_DICOM),
-            (tmp_path, Sent.UNAVAILABLE),
+            (tmp_path, Sent.FAILED),
         ):
             job = job_of(port, {**files, min(files): path})
             assert ask(job, lambda: None).sent is expected

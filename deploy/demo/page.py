@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import webbrowser
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from deploy.demo.brokers import free_port
 from deploy.demo.daemon import Daemon
 
 SECTION: Final = '\n[page]\nlisten = "127.0.0.1:{port}"\npictures = true\n'
@@ -33,7 +33,7 @@ class Page:
         self.address = ""
         """The address that opens it, with its token; or why there is none."""
         with daemon.config.open("a") as config:
-            config.write(SECTION.format(port=_free_port()))
+            config.write(SECTION.format(port=free_port()))
 
     def __enter__(self) -> Self:
         command = [str(self._program), "page", "--config", str(self._config)]
@@ -77,10 +77,3 @@ class Page:
 
 def _has_screen() -> bool:
     return sys.platform == "darwin" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ))
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

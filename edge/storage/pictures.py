@@ -93,8 +93,7 @@ class Pictures:
             OSError: they cannot be listed or removed.
         """
         with self.lock:
-            folders = (one for one in self._all() if one.is_dir())
-            dated = sorted((folder.stat().st_mtime, folder.name) for folder in folders)
+            dated = sorted((folder.stat().st_mtime, folder.name) for folder in self._all())
             for _, image_id in dated[:limit]:
                 self.remove(image_id)
         return len(dated[:limit])
@@ -112,7 +111,10 @@ class Pictures:
                     self.remove(folder.name)
 
     def _all(self) -> list[Path]:
-        return list(self._folder.iterdir()) if self._folder.is_dir() else []
+        """List the folders of images; what else lies there is not ours."""
+        if not self._folder.is_dir():
+            return []
+        return [path for path in self._folder.iterdir() if path.is_dir()]
 
 
 def _is_whole(folder: Path) -> bool:

@@ -125,6 +125,18 @@ def site(tmp_path: Path) -> Iterator[Site]:
     ledger.close()
 
 
+def forget_in(exams: ExamSite, folder: Path, **more: Any) -> AuditedHandler:  # noqa: ANN401
+    """The command, audited, on the ledger of some exams."""
+    settings = Settings(
+        inbox={"path": folder / "inbox"},
+        state={"path": exams.folder},
+        spool={"path": folder / "spool"},
+        **more,
+    )
+    parts = parts_of(exams.ledger, cast("Any", None), cast("Any", None), tasks=AtOnce())
+    return audited({"forget": Forgetting(settings, parts)}, exams.ledger.audit)["forget"]
+
+
 def traces(number: int) -> tuple[bytes, ...]:
     image_id = name(number).encode()
     return image_id, image_id[:16], MARKER + b"%05d" % number, b"SECRET-%05d" % number
@@ -409,13 +421,7 @@ def test_an_exam_is_erased_with_all_its_images_by_its_id_or_that_of_a_revision(
         image_ids = add_all(exams)
         kept = exams.add("L", "CC", 0.5, study="6" * 64)
         (published,) = exams.published
-        settings = Settings(
-            inbox={"path": tmp_path / "inbox"},
-            state={"path": exams.folder},
-            spool={"path": tmp_path / "spool"},
-        )
-        parts = parts_of(exams.ledger, cast("Any", None), cast("Any", None), tasks=AtOnce())
-        forget = audited({"forget": Forgetting(settings, parts)}, exams.ledger.audit)["forget"]
+        forget = forget_in(exams, tmp_path)
         answer = forget({"id": published[key][:12]}, ROOT)
         assert (answer["files"], answer["results"]) == (4, 4)
         assert [exams.ledger.images.find(one) for one in image_ids] == [None] * 4
@@ -435,13 +441,7 @@ def test_an_exam_of_which_only_a_verdict_is_left_is_erased_by_its_id(tmp_path: P
     exams.ledger.exam_outbox.delivered(delivery)
     make_old(exams, image_ids)
     assert exams.ledger.pruning.forget(before=2.0, limit=9) == 5
-    settings = Settings(
-        inbox={"path": tmp_path / "inbox"},
-        state={"path": exams.folder},
-        spool={"path": tmp_path / "spool"},
-    )
-    parts = parts_of(exams.ledger, cast("Any", None), cast("Any", None), tasks=AtOnce())
-    forget = audited({"forget": Forgetting(settings, parts)}, exams.ledger.audit)["forget"]
+    forget = forget_in(exams, tmp_path)
     assert forget({"id": exam_id[:12]}, ROOT)["results"] == 0
     assert exams.ledger.verdicts.pairs("exam") == []
     files = [path for path in exams.folder.iterdir() if path.is_file()]
@@ -460,14 +460,7 @@ def test_an_exam_with_an_image_in_work_is_refused_before_anything_is_touched(
     said = "".join(json.dumps({"image_id": one}) + "\n" for one in image_ids)
     lines.write_text(said)
     exams.ledger.submissions.retry(image_ids[3:])
-    settings = Settings(
-        inbox={"path": tmp_path / "inbox"},
-        state={"path": exams.folder},
-        spool={"path": tmp_path / "spool"},
-        publish={"jsonl": lines},
-    )
-    parts = parts_of(exams.ledger, cast("Any", None), cast("Any", None), tasks=AtOnce())
-    forget = audited({"forget": Forgetting(settings, parts)}, exams.ledger.audit)["forget"]
+    forget = forget_in(exams, tmp_path, publish={"jsonl": lines})
     with pytest.raises(ConfigError, match="expected archived"):
         forget({"id": published["exam_id"]}, ROOT)
     assert lines.read_text() == said

@@ -16,8 +16,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from edge.errors import ImageRejected, Reason
+from edge.errors import Reason
 from edge.inference.image import Limits, decode
+from tests.support.decoded import rejected
 from tests.support.films import dicom, small
 from tests.support.frames import with_syntax
 
@@ -33,12 +34,6 @@ DEFLATED = DeflatedExplicitVRLittleEndian
 
 def read(data: bytes) -> NDArray[Any]:
     return decode(data, Limits()).pixels
-
-
-def rejected(data: bytes) -> ImageRejected:
-    with pytest.raises(ImageRejected) as caught:
-        decode(data, Limits())
-    return caught.value
 
 
 def film(syntax: UID) -> bytes:

@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from edge.errors import ImageRejected, Reason
+from edge.errors import Reason
 from edge.inference.image import Limits, Mammogram, decode
+from tests.support.decoded import rejected
 from tests.support.films import dicom, raster, small
 from tests.support.frames import (
     DELIMITER,
@@ -39,12 +40,6 @@ WINDOW: dict[str, Any] = {"WindowCenter": "2000", "WindowWidth": "3000"}
 
 def read(data: bytes) -> Mammogram:
     return decode(data, Limits())
-
-
-def rejected(data: bytes) -> ImageRejected:
-    with pytest.raises(ImageRejected) as caught:
-        read(data)
-    return caught.value
 
 
 def film(bits: int) -> NDArray[np.uint16]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edge.errors import ImageRejected, Reason, Unavailable
 from edge.inference.image import Limits, Mammogram, decode, open_mammogram
+from tests.support.decoded import rejected
 from tests.support.films import FILM, RASTERS, deep, raster, small
 
 SMALL = small(96, 64)
@@ -19,12 +20,6 @@ FILES = {name: raster(name, SMALL) for name in RASTERS} | {
     f"deep {name}": raster(name, deep(SMALL)) for name in ("png", "tiff", "pgm", "jp2")
 }
 LOSSY = {"jpg": 12, "jp2": 6, "deep jp2": 6 * 257}
-
-
-def rejected(data: bytes, limits: Limits | None = None) -> ImageRejected:
-    with pytest.raises(ImageRejected) as caught:
-        decode(data, limits or Limits())
-    return caught.value
 
 
 def outcome(data: bytes) -> Mammogram | ImageRejected:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, decode
+from tests.support.decoded import rejected
 from tests.support.films import deep, raster, small
 from tests.support.raster_files import chunk
 from tests.support.tiffs import APART, DEFLATE, LZW, NONE, PACKBITS, TOGETHER, Kind, tiff
@@ -25,12 +26,6 @@ ALPHA = np.random.default_rng(0).integers(1, 256, SMALL.shape, np.uint8)
 
 def read(data: bytes) -> NDArray[Any]:
     return decode(data, Limits()).pixels
-
-
-def rejected(data: bytes) -> ImageRejected:
-    with pytest.raises(ImageRejected) as caught:
-        decode(data, Limits())
-    return caught.value
 
 
 def with_channels(grey: NDArray[Any], samples: int) -> NDArray[Any]:

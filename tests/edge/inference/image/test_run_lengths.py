@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.errors import ImageRejected, Reason
+from edge.errors import Reason
 from edge.inference.image import Limits, Mammogram, decode
+from tests.support.decoded import rejected
 from tests.support.films import crop, dicom, small
 from tests.support.frames import RLE, SYNTAXES, frame, run_lengths, with_frame
 
@@ -19,12 +20,6 @@ TWELVE: dict[str, Any] = {"BitsStored": 12, "HighBit": 11}
 
 def read(data: bytes) -> Mammogram:
     return decode(data, Limits())
-
-
-def rejected(data: bytes) -> ImageRejected:
-    with pytest.raises(ImageRejected) as caught:
-        read(data)
-    return caught.value
 
 
 def packed(pixels: NDArray[Any], **tags: Any) -> bytes:  # noqa: ANN401 - a tag's value

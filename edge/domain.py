@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from edge.errors import Reason
+
+OWN: Final = "mammo-edge"
+"""The manufacturer of every DICOM object that we make; none of them is ever scored."""
 
 Label: TypeAlias = Literal["benign", "malignant", "indeterminate"]
 Source: TypeAlias = Literal["folder", "mqtt", "retry"]
@@ -273,14 +276,6 @@ class Rejection:
     def text(self) -> str:
         """The sentence that is published."""
         return f"{self.reason}: {self.detail}"
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """The pictures that a worker drew of an image, as JPEG; the small one is the map's alone."""
-
-    picture: bytes
-    small: bytes
 
 
 Outcome: TypeAlias = Result | Rejection

@@ -20,6 +20,7 @@ from edge.daemon.wiring.delivery import check_peer
 from edge.daemon.workers.servable import open_store
 from edge.errors import MammoEdgeError, StartupError
 from edge.models.bundle import verify
+from edge.models.pointing import demand_pointing
 from edge.mqtt.tls import refuse_cleartext, tls_context
 from edge.storage.ledger.database import FILE
 from edge.storage.ledger.integrity import FOLDER
@@ -71,6 +72,8 @@ def findings(settings: Settings, stored: Path | None = None) -> Iterator[Finding
         )
     if settings.pacs.peer is not None:
         yield _try("pacs", lambda: _pacs(settings.pacs))
+    if settings.pacs.map:
+        yield _try("pacs.map", lambda: _map(settings))
     yield _try("model", lambda: _model(settings))
     if settings.model.shadow is not None:
         yield _try("model.shadow", lambda: _shadow(settings, settings.model.shadow or ""))
@@ -133,6 +136,12 @@ def _pacs(pacs: Pacs) -> str:
     check_peer(pacs)
     way = "over TLS" if pacs.tls else "without TLS: everyone on the way can read patients' names"
     return f"a report of each {pacs.results} to {pacs.peer}, {way}"
+
+
+def _map(settings: Settings) -> str:
+    bundle = verify(settings.model.bundle or open_store(settings).current())
+    found = demand_pointing(bundle.manifest)
+    return f"a picture of each DICOM image's map, whose highest point lay {found.words}"
 
 
 def _model(settings: Settings) -> str:

@@ -79,6 +79,14 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "the status in the line, and the log of the PACS; they are kept and tried again every "
         "ten minutes"
     ),
+    Cause.MAPS_UNAVAILABLE: "as `dicom_unavailable`; pictures of maps are kept and sent then",
+    Cause.MAPS_REFUSED: (
+        "as `dicom_refused`: does the PACS take Secondary Capture? or, as the rest of the line "
+        "says, it could not be drawn"
+    ),
+    Cause.MAPS_NOT_POINTING: (
+        "remove `[pacs] map`, or let a model serve whose map was measured to point at lesions"
+    ),
     Cause.OUTBOX_UNAVAILABLE: "free disk space, or look at the disk itself: `dmesg`",
     Cause.FILES_WAIT: "as the rest of the line says; they are taken once that is mended",
     Cause.REQUESTS_WAIT: "as the rest of the line says; they are taken once there is room",

@@ -141,6 +141,7 @@ def _lines(settings: Settings, told: Told, result: dict[str, Any]) -> Iterator[s
         "mqtt": Topics.of(settings.device).result,
         "jsonl": settings.publish.jsonl,
         "dicom": "the PACS",
+        "dicom_map": "the PACS, as a picture of its map,",
     }
     for sink in settings.sink_names:
         state = "waits for" if sink in told.waits_for else "published to"

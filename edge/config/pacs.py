@@ -78,6 +78,19 @@ class Pacs(Section):
     Send reports without TLS to another machine, though everyone on the way can read them.
     """
 
+    map: bool = False
+    """
+    Send a picture of each image's map of malignancy, too: the breast alone, as Secondary Capture,
+    with "research, not for diagnosis" burnt in. For research; see the guide first.
+    """
+
+    @model_validator(mode="after")
+    def _a_map_has_a_peer(self) -> Self:
+        if self.map and self.peer is None:
+            msg = "map is true, and no peer is named: name one, or remove map"
+            raise ValueError(msg)
+        return self
+
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
         if (self.cert is None) != (self.key is None):

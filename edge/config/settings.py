@@ -203,6 +203,7 @@ class Settings(BaseSettings):
             "mqtt": self.publish.mqtt,
             "jsonl": self.publish.jsonl is not None,
             "dicom": self.pacs.peer is not None and self.pacs.results == "image",
+            "dicom_map": self.pacs.map,
         }
         return [name for name, want in wanted.items() if want]
 

@@ -1,4 +1,4 @@
-"""The order to the process that sends one report, and its answer: a line of JSON each."""
+"""The order to the process that sends one object, and its answer: a line of JSON each."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,7 @@ class _Part(BaseModel):
 
 
 class Peer(_Part):
-    """The PACS that gets reports, and how it is spoken to."""
+    """The PACS that gets them, and how it is spoken to."""
 
     aet: str
     host: str
@@ -27,8 +27,17 @@ class Peer(_Part):
     key: Path | None
 
 
+class Picture(_Part):
+    """A drawn map."""
+
+    rows: int
+    columns: int
+    pixels: str
+    """Rows of red, green and blue, 8 bits each, compressed by zlib, in Base64."""
+
+
 class Job(_Part):
-    """One report to be made and sent."""
+    """One report, or one picture of a map, to be made and sent."""
 
     peer: Peer
     result: dict[str, Any]
@@ -37,13 +46,15 @@ class Job(_Part):
     """The results of an exam's images that have a score, by their ids."""
     originals: dict[Hash, str]
     """The files of the images that it is of, by image id: each path's bytes in hexadecimal."""
+    picture: Picture | None = None
+    """The map to be sent; None for a report."""
 
 
 class Sent(StrEnum):
     """The ways in which a job ends."""
 
     STORED = "stored"
-    """The peer has the report."""
+    """The peer has the object."""
     GONE = "gone"
     """An image's file is not there."""
     NOT_DICOM = "not_dicom"
@@ -53,9 +64,9 @@ class Sent(StrEnum):
     UNAVAILABLE = "unavailable"
     """The peer cannot be reached."""
     FAILED = "failed"
-    """This report failed for now; others may go."""
+    """This object failed for now; others may go."""
     REFUSED = "refused"
-    """The peer refuses the report, or no report could be made."""
+    """The peer refuses the object, or none could be made."""
 
 
 class Answer(_Part):

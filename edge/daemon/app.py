@@ -42,7 +42,7 @@ from edge.daemon.telemetry.receiver import ReceiverWatch, receiver_part
 from edge.daemon.telemetry.status import Announcer
 from edge.daemon.wiring import broker
 from edge.daemon.wiring.delivery import Delivery
-from edge.daemon.wiring.drawer import open_drawer
+from edge.daemon.wiring.drawing import open_drawing
 from edge.daemon.wiring.handlers import Reload, handlers
 from edge.daemon.wiring.info import Gather
 from edge.daemon.wiring.opener import Opener
@@ -94,7 +94,9 @@ class Daemon:
         note_settings(settings, self._parts.ledger.audit)
         self._client = broker.connect(settings, password, self._health)
         self._suspects = Suspects(settings.state.path)
-        self._delivery = Delivery(settings, self._parts.ledger, self._health, self._client)
+        self._delivery = Delivery(
+            settings, self._parts.ledger, self._health, self._client, self._drawing.maps
+        )
         self._recorder = Recorder(self._parts, self._delivery.wake)
         self._activation = self._make_activation()
         self._head_start = HeadStart(self._parts.tasks.wake)
@@ -166,7 +168,9 @@ class Daemon:
         self._stack.callback(model.close)
         again_s = look_again_s(settings.inbox)
         exams = exam_names(settings, sender)
-        return Parts(ledger, spool, health, sender, model, Tasks(), again_s, exams)
+        parts = Parts(ledger, spool, health, sender, model, Tasks(), again_s, exams)
+        self._drawing = open_drawing(settings, parts, self._opener, self._stack)
+        return parts
 
     def _make_activation(self) -> Activation:
         store, reject = self._opener.store, self._recorder.reject
@@ -202,9 +206,8 @@ class Daemon:
         observers = [self._activation.observe, self._drift.observe, self._numbers.observe]
         if self._shadow:
             observers.append(self._shadow.observe)
-        self._drawer = open_drawer(self._settings, self._parts, self._opener)
-        if self._drawer:
-            observers.append(self._drawer.observe)
+        if self._drawing.drawer:
+            observers.append(self._drawing.drawer.observe)
         hooks = Hooks(self._recovery.run, self._admission.record_anew, tuple(observers))
         return Dispatcher(self._parts, self._recorder, self._head_start, hooks)
 
@@ -256,7 +259,8 @@ class Daemon:
     def _loops(self) -> Iterator[Loop]:
         """Yield what is started last and stopped first, what takes images in at the head."""
         intakes = (self._folder, *(self._requests or ()), self._commands)
-        others = (self._exams, self._retention, self._accelerator, self._receiver, self._drawer)
+        drawer = self._drawing.drawer
+        others = (self._exams, self._retention, self._accelerator, self._receiver, drawer)
         for loop in (*intakes, *others):
             if loop:
                 yield loop
@@ -276,6 +280,7 @@ class Daemon:
             loop.stop()
         if self._shadow:
             self._shadow.stop()
+        self._drawing.artist.close()
 
     def _finish(self) -> None:
         self._delivery.stop()

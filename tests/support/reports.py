@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -142,6 +143,15 @@ def items(root: Dataset) -> Iterator[Dataset]:
     yield root
     for below in root.get("ContentSequence") or []:
         yield from items(below)
+
+
+def saved(made: Dataset) -> bytes:
+    """Write an object as a file."""
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    file = BytesIO()
+    made.save_as(file, enforce_file_format=True)
+    return file.getvalue()
 
 
 def said(root: Dataset) -> list[tuple[str, str]]:

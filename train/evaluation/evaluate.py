@@ -25,7 +25,6 @@ from train.evaluation import (
     lesions,
     per_exam,
     plots,
-    pointing_game,
     promise,
     robustness,
     subgroups,
@@ -34,6 +33,7 @@ from train.evaluation import (
 from train.fitting.finished_run import FinishedRun, reopen
 from train.progress import say, warn
 from train.run_folder import RunFolder, read_json, write_json
+from train.scoring import pointing_game
 from train.scoring.judge import Judged, judge
 from train.scoring.score import Scored, score_file, shapes_of
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from edge.errors import ModelError
 from edge.models.manifest import Gate, ModelFile
+from edge.models.pointing import KEY as POINTING
 from train.data.index import Side
 from train.exporting import by_domain, fitted_gate, measurement, parity, tflite, tolerances
 from train.exporting.reference import CHECKED, FITTED_ON, Reference
 from train.exporting.tflite import Conversion
 from train.progress import say, warn
-from train.scoring import calibration
+from train.scoring import calibration, pointing_game
 from train.scoring.score import Scored, score_file
 
 
@@ -116,6 +117,7 @@ def _passed(
         "gate": {"train": gate.training_refused, **shares},
         "measured": by_domain.numbers_of(model),
         "gate_on_unseen": gate.on_unseen,
+        POINTING: pointing_game.play(scored["test"], reference.run.recipe.input, seed),
         **{
             side: measurement.scores(films, model, shut[side], seed)
             for side, films in scored.items()

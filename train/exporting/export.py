@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from edge.models.bundle import sha256_of
 from edge.models.manifest import PREPROCESS_VERSION, Manifest, Outputs
+from edge.models.pointing import KEY as POINTING
 from train import wording
 from train.data.datasets import Sources
 from train.data.digital import Digital
@@ -169,6 +170,7 @@ def _numbers(
         "gate_on_unseen": main["gate_on_unseen"],
         "validation": main["validation"],
         "test": main["test"],
+        POINTING: main[POINTING],
         "files": files,
     }
 
@@ -271,7 +273,7 @@ def _manifest(
         "default_model": numbers["default"],
         "default_operating_point": calibration.DEFAULT,
         "training": training,
-        "scores": {side: numbers[side] for side in ("validation", "test")},
+        "scores": {name: numbers[name] for name in ("validation", "test", POINTING)},
     }
     return Manifest.model_validate(values)
 

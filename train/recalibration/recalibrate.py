@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.models.bundle import Bundle, verify
 from edge.models.manifest import DomainFit, Manifest, ModelFile
+from edge.models.pointing import KEY as POINTING
 from train.data import datasets
 from train.data.datasets import Sources
 from train.data.domains import domains_of
@@ -190,7 +191,7 @@ def _write(
     images, default = said
     manifest = old.manifest
     files = {name: (old.folder / name).read_bytes() for name in manifest.files}
-    # Figures of the old calibration say nothing of this one.
+    # Figures of the old calibration say nothing of this one; where a map points, none moves.
     before = {"version": manifest.version, "scores": manifest.scores}
     note: dict[str, Any] = {
         "command": request.command,
@@ -207,6 +208,6 @@ def _write(
         "models": {name: model.model_dump() for name, model in models.items()},
         "default_operating_point": default,
         "training": {**manifest.training, "site": note},
-        "scores": {},
+        "scores": {key: value for key, value in manifest.scores.items() if key == POINTING},
     }
     return bundle_writer.write(request.out / "bundle", files, Manifest.model_validate(new))

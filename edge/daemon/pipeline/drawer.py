@@ -8,23 +8,18 @@ result has left, or a minute later all the same. A picture that cannot be drawn 
 import logging
 import queue
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from edge.config.settings import Settings
 from edge.contract.render import result_id
+from edge.daemon.pipeline.artist import Artist
 from edge.daemon.pipeline.examination import Examination, Parts
-from edge.daemon.workers.serving import Serving
-from edge.daemon.workers.verdict import Interrupted
-from edge.domain import Drawn, Result
+from edge.domain import Result
+from edge.drawn import Drawn
 from edge.errors import MammoEdgeError, StateDamagedError, Unavailable
 from edge.models.bundle import Bundle
-from edge.storage.pictures import PICTURE, SMALL
+from edge.storage.pictures import PICTURE, SMALL, find
 from edge.system import files
 from edge.system.threads import Loop
 
@@ -51,23 +46,20 @@ class Wanted:
 
 class Drawer(Loop):
     """
-    Has images drawn one by one, in a thread and a worker of its own.
+    Has images drawn one by one, in a thread of its own.
 
     Args:
         settings: say where pictures lie, and how much room must be free.
         parts: the shared objects.
-        open_: begins to open a bundle in a worker that draws.
+        artist: draws.
     """
 
-    def __init__(
-        self, settings: Settings, parts: Parts, open_: "Callable[[Path], Future[Serving]]"
-    ) -> None:
+    def __init__(self, settings: Settings, parts: Parts, artist: Artist) -> None:
         super().__init__(LOOP, parts.health)
         self._state = settings.state.path
         self._least_free = settings.retention.min_free_mb * 2**20
         self._ledger, self._model = parts.ledger, parts.model
-        self._open = open_
-        self._serving: Serving | None = None
+        self._artist = artist
         self._queue: queue.Queue[Wanted] = queue.Queue(MOST_WAITING)
 
     def observe(self, examination: Examination) -> None:
@@ -83,8 +75,8 @@ class Drawer(Loop):
 
     def wake(self) -> None:
         """End the drawing that runs; `stop` calls it, and forgets what waits."""
-        if self._stop.is_set() and self._serving is not None:
-            self._serving.workers.close()
+        if self._stop.is_set():
+            self._artist.close()
 
     def turn(self) -> None:
         """Draw the next image, if there is one."""
@@ -93,19 +85,27 @@ class Drawer(Loop):
         except queue.Empty:
             return
         try:
-            done = self._await_turn(wanted) and self._draw(wanted)
+            if self._await_turn(wanted):
+                self._draw(wanted)
         except StateDamagedError:
             raise
         except (MammoEdgeError, OSError) as error:
             self._failed(error.strerror if isinstance(error, OSError) else str(error))
-        else:
-            if done:
-                self._health.count("pictures_drawn")
 
-    def last_turn(self) -> None:
-        """Let the worker go."""
-        if self._serving is not None:
-            self._serving.workers.close()
+    def keep(self, image_id: str, result_id: str, drawn: Drawn) -> None:
+        """
+        Keep the pictures of a result if its image is kept still; from any thread.
+
+        Raises:
+            OSError: they cannot be written.
+            Unavailable: there is too little room.
+        """
+        self._demand_room()
+        is_kept = self._ledger.pruning.is_kept
+        made = {SMALL: drawn.small, PICTURE: drawn.picture}
+        wanted = lambda: is_kept(image_id, result_id)  # noqa: E731
+        if self._ledger.pictures.keep(image_id, result_id, made, wanted):
+            self._health.count("pictures_drawn")
 
     def _failed(self, why: object) -> None:
         if not self._stop.is_set():
@@ -122,7 +122,7 @@ class Drawer(Loop):
             self._stop.wait(PAUSE_S)
         return False
 
-    def _draw(self, wanted: Wanted) -> bool:
+    def _draw(self, wanted: Wanted) -> None:
         """
         Draw one image, and keep the picture if the image is kept still.
 
@@ -131,50 +131,23 @@ class Drawer(Loop):
             OSError: the picture cannot be written.
         """
         path = self._ledger.images.path_of(wanted.image_id)
-        if path is None or not self._is_kept(wanted):
-            return False
+        if path is None or not self._is_kept(wanted) or self._is_drawn(wanted):
+            return
+        self._demand_room()
+        verdict = self._artist.draw(path, wanted.bundle, self._health.beat)
+        if isinstance(verdict, Drawn):
+            self.keep(wanted.image_id, wanted.result_id, verdict)
+        else:
+            self._failed("the image was rejected")
+
+    def _demand_room(self) -> None:
         if files.free_bytes(self._state) < self._least_free:
             msg = "less room than [retention] min_free_mb"
             raise Unavailable(msg)
-        # A worker that draws gives back another kind of outcome.
-        workers = self._opened(wanted.bundle).workers
-        verdict = cast("object", workers.examine(path, self._health.beat))
-        if isinstance(verdict, Drawn):
-            made = {SMALL: verdict.small, PICTURE: verdict.picture}
-            names = wanted.image_id, wanted.result_id
-            return self._ledger.pictures.keep(*names, made, lambda: self._is_kept(wanted))
-        if not (isinstance(verdict, Interrupted) and self._stop.is_set()):
-            self._failed(getattr(verdict, "why", "the image was rejected"))
-        return False
+
+    def _is_drawn(self, wanted: Wanted) -> bool:
+        """Tell if the PACS's map was drawn before, whose worker draws all pictures."""
+        return find(self._state, wanted.image_id, wanted.result_id) is not None
 
     def _is_kept(self, wanted: Wanted) -> bool:
         return self._ledger.pruning.is_kept(wanted.image_id, wanted.result_id)
-
-    def _opened(self, bundle: Bundle) -> Serving:
-        """
-        Open the bundle that gave the result, if it is not open yet.
-
-        Raises:
-            MammoEdgeError: it cannot be opened, or the daemon ends.
-        """
-        serving = self._serving
-        if serving is not None:
-            if serving.bundle.bundle_id == bundle.bundle_id:
-                return serving
-            self._serving = None
-            serving.workers.close()
-        opening = self._open(bundle.folder)
-        while not self._stop.is_set():
-            with suppress(FutureTimeoutError):
-                self._serving = opening.result(timeout=1.0)
-                return self._serving
-            self._health.beat()
-        opening.add_done_callback(_close)
-        msg = "the daemon ends"
-        raise Unavailable(msg)
-
-
-def _close(opening: "Future[Serving]") -> None:
-    """Let workers go that came up when nobody wanted them any more."""
-    if opening.exception() is None:
-        opening.result().workers.close()

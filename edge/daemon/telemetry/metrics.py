@@ -46,7 +46,7 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "mammo_edge_delivered": (
         "Results that a sink has, by sink",
         "sink",
-        {f"delivered_{name}": name for name in ("mqtt", "jsonl", "exam", "dicom")},
+        {f"delivered_{name}": name for name in ("mqtt", "jsonl", "exam", "dicom", "dicom_map")},
     ),
     "mammo_edge_reports_not_sent": (
         "Results of which the PACS gets no report, by the reason",
@@ -54,6 +54,22 @@ COUNTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
         {
             f"reports_{name}": name
             for name in ("not_dicom", "several_studies", "original_gone", "without_score")
+        },
+    ),
+    "mammo_edge_maps_not_sent": (
+        "Results of which the PACS gets no picture of the map, by the reason",
+        "reason",
+        {
+            f"maps_{name}": name
+            for name in (
+                "not_dicom",
+                "original_gone",
+                "without_score",
+                "not_pointing",
+                "model_gone",
+                "not_drawn",
+                "of_another_score",
+            )
         },
     ),
     "mammo_edge_worker_deaths": (

@@ -8,6 +8,7 @@ from edge.contract.render import without_heatmap
 from edge.contract.report_job import Peer
 from edge.daemon.publish.courier import Courier
 from edge.daemon.publish.dicom import DicomSink
+from edge.daemon.publish.dicom_map import Draw, MapSink
 from edge.daemon.publish.jsonl import JsonlSink
 from edge.daemon.publish.mqtt import ExamSink, MqttSink, ReplySink
 from edge.daemon.publish.replies import ReplyCourier
@@ -34,12 +35,22 @@ class Delivery:
         ledger: has what is to be delivered.
         health: for stamps and reasons.
         client: the connection to the broker, if there is one.
+        draw: draws maps for the PACS; None if it gets none.
     """
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, health: Health, client: MqttClient | None
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        health: Health,
+        client: MqttClient | None,
+        draw: Draw | None = None,
     ) -> None:
         self._couriers = list(_couriers(settings, ledger, health, client))
+        peer = _peer_of(settings.pacs)
+        if peer and draw:
+            sink = MapSink(peer, ledger, lambda job: ask(job, health.beat), draw)
+            self._couriers.append(Courier(sink, ledger.outbox, health))
         if client:
             for courier in self._couriers:
                 client.on_connect(courier.retry_held)

@@ -115,5 +115,6 @@ def open_serving(
     if expendable:
         job = replace(job, oom_score_adj=EXPENDABLE)
     if draws:
-        job = replace(job, start=f"{DRAWING}.start", run=f"{DRAWING}.run")
+        arguments = (settings.pacs.map, *job.arguments)
+        job = replace(job, start=f"{DRAWING}.start", run=f"{DRAWING}.run", arguments=arguments)
     return Serving(bundle, Workers(job))

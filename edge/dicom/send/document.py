@@ -1,7 +1,6 @@
 """A report as a whole: its content, the patient and study of its images, and its names."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from pydicom import Dataset
@@ -10,9 +9,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from edge.dicom.send.content import content_of
 from edge.dicom.send.facts import Facts
-from edge.dicom.send.headers import OPTIONAL, PATIENT, STUDY, demand_one_study, instance_of
+from edge.dicom.send.headers import demand_one_study, instance_of
+from edge.dicom.send.identity import note_time, take_over
 from edge.dicom.send.items import SCHEME, Instance
 from edge.dicom.send.uids import uid_of
+from edge.domain import OWN
 
 COMPREHENSIVE_3D: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 COMPREHENSIVE: Final = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -21,7 +22,6 @@ CLASSES: Final = (COMPREHENSIVE_3D, COMPREHENSIVE)
 SERIES: Final = "mammo-edge: research, not for diagnosis"
 """The series description, which work stations show as the report's title."""
 SERIES_NUMBER: Final = 1500
-PROGRAM: Final = "mammo-edge"
 
 
 def document(facts: Facts, headers: Mapping[str, Dataset], sop_class: str) -> Dataset:
@@ -43,17 +43,17 @@ def document(facts: Facts, headers: Mapping[str, Dataset], sop_class: str) -> Da
     first = headers[min(headers)]
     instances = {image_id: instance_of(header) for image_id, header in headers.items()}
     made = content_of(facts, instances)
-    _copy(made, first)
+    take_over(made, first)
     study = str(first.StudyInstanceUID)
     made.Modality = "SR"
     made.SeriesInstanceUID = series_uid(facts, study)
     made.SeriesNumber = SERIES_NUMBER
     made.SeriesDescription = SERIES
     made.ReferencedPerformedProcedureStepSequence = []
-    made.Manufacturer = PROGRAM
+    made.Manufacturer = OWN
     made.SOPClassUID = sop_class
     made.SOPInstanceUID = report_uid(facts, facts.result_id, sop_class)
-    _general(made, facts, _local(facts.completed_at, made))
+    _general(made, facts)
     made.CodingSchemeIdentificationSequence = [_scheme()]
     made.CurrentRequestedProcedureEvidenceSequence = [_evidence(study, list(headers.values()))]
     if facts.supersedes is not None:
@@ -74,39 +74,19 @@ def series_uid(facts: Facts, study: str) -> str:
     return uid_of("series", f"{facts.ledger_id} {facts.subject} {study}")
 
 
-def _copy(made: Dataset, header: Dataset) -> None:
-    """Take over patient and study, in the image's own character set."""
-    for name in (*PATIENT, *STUDY, *OPTIONAL):
-        if name in header:
-            made[name] = header[name]
-        elif name not in OPTIONAL:
-            setattr(made, name, None)
-
-
-def _general(made: Dataset, facts: Facts, completed: datetime) -> None:
+def _general(made: Dataset, facts: Facts) -> None:
     made.InstanceNumber = facts.revision
     made.CompletionFlag = "COMPLETE" if facts.complete else "PARTIAL"
     made.VerificationFlag = "UNVERIFIED"
-    made.ContentDate = completed.strftime("%Y%m%d")
-    made.ContentTime = completed.strftime("%H%M%S.%f")
+    note_time(made, facts.completed_at)
     made.PerformedProcedureCodeSequence = []
-
-
-def _local(at: datetime, made: Dataset) -> datetime:
-    """Tell a time by the images' offset from UTC, else as this machine does."""
-    offset = str(made.get("TimezoneOffsetFromUTC", ""))
-    try:
-        minutes = int(offset[:-4] + "1") * (60 * int(offset[-4:-2]) + int(offset[-2:]))
-        return at.astimezone(timezone(timedelta(minutes=minutes)))
-    except ValueError:
-        return at.astimezone()
 
 
 def _scheme() -> Dataset:
     scheme = Dataset()
     scheme.CodingSchemeDesignator = SCHEME
     scheme.CodingSchemeName = "Concepts of mammo-edge, docs/reference/dicom-conformance.md"
-    scheme.CodingSchemeResponsibleOrganization = PROGRAM
+    scheme.CodingSchemeResponsibleOrganization = OWN
     return scheme
 
 

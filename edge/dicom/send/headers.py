@@ -38,6 +38,7 @@ OPTIONAL: Final = (
 )
 """Attributes that a report has if its images have them."""
 OWN: Final = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
+OF_PIXELS: Final = ("LossyImageCompression",)
 UID: Final = r"[0-9.]{1,64}"
 PREAMBLE: Final = 128
 BARE_GROUPS: Final = (b"\x02\0", b"\x08\0", b"\0\x08")
@@ -65,7 +66,7 @@ def read(path: Path) -> Dataset:
         if start[PREAMBLE:] != b"DICM" and start[:2] not in BARE_GROUPS:
             raise NotDicomError
         file.seek(0)
-        wanted = [*PATIENT, *STUDY, *OPTIONAL, *OWN]
+        wanted = [*PATIENT, *STUDY, *OPTIONAL, *OWN, *OF_PIXELS]
         try:
             header = pydicom.dcmread(
                 file, stop_before_pixels=True, force=True, specific_tags=wanted

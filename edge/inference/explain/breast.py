@@ -1,5 +1,5 @@
 """
-Pictures for the page: the breast alone, drawn by a worker of its own after the result is delivered.
+Pictures for the page and the PACS: the breast alone, drawn by a worker of its own.
 
 All beside the breast is black, since text that is burnt in there may name a woman. So a bundle
 whose input is not the breast cut out and masked gets no pictures. No sockets, no settings.
@@ -13,15 +13,18 @@ from typing import Any, Final, cast
 import cv2
 import numpy as np
 
-from edge.domain import Drawn, InputSpec, Outcome, Result, Runtime
+from edge.domain import InputSpec, Outcome, Result, Runtime
+from edge.drawn import Drawn
 from edge.errors import InferenceError
 from edge.inference import examiner
 from edge.inference.explain import peaks
 from edge.inference.explain.canvas import Picture, row, titled
+from edge.inference.explain.capture import Caption, caption_of, capture_of
 from edge.inference.explain.drawing import HEIGHT, film_of, input_of, input_title, map_over
 from edge.inference.explain.overlay import on_panel
 from edge.inference.preprocess import Batch
 from edge.inference.trace import Trace
+from edge.models.bundle import sha256_of
 
 SMALL: Final = 320
 """Rows of the small picture."""
@@ -33,13 +36,22 @@ NICER: Final = 5
 """Niceness above the serving workers'; more would have it time out where the machine is busy."""
 
 
-def start(*arguments: Any) -> Runtime:  # noqa: ANN401 - those of examiner.start
+_captures = False
+
+
+def start(captures: bool, *arguments: Any) -> Runtime:  # noqa: FBT001, ANN401 - of examiner.start
     """
     Load a bundle as `examiner.start` does, in a process that is nicer to others.
+
+    Args:
+        captures: draw each map for a PACS, too.
+        arguments: those of `examiner.start`.
 
     Raises:
         ModelError: the bundle is not usable.
     """
+    global _captures  # noqa: PLW0603 - one worker, one way to draw
+    _captures = captures
     with suppress(OSError):  # a sandbox may forbid it
         os.nice(NICER)
     cv2.setNumThreads(1)
@@ -56,12 +68,20 @@ def run(path: str) -> Drawn | Outcome:
         Unavailable: the file cannot be read.
     """
     opened = examiner.examiner()
-    trace = opened.look(Path(path))
-    return drawn(trace, opened.bundle.manifest.input)
+    trace, manifest = opened.look(Path(path)), opened.bundle.manifest
+    caption = caption_of(sha256_of(Path(path)), manifest) if _captures else None
+    return drawn(trace, manifest.input, caption)
 
 
-def drawn(trace: Trace, spec: InputSpec) -> Drawn | Outcome:
-    """Draw one examination; a rejection is returned as it is. Raises as `run`."""
+def drawn(trace: Trace, spec: InputSpec, caption: Caption | None = None) -> Drawn | Outcome:
+    """
+    Draw one examination; a rejection is returned as it is. Raises as `run`.
+
+    Args:
+        trace: the examination.
+        spec: the model's input.
+        caption: of the capture; None draws none.
+    """
     outcome, batch = trace.outcome, trace.batch
     if not isinstance(outcome, Result) or trace.image is None or batch is None:
         return outcome
@@ -71,11 +91,16 @@ def drawn(trace: Trace, spec: InputSpec) -> Drawn | Outcome:
     film = _blackened(film_of(trace.image, batch), batch, spec)
     mapped = map_over(film, outcome.prediction, trace, spec)
     over = _cut(film if mapped is None else mapped.over, batch)
-    panels = [titled("the breast", _cut(film, batch))]
-    panels.append(titled(input_title(batch, spec), input_of(batch, spec)))
-    if mapped is not None:
-        panels += [titled("the model's map over the breast", over), mapped.titled_scale]
-    return Drawn(_jpeg(row(panels)), _jpeg(_scaled(over, SMALL)))
+    breast = titled("the breast", _cut(film, batch))
+    seen = titled(input_title(batch, spec), input_of(batch, spec))
+    if mapped is None:
+        return Drawn(_jpeg(row([breast, seen])), _jpeg(_scaled(over, SMALL)))
+    shown = [titled("the model's map over the breast", over), mapped.titled_scale]
+    return Drawn(
+        _jpeg(row([breast, seen, *shown])),
+        _jpeg(_scaled(over, SMALL)),
+        capture_of([breast, *shown], outcome, caption) if caption else None,
+    )
 
 
 def _blackened(film: Picture, batch: Batch, spec: InputSpec) -> Picture:

@@ -134,13 +134,14 @@ def _identity(header: Dataset) -> Identity | None:
     """
     Read the UIDs of an object that gets no score; None if they cannot be read.
 
-    None also of a structured report: it is no view of its study's exam, and if our own changed the
-    exam when it came back, another report would follow.
+    None also of a structured report, and of what we made ourselves: it is no view of its study's
+    exam, and if it changed the exam when it came back, another report would follow.
     """
     try:
         with _broken("header"):
             is_report = str(header.get("SOPClassUID", "")).startswith(REPORTS)
-            return None if is_report else tags.identity(header)
+            no_view = is_report or eligibility.is_own(header)
+            return None if no_view else tags.identity(header)
     except ImageRejected:
         return None
 

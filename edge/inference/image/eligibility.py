@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from pydicom import Dataset
 
-from edge.domain import Flag, Implants
+from edge.domain import OWN, Flag, Implants
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import tags
 from edge.inference.image.attributes import number, text
@@ -74,6 +74,15 @@ def _modality_detail(header: Dataset) -> str:
     modality = text(header, "Modality")
     # free text is not repeated
     return f"Modality is {modality if modality in tags.MODALITIES else 'another'}, expected MG"
+
+
+def is_own(header: Dataset) -> bool:
+    """Tell if mammo-edge made an object, such as a capture that a PACS sends back."""
+    made_by = [
+        text(header, keyword) for keyword in ("Manufacturer", "SecondaryCaptureDeviceManufacturer")
+    ]
+    titled = text(header, "SeriesDescription").startswith(f"{OWN.upper()}:")
+    return titled or OWN.upper() in made_by
 
 
 def _says(keyword: str, *values: str) -> Callable[[Dataset], bool]:
@@ -155,6 +164,14 @@ def _other_body_part(header: Dataset) -> bool:
 
 
 RULES: Final = (
+    Rule(
+        "an object that mammo-edge made",
+        "Manufacturer or Secondary Capture Device Manufacturer `mammo-edge`, or Series Description "
+        "`mammo-edge: ...`",
+        "rejected",
+        is_own,
+        detail="it was made by mammo-edge itself: keep the PACS from sending its objects back",
+    ),
     Rule("no modality", "Modality absent or empty", "accepted", _says("Modality", "")),
     Rule("a mammogram, whatever its SOP class", "Modality MG", "accepted", _says("Modality", "MG")),
     Rule(

@@ -1,5 +1,6 @@
 """`mammo-edge check`: a start's own findings."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 from edge.cli import check
 from edge.cli.check import findings
 from edge.config.paths import credential_of
-from edge.config.settings import Broker, Pacs, Settings, Tls
+from edge.config.settings import Broker, Model, Pacs, Settings, State, Tls
 from edge.errors import ConfigError
 from edge.mqtt.tls import tls_context
+from tests.support.bundles import tiny
 
 
 def test_an_inbox_that_is_not_there_is_not_promised_to_be_made(tmp_path: Path) -> None:
@@ -42,6 +44,24 @@ def test_a_check_says_of_the_password_that_setup_wrote_what_it_can_know(
 @pytest.mark.parametrize(("days", "warned"), [(30, True), (182, True), (183, False), (0, False)])
 def test_results_kept_for_less_than_183_days_are_warned_of(*, days: int, warned: bool) -> None:
     assert check._retention(days).startswith("warning: ") == warned
+
+
+@pytest.mark.parametrize("hits", [None, 0.5])
+def test_maps_of_a_model_that_points_elsewhere_are_refused_with_found_and_expected(
+    hits: float | None, tmp_path: Path
+) -> None:
+    pacs = Pacs(peer="P@127.0.0.1:104", map=True)
+    shipped = Settings(pacs=pacs, state=State(path=tmp_path))
+    told = "a picture of each DICOM image's map, whose highest point lay on the lesion of 73.1%"
+    assert check._map(shipped).startswith(told)
+    bundle = tiny(tmp_path / "bundle", "9.0.0")
+    fields = json.loads((bundle / "bundle.json").read_bytes())
+    fields["scores"] = {"pointing": {"films": 40, "with_tolerance": {"hits": hits}}} if hits else {}
+    (bundle / "bundle.json").write_text(json.dumps(fields))
+    poor = shipped.model_copy(update={"model": Model(bundle=bundle)})
+    found = "50.0% of 40 malignant test films" if hits else "no scores.pointing"
+    with pytest.raises(ConfigError, match=rf"{found}, expected at least 60%: remove the key"):
+        check._map(poor)
 
 
 def test_a_pacs_is_named_and_what_keeps_reports_from_it_is_said(

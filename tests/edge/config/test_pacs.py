@@ -68,6 +68,13 @@ def test_reports_are_of_exams_unless_images_are_asked_for() -> None:
     assert (of_images.sink_names, of_images.exam_sinks) == (["mqtt", "dicom"], ["exam"])
 
 
+def test_maps_are_sent_if_they_are_asked_for_to_a_peer_alone() -> None:
+    assert settings(tls=True).pacs.map is False
+    assert settings(tls=True, map=True).sink_names == ["mqtt", "dicom_map"]
+    with pytest.raises(ValueError, match="map is true, and no peer is named"):
+        Settings(pacs={"map": True})
+
+
 def test_reports_of_exams_need_no_broker_but_whole_exams() -> None:
     pacs = {"peer": "P@127.0.0.1:104"}
     alone = Settings(pacs=pacs, publish={"mqtt": False}, intake={"mqtt": False})

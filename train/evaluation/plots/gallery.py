@@ -14,8 +14,8 @@ from edge.domain import InputSpec
 from train.data.films import lesion_boxes
 from train.data.index import Label
 from train.evaluation.plots.style import DPI, Axes, plt
-from train.evaluation.pointing_game import peak
 from train.scoring.judge import Judged
+from train.scoring.pointing_game import peak
 from train.scoring.score import Scored
 
 FILMS: Final = 5

@@ -13,13 +13,14 @@ import pytest
 from edge.config.settings import Page, Retention, Settings, State
 from edge.contract.render import result_id
 from edge.daemon.pipeline import drawer
+from edge.daemon.pipeline.artist import Artist
 from edge.daemon.pipeline.drawer import Drawer
 from edge.daemon.pipeline.examination import Examination
-from edge.daemon.wiring.drawer import open_drawer
-from edge.daemon.wiring.opener import Opener
+from edge.daemon.wiring.drawing import open_drawer
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Died
-from edge.domain import Drawn, Rejection, Result
+from edge.domain import Rejection, Result
+from edge.drawn import Drawn
 from edge.errors import ModelError, Reason, Unavailable
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion, Submission
@@ -117,7 +118,7 @@ def line(tmp_path: Path) -> Iterator[Line]:
         future.set_result(Serving(bundle, cast("Any", pool)))
         return future
 
-    yield Line(settings, ledger, spool, pool, Drawer(settings, parts, open_), opened)
+    yield Line(settings, ledger, spool, pool, Drawer(settings, parts, Artist(open_)), opened)
     ledger.close()
 
 
@@ -196,7 +197,7 @@ def test_neither_a_model_nor_a_disk_that_fails_costs_more(
         raise error
 
     if isinstance(error, ModelError):
-        monkeypatch.setattr(line.drawer, "_opened", failing)
+        monkeypatch.setattr(line.drawer._artist, "_opened", failing)
     else:
         monkeypatch.setattr(line.ledger.pictures, "keep", failing)
     line.drawer.observe(line.conclude(1))
@@ -244,31 +245,13 @@ def test_an_image_whose_file_is_pruned_is_not_drawn(line: Line) -> None:
     assert line.counters == {}
 
 
-def test_another_model_gets_a_worker_of_its_own(line: Line) -> None:
-    other = cast("Any", SimpleNamespace(bundle_id="o" * 64, folder=Path("other")))
-    for bundle in (BUNDLE, BUNDLE, other):
-        line.drawer._opened(bundle)
-    assert line.opened == [Path("bundle"), Path("other")]
-    assert line.pool.closed == 1
-
-
-def test_a_daemon_that_ends_while_a_worker_comes_up_lets_that_go(line: Line) -> None:
-    opening: Future[Serving] = Future()
-    line.drawer._open = lambda _: opening
-    line.drawer._stop.set()
-    with pytest.raises(Unavailable, match="ends"):
-        line.drawer._opened(BUNDLE)
-    opening.set_result(Serving(BUNDLE, cast("Any", line.pool)))
-    assert line.pool.closed == 1
-
-
 def test_without_the_setting_there_is_no_drawer_and_earlier_pictures_go(line: Line) -> None:
     line.drawer.observe(line.conclude(1))
     line.deliver()
     line.drawer.turn()
     parts = parts_of(line.ledger, line.spool, Serving(BUNDLE, cast("Any", line.pool)))
-    opener = cast("Opener", SimpleNamespace(drawing=None))
-    assert open_drawer(line.settings, parts, opener) is not None
+    artist = line.drawer._artist
+    assert open_drawer(line.settings, parts, artist) is not None
     assert line.picture(1) is not None
-    assert open_drawer(Settings(state=line.settings.state), parts, opener) is None
+    assert open_drawer(Settings(state=line.settings.state), parts, artist) is None
     assert line.picture(1) is None

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edge.contract.report_job import Answer, Job, Peer, Sent
-from edge.daemon.publish import NothingToSendError
-from edge.daemon.publish import dicom as dicom_sink
+from edge.daemon.publish import NothingToSendError, pacs
 from edge.daemon.publish.courier import Courier
-from edge.daemon.publish.dicom import FAILURES, DicomSink
+from edge.daemon.publish.dicom import DicomSink
+from edge.daemon.publish.pacs import FAILURES
 from edge.daemon.wiring.exam_maker import Maker
 from edge.errors import Unavailable
 from edge.health import Health
@@ -50,7 +50,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dicom_sink, "PAUSES_S", (0.0,))
+    monkeypatch.setattr(pacs, "PAUSES_S", (0.0,))
 
 
 def prune(site: Site) -> None:

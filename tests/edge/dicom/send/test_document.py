@@ -23,6 +23,7 @@ from tests.support.reports import (
     of_images,
     rejected_image,
     said,
+    saved,
     taken_back,
 )
 from tests.support.rig import film
@@ -44,14 +45,6 @@ def report(result: dict[str, Any], files: dict[str, Path], kind: str = CLASSES[0
     return document(
         facts_of(result, of_images()), {one: headers.read(files[one]) for one in ids}, kind
     )
-
-
-def saved(made: Dataset) -> bytes:
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    file = BytesIO()
-    made.save_as(file, enforce_file_format=True)
-    return file.getvalue()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The pictures of the page show the breast, and nothing that stands beside it."""
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.domain import Drawn, Rejection
+from edge import NOTICE
+from edge.domain import Rejection, Result
+from edge.drawn import Capture, Drawn
 from edge.errors import InferenceError, Reason
 from edge.inference import examiner
 from edge.inference.examiner import Examiner
 from edge.inference.explain import breast
 from edge.inference.explain.breast import SMALL, drawn
-from edge.inference.explain.canvas import MARGIN
+from edge.inference.explain.canvas import MARGIN, TEXT, blank, write
+from edge.inference.explain.capture import Caption, caption_of
+from edge.inference.explain.colours import YELLOW
 from edge.inference.explain.drawing import HEIGHT
 from edge.inference.image import Limits
 from edge.inference.trace import Trace
@@ -48,6 +53,54 @@ def pixels(jpeg: bytes) -> NDArray[np.uint8]:
     return np.asarray(found, np.uint8)
 
 
+CAPTION = Caption("0" * 64, "m 1", "Such maps point somewhere.")
+
+
+def colours(capture: Capture | None) -> NDArray[np.uint8]:
+    """The pixels of a capture, as OpenCV has colours."""
+    assert capture is not None
+    shape = capture.rows, capture.columns, 3
+    return np.frombuffer(zlib.decompress(capture.pixels), np.uint8).reshape(shape)[:, :, ::-1]
+
+
+def test_a_map_for_a_pacs_is_drawn_if_it_is_asked_for_with_score_and_notice_burnt_in(
+    trace: Trace, bundle: Bundle
+) -> None:
+    plain = drawn(trace, bundle.manifest.input)
+    made = drawn(trace, bundle.manifest.input, CAPTION)
+    assert isinstance(plain, Drawn)
+    assert isinstance(made, Drawn)
+    assert plain.capture is None
+    assert replace(made, capture=None) == plain
+    found, result = colours(made.capture), trace.outcome
+    assert isinstance(result, Result)
+    assert made.capture is not None
+    assert made.capture.malignant == result.prediction.malignant
+    words = {
+        "research, not for diagnosis": (46, 1.2, YELLOW, 2),
+        f"probability of malignancy: {result.prediction.malignant:.3f}": (88, 0.8, TEXT, 1),
+    }
+    head = blank(112, found.shape[1])
+    for text, (y, size, colour, thickness) in words.items():
+        full = text if text.startswith("research") else f"calibrated {text}"
+        write(head, full, MARGIN, y, size, colour, thickness)
+    assert np.array_equal(found[:112], head)
+    notice = blank(30, found.shape[1])
+    write(notice, NOTICE, MARGIN, 22, 0.62, TEXT)
+    assert np.array_equal(found[-44:-14], notice)
+    assert found.shape[0] > 112 + HEIGHT
+
+
+def test_a_caption_says_how_such_maps_point(bundle: Bundle) -> None:
+    caption = caption_of("0" * 64, bundle.manifest)
+    assert caption.model == f"{bundle.manifest.name} {bundle.manifest.version}"
+    assert "on the lesion of 73.1% of 323 malignant test films" in caption.pointing
+    unknown = bundle.manifest.model_copy(
+        update={"files": dict.fromkeys(bundle.manifest.files, "0" * 64)}
+    )
+    assert caption_of("0" * 64, unknown).pointing.startswith("Nobody measured")
+
+
 def test_both_pictures_have_their_size(trace: Trace, bundle: Bundle) -> None:
     made = drawn(trace, bundle.manifest.input)
     assert isinstance(made, Drawn)
@@ -65,7 +118,7 @@ def test_a_name_that_is_burnt_in_beside_the_breast_is_not_in_them(
     assert film[95:111, 145:190].max() == 255
     cv2.imwrite(str(tmp_path / "named.png"), film)
     seen = opened.look(tmp_path / "named.png")
-    made = drawn(seen, bundle.manifest.input)
+    made = drawn(seen, bundle.manifest.input, CAPTION)
     assert isinstance(made, Drawn)
     assert seen.batch is not None
     box = seen.batch.geometry.box
@@ -73,6 +126,7 @@ def test_a_name_that_is_burnt_in_beside_the_breast_is_not_in_them(
     for picture, height in (
         (pixels(made.small), SMALL),
         (pixels(made.picture)[34 : 34 + HEIGHT, MARGIN:], HEIGHT),
+        (colours(made.capture)[112 + 34 : 112 + 34 + HEIGHT, MARGIN:], HEIGHT),
     ):
         scale = height / (box.ymax - box.ymin)
         top, bottom = (round((y - box.ymin) * scale) for y in (90, 115))
@@ -104,4 +158,8 @@ def test_a_rejected_image_gets_none(trace: Trace, bundle: Bundle) -> None:
 
 def test_a_worker_draws_what_it_is_given(opened: Examiner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examiner, "_examiner", opened)
-    assert isinstance(breast.run(str(FILM)), Drawn)
+    for captures in (False, True):
+        monkeypatch.setattr(breast, "_captures", captures)
+        made = breast.run(str(FILM))
+        assert isinstance(made, Drawn)
+        assert (made.capture is not None) is captures

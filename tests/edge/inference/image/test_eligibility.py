@@ -74,6 +74,9 @@ FLAGGED: list[tuple[str, dict[str, Any]]] = [
     ("another part of the body", {"BodyPartExamined": SECRET}),
 ]
 REJECTED: list[tuple[str, dict[str, Any]]] = [
+    ("an object that mammo-edge made", {"Manufacturer": "mammo-edge"}),
+    ("an object that mammo-edge made", {"SecondaryCaptureDeviceManufacturer": "Mammo-Edge "}),
+    ("an object that mammo-edge made", {"SeriesDescription": "mammo-edge: research"}),
     ("any other modality", {"Modality": "CT"}),
     ("any other modality", {"Modality": "CR", "BodyPartExamined": "CHEST"}),
     ("tomosynthesis", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.13.1.3"}),

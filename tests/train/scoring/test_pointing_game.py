@@ -8,9 +8,9 @@ import pytest
 from edge.domain import Box
 from edge.inference.geometry import Geometry
 from tests.support.films_drawn import film, lesion, prepared
-from train.evaluation import pointing_game
-from train.evaluation.pointing_game import Point
 from train.recipes.seed import RECIPE
+from train.scoring import pointing_game
+from train.scoring.pointing_game import Point
 from train.scoring.score import Scored
 
 SPEC = replace(RECIPE.input, height=100, width=100)

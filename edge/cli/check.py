@@ -9,12 +9,12 @@ from typing import Final, TypeAlias
 
 from edge.cli import exits
 from edge.cli.output import print_table
+from edge.cli.unserved import ADVICE, about
 from edge.cli.workers import verify_bundle
 from edge.config.credentials import read_secret
 from edge.config.load import load
 from edge.config.paths import DEFAULT_CONFIG, credential_of
 from edge.config.settings import Pacs, Settings
-from edge.daemon.publish.mqtt import MqttSink, ReplySink
 from edge.daemon.rollout.shadow import NOBODY_TO_TELL
 from edge.daemon.wiring.delivery import check_peer
 from edge.daemon.workers.servable import open_store
@@ -167,17 +167,12 @@ def _ledger(settings: Settings) -> str:
         return "none yet"
     try:
         with open_queries(settings.state.path) as queries:
-            summary, sinks = queries.summary(), queries.sinks()
+            summary = queries.summary()
+            left = queries.unserved(settings.served, settings.exam_sinks)
     except OlderSchemaError as error:
         return str(error)
-    served = {
-        *settings.sink_names,
-        *((*MqttSink.takes, *ReplySink.takes) if settings.uses_broker else ()),
-    }
-    forgotten = {name: count for name, count in sinks.items() if name not in served}
-    if forgotten:
-        msg = f"undelivered results of sinks that are no longer configured: {forgotten}"
-        raise StartupError(msg)
+    if left:
+        return f"warning: results wait for sinks that nobody serves: {about(left)}: {ADVICE}"
     aside = len(list((settings.state.path / FOLDER).glob("*")))
     told = f"; {aside} damaged ones set aside in {settings.state.path / FOLDER}" if aside else ""
     return (

@@ -27,6 +27,7 @@ from edge.config.settings import Settings
 from edge.errors import Unavailable
 from edge.models.active import shipped_bundle
 from edge.mqtt.topics import Topics
+from edge.storage.ledger.exam_sinks import DICOM, DICOM_MAP
 from edge.storage.ledger.queries import Told, open_queries
 
 FILM: Final = "known/3.png"
@@ -140,9 +141,14 @@ def _lines(settings: Settings, told: Told, result: dict[str, Any]) -> Iterator[s
     places = {
         "mqtt": Topics.of(settings.device).result,
         "jsonl": settings.publish.jsonl,
-        "dicom": "the PACS",
-        "dicom_map": "the PACS, as a picture of its map,",
+        DICOM: "the PACS",
+        DICOM_MAP: "the PACS, as a picture of its map,",
     }
     for sink in settings.sink_names:
-        state = "waits for" if sink in told.waits_for else "published to"
-        yield f"seq {result['seq']} {state} {places[sink]}"
+        waits = sink in told.waits_for
+        if sink in {DICOM, DICOM_MAP} and not waits:
+            what = "report" if sink == DICOM else "map"
+            yield f"no {what} to the PACS: the film is a PNG, not DICOM"
+        else:
+            state = "waits for" if waits else "published to"
+            yield f"seq {result['seq']} {state} {places[sink]}"

@@ -3,13 +3,14 @@
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from edge.cli import remedies
+from edge.cli import unserved as unserved_results
 from edge.cli.doctor.finding import Finding, Level
 from edge.cli.doctor.machine import disk, temperature
 from edge.config.settings import Settings
@@ -52,6 +53,8 @@ class Around:
     temperature: Finding
     today: Today | None
     """None if the ledger cannot be read."""
+    unserved: Mapping[str, int] = field(default_factory=dict)
+    """Results that wait for sinks that nobody serves, by sink."""
 
 
 def look_around(settings: Settings | None, now: datetime, root: Path = Path("/")) -> Around:
@@ -67,7 +70,15 @@ def look_around(settings: Settings | None, now: datetime, root: Path = Path("/")
         return Around("", None, temperature(root), None)
     broker = settings.broker
     where = f"{broker.host}:{broker.port}{' over TLS' if broker.tls.enabled else ''}"
-    return Around(where, disk(settings), temperature(root), _today(settings.state.path, now))
+    today = _today(settings.state.path, now)
+    return Around(where, disk(settings), temperature(root), today, _unserved(settings))
+
+
+def _unserved(settings: Settings) -> Mapping[str, int]:
+    try:
+        return unserved_results.unserved(settings)
+    except StartupError:
+        return {}
 
 
 def _today(state: Path, now: datetime) -> Today | None:
@@ -159,6 +170,12 @@ def _counts(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     if (receiver := report.get("receiver")) is not None:  # absent: a daemon older than this command
         yield "receiver", ", ".join(_received(receiver))
     yield from _deliveries(report)
+    if around.unserved:
+        yield (
+            "no sink",
+            f"results wait for whom nobody serves: {unserved_results.about(around.unserved)}",
+        )
+        yield "", f"{DO}{plain(unserved_results.ADVICE)}"
 
 
 def _received(receiver: Report) -> Iterator[str]:

@@ -197,6 +197,11 @@ class Settings(BaseSettings):
         return self.publish.mqtt or self.intake.mqtt
 
     @property
+    def served(self) -> frozenset[str]:
+        """The outbox's sinks that somebody takes results to, new ones or those that are left."""
+        return frozenset([*self.sink_names, *(("mqtt", "reply") if self.uses_broker else ())])
+
+    @property
     def sink_names(self) -> list[str]:
         """The outbox's sinks that get every result."""
         wanted = {

@@ -223,7 +223,7 @@ class Daemon:
             installer,
         )
         ledger = self._parts.ledger
-        forget = Forgetting(settings, self._parts)
+        forget = Forgetting(settings, self._parts, self._delivery.end_reports)
         feedback = Feedback(ledger.verdicts, self._health)
         return audited({**plain, "feedback": feedback, "forget": forget}, ledger.audit)
 

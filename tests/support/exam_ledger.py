@@ -59,9 +59,11 @@ class Site:
     rules: ExamRules = field(default_factory=lambda: ExamRules(Maker(DEVICE)))
     told: list[str] = field(default_factory=list)
     now: float = 1000.0
+    sinks: tuple[str, ...] = ("mqtt",)
+    """Those of results of images."""
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.folder, ["mqtt"], readdress, self.rules)
+        self.ledger = Ledger(self.folder, self.sinks, readdress, self.rules)
         self.ledger.exams.on_news(self.told.append)
 
     def arrive(self, image_id: str, exam: str | None = None) -> None:

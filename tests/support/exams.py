@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
+import pydicom
 from pydicom.uid import generate_uid
 
 from edge.models.active import shipped_bundle
@@ -74,6 +76,11 @@ class Study:
             "ViewPosition": view,
         }
         return dicom(small, **{**names, **own, **tags})
+
+    def taken_again(self, **tags: object) -> bytes:
+        """Make a further left CC, with the pixels of the MLO, so of another score."""
+        other = pydicom.dcmread(BytesIO(self.film("L", "MLO"))).PixelData
+        return self.film("L", "CC", 1, PixelData=other, **tags)
 
     def four(self) -> list[bytes]:
         """Make left CC, left MLO, right CC and right MLO."""

@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,11 +22,13 @@ LEAST_DIGITS: Final = 8
 """Digits of an id that a person must give: nothing brings back what is erased."""
 OUT_OF_REACH: Final = (
     "messages that the broker keeps or subscribers have",
+    "reports that a PACS has",
     "rotated copies of the JSON lines file",
     "the journal, which has 16 digits of the image's id",
     "backups",
 )
 """Places in which something of the image may be that the device cannot erase."""
+ON_ITS_WAY: Final = "a report that was on its way and was ended, which the PACS may have"
 
 
 @dataclass
@@ -36,6 +38,8 @@ class Search:
     gone: bool
     """True if whoever asks knows that they are gone for good."""
     not_found: list[str] = field(default_factory=list)
+    report_ended: bool = False
+    """True if a report was ended on its way."""
 
     def missed(self, what: str, then: str = "") -> None:
         """
@@ -57,9 +61,16 @@ class Forgetting:
     Args:
         settings: say where things lie.
         parts: the shared objects.
+        end_reports: ends the report on its way if it is of one of these images; True if it was.
     """
 
-    def __init__(self, settings: Settings, parts: Parts) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        end_reports: Callable[[Collection[str]], bool] = lambda _: False,
+    ) -> None:
+        self._end_reports = end_reports
         self._inbox = settings.inbox.path
         self._state = settings.state.path
         self._folders = (settings.spool.done, settings.spool.failed)
@@ -96,8 +107,9 @@ class Forgetting:
             raise Unavailable(msg) from None
         if self._jsonl and not self._jsonl.exists():
             search.not_found.append(f"{self._jsonl}, which is not there")
+        on_its_way = [ON_ITS_WAY] if search.report_ended else []
         missed = [f"{what}: once it is back, run {again} again" for what in search.not_found]
-        return {"digest": digest, **found, "out_of_reach": [*OUT_OF_REACH, *missed]}
+        return {"digest": digest, **found, "out_of_reach": [*OUT_OF_REACH, *on_its_way, *missed]}
 
     def _erase_all(self, image_ids: list[str], search: Search, *, of_exam: bool) -> dict[str, int]:
         for path in self._ledger.erasure.files(image_ids):
@@ -109,6 +121,7 @@ class Forgetting:
             lines += sum(map(self._blank, image_ids))
         # In the dispatcher's thread: no worker and no archiving touches the images meanwhile.
         found = self._tasks.call(lambda: self._erase(image_ids)).result()
+        search.report_ended = self._end_reports(image_ids)
         left = (erased_files.remove_archived(self._folders, one) for one in image_ids)
         found["files"] += removed + sum(left)
         self._ledger.outbox.await_those_on_their_way()  # a line is written, then blanked

@@ -64,6 +64,8 @@ class PacsSink:
             case Sent.FAILED:
                 self._fail(delivery, answer.why)
             case Sent.GONE:
+                if any(self._ledger.images.find(one) is None for one in job.originals):
+                    self._send_nothing(delivery, "original_gone")  # forgotten, with this delivery
                 self._demand_that_none_moved(job)
                 if any(map(self._ledger.pruning.has_file, job.originals)):
                     self._fail(delivery, AWAY)

@@ -4,8 +4,9 @@ import contextlib
 import logging
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from pydantic import ValidationError
@@ -20,31 +21,69 @@ LIMIT_S: Final = 180.0
 LOOK_S: Final = 0.5
 
 
-def ask(job: Job, beat: Callable[[], None]) -> Answer:
+class Reporter:
     """
-    Have a job done by a process of its own.
+    Has jobs done, one after the other, each by a process of its own.
 
     Args:
-        job: says what to send.
-        beat: called now and then while it lasts.
-
-    Returns:
-        How it ended; a process that dies has refused.
+        beat: called now and then while a job lasts.
     """
-    command = [sys.executable, "-P", "-m", PROGRAM]
-    with subprocess.Popen(  # noqa: S603 - our own interpreter
-        command,
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._images: Collection[str] = ()
+        self._ended = False
+
+    def ask(self, job: Job) -> Answer:
+        """
+        Have a job done.
+
+        Returns:
+            How it ended; a process that dies has refused, and what `end` ended has nothing to send.
+        """
+        with self._lock:
+            process = self._process = _start()
+            self._images, self._ended = job.originals.keys(), False
+        with process:
+            try:
+                answer = _talk(process, job, self._beat)
+            finally:
+                process.kill()  # it has answered, or takes too long
+                with self._lock:
+                    self._process = None
+        if answer is None and self._ended:
+            return Answer(sent=Sent.GONE)
+        return answer or _refusal_of(process.returncode)
+
+    def end(self, image_ids: Collection[str]) -> bool:
+        """
+        End the job on its way if it is of one of these images, whose files are gone already.
+
+        Returns:
+            True if there was one: the peer may or may not have its report.
+        """
+        with self._lock:
+            if self._process is None or not set(image_ids) & set(self._images):
+                return False
+            self._ended = True
+            self._process.kill()
+            self._process.wait()
+            return True
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-P", "-m", PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a traceback may name a patient
-    ) as process:
-        try:
-            return _talk(process, job, beat)
-        finally:
-            process.kill()  # it has answered, or takes too long
+    )
 
 
-def _talk(process: subprocess.Popen[bytes], job: Job, beat: Callable[[], None]) -> Answer:
+def _talk(process: subprocess.Popen[bytes], job: Job, beat: Callable[[], None]) -> Answer | None:
+    """Give a job to a process, and return its answer; None if it died."""
     if process.stdin is None or process.stdout is None:
         raise AssertionError
     with contextlib.suppress(BrokenPipeError):  # it died, as its status will say
@@ -61,6 +100,10 @@ def _talk(process: subprocess.Popen[bytes], job: Job, beat: Callable[[], None]) 
     try:
         return Answer.model_validate_json(process.stdout.read())
     except ValidationError:
-        log.warning("event=report_process_died status=%d", process.returncode)
-        why = f"the process that makes reports died, status {process.returncode}"
-        return Answer(sent=Sent.REFUSED, why=why)
+        return None
+
+
+def _refusal_of(status: int) -> Answer:
+    log.warning("event=report_process_died status=%d", status)
+    why = f"the process that makes reports died, status {status}"
+    return Answer(sent=Sent.REFUSED, why=why)

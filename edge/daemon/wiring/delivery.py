@@ -1,18 +1,18 @@
 """Couriers: from the outbox to each configured sink."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from edge.config.settings import Pacs, Settings
 from edge.contract.render import without_heatmap
-from edge.contract.report_job import Peer
+from edge.contract.report_job import Answer, Job, Peer
 from edge.daemon.publish.courier import Courier
 from edge.daemon.publish.dicom import DicomSink
 from edge.daemon.publish.dicom_map import Draw, MapSink
 from edge.daemon.publish.jsonl import JsonlSink
 from edge.daemon.publish.mqtt import ExamSink, MqttSink, ReplySink
 from edge.daemon.publish.replies import ReplyCourier
-from edge.daemon.publish.report_process import ask
+from edge.daemon.publish.report_process import Reporter
 from edge.errors import ConfigError
 from edge.health import Health
 from edge.mqtt.client import MqttClient
@@ -46,10 +46,12 @@ class Delivery:
         client: MqttClient | None,
         draw: Draw | None = None,
     ) -> None:
-        self._couriers = list(_couriers(settings, ledger, health, client))
+        reports, maps = Reporter(health.beat), Reporter(health.beat)
+        self._reporters = (reports, maps)
+        self._couriers = list(_couriers(settings, ledger, health, client, reports.ask))
         peer = _peer_of(settings.pacs)
         if peer and draw:
-            sink = MapSink(peer, ledger, lambda job: ask(job, health.beat), draw)
+            sink = MapSink(peer, ledger, maps.ask, draw)
             self._couriers.append(Courier(sink, ledger.outbox, health))
         if client:
             for courier in self._couriers:
@@ -65,6 +67,10 @@ class Delivery:
         for courier in self._couriers:
             courier.wake()
 
+    def end_reports(self, image_ids: Collection[str]) -> bool:
+        """End what is on its way to the PACS of these images; True if there was something."""
+        return any([reporter.end(image_ids) for reporter in self._reporters])
+
     def stop(self) -> None:
         """Deliver what goes at once, then end."""
         for courier in self._couriers:
@@ -72,7 +78,11 @@ class Delivery:
 
 
 def _couriers(
-    settings: Settings, ledger: Ledger, health: Health, client: MqttClient | None
+    settings: Settings,
+    ledger: Ledger,
+    health: Health,
+    client: MqttClient | None,
+    report: Callable[[Job], Answer],
 ) -> Iterator[Courier]:
     outbox = ledger.outbox
     if client:
@@ -86,7 +96,7 @@ def _couriers(
         yield Courier(JsonlSink(settings.publish.jsonl, outbox.wanted), outbox, health)
     peer = _peer_of(settings.pacs)
     if peer:
-        sink = DicomSink(peer, ledger, lambda job: ask(job, health.beat))
+        sink = DicomSink(peer, ledger, report)
         of_exams = settings.pacs.results == "exam"
         yield Courier(sink, ledger.exam_reports if of_exams else outbox, health)
 

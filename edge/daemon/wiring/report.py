@@ -1,6 +1,7 @@
 """The report that `health` publishes and that `mammo-edge status` and `/metrics` show."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,11 +65,9 @@ class Report:
             "requests": self._requests(),
             "exams": ledger.exams.counts() if self._makes_exams else None,
             "receiver": self._sources.receiver(),
-            "outbox": {
-                **ledger.outbox.counts(),
-                **ledger.exam_outbox.counts(),
-                **ledger.exam_reports.counts(),
-            },
+            "outbox": _summed(
+                ledger.outbox.counts(), ledger.exam_outbox.counts(), ledger.exam_reports.counts()
+            ),
             "drift": self._drift.report(),
         }
         serving = self._parts.model.serving
@@ -88,3 +87,12 @@ class Report:
         held = self._sources.held()
         waiting = self._parts.ledger.references.count()
         return {"in_memory": held.requests, "bytes": held.bytes, "references": waiting}
+
+
+def _summed(*outboxes: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
+    """Add what waits for the same sink, as reports of images and of exams do."""
+    counts: dict[str, Counter[str]] = {}
+    for outbox in outboxes:
+        for sink, found in outbox.items():
+            counts.setdefault(sink, Counter()).update(found)
+    return counts

@@ -18,6 +18,7 @@ from edge.storage.ledger.exam_rows import ExamRules
 from edge.storage.ledger.exam_sinks import DICOM
 from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.images import Images
+from edge.storage.ledger.may_go import OPTIONAL, MayGo
 from edge.storage.ledger.origins import Origins
 from edge.storage.ledger.outbox import ExamOutbox, Outbox
 from edge.storage.ledger.pruning import Pruning
@@ -46,6 +47,7 @@ class Ledger:
         readdress: Readdress,
         exams: ExamRules | None = None,
     ) -> None:
+        sinks = tuple(sinks)
         self._database = Database(folder)
         self.audit = Audit(folder)
         results = Results(sinks, readdress)
@@ -63,7 +65,8 @@ class Ledger:
         self.queries = Queries(self._database.reading)
         self.clock = Clock(self._database)
         self.pictures = Pictures(folder)
-        self.pruning = Pruning(self._database, self.pictures, exams=exams is not None)
+        may_go = MayGo(OPTIONAL - set(sinks), None if exams is None else tuple(exams.sinks))
+        self.pruning = Pruning(self._database, self.pictures, may_go)
         self.erasure = Erasure(self._database, joined, self.pictures)
         self.verdicts = Verdicts(self._database)
         self.restore = Restore(self._database, results, readdress)

@@ -10,40 +10,10 @@ from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import exams_of
 from edge.storage.ledger.exam_sinks import TABLES
+from edge.storage.ledger.may_go import MayGo
 from edge.storage.ledger.records import COLUMNS, Image
 from edge.storage.pictures import Pictures
 
-
-def _settled(images: str) -> str:
-    return f"""{images}.state = 'archived' AND NOT EXISTS (
-    SELECT 1 FROM submissions LEFT JOIN outbox USING (seq)
-    WHERE submissions.image_id = {images}.image_id
-        AND (submissions.seq IS NULL OR outbox.seq IS NOT NULL))"""
-
-
-def _old(images: str) -> str:
-    return f"""{_settled(images)} AND {images}.kept = 0 AND {images}.archived_at < ?1
-    AND (SELECT max(completed_at) FROM results JOIN submissions ON submissions.id = submission
-         WHERE submissions.image_id = {images}.image_id) < ?1"""
-
-
-SETTLED: Final = _settled("images")
-"""Condition that nothing of the image waits for a worker, the archive or a sink."""
-OLD: Final = _old("images")
-"""Condition that the image's file is gone and its last result was completed before ?1."""
-OF_SETTLED_EXAMS: Final = """NOT EXISTS (
-    SELECT 1 FROM exam_images AS mine JOIN exams USING (exam)
-    LEFT JOIN exam_results USING (exam) LEFT JOIN exam_outbox USING (seq)
-    LEFT JOIN exam_reports USING (seq)
-    WHERE mine.image_id = images.image_id AND (first_s IS NOT NULL
-        OR exam_outbox.seq IS NOT NULL OR exam_reports.seq IS NOT NULL))"""
-"""Condition that no exam of the image waits, and that all sinks have their results."""
-OF_OLD_EXAMS: Final = f"""NOT EXISTS (
-    SELECT 1 FROM exam_images AS mine JOIN exam_images AS theirs USING (exam)
-    JOIN images AS other ON other.image_id = theirs.image_id
-    WHERE mine.image_id = images.image_id AND other.image_id != mine.image_id
-        AND ({_old("other")}) IS NOT TRUE)"""
-"""Condition that all other images of the image's exams may go, too."""
 SCORED: Final = "(SELECT scored FROM outcomes WHERE outcomes.result_id = images.result_id)"
 
 
@@ -54,13 +24,14 @@ class Pruning:
     Args:
         database: of the ledger.
         pictures: go with the files of their images.
-        exams: true if exams are made; else nobody delivers their results, and nothing waits for it.
+        may_go: the conditions, by what is configured.
     """
 
-    def __init__(self, database: Database, pictures: Pictures, *, exams: bool) -> None:
+    def __init__(self, database: Database, pictures: Pictures, may_go: MayGo) -> None:
         self._database = database
         self._pictures = pictures
-        self._of_exams = f"{OF_SETTLED_EXAMS} AND {OF_OLD_EXAMS}" if exams else OF_OLD_EXAMS
+        self._settled, self._old = may_go.settled, may_go.old
+        self._of_exams = may_go.of_exams
 
     def files(self, *, scored: bool, before: float, limit: int) -> list[Image]:
         """
@@ -72,7 +43,7 @@ class Pruning:
             limit: at most so many.
         """
         query = (
-            f"SELECT {COLUMNS} FROM images WHERE {SETTLED} AND kept = 1 AND {SCORED} = "
+            f"SELECT {COLUMNS} FROM images WHERE {self._settled} AND kept = 1 AND {SCORED} = "
             "? AND archived_at < ? ORDER BY archived_at LIMIT ?"
         )
         with self._database.reading() as db:
@@ -110,7 +81,7 @@ class Pruning:
             if (
                 known is None
                 or not db.execute(
-                    f"SELECT 1 FROM images WHERE image_id = ? AND {SETTLED}", (image_id,)
+                    f"SELECT 1 FROM images WHERE image_id = ? AND {self._settled}", (image_id,)
                 ).fetchone()
             ):
                 return False
@@ -130,7 +101,7 @@ class Pruning:
         Returns:
             The number of results that went.
         """
-        may_go = f"SELECT archived_at, image_id FROM images WHERE {OLD} AND {self._of_exams}"
+        may_go = f"SELECT archived_at, image_id FROM images WHERE {self._old} AND {self._of_exams}"
         oldest = f"{may_go} AND (archived_at, image_id) > (?2, ?3) ORDER BY 1, 2 LIMIT ?4"
         gone, images, place = 0, 0, (-math.inf, "")
         with self._database.transaction() as db:
@@ -192,6 +163,9 @@ def _forget(db: sqlite3.Connection, group: set[str]) -> int:
     gone = 0
     for image_id in group:
         of_it = "submission IN (SELECT id FROM submissions WHERE image_id = ?)"
+        # Of sinks that nobody serves: nothing else waits.
+        waits = f"DELETE FROM outbox WHERE seq IN (SELECT seq FROM results WHERE {of_it})"
+        db.execute(waits, (image_id,))
         gone += db.execute(f"DELETE FROM results WHERE {of_it}", (image_id,)).rowcount
         for table in ("outcomes", "submissions", "exam_images", "exam_headers", "images"):
             db.execute(f"DELETE FROM {table} WHERE image_id = ?", (image_id,))

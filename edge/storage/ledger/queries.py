@@ -3,13 +3,15 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from edge.storage.ledger.exam_sinks import TABLES
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.records import ledger_id, payload_of
 
@@ -187,10 +189,22 @@ class Queries:
             row = None if found is not None else db.execute(of_exam, (result_id,)).fetchone()
             return row[0] if row else found
 
-    def sinks(self) -> dict[str, int]:
-        """Count undelivered rows by sink, those of sinks that are no longer configured included."""
+    def unserved(self, sinks: Collection[str], exam_sinks: Collection[str]) -> dict[str, int]:
+        """
+        Count what waits for sinks that are not configured any more, by sink.
+
+        Args:
+            sinks: those that take results of images.
+            exam_sinks: those that take results of exams.
+        """
+        left: Counter[str] = Counter()
         with self._reading() as db:
-            return dict(db.execute("SELECT sink, count(*) FROM outbox GROUP BY sink").fetchall())
+            for sink, count in db.execute("SELECT sink, count(*) FROM outbox GROUP BY sink"):
+                left[sink] += 0 if sink in sinks else count
+            for sink, table in TABLES.items():
+                (count,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+                left[sink] += 0 if sink in exam_sinks else count
+        return {sink: count for sink, count in left.items() if count}
 
 
 def _table(*, exams: bool) -> str:

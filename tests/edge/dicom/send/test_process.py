@@ -8,14 +8,19 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.brokers import free_port
-from edge.contract.report_job import Sent
-from edge.daemon.publish.report_process import PROGRAM, ask
+from edge.contract.report_job import Answer, Job, Sent
+from edge.daemon.publish.report_process import PROGRAM, Reporter
 from edge.dicom.send import association, document, facts, headers
 from edge.dicom.send.document import CLASSES, COMPREHENSIVE
 from tests.support.certificates import make_certificates
 from tests.support.exams import MARKER
 from tests.support.reports import Pacs, films, job_of, storescp
 from tests.support.rig import PATIENCE_S
+
+
+def asked(job: Job) -> Answer:
+    """Have a job done by a process of its own."""
+    return Reporter(lambda: None).ask(job)
 
 
 def sent(port: int, files: dict[str, Path], **more: object) -> tuple[Sent, str]:
@@ -98,10 +103,10 @@ def test_over_tls_the_pacs_must_have_a_certificate_of_the_authority_with_its_nam
             {"tls": True, "ca": ours / "ca.crt"},
             {},
         ):
-            assert ask(job_of(port, files, **refused), lambda: None).sent is Sent.UNAVAILABLE
+            assert asked(job_of(port, files, **refused)).sent is Sent.UNAVAILABLE
         assert list((tmp_path / "pacs").iterdir()) == []
         taken = job_of(port, files, tls=True, ca=ours / "ca.crt", **own)
-        assert ask(taken, lambda: None).sent is Sent.STORED
+        assert asked(taken).sent is Sent.STORED
     assert len(list((tmp_path / "pacs").iterdir())) == 1
 
 
@@ -110,7 +115,7 @@ def test_the_process_sends_tells_what_it_cannot_report_on_and_lets_its_caller_li
 ) -> None:
     pacs, beats = Pacs(), []
     with pacs.listening() as port:
-        assert ask(job_of(port, files), lambda: beats.append(1)).sent is Sent.STORED
+        assert Reporter(lambda: beats.append(1)).ask(job_of(port, files)).sent is Sent.STORED
         assert beats
         (tmp_path / "text").write_text("no film")
         for path, expected in (
@@ -119,11 +124,11 @@ def test_the_process_sends_tells_what_it_cannot_report_on_and_lets_its_caller_li
             (tmp_path, Sent.FAILED),
         ):
             job = job_of(port, {**files, min(files): path})
-            assert ask(job, lambda: None).sent is expected
+            assert asked(job).sent is expected
         # A socket that finds nobody is left open by pynetdicom, which only its end closes.
-        assert ask(job_of(free_port(), files), lambda: None).sent is Sent.UNAVAILABLE
+        assert asked(job_of(free_port(), files)).sent is Sent.UNAVAILABLE
         unknown = job_of(port, files).model_copy(update={"of_images": {}})
-        answer = ask(unknown, lambda: None)
+        answer = asked(unknown)
         assert answer.sent is Sent.REFUSED
         assert answer.why.startswith("no report: KeyError at facts.py:")
     assert len(pacs.received) == 1

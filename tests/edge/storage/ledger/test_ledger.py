@@ -265,7 +265,7 @@ def test_queries_work_beside_the_daemon(ledger: Ledger, tmp_path: Path) -> None:
         assert queries.results(after=1) == []
         assert queries.results(since=time.time() + 60) == []
         assert queries.summary()["scored"] == 1
-        assert queries.sinks() == {"mqtt": 1, "jsonl": 1}
+        assert queries.unserved([], []) == {"mqtt": 1, "jsonl": 1}
 
 
 def test_a_failing_transaction_changes_nothing(ledger: Ledger, tmp_path: Path) -> None:

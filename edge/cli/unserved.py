@@ -1,0 +1,29 @@
+"""Results that wait for a sink that is not configured any more, and what to do about them."""
+
+from collections.abc import Mapping
+
+from edge.config.settings import Settings
+from edge.storage.ledger.queries import open_queries
+
+
+def unserved(settings: Settings) -> dict[str, int]:
+    """
+    Count them by sink.
+
+    Raises:
+        StartupError: there is no ledger, or it cannot be read.
+    """
+    with open_queries(settings.state.path) as queries:
+        return queries.unserved(settings.served, settings.exam_sinks)
+
+
+def about(left: Mapping[str, int]) -> str:
+    """Say how many wait for whom."""
+    return ", ".join(f"{count} for {sink}" for sink, count in left.items())
+
+
+ADVICE = (
+    "configure the sink as it was, and they are sent; else those for the PACS or the JSON lines "
+    "file go with their results, after `[retention] results_days`"
+)
+"""What to do about them."""

@@ -47,10 +47,10 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check
 LARGE     = { grep --line-buffered -E '(Downloading|Using cached) .*\([0-9.]+ MB\)|^Installing' | cut -c1-110 || true; }
 
 .PHONY: help demo run format lint types layers unit test test-all check ci docs site torture soak fuzz bench \
-  deb release system-test container-test arm-test audit lock venv dev clean
+  deb release system-test system-test-all container-test arm-test audit lock venv dev clean
 
 help:
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s  %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s  %s\n", $$1, $$2 }'
 	@echo "  Settings: RUNTIME=litert or tflite-runtime, PYTHON=python3, JOBS=3, PYTEST_ARGS='-k word'"
 
 demo: $(BIN)/.run ## nine real mammograms through the real daemon
@@ -132,13 +132,20 @@ arm-test: $(BIN)/.dev ## the arm64 package under qemu-user; needs mmdebstrap
 	deploy/scripts/arm-test build/deb/1/*~$(SUITE)_arm64.deb
 
 # Quick to pack; what is in them is what `make deb` packs.
-system-test: $(BIN)/.dev ## the package on a fresh Debian with a real systemd; needs root
+.PHONY: system-packages
+system-packages: $(BIN)/.dev
 	rm -f build/deb/[12]/*~$(SUITE)_amd64.deb build/deb/[12]/*~$(SUITE)_all.deb # of another version
 	PYTHON=$(BIN)/python REVISION=1 COMPRESSION=gzip LEVEL=1 deploy/scripts/build-deb amd64 $(SUITE) build/deb/1
 	PYTHON=$(BIN)/python REVISION=2 COMPRESSION=gzip LEVEL=1 deploy/scripts/build-deb amd64 $(SUITE) build/deb/2
 	! command -v lintian > /dev/null || lintian --allow-root --fail-on error,warning build/deb/1/*~$(SUITE)_amd64.deb build/deb/1/*~$(SUITE)_all.deb
-	MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
-	  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x $(PYTEST_ARGS)
+
+SYSTEM_TEST = MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1/*~$(SUITE)_amd64.deb):$$(echo build/deb/2/*~$(SUITE)_amd64.deb)" \
+  $(BIN)/python -m pytest tests/system -p no:cacheprovider -x
+system-test: system-packages ## the package on a fresh Debian with a real systemd; needs root
+	$(SYSTEM_TEST) -m 'not slow' $(PYTEST_ARGS)
+
+system-test-all: system-packages ## system-test, and sixty kills between modality and PACS
+	$(SYSTEM_TEST) -o timeout=3600 -o faulthandler_timeout=3600 -s $(PYTEST_ARGS)
 
 container-test: $(BIN)/.dev ## the Containerfile is built and runs; needs root and buildah
 	MAMMO_SYSTEM_TEST=1 MAMMO_CONTAINER_TEST=1 SUITE=$(SUITE) $(BIN)/python -m pytest tests/system/test_container.py -p no:cacheprovider -x -o timeout=3600 -o faulthandler_timeout=3600 $(PYTEST_ARGS)

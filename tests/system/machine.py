@@ -1,8 +1,4 @@
-"""
-Run a Debian machine with a real systemd in a container, and a broker with mutual TLS.
-
-Each is in a network namespace of its own.
-"""
+"""Run a Debian machine with a real systemd in a container, in a network namespace of its own."""
 
 import hashlib
 import json
@@ -12,12 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-from deploy.demo.brokers import find_mosquitto
 from tests.support.tools import ROOT, need
 
 SUITE: Final = os.environ.get("SUITE", "bookworm")
@@ -146,40 +140,6 @@ def checkout(target: Path) -> None:
         shutil.copy2(ROOT / name, target / name)
 
 
-@contextmanager
-def networks(name: str) -> Iterator[tuple[str, str]]:
-    """
-    Make two namespaces, the broker's and the device's, with one wire between them.
-
-    Nothing of that is in the host's namespace.
-    """
-    ours = (f"{name}-broker", f"{name}-device")
-    with ExitStack() as stack:
-        for namespace in ours:
-            run("ip", "netns", "add", namespace)
-            stack.callback(subprocess.run, ["ip", "netns", "delete", namespace], check=False)
-            run("ip", "-n", namespace, "link", "set", "lo", "up")
-        run(
-            "ip",
-            "-n",
-            ours[0],
-            "link",
-            "add",
-            "wire",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "wire",
-            "netns",
-            ours[1],
-        )
-        for namespace, address in zip(ours, (BROKER, DEVICE), strict=True):
-            run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "wire")
-            run("ip", "-n", namespace, "link", "set", "wire", "up")
-        yield ours
-
-
 class Machine:
     """
     The container; its tree lies over the cached one, so that every run begins with a fresh machine.
@@ -187,10 +147,12 @@ class Machine:
     Args:
         folder: for the tree's upper half and the console.
         namespace: its network.
+        hosts: further lines of `/etc/hosts`.
     """
 
-    def __init__(self, folder: Path, namespace: str) -> None:
+    def __init__(self, folder: Path, namespace: str, hosts: str = "") -> None:
         self.root = folder / "root"
+        self._hosts = hosts
         self._folder = folder
         self._namespace = namespace
         self._nspawn: subprocess.Popen[bytes] | None = None
@@ -202,7 +164,7 @@ class Machine:
         layers = f"lowerdir={root_file_system()},upperdir={upper},workdir={work}"
         run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
         (self.root / "etc/hosts").write_text(
-            f"127.0.0.1 localhost\n{BROKER} broker.test\n{DEVICE} device\n"
+            f"127.0.0.1 localhost\n{BROKER} broker.test\n{DEVICE} device\n{self._hosts}"
         )
         self._boot()
         return self
@@ -311,127 +273,3 @@ class Machine:
         """Give the answer of `mammo-edge status --json`."""
         report: dict[str, Any] = json.loads(self.run("mammo-edge", "status", "--json"))
         return report
-
-
-class Clinic:
-    """
-    A mosquitto with the example configuration of `deploy/`, and an archive that keeps every result.
-    """
-
-    def __init__(self, folder: Path, namespace: str) -> None:
-        self.certificates = folder / "certificates"
-        self._folder = folder
-        self._inside = ["ip", "netns", "exec", namespace]
-        self._children: list[subprocess.Popen[bytes]] = []
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir()
-        for words in (
-            ["ca", "Clinic"],
-            ["broker", "broker.test", BROKER],
-            ["device", "north/edge-1"],
-            ["device", "north/edge-2"],
-            ["person", "archive"],
-            ["person", "admin"],
-        ):
-            run(ROOT / "deploy/broker/tls/make-certificates", self.certificates, *words)
-        self._start_broker()
-        with (self._folder / "results").open("wb") as results:
-            self._spawn(
-                [
-                    *self._client("mosquitto_sub", "archive"),
-                    "-t",
-                    "mammo/v1/+/+/result",
-                    "-i",
-                    "archive",
-                    "-c",
-                    "-x",
-                    "3600",
-                ],
-                results,
-            )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for child in self._children:
-            child.terminate()
-            child.wait(120)
-
-    def results(self) -> list[dict[str, Any]]:
-        """List all results so far, the oldest first."""
-        lines = (self._folder / "results").read_text().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-
-    def result_of(self, image_id: str, words: Callable[[], str]) -> dict[str, Any]:
-        """Wait for the first result of an image."""
-
-        def found() -> list[dict[str, Any]]:
-            return [result for result in self.results() if result["image_id"] == image_id]
-
-        until(found, f"result of {image_id[:16]}", words)
-        return found()[0]
-
-    def last_status(self) -> dict[str, Any]:
-        """Give the retained status of the device."""
-        said = run(
-            *self._client("mosquitto_sub", "archive"),
-            "-t",
-            "mammo/v1/north/edge-1/status",
-            "-C",
-            "1",
-            "-W",
-            "120",
-        )
-        status: dict[str, Any] = json.loads(said)
-        return status
-
-    def _client(self, program: str, name: str) -> list[str]:
-        keys = self.certificates
-        tls = [
-            "--cafile",
-            keys / "ca.crt",
-            "--cert",
-            keys / f"{name}.crt",
-            "--key",
-            keys / f"{name}.key",
-        ]
-        return [
-            *self._inside,
-            program,
-            "-V",
-            "5",
-            "-h",
-            BROKER,
-            "-p",
-            "8883",
-            "-q",
-            "1",
-            *map(str, tls),
-        ]
-
-    def _start_broker(self) -> None:
-        deploy = ROOT / "deploy/broker/mosquitto"
-        acl, database = self._folder / "acl", self._folder / "database"
-        shutil.copy(deploy / "mammo-edge.acl", acl)
-        acl.chmod(0o600)
-        database.mkdir()
-        text = (deploy / "mammo-edge-tls.conf").read_text() + (
-            deploy / "mammo-edge.conf"
-        ).read_text()
-        text = text.replace("/etc/mosquitto/certs", str(self.certificates)).replace(
-            "/etc/mosquitto/mammo-edge.acl", str(acl)
-        )
-        config = self._folder / "mosquitto.conf"
-        config.write_text(f"user root\npersistence true\npersistence_location {database}/\n{text}")
-        with (self._folder / "broker.log").open("wb") as log:
-            self._spawn([*self._inside, str(find_mosquitto()), "-c", str(config)], log)
-        listening = [*self._inside, "ss", "-Hltn", "sport", "=", "8883"]
-        log_file = self._folder / "broker.log"
-        until(lambda: run(*listening).strip(), "broker", log_file.read_text)
-
-    def _spawn(self, command: list[str], out: Any) -> None:  # noqa: ANN401 - a file
-        self._children.append(
-            subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
-            )
-        )

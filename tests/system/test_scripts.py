@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.rig import film, sha256
 from tests.support.tools import ROOT, need
-from tests.system.machine import BROWSE, Machine, checkout, networks, until, wheels
+from tests.system.machine import BROWSE, Machine, checkout, until, wheels
+from tests.system.networks import networks
 
 CHECKOUT: Final = "/root/mammo-edge"
 OURS: Final = ("/etc/mammo-edge", "/srv/mammo-edge", "/var/lib/mammo-edge")

@@ -21,7 +21,9 @@ from tests.support.films import crop, dicom
 from tests.support.keys import key_pair
 from tests.support.rig import film, sha256
 from tests.support.tools import ROOT, need
-from tests.system.machine import BROWSE, SUITE, Clinic, Machine, networks, until
+from tests.system.clinic import Clinic
+from tests.system.machine import BROWSE, SUITE, Machine, until
+from tests.system.networks import networks
 
 PACKAGES: Final = [Path(path) for path in os.environ.get("MAMMO_DEBS", "").split(":")]
 """The package, and a later one of the same version."""
@@ -236,6 +238,9 @@ def test_nothing_of_it_listens_and_the_control_socket_is_not_for_everyone(machin
     machine.run("useradd", "--system", "somebody")
     listening = machine.run("cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
     assert [line for line in listening if line.split()[3:4] == ["0A"]] == []
+    extras = ("-name", "pynetdicom*", "-o", "-name", "starlette*", "-o", "-name", "mammo-edge-*")
+    units = ("/usr/lib/systemd", "/lib/systemd", "/opt/mammo-edge")
+    assert machine.run("find", *units, "(", *extras, ")").strip() == ""
     refused = machine.tries("runuser", "-u", "somebody", "--", "mammo-edge", "status")
     assert refused.returncode != 0
     assert "Permission denied" in refused.stderr

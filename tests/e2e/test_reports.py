@@ -100,7 +100,7 @@ def test_forgetting_an_image_ends_the_report_that_is_on_its_way_and_says_so(
                 until(lambda: archived(rig) == len(FOUR), "archived", rig.words)
                 answer = run_command("forget", image_id, "--config", rig.config)
                 assert answer.returncode == 0, answer.stderr
-                assert "a report that was on its way and was ended" in answer.stdout
+                assert "a report or map that was on its way and was ended" in answer.stdout
                 connection.settimeout(PATIENCE_S)
                 sent = b"".join(iter(lambda: connection.recv(2**16), b""))
             assert b"MAMMO_EDGE" in sent

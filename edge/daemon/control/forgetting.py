@@ -22,13 +22,13 @@ LEAST_DIGITS: Final = 8
 """Digits of an id that a person must give: nothing brings back what is erased."""
 OUT_OF_REACH: Final = (
     "messages that the broker keeps or subscribers have",
-    "reports that a PACS has",
+    "reports and maps that a PACS has",
     "rotated copies of the JSON lines file",
     "the journal, which has 16 digits of the image's id",
     "backups",
 )
 """Places in which something of the image may be that the device cannot erase."""
-ON_ITS_WAY: Final = "a report that was on its way and was ended, which the PACS may have"
+ON_ITS_WAY: Final = "a report or map that was on its way and was ended, which the PACS may have"
 
 
 @dataclass

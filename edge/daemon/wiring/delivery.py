@@ -69,7 +69,7 @@ class Delivery:
 
     def end_reports(self, image_ids: Collection[str]) -> bool:
         """End what is on its way to the PACS of these images; True if there was something."""
-        return any([reporter.end(image_ids) for reporter in self._reporters])
+        return True in [reporter.end(image_ids) for reporter in self._reporters]
 
     def stop(self) -> None:
         """Deliver what goes at once, then end."""

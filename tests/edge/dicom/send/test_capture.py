@@ -12,7 +12,7 @@ import pytest
 from pydicom import Dataset
 
 from edge.contract.report_job import Picture, Sent
-from edge.daemon.publish.report_process import ask
+from edge.daemon.publish.report_process import Reporter
 from edge.dicom.send import headers
 from edge.dicom.send.capture import SECONDARY_CAPTURE, capture
 from edge.dicom.send.facts import facts_of
@@ -121,18 +121,18 @@ def test_the_process_sends_it_and_tells_of_a_pacs_that_does_not_take_it(film: Pa
     with pacs.listening((SECONDARY_CAPTURE,)) as port:
         peer = job.peer.model_copy(update={"port": port})
         new = {"result": image_result(0), "of_images": {}, "picture": picture(), "peer": peer}
-        answer = ask(job.model_copy(update=new), lambda: None)
+        answer = Reporter(lambda: None).ask(job.model_copy(update=new))
         assert (answer.sent, answer.why) == (Sent.STORED, "")
         (taken,) = pacs.received
         assert (taken.PatientID, taken.Manufacturer) == (MARKER, OWN)
         assert taken.SOPInstanceUID == made_of(film).SOPInstanceUID
         broken = new | {"picture": picture().model_copy(update={"pixels": "????"})}
-        answer = ask(job.model_copy(update=broken), lambda: None)
+        answer = Reporter(lambda: None).ask(job.model_copy(update=broken))
         assert answer.sent is Sent.REFUSED
         assert answer.why.startswith("no picture of the map: error at capture.py:")
     with pacs.listening() as port:
         peer = job.peer.model_copy(update={"port": port})
-        answer = ask(job.model_copy(update=new | {"peer": peer}), lambda: None)
+        answer = Reporter(lambda: None).ask(job.model_copy(update=new | {"peer": peer}))
         told = "the peer does not take Secondary Capture"
         assert (answer.sent, answer.why) == (Sent.UNAVAILABLE, told)
     assert id_of(0) == image_result(0)["result_id"]

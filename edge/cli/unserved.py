@@ -26,4 +26,4 @@ ADVICE = (
     "configure the sink as it was, and they are sent; else those for the PACS or the JSON lines "
     "file go with their results, after `[retention] results_days`"
 )
-"""What to do about them."""
+"""The remedy."""

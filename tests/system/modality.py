@@ -41,7 +41,7 @@ class Patient:
         self.objects: list[str] = []
         """The films' SOP Instance UIDs."""
         self.names = [MARKER, self.study, series]
-        """What else names the patient."""
+        """Other texts that name the patient."""
         for side, view in FOUR:
             self._take(self._study.film(side, view, **self._scanned))
 

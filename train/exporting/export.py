@@ -273,7 +273,9 @@ def _manifest(
         "default_model": numbers["default"],
         "default_operating_point": calibration.DEFAULT,
         "training": training,
-        "scores": {name: numbers[name] for name in ("validation", "test", POINTING)},
+        "scores": {
+            name: numbers[name] for name in ("validation", "test", POINTING) if numbers[name]
+        },
     }
     return Manifest.model_validate(values)
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
 from edge.models.bundle import sha256_of, verify
 from edge.models.manifest import MANIFEST, Manifest, ModelFile
+from edge.models.pointing import KEY, pointing_of
 from tests.support.tiny import Tiny
 from train.data.films import model_input
 from train.errors import TrainError
@@ -70,6 +72,13 @@ def test_manifest_names_command_data_and_attribution(tiny: Tiny) -> None:
     test = manifest.scores["test"]
     assert isinstance(test, dict)
     assert len(test["intervals_95"]["auc"]) == 2
+
+
+def test_without_boxes_nothing_is_said_of_where_the_map_points(tiny: Tiny) -> None:
+    manifest = verify(tiny.run.bundle).manifest
+    files: Any = manifest.training["files"]
+    assert [file[KEY] for file in files if file["shipped"]] == [{}] * len(manifest.models)
+    assert pointing_of(manifest) is None
 
 
 def test_no_path_of_the_machine_is_in_the_bundle_but_as_typed(tiny: Tiny) -> None:

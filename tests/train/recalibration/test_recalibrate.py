@@ -15,6 +15,7 @@ from edge.inference.examiner import Examiner
 from edge.inference.image import Limits
 from edge.models.bundle import Bundle, verify
 from edge.models.manifest import DomainFit, Measured
+from edge.models.pointing import KEY, Pointing, pointing_of
 from tests.support.tiny import Tiny, draw_films
 from train import cli
 from train.data import datasets
@@ -52,6 +53,19 @@ def test_new_bundle_has_another_id_and_version_and_the_same_network(tiny: Tiny, 
         != old.manifest.models[default(old)].calibration
     )
     assert new.manifest.training["site"]
+
+
+def test_where_the_map_points_is_said_of_the_new_one_too(tiny: Tiny, tmp_path: Path) -> None:
+    measured = tmp_path / "measured"
+    shutil.copytree(tiny.run.bundle, measured)
+    fields = json.loads((measured / "bundle.json").read_bytes())
+    fields["scores"][KEY] = {"films": 4, "with_tolerance": {"hits": 0.5}}
+    (measured / "bundle.json").write_text(json.dumps(fields))
+    words = ["calibrate", str(measured), "--prevalence", "0.1", "--out", str(tmp_path / "out")]
+    assert cli.main(words) == 0
+    new = verify(tmp_path / "out" / "bundle").manifest
+    assert pointing_of(new) == Pointing(0.5, 4)
+    assert list(new.scores) == [KEY]
 
 
 def test_scores_of_the_old_calibration_are_not_said_of_the_new_one(tiny: Tiny, site: Path) -> None:

@@ -1,5 +1,6 @@
 """From a film to a picture of its map in a PACS, and what becomes of that when it comes back."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -7,14 +8,14 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from deploy.demo.brokers import Mosquitto
+from deploy.demo.brokers import Mosquitto, free_port
 from deploy.demo.subscriber import Subscriber
 from edge.dicom.send.capture import SECONDARY_CAPTURE
 from edge.storage.pictures import PICTURE, find
-from tests.support.exams import MARKER, Study
+from tests.support.exams import MARKER, Study, bundle_with_breasts
 from tests.support.receiver import Receiver, association, contexts, sent
 from tests.support.reports import PACS, Pacs, saved
-from tests.support.rig import PATIENCE_S, Rig, film, until
+from tests.support.rig import PATIENCE_S, Rig, film, run_command, until
 
 
 def test_a_killed_daemon_sends_the_same_map_again_and_one_that_comes_back_is_never_scored(
@@ -66,6 +67,31 @@ def test_a_killed_daemon_sends_the_same_map_again_and_one_that_comes_back_is_nev
             told = [rig.log.read_bytes(), *(one.payload for one in subscriber.messages)]
             told += [(rig.folder / "state/audit.jsonl").read_bytes()]
             assert [one for one in told if MARKER[:16].encode() in one] == []
+
+
+def test_a_model_that_points_elsewhere_is_refused_by_check_and_scores_without_maps(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
+    bundle = bundle_with_breasts(tmp_path)
+    fields = json.loads((bundle / "bundle.json").read_bytes())
+    fields["scores"]["pointing"] = {"films": 40, "with_tolerance": {"hits": 0.595}}
+    (bundle / "bundle.json").write_text(json.dumps(fields))
+    config = (
+        f'[model]\nbundle = "{bundle}"\n'
+        f'[pacs]\npeer = "{PACS}@127.0.0.1:{free_port()}"\nmap = true\nresults = "image"\n'
+    )
+    found = "lay on the lesion of 59.5% of 40 malignant test films, expected at least 60%"
+    with Rig(tmp_path / "edge", mosquitto.port, subscriber, config) as rig:
+        checked = run_command("--config", rig.config, "--json", "check")
+        assert checked.returncode == 78
+        told = [row["detail"] for row in json.loads(checked.stdout) if not row["ok"]]
+        assert [found in detail for detail in told] == [True]
+        (why,) = (one for one in rig.status()["reasons"] if "pacs.map" in one)
+        assert found in why
+        assert "maps_not_pointing" in rig.status()["reason_codes"]
+        said = rig.result_of(rig.drop("film.dcm", Study("one").film("L", "CC")))
+        assert said["score"] is not None
+        until(lambda: counted(rig, "maps_not_pointing") == 1, "no map", rig.words)
 
 
 def as_file(received: Dataset) -> bytes:

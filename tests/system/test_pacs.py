@@ -8,7 +8,7 @@ goes on from the state that the one before left.
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from tests.support.tools import need
 from tests.system.hospital import Hospital, documented
 from tests.system.machine import until
 from tests.system.modality import Patient
+from tests.system.networks import PACS
 from tests.system.pages import all_pages
 
 TLS = (
@@ -87,6 +88,7 @@ def test_the_documented_commands_make_a_machine_between_modality_and_pacs(
         machine.run("sh", "-c", command)
     until(lambda: machine.shown("StatusText") == "ready", "ready", machine.journal)
     assert machine.shown("ActiveState", "mammo-edge-dicom") == "active"
+    assert f"{PACS}/32" in machine.shown("IPAddressAllow").split()
 
 
 def test_four_films_of_a_modality_are_four_results_an_exam_and_a_report_in_the_patient_s_study(
@@ -151,39 +153,37 @@ def test_sixty_kills_at_chance_moments_lose_nothing_and_make_nothing_twice(
     hospital: Hospital, tmp_path: Path
 ) -> None:
     chance = Random(16)  # noqa: S311 - repeatable, no secret
-    again, started = Counter[str](), time.monotonic()
+    counted, started = Counter[str](), time.monotonic()
     for number in range(ROUNDS):
         known = {one["image_id"] for one in hospital.clinic.results()}
         hers = patient(hospital, f"kills-{number}", tmp_path)
-        with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(send_all, hospital, hers)
-            for kill in chance.sample(KILLS, len(KILLS)):
-                time.sleep(chance.uniform(0, 3))
-                kill(hospital)
-                again[kill.__name__] += 1
-            again["sent again"] += sent.result()
+        plan = {kill: (chance.choice(films), chance.uniform(0, s)) for kill, films, s in KILLS}
+        with ThreadPoolExecutor() as pool:
+            kills = []
+            for place, film in enumerate(hers.films):
+                due = [(kill, delay) for kill, (at, delay) in plan.items() if at == place]
+                kills += [pool.submit(after, delay, kill, hospital) for kill, delay in due]
+                if not hospital.modality.sends(film):
+                    counted["films sent again"] += 1
+                    until(partial(hospital.modality.sends, film), "success", hospital.words)
+            counted.update(kill.result() for kill in kills)
         hospital.outcome_of(hers, known)
         assert hospital.orthanc.series(hers.study) == {"MG": 4, "SR": 1}
-    print(f"{ROUNDS} exams in {time.monotonic() - started:.0f} s: {dict(again)}")  # noqa: T201
+    print(f"{ROUNDS} exams in {time.monotonic() - started:.0f} s: {dict(counted)}")  # noqa: T201
+    assert sum(counted[kill.__name__] for kill, *_ in KILLS) == 3 * ROUNDS
 
 
-def send_all(hospital: Hospital, hers: Patient) -> int:
-    """Send each film until the receiver says success; returns how often it had to be repeated."""
-    tries: list[bool] = []
-
-    def sends(film: Path) -> bool:
-        tries.append(hospital.modality.sends(film))
-        return tries[-1]
-
-    for film in hers.films:
-        until(partial(sends, film), "success", hospital.words)
-    return tries.count(False)
+def after(delay_s: float, kill: Callable[[Hospital], None], hospital: Hospital) -> str:
+    """Kill one of them after a while; returns its name."""
+    time.sleep(delay_s)
+    kill(hospital)
+    return kill.__name__
 
 
 def kill_receiver(hospital: Hospital) -> None:
-    """End the receiver, which systemd starts again, unless it is down already."""
+    """End the receiver, which systemd starts again."""
     kill = ("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "mammo-edge-dicom")
-    hospital.machine.tries(*kill)
+    hospital.machine.run(*kill)
 
 
 def kill_broker(hospital: Hospital) -> None:
@@ -198,7 +198,8 @@ def kill_pacs(hospital: Hospital) -> None:
     hospital.orthanc.start()
 
 
-KILLS = (kill_receiver, kill_broker, kill_pacs)
+KILLS = ((kill_receiver, range(4), 0.4), (kill_broker, range(4), 2.0), (kill_pacs, (3,), 4.0))
+"""Each kill, the films at which it may come, and the seconds after it in which it comes."""
 ROUNDS = 20
 
 

@@ -69,7 +69,7 @@ def main(root: Path, version: str, minor: str, lock: str) -> None:
     put(share / "doc/mammo-edge/changelog.Debian.gz", changelog(version, epoch))
     put(
         share / "doc/mammo-edge/copyright",
-        copyright_(root / f"opt/mammo-edge/venv/lib/python{minor}/site-packages"),
+        copyright_(root / f"opt/mammo-edge/dist/lib/python{minor}/site-packages"),
     )
     put(share / "doc/mammo-edge/sbom.cdx.json", sbom(lock))
 

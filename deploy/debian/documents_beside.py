@@ -17,7 +17,7 @@ def main(root: Path, version: str, lock: str, name: str) -> None:
     folder = root / f"usr/share/doc/mammo-edge-{name}"
     epoch = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
     put(folder / "changelog.Debian.gz", changelog(version, epoch))
-    put(folder / "copyright", copyright_(root / f"opt/mammo-edge/extra-{name}"))
+    put(folder / "copyright", copyright_(root / f"opt/mammo-edge/dist/extra-{name}"))
     put(folder / "sbom.cdx.json", sbom(lock))
 
 

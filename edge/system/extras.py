@@ -1,4 +1,4 @@
-"""The libraries of the extras `dicom` and `page`, beside the environment if a package has them."""
+"""The libraries of the extras `dicom` and `page`, in folders of their own if a package has them."""
 
 import sys
 from collections.abc import Iterable
@@ -71,4 +71,4 @@ def _missing(library: str, extra: str, what: str) -> ConfigError:
 
 
 def _beside(extra: str) -> Path:
-    return Path(sys.prefix).with_name(f"extra-{extra}")
+    return Path(sys.prefix, f"extra-{extra}")

@@ -25,10 +25,11 @@ TOOLS: Final = ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "udevadm")
 
 
 class Package:
-    """An installed package whose two services run."""
+    """An unpacked package whose two services run; its Python notes what it is asked."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.home = root / "opt/mammo-edge"
         self.log = root / "log"
         for folder in ("run/systemd/system", "etc/mammo-edge", "opt", "bin", "usr/local/bin"):
             (root / folder).mkdir(parents=True)
@@ -39,6 +40,20 @@ class Package:
                 f'echo "{tool} $*" >> {self.log}\n[ "$1" != list-units ] || cat {root / "running"}',
             )
         (root / "running").write_text(RUNNING)
+
+    def unpack(self, python: str = "exit 0") -> None:
+        """Put the tree that dpkg owns in place, with another Python and other files."""
+        shutil.rmtree(self.home / "dist", ignore_errors=True)
+        self.tool("opt/mammo-edge/dist/bin/python3", f'echo "python $*" >> {self.log}\n{python}')
+        program = self.home / "dist/bin/mammo-edge"
+        program.write_text(f"#!{self.home}/venv/bin/python3\n")
+        program.chmod(0o755)
+        (self.home / "dist/lib/python3.11/site-packages/edge/models/default").mkdir(parents=True)
+
+    @property
+    def version(self) -> str:
+        """The name of the folder that the link leads to."""
+        return (self.home / "venv").resolve(strict=True).name
 
     def tool(self, name: str, text: str) -> None:
         """Put a program into the path."""
@@ -67,67 +82,129 @@ def package(tmp_path: Path) -> Package:
     return Package(tmp_path)
 
 
-STARTED: Final = "systemctl start mammo-edge.service\nsystemctl start mammo-edge@left.service\n"
+@pytest.fixture
+def installed(package: Package) -> Package:
+    package.unpack()
+    package.call("debian/postinst", "configure", "")
+    return package
+
+
+CHANGED: Final = "systemctl restart mammo-edge.service\nsystemctl restart mammo-edge@left.service\n"
 
 
 @pytest.mark.parametrize(
-    ("before", "between", "after"),
-    [
-        (("upgrade", "2"), ("upgrade", "2"), ("configure", "1")),
-        (("upgrade", "2"), ("abort-upgrade", "1"), ("abort-upgrade", "2")),
-        (("remove",), None, ("abort-remove",)),
-        (
-            ("deconfigure", "in-favour", "x", "1"),
-            None,
-            ("abort-deconfigure", "in-favour", "x", "1"),
-        ),
-    ],
+    "words", [("upgrade", "2"), ("deconfigure", "in-favour", "x", "1"), ("failed-upgrade", "1")]
 )
-def test_what_dpkg_had_stopped_runs_again_whether_it_went_on_or_gave_up(
-    package: Package,
-    before: tuple[str, ...],
-    between: tuple[str, ...] | None,
-    after: tuple[str, ...],
+def test_before_an_upgrade_nothing_is_stopped_nor_removed(
+    installed: Package, words: tuple[str, ...]
 ) -> None:
-    assert "systemctl stop mammo-edge.service mammo-edge@left.service" in package.call(
-        "debian/prerm", *before
-    )
-    if between:
-        package.call("debian/postrm", *between)
-    assert STARTED in package.call("debian/postinst", *after)
-    assert "start" not in package.call("debian/postinst", *after)
+    assert installed.call("debian/prerm", *words) == ""
+    assert installed.version == "@VERSION@"
 
 
-@pytest.mark.parametrize("unit", ["mammo-edge-dicom.service", "mammo-edge-page.service"])
-def test_an_upgrade_of_the_daemon_alone_stops_and_starts_receiver_and_page_too(
-    package: Package, unit: str
+@pytest.mark.parametrize(
+    "words", [("abort-upgrade", "2"), ("abort-deconfigure", "in-favour", "x", "1")]
+)
+def test_where_dpkg_gives_up_all_is_as_it_was(installed: Package, words: tuple[str, ...]) -> None:
+    installed.call("debian/postrm", "abort-upgrade", "1")
+    assert installed.call("debian/postinst", *words) == ""
+    assert installed.version == "@VERSION@"
+
+
+@pytest.mark.parametrize("words", [("configure", "1"), ("triggered", "/opt/mammo-edge/dist")])
+def test_what_runs_changes_over_to_a_folder_of_its_own_once_that_is_proved(
+    installed: Package, words: tuple[str, ...]
 ) -> None:
-    (package.root / "running").write_text(f"{unit} loaded active running x\n")
-    stopped = package.call("debian/prerm", "upgrade", "2")
-    assert re.search(rf"list-units .* {unit}\b", stopped)
-    assert f"systemctl stop {unit}" in stopped
-    assert f"start {unit}" in package.call("debian/postinst", "configure", "1")
+    installed.unpack()
+    said = installed.call("debian/postinst", *words)
+    folder = installed.home / "versions" / installed.version
+    assert folder.name == "@VERSION@+"
+    assert said.index(f"{folder}/bin/mammo-edge model verify") < said.index(CHANGED)
+    assert (folder / "bin/mammo-edge").read_text() == f"#!{folder}/bin/python3\n"
+    shipped = installed.home / "dist/bin"
+    assert (shipped / "mammo-edge").read_text() != (folder / "bin/mammo-edge").read_text()
+    assert (shipped / "python3").samefile(folder / "bin/python3")
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert not (installed.root / "run/mammo-edge.stopped").exists()
 
 
-def test_a_package_that_was_removed_and_comes_back_starts_nothing(package: Package) -> None:
-    package.call("debian/prerm", "remove")
-    package.call("debian/postrm", "remove")
-    assert "systemctl start" not in package.call("debian/postinst", "configure", "")
+def test_a_version_that_fails_here_is_not_changed_over_to_and_the_next_one_is(
+    installed: Package,
+) -> None:
+    installed.unpack('case "$*" in *verify*) exit 1 ;; esac')
+    assert CHANGED not in installed.call("debian/postinst", "configure", "1", status=1)
+    assert installed.version == "@VERSION@"
+    installed.unpack()
+    assert CHANGED in installed.call("debian/postinst", "configure", "1")
+
+
+def test_a_change_that_was_interrupted_is_finished_by_the_next_call(installed: Package) -> None:
+    (installed.root / "running").write_text("")
+    (installed.root / "run/mammo-edge.stopped").write_text("mammo-edge.service\n")
+    (installed.home / "versions/half/lib").mkdir(parents=True)
+    (installed.home / "venv.new").symlink_to("nowhere")
+    said = installed.call("debian/postinst", "configure", "1")
+    assert "systemctl restart mammo-edge.service\n" in said
+    assert len(list((installed.home / "versions").iterdir())) == 1
+    assert not (installed.home / "venv.new").is_symlink()
+
+
+def test_a_version_from_which_something_runs_stays_until_it_ends(installed: Package) -> None:
+    old = installed.home / "versions/@VERSION@"
+    name = str(old / "bin/python3")
+    running = subprocess.Popen([name, "30"], executable=shutil.which("sleep"))
+    try:
+        for _ in range(2):
+            installed.unpack()
+            installed.call("debian/postinst", "configure", "1")
+            assert old.is_dir()
+            assert installed.version != old.name
+    finally:
+        running.kill()
+        running.wait()
+    installed.unpack()
+    installed.call("debian/postinst", "configure", "1")
+    assert [path.name for path in old.parent.iterdir()] == [installed.version]
+
+
+def test_an_environment_without_versions_gives_way_to_the_link(package: Package) -> None:
+    package.unpack()
+    (package.home / "venv/lib").mkdir(parents=True)  # 0.1.0 stopped its services itself
+    (package.root / "running").write_text("")
+    (package.root / "run/mammo-edge.stopped").write_text("mammo-edge.service\n")
+    assert "restart mammo-edge.service" in package.call("debian/postinst", "configure", "0.1.0-1")
+    assert package.version == "@VERSION@"
+
+
+def test_who_removes_the_package_stops_all_that_runs_and_if_that_fails_it_runs_again(
+    installed: Package,
+) -> None:
+    stopped = installed.call("debian/prerm", "remove")
+    assert re.search(r"list-units .* mammo-edge-dicom.service mammo-edge-page.service\b", stopped)
+    assert "systemctl stop mammo-edge.service mammo-edge@left.service" in stopped
+    assert [path.name for path in installed.home.iterdir()] == ["dist"]
+    assert CHANGED in installed.call("debian/postinst", "abort-remove")
+    assert installed.version == "@VERSION@"
+
+
+def test_a_package_that_was_removed_and_comes_back_starts_nothing(installed: Package) -> None:
+    installed.call("debian/prerm", "remove")
+    installed.call("debian/postrm", "remove")
+    (installed.root / "running").write_text("")
+    said = installed.call("debian/postinst", "configure", "")
+    assert "start " not in said
+    assert "verify" not in said
 
 
 @pytest.mark.parametrize("name", ["dicom", "page"])
-def test_a_package_beside_starts_again_what_it_stopped_and_nothing_else(
+def test_a_package_beside_is_stopped_by_who_removes_it_and_by_no_upgrade(
     package: Package, name: str
 ) -> None:
-    started = f"systemctl start mammo-edge-{name}.service"
-    stopped = package.call(f"debian/{name}/prerm", "upgrade", "2")
-    assert f"systemctl stop mammo-edge-{name}.service" in stopped
-    assert "disable" not in stopped
+    assert package.call(f"debian/{name}/prerm", "upgrade", "2") == ""
     package.call(f"debian/{name}/postrm", "upgrade", "2")
-    assert started in package.call(f"debian/{name}/postinst", "configure", "1")
-    assert f"disable mammo-edge-{name}.service" in package.call(f"debian/{name}/prerm", "remove")
-    package.call(f"debian/{name}/postrm", "remove")
-    assert started not in package.call(f"debian/{name}/postinst", "configure", "")
+    assert "start" not in package.call(f"debian/{name}/postinst", "configure", "1")
+    stopped = package.call(f"debian/{name}/prerm", "remove")
+    assert f"systemctl --quiet disable --now mammo-edge-{name}.service" in stopped
 
 
 def test_who_purges_the_page_s_package_takes_what_opens_the_page(package: Package) -> None:
@@ -141,8 +218,8 @@ def test_who_purges_the_page_s_package_takes_what_opens_the_page(package: Packag
     assert [path.name for path in state.iterdir()] == ["ledger.sqlite3"]
 
 
-def test_an_accelerator_that_was_plugged_in_before_gets_its_rights(package: Package) -> None:
-    assert "udevadm trigger --action=change --subsystem-match=usb" in package.call(
+def test_an_accelerator_that_was_plugged_in_before_gets_its_rights(installed: Package) -> None:
+    assert "udevadm trigger --action=change --subsystem-match=usb" in installed.call(
         "debian/postinst", "configure", ""
     )
 

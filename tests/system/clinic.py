@@ -19,14 +19,24 @@ CERTIFICATES: Final = (
     ("person", "archive"),
     ("person", "monitor"),
     ("person", "admin"),
+    ("person", "ws-3"),
 )
 DEVICES: Final = "mammo/v1/+/+"
+DEVICE_TOPICS: Final = "mammo/v1/north/edge-1"
+ANSWERS: Final = "mammo/v1/north/ws-3/replies/north/edge-1"
+"""The topic at which the workstation gets answers of the device."""
 HEARD: Final = {
     "results": ("archive", ("result",)),
     "exams": ("archive", ("exam",)),
     "watched": ("monitor", ("status", "health", "info")),
 }
 """The files of what is heard, who listens, and to which topics of devices."""
+
+
+def messages(path: Path) -> list[dict[str, Any]]:
+    """List what a listener has written so far, the oldest first."""
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 class Clinic:
@@ -70,8 +80,7 @@ class Clinic:
         }
 
     def _heard(self, file: str) -> list[dict[str, Any]]:
-        lines = (self._folder / file).read_text().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return messages(self._folder / file)
 
     def result_of(self, image_id: str, words: Callable[[], str]) -> dict[str, Any]:
         """Wait for the first result of an image."""
@@ -84,9 +93,20 @@ class Clinic:
 
     def last_status(self) -> dict[str, Any]:
         """Give the retained status of the device."""
-        once = ("-t", "mammo/v1/north/edge-1/status", "-C", "1", "-W", "120")
+        once = ("-t", f"{DEVICE_TOPICS}/status", "-C", "1", "-W", "120")
         status: dict[str, Any] = json.loads(run(*self._client("mosquitto_sub", "archive"), *once))
         return status
+
+    def listen(self, person: str, topic: str, path: Path, form: str = "%p") -> None:
+        """Write what comes to a topic into a file, a line each, from now on."""
+        heard = ("-t", topic, "-F", form, "-i", path.name, "-c", "-x", "3600")
+        self._spawn(path.name, [*self._client("mosquitto_sub", person), *heard], path)
+
+    def request(self, film: Path) -> None:
+        """Send a film as the workstation does, which gets its answer at ANSWERS."""
+        topic = ("-t", f"{DEVICE_TOPICS}/request/image")
+        answer = ("-D", "publish", "response-topic", ANSWERS)
+        run(*self._client("mosquitto_pub", "ws-3"), *topic, "-f", film, *answer)
 
     def kill_broker(self) -> None:
         """End the broker as a power cut would; without it, those who listen end."""

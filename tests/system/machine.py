@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -221,7 +221,8 @@ class Machine:
     def _console(self) -> str:
         return (self._folder / "console.log").read_text(errors="replace")[-3000:]
 
-    def _inside(self, command: Sequence[object]) -> list[str]:
+    def inside(self, *command: object) -> list[str]:
+        """Give the command of the host that runs a program inside, as root."""
         return [
             "nsenter",
             "-t",
@@ -239,7 +240,7 @@ class Machine:
 
     def run(self, *command: object) -> str:
         """Run a program inside, as root; it must succeed."""
-        return run(*self._inside(command))
+        return run(*self.inside(*command))
 
     def beside(self, *command: object) -> str:
         """Run a program of the host in the container's network; it must succeed."""
@@ -248,7 +249,7 @@ class Machine:
     def tries(self, *command: object) -> subprocess.CompletedProcess[str]:
         """Run a program inside that may fail."""
         return subprocess.run(
-            self._inside(command), capture_output=True, text=True, check=False, timeout=300
+            self.inside(*command), capture_output=True, text=True, check=False, timeout=300
         )
 
     def ask(self, *command: object) -> str:

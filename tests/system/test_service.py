@@ -6,14 +6,10 @@ The order matters: each test goes on from the state that the one before left.
 """
 
 import json
-import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-
-import pytest
 
 from edge.models.active import shipped_bundle
 from edge.models.signature import sign
@@ -22,80 +18,15 @@ from tests.support.keys import key_pair
 from tests.support.rig import film, sha256
 from tests.support.tools import ROOT, need
 from tests.system.clinic import Clinic
-from tests.system.machine import BROWSE, SUITE, Machine, until
-from tests.system.networks import networks
+from tests.system.machine import BROWSE, Machine, until
+from tests.system.steps import INBOX, PACKAGES, TLS, beside, drop, enrol, install, ready
 
-PACKAGES: Final = [Path(path) for path in os.environ.get("MAMMO_DEBS", "").split(":")]
-"""The package, and a later one of the same version."""
-INBOX: Final = "srv/mammo-edge/inbox"
 DOCUMENTED: Final = re.findall(
     r"^    ((?:apt install|mammo-edge setup|systemctl enable) .*)$",
     (ROOT / "README.md").read_text(),
     re.MULTILINE,
 )
 """The three commands from nothing to a healthy service."""
-TLS: Final = (
-    "--ca /etc/mammo-edge/ca.crt --cert /etc/mammo-edge/device.crt --key /etc/mammo-edge/device.key"
-)
-"""Further arguments that the broker of these tests needs."""
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, Clinic]]:
-    """A machine and a clinic's broker, with one wire between them."""
-    for tool, package in (
-        ("systemd-nspawn", "systemd-container"),
-        ("ip", "iproute2"),
-        ("mosquitto", "mosquitto"),
-    ):
-        need(tool, package)
-    need("mosquitto_sub", "mosquitto-clients")
-    folder = tmp_path_factory.mktemp("world")
-    with (  # noqa: SIM117
-        networks(f"mammo{os.getpid()}") as (broker, device),
-        Clinic(folder / "clinic", broker) as clinic,
-    ):
-        with Machine(folder / "machine", device) as machine:
-            yield machine, clinic
-
-
-@pytest.fixture
-def machine(world: tuple[Machine, Clinic]) -> Machine:
-    return world[0]
-
-
-@pytest.fixture
-def clinic(world: tuple[Machine, Clinic]) -> Clinic:
-    return world[1]
-
-
-def install(machine: Machine, package: Path) -> str:
-    machine.copy_in(package, "/root/package.deb")
-    return machine.run("dpkg", "-i", "/root/package.deb")
-
-
-def drop(machine: Machine, number: int) -> str:
-    """Drop a film as a sending device does; returns its id."""
-    data = film(number)
-    part = machine.root / INBOX / f"{number}.png.part"
-    part.write_bytes(data)
-    part.chmod(0o644)
-    # Only the owner of a file may rename it there.
-    machine.run("chown", "scanner", f"/{INBOX}/{number}.png.part")
-    machine.run(
-        "runuser",
-        "-u",
-        "scanner",
-        "--",
-        "mv",
-        f"/{INBOX}/{number}.png.part",
-        f"/{INBOX}/{number}.png",
-    )
-    return sha256(data)
-
-
-def ready(machine: Machine) -> None:
-    until(lambda: machine.shown("ActiveState") == "active", "active", machine.journal)
 
 
 def documented(machine: Machine, number: int, old: str = "", new: str = "", more: str = "") -> str:
@@ -130,12 +61,7 @@ def test_installing_makes_user_inbox_and_configuration_and_starts_nothing(machin
 
 
 def test_setup_and_enable_make_it_healthy(machine: Machine, clinic: Clinic) -> None:
-    for source, target in (
-        ("ca.crt", "ca.crt"),
-        ("north.edge-1.crt", "device.crt"),
-        ("north.edge-1.key", "device.key"),
-    ):
-        machine.copy_in(clinic.certificates / source, f"/etc/mammo-edge/{target}")
+    enrol(machine, clinic)
     said = documented(machine, 1, "broker.lan", "broker.test", TLS)
     assert "known answers 3 of 3 within tolerance" in said
     assert said.splitlines()[-1] == "now: systemctl enable --now mammo-edge"
@@ -395,9 +321,7 @@ def test_with_the_second_package_a_modality_sends_and_nothing_of_it_stays_when_i
 ) -> None:
     refused = machine.tries("mammo-edge", "receive")
     assert (refused.returncode, "apt install ./mammo-edge-dicom_" in refused.stderr) == (78, True)
-    (package,) = PACKAGES[0].parent.glob(f"mammo-edge-dicom_*~{SUITE}_all.deb")
-    machine.copy_in(package, "/root/dicom.deb")
-    assert "next [dicom] in" in machine.run("dpkg", "-i", "/root/dicom.deb")
+    assert "next [dicom] in" in install(machine, beside(PACKAGES[0], "dicom"))
     assert machine.shown("ActiveState", "mammo-edge-dicom") == "inactive"
     config = machine.root / "etc/mammo-edge/edge.toml"
     before, known = config.read_text(), {result["image_id"] for result in clinic.results()}
@@ -410,11 +334,11 @@ def test_with_the_second_package_a_modality_sends_and_nothing_of_it_stays_when_i
     came = clinic.results
     until(lambda: {one["image_id"] for one in came()} - known, "a result", machine.journal)
     until(lambda: machine.status()["receiver"]["taken"] == 1, "counted", machine.journal)
-    machine.run("dpkg", "-i", "/root/dicom.deb")  # as an upgrade does
+    install(machine, beside(PACKAGES[1], "dicom"))
     assert machine.shown("ActiveState", "mammo-edge-dicom") == "active"
     machine.run("dpkg", "-P", "mammo-edge-dicom")
     assert machine.tries("systemctl", "cat", "mammo-edge-dicom").returncode != 0
-    assert not (machine.root / "opt/mammo-edge/extra-dicom").exists()
+    assert machine.run("find", "/opt/mammo-edge", "-name", "extra-dicom") == ""
     config.write_text(before)
     machine.run("mammo-edge", "reload")
 
@@ -424,38 +348,18 @@ def test_with_the_page_s_package_a_browser_sees_results_and_nothing_of_it_stays_
 ) -> None:
     refused = machine.tries("mammo-edge", "page", "--token")
     assert (refused.returncode, "apt install ./mammo-edge-page_" in refused.stderr) == (78, True)
-    (package,) = PACKAGES[0].parent.glob(f"mammo-edge-page_*~{SUITE}_all.deb")
-    machine.copy_in(package, "/root/page.deb")
-    assert 'next "mammo-edge page --token"' in machine.run("dpkg", "-i", "/root/page.deb")
+    assert 'next "mammo-edge page --token"' in install(machine, beside(PACKAGES[0], "page"))
     assert machine.shown("ActiveState", "mammo-edge-page") == "inactive"
     token = machine.run("mammo-edge", "page", "--token").strip().partition("#")[2]
     machine.run("systemctl", "enable", "--now", "mammo-edge-page")
     said = machine.run("/opt/mammo-edge/venv/bin/python", "-c", BROWSE, token, 'class="chip')
     assert said.split() == ["303", "200", "True", "False"], machine.journal("mammo-edge-page")
-    machine.run("dpkg", "-i", "/root/page.deb")  # as an upgrade does
+    install(machine, beside(PACKAGES[1], "page"))
     assert machine.shown("ActiveState", "mammo-edge-page") == "active"
     machine.run("dpkg", "-P", "mammo-edge-page")
     assert machine.tries("systemctl", "cat", "mammo-edge-page").returncode != 0
-    assert not (machine.root / "opt/mammo-edge/extra-page").exists()
+    assert machine.run("find", "/opt/mammo-edge", "-name", "extra-page") == ""
     assert not (machine.root / "var/lib/mammo-edge/page.token").exists()
-
-
-def test_stop_drains_and_what_waited_is_examined_after_an_upgrade(
-    machine: Machine, clinic: Clinic
-) -> None:
-    config = (machine.root / "etc/mammo-edge/edge.toml").read_text()
-    ids = [drop(machine, number) for number in range(10, 22)]
-    install(machine, PACKAGES[1])
-    assert (machine.root / "etc/mammo-edge/edge.toml").read_text() == config
-    assert machine.shown("ActiveState") == "active"
-    assert machine.shown("Result") == "success"
-    for image_id in ids:
-        result = clinic.result_of(image_id, machine.journal)
-        assert result["score"] is not None
-        assert {
-            other["result_id"] for other in clinic.results() if other["image_id"] == image_id
-        } == {result["result_id"]}
-    assert "event=stopped" in machine.journal()
 
 
 def test_removing_stops_it_and_keeps_configuration_and_data_purging_takes_the_configuration(

@@ -181,9 +181,9 @@ def after(delay_s: float, kill: Callable[[Hospital], None], hospital: Hospital) 
 
 
 def kill_receiver(hospital: Hospital) -> None:
-    """End the receiver, which systemd starts again."""
+    """End the receiver, which systemd starts again, and may just be about to."""
     kill = ("systemctl", "kill", "-s", "KILL", "--kill-whom=main", "mammo-edge-dicom")
-    hospital.machine.run(*kill)
+    until(lambda: hospital.machine.tries(*kill).returncode == 0, "killed", hospital.words)
 
 
 def kill_broker(hospital: Hospital) -> None:

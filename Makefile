@@ -144,7 +144,7 @@ SYSTEM_TEST = MAMMO_SYSTEM_TEST=1 SUITE=$(SUITE) MAMMO_DEBS="$$(echo build/deb/1
 system-test: system-packages ## the package on a fresh Debian with a real systemd; needs root
 	$(SYSTEM_TEST) -m 'not slow' $(PYTEST_ARGS)
 
-system-test-all: system-packages ## system-test, and sixty kills between modality and PACS
+system-test-all: system-packages ## system-test, sixty kills on the way to a PACS, films by SFTP on the page
 	$(SYSTEM_TEST) -o timeout=3600 -o faulthandler_timeout=3600 -s $(PYTEST_ARGS)
 
 container-test: $(BIN)/.dev ## the Containerfile is built and runs; needs root and buildah

@@ -37,6 +37,8 @@ DOCUMENTS: Final = (
     "docs/pictures/page-worklist.png",
     "docs/pictures/page-result.png",
     "docs/pictures/page-picture.jpg",
+    "docs/pictures/sftp-phone.png",
+    "docs/pictures/sftp-worklist.png",
     "docs/quality/privacy.md",
     "docs/quality/security.md",
     "docs/quality/model-card.md",

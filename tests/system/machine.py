@@ -76,10 +76,11 @@ def run(*command: object, timeout_s: float = 300.0) -> str:
     return done.stdout
 
 
-def root_file_system() -> Path:
+def root_file_system(more: str = "") -> Path:
     """Make a minimal Debian, once for each suite and list of packages."""
     need("mmdebstrap", "mmdebstrap")
-    tree = CACHE / f"{SUITE}-{abs(hash_of(PACKAGES)):x}"
+    packages = ",".join(filter(None, (PACKAGES, more)))
+    tree = CACHE / f"{SUITE}-{hashlib.sha256(packages.encode()).hexdigest()[:16]}"
     if not tree.is_dir():
         part = tree.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
@@ -88,18 +89,13 @@ def root_file_system() -> Path:
             "mmdebstrap",
             "--quiet",
             "--variant=minbase",
-            f"--include={PACKAGES}",
+            f"--include={packages}",
             SUITE,
             part,
             timeout_s=900,
         )
         part.rename(tree)
     return tree
-
-
-def hash_of(text: str) -> int:
-    """Hash a text to a name that is the same in every process."""
-    return int.from_bytes(text.encode(), "big") % 2**31
 
 
 def wheels() -> Path:
@@ -148,20 +144,22 @@ class Machine:
         folder: for the tree's upper half and the console.
         namespace: its network.
         hosts: further lines of `/etc/hosts`.
+        more: Debian packages that are on it, with commas between them.
     """
 
-    def __init__(self, folder: Path, namespace: str, hosts: str = "") -> None:
+    def __init__(self, folder: Path, namespace: str, hosts: str = "", more: str = "") -> None:
         self.root = folder / "root"
         self._hosts = hosts
+        self._more = more
         self._folder = folder
-        self._namespace = namespace
+        self.namespace = namespace
         self._nspawn: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         upper, work = self._folder / "upper", self._folder / "work"
         for path in (upper, work, self.root):
             path.mkdir(parents=True)
-        layers = f"lowerdir={root_file_system()},upperdir={upper},workdir={work}"
+        layers = f"lowerdir={root_file_system(self._more)},upperdir={upper},workdir={work}"
         run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
         (self.root / "etc/hosts").write_text(
             f"127.0.0.1 localhost\n{BROKER} broker.test\n{DEVICE} device\n{self._hosts}"
@@ -174,7 +172,7 @@ class Machine:
             self._nspawn = subprocess.Popen(
                 [
                     *NSPAWN,
-                    f"--network-namespace-path=/run/netns/{self._namespace}",
+                    f"--network-namespace-path=/run/netns/{self.namespace}",
                     "-D",
                     str(self.root),
                 ],
@@ -244,7 +242,7 @@ class Machine:
 
     def beside(self, *command: object) -> str:
         """Run a program of the host in the container's network; it must succeed."""
-        return run("ip", "netns", "exec", self._namespace, *command)
+        return run("ip", "netns", "exec", self.namespace, *command)
 
     def tries(self, *command: object) -> subprocess.CompletedProcess[str]:
         """Run a program inside that may fail."""

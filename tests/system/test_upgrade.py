@@ -18,7 +18,7 @@ EXTRAS: Final = ("dicom", "page")
 UNITS: Final = ("mammo-edge", "mammo-edge-dicom", "mammo-edge-page")
 HOME: Final = "/opt/mammo-edge"
 LIMIT_S: Final = 60.0
-"""The daemon is away for two seconds on an idle machine; this is for a busy one."""
+"""The daemon was away for one to five seconds when this was measured; a machine may be busier."""
 
 
 def everything(revision: int) -> list[Path]:

@@ -14,7 +14,7 @@ from edge.dicom.send.facts import Facts
 from edge.dicom.send.headers import instance_of
 from edge.dicom.send.identity import note_time, take_over
 from edge.dicom.send.items import plain
-from edge.dicom.send.uids import uid_of
+from edge.dicom.send.uids import number_of, uid_of
 from edge.domain import OWN
 
 SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
@@ -41,12 +41,12 @@ def capture(facts: Facts, header: Dataset, picture: Picture) -> Dataset:
     made.SeriesInstanceUID = uid_of("maps", study)
     made.SeriesNumber = SERIES_NUMBER
     made.SeriesDescription = SERIES
-    made.Laterality = None  # a series has maps of both
     made.Manufacturer = made.SecondaryCaptureDeviceManufacturer = OWN
     made.ConversionType = "WSD"
     made.SOPClassUID = SECONDARY_CAPTURE
     made.SOPInstanceUID = uid_of("map", facts.result_id)
-    made.InstanceNumber = facts.revision
+    made.InstanceNumber = number_of("map", facts.result_id)  # no other map of the series has it
+    _name_breast(made, facts)
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.PatientOrientation = None
     made.BurnedInAnnotation = "YES"
@@ -59,6 +59,17 @@ def capture(facts: Facts, header: Dataset, picture: Picture) -> Dataset:
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return made
+
+
+def _name_breast(made: Dataset, facts: Facts) -> None:
+    """Name side and view, as far as the image's own header does."""
+    (of_image,) = facts.groups
+    if of_image.laterality:
+        made.ImageLaterality = of_image.laterality
+    else:  # one of both must be there; the series has maps of both sides
+        made.Laterality = None
+    if of_image.view:
+        made.ViewPosition = of_image.view
 
 
 def _derivation(facts: Facts) -> str:

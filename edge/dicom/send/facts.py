@@ -23,6 +23,8 @@ class Group:
     label: str
     """Side and views, in words."""
     laterality: str | None
+    view: str | None
+    """None of a breast, which has two."""
     image_ids: tuple[str, ...]
     malignant: float
     """Calibrated probability of malignancy, 0 to 1."""
@@ -102,6 +104,7 @@ def _breast(breast: Payload, exam: Payload, of_images: Mapping[str, Payload]) ->
     return Group(
         f"{SIDES[breast['laterality']]} breast, {' and '.join(breast['views'])}",
         breast["laterality"],
+        None,
         tuple(view["image_id"] for view in of_it),
         breast["malignant"],
         breast["outcome"],
@@ -118,6 +121,7 @@ def _image(result: Payload) -> Group:
     return Group(
         f"image, {SIDES.get(side, SIDES[None])}, {view or 'view unknown'}",
         side,
+        view,
         (result["image_id"],),
         result["score"]["malignant"],
         result["outcome"],

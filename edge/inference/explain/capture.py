@@ -23,13 +23,14 @@ from edge.inference.explain.canvas import (
     widened,
     write,
 )
-from edge.inference.explain.caption import foot_of
+from edge.inference.explain.caption import WITHHELD, foot_of
 from edge.inference.explain.colours import FAINT, YELLOW
 from edge.inference.explain.drawing import WIDTH
 from edge.models.manifest import Manifest
 from edge.models.pointing import pointing_of
 
 RESEARCH: Final = "research, not for diagnosis"
+SIDES: Final = {"L": "left breast", "R": "right breast", None: "side unknown"}
 QUICK: Final = 1
 """The level of zlib."""
 
@@ -57,7 +58,7 @@ def caption_of(image_id: str, manifest: Manifest) -> Caption:
 
 def capture_of(panels: Sequence[Picture], result: Result, caption: Caption) -> Capture:
     """
-    Write score, model and notice about the panels of a map.
+    Write side, view, score, model and notice about the panels of a map.
 
     Args:
         panels: of one height.
@@ -68,7 +69,7 @@ def capture_of(panels: Sequence[Picture], result: Result, caption: Caption) -> C
     width = max(WIDTH, body.shape[1])
     picture = np.vstack(
         [
-            _head(result.prediction, width),
+            _head(result, width),
             widened(body, width),
             _pointing(caption.pointing, width),
             foot_of(result, caption.image_id, caption.model, width),
@@ -78,12 +79,24 @@ def capture_of(panels: Sequence[Picture], result: Result, caption: Caption) -> C
     return Capture(picture.shape[0], width, pixels, result.prediction.malignant)
 
 
-def _head(prediction: Prediction, width: int) -> Picture:
-    head = blank(112, width)
+def _head(result: Result, width: int) -> Picture:
+    reason = _withheld(result.prediction, width)
+    head = blank(150 + 38 * len(reason), width)
     write(head, RESEARCH, MARGIN, 46, 1.2, YELLOW, 2)
-    score = f"calibrated probability of malignancy: {prediction.malignant:.3f}"
-    write(head, score, MARGIN, 88, 0.8, TEXT)
+    facts = result.facts
+    write(head, f"{SIDES[facts.laterality]}, {facts.view or 'view unknown'}", MARGIN, 88, 0.8, TEXT)
+    score = f"calibrated probability of malignancy: {result.prediction.malignant:.3f}"
+    write(head, score, MARGIN, 126, 0.8, TEXT)
+    for number, line in enumerate(reason):
+        write(head, line, MARGIN, 164 + 38 * number, 0.8, YELLOW)
     return head
+
+
+def _withheld(prediction: Prediction, width: int) -> list[str]:
+    """Say why the image has no label: a map without it would say more than the result."""
+    if prediction.withheld is None or prediction.origin is None:
+        return []
+    return broken(WITHHELD[prediction.withheld].format(domain=prediction.origin.domain), width, 0.8)
 
 
 def _pointing(words: str, width: int) -> Picture:

@@ -20,7 +20,7 @@ from edge.domain import OWN
 from edge.errors import ImageRejected, Reason
 from edge.inference.image import Limits, decode
 from edge.inference.image.mammogram import ObjectRejected
-from tests.support.exams import MARKER
+from tests.support.exams import FOUR, MARKER
 from tests.support.reports import Pacs, films, id_of, image_result, job_of, saved
 from tests.support.tools import need
 
@@ -42,8 +42,11 @@ def made_of(film: Path, number: int = 0) -> Dataset:
     return capture(facts_of(image_result(number), {}), headers.read(film), picture())
 
 
-def test_dciodvfy_finds_no_error(film: Path, tmp_path: Path) -> None:
-    (tmp_path / "capture.dcm").write_bytes(saved(made_of(film)))
+@pytest.mark.parametrize("side", ["L", None])
+def test_dciodvfy_finds_no_error(side: str | None, film: Path, tmp_path: Path) -> None:
+    result = image_result(0, image={"laterality": side, "view": side and "CC"})
+    made = capture(facts_of(result, {}), headers.read(film), picture())
+    (tmp_path / "capture.dcm").write_bytes(saved(made))
     command = [need("dciodvfy", "dicom3tools"), "-new", str(tmp_path / "capture.dcm")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     told = done.stderr.splitlines()
@@ -77,6 +80,29 @@ def test_the_same_result_is_the_same_object_and_another_is_another(film: Path) -
     first, second = made_of(film), made_of(film, 1)
     assert first.SOPInstanceUID != second.SOPInstanceUID
     assert first.SeriesInstanceUID == second.SeriesInstanceUID
+
+
+def test_each_map_of_a_study_names_its_breast_and_view_and_has_a_number_of_its_own(
+    tmp_path: Path,
+) -> None:
+    headers_of = films(tmp_path)
+    made = [
+        capture(facts_of(image_result(number), {}), headers.read(film), picture())
+        for number, film in enumerate(headers_of.values())
+    ]
+    assert [(one.ImageLaterality, one.ViewPosition) for one in made] == list(FOUR)
+    numbers = [one.InstanceNumber for one in made]
+    assert len(set(numbers)) == len(FOUR)
+    assert all(0 < one < 2**31 for one in numbers)
+    again = capture(facts_of(image_result(0), {}), headers.read(headers_of[ONE]), picture())
+    assert again.InstanceNumber == numbers[0]
+
+
+def test_a_map_of_an_image_that_names_no_breast_names_none(film: Path) -> None:
+    result = image_result(0, image={"laterality": None, "view": None})
+    made = capture(facts_of(result, {}), headers.read(film), picture())
+    assert "ImageLaterality" not in made
+    assert "ViewPosition" not in made
 
 
 @pytest.mark.parametrize(("said", "expected"), [("01", "01"), ("00", None), (None, None)])

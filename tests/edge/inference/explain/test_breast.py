@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge import NOTICE
-from edge.domain import Rejection, Result
+from edge.domain import Laterality, Origin, Rejection, Result, Withheld
 from edge.drawn import Capture, Drawn
 from edge.errors import InferenceError, Reason
 from edge.inference import examiner
@@ -53,6 +53,8 @@ def pixels(jpeg: bytes) -> NDArray[np.uint8]:
     return np.asarray(found, np.uint8)
 
 
+HEAD = 150
+"""Rows above a map for a PACS."""
 CAPTION = Caption("0" * 64, "m 1", "Such maps point somewhere.")
 
 
@@ -78,17 +80,66 @@ def test_a_map_for_a_pacs_is_drawn_if_it_is_asked_for_with_score_and_notice_burn
     assert made.capture.malignant == result.prediction.malignant
     words = {
         "research, not for diagnosis": (46, 1.2, YELLOW, 2),
-        f"probability of malignancy: {result.prediction.malignant:.3f}": (88, 0.8, TEXT, 1),
+        "side unknown, view unknown": (88, 0.8, TEXT, 1),  # a PNG has no header
+        f"calibrated probability of malignancy: {result.prediction.malignant:.3f}": (
+            126,
+            0.8,
+            TEXT,
+            1,
+        ),
     }
-    head = blank(112, found.shape[1])
+    head = blank(HEAD, found.shape[1])
     for text, (y, size, colour, thickness) in words.items():
-        full = text if text.startswith("research") else f"calibrated {text}"
-        write(head, full, MARGIN, y, size, colour, thickness)
-    assert np.array_equal(found[:112], head)
+        write(head, text, MARGIN, y, size, colour, thickness)
+    assert np.array_equal(found[:HEAD], head)
     notice = blank(30, found.shape[1])
     write(notice, NOTICE, MARGIN, 22, 0.62, TEXT)
     assert np.array_equal(found[-44:-14], notice)
-    assert found.shape[0] > 112 + HEIGHT
+    assert found.shape[0] > HEAD + HEIGHT
+
+
+@pytest.mark.parametrize(
+    ("side", "view", "told"),
+    [("L", "CC", "left breast, CC"), ("R", "MLO", "right breast, MLO")],
+)
+def test_a_map_for_a_pacs_says_of_which_breast_and_view_it_is(
+    side: Laterality, view: str, told: str, trace: Trace, bundle: Bundle
+) -> None:
+    result = trace.outcome
+    assert isinstance(result, Result)
+    named = replace(result, facts=replace(result.facts, laterality=side, view=view))
+    made = drawn(replace(trace, outcome=named), bundle.manifest.input, CAPTION)
+    assert isinstance(made, Drawn)
+    found = colours(made.capture)
+    line = blank(30, found.shape[1])
+    write(line, told, MARGIN, 22, 0.8, TEXT)
+    assert np.array_equal(found[66:96], line)
+
+
+@pytest.mark.parametrize(
+    ("withheld", "told"),
+    [
+        ("domain-at-chance", "no label: on such images (film) the model is no better than chance"),
+        (
+            "domain-unmeasured",
+            "no label: the model was not measured on such images (film)",
+        ),
+    ],
+)
+def test_a_map_for_a_pacs_says_why_the_label_was_withheld(
+    withheld: Withheld, told: str, trace: Trace, bundle: Bundle
+) -> None:
+    result = trace.outcome
+    assert isinstance(result, Result)
+    origin = Origin("film", "header", measured=True)
+    prediction = replace(result.prediction, withheld=withheld, origin=origin)
+    without = replace(trace, outcome=replace(result, prediction=prediction))
+    made = drawn(without, bundle.manifest.input, CAPTION)
+    assert isinstance(made, Drawn)
+    found = colours(made.capture)
+    line = blank(38, found.shape[1])
+    write(line, told, MARGIN, 24, 0.8, YELLOW)
+    assert np.array_equal(found[HEAD - 10 : HEAD + 28], line)
 
 
 def test_a_caption_says_how_such_maps_point(bundle: Bundle) -> None:
@@ -126,7 +177,7 @@ def test_a_name_that_is_burnt_in_beside_the_breast_is_not_in_them(
     for picture, height in (
         (pixels(made.small), SMALL),
         (pixels(made.picture)[34 : 34 + HEIGHT, MARGIN:], HEIGHT),
-        (colours(made.capture)[112 + 34 : 112 + 34 + HEIGHT, MARGIN:], HEIGHT),
+        (colours(made.capture)[HEAD + 34 : HEAD + 34 + HEIGHT, MARGIN:], HEIGHT),
     ):
         scale = height / (box.ymax - box.ymin)
         top, bottom = (round((y - box.ymin) * scale) for y in (90, 115))

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.tools import ROOT
+from tests.support.tools import ROOT, need
 
 DEPLOY: Final = ROOT / "deploy"
 RUNNING: Final = (
@@ -31,6 +31,7 @@ class Package:
         self.root = root
         self.home = root / "opt/mammo-edge"
         self.log = root / "log"
+        self.release = "@VERSION@"
         for folder in ("run/systemd/system", "etc/mammo-edge", "opt", "bin", "usr/local/bin"):
             (root / folder).mkdir(parents=True)
         (root / "etc/mammo-edge/edge.toml").touch()
@@ -65,7 +66,7 @@ class Package:
     def call(self, script: str, *words: str, status: int = 0, **variables: str) -> str:
         """Run one script; returns what it told systemctl."""
         self.log.write_text("")
-        text = (DEPLOY / script).read_text()
+        text = (DEPLOY / script).read_text().replace("@VERSION@", self.release)
         text = re.sub(r"(?<![\w./])/(?=(run|etc|opt|srv|var|usr)\b)", f"{self.root}/", text)
         command = ["sh", "-c", text.partition("\n")[2], str(DEPLOY / script), *words]
         environ = {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", **variables}
@@ -138,6 +139,33 @@ def test_a_version_that_fails_here_is_not_changed_over_to_and_the_next_one_is(
     assert CHANGED in installed.call("debian/postinst", "configure", "1")
 
 
+def test_after_0_1_0_a_version_that_fails_here_is_started_all_the_same(package: Package) -> None:
+    package.unpack('case "$*" in *verify*) exit 1 ;; esac')
+    (package.home / "venv/lib").mkdir(parents=True)  # dpkg has removed the files in it
+    (package.root / "running").write_text("")
+    (package.root / "run/mammo-edge.stopped").write_text("mammo-edge.service\n")
+    said = package.call("debian/postinst", "configure", "0.1.0-1")
+    assert "systemctl restart mammo-edge.service\n" in said
+    assert package.version == "@VERSION@"
+
+
+def test_on_the_way_back_to_0_1_0_all_is_stopped_before_its_files_come(installed: Package) -> None:
+    need("dpkg", "dpkg")
+    installed.release = "0.2.0-1"
+    assert installed.call("debian/prerm", "upgrade", "0.2.0-1") == ""
+    (installed.root / "running").write_text(RUNNING)
+    said = installed.call("debian/prerm", "upgrade", "0.1.0-1~bookworm")
+    assert "systemctl stop mammo-edge.service mammo-edge@left.service\n" in said
+    assert "disable" not in said
+    assert [path.name for path in installed.home.iterdir()] == ["dist"]
+    assert (installed.root / "run/mammo-edge.stopped").read_text().split() == [
+        "mammo-edge.service",
+        "mammo-edge@left.service",
+    ]
+    assert CHANGED in installed.call("debian/postinst", "abort-upgrade", "0.1.0-1~bookworm")
+    assert installed.version == "0.2.0-1"
+
+
 def test_a_change_that_was_interrupted_is_finished_by_the_next_call(installed: Package) -> None:
     (installed.root / "running").write_text("")
     (installed.root / "run/mammo-edge.stopped").write_text("mammo-edge.service\n")
@@ -194,6 +222,36 @@ def test_a_package_that_was_removed_and_comes_back_starts_nothing(installed: Pac
     said = installed.call("debian/postinst", "configure", "")
     assert "start " not in said
     assert "verify" not in said
+
+
+def wanted(package: Package, name: str) -> Path:
+    """Enable a unit by the link that systemctl makes for it."""
+    link = package.root / f"etc/systemd/system/multi-user.target.wants/{name}.service"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(f"/usr/lib/systemd/system/{name}.service")
+    return link
+
+
+def test_what_is_removed_while_it_is_only_unpacked_is_stopped_and_taken_away(
+    installed: Package,
+) -> None:
+    link = wanted(installed, "mammo-edge")
+    said = installed.call("debian/postrm", "remove")  # without prerm
+    assert said.index("systemctl stop mammo-edge.service mammo-edge@left.service\n") < said.index(
+        "systemctl daemon-reload"
+    )
+    assert not link.is_symlink()
+    assert [path.name for path in installed.home.iterdir()] == ["dist"]
+
+
+@pytest.mark.parametrize("name", ["dicom", "page"])
+def test_a_package_beside_that_is_removed_while_it_is_only_unpacked_is_stopped(
+    package: Package, name: str
+) -> None:
+    link = wanted(package, f"mammo-edge-{name}")
+    said = package.call(f"debian/{name}/postrm", "remove")
+    assert f"systemctl --quiet stop mammo-edge-{name}.service\n" in said
+    assert not link.is_symlink()
 
 
 @pytest.mark.parametrize("name", ["dicom", "page"])

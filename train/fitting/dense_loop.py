@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from train.data.films import Prepared
 from train.errors import DataError
-from train.fitting import checkpoint, dense_loss, devices, opinions, pieces
+from train.fitting import checkpoint, devices, objectives, opinions, pieces
 from train.fitting.checkpoint import Progress
-from train.fitting.dense_network import DROPOUT, LESION, MALIGNANT, POOLED, SCALE, Network
+from train.fitting.dense_network import DROPOUT, Network
 from train.fitting.film_order import Order
 from train.fitting.flat_adamw import FlatAdamW
+from train.fitting.objectives import Objective
 from train.progress import say
 from train.recipe import Dense, Recipe
 from train.run_folder import Stage
@@ -115,8 +116,13 @@ class Batches:
         )
 
 
-def train(
-    network: Network, learn: Prepared, recipe: Recipe, how: Dense, stage: Stage
+def train(  # noqa: PLR0913, PLR0917 - a network, the films, three ways to say how
+    network: Network,
+    learn: Prepared,
+    recipe: Recipe,
+    how: Dense,
+    stage: Stage,
+    objective: Objective | None = None,
 ) -> dict[str, Any]:
     """
     Train, or go on after the last checkpoint of this stage's folder.
@@ -127,6 +133,8 @@ def train(
         recipe: batch size and seed.
         how: everything else.
         stage: takes the checkpoints.
+        objective: measures what is wrong with the answers; the films' boxes and labels unless told
+            otherwise.
 
     Returns:
         Loss by its parts and duration, over every hundred steps.
@@ -144,7 +152,8 @@ def train(
     if saved:
         saved.restore(state)
         say(f"going on after step {adamw.done.numpy():.0f} of {how.steps} ({stage.root})")
-    step, told = tf.function(_step(network, adamw, how)), _Told(progress, how.steps)
+    measure = objective or objectives.boxes(network)
+    step, told = tf.function(_step(network, adamw, how, measure)), _Told(progress, how.steps)
     done = int(adamw.done.numpy())
     for number, batch in zip(range(done + 1, how.steps + 1), batches.from_step(done), strict=False):
         told.note(number, step(*batch.tensors(), tf.constant(rate(number, how))))
@@ -201,20 +210,22 @@ def _adamw(network: Network, how: Dense) -> FlatAdamW:
 
 
 def _step(
-    network: Network, adamw: FlatAdamW, how: Dense
+    network: Network, adamw: FlatAdamW, how: Dense, measure: Objective
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
     """A function that learns from one batch and gives the parts of its loss, shape (3,)."""
-    pool, scale = (network.whole.get_layer(name) for name in (POOLED, SCALE))
     channels = network.pieces.input_shape[-1]
 
     def step(images: tf.Tensor, cells: tf.Tensor, labels: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
         scaled = tf.cast(images, tf.float32)[..., None] / 127.5 - 1.0
         with tf.GradientTape() as tape:
-            seen = network.pieces(tf.repeat(scaled, channels, axis=-1), training=True)
-            pooled = scale(pool(seen[MALIGNANT]))
-            parts = dense_loss.loss(seen[LESION], seen[MALIGNANT], pooled, cells, labels)
+            parts = measure(tf.repeat(scaled, channels, axis=-1), cells, labels)
             total = parts.total
-        found = tape.gradient(total, [weight.value for weight in adamw.weights])
+        # An imitation leaves the head of `lesion` alone, which no exported file has.
+        found = tape.gradient(
+            total,
+            [weight.value for weight in adamw.weights],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
         clipped, _ = tf.clip_by_global_norm(found, how.clip_norm)
         adamw.apply(clipped, share)
         return tf.stack([parts.lesion, parts.malignant, parts.piece])

@@ -14,7 +14,7 @@ from train.data.films import Prepared
 from train.data.index import Film, Side
 from train.data.prepare import prepared
 from train.errors import DataError, TrainError
-from train.fitting.dense_network import LAYERS
+from train.fitting.rounded_layers import LAYERS
 from train.recipe import Recipe
 from train.run_folder import RunFolder, read_json
 

@@ -17,6 +17,8 @@ from train.fitting import (
     linear_head,
     loop,
     network,
+    objectives,
+    weight_rounding,
 )
 from train.fitting.dense_network import Network
 from train.fitting.loop import Data
@@ -109,7 +111,9 @@ def train(
 def _dense(
     network: Network, recipe: Recipe, how: Dense, films: tuple[Prepared, Prepared], run: RunFolder
 ) -> Trained:
-    """Train the map, then the averages; then both again, rounded, for the int8 file."""
+    """
+    Train the map, then the averages; then a copy that rounds, for the int8 file, to answer alike.
+    """
     learn, check = films
     found = dense_loop.train(network, learn, recipe, how, run.stage())
     if how.averages is not None:
@@ -117,14 +121,19 @@ def _dense(
     if not how.int8_steps:
         return Trained(network.whole, found)
     rounding = fake_quantised.of(network, learn, recipe, how)
+    weight_rounding.round_weights(rounding, learn, recipe.seed)
     found["int8"] = dense_loop.train(
-        rounding, learn, recipe, fake_quantised.slower(how), run.stage("int8")
+        rounding,
+        learn,
+        recipe,
+        fake_quantised.slower(how),
+        run.stage("int8"),
+        objectives.imitation(rounding, network),
     )
     if how.averages is not None:
         found["int8"]["averages"] = averages.fit(rounding, how.averages, learn, check, recipe)
-    plain = dense_network.build(recipe, how, "none")
-    fake_quantised.hand_over(rounding, plain)
-    return Trained(network.whole, found, plain.whole)
+    file = fake_quantised.for_file(rounding, recipe, how)
+    return Trained(network.whole, found, file.whole)
 
 
 def _on_pieces(

@@ -50,7 +50,7 @@ RECIPE: Final[Recipe] = replace(
         calcifications=0.5,
         copies=0.2,
         without_lesion=0.2,
-        int8_steps=500,
+        int8_steps=600,
     ),
     batch_size=8,
 )

@@ -14,7 +14,8 @@ from tests.support import shallow
 from tests.support.dense import DENSE, RECIPE
 from train.exporting import tflite
 from train.fitting import dense_network, network
-from train.fitting.dense_network import Doubled, Network, Scaled
+from train.fitting.dense_layers import Doubled, Scaled
+from train.fitting.dense_network import Network
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
 
 from edge.inference.engine import open_engine
 from tests.support.dense import DENSE, RECIPE
@@ -14,9 +16,10 @@ from tests.support.films_drawn import film, lesion, prepared
 from train.data.films import Prepared, model_input
 from train.data.index import Film, Side
 from train.exporting import tflite
-from train.fitting import dense_network, fake_quantised, stages
+from train.fitting import dense_network, fake_quantised, rounded_layers, stages
 from train.fitting.dense_network import MALIGNANT, Network
 from train.fitting.network import PROBABILITY
+from train.fitting.rounded_layers import COUNTERPARTS, Rounded
 from train.recipe import Averages
 from train.run_folder import RunFolder
 
@@ -46,7 +49,7 @@ def network() -> Network:
 def test_each_channel_of_a_kernel_has_its_own_255_steps(shape: tuple[int, ...]) -> None:
     kernel = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
     channels = kernel.reshape(-1, 4) * [1, 10, 0.1, 100]
-    found = fake_quantised.rounded(channels.reshape(shape).astype(np.float32)).numpy()
+    found = rounded_layers.rounded(channels.reshape(shape).astype(np.float32)).numpy()
     steps = np.abs(channels).max(axis=0) / 127
     error = np.abs(found.reshape(-1, 4) - channels)
     assert (error <= 0.501 * steps + 1e-6).all()
@@ -56,7 +59,7 @@ def test_each_channel_of_a_kernel_has_its_own_255_steps(shape: tuple[int, ...]) 
 def test_rounding_lets_the_gradient_through() -> None:
     kernel = tf.Variable(np.random.default_rng(0).normal(0, 1, (1, 1, 6, 4)).astype(np.float32))
     with tf.GradientTape() as tape:
-        total = tf.reduce_sum(fake_quantised.rounded(kernel))
+        total = tf.reduce_sum(rounded_layers.rounded(kernel))
     assert np.allclose(tape.gradient(total, kernel), 1)
 
 
@@ -71,12 +74,41 @@ def test_copy_that_rounds_gives_almost_the_same_maps(network: Network) -> None:
     ]
 
 
-def test_weights_come_back_from_the_copy(network: Network) -> None:
+def test_network_for_the_file_rounds_activations_and_no_weights(network: Network) -> None:
     copy = fake_quantised.of(network, drawn(2), RECIPE, DENSE)
-    other = dense_network.build(RECIPE, DENSE, "none")
-    fake_quantised.hand_over(copy, other)
-    image = np.zeros((1, 96, 64, 1), np.float32)
-    assert np.array_equal(other.pieces(image)[MALIGNANT], network.pieces(image)[MALIGNANT])
+    other = fake_quantised.for_file(copy, RECIPE, DENSE)
+    kinds = [{type(layer) for layer in each.pieces.layers} for each in (copy, other)]
+    assert Rounded in kinds[0] & kinds[1]
+    assert kinds[0] - kinds[1] == set(COUNTERPARTS.values())
+    assert all(
+        np.array_equal(first, second)
+        for first, second in zip(
+            network.whole.get_weights(), other.whole.get_weights(), strict=True
+        )
+    )
+
+
+def test_one_bright_pixel_does_not_make_every_step_coarser(network: Network) -> None:
+    whole = np.random.default_rng(0).uniform(0.2, 0.6, (1, 768, 512))
+    bright = whole.copy()
+    bright[:, 50, 30] = 60.0
+
+    def width(images: NDArray[np.float64]) -> float:
+        films = prepared([film(0, malignant=True)], images)
+        pieces = fake_quantised.of(network, films, RECIPE, DENSE).pieces
+        layer = pieces.get_layer("expanded_conv_project_rounded")
+        return float(layer.high - layer.low)
+
+    assert width(bright) < 1.1 * width(whole)
+
+
+def test_what_is_cut_at_six_is_not_rounded_beyond_twice_that(network: Network) -> None:
+    head = dense_network.build(RECIPE, DENSE, "none")
+    head.whole.set_weights(network.whole.get_weights())
+    layer = head.pieces.get_layer("from_middle")
+    layer.set_weights([1000 * each for each in layer.get_weights()])
+    copy = fake_quantised.of(head, drawn(2), RECIPE, DENSE)
+    assert copy.pieces.get_layer("from_middle_rounded").high <= 12
 
 
 def test_recipe_with_int8_steps_trains_a_network_for_the_int8_file(tmp_path: Path) -> None:
@@ -104,3 +136,17 @@ def test_recipe_with_int8_steps_trains_a_network_for_the_int8_file(tmp_path: Pat
     found = open_engine("litert", path, tflite.shapes(trained.int8, recipe.input)).infer(tensor)
     expected = float(np.asarray(trained.int8(tensor)[PROBABILITY])[0, 0])
     assert found.raw == pytest.approx(expected, abs=0.1)
+
+
+def test_int8_file_keeps_every_level_of_the_picture(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / tflite.INT8.file
+    films = drawn(4)
+    path.write_bytes(tflite.convert(network.whole, RECIPE.input, tflite.INT8, films.images))
+    steps = [
+        each["quantization"][0]
+        for each in Interpreter(str(path)).get_tensor_details()
+        if tuple(each["shape"]) == (1, 96, 64, 1)
+    ]
+    # From -1 to 1 at most.
+    assert len(steps) > 1
+    assert 255 * max(steps) < 2.02

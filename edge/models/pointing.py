@@ -16,14 +16,6 @@ LEAST: Final = 0.60
 """The least share of hits of a bundle whose maps are sent to people who did not ask for them."""
 KEY: Final = "pointing"
 """The key of `scores` in `bundle.json`."""
-MEASURED_LATER: Final = {
-    "4d7824387da03a8a4b0a1e9fea1867101b597a95b0c52b5c498c8ac10b93f133": (0.7306501547987616, 323)
-}
-"""
-Hits and films of model files, by their SHA-256, whose bundle was made before it had the key.
-
-That of mammo-default 2.1.0, as docs/quality/model-card.md has it.
-"""
 
 
 class _Rim(BaseModel):
@@ -50,11 +42,10 @@ class Pointing:
 
 def pointing_of(manifest: Manifest) -> Pointing | None:
     """Read how a bundle's map points; None if nobody measured it."""
-    later = MEASURED_LATER.get(manifest.files[manifest.default_model])
     try:
         played = _Played.model_validate(manifest.scores.get(KEY))
     except ValidationError:
-        return None if later is None else Pointing(*later)
+        return None
     return Pointing(played.with_tolerance.hits, played.films)
 
 

@@ -7,8 +7,8 @@ The pieces that teach it are rendered as other machines would.
     runs/default
 
 The score is the highest cell of the malignant map averaged over 5 x 5 cells. 3,600 steps took 82
-minutes on two cores that did much other work, at best 0.8 s a step; 500 steps more, which round as
-int8 does and make the int8 file's network, took 8. On 231 test patients (672
+minutes on two cores that did much other work, at best 0.8 s a step; 600 steps more, in which a copy
+that rounds as int8 does learns to answer alike, took 6 on others. On 231 test patients (672
 mammograms) the exported file has AUC 0.775 (95 % interval 0.722 to 0.822). Without one digital
 mammogram to learn from, it has 0.825 (0.740 to 0.899) on 158 of CDD-CESM, malignant against the
 rest. `docs/quality/experiments.md` says what was tried on the way, and why nothing stands beside

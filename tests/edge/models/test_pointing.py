@@ -11,13 +11,10 @@ from edge.models.pointing import KEY, LEAST, demand_pointing, pointing_of
 from tests.support.bundles import manifest
 from tests.support.tools import ROOT
 
-OTHER = "0" * 64
 
-
-def bundle(played: object = None, sha256: str = OTHER) -> Manifest:
-    """The shipped manifest of a model file that nobody measured later."""
+def bundle(played: object = None) -> Manifest:
+    """The shipped manifest, with another pointing game."""
     fields = manifest()
-    fields["files"][fields["default_model"]] = sha256
     fields["scores"][KEY] = played
     return Manifest.model_validate(fields)
 
@@ -54,10 +51,3 @@ def test_a_map_that_points_often_enough_may_be_shown(hits: float) -> None:
 def test_any_other_is_refused_with_what_was_found_and_expected(measured: object, said: str) -> None:
     with pytest.raises(ConfigError, match=rf"^pacs\.map: .*{said}.*, expected at least 60%: "):
         demand_pointing(bundle(measured))
-
-
-def test_what_a_bundle_says_itself_goes_before_what_was_measured_later() -> None:
-    shipped = manifest()["files"][manifest()["default_model"]]
-    found = pointing_of(bundle(played(0.1), shipped))
-    assert found is not None
-    assert found.hits == 0.1

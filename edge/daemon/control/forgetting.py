@@ -104,6 +104,8 @@ class Forgetting:
         except (OSError, Unavailable) as error:
             why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
             msg = f"{why}: once that is mended, run {again} again"
+            if search.report_ended:  # the next run knows it no more
+                msg += f"; out of reach: {ON_ITS_WAY}"
             raise Unavailable(msg) from None
         if self._jsonl and not self._jsonl.exists():
             search.not_found.append(f"{self._jsonl}, which is not there")

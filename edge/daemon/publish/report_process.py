@@ -47,10 +47,14 @@ class Reporter:
             process = self._process = _start()
             self._images, self._ended = job.originals.keys(), False
         with process:
+            giving = threading.Thread(target=_give, args=(process, job))
+            giving.start()  # a child that does not read may keep nobody waiting
             try:
-                answer = _talk(process, job, self._beat)
+                answer = _talk(process, self._beat)
             finally:
                 process.kill()  # it has answered, or takes too long
+                giving.join()  # whose pipe is broken by now
+                _close(process)
                 with self._lock:
                     self._process = None
         if answer is None and self._ended:
@@ -82,13 +86,27 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _talk(process: subprocess.Popen[bytes], job: Job, beat: Callable[[], None]) -> Answer | None:
-    """Give a job to a process, and return its answer; None if it died."""
-    if process.stdin is None or process.stdout is None:
+def _give(process: subprocess.Popen[bytes], job: Job) -> None:
+    """Write a job to a process, for as long as that takes."""
+    if process.stdin is None:
         raise AssertionError
     with contextlib.suppress(BrokenPipeError):  # it died, as its status will say
         process.stdin.write(job.model_dump_json().encode() + b"\n")
         process.stdin.flush()  # and it stays open: its end would be ours
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Close a process's input, also if it died before it had all of it."""
+    if process.stdin is None:
+        raise AssertionError
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def _talk(process: subprocess.Popen[bytes], beat: Callable[[], None]) -> Answer | None:
+    """Wait for a process's answer; None if it died."""
+    if process.stdout is None:
+        raise AssertionError
     until = time.monotonic() + LIMIT_S
     while time.monotonic() < until:
         beat()

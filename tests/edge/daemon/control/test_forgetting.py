@@ -15,7 +15,7 @@ import pytest
 
 from edge.config.settings import Settings
 from edge.daemon.control.audited import AuditedHandler, audited
-from edge.daemon.control.forgetting import Forgetting
+from edge.daemon.control.forgetting import ON_ITS_WAY, Forgetting
 from edge.daemon.publish.jsonl import JsonlSink
 from edge.domain import Numbering
 from edge.errors import ConfigError, Unavailable
@@ -302,6 +302,25 @@ def test_what_could_not_be_finished_names_the_whole_id_to_ask_again_with(
             site.forget({"id": name(1)[:12]}, ROOT)
     site.forget({"id": name(1)}, ROOT)
     assert site.holds(*traces(1)) == []
+
+
+def test_what_could_not_be_finished_says_that_a_report_was_ended_as_the_next_run_cannot(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add(1)
+    ended = iter([True, False])
+    monkeypatch.setattr(erased_files, "remove_damaged", _no_room)
+    settings = Settings(
+        inbox={"path": site.folder / "inbox"},
+        state={"path": site.folder / "state"},
+        spool={"path": site.spool.done.parent},
+    )
+    parts = parts_of(site.ledger, site.spool, cast("Any", None), tasks=AtOnce())
+    forgetting = Forgetting(settings, parts, lambda _: next(ended))
+    with pytest.raises(Unavailable, match=f"again; out of reach: {ON_ITS_WAY}"):
+        forgetting({"id": name(1)})
+    with pytest.raises(Unavailable, match=r"again$"):
+        forgetting({"id": name(1)})
 
 
 def _no_room(_: Path) -> int:

@@ -23,7 +23,7 @@ def about(left: Mapping[str, int]) -> str:
 
 
 ADVICE = (
-    "configure the sink as it was, and they are sent; else those for the PACS or the JSON lines "
-    "file go with their results, after `[retention] results_days`"
+    "configure the sink as it was, and they are sent; else images' results for `mqtt` and `reply` "
+    "wait on and keep their images, all others go by `[retention]`"
 )
 """The remedy."""

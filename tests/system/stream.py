@@ -26,6 +26,7 @@ class Stream:
 
     def __init__(self, machine: Machine, clinic: Clinic, folder: Path, first: int) -> None:
         self.ids: list[str] = []
+        self.requested: list[str] = []
         self._inbox = machine.root / INBOX
         self._clinic = clinic
         self._folder = folder
@@ -55,6 +56,7 @@ class Stream:
             else:
                 (self._folder / name).write_bytes(film(number))
                 self._clinic.request(self._folder / name)
+                self.requested.append(sha256(film(number)))
             self.ids.append(sha256(film(number)))
 
 

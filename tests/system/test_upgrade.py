@@ -6,6 +6,7 @@ The order matters: each test goes on from the state that the one before left.
 
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,11 @@ LIMIT_S: Final = 60.0
 def everything(revision: int) -> list[Path]:
     """List the three packages of a revision: 0, or the later 1."""
     return [PACKAGES[revision], *(beside(PACKAGES[revision], extra) for extra in EXTRAS)]
+
+
+def replied(answers: Path) -> set[str]:
+    """Name the images of the answers so far."""
+    return {one["image_id"] for one in messages(answers)}
 
 
 def processes(machine: Machine) -> list[str]:
@@ -133,6 +139,11 @@ def test_an_upgrade_under_films_and_requests_loses_none_answers_none_twice_and_i
 
     until(lambda: {image for image, _ in came()} >= set(stream.ids), "results", machine.journal)
     assert len({one for one in came() if one[0] in stream.ids}) == len(stream.ids)
+    until(lambda: replied(answers) >= set(stream.requested), "answers", machine.journal)
+    # delivered again after a lost connection, an answer has its number still
+    numbers = {(one["image_id"], one["seq"]) for one in messages(answers)}
+    replies = Counter(image for image, _ in numbers)
+    assert [replies[image] for image in stream.requested] == [1] * len(stream.requested)
     assert set(before).isdisjoint(processes(machine))
     assert all_of_one_version(machine)
     assert (machine.root / "etc/mammo-edge/edge.toml").read_text() == config
@@ -140,7 +151,7 @@ def test_an_upgrade_under_films_and_requests_loses_none_answers_none_twice_and_i
     gap = away_s(said.read_text().splitlines())
     # figures for docs/quality/measurements.md
     print(f"upgrade: {took:.1f} s, {len(stream.ids)} films, no ready daemon for {gap:.2f} s")  # noqa: T201
-    assert gap < LIMIT_S
+    assert 0 < gap < LIMIT_S  # 0 is a gap that was not seen
 
 
 def test_whichever_package_comes_first_all_services_run_one_version_afterwards(

@@ -1,4 +1,4 @@
-"""What waits for a sink that is not configured any more is told, and keeps nothing for ever."""
+"""What waits for a sink that is not configured any more is told and may go, but a broker's."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from edge.cli import check
 from edge.cli.status import look_around, screen
+from edge.cli.unserved import ADVICE
 from edge.config.settings import Settings
 from edge.daemon.wiring.exam_maker import Maker
 from edge.storage.ledger.exam_rows import ExamRules
@@ -42,6 +43,21 @@ def test_an_exam_waits_for_its_report_only_while_somebody_sends_reports(tmp_path
     assert site.ledger.queries.unserved(["mqtt"], [EXAM]) == {DICOM: 1}
     assert all_go(site)
     assert site.ledger.exam_reports.counts() == {}
+    site.ledger.close()
+
+
+def test_an_image_waits_for_a_broker_also_while_nobody_serves_it_as_the_advice_says(
+    tmp_path: Path,
+) -> None:
+    site = old_exam(tmp_path, sinks=("mqtt",))
+    site.ledger.exam_reports.delivered(site.ledger.exam_reports.pending([DICOM])[0])
+    with site.ledger._database.transaction() as db:
+        db.execute("INSERT OR IGNORE INTO outbox (seq, sink) SELECT seq, 'mqtt' FROM results")
+    site.sinks = ()
+    site.reopen()
+    assert site.ledger.queries.unserved([], [EXAM, DICOM]) == {"mqtt": 4}
+    assert not all_go(site)
+    assert "results for `mqtt` and `reply` wait on and keep their images" in ADVICE
     site.ledger.close()
 
 

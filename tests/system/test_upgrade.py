@@ -197,6 +197,14 @@ def test_nothing_of_three_packages_stays_when_they_go(machine: Machine) -> None:
     assert not (machine.root / "opt/mammo-edge").exists()
     install(machine, *everything(0))
     assert [machine.shown("ActiveState", unit) for unit in UNITS] == ["inactive"] * 3
+
+
+def test_nothing_stays_of_what_is_purged_while_it_is_only_unpacked(machine: Machine) -> None:
+    machine.run("systemctl", "enable", "--now", *UNITS)
+    machine.run("dpkg", "--unpack", *(f"/root/{package.name}" for package in everything(1)))
+    processes(machine)  # all run
     machine.run("dpkg", "-P", *UNITS)
+    assert machine.ask("pgrep", "-u", "mammo-edge") == ""
+    assert machine.run("find", "/etc/systemd/system", "-name", "mammo-edge*") == ""
     assert not (machine.root / "opt/mammo-edge").exists()
     assert not (machine.root / "etc/mammo-edge").exists()

@@ -13,6 +13,8 @@ from typing import Final, Self
 from tests.support.rig import PATIENCE_S
 
 CTRL_C: Final = b"\x03"
+AGAIN_S: Final = 10.0
+"""Seconds after which a key that had no effect is pressed once more."""
 OWN_TERMINAL: Final = """
 import fcntl, os, signal, sys, termios
 os.setsid()
@@ -70,6 +72,22 @@ class Terminal:
         while self._read():
             assert time.monotonic() < deadline, f"did not end:\n{self.said}"
         return self._process.wait(PATIENCE_S)
+
+    def interrupted(self) -> int:
+        """
+        Press Ctrl-C until the command ends, as a person would; returns the exit status.
+
+        Python does not see one that comes between the prompt and the wait for a key.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        pressed = float("-inf")
+        while True:
+            if time.monotonic() - pressed >= AGAIN_S:
+                self.press(CTRL_C)
+                pressed = time.monotonic()
+            if not self._read():
+                return self._process.wait(PATIENCE_S)
+            assert time.monotonic() < deadline, f"did not end:\n{self.said}"
 
     def _read(self) -> bool:
         """Read what is there, or wait a little; false at the end."""

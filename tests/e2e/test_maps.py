@@ -1,7 +1,6 @@
 """From a film to a picture of its map in a PACS, and what becomes of that when it comes back."""
 
 import json
-import threading
 from pathlib import Path
 
 from pydicom import Dataset
@@ -14,32 +13,20 @@ from edge.dicom.send.capture import SECONDARY_CAPTURE
 from edge.storage.pictures import PICTURE, find
 from tests.support.exams import MARKER, Study, bundle_with_breasts
 from tests.support.receiver import Receiver, association, contexts, sent
-from tests.support.reports import PACS, Pacs, saved
-from tests.support.rig import PATIENCE_S, Rig, film, run_command, until
+from tests.support.reports import PACS, HeldPacs, saved
+from tests.support.rig import Rig, film, run_command, until
 
 
 def test_a_killed_daemon_sends_the_same_map_again_and_one_that_comes_back_is_never_scored(
     tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
-    killed = threading.Event()
-
-    def answer() -> int:
-        killed.wait(PATIENCE_S)  # nobody hears the first
-        return 0
-
-    pacs, study = Pacs(answer), Study("one")
+    pacs, study = HeldPacs(), Study("one")
     with pacs.listening((SECONDARY_CAPTURE,)) as port:
         config = f'[pacs]\npeer = "{PACS}@127.0.0.1:{port}"\nmap = true\n[page]\npictures = true\n'
         with Rig(tmp_path / "edge", mosquitto.port, subscriber, config) as rig:
             image = study.film("L", "CC", SeriesInstanceUID="1.2.3")
             said = rig.result_of(rig.drop(f"{MARKER}.dcm", image))
-            until(pacs.came.is_set, "a map", rig.words)
-            rig.kill()
-            killed.set()
-            rig.ready()
-            until(lambda: len(pacs.received) > 1, "the map again", rig.words)
-            until(rig.settled, "settled", rig.words)
-            first, again = pacs.received
+            first, again = pacs.kills(rig)
             assert first == again
             assert (first.PatientID, first.StudyInstanceUID) == (MARKER, study.uid)
             assert first.SOPInstanceUID != first.SourceImageSequence[0].ReferencedSOPInstanceUID

@@ -1,7 +1,6 @@
 """From a study to a report in a PACS, also if the daemon is killed before it hears the answer."""
 
 import socket
-import threading
 from pathlib import Path
 
 from pydicom.uid import ExplicitVRLittleEndian
@@ -10,7 +9,7 @@ from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
 from tests.support.exams import FOUR, MARKER, Study, bundle_with_breasts
 from tests.support.films import written
-from tests.support.reports import PACS, Pacs, said
+from tests.support.reports import PACS, HeldPacs, Pacs, said
 from tests.support.rig import PATIENCE_S, Rig, run_command, until
 from tests.support.tools import need_root
 
@@ -18,26 +17,14 @@ from tests.support.tools import need_root
 def test_a_killed_daemon_sends_the_same_report_again_and_a_report_that_comes_back_is_rejected(
     tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
-    killed = threading.Event()
-
-    def answer() -> int:
-        killed.wait(PATIENCE_S)  # nobody hears the first
-        return 0
-
-    pacs, study = Pacs(answer), Study("one")
+    pacs, study = HeldPacs(), Study("one")
     with pacs.listening() as port:
         config = reporting_to(port, tmp_path)
         with Rig(tmp_path / "edge", mosquitto.port, subscriber, config) as rig:
             for side, view in FOUR:
                 film = study.film(side, view, SeriesInstanceUID="1.2.3")
                 rig.drop(f"{MARKER}-{side}-{view}.dcm", film)
-            until(pacs.came.is_set, "a report", rig.words)
-            rig.kill()
-            killed.set()
-            rig.ready()
-            until(lambda: len(pacs.received) > 1, "the report again", rig.words)
-            until(rig.settled, "settled", rig.words)
-            first, again = pacs.received[:2]
+            first, again = pacs.kills(rig)[:2]
             assert first == again
             assert (first.PatientID, first.StudyInstanceUID) == (MARKER, study.uid)
             assert len([one for one in said(first) if one[0] == "Probability of cancer"]) == 6

@@ -18,7 +18,7 @@ from deploy.demo.brokers import free_port
 from edge.contract.report_job import Job, Peer
 from edge.dicom.send.document import CLASSES
 from tests.support.exams import FOUR, Study
-from tests.support.rig import PATIENCE_S, until
+from tests.support.rig import PATIENCE_S, Rig, until
 from tests.support.tools import need
 
 MODEL: Final = {"name": "m", "version": "1.2", "bundle": "b" * 64, "file": "model.tflite"}
@@ -224,3 +224,25 @@ class Pacs:
         if status is None:
             event.assoc.abort()
         return status or 0
+
+
+class HeldPacs(Pacs):
+    """A PACS that answers nothing before the daemon was killed, so that nobody hears the first."""
+
+    def __init__(self) -> None:
+        self._killed = threading.Event()
+        super().__init__(self._answer_late)
+
+    def _answer_late(self) -> int:
+        self._killed.wait(PATIENCE_S)
+        return 0
+
+    def kills(self, rig: Rig) -> list[Dataset]:
+        """Kill the daemon with an object on its way; returns it, and what came after the start."""
+        until(self.came.is_set, "an object", rig.words)
+        rig.kill()
+        self._killed.set()
+        rig.ready()
+        until(lambda: len(self.received) > 1, "the object again", rig.words)
+        until(rig.settled, "settled", rig.words)
+        return self.received

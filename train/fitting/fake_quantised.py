@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from train.data.films import Prepared
 from train.fitting import dense_network
 from train.fitting.dense_network import Network
+from train.fitting.examples import examples
 from train.fitting.rounded_layers import COUNTERPARTS, Rounded
 from train.recipe import Dense, Recipe
 
@@ -51,7 +52,7 @@ def of(network: Network, films: Prepared, recipe: Recipe, how: Dense) -> Network
     """
     pieces = keras.models.clone_model(
         network.pieces,
-        clone_function=_rounding,
+        clone_function=_swapping(COUNTERPARTS),
         call_function=_calling(_ranges(network.pieces, films)),
     )
     found = Network(pieces, dense_network.whole(pieces, recipe, how))
@@ -66,7 +67,7 @@ def for_file(rounding: Network, recipe: Recipe, how: Dense) -> Network:
     Its activations are rounded, which tells the converter their ranges. Its weights are not: the
     converter rounds them the same way.
     """
-    pieces = keras.models.clone_model(rounding.pieces, clone_function=_plain)
+    pieces = keras.models.clone_model(rounding.pieces, clone_function=_swapping(_PLAIN))
     found = Network(pieces, dense_network.whole(pieces, recipe, how))
     hand_over(rounding, found)
     return found
@@ -98,14 +99,13 @@ def hand_over(source: Network, target: Network) -> None:
                 second.get_layer(layer.name).set_weights(layer.get_weights())
 
 
-def _rounding(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Make the layer's counterpart that rounds, without weights."""
-    return COUNTERPARTS.get(type(layer), type(layer)).from_config(layer.get_config())
+def _swapping(kinds: Mapping[Any, Any]) -> Callable[[keras.layers.Layer], keras.layers.Layer]:
+    """Make each layer's counterpart, without weights; of a kind without one, the same again."""
 
+    def swap(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return kinds.get(type(layer), type(layer)).from_config(layer.get_config())
 
-def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Make the counterpart of a layer that rounds its weights, without weights."""
-    return _PLAIN.get(type(layer), type(layer)).from_config(layer.get_config())
+    return swap
 
 
 def _calling(ranges: Mapping[str, tuple[float, float]]) -> Callable[..., Any]:
@@ -125,20 +125,9 @@ def _ranges(pieces: keras.Model, films: Prepared) -> dict[str, tuple[float, floa
     layers = [layer for layer in pieces.layers if _is_rounded(layer)]
     model = keras.Model(pieces.input, [layer.output for layer in layers])
     measure = tf.function(lambda image: model(image, training=False))
-    chosen = films.images[:: max(1, len(films.images) // EXAMPLES)]
-    channels = pieces.input_shape[-1]
     seen = [
-        [
-            _ends(layer, output.numpy())
-            for layer, output in zip(
-                layers,
-                measure(
-                    np.repeat(film.astype(np.float32)[None, ..., None] * 2 - 1, channels, axis=-1)
-                ),
-                strict=True,
-            )
-        ]
-        for film in chosen
+        [_ends(layer, output.numpy()) for layer, output in zip(layers, measure(image), strict=True)]
+        for image in examples(films, EXAMPLES, pieces.input_shape[-1])
     ]
     low, high = np.min(seen, axis=0)[:, 0], np.max(seen, axis=0)[:, 1]
     return {

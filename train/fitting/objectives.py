@@ -28,11 +28,10 @@ PIECE: Final = 0.3
 
 def boxes(network: Network) -> Objective:
     """Compare the maps of a network with the lesion boxes, and its score with the label."""
-    pool, scale = (network.whole.get_layer(name) for name in (POOLED, SCALE))
 
     def measure(images: tf.Tensor, cells: tf.Tensor, labels: tf.Tensor) -> Parts:
         seen = network.pieces(images, training=True)
-        pooled = scale(pool(seen[MALIGNANT]))
+        pooled = _pooled(network, seen[MALIGNANT])
         return dense_loss.loss(seen[LESION], seen[MALIGNANT], pooled, cells, labels)
 
     return measure
@@ -62,9 +61,14 @@ def imitation(network: Network, teacher: Network) -> Objective:
 
 def _maps(network: Network, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Give the malignant map, and the same as the score sees it."""
-    pool, scale = (network.whole.get_layer(name) for name in (POOLED, SCALE))
     cells = network.pieces(images, training=False)[MALIGNANT]
-    return cells, scale(pool(cells))
+    return cells, _pooled(network, cells)
+
+
+def _pooled(network: Network, cells: tf.Tensor) -> tf.Tensor:
+    """Give a malignant map as the score sees it."""
+    pool, scale = (network.whole.get_layer(name) for name in (POOLED, SCALE))
+    return scale(pool(cells))
 
 
 def _apart(found: tf.Tensor, known: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from train.data.films import Prepared
 from train.fitting.dense_layers import Scaled
 from train.fitting.dense_network import Network
+from train.fitting.examples import examples
 
 FILMS: Final = 36
 """Films whose inputs of each layer are looked at."""
@@ -93,10 +94,8 @@ def _moments(
     """Sum up the products of each layer's inputs: (n, n), or (channels, n, n) if depthwise."""
     model = keras.Model(pieces.input, [layer.input for layer in layers])
     measure = tf.function(lambda image: model(image, training=False))
-    channels = pieces.input_shape[-1]
     sums: dict[str, Floats] = {}
-    for film in films.images[:: max(1, len(films.images) // FILMS)]:
-        image = np.repeat(film.astype(np.float32)[None, ..., None] * 2 - 1, channels, axis=-1)
+    for image in examples(films, FILMS, pieces.input_shape[-1]):
         for layer, seen in zip(layers, measure(image), strict=True):
             found = _products(_inputs(seen.numpy()[0], layer, generator), layer)
             sums[layer.name] = sums.get(layer.name, 0.0) + found
@@ -105,7 +104,7 @@ def _moments(
 
 def _inputs(seen: NDArray[np.float32], layer: Any, generator: np.random.Generator) -> Floats:  # noqa: ANN401
     """Take what the kernel sees at some places, (places, rows, columns, channels)."""
-    size = _kernel(layer).shape[0]
+    size = layer.weights[0].shape[0]
     places = PLACES if size == 1 else PLACES // 2
     rows, columns = (generator.integers(0, side, places) for side in seen.shape[:2])
     padded = np.pad(seen, [(size // 2, size // 2)] * 2 + [(0, 0)])

@@ -103,8 +103,9 @@ class Drawer(Loop):
         self._demand_room()
         is_kept = self._ledger.pruning.is_kept
         made = {SMALL: drawn.small, PICTURE: drawn.picture}
-        wanted = lambda: is_kept(image_id, result_id)  # noqa: E731
-        if self._ledger.pictures.keep(image_id, result_id, made, wanted):
+        if self._ledger.pictures.keep(
+            image_id, result_id, made, lambda: is_kept(image_id, result_id)
+        ):
             self._health.count("pictures_drawn")
 
     def _failed(self, why: object) -> None:

@@ -1,16 +1,16 @@
 """Remembers how files looked when they were hashed, so that a changed one is not taken for them."""
 
+import os
 import threading
-import time
-from collections import OrderedDict
 from enum import Enum
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from edge.system import files
 from edge.system.files import Looks
 
-REMEMBERED: Final = 4096
+REMEMBERED: Final = 2048
 """Files of which it is remembered; of others nothing is known, and they are hashed again."""
 TICK_NS: Final = 11_000_000
 """Nanoseconds within which the kernel may give two writes the same time."""
@@ -29,36 +29,41 @@ class KnownLooks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[Path, tuple[Looks, bool]] = OrderedDict()
-        """Looks, and true if no write since can have left them as they were."""
+        self._known: dict[bytes, tuple[bytes, bool]] = {}
+        """
+        Digests of path and looks, and true if no write since can have left them as they were.
 
-    def note(self, path: Path, looks: Looks, *, alone: bool = False) -> None:
+        Digests, as the paths and numbers of so many files are megabytes of a supervisor's memory.
+        """
+
+    def note(self, path: Path, looks: Looks, seen_ns: int, *, alone: bool = False) -> None:
         """
         Remember the looks of a file whose bytes were hashed just now.
 
         Of one that was written so recently that a further write might not show, it is never known
-        that it is the same.
+        that it is the same. The mtime says when: ctime is new after each renaming, ours too.
 
         Args:
             path: the file.
             looks: its looks since before it was hashed.
+            seen_ns: a Unix time in nanoseconds, at which it had that mtime and nobody had read it.
             alone: true if nobody else can write it.
         """
-        sure = alone or max(looks[2:]) + TICK_NS < time.time_ns()
+        sure = alone or looks[2] + TICK_NS < seen_ns
         with self._lock:
-            self._known.pop(path, None)
-            self._known[path] = (looks, sure)
+            self._known.pop(_digest(path), None)
+            self._known[_digest(path)] = (_digest(looks), sure)
             if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+                del self._known[next(iter(self._known))]
 
     def moved(self, path: Path, target: Path, before: Looks) -> None:
         """Remember a hashed file under its new name, unless it was written since `before`."""
         with self._lock:
-            known = self._known.pop(path, None)
+            known = self._known.pop(_digest(path), None)
         after = files.looks(target)
-        if known is not None and known[0] == before and before[:3] == after[:3]:
+        if known is not None and known[0] == _digest(before) and before[:3] == after[:3]:
             with self._lock:
-                self._known[target] = (after, known[1])
+                self._known[_digest(target)] = (_digest(after), known[1])
 
     def since(self, path: Path) -> Since:
         """
@@ -69,7 +74,13 @@ class KnownLooks:
         """
         found = files.looks(path)
         with self._lock:
-            known = self._known.get(path)
-        if known is not None and known[0] != found:
+            known = self._known.get(_digest(path))
+        if known is not None and known[0] != _digest(found):
             return Since.CHANGED
         return Since.SAME if known is not None and known[1] else Since.UNKNOWN
+
+
+def _digest(of: Path | Looks) -> bytes:
+    return blake2b(
+        os.fsencode(of) if isinstance(of, Path) else repr(of).encode(), digest_size=16
+    ).digest()

@@ -18,6 +18,8 @@ from watchdog.observers import inotify_c
 from watchdog.observers.inotify_c import InotifyConstants, Mask, WatchDescriptor
 
 MODIFY: Final = int(InotifyConstants.IN_MODIFY)
+ATTRIB: Final = int(InotifyConstants.IN_ATTRIB)
+"""Owner, mode, access list or times were changed."""
 CLOSE_WRITE: Final = int(InotifyConstants.IN_CLOSE_WRITE)
 CLOSE_NOWRITE: Final = int(InotifyConstants.IN_CLOSE_NOWRITE)
 OPEN: Final = int(InotifyConstants.IN_OPEN)

@@ -7,6 +7,7 @@ changed for the quiet time; an empty one only after ten of them. One that was co
 longer, in case its writer goes on.
 """
 
+import os
 import stat
 import time
 from dataclasses import dataclass
@@ -168,6 +169,13 @@ class Candidates:
     def failed(self) -> int:
         """Count the files whose taking failed for a reason that nobody foresaw."""
         return sum(candidate.failed for candidate in self._found.values())
+
+    def unlock(self) -> None:
+        """Have files tried again at once whose folders seem to let us remove them by now."""
+        open_now = {folder for folder in self.locked() if os.access(folder, os.W_OK | os.X_OK)}
+        for path, candidate in self._found.items():
+            if candidate.locked and path.parent in open_now:
+                candidate.again_at = 0.0
 
     def locked(self) -> list[Path]:
         """List the folders that do not let us remove files."""

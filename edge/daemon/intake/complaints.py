@@ -22,6 +22,8 @@ class Complaints:
     def __init__(self, candidates: Candidates, health: Health) -> None:
         self._candidates = candidates
         self._health = health
+        self.unreadable = False
+        """True if the last listing found files or folders that cannot be read."""
 
     def listed(self, now: float, unreadable: int, too_deep: int) -> None:
         """
@@ -32,6 +34,7 @@ class Complaints:
             unreadable: files that cannot be read and folders that cannot be listed.
             too_deep: folders that were not entered.
         """
+        self.unreadable = unreadable > 0
         self._tell_unreadable(unreadable, too_deep)
         self._tell_unfinished(self._candidates.unfinished(now, UNFINISHED_S))
         self.locked()

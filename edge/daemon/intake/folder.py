@@ -2,9 +2,9 @@
 The inbox as a source: events and listings are equals, and a ready file is taken once.
 
 An event is only a hint, since the kernel may drop some. So the folder is also listed: at start,
-every minute, after events were lost, and more often if its file system has no events. A file of
-which anything else goes wrong than a full disk is left where it is, counted and tried again later:
-it never keeps the others waiting.
+every minute, after events were lost, after rights were changed, and more often if its file system
+has no events. A file of which anything else goes wrong than a full disk is left where it is,
+counted and tried again later: it never keeps the others waiting.
 """
 
 import logging
@@ -34,6 +34,8 @@ LOOP: Final = "intake-folder"
 TICK_S: Final = 0.5
 IDLE_S: Final = 1.0
 """Seconds of waiting for events while no file is known that is not ready."""
+SOON_S: Final = 1.0
+"""Seconds until the inbox is listed once rights in it were changed."""
 SET_ASIDE_S: Final = 600.0
 """Seconds until a file whose taking failed is tried again, if it does not change before."""
 
@@ -119,6 +121,7 @@ class FolderIntake(Loop):
     def _list(self) -> None:
         self._next_listing = 0.0  # should it fail
         self._watching.watch_the_rest()
+        self._candidates.unlock()
         walk, unreadable = Walk(self._settings.path), 0
         for folder, names in walk:
             for name in names:
@@ -140,13 +143,18 @@ class FolderIntake(Loop):
         else:
             timeout_s = TICK_S if self._candidates else IDLE_S
         for hint in self._watching.hints(timeout_s):
-            self._note(hint.path, hint.said)
+            if hint.said is not Said.RIGHTS:
+                self._note(hint.path, hint.said)
+            elif self._complaints.unreadable or hint.of_folder:
+                self._list_soon(SOON_S)
         if self._watching.lost_events():
             self._candidates.forget_writers()
             self._next_listing = 0.0
         if self._watching.polls:  # from now on, if its watches have just run out
-            soon = time.monotonic() + self._settings.poll_s
-            self._next_listing = min(self._next_listing, soon)
+            self._list_soon(self._settings.poll_s)
+
+    def _list_soon(self, within_s: float) -> None:
+        self._next_listing = min(self._next_listing, time.monotonic() + within_s)
 
     def _note(self, path: Path, said: Said = Said.SEEN) -> None:
         trusted_age_s = math.inf if self._watching.remote else self._watching.quiet_s
@@ -173,6 +181,8 @@ class FolderIntake(Loop):
         if self._candidates.get(path) is not candidate or candidate.looks != looks:
             return
         if not os.access(path, os.R_OK):
+            # a listing tells, and takes a reason back
+            self._list_soon(math.inf if self._complaints.unreadable else SOON_S)
             return
         quiet = candidate.quiet(now, self._watching.quiet_s)
         try:
@@ -190,6 +200,7 @@ class FolderIntake(Loop):
             self._set_aside(candidate, error)
         else:
             self._health.recover(Cause.FILES_WAIT)
+            self._list_soon(SOON_S if candidate.locked else math.inf)
             if gone:
                 self._candidates.forget(path)
             else:

@@ -12,7 +12,7 @@ import select
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from errno import ENOSPC
+from errno import EACCES, ENOSPC
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ MASK: Final = (
     inotify.CREATE
     | inotify.OPEN
     | inotify.MODIFY
+    | inotify.ATTRIB
     | inotify.CLOSE_WRITE
     | inotify.CLOSE_NOWRITE
     | inotify.MOVED_FROM
@@ -49,6 +50,8 @@ class Said(Enum):
     """It was opened and closed, and not written."""
     FINISHED = "finished"
     """Its writer closed it or moved it in whole."""
+    RIGHTS = "rights"
+    """Its owner, mode, access list or times were changed; of a folder, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Hint:
 
     path: Path
     said: Said
+    of_folder: bool = False
+    """True if rights of a folder are meant, which decide on all that lies in it."""
 
 
 class _Phase(Enum):
@@ -135,8 +140,11 @@ class Watch:
         self._queue.close()
         os.close(self._bell)
 
-    def _add(self, folder: Path) -> None:
+    def _add(self, folder: Path) -> bool:
+        """Watch a folder; False if that was so already."""
+        known = len(self._folders)
         self._folders[self._queue.add(folder, MASK)] = folder
+        return len(self._folders) > known
 
     def add_unwatched(self) -> bool:
         """Watch what could not be watched before; False if some of it still cannot be."""
@@ -144,14 +152,16 @@ class Watch:
             self._add_below(folder)
         return not self.unwatched
 
-    def _add_below(self, folder: Path) -> None:
+    def _add_below(self, folder: Path) -> bool:
+        new = False
         try:
-            self._add(folder)
+            new = self._add(folder)
         except OSError as error:
             if error.errno == ENOSPC:
                 self.unwatched.add(folder)
-                return
+                return False
         self.unwatched.discard(folder)
+        return new
 
     def _told(self, event: Event) -> Iterator[Hint]:
         if event.mask & inotify.OVERFLOW:
@@ -160,6 +170,9 @@ class Watch:
         if event.mask & inotify.IGNORED:
             self._folders.pop(event.watch, None)
         folder = self._folders.get(event.watch)
+        if folder is not None and event.mask & inotify.ATTRIB:
+            path, of_folder = folder / os.fsdecode(event.name), event.mask & inotify.IS_FOLDER != 0
+            yield Hint(path, Said.RIGHTS, of_folder=of_folder)
         if folder is None or not event.name:
             return
         path = folder / os.fsdecode(event.name)
@@ -173,20 +186,26 @@ class Watch:
     def _folder_told(self, path: Path, mask: int) -> Iterator[Hint]:
         if mask & inotify.MOVED_FROM:
             self._forget_below(path)
-        if mask & (inotify.CREATE | inotify.MOVED_TO) and not path.name.startswith("."):
+        entered = inotify.CREATE | inotify.MOVED_TO | inotify.ATTRIB
+        if mask & entered and not path.name.startswith("."):
             depth = len(path.relative_to(self.folder).parts)
             if depth <= MAX_DEPTH:
-                yield from self._enter(path, depth)
+                yield from self._enter(path, depth, new=not mask & inotify.ATTRIB)
 
-    def _enter(self, path: Path, depth: int) -> Iterator[Hint]:
-        self._add_below(path)  # first: what comes from now on is told by an event
+    def _enter(self, path: Path, depth: int, *, new: bool) -> Iterator[Hint]:
+        # first: what comes from now on is told by an event
+        if not (self._add_below(path) or new):
+            return  # its rights have changed, and it is watched
+        walk, shut = Walk(path, depth), False
         try:
-            for folder, names in Walk(path, depth):
+            for folder, names in walk:
                 self._add_below(folder)
                 for name in names:
                     yield Hint(folder / name, Said.SEEN)
-        except OSError:
-            return  # gone again, or not ours to read: the next listing says so
+        except OSError as error:
+            shut = error.errno == EACCES  # else it is gone again
+        if shut or walk.unreadable:  # a listing says so
+            yield Hint(path, Said.RIGHTS, of_folder=True)
 
     def _forget_below(self, path: Path) -> None:
         for number, folder in list(self._folders.items()):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from errno import EACCES, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,9 @@ QUIET_S: Final = 2.0
 """Seconds without a change after which a local file counts as finished."""
 NETWORK_QUIET_S: Final = 10.0
 """The same on a network file system, in seconds."""
+
+AWAY: Final = frozenset({EACCES, ENOENT, ENOTDIR})
+"""Errors of a folder that cannot be watched since it cannot be listed either."""
 
 
 class Watching:
@@ -100,6 +104,8 @@ class Watching:
         try:
             self._watch = Watch(folder)
         except OSError as error:
+            if error.errno in AWAY:
+                raise
             self.polls = True
             self._health.degrade(
                 Cause.INBOX_WITHOUT_EVENTS,

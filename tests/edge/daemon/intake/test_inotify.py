@@ -131,3 +131,15 @@ def test_a_folder_for_which_there_is_no_watch_is_known_and_tried_again(
         assert not watched.add_unwatched()
     assert watched.add_unwatched()
     assert watched.used == 2
+
+
+def test_rights_of_a_folder_that_were_changed_are_told_apart_from_those_of_a_file(
+    inbox: Path, watched: Watch
+) -> None:
+    (inbox / "exam").mkdir()
+    (inbox / "film.dcm").write_bytes(b"film")
+    list(watched.hints(0))
+    for path in (inbox, inbox / "exam", inbox / "film.dcm"):
+        path.chmod(0o700)
+    told = {hint.path: hint.of_folder for hint in watched.hints(0) if hint.said is Said.RIGHTS}
+    assert told == {inbox: True, inbox / "exam": True, inbox / "film.dcm": False}

@@ -1,0 +1,91 @@
+"""Rights that are lost and given back: the daemon goes on by itself, soon, and says so."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.brokers import Mosquitto
+from deploy.demo.subscriber import Subscriber
+from tests.support.rig import Rig, film, sha256, until
+
+MORTAL = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+"""Root that obeys file modes."""
+SOON_S = 45.0
+"""Seconds that a busy machine may need; the inbox is listed only each hour here."""
+
+
+@pytest.fixture
+def mortal(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> Iterator[Rig]:
+    """A daemon that file modes bind and that hardly ever lists its inbox of itself."""
+    if os.geteuid() != 0:
+        pytest.skip("puts files where the daemon may not: run as root")
+    rig = Rig(tmp_path / "edge", mosquitto.port, subscriber, before=MORTAL)
+    text = rig.config.read_text().replace("[inbox]\n", "[inbox]\nrescan_s = 3600\nquiet_s = 0.2\n")
+    rig.config.write_text(text)
+    rig.ready().await_introduction()
+    yield rig
+    for folder, _, _ in os.walk(rig.folder):
+        Path(folder).chmod(0o755)
+    rig.stop()
+
+
+def causes(rig: Rig) -> set[str]:
+    """Return the codes of the reasons for which it is degraded."""
+    return set(rig.status()["reason_codes"])
+
+
+def told(rig: Rig, cause: str, what: str) -> None:
+    """Wait until this reason is given."""
+    until(lambda: cause in causes(rig), f"{cause} of {what}", rig.words, SOON_S)
+
+
+def healed(rig: Rig, what: str) -> None:
+    """Wait until no reason is left, long before the next listing of the inbox."""
+    until(lambda: not causes(rig), f"{what}: healthy again", rig.words, SOON_S)
+
+
+def test_a_folder_of_the_inbox_whose_rights_return_is_taken_up_soon(mortal: Rig) -> None:
+    known = set()
+    for turn, (place, mode, cause) in enumerate(
+        [
+            (".", 0o555, "inbox_locked"),
+            (".", 0o000, "inbox_away"),
+            (".", 0o644, "inbox_unreadable"),
+            ("exam", 0o555, "inbox_locked"),
+            ("exam", 0o000, "inbox_unreadable"),
+            ("exam", 0o644, "inbox_unreadable"),
+        ]
+    ):
+        folder, name = mortal.inbox / place, f"{turn}.png"
+        folder.mkdir(exist_ok=True)
+        (mortal.folder / name).write_bytes(film(turn))
+        folder.chmod(mode)
+        (mortal.folder / name).rename(folder / name)
+        told(mortal, cause, place)
+        folder.chmod(0o755)
+        known.add(sha256(film(turn)))
+        healed(mortal, f"{place} {mode:o}")
+        mortal.assert_nothing_lost(known)
+
+
+def test_a_file_or_folder_that_came_shut_is_taken_soon_after_it_is_opened(mortal: Rig) -> None:
+    known = set()
+    for turn, place in enumerate(["film.png", "shut/film.png", "shut/below/film.png"]):
+        path = mortal.inbox / place
+        shut = path if turn == 0 else mortal.inbox / "shut"
+        made = mortal.folder / f"made{turn}" / path.relative_to(mortal.inbox)
+        made.parent.mkdir(parents=True)
+        made.write_bytes(film(turn))
+        top = mortal.folder / f"made{turn}" / shut.name
+        top.chmod(0)
+        if shut.is_dir():
+            shutil.rmtree(shut)
+        top.rename(shut)
+        told(mortal, "inbox_unreadable", place)
+        shut.chmod(0o755)
+        known.add(sha256(film(turn)))
+        healed(mortal, place)
+        mortal.assert_nothing_lost(known)

@@ -67,7 +67,7 @@ class Spool(Claims):
         """
         target = (self.done if scored else self.failed) / names.archive_name(name, image_id)
         ours = settled and _is_foreign(path)
-        if not ours and path.exists() and not self.is_image(path, image_id):
+        if not ours and is_there(path) and not self.is_image(path, image_id):
             self.take_back(path, name)
             return target
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import LockedError
+from edge.errors import LockedError, Unavailable
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.queries import open_queries
 from edge.storage.names import archive_name
@@ -148,3 +148,25 @@ def test_the_ledger_is_read_by_the_daemon_s_group_whether_it_runs_or_not(
     run_as(SENDER, read, group=DAEMON)
     if running:
         ledger.close()
+
+
+def test_an_image_in_a_spool_that_is_shut_waits_for_the_archive_until_it_is_opened(
+    place: Path,
+) -> None:
+    path = place / "inbox" / "film.dcm"
+    run_as(DAEMON, lambda: sent(path))
+
+    def shut_and_opened() -> None:
+        edge = place / "edge"
+        spool = Spool(edge / "spool", edge / "done", edge / "failed")
+        with spool.claiming(path, may_copy=True) as claim:
+            pass
+        spool.claimed.chmod(0)
+        with pytest.raises(Unavailable, match="Permission denied"):
+            spool.archive(claim.path, claim.image_id, claim.name, b"{}", scored=True)
+        spool.claimed.chmod(0o750)
+        spool.archive(claim.path, claim.image_id, claim.name, b"{}", scored=True)
+
+    run_as(DAEMON, shut_and_opened)
+    name = archive_name(b"film.dcm", hashlib.sha256(FILM).hexdigest())
+    assert (place / "edge" / "done" / name).read_bytes() == FILM

@@ -1,6 +1,7 @@
 """Plan one run of the benchmark: its files, and its number of repetitions."""
 
 import importlib.util
+import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,11 @@ import pydicom
 from pydicom.uid import ExplicitVRLittleEndian
 
 PREAMBLE: Final = 128
+STUDY: Final = "StudyInstanceUID"
+STUDY_DIGITS: Final = 6
+"""Last digits of its UID that count studies."""
+VIEWS: Final = 4
+"""The images of one study."""
 SMALLER: Final = 8
 """The step between the pixels of the mammogram that a quick run takes."""
 
@@ -68,6 +74,13 @@ _numbers: Final[Iterator[int]] = itertools.count(1)
 
 def another(data: bytes) -> bytes:
     """
-    Give the same DICOM file another image id, by a number in the preamble, which no reader uses.
+    Give the same DICOM file another image id, and each four of them a study of their own.
+
+    The number stands in the preamble, which no reader uses. An exam is made anew with each of its
+    images, so a study of a hundred would cost what no real one does.
     """
-    return str(next(_numbers)).encode().ljust(PREAMBLE, b"\0") + data[PREAMBLE:]
+    number = next(_numbers)
+    dataset = pydicom.dcmread(io.BytesIO(data), specific_tags=[STUDY], stop_before_pixels=True)
+    study = str(dataset[STUDY].value).encode()
+    own = study[:-STUDY_DIGITS] + str(number // VIEWS).zfill(STUDY_DIGITS).encode()
+    return str(number).encode().ljust(PREAMBLE, b"\0") + data[PREAMBLE:].replace(study, own, 1)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,13 +24,18 @@ def mortal(tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber) -> Iter
     if os.geteuid() != 0:
         pytest.skip("puts files where the daemon may not: run as root")
     rig = Rig(tmp_path / "edge", mosquitto.port, subscriber, before=MORTAL)
-    text = rig.config.read_text().replace("[inbox]\n", "[inbox]\nrescan_s = 3600\nquiet_s = 0.2\n")
-    rig.config.write_text(text)
+    hardly_list(rig)
     rig.ready().await_introduction()
     yield rig
     for folder, _, _ in os.walk(rig.folder):
         Path(folder).chmod(0o755)
     rig.stop()
+
+
+def hardly_list(rig: Rig) -> None:
+    """Have the inbox listed each hour only."""
+    text = rig.config.read_text().replace("[inbox]\n", "[inbox]\nrescan_s = 3600\nquiet_s = 0.2\n")
+    rig.config.write_text(text)
 
 
 def causes(rig: Rig) -> set[str]:
@@ -89,3 +95,27 @@ def test_a_file_or_folder_that_came_shut_is_taken_soon_after_it_is_opened(mortal
         known.add(sha256(film(turn)))
         healed(mortal, place)
         mortal.assert_nothing_lost(known)
+
+
+def test_a_mount_that_was_read_only_is_emptied_soon_after_it_can_be_written(
+    tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
+    unshare = ["unshare", "--mount"]
+    if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs a mount namespace: run as root")
+    inbox = tmp_path / "edge" / "inbox"
+    mount = [*unshare, "sh", "-c", f'mount --bind {inbox} {inbox} && exec "$@"', "sh"]
+    rig = Rig(tmp_path / "edge", mosquitto.port, subscriber, before=mount)
+    hardly_list(rig)
+    try:
+        rig.ready().await_introduction()
+        assert rig.process is not None
+        inside = ["nsenter", f"--target={rig.process.pid}", "--mount", "mount", "-o"]
+        subprocess.run([*inside, "remount,bind,ro", str(inbox)], check=True)
+        rig.drop("film.png", film(1))
+        told(rig, "inbox_undeletable", "a mount that is read-only")
+        subprocess.run([*inside, "remount,bind,rw", str(inbox)], check=True)
+        healed(rig, "a mount that can be written")
+        rig.assert_nothing_lost({sha256(film(1))})
+    finally:
+        rig.stop()

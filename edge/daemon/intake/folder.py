@@ -77,6 +77,7 @@ class FolderIntake(Loop):
         self._next_listing = 0.0
         self._rest = 0.0
         self._finished = False
+        self._writable = True
         self._looked = threading.Event()
 
     def wait_watching(self, timeout_s: float) -> bool:
@@ -138,6 +139,9 @@ class FolderIntake(Loop):
         self._receiver.forget_gone(idle=not self._candidates)
 
     def _listen(self) -> None:
+        # A mount that is made writable raises no event.
+        was, self._writable = self._writable, os.access(self._settings.path, os.W_OK)
+        self._list_soon(SOON_S if self._writable and not was else math.inf)
         if self._watching.polls:
             timeout_s = min(TICK_S, self._settings.poll_s)
         else:

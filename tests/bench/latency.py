@@ -40,7 +40,7 @@ HEAD: Final = (
 ABOUT: Final = """The real daemon with one worker and the real mosquitto, one file at a time; `bare` is the fastest decoder call at hand + `prepare` + `invoke()`, *in one process* our own decoding (file, header, LUTs) + `prepare` + `invoke()`, both right before.
 Both clocks are the machine's monotonic one: the daemon notes when `MqttSink.send` returns, which it does at the PUBACK.
 *Close to claimed* is the event and the move into the spool; *claimed to examined* the worker and the ways to it and back, and beside it the SHA-256, the fsync of the file and the ledger's transaction; *in the worker* its own steps alone; *examined to PUBACK* what of those took longer than the worker, the ledger's second transaction and the broker.
-Files come one after the other without a pause.
+Files come one after the other without a pause, four to a study.
 Parts are medians.
 
 """

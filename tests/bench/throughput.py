@@ -18,7 +18,7 @@ from tests.bench.plan import Plan, another
 from tests.bench.stats import Figures, figures, ratio
 from tests.support.rig import sha256
 
-ABOUT: Final = """Files of 13 megapixels, RLE, renamed into the inbox all at once; images a second from the first rename to the last PUBACK.
+ABOUT: Final = """Files of 13 megapixels, RLE, four to a study, renamed into the inbox all at once; images a second from the first rename to the last PUBACK.
 The bare loop is `multiprocessing.Pool` with as many processes over the same files: decode, prepare, infer, nothing kept.
 Rounds in turns.
 Broker, harness and supervisor have the same cores as the workers: the last column is what the supervisor takes of them for one image, most of it for SHA-256 and for bringing 11 MB to the disk, which the bare loop does not do.

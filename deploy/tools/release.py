@@ -2,7 +2,8 @@
 Make a release: `make release VERSION=0.2.0`.
 
 The working tree must be clean. CHANGELOG.md gets a dated heading, `edge.__version__` and
-CITATION.cff get the version, and these edits are committed. Wheel, Debian packages, bills of
+CITATION.cff get the version, what `make docs` makes of it is made anew, and all of that is
+committed. Wheel, Debian packages, bills of
 materials and checksums are built from that commit into `dist/VERSION`. The tag comes last, so that
 every tagged version was built; after a failure the commit is taken back. Nothing is pushed.
 """
@@ -59,11 +60,13 @@ def release(repository: Path, version: str, day: str) -> None:
     """
     before = start(repository, version)
     edit(repository, edits(version, day))
-    git(repository, "commit", "--quiet", "--all", "--message", f"Release {version}")
     try:
+        subprocess.run(("make", "--no-print-directory", "docs"), cwd=repository, check=True)
+        git(repository, "commit", "--quiet", "--all", "--message", f"Release {version}")
         build(repository, version)
         git(repository, "tag", "--annotate", f"v{version}", "--message", f"mammo-edge {version}")
     except BaseException:
+        git(repository, "restore", ".")
         git(repository, "reset", "--quiet", "--keep", before)
         raise
 

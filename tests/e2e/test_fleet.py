@@ -68,7 +68,7 @@ def test_the_table_has_those_that_are_there_and_those_that_are_gone(
 ) -> None:
     keep(mosquitto, "north/edge-1/status", fleet.status())
     keep(mosquitto, "north/edge-1/info", fleet.info("north/edge-1"))
-    offline = {"schema": "mammo.status/1", "status": "offline", "version": "0.1.0"}
+    offline = {"schema": "mammo.status/1", "status": "offline", "version": "0.2.0"}
     keep(mosquitto, "north/gone/status", offline)
     audit = fleet.info("north/gone")["audit"] | {"number": 25, "first": 20}
     gone_info = fleet.info("north/gone", at="2026-11-20T12:00:00Z", audit=audit)
@@ -76,8 +76,8 @@ def test_the_table_has_those_that_are_there_and_those_that_are_gone(
     text = printed(admin, capsys, lambda text: text.count(":6051d3b4") == 2, "list")
     head, here, gone = (" ".join(line.split()) for line in text.splitlines())
     assert head == "device state version model config audit last seen clock"
-    assert here == "north/edge-1 ready 0.1.0 2.2.0 63f5dd32 9c6ebd4f 1:6051d3b4 now ?"
-    assert gone.startswith("north/gone offline 0.1.0 2.2.0 63f5dd32 9c6ebd4f 20-25:6051d3b4 11-20 ")
+    assert here == "north/edge-1 ready 0.2.0 2.2.0 63f5dd32 9c6ebd4f 1:6051d3b4 now ?"
+    assert gone.startswith("north/gone offline 0.2.0 2.2.0 63f5dd32 9c6ebd4f 20-25:6051d3b4 11-20 ")
 
 
 def test_the_table_has_a_hundred_columns_and_no_text_of_a_stranger_acts_on_the_terminal(

@@ -15,6 +15,8 @@ FILES = {
     "CHANGELOG.md": "# Changes\n\n## Unreleased\n\n### Added\n\n- A thing.\n\n## 0.1.0\n\n- All.\n",
     "edge/__init__.py": '__version__: Final = "0.1.0"\n',
     "CITATION.cff": "version: 0.1.0\ndate-released: 2026-11-22\n",
+    "Makefile": "docs:\n\tgrep -o '[0-9.]*' edge/__init__.py > made.txt\n",
+    "made.txt": "0.1.0\n",
 }
 
 
@@ -26,7 +28,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of three files; building there makes one file."""
+    """A repository of few files, one of them made from the code; building there makes nothing."""
     for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
         monkeypatch.setenv(f"{name}_NAME", "t")
         monkeypatch.setenv(f"{name}_EMAIL", "t@localhost")
@@ -48,6 +50,7 @@ def test_a_release_has_a_dated_heading_its_version_a_commit_and_a_tag(repository
     assert (repository / "edge/__init__.py").read_text() == '__version__: Final = "0.2.0"\n'
     cited = "version: 0.2.0\ndate-released: 2026-12-24\n"
     assert (repository / "CITATION.cff").read_text() == cited
+    assert (repository / "made.txt").read_text() == "0.2.0\n"
     assert git(repository, "log", "-1", "--format=%s") == "Release 0.2.0"
     assert git(repository, "rev-parse", "v0.2.0^{commit}") == git(repository, "rev-parse", "HEAD")
     assert git(repository, "status", "--porcelain") == ""

@@ -42,7 +42,7 @@ def around(today: Today | None = None, disk: Finding | None = None) -> Around:
 
 def test_a_healthy_device_is_told_in_ten_lines() -> None:
     shown = screen(report(), around(Today(scored=12)))
-    assert shown[0].startswith("mammo-edge 0.1.0  demo/edge-1 ")
+    assert shown[0].startswith("mammo-edge 0.2.0  demo/edge-1 ")
     assert [line[:12].strip() for line in shown[1:]] == [
         *("state", "model", "queue", "results", "to mqtt", "broker", "disk", "temperature")
     ]

@@ -61,7 +61,8 @@ def release(repository: Path, version: str, day: str) -> None:
     before = start(repository, version)
     edit(repository, edits(version, day))
     try:
-        subprocess.run(("make", "--no-print-directory", "docs"), cwd=repository, check=True)
+        command = ["make", "--no-print-directory", "docs"]
+        subprocess.run(command, cwd=repository, check=True)
         git(repository, "commit", "--quiet", "--all", "--message", f"Release {version}")
         build(repository, version)
         git(repository, "tag", "--annotate", f"v{version}", "--message", f"mammo-edge {version}")

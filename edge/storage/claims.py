@@ -8,7 +8,6 @@ archive, and the prefix of its name in spool/claimed says whether another copy s
 
 import hashlib
 import os
-import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -68,18 +67,18 @@ class Claims:
             NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
             Unavailable: the disk or the permissions do not let us.
         """
-        seen_ns, before = time.time_ns(), fingerprint(path)
+        before = fingerprint(path)
         claim = self._taken(path, before, may_copy=may_copy, exam=exam)
         if claim.origin is None:
             moved(claim.path)
         try:
-            yield self._hashed(claim, path, before, seen_ns)
+            yield self._hashed(claim, path, before)
         except BaseException:
             if not claim.give_back(path):
                 self._stranded.append((claim.path, claim.name))
             raise
         if claim.seen is not None:
-            self._looks.note(path, claim.seen, seen_ns)
+            self._looks.note(path, claim.seen)
 
     def stranded(self) -> tuple[Path, bytes] | None:
         """
@@ -127,7 +126,7 @@ class Claims:
             return False
         return True
 
-    def _hashed(self, claim: Claim, source: Path, before: Fingerprint, seen_ns: int) -> Claim:
+    def _hashed(self, claim: Claim, source: Path, before: Fingerprint) -> Claim:
         try:
             taken = files.looks(claim.path)
             image_id = files.sha256_and_sync(claim.path, self._beat)
@@ -139,7 +138,7 @@ class Claims:
             still = False
         if not still:  # its writer goes on
             raise NotReadyError
-        self._looks.note(claim.path, taken, seen_ns, alone=claim.origin is not None)
+        self._looks.note(claim.path, taken, alone=claim.origin is not None)
         return replace(claim, image_id=image_id)
 
     @contextmanager
@@ -162,7 +161,7 @@ class Claims:
         target = self.claimed / f"{names.REQUESTED}{uuid.uuid4()}"
         try:
             files.write(target, data)
-            self._looks.note(target, files.looks(target), time.time_ns(), alone=True)
+            self._looks.note(target, files.looks(target), alone=True)
         except OSError as error:
             raise unavailable(error) from error
         return Claim(target, names.REQUEST, hashlib.sha256(data).hexdigest())
@@ -194,10 +193,10 @@ class Claims:
             Unavailable: it cannot be read.
         """
         try:
-            seen_ns, before = time.time_ns(), files.looks(path)
+            before = files.looks(path)
             image_id = files.sha256_and_sync(path, self._beat)
             if files.looks(path) == before:
-                self._looks.note(path, before, seen_ns)
+                self._looks.note(path, before)
         except OSError as error:
             raise unavailable(error) from error
         name = names.name_before_claim(path) if name is None else name

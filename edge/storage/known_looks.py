@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from enum import Enum
 from hashlib import blake2b
 from pathlib import Path
@@ -36,20 +37,20 @@ class KnownLooks:
         Digests, as the paths and numbers of so many files are megabytes of a supervisor's memory.
         """
 
-    def note(self, path: Path, looks: Looks, seen_ns: int, *, alone: bool = False) -> None:
+    def note(self, path: Path, looks: Looks, *, alone: bool = False) -> None:
         """
         Remember the looks of a file whose bytes were hashed just now.
 
         Of one that was written so recently that a further write might not show, it is never known
-        that it is the same. The mtime says when: ctime is new after each renaming, ours too.
+        that it is the same. Our own renaming counts as a write, since it sets the ctime: that alone
+        shows a write whose mtime was set back.
 
         Args:
             path: the file.
             looks: its looks since before it was hashed.
-            seen_ns: a Unix time in nanoseconds, at which it had that mtime and nobody had read it.
             alone: true if nobody else can write it.
         """
-        sure = alone or looks[2] + TICK_NS < seen_ns
+        sure = alone or max(looks[2:]) + TICK_NS < time.time_ns()
         with self._lock:
             self._known.pop(_digest(path), None)
             self._known[_digest(path)] = (_digest(looks), sure)

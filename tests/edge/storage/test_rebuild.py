@@ -68,7 +68,7 @@ def file_away(
     image_id = f"{number:064x}"[::-1]
     claimed = spool.claimed / f"f-{number}"
     claimed.write_bytes(b"film")
-    spool._looks.note(claimed, files.looks(claimed), 0, alone=True)  # as if hashed to this id
+    spool._looks.note(claimed, files.looks(claimed), alone=True)  # as if hashed to this id
     return spool.archive(
         claimed, image_id, name, payload or result(image_id, 40 + number), scored=scored
     )

@@ -118,7 +118,9 @@ def test_checksums_are_those_that_sha256sum_reads(tmp_path: Path) -> None:
 def test_the_files_of_this_repository_can_be_edited_to_a_release() -> None:
     """A change of their form would only be noticed at the next release."""
     for name, change in release.edits("99.0.0", DAY).items():
-        assert "99.0.0" in change((ROOT / name).read_text()), name
+        # Right after a release there is nothing unreleased.
+        text = (ROOT / name).read_text().replace("## Unreleased\n", "## Unreleased\n\n- A thing.\n")
+        assert "99.0.0" in change(text), name
 
 
 def test_the_citation_names_the_version_of_the_package() -> None:

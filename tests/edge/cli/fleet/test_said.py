@@ -62,7 +62,7 @@ def test_fields_of_a_newer_release_are_ignored() -> None:
     device = said("info", newer)
     assert device.malformed == {}
     assert device.info is not None
-    assert device.info.version == "0.1.0"
+    assert device.info.version == newer["version"]
     codes = said("status", fleet.status(reason_codes=["of_a_newer_release"]))
     assert codes.status is not None
 

@@ -6,6 +6,6 @@ Research software, not a medical device.
 
 from typing import Final
 
-__version__: Final = "0.1.0"
+__version__: Final = "0.2.0"
 
 NOTICE: Final = "Research software, not a medical device. Not for diagnosis or treatment."

@@ -173,7 +173,7 @@ site: $(BIN)/.dev ## the documents as a web site in build/site; fails on a broke
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --config-file deploy/site/mkdocs.yml
 
 docs: $(BIN)/.dev ## write anew what is made from code: schemas, edge.toml, traceability
-	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made; done
+	@for made in $(MADE); do $(MAKE) --no-print-directory -s print-$$made > $$made.new && mv $$made.new $$made || { rm -f $$made.new; exit 1; }; done
 
 # One file for both Pythons and both machines: compiled on the oldest Python, hashes of every wheel.
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --upgrade \

@@ -64,10 +64,13 @@ def release(repository: Path, version: str, day: str) -> None:
         command = ["make", "--no-print-directory", "docs"]
         subprocess.run(command, cwd=repository, check=True)
         git(repository, "commit", "--quiet", "--all", "--message", f"Release {version}")
+    except BaseException:
+        git(repository, "restore", ".")
+        raise
+    try:
         build(repository, version)
         git(repository, "tag", "--annotate", f"v{version}", "--message", f"mammo-edge {version}")
     except BaseException:
-        git(repository, "restore", ".")
         git(repository, "reset", "--quiet", "--keep", before)
         raise
 

@@ -105,6 +105,15 @@ def test_a_build_that_fails_leaves_neither_commit_nor_tag(
     assert (repository / "CHANGELOG.md").read_text() == FILES["CHANGELOG.md"]
 
 
+def test_documents_that_cannot_be_made_leave_everything_as_it_was(repository: Path) -> None:
+    (repository / "Makefile").write_text("docs:\n\tfalse\n")
+    git(repository, "commit", "--quiet", "--all", "--message", "Break it")
+    with pytest.raises(subprocess.CalledProcessError):
+        release.release(repository, "0.2.0", DAY)
+    assert git(repository, "log", "-1", "--format=%s") == "Break it"
+    assert git(repository, "status", "--porcelain") == ""
+
+
 def test_checksums_are_those_that_sha256sum_reads(tmp_path: Path) -> None:
     for name in ("b.deb", "a.whl"):
         (tmp_path / name).write_bytes(name.encode())

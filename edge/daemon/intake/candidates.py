@@ -172,7 +172,7 @@ class Candidates:
 
     def unlock(self) -> None:
         """Have files tried again at once whose folders seem to let us remove them by now."""
-        open_now = {folder for folder in self.locked() if os.access(folder, os.W_OK | os.X_OK)}
+        open_now = {folder for folder in self.locked() if _lets_us_remove(folder)}
         for path, candidate in self._found.items():
             if candidate.locked and path.parent in open_now:
                 candidate.again_at = 0.0
@@ -181,3 +181,13 @@ class Candidates:
         """List the folders that do not let us remove files."""
         found = {path.parent for path, candidate in self._found.items() if candidate.locked}
         return sorted(found)
+
+
+def _lets_us_remove(folder: Path) -> bool:
+    """Tell if we may remove others' files from a folder: from a sticky one only its owner may."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    sticky = found.st_mode & stat.S_ISVTX and os.geteuid() not in (0, found.st_uid)
+    return not sticky and os.access(folder, os.W_OK | os.X_OK)

@@ -36,6 +36,8 @@ IDLE_S: Final = 1.0
 """Seconds of waiting for events while no file is known that is not ready."""
 SOON_S: Final = 1.0
 """Seconds until the inbox is listed once rights in it were changed."""
+REST: Final = 10.0
+"""The same as a multiple of the last listing's time: some senders change folders all the time."""
 SET_ASIDE_S: Final = 600.0
 """Seconds until a file whose taking failed is tried again, if it does not change before."""
 
@@ -74,7 +76,7 @@ class FolderIntake(Loop):
         self._candidates = Candidates(settings.path)
         self._complaints = Complaints(self._candidates, health)
         self._watching = Watching(settings, health)
-        self._next_listing = 0.0
+        self._next_listing, self._between_s = 0.0, SOON_S
         self._rest = 0.0
         self._finished = False
         self._writable = True
@@ -122,6 +124,7 @@ class FolderIntake(Loop):
     def _list(self) -> None:
         self._next_listing = 0.0  # should it fail
         self._watching.watch_the_rest()
+        began = time.monotonic()
         self._candidates.unlock()
         walk, unreadable = Walk(self._settings.path), 0
         for folder, names in walk:
@@ -136,12 +139,14 @@ class FolderIntake(Loop):
         self._complaints.listed(time.monotonic(), walk.unreadable + unreadable, walk.too_deep)
         every_s = self._settings.poll_s if self._watching.polls else self._settings.rescan_s
         self._next_listing = time.monotonic() + every_s
+        self._between_s = max(SOON_S, REST * (time.monotonic() - began))
         self._receiver.forget_gone(idle=not self._candidates)
 
     def _listen(self) -> None:
         # A mount that is made writable raises no event.
         was, self._writable = self._writable, os.access(self._settings.path, os.W_OK)
-        self._list_soon(SOON_S if self._writable and not was else math.inf)
+        if self._writable and not was:
+            self._list_soon(SOON_S)
         if self._watching.polls:
             timeout_s = min(TICK_S, self._settings.poll_s)
         else:
@@ -149,8 +154,8 @@ class FolderIntake(Loop):
         for hint in self._watching.hints(timeout_s):
             if hint.said is not Said.RIGHTS:
                 self._note(hint.path, hint.said)
-            elif self._complaints.unreadable or hint.of_folder:
-                self._list_soon(SOON_S)
+            elif hint.of_folder or (self._complaints.unreadable and os.access(hint.path, os.R_OK)):
+                self._list_soon(self._between_s)
         if self._watching.lost_events():
             self._candidates.forget_writers()
             self._next_listing = 0.0
@@ -186,7 +191,8 @@ class FolderIntake(Loop):
             return
         if not os.access(path, os.R_OK):
             # a listing tells, and takes a reason back
-            self._list_soon(math.inf if self._complaints.unreadable else SOON_S)
+            if not self._complaints.unreadable:
+                self._list_soon(SOON_S)
             return
         quiet = candidate.quiet(now, self._watching.quiet_s)
         try:

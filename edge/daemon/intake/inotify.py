@@ -172,7 +172,8 @@ class Watch:
         folder = self._folders.get(event.watch)
         if folder is not None and event.mask & inotify.ATTRIB:
             path, of_folder = folder / os.fsdecode(event.name), event.mask & inotify.IS_FOLDER != 0
-            yield Hint(path, Said.RIGHTS, of_folder=of_folder)
+            if not (of_folder and event.name.startswith(b".")):  # such folders are not entered
+                yield Hint(path, Said.RIGHTS, of_folder=of_folder)
         if folder is None or not event.name:
             return
         path = folder / os.fsdecode(event.name)

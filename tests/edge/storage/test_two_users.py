@@ -1,6 +1,7 @@
 """Films of other users: the daemon is nobody special, and its senders are others again."""
 
 import hashlib
+import math
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.daemon.intake.candidates import Candidates
+from edge.daemon.intake.inotify import Said
 from edge.errors import LockedError, Unavailable
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.queries import open_queries
@@ -170,3 +173,23 @@ def test_an_image_in_a_spool_that_is_shut_waits_for_the_archive_until_it_is_open
     run_as(DAEMON, shut_and_opened)
     name = archive_name(b"film.dcm", hashlib.sha256(FILM).hexdigest())
     assert (place / "edge" / "done" / name).read_bytes() == FILM
+
+
+@pytest.mark.parametrize(("mode", "tried"), [(0o1777, False), (0o777, True)])
+def test_a_listing_has_files_tried_again_only_where_they_may_be_removed_by_now(
+    place: Path, mode: int, *, tried: bool
+) -> None:
+    path = place / "inbox" / "exam" / "film.dcm"
+    run_as(SENDER, lambda: sent(path))
+    path.parent.chmod(mode)
+
+    def listed() -> None:
+        candidates = Candidates(place / "inbox")
+        candidates.note(path, Said.FINISHED, trusted_age_s=math.inf)
+        candidate = candidates.get(path)
+        assert candidate is not None
+        candidate.locked, candidate.again_at = True, math.inf
+        candidates.unlock()
+        assert (candidate.again_at == 0) is tried
+
+    run_as(DAEMON, listed)

@@ -2,10 +2,10 @@
 Make a release: `make release VERSION=0.2.0`.
 
 The working tree must be clean. CHANGELOG.md gets a dated heading, `edge.__version__` and
-CITATION.cff get the version, what `make docs` makes of it is made anew, and all of that is
-committed. Wheel, Debian packages, bills of
-materials and checksums are built from that commit into `dist/VERSION`. The tag comes last, so that
-every tagged version was built; after a failure the commit is taken back. Nothing is pushed.
+CITATION.cff get the version, `make docs` writes anew what names it, and all of that is committed.
+Wheel, Debian packages, bills of materials and checksums are built from that commit into
+`dist/VERSION`. The tag comes last, so that every tagged version was built; after a failure the
+commit is taken back. Nothing is pushed.
 """
 
 import hashlib

@@ -51,9 +51,10 @@ class KnownLooks:
             alone: true if nobody else can write it.
         """
         sure = alone or max(looks[2:]) + TICK_NS < time.time_ns()
+        key = _digest(path)
         with self._lock:
-            self._known.pop(_digest(path), None)
-            self._known[_digest(path)] = (_digest(looks), sure)
+            self._known.pop(key, None)
+            self._known[key] = (_digest(looks), sure)
             if len(self._known) > REMEMBERED:
                 del self._known[next(iter(self._known))]
 

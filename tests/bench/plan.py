@@ -69,7 +69,7 @@ class Plan:
         return target
 
 
-_numbers: Final[Iterator[int]] = itertools.count(1)
+_numbers: Final[Iterator[int]] = itertools.count()
 
 
 def another(data: bytes) -> bytes:

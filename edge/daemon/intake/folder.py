@@ -37,7 +37,7 @@ IDLE_S: Final = 1.0
 SOON_S: Final = 1.0
 """Seconds until the inbox is listed once rights in it were changed."""
 REST: Final = 10.0
-"""The same as a multiple of the last listing's time: some senders change folders all the time."""
+"""The same, at least, as a multiple of what the last listing took: some senders never rest."""
 SET_ASIDE_S: Final = 600.0
 """Seconds until a file whose taking failed is tried again, if it does not change before."""
 

@@ -19,6 +19,7 @@ from edge.models.comparison import described, worth
 from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
 from edge.page import charts, heat, words
 from edge.page.device import Model, model_of, report_of, rows_of
+from edge.page.peaks import peaks_of
 from edge.page.points import file_of, points_of
 from edge.page.rows import SHORT, picture_of, row_of
 from edge.page.templates import Templates
@@ -97,7 +98,8 @@ class Views:
             raise HTTPException(404, "This result is not in the ledger, or no longer.")
         row = row_of(found, self._settings)
         advice = remedies.about_rejection(row.reasons) if row.reasons else ""
-        return self._page("result.html", "results", row=row, exam=exam, advice=advice)
+        peaks = peaks_of(row.said) if row.said.get("image") else None
+        return self._page("result.html", "results", row=row, exam=exam, advice=advice, peaks=peaks)
 
     def picture(self, request: Request) -> Response:
         """Draw the map of one image."""

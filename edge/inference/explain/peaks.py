@@ -1,21 +1,29 @@
 """A map of which the highest cell is the score: as probabilities, with frames about its peaks."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Finding, HeatMap, InputSpec
+from edge.domain import Box, Finding, HeatMap, InputSpec
 from edge.inference.explain.canvas import TEXT, Picture, blank, width_of, write
 from edge.inference.explain.colours import YELLOW
+from edge.inference.explain.labels import places
 from edge.inference.explain.overlay import blended, on_panel
 from edge.inference.preprocess import Batch
 from edge.models.manifest import Platt
 
 HOLES: Final = 9
 """Side of the closing, in pixels of the input: dark fat inside the breast is coloured too."""
+SIZE: Final = 0.55
+"""Of the probabilities beside the frames."""
+HIGH: Final = 13.0
+"""Pixels from the foot to the top of a digit of that size."""
+GAP: Final = 6.0
+"""Pixels between a frame and its probability."""
 
 
 def over(
@@ -35,12 +43,17 @@ def over(
 
 
 def framed(film: Picture, findings: Sequence[Finding], batch: Batch) -> Picture:
-    """Draw a frame about each peak, with its probability."""
+    """Draw a frame about each peak, with its probability; all of it on the cut-out."""
     drawn = film.copy()
-    for finding in findings:
-        left, top, right, bottom = on_panel(finding.box, batch.geometry, film.shape)
+    frames = [Box(*on_panel(one.box, batch.geometry, film.shape)) for one in findings]
+    for frame in frames:
+        left, top, right, bottom = (round(end) for end in astuple(frame))
         cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), YELLOW, 2)
-        write(drawn, f"{finding.probability:.3f}", left, max(16, top - 6), 0.55, YELLOW)
+    texts = [f"{one.probability:.3f}" for one in findings]
+    sizes = [(float(width_of(text, SIZE)), HIGH) for text in texts]
+    cut_out = Box(*on_panel(batch.geometry.box, batch.geometry, film.shape))
+    for text, place in zip(texts, places(frames, sizes, cut_out, GAP), strict=True):
+        write(drawn, text, round(place.xmin), round(place.ymax), SIZE, YELLOW)
     return drawn
 
 

@@ -147,6 +147,31 @@ def test_an_image_has_its_map_peaks_score_and_cautions(
     assert pixels[0, 2, :3].sum() > pixels[0, 1, :3].sum() > pixels[1, 0, :3].sum()
 
 
+def test_numbers_of_peaks_that_lie_close_cover_neither_each_other_nor_a_frame(
+    enter: Callable[..., Browser], writer: Writer
+) -> None:
+    frames = [(100, 200, 160, 260), (105, 262, 165, 330), (162, 205, 230, 260)]
+    findings = [
+        {"x": x, "y": y, "box": [x, y, right, bottom], "probability": 0.5}
+        for x, y, right, bottom in frames
+    ]
+    heatmap = {"values": [[0.0]], "box": [0.0, 0.0, 400.0, 800.0]}
+    image = scored()["image"] | {"rows": 800, "columns": 400}
+    said = writer.publish(scored(findings=findings, heatmap=heatmap, image=image))
+    shown = enter().get(f"/results/{said['result_id']}").text
+    numbers = re.findall(r'x="([\d.]+)" y="([\d.]+)" font-size="([\d.]+)">(\d)<', shown)
+    assert [number for *_, number in numbers] == ["1", "2", "3"]
+    boxes = [
+        (float(x), float(y) - 0.73 * float(font), float(x) + 0.7 * float(font), float(y))
+        for x, y, font, _ in numbers
+    ]
+    for place, one in enumerate(boxes):
+        for other in [*boxes[place + 1 :], *frames]:
+            assert (
+                one[2] < other[0] or other[2] < one[0] or one[3] < other[1] or other[3] < one[1]
+            ), (one, other)
+
+
 @pytest.fixture
 def drawn(settings: Settings, writer: Writer) -> tuple[Settings, dict[str, Any]]:
     """Settings with pictures, and a result of which one was drawn."""

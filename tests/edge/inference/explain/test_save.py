@@ -23,7 +23,7 @@ from edge.inference.examiner import Examiner
 from edge.inference.explain import drawing, peaks, save
 from edge.inference.explain.colours import AGAINST, FOR
 from edge.inference.explain.drawing import HEIGHT, draw
-from edge.inference.explain.overlay import blended
+from edge.inference.explain.overlay import blended, on_panel
 from edge.inference.explain.save import Pictures
 from edge.inference.image import Limits
 from edge.inference.preprocess import prepare
@@ -212,6 +212,44 @@ def test_a_map_whose_highest_cell_is_the_score_colours_the_breast_alone(
     drawn(replace(seen, outcome=outcome, calibration=calibration), bundle)
     assert "0.987" in written
     assert any("highest cell is the score" in line for line in written)
+
+
+def test_scores_of_peaks_that_lie_close_cover_neither_each_other_nor_a_frame(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trace.image is not None
+    assert trace.batch is not None
+    written: list[NDArray[np.bool_]] = []
+    draw_text = cv2.putText
+
+    def note(picture: NDArray[np.uint8], *rest: object) -> object:
+        alone = np.zeros_like(picture)
+        draw_text(alone, *rest)  # type: ignore[call-overload]
+        written.append(np.asarray(alone.any(axis=2), np.bool_))
+        return draw_text(picture, *rest)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(cv2, "putText", note)
+    cut_out = trace.batch.geometry.box
+    black = np.zeros_like(drawing.film_of(trace.image, trace.batch))
+    side = (cut_out.xmax - cut_out.xmin) / 6
+    corners = [(0.0, 0.0), (0.1, 1.05), (1.1, 1.0)]
+    boxes = [
+        Box(x := cut_out.xmin + side * right, y := cut_out.ymin + side * down, x + side, y + side)
+        for right, down in corners
+    ]
+    close = [Finding(one.xmin, one.ymin, one, 0.6) for one in boxes]
+    peaks.framed(black, close, trace.batch)
+    texts, written = written, []
+    for one in close:
+        frame = peaks.framed(black, [one], trace.batch).any(axis=2) & ~written[-1]
+        assert not any((text & frame).any() for text in texts)
+    for number, text in enumerate(texts):
+        assert not any((text & other).any() for other in texts[number + 1 :])
+        rows, columns = np.flatnonzero(text.any(axis=1)), np.flatnonzero(text.any(axis=0))
+        found = Box(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        left, top, right, bottom = on_panel(cut_out, trace.batch.geometry, black.shape)
+        assert left <= found.xmin < found.xmax <= right
+        assert top <= found.ymin < found.ymax <= bottom
 
 
 @pytest.mark.parametrize(

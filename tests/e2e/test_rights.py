@@ -97,6 +97,29 @@ def test_a_file_or_folder_that_came_shut_is_taken_soon_after_it_is_opened(mortal
         mortal.assert_nothing_lost(known)
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_a_folder_below_one_that_was_shut_at_the_start_has_events_once_that_is_opened(
+    mortal: Rig, mode: int
+) -> None:
+    mortal.stop()
+    exam, known = mortal.inbox / "exam", set()
+    below = exam / "left" / "views"
+    below.mkdir(parents=True)
+    (below / "before.png").write_bytes(film(0))
+    exam.chmod(mode)
+    mortal.ready().await_introduction()
+    told(mortal, "inbox_unreadable", f"{mode:o}")
+    exam.chmod(0o755)
+    known.add(sha256(film(0)))
+    healed(mortal, f"{mode:o}")
+    for number, folder in enumerate([below, below.parent, exam], start=1):
+        (mortal.folder / "after.png").write_bytes(film(number))
+        (mortal.folder / "after.png").rename(folder / "after.png")
+        known.add(sha256(film(number)))
+        mortal.result_of(sha256(film(number)))
+    mortal.assert_nothing_lost(known)
+
+
 def test_a_mount_that_was_read_only_is_emptied_soon_after_it_can_be_written(
     tmp_path: Path, mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:

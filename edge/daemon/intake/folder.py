@@ -123,16 +123,17 @@ class FolderIntake(Loop):
 
     def _list(self) -> None:
         self._next_listing = 0.0  # should it fail
-        self._watching.watch_the_rest()
+        self._watching.begin_listing()
         began = time.monotonic()
         self._candidates.unlock()
-        walk, unreadable = Walk(self._settings.path), 0
+        walk, unreadable = Walk(self._settings.path, enter=self._watching.enter), 0
         for folder, names in walk:
             for name in names:
                 self._health.beat()
                 path = folder / name
                 self._note(path)
                 unreadable += not (self._candidates.ignores(path) or os.access(path, os.R_OK))
+        self._watching.end_listing()
         for path in self._candidates.paths():
             self._health.beat()
             self._note(path)  # forgets what is gone

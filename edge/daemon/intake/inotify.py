@@ -85,7 +85,9 @@ _NEXT: Final[dict[tuple[_Phase | None, int], tuple[_Phase | None, Said | None]]]
 
 class Watch:
     """
-    A watch on a folder and those below it; used by one thread, but for `wake`.
+    A watch on a folder, and on those below it that `add` is told of or that come later.
+
+    It is used by one thread, but for `wake`.
 
     Raises:
         OSError: no more inotify instances or watches, or the folder is gone.
@@ -105,8 +107,6 @@ class Watch:
         self._queue = Inotify()
         try:
             self._add(folder)
-            for below, _ in Walk(folder):
-                self._add_below(below)
         except BaseException:
             self.close()
             raise
@@ -146,13 +146,13 @@ class Watch:
         self._folders[self._queue.add(folder, MASK)] = folder
         return len(self._folders) > known
 
-    def add_unwatched(self) -> bool:
-        """Watch what could not be watched before; False if some of it still cannot be."""
-        for folder in list(self.unwatched):
-            self._add_below(folder)
-        return not self.unwatched
+    def add(self, folder: Path) -> bool:
+        """
+        Watch a folder below; to be called before it is listed, so that nothing falls in between.
 
-    def _add_below(self, folder: Path) -> bool:
+        Returns:
+            False if it is watched already, cannot be listed, or has to go into `unwatched`.
+        """
         new = False
         try:
             new = self._add(folder)
@@ -194,13 +194,11 @@ class Watch:
                 yield from self._enter(path, depth, new=not mask & inotify.ATTRIB)
 
     def _enter(self, path: Path, depth: int, *, new: bool) -> Iterator[Hint]:
-        # first: what comes from now on is told by an event
-        if not (self._add_below(path) or new):
+        if not (self.add(path) or new):
             return  # its rights have changed, and it is watched
-        walk, shut = Walk(path, depth), False
+        walk, shut = Walk(path, depth, enter=self.add), False
         try:
             for folder, names in walk:
-                self._add_below(folder)
                 for name in names:
                     yield Hint(folder / name, Said.SEEN)
         except OSError as error:

@@ -1,7 +1,7 @@
 """The folders of the inbox, one after the other, however deep or many a sender makes them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +18,15 @@ class Walk:
     Args:
         folder: the topmost.
         depth: levels between the inbox and this folder.
+        enter: is called with each folder right before it is listed.
     """
 
-    def __init__(self, folder: Path, depth: int = 0) -> None:
+    def __init__(
+        self, folder: Path, depth: int = 0, enter: Callable[[Path], object] | None = None
+    ) -> None:
         self._folder = folder
         self._depth = depth
+        self._enter = enter
         self.unreadable = 0
         """Folders that could not be listed."""
         self.too_deep = 0
@@ -38,6 +42,8 @@ class Walk:
         waiting = [(self._folder, self._depth)]
         while waiting:
             folder, depth = waiting.pop()
+            if self._enter is not None:
+                self._enter(folder)
             try:
                 names, below = _entries(folder)
             except OSError:

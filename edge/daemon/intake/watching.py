@@ -34,6 +34,7 @@ class Watching:
         self._health = health
         self._watch: Watch | None = None
         self._inode = -1
+        self._has_events = False
         self._woken = threading.Event()
         self.polls = False
         """True if the inbox is listed more often, since not all of it has events."""
@@ -61,11 +62,31 @@ class Watching:
         kind = filesystem_of(self._settings.path)
         poll = self._settings.poll
         self.polls = poll == "always" or (poll == "auto" and kind.startswith(NO_EVENTS))
+        self._has_events = not self.polls
         self.remote = kind.startswith(NETWORK)
         self.quiet_s = self._settings.quiet_s or (NETWORK_QUIET_S if self.remote else QUIET_S)
-        if not self.polls:
+        if self._has_events:
             self._start(self._settings.path)
         return True
+
+    def begin_listing(self) -> None:
+        """Begin anew with folders that could not be watched: each that is walked is tried."""
+        if self._watch is not None:
+            self._watch.unwatched.clear()
+        elif self._has_events:
+            self._start(self._settings.path)
+
+    def enter(self, folder: Path) -> None:
+        """Watch a folder that is about to be listed, if that is not so already."""
+        if self._watch is not None:
+            self._watch.add(folder)
+
+    def end_listing(self) -> None:
+        """List as often from now on as it takes by the folders that could not be watched."""
+        self._report_unwatched()
+        if self._watch is not None and self.polls and not self._watch.unwatched:
+            self.polls = False
+            self._health.recover(Cause.INBOX_WITHOUT_EVENTS)
 
     def hints(self, timeout_s: float) -> Iterator[Hint]:
         """Wait for events until `wake` or for `timeout_s` seconds, and yield all there are."""
@@ -112,14 +133,7 @@ class Watching:
                 f"inbox: no events, listing it instead: {error.strerror}",
             )
         else:
-            self._health.recover(Cause.INBOX_WITHOUT_EVENTS)
-            self._report_unwatched()
-
-    def watch_the_rest(self) -> None:
-        """Try once more to watch the folders for which there were no watches."""
-        watch = self._watch
-        if watch is not None and watch.unwatched and watch.add_unwatched():
-            self.polls = self._settings.poll == "always"
+            self.polls = False
             self._health.recover(Cause.INBOX_WITHOUT_EVENTS)
 
     def _report_unwatched(self) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from errno import EACCES
+from errno import EACCES, EMFILE
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from edge.daemon.intake.folder import SET_ASIDE_S, Counts, FolderIntake
 from edge.daemon.intake.walk import MAX_DEPTH
 from edge.errors import LockedError, Unavailable
 from edge.health import Cause, Health
+from edge.system.inotify import Inotify
 
 QUIET_S = 200.0  # of a clock that the test moves: a busy machine takes seconds of it by itself
 
@@ -353,6 +354,33 @@ def test_an_inbox_that_runs_out_of_watches_is_listed_as_well(
     desk.turn(after_s=1)
     assert desk.causes == set()
     assert desk.counts.watches == 2
+
+
+def test_an_inbox_for_which_there_was_no_queue_of_events_has_them_once_there_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: Inotify) -> None:
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    desk.intake._watching.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(Inotify, "__init__", refuse)
+        desk.turn()
+        assert desk.causes == {Cause.INBOX_WITHOUT_EVENTS}
+        assert desk.counts.watches is None
+    desk.turn(after_s=1)
+    assert desk.causes == set()
+    assert desk.counts.watches == 1
+
+
+def test_a_listing_watches_the_folders_of_which_no_event_came(desk: Desk) -> None:
+    (desk.inbox / "exam" / "below").mkdir(parents=True)
+    assert desk.intake._watching._watch is not None
+    assert list(desk.intake._watching._watch._queue.read())  # and nobody hears of them
+    desk.intake._list()
+    assert desk.counts.watches == 3
+    (desk.inbox / "exam" / "below" / "film.dcm").write_bytes(b"film")
+    assert desk.turn() == {"film.dcm": True}
 
 
 def test_a_folder_that_cannot_be_listed_is_counted_and_the_others_are_looked_at(

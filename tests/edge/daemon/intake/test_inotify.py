@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.daemon.intake import walk
 from edge.daemon.intake.inotify import Said, Watch
 from edge.daemon.intake.walk import MAX_DEPTH
 from edge.system.inotify import Inotify
@@ -103,6 +104,22 @@ def test_what_a_new_folder_holds_already_is_seen(inbox: Path, watched: Watch) ->
     assert said_of(watched, path) == [Said.SEEN]
 
 
+def test_a_file_that_comes_while_its_folder_is_listed_for_the_first_time_is_seen(
+    inbox: Path, watched: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries, path = walk._entries, inbox / "exam" / "left" / "film.dcm"
+
+    def come_late(folder: Path) -> tuple[list[str], list[str]]:
+        listed = entries(folder)
+        if folder == path.parent:
+            path.write_bytes(b"film")
+        return listed
+
+    path.parent.mkdir(parents=True)
+    monkeypatch.setattr(walk, "_entries", come_late)
+    assert said_of(watched, path)[-1] is Said.FINISHED
+
+
 def test_folders_are_watched_down_to_a_depth(inbox: Path, watched: Watch) -> None:
     (inbox / "/".join("d" * (MAX_DEPTH + 5))).mkdir(parents=True)
     list(watched.hints(0))
@@ -117,7 +134,7 @@ def test_lost_events_are_told(inbox: Path, watched: Watch) -> None:
     assert watched.overflowed
 
 
-def test_a_folder_for_which_there_is_no_watch_is_known_and_tried_again(
+def test_a_folder_for_which_there_is_no_watch_is_known_until_it_has_one(
     inbox: Path, watched: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_self: Inotify, _folder: Path, _mask: int) -> int:
@@ -128,8 +145,9 @@ def test_a_folder_for_which_there_is_no_watch_is_known_and_tried_again(
         (inbox / "exam").mkdir()
         list(watched.hints(0))
         assert watched.unwatched == {inbox / "exam"}
-        assert not watched.add_unwatched()
-    assert watched.add_unwatched()
+        assert not watched.add(inbox / "exam")
+    assert watched.add(inbox / "exam")
+    assert watched.unwatched == set()
     assert watched.used == 2
 
 

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MOST_BODY: Final = 2**14
 """Bytes of a form: each byte of the longest password may take three."""
+FORGOTTEN: Final = '"cache", "cookies", "storage"'
+"""The things that a browser drops on signing out; shown pages go with the cache."""
 BODY_S: Final = 10.0
 """Seconds that a browser has to send a form."""
 
@@ -88,9 +90,9 @@ class Entrance:
         return answer
 
     async def leave(self, request: Request) -> Response:
-        """End the session."""
+        """End the session, and have the browser forget what it has of the page."""
         self._sessions.end(request.cookies.get(self._cookie, ""))
-        answer = RedirectResponse("/enter", 303)
+        answer = RedirectResponse("/enter", 303, {"Clear-Site-Data": FORGOTTEN})
         answer.delete_cookie(self._cookie, secure=self._secure, httponly=True, samesite="strict")
         return answer
 

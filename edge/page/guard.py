@@ -2,7 +2,8 @@
 The door: each request passes here before anything is read.
 
 It must name a host of ours (which stops DNS rebinding), and have a session unless it asks for the
-entrance or a static file. Each answer carries headers that let nothing foreign run or be loaded.
+entrance, the way out or a static file. Each answer carries headers that let nothing foreign run or
+be loaded.
 """
 
 from typing import Final
@@ -15,8 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from edge.page.entrance import Entrance
 
 ENTRANCE: Final = "/enter"
+LEAVE: Final = "/leave"
 STATIC: Final = "/static/"
-"""These two need no session."""
+"""These three need no session: who signs out after it has ended leaves nothing behind either."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -31,7 +33,7 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 NOT_KEPT: Final = "no-store"
-"""Browsers keep no page that is about images."""
+"""Browsers keep no page that is about images, and no picture of one."""
 
 
 class Guard:
@@ -73,7 +75,7 @@ class Guard:
         if request.method == "POST" and origin is not None and _foreign(origin, request):
             return PlainTextResponse("a form of another site", 403)
         path = request.url.path
-        if path == ENTRANCE or path.startswith(STATIC) or self._entrance.knows(request):
+        if path in {ENTRANCE, LEAVE} or path.startswith(STATIC) or self._entrance.knows(request):
             return None
         if path == "/events" or path.endswith((".png", ".jpg")):
             return PlainTextResponse("no session", 401)

@@ -108,8 +108,7 @@ class Views:
         heatmap = json.loads(found.payload).get("heatmap") if found else None
         if heatmap is None:
             raise HTTPException(404, "no map")
-        headers = {"Cache-Control": "private, max-age=600"}
-        return Response(heat.png(heatmap["values"]), media_type="image/png", headers=headers)
+        return Response(heat.png(heatmap["values"]), media_type="image/png")
 
     def drawn(self, request: Request) -> Response:
         """Send a picture that a worker drew of one image; nothing is decoded here."""

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,15 +11,25 @@ from fcntl import F_DUPFD, fcntl
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.tools import need
+
+PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
+"""Names that it has; .ci/run looks for the same."""
 FLAGS: Final = (
     "--headless=new",
     "--no-sandbox",  # as root
+    "--disable-dev-shm-usage",  # which is small in a container
     "--disable-gpu",
     "--no-first-run",
     "--disable-background-networking",
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+
+
+def find_chromium() -> str:
+    """Find the browser, or skip the test, visibly."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), None) or need("chromium", "chromium")
 
 
 class Chromium:

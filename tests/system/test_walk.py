@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.chromium import Chromium, chromium
+from tests.support.chromium import Chromium, chromium, find_chromium
 from tests.support.films import demo_files
 from tests.support.tools import ROOT, need
 from tests.system.guide import blocks
@@ -36,9 +36,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, s
         ("systemd-nspawn", "systemd-container"),
         ("ip", "iproute2"),
         ("sftp", "openssh-client"),
-        ("chromium", "chromium"),
     ):
         need(tool, package)
+    find_chromium()
     folder = tmp_path_factory.mktemp("walk")
     with (
         networks(f"walk{os.getpid()}") as (sender, device),
@@ -108,7 +108,7 @@ def test_the_guide_s_sftp_takes_films_from_another_network(
 def browser(machine: Machine, tmp_path: Path) -> Iterator[Chromium]:
     """A browser on the machine, in the page's network."""
     inside = ("ip", "netns", "exec", machine.namespace)
-    with chromium(need("chromium", "chromium"), tmp_path / "profile", inside) as opened:
+    with chromium(find_chromium(), tmp_path / "profile", inside) as opened:
         yield opened
 
 

@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -21,8 +20,9 @@ import pytest
 from edge.cli import main
 from edge.page import access
 from tests.support.certificates import make_certificates
+from tests.support.page_process import running
 from tests.support.results import Writer, scored
-from tests.support.rig import PROGRAM, until
+from tests.support.rig import PROGRAM
 
 
 def python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
@@ -37,32 +37,6 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
     made.publish(scored())
     yield made
     made.ledger.close()
-
-
-@contextmanager
-def running(writer: Writer, section: str = "") -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The process and its port."""
-    writer.config.write_text(
-        f'{writer.config.read_text()}[page]\nlisten = "127.0.0.1:0"\n{section}'
-    )
-    log = writer.folder / "page.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [PROGRAM, "--config", writer.config, "page"], stderr=stream, stdin=subprocess.DEVNULL
-        )
-    port = re.compile(r"event=listening address=127\.0\.0\.1 port=(\d+)")
-    try:
-        until(
-            lambda: port.search(log.read_text()) or process.poll() is not None,
-            "listening",
-            log.read_text,
-        )
-        found = port.search(log.read_text())
-        assert found, log.read_text()
-        yield process, int(found[1])
-    finally:
-        process.kill()
-        process.wait()
 
 
 def ask(

@@ -101,6 +101,18 @@ def test_a_session_ends_when_it_is_left_and_when_there_is_a_new_token(
     assert again.get("/").status == 303
 
 
+def test_who_signs_out_leaves_nothing_in_the_browser_even_after_the_session_has_ended(
+    settings: Settings, enter: Callable[..., Browser]
+) -> None:
+    browser = enter()
+    for _ in range(2):
+        answer = browser.post("/leave")
+        assert (answer.status, answer.headers["location"]) == (303, "/enter")
+        assert answer.headers["clear-site-data"] == '"cache", "cookies", "storage"'
+    foreign = Browser(make_app(settings)).post("/leave", origin="http://evil.example")
+    assert (foreign.status, "clear-site-data" in foreign.headers) == (403, False)
+
+
 def test_no_wrong_token_keeps_the_right_one_out(settings: Settings) -> None:
     token = access.make_token(settings.state.path)
     browser = Browser(make_app(settings))

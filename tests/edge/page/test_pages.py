@@ -140,6 +140,7 @@ def test_an_image_has_its_map_peaks_score_and_cautions(
     assert said["image_id"] in shown
     picture = browser.get(f"/results/{said['result_id']}/map.png")
     assert picture.headers["content-type"] == "image/png"
+    assert picture.headers["cache-control"] == "no-store"
     pixels = cv2.imdecode(np.frombuffer(picture.body, np.uint8), cv2.IMREAD_UNCHANGED)
     assert pixels is not None
     assert pixels.shape == (2, 3, 4)

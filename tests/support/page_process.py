@@ -1,0 +1,35 @@
+"""The page as the process that an operator starts."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.support.results import Writer
+from tests.support.rig import PROGRAM, until
+
+
+@contextmanager
+def running(writer: Writer, section: str = "") -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The process and its port; `section` is written into `[page]`."""
+    writer.config.write_text(
+        f'{writer.config.read_text()}[page]\nlisten = "127.0.0.1:0"\n{section}'
+    )
+    log = writer.folder / "page.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [PROGRAM, "--config", writer.config, "page"], stderr=stream, stdin=subprocess.DEVNULL
+        )
+    port = re.compile(r"event=listening address=127\.0\.0\.1 port=(\d+)")
+    try:
+        until(
+            lambda: port.search(log.read_text()) or process.poll() is not None,
+            "listening",
+            log.read_text,
+        )
+        found = port.search(log.read_text())
+        assert found, log.read_text()
+        yield process, int(found[1])
+    finally:
+        process.kill()
+        process.wait()

@@ -166,9 +166,9 @@ class Candidates:
         """Count the files that were copied and stay in case their writers go on."""
         return sum(candidate.kept for candidate in list(self._found.values()))
 
-    def failed(self) -> int:
-        """Count the files whose taking failed for a reason that nobody foresaw."""
-        return sum(candidate.failed for candidate in self._found.values())
+    def failed(self) -> set[Path]:
+        """Return the files whose taking failed for a reason that nobody foresaw."""
+        return {path for path, candidate in self._found.items() if candidate.failed}
 
     def unlock(self) -> None:
         """Have files tried again at once whose folders seem to let us remove them by now."""
@@ -177,10 +177,9 @@ class Candidates:
             if candidate.locked and path.parent in open_now:
                 candidate.again_at = 0.0
 
-    def locked(self) -> list[Path]:
-        """List the folders that do not let us remove files."""
-        found = {path.parent for path, candidate in self._found.items() if candidate.locked}
-        return sorted(found)
+    def locked(self) -> set[Path]:
+        """Return the folders that do not let us remove files."""
+        return {path.parent for path, candidate in self._found.items() if candidate.locked}
 
 
 def _lets_us_remove(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """The reasons for being degraded that lie in the inbox: what cannot be taken, and why."""
 
+from pathlib import Path
 from typing import Final
 
 from edge.daemon.intake.candidates import Candidates
@@ -24,6 +25,9 @@ class Complaints:
         self._health = health
         self.unreadable = False
         """True if the last listing found files or folders that cannot be read."""
+        # as of the last listing, and what came since: a single file costs no look at all others
+        self._locked: set[Path] = set()
+        self._failed: set[Path] = set()
 
     def listed(self, now: float, unreadable: int, too_deep: int) -> None:
         """
@@ -37,23 +41,28 @@ class Complaints:
         self.unreadable = unreadable > 0
         self._tell_unreadable(unreadable, too_deep)
         self._tell_unfinished(self._candidates.unfinished(now, UNFINISHED_S))
-        self.locked()
-        if not self._candidates.failed():
+        self._locked, self._failed = self._candidates.locked(), self._candidates.failed()
+        self._tell_locked()
+        if not self._failed:
             self._health.recover(Cause.INBOX_SET_ASIDE)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, path: Path, error: Exception) -> None:
         """Tell of a file whose taking failed for a reason that nobody foresaw."""
-        count, kind = self._candidates.failed(), type(error).__name__
+        self._failed.add(path)
+        count, kind = len(self._failed), type(error).__name__
         why = f"inbox: {count} files cannot be taken and are left there: {kind}"
         self._health.degrade(Cause.INBOX_SET_ASIDE, why)
 
-    def locked(self) -> None:
-        """Tell of the folders that let nobody but their sender remove files."""
-        folders = self._candidates.locked()
-        if folders:
+    def locked(self, folder: Path) -> None:
+        """Tell of a folder that lets nobody but its sender remove files."""
+        self._locked.add(folder)
+        self._tell_locked()
+
+    def _tell_locked(self) -> None:
+        if self._locked:
             why = (
-                f"inbox: {len(folders)} of its folders let nobody but their sender remove files: "
-                "`mammo-edge doctor` names them and what to do"
+                f"inbox: {len(self._locked)} of its folders let nobody but their sender remove "
+                "files: `mammo-edge doctor` names them and what to do"
             )
             self._health.degrade(Cause.INBOX_LOCKED, why)
         else:

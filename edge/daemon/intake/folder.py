@@ -204,11 +204,11 @@ class FolderIntake(Loop):
             candidate.finished, candidate.again_at = False, now + self._watching.quiet_s
         except LockedError:
             candidate.again_at, candidate.locked = now + self._settings.rescan_s, True
-            self._complaints.locked()
+            self._complaints.locked(path.parent)
         except Unavailable as error:
             self._health.degrade(Cause.FILES_WAIT, f"files wait in the inbox: {error}")
         except Exception as error:  # noqa: BLE001 - one file, and all others go on
-            self._set_aside(candidate, error)
+            self._set_aside(path, candidate, error)
         else:
             self._health.recover(Cause.FILES_WAIT)
             self._list_soon(SOON_S if candidate.locked else math.inf)
@@ -217,8 +217,8 @@ class FolderIntake(Loop):
             else:
                 candidate.keep(until=now + self._watching.quiet_s)
 
-    def _set_aside(self, candidate: Candidate, error: Exception) -> None:
+    def _set_aside(self, path: Path, candidate: Candidate, error: Exception) -> None:
         candidate.again_at, candidate.failed = time.monotonic() + SET_ASIDE_S, True
         self._health.count("set_aside")
         log.error("event=file_set_aside type=%s", type(error).__name__)
-        self._complaints.failed(error)
+        self._complaints.failed(path, error)

@@ -295,6 +295,22 @@ def test_files_in_a_folder_that_lets_nobody_remove_them_are_told_until_it_does(d
     assert desk.causes == set()
 
 
+def test_a_file_that_cannot_be_taken_is_told_without_a_look_at_all_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = {"locked": LockedError(), "failing": OSError("odd")}
+    for name in (f"{number}.{kind}" for kind in error for number in range(20)):
+        desk.taker.fails[name] = error[name.rpartition(".")[2]]
+        (desk.inbox / name).write_bytes(b"film")
+    looks: list[str] = []
+    for look in ("locked", "failed"):
+        monkeypatch.setattr(desk.intake._candidates, look, lambda look=look: looks.append(look))
+    desk.turn()
+    assert desk.causes == {Cause.INBOX_LOCKED, Cause.INBOX_SET_ASIDE}
+    assert "inbox: 20 files cannot be taken" in str(desk.health.reasons)
+    assert looks == []
+
+
 def test_a_full_disk_is_told_and_ends_when_there_is_room(desk: Desk) -> None:
     desk.taker.fails = {"a.dcm": Unavailable("spool: no space")}
     (desk.inbox / "a.dcm").write_bytes(b"film")

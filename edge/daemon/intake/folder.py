@@ -1,14 +1,12 @@
 """
 The inbox as a source: events and listings are equals, and a ready file is taken once.
 
-An event is only a hint, since the kernel may drop some. So the folder is also listed: at start,
-every minute, after events were lost, after rights were changed, and more often if its file system
-has no events. A file of which anything else goes wrong than a full disk is left where it is,
-counted and tried again later: it never keeps the others waiting.
+An event is only a hint, since the kernel may drop some. So the folder is also listed now and then.
+A file of which anything else goes wrong than a full disk is left where it is, counted and tried
+again later: it never keeps the others waiting.
 """
 
 import logging
-import math
 import os
 import threading
 import time
@@ -21,7 +19,7 @@ from edge.daemon.intake import Receiver
 from edge.daemon.intake.candidates import SETTLED_AFTER, Candidate, Candidates
 from edge.daemon.intake.complaints import Complaints
 from edge.daemon.intake.inotify import Said
-from edge.daemon.intake.walk import Walk
+from edge.daemon.intake.listings import Listings
 from edge.daemon.intake.watching import QUIET_S, Watching
 from edge.errors import LockedError, Unavailable
 from edge.health import Cause, Health
@@ -34,10 +32,6 @@ LOOP: Final = "intake-folder"
 TICK_S: Final = 0.5
 IDLE_S: Final = 1.0
 """Seconds of waiting for events while no file is known that is not ready."""
-SOON_S: Final = 1.0
-"""Seconds until the inbox is listed once rights in it were changed."""
-REST: Final = 10.0
-"""The same, at least, as a multiple of what the last listing took: some senders never rest."""
 SET_ASIDE_S: Final = 600.0
 """Seconds until a file whose taking failed is tried again, if it does not change before."""
 
@@ -76,10 +70,11 @@ class FolderIntake(Loop):
         self._candidates = Candidates(settings.path)
         self._complaints = Complaints(self._candidates, health)
         self._watching = Watching(settings, health)
-        self._next_listing, self._between_s = 0.0, SOON_S
+        self._listings = Listings(
+            settings, self._watching, self._candidates, self._complaints, health
+        )
         self._rest = 0.0
         self._finished = False
-        self._writable = True
         self._looked = threading.Event()
 
     def wait_watching(self, timeout_s: float) -> bool:
@@ -98,7 +93,7 @@ class FolderIntake(Loop):
         """Look at the inbox and take what is ready."""
         self._rest = 0.0
         try:
-            if self._watching.keep() or time.monotonic() >= self._next_listing:
+            if self._watching.keep() or self._listings.due():
                 self._list()
             self._health.recover(Cause.INBOX_AWAY)
             self._looked.set()
@@ -122,32 +117,11 @@ class FolderIntake(Loop):
         return self._rest
 
     def _list(self) -> None:
-        self._next_listing = 0.0  # should it fail
-        self._watching.begin_listing()
-        began = time.monotonic()
-        self._candidates.unlock()
-        walk, unreadable = Walk(self._settings.path, enter=self._watching.enter), 0
-        for folder, names in walk:
-            for name in names:
-                self._health.beat()
-                path = folder / name
-                self._note(path)
-                unreadable += not (self._candidates.ignores(path) or os.access(path, os.R_OK))
-        self._watching.end_listing()
-        for path in self._candidates.paths():
-            self._health.beat()
-            self._note(path)  # forgets what is gone
-        self._complaints.listed(time.monotonic(), walk.unreadable + unreadable, walk.too_deep)
-        every_s = self._settings.poll_s if self._watching.polls else self._settings.rescan_s
-        self._next_listing = time.monotonic() + every_s
-        self._between_s = max(SOON_S, REST * (time.monotonic() - began))
+        self._listings.make()
         self._receiver.forget_gone(idle=not self._candidates)
 
     def _listen(self) -> None:
-        # A mount that is made writable raises no event.
-        was, self._writable = self._writable, os.access(self._settings.path, os.W_OK)
-        if self._writable and not was:
-            self._list_soon(SOON_S)
+        self._listings.look_at_mount()
         if self._watching.polls:
             timeout_s = min(TICK_S, self._settings.poll_s)
         else:
@@ -155,20 +129,16 @@ class FolderIntake(Loop):
         for hint in self._watching.hints(timeout_s):
             if hint.said is not Said.RIGHTS:
                 self._note(hint.path, hint.said)
-            elif hint.of_folder or (self._complaints.unreadable and os.access(hint.path, os.R_OK)):
-                self._list_soon(self._between_s)
+            else:
+                self._listings.rights_changed(hint)
         if self._watching.lost_events():
             self._candidates.forget_writers()
-            self._next_listing = 0.0
+            self._listings.at_once()
         if self._watching.polls:  # from now on, if its watches have just run out
-            self._list_soon(self._settings.poll_s)
-
-    def _list_soon(self, within_s: float) -> None:
-        self._next_listing = min(self._next_listing, time.monotonic() + within_s)
+            self._listings.within(self._settings.poll_s)
 
     def _note(self, path: Path, said: Said = Said.SEEN) -> None:
-        trusted_age_s = math.inf if self._watching.remote else self._watching.quiet_s
-        self._candidates.note(path, said, trusted_age_s=trusted_age_s)
+        self._candidates.note(path, said, trusted_age_s=self._watching.trusted_age_s)
 
     def _finish_taking(self) -> None:
         """Do once, in this thread, which alone may wait for the inbox, what a kill left undone."""
@@ -191,9 +161,7 @@ class FolderIntake(Loop):
         if self._candidates.get(path) is not candidate or candidate.looks != looks:
             return
         if not os.access(path, os.R_OK):
-            # a listing tells, and takes a reason back
-            if not self._complaints.unreadable:
-                self._list_soon(SOON_S)
+            self._listings.unreadable_found()
             return
         quiet = candidate.quiet(now, self._watching.quiet_s)
         try:
@@ -211,7 +179,8 @@ class FolderIntake(Loop):
             self._set_aside(path, candidate, error)
         else:
             self._health.recover(Cause.FILES_WAIT)
-            self._list_soon(SOON_S if candidate.locked else math.inf)
+            if candidate.locked:
+                self._listings.soon()
             if gone:
                 self._candidates.forget(path)
             else:

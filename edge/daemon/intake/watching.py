@@ -1,5 +1,6 @@
 """The inbox watched: through events if its file system has any, by listing it if not."""
 
+import math
 import threading
 from collections.abc import Iterator
 from errno import EACCES, ENOENT, ENOTDIR
@@ -38,7 +39,7 @@ class Watching:
         self._woken = threading.Event()
         self.polls = False
         """True if the inbox is listed more often, since not all of it has events."""
-        self.remote = False
+        self._remote = False
         """True if it lies on a network file system, whose clock is not ours."""
         self.quiet_s = QUIET_S
         """Seconds without a change after which a file counts as finished."""
@@ -63,8 +64,8 @@ class Watching:
         poll = self._settings.poll
         self.polls = poll == "always" or (poll == "auto" and kind.startswith(NO_EVENTS))
         self._has_events = not self.polls
-        self.remote = kind.startswith(NETWORK)
-        self.quiet_s = self._settings.quiet_s or (NETWORK_QUIET_S if self.remote else QUIET_S)
+        self._remote = kind.startswith(NETWORK)
+        self.quiet_s = self._settings.quiet_s or (NETWORK_QUIET_S if self._remote else QUIET_S)
         if self._has_events:
             self._start(self._settings.path)
         return True
@@ -103,6 +104,11 @@ class Watching:
         if watch is not None:
             watch.overflowed = False
         return lost
+
+    @property
+    def trusted_age_s(self) -> float:
+        """Seconds after which an mtime says how long a new file has been lying there."""
+        return math.inf if self._remote else self.quiet_s
 
     @property
     def used(self) -> int | None:

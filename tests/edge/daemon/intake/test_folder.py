@@ -1,117 +1,20 @@
 """A file of the inbox is taken once its sender is done, and none keeps the others waiting."""
 
-import os
-import subprocess
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from errno import EACCES, EMFILE
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from edge.config.settings import Inbox
-from edge.daemon.intake import CLOSED, Receiver, folder
 from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.intake.complaints import UNFINISHED_S
-from edge.daemon.intake.folder import SET_ASIDE_S, Counts, FolderIntake
-from edge.daemon.intake.walk import MAX_DEPTH
+from edge.daemon.intake.folder import SET_ASIDE_S
 from edge.errors import LockedError, Unavailable
-from edge.health import Cause, Health
-from edge.system.inotify import Inotify
-
-QUIET_S = 200.0  # of a clock that the test moves: a busy machine takes seconds of it by itself
-
-
-@dataclass
-class Taker:
-    """A receiver that takes files away, unless it has been told to fail at their names."""
-
-    taken: dict[str, bool] = field(default_factory=dict)
-    """Files by name, and true for those that were seen to be closed."""
-    fails: dict[str, Exception] = field(default_factory=dict)
-    full: bool = False
-    keeps: float = 0.0
-    """Quiet times for which a file stays, as a copied one does."""
-    listings: list[bool] = field(default_factory=list)
-    """After each listing: true if no file was to be taken."""
-
-    def has_room(self) -> bool:
-        return not self.full
-
-    def finish_taking(self) -> None:
-        return
-
-    def forget_gone(self, *, idle: bool) -> None:
-        self.listings.append(idle)
-
-    def take_file(self, path: Path, *, quiet: float) -> bool:
-        if path.name in self.fails:
-            raise self.fails[path.name]
-        self.taken[path.name] = quiet == CLOSED
-        if quiet >= self.keeps:
-            path.unlink()
-        return quiet >= self.keeps
-
-
-@dataclass
-class Desk:
-    """An intake whose turns the test makes, and whose clock it moves."""
-
-    inbox: Path
-    taker: Taker
-    intake: FolderIntake
-    health: Health
-    ahead_s: float = 0.0
-
-    def turn(self, after_s: float = 0.0) -> dict[str, bool]:
-        """Let time pass, look, and look once more at what the events said."""
-        self.ahead_s += after_s
-        for _ in range(2):
-            self.intake.turn()
-        return self.taker.taken
-
-    @property
-    def counts(self) -> Counts:
-        return self.intake.counts()
-
-    @property
-    def causes(self) -> set[Cause]:
-        return {cause for _, cause in self.health.reasons_and_causes()}
-
-
-@pytest.fixture(params=["auto"])
-def desk(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
-    inbox, taker, health = tmp_path / "inbox", Taker(), Health()
-    inbox.mkdir()
-    settings = Inbox(path=inbox, quiet_s=QUIET_S, rescan_s=1e6, poll=request.param, poll_s=0.001)
-    intake = FolderIntake(settings, cast("Receiver", taker), health)
-    made = Desk(inbox, taker, intake, health)
-    now = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: now() + made.ahead_s)
-    monkeypatch.setattr(folder, "TICK_S", 0.0)
-    monkeypatch.setattr(folder, "IDLE_S", 0.0)
-    made.turn()
-    yield made
-    intake.last_turn()
-    subprocess.run(["rm", "-rf", inbox], check=True)  # some of it is too deep for pytest
+from edge.health import Cause
+from tests.support.desks import QUIET_S, Desk
 
 
 def test_a_file_that_was_closed_is_taken_at_once(desk: Desk) -> None:
     (desk.inbox / "film.dcm").write_bytes(b"film")
     assert desk.turn() == {"film.dcm": True}
-
-
-def test_each_listing_has_the_receiver_forget_what_is_gone(desk: Desk) -> None:
-    desk.taker.listings.clear()
-    desk.intake._list()
-    desk.taker.full = True
-    (desk.inbox / "film.dcm").write_bytes(b"film")
-    desk.intake._list()
-    assert desk.taker.listings == [True, False]
 
 
 @pytest.mark.parametrize("head", [b"", b"DICM", b"half of a film"])
@@ -228,27 +131,6 @@ def test_after_lost_events_no_writer_is_believed_in(desk: Desk) -> None:
         assert desk.turn(after_s=QUIET_S) == {"film.dcm": False}
 
 
-@pytest.mark.parametrize("desk", ["always", "auto"], indirect=True)
-def test_a_folder_nested_1200_deep_keeps_nobody_waiting(desk: Desk) -> None:
-    start = os.open(desk.inbox, os.O_RDONLY)
-    below = os.dup(start)
-    for _ in range(1200):
-        os.mkdir("d", dir_fd=below)
-        deeper = os.open("d", os.O_RDONLY, dir_fd=below)
-        os.close(below)
-        below = deeper
-    (desk.inbox / "film.dcm").write_bytes(b"film")
-    (desk.inbox / "d" / "exam").mkdir()
-    (desk.inbox / "d" / "exam" / "two.dcm").write_bytes(b"film")
-    desk.turn()
-    desk.intake._list()
-    assert set(desk.turn(after_s=QUIET_S)) == {"film.dcm", "two.dcm"}
-    assert desk.causes == {Cause.INBOX_UNREADABLE}
-    assert str(MAX_DEPTH) in desk.health.reasons[0]
-    os.close(below)
-    os.close(start)
-
-
 @pytest.mark.parametrize("error", [OverflowError(), RecursionError(), ValueError(), OSError(5)])
 def test_a_file_that_raises_anything_is_left_with_its_reason_and_the_others_are_taken(
     desk: Desk, error: Exception
@@ -350,69 +232,3 @@ def test_what_systems_and_senders_put_beside_films_is_left_alone(desk: Desk) -> 
     assert set(desk.turn(after_s=1e6)) == {"readme-film.dcm"}
     assert desk.causes == set()
     assert desk.counts.seen == 0
-
-
-def test_an_inbox_that_runs_out_of_watches_is_listed_as_well(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any) -> int:  # noqa: ANN401
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr("edge.system.inotify.Inotify.add", refuse)
-        (desk.inbox / "exam").mkdir()
-        desk.turn()
-        (desk.inbox / "exam" / "film.dcm").write_bytes(b"film")
-        assert desk.causes == {Cause.INBOX_WITHOUT_EVENTS}
-        assert "max_user_watches" in desk.health.reasons[0]
-        desk.turn(after_s=1)
-        assert desk.turn(after_s=QUIET_S) == {"film.dcm": False}
-    desk.turn(after_s=1)
-    assert desk.causes == set()
-    assert desk.counts.watches == 2
-
-
-def test_an_inbox_for_which_there_was_no_queue_of_events_has_them_once_there_is(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_self: Inotify) -> None:
-        raise OSError(EMFILE, os.strerror(EMFILE))
-
-    desk.intake._watching.close()
-    with monkeypatch.context() as patched:
-        patched.setattr(Inotify, "__init__", refuse)
-        desk.turn()
-        assert desk.causes == {Cause.INBOX_WITHOUT_EVENTS}
-        assert desk.counts.watches is None
-    desk.turn(after_s=1)
-    assert desk.causes == set()
-    assert desk.counts.watches == 1
-
-
-def test_a_listing_watches_the_folders_of_which_no_event_came(desk: Desk) -> None:
-    (desk.inbox / "exam" / "below").mkdir(parents=True)
-    assert desk.intake._watching._watch is not None
-    assert list(desk.intake._watching._watch._queue.read())  # and nobody hears of them
-    desk.intake._list()
-    assert desk.counts.watches == 3
-    (desk.inbox / "exam" / "below" / "film.dcm").write_bytes(b"film")
-    assert desk.turn() == {"film.dcm": True}
-
-
-def test_a_folder_that_cannot_be_listed_is_counted_and_the_others_are_looked_at(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("shut", "open"):
-        (desk.inbox / name).mkdir()
-        (desk.inbox / name / "film.dcm").write_bytes(b"film")
-    list_it = os.scandir
-
-    def scan(path: Path) -> Any:  # noqa: ANN401
-        if Path(path).name == "shut":
-            raise PermissionError(EACCES, os.strerror(EACCES))
-        return list_it(path)
-
-    monkeypatch.setattr(os, "scandir", scan)
-    desk.intake._list()
-    assert desk.turn(after_s=QUIET_S) == {"film.dcm": False}
-    assert desk.causes == {Cause.INBOX_UNREADABLE}

@@ -1,12 +1,13 @@
 """A model bundle: a folder with `bundle.json` and the files that it names, all hashed."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.domain import Decision, Domain
+from edge.domain import Decision, Domain, InputSpec
 from edge.errors import ModelError
 from edge.models.manifest import MANIFEST, Manifest, read_manifest
 from edge.system.files import open_regular, read_regular
@@ -24,10 +25,7 @@ class Bundle:
     @property
     def preprocess_id(self) -> str:
         """The id of the way in which pixels become input: same id, same tensor."""
-        text = json.dumps(
-            [self.manifest.preprocess_version, asdict(self.manifest.input)], sort_keys=True
-        )
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _preprocess_id(self.manifest.preprocess_version, self.manifest.input)
 
     def decision(
         self, file: str, operating_point: str | None = None, domain: Domain | None = None
@@ -52,6 +50,12 @@ class Bundle:
             raise ModelError(msg)
         point = points[name]
         return Decision(name, point.threshold, point.band_low, point.band_high)
+
+
+@functools.cache  # each result names it
+def _preprocess_id(version: int, spec: InputSpec) -> str:
+    text = json.dumps([version, asdict(spec)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

@@ -1,8 +1,8 @@
 """
 Convert the shipped network for other runtimes: `python convert.py MODEL.tflite FOLDER FILM...`.
 
-It writes float.onnx, int8.onnx and int8.tflite, and prints as JSON why any of them could not be
-made. Its dependencies (requirements/bench.in) are the benchmark's alone.
+It writes float.onnx and int8.onnx, and prints as JSON why any of them could not be made. Its
+dependencies (requirements/bench.in) are the benchmark's alone.
 """
 
 import json
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
-from edge.models.manifest import Manifest, read_manifest
+from edge.models.manifest import read_manifest
 
 OPSET: Final = "17"
 
 
 def main() -> int:
-    """Make all three files; returns 0 whichever of them could be made."""
+    """Make both files; returns 0 whichever of them could be made."""
     model, folder = Path(sys.argv[1]), Path(sys.argv[2])
     manifest = read_manifest((model.parent / "bundle.json").read_bytes())
     films = [
@@ -34,7 +34,6 @@ def main() -> int:
     steps: dict[str, Callable[[], None]] = {
         "float.onnx": lambda: _float_onnx(model, folder / "float.onnx"),
         "int8.onnx": lambda: _int8_onnx(folder, films),
-        "int8.tflite": lambda: _int8_tflite(model, folder / "int8.tflite", films),
     }
     sys.stdout, say = sys.stderr, sys.stdout  # the converters print
     failed = {name: why for name, step in steps.items() if (why := _try(step))}
@@ -105,25 +104,6 @@ def _int8_onnx(folder: Path, films: list[NDArray[np.float32]]) -> None:
         "quant_format": QuantFormat.QDQ,
     }
     quantize_static(str(prepared), str(target), Films(), per_channel=True, **kinds)
-
-
-def _int8_tflite(model: Path, target: Path, films: list[NDArray[np.float32]]) -> None:
-    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
-    from ai_edge_quantizer import quantizer, recipe  # noqa: PLC0415
-
-    signatures = Interpreter(model_path=str(model)).get_signature_list()
-    key = next(iter(signatures))
-    (given,) = signatures[key]["inputs"]
-    work = quantizer.Quantizer(str(model))
-    work.load_quantization_recipe(recipe.static_wi8_ai8())
-    calibrated = work.calibrate({key: [{given: tensor} for tensor in films]})
-    work.quantize(calibrated).export_model(str(target), overwrite=True)
-
-
-def float_model(manifest: Manifest) -> str:
-    """Give the bundle's float file: its default one, unless that is int8."""
-    names = [manifest.default_model, *manifest.models]
-    return next(name for name in names if manifest.models[name].quantization != "int8")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tests.torture.site import Site
 
 FILES: Final = 30_000
 SAMPLE_S: Final = 0.5
+HEAD: Final = ("process", "resident MiB", "growth", "growth, second half")
 
 
 def memory_over_a_longer_one(plan: Plan) -> Section:
@@ -31,18 +32,19 @@ def memory_over_a_longer_one(plan: Plan) -> Section:
         resident = _samples(site, count)
         took = time.monotonic() - start
         site.stop()
-    change = growth(resident)
+    change, later = growth(resident), growth(resident[len(resident) // 2 :])
     text = f"""{count} files of 1 kB lay in the inbox when the daemon started, one worker, a stand-in of 0.1 ms for the model: {took:.0f} s.
-Resident MiB over the run, growth as above.
+Resident MiB over the run, growth as above; the other figure is that of the second half alone.
 Each arena of 1 MiB that Python takes is 2 % of a supervisor: a few thousand files do not tell that from a leak.
 
-{table(("process", "resident MiB", "growth"), [["supervisor", figures(resident), f"{change:+.2%}"]])}
+{table(HEAD, [["supervisor", figures(resident), f"{change:+.2%}", f"{later:+.2%}"]])}
 """
+    limit = f"of the supervisor; {later:+.2%} over the second half"
     what = f"memory over a backlog of {count} files, a stand-in for the model"
     return Section(
         "A longer backlog",
         text,
-        (Target(what, "flat to 1 %", f"{change:+.2%}", change <= FLAT, "of the supervisor"),),
+        (Target(what, "flat to 1 %", f"{change:+.2%}", change <= FLAT, limit),),
     )
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.models.bundle import Bundle
-from tests.bench import convert
 from tests.bench.page import Section, table
 from tests.bench.plan import Plan
 from tests.bench.stats import Figures, figures
@@ -23,7 +22,7 @@ from tests.support.rig import FILMS
 RUNTIMES: Final = ("litert", "tflite-runtime", "onnxruntime")
 KINDS: Final = ("float", "int8")
 ABOUT: Final = """Bare `invoke()` (onnxruntime: `run`), each runtime in a process of its own, asked in turns.
-float is the shipped file; int8 is the same network quantised after training for the benchmark alone (ai-edge-quantizer; for onnxruntime tf2onnx and its own static quantisation): its times are real, its scores are not.
+Both files are the shipped ones; onnxruntime runs what tf2onnx makes of the float file, and its own static quantisation of that: its times are real, its scores are not.
 
 """
 BATCH: Final = 10
@@ -64,24 +63,22 @@ def _models(plan: Plan, bundle: Bundle) -> tuple[dict[str, Path], dict[str, str]
     """Give the model files by name, and the reason for each one that could not be made."""
     folder = plan.folder / "models"
     folder.mkdir()
-    model = bundle.folder / convert.float_model(bundle.manifest)
+    models = {f"{kind}.tflite": _shipped(bundle, kind) for kind in KINDS}
     if plan.quick:
-        missing = dict.fromkeys(
-            ("float.onnx", "int8.onnx", "int8.tflite"), "a quick run converts nothing"
-        )
-    else:
-        command = [
-            sys.executable,
-            "-m",
-            "tests.bench.convert",
-            str(model),
-            str(folder),
-            *map(str, FILMS),
-        ]
-        missing = json.loads(
-            subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        )
-    return {"float.tflite": model, **{path.name: path for path in folder.iterdir()}}, missing
+        return models, dict.fromkeys(("float.onnx", "int8.onnx"), "a quick run converts nothing")
+    source = str(models["float.tflite"])
+    command = [sys.executable, "-m", "tests.bench.convert", source, str(folder), *map(str, FILMS)]
+    missing = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return {**models, **{path.name: path for path in folder.iterdir()}}, missing
+
+
+def _shipped(bundle: Bundle, kind: str) -> Path:
+    """Give the bundle's file of a kind: its default one, if that is of it."""
+    manifest = bundle.manifest
+    names = [manifest.default_model, *manifest.models]
+    return bundle.folder / next(
+        name for name in names if (manifest.models[name].quantization == "int8") == (kind == "int8")
+    )
 
 
 def _group(

@@ -1,6 +1,7 @@
 """The page as an ASGI application."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 
 from starlette.applications import Starlette
@@ -20,7 +21,9 @@ from edge.page.events import News
 from edge.page.guard import Guard
 from edge.page.templates import Templates
 from edge.page.views import Views
-from edge.storage.ledger.worklist import open_worklist
+from edge.storage.ledger.followed import Subject, version_of
+from edge.storage.ledger.readonly import open_readonly
+from edge.storage.ledger.worklist import Worklist
 from edge.storage.pictures import changed
 
 
@@ -36,7 +39,7 @@ def make_app(settings: Settings, ending: Callable[[], bool] = lambda: False) -> 
     templates = Templates({"device_name": f"{device.site}/{device.name}", "version": __version__})
     kind: Kind = "token" if settings.page.local else "password"
     entrance = Entrance(settings.state.path, kind, secure=settings.page.tls, templates=templates)
-    news = News(lambda: _version(settings), ending, entrance.knows)
+    news = News(partial(_version, settings), ending, entrance.knows)
     app = Starlette(
         routes=_routes(Views(settings, templates), entrance, news),
         exception_handlers={
@@ -60,6 +63,7 @@ def _routes(views: Views, entrance: Entrance, news: News) -> list[Route | Mount]
         "/performance": views.performance,
         "/model": views.model,
         "/events": news.listen,
+        "/events/{kind}/{id}": news.listen,
         "/enter": entrance.form,
     }
     static = StaticFiles(directory=str(files("edge.page") / "static"))
@@ -71,10 +75,14 @@ def _routes(views: Views, entrance: Entrance, news: News) -> list[Route | Mount]
     ]
 
 
-def _version(settings: Settings) -> str:
+def _version(settings: Settings, subject: Subject | None) -> str:
+    state = settings.state.path
     try:
-        with open_worklist(settings.state.path) as ledger:
-            return f"{ledger.version()} {changed(settings.state.path)}"
+        with open_readonly(state) as db:
+            if subject is None:
+                return f"{Worklist(db).version()} {changed(state)}"
+            version, images = version_of(db, subject)
+            return " ".join([version, *(str(changed(state, image)) for image in images)])
     except StartupError as error:
         return str(error)
 

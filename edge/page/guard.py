@@ -77,7 +77,7 @@ class Guard:
         path = request.url.path
         if path in {ENTRANCE, LEAVE} or path.startswith(STATIC) or self._entrance.knows(request):
             return None
-        if path == "/events" or path.endswith((".png", ".jpg")):
+        if path.startswith("/events") or path.endswith((".png", ".jpg")):
             return PlainTextResponse("no session", 401)
         return RedirectResponse(ENTRANCE, 303)
 

@@ -35,6 +35,7 @@ class Templates:
         self._made.globals.update(always, notice=NOTICE)
         self._made.filters.update(
             moment=words.moment,
+            clock=words.clock,
             score=words.score,
             rate=words.rate,
             span=span,

@@ -23,6 +23,7 @@ from edge.page.peaks import peaks_of
 from edge.page.points import file_of, points_of
 from edge.page.rows import SHORT, picture_of, row_of
 from edge.page.templates import Templates
+from edge.storage.ledger.followed import Given, Subject, exam_of, standing_of
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.verdict_report import read_report
 from edge.storage.ledger.worklist import Scored, Waiting, Worklist, open_worklist
@@ -91,15 +92,22 @@ class Views:
 
     def result(self, request: Request) -> Response:
         """Show one image: its map, peaks, score and reasons."""
-        with self._open() as ledger:
-            found = ledger.result(request.path_params["result_id"])
-            exam = None if found is None else ledger.exam_of(_image_of(found.payload))
-        if found is None:
-            raise HTTPException(404, "This result is not in the ledger, or no longer.")
-        row = row_of(found, self._settings)
+        result_id = request.path_params["result_id"]
+        with open_readonly(self._settings.state.path) as db:
+            found = Worklist(db).result(result_id)
+            if found is None:
+                raise HTTPException(404, "This result is not in the ledger, or no longer.")
+            row = row_of(found, self._settings)
+            image_id = row.said["image_id"]
+            standing = standing_of(db, image_id)
+            values = {
+                "exam": exam_of(db, image_id),
+                "verdict": Given.of(db, Subject("image", image_id)),
+                "standing": None if standing == result_id else standing,
+            }
         advice = remedies.about_rejection(row.reasons) if row.reasons else ""
         peaks = peaks_of(row.said) if row.said.get("image") else None
-        return self._page("result.html", "results", row=row, exam=exam, advice=advice, peaks=peaks)
+        return self._page("result.html", "results", row=row, advice=advice, peaks=peaks, **values)
 
     def picture(self, request: Request) -> Response:
         """Draw the map of one image."""
@@ -141,14 +149,17 @@ class Views:
 
     def exam(self, request: Request) -> Response:
         """Show one exam, its views side by side."""
-        with self._open() as ledger:
-            payload = ledger.exam(request.path_params["exam_id"])
+        exam_id = request.path_params["exam_id"]
+        with open_readonly(self._settings.state.path) as db:
+            ledger = Worklist(db)
+            payload = ledger.exam(exam_id)
             if payload is None:
                 raise HTTPException(404, "This exam is not in the ledger, or no longer.")
             exam = json.loads(payload)
             found = {view["result_id"]: ledger.result(view["result_id"]) for view in exam["views"]}
+            verdict = Given.of(db, Subject("exam", exam_id))
         rows = {key: one and row_of(one, self._settings) for key, one in found.items()}
-        return self._page("exam.html", "exams", exam=exam, rows=rows)
+        return self._page("exam.html", "exams", exam=exam, rows=rows, verdict=verdict)
 
     def performance(self, request: Request) -> Response:
         """Show what the model is worth here, by verdicts."""
@@ -219,7 +230,3 @@ def _spread(ledger: Worklist, last: Scored, model: Model) -> charts.Bars:
 def _before(request: Request) -> int | None:
     text = request.query_params.get("before", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_SEQ else None
-
-
-def _image_of(payload: bytes) -> str:
-    return str(json.loads(payload)["image_id"])

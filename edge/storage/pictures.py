@@ -136,9 +136,9 @@ def find(state: Path, image_id: str, result_id: str, ending: str = PICTURE) -> P
     return file if file.is_file() else None
 
 
-def changed(state: Path) -> int:
-    """Return a number that changes with each picture that comes or goes; 0 for none."""
+def changed(state: Path, image_id: str = "") -> int:
+    """Return a number that changes with each picture, of an image or of all; 0 for none."""
     try:
-        return (state / FOLDER).stat().st_mtime_ns
+        return (state / FOLDER / image_id).stat().st_mtime_ns
     except OSError:
         return 0

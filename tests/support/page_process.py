@@ -4,21 +4,19 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from tests.support.results import Writer
 from tests.support.rig import PROGRAM, until
 
 
 @contextmanager
-def running(writer: Writer, section: str = "") -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def running(config: Path, section: str = "") -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The process and its port; `section` is written into `[page]`."""
-    writer.config.write_text(
-        f'{writer.config.read_text()}[page]\nlisten = "127.0.0.1:0"\n{section}'
-    )
-    log = writer.folder / "page.log"
+    config.write_text(f'{config.read_text()}[page]\nlisten = "127.0.0.1:0"\n{section}')
+    log = config.with_name("page.log")
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [PROGRAM, "--config", writer.config, "page"], stderr=stream, stdin=subprocess.DEVNULL
+            [PROGRAM, "--config", config, "page"], stderr=stream, stdin=subprocess.DEVNULL
         )
     port = re.compile(r"event=listening address=127\.0\.0\.1 port=(\d+)")
     try:

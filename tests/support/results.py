@@ -4,13 +4,16 @@ import hashlib
 import json
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge.domain import Numbering
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Conclusion, Submission
+from edge.storage.ledger.records import Conclusion, Submission, note_score
+from edge.storage.ledger.verdicts import Verdict
 from tests.support.contract_page import examples
+from tests.support.pairs import score_of, women
 
 
 def scored(**changed: object) -> dict[str, Any]:
@@ -39,7 +42,7 @@ class Writer:
             f'[control]\nsocket = "{folder}/control.sock"\n'
         )
         self.ledger = Ledger(folder / "state", [], lambda payload, _: payload)
-        self._count = 0
+        self._count = self._results = 0
 
     def arrive(self, name: bytes = b"film.dcm") -> str:
         """Take an image that waits from now on; returns its id."""
@@ -54,8 +57,30 @@ class Writer:
 
     def publish(self, message: dict[str, Any], name: bytes = b"film.dcm") -> dict[str, Any]:
         """Record a message as the next result; returns it with its own ids and numbers."""
-        image_id = self.arrive(name)
-        result_id = str(uuid.uuid5(uuid.NAMESPACE_OID, image_id))
+        return self._conclude(self.arrive(name), message)
+
+    def publish_again(self, image_id: str, message: dict[str, Any]) -> dict[str, Any]:
+        """Record another result of an image, as after `mammo-edge retry`."""
+        self.archive(image_id)
+        self.ledger.submissions.retry([image_id])
+        return self._conclude(image_id, message)
+
+    def archive(self, image_id: str) -> None:
+        """Put the file of an image that is concluded where it stays."""
+        archived = self.folder / f"archived-{image_id[:8]}"
+        archived.touch()
+        self.ledger.images.archived(image_id, archived)
+
+    def judge(self, verdict: Verdict) -> None:
+        """Record a verdict on an image, and the score that it needs."""
+        score = replace(score_of(1, women(1, 1)[0]), image_id=verdict.id)
+        with self.ledger._database.transaction() as db:
+            note_score(db, score)
+        assert self.ledger.verdicts.record([verdict]) == 1
+
+    def _conclude(self, image_id: str, message: dict[str, Any]) -> dict[str, Any]:
+        self._results += 1
+        result_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{image_id} {self._results}"))
         ids = {"image_id": image_id, "result_id": result_id}
 
         def render(numbering: Numbering) -> bytes:

@@ -2,6 +2,7 @@
 "use strict";
 
 const RENEW_MS = 30000;
+const SAID = [404, 503]; // what is shown is gone, or there is no ledger: the answer says so itself
 
 function enterByAddress() {
   const form = document.getElementById("enter");
@@ -17,16 +18,36 @@ function focused() {
   return at && at.getAttribute ? at.getAttribute("href") : null;
 }
 
+// Puts new content in place; pictures that are the same stay, for they would be asked for again.
+function replace(main, fresh) {
+  const kept = [];
+  const old = new Set([...main.querySelectorAll("img, image")].filter((one) => !one.complete || one.naturalWidth));
+  for (const made of fresh.querySelectorAll("img, image")) {
+    const same = [...old].find((one) => one.isEqualNode(made));
+    if (!same) continue;
+    old.delete(same);
+    const place = new Comment();
+    made.replaceWith(place);
+    kept.push([place, same]);
+  }
+  main.replaceChildren(...fresh.childNodes);
+  for (const [place, same] of kept) place.replaceWith(same);
+}
+
 async function renew() {
   const answer = await fetch(location.href, { redirect: "manual" });
   if (answer.type === "opaqueredirect") { // the session has ended
     location.replace("/enter");
     return;
   }
-  if (!answer.ok && answer.status !== 503) throw new Error("not answered"); // 503 says why itself
+  if (!answer.ok && !SAID.includes(answer.status)) throw new Error("not answered");
   const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const main = document.getElementById("main");
+  const fresh = made.getElementById("main");
+  if (main.innerHTML === fresh.innerHTML) return; // what is selected stays so
   const href = focused();
-  document.getElementById("main").replaceChildren(...made.getElementById("main").childNodes);
+  document.title = made.title;
+  replace(main, fresh);
   for (const link of href ? document.querySelectorAll("main a") : []) {
     if (link.getAttribute("href") === href) {
       link.focus({ preventScroll: true });
@@ -36,20 +57,26 @@ async function renew() {
 }
 
 function listen() {
-  if (!document.querySelector("main[data-live]")) return;
+  const main = document.querySelector("main[data-live]");
+  if (!main) return;
   const lost = document.getElementById("lost");
   let news = null;
   let version = null;
   let renewing = Promise.resolve();
+  let waits = false;
   const again = () => {
-    renewing = renewing.then(renew).then(() => { lost.hidden = true; }, () => { lost.hidden = false; });
+    if (waits) return;
+    waits = true;
+    renewing = renewing.then(() => {
+      waits = false;
+      return renew();
+    }).then(() => { lost.hidden = true; }, () => { lost.hidden = false; });
   };
   const open = () => {
     if (news && news.readyState !== EventSource.CLOSED) return;
-    news = new EventSource("/events");
-    news.addEventListener("message", (event) => {
-      if (version === null) lost.hidden = true;
-      else if (event.data !== version || !lost.hidden) again();
+    news = new EventSource(main.dataset.live);
+    news.addEventListener("message", (event) => { // the first one may be newer than the page
+      if (event.data !== version || !lost.hidden) again();
       version = event.data;
     });
     news.addEventListener("error", again); // the page says why: away, no session, or nothing wrong
@@ -64,7 +91,8 @@ function listen() {
     }
   };
   document.addEventListener("visibilitychange", look);
-  setInterval(look, RENEW_MS); // ages, and the daemon's state
+  // Ages and the daemon's state are no news; elsewhere a stream that was refused is asked for again.
+  setInterval("ages" in main.dataset ? look : () => document.hidden || open(), RENEW_MS);
   if (!document.hidden) open();
 }
 

@@ -149,15 +149,6 @@ class Worklist:
         row = self._db.execute(query, (exam_id,)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def exam_of(self, image_id: str) -> str | None:
-        """Return the id of the exam that an image belongs to, if a result of it was published."""
-        query = (
-            "SELECT exam_id FROM exam_images JOIN exams ON exams.exam = exam_images.exam "
-            "WHERE image_id = ? AND current = 1 AND exams.result_id IS NOT NULL"
-        )
-        row = self._db.execute(query, (image_id,)).fetchone()
-        return None if row is None else str(row[0])
-
     def waiting_exams(self) -> int:
         """Count the exams that wait for further images."""
         query = "SELECT count(*) FROM exams WHERE first_s IS NOT NULL"

@@ -123,7 +123,7 @@ def test_it_serves_until_it_is_told_to_end_and_a_browser_that_listens_keeps_it_n
     writer: Writer,
 ) -> None:
     token = access.make_token(writer.folder / "state")
-    with running(writer) as (process, port):
+    with running(writer.config) as (process, port):
         here = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         assert ask(here, "/")[0] == 303
         assert ask(here, "/enter", {"secret": "guess"})[0] == 403
@@ -150,7 +150,7 @@ def test_with_tls_the_page_is_read_over_tls_alone(writer: Writer) -> None:
     make_certificates(writer.folder / "tls", "broker", "127.0.0.1")
     section = f'cert = "{writer.folder}/tls/broker.crt"\nkey = "{writer.folder}/tls/broker.key"\n'
     context = ssl.create_default_context(cafile=str(writer.folder / "tls/ca.crt"))
-    with running(writer, section) as (_, port):
+    with running(writer.config, section) as (_, port):
         safe = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=120)
         status, cookie, _ = ask(safe, "/enter", {"secret": token})
         assert (status, cookie.startswith("__Host-mammo-page=")) == (303, True)

@@ -1,7 +1,7 @@
 """The page in a real browser, from the process that an operator starts."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from edge.page import access, heat
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.verdicts import Verdict
 from edge.storage.pictures import PICTURE, SMALL
 from tests.support.chromium import Chromium, chromium, find_chromium
+from tests.support.exam_ledger import Site, add_all
 from tests.support.page_process import running
 from tests.support.results import Writer, scored
 from tests.support.rig import until
@@ -33,10 +36,9 @@ def browser(profile: Path) -> Iterator[Chromium]:
 
 @dataclass(frozen=True)
 class Desk:
-    """A browser that has come in, and the daemon's ledger."""
+    """A browser that has come in."""
 
     browser: Chromium
-    writer: Writer
     root: str
 
     def open(self, path: str, words: str) -> None:
@@ -48,16 +50,27 @@ class Desk:
         """Wait until these words stand on the page."""
         until(lambda: words in self.browser.text(), words, self.browser.text)
 
+    def has(self, expression: str) -> None:
+        """Wait until an expression is true on the page."""
+        until(lambda: self.browser.find(expression), expression, self.browser.text)
+
+
+@contextmanager
+def come_in(browser: Chromium, config: Path) -> Iterator[Desk]:
+    """Run the page of a device, and come in by the token of its address."""
+    token = access.make_token(config.parent / "state")
+    with running(config, "pictures = true\n") as (_, port):
+        desk = Desk(browser, f"http://127.0.0.1:{port}")
+        desk.open(f"/enter#{token}", "Sign out")
+        yield desk
+        browser.open("about:blank")
+
 
 @pytest.fixture
 def desk(browser: Chromium, writer: Writer) -> Iterator[Desk]:
-    """A browser that has come in by the token of its address."""
-    token = access.make_token(writer.folder / "state")
-    with running(writer, "pictures = true\n") as (_, port):
-        made = Desk(browser, writer, f"http://127.0.0.1:{port}")
-        made.open(f"/enter#{token}", "Last results")
+    """A browser at the page of this test's ledger."""
+    with come_in(browser, writer.config) as made:
         yield made
-        browser.open("about:blank")
 
 
 def noise(side: int = 300) -> bytes:
@@ -66,10 +79,10 @@ def noise(side: int = 300) -> bytes:
     return cv2.imencode(".jpg", pixels)[1].tobytes()
 
 
-def draw(writer: Writer, said: dict[str, Any], picture: bytes) -> None:
+def draw(ledger: Ledger, said: dict[str, Any], picture: bytes) -> None:
     """Keep the pictures of a result, as the worker that draws does."""
     made = {SMALL: picture, PICTURE: picture}
-    assert writer.ledger.pictures.keep(said["image_id"], said["result_id"], made, lambda: True)
+    assert ledger.pictures.keep(said["image_id"], said["result_id"], made, lambda: True)
 
 
 def files_of(profile: Path) -> Iterator[bytes]:
@@ -79,11 +92,13 @@ def files_of(profile: Path) -> Iterator[bytes]:
             yield file.read_bytes()
 
 
-def test_nothing_of_a_breast_stays_in_a_browser_that_signs_out(desk: Desk, profile: Path) -> None:
+def test_nothing_of_a_breast_stays_in_a_browser_that_signs_out(
+    desk: Desk, writer: Writer, profile: Path
+) -> None:
     values = [[0.1 * row * column - 3 for column in range(24)] for row in range(24)]
-    said = desk.writer.publish(scored(heatmap={"values": values, "box": [0.0, 0.0, 400.0, 800.0]}))
+    said = writer.publish(scored(heatmap={"values": values, "box": [0.0, 0.0, 400.0, 800.0]}))
     picture = noise()
-    draw(desk.writer, said, picture)
+    draw(writer.ledger, said, picture)
     desk.open(f"/results/{said['result_id']}", "film.dcm")
     desk.browser.find("sessionStorage.setItem('a', 'b')")
     shown = "performance.getEntriesByType('resource').filter(one => /jpg|map/.test(one.name))"
@@ -98,3 +113,51 @@ def test_nothing_of_a_breast_stays_in_a_browser_that_signs_out(desk: Desk, profi
     desk.browser.find("history.back()")
     desk.reads("Token of this machine")
     assert "film.dcm" not in desk.browser.text()
+
+
+def test_the_page_of_an_image_shows_by_itself_its_picture_its_verdict_and_its_next_result(
+    desk: Desk, writer: Writer
+) -> None:
+    said = writer.publish(scored())
+    desk.open(f"/results/{said['result_id']}", "film.dcm")
+    assert "The picture" not in desk.browser.text()
+    draw(writer.ledger, said, noise())
+    desk.reads("The picture")
+    writer.judge(Verdict(said["image_id"], "malignant", "biopsy", score_seen=False))
+    desk.reads("Verdict: malignant by biopsy")
+    writer.publish_again(said["image_id"], scored())
+    desk.reads("the result that this image has now")
+
+
+def test_the_page_of_an_image_that_is_erased_shows_it_no_longer(desk: Desk, writer: Writer) -> None:
+    said = writer.publish(scored())
+    desk.open(f"/results/{said['result_id']}", "film.dcm")
+    writer.archive(said["image_id"])
+    writer.ledger.erasure.erase([said["image_id"]], Path.unlink)
+    desk.reads("This result is not in the ledger, or no longer.")
+    assert "film.dcm" not in desk.browser.text()
+    assert str(desk.browser.find("document.title")).startswith("Not shown")
+
+
+def test_the_page_of_an_exam_shows_by_itself_pictures_its_verdict_and_its_next_revision(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    (tmp_path / "state").mkdir()
+    site = Site(tmp_path / "state")
+    add_all(site)
+    (exam,) = site.published
+    config = tmp_path / "edge.toml"
+    config.write_text(
+        f'[state]\npath = "{site.folder}"\n[control]\nsocket = "{tmp_path}/control.sock"\n'
+    )
+    with come_in(browser, config) as desk:
+        desk.open(f"/exams/{exam['exam_id']}", "Revision 1")
+        draw(site.ledger, exam["views"][0], noise())
+        desk.has("document.querySelectorAll('.views img').length == 1")
+        given = Verdict(exam["exam_id"], "benign", "follow-up", score_seen=True, kind="exam")
+        assert site.ledger.verdicts.record([given]) == 1
+        desk.reads("Verdict: benign by follow-up")
+        site.add("L", "CC", 0.9, tail="again")
+        site.later(1e6)
+        desk.reads("Revision 2")
+    site.ledger.close()

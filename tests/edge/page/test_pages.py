@@ -23,6 +23,7 @@ from edge.models.active import shipped_bundle
 from edge.models.manifest import read_manifest
 from edge.page import app, charts, device, words
 from edge.page.heat import png
+from edge.storage.ledger.verdicts import Verdict
 from edge.storage.ledger.worklist import DayOfScores, Worklist
 from edge.storage.pictures import PICTURE, SMALL
 from tests.support.browser import Browser
@@ -223,11 +224,29 @@ def test_a_picture_that_comes_or_goes_is_news(
     settings: Settings, drawn: tuple[Settings, dict[str, Any]], writer: Writer
 ) -> None:
     _, said = drawn
-    before = app._version(settings)
-    assert app._version(settings) == before
+    before = app._version(settings, None)
+    assert app._version(settings, None) == before
     writer.ledger.pictures.sweep(())
-    assert app._version(settings) != before
+    assert app._version(settings, None) != before
     assert said["image_id"] not in before
+
+
+def test_a_verdict_and_a_later_result_of_an_image_stand_on_its_page(
+    enter: Callable[..., Browser], writer: Writer
+) -> None:
+    said = writer.publish(scored())
+    browser, at = enter(), f"/results/{said['result_id']}"
+    shown = browser.get(at).text
+    assert f'data-live="/events/image/{said["image_id"]}"' in shown
+    assert "Verdict" not in shown
+    assert "has now" not in shown
+    writer.judge(Verdict(said["image_id"], "malignant", "biopsy", score_seen=True))
+    later = writer.publish_again(said["image_id"], scored())
+    shown = browser.get(at).text
+    assert re.search(r'Verdict: <span class="chip malignant">malignant</span> by biopsy', shown)
+    assert "whoever judged had seen the score" in shown
+    assert f'<a href="/results/{later["result_id"]}">the result that this image has now' in shown
+    assert "has now" not in browser.get(f"/results/{later['result_id']}").text
 
 
 def test_each_caution_has_a_sentence() -> None:

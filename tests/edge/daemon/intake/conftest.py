@@ -24,7 +24,7 @@ def desk(
     settings = Inbox(path=inbox, quiet_s=QUIET_S, rescan_s=1e6, poll=request.param, poll_s=0.001)
     intake = FolderIntake(settings, cast("Receiver", taker), health)
     made = Desk(inbox, taker, intake, health)
-    began = time.monotonic()
+    began = float(int(time.monotonic()))  # whole, so that sums are exact
     monkeypatch.setattr(time, "monotonic", lambda: began + made.ahead_s)
     monkeypatch.setattr(folder, "TICK_S", 0.0)
     monkeypatch.setattr(folder, "IDLE_S", 0.0)

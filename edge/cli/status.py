@@ -252,6 +252,8 @@ def _machine(report: Report, around: Around) -> Iterator[tuple[str, str]]:
     watches = (report["inbox"] or {}).get("watches") or {"used": 0, "free": None}
     if watches["free"] is not None and watches["free"] < watches["used"]:
         yield "watches", f"{watches['used']} for folders of the inbox, {watches['free']} free"
+    if failed := report["counters"].get("pictures_failed"):
+        yield "pictures", f"{failed} for the page not drawn since the start: see the journal"
 
 
 def _last_rejected(today: Today | None) -> Iterator[tuple[str, str]]:

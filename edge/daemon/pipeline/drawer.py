@@ -98,7 +98,7 @@ class Drawer(Loop):
 
         Raises:
             OSError: they cannot be written.
-            Unavailable: there is too little room.
+            Unavailable: there is too little room, or the archive is away.
         """
         self._demand_room()
         is_kept = self._ledger.pruning.is_kept
@@ -107,6 +107,8 @@ class Drawer(Loop):
             image_id, result_id, made, lambda: is_kept(image_id, result_id)
         ):
             self._health.count("pictures_drawn")
+        else:
+            self._demand_archive(image_id, result_id)
 
     def _failed(self, why: object) -> None:
         if not self._stop.is_set():
@@ -131,6 +133,7 @@ class Drawer(Loop):
             MammoEdgeError: it cannot be drawn.
             OSError: the picture cannot be written.
         """
+        self._demand_archive(wanted.image_id, wanted.result_id)
         path = self._ledger.images.path_of(wanted.image_id)
         if path is None or not self._is_kept(wanted) or self._is_drawn(wanted):
             return
@@ -140,6 +143,12 @@ class Drawer(Loop):
             self.keep(wanted.image_id, wanted.result_id, verdict)
         else:
             self._failed("the image was rejected")
+
+    def _demand_archive(self, image_id: str, result_id: str) -> None:
+        """Refuse an image whose file could not be archived: a picture lives as long as that."""
+        if self._ledger.pruning.awaits_archive(image_id, result_id):
+            msg = "its file is not archived yet: the archive is away, or full"
+            raise Unavailable(msg)
 
     def _demand_room(self) -> None:
         if files.free_bytes(self._state) < self._least_free:

@@ -12,6 +12,7 @@ from edge.storage.ledger.exam_rows import exams_of
 from edge.storage.ledger.exam_sinks import TABLES
 from edge.storage.ledger.may_go import MayGo
 from edge.storage.ledger.records import COLUMNS, Image
+from edge.storage.ledger.states import State
 from edge.storage.pictures import Pictures
 
 SCORED: Final = "(SELECT scored FROM outcomes WHERE outcomes.result_id = images.result_id)"
@@ -65,6 +66,13 @@ class Pruning:
         query = "SELECT 1 FROM images WHERE image_id = ? AND result_id = ? AND kept = 1"
         with self._database.reading() as db:
             return db.execute(query, (image_id, result_id)).fetchone() is not None
+
+    def awaits_archive(self, image_id: str, result_id: str) -> bool:
+        """Tell if an image with this newest result is still to be archived."""
+        query = "SELECT 1 FROM images WHERE image_id = ? AND result_id = ? AND state = ?"
+        with self._database.reading() as db:
+            row = db.execute(query, (image_id, result_id, State.CONCLUDED)).fetchone()
+            return row is not None
 
     def remove_file(self, image_id: str, remove: Callable[[Path], None]) -> bool:
         """

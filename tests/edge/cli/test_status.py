@@ -59,6 +59,12 @@ def test_a_healthy_device_is_told_in_ten_lines() -> None:
     assert "broker.lan:8883 over TLS, connected, MQTT 5" in text
 
 
+def test_pictures_that_were_not_drawn_have_a_line_and_without_any_there_is_none() -> None:
+    shown = screen(report(counters={"pictures_drawn": 5, "pictures_failed": 1}), around())
+    assert "pictures    1 for the page not drawn since the start: see the journal" in shown
+    assert "not drawn" not in "\n".join(screen(report(counters={"pictures_drawn": 5}), around()))
+
+
 def test_what_is_wrong_stands_there_with_what_to_do() -> None:
     shown = "\n".join(
         screen(

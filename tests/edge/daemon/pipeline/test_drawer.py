@@ -68,7 +68,7 @@ class Line:
     drawer: Drawer
     opened: list[Path]
 
-    def conclude(self, number: int) -> Examination:
+    def conclude(self, number: int, *, archived: bool = True) -> Examination:
         image_id = name(number)
         claimed = self.spool.claimed / f"f-{number}"
         claimed.write_bytes(str(number).encode())
@@ -80,8 +80,9 @@ class Line:
         named = result_id(image_id, BUNDLE, image.generation)
         done = Conclusion(image_id, named, "b", scored=True, render=lambda _: b"{}")
         payload = self.ledger.images.conclude(done)
-        path = self.spool.archive(claimed, image_id, b"film.dcm", payload, scored=True)
-        self.ledger.images.archived(image_id, path)
+        if archived:
+            path = self.spool.archive(claimed, image_id, b"film.dcm", payload, scored=True)
+            self.ledger.images.archived(image_id, path)
         serving = Serving(BUNDLE, cast("Any", self.pool))
         return Examination(image, serving, 0.0, 1.0, SCORED)
 
@@ -187,6 +188,22 @@ def test_a_picture_that_cannot_be_drawn_is_counted(line: Line, verdict: object) 
     line.drawer.turn()
     assert line.picture(1) is None
     assert line.counters == {"pictures_failed": 1}
+
+
+def test_a_picture_of_an_image_that_could_not_be_archived_is_counted(line: Line) -> None:
+    line.drawer.observe(line.conclude(1, archived=False))
+    line.deliver()
+    line.drawer.turn()
+    assert line.pool.seen == []
+    assert line.counters == {"pictures_failed": 1}
+
+
+def test_a_picture_that_was_drawn_for_the_pacs_of_such_an_image_is_refused(line: Line) -> None:
+    line.conclude(1, archived=False)
+    drawn = Drawn(b"large", b"small")
+    with pytest.raises(Unavailable, match="not archived yet"):
+        line.drawer.keep(name(1), result_id(name(1), BUNDLE, 0), drawn)
+    assert line.picture(1) is None
 
 
 @pytest.mark.parametrize("error", [ModelError("x"), Unavailable("x"), OSError(28, "No space")])

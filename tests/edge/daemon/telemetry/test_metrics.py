@@ -60,7 +60,7 @@ REPORT: Final[dict[str, Any]] = {
         "aborted": {},
     },
     "drift": {"images": 200, "index": 0.31},
-    "counters": {"benign": 4, "rejected": 1, "worker_deaths": 2},
+    "counters": {"benign": 4, "rejected": 1, "worker_deaths": 2, "pictures_failed": 3},
 }
 RULES: Final = ROOT / "deploy/monitoring/prometheus"
 
@@ -136,6 +136,8 @@ def test_the_numbers_of_health_stand_in_metrics(numbers: HealthMetrics) -> None:
         'mammo_edge_outcomes_total{outcome="benign"} 4.0',
         'mammo_edge_outcomes_total{outcome="malignant"} 0.0',
         "mammo_edge_worker_deaths_total 2.0",
+        'mammo_edge_pictures_total{outcome="drawn"} 0.0',
+        'mammo_edge_pictures_total{outcome="failed"} 3.0',
         'mammo_edge_undelivered{sink="mqtt",state="held"} 1.0',
         "mammo_edge_oldest_waiting_seconds 12.5",
         "mammo_edge_score_drift 0.31",

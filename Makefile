@@ -79,7 +79,8 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reor
 
 # Without those that start many processes or read many files.
 LONG := cli/test_bench.py contract daemon/rollout/test_accelerator.py daemon/workers inference/test_examiner.py \
-  inference/engine inference/explain inference/image/test_hostile.py models/test_power_cut.py
+  inference/engine inference/explain inference/image/test_hostile.py models/test_power_cut.py \
+  page/test_in_browser.py
 unit: $(BIN)/.dev ## the quick tests of the daemon
 	$(PYTEST) tests/edge $(LONG:%=--ignore=tests/edge/%) -m 'not slow' $(PYTEST_ARGS)
 

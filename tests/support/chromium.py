@@ -25,6 +25,8 @@ FLAGS: Final = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+KEYS: Final = {"Tab": (9, ""), "Enter": (13, "\r")}
+"""Number and text of a key."""
 
 
 def find_chromium() -> str:
@@ -69,6 +71,13 @@ class Chromium:
     def text(self) -> str:
         """Give what a person reads on the page."""
         return str(self.find("document.body ? document.body.innerText : ''"))
+
+    def press(self, key: str) -> None:
+        """Press a key and let it go: Tab or Enter."""
+        code, text = KEYS[key]
+        named = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self._tab("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
+        self._tab("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def picture(self, path: Path, kind: str = "png", **options: object) -> None:
         """Take a picture of the screen."""

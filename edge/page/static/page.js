@@ -18,22 +18,6 @@ function focused() {
   return at && at.getAttribute ? at.getAttribute("href") : null;
 }
 
-// Puts new content in place; pictures that are the same stay, for they would be asked for again.
-function replace(main, fresh) {
-  const kept = [];
-  const old = new Set([...main.querySelectorAll("img, image")].filter((one) => !one.complete || one.naturalWidth));
-  for (const made of fresh.querySelectorAll("img, image")) {
-    const same = [...old].find((one) => one.isEqualNode(made));
-    if (!same) continue;
-    old.delete(same);
-    const place = new Comment();
-    made.replaceWith(place);
-    kept.push([place, same]);
-  }
-  main.replaceChildren(...fresh.childNodes);
-  for (const [place, same] of kept) place.replaceWith(same);
-}
-
 async function renew() {
   const answer = await fetch(location.href, { redirect: "manual" });
   if (answer.type === "opaqueredirect") { // the session has ended
@@ -47,7 +31,7 @@ async function renew() {
   if (main.innerHTML === fresh.innerHTML) return; // what is selected stays so
   const href = focused();
   document.title = made.title;
-  replace(main, fresh);
+  main.replaceChildren(...fresh.childNodes); // pictures of it that are there already stay
   for (const link of href ? document.querySelectorAll("main a") : []) {
     if (link.getAttribute("href") === href) {
       link.focus({ preventScroll: true });

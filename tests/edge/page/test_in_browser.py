@@ -1,5 +1,6 @@
 """The page in a real browser, from the process that an operator starts."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.daemon.control.unix_socket import ControlServer
+from edge.health import Health
 from edge.page import access, heat
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.verdicts import Verdict
 from edge.storage.pictures import PICTURE, SMALL
 from tests.support.chromium import Chromium, chromium, find_chromium
+from tests.support.contract_page import examples
 from tests.support.exam_ledger import Site, add_all
 from tests.support.page_process import running
-from tests.support.results import Writer, scored
+from tests.support.results import Writer, rejected, scored
 from tests.support.rig import until
 
 
@@ -40,6 +44,7 @@ class Desk:
 
     browser: Chromium
     root: str
+    process: "subprocess.Popen[bytes]"
 
     def open(self, path: str, words: str) -> None:
         """Go to a page and wait until these words stand there."""
@@ -59,8 +64,8 @@ class Desk:
 def come_in(browser: Chromium, config: Path) -> Iterator[Desk]:
     """Run the page of a device, and come in by the token of its address."""
     token = access.make_token(config.parent / "state")
-    with running(config, "pictures = true\n") as (_, port):
-        desk = Desk(browser, f"http://127.0.0.1:{port}")
+    with running(config, "pictures = true\n") as (process, port):
+        desk = Desk(browser, f"http://127.0.0.1:{port}", process)
         desk.open(f"/enter#{token}", "Sign out")
         yield desk
         browser.open("about:blank")
@@ -71,6 +76,24 @@ def desk(browser: Chromium, writer: Writer) -> Iterator[Desk]:
     """A browser at the page of this test's ledger."""
     with come_in(browser, writer.config) as made:
         yield made
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[ControlServer]:
+    """A daemon that answers `status`."""
+    answer = examples("mammo.health/1")[0] | {"state": "ready", "reasons": [], "reason_codes": []}
+    server = ControlServer(
+        tmp_path / "control.sock", {"status": lambda _request, _caller: answer}, Health()
+    )
+    server.start()
+    yield server
+    server.close()
+
+
+VALUES = [[0.1 * row * column - 3 for column in range(24)] for row in range(24)]
+HEATMAP = {"values": VALUES, "box": [0.0, 0.0, 400.0, 800.0]}
+FOCUS = "document.activeElement"
+LOADED = "performance.getEntriesByType('resource').map(one => new URL(one.name).pathname)"
 
 
 def noise(side: int = 300) -> bytes:
@@ -95,8 +118,7 @@ def files_of(profile: Path) -> Iterator[bytes]:
 def test_nothing_of_a_breast_stays_in_a_browser_that_signs_out(
     desk: Desk, writer: Writer, profile: Path
 ) -> None:
-    values = [[0.1 * row * column - 3 for column in range(24)] for row in range(24)]
-    said = writer.publish(scored(heatmap={"values": values, "box": [0.0, 0.0, 400.0, 800.0]}))
+    said = writer.publish(scored(heatmap=HEATMAP))
     picture = noise()
     draw(writer.ledger, said, picture)
     desk.open(f"/results/{said['result_id']}", "film.dcm")
@@ -104,7 +126,7 @@ def test_nothing_of_a_breast_stays_in_a_browser_that_signs_out(
     shown = "performance.getEntriesByType('resource').filter(one => /jpg|map/.test(one.name))"
     until(lambda: desk.browser.find(f"{shown}.every(one => one.responseEnd)"), "pictures")
     assert desk.browser.find(f"{shown}.length") == 2
-    parts = (picture[400:480], heat.png(values)[-100:-20])
+    parts = (picture[400:480], heat.png(VALUES)[-100:-20])
     assert not any(part in file for file in files_of(profile) for part in parts)
     desk.browser.find("document.querySelector('.leave button').click()")
     desk.reads("Token of this machine")
@@ -161,3 +183,70 @@ def test_the_page_of_an_exam_shows_by_itself_pictures_its_verdict_and_its_next_r
         site.later(1e6)
         desk.reads("Revision 2")
     site.ledger.close()
+
+
+def test_rows_come_by_themselves_and_neither_take_the_focus_nor_ask_for_a_map_again(
+    desk: Desk, writer: Writer
+) -> None:
+    said = writer.publish(scored(heatmap=HEATMAP), b"first.dcm")
+    desk.reads("first.dcm")
+    desk.has(f"{LOADED}.includes('/results/{said['result_id']}/map.png')")
+    desk.browser.find("document.querySelector('a.name').focus()")
+    without = rejected("truncated: half") | {"heatmap": None}
+    for number in range(3):
+        writer.publish(without, f"later-{number}.dcm".encode())
+        desk.reads(f"later-{number}.dcm")
+    writer.arrive(b"waiting.dcm")
+    desk.reads("waiting.dcm")
+    assert desk.browser.find(f"{FOCUS}.innerText") == "first.dcm"
+    maps = desk.browser.find(f"{LOADED}.filter(one => one.endsWith('map.png'))")
+    assert maps == [f"/results/{said['result_id']}/map.png"]
+    assert desk.browser.find("document.querySelector('.thumb img').naturalWidth") == 24
+
+
+def test_the_keyboard_leads_past_the_head_to_a_row_and_into_it(desk: Desk, writer: Writer) -> None:
+    said = writer.publish(scored())
+    desk.open("/results", "film.dcm")
+    desk.browser.press("Tab")
+    assert desk.browser.find(f"{FOCUS}.innerText") == "Skip to the content"
+    desk.browser.press("Enter")
+    desk.has(f"{FOCUS}.id == 'main'")
+    desk.browser.press("Tab")
+    assert desk.browser.find(f"{FOCUS}.innerText") == "film.dcm"
+    desk.browser.press("Enter")
+    desk.has(f"location.pathname == '/results/{said['result_id']}'")
+    desk.reads("Calibrated probability")
+
+
+def test_a_daemon_that_ends_is_said_to_be_away_and_results_come_all_the_same(
+    daemon: ControlServer, desk: Desk, writer: Writer
+) -> None:
+    desk.open("/", "ready")
+    assert "No running daemon answers" not in desk.browser.text()
+    daemon.close()
+    writer.publish(scored())
+    desk.reads("No running daemon answers")
+    desk.reads("film.dcm")
+
+
+def test_a_page_whose_process_ends_says_so_and_keeps_what_it_shows(
+    desk: Desk, writer: Writer
+) -> None:
+    said = writer.publish(scored())
+    for path in ("/", f"/results/{said['result_id']}"):
+        desk.open(path, "film.dcm")
+    assert "does not answer" not in desk.browser.text()
+    desk.process.kill()
+    desk.reads("The page's process does not answer")
+    assert "film.dcm" in desk.browser.text()
+
+
+@pytest.mark.parametrize("live", ["worklist", "image"])
+def test_a_session_that_ends_takes_what_is_shown_with_it(
+    desk: Desk, writer: Writer, live: str
+) -> None:
+    said = writer.publish(scored())
+    desk.open("/" if live == "worklist" else f"/results/{said['result_id']}", "film.dcm")
+    access.make_token(writer.folder / "state")
+    desk.reads("Token of this machine")
+    assert "film.dcm" not in desk.browser.text()

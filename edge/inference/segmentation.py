@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from edge.inference.breast import Breast, find_breast
+from edge.inference.headerless import doubt_of
 from edge.inference.image.mammogram import Mammogram
 from edge.inference.levels import quantiles
 from edge.inference.margins import AROUND, Content, Flat, artefacts, content_of, flats_of, glaring
@@ -61,6 +62,9 @@ def segment(image: Mammogram) -> Segmentation:
     )
     breast = find_breast(small)
     fault = fault_of(small, breast, covered)
+    if fault is None and breast.mask.any() and not image.mammography:
+        shown = (content.bottom - content.top) / image.pixels.shape[0]
+        fault = doubt_of(breast.mask, shown)
     return Segmentation(content, turned, white, small, as_stored, breast, fault)
 
 

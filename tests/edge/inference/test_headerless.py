@@ -1,0 +1,61 @@
+"""What no header calls a mammogram is looked at more closely: pages, pieces, print."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.domain import ImageFacts
+from edge.inference.image import Limits, Mammogram, open_mammogram
+from edge.inference.segmentation import segment
+from tests.support.tools import DATA
+
+FILMS = ("cbis-ddsm-benign-cc", "cbis-ddsm-benign-mlo", "cbis-ddsm-malignant-cc")
+
+
+def film(name: str) -> NDArray[np.uint8]:
+    return np.asarray(open_mammogram(DATA / f"{name}.jpg", Limits()).pixels, np.uint8)
+
+
+def picture(pixels: NDArray[np.uint8]) -> Mammogram:
+    rows, columns = pixels.shape
+    facts = ImageFacts(rows, columns, 8, "MONOCHROME2", "png")
+    return Mammogram(np.ascontiguousarray(pixels), facts)
+
+
+def fault(pixels: NDArray[np.uint8]) -> str:
+    return segment(picture(pixels)).fault or ""
+
+
+def on_a_page(pixels: NDArray[np.uint8], height: float, level: int) -> NDArray[np.uint8]:
+    """The film in the corner of a page, at this share of its height."""
+    rows, columns = pixels.shape
+    page = np.full((round(rows / height), round(rows / height)), level, np.uint8)
+    page[20 : 20 + rows, 20 : 20 + columns] = pixels
+    return np.asarray(cv2.resize(page, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_film_has_no_fault(name: str) -> None:
+    assert not fault(film(name))
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+@pytest.mark.parametrize("height", [0.12, 0.25])
+@pytest.mark.parametrize("name", FILMS)
+def test_a_small_film_on_a_page_is_told(name: str, height: float, level: int) -> None:
+    assert "a small picture on a page" in fault(on_a_page(film(name), height, level))
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+@pytest.mark.parametrize("name", FILMS)
+def test_a_film_with_a_wide_margin_is_no_page(name: str, level: int) -> None:
+    assert not fault(on_a_page(film(name), 0.6, level))
+
+
+def test_what_a_header_calls_a_mammogram_may_take_any_share_of_its_picture() -> None:
+    page = picture(on_a_page(film(FILMS[0]), 0.12, 0))
+    assert segment(page).fault is not None
+    assert segment(replace(page, mammography=True)).fault is None

@@ -165,7 +165,7 @@ REJECTIONS: Final[Mapping[Reason, str]] = {
         "if it is one, its kind is not what the model knows: `docs/quality/model-card.md`"
     ),
     Reason.NOT_ONE_WHOLE_BREAST: (
-        "send one breast a picture, from the chest wall to the skin: no collage, no piece"
+        "send one breast a picture, from the chest wall to the skin: no collage, no piece, no page"
     ),
     Reason.MISSING: "send the reference again once the file is in the inbox",
     Reason.POISON: "it kills or stalls workers: raise `[worker]` limits, then `mammo-edge retry`",

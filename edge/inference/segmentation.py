@@ -64,7 +64,7 @@ def segment(image: Mammogram) -> Segmentation:
     fault = fault_of(small, breast, covered)
     if fault is None and breast.mask.any() and not image.mammography:
         shown = (content.bottom - content.top) / image.pixels.shape[0]
-        fault = doubt_of(breast.mask, shown)
+        fault = doubt_of(small, breast.mask, shown)
     return Segmentation(content, turned, white, small, as_stored, breast, fault)
 
 

@@ -8,9 +8,9 @@ that were put side by side have a seam between them: an upright, straight, abrup
 
 from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 
+from edge.inference.air import FEW, air_of
 from edge.inference.breast import Breast, Mask
 from edge.inference.levels import quantiles
 from edge.inference.small_copy import Small
@@ -27,8 +27,6 @@ UNEVEN: Final = 1.0
 """The levels of air cover at most this share of those of the breast."""
 WITHOUT_AIR: Final = 1.09
 """That share and the breast's share of the picture's border are together at most so much."""
-SKIN: Final = 4
-"""Pixels of the small copy next to the breast that are not counted as air."""
 MOST_OF_AIR: Final = (10, 90)
 """Percentiles between which most of the air's levels lie."""
 SEAM: Final = 0.45
@@ -39,8 +37,6 @@ FAR: Final = 5
 """Levels differ so many pixels from a seam, too: beside a line they are the same again."""
 INSIDE: Final = 0.2
 """Seams are looked for farther than this share of the width from the sides: there films end."""
-FEW: Final = 50
-"""Fewer pixels say nothing of air."""
 
 
 class Outline(NamedTuple):
@@ -139,9 +135,8 @@ def outline_of(mask: Mask) -> Outline:
 
 
 def _without_air(small: Small, mask: Mask) -> str | None:
-    around = np.ones((2 * SKIN + 1, 2 * SKIN + 1), np.uint8)
     low, high = quantiles(small[mask], 1, 99)
-    air = (cv2.dilate(mask.astype(np.uint8), around) == 0) & (small <= high)  # no labels
+    air = air_of(small, mask)
     uneven = 1.0
     if air.sum() > FEW:
         darkest, brightest = quantiles(small[air], *MOST_OF_AIR)

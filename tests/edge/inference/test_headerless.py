@@ -1,5 +1,6 @@
 """What no header calls a mammogram is looked at more closely: pages, pieces, print."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -59,3 +60,24 @@ def test_what_a_header_calls_a_mammogram_may_take_any_share_of_its_picture() -> 
     page = picture(on_a_page(film(FILMS[0]), 0.12, 0))
     assert segment(page).fault is not None
     assert segment(replace(page, mammography=True)).fault is None
+
+
+def pieces(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Squares of three sizes from all over the breast, with nothing but breast in them."""
+    found = segment(picture(pixels))
+    rows, columns = pixels.shape
+    mask = cv2.resize(found.breast.mask.astype(np.uint8), (columns, rows))
+    for share in (0.3, 0.45, 0.6):
+        side = round(share * float(np.sqrt(mask.sum())))
+        for top in range(0, rows - side, side // 3):
+            for left in range(0, columns - side, side // 3):
+                square = slice(top, top + side), slice(left, left + side)
+                if mask[square].all():
+                    yield pixels[square]
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_nearly_all_pieces_from_inside_a_breast_are_told(name: str) -> None:
+    whole = [not fault(piece) for piece in pieces(film(name))]
+    assert len(whole) > 20
+    assert sum(whole) < 0.1 * len(whole)

@@ -1,0 +1,25 @@
+"""Find the air beside a breast."""
+
+from typing import Final, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.levels import quantiles
+from edge.inference.small_copy import Small
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+SKIN: Final = 4
+"""Pixels of the small copy next to the breast that are not counted as air."""
+FEW: Final = 50
+"""Fewer pixels say nothing of air."""
+
+
+def air_of(small: Small, mask: Mask) -> Mask:
+    """Find the air beside a breast, without the skin line and labels; the mask is not empty."""
+    around = np.ones((2 * SKIN + 1, 2 * SKIN + 1), np.uint8)
+    (brightest,) = quantiles(small[mask], 99)
+    beside = cv2.dilate(mask.astype(np.uint8), around) == 0
+    return np.asarray(beside & (small <= brightest), np.bool_)

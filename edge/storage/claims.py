@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from errno import EXDEV
+from errno import EILSEQ, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
 from pathlib import Path
+from typing import Final
 
 from edge.errors import LockedError, Unavailable
 from edge.storage import names
@@ -22,6 +23,9 @@ from edge.storage.claim import Claim
 from edge.storage.known_looks import KnownLooks, Since
 from edge.system import files
 from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
+
+NO_SUCH: Final = frozenset({ENOENT, ENOTDIR, ENAMETOOLONG, EINVAL, EILSEQ})
+"""Errors that say that there is no such file, or that no file there could have that name."""
 
 
 class Claims:
@@ -37,7 +41,12 @@ class Claims:
         self._beat = beat
         self.claimed = folder
         self._looks = KnownLooks()
-        self._stranded: deque[tuple[Path, bytes]] = deque()
+        self.stranded: deque[tuple[Path, bytes]] = deque()
+        """
+        Files in spool/claimed that nothing records, with their senders' names; from any thread.
+
+        The inbox did not take them back, or their bytes changed after they were recorded.
+        """
         files.begin_syncing()
 
     @contextmanager
@@ -75,22 +84,10 @@ class Claims:
             yield self._hashed(claim, path, before)
         except BaseException:
             if not claim.give_back(path):
-                self._stranded.append((claim.path, claim.name))
+                self.stranded.append((claim.path, claim.name))
             raise
         if claim.seen is not None:
             self._looks.note(path, claim.seen)
-
-    def stranded(self) -> tuple[Path, bytes] | None:
-        """
-        Return a file in spool/claimed that nothing records, with its sender's name; None without.
-
-        The inbox did not take it back, or its bytes changed after its image was concluded.
-        """
-        return self._stranded[0] if self._stranded else None
-
-    def not_stranded(self) -> None:
-        """Forget the first of the stranded files, which was recorded, or is gone."""
-        self._stranded.popleft()
 
     def _taken(self, path: Path, before: Fingerprint, *, may_copy: bool, exam: str | None) -> Claim:
         original = os.fsencode(path.name)
@@ -225,7 +222,7 @@ class Claims:
         Raises:
             Unavailable: the disk does not let us.
         """
-        self._stranded.append((self.claim_anew(path, name), name))
+        self.stranded.append((self.claim_anew(path, name), name))
 
     def present(self) -> bool:
         """
@@ -251,8 +248,8 @@ def is_there(path: Path) -> bool:
     """
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
     except OSError as error:
+        if error.errno in NO_SUCH:
+            return False
         raise unavailable(error) from error
     return True

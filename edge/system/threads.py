@@ -85,13 +85,23 @@ class Loop:
         except StateDamagedError:
             raise
         except Exception as error:  # noqa: BLE001 - one item must not take the others with it
-            self._health.count("loop_failures")
-            self._health.failing[name] = note_failure("loop_failed", error)
-            tell_failing(self._health)
+            note_failed_turn(self._health, name, error)
             return False
-        if self._health.failing.pop(name, None):
-            tell_failing(self._health)
+        note_good_turn(self._health, name)
         return True
+
+
+def note_failed_turn(health: Health, loop: str, error: Exception) -> None:
+    """Log, count and report a turn that failed as nobody foresaw."""
+    health.count("loop_failures")
+    health.failing[loop] = note_failure("loop_failed", error)
+    tell_failing(health)
+
+
+def note_good_turn(health: Health, loop: str) -> None:
+    """Take the report of a failed turn back, if there is one."""
+    if health.failing.pop(loop, None):
+        tell_failing(health)
 
 
 def tell_failing(health: Health) -> None:

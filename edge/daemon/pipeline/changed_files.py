@@ -37,8 +37,6 @@ class ChangedFiles:
         self._record_anew = record_anew
         self._head_start = head_start
         self._model = parts.model
-        self._forgotten: tuple[Path, bytes] | None = None
-        """A file that the ledger does not know for now."""
 
     def take_up(self, image: Image) -> bool:
         """
@@ -53,23 +51,22 @@ class ChangedFiles:
         if not (self._may_have_changed(image) and self._has_changed(image)):
             return False
         if self._ledger.submissions.forget(image.image_id):
-            self._forgotten = (image.path, image.name)
+            path = image.path
         elif image.poison:
             return False
         else:  # somebody else waits for it: these other bytes get no result under its id
-            self._forgotten = (self._spool.claim_anew(image.path, image.name), image.name)
+            path = self._spool.claim_anew(image.path, image.name)
             self._reject(
                 image.image_id, Reason.MISSING, "its file was changed before it could be examined"
             )
-        self.record_forgotten()
+        try:
+            self._record_anew(path, image.name)
+        except Unavailable:
+            self._spool.stranded.append(
+                (path, image.name)
+            )  # recovery tries again, or leaves and tells it
         log.info("event=file_had_changed")
         return True
-
-    def record_forgotten(self) -> None:
-        """Record what was forgotten, if anything; called until the ledger takes it."""
-        if self._forgotten:
-            self._record_anew(*self._forgotten)
-            self._forgotten = None
 
     def _may_have_changed(self, image: Image) -> bool:
         since = self._spool.since_hashed(image.path)

@@ -5,7 +5,8 @@ It is one loop in one thread, the main one, and nobody else moves an image from 
 turn runs the tasks that other threads left, gives an image to each idle worker, archives what was
 left over and records what came back. An image counts as given only once the ledger says so, and as
 examined only once its outcome is in the ledger; so a kill between two steps repeats the last one.
-What cannot be recorded now is kept and tried again, and no new image is given out meanwhile. Three
+What cannot be recorded now is kept and tried again, and no new image is given out meanwhile. An
+image that fails before a worker has it is put off, and the others go on. Three
 rules bend the order: an image that was found in work at several starts is examined alone, a file
 that was just claimed may begin at an idle worker before it is recorded, and a file that may have
 changed since is hashed again first.
@@ -21,6 +22,7 @@ from typing import Final
 from edge.daemon.pipeline.changed_files import ChangedFiles
 from edge.daemon.pipeline.examination import Examination, Hooks, Parts
 from edge.daemon.pipeline.head_start import HeadStart, PendingVerdict
+from edge.daemon.pipeline.put_off import PutOff
 from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.workers.verdict import Interrupted, Verdict
 from edge.errors import Reason, StateDamagedError, Unavailable
@@ -28,7 +30,7 @@ from edge.health import Cause, Health
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.states import IllegalMoveError, Move
-from edge.system.threads import note_failure
+from edge.system.threads import note_failed_turn, note_failure, note_good_turn
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Dispatcher:
         self._changed = ChangedFiles(parts, recorder.reject, hooks.record_anew, head_start)
         self._finished: queue.SimpleQueue[Examination] = queue.SimpleQueue()
         self._unrecorded: list[Examination] = []
+        self._put_off = PutOff(parts.health)
         self._stopping = False
         self._pause_until = 0.0
         self._alone = False
@@ -113,7 +116,13 @@ class Dispatcher:
                 self._tasks.wake()
         except Unavailable as error:
             self._rest(Cause.STORAGE_UNAVAILABLE, str(error))
+        except StateDamagedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one turn must not end the daemon
+            self._pause_until = time.monotonic() + PAUSE_S
+            note_failed_turn(self._health, LOOP, error)
         else:
+            note_good_turn(self._health, LOOP)
             if time.monotonic() >= self._pause_until:
                 self._health.recover(Cause.STORAGE_UNAVAILABLE, Cause.WORKERS_UNAVAILABLE)
         if self._record_finished():
@@ -126,15 +135,21 @@ class Dispatcher:
 
     def _dispatch(self) -> None:
         workers = self._model.serving.workers
-        self._changed.record_forgotten()
         self._alone = self._alone and workers.in_work > 0
         while not self._alone and not self._stopping:
             self._health.stamp(LOOP)
             image = self._next()
             if image is None:
                 return
-            if self._settle_unexamined(image):
-                continue
+            try:
+                self._give(image)
+            except Exception as error:  # the loop rests, and then the next image has its turn
+                self._put_off.add(image, error)
+                raise
+
+    def _give(self, image: Image) -> None:
+        """Give an image to a worker, unless it is settled without one."""
+        if not self._settle_unexamined(image):
             self._ledger.images.move(image.image_id, Move.DISPATCH)
             self._alone = image.alone
             self._submit(image)
@@ -145,7 +160,7 @@ class Dispatcher:
         idle = workers.in_work < workers.job.count
         if not idle and not self._head_start.begun:
             return None
-        image = self._ledger.images.next_waiting()
+        image = self._ledger.images.next_waiting(but=self._put_off.now())
         if image is None or (image.alone and workers.in_work > 0):
             return None
         return image if idle or self._head_start.has(image.path, workers) else None

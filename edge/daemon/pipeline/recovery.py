@@ -12,14 +12,17 @@ spool/claimed unrecorded too, and is taken up as soon as the ledger lets us.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.pipeline.second_look import SecondLook
-from edge.errors import Unavailable
+from edge.errors import StateDamagedError, Unavailable
 from edge.health import Cause
 from edge.storage.names import RENAMED
+from edge.system.threads import note_failure
 
 log = logging.getLogger(__name__)
 
@@ -56,27 +59,45 @@ class Recovery:
         self.done = True
 
     def _take_up_stranded(self) -> None:
-        while found := self._spool.stranded():
+        stranded = self._spool.stranded
+        while stranded:
             self._health.beat()
-            path, name = found
-            if path.exists():
-                self._take_up(path, name)
-                log.info("event=stranded_file_taken_up")
-            self._spool.not_stranded()
+            with self._leaving():
+                self._take_up_if_there(*stranded[0])
+            stranded.popleft()
+
+    def _take_up_if_there(self, path: Path, name: bytes) -> None:
+        if path.exists():
+            self._take_up(path, name)
+            log.info("event=stranded_file_taken_up")
 
     def _take_up_orphans(self, *, lost: bool) -> None:
-        submissions = self._ledger.submissions
         for path in self._spool.orphans():
             self._health.beat()
-            if submissions.owns(path):
-                continue
-            if submissions.adopt(path):
-                log.info("event=lost_file_found")
-            elif self._is_spare(path, lost=lost):
-                self._remove(path)
-            else:
-                self._take_up(path)
-                log.info("event=orphan_taken_up")
+            with self._leaving():
+                self._sort(path, lost=lost)
+
+    def _sort(self, path: Path, *, lost: bool) -> None:
+        submissions = self._ledger.submissions
+        if submissions.owns(path):
+            return
+        if submissions.adopt(path):
+            log.info("event=lost_file_found")
+        elif self._is_spare(path, lost=lost):
+            self._remove(path)
+        else:
+            self._take_up(path)
+            log.info("event=orphan_taken_up")
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        """Leave a file of which anything goes wrong that is no matter of disk or ledger."""
+        try:
+            yield
+        except (StateDamagedError, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - one file, and all others go on
+            self._leave(note_failure("orphan_failed", error))
 
     def _take_up(self, path: Path, name: bytes | None = None) -> None:
         try:

@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Final
 
 from edge.daemon.pipeline.examination import Parts
+from edge.errors import StateDamagedError, Unavailable
 from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Image
+from edge.system.threads import note_failure, tell_failing
 
 log = logging.getLogger(__name__)
 
+PART: Final = "second look at the archive"
+"""The name of this part of the daemon in the reason `loop_failed`."""
 EVERY_S: Final = 60.0
 SHARE: Final = 100
 """A look takes at most this part of the time."""
@@ -42,17 +46,34 @@ class SecondLook:
         Look if it is time to.
 
         Raises:
-            Unavailable: the disk is full or failing, or the ledger cannot be read.
+            Unavailable: the ledger cannot be read.
         """
         begun = time.monotonic()
         if begun < self._again_at:
             return
         self._again_at = begun + EVERY_S  # should it fail
+        failed: Exception | None = None
         for image, archived_at in self._ledger.images.unsettled_since(time.time() - FOR_S):
             self._health.beat()
-            self._look(image, archived_at)
+            try:
+                self._look(image, archived_at)
+            except StateDamagedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one file, and all others are looked at
+                failed = error
         took_s = time.monotonic() - begun
         self._again_at = time.monotonic() + max(EVERY_S, SHARE * took_s)
+        self._tell(failed)
+
+    def _tell(self, failed: Exception | None) -> None:
+        if failed is not None:
+            foreseen = isinstance(failed, Unavailable)
+            self._health.failing[PART] = (
+                str(failed) if foreseen else note_failure("second_look_failed", failed)
+            )
+            tell_failing(self._health)
+        elif self._health.failing.pop(PART, None) is not None:
+            tell_failing(self._health)
 
     def _look(self, image: Image, archived_at: float) -> None:
         if self._may_have_changed(image.path, archived_at):

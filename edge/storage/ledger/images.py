@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -26,15 +27,21 @@ class Images:
         self._results = results
         self._exams = exams
 
-    def next_waiting(self) -> Image | None:
-        """Find the image to examine next: those that were interrupted go behind the others."""
+    def next_waiting(self, but: Collection[str] = ()) -> Image | None:
+        """
+        Find the image to examine next: those that were interrupted go behind the others.
+
+        Args:
+            but: images that are passed over.
+        """
         due = f"NOT not_before BETWEEN ?1 AND ?1 + {FAR_OFF_S}"
+        marks = ", ".join("?" * len(but))
         query = (
             f"SELECT {COLUMNS} FROM images WHERE state = 'received' AND {due} "
-            "ORDER BY interrupted, received_at LIMIT 1"
+            f"AND image_id NOT IN ({marks}) ORDER BY interrupted, received_at LIMIT 1"
         )
         with self._database.reading() as db:
-            row = db.execute(query, (time.time(),)).fetchone()
+            row = db.execute(query, (time.time(), *but)).fetchone()
         return records.image(row) if row else None
 
     def in_state(self, state: State, limit: int = -1) -> list[Image]:

@@ -1,0 +1,68 @@
+"""Images that cannot be given to a worker for now, and let the others go first."""
+
+import logging
+import time
+from errno import EACCES, EIO, EPERM, EROFS
+from typing import Final
+
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.storage.ledger.records import Image
+from edge.system.files import PASSING
+from edge.system.threads import tell_failing
+
+log = logging.getLogger(__name__)
+
+PART: Final = "dispatch of an image"
+"""The name of this part of the daemon in the reason `loop_failed`."""
+PUT_OFF_S: Final = 60.0
+"""Seconds until such an image is tried again."""
+MOST: Final = 1000
+"""Images that are put off at a time; of more, the first is tried again."""
+OF_ALL: Final = (PASSING - {EIO}) | {EACCES, EPERM, EROFS}
+"""Errors of a disk, a folder or a server, and not of one file."""
+
+
+class PutOff:
+    """
+    Remembers which images were put off, until when, and tells of it.
+
+    Args:
+        health: is told.
+    """
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._until: dict[str, float] = {}
+        """Monotonic times, in seconds, by image, the soonest first."""
+
+    def add(self, image: Image, error: Exception) -> None:
+        """Let others go first from now on if this image failed, and not disk or ledger."""
+        foreseen = isinstance(error, Unavailable)
+        if foreseen and not _is_of_one_file(error):
+            return
+        why = str(error) if foreseen else type(error).__name__
+        log.warning('event=image_put_off image=%s why="%s"', image.image_id[:16], why)
+        self._health.count("put_off")
+        self._until.pop(image.image_id, None)
+        self._until[image.image_id] = time.monotonic() + PUT_OFF_S
+        if len(self._until) > MOST:
+            del self._until[next(iter(self._until))]
+        self._health.failing[PART] = why
+        tell_failing(self._health)
+
+    def now(self) -> list[str]:
+        """List the images that are put off still."""
+        for image_id, until in list(self._until.items()):
+            if until > time.monotonic():
+                break
+            del self._until[image_id]
+        if not self._until and PART in self._health.failing:
+            del self._health.failing[PART]
+            tell_failing(self._health)
+        return list(self._until)
+
+
+def _is_of_one_file(error: Exception) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno not in OF_ALL

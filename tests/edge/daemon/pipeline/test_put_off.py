@@ -1,0 +1,190 @@
+"""One image, or one file, that anything goes wrong with keeps none of the others waiting."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from errno import EIO
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from edge.daemon.pipeline import put_off, second_look
+from edge.daemon.workers.serving import Serving
+from edge.errors import Reason, Unavailable
+from edge.health import Cause
+from edge.models.active import shipped_bundle
+from edge.models.bundle import verify
+from edge.storage import known_looks
+from edge.storage.claims import unavailable
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Submission
+from edge.storage.ledger.states import State
+from edge.storage.names import archive_name, result_path
+from edge.storage.spool import Spool
+from tests.support.pipeline import Line, line_of, parts_of
+from tests.support.pools import Pool
+
+LONGEST_PATH = 4095
+BAD, GOOD = b"bad", b"good"
+
+
+def image_id(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Bench:
+    """A pipeline with two images that wait, the bad one first."""
+
+    line: Line
+    pool: Pool
+    bad: Path
+    good: Path
+
+    def turn(self) -> None:
+        self.line.dispatcher._pause_until = 0.0
+        self.line.dispatcher._turn()
+
+    def state(self, data: bytes) -> State:
+        image = self.line.parts.ledger.images.find(image_id(data))
+        assert image is not None
+        return image.state
+
+    @property
+    def causes(self) -> set[Cause]:
+        return {cause for _, cause in self.line.parts.health.reasons_and_causes()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    done = tmp_path / "done"
+    while (left := LONGEST_PATH - 100 - len(bytes(done))) > 1:
+        done /= "d" * min(200, left)
+    ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
+    spool, pool = Spool(tmp_path / "spool", done, tmp_path / "failed"), Pool()
+    serving = Serving(verify(shipped_bundle()), cast("Any", pool))
+    for number, data in enumerate((BAD, GOOD)):
+        path = spool.claimed / f"m-{data.decode()}"
+        path.write_bytes(data)
+        submission = Submission(
+            image_id(data), path, data * 60, "folder", float(number), settled=False
+        )
+        ledger.submissions.accept(submission, serving.bundle.bundle_id)
+    line = line_of(parts_of(ledger, spool, serving))
+    yield Bench(line, pool, spool.claimed / "m-bad", spool.claimed / "m-good")
+    ledger.close()
+
+
+def test_a_file_that_is_gone_and_whose_name_is_too_long_for_the_archive_is_missing(
+    bench: Bench,
+) -> None:
+    place = bench.line.parts.spool.done / archive_name(BAD * 60, image_id(BAD))
+    with pytest.raises(OSError, match="File name too long"):
+        place.lstat()
+    bench.bad.unlink()
+    bench.turn()
+    assert (bench.state(BAD), bench.state(GOOD)) == (State.ARCHIVED, State.EXAMINING)
+    assert bench.causes == set()
+
+
+@pytest.mark.parametrize("error", [ValueError(), unavailable(OSError(EIO, os.strerror(EIO)))])
+def test_an_image_that_fails_before_a_worker_has_it_lets_the_others_go_first(
+    bench: Bench, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locate = bench.line.parts.spool.locate
+
+    def fail(path: Path, *args: Any) -> Path | None:  # noqa: ANN401
+        if path == bench.bad:
+            raise error from error.__cause__ or OSError(EIO, os.strerror(EIO))
+        return locate(path, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.line.parts.spool, "locate", fail)
+        for _ in range(2):
+            bench.turn()
+        assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+        assert Cause.LOOP_FAILED in bench.causes
+        assert put_off.PART in str(bench.line.parts.health.reasons)
+    bench.line.dispatcher._put_off._until[image_id(BAD)] = 0.0
+    bench.pool.job.count = 2
+    bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+    assert bench.causes == set()
+
+
+def test_what_is_away_for_all_puts_off_no_image(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        msg = "ledger: database or disk is full"
+        raise Unavailable(msg)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.line.parts.ledger.images, "move", fail)
+        bench.turn()
+        assert bench.causes == {Cause.STORAGE_UNAVAILABLE}
+    bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+    assert bench.causes == set()
+
+
+def test_a_changed_file_that_is_gone_before_it_is_recorded_anew_stops_nobody(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed, record_anew = bench.line.dispatcher._changed, bench.line.admission.record_anew
+
+    def lose(path: Path, name: bytes) -> None:
+        path.unlink()
+        record_anew(path, name)
+
+    monkeypatch.setattr(changed, "_record_anew", lose)
+    bench.bad.write_bytes(b"more of it")
+    for _ in range(2):
+        bench.turn()
+    assert bench.state(GOOD) is State.EXAMINING
+    assert bench.causes == set()
+
+
+def test_an_orphan_that_raises_anything_is_left_and_the_others_are_taken_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = bench.line.admission.record
+
+    def fail(claim: Any, sender: Any) -> None:  # noqa: ANN401
+        if claim.path.name.endswith("-1"):
+            raise KeyError
+        record(claim, sender)
+
+    for number in (1, 2):
+        (bench.bad.parent / f"f-orphan-{number}").write_bytes(b"orphan %d" % number)
+    monkeypatch.setattr(bench.line.admission, "record", fail)
+    bench.turn()
+    assert bench.state(b"orphan 2") is State.RECEIVED
+    assert bench.causes == {Cause.ORPHANS_LEFT}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away: run as root")
+def test_an_archived_file_that_cannot_be_copied_keeps_no_other_from_becoming_ours(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_look, "OURS_AFTER_S", -1.0)
+    monkeypatch.setattr(known_looks, "TICK_NS", 0)
+    failed, places = bench.line.parts.spool.failed, []
+    for data in (BAD, GOOD):
+        bench.line.recorder.reject(image_id(data), Reason.POISON, "for a test")
+        places.append(failed / archive_name(data * 60, image_id(data)))
+        os.chown(places[-1], 61_002, 61_002)
+    result_path(places[0]).unlink()
+    result_path(places[0]).mkdir()  # in the place of its receipt
+    for _ in range(3):  # recovers, hashes again, copies
+        bench.line.recovery._second_look._again_at = 0.0
+        bench.turn()
+    assert [place.lstat().st_uid for place in places] == [61_002, 0]
+    assert bench.causes == {Cause.LOOP_FAILED}
+    result_path(places[0]).rmdir()
+    bench.line.recovery._second_look._again_at = 0.0
+    bench.turn()
+    assert [place.lstat().st_uid for place in places] == [0, 0]
+    assert bench.causes == set()

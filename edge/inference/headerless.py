@@ -3,9 +3,10 @@ Know what is no whole mammogram in a picture that no header calls one.
 
 A breast takes much of the height of its picture; on a page with a small picture it does not.
 Air has no structure: what lies beside the "breast" in a piece cut out of one is fat, which has.
+A breast gets narrower towards both ends; half of a film, cut across, is widest at a border.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +25,23 @@ MOST_STRUCTURE: Final = 0.0025
 """The flattest quarter of air changes by at most this share of the tissue's range a pixel."""
 QUARTER: Final = 25
 """The percentile of slopes that is the flattest quarter's: films have clouds in the rest."""
+EDGE: Final = 0.01
+"""Share of the rows that count as a border of the picture."""
+UPPER: Final = (0.9, 1.1)
+"""Of a width at the upper border of so much of the greatest, a breast is so many times as high."""
+LOWER: Final = (0.75, 1.3)
+"""The same at the lower border, where whole breasts are narrow; at the upper one is the armpit."""
+OUTLINE: Final = 0.83
+"""A mask that fills more of a picture is no outline: glowing air was taken for tissue."""
+
+
+class Ends(NamedTuple):
+    """The upper and the lower end of a breast, as shares of its width; 0 if it ends inside."""
+
+    upper: float
+    lower: float
+    height: float
+    """Of the breast, as a share of its width."""
 
 
 def doubt_of(small: Small, mask: Mask, shown: float) -> str | None:
@@ -41,6 +59,9 @@ def doubt_of(small: Small, mask: Mask, shown: float) -> str | None:
             f"the breast takes {height:.0%} of the picture's height, expected {LEAST_HEIGHT:.0%} "
             "or more; is this a small picture on a page?"
         )
+    cut = _cut_across(mask)
+    if cut is not None:
+        return cut
     structure = structure_of(small, mask)
     if structure > MOST_STRUCTURE:
         return (
@@ -66,3 +87,26 @@ def structure_of(small: Small, mask: Mask) -> float:
     right = smooth[1:-1, 2:] - smooth[1:-1, :-2]
     slope = quantiles(np.hypot(down[air], right[air]), QUARTER)[0] / (2 * STEP)
     return slope / max(high - low, 1e-6)
+
+
+def _cut_across(mask: Mask) -> str | None:
+    ends = ends_of(mask)
+    if mask.mean() > OUTLINE:
+        return None
+    for name, width, (most, least) in (("upper", ends.upper, UPPER), ("lower", ends.lower, LOWER)):
+        if width >= most and ends.height < least:
+            return (
+                f"at the {name} border of the picture the breast has {width:.0%} of its greatest "
+                f"width, and it is {ends.height:.2f} times as high as wide; expected less than "
+                f"{most:.0%}, or {least} times or more; is this a part of a breast, or turned?"
+            )
+    return None
+
+
+def ends_of(mask: Mask) -> Ends:
+    """Measure how wide a breast is at the borders of the picture; the mask is not empty."""
+    widths = mask.sum(axis=1)
+    (most,) = quantiles(widths[widths > 0], 98)
+    near = max(2, round(EDGE * len(mask)))
+    height = np.count_nonzero(widths) / np.count_nonzero(mask.any(axis=0))
+    return Ends(float(widths[:near].max() / most), float(widths[-near:].max() / most), height)

@@ -81,3 +81,22 @@ def test_nearly_all_pieces_from_inside_a_breast_are_told(name: str) -> None:
     whole = [not fault(piece) for piece in pieces(film(name))]
     assert len(whole) > 20
     assert sum(whole) < 0.1 * len(whole)
+
+
+@pytest.mark.parametrize("name", [name for name in FILMS if name.endswith("cc")])
+def test_both_halves_of_a_craniocaudal_film_are_told(name: str) -> None:
+    pixels = film(name)  # those of an oblique one may look like a low breast
+    middle = len(pixels) // 2
+    assert "the lower border" in fault(pixels[:middle])
+    assert "the upper border" in fault(pixels[middle:])
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+@pytest.mark.parametrize("name", FILMS)
+def test_a_film_that_lies_on_its_side_is_told(name: str, turns: int) -> None:
+    assert fault(np.rot90(film(name), turns))
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_film_that_stands_on_its_head_has_no_fault(name: str) -> None:
+    assert not fault(np.rot90(film(name), 2))

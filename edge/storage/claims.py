@@ -233,6 +233,10 @@ class Claims:
         """
         return is_there(self.claimed)
 
+    def is_open(self) -> bool:
+        """Tell if the rights of the spool let us read its files."""
+        return os.access(self.claimed, os.R_OK | os.X_OK)
+
 
 def unavailable(error: OSError) -> Unavailable:
     """Say why the disk does not let us, never with the file's name."""

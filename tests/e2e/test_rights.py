@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,29 @@ def test_a_folder_below_one_that_was_shut_at_the_start_has_events_once_that_is_o
         known.add(sha256(film(number)))
         mortal.result_of(sha256(film(number)))
     mortal.assert_nothing_lost(known)
+
+
+def test_a_film_that_its_sender_shuts_once_it_is_taken_stops_no_other(mortal: Rig) -> None:
+    for worker in mortal.children():
+        os.kill(worker, signal.SIGSTOP)
+    mortal.drop("busy.png", film(0))
+    mortal.drop("shut.png", film(1))
+    claimed = mortal.folder / "spool" / "claimed"
+
+    def taken() -> list[Path]:
+        return [path for path in claimed.glob("*shut.png") if mortal.status()["queue"]["waiting"]]
+
+    until(taken, "taken", mortal.words, SOON_S)
+    path = taken()[0]
+    path.chmod(0)  # as its sender may by a descriptor that is open still
+    for worker in mortal.children():
+        os.kill(worker, signal.SIGCONT)
+    mortal.result_of(mortal.drop("good.png", film(2)))
+    told(mortal, "loop_failed", "a film that no worker can read")
+    mortal.stop()
+    path.chmod(0o644)
+    mortal.ready()
+    mortal.assert_nothing_lost({sha256(film(number)) for number in range(3)})
 
 
 def test_a_mount_that_was_read_only_is_emptied_soon_after_it_can_be_written(

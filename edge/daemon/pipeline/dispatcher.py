@@ -221,6 +221,10 @@ class Dispatcher:
                 continue
             if isinstance(examination.verdict, Interrupted):
                 self._rest(Cause.WORKERS_UNAVAILABLE, f"worker: {examination.verdict.why}")
+                if self._spool.is_open():
+                    self._put_off.interrupted(examination.image, examination.verdict.why)
+            else:
+                self._put_off.had_its_turn(examination.image)
             for observe in self._hooks.observers if settled else ():
                 _show(observe, examination, self._health)
         return len(finished) > len(self._unrecorded)

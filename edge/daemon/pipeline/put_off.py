@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from errno import EACCES, EIO, EPERM, EROFS
 from typing import Final
 
@@ -19,6 +20,8 @@ PUT_OFF_S: Final = 60.0
 """Seconds until such an image is tried again."""
 MOST: Final = 1000
 """Images that are put off at a time; of more, the first is tried again."""
+INTERRUPTIONS: Final = 3
+"""Interruptions of an image in a row after which it may be that file alone."""
 OF_ALL: Final = (PASSING - {EIO}) | {EACCES, EPERM, EROFS}
 """Errors of a disk, a folder or a server, and not of one file."""
 
@@ -35,13 +38,27 @@ class PutOff:
         self._health = health
         self._until: dict[str, float] = {}
         """Monotonic times, in seconds, by image, the soonest first."""
+        self._interrupted: Counter[str] = Counter()
 
     def add(self, image: Image, error: Exception) -> None:
         """Let others go first from now on if this image failed, and not disk or ledger."""
         foreseen = isinstance(error, Unavailable)
         if foreseen and not _is_of_one_file(error):
             return
-        why = str(error) if foreseen else type(error).__name__
+        self._add(image, str(error) if foreseen else type(error).__name__)
+
+    def interrupted(self, image: Image, why: str) -> None:
+        """Note that a worker gave an image back; let others go first after some times in a row."""
+        self._interrupted[image.image_id] += 1
+        if self._interrupted[image.image_id] >= INTERRUPTIONS:
+            del self._interrupted[image.image_id]
+            self._add(image, why)
+
+    def had_its_turn(self, image: Image) -> None:
+        """Note that a worker was done with an image."""
+        self._interrupted.pop(image.image_id, None)
+
+    def _add(self, image: Image, why: str) -> None:
         log.warning('event=image_put_off image=%s why="%s"', image.image_id[:16], why)
         self._health.count("put_off")
         self._until.pop(image.image_id, None)

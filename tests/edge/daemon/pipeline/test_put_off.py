@@ -12,6 +12,7 @@ import pytest
 
 from edge.daemon.pipeline import put_off, second_look
 from edge.daemon.workers.serving import Serving
+from edge.daemon.workers.verdict import Interrupted
 from edge.errors import Reason, Unavailable
 from edge.health import Cause
 from edge.models.active import shipped_bundle
@@ -112,6 +113,32 @@ def test_an_image_that_fails_before_a_worker_has_it_lets_the_others_go_first(
     bench.turn()
     assert bench.state(BAD) is State.EXAMINING
     assert bench.causes == set()
+
+
+def test_an_image_that_no_worker_can_read_lets_the_others_go_first(bench: Bench) -> None:
+    for _ in range(put_off.INTERRUPTIONS):  # as a sender may do that has it open still
+        bench.turn()
+        assert bench.state(GOOD) is State.RECEIVED
+        bench.pool.answer(Interrupted("the image file cannot be read: Permission denied"))
+        bench.line.dispatcher._record_finished()
+    bench.turn()
+    assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+    assert "cannot be read" in str(bench.line.parts.health.reasons)
+    bench.line.dispatcher._put_off._until[image_id(BAD)] = 0.0
+    bench.pool.job.count = 2
+    bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+    assert bench.causes == set()
+
+
+def test_an_image_that_is_interrupted_now_and_then_keeps_its_place(bench: Bench) -> None:
+    put = bench.line.dispatcher._put_off
+    for image in bench.line.parts.ledger.images.in_state(State.RECEIVED):
+        for _ in range(put_off.INTERRUPTIONS - 1):
+            put.interrupted(image, "pool stopped")
+        put.had_its_turn(image)
+        put.interrupted(image, "pool stopped")
+    assert put.now() == []
 
 
 def test_what_is_away_for_all_puts_off_no_image(

@@ -12,7 +12,7 @@ from edge.health import Cause, Health
 from edge.mqtt.errors import HungUpError, RefusedError
 from edge.storage.ledger.outbox import HUNG_UP, Delivery, ExamOutbox, Outbox
 from edge.storage.ledger.records import REPLY
-from edge.system.threads import Loop, note_failure
+from edge.system.threads import Loop, note_failure, tell_failing
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Courier(Loop):
     def __init__(self, sink: Sink, outbox: Outbox | ExamOutbox, health: Health) -> None:
         super().__init__(f"publish-{sink.takes[0]}", health)
         self._sink = sink
+        self._part = f"delivery to {sink.name}"
         self._outbox = outbox
         self._wake = threading.Event()
         self._retry_held = threading.Event()
@@ -104,13 +105,19 @@ class Courier(Loop):
         self._retry_held.clear()
         try:
             self._release(due=due)
-            if self._sink.refused is not None and not self._outbox.held(self._sink.takes):
-                self._health.recover(self._sink.refused)
+            if not self._outbox.held(self._sink.takes):
+                self._recover_held()
         except Unavailable:
             self._retry_held.set()
             raise
         if due:
             self._next_hung_up = time.monotonic() + self.hung_up_retry_s
+
+    def _recover_held(self) -> None:
+        if self._sink.refused is not None:
+            self._health.recover(self._sink.refused)
+        elif self._health.failing.pop(self._part, None):
+            tell_failing(self._health)
 
     def _release(self, *, due: bool) -> None:
         """Try again what was refused and, if it is `due`, what the broker hung up on."""
@@ -160,6 +167,9 @@ class Courier(Loop):
         if self._sink.refused is not None:
             what = "replies" if delivery.sink == REPLY else f"{self._sink.name}: results"
             self._health.degrade(self._sink.refused, f"{what} were refused and are kept: {why}")
+        else:
+            self._health.failing[self._part] = why
+            tell_failing(self._health)
 
 
 class _SinkUnavailableError(Unavailable):

@@ -17,6 +17,7 @@ from edge.health import Cause
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.exam_sinks import DICOM_MAP
 from edge.storage.ledger.outbox import Delivery
+from edge.system import files
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +94,7 @@ class MapSink(PacsSink):
             try:
                 drawn = self._draw(wanted)
             except Unavailable as error:
-                gone = Answer(sent=Sent.GONE)
-                return Answer(sent=Sent.UNAVAILABLE, why=str(error)) if path.exists() else gone
+                return Answer(sent=_cause_at(path), why=str(error))
             except ModelError as error:
                 return Answer(sent=Sent.FAILED, why=f"it could not be drawn: {error}")
             if isinstance(drawn, str):
@@ -106,6 +106,17 @@ class MapSink(PacsSink):
         if answer.sent not in {Sent.UNAVAILABLE, Sent.FAILED}:
             self._drawn = None
         return answer
+
+
+def _cause_at(path: Path) -> Sent:
+    """Tell if a map was not drawn because of its file: that one alone waits, or has none."""
+    try:
+        files.open_regular(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return Sent.GONE
+    except OSError:
+        return Sent.FAILED
+    return Sent.UNAVAILABLE
 
 
 def _shows(drawn: Capture, result: Mapping[str, Any]) -> bool:

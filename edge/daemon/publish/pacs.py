@@ -66,7 +66,8 @@ class PacsSink:
             case Sent.GONE:
                 if any(self._ledger.images.find(one) is None for one in job.originals):
                     self._send_nothing(delivery, "original_gone")  # forgotten, with this delivery
-                self._demand_that_none_moved(job)
+                if self._is_moving(job):
+                    self._fail(delivery, "an image is being moved")
                 if any(map(self._ledger.pruning.has_file, job.originals)):
                     self._fail(delivery, AWAY)
                 self._send_nothing(delivery, "original_gone")
@@ -89,19 +90,14 @@ class PacsSink:
         path = self._ledger.images.path_of(image_id)
         return None if path is None else as_hex(path)
 
-    def _demand_that_none_moved(self, job: Job) -> None:
-        """
-        Make sure that a file is gone, and not on its way to the archive or to a worker.
-
-        Raises:
-            Unavailable: one was moved since it was asked for.
-        """
+    def _is_moving(self, job: Job) -> bool:
+        """Tell if a file is not gone, but on its way to the archive or to a worker."""
         for image_id, path in job.originals.items():
             image = self._ledger.images.find(image_id)
             moving = image is not None and image.state is not State.ARCHIVED
             if moving or self._path_of(image_id) not in {path, None}:
-                msg = "dicom: an image is being moved"
-                raise Unavailable(msg)
+                return True
+        return False
 
     def _fail(self, delivery: Delivery, why: str) -> NoReturn:
         self._failed[delivery.seq] += 1

@@ -114,6 +114,33 @@ def test_a_sink_that_is_unavailable_is_told_by_its_own_code(ledger: Ledger) -> N
     assert causes_once_degraded(courier, health) == [Cause.JSONL_UNAVAILABLE]
 
 
+def test_a_result_that_a_file_does_not_take_as_nobody_foresaw_is_kept_and_told(
+    ledger: Ledger,
+) -> None:
+    class Odd(Full):
+        breaks = True
+
+        def send(self, delivery: Delivery) -> None:
+            if self.breaks:
+                raise ValueError(delivery.seq)
+
+    health, sink = Health(), Odd()
+    courier = Courier(sink, ledger.outbox, health)
+    assert courier._deliver_some()
+    assert health.counters["deliveries_failed"] == 1
+    assert health.reasons == [
+        "a part of the daemon fails and goes on: delivery to jsonl by ValueError"
+    ]
+    sink.breaks = False
+    courier.retry_held()
+    for _ in range(2):
+        courier._deliver_some()
+    courier.retry_held()
+    courier._deliver_some()
+    assert health.reasons == []
+    assert health.counters["delivered_jsonl"] == 1
+
+
 def test_a_ledger_that_gives_out_no_results_is_not_held_against_the_sink() -> None:
     health = Health()
     outbox = cast(Outbox, BrokenOutbox())

@@ -128,6 +128,19 @@ def test_a_forgotten_image_has_no_report_and_one_that_is_on_its_way_waits(site: 
 
 
 @pytest.mark.usefixtures("no_pause")
+def test_a_report_whose_image_never_reaches_the_archive_holds_no_other(site: Site) -> None:
+    ids = add_all(site)
+    with site.ledger._database.transaction() as db:
+        db.execute("UPDATE images SET state = 'concluded' WHERE image_id = ?", (ids[0],))
+    sink = DicomSink(PEER, site.ledger, Script(*[Sent.GONE] * FAILURES))
+    for _ in range(FAILURES - 1):
+        with pytest.raises(Unavailable, match="is being moved"):
+            sink.send(only(site))
+    with pytest.raises(RefusedError, match="is being moved"):
+        sink.send(only(site))
+
+
+@pytest.mark.usefixtures("no_pause")
 def test_a_report_whose_images_are_on_a_mount_that_is_away_is_kept(site: Site) -> None:
     add_all(site)
     sink = DicomSink(PEER, site.ledger, Script(*[Sent.GONE] * FAILURES, Sent.STORED))

@@ -1,8 +1,10 @@
 """The sink of maps: what is drawn and sent, once, and which results get none."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from edge.health import Cause, Health
 from edge.mqtt.errors import RefusedError
 from edge.storage.ledger.exam_sinks import DICOM_MAP
 from edge.storage.ledger.outbox import Delivery
+from edge.system import files
 from tests.support.exam_ledger import B1, Site
 
 PEER = Peer(aet="P", host="127.0.0.1", port=1, calling="M", tls=False, ca=None, cert=None, key=None)
@@ -150,6 +153,23 @@ def test_a_file_that_is_away_though_it_is_kept_waits_and_is_held_in_the_end(
         with pytest.raises(Unavailable, match="is its mount away"):
             sink.send(delivery)
     with pytest.raises(RefusedError, match="is its mount away"):
+        sink.send(delivery)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_file_that_may_not_be_read_holds_its_map_alone(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:  # as root may read all
+        raise PermissionError(EACCES, os.strerror(EACCES))
+
+    monkeypatch.setattr(files, "open_regular", refuse)
+    delivery, sink = studio.delivery(), studio.sink
+    studio.drawn = Unavailable("the image file cannot be read")
+    for _ in range(FAILURES - 1):
+        with pytest.raises(Unavailable, match="cannot be read"):
+            sink.send(delivery)
+    with pytest.raises(RefusedError, match="cannot be read"):
         sink.send(delivery)
 
 

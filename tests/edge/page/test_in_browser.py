@@ -47,9 +47,10 @@ class Desk:
     process: "subprocess.Popen[bytes]"
 
     def open(self, path: str, words: str) -> None:
-        """Go to a page and wait until these words stand there."""
+        """Go to a page and wait until these words stand there, and its script has run."""
         self.browser.open(self.root + path)
         self.reads(words)
+        self.has("document.readyState == 'complete'")
 
     def reads(self, words: str) -> None:
         """Wait until these words stand on the page."""

@@ -4,6 +4,7 @@ Know what is no whole mammogram in a picture that no header calls one.
 A breast takes much of the height of its picture; on a page with a small picture it does not.
 Air has no structure: what lies beside the "breast" in a piece cut out of one is fat, which has.
 A breast gets narrower towards both ends; half of a film, cut across, is widest at a border.
+Tissue is smooth beside print, whose lines change from dark to bright and back in a few pixels.
 """
 
 from typing import Final, NamedTuple
@@ -19,9 +20,11 @@ LEAST_HEIGHT: Final = 0.3
 """A breast takes at least this share of the picture's height; 37 % is the least of 3,410."""
 GRAIN: Final = 3.0
 """Standard deviation of the blur that takes away the grain of films, in pixels."""
+ROUGH: Final = 0.16
+"""Levels of tissue differ from what is blurred so by at most this share of its range on average."""
 STEP: Final = 2
-"""Structure is measured at every second pixel of every second row."""
-MOST_STRUCTURE: Final = 0.0025
+"""Air and tissue are sampled at every second pixel of every second row."""
+MOST_STRUCTURE: Final = 0.0035
 """The flattest quarter of air changes by at most this share of the tissue's range a pixel."""
 QUARTER: Final = 25
 """The percentile of slopes that is the flattest quarter's: films have clouds in the rest."""
@@ -44,6 +47,17 @@ class Ends(NamedTuple):
     """Of the breast, as a share of its width."""
 
 
+class Sample(NamedTuple):
+    """Every second pixel of every second row."""
+
+    small: Small
+    smooth: Small
+    """The same, blurred before the sample was taken."""
+    mask: Mask
+    span: float
+    """The range of the tissue's levels."""
+
+
 def doubt_of(small: Small, mask: Mask, shown: float) -> str | None:
     """
     Say why a picture without a header is no mammogram; None if it may be one.
@@ -62,7 +76,14 @@ def doubt_of(small: Small, mask: Mask, shown: float) -> str | None:
     cut = _cut_across(mask)
     if cut is not None:
         return cut
-    structure = structure_of(small, mask)
+    sample = sample_of(small, mask)
+    rough = roughness_of(sample)
+    if rough > ROUGH:
+        return (
+            f"its levels differ by {rough:.0%} of their range from those around them, expected "
+            f"{ROUGH:.0%} or less; is this print or a drawing?"
+        )
+    structure = structure_of(sample)
     if structure > MOST_STRUCTURE:
         return (
             f"no air beside it: in the flattest quarter of what is there levels change by "
@@ -72,21 +93,34 @@ def doubt_of(small: Small, mask: Mask, shown: float) -> str | None:
     return None
 
 
-def structure_of(small: Small, mask: Mask) -> float:
-    """Measure the slope of levels in the flattest quarter of air, in the tissue's range a pixel."""
-    few = slice(None, None, STEP), slice(None, None, STEP)
-    tissue = mask[few]
-    if not tissue.any():
+def sample_of(small: Small, mask: Mask) -> Sample:
+    """Take the sample; the mask is not empty."""
+    every = slice(None, None, STEP), slice(None, None, STEP)
+    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), GRAIN), np.float32)
+    low, high = quantiles(small[every][mask[every]], 1, 99) if mask[every].any() else (0.0, 0.0)
+    return Sample(small[every], smooth[every], mask[every], max(high - low, 1e-6))
+
+
+def roughness_of(sample: Sample) -> float:
+    """Measure the mean difference of tissue from its blurred copy, as a share of its range."""
+    if not sample.mask.any():
         return 0.0
-    air = air_of(small[few], tissue)[1:-1, 1:-1]
+    rough = np.abs(sample.small[sample.mask] - sample.smooth[sample.mask])
+    return float(rough.mean()) / sample.span
+
+
+def structure_of(sample: Sample) -> float:
+    """Measure the slope of levels in the flattest quarter of air, in the tissue's range a pixel."""
+    if not sample.mask.any():
+        return 0.0
+    air = air_of(sample.small, sample.mask)[1:-1, 1:-1]
     if air.sum() <= FEW:
         return 0.0
-    low, high = quantiles(small[few][tissue], 1, 99)
-    smooth = cv2.GaussianBlur(small, (0, 0), GRAIN)[few]
+    smooth = sample.smooth
     down = smooth[2:, 1:-1] - smooth[:-2, 1:-1]
     right = smooth[1:-1, 2:] - smooth[1:-1, :-2]
-    slope = quantiles(np.hypot(down[air], right[air]), QUARTER)[0] / (2 * STEP)
-    return slope / max(high - low, 1e-6)
+    slopes = np.hypot(down[air], right[air])
+    return quantiles(slopes, QUARTER)[0] / (2 * STEP) / sample.span
 
 
 def _cut_across(mask: Mask) -> str | None:

@@ -100,3 +100,39 @@ def test_a_film_that_lies_on_its_side_is_told(name: str, turns: int) -> None:
 @pytest.mark.parametrize("name", FILMS)
 def test_a_film_that_stands_on_its_head_has_no_fault(name: str) -> None:
     assert not fault(np.rot90(film(name), 2))
+
+
+def page_of_text(shape: tuple[int, int], size: float, seed: int) -> NDArray[np.uint8]:
+    """Lines of letters, white on black, from one margin to the other."""
+    letters = np.random.default_rng(seed)
+    page = np.zeros(shape, np.uint8)
+    margin = shape[1] // 10
+    for line in range(margin, shape[0] - margin, round(34 * size)):
+        words = "".join(chr(97 + letter) for letter in letters.integers(0, 26, 400)).replace(
+            "e", " "
+        )
+        cv2.putText(page, words, (margin, line), cv2.FONT_HERSHEY_SIMPLEX, size, 255)
+    page[:, -margin:] = 0
+    return page
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("shape", "size"), [((3508, 2480), 0.9), ((600, 450), 0.3)])
+def test_a_page_of_fine_print_is_told(shape: tuple[int, int], size: float, seed: int) -> None:
+    page = page_of_text(shape, size, seed)
+    assert fault(page)
+    assert fault(255 - page)
+
+
+def test_what_fills_a_page_without_an_outline_is_told_as_print() -> None:
+    assert "is this print" in fault(page_of_text((3508, 2480), 0.9, 0))
+
+
+@pytest.mark.parametrize("gain", [1, 3])
+@pytest.mark.parametrize("name", FILMS)
+def test_a_sharpened_or_grainy_film_is_no_print(name: str, gain: float) -> None:
+    pixels = film(name).astype(np.float32)
+    sharpened = pixels + gain * (pixels - cv2.GaussianBlur(pixels, (0, 0), 2))
+    grainy = pixels + np.random.default_rng(1).normal(0, 4 * gain, pixels.shape)
+    for changed in (sharpened, grainy):
+        assert not fault(np.clip(changed, 0, 255).astype(np.uint8))

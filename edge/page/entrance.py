@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 MOST_BODY: Final = 2**14
 """Bytes of a form: each byte of the longest password may take three."""
-FORGOTTEN: Final = '"cache", "cookies", "storage"'
-"""The things that a browser drops on signing out; shown pages go with the cache."""
+FORGOTTEN: Final = '"cache", "storage"'
+"""A browser drops these on signing out; dropping `"cookies"` would reach other sites as well."""
 BODY_S: Final = 10.0
 """Seconds that a browser has to send a form."""
 

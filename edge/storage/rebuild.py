@@ -105,13 +105,8 @@ def rebuild(ledger: Ledger, spool: Spool, health: Health) -> None:
 
 
 def _newest(spool: Spool) -> list[Path]:
+    entries = (entry for folder in (spool.done, spool.failed) for entry in _receipts(folder))
     try:
-        entries = (
-            entry
-            for folder in (spool.done, spool.failed)
-            for entry in os.scandir(folder)
-            if entry.name.endswith(".json")
-        )
         newest = nlargest(NEWEST, ((entry.stat().st_mtime_ns, entry.path) for entry in entries))
     except OSError as error:
         msg = f"archive: {error.strerror}"
@@ -122,11 +117,19 @@ def _newest(spool: Spool) -> list[Path]:
 def _archived(spool: Spool) -> Iterator[Archived]:
     """Yield what lies in the archive and is ours, proved by its name and its result id."""
     for folder, scored in ((spool.done, True), (spool.failed, False)):
-        for entry in os.scandir(folder):
-            if entry.name.endswith(".json") and not entry.name.startswith("."):
-                item = _parse(Path(entry.path), scored=scored)
-                if item is not None:
-                    yield item
+        for entry in _receipts(folder):
+            item = _parse(Path(entry.path), scored=scored)
+            if item is not None:
+                yield item
+
+
+def _receipts(folder: Path) -> "Iterator[os.DirEntry[str]]":
+    """Yield the files that may be results; a link or a pipe of that name is none of ours."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            named = entry.name.endswith(".json") and not entry.name.startswith(".")
+            if named and entry.is_file(follow_symlinks=False):
+                yield entry
 
 
 def _parse(result: Path, *, scored: bool) -> Archived | None:
@@ -142,7 +145,7 @@ def _parse(result: Path, *, scored: bool) -> Archived | None:
         name = sender_name(path.name, image_id)
         received_at = datetime.fromisoformat(message["source"]["received_at"]).timestamp()
         source = message["source"]["kind"]
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return None
     if (
         generation is None

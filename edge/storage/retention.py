@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from errno import ENOENT
 from functools import partial
 from pathlib import Path
@@ -187,14 +188,15 @@ class Retention(Loop):
 
     def _redate(self, jump: Jump) -> None:
         for path in [*(self._state / FOLDER).glob("*"), *self._ledger.audit.closed()]:
-            dated = path.stat().st_mtime
-            os.utime(path, (jump.moved(dated), jump.moved(dated)))
+            with suppress(OSError):  # it keeps a wrong date, and all others get theirs
+                dated = path.lstat().st_mtime
+                os.utime(path, (jump.moved(dated), jump.moved(dated)), follow_symlinks=False)
 
     def _remove_damaged(self, before: float) -> None:
         for folder in (self._state / FOLDER).glob("*"):
-            if folder.stat().st_mtime < before:
-                shutil.rmtree(folder, ignore_errors=True)
-                if folder.exists():
+            if folder.lstat().st_mtime < before:
+                _remove_all_of(folder)
+                if os.path.lexists(folder):
                     self._stuck[folder.name] = "a ledger that was set aside"
                     continue
                 self._pruned.count("pruned_damaged")
@@ -207,6 +209,14 @@ def _remove_unless_away(archives: ArchiveFolders, path: Path) -> None:
         why = f"{path.parent} is not the folder that it was: mount it, or remove {NAME}"
         raise OSError(ENOENT, why)
     _remove(path)
+
+
+def _remove_all_of(folder: Path) -> None:
+    """Remove as much of a folder as goes; also a link or a file that somebody put there."""
+    with suppress(OSError):
+        if not folder.is_dir() or folder.is_symlink():
+            folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

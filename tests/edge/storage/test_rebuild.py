@@ -142,8 +142,14 @@ def test_a_rebuild_that_was_killed_goes_on_and_takes_nothing_twice(
 
 @pytest.mark.parametrize(
     "payload",
-    [b"{", b"[]", b'{"image_id": "x"}', result("0" * 64, 1)],
-    ids=["cut", "list", "other", "elsewhere"],
+    [
+        b"{",
+        b"[]",
+        b'{"image_id": "x"}',
+        result("0" * 64, 1),
+        result("0" * 64, 1).replace(f'"{"0" * 64}"'.encode(), b"[]"),
+    ],
+    ids=["cut", "list", "other", "elsewhere", "id of another type"],
 )
 def test_what_is_not_provably_ours_is_left_alone(
     spool: Spool, ledger: Ledger, payload: bytes
@@ -153,6 +159,24 @@ def test_what_is_not_provably_ours_is_left_alone(
     rebuild(ledger, spool, Health())
     assert ledger.queries.results() == []
     assert path.exists()
+
+
+@pytest.mark.parametrize("what", ["link to nothing", "link to itself", "folder", "pipe"])
+def test_what_lies_in_the_archive_and_is_no_file_keeps_nobody_from_starting(
+    spool: Spool, ledger: Ledger, what: str
+) -> None:
+    odd = spool.done / "film.dcm.json"
+    match what:
+        case "folder":
+            odd.mkdir()
+        case "pipe":
+            os.mkfifo(odd)
+        case _:
+            odd.symlink_to(odd if what == "link to itself" else "nowhere")
+    file_away(spool, 1)
+    prove(ledger, spool)
+    rebuild(ledger, spool, Health())
+    assert len(ledger.queries.results()) == 1
 
 
 def test_a_first_start_says_nothing(

@@ -366,6 +366,21 @@ def test_bytes_that_come_again_after_they_were_pruned_are_filed_again(archive: A
     assert len(archive.ledger.queries.results()) == 2
 
 
+def test_a_link_among_ledgers_that_were_set_aside_stops_no_turn_of_retention(
+    archive: Archive,
+) -> None:
+    path, damaged = archive.add(1), archive.folder / "state" / FOLDER
+    (damaged / "20260101T000000").mkdir(parents=True)
+    (damaged / "0").symlink_to("nowhere")
+    archive.clock["jumped"] = 1
+    archive.retention.turn()
+    assert archive.health.reasons == []
+    archive.after(91)
+    archive.retention.turn()
+    assert archive.health.reasons == []
+    assert (path.exists(), list(damaged.iterdir())) == (False, [])
+
+
 def test_ledgers_that_were_set_aside_go_too(archive: Archive) -> None:
     (archive.folder / "state" / FOLDER / "20260101T000000").mkdir(parents=True)
     archive.after(89)

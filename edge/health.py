@@ -151,7 +151,7 @@ class Health:
         self._stamps: dict[str, float] = {}
         self._reasons: dict[Cause, str] = {}
         self.failing: dict[str, str] = {}
-        """The class of the error that nobody foresaw, by the loop that failed by it last."""
+        """The last failure of each part that fails: the class of an error, or a sentence."""
         self._phase = Phase.STARTING
         self.counters: Counter[str] = Counter()
         self._started = time.monotonic()

@@ -208,7 +208,7 @@ class Daemon:
             observers.append(self._shadow.observe)
         if self._drawing.drawer:
             observers.append(self._drawing.drawer.observe)
-        hooks = Hooks(self._recovery.run, self._admission.record_anew, tuple(observers))
+        hooks = Hooks(self._recovery.run, tuple(observers))
         return Dispatcher(self._parts, self._recorder, self._head_start, hooks)
 
     def _make_handlers(self) -> broker.Handlers:

@@ -233,9 +233,16 @@ class Claims:
         """
         return is_there(self.claimed)
 
-    def is_open(self) -> bool:
-        """Tell if the rights of the spool let us read its files."""
-        return os.access(self.claimed, os.R_OK | os.X_OK)
+    def is_shut_alone(self, path: Path) -> bool:
+        """Tell if a file cannot be read, although the rights of the spool let us read its files."""
+        if not os.access(self.claimed, os.R_OK | os.X_OK):
+            return False
+        try:
+            with files.open_regular(path) as file:
+                file.read(1)
+        except OSError:
+            return True
+        return False
 
 
 def unavailable(error: OSError) -> Unavailable:

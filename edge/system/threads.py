@@ -15,6 +15,7 @@ STOP_S: Final = 2.0
 """Seconds that `stop` waits for a loop unless told otherwise."""
 AFTER_FAILURE_S: Final = 1.0
 """Seconds of rest after a turn that failed as nobody foresaw."""
+_telling: Final = threading.Lock()
 
 
 class Loop:
@@ -106,11 +107,12 @@ def note_good_turn(health: Health, loop: str) -> None:
 
 def tell_failing(health: Health) -> None:
     """Report the loops that fail, or that none does."""
-    told = ", ".join(f"{loop} by {error}" for loop, error in sorted(health.failing.items()))
-    if told:
-        health.degrade(Cause.LOOP_FAILED, f"a part of the daemon fails and goes on: {told}")
-    else:
-        health.recover(Cause.LOOP_FAILED)
+    with _telling:  # else one that has found none could take back what another has just told
+        told = ", ".join(f"{loop} by {error}" for loop, error in sorted(health.failing.items()))
+        if told:
+            health.degrade(Cause.LOOP_FAILED, f"a part of the daemon fails and goes on: {told}")
+        else:
+            health.recover(Cause.LOOP_FAILED)
 
 
 def note_failure(event: str, error: BaseException | None) -> str:

@@ -88,7 +88,7 @@ def line_of(
         )
     admission = Admission(parts)
     recovery = Recovery(parts, admission)
-    hooks = Hooks(recovery.run, admission.record_anew, tuple(observers))
+    hooks = Hooks(recovery.run, tuple(observers))
     dispatcher = Dispatcher(parts, recorder, head_start, hooks)
     return Line(parts, recorder, head_start, admission, recovery, dispatcher)
 

@@ -10,6 +10,7 @@ import os
 import re
 import select
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
 from errno import EACCES, ENOSPC
@@ -103,13 +104,13 @@ class Watch:
         self._folders: dict[int, Path] = {}
         self._known: dict[Path, _Phase] = {}
         self._leaving: tuple[int, _Phase | None] = (0, None)
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._queue = Inotify()
-        try:
+        with ExitStack() as opened:
+            self._queue = Inotify()
+            opened.callback(self._queue.close)
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            opened.callback(os.close, self._bell)
             self._add(folder)
-        except BaseException:
-            self.close()
-            raise
+            opened.pop_all()
 
     @property
     def used(self) -> int:

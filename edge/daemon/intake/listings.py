@@ -2,8 +2,8 @@
 Listings of the inbox: they find what no event told of, and say what cannot be read there.
 
 One is made at start, every minute, after events were lost, after rights were changed, and more
-often if the file system has no events. Some senders change rights or times without pause: listings
-that are wished for take a tenth of the time at most.
+often if the file system has no events. Some senders change rights or times without pause: those
+listings take a tenth of the time at most.
 """
 
 import os

@@ -1,7 +1,6 @@
 """Admission of a claimed file: recorded in the ledger, and only then removed elsewhere."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.pipeline.originals import Originals
@@ -65,17 +64,3 @@ class Admission:
             self.originals.remove(claim.path.name, *claim.origin)
         self._health.count(f"received_{sender.source}")
         self._tasks.wake()
-
-    def record_anew(self, path: Path, name: bytes) -> None:
-        """
-        Record a file of the spool whose bytes are no longer those the ledger knew.
-
-        Args:
-            path: in spool/claimed.
-            name: the sender's name of it.
-
-        Raises:
-            Unavailable: the file cannot be read, or the ledger not written.
-        """
-        seen_to_change = Sender("folder", settled=False)
-        self.record(self._spool.rehash(path, name), seen_to_change)

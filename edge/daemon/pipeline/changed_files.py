@@ -1,8 +1,6 @@
 """Files that changed after they were recorded: their writer went on while a worker had them."""
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
 
 from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.pipeline.head_start import HeadStart
@@ -20,7 +18,6 @@ class ChangedFiles:
     Args:
         parts: the shared objects.
         reject: concludes the image that it was, if somebody waits for it.
-        record_anew: records the file of that path, under the sender's name of it.
         head_start: forgets what a worker says that may have seen other bytes.
     """
 
@@ -28,15 +25,14 @@ class ChangedFiles:
         self,
         parts: Parts,
         reject: Reject,
-        record_anew: Callable[[Path, bytes], None],
         head_start: HeadStart,
     ) -> None:
         self._ledger = parts.ledger
         self._spool = parts.spool
         self._reject = reject
-        self._record_anew = record_anew
         self._head_start = head_start
         self._model = parts.model
+        self._wake = parts.tasks.wake
 
     def take_up(self, image: Image) -> bool:
         """
@@ -50,21 +46,17 @@ class ChangedFiles:
         """
         if not (self._may_have_changed(image) and self._has_changed(image)):
             return False
+        # What is stranded, recovery records in the next turn, or tells why it cannot.
         if self._ledger.submissions.forget(image.image_id):
-            path = image.path
+            self._spool.stranded.append((image.path, image.name))
         elif image.poison:
             return False
         else:  # somebody else waits for it: these other bytes get no result under its id
-            path = self._spool.claim_anew(image.path, image.name)
+            self._spool.take_back(image.path, image.name)
             self._reject(
                 image.image_id, Reason.MISSING, "its file was changed before it could be examined"
             )
-        try:
-            self._record_anew(path, image.name)
-        except Unavailable:
-            self._spool.stranded.append(
-                (path, image.name)
-            )  # recovery tries again, or leaves and tells it
+        self._wake()
         log.info("event=file_had_changed")
         return True
 

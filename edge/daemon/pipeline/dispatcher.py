@@ -62,7 +62,7 @@ class Dispatcher:
         self._recorder = recorder
         self._head_start = head_start
         self._hooks = hooks
-        self._changed = ChangedFiles(parts, recorder.reject, hooks.record_anew, head_start)
+        self._changed = ChangedFiles(parts, recorder.reject, head_start)
         self._finished: queue.SimpleQueue[Examination] = queue.SimpleQueue()
         self._unrecorded: list[Examination] = []
         self._put_off = PutOff(parts.health)
@@ -189,17 +189,17 @@ class Dispatcher:
 
     def _submit(self, image: Image) -> None:
         serving = self._model.serving
-        pending = self._head_start.take(image.path, serving.workers)
-        if pending is None:
-            pending = PendingVerdict()
-            serving.workers.submit(image.path, pending)
+        begun = self._head_start.take(image.path, serving.workers)
+        pending = begun or PendingVerdict()
 
         def done(verdict: Verdict) -> None:
             times = (pending.started_at, pending.completed_at)
             self._finished.put(Examination(image, serving, *times, verdict))
             self._tasks.wake()
 
-        pending.give_to(done)
+        pending.give_to(done)  # first: if no worker can be begun, the image comes back by it
+        if begun is None:
+            serving.workers.submit(image.path, pending)
 
     def _record_finished(self) -> bool:
         """Record what workers gave back; False if there is nothing, or if nothing was recorded."""
@@ -221,7 +221,7 @@ class Dispatcher:
                 continue
             if isinstance(examination.verdict, Interrupted):
                 self._rest(Cause.WORKERS_UNAVAILABLE, f"worker: {examination.verdict.why}")
-                if self._spool.is_open():
+                if self._spool.is_shut_alone(examination.image.path):
                     self._put_off.interrupted(examination.image, examination.verdict.why)
             else:
                 self._put_off.had_its_turn(examination.image)

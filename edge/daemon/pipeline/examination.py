@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 from edge.contract.render import Sender
@@ -57,7 +56,5 @@ class Hooks:
 
     recover: Callable[[], None]
     """Called in each turn before the first image; does nothing once it has succeeded."""
-    record_anew: Callable[[Path, bytes], None]
-    """Called with a file of the spool, and its sender's name, that the ledger no longer knows."""
     observers: tuple[Callable[[Examination], None], ...] = ()
     """Called with each examination after it was recorded."""

@@ -54,7 +54,7 @@ class Recovery:
         self._ledger.images.recover()
         lost = self._ledger.restore.why_empty is not None
         self._take_up_orphans(lost=lost)
-        if lost:
+        if lost and not self._left:  # else the next start takes what is left for a spare copy
             self._ledger.restore.finish()
         self.done = True
 

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from errno import EIO
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -114,8 +115,8 @@ def _cause_at(path: Path) -> Sent:
         files.open_regular(path).close()
     except (FileNotFoundError, NotADirectoryError):
         return Sent.GONE
-    except OSError:
-        return Sent.FAILED
+    except OSError as error:
+        return Sent.UNAVAILABLE if error.errno in files.PASSING - {EIO} else Sent.FAILED
     return Sent.UNAVAILABLE
 
 

@@ -74,6 +74,9 @@ def test_an_inbox_for_which_there_was_no_queue_of_events_has_them_once_there_is(
     with monkeypatch.context() as patched:
         patched.setattr(Inotify, "__init__", refuse)
         desk.turn()
+        opened = len(list(Path("/proc/self/fd").iterdir()))
+        desk.turn(after_s=60)
+        assert len(list(Path("/proc/self/fd").iterdir())) == opened
         assert desk.causes == {Cause.INBOX_WITHOUT_EVENTS}
         assert desk.counts.watches is None
     desk.turn(after_s=1)

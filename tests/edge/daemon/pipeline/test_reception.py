@@ -355,6 +355,7 @@ def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another
     assert claimed is not None
     claimed.path.write_bytes(FILM[:5])  # its writer had it open still, and cut it
     settle(desk)
+    desk.line.recovery.run()
     assert desk.ledger.images.find(IMAGE_ID) is None
     assert desk.ledger.images.find(hashlib.sha256(FILM[:5]).hexdigest()) is not None
     assert desk.refused == []
@@ -393,6 +394,7 @@ def test_a_postponed_file_that_changed_is_another_image_and_the_request_for_it_i
 ) -> None:
     now = changed_while_it_was_postponed(desk)
     settle(desk)
+    desk.line.recovery.run()
     assert desk.refused == [
         f"{IMAGE_ID}: missing: its file was changed before it could be examined"
     ]

@@ -12,7 +12,7 @@ from edge.inference.small_copy import Small
 Mask: TypeAlias = NDArray[np.bool_]
 
 SKIN: Final = 4
-"""Pixels of the small copy next to the breast that are not counted as air."""
+"""Pixels next to the breast that are not counted as air."""
 FEW: Final = 50
 """Fewer pixels say nothing of air."""
 

@@ -34,11 +34,13 @@ UPPER: Final = (0.9, 1.1)
 """Of a width at the upper border of so much of the greatest, a breast is so many times as high."""
 LOWER: Final = (0.75, 1.3)
 """The same at the lower border, where whole breasts are narrow; at the upper one is the armpit."""
+UPRIGHT: Final = 1.15
+"""Detectors are so many times as high as wide, or more."""
 OUTLINE: Final = 0.83
 """A mask that fills more of a picture is no outline: glowing air was taken for tissue."""
 
 
-class Ends(NamedTuple):
+class _Ends(NamedTuple):
     """The upper and the lower end of a breast, as shares of its width; 0 if it ends inside."""
 
     upper: float
@@ -47,7 +49,7 @@ class Ends(NamedTuple):
     """Of the breast, as a share of its width."""
 
 
-class Sample(NamedTuple):
+class _Sample(NamedTuple):
     """Every second pixel of every second row."""
 
     small: Small
@@ -76,14 +78,19 @@ def doubt_of(small: Small, mask: Mask, shown: float) -> str | None:
     cut = _cut_across(mask)
     if cut is not None:
         return cut
-    sample = sample_of(small, mask)
-    rough = roughness_of(sample)
+    every = slice(None, None, STEP), slice(None, None, STEP)
+    if not mask[every].any():
+        return None
+    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), GRAIN), np.float32)
+    low, high = quantiles(small[every][mask[every]], 1, 99)
+    sample = _Sample(small[every], smooth[every], mask[every], max(high - low, 1e-6))
+    rough = _roughness(sample)
     if rough > ROUGH:
         return (
             f"its levels differ by {rough:.0%} of their range from those around them, expected "
             f"{ROUGH:.0%} or less; is this print or a drawing?"
         )
-    structure = structure_of(sample)
+    structure = _structure(sample)
     if structure > MOST_STRUCTURE:
         return (
             f"no air beside it: in the flattest quarter of what is there levels change by "
@@ -93,26 +100,14 @@ def doubt_of(small: Small, mask: Mask, shown: float) -> str | None:
     return None
 
 
-def sample_of(small: Small, mask: Mask) -> Sample:
-    """Take the sample; the mask is not empty."""
-    every = slice(None, None, STEP), slice(None, None, STEP)
-    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), GRAIN), np.float32)
-    low, high = quantiles(small[every][mask[every]], 1, 99) if mask[every].any() else (0.0, 0.0)
-    return Sample(small[every], smooth[every], mask[every], max(high - low, 1e-6))
-
-
-def roughness_of(sample: Sample) -> float:
+def _roughness(sample: _Sample) -> float:
     """Measure the mean difference of tissue from its blurred copy, as a share of its range."""
-    if not sample.mask.any():
-        return 0.0
     rough = np.abs(sample.small[sample.mask] - sample.smooth[sample.mask])
     return float(rough.mean()) / sample.span
 
 
-def structure_of(sample: Sample) -> float:
+def _structure(sample: _Sample) -> float:
     """Measure the slope of levels in the flattest quarter of air, in the tissue's range a pixel."""
-    if not sample.mask.any():
-        return 0.0
     air = air_of(sample.small, sample.mask)[1:-1, 1:-1]
     if air.sum() <= FEW:
         return 0.0
@@ -124,23 +119,28 @@ def structure_of(sample: Sample) -> float:
 
 
 def _cut_across(mask: Mask) -> str | None:
-    ends = ends_of(mask)
     if mask.mean() > OUTLINE:
         return None
-    for name, width, (most, least) in (("upper", ends.upper, UPPER), ("lower", ends.lower, LOWER)):
+    ends = _ends(mask)
+    rows, columns = mask.shape
+    narrow, high = LOWER
+    if rows > UPRIGHT * columns:
+        high = min(high, rows / columns)  # a breast that fills it is no higher
+    borders = (("upper", ends.upper, *UPPER), ("lower", ends.lower, narrow, high))
+    for name, width, most, least in borders:
         if width >= most and ends.height < least:
             return (
                 f"at the {name} border of the picture the breast has {width:.0%} of its greatest "
                 f"width, and it is {ends.height:.2f} times as high as wide; expected less than "
-                f"{most:.0%}, or {least} times or more; is this a part of a breast, or turned?"
+                f"{most:.0%}, or {least:.2f} times or more; is this a part of a breast, or turned?"
             )
     return None
 
 
-def ends_of(mask: Mask) -> Ends:
+def _ends(mask: Mask) -> _Ends:
     """Measure how wide a breast is at the borders of the picture; the mask is not empty."""
     widths = mask.sum(axis=1)
     (most,) = quantiles(widths[widths > 0], 98)
     near = max(2, round(EDGE * len(mask)))
     height = np.count_nonzero(widths) / np.count_nonzero(mask.any(axis=0))
-    return Ends(float(widths[:near].max() / most), float(widths[-near:].max() / most), height)
+    return _Ends(float(widths[:near].max() / most), float(widths[-near:].max() / most), height)

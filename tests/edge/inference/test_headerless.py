@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.domain import ImageFacts
+from edge.inference import headerless
 from edge.inference.image import Limits, Mammogram, open_mammogram
 from edge.inference.segmentation import segment
 from tests.support.tools import DATA
@@ -41,6 +42,14 @@ def on_a_page(pixels: NDArray[np.uint8], height: float, level: int) -> NDArray[n
 @pytest.mark.parametrize("name", FILMS)
 def test_a_film_has_no_fault(name: str) -> None:
     assert not fault(film(name))
+
+
+def test_a_large_breast_that_fills_an_upright_detector_has_no_fault() -> None:
+    row, column = np.mgrid[:290, :240].astype(np.float32)
+    width = np.where(row < 120, 236 - (120 - row), 236 - (row - 120) / 3)
+    breast = column < width
+    small = np.where(breast, 60 + 100 * np.cos(column / 150), 5).astype(np.float32)
+    assert headerless.doubt_of(small, breast, 1.0) is None
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

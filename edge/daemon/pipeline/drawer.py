@@ -71,7 +71,7 @@ class Drawer(Loop):
         try:
             self._queue.put_nowait(Wanted(image.image_id, named, bundle, time.monotonic()))
         except queue.Full:
-            self._health.count("pictures_failed")
+            self._failed(f"{MOST_WAITING} images wait to be drawn already")
 
     def wake(self) -> None:
         """End the drawing that runs; `stop` calls it, and forgets what waits."""

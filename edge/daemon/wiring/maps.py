@@ -1,5 +1,6 @@
 """Has the maps of results drawn for the PACS, by the worker that draws."""
 
+import logging
 import time
 from typing import Final
 
@@ -8,12 +9,14 @@ from edge.daemon.pipeline.drawer import PATIENCE_S, PAUSE_S, Drawer
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.publish.dicom_map import Scored
 from edge.drawn import Capture, Drawn
-from edge.errors import ConfigError, MammoEdgeError
+from edge.errors import ConfigError, MammoEdgeError, StateDamagedError
 from edge.health import Cause
 from edge.models.active import SHIPPED
 from edge.models.bundle import Bundle
 from edge.models.pointing import demand_pointing
 from edge.models.store import ModelStore
+
+log = logging.getLogger(__name__)
 
 NOT_POINTING: Final = "not_pointing"
 MODEL_GONE: Final = "model_gone"
@@ -91,8 +94,11 @@ class Maps:
             time.sleep(PAUSE_S)
 
     def _keep(self, drawer: Drawer, wanted: Scored, drawn: Drawn) -> None:
-        """Keep the page's pictures; if that fails, the page has none, and the map goes on."""
+        """Keep the page's pictures; if that fails, the map goes on, and the drawer has its turn."""
         try:
             drawer.keep(wanted.image_id, wanted.result_id, drawn)
-        except (MammoEdgeError, OSError):
-            self._health.count("pictures_failed")
+        except StateDamagedError:
+            raise
+        except (MammoEdgeError, OSError) as error:  # the drawer counts what it cannot draw either
+            why = error.strerror if isinstance(error, OSError) else error
+            log.info('event=picture_not_kept image=%s why="%s"', wanted.image_id[:16], why)

@@ -204,6 +204,7 @@ def test_a_picture_that_was_drawn_for_the_pacs_of_such_an_image_is_refused(line:
     with pytest.raises(Unavailable, match="not archived yet"):
         line.drawer.keep(name(1), result_id(name(1), BUNDLE, 0), drawn)
     assert line.picture(1) is None
+    assert line.counters == {}
 
 
 @pytest.mark.parametrize("error", [ModelError("x"), Unavailable("x"), OSError(28, "No space")])
@@ -232,13 +233,16 @@ def test_where_room_is_short_nothing_is_drawn(line: Line) -> None:
     assert line.counters == {"pictures_failed": 1}
 
 
-def test_more_than_can_wait_are_counted(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_can_wait_are_counted_and_told(
+    line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(line.drawer._queue, "maxsize", 1)
     seen = line.conclude(1)
     line.drawer.observe(seen)
     line.drawer.observe(seen)
     line.drawer.observe(replace(seen, verdict=Died("")))
     assert line.counters == {"pictures_failed": 1}
+    assert 'event=picture_failed why="4096 images wait to be drawn already"' in caplog.text
 
 
 def test_an_image_that_is_erased_while_it_is_drawn_gets_no_picture(line: Line) -> None:

@@ -16,7 +16,7 @@ from edge.daemon.wiring.maps import Maps
 from edge.daemon.workers.serving import Serving
 from edge.domain import Rejection
 from edge.drawn import Capture, Drawn
-from edge.errors import Reason, Unavailable
+from edge.errors import Reason, StateDamagedError, Unavailable
 from edge.health import Cause
 from edge.models.manifest import Manifest
 from edge.storage.ledger import Ledger
@@ -44,6 +44,8 @@ class House:
     verdict: object
     drew: list[tuple[Path, str]]
     kept: list[object]
+    failing: Exception | None = None
+    """Is raised where pictures are kept."""
 
     def draw(self, bundle_id: str) -> Capture | str:
         return self.maps.draw(Scored("image", "result", bundle_id, Path("film")))
@@ -69,9 +71,8 @@ def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
 
     def keep(*named: object) -> None:
         made.kept.append(named)
-        if made.kept == [named, named]:
-            msg = "no room"
-            raise Unavailable(msg)
+        if made.failing is not None:
+            raise made.failing
 
     artist = cast("Artist", SimpleNamespace(draw=draw))
     drawer = cast("Drawer", SimpleNamespace(keep=keep))
@@ -87,7 +88,23 @@ def test_a_map_is_drawn_by_the_bundle_of_its_result_and_the_page_has_its_picture
     assert house.draw("serves") is house.draw("old") is CAPTURE
     assert house.drew == [(Path("film"), "serves"), (Path("film"), "old")]
     assert house.kept == [("image", "result", house.verdict)] * 2
-    assert house.parts.health.counters == {"pictures_failed": 1}
+
+
+@pytest.mark.parametrize("error", [Unavailable("no room"), OSError(28, "no room")])
+def test_pictures_that_cannot_be_kept_are_told_and_counted_by_the_drawer_alone(
+    error: Exception, house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    house.failing = error
+    assert house.draw("serves") is CAPTURE
+    assert house.parts.health.counters == {}
+    assert 'event=picture_not_kept image=image why="no room"' in caplog.text
+
+
+def test_a_damaged_ledger_ends_the_drawing_of_maps(house: House) -> None:
+    house.failing = StateDamagedError("torn")
+    with pytest.raises(StateDamagedError):
+        house.draw("serves")
 
 
 def test_a_bundle_that_is_gone_draws_none(house: House) -> None:

@@ -6,14 +6,17 @@ from typing import Final, Self
 
 from edge.storage.ledger.verdicts import TABLES, Kind
 
+IMAGE: Final = "SELECT image_id FROM images WHERE image_id = ?"
 OF_IMAGE: Final = (
     "SELECT (SELECT result_id FROM images WHERE image_id = ?1), count(*), max(results.seq) "
     "FROM submissions JOIN results ON results.submission = submissions.id WHERE image_id = ?1"
 )
-OF_EXAM: Final = "SELECT exam, result_id FROM exams WHERE exam_id = ?"
-IMAGES_OF: Final = (
-    "SELECT image_id FROM exam_images WHERE exam = ? AND current = 1 ORDER BY image_id"
+OF_EXAM: Final = (
+    "SELECT exams.exam, exam_results.result_id FROM exams "
+    "LEFT JOIN exam_results USING (result_id) WHERE exam_id = ?"
 )
+IMAGES_OF: Final = "SELECT image_id FROM exam_images WHERE exam = ? ORDER BY image_id"
+"""Those that left the exam, too: they stand on its page until the next revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,13 @@ def version_of(db: sqlite3.Connection, subject: Subject) -> tuple[str, list[str]
 
     Returns:
         A text that changes with each of its results, its verdict and its removal, and the ids of
-        its images.
+        its images; none of what the ledger does not have.
     """
     given = str(Given.of(db, subject))
     if subject.kind == "image":
         exam = exam_of(db, subject.id)
-        return f"{_version_of_image(db, subject.id)} {given} {exam}", [subject.id]
+        images = [image_id for (image_id,) in db.execute(IMAGE, (subject.id,)).fetchall()]
+        return f"{_version_of_image(db, subject.id)} {given} {exam}", images
     exam, result_id = db.execute(OF_EXAM, (subject.id,)).fetchone() or (None, None)
     images = [image_id for (image_id,) in db.execute(IMAGES_OF, (exam,)).fetchall()]
     return " ".join(
@@ -63,10 +67,11 @@ def version_of(db: sqlite3.Connection, subject: Subject) -> tuple[str, list[str]
 
 
 def exam_of(db: sqlite3.Connection, image_id: str) -> str | None:
-    """Return the id of the exam that an image belongs to, if a result of it was published."""
+    """Return the id of the exam that an image belongs to, if the ledger has a result of it."""
     query = (
         "SELECT exam_id FROM exam_images JOIN exams ON exams.exam = exam_images.exam "
-        "WHERE image_id = ? AND current = 1 AND exams.result_id IS NOT NULL"
+        "JOIN exam_results ON exam_results.result_id = exams.result_id "
+        "WHERE image_id = ? AND current = 1"
     )
     row = db.execute(query, (image_id,)).fetchone()
     return None if row is None else str(row[0])

@@ -78,6 +78,27 @@ def test_a_browser_that_shows_one_image_or_exam_is_told_of_that_alone() -> None:
     assert asyncio.run(listen()) == ['data: "all"\n\n', 'data: "image 1"\n\n', 'data: "exam 2"\n\n']
 
 
+def test_two_browsers_that_show_the_same_have_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LOOK_S", 1e6)
+    looks: list[Subject | None] = []
+
+    def version(subject: Subject | None) -> str:
+        looks.append(subject)
+        return "same"
+
+    async def listen() -> None:
+        news = News(version, lambda: False, lambda _: True)
+        asked = (asking("image", "1"), asking("image", "1"), asking("image", "2"))
+        streams = [stream(news, one) for one in asked]
+        for one in streams:
+            assert await anext(one) == 'data: "same"\n\n'
+        for one in streams:
+            await one.aclose()
+
+    asyncio.run(listen())
+    assert looks == [Subject("image", "1"), Subject("image", "2")]
+
+
 def test_there_is_no_news_of_anything_but_images_and_exams() -> None:
     news = News(lambda _: "same", lambda: False, lambda _: True)
     assert asyncio.run(news.listen(asking("woman", "1"))).status_code == 404

@@ -133,7 +133,9 @@ def test_nothing_of_a_breast_stays_in_a_browser_that_signs_out(
     desk.reads("Token of this machine")
     assert desk.browser.find("sessionStorage.length") == 0
     assert not any(part in file for file in files_of(profile) for part in parts)
+    desk.browser.find("window.here = 1")
     desk.browser.find("history.back()")
+    desk.has("!window.here && document.readyState == 'complete'")  # another page, that is
     desk.reads("Token of this machine")
     assert "film.dcm" not in desk.browser.text()
 
@@ -160,6 +162,20 @@ def test_the_page_of_an_image_that_is_erased_shows_it_no_longer(desk: Desk, writ
     desk.reads("This result is not in the ledger, or no longer.")
     assert "film.dcm" not in desk.browser.text()
     assert str(desk.browser.find("document.title")).startswith("Not shown")
+
+
+def test_an_older_page_of_a_list_shows_an_erased_image_no_longer_and_no_newer_one(
+    desk: Desk, writer: Writer
+) -> None:
+    names = (b"oldest.dcm", b"older.dcm", b"newest.dcm")
+    (oldest, _, newest) = (writer.publish(scored(), name) for name in names)
+    desk.open(f"/results?before={newest['seq']}", "oldest.dcm")
+    writer.archive(oldest["image_id"])
+    writer.ledger.erasure.erase([oldest["image_id"]], Path.unlink)
+    writer.publish(scored(), b"later.dcm")  # is news, for which a test need not wait half a minute
+    desk.has("!document.body.innerText.includes('oldest.dcm')")
+    shown = desk.browser.find("[...document.querySelectorAll('a.name')].map(one => one.innerText)")
+    assert shown == ["older.dcm"]
 
 
 def test_the_page_of_an_exam_shows_by_itself_pictures_its_verdict_and_its_next_revision(
@@ -230,12 +246,12 @@ def test_a_daemon_that_ends_is_said_to_be_away_and_results_come_all_the_same(
     desk.reads("film.dcm")
 
 
+@pytest.mark.parametrize("live", ["worklist", "image"])
 def test_a_page_whose_process_ends_says_so_and_keeps_what_it_shows(
-    desk: Desk, writer: Writer
+    desk: Desk, writer: Writer, live: str
 ) -> None:
     said = writer.publish(scored())
-    for path in ("/", f"/results/{said['result_id']}"):
-        desk.open(path, "film.dcm")
+    desk.open("/" if live == "worklist" else f"/results/{said['result_id']}", "film.dcm")
     assert "does not answer" not in desk.browser.text()
     desk.process.kill()
     desk.reads("The page's process does not answer")

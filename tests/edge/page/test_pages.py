@@ -23,6 +23,7 @@ from edge.models.active import shipped_bundle
 from edge.models.manifest import read_manifest
 from edge.page import app, charts, device, words
 from edge.page.heat import png
+from edge.storage.ledger.followed import Subject
 from edge.storage.ledger.verdicts import Verdict
 from edge.storage.ledger.worklist import DayOfScores, Worklist
 from edge.storage.pictures import PICTURE, SMALL
@@ -229,6 +230,23 @@ def test_a_picture_that_comes_or_goes_is_news(
     writer.ledger.pictures.sweep(())
     assert app._version(settings, None) != before
     assert said["image_id"] not in before
+
+
+@pytest.mark.parametrize("id_", ["\0", ".."])
+def test_whoever_asks_for_news_of_an_odd_image_is_told_of_no_file(
+    settings: Settings, writer: Writer, id_: str
+) -> None:
+    writer.publish(scored())
+    (settings.state.path / "pictures").mkdir()
+    told = app._version(settings, Subject("image", id_))
+    (settings.state.path / "new").touch()
+    assert app._version(settings, Subject("image", id_)) == told
+
+
+@pytest.mark.parametrize("path", ["/results", "/results?before=1", "/exams", "/exams?before=1"])
+def test_every_list_renews_itself(enter: Callable[..., Browser], writer: Writer, path: str) -> None:
+    writer.publish(scored())
+    assert 'data-live="/events" data-ages' in enter().get(path).text
 
 
 def test_a_verdict_and_a_later_result_of_an_image_stand_on_its_page(

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge.storage.ledger.followed import Subject, exam_of, standing_of, version_of
 from edge.storage.ledger.readonly import open_readonly
 from edge.storage.ledger.verdicts import Kind, Verdict
-from tests.support.exam_ledger import Site, add_all
+from tests.support.exam_ledger import FOUR, Site, add_all
 from tests.support.results import Writer, scored
 
 
@@ -38,7 +39,10 @@ def test_a_result_a_verdict_and_the_removal_of_an_image_are_its_news_and_no_othe
     seen.append(version(state, "image", one))
     writer.ledger.verdicts.record([Verdict(one, "malignant", "biopsy", score_seen=False)])
     seen.append(version(state, "image", one))
-    assert len(set(seen)) == 4
+    writer.archive(one)
+    writer.ledger.erasure.erase([one], Path.unlink)
+    seen.append(version(state, "image", one))
+    assert len(set(seen)) == 5
     assert version(state, "image", other) == others
 
 
@@ -74,3 +78,39 @@ def test_a_revision_and_a_verdict_are_news_of_an_exam_and_its_images_are_known(
     seen.append(version(tmp_path, "exam", exam["exam_id"]))
     assert len(set(seen)) == 3
     site.ledger.close()
+
+
+def test_the_removal_of_an_image_that_left_an_exam_is_news_of_that_exam(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    more: dict[str, Any] = {"study": None, "sent_as": "8" * 32}
+    left, stays, *others = (site.add(*view, **more) for view in FOUR)
+    (exam,) = site.published
+    site.arrive(left, "9" * 64)
+    with open_readonly(tmp_path) as db:
+        assert exam_of(db, stays) == exam["exam_id"]
+        assert exam_of(db, left) is None
+        assert version_of(db, Subject("exam", exam["exam_id"]))[1] == sorted([left, stays, *others])
+    before = version(tmp_path, "exam", exam["exam_id"])
+    site.ledger.erasure.erase([left], Path.unlink)
+    assert version(tmp_path, "exam", exam["exam_id"]) != before
+    with open_readonly(tmp_path) as db:
+        assert exam_of(db, stays) is None
+    site.ledger.close()
+
+
+def test_an_exam_without_its_results_has_none_of_them_in_its_version(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    images = add_all(site)
+    (exam,) = site.published
+    assert exam["result_id"] in version(tmp_path, "exam", exam["exam_id"])
+    site.ledger.erasure.erase(images[:1], Path.unlink)
+    assert exam["result_id"] not in version(tmp_path, "exam", exam["exam_id"])
+    site.ledger.close()
+
+
+@pytest.mark.parametrize("id_", ["\0", "..", "none"])
+def test_what_the_ledger_does_not_have_has_no_images(writer: Writer, id_: str) -> None:
+    waits = writer.arrive()
+    with open_readonly(writer.folder / "state") as db:
+        assert version_of(db, Subject("image", waits))[1] == [waits]
+        assert version_of(db, Subject("image", id_))[1] == []

@@ -76,8 +76,8 @@ def test_the_table_has_those_that_are_there_and_those_that_are_gone(
     text = printed(admin, capsys, lambda text: text.count(":6051d3b4") == 2, "list")
     head, here, gone = (" ".join(line.split()) for line in text.splitlines())
     assert head == "device state version model config audit last seen clock"
-    assert here == "north/edge-1 ready 0.2.0 2.2.0 63f5dd32 9c6ebd4f 1:6051d3b4 now ?"
-    assert gone.startswith("north/gone offline 0.2.0 2.2.0 63f5dd32 9c6ebd4f 20-25:6051d3b4 11-20 ")
+    assert here == "north/edge-1 ready 0.2.0 2.3.0 d66db5e2 9c6ebd4f 1:6051d3b4 now ?"
+    assert gone.startswith("north/gone offline 0.2.0 2.3.0 d66db5e2 9c6ebd4f 20-25:6051d3b4 11-20 ")
 
 
 def test_the_table_has_a_hundred_columns_and_no_text_of_a_stranger_acts_on_the_terminal(

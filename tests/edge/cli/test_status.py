@@ -49,7 +49,7 @@ def test_a_healthy_device_is_told_in_ten_lines() -> None:
     text = "\n".join(shown)
     for words in (
         "ready",
-        "mammo-default 2.2.0 (63f5dd32c0b8)",
+        "mammo-default 2.3.0 (d66db5e2f65e)",
         "litert, 1 thread\n",
         "0 waiting, 0 in work, 0 seen",
         "12 scored, 0 rejected",

@@ -118,7 +118,7 @@ def test_a_mammogram_gets_a_calibrated_score_a_decision_and_a_heat_map(examiner:
     assert prediction.heatmap is not None
     assert prediction.heatmap.box.xmax <= outcome.facts.columns
     assert outcome.facts.format == "jpeg"
-    assert outcome.runtime.file == "model.tflite"
+    assert outcome.runtime.file == examiner.bundle.manifest.default_model
     assert min(outcome.timing.decode, outcome.timing.prepare, outcome.timing.infer) > 0
 
 

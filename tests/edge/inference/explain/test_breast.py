@@ -145,7 +145,7 @@ def test_a_map_for_a_pacs_says_why_the_label_was_withheld(
 def test_a_caption_says_how_such_maps_point(bundle: Bundle) -> None:
     caption = caption_of("0" * 64, bundle.manifest)
     assert caption.model == f"{bundle.manifest.name} {bundle.manifest.version}"
-    assert "on the lesion of 73.1% of 323 malignant test films" in caption.pointing
+    assert "on the lesion of 75.2% of 323 malignant test films" in caption.pointing
     unknown = bundle.manifest.model_copy(update={"scores": {}})
     assert caption_of("0" * 64, unknown).pointing.startswith("Nobody measured")
 

@@ -107,10 +107,12 @@ def test_over_mqtt_a_bad_model_is_refused_with_the_reason_and_a_good_one_serves(
 def test_a_shadow_model_sees_what_the_first_one_sees_and_decides_nothing(
     rig: Rig, settings: Settings, bundle: Path, tmp_path: Path
 ) -> None:
-    points = json.loads((bundle / "bundle.json").read_text())["models"]
-    for point in points["model.tflite"]["operating_points"].values():
-        point.update(threshold=1.0, band_low=1.0, band_high=1.0)  # to it, everything is benign
-    change(bundle, models=points)
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    serving = manifest["models"][manifest["default_model"]]
+    for judged in (serving, *serving["by_domain"].values()):
+        for point in judged["operating_points"].values():
+            point.update(threshold=1.0, band_low=1.0, band_high=1.0)  # to it, everything is benign
+    change(bundle, models=manifest["models"])
     sign(bundle, tmp_path / "clinic.pem")
     models.install(settings, bundle, activate=False)
     rig.config.write_text(rig.config.read_text() + 'shadow = "next"\n')

@@ -38,7 +38,7 @@ def sign_something_else(folder: Path, sign_it: Callable[[], object]) -> None:
 
 def give_another_answer(folder: Path, sign_it: Callable[[], object]) -> None:
     models = manifest(folder)["models"]
-    models["model.tflite"]["known_answers"][0]["raw"] = 0.123456
+    models[manifest(folder)["default_model"]]["known_answers"][0]["raw"] = 0.123456
     change(folder, models=models)
     sign_it()
 

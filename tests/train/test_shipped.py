@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.inference.engine import Shapes
 from edge.inference.image import Limits, open_mammogram
 from edge.inference.preprocess import prepare
 from edge.models.bundle import Bundle, verify
 from tests.support.tools import ROOT
 from train.exporting import remote_engine
 from train.recipes import default
+from train.scoring.score import shapes_of
 
 
 def documented() -> str:
@@ -28,18 +28,12 @@ def shipped() -> Bundle:
 def test_known_answers_come_out(shipped: Bundle) -> None:
     manifest = shipped.manifest
     model = manifest.models[manifest.default_model]
-    spec, outputs = manifest.input, manifest.outputs
-    shapes = Shapes(
-        (1, spec.height, spec.width, spec.channels),
-        outputs.probability,
-        outputs.logit_map,
-        outputs.features,
-    )
     tensors = [
-        prepare(open_mammogram(shipped.folder / answer.image, Limits()), spec).tensor
+        prepare(open_mammogram(shipped.folder / answer.image, Limits()), manifest.input).tensor
         for answer in model.known_answers
     ]
-    found = remote_engine.scores(shipped.folder / manifest.default_model, shapes, "litert", tensors)
+    file, shapes = shipped.folder / manifest.default_model, shapes_of(manifest)
+    found = remote_engine.scores(file, shapes, "litert", tensors)
     assert found == pytest.approx(
         [answer.raw for answer in model.known_answers], abs=model.tolerance["litert"]
     )

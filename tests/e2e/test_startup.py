@@ -100,7 +100,7 @@ def test_a_bundle_that_does_not_give_its_known_answers_is_refused(config: Path) 
     (bundle / "bundle.json").write_text(json.dumps(manifest))
     code, text = said(with_bundle(config, bundle))
     assert code == 78
-    assert "expected 0.999 within" in text
+    assert "expected 0.999000 within" in text
 
 
 def test_a_bundle_with_an_unknown_key_is_refused(config: Path) -> None:

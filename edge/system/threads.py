@@ -95,13 +95,18 @@ class Loop:
 def note_failed_turn(health: Health, loop: str, error: Exception) -> None:
     """Log, count and report a turn that failed as nobody foresaw."""
     health.count("loop_failures")
-    health.failing[loop] = note_failure("loop_failed", error)
+    note_failing(health, loop, note_failure("loop_failed", error))
+
+
+def note_failing(health: Health, part: str, why: str) -> None:
+    """Report a part of the daemon that fails, and goes on."""
+    health.failing[part] = why
     tell_failing(health)
 
 
-def note_good_turn(health: Health, loop: str) -> None:
-    """Take the report of a failed turn back, if there is one."""
-    if health.failing.pop(loop, None):
+def note_good_turn(health: Health, part: str) -> None:
+    """Take back the report of a part that failed, if there is one."""
+    if health.failing.pop(part, None):
         tell_failing(health)
 
 

@@ -10,7 +10,7 @@ from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger.records import Image
 from edge.system.files import PASSING
-from edge.system.threads import tell_failing
+from edge.system.threads import note_failing, note_good_turn
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,7 @@ class PutOff:
         self._until[image.image_id] = time.monotonic() + PUT_OFF_S
         if len(self._until) > MOST:
             del self._until[next(iter(self._until))]
-        self._health.failing[PART] = why
-        tell_failing(self._health)
+        note_failing(self._health, PART, why)
 
     def now(self) -> list[str]:
         """List the images that are put off still."""
@@ -74,9 +73,8 @@ class PutOff:
             if until > time.monotonic():
                 break
             del self._until[image_id]
-        if not self._until and PART in self._health.failing:
-            del self._health.failing[PART]
-            tell_failing(self._health)
+        if not self._until:
+            note_good_turn(self._health, PART)
         return list(self._until)
 
 

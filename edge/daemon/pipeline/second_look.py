@@ -17,7 +17,7 @@ from edge.daemon.pipeline.examination import Parts
 from edge.errors import StateDamagedError, Unavailable
 from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Image
-from edge.system.threads import note_failure, tell_failing
+from edge.system.threads import note_failing, note_failure, note_good_turn
 
 log = logging.getLogger(__name__)
 
@@ -68,12 +68,10 @@ class SecondLook:
     def _tell(self, failed: Exception | None) -> None:
         if failed is not None:
             foreseen = isinstance(failed, Unavailable)
-            self._health.failing[PART] = (
-                str(failed) if foreseen else note_failure("second_look_failed", failed)
-            )
-            tell_failing(self._health)
-        elif self._health.failing.pop(PART, None) is not None:
-            tell_failing(self._health)
+            why = str(failed) if foreseen else note_failure("second_look_failed", failed)
+            note_failing(self._health, PART, why)
+        else:
+            note_good_turn(self._health, PART)
 
     def _look(self, image: Image, archived_at: float) -> None:
         if self._may_have_changed(image.path, archived_at):

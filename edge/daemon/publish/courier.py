@@ -12,7 +12,7 @@ from edge.health import Cause, Health
 from edge.mqtt.errors import HungUpError, RefusedError
 from edge.storage.ledger.outbox import HUNG_UP, Delivery, ExamOutbox, Outbox
 from edge.storage.ledger.records import REPLY
-from edge.system.threads import Loop, note_failure, tell_failing
+from edge.system.threads import Loop, note_failing, note_failure, note_good_turn
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +116,8 @@ class Courier(Loop):
     def _recover_held(self) -> None:
         if self._sink.refused is not None:
             self._health.recover(self._sink.refused)
-        elif self._health.failing.pop(self._part, None):
-            tell_failing(self._health)
+        else:
+            note_good_turn(self._health, self._part)
 
     def _release(self, *, due: bool) -> None:
         """Try again what was refused and, if it is `due`, what the broker hung up on."""
@@ -168,8 +168,7 @@ class Courier(Loop):
             what = "replies" if delivery.sink == REPLY else f"{self._sink.name}: results"
             self._health.degrade(self._sink.refused, f"{what} were refused and are kept: {why}")
         else:
-            self._health.failing[self._part] = why
-            tell_failing(self._health)
+            note_failing(self._health, self._part, why)
 
 
 class _SinkUnavailableError(Unavailable):

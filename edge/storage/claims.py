@@ -24,7 +24,9 @@ from edge.storage.known_looks import KnownLooks, Since
 from edge.system import files
 from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
 
-NO_SUCH: Final = frozenset({ENOENT, ENOTDIR, ENAMETOOLONG, EINVAL, EILSEQ})
+NO_NAME: Final = frozenset({ENAMETOOLONG, EINVAL, EILSEQ})
+"""Errors that say that no file there could have that name."""
+NO_SUCH: Final = NO_NAME | {ENOENT, ENOTDIR}
 """Errors that say that there is no such file, or that no file there could have that name."""
 
 
@@ -91,7 +93,7 @@ class Claims:
 
     def _taken(self, path: Path, before: Fingerprint, *, may_copy: bool, exam: str | None) -> Claim:
         original = os.fsencode(path.name)
-        name = names.claim_name(original, exam)
+        name = self._claim_name(original, exam)
         target = self.claimed / (names.RENAMED + name)
         claim = Claim(target, original, exam=names.exam_before_claim(target))
         try:
@@ -107,6 +109,13 @@ class Claims:
         except OSError as error:
             raise unavailable(error) from error
         return claim
+
+    def _claim_name(self, name: bytes, exam: str | None) -> str:
+        """Name a file in spool/claimed, by less of its sender's name if the whole is too long."""
+        made = names.claim_name(name, exam)
+        if could_be(self.claimed / (names.RENAMED + made)):
+            return made
+        return names.claim_name(name, exam, names.SHORT_NAME_BYTES)
 
     def _renamed(self, source: Path, target: Path) -> bool:
         """Rename a file; False if it must be copied, as bind mounts of one file system refuse."""
@@ -171,7 +180,7 @@ class Claims:
             Unavailable: the disk does not let us.
         """
         known = names.exam_before_claim(path) if path.parent == self.claimed else None
-        target = self.claimed / (names.RENAMED + names.claim_name(name, known))
+        target = self.claimed / (names.RENAMED + self._claim_name(name, known))
         try:
             files.move(path, target, self._beat)
         except OSError as error:
@@ -263,4 +272,13 @@ def is_there(path: Path) -> bool:
         if error.errno in NO_SUCH:
             return False
         raise unavailable(error) from error
+    return True
+
+
+def could_be(path: Path) -> bool:
+    """Tell if there could be a file of that name: `exists` fails at a name that is too long."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno not in NO_NAME
     return True

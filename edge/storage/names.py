@@ -1,6 +1,7 @@
 """Names of files in spool and archive: unique, findable, and never a reason to lose a file."""
 
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import Final
@@ -25,20 +26,26 @@ EXAM_DIGITS: Final = 32
 UUID_CHARACTERS: Final = 36
 NAME_BYTES: Final = 160
 """Bytes of a sender's file name that the archive keeps: with our suffixes it stays below 255."""
+SHORT_NAME_BYTES: Final = 40
+"""The same where names are to be short: in spool/claimed one has 112 bytes then."""
 SUFFIX_BYTES: Final = 8
 """The longest suffix that is taken for a file type."""
+ENDS: Final = b". "
+PLAIN_SUFFIX: Final = re.compile(rb"\.[A-Za-z0-9]{1,8}\Z")
+"""A suffix that every file system takes."""
 
 
-def claim_name(name: bytes, exam: str | None = None) -> str:
+def claim_name(name: bytes, exam: str | None = None, longest: int = NAME_BYTES) -> str:
     """
     Make a name in spool/claimed, without its prefix, that the two functions below can read.
 
     Args:
         name: of the sender.
         exam: keyed hash of its folder, of which half has to do.
+        longest: bytes of the sender's name, quoted, that are kept.
     """
     of_exam = f"{EXAM}{exam[:EXAM_DIGITS]}" if exam else ""
-    return f"{uuid.uuid4()}-{quote_from_bytes(name, safe='')[:NAME_BYTES]}{of_exam}"
+    return f"{uuid.uuid4()}-{quote_from_bytes(name, safe='')[:longest]}{of_exam}"
 
 
 def name_before_claim(claimed: Path) -> bytes:
@@ -53,19 +60,38 @@ def exam_before_claim(claimed: Path) -> str | None:
 
 
 def archive_name(name: bytes, image_id: str) -> str:
-    """Make `<sender's stem>.<16 hex of the image id><suffix>`: unique by its bytes."""
+    """
+    Make `<sender's stem>.<16 hex of the image id><suffix>`: unique by its bytes.
+
+    A suffix has no blanks and dots at its end, which NTFS refuses, and not in the name of a result.
+    """
     name = name.lstrip(b".").removesuffix(PART.encode()) or b"image"
     stem, dot, suffix = name.rpartition(b".")
     if not stem or len(suffix) > SUFFIX_BYTES:
         stem, dot, suffix = name, b"", b""
-    return os.fsdecode(stem[:NAME_BYTES] + b"." + image_id[:16].encode() + dot + suffix)
+    suffix = suffix.rstrip(ENDS)
+    return os.fsdecode(
+        stem[:NAME_BYTES] + b"." + image_id[:16].encode() + (dot if suffix else b"") + suffix
+    )
+
+
+def plain_archive_name(name: bytes, image_id: str) -> str:
+    """Make `image.<16 hex of the image id><suffix>`, for a file system that refuses the other."""
+    suffix = PLAIN_SUFFIX.search(name.removesuffix(PART.encode()))
+    return archive_name(b"image" + (suffix[0] if suffix else b""), image_id)
 
 
 def sender_name(archived: str, image_id: str) -> bytes | None:
-    """Find the name from which `archive_name` made this one; None if it did not."""
+    """
+    Find the name from which `archive_name` made this one; None if it did not.
+
+    Of one that `plain_archive_name` made, that is `image` and the suffix.
+    """
     stem, found, suffix = os.fsencode(archived).partition(b"." + image_id[:16].encode())
     name = stem + suffix
-    return name if found and archive_name(name, image_id) == archived else None
+    made = archive_name(name, image_id)
+    # Earlier releases kept blanks and dots at the end.
+    return name if found and made == archived.rstrip(ENDS.decode()) else None
 
 
 def result_path(archived: Path) -> Path:

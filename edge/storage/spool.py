@@ -1,6 +1,5 @@
 """The spool keeps the bytes of images: what was taken, and the archive of what was examined."""
 
-import os
 import stat
 import uuid
 from collections.abc import Iterator
@@ -8,12 +7,12 @@ from errno import EINVAL, ELOOP, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Final
 
-from edge.errors import StartupError, Unavailable
+from edge.errors import StartupError
 from edge.storage import names
-from edge.storage.claims import Claims, is_there, unavailable
+from edge.storage.archive import Archive
+from edge.storage.claims import unavailable
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, device_at, fingerprint
-from edge.system.own_copy import own_copy
 
 GONE: Final = frozenset({ENOENT, ENOTDIR})
 """Errors that say that there is no such file; any other may be a mount that is away."""
@@ -21,7 +20,7 @@ ELSE: Final = GONE | {EINVAL, ELOOP}
 """Errors of opening what is no regular file: a folder, a link, a device."""
 
 
-class Spool(Claims):
+class Spool(Archive):
     """
     The folders spool/claimed, done and failed.
 
@@ -31,9 +30,7 @@ class Spool(Claims):
     """
 
     def __init__(self, root: Path, done: Path, failed: Path, beat: Beat = lambda: None) -> None:
-        super().__init__(root / names.CLAIMED, beat)
-        self.done = done
-        self.failed = failed
+        super().__init__(root / names.CLAIMED, done, failed, beat)
         for key, folder in (
             ("spool.path", self.claimed),
             ("spool.done", done),
@@ -41,79 +38,6 @@ class Spool(Claims):
         ):
             _make_writable(key, folder)
             files.remove_parts(folder)
-
-    def archive(  # noqa: PLR0913 - all of one image
-        self,
-        path: Path,
-        image_id: str,
-        name: bytes,
-        payload: bytes,
-        *,
-        scored: bool,
-        settled: bool = True,
-    ) -> Path:
-        """
-        Move a file to done or failed, beside its result; may be repeated after a kill.
-
-        A file of another user is copied there, and so is ours from then on, unless it is not
-        settled: its writer may still have it open. One whose bytes are no longer the image's does
-        not go there: see `stranded`.
-
-        Returns:
-            The place of the file now.
-
-        Raises:
-            Unavailable: the disk or the permissions do not let us.
-        """
-        target = (self.done if scored else self.failed) / names.archive_name(name, image_id)
-        ours = settled and _is_foreign(path)
-        if not ours and is_there(path) and not self.is_image(path, image_id):
-            self.take_back(path, name)
-            return target
-        try:
-            files.put(names.result_path(target), (payload,))
-            if not path.exists():
-                files.sync_folder(target.parent)
-            elif ours:
-                self._make_ours(path, target, image_id, name)
-            elif path != target:
-                self._move(path, target)
-            else:
-                files.sync_folder(target.parent)
-            if path != target and path.parent in (self.done, self.failed):
-                names.result_path(path).unlink(missing_ok=True)
-        except OSError as error:
-            raise unavailable(error) from error
-        return target
-
-    def _move(self, path: Path, target: Path) -> None:
-        before = files.looks(path)
-        files.move(path, target, self._beat)  # syncs the folder of both
-        self._looks.moved(path, target, before)
-
-    def _make_ours(self, path: Path, target: Path, image_id: str, name: bytes) -> None:
-        if not own_copy(path, target, image_id, self._beat):
-            self.take_back(path, name)
-            names.result_path(target).unlink(missing_ok=True)
-        elif path != target:
-            path.unlink()
-        files.sync_folder(target.parent)
-
-    def locate(self, path: Path, image_id: str, name: bytes) -> Path | None:
-        """
-        Find an image's file: at `path`, or in the archive, if a kill came before the ledger knew.
-
-        Raises:
-            Unavailable: the spool itself is away.
-        """
-        if not self.present():
-            msg = "spool: it is away"
-            raise Unavailable(msg)
-        places = (
-            path,
-            *(folder / names.archive_name(name, image_id) for folder in (self.done, self.failed)),
-        )
-        return next((place for place in places if is_there(place)), None)
 
     def hash_in_place(self, path: Path) -> str | None:
         """Hash a file that stays where it is; None if there is no regular file to read."""
@@ -214,11 +138,3 @@ def _make_writable(key: str, folder: Path) -> None:
             raise unavailable(error) from None
         msg = f"{key}: {folder}: {error.strerror}"
         raise StartupError(msg) from None
-
-
-def _is_foreign(path: Path) -> bool:
-    """Tell if a file is another user's; none is not."""
-    try:
-        return path.lstat().st_uid != os.geteuid()
-    except OSError:
-        return False

@@ -15,6 +15,7 @@ from edge.daemon.pipeline.recovery import Recovery
 from edge.daemon.publish.mqtt import MqttSink, ReplySink
 from edge.daemon.workers.pool import Workers
 from edge.mqtt.client import MqttClient
+from edge.storage.archive import Archive
 from edge.storage.claim import Claim
 from edge.storage.ledger.images import Images
 from edge.storage.ledger.outbox import Outbox
@@ -109,7 +110,7 @@ def copy_into_the_archive() -> None:
     """Copy a file into the archive and leave it in the spool."""
     archive = Spool.archive
 
-    def generous(self: Spool, path: Path, *args: Any, **kwargs: Any) -> Path:  # noqa: ANN401
+    def generous(self: Archive, path: Path, *args: Any, **kwargs: Any) -> Path:  # noqa: ANN401
         data = path.read_bytes() if path.exists() else b""
         target = archive(self, path, *args, **kwargs)
         if data:

@@ -24,10 +24,10 @@ from edge.storage.ledger.records import Submission
 from edge.storage.ledger.states import State
 from edge.storage.names import archive_name, result_path
 from edge.storage.spool import Spool
+from tests.support.folders import deep
 from tests.support.pipeline import Line, line_of, parts_of
 from tests.support.pools import Pool
 
-LONGEST_PATH = 4095
 BAD, GOOD = b"bad", b"good"
 
 
@@ -60,9 +60,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    done = tmp_path / "done"
-    while (left := LONGEST_PATH - 100 - len(bytes(done))) > 1:
-        done /= "d" * min(200, left)
+    done = deep(tmp_path / "done", 100)
     ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
     spool, pool = Spool(tmp_path / "spool", done, tmp_path / "failed"), Pool()
     serving = Serving(verify(shipped_bundle()), cast("Any", pool))

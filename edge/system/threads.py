@@ -4,6 +4,7 @@ import logging
 import socketserver
 import threading
 import traceback
+from collections.abc import Callable
 from typing import Final
 
 from edge.errors import StateDamagedError
@@ -48,7 +49,10 @@ class Loop:
             timeout_s: seconds to wait; the thread goes on after that, and ends with the process.
         """
         self._stop.set()
-        self.wake()
+        try:
+            self.wake()
+        except Exception as error:  # noqa: BLE001 - those that are stopped after it are to end, too
+            note_failure("loop_not_woken", error)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -74,15 +78,17 @@ class Loop:
     def _run(self, name: str) -> None:
         while not self._stop.wait(self._rest_s()):
             self._health.stamp(name)
-            if not self._turned(name):
+            if not self._turned(name, self.turn):
                 self._stop.wait(AFTER_FAILURE_S)
-        self.last_turn()
-        self._health.retire(name)
+        try:
+            self._turned(name, self.last_turn)
+        finally:
+            self._health.retire(name)
 
-    def _turned(self, name: str) -> bool:
+    def _turned(self, name: str, turn: Callable[[], None]) -> bool:
         """Do one turn; False if it failed as nobody foresaw."""
         try:
-            self.turn()
+            turn()
         except StateDamagedError:
             raise
         except Exception as error:  # noqa: BLE001 - one item must not take the others with it

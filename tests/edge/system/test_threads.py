@@ -1,9 +1,11 @@
 """Threads that are not loops are noticed, too, when they hang."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from errno import EBADF, EIO
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from edge.daemon.control.unix_socket import ControlServer, ask
 from edge.daemon.telemetry.http_server import MetricsServer
 from edge.health import Health
 from edge.system import files
-from edge.system.threads import Listener
+from edge.system.threads import Listener, Loop
 from tests.support.rig import PATIENCE_S, until
 
 SILENCE_S = 2.0
@@ -79,3 +81,37 @@ def test_all_threads_that_sync_begin_at_the_start(monkeypatch: pytest.MonkeyPatc
         files.begin_syncing()
         names = [thread.name for thread in threading.enumerate()]
         assert sum(name.startswith("fresh") for name in names) == files._SYNCING
+
+
+class Breaking(Loop):
+    """A loop whose end goes wrong."""
+
+    def __init__(self, health: Health) -> None:
+        super().__init__("breaking", health)
+        self.turned = threading.Event()
+
+    def turn(self) -> None:
+        self.turned.set()
+        self._stop.wait(1.0)
+
+    def wake(self) -> None:
+        raise OSError(EBADF, os.strerror(EBADF))
+
+    def last_turn(self) -> None:
+        raise OSError(EIO, os.strerror(EIO))
+
+
+def test_a_loop_whose_end_goes_wrong_ends_and_keeps_no_other_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    health = Health()
+    loop = Breaking(health)
+    loop.start()
+    assert loop.turned.wait(PATIENCE_S)
+    loop.stop(PATIENCE_S)
+    assert not loop._thread.is_alive()
+    assert died == []
+    assert "breaking" not in health._stamps
+    assert health.counters["loop_failures"] == 1

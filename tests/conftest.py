@@ -55,7 +55,7 @@ def another_mount(monkeypatch: pytest.MonkeyPatch) -> None:
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
-        if self.parent.name == "inbox":
+        if self.parent.resolve().name == "inbox":
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         return rename(self, target)
 

@@ -1,12 +1,17 @@
 """One file that was taken: out of the inbox, or as the bytes of a request."""
 
+import os
 import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from edge.system.files import Fingerprint, Looks
+
+LONGEST: Final = 255
+"""Bytes of a file name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +52,9 @@ class Claim:
 
 
 def _free(source: Path) -> Path:
-    return source.with_name(f"{uuid.uuid4()}-{source.name}"[-200:]) if source.exists() else source
+    """Return the place of a file in the inbox, or one beside it if that is taken by now."""
+    if not os.path.lexists(source):
+        return source
+    before = f"{uuid.uuid4()}-"
+    end = os.fsencode(source.name)[len(before) - LONGEST :]
+    return source.with_name(before + os.fsdecode(end))

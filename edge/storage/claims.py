@@ -23,6 +23,7 @@ from edge.storage.claim import Claim
 from edge.storage.known_looks import KnownLooks, Since
 from edge.system import files
 from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
+from edge.system.held_folder import held
 
 NO_NAME: Final = frozenset({ENAMETOOLONG, EINVAL, EILSEQ})
 """Errors that say that no file there could have that name."""
@@ -57,6 +58,7 @@ class Claims:
         path: Path,
         *,
         may_copy: bool,
+        below: Path | None = None,
         moved: Callable[[Path], None] = lambda _: None,
         exam: str | None = None,
     ) -> Iterator[Claim]:
@@ -70,6 +72,8 @@ class Claims:
         Args:
             path: a regular file.
             may_copy: true if it may be copied from another mount, as its writer has finished.
+            below: the inbox, out of which no link in the place of a folder leads; None for the
+                file's own folder.
             moved: told where it lies in the spool before it is hashed. Not told of a copy, which
                 nobody takes up after a kill.
             exam: keyed hash of the exam that its folder stands for.
@@ -78,16 +82,20 @@ class Claims:
             NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
             Unavailable: the disk or the permissions do not let us.
         """
-        before = fingerprint(path)
-        claim = self._taken(path, before, may_copy=may_copy, exam=exam)
-        if claim.origin is None:
-            moved(claim.path)
-        try:
-            yield self._hashed(claim, path, before)
-        except BaseException:
-            if not claim.give_back(path):
-                self.stranded.append((claim.path, claim.name))
-            raise
+        with held(path.parent, below or path.parent) as folder:
+            here = folder / path.name
+            before = fingerprint(here)
+            claim = self._taken(here, before, may_copy=may_copy, exam=exam)
+            if claim.origin is None:
+                moved(claim.path)
+            else:
+                claim = replace(claim, origin=(path, before))
+            try:
+                yield self._hashed(claim, here, before)
+            except BaseException:
+                if not claim.give_back(here):
+                    self.stranded.append((claim.path, claim.name))
+                raise
         if claim.seen is not None:
             self._looks.note(path, claim.seen)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from edge.daemon.intake import CLOSED
-from edge.daemon.intake.inotify import Said
 from edge.daemon.intake.left_alone import is_left_alone
+from edge.daemon.intake.writers import Said
 
 SETTLED_AFTER: Final = 10
 """Quiet times after which a file counts as finished, whoever wrote it."""
@@ -124,7 +124,8 @@ class Candidates:
         except OSError:
             self._found.pop(path, None)
             return
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(found.st_mode) or self._is_behind_a_link(path):
+            self._found.pop(path, None)
             return
         looks = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         known = self._found.get(path)
@@ -137,6 +138,11 @@ class Candidates:
             known.finished = known.kept = known.locked = known.failed = False
             known.again_at = 0.0
         known.say(said)
+
+    def _is_behind_a_link(self, path: Path) -> bool:
+        """Tell if a folder between the inbox and a file has been replaced by a link."""
+        between = len(path.parts) - len(self._folder.parts) - 1
+        return any(folder.is_symlink() for folder in path.parents[:between])
 
     def oldest_first(self) -> list[tuple[Path, Candidate]]:
         """List the candidates by their mtime."""

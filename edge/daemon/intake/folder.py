@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,9 +19,9 @@ from edge.config.settings import Inbox
 from edge.daemon.intake import Receiver
 from edge.daemon.intake.candidates import SETTLED_AFTER, Candidate, Candidates
 from edge.daemon.intake.complaints import Complaints
-from edge.daemon.intake.inotify import Said
 from edge.daemon.intake.listings import Listings
 from edge.daemon.intake.watching import QUIET_S, Watching
+from edge.daemon.intake.writers import Said
 from edge.errors import LockedError, Unavailable
 from edge.health import Cause, Health
 from edge.system.files import NotReadyError
@@ -32,6 +33,8 @@ LOOP: Final = "intake-folder"
 TICK_S: Final = 0.5
 IDLE_S: Final = 1.0
 """Seconds of waiting for events while no file is known that is not ready."""
+TAKING_S: Final = 0.5
+"""Seconds for which files are taken until events are heard again: the kernel keeps only so many."""
 SET_ASIDE_S: Final = 600.0
 """Seconds until a file whose taking failed is tried again, if it does not change before."""
 
@@ -74,6 +77,8 @@ class FolderIntake(Loop):
             settings, self._watching, self._candidates, self._complaints, health
         )
         self._rest = 0.0
+        self._line: deque[tuple[Path, Candidate]] = deque()
+        """The files that still have their turn before any has another one."""
         self._finished = False
         self._looked = threading.Event()
 
@@ -98,8 +103,7 @@ class FolderIntake(Loop):
             self._health.recover(Cause.INBOX_AWAY)
             self._looked.set()
             self._finish_taking()
-            self._take_ready()
-            self._listen()
+            self._listen(0.0 if self._take_ready() else self._patience_s())
         except Unavailable as error:
             self._health.degrade(Cause.FILES_WAIT, f"files wait in the inbox: {error}")
             self._rest = TICK_S
@@ -120,20 +124,22 @@ class FolderIntake(Loop):
         self._listings.make()
         self._receiver.forget_gone(idle=not self._candidates)
 
-    def _listen(self) -> None:
-        self._listings.look_at_mount()
+    def _patience_s(self) -> float:
         if self._watching.polls:
-            timeout_s = min(TICK_S, self._settings.poll_s)
-        else:
-            timeout_s = TICK_S if self._candidates else IDLE_S
+            return min(TICK_S, self._settings.poll_s)
+        return TICK_S if self._candidates else IDLE_S
+
+    def _listen(self, timeout_s: float) -> None:
+        self._listings.look_at_mount()
         for hint in self._watching.hints(timeout_s):
+            self._health.beat()
             if hint.said is not Said.RIGHTS:
                 self._note(hint.path, hint.said)
             else:
                 self._listings.rights_changed(hint)
         if self._watching.lost_events():
             self._candidates.forget_writers()
-            self._listings.at_once()
+            self._listings.events_lost()
         if self._watching.polls:  # from now on, if its watches have just run out
             self._listings.within(self._settings.poll_s)
 
@@ -146,14 +152,21 @@ class FolderIntake(Loop):
             self._receiver.finish_taking()
             self._finished = True
 
-    def _take_ready(self) -> None:
-        now = time.monotonic()
-        for path, candidate in self._candidates.oldest_first():
+    def _take_ready(self) -> bool:
+        """Take what is ready, the oldest first, for a while; True if some have not had a turn."""
+        began = now = time.monotonic()
+        self._line = self._line or deque(self._candidates.oldest_first())
+        while self._line and now - began < TAKING_S:
             if self._stop.is_set() or not self._receiver.has_room():
-                return
+                self._line.clear()
+                return False
             self._health.beat()
-            if candidate.is_ready(now, self._watching.quiet_s):
+            path, candidate = self._line.popleft()
+            known = self._candidates.get(path) is candidate
+            if known and candidate.is_ready(now, self._watching.quiet_s):
                 self._take(path, candidate, now)
+            now = time.monotonic()
+        return bool(self._line)
 
     def _take(self, path: Path, candidate: Candidate, now: float) -> None:
         looks = candidate.looks

@@ -1,23 +1,23 @@
 """
 Hints from inotify of what to look at in the inbox, and of who still writes there.
 
-A file that is created and opened, or modified, has a writer until the kernel tells that it was
-closed. That is known only while the queue is whole: after an overflow, and for a folder that could
-not be watched, nothing is known, and a file counts as finished once it is quiet.
+After an overflow of the queue, and of a folder that could not be watched, nothing is known of
+writers, and a file counts as finished once it is quiet: see `writers`.
 """
 
 import os
 import re
 import select
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import Enum
 from errno import EACCES, ENOSPC
 from pathlib import Path
 from typing import Final
 
 from edge.daemon.intake.walk import MAX_DEPTH, Walk
+from edge.daemon.intake.writers import KINDS, Said, Writers
 from edge.system import inotify
 from edge.system.inotify import Event, Inotify
 
@@ -26,33 +26,9 @@ NO_EVENTS = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "afs", "ceph", "glu
 OCTAL = re.compile(rb"\\([0-7]{3})")
 """An escaped character in a name, as mountinfo writes blanks."""
 NETWORK = tuple(kind for kind in NO_EVENTS if kind != "overlay")
-MASK: Final = (
-    inotify.CREATE
-    | inotify.OPEN
-    | inotify.MODIFY
-    | inotify.ATTRIB
-    | inotify.CLOSE_WRITE
-    | inotify.CLOSE_NOWRITE
-    | inotify.MOVED_FROM
-    | inotify.MOVED_TO
-)
-REMEMBERED: Final = 2**16
-"""Files that may be open at a time; of more, the oldest count as finished once they are quiet."""
-
-
-class Said(Enum):
-    """The things that an event can say of a file."""
-
-    SEEN = "seen"
-    """It may be new or changed."""
-    WRITING = "writing"
-    """Somebody has it open and writes, or is about to."""
-    RELEASED = "released"
-    """It was opened and closed, and not written."""
-    FINISHED = "finished"
-    """Its writer closed it or moved it in whole."""
-    RIGHTS = "rights"
-    """Its owner, mode, access list or times were changed; of a folder, too."""
+MASK: Final = KINDS | inotify.ATTRIB
+READS: Final = 16
+"""Reads of the queue in a row: a sender that writes without pause keeps it from getting empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +41,13 @@ class Hint:
     """True if rights of a folder are meant, which decide on all that lies in it."""
 
 
-class _Phase(Enum):
-    """The last that was told of a file that is not closed."""
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """A folder between the two halves of a rename."""
 
-    MADE = "made"
-    OPENED = "opened"
-    MODIFIED = "modified"
-
-
-_NEXT: Final[dict[tuple[_Phase | None, int], tuple[_Phase | None, Said | None]]] = {
-    # a hard link is made so, too, and nobody closes it
-    (None, inotify.CREATE): (_Phase.MADE, Said.SEEN),
-    (_Phase.MADE, inotify.OPEN): (_Phase.OPENED, Said.WRITING),
-    (None, inotify.MODIFY): (_Phase.MODIFIED, Said.WRITING),
-    (_Phase.OPENED, inotify.CLOSE_NOWRITE): (None, Said.RELEASED),
-    (None, inotify.CLOSE_WRITE): (None, Said.FINISHED),
-}
-"""The phase after an event in a phase, or in whichever phase, and what it says."""
+    path: Path
+    watches: list[int]
+    """The numbers of its own watch and of those below."""
 
 
 class Watch:
@@ -96,14 +62,17 @@ class Watch:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.inode = folder.stat().st_ino
         self.overflowed = False
         """True once events were lost, until somebody who listed the folder sets it back."""
+        self.ended = False
+        """True once the folder is gone; another one may have its name, and its inode, too."""
         self.unwatched: set[Path] = set()
         """Folders that could not be watched, as this user has no more watches."""
         self._folders: dict[int, Path] = {}
-        self._known: dict[Path, _Phase] = {}
-        self._leaving: tuple[int, _Phase | None] = (0, None)
+        self._leaving: dict[int, _Leaving] = {}
+        self._writers = Writers()
+        self._closing = threading.Lock()
+        self._closed = False
         with ExitStack() as opened:
             self._queue = Inotify()
             opened.callback(self._queue.close)
@@ -119,7 +88,7 @@ class Watch:
 
     def hints(self, timeout_s: float) -> Iterator[Hint]:
         """
-        Wait for events until `wake` or for `timeout_s` seconds, and yield all there are.
+        Wait for events until `wake` or for `timeout_s` seconds, and yield what there is.
 
         Raises:
             OSError: the kernel does not give them.
@@ -128,18 +97,30 @@ class Watch:
         for descriptor in (self._queue.fileno(), self._bell):
             ready.register(descriptor, select.POLLIN)
         ready.poll(timeout_s * 1000)
-        while events := list(self._queue.read()):
+        left_before = list(self._leaving)
+        for _ in range(READS):
+            events = list(self._queue.read())
+            if not events:
+                break
             for event in events:
                 yield from self._told(event)
+        for cookie in left_before:  # and did not arrive: it has left the inbox
+            if cookie in self._leaving:
+                self._unwatch(self._leaving.pop(cookie))
 
     def wake(self) -> None:
-        """End the wait for a hint, for good; from any thread."""
-        os.eventfd_write(self._bell, 1)
+        """End the wait for a hint, for good; from any thread, also once this is closed."""
+        with self._closing:
+            if not self._closed:  # else another file may have the descriptor's number
+                os.eventfd_write(self._bell, 1)
 
     def close(self) -> None:
         """Stop watching."""
-        self._queue.close()
-        os.close(self._bell)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.close()
+                os.close(self._bell)
 
     def _add(self, folder: Path) -> bool:
         """Watch a folder; False if that was so already."""
@@ -167,9 +148,9 @@ class Watch:
     def _told(self, event: Event) -> Iterator[Hint]:
         if event.mask & inotify.OVERFLOW:
             self.overflowed = True
-            self._known.clear()
+            self._writers.forget()
         if event.mask & inotify.IGNORED:
-            self._folders.pop(event.watch, None)
+            self.ended |= self._folders.pop(event.watch, None) == self.folder
         folder = self._folders.get(event.watch)
         if folder is not None and event.mask & inotify.ATTRIB:
             path, of_folder = folder / os.fsdecode(event.name), event.mask & inotify.IS_FOLDER != 0
@@ -179,20 +160,37 @@ class Watch:
             return
         path = folder / os.fsdecode(event.name)
         if event.mask & inotify.IS_FOLDER:
-            yield from self._folder_told(path, event.mask)
+            yield from self._folder_told(path, event)
         else:
-            said = self._file_told(path, event)
+            said = self._writers.told(path, event)
             if said is not None:
                 yield Hint(path, said)
 
-    def _folder_told(self, path: Path, mask: int) -> Iterator[Hint]:
-        if mask & inotify.MOVED_FROM:
-            self._forget_below(path)
-        entered = inotify.CREATE | inotify.MOVED_TO | inotify.ATTRIB
-        if mask & entered and not path.name.startswith("."):
-            depth = len(path.relative_to(self.folder).parts)
-            if depth <= MAX_DEPTH:
-                yield from self._enter(path, depth, new=not mask & inotify.ATTRIB)
+    def _folder_told(self, path: Path, event: Event) -> Iterator[Hint]:
+        if event.mask & inotify.MOVED_FROM:
+            # Watched on until it arrives: its files may be closed between the two halves.
+            below = [number for number, at in self._folders.items() if at.is_relative_to(path)]
+            self._leaving[event.cookie] = _Leaving(path, below)
+        depth = len(path.relative_to(self.folder).parts)
+        watched = not path.name.startswith(".") and depth <= MAX_DEPTH
+        if event.mask & inotify.MOVED_TO and (left := self._leaving.pop(event.cookie, None)):
+            if watched:
+                self._rename(left, path)
+            else:
+                self._unwatch(left)
+        if watched and event.mask & (inotify.CREATE | inotify.MOVED_TO | inotify.ATTRIB):
+            yield from self._enter(path, depth, new=not event.mask & inotify.ATTRIB)
+
+    def _rename(self, left: _Leaving, path: Path) -> None:
+        for number in left.watches:
+            if number in self._folders:
+                self._folders[number] = path / self._folders[number].relative_to(left.path)
+        self._writers.moved(left.path, path)
+
+    def _unwatch(self, left: _Leaving) -> None:
+        for number in left.watches:
+            if self._folders.pop(number, None) is not None:
+                self._queue.remove(number)
 
     def _enter(self, path: Path, depth: int, *, new: bool) -> Iterator[Hint]:
         if not (self.add(path) or new):
@@ -201,38 +199,11 @@ class Watch:
         try:
             for folder, names in walk:
                 for name in names:
-                    yield Hint(folder / name, Said.SEEN)
+                    yield Hint(folder / name, self._writers.said_of(folder / name))
         except OSError as error:
             shut = error.errno == EACCES  # else it is gone again
         if shut or walk.unreadable:  # a listing says so
             yield Hint(path, Said.RIGHTS, of_folder=True)
-
-    def _forget_below(self, path: Path) -> None:
-        for number, folder in list(self._folders.items()):
-            if folder.is_relative_to(path):
-                self._queue.remove(number)
-                del self._folders[number]
-
-    def _file_told(self, path: Path, event: Event) -> Said | None:
-        phase, what = self._known.pop(path, None), event.mask & MASK
-        if what == inotify.MOVED_FROM:
-            self._leaving = (event.cookie, phase)
-            return None
-        if what == inotify.MOVED_TO:
-            cookie, moved = self._leaving
-            phase = moved if cookie == event.cookie else None
-            # renamed and not closed yet, or whole
-            said: Said | None = Said.WRITING if phase is not None else Said.FINISHED
-        else:
-            phase, said = _NEXT.get((phase, what)) or _NEXT.get((None, what)) or (phase, None)
-        if phase is not None:
-            self._keep(path, phase)
-        return said
-
-    def _keep(self, path: Path, phase: _Phase) -> None:
-        self._known[path] = phase
-        if len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
 
 
 def filesystem_of(folder: Path) -> str:

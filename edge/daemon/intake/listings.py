@@ -2,27 +2,32 @@
 Listings of the inbox: they find what no event told of, and say what cannot be read there.
 
 One is made at start, every minute, after events were lost, after rights were changed, and more
-often if the file system has no events. Some senders change rights or times without pause: those
-listings take a tenth of the time at most.
+often if the file system has no events. Some senders change rights, or have events get lost, without
+pause: such listings take a tenth of the time at most.
 """
 
+import math
 import os
+import stat
 import time
+from errno import ENOENT, ENOTDIR
 from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Inbox
 from edge.daemon.intake.candidates import Candidates
 from edge.daemon.intake.complaints import Complaints
-from edge.daemon.intake.inotify import Hint, Said
+from edge.daemon.intake.inotify import Hint
 from edge.daemon.intake.walk import Walk
 from edge.daemon.intake.watching import Watching
+from edge.daemon.intake.writers import Said
 from edge.health import Health
 
+GONE: Final = frozenset({ENOENT, ENOTDIR})
 SOON_S: Final = 1.0
 """Seconds until the inbox is listed once rights in it were changed."""
 REST: Final = 10.0
-"""The same, at least, as a multiple of what the last listing took."""
+"""The rest after a listing before the next that somebody wished for, as a multiple of its time."""
 
 
 class Listings:
@@ -51,24 +56,27 @@ class Listings:
         self._complaints = complaints
         self._health = health
         self._next = 0.0
-        self._between_s = SOON_S
+        self._rested = -math.inf
         self._writable = True
 
     def due(self) -> bool:
         """Tell if it is time for one."""
         return time.monotonic() >= self._next
 
-    def at_once(self) -> None:
-        """Wish for one now."""
-        self._next = 0.0
-
     def within(self, seconds: float) -> None:
-        """Wish for one in so many seconds, if none is due before."""
+        """Have one made in so many seconds, if none is due before."""
         self._next = min(self._next, time.monotonic() + seconds)
+
+    def events_lost(self) -> None:
+        """Wish for one now."""
+        self._wish(0.0)
 
     def soon(self) -> None:
         """Wish for one soon."""
-        self.within(SOON_S)
+        self._wish(SOON_S)
+
+    def _wish(self, seconds: float) -> None:
+        self._next = min(self._next, max(time.monotonic() + seconds, self._rested))
 
     def unreadable_found(self) -> None:
         """Wish for one soon that tells of a file that cannot be read, unless the last one did."""
@@ -76,9 +84,9 @@ class Listings:
             self.soon()
 
     def rights_changed(self, hint: Hint) -> None:
-        """Wish for one soon, but not too often, if these rights can matter."""
+        """Wish for one soon if these rights can matter."""
         if hint.of_folder or (self._complaints.unreadable and os.access(hint.path, os.R_OK)):
-            self.within(self._between_s)
+            self.soon()
 
     def look_at_mount(self) -> None:
         """Wish for one soon if the inbox can be written again: a mount raises no event."""
@@ -104,8 +112,8 @@ class Listings:
             self._note(path)  # forgets what is gone
         self._complaints.listed(time.monotonic(), unreadable, too_deep)
         every_s = self._settings.poll_s if self._watching.polls else self._settings.rescan_s
-        self._next = time.monotonic() + every_s
-        self._between_s = max(SOON_S, REST * (time.monotonic() - began))
+        now = time.monotonic()
+        self._next, self._rested = now + every_s, now + REST * (now - began)
 
     def _walk(self) -> tuple[int, int]:
         """Note each file; returns how many files or folders are unreadable, or too deep."""
@@ -115,8 +123,17 @@ class Listings:
                 self._health.beat()
                 path = folder / name
                 self._note(path)
-                unreadable += not (self._candidates.ignores(path) or os.access(path, os.R_OK))
+                unreadable += not self._candidates.ignores(path) and _is_shut(path)
         return walk.unreadable + unreadable, walk.too_deep
 
     def _note(self, path: Path) -> None:
         self._candidates.note(path, Said.SEEN, trusted_age_s=self._watching.trusted_age_s)
+
+
+def _is_shut(path: Path) -> bool:
+    """Tell if a regular file cannot be read, or nobody can say what it is."""
+    try:
+        found = path.lstat()
+    except OSError as error:
+        return error.errno not in GONE
+    return stat.S_ISREG(found.st_mode) and not os.access(path, os.R_OK)

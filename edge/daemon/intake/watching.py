@@ -34,7 +34,8 @@ class Watching:
         self._settings = settings
         self._health = health
         self._watch: Watch | None = None
-        self._inode = -1
+        self._place = -1, -1
+        """Device and inode of the folder that was found there."""
         self._has_events = False
         self._woken = threading.Event()
         self.polls = False
@@ -54,12 +55,13 @@ class Watching:
         Raises:
             OSError: the folder is away.
         """
-        inode = self._settings.path.stat().st_ino
-        if self._watch is not None and self._watch.inode != inode:
+        found = self._settings.path.stat()
+        place = found.st_dev, found.st_ino
+        if self._watch is not None and (self._watch.ended or self._place != place):
             self.close()
-        if self._watch is not None or (self.polls and self._inode == inode):
+        if self._watch is not None or (self.polls and self._place == place):
             return False
-        self._inode = inode
+        self._place = place
         kind = filesystem_of(self._settings.path)
         poll = self._settings.poll
         self.polls = poll == "always" or (poll == "auto" and kind.startswith(NO_EVENTS))
@@ -90,7 +92,7 @@ class Watching:
             self._health.recover(Cause.INBOX_WITHOUT_EVENTS)
 
     def hints(self, timeout_s: float) -> Iterator[Hint]:
-        """Wait for events until `wake` or for `timeout_s` seconds, and yield all there are."""
+        """Wait for events until `wake` or for `timeout_s` seconds, and yield what there is."""
         if self._watch is None:
             self._woken.wait(timeout_s)
             return
@@ -118,8 +120,9 @@ class Watching:
     def wake(self) -> None:
         """End the wait for hints, for good; from any thread."""
         self._woken.set()
-        if self._watch is not None:
-            self._watch.wake()
+        watch = self._watch  # another thread may close it and forget it
+        if watch is not None:
+            watch.wake()
 
     def close(self) -> None:
         """Watch no more."""

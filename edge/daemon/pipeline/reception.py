@@ -106,7 +106,10 @@ class Reception:
         # If its writer goes on, the worker might see another file than the ledger names.
         moved = self._head_start.offer if believed_done else lambda _: None
         exam = self._exams.of_file(path) if self._exams else None
-        with self._spool.claiming(path, may_copy=believed_done, moved=moved, exam=exam) as claim:
+        inbox = self._settings.inbox.path
+        with self._spool.claiming(
+            path, below=inbox, may_copy=believed_done, moved=moved, exam=exam
+        ) as claim:
             self._admission.record(claim, Sender("folder", settled=settled))
         return settled or claim.origin is None
 
@@ -165,7 +168,8 @@ class Reception:
         found = self._spool.hash_in_place(path)
         if found == sha256:
             exam = self._exams.of_file(path) if self._exams else None
-            with self._spool.claiming(path, may_copy=True, exam=exam) as claim:
+            inbox = self._settings.inbox.path.resolve()  # as `path` is
+            with self._spool.claiming(path, below=inbox, may_copy=True, exam=exam) as claim:
                 self._admission.record(claim, sender)
         elif patient:  # its sender may still be writing it
             raise NotReadyError

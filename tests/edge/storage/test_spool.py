@@ -238,3 +238,57 @@ def test_any_file_name_makes_an_archive_name_that_a_file_system_takes(name: byte
     assert len(made) <= 255
     assert b"/" not in made
     assert IMAGE_ID[:16].encode() in made
+
+
+def test_a_folder_that_is_a_link_by_now_leads_to_no_file(spool: Spool, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "film.dcm").write_bytes(DATA)
+    (tmp_path / "inbox" / "exam").symlink_to(outside)
+    path = tmp_path / "inbox" / "exam" / "film.dcm"
+    with (
+        pytest.raises(NotReadyError),
+        spool.claiming(path, may_copy=True, below=tmp_path / "inbox"),
+    ):
+        pytest.fail("it was taken")
+    assert (outside / "film.dcm").exists()
+
+
+def test_a_file_goes_back_to_its_folder_wherever_that_is_and_through_no_link(
+    spool: Spool, tmp_path: Path
+) -> None:
+    outside, exam = tmp_path / "outside", tmp_path / "inbox" / "exam"
+    outside.mkdir()
+    exam.mkdir()
+    (exam / "film.dcm").write_bytes(DATA)
+
+    def swap() -> None:
+        exam.rename(exam.with_name("moved"))
+        exam.symlink_to(outside)
+        raise Unavailable
+
+    with (
+        pytest.raises(Unavailable),
+        spool.claiming(exam / "film.dcm", may_copy=True, below=tmp_path / "inbox"),
+    ):
+        swap()
+    assert list(outside.iterdir()) == []
+    assert (tmp_path / "inbox" / "moved" / "film.dcm").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "name", ["n" * 200, "." + "n" * 199, "n" + ".n" * 100, "ü" * 127, "n" * 255]
+)
+def test_a_long_name_that_is_taken_by_now_is_given_another_that_is_looked_at(
+    spool: Spool, tmp_path: Path, name: str
+) -> None:
+    path = inbox_file(tmp_path, name)
+
+    def fail() -> None:
+        inbox_file(tmp_path, name, b"the next one")
+        raise Unavailable
+
+    with pytest.raises(Unavailable), spool.claiming(path, may_copy=True):
+        fail()
+    assert sorted(file.read_bytes() for file in path.parent.iterdir()) == [DATA, b"the next one"]
+    assert not any(found.name.startswith(".") for found in path.parent.iterdir() if found != path)

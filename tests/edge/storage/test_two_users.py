@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge.daemon.intake.candidates import Candidates
-from edge.daemon.intake.inotify import Said
+from edge.daemon.intake.writers import Said
 from edge.errors import LockedError, Unavailable
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.queries import open_queries

@@ -1,12 +1,14 @@
 """A file of the inbox is taken once its sender is done, and none keeps the others waiting."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.intake.complaints import UNFINISHED_S
-from edge.daemon.intake.folder import SET_ASIDE_S
+from edge.daemon.intake.folder import SET_ASIDE_S, TAKING_S
 from edge.errors import LockedError, Unavailable
 from edge.health import Cause
 from tests.support.desks import QUIET_S, Desk
@@ -232,3 +234,132 @@ def test_what_systems_and_senders_put_beside_films_is_left_alone(desk: Desk) -> 
     assert set(desk.turn(after_s=1e6)) == {"readme-film.dcm"}
     assert desk.causes == set()
     assert desk.counts.seen == 0
+
+
+def test_a_folder_that_becomes_a_link_leads_to_no_file_outside(desk: Desk, tmp_path: Path) -> None:
+    outside, exam = tmp_path / "outside", desk.inbox / "exam"
+    for folder in (outside, exam):
+        folder.mkdir()
+    (outside / "film.dcm").write_bytes(b"something of ours")
+    desk.turn()
+    desk.taker.full = True
+    (exam / "film.dcm").write_bytes(b"film")
+    desk.turn()
+    exam.rename(tmp_path / "away")
+    exam.symlink_to(outside)
+    desk.taker.full = False
+    for _ in range(3):
+        desk.turn(after_s=SETTLED_AFTER * QUIET_S)
+        desk.intake._list()
+    assert desk.taker.taken == {}
+    assert (outside / "film.dcm").exists()
+
+
+def test_a_file_linked_in_under_the_name_of_one_that_was_removed_while_open_is_taken(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"film")
+    with (desk.inbox / "film.dcm").open("wb") as writer:
+        writer.write(b"half")
+        writer.flush()
+        desk.turn()
+        (desk.inbox / "film.dcm").unlink()
+    (desk.inbox / "film.dcm").hardlink_to(tmp_path / "elsewhere")
+    desk.turn()
+    assert desk.turn(after_s=QUIET_S) == {"film.dcm": False}
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "link", "folder"])
+def test_what_takes_the_place_of_a_file_that_waits_is_none(desk: Desk, kind: str) -> None:
+    path = desk.inbox / "film.dcm"
+    with path.open("wb"):
+        desk.turn()
+        assert desk.counts.seen == 1
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        match kind:
+            case "fifo":
+                os.mkfifo(path)
+            case "socket":
+                listener.bind(str(path))
+            case "link":
+                path.symlink_to("nowhere")
+            case _:
+                path.mkdir()
+    desk.intake._list()
+    assert desk.turn(after_s=1e6) == {}
+    assert (desk.counts.seen, desk.causes) == (0, set())
+
+
+def test_a_file_in_a_folder_that_is_renamed_while_it_is_open_waits_for_its_end(desk: Desk) -> None:
+    (desk.inbox / "exam" / "left").mkdir(parents=True)
+    desk.turn()
+    with (desk.inbox / "exam" / "left" / "film.dcm").open("wb") as writer:
+        writer.write(b"half")
+        writer.flush()
+        desk.turn()
+        (desk.inbox / "exam").rename(desk.inbox / "sent")
+        desk.turn()
+        assert desk.turn(after_s=3600) == {}
+        writer.write(b"the rest")
+    assert desk.turn() == {"film.dcm": True}
+
+
+def test_a_file_that_is_closed_while_its_folder_is_renamed_is_taken(desk: Desk) -> None:
+    (desk.inbox / "exam").mkdir()
+    desk.turn()
+    with (desk.inbox / "exam" / "film.dcm").open("wb") as writer:
+        writer.write(b"film")
+        writer.flush()
+        desk.turn()
+        (desk.inbox / "exam").rename(desk.inbox / "sent")
+    desk.turn()
+    assert desk.turn(after_s=QUIET_S).keys() == {"film.dcm"}
+
+
+def test_a_folder_that_left_the_inbox_is_not_watched_any_more(desk: Desk, tmp_path: Path) -> None:
+    for number in range(3):
+        (desk.inbox / "exam" / "left").mkdir(parents=True)
+        desk.turn()
+        assert desk.counts.watches == 3
+        (desk.inbox / "exam").rename(tmp_path / f"away-{number}")
+        desk.turn()
+        desk.turn()
+        assert desk.counts.watches == 1
+
+
+def test_an_inbox_that_is_removed_and_made_anew_is_watched_again(desk: Desk) -> None:
+    """A file system may give the new folder the inode of the old one."""
+    for _ in range(20):
+        desk.inbox.rmdir()
+        desk.inbox.mkdir()
+        desk.turn()
+        (desk.inbox / "film.dcm").write_bytes(b"film")
+        assert desk.turn() == {"film.dcm": True}
+        desk.taker.taken.clear()
+
+
+def test_the_events_of_others_are_heard_while_a_backlog_is_taken(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the kernel would drop some, and nobody would know who still writes."""
+    take = desk.taker.take_file
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+
+    def take_slowly(path: Path, *, quiet: float) -> bool:
+        for _ in range(most // 6):
+            os.close(os.open(desk.inbox, os.O_RDONLY | os.O_DIRECTORY))
+        desk.ahead_s += TAKING_S
+        return take(path, quiet=quiet)
+
+    monkeypatch.setattr(desk.taker, "take_file", take_slowly)
+    with (desk.inbox / "open.dcm").open("wb") as writer:
+        writer.write(b"half")
+        writer.flush()
+        desk.turn()
+        for number in range(9):
+            (desk.inbox / f"{number}.dcm").write_bytes(b"film")
+        for _ in range(12):
+            desk.turn()
+        desk.turn(after_s=QUIET_S)
+        assert set(desk.turn()) == {f"{number}.dcm" for number in range(9)}

@@ -1,16 +1,22 @@
 """Events of the inbox, and what they say of a file's writer."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from errno import ENOSPC
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from edge.daemon.intake import walk
-from edge.daemon.intake.inotify import Said, Watch
+from edge.daemon.intake.inotify import Watch
 from edge.daemon.intake.walk import MAX_DEPTH
-from edge.system.inotify import Inotify
+from edge.daemon.intake.writers import Said, Writers
+from edge.system import inotify
+from edge.system.inotify import Event, Inotify
 
 
 @pytest.fixture
@@ -66,13 +72,13 @@ def test_a_file_moved_inside_the_inbox_is_finished_under_its_new_name(
     assert said_of(watched, path) == [Said.FINISHED]
 
 
-def test_a_hard_link_is_seen_and_has_no_writer_even_when_it_is_read(
+def test_a_hard_link_is_new_and_has_no_writer_even_when_it_is_read(
     tmp_path: Path, inbox: Path, watched: Watch
 ) -> None:
     path = inbox / "film.dcm"
     (tmp_path / "elsewhere").write_bytes(b"film")
     path.hardlink_to(tmp_path / "elsewhere")
-    assert said_of(watched, path) == [Said.SEEN]
+    assert said_of(watched, path) == [Said.MADE]
     path.read_bytes()
     assert said_of(watched, path)[-1] is Said.RELEASED
 
@@ -161,3 +167,57 @@ def test_rights_of_a_folder_that_were_changed_are_told_apart_from_those_of_a_fil
         path.chmod(0o700)
     told = {hint.path: hint.of_folder for hint in watched.hints(0) if hint.said is Said.RIGHTS}
     assert told == {inbox: True, inbox / "exam": True, inbox / "film.dcm": False}
+
+
+WRITE_WITHOUT_PAUSE = """
+import os, sys
+opened = [os.open(f"{sys.argv[1]}/{name}", os.O_WRONLY | os.O_CREAT) for name in "ab"]
+print(flush=True)
+while True:
+    for descriptor in opened:  # in turn, so that no events are merged
+        os.pwrite(descriptor, b"x", 0)
+"""
+
+
+def test_senders_that_write_without_pause_have_the_others_hints_end_too(
+    inbox: Path, watched: Watch
+) -> None:
+    started = []
+    for name in ("one", "two"):
+        (inbox / name).mkdir()
+        command = [sys.executable, "-c", WRITE_WITHOUT_PAUSE, str(inbox / name)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+    try:
+        for sender in started:
+            assert sender.stdout is not None
+            sender.stdout.readline()
+        list(islice(watched.hints(0), 4))  # and the folders are watched
+        most = 1_000_000
+        assert sum(1 for _ in islice(watched.hints(0), most)) < most
+    finally:
+        for sender in started:
+            sender.kill()
+            sender.communicate()
+
+
+def test_a_wake_after_the_end_writes_into_no_file_that_was_opened_since(
+    tmp_path: Path, inbox: Path
+) -> None:
+    watch = Watch(inbox)
+    watch.close()
+    with ExitStack() as opened:
+        for number in range(8):  # of the lowest free descriptors
+            opened.enter_context((tmp_path / str(number)).open("wb"))
+        watch.wake()
+    assert [(tmp_path / str(number)).read_bytes() for number in range(8)] == [b""] * 8
+
+
+def test_renames_of_open_files_that_come_between_each_other_s_halves_finish_neither() -> None:
+    """Two folders are renamed in at the same time by two processors."""
+    writers, (one, two) = Writers(), (Path("/in/one.part"), Path("/in/two.part"))
+    for path in (one, two):
+        writers.told(path, Event(1, inotify.MODIFY, 0, os.fsencode(path.name)))
+    halves = [(one, inotify.MOVED_FROM, 1), (two, inotify.MOVED_FROM, 2)]
+    halves += [(Path("/in/one"), inotify.MOVED_TO, 1), (Path("/in/two"), inotify.MOVED_TO, 2)]
+    said = [writers.told(path, Event(1, mask, cookie, b"")) for path, mask, cookie in halves]
+    assert said == [None, None, Said.WRITING, Said.WRITING]

@@ -113,16 +113,21 @@ def test_a_folder_that_cannot_be_listed_is_counted_and_the_others_are_looked_at(
     assert desk.causes == {Cause.INBOX_UNREADABLE}
 
 
-def test_a_sender_that_never_rests_has_the_inbox_listed_for_a_tenth_of_the_time(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    takes_s, unlock = 30.0, desk.intake._candidates.unlock
+def list_slowly(desk: Desk, monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
+    unlock = desk.intake._candidates.unlock
 
     def unlock_slowly() -> None:
         desk.ahead_s += takes_s
         unlock()
 
     monkeypatch.setattr(desk.intake._candidates, "unlock", unlock_slowly)
+
+
+def test_a_sender_that_never_rests_has_the_inbox_listed_for_a_tenth_of_the_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes_s = 30.0
+    list_slowly(desk, monkeypatch, takes_s)
     (desk.inbox / "exam").mkdir()
     desk.intake._list()
     desk.taker.listings.clear()
@@ -158,3 +163,44 @@ def test_rights_of_hidden_folders_make_no_listing(desk: Desk) -> None:
         desk.turn()
         desk.turn(after_s=60)
     assert desk.taker.listings == []
+
+
+def lose_events(desk: Desk) -> None:
+    watch = desk.intake._watching._watch
+    assert watch is not None
+    watch.overflowed = True
+
+
+def test_events_that_get_lost_have_the_inbox_listed_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_slowly(desk, monkeypatch, 30.0)
+    desk.intake._list()
+    desk.turn(after_s=600)
+    desk.taker.listings.clear()
+    lose_events(desk)
+    desk.turn()
+    assert desk.taker.listings == [True]
+
+
+def test_events_that_get_lost_without_pause_have_it_listed_for_a_tenth_of_the_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes_s = 30.0
+    list_slowly(desk, monkeypatch, takes_s)
+    desk.intake._list()
+    desk.taker.listings.clear()
+    began_s = desk.ahead_s
+    for _ in range(200):
+        lose_events(desk)
+        desk.turn(after_s=5)
+    listing_s = takes_s * len(desk.taker.listings)
+    assert 0 < listing_s <= (desk.ahead_s - began_s) / 10
+
+
+def test_what_is_no_file_to_take_is_none_that_cannot_be_read(desk: Desk) -> None:
+    (desk.inbox / "circle").symlink_to("circle")
+    (desk.inbox / "exam").symlink_to("nowhere")
+    os.mkfifo(desk.inbox / "pipe", 0)
+    desk.intake._list()
+    assert desk.causes == set()

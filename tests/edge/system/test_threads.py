@@ -92,7 +92,7 @@ class Breaking(Loop):
 
     def turn(self) -> None:
         self.turned.set()
-        self._stop.wait(1.0)
+        self._stop.wait(PATIENCE_S)
 
     def wake(self) -> None:
         raise OSError(EBADF, os.strerror(EBADF))

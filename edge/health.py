@@ -107,7 +107,7 @@ class Cause(StrEnum):
     RECEIVER_AWAY = "receiver_away"
     """The DICOM receiver does not run, though `[dicom] callers` names senders."""
     ORPHANS_LEFT = "orphans_left"
-    """Files that an earlier run left in the spool cannot be read."""
+    """Files that lie in the spool unrecorded cannot be read."""
     SPACE_SHORT = "space_short"
     """The disk of the spool has less room than `[spool] min_free_mb`."""
     SPOOL_UNAVAILABLE = "spool_unavailable"

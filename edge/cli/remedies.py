@@ -106,7 +106,8 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "`systemctl status mammo-edge-dicom` says why it does not run; modalities cannot send"
     ),
     Cause.ORPHANS_LEFT: (
-        "owner and mode of the files in `spool/claimed`, then restart; look at the disk: `dmesg`"
+        "owner and mode of the files in `spool/claimed`, or the disk: `dmesg`; they are tried "
+        "again each minute"
     ),
     Cause.SPACE_SHORT: "free disk space: shorten `[retention]`, or archive `done` elsewhere",
     Cause.SPOOL_UNAVAILABLE: "is its disk mounted? look at the disk itself: `dmesg`",

@@ -1,10 +1,11 @@
 """One image, or one file, that anything goes wrong with keeps none of the others waiting."""
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import EIO, EMFILE
+from errno import EACCES, EIO, EMFILE, ENOMEM
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from edge.storage.ledger.records import Submission
 from edge.storage.ledger.states import State
 from edge.storage.names import archive_name, result_path
 from edge.storage.spool import Spool
+from edge.system import files
 from tests.support.folders import deep
 from tests.support.pipeline import Line, line_of, parts_of
 from tests.support.pools import Pool
@@ -238,6 +240,52 @@ def test_an_orphan_that_raises_anything_is_left_and_the_others_are_taken_up(
     assert bench.causes == {Cause.ORPHANS_LEFT}
     # The ledger is new: until all is sorted, what was left is no spare copy at the next start.
     assert bench.line.parts.ledger.restore.why_empty is not None
+    monkeypatch.setattr(bench.line.admission, "record", record)
+    bench.line.recovery._again_at = 0.0
+    bench.turn()
+    assert bench.state(b"orphan 1") is State.RECEIVED
+    assert bench.causes == set()
+    assert bench.line.parts.ledger.restore.why_empty is None
+
+
+@pytest.mark.parametrize("error", [EMFILE, EIO, ENOMEM, EACCES])
+def test_a_changed_file_that_cannot_be_hashed_now_is_recorded_once_it_can(
+    bench: Bench, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = files.open_regular
+
+    def fail(path: Path, **how: bool) -> Any:  # noqa: ANN401
+        if path == bench.bad:
+            raise OSError(error, os.strerror(error))
+        return opened(path, **how)
+
+    bench.bad.write_bytes(b"more of it")
+    bench.turn()
+    assert bench.line.parts.spool.stranded
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "open_regular", fail)
+        for _ in range(2):
+            bench.line.recovery._again_at = 0.0
+            bench.turn()
+            assert bench.causes == {Cause.ORPHANS_LEFT}
+            assert "1 files" in str(bench.line.parts.health.reasons)
+        bench.line.recovery._again_at = math.inf
+    bench.turn()  # the minute is not over
+    assert bench.line.parts.ledger.images.find(image_id(b"more of it")) is None
+    bench.line.recovery._again_at = 0.0
+    bench.turn()
+    assert bench.state(b"more of it") is State.RECEIVED
+    assert bench.causes == set()
+
+
+def test_a_leftover_that_a_person_removed_is_no_trouble_any_more(bench: Bench) -> None:
+    (bench.bad.parent / "f-a folder").mkdir()
+    bench.turn()
+    assert bench.causes == {Cause.ORPHANS_LEFT}
+    (bench.bad.parent / "f-a folder").rmdir()
+    bench.line.recovery._again_at = 0.0
+    bench.turn()
+    assert bench.causes == set()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away: run as root")

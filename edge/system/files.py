@@ -50,6 +50,8 @@ PASSING: Final = frozenset(
     {ENOSPC, EDQUOT, EIO, ENOMEM, EMFILE, ENFILE, EAGAIN, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN}
 )
 """Errors that pass without anybody changing the configuration: no room, no memory, no server."""
+OF_ALL: Final = PASSING - {EIO}
+"""Those of them that no single file is to blame for: a disk may fail at one place alone."""
 
 
 class NotReadyError(Exception):

@@ -3,13 +3,13 @@
 import logging
 import time
 from collections import Counter
-from errno import EACCES, EIO, EPERM, EROFS
+from errno import EACCES, EPERM, EROFS
 from typing import Final
 
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger.records import Image
-from edge.system.files import PASSING
+from edge.system.files import OF_ALL
 from edge.system.threads import note_failing, note_good_turn
 
 log = logging.getLogger(__name__)
@@ -22,8 +22,8 @@ MOST: Final = 1000
 """Images that are put off at a time; of more, the first is tried again."""
 INTERRUPTIONS: Final = 3
 """Interruptions of an image in a row after which it may be that file alone."""
-OF_ALL: Final = (PASSING - {EIO}) | {EACCES, EPERM, EROFS}
-"""Errors of a disk, a folder or a server, and not of one file."""
+OF_FOLDER: Final = frozenset({EACCES, EPERM, EROFS})
+"""Errors of the spool's folder; those of one file a worker meets, too."""
 
 
 class PutOff:
@@ -80,4 +80,4 @@ class PutOff:
 
 def _is_of_one_file(error: Exception) -> bool:
     cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno not in OF_ALL
+    return isinstance(cause, OSError) and cause.errno not in OF_ALL | OF_FOLDER

@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from errno import EIO
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -116,7 +115,7 @@ def _cause_at(path: Path) -> Sent:
     except (FileNotFoundError, NotADirectoryError):
         return Sent.GONE
     except OSError as error:
-        return Sent.UNAVAILABLE if error.errno in files.PASSING - {EIO} else Sent.FAILED
+        return Sent.UNAVAILABLE if error.errno in files.OF_ALL else Sent.FAILED
     return Sent.UNAVAILABLE
 
 

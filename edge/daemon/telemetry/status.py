@@ -16,7 +16,7 @@ from edge.mqtt.connection import Protocol
 from edge.mqtt.errors import HangUps, RefusedError
 from edge.mqtt.topics import Topics
 from edge.system.systemd import Systemd
-from edge.system.threads import note_failure, tell_failing
+from edge.system.threads import note_failing, note_failure, note_good_turn
 
 log = logging.getLogger(__name__)
 
@@ -106,10 +106,10 @@ class Announcer:
                 *self._also,
             ]
             failed = [why for call in calls if (why := self._failure_of(call))]
-            self._health.failing.pop(LOOP, None)
             if failed:
-                self._health.failing[LOOP] = failed[0]
-            tell_failing(self._health)
+                note_failing(self._health, LOOP, failed[0])
+            else:
+                note_good_turn(self._health, LOOP)
             self._health.changed.wait(TURN_S)
         self._health.retire(LOOP)
 

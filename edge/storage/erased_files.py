@@ -80,7 +80,22 @@ def remove_damaged(state: Path) -> int:
     Raises:
         OSError: one cannot be removed.
     """
-    folders = list((state / FOLDER).glob("*"))
-    for folder in folders:
-        shutil.rmtree(folder)
-    return len(folders)
+    entries = list((state / FOLDER).glob("*"))
+    for entry in entries:
+        remove_all_of(entry)
+    return len(entries)
+
+
+def remove_all_of(entry: Path) -> None:
+    """
+    Remove a folder with all that is in it, or a link or file that somebody put in its place.
+
+    Raises:
+        OSError: some of it cannot be removed; all else of it is.
+    """
+    if entry.is_symlink() or not entry.is_dir():
+        entry.unlink(missing_ok=True)
+        return
+    shutil.rmtree(entry, ignore_errors=True)
+    if entry.exists():
+        shutil.rmtree(entry)  # says why

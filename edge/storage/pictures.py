@@ -7,7 +7,7 @@ its image is erased or pruned; whoever takes it takes it before the ledger's.
 
 import os
 import shutil
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -90,25 +90,46 @@ class Pictures:
         Make room: remove the pictures of the images that were drawn first; returns their number.
 
         Raises:
-            OSError: they cannot be listed or removed.
+            OSError: they cannot be listed, or none of them can be removed.
         """
         with self.lock:
             dated = sorted((folder.stat().st_mtime, folder.name) for folder in self._all())
-            for _, image_id in dated[:limit]:
-                self.remove(image_id)
-        return len(dated[:limit])
+            removed, failed = self._remove_some((image_id for _, image_id in dated), limit)
+        if failed and not removed:
+            raise failed
+        return removed
 
     def sweep(self, kept: Container[str]) -> None:
         """
         Remove what a kill left half written, and pictures of images that are not kept.
 
         Raises:
-            OSError: something cannot be removed.
+            OSError: something cannot be removed; all else is.
         """
         with self.lock:
-            for folder in self._all():
-                if folder.name not in kept or not _is_whole(folder):
-                    self.remove(folder.name)
+            found = self._all()
+            unwanted = (one.name for one in found if one.name not in kept or not _is_whole(one))
+            _, failed = self._remove_some(unwanted, len(found))
+        if failed:
+            raise failed
+
+    def _remove_some(self, image_ids: Iterable[str], limit: int) -> tuple[int, OSError | None]:
+        """
+        Remove the pictures of as many images; one that cannot be removed keeps none of the others.
+
+        Returns:
+            The number of those that went, and an error if some did not.
+        """
+        removed, failed = 0, None
+        for image_id in image_ids:
+            if removed == limit:
+                break
+            try:
+                self.remove(image_id)
+                removed += 1
+            except OSError as error:
+                failed = error
+        return removed, failed
 
     def _all(self) -> list[Path]:
         """List the folders of images; what else lies there is not ours."""

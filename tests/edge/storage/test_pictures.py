@@ -114,3 +114,37 @@ def test_those_drawn_first_make_room(kept: Pictures, tmp_path: Path) -> None:
     assert kept.remove_oldest(2) == 2
     assert left(tmp_path) == [f"r2{PICTURE}", f"r2{SMALL}"]
     assert (kept.remove_oldest(2), kept.remove_oldest(2)) == (1, 0)
+
+
+@pytest.fixture
+def refuses(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The oldest pictures, which the disk does not let go."""
+    rmtree = shutil.rmtree
+
+    def refuse(folder: Path) -> None:
+        if folder.name == name(0):
+            raise PermissionError(1, "Operation not permitted")
+        rmtree(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    return name(0)
+
+
+@pytest.mark.usefixtures("refuses")
+def test_a_picture_that_cannot_be_removed_keeps_none_of_the_others_where_room_is_made(
+    kept: Pictures, tmp_path: Path
+) -> None:
+    assert kept.remove_oldest(1) == 1
+    assert left(tmp_path) == [f"r{number}{end}" for number in (0, 2) for end in (PICTURE, SMALL)]
+    assert kept.remove_oldest(2) == 1
+    with pytest.raises(OSError, match="not permitted"):
+        kept.remove_oldest(2)
+
+
+@pytest.mark.usefixtures("refuses")
+def test_a_start_removes_all_others_beside_a_picture_that_cannot_be_removed(
+    kept: Pictures, tmp_path: Path
+) -> None:
+    with pytest.raises(OSError, match="not permitted"):
+        kept.sweep(())
+    assert left(tmp_path) == [f"r0{PICTURE}", f"r0{SMALL}"]

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from edge.config.settings import Settings
 from edge.health import Health
-from edge.storage import retention
+from edge.storage import erased_files, old_files, retention
 from edge.storage.ledger import Ledger, clock
 from edge.storage.ledger.clock import Clock
 from edge.storage.ledger.integrity import FOLDER
@@ -222,12 +223,13 @@ def test_short_of_room_the_oldest_done_go_first_then_failed_and_only_as_many_as_
     done = [archive.add(number) for number in (2, 3, 4)]
     removed: list[Path] = []
 
-    def remove(path: Path) -> None:
+    def remove(path: Path) -> bool:
         removed.append(path)
         path.unlink()
         archive.free_mb = 99 if len(removed) < 2 else 100
+        return True
 
-    monkeypatch.setattr(retention, "_remove", remove)
+    monkeypatch.setattr(old_files, "remove_file", remove)
     archive.free_mb = 99
     archive.after(0)
     assert removed == done[:2]
@@ -399,7 +401,7 @@ def test_a_kill_between_the_file_and_its_row_is_made_good_at_the_next_turn(
         path.unlink()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(retention, "_remove", kill)
+    monkeypatch.setattr(old_files, "remove_file", kill)
     with pytest.raises(KeyboardInterrupt):
         archive.after(31)
     monkeypatch.undo()
@@ -412,14 +414,14 @@ def test_a_file_that_cannot_be_removed_is_told_and_keeps_none_of_the_others(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stuck, other = archive.add(1), archive.add(2)
-    remove = retention._remove
+    remove = erased_files.remove_file
 
     def refuse(path: Path) -> None:
         if path == stuck:
             raise PermissionError(1, "Operation not permitted")
         remove(path)
 
-    monkeypatch.setattr(retention, "_remove", refuse)
+    monkeypatch.setattr(old_files, "remove_file", refuse)
     archive.after(31)
     assert archive.left() == [stuck]
     assert not other.exists()
@@ -432,6 +434,47 @@ def test_a_file_that_cannot_be_removed_is_told_and_keeps_none_of_the_others(
     archive.retention.turn()
     assert archive.left() == []
     assert archive.health.reasons == []
+
+
+def test_however_many_old_files_cannot_be_removed_the_younger_ones_go(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as are looked at in a turn, and one more."""
+    monkeypatch.setattr(retention, "BATCH", 2)
+    stuck = [archive.add(number) for number in range(3)]
+    other = archive.add(3)
+    for path in stuck:  # as if somebody had made folders of them
+        path.unlink()
+        (path / "notes").mkdir(parents=True)
+    archive.clock["days"] = 31
+    archive.retention._next_pass = 0.0
+    for _ in range(3):
+        archive.retention.turn()
+    assert not other.exists()
+    (why,) = archive.health.reasons
+    assert why.startswith("retention: 3 files cannot be removed: ")
+    assert archive.retention._next_pass > time.monotonic()  # they rest until the next pass
+
+
+def test_an_archive_that_does_not_answer_keeps_nothing_else_from_going(archive: Archive) -> None:
+    """Its room cannot be measured then."""
+    archive.add(1)
+    failed = archive.add(2, scored=False)
+    draw(archive, 1)
+    archive.spool.done.rename(archive.folder / "away")
+    archive.clock["days"] = 91
+    usage = shutil.disk_usage
+
+    def of_what_is_there(folder: Path) -> Any:  # noqa: ANN401
+        return usage(folder) if folder.is_dir() else os.statvfs(folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", of_what_is_there)
+        archive.retention._next_pass = 0.0
+        archive.retention.turn()
+    assert not failed.exists()
+    (why,) = archive.health.reasons
+    assert why.startswith("retention: No such file or directory; 1 files cannot be removed: ")
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -449,7 +492,7 @@ def test_files_on_a_mount_that_is_away_are_not_taken_for_removed(
             state={"path": archive.folder / "state"},
         )
         again = Retention(settings, archive.ledger, Health())
-        archive.retention._remove_file = again._remove_file
+        archive.retention._files._remove = again._files._remove
     archive.after(31)
     archive.retention.turn()
     assert len(archive.ledger.erasure.files([name(1), name(2)])) == 2
@@ -475,13 +518,13 @@ def test_a_disk_without_inodes_is_short_of_room(
     paths = [archive.add(1), archive.add(2)]
     found = SimpleNamespace(f_favail=1023, f_files=100_000)
     monkeypatch.setattr("edge.system.files.os.statvfs", lambda _: found)
-    remove = retention._remove
+    remove = erased_files.remove_file
 
     def frees_two(path: Path) -> None:
         remove(path)
         found.f_favail += 2
 
-    monkeypatch.setattr(retention, "_remove", frees_two)
+    monkeypatch.setattr(old_files, "remove_file", frees_two)
     archive.after(0)
     assert archive.left() == paths[1:]
     assert archive.spool.free_mb() > 0

@@ -393,7 +393,10 @@ def test_set_aside_ledgers_go_too_and_an_id_in_full_is_obeyed_again(site: Site) 
     (damaged / "ledger.sqlite3").write_bytes(
         payload(1, cast("Any", Numbering(1, "l", "folder", 0)))
     )
-    assert site.forget({"id": name(1)}, ROOT)["damaged_ledgers"] == 1
+    (damaged.parent / "core").touch()
+    (damaged.parent / "last").symlink_to(damaged)
+    assert site.forget({"id": name(1)}, ROOT)["damaged_ledgers"] == 3
+    assert list(damaged.parent.iterdir()) == []
     again = site.forget({"id": name(1)}, ROOT)
     assert (again["files"], again["results"], again["lines"]) == (0, 0, 0)
     assert site.holds(*traces(1)) == []

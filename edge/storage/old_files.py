@@ -1,0 +1,97 @@
+"""Removes files of the archive, the oldest first; one that cannot be removed keeps no other."""
+
+import logging
+from errno import ENOENT
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from edge.config.settings import Settings
+from edge.storage.archive_folders import NAME, ArchiveFolders
+from edge.storage.erased_files import remove_file
+from edge.storage.ledger.pruning import Pruning
+from edge.storage.ledger.records import Image
+from edge.storage.names import result_path
+from edge.storage.pruned import Pruned
+from edge.system import files
+
+log = logging.getLogger(__name__)
+ANY_AGE: Final = float("inf")
+"""The Unix time before which every file was archived."""
+
+
+class OldFiles:
+    """
+    The files of done and failed that may go.
+
+    Args:
+        settings: say where they lie, and how much room must be free.
+        pruning: of the ledger.
+        pruned: counts what goes.
+    """
+
+    def __init__(self, settings: Settings, pruning: Pruning, pruned: Pruned) -> None:
+        folders = (settings.spool.done, settings.spool.failed)
+        self._done = settings.spool.done
+        self._min_free_mb = settings.retention.min_free_mb
+        self._pruning = pruning
+        self._pruned = pruned
+        self._remove = partial(_remove_unless_away, ArchiveFolders(settings.state.path, folders))
+        self.stuck: dict[str, str] = {}
+        """Files that could not be removed, with the reason: none is tried again while here."""
+
+    def remove(self, *, scored: bool, before: float, limit: int) -> int:
+        """
+        Remove some files; if room is to be made, until there is enough.
+
+        Args:
+            scored: true for done, false for failed.
+            before: archived before this Unix time; ANY_AGE to make room.
+            limit: at most so many.
+
+        Returns:
+            The number of those that were tried; if there are any, there may be more.
+        """
+        removed, stuck = 0, len(self.stuck)
+        for image in self._next(scored=scored, before=before, limit=limit):
+            if self._removed(image.image_id):
+                self._pruned.count("pruned_done" if scored else "pruned_failed")
+                removed += 1
+            if removed and before == ANY_AGE and not is_short(self._done, self._min_free_mb):
+                break
+        if removed:
+            log.info("event=files_pruned scored=%s count=%d", scored, removed)
+        return removed + len(self.stuck) - stuck
+
+    def _next(self, *, scored: bool, before: float, limit: int) -> list[Image]:
+        """List the oldest files, but for those that could not be removed."""
+        more = limit + len(self.stuck)
+        found = self._pruning.files(scored=scored, before=before, limit=more)
+        return [image for image in found if image.image_id not in self.stuck][:limit]
+
+    def _removed(self, image_id: str) -> bool:
+        try:
+            return self._pruning.remove_file(image_id, self._remove)
+        except OSError as error:
+            self.stuck[image_id] = str(error.strerror)
+            return False
+
+
+def _remove_unless_away(archives: ArchiveFolders, path: Path) -> None:
+    """Remove a file, or find it gone from the folder that had it, not with its mount."""
+    there = path.exists() or result_path(path).exists()
+    if not there and archives.is_away(path.parent):
+        why = f"{path.parent} is not the folder that it was: mount it, or remove {NAME}"
+        raise OSError(ENOENT, why)
+    remove_file(path)
+
+
+def is_short(folder: Path, min_free_mb: int) -> bool:
+    """
+    Tell if a file system has less room than that, or too few inodes.
+
+    Raises:
+        OSError: it does not say.
+    """
+    few_bytes = files.free_bytes(folder) < min_free_mb * 2**20
+    return few_bytes or files.short_of_inodes(folder)

@@ -1,9 +1,14 @@
-"""Couriers: each takes results from the outbox to one sink, in the order of their numbers."""
+"""
+Couriers: each takes results from the outbox to one sink, in the order of their numbers.
+
+What the sink refused is tried again now and then, one by one, and only while nothing else waits: of
+what it refuses for ever there is more with the months, and each try may take seconds.
+"""
 
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import Final
 
 from edge.daemon.publish import NothingToSendError, Sink
@@ -50,6 +55,8 @@ class Courier(Loop):
         self._retry_held = threading.Event()
         self._retry_held.set()
         self._hang_ups: Counter[int] = Counter()
+        self._again: deque[int] = deque()
+        """The numbers of held deliveries that are to be tried again."""
         self._next_hung_up = 0.0
         self._outbox_failed = False
 
@@ -77,11 +84,14 @@ class Courier(Loop):
         """Deliver some; False if there is nothing to do, or nothing can be done for now."""
         try:
             self._release_held()
-            deliveries = self._outbox.pending(self._sink.takes)
+            left = len(self._again)
+            deliveries = self._next()
             self._recover_outbox()
             for delivery in deliveries:
                 self._deliver(delivery)
                 self._health.beat()
+            if left and not self._again:
+                self._recover_held()
         except _SinkUnavailableError as error:
             self._health.degrade(self._sink.unavailable, str(error))
             return False
@@ -91,6 +101,14 @@ class Courier(Loop):
             return False
         self._health.recover(self._sink.unavailable)
         return bool(deliveries)
+
+    def _next(self) -> list[Delivery]:
+        """List the next deliveries, else the next of those that are to be tried again."""
+        fresh = self._outbox.pending(self._sink.takes)
+        if fresh or not self._again:
+            return fresh
+        self._outbox.release(self._again.popleft(), self._sink.takes)
+        return self._outbox.pending(self._sink.takes)
 
     def _recover_outbox(self) -> None:
         if self._outbox_failed:  # another courier's failure is not ours to take back
@@ -105,8 +123,7 @@ class Courier(Loop):
         self._retry_held.clear()
         try:
             self._release(due=due)
-            if not self._outbox.held(self._sink.takes):
-                self._recover_held()
+            self._recover_held()
         except Unavailable:
             self._retry_held.set()
             raise
@@ -114,14 +131,22 @@ class Courier(Loop):
             self._next_hung_up = time.monotonic() + self.hung_up_retry_s
 
     def _recover_held(self) -> None:
+        if self._outbox.held(self._sink.takes):
+            return
         if self._sink.refused is not None:
             self._health.recover(self._sink.refused)
         else:
             note_good_turn(self._health, self._part)
 
     def _release(self, *, due: bool) -> None:
-        """Try again what was refused and, if it is `due`, what the broker hung up on."""
-        self._outbox.release_held(self._sink.takes, but="" if due else HUNG_UP)
+        """
+        Begin to try again what was refused and, if it is `due`, what the broker hung up on.
+
+        What has not had its turn since the last time comes first.
+        """
+        found = self._outbox.held_numbers(self._sink.takes, but="" if due else HUNG_UP)
+        left = set(self._again)
+        self._again = deque(sorted(found, key=lambda seq: (seq not in left, seq)))
 
     def _deliver(self, delivery: Delivery) -> None:
         try:

@@ -76,7 +76,8 @@ class ReplyCourier(Courier):
         self._outbox.release_held(self._sink.takes, but=HUNG_UP)
         hung_up = [one for one in self._outbox.stuck_replies() if one.held == HUNG_UP]
         if due and hung_up:
-            self._outbox.release(min(hung_up, key=lambda one: self._tried.get(one.seq, 0.0)))
+            first = min(hung_up, key=lambda one: self._tried.get(one.seq, 0.0))
+            self._outbox.release(first.seq, self._sink.takes)
 
     def _deliver(self, delivery: Delivery) -> None:
         if self._expired(delivery):

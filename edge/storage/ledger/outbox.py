@@ -117,13 +117,12 @@ class Outbox:
                 (but, *sinks),
             )
 
-    def release(self, delivery: Delivery) -> None:
+    def release(self, seq: int, sinks: Sequence[str]) -> None:
         """Try one held delivery again."""
+        marks = ", ".join("?" * len(sinks))
         with self._database.transaction(synced=False) as db:
-            db.execute(
-                "UPDATE outbox SET held = NULL WHERE seq = ? AND sink = ?",
-                (delivery.seq, delivery.sink),
-            )
+            query = f"UPDATE outbox SET held = NULL WHERE seq = ? AND sink IN ({marks})"
+            db.execute(query, (seq, *sinks))
 
     def replay(self, sink: str, after: int, since: float, limit: int) -> tuple[int, int]:
         """
@@ -153,6 +152,13 @@ class Outbox:
                 [(seq, sink) for seq in found],
             )
         return len(found), max(found, default=0)
+
+    def held_numbers(self, sinks: Sequence[str], but: str = "") -> list[int]:
+        """List the numbers of what is held for these sinks, except for the reason `but`."""
+        marks = ", ".join("?" * len(sinks))
+        query = f"SELECT seq FROM outbox WHERE held != ? AND sink IN ({marks}) ORDER BY seq"
+        with self._database.reading() as db:
+            return [seq for (seq,) in db.execute(query, (but, *sinks))]
 
     def held(self, sinks: Sequence[str]) -> int:
         """Count the held deliveries of these sinks."""
@@ -205,10 +211,16 @@ class ExamOutbox:
         with self._database.transaction() as db:
             db.execute(f"UPDATE {self._table} SET held = ? WHERE seq = ?", (why, delivery.seq))
 
-    def release_held(self, _sinks: Sequence[str], but: str = "") -> None:
-        """Try again what was refused, except what is held for the reason `but`."""
-        with self._database.transaction() as db:
-            db.execute(f"UPDATE {self._table} SET held = NULL WHERE held != ?", (but,))
+    def release(self, seq: int, _sinks: Sequence[str]) -> None:
+        """Try one held delivery again."""
+        with self._database.transaction(synced=False) as db:
+            db.execute(f"UPDATE {self._table} SET held = NULL WHERE seq = ?", (seq,))
+
+    def held_numbers(self, _sinks: Sequence[str], but: str = "") -> list[int]:
+        """List the numbers of what is held, except for the reason `but`."""
+        query = f"SELECT seq FROM {self._table} WHERE held != ? ORDER BY seq"
+        with self._database.reading() as db:
+            return [seq for (seq,) in db.execute(query, (but,))]
 
     def held(self, _sinks: Sequence[str]) -> int:
         """Count the held deliveries."""

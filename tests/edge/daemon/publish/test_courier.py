@@ -16,6 +16,9 @@ from edge.storage.ledger.outbox import Delivery, Outbox
 from edge.storage.ledger.records import Conclusion, Submission
 from tests.support.rig import PATIENCE_S
 
+REFUSED = 20
+"""More results than a courier asks for at a time."""
+
 
 class Picky:
     """A sink that refuses everything until it is told otherwise."""
@@ -60,14 +63,14 @@ class BrokenOutbox:
 class EmptyOutbox:
     """An outbox with nothing to deliver."""
 
-    def pending(self, _takes: Sequence[str]) -> list[Delivery]:
+    def pending(self, _takes: Sequence[str], **_how: object) -> list[Delivery]:
         return []
 
     def held(self, _takes: Sequence[str]) -> int:
         return 0
 
-    def release_held(self, _takes: Sequence[str], *, but: str) -> None:
-        pass
+    def held_numbers(self, _takes: Sequence[str], **_how: object) -> list[int]:
+        return []
 
 
 @pytest.fixture
@@ -139,6 +142,50 @@ def test_a_result_that_a_file_does_not_take_as_nobody_foresaw_is_kept_and_told(
     courier._deliver_some()
     assert health.reasons == []
     assert health.counters["delivered_jsonl"] == 1
+
+
+def test_however_many_results_are_refused_for_ever_the_others_have_their_turn(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Of a PACS that refuses one report of a hundred, each after a second, say."""
+
+    class OneByOne(Picky):
+        def __init__(self) -> None:
+            super().__init__()
+            self.took: list[int] = []
+
+        def send(self, delivery: Delivery) -> None:
+            if delivery.seq <= REFUSED:
+                super().send(delivery)
+            self.took.append(delivery.seq)
+
+    def answer(number: int) -> None:
+        name = f"i{number}"
+        ledger.submissions.accept(Submission(name, tmp_path / name, b"f", "folder", 1.0), "b")
+        ledger.images.conclude(Conclusion(name, name, "b", scored=True, render=lambda _: b"{}"))
+
+    for number in range(2, REFUSED + 1):
+        answer(number)
+    sink, health = OneByOne(), Health()
+    courier = Courier(sink, ledger.outbox, health)
+    courier.hung_up_retry_s = 0.0  # as if each try took longer than all wait
+    for number in range(REFUSED + 1, REFUSED + 4):
+        for _ in range(3):
+            courier._deliver_some()
+        answer(number)
+    for _ in range(3):
+        courier._deliver_some()
+    assert sink.took == [REFUSED + 1, REFUSED + 2, REFUSED + 3]
+    courier = Courier(sink, ledger.outbox, health)  # the daemon was started again
+    answer(REFUSED + 4)
+    courier._deliver_some()
+    assert sink.took[-1] == REFUSED + 4
+    sink.refuses = False
+    while courier._deliver_some():
+        pass
+    assert sorted(sink.took) == list(range(1, REFUSED + 5))
+    assert ledger.outbox.counts() == {}
+    assert health.reasons == []
 
 
 def test_a_ledger_that_gives_out_no_results_is_not_held_against_the_sink() -> None:

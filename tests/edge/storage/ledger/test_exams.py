@@ -446,7 +446,8 @@ def test_undelivered_exams_wait_in_their_own_outbox_and_can_be_replayed(site: Si
     assert json.loads(delivery.payload) == site.published[0]
     outbox.hold(delivery, "too large")
     assert outbox.counts() == {"exam": {"waiting": 0, "held": 1}}
-    outbox.release_held(["exam"])
+    assert outbox.held_numbers(["exam"]) == [delivery.seq]
+    outbox.release(delivery.seq, ["exam"])
     outbox.delivered(delivery)
     assert outbox.counts() == {}
     assert outbox.replay(0, 0.0, 10) == (1, 1)

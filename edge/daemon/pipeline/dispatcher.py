@@ -160,10 +160,16 @@ class Dispatcher:
         idle = workers.in_work < workers.job.count
         if not idle and not self._head_start.begun:
             return None
-        image = self._ledger.images.next_waiting(but=self._put_off.now())
+        image = self._next_waiting()
         if image is None or (image.alone and workers.in_work > 0):
             return None
         return image if idle or self._head_start.has(image.path, workers) else None
+
+    def _next_waiting(self) -> Image | None:
+        """Find the image whose turn it is: one that was put off if no other waits."""
+        images, now, ever = self._ledger.images, self._put_off.now(), self._put_off.ever()
+        first = images.next_waiting(but=ever)
+        return first or (images.next_waiting(but=now) if ever else None)
 
     def _begin_ahead(self) -> None:
         workers = self._model.serving.workers

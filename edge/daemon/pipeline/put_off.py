@@ -37,7 +37,7 @@ class PutOff:
     def __init__(self, health: Health) -> None:
         self._health = health
         self._until: dict[str, float] = {}
-        """Monotonic times, in seconds, by image, the soonest first."""
+        """Monotonic times, in seconds, by image, the soonest first; also those that are past."""
         self._interrupted: Counter[str] = Counter()
 
     def add(self, image: Image, error: Exception) -> None:
@@ -57,6 +57,7 @@ class PutOff:
     def had_its_turn(self, image: Image) -> None:
         """Note that a worker was done with an image."""
         self._interrupted.pop(image.image_id, None)
+        self._until.pop(image.image_id, None)
 
     def _add(self, image: Image, why: str) -> None:
         log.warning('event=image_put_off image=%s why="%s"', image.image_id[:16], why)
@@ -68,13 +69,15 @@ class PutOff:
         note_failing(self._health, PART, why)
 
     def now(self) -> list[str]:
-        """List the images that are put off still."""
-        for image_id, until in list(self._until.items()):
-            if until > time.monotonic():
-                break
-            del self._until[image_id]
-        if not self._until:
+        """List the images that are not to be tried for now."""
+        now = time.monotonic()
+        waiting = [image_id for image_id, until in self._until.items() if until > now]
+        if not waiting:
             note_good_turn(self._health, PART)
+        return waiting
+
+    def ever(self) -> list[str]:
+        """List all that were put off and not examined since: others go first, however many."""
         return list(self._until)
 
 

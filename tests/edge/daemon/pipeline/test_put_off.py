@@ -133,6 +133,32 @@ def test_an_image_that_no_worker_can_read_lets_the_others_go_first(bench: Bench)
     assert bench.causes == set()
 
 
+def test_images_that_fail_whenever_they_are_tried_come_after_all_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With sixty of them, each of which costs a second, the minute of the first is always over."""
+    locate = bench.line.parts.spool.locate
+
+    def fail(path: Path, *args: Any) -> Path | None:  # noqa: ANN401
+        if path == bench.bad:
+            raise ValueError
+        return locate(path, *args)
+
+    monkeypatch.setattr(put_off, "PUT_OFF_S", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.line.parts.spool, "locate", fail)
+        for _ in range(3):
+            bench.turn()
+        assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+        bench.pool.job.count = 2
+        for _ in range(2):
+            bench.turn()
+        assert bench.line.parts.health.counters["put_off"] >= 2
+    bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+    assert bench.causes == set()
+
+
 def test_workers_that_cannot_work_are_no_fault_of_the_image_that_they_give_back(
     bench: Bench,
 ) -> None:

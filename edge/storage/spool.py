@@ -11,6 +11,7 @@ from edge.errors import StartupError
 from edge.storage import names
 from edge.storage.archive import Archive
 from edge.storage.claims import unavailable
+from edge.storage.inbox_place import InboxPlace
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, device_at, fingerprint
 
@@ -24,13 +25,28 @@ class Spool(Archive):
     """
     The folders spool/claimed, done and failed.
 
+    Args:
+        root: the spool.
+        done: for scored images.
+        failed: for rejected ones.
+        beat: called while something takes long.
+        inbox: knows if the inbox is there; None to believe any folder of its device.
+
     Raises:
         StartupError: one of them cannot be made or written.
         Unavailable: the disk is full.
     """
 
-    def __init__(self, root: Path, done: Path, failed: Path, beat: Beat = lambda: None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        done: Path,
+        failed: Path,
+        beat: Beat = lambda: None,
+        inbox: InboxPlace | None = None,
+    ) -> None:
         super().__init__(root / names.CLAIMED, done, failed, beat)
+        self._inbox = inbox
         for key, folder in (
             ("spool.path", self.claimed),
             ("spool.done", done),
@@ -96,17 +112,23 @@ class Spool(Archive):
         """
         Tell if the file system of a copied file still lies at the file's place in the inbox.
 
-        A mount that is away leaves an empty folder of another one: a file that is not found there
-        is not gone. One that came back under another number is not known again.
+        A mount that is away leaves an empty folder of another, or another folder of the same one
+        if it is a bind mount: a file that is not found there is not gone. One that came back under
+        another number is not known again.
 
         Args:
             path: of the original, which need not exist.
             known: the fingerprint that it had.
         """
         try:
-            return device_at(path) == known[0]
+            return device_at(path) == known[0] and not (self._inbox and self._inbox.is_away())
         except OSError:
             return False
+
+    def note_inbox(self) -> None:
+        """Note that the inbox is there, as a file was copied out of it."""
+        if self._inbox is not None:
+            self._inbox.seen()
 
     def orphans(self) -> Iterator[Path]:
         """List spool/claimed, sorted, without half-written copies, which begin with a dot."""

@@ -60,7 +60,9 @@ class Admission:
         kept = self._ledger.submissions.accept(sender.submission(claim), bundle_id)
         if kept != claim.path:
             claim.path.unlink(missing_ok=True)
-        if claim.origin is not None and sender.settled:
-            self.originals.remove(claim.path.name, *claim.origin)
+        if claim.origin is not None:
+            self._spool.note_inbox()
+            if sender.settled:
+                self.originals.remove(claim.path.name, *claim.origin)
         self._health.count(f"received_{sender.source}")
         self._tasks.wake()

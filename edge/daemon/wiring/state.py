@@ -11,6 +11,7 @@ from edge.daemon.pipeline.exam_names import ExamNames
 from edge.daemon.wiring.exam_maker import Maker
 from edge.errors import ConfigError
 from edge.health import Health
+from edge.storage.inbox_place import InboxPlace
 from edge.storage.keys import LEDGER, own_key
 from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.exam_rows import ExamRules
@@ -35,7 +36,8 @@ def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Le
     )
     demand_spool(ledger, settings.spool.path)
     where = settings.spool
-    spool = Spool(where.path, where.done, where.failed, health.beat)
+    inbox = InboxPlace(settings.state.path, settings.inbox.path)
+    spool = Spool(where.path, where.done, where.failed, health.beat, inbox)
     prove(ledger, spool)
     rebuild(ledger, spool, health)
     ledger.restore.watch(where.path / WITNESS)

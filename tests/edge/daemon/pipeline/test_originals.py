@@ -23,6 +23,7 @@ from edge.daemon.workers.serving import Serving
 from edge.errors import Unavailable
 from edge.health import Cause
 from edge.storage.archiver import Archiver
+from edge.storage.inbox_place import InboxPlace
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion
 from edge.storage.ledger.states import Move, State
@@ -87,7 +88,8 @@ def open_desk(folder: Path) -> Desk:
     ledger = Ledger(folder / "state", ["mqtt"], lambda payload, _: payload)
     if ledger.restore.why_empty:
         ledger.restore.finish()  # not the ledger's first start
-    spool = Spool(folder / "spool", folder / "done", folder / "failed")
+    inbox = InboxPlace(folder / "state", folder / "inbox")
+    spool = Spool(folder / "spool", folder / "done", folder / "failed", inbox=inbox)
     workers = SimpleNamespace(
         in_work=0, overdue=lambda: False, job=SimpleNamespace(count=0), close=lambda: None
     )
@@ -505,6 +507,64 @@ def test_originals_of_a_mount_that_was_away_for_long_are_not_answered_again(
     move(away, desk.film)
     assert not desk.take(SETTLED_AFTER)
     assert desk.results() == 1
+
+
+@pytest.fixture
+def unmounted(desk: Desk) -> Callable[[], None]:
+    """Have the inbox away as a bind mount of its file system is; returns what brings it back."""
+    inbox, real = desk.film.parent, desk.folder / "real"
+
+    def mount_again() -> None:
+        inbox.rmdir()
+        move(real, inbox)
+
+    desk.copied(scored=False)
+    move(inbox, real)
+    inbox.mkdir()
+    return mount_again
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_originals_of_a_bind_mount_that_was_away_for_long_are_not_answered_again(
+    desk: Desk,
+    unmounted: Callable[[], None],
+    later: Callable[[float], None],
+    *,
+    restarted: bool,
+) -> None:
+    if restarted:
+        desk.ledger.close()
+        desk.ledger, desk.reception = (again := open_desk(desk.folder)).ledger, again.reception
+    for _ in range(3):
+        desk.reception.forget_gone(idle=True)
+        later(GONE_S)
+    unmounted()
+    assert not desk.take(SETTLED_AFTER)
+    assert desk.results() == 1
+
+
+def test_an_image_is_not_erased_while_the_bind_mount_with_its_original_is_away(
+    desk: Desk, unmounted: Callable[[], None]
+) -> None:
+    forget: Any = Forgetting(desk.settings, desk.line.parts)
+    with pytest.raises(Unavailable, match="original"):
+        forget({"id": sha(HALF)})
+    assert desk.images() == {sha(HALF)}
+    unmounted()
+    assert forget({"id": sha(HALF)})["files"] == 2
+    assert not desk.film.exists()
+
+
+@pytest.mark.usefixtures("another_mount", "unmounted")
+def test_an_inbox_in_another_place_is_believed_once_a_file_was_copied_from_there(
+    desk: Desk, later: Callable[[float], None]
+) -> None:
+    desk.film.write_bytes(WHOLE)
+    assert not desk.take(SETTLED_AFTER)
+    for _ in range(3):
+        desk.reception.forget_gone(idle=True)
+        later(GONE_S)
+    assert [origin.image_id for origin in desk.ledger.origins.all()] == [sha(WHOLE)]
 
 
 def test_originals_on_a_mount_that_never_comes_back_are_forgotten_with_their_images(

@@ -12,25 +12,23 @@ that was just claimed may begin at an idle worker before it is recorded, and a f
 changed since is hashed again first.
 """
 
-import contextlib
 import logging
-import queue
 import time
 from collections.abc import Callable
 from typing import Final
 
 from edge.daemon.pipeline.changed_files import ChangedFiles
 from edge.daemon.pipeline.examination import Examination, Hooks, Parts
+from edge.daemon.pipeline.given_back import GivenBack
 from edge.daemon.pipeline.head_start import HeadStart, PendingVerdict
 from edge.daemon.pipeline.put_off import PutOff
 from edge.daemon.pipeline.recorder import Recorder
-from edge.daemon.workers.verdict import Interrupted, Verdict
+from edge.daemon.workers.verdict import Verdict
 from edge.errors import Reason, StateDamagedError, Unavailable
-from edge.health import Cause, Health
-from edge.storage.ledger import Ledger
+from edge.health import Cause
 from edge.storage.ledger.records import Image
-from edge.storage.ledger.states import IllegalMoveError, Move
-from edge.system.threads import note_failed_turn, note_failure, note_good_turn
+from edge.storage.ledger.states import Move
+from edge.system.threads import note_failed_turn, note_good_turn
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +61,8 @@ class Dispatcher:
         self._head_start = head_start
         self._hooks = hooks
         self._changed = ChangedFiles(parts, recorder.reject, head_start)
-        self._finished: queue.SimpleQueue[Examination] = queue.SimpleQueue()
-        self._unrecorded: list[Examination] = []
         self._put_off = PutOff(parts.health)
+        self._given_back = GivenBack(parts, recorder, self._put_off, self._rest, hooks.observers)
         self._stopping = False
         self._pause_until = 0.0
         self._alone = False
@@ -101,7 +98,7 @@ class Dispatcher:
 
     def _in_work(self) -> int:
         """Count what a drain waits for: not a head start, as nothing is dispatched any more."""
-        return self._model.in_work - self._head_start.unasked + self._finished.qsize()
+        return self._model.in_work - self._head_start.unasked + self._given_back.arrived()
 
     def _turn(self) -> None:
         self._health.stamp(LOOP)
@@ -109,7 +106,7 @@ class Dispatcher:
         try:
             self._hooks.recover()
             resting = time.monotonic() < self._pause_until
-            if not (resting or self._model.held or self._unrecorded):
+            if not (resting or self._model.held or self._given_back.stuck()):
                 self._dispatch()  # first: a worker that has finished does not wait for the disk
                 self._begin_ahead()
             if self._recorder.archive_left_over():
@@ -200,8 +197,7 @@ class Dispatcher:
 
         def done(verdict: Verdict) -> None:
             times = (pending.started_at, pending.completed_at)
-            self._finished.put(Examination(image, serving, *times, verdict))
-            self._tasks.wake()
+            self._given_back.add(Examination(image, serving, *times, verdict))
 
         pending.give_to(done)  # first: if no worker can be begun, the image comes back by it
         if begun is None:
@@ -209,46 +205,4 @@ class Dispatcher:
 
     def _record_finished(self) -> bool:
         """Record what workers gave back; False if there is nothing, or if nothing was recorded."""
-        finished, self._unrecorded = self._unrecorded, []
-        while not self._finished.empty():
-            finished.append(self._finished.get())
-        for examination in finished:
-            self._health.stamp(LOOP)
-            try:
-                settled = self._recorder.record(examination, stopping=self._stopping)
-            except Unavailable as error:
-                self._unrecorded.append(examination)
-                self._rest(Cause.STORAGE_UNAVAILABLE, str(error))
-                continue
-            except StateDamagedError:
-                raise
-            except Exception as error:  # noqa: BLE001 - one image must not hold up the others
-                _blame(self._ledger, self._health, examination.image, error)
-                continue
-            if isinstance(examination.verdict, Interrupted):
-                self._rest(Cause.WORKERS_UNAVAILABLE, f"worker: {examination.verdict.why}")
-                if self._spool.is_shut_alone(examination.image.path):
-                    self._put_off.interrupted(examination.image, examination.verdict.why)
-            else:
-                self._put_off.had_its_turn(examination.image)
-            for observe in self._hooks.observers if settled else ():
-                _show(observe, examination, self._health)
-        return len(finished) > len(self._unrecorded)
-
-
-def _blame(ledger: Ledger, health: Health, image: Image, error: Exception) -> None:
-    """Count an attempt of an image whose outcome cannot be recorded, for no passing reason."""
-    note_failure("outcome_not_recorded", error)
-    health.count("records_failed")
-    with contextlib.suppress(Unavailable, IllegalMoveError):
-        ledger.images.move(image.image_id, Move.BLAME)
-
-
-def _show(observe: Callable[[Examination], None], examination: Examination, health: Health) -> None:
-    try:
-        observe(examination)
-    except StateDamagedError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the outcome is recorded, whoever looks on
-        note_failure("observer_failed", error)
-        health.count("loop_failures")
+        return self._given_back.record(stopping=self._stopping)

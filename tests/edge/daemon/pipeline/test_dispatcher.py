@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.daemon.pipeline import dispatcher
+from edge.daemon.pipeline import given_back
 from edge.daemon.pipeline.examination import Examination
 from edge.domain import Rejection
 from edge.errors import Reason
@@ -89,7 +89,7 @@ def test_an_outcome_that_cannot_be_recorded_and_an_observer_that_fails_end_nothi
     assert bench.line.parts.health.counters["records_failed"] == 1
     monkeypatch.setattr(recorder, "record", record)
     monkeypatch.setattr(bench, "told", None)
-    dispatcher._show(explode, bench_examination(bench), bench.line.parts.health)
+    given_back.show(explode, bench_examination(bench), bench.line.parts.health)
     assert bench.line.parts.health.counters["loop_failures"] == 1
 
 

@@ -267,7 +267,7 @@ def test_a_worker_that_a_stop_killed_is_no_attempt(desk: Desk) -> None:
     assert image is not None
     desk.dispatcher.stop()
     died = Died("worker ended by SIGTERM")
-    desk.dispatcher._finished.put(Examination(image, desk.line.parts.model.serving, 0, 0, died))
+    desk.dispatcher._given_back.add(Examination(image, desk.line.parts.model.serving, 0, 0, died))
     desk.dispatcher._record_finished()
     after = desk.ledger.images.find(IMAGE_ID)
     assert after is not None

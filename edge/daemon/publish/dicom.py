@@ -1,7 +1,7 @@
 """Reports to the PACS: a structured report of each result, on an exam or on an image."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from edge.contract.report_job import Job
@@ -45,20 +45,24 @@ class DicomSink(PacsSink):
         """List the images that a result is of, or, if it takes one back, that one was of."""
         if "image_id" in result:
             return [result["image_id"]]
-        said: Mapping[str, Any] | None = result
-        while said is not None and not said["views"]:
-            said = self._result(said["supersedes"]) if said["supersedes"] else None
-        return [view["image_id"] for view in _scored(said or {})]
+        before = (said for _, said in self._before(result) if said["views"])
+        said = result if result["views"] else next(before, {})
+        return [view["image_id"] for view in _scored(said)]
 
     def _reported_before(self, result: Mapping[str, Any]) -> str | None:
         """Find the last result before this one that has a score, so a report; None for none."""
+        return next((one for one, said in self._before(result) if said["score"] is not None), None)
+
+    def _before(self, result: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the results before this one, the last first, each once, with their ids."""
+        seen = {None}
         said: Mapping[str, Any] | None = result
-        while said is not None and said["supersedes"] is not None:
+        while said is not None and said["supersedes"] not in seen:
             before = said["supersedes"]
+            seen.add(before)
             said = self._result(before)
-            if said is not None and said["score"] is not None:
-                return str(before)
-        return None
+            if said is not None:
+                yield str(before), said
 
     def _result(self, result_id: str) -> dict[str, Any] | None:
         payload = self._ledger.queries.result(result_id)

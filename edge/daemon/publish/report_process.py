@@ -44,7 +44,10 @@ class Reporter:
             How it ended; a process that dies has refused, and what `end` ended has nothing to send.
         """
         with self._lock:
-            process = self._process = _start()
+            try:
+                process = self._process = _start()
+            except OSError as error:  # no memory, or no descriptors: none of this job's doing
+                return Answer(sent=Sent.UNAVAILABLE, why=f"no process begins: {error.strerror}")
             self._images, self._ended = job.originals.keys(), False
         with process:
             giving = threading.Thread(target=_give, args=(process, job))

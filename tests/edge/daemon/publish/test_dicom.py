@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,27 @@ def test_an_exam_that_is_taken_back_is_told_with_the_images_of_the_one_before(si
     DicomSink(PEER, site.ledger, script).send(second)
     assert set(script.jobs[0].originals) == set(ids)
     assert first.sink == DICOM
+
+
+def test_results_that_supersede_each_other_in_a_circle_hold_nobody_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a ledger may have that was filled from an archive into which somebody put them."""
+    add_all(site)
+    delivery, asked = only(site), []
+    result = json.loads(delivery.payload) | {"views": [], "supersedes": "a", "outcome": "rejected"}
+
+    def odd(result_id: str) -> bytes:
+        asked.append(result_id)
+        assert len(asked) < 10
+        other = {"a": "b", "b": "a"}[result_id]
+        return json.dumps({"views": [], "score": None, "supersedes": other}).encode()
+
+    monkeypatch.setattr(site.ledger.queries, "result", odd)
+    sink = DicomSink(PEER, site.ledger, Script())
+    with pytest.raises(NothingToSendError, match="reports_without_score"):
+        sink.send(replace(delivery, payload=json.dumps(result).encode()))
+    assert sink._image_ids({"views": [], "supersedes": "a"}) == []
 
 
 def test_a_courier_counts_what_it_sends_and_what_gets_no_report_and_keeps_neither(

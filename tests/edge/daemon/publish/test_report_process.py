@@ -1,5 +1,7 @@
 """A process that reads nothing, or dies at once, delays nobody and raises nothing."""
 
+import os
+import resource
 import subprocess
 import sys
 import time
@@ -62,3 +64,17 @@ def test_a_process_that_dies_before_it_has_read_its_job_has_refused_it(
     answer = Reporter(lambda: None).ask(job(size))
     told = "the process that makes reports died, status -9"
     assert (answer.sent, answer.why) == (Sent.REFUSED, told)
+
+
+def test_a_process_that_cannot_be_begun_is_no_fault_of_the_job() -> None:
+    """As where the daemon has no file descriptors left."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        answer = Reporter(lambda: None).ask(job(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    told = "no process begins: Too many open files"
+    assert (answer.sent, answer.why) == (Sent.UNAVAILABLE, told)

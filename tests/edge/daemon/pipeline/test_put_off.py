@@ -1,6 +1,7 @@
 """One image, or one file, that anything goes wrong with keeps none of the others waiting."""
 
 import hashlib
+import io
 import math
 import os
 from collections.abc import Iterator
@@ -131,6 +132,28 @@ def test_an_image_that_no_worker_can_read_lets_the_others_go_first(bench: Bench)
     bench.turn()
     assert bench.state(BAD) is State.EXAMINING
     assert bench.causes == set()
+
+
+def test_an_image_of_which_the_disk_reads_the_beginning_alone_lets_the_others_go_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system that maps nothing, as 9p and FUSE may; else the worker ends by SIGBUS."""
+
+    class Half(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                raise OSError(EIO, os.strerror(EIO))
+            return super().read(2 if size else 0) or b""
+
+    opened = files.open_regular
+    half = lambda path: Half(path) if path == bench.bad else opened(path)  # noqa: E731
+    monkeypatch.setattr(files, "open_regular", half)
+    for _ in range(put_off.INTERRUPTIONS):
+        bench.turn()
+        bench.pool.answer(Interrupted("the image file cannot be read: Input/output error"))
+        bench.line.dispatcher._record_finished()
+    bench.turn()
+    assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
 
 
 def test_images_that_fail_whenever_they_are_tried_come_after_all_others(

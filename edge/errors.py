@@ -36,6 +36,10 @@ class StateDamagedError(MammoEdgeError):
     """The open ledger is damaged: the daemon ends, and the next start sets the ledger aside."""
 
 
+class FileTooLargeError(MammoEdgeError):
+    """A file of the inbox is so large that hashing it would keep all others waiting."""
+
+
 class LockedError(Unavailable):
     """A folder of a sender lets nobody but the sender remove files."""
 

@@ -21,6 +21,7 @@ from edge.errors import LockedError, Unavailable
 from edge.storage import names
 from edge.storage.claim import Claim
 from edge.storage.known_looks import KnownLooks, Since
+from edge.storage.sizes import demand_room
 from edge.system import files
 from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
 from edge.system.held_folder import held
@@ -110,6 +111,7 @@ class Claims:
                     raise NotReadyError
                 target = self.claimed / (names.COPIED + name)
                 seen = files.looks(path)
+                demand_room(self.claimed, seen[1])
                 claim = replace(claim, path=target, origin=(path, before), seen=seen)
                 files.copy(path, target, self._beat)
         except FileNotFoundError:

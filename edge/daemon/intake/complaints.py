@@ -5,6 +5,7 @@ from typing import Final
 
 from edge.daemon.intake.candidates import Candidates
 from edge.daemon.intake.walk import MAX_DEPTH
+from edge.errors import MammoEdgeError
 from edge.health import Cause, Health
 
 UNFINISHED_S: Final = 600.0
@@ -49,8 +50,8 @@ class Complaints:
     def failed(self, path: Path, error: Exception) -> None:
         """Tell of a file whose taking failed for a reason that nobody foresaw."""
         self._failed.add(path)
-        count, kind = len(self._failed), type(error).__name__
-        why = f"inbox: {count} files cannot be taken and are left there: {kind}"
+        said = str(error) if isinstance(error, MammoEdgeError) else type(error).__name__
+        why = f"inbox: {len(self._failed)} files cannot be taken and are left there: {said}"
         self._health.degrade(Cause.INBOX_SET_ASIDE, why)
 
     def locked(self, folder: Path) -> None:

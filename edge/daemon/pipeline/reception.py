@@ -14,14 +14,17 @@ from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.exam_names import ExamNames
 from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.pipeline.head_start import HeadStart
-from edge.errors import Reason, Unavailable
+from edge.errors import FileTooLargeError, Reason, Unavailable
 from edge.health import Cause, Health
 from edge.storage.claim import Claim
 from edge.storage.ledger.records import Reference, Request, Submission
+from edge.storage.sizes import demand_size
 from edge.system.files import NotReadyError
 
 log = logging.getLogger(__name__)
 
+HASHED_TIMES: Final = 16
+"""A file may be larger than `[worker] max_file_mb` so many times: it is hashed and rejected."""
 REFUSE_S: Final = 10.0
 """Seconds that a refusal may wait for the dispatcher."""
 
@@ -62,6 +65,7 @@ class Reception:
         self._tasks = parts.tasks
         self._exams = parts.exams
         self._settings = settings
+        self._most_mb = HASHED_TIMES * settings.worker.max_file_mb
         self._admission = admission
         self._recovery = recovery
         self._head_start = head_start
@@ -102,6 +106,7 @@ class Reception:
         gone = self._admission.originals.settle(path, quiet)
         if gone is not None:
             return gone
+        demand_size(path, self._most_mb)
         believed_done, settled = quiet >= SETTLED_AFTER, quiet == CLOSED
         # If its writer goes on, the worker might see another file than the ledger names.
         moved = self._head_start.offer if believed_done else lambda _: None
@@ -165,6 +170,12 @@ class Reception:
             ValueError: there is no such file.
         """
         path = self._in_inbox(name)
+        try:
+            demand_size(path, self._most_mb)
+        except FileTooLargeError as error:
+            raise ValueError(str(error)) from None
+        except NotReadyError:  # there is none, and so it has no hash
+            pass
         found = self._spool.hash_in_place(path)
         if found == sha256:
             exam = self._exams.of_file(path) if self._exams else None

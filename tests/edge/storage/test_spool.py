@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import StartupError, Unavailable
+from edge.storage import sizes
 from edge.storage.claim import Claim
 from edge.storage.names import RENAMED, archive_name
 from edge.storage.spool import Spool
+from edge.system import files
 from edge.system.files import NotReadyError
 
 DATA = b"a mammogram, as far as the spool is concerned"
@@ -59,6 +61,18 @@ def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(
     assert spool.remove_origin(*claim.origin)
     assert not path.exists()
     assert [found.name for found in spool.claimed.iterdir()] == [claim.path.name]
+
+
+@pytest.mark.usefixtures("another_mount")
+def test_a_file_for_which_there_is_no_room_is_not_begun_to_be_copied(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = inbox_file(tmp_path)
+    monkeypatch.setattr(sizes, "free_bytes", lambda _: len(DATA) - 1)
+    monkeypatch.setattr(files, "copy", lambda *_: pytest.fail("it was copied"))
+    with pytest.raises(Unavailable, match="no room"):
+        claimed(spool, path)
+    assert path.exists()
 
 
 @pytest.mark.usefixtures("another_mount")

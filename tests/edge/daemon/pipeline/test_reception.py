@@ -19,7 +19,7 @@ from edge.daemon.pipeline.reception import Reception
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Died
 from edge.domain import Rejection
-from edge.errors import Reason, Unavailable
+from edge.errors import FileTooLargeError, Reason, Unavailable
 from edge.health import Health
 from edge.storage.archiver import Archiver
 from edge.storage.ledger import Ledger
@@ -27,6 +27,7 @@ from edge.storage.ledger.records import MAX_ATTEMPTS, Conclusion, Request
 from edge.storage.ledger.states import Move, State
 from edge.storage.names import COPIED
 from edge.storage.spool import Spool
+from edge.system import files
 from edge.system.files import NotReadyError
 from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
 
@@ -103,6 +104,36 @@ def archive(desk: Desk) -> None:
     desk.ledger.images.archived(
         IMAGE_ID, desk.spool.archive(image.path, IMAGE_ID, image.name, b"{}", scored=True)
     )
+
+
+def sparse(path: Path) -> None:
+    """Make a file that takes no room and minutes to hash."""
+    with path.open("wb") as file:
+        file.truncate(2**42)
+
+
+def test_a_file_that_would_take_minutes_to_hash_stays_in_the_inbox(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "sha256", lambda *_: pytest.fail("it was hashed"))
+    path = desk.folder / "inbox" / "film.dcm"
+    sparse(path)
+    with pytest.raises(FileTooLargeError, match="more than 4096 MiB"):
+        desk.reception.take_file(path, quiet=CLOSED)
+    assert path.exists()
+
+
+def test_a_reference_to_a_file_that_would_take_minutes_to_hash_is_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "sha256", lambda *_: pytest.fail("it was hashed"))
+    sparse(desk.folder / "inbox" / "film.dcm")
+    desk.reception.take_reference(
+        Request(json.dumps({"name": "film.dcm", "sha256": IMAGE_ID}).encode())
+    )
+    (reference,) = desk.reception.references()
+    desk.reception.settle_reference(reference, patient=True)
+    assert "more than 4096 MiB" in desk.refused[0]
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["moved", "removed by somebody"])

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.levels import quantiles
 from edge.inference.small_copy import Small
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -17,9 +16,15 @@ FEW: Final = 50
 """Fewer pixels say nothing of air."""
 
 
-def air_of(small: Small, mask: Mask) -> Mask:
-    """Find the air beside a breast, without the skin line and labels; the mask is not empty."""
+def air_of(small: Small, mask: Mask, brightest: float) -> Mask:
+    """
+    Find the air beside a breast, without the skin line and labels.
+
+    Args:
+        small: shape (rows, columns).
+        mask: of the breast, the same shape.
+        brightest: the 99th percentile of its levels; what is brighter beside it is a label.
+    """
     around = np.ones((2 * SKIN + 1, 2 * SKIN + 1), np.uint8)
-    (brightest,) = quantiles(small[mask], 99)
     beside = cv2.dilate(mask.astype(np.uint8), around) == 0
     return np.asarray(beside & (small <= brightest), np.bool_)

@@ -56,6 +56,8 @@ class _Sample(NamedTuple):
     smooth: Small
     """The same, blurred before the sample was taken."""
     mask: Mask
+    brightest: float
+    """The highest level of the tissue, a hundredth of it aside."""
     span: float
     """The range of the tissue's levels."""
 
@@ -83,7 +85,7 @@ def doubt_of(small: Small, mask: Mask, shown: float) -> str | None:
         return None
     smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), GRAIN), np.float32)
     low, high = quantiles(small[every][mask[every]], 1, 99)
-    sample = _Sample(small[every], smooth[every], mask[every], max(high - low, 1e-6))
+    sample = _Sample(small[every], smooth[every], mask[every], high, max(high - low, 1e-6))
     rough = _roughness(sample)
     if rough > ROUGH:
         return (
@@ -108,7 +110,7 @@ def _roughness(sample: _Sample) -> float:
 
 def _structure(sample: _Sample) -> float:
     """Measure the slope of levels in the flattest quarter of air, in the tissue's range a pixel."""
-    air = air_of(sample.small, sample.mask)[1:-1, 1:-1]
+    air = air_of(sample.small, sample.mask, sample.brightest)[1:-1, 1:-1]
     if air.sum() <= FEW:
         return 0.0
     smooth = sample.smooth

@@ -136,7 +136,7 @@ def outline_of(mask: Mask) -> Outline:
 
 def _without_air(small: Small, mask: Mask) -> str | None:
     low, high = quantiles(small[mask], 1, 99)
-    air = air_of(small, mask)
+    air = air_of(small, mask, high)
     uneven = 1.0
     if air.sum() > FEW:
         darkest, brightest = quantiles(small[air], *MOST_OF_AIR)

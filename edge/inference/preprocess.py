@@ -15,6 +15,7 @@ from edge.domain import Box, Domain, InputSpec
 from edge.inference.breast import Breast
 from edge.inference.geometry import Geometry
 from edge.inference.image.mammogram import Mammogram, Pixels
+from edge.inference.interpolation import cells_of, is_inside, over
 from edge.inference.levels import quantiles
 from edge.inference.margins import Content, Flat
 from edge.inference.origin import domain_by_pixels
@@ -125,7 +126,7 @@ def _window(found: Segmentation, spec: InputSpec) -> tuple[float, float]:
     """Black and white of the breast, without marks on it that are as dark as air."""
     breast = found.breast
     values = found.small[breast.tissue] if breast.tissue.any() else found.small
-    low, high = np.percentile(np.sort(values, None), (spec.percentile_low, spec.percentile_high))
+    low, high = np.percentile(values, (spec.percentile_low, spec.percentile_high))
     return float(low), float(high)
 
 
@@ -166,45 +167,12 @@ def _cover(mask: Mask, box: Box, content: Content, size: tuple[int, int]) -> Flo
     rows, columns = content.bottom - content.top, content.right - content.left
     top, bottom = box.ymin - content.top, box.ymax - content.top
     left, right = box.xmin - content.left, box.xmax - content.left
-    y = _cells_of(size[0], top, bottom, mask.shape[0] / rows)
-    x = _cells_of(size[1], left, right, mask.shape[1] / columns)
-    cover = _over(mask.astype(np.float32), y, x)
-    cover[~_is_inside(y, mask.shape[0])] = 0
-    cover[:, ~_is_inside(x, mask.shape[1])] = 0
+    y = cells_of(size[0], top, bottom, mask.shape[0] / rows)
+    x = cells_of(size[1], left, right, mask.shape[1] / columns)
+    cover = over(mask.astype(np.float32), y, x)
+    cover[~is_inside(y, mask.shape[0])] = 0
+    cover[:, ~is_inside(x, mask.shape[1])] = 0
     return cover
-
-
-def _is_inside(places: NDArray[np.float64], count: int) -> Mask:
-    """Tell the places that lie on a picture of `count` pixels."""
-    nearest = np.rint(places)
-    return np.asarray((nearest >= 0) & (nearest < count))
-
-
-def _cells_of(count: int, start: float, stop: float, scale: float) -> NDArray[np.float64]:
-    """Centres of `count` cells over start .. stop, in units of a picture `scale` times as large."""
-    return (start + (np.arange(count) + 0.5) * (stop - start) / count) * scale - 0.5
-
-
-def _over(values: Floats, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
-    """Interpolate linearly at these rows and columns."""
-    turned = np.asarray(cv2.transpose(_along(values, y)), np.float32)  # whole rows are fast to copy
-    return np.asarray(cv2.transpose(_along(turned, x)), np.float32)
-
-
-def _along(values: Floats, places: NDArray[np.float64]) -> Floats:
-    """
-    Interpolate linearly between rows.
-
-    OpenCV's own interpolation rounds otherwise in version 4 than in version 5.
-    """
-    places = np.clip(places, 0, len(values) - 1)
-    before = places.astype(np.intp)
-    share = (places - before).astype(np.float32)[:, np.newaxis]
-    first, second = values[before], values[np.minimum(before + 1, len(values) - 1)]
-    first *= 1 - share
-    second *= share
-    first += second
-    return first
 
 
 def _cut(image: Mammogram, found: Segmentation, box: Box, low: float, high: float) -> NDArray[Any]:
@@ -279,9 +247,8 @@ def _resize(values: NDArray[Any], height: int, width: int) -> Floats:
             values = cv2.resize(values, half, interpolation=cv2.INTER_AREA)
         small = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
         return np.asarray(small, np.float32)
-    # OpenCV's own way rounds otherwise on ARM than on x86.
-    y, x = _cells_of(height, 0, rows, 1), _cells_of(width, 0, columns, 1)
-    return _over(values.astype(np.float32), y, x)
+    y, x = cells_of(height, 0, rows, 1), cells_of(width, 0, columns, 1)
+    return over(np.asarray(values, np.float32), y, x)
 
 
 def _scale(content: Floats, low: float, high: float, spec: InputSpec) -> None:

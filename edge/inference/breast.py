@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.levels import Levels, quantiles, shares, spread
-from edge.inference.morphology import closed, drawn, filled, opened, outlines_of
+from edge.inference.morphology import closed, drawn, filled, opened, outlines_of, widened
 from edge.inference.small_copy import Small
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -251,8 +251,7 @@ def _tidy(bright: Bits, skin: Bits, weights: NDArray[np.float32]) -> tuple[Bits 
     core, second = _largest(opened(drawn(outlines, bright.shape), radius), weights)
     if core is None:
         return None, 0.0
-    away = cv2.distanceTransform(1 - core, cv2.DIST_L2, cv2.DIST_MASK_5)
-    detailed = core | ((away <= DETAIL * radius) & (skin > 0)).astype(np.uint8)
+    detailed = core | (widened(core, DETAIL * radius) & skin)
     breast, _ = _largest(opened(detailed, max(1.0, radius / 4)), weights)
     return (None if breast is None else _to_the_chest_wall(breast)), second
 

@@ -1,4 +1,8 @@
-"""Opening and closing by a disc of any size, in two distance transforms each."""
+"""
+Opening and closing by a disc of any size, in two distance transforms each.
+
+A transform looks at no more of a picture than the rectangle about what can be near or far enough.
+"""
 
 from collections.abc import Sequence
 from math import ceil
@@ -25,14 +29,33 @@ def opened(mask: Bits, radius: float, beyond: int = cv2.BORDER_REFLECT) -> Bits:
     """
     margin = ceil(radius) + 1
     padded = np.asarray(cv2.copyMakeBorder(mask, margin, margin, margin, margin, beyond), np.uint8)
-    core = (_distance(padded) > radius).astype(np.uint8)
-    within = _distance(1 - core) <= radius
-    return np.ascontiguousarray(within[margin:-margin, margin:-margin], np.uint8)
+    at = about(padded, 1)
+    core = np.zeros_like(padded)
+    core[at] = _distance(padded[at]) > radius
+    return np.ascontiguousarray(widened(core, radius)[margin:-margin, margin:-margin])
 
 
 def closed(mask: Bits, radius: float) -> Bits:
     """Add to the mask what a disc of this radius cannot cover without touching it."""
-    return 1 - opened(1 - mask, radius, cv2.BORDER_REPLICATE)
+    at = about(mask, 1)
+    found = np.zeros_like(mask)
+    found[at] = 1 - opened(1 - mask[at], radius, cv2.BORDER_REPLICATE)
+    return found
+
+
+def widened(mask: Bits, radius: float) -> Bits:
+    """Add to the mask what is at most this far away from it."""
+    at = about(mask, ceil(radius) + 1)
+    found = np.zeros_like(mask)
+    found[at] = _distance(1 - mask[at]) <= radius
+    return found
+
+
+def about(mask: Bits, margin: int) -> tuple[slice, slice]:
+    """The rows and columns of all that is in the mask, and so many more to each side."""
+    left, top, width, height = cv2.boundingRect(mask)
+    rows = slice(max(0, top - margin), top + height + margin)
+    return rows, slice(max(0, left - margin), left + width + margin)
 
 
 def outlines_of(mask: Bits) -> Sequence[MatLike]:

@@ -7,6 +7,7 @@ tissue deep inside; on film it fades into the air. And digital air has one level
 scanner leave grain. Measured on CBIS-DDSM and CDD-CESM, see docs/reference/raster.md.
 """
 
+from math import ceil
 from typing import Final
 
 import cv2
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edge.domain import Domain, KnownBy
 from edge.inference.breast import Breast
 from edge.inference.image.mammogram import Mammogram
+from edge.inference.morphology import Bits, about
 from edge.inference.small_copy import Small
 
 SKIN: Final = (0.005, 0.015)
@@ -24,6 +26,8 @@ DEEP: Final = 0.12
 """Tissue at least so far from the outline is deep."""
 NEAR_AIR: Final = (0.03, 0.1)
 """Air beside the breast, as distances outwards: labels lie farther away."""
+FARTHER: Final = 1.1
+"""A row or column farther away is at least a 1.1th of a pixel farther, as OpenCV measures it."""
 FEW: Final = 50
 """Fewer pixels say nothing."""
 BRIGHT: Final = 0.5
@@ -62,11 +66,14 @@ def rim_of(small: Small, mask: NDArray[np.bool_]) -> tuple[float, float]:
     Either is NaN if there are too few pixels.
     """
     longest = max(small.shape)
-    inwards = _distance(mask) / longest
-    outwards = _distance(~mask) / longest
-    rim = small[(inwards > SKIN[0]) & (inwards <= SKIN[1])]
-    deep = small[inwards > DEEP]
-    air = small[(outwards > NEAR_AIR[0]) & (outwards <= NEAR_AIR[1])]
+    bits = mask.astype(np.uint8)
+    at = about(bits, 1)
+    inside, inwards = small[at], _distance(bits[at]) / longest
+    rim = inside[(inwards > SKIN[0]) & (inwards <= SKIN[1])]
+    deep = inside[inwards > DEEP]
+    at = about(bits, ceil(FARTHER * NEAR_AIR[1] * longest))
+    outwards = _distance(1 - bits[at]) / longest
+    air = small[at][(outwards > NEAR_AIR[0]) & (outwards <= NEAR_AIR[1])]
     if min(rim.size, air.size) < FEW:
         return float("nan"), float("nan")
     dark = float(np.median(air))
@@ -75,5 +82,5 @@ def rim_of(small: Small, mask: NDArray[np.bool_]) -> tuple[float, float]:
     return (float(np.median(rim)) - dark) / max(bright - dark, 1e-6), clean
 
 
-def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
+def _distance(mask: Bits) -> NDArray[np.float32]:
+    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_3), np.float32)

@@ -2,14 +2,16 @@
 
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from edge.domain import Domain
 from edge.inference.breast import find_breast
 from edge.inference.image.machine import domain_of, is_mammography
-from edge.inference.origin import domain_by_pixels, rim_of
+from edge.inference.origin import DEEP, NEAR_AIR, SKIN, domain_by_pixels, rim_of
 
 SIZE: Final = (384, 300)
 FOR_PRESENTATION: Final = "1.2.840.10008.5.1.4.1.1.1.2"
@@ -73,3 +75,26 @@ def test_a_header_tells_the_machine_or_leaves_it_open(
 @pytest.mark.parametrize(("modality", "expected"), [("MG", True), ("CR", False), ("", False)])
 def test_only_modality_mg_says_that_it_is_a_mammogram(modality: str, *, expected: bool) -> None:
     assert is_mammography(header(Modality=modality)) is expected
+
+
+def distances(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    whole = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    return np.asarray(whole / max(mask.shape), np.float32)
+
+
+@pytest.mark.parametrize("fades", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_rim_and_air_are_those_of_distances_over_the_whole_picture(
+    *, fades: bool, mirrored: bool
+) -> None:
+    picture = half_disc(fades=fades, grain=2.0)
+    if mirrored:
+        picture = np.ascontiguousarray(picture[:, ::-1])
+    mask = find_breast(picture).mask
+    inwards, outwards = distances(mask), distances(~mask)
+    air = picture[(outwards > NEAR_AIR[0]) & (outwards <= NEAR_AIR[1])]
+    rim = picture[(inwards > SKIN[0]) & (inwards <= SKIN[1])]
+    dark, deep = float(np.median(air)), float(np.median(picture[inwards > DEEP]))
+    found, clean = rim_of(picture, mask)
+    assert found == (float(np.median(rim)) - dark) / (deep - dark)
+    assert clean == np.unique(air, return_counts=True)[1].max() / air.size

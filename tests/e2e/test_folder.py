@@ -12,6 +12,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
+from tests.support.folders import windows_disk
 from tests.support.rig import FILMS, Rig, film, sha256, until
 
 
@@ -70,6 +71,33 @@ def test_inbox_and_spool_as_two_bind_mounts_of_one_file_system(
         rig.assert_nothing_lost({sha256(film(1))})
     finally:
         rig.stop()
+
+
+def test_a_file_whose_name_the_archive_does_not_take_is_archived_and_found_again(
+    rig: Rig,
+) -> None:
+    """On an NTFS as Windows has it; a lost ledger is rebuilt from there."""
+    with windows_disk(rig.folder) as disk:
+        rig.done = disk / "done"
+        rig.place("done", rig.done)
+        try:
+            rig.ready()
+            rig.drop('3:4 "left".png', film(1))
+            rig.drop("4.png", film(2))
+            films = {sha256(film(1)), sha256(film(2))}
+            rig.assert_nothing_lost(films)
+            plain, own = (
+                f"{name}.{sha256(film(n))[:16]}.png" for n, name in ((1, "image"), (2, "4"))
+            )
+            assert {path.name for path in rig.done.glob("*.png")} == {plain, own}
+            rig.stop()
+            for part in (rig.folder / "state").glob("ledger*"):
+                part.unlink()
+            rig.ready()
+            assert len(rig.results(4)) == 4
+            rig.assert_nothing_lost(films)
+        finally:
+            rig.stop()
 
 
 def test_a_file_whose_writer_pauses_is_taken_whole_when_it_goes_on(rig: Rig) -> None:

@@ -7,7 +7,7 @@ In a short run, memory that grows once looks like memory that goes on growing.
 import time
 from typing import Final
 
-from tests.bench.backlog import FLAT, growth
+from tests.bench.backlog import FLAT, HEAD, growth
 from tests.bench.daemon import PATIENCE_S, memory_of
 from tests.bench.page import Section, Target, table
 from tests.bench.plan import Plan
@@ -18,7 +18,6 @@ from tests.torture.site import Site
 
 FILES: Final = 30_000
 SAMPLE_S: Final = 0.5
-HEAD: Final = ("process", "resident MiB", "growth", "growth, second half")
 
 
 def memory_over_a_longer_one(plan: Plan) -> Section:

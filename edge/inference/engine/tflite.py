@@ -122,9 +122,11 @@ def _quantise(tensor: NDArray[np.float32], detail: dict[str, Any]) -> NDArray[An
         return tensor
     scale, zero_point = detail["quantization"]
     limits = np.iinfo(dtype)
-    rounded = np.rint(tensor / scale) + zero_point
-    quantised: NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(dtype)
-    return quantised
+    rounded: NDArray[np.float32] = tensor / scale  # one array: a new one a step costs as much
+    np.rint(rounded, out=rounded)
+    rounded += zero_point
+    np.clip(rounded, limits.min, limits.max, out=rounded)
+    return rounded.astype(dtype)
 
 
 def _refuse_ambiguous(shapes: Shapes) -> None:

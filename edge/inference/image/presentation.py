@@ -96,10 +96,9 @@ def is_for_processing(header: Dataset) -> bool:
 
 def _occurring(stored: Stored, padded: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The bit patterns that occur, padding aside, as far as a sample tells."""
-    look = stored[::SAMPLE_STEP, ::SAMPLE_STEP].ravel()
     occurring = np.zeros(padded.shape, np.bool_)
-    kept = look[~padded[look]] if padded.any() else look
-    occurring[kept] = True
+    occurring[stored[::SAMPLE_STEP, ::SAMPLE_STEP].ravel()] = True
+    occurring &= ~padded  # of patterns: looking for padded pixels takes twice as long
     return occurring if occurring.any() else ~padded
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.chromium import Chromium, chromium, find_chromium
 from tests.support.films import demo_files
-from tests.support.tools import ROOT, need
+from tests.support.tools import DATA, ROOT, need
 from tests.system.guide import blocks
 from tests.system.machine import DEVICE, Machine, run, until
 from tests.system.networks import networks
@@ -25,6 +25,7 @@ GUIDE: Final = "docs/guides/raspberry-pi.md"
 PICTURES: Final = os.environ.get("MAMMO_PICTURES")
 """A folder into which the pictures are copied: docs/pictures, to make them anew."""
 LINK: Final = "[...document.links].find(link => link.innerText == '%s').href"
+MALIGNANT: Final = DATA / "cbis-ddsm-malignant-cc.jpg"
 WITH: Final = "adduser,mosquitto,mosquitto-clients,openssh-server,openssh-sftp-server"
 """A Raspberry Pi has these, or the guide has them installed."""
 
@@ -93,15 +94,20 @@ def test_the_guide_s_sftp_takes_films_from_another_network(
     place = machine.root / "etc/ssh/sshd_config.d/mammo-sftp.conf"
     place.write_text("\n".join(config) + "\n")
     machine.run("systemctl", "reload", "ssh")
-    films = list(demo_files())[-4:]
-    batch = tmp_path / "batch"
-    batch.write_text("".join(f"put {film}\n" for film in films))
-    known = f"UserKnownHostsFile={tmp_path}/known"
-    options = ("-o", "StrictHostKeyChecking=accept-new", "-o", known)
-    sftp = ("sftp", "-b", batch, "-i", key, *options, f"scanner@{DEVICE}")
-    run("ip", "netns", "exec", world[1], *sftp)
-    until(lambda: machine.status()["queue"]["archived"] == len(films), "archived", machine.journal)
+    send(list(demo_files())[-4:], world[1], key, tmp_path)
+    until(lambda: machine.status()["queue"]["archived"] == 4, "archived", machine.journal)
     assert list((machine.root / "srv/mammo-edge/inbox").glob("[!.]*")) == []
+
+
+def send(films: list[Path], network: str, key: Path, folder: Path) -> None:
+    """Send films by SFTP."""
+    batch = folder / "batch"
+    batch.write_text("".join(f"put {film}\n" for film in films))
+    known = f"UserKnownHostsFile={folder}/known"
+    again = "ConnectionAttempts=60"  # sshd shuts its port for a moment to read its settings
+    options = ("-o", "StrictHostKeyChecking=accept-new", "-o", known, "-o", again)
+    sftp = ("sftp", "-b", batch, "-i", key, *options, f"scanner@{DEVICE}")
+    run("ip", "netns", "exec", network, *sftp)
 
 
 @pytest.fixture
@@ -135,10 +141,37 @@ def test_the_page_shows_the_films_and_their_results_to_a_browser(
     take(browser, tmp_path / "page-result.png")
 
 
-def take(browser: Chromium, picture: Path) -> None:
+def test_two_lines_more_show_the_breasts_of_the_next_films(
+    machine: Machine, world: tuple[Machine, str], key: Path, browser: Chromium, tmp_path: Path
+) -> None:
+    (section, line), *_ = blocks("docs/guides/page.md", "Pictures of the breast")
+    settings = machine.root / "etc/mammo-edge/edge.toml"
+    text = settings.read_text()
+    assert f"\n{section}\n" in text
+    settings.write_text(text.replace(f"\n{section}\n", f"\n{section}\n{line}\n"))
+    machine.run("systemctl", "restart", "mammo-edge", "mammo-edge-page")
+    films = [*list(demo_files())[:4], ROOT / "docs/pictures/explain.jpg", MALIGNANT]
+    send(films, world[1], key, tmp_path)
+    until(lambda: drawn(machine) == len(films) - 1, "drawn", machine.journal)
+    browser.show(1200, 760)
+    browser.open(machine.run("mammo-edge", "page", "--token").split()[-1])
+    until(lambda: all(film.name in browser.text() for film in films), "the films", browser.text)
+    take(browser, tmp_path / "page-worklist.png")
+    browser.show(1200, 860)
+    browser.open(str(browser.find(LINK % MALIGNANT.name)))
+    until(lambda: "Calibrated probability" in browser.text(), "the result", browser.text)
+    take(browser, tmp_path / "page-picture.jpg", "jpeg")
+
+
+def drawn(machine: Machine) -> int:
+    """Count the pictures that the daemon has drawn."""
+    return len(list((machine.root / "var/lib/mammo-edge/pictures").glob("*/*.small.jpg")))
+
+
+def take(browser: Chromium, picture: Path, kind: str = "png") -> None:
     """Take a picture once all pictures of the page are there, and keep it if that was asked for."""
     until(lambda: browser.find("[...document.images].every(one => one.complete)"), "pictures")
-    browser.picture(picture)
+    browser.picture(picture, kind)
     assert picture.stat().st_size < 200_000
     if PICTURES is not None:
         shutil.copy(picture, ROOT / PICTURES)

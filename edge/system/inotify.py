@@ -70,14 +70,19 @@ class Inotify:
         """Return the descriptor that is readable when there are events."""
         return self._fd
 
-    def add(self, folder: Path, mask: int) -> int:
+    def add(self, folder: Path, mask: int, *, follow: bool = False) -> int:
         """
         Watch a folder; one that is watched already keeps its number.
+
+        Args:
+            folder: to watch.
+            mask: the events to tell.
+            follow: true if the folder may be a link to one.
 
         Raises:
             OSError: ENOSPC if this user has no more watches, or the folder is gone.
         """
-        flags = mask | ONLY_FOLDERS | NO_LINKS | NOT_UNLINKED
+        flags = mask | ONLY_FOLDERS | NOT_UNLINKED | (0 if follow else NO_LINKS)
         path = os.fsencode(folder)
         return _checked(inotify_c.inotify_add_watch(self._fd, path, Mask(flags)))
 

@@ -18,12 +18,17 @@ from edge.daemon.control.audited import AuditedHandler
 from edge.errors import MammoEdgeError, StartupError, Unavailable
 from edge.health import Health
 from edge.storage.audit import Caller
+from edge.system.few_at_once import FewAtOnce
 from edge.system.threads import Listener
 
 log = logging.getLogger(__name__)
 
 MAX_LINE: Final = 2 * 2**20
 """The longest request in bytes: a file of verdicts."""
+AT_ONCE: Final = 64
+"""Clients that are answered at a time; an erasure or a new model may take minutes."""
+SILENCE_S: Final = 10.0
+"""Seconds for which a client may keep the daemon waiting, for its request or with the answer."""
 TIMEOUT_S: Final = 120.0
 """Long enough for a reload, which loads and proves a model."""
 CREDENTIALS: Final = struct.Struct("3i")
@@ -106,8 +111,9 @@ def _group_of(path: Path) -> str:
     return "its group"
 
 
-class _Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
+class _Server(FewAtOnce, socketserver.UnixStreamServer):
+    at_once = AT_ONCE
+    request_queue_size = 128  # one that finds the queue full is told at once that nobody answers
     handlers: Mapping[str, AuditedHandler] = {}
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -119,6 +125,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 class _Connection(socketserver.StreamRequestHandler):
     server: _Server
+    timeout = SILENCE_S
 
     def handle(self) -> None:
         """Answer one line."""
@@ -129,7 +136,7 @@ class _Connection(socketserver.StreamRequestHandler):
         try:
             request = json.loads(line)
             handler = self.server.handlers[request["command"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return {
                 "ok": False,
                 "error": f'expected {{"command": one of {", ".join(self.server.handlers)}}}',

@@ -125,7 +125,8 @@ class Watch:
     def _add(self, folder: Path) -> bool:
         """Watch a folder; False if that was so already."""
         known = len(self._folders)
-        self._folders[self._queue.add(folder, MASK)] = folder
+        # Whoever configured the inbox may have named a link; a sender's link is not followed.
+        self._folders[self._queue.add(folder, MASK, follow=folder == self.folder)] = folder
         return len(self._folders) > known
 
     def add(self, folder: Path) -> bool:

@@ -1,15 +1,15 @@
 """`/metrics` for Prometheus, and `/livez` and `/readyz` for a supervisor, over HTTP."""
 
 import logging
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Final
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge.errors import ConfigError, MammoEdgeError
 from edge.health import Health
+from edge.system.few_at_once import FewAtOnce
 from edge.system.threads import Listener
 
 log = logging.getLogger(__name__)
@@ -78,28 +78,8 @@ class MetricsServer(Listener):
         super().__init__("metrics", server, poll_s=0.5, health=health)
 
 
-class _Server(ThreadingHTTPServer):
-    """A server of a few connections at once, since each takes one of the service's threads."""
-
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._free = threading.Semaphore(AT_ONCE)
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Serve a request in a thread of its own, or hang up."""
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Serve a request, and let the next one come."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
+class _Server(FewAtOnce, HTTPServer):
+    at_once = AT_ONCE
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Note a client that went away, which is not our trouble."""

@@ -143,7 +143,7 @@ def test_lost_events_are_told(inbox: Path, watched: Watch) -> None:
 def test_a_folder_for_which_there_is_no_watch_is_known_until_it_has_one(
     inbox: Path, watched: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_self: Inotify, _folder: Path, _mask: int) -> int:
+    def refuse(_self: Inotify, _folder: Path, _mask: int, **_: bool) -> int:
         raise OSError(ENOSPC, os.strerror(ENOSPC))
 
     with monkeypatch.context() as patched:
@@ -221,3 +221,19 @@ def test_renames_of_open_files_that_come_between_each_other_s_halves_finish_neit
     halves += [(Path("/in/one"), inotify.MOVED_TO, 1), (Path("/in/two"), inotify.MOVED_TO, 2)]
     said = [writers.told(path, Event(1, mask, cookie, b"")) for path, mask, cookie in halves]
     assert said == [None, None, Said.WRITING, Said.WRITING]
+
+
+def test_an_inbox_that_is_reached_through_a_link_is_watched_and_a_sender_s_link_is_not(
+    tmp_path: Path, inbox: Path
+) -> None:
+    (tmp_path / "link").symlink_to(inbox)
+    watch = Watch(tmp_path / "link")
+    try:
+        (inbox / "film.dcm").write_bytes(b"film")
+        assert said_of(watch, tmp_path / "link" / "film.dcm")[-1] is Said.FINISHED
+        (tmp_path / "outside").mkdir()
+        (inbox / "exam").symlink_to(tmp_path / "outside")
+        assert not watch.add(tmp_path / "link" / "exam")
+        assert watch.used == 1
+    finally:
+        watch.close()

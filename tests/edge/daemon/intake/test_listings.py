@@ -47,7 +47,7 @@ def test_a_folder_nested_1200_deep_keeps_nobody_waiting(desk: Desk) -> None:
 def test_an_inbox_that_runs_out_of_watches_is_listed_as_well(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> int:  # noqa: ANN401
+    def refuse(*_: Any, **__: Any) -> int:  # noqa: ANN401
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:

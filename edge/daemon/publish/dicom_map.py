@@ -109,14 +109,18 @@ class MapSink(PacsSink):
 
 
 def _cause_at(path: Path) -> Sent:
-    """Tell if a map was not drawn because of its file: that one alone waits, or has none."""
+    """
+    Tell if a map was not drawn as no file can be opened now, for which all maps wait.
+
+    Else it is this one alone: its file is gone, or the worker has given it back.
+    """
     try:
         files.open_regular(path).close()
     except (FileNotFoundError, NotADirectoryError):
         return Sent.GONE
     except OSError as error:
         return Sent.UNAVAILABLE if error.errno in files.OF_ALL else Sent.FAILED
-    return Sent.UNAVAILABLE
+    return Sent.FAILED
 
 
 def _shows(drawn: Capture, result: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from errno import EACCES
+from errno import EACCES, EMFILE
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,33 @@ def test_a_worker_that_dies_again_and_again_holds_its_map_alone(studio: Studio) 
             sink.send(delivery)
     with pytest.raises(RefusedError, match="could not be drawn"):
         sink.send(delivery)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_map_that_the_worker_gives_back_again_and_again_is_held_alone(studio: Studio) -> None:
+    """As where the disk reads the beginning of its file alone."""
+    studio.drawn = Unavailable("the image file cannot be read")
+    delivery, sink = studio.delivery(), studio.sink
+    for _ in range(FAILURES - 1):
+        with pytest.raises(Unavailable, match="cannot be read"):
+            sink.send(delivery)
+    with pytest.raises(RefusedError, match="cannot be read"):
+        sink.send(delivery)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_for_want_of_descriptors_all_maps_wait_and_none_is_held(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    monkeypatch.setattr(files, "open_regular", refuse)
+    studio.drawn = Unavailable("the image file cannot be read")
+    delivery, sink = studio.delivery(), studio.sink
+    for _ in range(2 * FAILURES):
+        with pytest.raises(Unavailable, match="cannot be read"):
+            sink.send(delivery)
 
 
 def test_a_worker_that_cannot_work_now_is_waited_for(studio: Studio) -> None:

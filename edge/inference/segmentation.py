@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from edge.inference.breast import Breast, find_breast
+from edge.inference.drawn_lines import without_lines
 from edge.inference.headerless import doubt_of
 from edge.inference.image.mammogram import Mammogram
 from edge.inference.levels import quantiles
@@ -43,7 +44,8 @@ class Segmentation:
 def segment(image: Mammogram) -> Segmentation:
     """Find the content of an image, tell if it is a negative, and find the breast on it."""
     content = content_of(image)
-    small = small_copy(content.of(image.pixels), image.background)
+    pixels = content.of(image.pixels)
+    small = without_lines(small_copy(pixels, image.background), pixels)
     flats = flats_of(small)
     turned = is_inverted(small, glaring(small, flats), stated=image.facts.format == "dicom")
     white = _white(image, small)

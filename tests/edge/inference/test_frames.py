@@ -104,3 +104,28 @@ def test_a_negative_is_cut_to_the_same_box_although_its_air_is_bright() -> None:
     batch, expected = shown(np.asarray(255 - film(), np.uint8)), shown(film())
     assert batch.turned
     assert batch.geometry.box == expected.geometry.box
+
+
+def lined(pixels: Film, width: int, inset: int, level: int) -> Film:
+    """The film with a line of that width drawn all round it, so far from its sides."""
+    drawn = pixels.copy()
+    end = inset + width
+    inner = pixels[end:-end, end:-end]
+    drawn[inset : len(drawn) - inset, inset : drawn.shape[1] - inset] = level
+    drawn[end:-end, end:-end] = inner
+    return drawn
+
+
+@pytest.mark.parametrize("level", [128, 255])
+@pytest.mark.parametrize("inset", [4, 10])
+@pytest.mark.parametrize("width", [2, 3])
+def test_a_line_drawn_all_round_inside_a_film_changes_nothing(
+    width: int, inset: int, level: int
+) -> None:
+    assert_shows_the_same(lined(film(), width, inset, level), film(), 0)
+
+
+@pytest.mark.parametrize("level", [128, 255])
+def test_two_lines_drawn_all_round_inside_a_film_change_nothing(level: int) -> None:
+    pixels = lined(lined(film(), 3, 0, level), 3, 8, level)
+    assert_shows_the_same(pixels, film(), 0)

@@ -1,5 +1,6 @@
 """The headers of the images that a report names, read up to the pixels."""
 
+import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pydicom
 from pydicom import Dataset
 
 from edge.dicom.send.items import Instance
+from edge.system import files
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
@@ -59,9 +61,9 @@ def read(path: Path) -> Dataset:
 
     Raises:
         NotDicomError: it has none, or none with the UIDs that a reference needs.
-        OSError: the file cannot be read, or is not there.
+        OSError: the file cannot be read, is no regular one, or is not there.
     """
-    with path.open("rb") as file:
+    with io.BufferedReader(files.open_regular(path, follow=True)) as file:
         start = file.read(PREAMBLE + 4)
         if start[PREAMBLE:] != b"DICM" and start[:2] not in BARE_GROUPS:
             raise NotDicomError

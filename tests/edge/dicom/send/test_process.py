@@ -1,5 +1,6 @@
 """A report is sent once and told of rightly, whatever the PACS answers."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -118,13 +119,16 @@ def test_the_process_sends_tells_what_it_cannot_report_on_and_lets_its_caller_li
         assert Reporter(lambda: beats.append(1)).ask(job_of(port, files)).sent is Sent.STORED
         assert beats
         (tmp_path / "text").write_text("no film")
+        os.mkfifo(tmp_path / "pipe")  # which nobody writes into
         for path, expected in (
             (tmp_path / "none", Sent.GONE),
             (tmp_path / "text", Sent.NOT_DICOM),
             (tmp_path, Sent.FAILED),
+            (tmp_path / "pipe", Sent.FAILED),
         ):
-            job = job_of(port, {**files, min(files): path})
-            assert asked(job).sent is expected
+            answer = asked(job_of(port, {**files, min(files): path}))
+            assert answer.sent is expected
+            assert "took more than" not in answer.why
         # A socket that finds nobody is left open by pynetdicom, which only its end closes.
         assert asked(job_of(free_port(), files)).sent is Sent.UNAVAILABLE
         unknown = job_of(port, files).model_copy(update={"of_images": {}})

@@ -17,11 +17,11 @@ from errno import EILSEQ, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
 from pathlib import Path
 from typing import Final
 
-from edge.errors import LockedError, Unavailable
+from edge.errors import FileTooLargeError, LockedError, Unavailable
 from edge.storage import names
 from edge.storage.claim import Claim
 from edge.storage.known_looks import KnownLooks, Since
-from edge.storage.sizes import demand_room
+from edge.storage.sizes import MOST_MB, demand_room, hash_if_small
 from edge.system import files
 from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
 from edge.system.held_folder import held
@@ -44,6 +44,8 @@ class Claims:
     def __init__(self, folder: Path, beat: Beat) -> None:
         self._beat = beat
         self.claimed = folder
+        self.most_mb = MOST_MB
+        """The largest file that is hashed, in MiB."""
         self._looks = KnownLooks()
         self.stranded: deque[tuple[Path, bytes]] = deque()
         """
@@ -145,7 +147,7 @@ class Claims:
     def _hashed(self, claim: Claim, source: Path, before: Fingerprint) -> Claim:
         try:
             taken = files.looks(claim.path)
-            image_id = files.sha256_and_sync(claim.path, self._beat)
+            image_id = hash_if_small(claim.path, self._beat, self.most_mb)
             files.sync_folder(claim.path.parent)
             still = fingerprint(source if claim.origin else claim.path)[2:] == before[2:]
             still = still and files.looks(claim.path) == taken
@@ -207,10 +209,11 @@ class Claims:
 
         Raises:
             Unavailable: it cannot be read.
+            FileTooLargeError: it has grown so large that it would keep all others waiting.
         """
         try:
             before = files.looks(path)
-            image_id = files.sha256_and_sync(path, self._beat)
+            image_id = hash_if_small(path, self._beat, self.most_mb)
             if files.looks(path) == before:
                 self._looks.note(path, before)
         except OSError as error:
@@ -231,6 +234,8 @@ class Claims:
             return True
         try:
             return self.rehash(path, b"").image_id == image_id
+        except FileTooLargeError:
+            return False
         except Unavailable:
             return True
 

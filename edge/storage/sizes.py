@@ -1,9 +1,34 @@
 """Sizes of files that nobody has to wait for: a file may have any, and take no room itself."""
 
 from pathlib import Path
+from typing import Final
 
 from edge.errors import FileTooLargeError, Unavailable
-from edge.system.files import fingerprint, free_bytes
+from edge.system import files
+
+TIMES: Final = 16
+"""A file may be larger than `[worker] max_file_mb` so many times: it is hashed and rejected."""
+MOST_MB: Final = TIMES * 256
+"""The largest file that is hashed, in MiB, unless the configuration allows larger ones."""
+
+
+def hash_if_small(path: Path, beat: files.Beat, most_mb: int) -> str:
+    """
+    Hash a regular file (SHA-256, hex), which is on the disk when this returns.
+
+    Its sender may still have it open, and have it grow without end.
+
+    Raises:
+        FileTooLargeError: it has more than `most_mb` MiB, or has by now.
+        OSError: it cannot be read.
+    """
+
+    def beat_and_look() -> None:
+        beat()
+        _demand(path.lstat().st_size, most_mb)
+
+    _demand(path.lstat().st_size, most_mb)
+    return files.sha256_and_sync(path, beat_and_look)
 
 
 def demand_size(path: Path, most_mb: int) -> None:
@@ -14,9 +39,7 @@ def demand_size(path: Path, most_mb: int) -> None:
         FileTooLargeError: it has more than `most_mb` MiB.
         NotReadyError: there is no such file.
     """
-    if fingerprint(path)[2] > most_mb * 2**20:
-        msg = f"a file has more than {most_mb} MiB"
-        raise FileTooLargeError(msg)
+    _demand(files.fingerprint(path)[2], most_mb)
 
 
 def demand_room(folder: Path, size: int) -> None:
@@ -27,6 +50,12 @@ def demand_room(folder: Path, size: int) -> None:
         Unavailable: there is none.
         OSError: nobody can tell.
     """
-    if free_bytes(folder) < size:
+    if files.free_bytes(folder) < size:
         msg = f"spool: no room for a file of {size >> 20} MiB"
         raise Unavailable(msg)
+
+
+def _demand(size: int, most_mb: int) -> None:
+    if size > most_mb * 2**20:
+        msg = f"a file has more than {most_mb} MiB"
+        raise FileTooLargeError(msg)

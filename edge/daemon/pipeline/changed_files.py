@@ -4,7 +4,7 @@ import logging
 
 from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.pipeline.head_start import HeadStart
-from edge.errors import Reason, Unavailable
+from edge.errors import FileTooLargeError, Reason, Unavailable
 from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Image
 
@@ -69,6 +69,8 @@ class ChangedFiles:
     def _has_changed(self, image: Image) -> bool:
         try:
             claim = self._spool.rehash(image.path, image.name)
+        except FileTooLargeError:
+            return True
         except Unavailable:
             if not self._spool.present():
                 raise

@@ -23,8 +23,6 @@ from edge.system.files import NotReadyError
 
 log = logging.getLogger(__name__)
 
-HASHED_TIMES: Final = 16
-"""A file may be larger than `[worker] max_file_mb` so many times: it is hashed and rejected."""
 REFUSE_S: Final = 10.0
 """Seconds that a refusal may wait for the dispatcher."""
 
@@ -65,7 +63,6 @@ class Reception:
         self._tasks = parts.tasks
         self._exams = parts.exams
         self._settings = settings
-        self._most_mb = HASHED_TIMES * settings.worker.max_file_mb
         self._admission = admission
         self._recovery = recovery
         self._head_start = head_start
@@ -106,7 +103,7 @@ class Reception:
         gone = self._admission.originals.settle(path, quiet)
         if gone is not None:
             return gone
-        demand_size(path, self._most_mb)
+        demand_size(path, self._spool.most_mb)
         believed_done, settled = quiet >= SETTLED_AFTER, quiet == CLOSED
         # If its writer goes on, the worker might see another file than the ledger names.
         moved = self._head_start.offer if believed_done else lambda _: None
@@ -171,7 +168,7 @@ class Reception:
         """
         path = self._in_inbox(name)
         try:
-            demand_size(path, self._most_mb)
+            demand_size(path, self._spool.most_mb)
         except FileTooLargeError as error:
             raise ValueError(str(error)) from None
         except NotReadyError:  # there is none, and so it has no hash

@@ -23,7 +23,7 @@ from typing import Final
 from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.pipeline.second_look import SecondLook
-from edge.errors import StateDamagedError, Unavailable
+from edge.errors import FileTooLargeError, StateDamagedError, Unavailable
 from edge.health import Cause
 from edge.storage.claims import is_there
 from edge.storage.names import RENAMED
@@ -128,7 +128,7 @@ class Recovery:
         """Record a file as one that has just come, unless it is gone."""
         try:
             claim = self._spool.rehash(path, name) if is_there(path) else None
-        except Unavailable as error:
+        except (Unavailable, FileTooLargeError) as error:
             raise _LeftError(str(error)) from error
         if claim is not None:
             self._admission.record(claim, Sender("folder", settled=False))

@@ -17,6 +17,7 @@ from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.exam_rows import ExamRules
 from edge.storage.ledger.witness import NAME as WITNESS
 from edge.storage.rebuild import demand_spool, prove, rebuild
+from edge.storage.sizes import TIMES
 from edge.storage.spool import Spool
 
 KEY_BYTES: Final = 16
@@ -38,6 +39,7 @@ def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Le
     where = settings.spool
     inbox = InboxPlace(settings.state.path, settings.inbox.path)
     spool = Spool(where.path, where.done, where.failed, health.beat, inbox)
+    spool.most_mb = TIMES * settings.worker.max_file_mb
     prove(ledger, spool)
     rebuild(ledger, spool, health)
     ledger.restore.watch(where.path / WITNESS)

@@ -4,19 +4,19 @@ import errno
 import hashlib
 import json
 import os
+from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import StartupError, Unavailable
-from edge.storage import sizes
+from edge.errors import FileTooLargeError, StartupError, Unavailable
 from edge.storage.claim import Claim
 from edge.storage.names import RENAMED, archive_name
 from edge.storage.spool import Spool
 from edge.system import files
-from edge.system.files import NotReadyError
+from edge.system.files import Beat, NotReadyError
 
 DATA = b"a mammogram, as far as the spool is concerned"
 IMAGE_ID = hashlib.sha256(DATA).hexdigest()
@@ -68,7 +68,7 @@ def test_a_file_for_which_there_is_no_room_is_not_begun_to_be_copied(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = inbox_file(tmp_path)
-    monkeypatch.setattr(sizes, "free_bytes", lambda _: len(DATA) - 1)
+    monkeypatch.setattr(files, "free_bytes", lambda _: len(DATA) - 1)
     monkeypatch.setattr(files, "copy", lambda *_: pytest.fail("it was copied"))
     with pytest.raises(Unavailable, match="no room"):
         claimed(spool, path)
@@ -306,3 +306,42 @@ def test_a_long_name_that_is_taken_by_now_is_given_another_that_is_looked_at(
         fail()
     assert sorted(file.read_bytes() for file in path.parent.iterdir()) == [DATA, b"the next one"]
     assert not any(found.name.startswith(".") for found in path.parent.iterdir() if found != path)
+
+
+def grow_without_end(path: Path) -> Beat:
+    """Have a file grow with each chunk of it that is read."""
+    chunks = count(1)
+
+    def grow() -> None:
+        assert next(chunks) < 100, "it was read without end"
+        with path.open("ab") as writer:
+            writer.truncate(path.stat().st_size + 2**20)
+
+    return grow
+
+
+def test_a_file_that_grows_without_end_goes_back_to_the_inbox(spool: Spool, tmp_path: Path) -> None:
+    path = inbox_file(tmp_path, data=bytes(2**20))
+    spool.most_mb = 8
+
+    def begin(claimed: Path) -> None:
+        spool._beat = grow_without_end(claimed)
+
+    with (
+        pytest.raises(FileTooLargeError),
+        spool.claiming(path, may_copy=True, moved=begin),
+    ):
+        pytest.fail("it was hashed")
+    assert path.exists()
+
+
+def test_a_claimed_file_that_grows_without_end_has_other_bytes_by_now(
+    spool: Spool, tmp_path: Path
+) -> None:
+    claim = claimed(spool, inbox_file(tmp_path))
+    with claim.path.open("ab") as writer:
+        writer.truncate(2**20)
+    spool.most_mb, spool._beat = 8, grow_without_end(claim.path)
+    assert not spool.is_image(claim.path, IMAGE_ID)
+    with pytest.raises(FileTooLargeError):
+        spool.rehash(claim.path)

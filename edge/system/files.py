@@ -75,6 +75,15 @@ def fingerprint(path: Path) -> Fingerprint:
     return device, inode, found.st_size, _signed(found.st_mtime_ns)
 
 
+def is_seen(path: Path) -> bool:
+    """Tell if a file can be seen: on a mount that does not answer, none is."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
 def device_at(path: Path) -> int:
     """
     Return the device of a path, as in a fingerprint, or of the nearest folder that exists.

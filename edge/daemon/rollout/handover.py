@@ -14,6 +14,7 @@ from edge.daemon.rollout.trial import Trial
 from edge.errors import MammoEdgeError, Reason
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.states import State
+from edge.system.files import is_seen
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def _examine_again(trial: Trial, ledger: Ledger) -> None:
     for image_id in trial.against:
         with _as_far_as_the_disk_lets_us():
             image = ledger.images.find(image_id)
-            if image is not None and image.state in CONCLUDED and image.path.exists():
+            if image is not None and image.state in CONCLUDED and is_seen(image.path):
                 ledger.submissions.retry([image_id])
 
 

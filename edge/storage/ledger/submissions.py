@@ -13,6 +13,7 @@ from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.records import Image, Submission
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
+from edge.system.files import is_seen
 
 DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
@@ -51,12 +52,12 @@ class Submissions:
                         submission.received_at,
                     ),
                 )
-            elif not known.path.exists():
+            elif not is_seen(known.path):
                 records.set_path(db, submission.image_id, submission.path)
             number = records.submit(db, submission, claim)
             if known is not None and known.state in DONE_WITH:
                 # Removed out of done or failed: it goes there again.
-                removed = known.state is State.ARCHIVED and not known.path.exists()
+                removed = known.state is State.ARCHIVED and not is_seen(known.path)
                 standing = None if removed else records.standing_result(db, known, bundle_id)
                 news = self._answer_or_renew(db, known, number, standing)
             kept = _path(db, submission.image_id)
@@ -71,7 +72,7 @@ class Submissions:
             if known is None:
                 return False
             result_id = records.standing_result(db, known, bundle_id)
-            if result_id is None and not known.path.exists():
+            if result_id is None and not is_seen(known.path):
                 return False  # they would have to be examined, and the operator has removed them
             number = records.submit(db, submission, None)
             if known.state in DONE_WITH:
@@ -131,7 +132,7 @@ class Submissions:
         with self._database.transaction() as db:
             row = db.execute(query, (path.name,)).fetchone()
             known = records.find(db, row[0]) if row else None
-            if known is None or known.path.exists():
+            if known is None or is_seen(known.path):
                 return False
             records.set_path(db, known.image_id, path)
             if known.state in DONE_WITH:

@@ -233,6 +233,25 @@ def test_a_held_delivery_lets_the_next_one_go_and_comes_back_on_a_new_connection
     assert [delivery.seq for delivery in ledger.outbox.pending(["mqtt"])] == [1, 2]
 
 
+def test_bytes_come_again_although_nobody_can_look_where_the_ledger_has_them(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Or every request behind them would wait, for as long as the archive's server is away."""
+    ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
+    conclude(ledger, "i")
+    away = tmp_path / ("n" * 300)  # at which the kernel fails, and says not that nothing is there
+    ledger.images.archived("i", away)
+    again = submission("i", tmp_path, 2)
+    assert ledger.submissions.accept(again, "b2") == again.path
+    image = ledger.images.find("i")
+    assert image is not None
+    assert (image.state, image.path) == (State.RECEIVED, again.path)
+    conclude(ledger, "i", "b2")
+    ledger.images.archived("i", away)
+    assert not ledger.submissions.request_again("i", submission("i", tmp_path, 3), "b3")
+    assert ledger.submissions.adopt(again.path)
+
+
 def test_a_second_daemon_on_the_same_folder_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     assert ledger.queries.waiting() == 0
     with pytest.raises(StartupError, match="another mammo-edge has it open"):

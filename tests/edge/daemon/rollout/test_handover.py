@@ -1,0 +1,38 @@
+"""What a failed model leaves to the next one: each of its images, whatever is with the others."""
+
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+from edge.daemon.rollout.handover import hand_over
+from edge.errors import Reason
+from edge.models.active import shipped_bundle
+from edge.storage.ledger import open_ledger
+from edge.storage.ledger.records import Submission
+from edge.storage.ledger.states import State
+from edge.storage.spool import Spool
+from tests.support.pipeline import line_of, parts_of
+from tests.support.pools import serving_from
+
+IDS: Final = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(2)]
+
+
+def test_an_image_whose_archive_cannot_be_looked_at_keeps_no_other_from_another_examination(
+    tmp_path: Path,
+) -> None:
+    with open_ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload) as ledger:
+        spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+        line = line_of(parts_of(ledger, spool, serving_from(shipped_bundle())))
+        for number, image_id in enumerate(IDS):
+            path = spool.claimed / f"m-{number}"
+            path.write_bytes(b"%d" % number)
+            ledger.submissions.accept(Submission(image_id, path, b"f", "folder", 1.0), "b")
+            line.recorder.reject(image_id, Reason.NO_PIXELS, "for a test")
+        ledger.images.archived(IDS[0], tmp_path / ("n" * 300))  # at which the kernel fails
+        trial: Any = SimpleNamespace(against=dict.fromkeys(IDS))
+        hand_over(trial, line.parts, line.recorder.reject)
+        images = [ledger.images.find(image_id) for image_id in IDS]
+        states = [image.state for image in images if image is not None]
+        assert states == [State.ARCHIVED, State.RECEIVED]
+        assert trial.against == {}

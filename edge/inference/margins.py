@@ -132,11 +132,25 @@ def glaring(small: Small, flats: Sequence[Flat]) -> list[Flat]:
     if not flats:
         return []
     low, high = quantiles(small[::2, ::2], 1, 99)
-    return [
-        flat
-        for flat in flats
-        if flat.level - _surroundings(small, flat.mask) > GLARING * (high - low)
-    ]
+    found = []
+    for flat in flats:
+        smaller = [each.mask for each in flats if each.mask.sum() < flat.mask.sum()]
+        around = _surroundings(small, flat.mask, smaller)  # dark marks make no air glare
+        if flat.level - around > GLARING * (high - low):
+            found.append(flat)
+    return found
+
+
+def marks(small: Small, flats: Sequence[Flat]) -> list[Flat]:
+    """Keep the flat areas in a larger one: labels and strips in even air, dark or bright."""
+    found = []
+    for flat in flats:
+        larger = [each for each in flats if each.mask.sum() > flat.mask.sum()]
+        if larger:
+            around = _surroundings(small, flat.mask)
+            if any(abs(around - each.level) <= each.tolerance for each in larger):
+                found.append(flat)
+    return found
 
 
 def artefacts(small: Small, flats: Sequence[Flat]) -> list[Flat]:
@@ -162,8 +176,10 @@ def _at_a_side(mask: Mask) -> bool:
     return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
 
 
-def _surroundings(small: Small, mask: Mask) -> float:
+def _surroundings(small: Small, mask: Mask, without: Sequence[Mask] = ()) -> float:
     """The median level just outside, one pixel away: that one may be a mixture."""
     near = cv2.dilate(mask.astype(np.uint8), AROUND)
     ring = (cv2.dilate(near, AROUND) > 0) & (near == 0)
+    for other in without:
+        ring &= cv2.dilate(other.astype(np.uint8), AROUND) == 0
     return quantiles(small[ring], 50)[0] if ring.any() else float("inf")

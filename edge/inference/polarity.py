@@ -5,8 +5,8 @@ The breast is looked for twice, in the picture and in its negative.
 In the right one tissue gets darker towards the skin line until it is air, and the air beside it is
 flatter than the tissue; in the wrong one the step at the edge is high.
 Air also takes most of the picture's border and is one of its two ends.
-Glaring flat areas (frames, mattes, strips) say nothing and are left out; a header that names the
-polarity counts as well.
+Glaring flat areas (frames, mattes, strips) and marks in even air say nothing and are left out; a
+header that names the polarity counts as well.
 """
 
 from collections.abc import Sequence
@@ -72,16 +72,19 @@ class Evidence(NamedTuple):
         return float(np.dot(self, WEIGHTS))
 
 
-def is_inverted(small: Small, flats: Sequence[Flat], *, stated: bool) -> bool:
+def is_inverted(
+    small: Small, flats: Sequence[Flat], marks: Sequence[Flat] = (), *, stated: bool
+) -> bool:
     """
     Tell if a picture is a negative; in doubt it is not.
 
     Args:
         small: a small copy, shape (rows, columns), without uniform margins.
         flats: glaring flat areas of it.
+        marks: flat areas in even air, which hide little of it.
         stated: a header names the polarity, and the picture is as it says.
     """
-    known = _known(small, flats)
+    known = _known(small, flats, marks)
     if known is None or np.dot(_border(*known), WEIGHTS[3:]) >= PLAIN:
         return False
     doubt = DOUBT + (PRIOR if stated else 0.0) + (HIDDEN if flats else 0.0)
@@ -94,14 +97,18 @@ def evidence(small: Small, flats: Sequence[Flat]) -> Evidence | None:
     return None if known is None else _weighed(*known)
 
 
-def _known(small: Small, flats: Sequence[Flat]) -> tuple[Small, Mask] | None:
+def _known(
+    small: Small, flats: Sequence[Flat], marks: Sequence[Flat] = ()
+) -> tuple[Small, Mask] | None:
     """Spread the levels over 0 to 255, and tell the pixels that lie in none of the flat areas."""
     known = np.ones(small.shape, np.bool_)
     for flat in flats:  # and its level elsewhere: a matte also shows in small gaps
         known &= ~flat.mask & (np.abs(small - np.float32(flat.level)) > flat.tolerance)
+    for mark in marks:
+        known &= cv2.dilate(mark.mask.astype(np.uint8), AROUND) == 0  # its edge is a mixture
     if not known.any():
         return None
-    low, high = quantiles(small[known] if flats else small, 0.5, 99.5)
+    low, high = quantiles(small[known] if flats or marks else small, 0.5, 99.5)
     if low == high:
         return None
     return np.clip((small - np.float32(low)) * np.float32(255 / (high - low)), 0, 255), known

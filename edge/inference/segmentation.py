@@ -12,7 +12,16 @@ from edge.inference.drawn_lines import without_lines
 from edge.inference.headerless import doubt_of
 from edge.inference.image.mammogram import Mammogram
 from edge.inference.levels import quantiles
-from edge.inference.margins import AROUND, Content, Flat, artefacts, content_of, flats_of, glaring
+from edge.inference.margins import (
+    AROUND,
+    Content,
+    Flat,
+    artefacts,
+    content_of,
+    flats_of,
+    glaring,
+    marks,
+)
 from edge.inference.polarity import is_inverted
 from edge.inference.small_copy import Small, small_copy
 from edge.inference.whole_breast import fault_of
@@ -47,7 +56,8 @@ def segment(image: Mammogram) -> Segmentation:
     pixels = content.of(image.pixels)
     small = without_lines(small_copy(pixels, image.background), pixels)
     flats = flats_of(small)
-    turned = is_inverted(small, glaring(small, flats), stated=image.facts.format == "dicom")
+    stated = image.facts.format == "dicom"
+    turned = is_inverted(small, glaring(small, flats), marks(small, flats), stated=stated)
     white = _white(image, small)
     if turned:
         small = np.maximum(np.float32(white) - small, 0)

@@ -53,6 +53,21 @@ def test_the_negative_of_a_digital_mammogram_is_turned(
     assert seen(255 - np.minimum(255, breast(foot, slope) * gain)).turned
 
 
+@pytest.mark.parametrize("level", [0, 90, 160, 220])
+@pytest.mark.parametrize("foot", [5, 30, 60])
+@pytest.mark.parametrize(
+    "at",
+    [(slice(8, 58), slice(-60, -8)), (slice(30, -30), slice(-65, -8))],
+    ids=["label", "strip"],
+)
+def test_a_mark_in_bright_air_leaves_a_negative_turned(
+    at: tuple[slice, slice], foot: float, level: int
+) -> None:
+    for pixels, turned in ((255 - breast(foot), True), (breast(foot), False)):
+        pixels[at] = level
+        assert seen(pixels).turned is turned
+
+
 @pytest.mark.parametrize("film", ["P_00288_RIGHT_MLO", "P_00637_RIGHT_CC"])
 def test_a_film_with_dark_flat_air_is_not_turned(shared: Path, film: str) -> None:
     path = shared / "data" / "cbis-ddsm" / "full-299" / f"{film}.png"

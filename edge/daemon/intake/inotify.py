@@ -46,8 +46,8 @@ class _Leaving:
     """A folder between the two halves of a rename."""
 
     path: Path
-    watches: list[int]
-    """The numbers of its own watch and of those below."""
+    watches: set[int]
+    """The numbers of its own watch and of those below, until they are found elsewhere."""
 
 
 class Watch:
@@ -126,7 +126,10 @@ class Watch:
         """Watch a folder; False if that was so already."""
         known = len(self._folders)
         # Whoever configured the inbox may have named a link; a sender's link is not followed.
-        self._folders[self._queue.add(folder, MASK, follow=folder == self.folder)] = folder
+        number = self._queue.add(folder, MASK, follow=folder == self.folder)
+        self._folders[number] = folder
+        for left in self._leaving.values():
+            left.watches.discard(number)
         return len(self._folders) > known
 
     def add(self, folder: Path) -> bool:
@@ -170,7 +173,7 @@ class Watch:
     def _folder_told(self, path: Path, event: Event) -> Iterator[Hint]:
         if event.mask & inotify.MOVED_FROM:
             # Watched on until it arrives: its files may be closed between the two halves.
-            below = [number for number, at in self._folders.items() if at.is_relative_to(path)]
+            below = {number for number, at in self._folders.items() if at.is_relative_to(path)}
             self._leaving[event.cookie] = _Leaving(path, below)
         depth = len(path.relative_to(self.folder).parts)
         watched = not path.name.startswith(".") and depth <= MAX_DEPTH

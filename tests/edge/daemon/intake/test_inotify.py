@@ -103,6 +103,22 @@ def test_a_folder_that_is_renamed_is_watched_under_its_new_name(
     assert watched.used == 3
 
 
+@pytest.mark.parametrize("back", ["exam", "again"])
+def test_a_folder_that_leaves_the_inbox_and_comes_back_at_once_is_watched(
+    tmp_path: Path, inbox: Path, watched: Watch, back: str
+) -> None:
+    (inbox / "exam" / "left").mkdir(parents=True)
+    list(watched.hints(0))
+    (inbox / "exam").rename(tmp_path / "away")
+    list(watched.hints(0))
+    new = (tmp_path / "away").rename(inbox / back) / "left"
+    for _ in range(3):
+        list(watched.hints(0))
+    (new / "film.dcm").write_bytes(b"film")
+    assert said_of(watched, new / "film.dcm")[-1] is Said.FINISHED
+    assert watched.used == 3
+
+
 def test_what_a_new_folder_holds_already_is_seen(inbox: Path, watched: Watch) -> None:
     (inbox / "exam" / "left").mkdir(parents=True)
     path = inbox / "exam" / "left" / "film.dcm"

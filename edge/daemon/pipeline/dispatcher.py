@@ -141,7 +141,8 @@ class Dispatcher:
             try:
                 self._give(image)
             except Exception as error:  # the loop rests, and then the next image has its turn
-                self._put_off.add(image, error)
+                archived = image.path.parent != self._spool.claimed
+                self._put_off.add(image, error, archived=archived)
                 raise
 
     def _give(self, image: Image) -> None:

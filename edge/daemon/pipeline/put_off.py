@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import Counter
+from collections.abc import Collection
 from errno import EACCES, EPERM, EROFS
 from typing import Final
 
@@ -22,8 +23,8 @@ MOST: Final = 1000
 """Images that are put off at a time; of more, the first is tried again."""
 INTERRUPTIONS: Final = 3
 """Interruptions of an image in a row after which it may be that file alone."""
-OF_FOLDER: Final = frozenset({EACCES, EPERM, EROFS})
-"""Errors of the spool's folder; those of one file a worker meets, too."""
+OF_SPOOL: Final = OF_ALL | {EACCES, EPERM, EROFS}
+"""Errors that all files of the spool meet: those of one file a worker meets, too."""
 
 
 class PutOff:
@@ -40,10 +41,17 @@ class PutOff:
         """Monotonic times, in seconds, by image, the soonest first; also those that are past."""
         self._interrupted: Counter[str] = Counter()
 
-    def add(self, image: Image, error: Exception) -> None:
-        """Let others go first from now on if this image failed, and not disk or ledger."""
+    def add(self, image: Image, error: Exception, *, archived: bool = False) -> None:
+        """
+        Let others go first from now on if this image failed, and not spool or ledger.
+
+        Args:
+            image: failed.
+            error: of the spool, the archive or the ledger, or one that nobody foresaw.
+            archived: true if its file lies in the archive, which may be away for itself.
+        """
         foreseen = isinstance(error, Unavailable)
-        if foreseen and not _is_of_one_file(error):
+        if foreseen and not _is_of_one_file(error, frozenset() if archived else OF_SPOOL):
             return
         self._add(image, str(error) if foreseen else type(error).__name__)
 
@@ -81,6 +89,6 @@ class PutOff:
         return list(self._until)
 
 
-def _is_of_one_file(error: Exception) -> bool:
+def _is_of_one_file(error: Exception, of_all: Collection[int | None]) -> bool:
     cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno not in OF_ALL | OF_FOLDER
+    return isinstance(cause, OSError) and cause.errno not in of_all

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import EACCES, EIO, EMFILE, ENOMEM
+from errno import EACCES, EIO, EMFILE, ENOMEM, ESTALE, ETIMEDOUT
 from pathlib import Path
 from typing import Any, cast
 
@@ -154,6 +154,35 @@ def test_an_image_of_which_the_disk_reads_the_beginning_alone_lets_the_others_go
         bench.line.dispatcher._record_finished()
     bench.turn()
     assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+
+
+@pytest.mark.parametrize("error", [ESTALE, ETIMEDOUT, EACCES])
+def test_an_image_of_an_archive_that_is_away_keeps_none_of_the_spool_s_from_a_worker(
+    bench: Bench, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits to be examined again, as `mammo-edge retry` has it, where it was archived."""
+    parts = bench.line.parts
+    bench.line.recorder.reject(image_id(BAD), Reason.POISON, "for a test")
+    parts.ledger.submissions.retry([image_id(BAD)])
+    with parts.ledger._database.transaction() as db:
+        db.execute("UPDATE images SET received_at = 0 WHERE image_id = ?", (image_id(BAD),))
+    lstat = Path.lstat
+
+    def away(path: Path) -> os.stat_result:
+        if parts.spool.failed in path.parents:
+            raise OSError(error, os.strerror(error))
+        return lstat(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "lstat", away)
+        for _ in range(2):
+            bench.turn()
+        assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+    bench.pool.job.count = 2
+    bench.line.dispatcher._put_off._until[image_id(BAD)] = 0.0
+    bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+    assert bench.causes == set()
 
 
 def test_images_that_fail_whenever_they_are_tried_come_after_all_others(

@@ -7,6 +7,7 @@ from pathlib import Path
 from edge.errors import Unavailable
 from edge.storage import names
 from edge.storage.claims import NO_SUCH, Claims, could_be, is_there, unavailable
+from edge.storage.known_looks import Since
 from edge.system import files
 from edge.system.files import Beat
 from edge.system.own_copy import own_copy
@@ -58,7 +59,9 @@ class Archive(Claims):
         """
         places = _places(self.done if scored else self.failed, name, image_id)
         ours = settled and _is_foreign(path)
-        if not ours and is_there(path) and not self.is_image(path, image_id):
+        # A copy that becomes ours is hashed anyhow; one known to have changed is not even copied.
+        doubted = not ours or self.since_hashed(path) is Since.CHANGED
+        if doubted and is_there(path) and not self.is_image(path, image_id):
             self.take_back(path, name)
             return places[0] if could_be(places[0]) else places[1]
         try:

@@ -45,7 +45,6 @@ class Claims:
         self._beat = beat
         self.claimed = folder
         self.most_mb = MOST_MB
-        """The largest file that is hashed, in MiB."""
         self._looks = KnownLooks()
         self.stranded: deque[tuple[Path, bytes]] = deque()
         """
@@ -178,6 +177,7 @@ class Claims:
     def _received(self, data: bytes) -> Claim:
         target = self.claimed / f"{names.REQUESTED}{uuid.uuid4()}"
         try:
+            demand_room(self.claimed, len(data))
             files.write(target, data)
             self._looks.note(target, files.looks(target), alone=True)
         except OSError as error:

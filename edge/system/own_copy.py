@@ -32,8 +32,11 @@ def own_copy(source: Path, target: Path, sha256: str, beat: files.Beat) -> bool:
     part = target.with_name(f".{uuid.uuid4()}{files.PART}")
     try:
         with files.open_regular(source) as reader, part.open("xb") as writer:
-            _clone(reader.fileno(), writer.fileno(), beat)
-        same = files.sha256_and_sync(part, beat) == sha256
+            size = os.fstat(reader.fileno()).st_size
+            _clone(reader.fileno(), writer.fileno(), size, beat)
+            # It may grow without end: what came since belongs to another image.
+            grown = {os.fstat(one.fileno()).st_size for one in (reader, writer)} != {size}
+        same = not grown and files.sha256_and_sync(part, beat) == sha256
         if same:
             part.rename(target)
     finally:
@@ -41,18 +44,22 @@ def own_copy(source: Path, target: Path, sha256: str, beat: files.Beat) -> bool:
     return same
 
 
-def _clone(source: int, target: int, beat: files.Beat) -> None:
+def _clone(source: int, target: int, size: int, beat: files.Beat) -> None:
     try:
         fcntl.ioctl(target, FICLONE, source)
     except OSError:  # not this file system, or two of them
-        while _copy_some(source, target):
+        left = size
+        while copied := _copy_some(source, target, min(left, files.CHUNK)):
+            left -= copied
             beat()
 
 
-def _copy_some(source: int, target: int) -> int:
+def _copy_some(source: int, target: int, most: int) -> int:
+    if most == 0:
+        return 0
     try:
-        return os.copy_file_range(source, target, files.CHUNK)
+        return os.copy_file_range(source, target, most)
     except OSError as error:
         if error.errno not in (EXDEV, EINVAL, EOPNOTSUPP, ENOSYS):
             raise
-    return os.sendfile(target, source, None, files.CHUNK)
+    return os.sendfile(target, source, None, most)

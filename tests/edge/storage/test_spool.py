@@ -17,6 +17,7 @@ from edge.storage.names import RENAMED, archive_name
 from edge.storage.spool import Spool
 from edge.system import files
 from edge.system.files import Beat, NotReadyError
+from edge.system.own_copy import own_copy
 
 DATA = b"a mammogram, as far as the spool is concerned"
 IMAGE_ID = hashlib.sha256(DATA).hexdigest()
@@ -345,3 +346,21 @@ def test_a_claimed_file_that_grows_without_end_has_other_bytes_by_now(
     assert not spool.is_image(claim.path, IMAGE_ID)
     with pytest.raises(FileTooLargeError):
         spool.rehash(claim.path)
+
+
+def test_a_copy_of_a_file_that_grows_without_end_ends_and_is_none_of_the_image(
+    spool: Spool, tmp_path: Path
+) -> None:
+    path, data = inbox_file(tmp_path, data=bytes(2**21)), bytes(2**21)
+    target, grow = tmp_path / "done" / "film.dcm", grow_without_end(path)
+    assert not own_copy(path, target, hashlib.sha256(data).hexdigest(), grow)
+    assert list(spool.done.iterdir()) == []
+
+
+def test_a_request_for_which_there_is_no_room_is_not_begun_to_be_written(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "free_bytes", lambda _: len(DATA) - 1)
+    monkeypatch.setattr(files, "write", lambda *_: pytest.fail("it was written"))
+    with pytest.raises(Unavailable, match="no room"), spool.receiving(DATA):
+        pytest.fail("it was taken")

@@ -62,7 +62,7 @@ class Subscriptions:
 
     def _fitting(self, topic: str) -> Callable[[Incoming], None] | None:
         """Find the handler of a filter with wildcards."""
-        handlers = self._handlers.items()
+        handlers = list(self._handlers.items())  # another thread fetches, and adds to them
         return next((one for said, one in handlers if topic_matches_sub(said, topic)), None)
 
     @contextmanager

@@ -16,6 +16,7 @@ from edge.inference.margin_lines import (
     BLOCK,
     EVEN,
     PARTS,
+    UNIFORM,
     Scale,
     means_of,
     mixtures,
@@ -84,6 +85,9 @@ def uneven_frame(pixels: NDArray[Any], scale: Scale) -> Widths | None:
     if min(pixels.shape) < FEW:
         return None
     sides = _sides(pixels)
+    darkest = scale.middle - (0.5 - UNIFORM) * scale.span
+    if all(side.lines[0].max() <= darkest for side in sides):
+        return None  # padding, or air: some of it is kept
     parts = np.concatenate([side.noise() for side in sides])
     even = max(EVEN * scale.span, SURELY * float(np.median(parts)))
     if any(side.parts(0, 1)[0] > even for side in sides):

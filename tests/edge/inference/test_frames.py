@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge.domain import ImageFacts
 from edge.inference.image import Mammogram
+from edge.inference.margins import content_of
 from edge.inference.preprocess import Batch, prepare
 from tests.support.films import small
 from tests.support.specs import PAD
@@ -22,9 +23,13 @@ NEAR = 0.02
 """The breast's box moves by less than this share of the film's side."""
 
 
-def shown(pixels: Film) -> Batch:
+def mammogram(pixels: Film) -> Mammogram:
     rows, columns = pixels.shape
-    return prepare(Mammogram(pixels, ImageFacts(rows, columns, 8, "MONOCHROME2", "png")), SPEC)
+    return Mammogram(pixels, ImageFacts(rows, columns, 8, "MONOCHROME2", "png"))
+
+
+def shown(pixels: Film) -> Batch:
+    return prepare(mammogram(pixels), SPEC)
 
 
 def film() -> Film:
@@ -129,3 +134,10 @@ def test_a_line_drawn_all_round_inside_a_film_changes_nothing(
 def test_two_lines_drawn_all_round_inside_a_film_change_nothing(level: int) -> None:
     pixels = lined(lined(film(), 3, 0, level), 3, 8, level)
     assert_shows_the_same(pixels, film(), 0)
+
+
+@pytest.mark.parametrize("air", [0, 6])
+def test_black_padding_in_a_white_frame_is_air_as_it_is_alone(air: int) -> None:
+    padded = framed(np.maximum(film(), np.uint8(air)), 14, 0)
+    found = astuple(content_of(mammogram(framed(padded, 10, 255))))
+    assert found == tuple(side + 10 for side in astuple(content_of(mammogram(padded))))

@@ -142,11 +142,13 @@ class Courier(Loop):
         """
         Begin to try again what was refused and, if it is `due`, what the broker hung up on.
 
-        What has not had its turn since the last time comes first.
+        What has not had its turn since the last time comes first, whatever it is held for: of what
+        the broker hangs up on, the first one ends the connection, and so begins this anew.
         """
+        held = set(self._outbox.held_numbers(self._sink.takes))
         found = self._outbox.held_numbers(self._sink.takes, but="" if due else HUNG_UP)
-        left = set(self._again)
-        self._again = deque(sorted(found, key=lambda seq: (seq not in left, seq)))
+        left = [seq for seq in self._again if seq in held]
+        self._again = deque(dict.fromkeys([*left, *found]))
 
     def _deliver(self, delivery: Delivery) -> None:
         try:

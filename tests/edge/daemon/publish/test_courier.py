@@ -10,7 +10,7 @@ import pytest
 from edge.daemon.publish.courier import Courier
 from edge.errors import Unavailable
 from edge.health import Cause, Health, Phase
-from edge.mqtt.errors import RefusedError
+from edge.mqtt.errors import HungUpError, RefusedError
 from edge.storage.ledger import Ledger, open_ledger
 from edge.storage.ledger.outbox import Delivery, Outbox
 from edge.storage.ledger.records import Conclusion, Submission
@@ -144,8 +144,48 @@ def test_a_result_that_a_file_does_not_take_as_nobody_foresaw_is_kept_and_told(
     assert health.counters["delivered_jsonl"] == 1
 
 
+def answer(ledger: Ledger, number: int) -> None:
+    """Have one more result wait, with that number."""
+    name = f"i{number}"
+    ledger.submissions.accept(Submission(name, Path(name), b"f", "folder", 1.0), "b")
+    ledger.images.conclude(Conclusion(name, name, "b", scored=True, render=lambda _: b"{}"))
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_result_that_the_broker_hangs_up_on_for_ever_keeps_no_other_one_from_its_turn(
+    ledger: Ledger, *, restarted: bool
+) -> None:
+    """Each hang-up is a new connection, at which what was refused is tried again."""
+
+    class HangingUp(Picky):
+        bad = frozenset({1, 2, 3})
+
+        def send(self, delivery: Delivery) -> None:
+            if delivery.seq in self.bad:
+                courier.retry_held()  # the next connection
+                msg = "the broker hung up"
+                raise HungUpError(msg)
+
+    def run() -> None:
+        for _ in range(20):
+            courier._deliver_some()
+
+    for number in (2, 3):
+        answer(ledger, number)
+    sink, health = HangingUp(), Health()
+    courier = Courier(sink, ledger.outbox, health)
+    run()
+    assert ledger.outbox.counts() == {"mqtt": {"waiting": 0, "held": 3}}
+    sink.bad = frozenset({1})
+    if restarted:
+        courier = Courier(sink, ledger.outbox, health)
+    courier._next_hung_up = 0.0  # ten minutes later
+    run()
+    assert ledger.outbox.held_numbers(["mqtt"]) == [1]
+
+
 def test_however_many_results_are_refused_for_ever_the_others_have_their_turn(
-    ledger: Ledger, tmp_path: Path
+    ledger: Ledger,
 ) -> None:
     """Of a PACS that refuses one report of a hundred, each after a second, say."""
 
@@ -159,25 +199,20 @@ def test_however_many_results_are_refused_for_ever_the_others_have_their_turn(
                 super().send(delivery)
             self.took.append(delivery.seq)
 
-    def answer(number: int) -> None:
-        name = f"i{number}"
-        ledger.submissions.accept(Submission(name, tmp_path / name, b"f", "folder", 1.0), "b")
-        ledger.images.conclude(Conclusion(name, name, "b", scored=True, render=lambda _: b"{}"))
-
     for number in range(2, REFUSED + 1):
-        answer(number)
+        answer(ledger, number)
     sink, health = OneByOne(), Health()
     courier = Courier(sink, ledger.outbox, health)
     courier.hung_up_retry_s = 0.0  # as if each try took longer than all wait
     for number in range(REFUSED + 1, REFUSED + 4):
         for _ in range(3):
             courier._deliver_some()
-        answer(number)
+        answer(ledger, number)
     for _ in range(3):
         courier._deliver_some()
     assert sink.took == [REFUSED + 1, REFUSED + 2, REFUSED + 3]
     courier = Courier(sink, ledger.outbox, health)  # the daemon was started again
-    answer(REFUSED + 4)
+    answer(ledger, REFUSED + 4)
     courier._deliver_some()
     assert sink.took[-1] == REFUSED + 4
     sink.refuses = False

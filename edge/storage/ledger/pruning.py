@@ -93,8 +93,8 @@ class Pruning:
                 ).fetchone()
             ):
                 return False
+            remove(known.path)  # first: if it stays, its pictures do
             self._pictures.remove(image_id)
-            remove(known.path)
             db.execute("UPDATE images SET kept = 0 WHERE image_id = ?", (image_id,))
             return True
 

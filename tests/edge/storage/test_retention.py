@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from errno import EROFS
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -434,6 +435,24 @@ def test_a_file_that_cannot_be_removed_is_told_and_keeps_none_of_the_others(
     archive.retention.turn()
     assert archive.left() == []
     assert archive.health.reasons == []
+
+
+def test_an_image_whose_file_cannot_be_removed_keeps_its_picture(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an archive that was mounted anew, read-only, after an error."""
+
+    def refuse(_: Path) -> None:
+        raise OSError(EROFS, os.strerror(EROFS))
+
+    archive.add(1)
+    draw(archive, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(old_files, "remove_file", refuse)
+        archive.after(31)
+        assert drawn(archive, 1)
+    archive.after(31)
+    assert (archive.left(), drawn(archive, 1)) == ([], None)
 
 
 def test_however_many_old_files_cannot_be_removed_the_younger_ones_go(

@@ -142,8 +142,8 @@ class Dispatcher:
                 self._give(image)
             except Exception as error:  # the loop rests, and then the next image has its turn
                 archived = image.path.parent != self._spool.claimed
-                self._put_off.add(image, error, archived=archived)
-                raise
+                if not self._put_off.add(image, error, archived=archived):
+                    raise
 
     def _give(self, image: Image) -> None:
         """Give an image to a worker, unless it is settled without one."""
@@ -166,8 +166,9 @@ class Dispatcher:
     def _next_waiting(self) -> Image | None:
         """Find the image whose turn it is: one that was put off if no other waits."""
         images, now, ever = self._ledger.images, self._put_off.now(), self._put_off.ever()
-        first = images.next_waiting(but=ever)
-        return first or (images.next_waiting(but=now) if ever else None)
+        within = self._spool.claimed if self._put_off.archive_is_away() else None
+        first = images.next_waiting(but=ever, within=within)
+        return first or (images.next_waiting(but=now, within=within) if ever else None)
 
     def _begin_ahead(self) -> None:
         workers = self._model.serving.workers

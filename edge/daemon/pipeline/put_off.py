@@ -1,4 +1,9 @@
-"""Images that cannot be given to a worker for now, and let the others go first."""
+"""
+Images that cannot be given to a worker for now, and let the others go first.
+
+An archive that is away is away for all its images, of which an operator may have had thousands
+wait again: they are passed over together, and one of them is tried again after a while.
+"""
 
 import logging
 import time
@@ -39,9 +44,11 @@ class PutOff:
         self._health = health
         self._until: dict[str, float] = {}
         """Monotonic times, in seconds, by image, the soonest first; also those that are past."""
+        self._archive_away_until = 0.0
+        """The monotonic time, in seconds, until which no image of the archive is tried."""
         self._interrupted: Counter[str] = Counter()
 
-    def add(self, image: Image, error: Exception, *, archived: bool = False) -> None:
+    def add(self, image: Image, error: Exception, *, archived: bool = False) -> bool:
         """
         Let others go first from now on if this image failed, and not spool or ledger.
 
@@ -49,11 +56,17 @@ class PutOff:
             image: failed.
             error: of the spool, the archive or the ledger, or one that nobody foresaw.
             archived: true if its file lies in the archive, which may be away for itself.
+
+        Returns:
+            True if that is the archive's failure, so that the others can go on at once.
         """
         foreseen = isinstance(error, Unavailable)
         if foreseen and not _is_of_one_file(error, frozenset() if archived else OF_SPOOL):
-            return
+            return False
         self._add(image, str(error) if foreseen else type(error).__name__)
+        if foreseen and archived:
+            self._archive_away_until = time.monotonic() + PUT_OFF_S
+        return foreseen and archived
 
     def interrupted(self, image: Image, why: str) -> None:
         """Note that a worker gave an image back; let others go first after some times in a row."""
@@ -83,6 +96,10 @@ class PutOff:
         if not waiting:
             note_good_turn(self._health, PART)
         return waiting
+
+    def archive_is_away(self) -> bool:
+        """Tell if no image of the archive is to be tried for now."""
+        return time.monotonic() < self._archive_away_until
 
     def ever(self) -> list[str]:
         """List all that were put off and not examined since: others go first, however many."""

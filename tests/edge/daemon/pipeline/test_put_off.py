@@ -4,6 +4,7 @@ import hashlib
 import io
 import math
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import EACCES, EIO, EMFILE, ENOMEM, ESTALE, ETIMEDOUT
@@ -180,8 +181,54 @@ def test_an_image_of_an_archive_that_is_away_keeps_none_of_the_spool_s_from_a_wo
         assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
     bench.pool.job.count = 2
     bench.line.dispatcher._put_off._until[image_id(BAD)] = 0.0
+    bench.line.dispatcher._put_off._archive_away_until = 0.0
     bench.turn()
     assert bench.state(BAD) is State.EXAMINING
+    assert bench.causes == set()
+
+
+def test_however_many_images_wait_in_an_archive_that_is_away_the_spool_s_are_given_out_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `mammo-edge retry --all` has them wait: three, and no more than two can be put off."""
+    parts, old = bench.line.parts, [b"old", b"older", b"oldest"]
+    monkeypatch.setattr(put_off, "MOST", 2)
+    for data in old:
+        path = parts.spool.claimed / f"m-{data.decode()}"
+        path.write_bytes(data)
+        submission = Submission(image_id(data), path, b"film.dcm", "folder", -1.0, settled=False)
+        parts.ledger.submissions.accept(submission, parts.model.serving.bundle.bundle_id)
+        bench.line.recorder.reject(image_id(data), Reason.POISON, "for a test")
+    parts.ledger.submissions.retry([image_id(data) for data in old])
+    with parts.ledger._database.transaction() as db:
+        of_each = [(image_id(data),) for data in old]
+        db.executemany("UPDATE images SET received_at = -1 WHERE image_id = ?", of_each)
+    clock, lstat = [time.monotonic()], Path.lstat
+
+    def away(path: Path) -> os.stat_result:
+        if parts.spool.failed in path.parents:
+            raise OSError(ESTALE, os.strerror(ESTALE))
+        return lstat(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "lstat", away)
+        patched.setattr("edge.daemon.pipeline.put_off.time.monotonic", lambda: clock[0])
+        for number, data in enumerate((BAD, GOOD)):
+            bench.pool.job.count = 1 + number
+            bench.turn()
+            assert bench.state(data) is State.EXAMINING
+            assert bench.causes == {Cause.LOOP_FAILED}
+        assert parts.health.counters["put_off"] == 1
+        bench.pool.job.count = 3
+        for _ in old:
+            clock[0] += put_off.PUT_OFF_S
+            bench.turn()
+        assert parts.health.counters["put_off"] == 4
+    clock[0] += put_off.PUT_OFF_S
+    monkeypatch.setattr("edge.daemon.pipeline.put_off.time.monotonic", lambda: clock[0])
+    bench.pool.job.count = 5
+    bench.turn()
+    assert [bench.state(data) for data in old] == [State.EXAMINING] * 3
     assert bench.causes == set()
 
 

@@ -177,11 +177,13 @@ class Watch:
             self._leaving[event.cookie] = _Leaving(path, below)
         depth = len(path.relative_to(self.folder).parts)
         watched = not path.name.startswith(".") and depth <= MAX_DEPTH
-        if event.mask & inotify.MOVED_TO and (left := self._leaving.pop(event.cookie, None)):
-            if watched:
-                self._rename(left, path)
-            else:
-                self._unwatch(left)
+        left = self._leaving.pop(event.cookie, None) if event.mask & inotify.MOVED_TO else None
+        if event.mask & (inotify.CREATE | inotify.MOVED_TO):
+            self._writers.forget_below(path)  # of a folder that had its name before
+        if left is not None and watched:
+            self._rename(left, path)
+        elif left is not None:
+            self._unwatch(left)
         if watched and event.mask & (inotify.CREATE | inotify.MOVED_TO | inotify.ATTRIB):
             yield from self._enter(path, depth, new=not event.mask & inotify.ATTRIB)
 

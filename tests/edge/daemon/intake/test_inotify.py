@@ -119,11 +119,13 @@ def test_a_folder_that_leaves_the_inbox_and_comes_back_at_once_is_watched(
     assert watched.used == 3
 
 
-def test_what_a_new_folder_holds_already_is_seen(inbox: Path, watched: Watch) -> None:
+def test_what_a_new_folder_holds_already_is_new_and_has_no_known_writer(
+    inbox: Path, watched: Watch
+) -> None:
     (inbox / "exam" / "left").mkdir(parents=True)
     path = inbox / "exam" / "left" / "film.dcm"
     path.write_bytes(b"film")
-    assert said_of(watched, path) == [Said.SEEN]
+    assert said_of(watched, path) == [Said.MADE]
 
 
 def test_a_file_that_comes_while_its_folder_is_listed_for_the_first_time_is_seen(

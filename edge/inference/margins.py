@@ -132,9 +132,9 @@ def glaring(small: Small, flats: Sequence[Flat]) -> list[Flat]:
     if not flats:
         return []
     low, high = quantiles(small[::2, ::2], 1, 99)
-    found = []
+    on_air, found = marks(small, flats), []
     for flat in flats:
-        smaller = [each.mask for each in flats if each.mask.sum() < flat.mask.sum()]
+        smaller = [mark.mask for mark in on_air if mark.mask.sum() < flat.mask.sum()]
         around = _surroundings(small, flat.mask, smaller)  # dark marks make no air glare
         if flat.level - around > GLARING * (high - low):
             found.append(flat)
@@ -142,13 +142,21 @@ def glaring(small: Small, flats: Sequence[Flat]) -> list[Flat]:
 
 
 def marks(small: Small, flats: Sequence[Flat]) -> list[Flat]:
-    """Keep the flat areas in a larger one: labels and strips in even air, dark or bright."""
+    """
+    Keep the flat areas in a larger one that may be air: labels and strips, dark or bright.
+
+    Air is at one end of the levels; a grey strip that is larger than the air is not.
+    """
+    if not flats:
+        return []
+    ends = np.array(quantiles(small[::2, ::2], 1, 99))
+    airs = [flat for flat in flats if np.abs(ends - flat.level).min() <= flat.tolerance]
     found = []
     for flat in flats:
-        larger = [each for each in flats if each.mask.sum() > flat.mask.sum()]
+        larger = [air for air in airs if air.mask.sum() > flat.mask.sum()]
         if larger:
             around = _surroundings(small, flat.mask)
-            if any(abs(around - each.level) <= each.tolerance for each in larger):
+            if any(abs(around - air.level) <= air.tolerance for air in larger):
                 found.append(flat)
     return found
 

@@ -2,7 +2,8 @@
 Measure a frame with noise or a gradient about a picture, of which no line has one level.
 
 The levels of a frame lie in one plane all round, and it ends abruptly. About a picture without one
-they do not: tissue reaches one side at least.
+they do not: tissue reaches one side at least. Where a dark column hides that, what is all round is
+air: dark frames are left to the lines that have one level.
 """
 
 from typing import Any, Final, NamedTuple

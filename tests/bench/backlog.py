@@ -58,8 +58,9 @@ Resident MiB over the run; growth is the mean of the last tenth of the run over 
 """
     most = max(grew.values())
     limit = (
-        f"the looks of {REMEMBERED} files, which the supervisor remembers, and what its allocator keeps "
-        f"free; {later['supervisor']:+.2%} over the second half, the worker {grew['worker']:+.2%}"
+        f"supervisor {grew['supervisor']:+.2%}, {later['supervisor']:+.2%} over the second half: it "
+        f"remembers {REMEMBERED} files, and its allocator keeps what is free; "
+        f"worker {grew['worker']:+.2%}, {later['worker']:+.2%}"
     )
     target = Target(
         f"memory over a backlog of {plan.backlog} files",

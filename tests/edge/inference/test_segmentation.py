@@ -68,6 +68,15 @@ def test_a_mark_in_bright_air_leaves_a_negative_turned(
         assert seen(pixels).turned is turned
 
 
+@pytest.mark.parametrize("level", [60, 140, 200])
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.7])
+def test_a_grey_strip_larger_than_the_air_turns_no_mammogram(level: int, share: float) -> None:
+    pixels = breast(15)
+    pixels[ROWS // 12 :, -round(share * (COLUMNS - WIDTH)) :] = level
+    pixels[-ROWS // 12 :, COLUMNS // 3 :] = level
+    assert not seen(pixels).turned
+
+
 @pytest.mark.parametrize("film", ["P_00288_RIGHT_MLO", "P_00637_RIGHT_CC"])
 def test_a_film_with_dark_flat_air_is_not_turned(shared: Path, film: str) -> None:
     path = shared / "data" / "cbis-ddsm" / "full-299" / f"{film}.png"

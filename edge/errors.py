@@ -32,6 +32,10 @@ class Unavailable(MammoEdgeError):
     """Something is away for now (disk full, broker gone): the work is kept and tried again."""
 
 
+class UnreadableError(Unavailable):
+    """A worker that was given an image cannot read its file."""
+
+
 class StateDamagedError(MammoEdgeError):
     """The open ledger is damaged: the daemon ends, and the next start sets the ledger aside."""
 

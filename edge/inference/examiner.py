@@ -118,7 +118,7 @@ class Examiner:
         Examine one file. Bad bytes are an answer, not an error.
 
         Raises:
-            Unavailable: the file is missing or cannot be read.
+            UnreadableError: the file is missing or cannot be read.
             InferenceError: the model gave no usable number.
         """
         return self.look(path).outcome
@@ -276,7 +276,7 @@ def run(path: str) -> Outcome:
     Raises:
         ModelError: `start` was not called.
         AcceleratorError: the accelerator was lost; nothing is wrong with the image.
-        Unavailable: the file is missing or cannot be read.
+        UnreadableError: the file is missing or cannot be read.
     """
     return examiner().examine(Path(path))
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from edge.domain import Outcome, Rejection, Runtime
-from edge.errors import AcceleratorError, InferenceError, ModelError, Reason
+from edge.errors import AcceleratorError, InferenceError, ModelError, Reason, UnreadableError
 
 _runtime: Runtime | None = None
 
@@ -39,6 +39,9 @@ def run(path: str) -> Outcome:  # noqa: C901, PLR0912 - one case each
         case "nan":
             msg = "the model's output is nan, expected a number from 0 to 1"
             raise InferenceError(msg)
+        case "gone":
+            msg = "the image file cannot be read: No such file or directory"
+            raise UnreadableError(msg)
         case "memory":
             return Rejection(
                 Reason.TOO_LARGE, str(resource.getrlimit(resource.RLIMIT_AS)[0] // 2**20)

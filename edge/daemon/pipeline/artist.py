@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final, cast
 
 from edge.daemon.workers.serving import Serving
-from edge.daemon.workers.verdict import Died, Interrupted
+from edge.daemon.workers.verdict import Died, Interrupted, Unread
 from edge.domain import Rejection
 from edge.drawn import Drawn
-from edge.errors import InferenceError, Unavailable
+from edge.errors import InferenceError, Unavailable, UnreadableError
 from edge.models.bundle import Bundle
 
 LOOK_S: Final = 1.0
@@ -48,7 +48,8 @@ class Artist:
         Raises:
             InferenceError: the worker ended or timed out with it, or drew nothing.
             ModelError: the bundle cannot be opened.
-            Unavailable: the file cannot be read, or the daemon ends.
+            UnreadableError: the worker cannot read the file.
+            Unavailable: no worker came up or the work was interrupted, or the daemon ends.
         """
         with self._turn(beat):
             # A worker that draws gives back another kind of outcome.
@@ -58,6 +59,8 @@ class Artist:
                 return verdict
             case Died(why):
                 raise InferenceError(why)
+            case Unread(why):
+                raise UnreadableError(why)
             case Interrupted(why):
                 raise Unavailable(why)
         raise AssertionError

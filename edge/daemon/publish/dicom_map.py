@@ -12,7 +12,7 @@ from edge.contract.report_job import Answer, Job, Peer, Picture, Sent
 from edge.daemon.publish import NothingToSendError
 from edge.daemon.publish.pacs import PacsSink, as_path
 from edge.drawn import Capture
-from edge.errors import ModelError, Unavailable
+from edge.errors import ModelError, Unavailable, UnreadableError
 from edge.health import Cause
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.exam_sinks import DICOM_MAP
@@ -42,7 +42,8 @@ Draw: TypeAlias = Callable[[Scored], Capture | str]
 """
 A function that has a map drawn, or says why there will be none, as the end of a counter.
 
-It raises Unavailable if the file cannot be read, or ModelError if the worker failed.
+It raises UnreadableError if the worker cannot read the file, ModelError if the worker failed, or
+Unavailable if there is no worker for now, which is no map's fault.
 """
 
 
@@ -93,8 +94,10 @@ class MapSink(PacsSink):
             wanted = Scored(image_id, result["result_id"], result["model"]["bundle"], path)
             try:
                 drawn = self._draw(wanted)
-            except Unavailable as error:
+            except UnreadableError as error:
                 return Answer(sent=_cause_at(path), why=str(error))
+            except Unavailable as error:
+                return Answer(sent=Sent.UNAVAILABLE, why=str(error))
             except ModelError as error:
                 return Answer(sent=Sent.FAILED, why=f"it could not be drawn: {error}")
             if isinstance(drawn, str):

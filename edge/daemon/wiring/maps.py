@@ -51,7 +51,8 @@ class Maps:
 
         Raises:
             ModelError: the worker failed.
-            Unavailable: the image cannot be read, or the daemon ends.
+            UnreadableError: the worker cannot read the image's file.
+            Unavailable: there is no worker for now, or the daemon ends.
         """
         bundle = self._bundle(wanted.bundle_id)
         if bundle is None:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from pebble import ProcessExpired
 
 from edge.domain import Outcome
-from edge.errors import AcceleratorError, InferenceError, MammoEdgeError
+from edge.errors import AcceleratorError, InferenceError, MammoEdgeError, UnreadableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Interrupted:
     """The work was stopped and nobody is to blame."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread(Interrupted):
+    """The worker could not read this file, and gave it back."""
 
 
 Verdict: TypeAlias = Outcome | Died | Interrupted
@@ -49,12 +54,19 @@ def verdict_of(future: "Future[Outcome]", timeout_s: float, age_s: float) -> Ver
         return Died(_end_of(error.exitcode))
     except (BrokenProcessPool, CancelledError) as error:
         return Interrupted(type(error).__name__)
-    except MammoEdgeError as error:  # else its model could not be loaded, or the file is away
-        own = isinstance(error, AcceleratorError | InferenceError)
-        return Died(str(error)) if own else Interrupted(str(error))
+    except MammoEdgeError as error:
+        return _told_by(error)
     # A defect in the worker's code is an attempt, like a crash.
     except Exception as error:  # noqa: BLE001
         return Died(f"worker raised {type(error).__name__}")
+
+
+def _told_by(error: MammoEdgeError) -> Died | Interrupted:
+    if isinstance(error, AcceleratorError | InferenceError):
+        return Died(str(error))
+    if isinstance(error, UnreadableError):
+        return Unread(str(error))
+    return Interrupted(str(error))  # its model could not be loaded
 
 
 def _end_of(code: int) -> str:

@@ -65,7 +65,7 @@ def run(path: str) -> Drawn | Outcome:
     Raises:
         InferenceError: there is no breast of which to draw that alone.
         ModelError: `start` was not called.
-        Unavailable: the file cannot be read.
+        UnreadableError: the file cannot be read.
     """
     opened = examiner.examiner()
     trace, manifest = opened.look(Path(path)), opened.bundle.manifest

@@ -7,7 +7,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final
 
-from edge.errors import ImageRejected, Reason, Unavailable
+from edge.errors import ImageRejected, Reason, UnreadableError
 from edge.inference.image import dicom, raster
 from edge.inference.image.frame import Buffer
 from edge.inference.image.mammogram import Limits, Mammogram, Pixels
@@ -23,14 +23,14 @@ def open_mammogram(path: Path, limits: Limits) -> Mammogram:
 
     Raises:
         ImageRejected: these bytes get no score.
-        Unavailable: the file is missing or cannot be read.
+        UnreadableError: the file is missing or cannot be read.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO without a writer would block
     try:
         file = os.open(path, flags)
     except OSError as error:
         msg = f"the image file cannot be read: {error.strerror}"
-        raise Unavailable(msg) from None
+        raise UnreadableError(msg) from None
     try:
         return decode(_mapped(file, limits), limits)
     finally:
@@ -64,7 +64,7 @@ def _read(file: int) -> bytes:
             return whole.read()
     except OSError as error:
         msg = f"the image file cannot be read: {error.strerror}"
-        raise Unavailable(msg) from None
+        raise UnreadableError(msg) from None
 
 
 def _check_bytes(size: int, limits: Limits) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from edge.daemon.pipeline.artist import Artist
 from edge.daemon.workers.serving import Serving
-from edge.daemon.workers.verdict import Died, Interrupted
+from edge.daemon.workers.verdict import Died, Interrupted, Unread
 from edge.domain import Rejection
 from edge.drawn import Drawn
-from edge.errors import InferenceError, Reason, Unavailable
+from edge.errors import InferenceError, Reason, Unavailable, UnreadableError
 
 FILM = Path("film.dcm")
 
@@ -74,13 +74,18 @@ def test_a_rejection_is_an_answer(studio: Studio, artist: Artist) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "error"), [(Died("SIGSEGV"), InferenceError), (Interrupted("away"), Unavailable)]
+    ("verdict", "error"),
+    [
+        (Died("SIGSEGV"), InferenceError),
+        (Interrupted("pool stopped"), Unavailable),
+        (Unread("away"), UnreadableError),
+    ],
 )
 def test_a_worker_that_fails_is_told_of(
     verdict: object, error: type[Exception], studio: Studio, artist: Artist
 ) -> None:
     studio.verdict = verdict
-    with pytest.raises(error, match=r"SIGSEGV|away"):
+    with pytest.raises(error, match=r"SIGSEGV|stopped|away"):
         artist.draw(FILM, bundle("a"), nothing)
 
 

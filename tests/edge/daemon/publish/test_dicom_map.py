@@ -16,7 +16,7 @@ from edge.daemon.publish.courier import Courier
 from edge.daemon.publish.dicom_map import MapSink, Scored
 from edge.daemon.publish.pacs import FAILURES
 from edge.drawn import Capture
-from edge.errors import InferenceError, Unavailable
+from edge.errors import InferenceError, Unavailable, UnreadableError
 from edge.health import Cause, Health
 from edge.mqtt.errors import RefusedError
 from edge.storage.ledger.exam_sinks import DICOM_MAP
@@ -134,7 +134,7 @@ def test_a_pruned_or_forgotten_image_has_no_map(studio: Studio) -> None:
     path.unlink()
     with studio.site.ledger._database.transaction() as db:
         db.execute("UPDATE images SET kept = 0")
-    studio.drawn = Unavailable("cannot be read")
+    studio.drawn = UnreadableError("cannot be read")
     assert nothing(studio, delivery) == "maps_original_gone"
     studio.site.ledger.erasure.erase([image_id], lambda _: None)
     assert nothing(studio, delivery) == "maps_original_gone"
@@ -148,7 +148,7 @@ def test_a_file_that_is_away_though_it_is_kept_waits_and_is_held_in_the_end(
     path = studio.site.ledger.images.path_of(json.loads(delivery.payload)["image_id"])
     assert path is not None
     path.unlink()
-    studio.drawn = Unavailable("cannot be read")
+    studio.drawn = UnreadableError("cannot be read")
     for _ in range(FAILURES - 1):
         with pytest.raises(Unavailable, match="is its mount away"):
             sink.send(delivery)
@@ -165,7 +165,7 @@ def test_a_file_that_may_not_be_read_holds_its_map_alone(
 
     monkeypatch.setattr(files, "open_regular", refuse)
     delivery, sink = studio.delivery(), studio.sink
-    studio.drawn = Unavailable("the image file cannot be read")
+    studio.drawn = UnreadableError("the image file cannot be read")
     for _ in range(FAILURES - 1):
         with pytest.raises(Unavailable, match="cannot be read"):
             sink.send(delivery)
@@ -187,7 +187,7 @@ def test_a_worker_that_dies_again_and_again_holds_its_map_alone(studio: Studio) 
 @pytest.mark.usefixtures("no_pause")
 def test_a_map_that_the_worker_gives_back_again_and_again_is_held_alone(studio: Studio) -> None:
     """As where the disk reads the beginning of its file alone."""
-    studio.drawn = Unavailable("the image file cannot be read")
+    studio.drawn = UnreadableError("the image file cannot be read")
     delivery, sink = studio.delivery(), studio.sink
     for _ in range(FAILURES - 1):
         with pytest.raises(Unavailable, match="cannot be read"):
@@ -204,17 +204,23 @@ def test_for_want_of_descriptors_all_maps_wait_and_none_is_held(
         raise OSError(EMFILE, os.strerror(EMFILE))
 
     monkeypatch.setattr(files, "open_regular", refuse)
-    studio.drawn = Unavailable("the image file cannot be read")
+    studio.drawn = UnreadableError("the image file cannot be read")
     delivery, sink = studio.delivery(), studio.sink
     for _ in range(2 * FAILURES):
         with pytest.raises(Unavailable, match="cannot be read"):
             sink.send(delivery)
 
 
-def test_a_worker_that_cannot_work_now_is_waited_for(studio: Studio) -> None:
-    studio.drawn = Unavailable("the daemon ends")
-    with pytest.raises(Unavailable, match="the daemon ends"):
-        studio.sink.send(studio.delivery())
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize("why", ["the daemon ends", "no worker came up", "pool stopped"])
+def test_a_worker_that_cannot_work_now_is_waited_for_and_no_map_is_held(
+    why: str, studio: Studio
+) -> None:
+    studio.drawn = Unavailable(why)
+    delivery, sink = studio.delivery(), studio.sink
+    for _ in range(2 * FAILURES):
+        with pytest.raises(Unavailable, match=why):
+            sink.send(delivery)
 
 
 def test_maps_wait_under_a_code_of_their_own(studio: Studio) -> None:

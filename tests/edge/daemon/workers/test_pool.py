@@ -14,7 +14,7 @@ from pebble.pool.base_pool import PoolStatus
 
 from edge.daemon.workers.job import Job
 from edge.daemon.workers.pool import Workers
-from edge.daemon.workers.verdict import Died, Interrupted, Verdict
+from edge.daemon.workers.verdict import Died, Interrupted, Unread, Verdict
 from edge.domain import Rejection, Runtime
 from edge.errors import ModelError, Unavailable
 from tests.support.processes import is_gone, kill
@@ -100,12 +100,17 @@ def test_an_image_that_takes_too_long_costs_its_worker() -> None:
         opened.close()
 
 
+def test_a_file_that_its_worker_cannot_read_comes_back_unread(workers: Workers) -> None:
+    why = "the image file cannot be read: No such file or directory"
+    assert examine(workers, "gone") == Unread(why)
+
+
 def test_closing_interrupts_what_is_in_work_and_blames_nobody() -> None:
     opened = Workers(job())
     verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
     opened.submit(Path("hang"), verdicts.put)
     opened.close()
-    assert isinstance(verdicts.get(timeout=PATIENCE_S), Interrupted)
+    assert type(verdicts.get(timeout=PATIENCE_S)) is Interrupted
     assert opened.in_work == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.errors import ImageRejected, Reason, Unavailable
+from edge.errors import ImageRejected, Reason, UnreadableError
 from edge.inference.image import Limits, Mammogram, decode, open_mammogram
 from tests.support.decoded import rejected
 from tests.support.films import FILM, RASTERS, deep, raster, small
@@ -205,7 +205,7 @@ def test_more_bytes_than_the_limit_are_not_read(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_unavailable_and_not_named(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(UnreadableError) as caught:
         open_mammogram(tmp_path / "Jane_Doe.png", Limits())
     assert "Jane" not in str(caught.value)
 

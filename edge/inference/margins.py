@@ -111,6 +111,8 @@ def flats_of(small: Small) -> list[Flat]:
     span = max(high - low, 1e-6)
     differences = cv2.dilate(small, AROUND) - cv2.erode(small, AROUND)
     flat = (differences <= FLAT * span).astype(np.uint8)
+    if np.count_nonzero(flat) < AREA * small.size:  # as on most films
+        return []
     _, labels, stats, _ = cv2.connectedComponentsWithStats(flat)
     large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= AREA * small.size)
     found = []

@@ -48,6 +48,10 @@ class LockedError(Unavailable):
     """A folder of a sender lets nobody but the sender remove files."""
 
 
+class NoRoomError(Unavailable):
+    """The disk has no room for one file; others may be smaller."""
+
+
 class AcceleratorError(Unavailable):
     """The accelerator is missing, lost or refuses the model: the processor does the work."""
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from edge.errors import FileTooLargeError, Unavailable
+from edge.errors import FileTooLargeError, NoRoomError
 from edge.system import files
 
 TIMES: Final = 16
@@ -47,12 +47,12 @@ def demand_room(folder: Path, size: int) -> None:
     Demand room for a copy, which would else fill the disk for all others before it fails.
 
     Raises:
-        Unavailable: there is none.
+        NoRoomError: there is none.
         OSError: nobody can tell.
     """
     if files.free_bytes(folder) < size:
         msg = f"spool: no room for a file of {size >> 20} MiB"
-        raise Unavailable(msg)
+        raise NoRoomError(msg)
 
 
 def _demand(size: int, most_mb: int) -> None:

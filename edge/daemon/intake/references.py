@@ -63,9 +63,16 @@ class ReferenceIntake(Loop):
                 if self._stop.is_set() or not self._receiver.has_room():
                     return
                 self._health.beat()
-                self._settle(reference)
+                self._try(reference)
         except (Unavailable, OSError) as error:
-            log.warning('event=references_wait why="%s"', getattr(error, "strerror", None) or error)
+            _tell(error)
+
+    def _try(self, reference: Reference) -> None:
+        """Settle a reference, or leave it for the next turn; what it waits for is its own."""
+        try:
+            self._settle(reference)
+        except Unavailable as error:
+            _tell(error)
 
     def _settle(self, reference: Reference) -> None:
         patient = time.monotonic() - self._since[reference.number] < WAIT_S
@@ -93,3 +100,7 @@ class ReferenceIntake(Loop):
         except Exception as error:  # noqa: BLE001 - see above
             note_failure("reference_not_refused", error)
         self._receiver.drop_reference(reference)
+
+
+def _tell(error: Unavailable | OSError) -> None:
+    log.warning('event=references_wait why="%s"', getattr(error, "strerror", None) or error)

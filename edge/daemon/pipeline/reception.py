@@ -14,7 +14,7 @@ from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.exam_names import ExamNames
 from edge.daemon.pipeline.examination import Parts, Reject
 from edge.daemon.pipeline.head_start import HeadStart
-from edge.errors import FileTooLargeError, Reason, Unavailable
+from edge.errors import FileTooLargeError, LockedError, NoRoomError, Reason, Unavailable
 from edge.health import Cause, Health
 from edge.storage.claim import Claim
 from edge.storage.ledger.records import Reference, Request, Submission
@@ -163,8 +163,8 @@ class Reception:
         Take the file of that name out of the inbox.
 
         Raises:
-            NotReadyError: it may still come.
-            ValueError: there is no such file.
+            NotReadyError: it may still come, or be let go.
+            ValueError: there is no such file, or it cannot be taken.
         """
         path = self._in_inbox(name)
         try:
@@ -177,8 +177,13 @@ class Reception:
         if found == sha256:
             exam = self._exams.of_file(path) if self._exams else None
             inbox = self._settings.inbox.path.resolve()  # as `path` is
-            with self._spool.claiming(path, below=inbox, may_copy=True, exam=exam) as claim:
-                self._admission.record(claim, sender)
+            try:
+                with self._spool.claiming(path, below=inbox, may_copy=True, exam=exam) as claim:
+                    self._admission.record(claim, sender)
+            except (LockedError, NoRoomError) as error:  # of this file: nobody knows for how long
+                if patient:
+                    raise NotReadyError from None
+                raise ValueError(str(error)) from None
         elif patient:  # its sender may still be writing it
             raise NotReadyError
         else:  # a file under another hash is left to the folder, which has its own rules

@@ -1,7 +1,9 @@
 """References wait in the ledger for their file, and hold up nobody."""
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion, Request
 from edge.storage.ledger.states import Move
 from edge.storage.spool import Spool
+from edge.system import files
 from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
 
 FILM = b"a precious film"
@@ -107,6 +110,43 @@ def test_a_reference_waits_in_the_ledger_over_a_restart_until_its_file_is_there(
     assert desk.ledger.references.count() == 6
     assert desk.ledger.images.find(IMAGE_ID) is not None
     assert desk.refused == []
+
+
+@pytest.mark.parametrize(
+    ("why", "answer"),
+    [
+        (errno.EPERM, "inbox: a folder does not let its files be removed"),
+        (errno.EXDEV, "spool: no room for a file of 1 MiB"),
+        (errno.EBUSY, None),
+    ],
+    ids=["locked", "no room", "busy"],
+)
+def test_a_reference_whose_file_cannot_be_taken_keeps_no_later_one_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, why: int, answer: str | None
+) -> None:
+    rename, held = Path.rename, desk.folder / "inbox" / "held.dcm"
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name == held.name:
+            raise OSError(why, os.strerror(why))
+        return rename(self, target)
+
+    held.write_bytes(bytes(2**20))
+    (desk.folder / "inbox" / "film.dcm").write_bytes(FILM)
+    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Spool, "free_mb", lambda _: 1000)
+    monkeypatch.setattr(files, "free_bytes", lambda _: 2**20 - 1)
+    desk.ask("held.dcm", hashlib.sha256(held.read_bytes()).hexdigest())
+    desk.ask("film.dcm")
+    intake = desk.intake()
+    desk.look(intake)
+    assert desk.ledger.images.find(IMAGE_ID) is not None
+    assert (desk.ledger.references.count(), desk.refused) == (1, [])
+    monkeypatch.setattr("edge.daemon.intake.references.WAIT_S", 0.0)
+    desk.look(intake)
+    assert [refused.split("missing: ")[1] for refused in desk.refused] == ([answer] * bool(answer))
+    assert desk.ledger.references.count() == (answer is None)
+    assert held.exists()
 
 
 def test_a_reference_whose_look_raises_anything_is_refused_and_the_next_one_is_settled(

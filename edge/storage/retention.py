@@ -125,10 +125,13 @@ class Retention(Loop):
 
     def _make_room_for_state(self) -> None:
         if is_short(self._state, self._keep.min_free_mb):
-            pictures = self._ledger.pictures.remove_oldest(BATCH)
-            self._pruned.count("pruned_pictures", pictures)
-            if not pictures:  # which only the page shows, so they go before results
-                self._forget(ANY_AGE)
+            pictures = 0
+            try:
+                pictures = self._ledger.pictures.remove_oldest(BATCH)
+                self._pruned.count("pruned_pictures", pictures)
+            finally:  # pictures that cannot go keep no results, and are told of all the same
+                if not pictures:  # which only the page shows, so they go before results
+                    self._forget(ANY_AGE)
 
     def _remove_old(self) -> bool:
         """Remove some of what is too old; True if there may be more."""

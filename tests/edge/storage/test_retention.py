@@ -179,6 +179,20 @@ def test_where_the_state_folder_is_short_of_room_pictures_go_before_results(
     assert archive.health.counters["pruned_results"] == 1
 
 
+def test_pictures_that_cannot_be_removed_keep_no_results_where_the_state_folder_is_short_of_room(
+    archive: Archive,
+) -> None:
+    archive.add(1)
+    archive.after(31)
+    stuck = archive.folder / "state/pictures" / name(2)
+    stuck.parent.mkdir(exist_ok=True)
+    stuck.symlink_to(archive.folder)  # which is not followed, and not removed either
+    archive.free_mb = 0
+    archive.retention.turn()
+    assert archive.health.counters["pruned_results"] == 1
+    assert archive.health.reasons == ["retention: Cannot call rmtree on a symbolic link"]
+
+
 def test_results_go_after_their_files_and_numbers_are_not_given_again(archive: Archive) -> None:
     archive.add(1)
     archive.after(366)

@@ -257,18 +257,6 @@ class Claims:
         """
         return is_there(self.claimed)
 
-    def is_shut_alone(self, path: Path) -> bool:
-        """Tell if a file cannot be read, although the rights of the spool let us read its files."""
-        if not os.access(self.claimed, os.R_OK | os.X_OK):
-            return False
-        try:
-            with files.open_regular(path) as file:
-                while file.read(files.CHUNK):  # a disk may fail at the end of a file alone
-                    self._beat()
-        except OSError:
-            return True
-        return False
-
 
 def unavailable(error: OSError) -> Unavailable:
     """Say why the disk does not let us, never with the file's name."""

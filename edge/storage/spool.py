@@ -1,5 +1,6 @@
 """The spool keeps the bytes of images: what was taken, and the archive of what was examined."""
 
+import os
 import stat
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from edge.storage import names
 from edge.storage.archive import Archive
 from edge.storage.claims import unavailable
 from edge.storage.inbox_place import InboxPlace
+from edge.storage.sizes import hash_if_small
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, device_at, fingerprint
 
@@ -19,6 +21,10 @@ GONE: Final = frozenset({ENOENT, ENOTDIR})
 """Errors that say that there is no such file; any other may be a mount that is away."""
 ELSE: Final = GONE | {EINVAL, ELOOP}
 """Errors of opening what is no regular file: a folder, a link, a device."""
+
+
+class FileChangedError(Exception):
+    """A file that is being hashed has other bytes by now."""
 
 
 class Spool(Archive):
@@ -56,10 +62,15 @@ class Spool(Archive):
             files.remove_parts(folder)
 
     def hash_in_place(self, path: Path) -> str | None:
-        """Hash a file that stays where it is; None if there is no regular file to read."""
+        """
+        Hash a file that stays where it is; None if there is no regular file to read.
+
+        Raises:
+            FileTooLargeError: it is so large, or grows so large, that others would wait for it.
+        """
         try:
             fingerprint(path)
-            return files.sha256_and_sync(path, self._beat)
+            return hash_if_small(path, self._beat, self.most_mb)
         except (OSError, NotReadyError):
             return None
 
@@ -69,21 +80,43 @@ class Spool(Archive):
 
         The bytes are read whatever the file looks like: some servers set size and time first.
 
-        False also if there is no such file, or something else by now.
+        False also if there is no such file, or something else by now, or if somebody writes there.
 
         Raises:
             NotReadyError: the file cannot be read now, so nobody can tell.
         """
+
+        def beat_and_look() -> None:
+            self._beat()
+            if files.looks(path) != before:  # it may grow without end
+                raise FileChangedError
+
         try:
             with files.open_regular(path) as file:
                 # Opening has a server asked for the looks of this moment.
                 before = files.looks(path)
-                digest = files.sha256(file, self._beat)
+                digest = files.sha256(file, beat_and_look)
             return digest == image_id and files.looks(path) == before
+        except FileChangedError:
+            return False
         except OSError as error:
             if error.errno in ELSE:
                 return False
             raise NotReadyError from None
+
+    def is_shut_alone(self, path: Path) -> bool:
+        """Tell if a file cannot be read, although the rights of the spool let us read its files."""
+        if not os.access(self.claimed, os.R_OK | os.X_OK):
+            return False
+        try:
+            with files.open_regular(path) as file:
+                # A disk may fail at the end of a file alone; what a sender adds is not waited for.
+                for _ in range(0, os.fstat(file.fileno()).st_size, files.CHUNK):
+                    file.read(files.CHUNK)
+                    self._beat()
+        except OSError:
+            return True
+        return False
 
     def remove_origin(self, path: Path, known: Fingerprint) -> bool:
         """

@@ -168,19 +168,16 @@ class Reception:
         """
         path = self._in_inbox(name)
         try:
-            demand_size(path, self._spool.most_mb)
+            found = self._spool.hash_in_place(path)
         except FileTooLargeError as error:
             raise ValueError(str(error)) from None
-        except NotReadyError:  # there is none, and so it has no hash
-            pass
-        found = self._spool.hash_in_place(path)
         if found == sha256:
             exam = self._exams.of_file(path) if self._exams else None
             inbox = self._settings.inbox.path.resolve()  # as `path` is
             try:
                 with self._spool.claiming(path, below=inbox, may_copy=True, exam=exam) as claim:
                     self._admission.record(claim, sender)
-            except (LockedError, NoRoomError) as error:  # of this file: nobody knows for how long
+            except (LockedError, NoRoomError, FileTooLargeError) as error:  # of this file alone
                 if patient:
                     raise NotReadyError from None
                 raise ValueError(str(error)) from None

@@ -348,6 +348,30 @@ def test_a_claimed_file_that_grows_without_end_has_other_bytes_by_now(
         spool.rehash(claim.path)
 
 
+def test_a_file_that_grows_without_end_where_it_stays_is_too_large(
+    spool: Spool, tmp_path: Path
+) -> None:
+    path = inbox_file(tmp_path, data=bytes(2**20))
+    spool.most_mb, spool._beat = 8, grow_without_end(path)
+    with pytest.raises(FileTooLargeError):
+        spool.hash_in_place(path)
+
+
+def test_an_original_that_grows_is_read_no_further(spool: Spool, tmp_path: Path) -> None:
+    path = inbox_file(tmp_path, data=bytes(2**20))
+    spool._beat = grow_without_end(path)
+    assert not spool.is_original(path, hashlib.sha256(bytes(2**20)).hexdigest())
+    assert path.stat().st_size == 2**21
+
+
+def test_a_claimed_file_that_grows_without_end_is_shut_to_nobody(
+    spool: Spool, tmp_path: Path
+) -> None:
+    claim = claimed(spool, inbox_file(tmp_path))
+    spool._beat = grow_without_end(claim.path)
+    assert not spool.is_shut_alone(claim.path)
+
+
 def test_a_copy_of_a_file_that_grows_without_end_ends_and_is_none_of_the_image(
     spool: Spool, tmp_path: Path
 ) -> None:

@@ -149,6 +149,27 @@ def test_a_reference_whose_file_cannot_be_taken_keeps_no_later_one_waiting(
     assert held.exists()
 
 
+def test_a_reference_to_a_file_that_grows_without_end_is_refused_and_the_next_one_is_settled(
+    desk: Desk,
+) -> None:
+    path, spool = desk.folder / "inbox" / "grows.dcm", desk.line.parts.spool
+    path.write_bytes(bytes(2**20))
+    (desk.folder / "inbox" / "film.dcm").write_bytes(FILM)
+
+    def grow() -> None:
+        assert path.stat().st_size < 2**24, "it was read without end"
+        os.truncate(path, path.stat().st_size + 2**20)
+
+    spool.most_mb, spool._beat = 4, grow
+    desk.ask("grows.dcm")
+    desk.ask("film.dcm")
+    desk.look(desk.intake())
+    assert [refused.split("missing: ")[1] for refused in desk.refused] == [
+        "a file has more than 4 MiB"
+    ]
+    assert desk.ledger.images.find(IMAGE_ID) is not None
+
+
 def test_a_reference_whose_look_raises_anything_is_refused_and_the_next_one_is_settled(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

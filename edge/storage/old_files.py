@@ -9,8 +9,7 @@ from typing import Final
 from edge.config.settings import Settings
 from edge.storage.archive_folders import NAME, ArchiveFolders
 from edge.storage.erased_files import remove_file
-from edge.storage.ledger.pruning import Pruning
-from edge.storage.ledger.records import Image
+from edge.storage.ledger.pruning import FIRST, Place, Pruning
 from edge.storage.names import result_path
 from edge.storage.pruned import Pruned
 from edge.system import files
@@ -39,6 +38,13 @@ class OldFiles:
         self._remove = partial(_remove_unless_away, ArchiveFolders(settings.state.path, folders))
         self.stuck: dict[str, str] = {}
         """Files that could not be removed, with the reason: none is tried again while here."""
+        self._stuck_until = {True: FIRST, False: FIRST}
+        """The place, in done and failed, up to which there is none but those, to look behind it."""
+
+    def try_again(self) -> None:
+        """Forget which files could not be removed."""
+        self.stuck.clear()
+        self._stuck_until = {True: FIRST, False: FIRST}
 
     def remove(self, *, scored: bool, before: float, limit: int) -> int:
         """
@@ -53,8 +59,8 @@ class OldFiles:
             The number of those that were tried; if there are any, there may be more.
         """
         removed, stuck = 0, len(self.stuck)
-        for image in self._next(scored=scored, before=before, limit=limit):
-            if self._removed(image.image_id):
+        for place in self._next(scored=scored, before=before, limit=limit):
+            if self._removed(place[1]):
                 self._pruned.count("pruned_done" if scored else "pruned_failed")
                 removed += 1
             if removed and before == ANY_AGE and not is_short(self._done, self._min_free_mb):
@@ -63,11 +69,20 @@ class OldFiles:
             log.info("event=files_pruned scored=%s count=%d", scored, removed)
         return removed + len(self.stuck) - stuck
 
-    def _next(self, *, scored: bool, before: float, limit: int) -> list[Image]:
-        """List the oldest files, but for those that could not be removed."""
-        more = limit + len(self.stuck)
-        found = self._pruning.files(scored=scored, before=before, limit=more)
-        return [image for image in found if image.image_id not in self.stuck][:limit]
+    def _next(self, *, scored: bool, before: float, limit: int) -> list[Place]:
+        """
+        List the oldest files, but for those that could not be removed.
+
+        Those are not listed anew for each batch. Once there is nothing behind them, the next look
+        begins with the oldest again, for what may go since.
+        """
+        place = self._stuck_until[scored]
+        while found := self._pruning.files(scored=scored, before=before, limit=limit, after=place):
+            if fresh := [one for one in found if one[1] not in self.stuck]:
+                return fresh
+            self._stuck_until[scored] = place = found[-1]
+        self._stuck_until[scored] = FIRST
+        return []
 
     def _removed(self, image_id: str) -> bool:
         try:

@@ -103,7 +103,7 @@ class Retention(Loop):
         if not self._clock_is_calm() or time.monotonic() < self._next_pass:
             return
         if not self._in_pass:
-            self._stuck.clear()  # tried again
+            self._files.try_again()
         self._in_pass = self._remove_old()
         self._next_pass = 0.0 if self._in_pass else time.monotonic() + PASS_S
 
@@ -115,13 +115,11 @@ class Retention(Loop):
         return time.monotonic() - self._calm_since >= self._calm_s
 
     def _make_room(self) -> None:
-        while is_short(self._spool.done, self._keep.min_free_mb) and not self._stop.is_set():
-            self._health.beat()
-            if not (
-                self._files.remove(scored=True, before=ANY_AGE, limit=BATCH)
-                or self._files.remove(scored=False, before=ANY_AGE, limit=BATCH)
-            ):
-                break
+        for scored in (True, False):
+            while is_short(self._spool.done, self._keep.min_free_mb) and not self._stop.is_set():
+                self._health.beat()
+                if not self._files.remove(scored=scored, before=ANY_AGE, limit=BATCH):
+                    break
 
     def _make_room_for_state(self) -> None:
         if is_short(self._state, self._keep.min_free_mb):

@@ -4,17 +4,20 @@ import math
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exam_rows import exams_of
 from edge.storage.ledger.exam_sinks import TABLES
 from edge.storage.ledger.may_go import MayGo
-from edge.storage.ledger.records import COLUMNS, Image
 from edge.storage.ledger.states import State
 from edge.storage.pictures import Pictures
 
+Place: TypeAlias = tuple[float, str]
+"""The place of an image in the order of their age: the time at which it was archived, its id."""
+FIRST: Final[Place] = (-math.inf, "")
+"""The place before all images."""
 SCORED: Final = "(SELECT scored FROM outcomes WHERE outcomes.result_id = images.result_id)"
 
 
@@ -34,7 +37,9 @@ class Pruning:
         self._settled, self._old = may_go.settled, may_go.old
         self._of_exams = may_go.of_exams
 
-    def files(self, *, scored: bool, before: float, limit: int) -> list[Image]:
+    def files(
+        self, *, scored: bool, before: float, limit: int, after: Place = FIRST
+    ) -> list[Place]:
         """
         List images whose files may go, in done (`scored`) or failed, the oldest first.
 
@@ -42,13 +47,15 @@ class Pruning:
             scored: true for done, false for failed.
             before: archived before this Unix time.
             limit: at most so many.
+            after: only those behind this one.
         """
         query = (
-            f"SELECT {COLUMNS} FROM images WHERE {self._settled} AND kept = 1 AND {SCORED} = "
-            "? AND archived_at < ? ORDER BY archived_at LIMIT ?"
+            f"SELECT archived_at, image_id FROM images WHERE {self._settled} AND kept = 1 AND "
+            f"{SCORED} = ? AND archived_at < ? AND (archived_at, image_id) > (?, ?) "
+            "ORDER BY archived_at, image_id LIMIT ?"
         )
         with self._database.reading() as db:
-            return [records.image(row) for row in db.execute(query, (scored, before, limit))]
+            return db.execute(query, (scored, before, *after, limit)).fetchall()
 
     def kept(self) -> set[str]:
         """Return the ids of the images whose files are in the archive."""
@@ -111,7 +118,7 @@ class Pruning:
         """
         may_go = f"SELECT archived_at, image_id FROM images WHERE {self._old} AND {self._of_exams}"
         oldest = f"{may_go} AND (archived_at, image_id) > (?2, ?3) ORDER BY 1, 2 LIMIT ?4"
-        gone, images, place = 0, 0, (-math.inf, "")
+        gone, images, place = 0, 0, FIRST
         with self._database.transaction() as db:
             while images < limit:
                 found = db.execute(oldest, (before, *place, limit)).fetchall()

@@ -111,8 +111,8 @@ class Spool(Archive):
         try:
             with files.open_regular(path) as file:
                 # A disk may fail at the end of a file alone; what a sender adds is not waited for.
-                for _ in range(0, os.fstat(file.fileno()).st_size, files.CHUNK):
-                    file.read(files.CHUNK)
+                size = os.fstat(file.fileno()).st_size
+                while file.tell() < size and file.read(files.CHUNK):
                     self._beat()
         except OSError:
             return True

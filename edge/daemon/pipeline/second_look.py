@@ -80,7 +80,11 @@ class SecondLook:
                 self._spool.take_back(image.path, image.name)
         elif time.time() - archived_at > OURS_AFTER_S and _is_foreign(image.path):
             scored, payload = self._ledger.images.conclusion_of(image.image_id)
-            self._spool.archive(image.path, image.image_id, image.name, payload, scored=scored)
+            place = self._spool.archive(
+                image.path, image.image_id, image.name, payload, scored=scored
+            )
+            if place != image.path:  # an earlier release archived it under another name
+                self._ledger.images.relocate(image.image_id, place)
 
     def _may_have_changed(self, path: Path, archived_at: float) -> bool:
         match self._spool.since_hashed(path):

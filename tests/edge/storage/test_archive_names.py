@@ -15,13 +15,21 @@ from hypothesis import strategies as st
 
 from edge.config.settings import Settings
 from edge.daemon.control.forgetting import Forgetting
+from edge.daemon.pipeline import second_look
 from edge.errors import Reason
 from edge.models.active import shipped_bundle
+from edge.storage import known_looks
 from edge.storage.claim import Claim
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Image, Submission
 from edge.storage.ledger.states import State
-from edge.storage.names import archive_name, name_before_claim, plain_archive_name, sender_name
+from edge.storage.names import (
+    archive_name,
+    name_before_claim,
+    plain_archive_name,
+    result_path,
+    sender_name,
+)
 from edge.storage.retention import DAY_S, Retention
 from edge.storage.spool import Spool
 from tests.support.folders import deep, windows_disk
@@ -55,11 +63,11 @@ class Device:
         )
         self.line: Line = line_of(parts)
 
-    def reject(self, name: bytes) -> Image:
+    def reject(self, name: bytes, *, settled: bool = True) -> Image:
         """Have a film of that name taken and rejected."""
         claimed = self.settings.spool.path / "claimed" / "m-1"
         claimed.write_bytes(DATA)
-        submission = Submission(ID, claimed, name, "folder", 1.0)
+        submission = Submission(ID, claimed, name, "folder", 1.0, settled=settled)
         self.ledger.submissions.accept(submission, "b")
         return self.conclude()
 
@@ -151,6 +159,29 @@ def test_a_name_that_windows_takes_stays_and_one_that_ends_with_a_dot_loses_that
         expected = archived.replace("ID", ID[:16])
         assert devices[0].reject(name).path.name == expected
         assert devices[0].archived() == [expected, f"{expected}.json"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away: run as root")
+def test_a_file_that_becomes_ours_under_another_name_is_known_by_that(
+    tmp_path: Path, devices: list[Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Release 0.2.0 kept a blank at the end of a name."""
+    monkeypatch.setattr(second_look, "OURS_AFTER_S", -1.0)
+    monkeypatch.setattr(known_looks, "TICK_NS", 0)
+    devices.append(Device(tmp_path, tmp_path / "archive"))
+    device = devices[0]
+    now = device.reject(b"film.dcm ", settled=False).path
+    before = now.with_name(f"{now.name} ")
+    now.rename(before)
+    result_path(now).rename(result_path(before))
+    device.ledger.images.relocate(ID, before)
+    os.chown(before, 61_002, 61_002)
+    for _ in range(2):  # hashes again, copies
+        second_look.SecondLook(device.line.parts).turn()
+    assert device.archived() == [now.name, result_path(now).name]
+    assert device.image().path == now
+    device.prune()
+    assert device.archived() == []
 
 
 def test_a_file_that_changed_is_noted_under_a_name_that_may_be_asked_for(

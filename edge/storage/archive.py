@@ -8,6 +8,7 @@ from edge.errors import Unavailable
 from edge.storage import names
 from edge.storage.claims import NO_SUCH, Claims, could_be, is_there, unavailable
 from edge.storage.known_looks import Since
+from edge.storage.sizes import FileChangedError, unchanged
 from edge.system import files
 from edge.system.files import Beat
 from edge.system.own_copy import own_copy
@@ -84,7 +85,11 @@ class Archive(Claims):
 
     def _move(self, path: Path, target: Path) -> None:
         before = files.looks(path)
-        files.move(path, target, self._beat)  # syncs the folder of both
+        try:
+            files.move(path, target, unchanged(path, self._beat))  # syncs the folder of both
+        except FileChangedError:  # by and by it is taken back
+            names.result_path(target).unlink(missing_ok=True)
+            raise
         self._looks.moved(path, target, before)
 
     def _make_ours(self, path: Path, target: Path, image_id: str, name: bytes) -> None:

@@ -21,7 +21,7 @@ from edge.errors import FileTooLargeError, LockedError, Unavailable
 from edge.storage import names
 from edge.storage.claim import Claim
 from edge.storage.known_looks import KnownLooks, Since
-from edge.storage.sizes import MOST_MB, demand_room, hash_if_small
+from edge.storage.sizes import MOST_MB, FileChangedError, demand_room, hash_if_small, unchanged
 from edge.system import files
 from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
 from edge.system.held_folder import held
@@ -114,7 +114,9 @@ class Claims:
                 seen = files.looks(path)
                 demand_room(self.claimed, seen[1])
                 claim = replace(claim, path=target, origin=(path, before), seen=seen)
-                files.copy(path, target, self._beat)
+                files.copy(path, target, unchanged(path, self._beat))
+        except FileChangedError:  # its writer goes on
+            raise NotReadyError from None
         except FileNotFoundError:
             raise (NotReadyError if self.present() else Unavailable("spool: it is away")) from None
         except OSError as error:
@@ -194,7 +196,7 @@ class Claims:
         known = names.exam_before_claim(path) if path.parent == self.claimed else None
         target = self.claimed / (names.RENAMED + self._claim_name(name, known))
         try:
-            files.move(path, target, self._beat)
+            files.move(path, target, unchanged(path, self._beat))
         except OSError as error:
             raise unavailable(error) from error
         return target

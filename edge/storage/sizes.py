@@ -1,5 +1,6 @@
-"""Sizes of files that nobody has to wait for: a file may have any, and take no room itself."""
+"""Sizes of files that nobody has to wait for: one may have any, take no room itself, and grow."""
 
+from errno import EBUSY
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,33 @@ def hash_if_small(path: Path, beat: files.Beat, most_mb: int) -> str:
 
     _demand(path.lstat().st_size, most_mb)
     return files.sha256_and_sync(path, beat_and_look)
+
+
+class FileChangedError(OSError):
+    """Somebody writes a file while it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(EBUSY, "a file is being written")
+
+
+def unchanged(path: Path, beat: files.Beat) -> files.Beat:
+    """
+    Make a beat for reading a file that ends it at the first change: a file may grow for ever.
+
+    Returns:
+        A beat that raises FileChangedError, or another OSError if the file is gone.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    before = files.looks(path)
+
+    def beat_and_look() -> None:
+        beat()
+        if files.looks(path) != before:
+            raise FileChangedError
+
+    return beat_and_look
 
 
 def demand_size(path: Path, most_mb: int) -> None:

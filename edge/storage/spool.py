@@ -13,7 +13,7 @@ from edge.storage import names
 from edge.storage.archive import Archive
 from edge.storage.claims import unavailable
 from edge.storage.inbox_place import InboxPlace
-from edge.storage.sizes import hash_if_small
+from edge.storage.sizes import FileChangedError, hash_if_small, unchanged
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, device_at, fingerprint
 
@@ -21,10 +21,6 @@ GONE: Final = frozenset({ENOENT, ENOTDIR})
 """Errors that say that there is no such file; any other may be a mount that is away."""
 ELSE: Final = GONE | {EINVAL, ELOOP}
 """Errors of opening what is no regular file: a folder, a link, a device."""
-
-
-class FileChangedError(Exception):
-    """A file that is being hashed has other bytes by now."""
 
 
 class Spool(Archive):
@@ -85,17 +81,11 @@ class Spool(Archive):
         Raises:
             NotReadyError: the file cannot be read now, so nobody can tell.
         """
-
-        def beat_and_look() -> None:
-            self._beat()
-            if files.looks(path) != before:  # it may grow without end
-                raise FileChangedError
-
         try:
             with files.open_regular(path) as file:
                 # Opening has a server asked for the looks of this moment.
                 before = files.looks(path)
-                digest = files.sha256(file, beat_and_look)
+                digest = files.sha256(file, unchanged(path, self._beat))
             return digest == image_id and files.looks(path) == before
         except FileChangedError:
             return False

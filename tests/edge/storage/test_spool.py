@@ -348,6 +348,44 @@ def test_a_claimed_file_that_grows_without_end_has_other_bytes_by_now(
         spool.rehash(claim.path)
 
 
+@pytest.mark.usefixtures("another_mount")
+def test_a_file_that_grows_without_end_while_it_is_copied_stays_and_fills_no_disk(
+    spool: Spool, tmp_path: Path
+) -> None:
+    path = inbox_file(tmp_path, data=bytes(2**20))
+    spool._beat = grow_without_end(path)
+    with pytest.raises(NotReadyError):
+        claimed(spool, path)
+    assert path.stat().st_size == 2**21
+    assert list(spool.claimed.iterdir()) == []
+
+
+def test_a_film_that_grows_on_its_way_to_an_archive_on_another_mount_is_taken_back(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, claim = Path.rename, claimed(spool, inbox_file(tmp_path))
+    beats: list[Beat] = [lambda: None]
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.parent == spool.claimed and target.parent == spool.done:
+            beats.append(grow_without_end(claim.path))
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return rename(self, target)
+
+    def beat() -> None:
+        beats[-1]()
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    spool._beat = beat
+    with pytest.raises(Unavailable, match="is being written"):
+        spool.archive(claim.path, IMAGE_ID, b"film.dcm", b"{}", scored=True)
+    assert list(spool.done.iterdir()) == []
+    beats.append(lambda: None)
+    spool.archive(claim.path, IMAGE_ID, b"film.dcm", b"{}", scored=True)
+    assert list(spool.done.iterdir()) == []
+    assert [name for _, name in spool.stranded] == [b"film.dcm"]
+
+
 def test_a_file_that_grows_without_end_where_it_stays_is_too_large(
     spool: Spool, tmp_path: Path
 ) -> None:

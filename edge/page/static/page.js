@@ -7,7 +7,7 @@ const SAID = [404, 503]; // what is shown is gone, or there is no ledger: the an
 function enterByAddress() {
   const form = document.getElementById("enter");
   const token = location.hash.slice(1);
-  if (!form || !token) return;
+  if (!form || !token || document.getElementById(token)) return; // "#main" is the link to the content
   history.replaceState(null, "", location.pathname);
   form.elements.secret.value = token;
   form.submit();
@@ -81,4 +81,5 @@ function listen() {
 }
 
 enterByAddress();
+window.addEventListener("hashchange", enterByAddress); // the address was pasted into this tab
 listen();

@@ -202,6 +202,30 @@ def test_the_page_of_an_exam_shows_by_itself_pictures_its_verdict_and_its_next_r
     site.ledger.close()
 
 
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_address_of_a_new_token_works_in_a_tab_that_shows_the_form(
+    desk: Desk, writer: Writer, *, wrong: bool
+) -> None:
+    token = access.make_token(writer.folder / "state")
+    desk.open("/enter", "Token of this machine")
+    if wrong:
+        desk.browser.open(f"{desk.root}/enter#guess")
+        desk.reads("That is not the token.")
+        desk.has("document.readyState == 'complete'")
+    desk.browser.open(f"{desk.root}/enter#{token}")
+    desk.reads("Sign out")
+    assert desk.browser.find("location.href") == f"{desk.root}/"
+
+
+def test_the_link_past_the_head_of_the_form_is_no_token(desk: Desk, writer: Writer) -> None:
+    access.make_token(writer.folder / "state")
+    desk.open("/enter", "Token of this machine")
+    desk.browser.find("document.querySelector('.skip').click()")
+    desk.has(f"{FOCUS}.id == 'main' && location.hash == '#main'")
+    desk.open("/enter", "Token of this machine")
+    assert "That is not" not in desk.browser.text()
+
+
 def test_rows_come_by_themselves_and_neither_take_the_focus_nor_ask_for_a_map_again(
     desk: Desk, writer: Writer
 ) -> None:

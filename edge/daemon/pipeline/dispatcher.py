@@ -147,10 +147,12 @@ class Dispatcher:
 
     def _give(self, image: Image) -> None:
         """Give an image to a worker, unless it is settled without one."""
-        if not self._settle_unexamined(image):
-            self._ledger.images.move(image.image_id, Move.DISPATCH)
-            self._alone = image.alone
-            self._submit(image)
+        if self._settle_unexamined(image):
+            self._put_off.had_its_turn(image)
+            return
+        self._ledger.images.move(image.image_id, Move.DISPATCH)
+        self._alone = image.alone
+        self._submit(image)
 
     def _next(self) -> Image | None:
         """Choose the image that a worker may have now, or has begun with already."""

@@ -76,7 +76,7 @@ class PutOff:
             self._add(image, why)
 
     def had_its_turn(self, image: Image) -> None:
-        """Note that a worker was done with an image."""
+        """Note that a worker was done with an image, or that it needed none."""
         self._interrupted.pop(image.image_id, None)
         self._until.pop(image.image_id, None)
 

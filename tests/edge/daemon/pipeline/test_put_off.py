@@ -232,6 +232,25 @@ def test_however_many_images_wait_in_an_archive_that_is_away_the_spool_s_are_giv
     assert bench.causes == set()
 
 
+def test_an_image_that_was_put_off_and_needs_no_worker_in_the_end_is_put_off_no_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:  # noqa: ANN401
+        raise ValueError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.line.parts.spool, "locate", fail)
+        bench.turn()
+    put = bench.line.dispatcher._put_off
+    assert put.ever() == [image_id(BAD)]
+    bench.bad.unlink()
+    bench.pool.job.count = 2
+    put._until[image_id(BAD)] = 0.0
+    bench.turn()
+    assert (bench.state(BAD), put.ever()) == (State.ARCHIVED, [])
+    assert bench.causes == set()
+
+
 def test_images_that_fail_whenever_they_are_tried_come_after_all_others(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

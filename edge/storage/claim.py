@@ -27,6 +27,8 @@ class Claim:
     """The place in the inbox that still has the file too, if the file was copied."""
     seen: Looks | None = None
     """The looks of the file in the inbox before it was copied."""
+    inbox: int | None = None
+    """The inode number of the inbox before the file was copied out of it."""
     received_at: float = field(default_factory=time.time)
     """Unix time, in seconds."""
     exam: str | None = None

@@ -20,6 +20,7 @@ from typing import Final
 from edge.errors import FileTooLargeError, LockedError, Unavailable
 from edge.storage import names
 from edge.storage.claim import Claim
+from edge.storage.inbox_place import inode_at
 from edge.storage.known_looks import KnownLooks, Since
 from edge.storage.sizes import MOST_MB, FileChangedError, demand_room, hash_if_small, unchanged
 from edge.system import files
@@ -84,6 +85,7 @@ class Claims:
             NotReadyError: it is gone, changed while we hashed it, or would have to be copied.
             Unavailable: the disk or the permissions do not let us.
         """
+        inbox = inode_at(below) if below else None  # its mount may go while the file is copied
         with held(path.parent, below or path.parent) as folder:
             here = folder / path.name
             before = fingerprint(here)
@@ -91,7 +93,7 @@ class Claims:
             if claim.origin is None:
                 moved(claim.path)
             else:
-                claim = replace(claim, origin=(path, before))
+                claim = replace(claim, origin=(path, before), inbox=inbox)
             try:
                 yield self._hashed(claim, here, before)
             except BaseException:

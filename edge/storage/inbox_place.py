@@ -28,22 +28,27 @@ class InboxPlace:
         self._inbox = inbox
         self._known = _read(self._note)
 
-    def seen(self) -> None:
-        """Note that the inbox lies there now: a file of it was copied."""
-        with suppress(OSError):
-            here = [str(self._inbox), self._inbox.stat().st_ino]
-            if here != self._known:
-                self._known = here  # for as long as we run, if the disk does not take it
+    def seen(self, inode: int) -> None:
+        """Note the inode number of the inbox, of which a file was copied."""
+        here = [str(self._inbox), inode]
+        if here != self._known:
+            self._known = here  # for as long as we run, if the disk does not take it
+            with suppress(OSError):
                 files.write(self._note, json.dumps(here).encode() + b"\n")
 
     def is_away(self) -> bool:
         """Tell if another folder lies there by now, or none; false if nothing is noted of it."""
         if self._known[:1] != [str(self._inbox)]:
             return False
-        try:
-            return self._known[1:] != [self._inbox.stat().st_ino]
-        except OSError:
-            return True
+        return self._known[1:] != [inode_at(self._inbox)]
+
+
+def inode_at(folder: Path) -> int | None:
+    """Return the inode number of a folder; None if there is none, or nobody can tell."""
+    try:
+        return folder.stat().st_ino
+    except OSError:
+        return None
 
 
 def _read(note: Path) -> list[object]:

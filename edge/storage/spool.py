@@ -148,10 +148,10 @@ class Spool(Archive):
         except OSError:
             return False
 
-    def note_inbox(self) -> None:
-        """Note that the inbox is there, as a file was copied out of it."""
-        if self._inbox is not None:
-            self._inbox.seen()
+    def note_inbox(self, inode: int | None) -> None:
+        """Note the inode number that the inbox had before a file was copied out of it."""
+        if self._inbox is not None and inode is not None:
+            self._inbox.seen(inode)
 
     def orphans(self) -> Iterator[Path]:
         """List spool/claimed, sorted, without half-written copies, which begin with a dot."""

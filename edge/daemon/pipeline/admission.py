@@ -61,7 +61,7 @@ class Admission:
         if kept != claim.path:
             claim.path.unlink(missing_ok=True)
         if claim.origin is not None:
-            self._spool.note_inbox()
+            self._spool.note_inbox(claim.inbox)
             if sender.settled:
                 self.originals.remove(claim.path.name, *claim.origin)
         self._health.count(f"received_{sender.source}")

@@ -543,6 +543,29 @@ def test_originals_of_a_bind_mount_that_was_away_for_long_are_not_answered_again
     assert desk.results() == 1
 
 
+def test_the_original_of_a_bind_mount_that_goes_while_it_is_recorded_is_not_answered_again(
+    desk: Desk, later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = desk.ledger.submissions.accept
+    inbox, real = desk.film.parent, desk.folder / "real"
+
+    def unmount(*submission: Any) -> Path:  # noqa: ANN401
+        move(inbox, real)
+        inbox.mkdir()
+        return accept(*submission)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.ledger.submissions, "accept", unmount)
+        desk.copied()
+    for _ in range(3):
+        desk.reception.forget_gone(idle=True)
+        later(GONE_S)
+    inbox.rmdir()
+    move(real, inbox)
+    assert not desk.take(SETTLED_AFTER)
+    assert desk.results() == 1
+
+
 def test_an_image_is_not_erased_while_the_bind_mount_with_its_original_is_away(
     desk: Desk, unmounted: Callable[[], None]
 ) -> None:

@@ -57,6 +57,8 @@ class Courier(Loop):
         self._hang_ups: Counter[int] = Counter()
         self._again: deque[int] = deque()
         """The numbers of held deliveries that are to be tried again."""
+        self._tries_again = False
+        """True from the first of those on, until the last one was delivered or is held again."""
         self._next_hung_up = 0.0
         self._outbox_failed = False
 
@@ -84,14 +86,14 @@ class Courier(Loop):
         """Deliver some; False if there is nothing to do, or nothing can be done for now."""
         try:
             self._release_held()
-            left = len(self._again)
             deliveries = self._next()
             self._recover_outbox()
             for delivery in deliveries:
                 self._deliver(delivery)
                 self._health.beat()
-            if left and not self._again:
+            if self._tries_again and not self._again:
                 self._recover_held()
+                self._tries_again = False
         except _SinkUnavailableError as error:
             self._health.degrade(self._sink.unavailable, str(error))
             return False
@@ -108,6 +110,7 @@ class Courier(Loop):
         if fresh or not self._again:
             return fresh
         self._outbox.release(self._again.popleft(), self._sink.takes)
+        self._tries_again = True
         return self._outbox.pending(self._sink.takes)
 
     def _recover_outbox(self) -> None:

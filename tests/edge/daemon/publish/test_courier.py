@@ -144,6 +144,27 @@ def test_a_result_that_a_file_does_not_take_as_nobody_foresaw_is_kept_and_told(
     assert health.counters["delivered_jsonl"] == 1
 
 
+def test_a_refused_result_that_meets_a_sink_that_is_away_is_told_no_more_once_it_is_delivered(
+    ledger: Ledger,
+) -> None:
+    said = [RefusedError("no"), Unavailable("away"), None]
+
+    class Scripted(Picky):
+        def send(self, _: Delivery) -> None:
+            error = said.pop(0)
+            if error is not None:
+                raise error
+
+    health = Health()
+    courier = Courier(Scripted(), ledger.outbox, health)
+    courier._deliver_some()
+    courier._next_hung_up = 0.0  # ten minutes later
+    courier._deliver_some()
+    courier._deliver_some()
+    assert ledger.outbox.counts() == {}
+    assert health.reasons == []
+
+
 def answer(ledger: Ledger, number: int) -> None:
     """Have one more result wait, with that number."""
     name = f"i{number}"

@@ -51,6 +51,11 @@ install -D -m 644 -t /etc/udev/rules.d systemd/udev/60-mammo-edge.rules
 systemd-sysusers mammo-edge.conf
 systemd-tmpfiles --create mammo-edge.conf
 [ -e /etc/mammo-edge/edge.toml ] || install -m 640 -g mammo-edge deploy/edge.toml /etc/mammo-edge/edge.toml
+# `setup` was here before the daemon's user and groups were, in an image say: what it wrote for them is root's.
+find /etc/mammo-edge -maxdepth 1 -type f -user root -gid 0 -perm 640 -exec chgrp -h mammo-edge {} +
+if [ -d /srv/mammo-edge ]; then
+  find /srv/mammo-edge -mindepth 2 -maxdepth 2 -type d -user root -gid 0 \( -perm 3770 -exec chown -h mammo-edge:mammo-inbox {} + -o -perm 750 -exec chown -h mammo-edge:mammo-edge {} + \)
+fi
 
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload

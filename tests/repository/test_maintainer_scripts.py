@@ -421,3 +421,32 @@ def test_a_debian_package_is_not_installed_over_and_a_removed_one_is_no_hindranc
     assert package.call(script, status=1) == ""
     package.tool("dpkg-query", "printf config-files")
     package.call(script, status=1 if script == "scripts/install.sh" else 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only what is root's changes hands")
+@pytest.mark.parametrize("script", ["debian/postinst", "scripts/install.sh"])
+def test_what_setup_wrote_before_there_was_a_group_is_given_to_the_daemon_and_no_more(
+    package: Package, script: str
+) -> None:
+    etc, left = package.root / "etc/mammo-edge", package.root / "srv/mammo-edge/left"
+    for name, mode in (("edge.toml", 0o640), ("left.key", 0o640), ("mqtt.password", 0o600)):
+        (etc / name).touch()
+        (etc / name).chmod(mode)
+    for name, mode in (("inbox", 0o3770), ("spool", 0o750), ("mine", 0o755)):
+        (left / name).mkdir(parents=True)
+        (left / name).chmod(mode)
+    (etc / "linked.key").symlink_to(etc / "left.key")
+    given = package.root / "given"
+    for tool in ("chgrp", "chown"):
+        package.tool(tool, f'echo "$(printf "%s\n" "$@" | sort | xargs)" >> {given}')
+    if script == "debian/postinst":
+        package.unpack()
+        package.call(script, "configure", "")
+    else:
+        Checkout(package)
+        package.call(script)
+    assert sorted(given.read_text().splitlines()) == [
+        " ".join(sorted(["-h", "mammo-edge", f"{etc}/edge.toml", f"{etc}/left.key"])),
+        " ".join(sorted(["-h", "mammo-edge:mammo-inbox", f"{left}/inbox"])),
+        " ".join(sorted(["-h", "mammo-edge:mammo-edge", f"{left}/spool"])),
+    ]

@@ -1,77 +1,65 @@
 """Write the planned files, make the folders, and check the result as the daemon would."""
 
-import grp
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
 
+from edge.cli.setup.accounts import DAEMON, SENDERS, Accounts, folders
 from edge.cli.setup.plan import Planned
 from edge.config.settings import Settings
 from edge.errors import ConfigError, Unavailable
 from edge.system.files import whole
 
-GROUP: Final = "mammo-edge"
-SENDERS: Final = "mammo-inbox"
 
-
-def write(files: list[Planned]) -> None:
+def write(files: list[Planned], accounts: Accounts) -> None:
     """
     Write files, each whole or not at all, and never readable by others on the way.
+
+    What the daemon reads gets its group, if the system has that.
 
     Raises:
         ConfigError: a file cannot be written; those before it are.
     """
     for file in files:
         try:
-            _write(file)
+            _write(file, accounts.group)
         except OSError as error:
             advice = "" if os.geteuid() == 0 else ": run setup as root"
             msg = f"{file.path}: {error.strerror}{advice}"
             raise ConfigError(msg) from None
 
 
-def _write(file: Planned) -> None:
+def _write(file: Planned, group: int | None) -> None:
     file.path.parent.mkdir(parents=True, exist_ok=True)
     with whole(file.path, file.mode) as out:
         os.fchmod(out.fileno(), file.mode)
-        if file.for_group and (group := _group_id(GROUP)) is not None:
+        if file.for_group and group is not None:
             os.fchown(out.fileno(), -1, group)
         out.write(file.text.encode(errors="surrogateescape"))
 
 
-def make_folders(settings: Settings, root: Path) -> None:
+def make_folders(settings: Settings, root: Path, accounts: Accounts) -> None:
     """
-    Make inbox and archive if tmpfiles.d did not.
-
-    The inbox has mode 3770 and the senders' group, so that nobody removes what another sent; the
-    others have 0750, for the daemon alone.
+    Make inbox and archive if tmpfiles.d did not, for the daemon's user if the system has one.
 
     Raises:
         ConfigError: a folder cannot be made.
     """
-    spool = settings.spool
-    for path, group, mode in (
-        (settings.inbox.path, SENDERS, 0o3770),
-        *((path, GROUP, 0o750) for path in (spool.path, spool.done, spool.failed)),
-    ):
+    for path, group, mode in folders(settings):
         folder = root / path.relative_to("/")
         if folder.is_dir():
             continue
         try:
-            _make_folder(folder, group, mode)
+            folder.mkdir(parents=True)
+            number = accounts.senders if group == SENDERS else accounts.group
+            if accounts.user is not None and number is not None:
+                os.chown(folder, accounts.user, number)
+            folder.chmod(mode)
         except OSError as error:
             msg = f"{folder}: {error.strerror}"
             raise ConfigError(msg) from None
-
-
-def _make_folder(folder: Path, group: str, mode: int) -> None:
-    folder.mkdir(parents=True)
-    if (number := _group_id(group)) is not None:
-        shutil.chown(folder, GROUP, number)
-    folder.chmod(mode)
 
 
 def has_systemd() -> bool:
@@ -110,13 +98,7 @@ def start(unit: str) -> None:
 def check(config: Path) -> int:
     """Run `mammo-edge check` with the daemon's own rights; returns the command's exit status."""
     command = [sys.executable, "-m", "edge", "--config", str(config), "check"]
-    if os.geteuid() == 0 and _group_id(GROUP) is not None and (runuser := shutil.which("runuser")):
-        command = [runuser, "-u", GROUP, "--", *command]
+    known = Accounts.of(Path("/")).user is not None
+    if os.geteuid() == 0 and known and (runuser := shutil.which("runuser")):
+        command = [runuser, "-u", DAEMON, "--", *command]
     return subprocess.run(command, check=False, cwd="/").returncode  # noqa: S603 - ourselves
-
-
-def _group_id(name: str) -> int | None:
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        return None

@@ -1,6 +1,8 @@
 """The command `mammo-edge setup`: ask, plan, apply, check."""
 
+import shlex
 from argparse import Namespace
+from itertools import chain
 from pathlib import Path
 
 from edge.cli import exits
@@ -10,6 +12,7 @@ from edge.cli.layout import shown
 from edge.cli.output import print_table
 from edge.cli.sample import try_film
 from edge.cli.setup.access import Access, ask_for_access
+from edge.cli.setup.accounts import HERE, Accounts
 from edge.cli.setup.answer import check as check_answer
 from edge.cli.setup.answers_file import completed
 from edge.cli.setup.apply import (
@@ -44,19 +47,22 @@ def run(arguments: Namespace) -> int:
         ConfigError: an answer cannot be taken, or `--try` was said where no systemd runs.
         Unavailable: the service was to be tried, and does not start or gives no result.
     """
-    if arguments.tried and not (arguments.root == Path("/") and has_systemd()):
+    if arguments.tried and not (arguments.root == HERE and has_systemd()):
         msg = "--try: found no running systemd there, which would start the service"
         raise ConfigError(msg)
     answers = _answers(completed(arguments))
     files, settings = plan(answers, arguments.root, addresses)
-    write(files)
-    make_folders(settings, arguments.root)
+    accounts = Accounts.of(arguments.root)
+    write(files, accounts)
+    make_folders(settings, arguments.root, accounts)
     for file in files:
         print(f"wrote {file.path}")
-    for fact in facts(settings, arguments.root, answers.unit):
-        print(shown(fact))
+    for line in chain(
+        facts(settings, arguments.root, answers.unit), accounts.lacking(settings, arguments.root)
+    ):
+        print(shown(line))
     status = 0
-    if arguments.root == Path("/"):
+    if arguments.root == HERE:
         reload_systemd()
         if status := check(files[0].path):
             return status
@@ -66,10 +72,18 @@ def run(arguments: Namespace) -> int:
         elif status == 0 and _tries(arguments, answers.unit):
             start(answers.unit)
             return try_film(settings, files[0].path)
-    running = arguments.root == Path("/") and is_running(answers.unit)
-    what = "restart" if running else "enable --now"
-    print(f"now: systemctl {what} {answers.unit.removesuffix('.service')}")
+    print(_next(arguments.root, answers.unit, accounts))
     return status
+
+
+def _next(root: Path, unit: str, accounts: Accounts) -> str:
+    """Say what to do next; of another system's tree, nothing here is enabled or started."""
+    name = unit.removesuffix(".service")
+    if root == HERE:
+        return f"now: systemctl {'restart' if is_running(unit) else 'enable --now'} {name}"
+    if accounts.user is None:
+        return f"on the device, once the package is installed: systemctl enable --now {name}"
+    return f"now: systemctl --root {shlex.quote(str(root))} enable {name}"
 
 
 def _tries(arguments: Namespace, unit: str) -> bool:

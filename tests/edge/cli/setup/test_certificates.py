@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.cli.setup.accounts import Accounts
 from edge.cli.setup.apply import write
 from edge.cli.setup.plan import Answers, plan
 from edge.errors import ConfigError
@@ -18,7 +19,7 @@ def setup(root: Path, **said: object) -> dict[str, str]:
     """Run it; returns the table [broker.tls] of the configuration."""
     answers = Answers(broker="broker.lan", **said)  # type: ignore[arg-type]
     files, _ = plan(answers, root, lambda _: [])
-    write(files)
+    write(files, Accounts.of(root))
     return tomllib.loads(files[0].path.read_text())["broker"]["tls"]  # type: ignore[no-any-return]
 
 

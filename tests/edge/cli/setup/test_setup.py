@@ -9,6 +9,7 @@ import pytest
 
 from edge.cli import main
 from edge.cli.setup import command
+from edge.cli.setup.accounts import Accounts
 from edge.cli.setup.apply import is_running, make_folders, write
 from edge.cli.setup.ask import ASKED, ask_for, read_password
 from edge.cli.setup.dropin import CPU_ONLY, render
@@ -30,8 +31,9 @@ def setup(root: Path, **said: object) -> tuple[Path, str]:
     """Run it; returns the configuration and the drop-in's text."""
     answers = Answers(**said)  # type: ignore[arg-type]
     files, settings = plan(answers, root, resolve)
-    write(files)
-    make_folders(settings, root)
+    accounts = Accounts.of(root)
+    write(files, accounts)
+    make_folders(settings, root, accounts)
     return files[0].path, files[-1].path.read_text()
 
 

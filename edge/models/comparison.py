@@ -28,6 +28,25 @@ def worth(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def own_test(manifest: Manifest) -> dict[str, Any] | None:
+    """
+    Say what the default file scored on all test images of its training, of whatever domain.
+
+    Returns:
+        What `worth` has of a domain, with None as the domain; None if the manifest does not say.
+    """
+    test = manifest.scores.get("test")
+    if not isinstance(test, dict):
+        return None
+    try:  # what others wrote there is not ours to complain about
+        low, high = map(float, test["intervals_95"]["auc"])
+        counts = {name: int(test[name]) for name in ("images", "patients")}
+        auc = float(test["auc"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return {"domain": None, "data": TEST, **counts, "auc": auc, "interval_95": [low, high]}
+
+
 def refuse_chance(manifest: Manifest) -> None:
     """
     Refuse a bundle that was measured, and nowhere found better than chance.
@@ -92,16 +111,8 @@ def _measured(manifest: Manifest) -> Iterator[dict[str, Any]]:
                 "interval_95": list(found.interval_95),
             }
         return
-    test = manifest.scores.get("test")
-    if not isinstance(test, dict):
-        return
-    try:  # what others wrote there is not ours to complain about
-        low, high = map(float, test["intervals_95"]["auc"])
-        counts = {name: int(test[name]) for name in ("images", "patients")}
-        auc = float(test["auc"])
-    except (KeyError, TypeError, ValueError):
-        return
-    yield {"domain": None, "data": TEST, **counts, "auc": auc, "interval_95": [low, high]}
+    if test := own_test(manifest):
+        yield test
 
 
 def _cost(manifest: Manifest) -> dict[str, Any]:

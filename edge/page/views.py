@@ -15,10 +15,10 @@ from edge.cli.status import today_of
 from edge.config.settings import Settings
 from edge.daemon.telemetry.drift import WINDOW, counts_of, index_of
 from edge.errors import StartupError
-from edge.models.comparison import described, worth
 from edge.models.performance import LEAST_IMAGES, LEAST_WOMEN
 from edge.page import charts, heat, words
 from edge.page.device import Model, model_of, report_of, rows_of
+from edge.page.measured import figures_of
 from edge.page.peaks import peaks_of
 from edge.page.points import file_of, points_of
 from edge.page.rows import SHORT, picture_of, row_of
@@ -187,7 +187,7 @@ class Views:
             file=file,
             points=points,
             used=any(point.used for point in points),
-            measured=[described(one) for one in worth(manifest)["measured"]],
+            figures=figures_of(manifest),
         )
 
     def _last(self, model: Model) -> Scored | None:

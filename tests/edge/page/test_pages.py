@@ -1,6 +1,7 @@
 """What the page shows: the ledger and the daemon's report, and nothing of a film."""
 
 import hashlib
+import json
 import re
 import socket
 import sqlite3
@@ -330,7 +331,43 @@ def test_the_model_has_its_card_whoever_runs(enter: Callable[..., Browser]) -> N
     shown = enter().get("/model").text
     assert "mammo-default" in shown
     assert "not a medical device" in shown
-    assert re.search(r"film: AUC 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", shown)
+
+
+def test_the_model_is_worth_what_its_card_says_and_other_figures_say_of_what_they_are(
+    enter: Callable[..., Browser],
+) -> None:
+    shown = re.sub(r"<[^>]+>", "", enter().get("/model").text)
+    card = Path("docs/quality/model-card.md").read_text()
+    auc = re.search(r"^\| AUC \| (0\.\d{3}) \((.*)\) \|$", card, re.MULTILINE)
+    test = re.search(r"^\| test \| (\d+) \| \d+ \| (\d+) \|$", card, re.MULTILINE)
+    assert auc
+    assert test
+    assert (
+        f"all test mammograms: AUC {auc[1]} (95 % interval {auc[2]}), "
+        f"{test[1]} images of {test[2]} patients" in shown
+    )
+    film = r"only those known to be film: AUC 0\.\d{3} \(.*\), (\d+) images of (\d+) patients"
+    some = re.search(film, shown)
+    assert some
+    assert int(some[1]) < int(test[1])
+    assert "Of model_int8.tflite, the bundle's default file." in shown
+
+
+def test_a_bundle_fitted_to_a_site_has_no_test_of_its_own_and_one_that_was_not_measured_nothing(
+    settings: Settings, enter: Callable[..., Browser], tmp_path: Path
+) -> None:
+    card = json.loads((shipped_bundle() / "bundle.json").read_bytes())
+    card["scores"] = {}
+    model = settings.model.model_copy(update={"bundle": tmp_path})
+    browser = enter(settings.model_copy(update={"model": model}))
+    (tmp_path / "bundle.json").write_text(json.dumps(card))
+    shown = browser.get("/model").text
+    assert "all test mammograms" not in shown
+    assert "only those known to be digital" in shown
+    for facts in card["models"].values():
+        facts["measured"] = None
+    (tmp_path / "bundle.json").write_text(json.dumps(card))
+    assert "The bundle says nothing of it." in browser.get("/model").text
 
 
 def test_the_threshold_is_the_one_that_the_last_score_was_decided_with(

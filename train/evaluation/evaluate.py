@@ -3,7 +3,7 @@
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,6 +108,7 @@ def evaluate(run: RunFolder, request: Request) -> None:
         plots.training_curves(
             run.evaluation / "training.png",
             read_json(run.history, "fit RECIPE --data DATA --out RUN"),
+            fitted.notes,
         )
     write_json(run.metrics, numbers)
     low, high = numbers["test"]["intervals_95"]["auc"]
@@ -137,7 +138,7 @@ def measure(fitted: FinishedRun, bundle: Bundle, scored: Scored, judged: Judged)
     )
     point = model.operating_points[manifest.default_operating_point]
     return {
-        "data": about(fitted.sides),
+        "data": {**about(fitted.sides), "sources": _named(fitted.notes["data"])},
         "bundle": {
             "id": bundle.bundle_id,
             "name": manifest.name,
@@ -180,6 +181,12 @@ def about(sides: Mapping[Side, tuple[Film, ...]]) -> dict[str, Any]:
         "normal": sum(film.abnormality == "normal" for film in films),
         "unknown": sum(film.abnormality is None for film in films),
     }
+
+
+def _named(data: str | Sequence[str]) -> list[str]:
+    """Name data sets by the ends of their paths, which say most: `cbis-ddsm/mass-800`."""
+    paths = [Path(source) for source in ([data] if isinstance(data, str) else data)]
+    return ["/".join(path.with_suffix("").parts[-2:]) for path in paths]
 
 
 def write_scores(path: Path, judged: Judged, bundle: Bundle) -> None:

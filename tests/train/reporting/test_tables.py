@@ -1,12 +1,7 @@
 """Tables of a training and of screening, from figures that are known."""
 
-from pathlib import Path
 from typing import Any
 
-import cv2
-import pytest
-
-from train.evaluation.plots import training_curves
 from train.reporting import tables
 
 STEPS = [
@@ -53,14 +48,6 @@ def test_training_by_epochs_is_told_by_its_phases() -> None:
     rows = {row[0]: row[1] for row in tables.training({**NOTES, "recipe": recipe}, history).rows}
     assert rows["phases"] == "head 2 epochs at 0.001"
     assert rows["kept epoch"] == "2 of 2, by validation AUC"
-
-
-@pytest.mark.parametrize("epochs", [STEPS, EPOCHS])
-def test_curves_of_either_training_are_drawn(epochs: list[dict[str, Any]], tmp_path: Path) -> None:
-    training_curves(tmp_path / "training.png", {"epochs": epochs, "best_epoch": 2})
-    drawn = cv2.imread(str(tmp_path / "training.png"))
-    assert drawn is not None
-    assert drawn.std() > 0
 
 
 def point(sensitivity: float | None, specificity: float | None) -> dict[str, Any]:

@@ -6,7 +6,16 @@ from typing import Final
 
 import numpy as np
 
-from train.evaluation.plots.style import BENIGN, DPI, MALIGNANT, Axes, Numbers, axes_of, plt
+from train.evaluation.plots.style import (
+    BENIGN,
+    DPI,
+    MALIGNANT,
+    Axes,
+    Numbers,
+    axes_of,
+    plt,
+    subject,
+)
 from train.scoring.judge import Judged
 
 SMALL: Final = 10
@@ -17,8 +26,10 @@ def confusion_matrices(path: Path, numbers: Numbers) -> None:
     """Draw how many images of each truth were called what, at each operating point."""
     points = numbers["operating_points"]
     figure, places = plt.subplots(
-        1, len(points), figsize=(3.1 * len(points), 3.4), layout="constrained", squeeze=False
+        1, len(points), figsize=(3.1 * len(points), 4.1), layout="constrained", squeeze=False
     )
+    of = subject(numbers).replace("\n", "; ")
+    figure.suptitle(f"Confusion matrices: number of films by truth and call\n{of}")
     for axes, (name, point) in zip(places[0], points.items(), strict=True):
         _matrix(axes, point["confusion"])
         axes.set_title(f"{name}\nmalignant from {point['threshold']:.3f}", fontsize="medium")
@@ -29,7 +40,7 @@ def confusion_matrices(path: Path, numbers: Numbers) -> None:
 def score_histogram(path: Path, judged: Judged, numbers: Numbers) -> None:
     """Draw the calibrated scores of both classes, with the default threshold and its band."""
     point = numbers["operating_points"][numbers["default_operating_point"]]
-    with axes_of(path, "Calibrated scores, test patients") as axes:
+    with axes_of(path, "Calibrated scores of benign and malignant films", numbers) as axes:
         groups = [judged.scores[judged.labels == 0], judged.scores[judged.labels > 0]]
         axes.hist(
             groups, bins=20, range=(0, 1), color=[BENIGN, MALIGNANT], label=["benign", "malignant"]
@@ -38,19 +49,23 @@ def score_histogram(path: Path, judged: Judged, numbers: Numbers) -> None:
             point["threshold"],
             color="black",
             linestyle="--",
-            label=f"threshold {point['threshold']:.3f}",
+            label=f"{numbers['default_operating_point']}: malignant from {point['threshold']:.3f}",
         )
         axes.axvspan(
-            point["band_low"], point["band_high"], color="grey", alpha=0.25, label="indeterminate"
+            point["band_low"],
+            point["band_high"],
+            color="grey",
+            alpha=0.25,
+            label="called indeterminate",
         )
-        axes.set(xlabel="probability of malignancy", ylabel="images", xlim=(0, 1))
+        axes.set(xlabel="probability of malignancy", ylabel="number of films", xlim=(0, 1))
         axes.legend(fontsize="small")
 
 
 def subgroups(path: Path, numbers: Numbers) -> None:
     """Draw the AUC of each group with its interval, beside that of all images."""
     lines = sum(1 + len(table) for table in numbers["subgroups"].values())
-    figure, axes = plt.subplots(figsize=(7.5, 1.5 + 0.28 * lines), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7.5, 2.3 + 0.28 * lines), layout="constrained")
     place, labels, ticks = 0.0, [], []
     for name, table in numbers["subgroups"].items():
         labels.append(name)
@@ -63,12 +78,23 @@ def subgroups(path: Path, numbers: Numbers) -> None:
         place += 1.3
     low, high = numbers["test"]["intervals_95"]["auc"]
     axes.axvspan(low, high, color="grey", alpha=0.15, linewidth=0)
-    axes.axvline(numbers["test"]["auc"], color="grey", label="all test images, with interval")
-    axes.axvline(0.5, color="grey", linestyle=":")
+    axes.axvline(numbers["test"]["auc"], color="grey", label="all test films, with interval")
+    axes.axvline(0.5, color="black", linestyle=":", label="chance, 0.5")
+    axes.plot([], [], "o-", color=MALIGNANT, label="a group, 95 % over patients")
+    axes.plot(
+        [],
+        [],
+        "o:",
+        color=MALIGNANT,
+        markerfacecolor="white",
+        label=f"fewer than {SMALL} films of a class",
+    )
     axes.set_yticks(ticks, labels)
     for label, text in zip(axes.get_yticklabels(), labels, strict=True):
         label.set_fontweight("bold" if text in numbers["subgroups"] else "normal")
-    axes.set(xlabel="AUC", ylim=(place, -1), title="AUC of each group, test patients")
+    axes.set(xlabel="AUC (area under the ROC curve)", ylim=(place, -1))
+    figure.suptitle(f"AUC of each group of films\n{subject(numbers)}", fontsize="medium")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     figure.savefig(path, dpi=DPI)
     plt.close(figure)
 

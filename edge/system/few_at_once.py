@@ -24,6 +24,7 @@ class FewAtOnce(socketserver.ThreadingMixIn):
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Serve a request in a thread of its own, or hang up."""
         if not self._free.acquire(blocking=False):
+            self.turn_away(request)
             self.shutdown_request(request)  # type: ignore[attr-defined]
             return
         try:
@@ -31,6 +32,9 @@ class FewAtOnce(socketserver.ThreadingMixIn):
         except BaseException:  # no thread has begun that would release it
             self._free.release()
             raise
+
+    def turn_away(self, request: Any) -> None:  # noqa: ANN401
+        """Say why a client is hung up on, without waiting for it."""
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Serve a request, and let the next one come."""

@@ -90,7 +90,8 @@ def ask_within(timeout_s: float, path: Path, request: Mapping[str, object]) -> d
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(timeout_s)
             client.connect(str(path))
-            client.sendall(json.dumps(request).encode() + b"\n")
+            with contextlib.suppress(ConnectionError):  # a busy daemon hangs up, and has said so
+                client.sendall(json.dumps(request).encode() + b"\n")
             with client.makefile("rb") as stream:
                 answer: dict[str, Any] = json.loads(stream.readline())
     except PermissionError:
@@ -115,6 +116,12 @@ class _Server(FewAtOnce, socketserver.UnixStreamServer):
     at_once = AT_ONCE
     request_queue_size = 128  # one that finds the queue full is told at once that nobody answers
     handlers: Mapping[str, AuditedHandler] = {}
+
+    def turn_away(self, request: socket.socket) -> None:
+        """Tell one client too many that it should try again."""
+        error = f"busy: {self.at_once} clients are being answered, try again in a while"
+        with contextlib.suppress(OSError):
+            request.sendall(json.dumps({"ok": False, "error": error}).encode() + b"\n")
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Note a client that went away, which is not our trouble."""

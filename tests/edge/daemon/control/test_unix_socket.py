@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from edge.daemon.control import unix_socket
-from edge.daemon.control.unix_socket import AT_ONCE, ControlServer, ask
+from edge.daemon.control.unix_socket import AT_ONCE, ControlServer, NoDaemonError, ask
+from edge.errors import Unavailable
 from edge.health import Health
 from tests.support.rig import PATIENCE_S, until
 
@@ -45,11 +46,23 @@ def test_clients_that_say_nothing_keep_nobody_from_being_answered(
     monkeypatch.setattr(unix_socket._Connection, "timeout", 0.5)
     before = threading.active_count()
     with ExitStack() as opened:
-        for _ in range(2 * AT_ONCE):
-            opened.enter_context(connected(path))
+        clients = [opened.enter_context(connected(path)) for _ in range(2 * AT_ONCE)]
         assert threading.active_count() <= before + AT_ONCE
+        for client in clients:
+            client.recv(1)
         until(lambda: threading.active_count() <= before, "they were hung up on")
         assert ask(path, "ping") == {}
+
+
+@pytest.mark.parametrize("size", [1, 2**20])
+def test_one_client_too_many_is_told_that_the_daemon_is_busy(path: Path, size: int) -> None:
+    with ExitStack() as opened:
+        for _ in range(AT_ONCE):
+            opened.enter_context(connected(path))
+        for _ in range(20):
+            with pytest.raises(Unavailable, match="busy: 64 clients") as told:
+                ask(path, "ping", text="x" * size)
+            assert not isinstance(told.value, NoDaemonError)
 
 
 def test_a_thread_that_cannot_be_begun_takes_no_other_client_s_place(

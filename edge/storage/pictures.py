@@ -139,7 +139,10 @@ class Pictures:
 
 
 def _is_whole(folder: Path) -> bool:
-    found = [path.name for path in folder.iterdir()]
+    try:
+        found = [path.name for path in folder.iterdir()]
+    except OSError:  # it is drawn anew
+        return False
     return len(found) == NUMBER and all(name.endswith(PICTURE) for name in found)
 
 

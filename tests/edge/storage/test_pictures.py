@@ -3,7 +3,8 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,24 @@ def test_a_picture_that_cannot_be_removed_keeps_none_of_the_others_where_room_is
     assert kept.remove_oldest(2) == 1
     with pytest.raises(OSError, match="not permitted"):
         kept.remove_oldest(2)
+
+
+def test_a_start_removes_all_that_is_half_written_beside_pictures_that_cannot_be_read(
+    kept: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those go as well, to be drawn anew."""
+    iterdir = Path.iterdir
+
+    def fail(folder: Path) -> Iterator[Path]:
+        if folder.name == name(0):
+            raise OSError(EIO, os.strerror(EIO))
+        return iterdir(folder)
+
+    (tmp_path / FOLDER / name(1) / f"r1{SMALL}").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", fail)
+        kept.sweep({name(number) for number in range(3)})
+    assert left(tmp_path) == [f"r2{PICTURE}", f"r2{SMALL}"]
 
 
 @pytest.mark.usefixtures("refuses")

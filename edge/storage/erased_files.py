@@ -78,11 +78,16 @@ def remove_damaged(state: Path) -> int:
     Remove ledgers that were set aside as damaged: nobody can tell what is in them.
 
     Raises:
-        OSError: one cannot be removed.
+        OSError: one cannot be removed; all others are.
     """
-    entries = list((state / FOLDER).glob("*"))
+    entries, failed = list((state / FOLDER).glob("*")), None
     for entry in entries:
-        remove_all_of(entry)
+        try:
+            remove_all_of(entry)
+        except OSError as error:
+            failed = error
+    if failed:
+        raise failed
     return len(entries)
 
 

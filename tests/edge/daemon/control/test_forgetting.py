@@ -402,6 +402,26 @@ def test_set_aside_ledgers_go_too_and_an_id_in_full_is_obeyed_again(site: Site) 
     assert site.holds(*traces(1)) == []
 
 
+@pytest.mark.parametrize("stuck", ["2024", "2025", "2026"])
+def test_a_damaged_ledger_that_cannot_be_removed_keeps_none_of_the_others(
+    stuck: str, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = erased_files.remove_all_of
+
+    def refuse(entry: Path) -> None:
+        if entry.name == stuck:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(entry))
+        remove(entry)
+
+    damaged = site.folder / "state/damaged"
+    for year in ("2024", "2025", "2026"):
+        (damaged / year).mkdir(parents=True)
+    monkeypatch.setattr(erased_files, "remove_all_of", refuse)
+    with pytest.raises(Unavailable, match=f"{stuck}: Input/output error"):
+        site.forget({"id": name(1)}, ROOT)
+    assert [entry.name for entry in damaged.iterdir()] == [stuck]
+
+
 def test_a_kill_after_the_log_was_cut_raises_no_alarm(site: Site) -> None:
     site.add(1)
     site.add(2)

@@ -95,7 +95,12 @@ class Page(Section):
 
     def url(self, port: int, token: str) -> str:
         """Return the address that opens the page; what stands behind # is sent to no server."""
-        return f"{'https' if self.tls else 'http'}://{self._host}:{port}/enter#{token}"
+        return f"{self.root(port)}enter#{token}"
+
+    def root(self, port: int) -> str:
+        """Return the address of the page for browsers that may come in, or may ask to."""
+        host = self._host if self.local or not self.hosts else self.hosts[0]
+        return f"{'https' if self.tls else 'http'}://{host}:{port}/"
 
     @property
     def _host(self) -> str:

@@ -34,6 +34,12 @@ THREADS: Final = 2
 FINISH_S: Final = 3
 """Seconds that answers have once the process is to end."""
 
+AGAIN: Final = {
+    "token": "the token that was printed opens it; mammo-edge page --token makes a new one",
+    "password": "the password that was set opens it; mammo-edge page --password sets a new one",
+}
+"""The way in where a token or a password is there already: only its hash is kept."""
+
 
 def run(settings: Settings, tell: Callable[[str], None]) -> None:
     """
@@ -41,7 +47,8 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
 
     Args:
         settings: the configuration.
-        tell: is called with the address that has a new token in it, if one was made.
+        tell: is called with the address for browsers, with the token in it if one was made; on a
+            terminal of each start, in a log of none.
 
     Raises:
         ConfigError: something a person must change.
@@ -59,6 +66,8 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
     log.info("event=listening address=%s port=%d tls=%s", host, port, settings.page.tls)
     if token is not None:
         tell(settings.page.url(port, token))
+    elif sys.stdout.isatty():
+        tell(f"{settings.page.root(port)}\n{AGAIN['token' if settings.page.local else 'password']}")
     server.run(sockets=[listening])
     log.info("event=stopped")
 

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -22,7 +23,7 @@ from edge.page import access
 from tests.support.certificates import make_certificates
 from tests.support.page_process import running
 from tests.support.results import Writer, scored
-from tests.support.rig import PROGRAM
+from tests.support.rig import PROGRAM, until
 
 
 def python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
@@ -162,27 +163,57 @@ def test_with_tls_the_page_is_read_over_tls_alone(writer: Writer) -> None:
         clear.close()
 
 
-def test_on_a_terminal_the_first_start_prints_the_address_with_a_token(writer: Writer) -> None:
-    ours, theirs = pty.openpty()
+def test_on_a_terminal_the_first_start_prints_the_address_with_a_token_and_later_ones_the_way_in(
+    writer: Writer,
+) -> None:
     writer.config.write_text(f'{writer.config.read_text()}[page]\nlisten = "127.0.0.1:0"\n')
-    process = subprocess.Popen(
-        [PROGRAM, "--config", writer.config, "page"],
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
+    root, token = r"http://127\.0\.0\.1:\d+/", r"enter#[\w-]{32}"
+    again = "the token that was printed opens it; mammo-edge page --token makes a new one"
+    for expected in (f"{root}{token}", f"{root}\r\n{re.escape(again)}"):
+        said = said_on_a_terminal(writer)
+        assert re.fullmatch(f"{expected}\r\n", said), said
+
+
+def test_on_a_terminal_a_page_for_others_names_the_host_that_they_may_ask_for(
+    writer: Writer,
+) -> None:
+    access.set_password(writer.folder / "state", "a long password")
+    make_certificates(writer.folder / "tls", "ca", "Ours")
+    make_certificates(writer.folder / "tls", "broker", "127.0.0.1")
+    section = (
+        f'listen = "0.0.0.0:0"\nhosts = ["page.lan"]\n'
+        f'cert = "{writer.folder}/tls/broker.crt"\nkey = "{writer.folder}/tls/broker.key"\n'
     )
+    writer.config.write_text(f"{writer.config.read_text()}[page]\n{section}")
+    said = said_on_a_terminal(writer)
+    assert re.match(r"https://page\.lan:\d+/\r\nthe password that was set opens it; ", said), said
+
+
+def said_on_a_terminal(writer: Writer) -> str:
+    """Start the page at a terminal and stop it once it listens; returns its standard output."""
+    ours, theirs = pty.openpty()
+    log = writer.folder / "terminal.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [PROGRAM, "--config", writer.config, "page"],
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=stream,
+        )
     os.close(theirs)
     said = b""
     try:
-        while not said.endswith(b"\n"):  # written in pieces
-            said += os.read(ours, 1000)
+        until(lambda: "event=listening" in log.read_text(), "listening", log.read_text)
         process.terminate()
+        with suppress(OSError):  # nobody has the other side open any more
+            while more := os.read(ours, 1000):
+                said += more
         assert process.wait(timeout=120) == 0
     finally:
         process.kill()
         process.wait()
         os.close(ours)
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/enter#[\w-]{32}\r\n", said.decode())
+    return said.decode()
 
 
 def test_what_may_pass_is_tried_again_and_what_a_person_must_change_is_not(

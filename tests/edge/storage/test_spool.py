@@ -65,6 +65,17 @@ def test_a_file_on_another_mount_is_copied_and_its_origin_remembered(
 
 
 @pytest.mark.usefixtures("another_mount")
+def test_the_origin_of_a_copy_out_of_a_folder_of_the_inbox_is_its_place_there(
+    spool: Spool, tmp_path: Path
+) -> None:
+    path = tmp_path / "top" / "inbox" / "film.dcm"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(DATA)
+    with spool.claiming(path, may_copy=True, below=tmp_path / "top") as claim:
+        assert claim.origin == (path, files.fingerprint(path))
+
+
+@pytest.mark.usefixtures("another_mount")
 def test_a_file_for_which_there_is_no_room_is_not_begun_to_be_copied(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +318,21 @@ def test_a_long_name_that_is_taken_by_now_is_given_another_that_is_looked_at(
         fail()
     assert sorted(file.read_bytes() for file in path.parent.iterdir()) == [DATA, b"the next one"]
     assert not any(found.name.startswith(".") for found in path.parent.iterdir() if found != path)
+
+
+def test_a_file_that_goes_back_replaces_no_link_that_leads_nowhere(
+    spool: Spool, tmp_path: Path
+) -> None:
+    path = inbox_file(tmp_path)
+
+    def fail() -> None:
+        path.symlink_to("nowhere")
+        raise Unavailable
+
+    with pytest.raises(Unavailable), spool.claiming(path, may_copy=True):
+        fail()
+    assert path.is_symlink()
+    assert [file.read_bytes() for file in path.parent.iterdir() if file != path] == [DATA]
 
 
 def grow_without_end(path: Path) -> Beat:

@@ -8,7 +8,7 @@ from edge.errors import Unavailable
 from edge.storage import names
 from edge.storage.claims import NO_SUCH, Claims, could_be, is_there, unavailable
 from edge.storage.known_looks import Since
-from edge.storage.sizes import FileChangedError, unchanged
+from edge.storage.sizes import MOST_MB, FileChangedError, unchanged
 from edge.system import files
 from edge.system.files import Beat
 from edge.system.own_copy import own_copy
@@ -28,10 +28,13 @@ class Archive(Claims):
         done: the folder of scored images.
         failed: the folder of rejected ones.
         beat: called while something takes long.
+        most_mb: the largest file that is hashed, in MiB.
     """
 
-    def __init__(self, claimed: Path, done: Path, failed: Path, beat: Beat) -> None:
-        super().__init__(claimed, beat)
+    def __init__(
+        self, claimed: Path, done: Path, failed: Path, beat: Beat, most_mb: int = MOST_MB
+    ) -> None:
+        super().__init__(claimed, beat, most_mb)
         self.done = done
         self.failed = failed
 

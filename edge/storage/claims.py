@@ -40,12 +40,13 @@ class Claims:
     Args:
         folder: spool/claimed, which exists.
         beat: called while something takes long.
+        most_mb: the largest file that is hashed, in MiB.
     """
 
-    def __init__(self, folder: Path, beat: Beat) -> None:
+    def __init__(self, folder: Path, beat: Beat, most_mb: int = MOST_MB) -> None:
         self._beat = beat
         self.claimed = folder
-        self.most_mb = MOST_MB
+        self.most_mb = most_mb
         self._looks = KnownLooks()
         self.stranded: deque[tuple[Path, bytes]] = deque()
         """

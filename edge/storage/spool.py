@@ -13,7 +13,7 @@ from edge.storage import names
 from edge.storage.archive import Archive
 from edge.storage.claims import unavailable
 from edge.storage.inbox_place import InboxPlace
-from edge.storage.sizes import FileChangedError, hash_if_small, unchanged
+from edge.storage.sizes import MOST_MB, FileChangedError, hash_if_small, unchanged
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, device_at, fingerprint
 
@@ -33,21 +33,24 @@ class Spool(Archive):
         failed: for rejected ones.
         beat: called while something takes long.
         inbox: knows if the inbox is there; None to believe any folder of its device.
+        most_mb: the largest file that is hashed, in MiB.
 
     Raises:
         StartupError: one of them cannot be made or written.
         Unavailable: the disk is full.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its folders, and what it needs
         self,
         root: Path,
         done: Path,
         failed: Path,
         beat: Beat = lambda: None,
         inbox: InboxPlace | None = None,
+        *,
+        most_mb: int = MOST_MB,
     ) -> None:
-        super().__init__(root / names.CLAIMED, done, failed, beat)
+        super().__init__(root / names.CLAIMED, done, failed, beat, most_mb)
         self._inbox = inbox
         for key, folder in (
             ("spool.path", self.claimed),

@@ -38,8 +38,8 @@ def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Le
     demand_spool(ledger, settings.spool.path)
     where = settings.spool
     inbox = InboxPlace(settings.state.path, settings.inbox.path)
-    spool = Spool(where.path, where.done, where.failed, health.beat, inbox)
-    spool.most_mb = TIMES * settings.worker.max_file_mb
+    most_mb = TIMES * settings.worker.max_file_mb
+    spool = Spool(where.path, where.done, where.failed, health.beat, inbox, most_mb=most_mb)
     prove(ledger, spool)
     rebuild(ledger, spool, health)
     ledger.restore.watch(where.path / WITNESS)

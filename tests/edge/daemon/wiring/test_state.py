@@ -1,12 +1,15 @@
-"""The key of subjects: absent, too short, or read without white space."""
+"""The key of subjects and the spool, as the configuration has them."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from edge.config.settings import Publish, Settings
-from edge.daemon.wiring.state import sender_of
+from edge.daemon.wiring.state import open_state, sender_of
 from edge.errors import ConfigError
+from edge.health import Health
+from tests.support.pipeline import folders_of
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,12 @@ def test_a_subject_key_is_the_file_without_white_space_around_it(
     settings = Settings(publish=Publish(subject_key_file=tmp_path / "subject.key"))
     assert sender_of(settings).subject_key == b"0123456789abcdef"
     assert sender_of(Settings()).subject_key is None
+
+
+def test_a_spool_hashes_files_of_sixteen_times_the_size_that_a_worker_takes(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    settings = folders_of(tmp_path)
+    worker = settings.worker.model_copy(update={"max_file_mb": 300})
+    with ExitStack() as stack:
+        _, spool = open_state(settings.model_copy(update={"worker": worker}), Health(), stack)
+        assert spool.most_mb == 4800

@@ -58,6 +58,8 @@ def ask_for(
     root: Path,
     instance: str | None,
     resolve: Callable[[str], list[str]],
+    *,
+    meant: str | None = None,
 ) -> dict[str, str | None]:
     """
     Ask for everything that was not said; an empty answer keeps a value.
@@ -69,6 +71,7 @@ def ask_for(
         root: `/`, or another system's tree.
         instance: the instance's name; None for the service.
         resolve: returns a host's addresses as text; an empty list if it has none.
+        meant: an answer that an empty one takes.
 
     Raises:
         ConfigError: the person wants no more questions, or the configuration cannot be read.
@@ -76,7 +79,7 @@ def ask_for(
     refuse_name(instance)
     known = _known(tables_of(config_of(root, instance)), instance)
     with stoppable():
-        return {key: value or _ask(key, known[key], resolve) for key, value in said.items()}
+        return {key: value or _ask(key, known[key], resolve, meant) for key, value in said.items()}
 
 
 @contextmanager
@@ -99,15 +102,25 @@ def stoppable() -> Iterator[None]:
 def agrees(question: str, *, default: bool) -> bool:
     """Ask for yes or no; an empty answer is the default, and no more typing is no."""
     try:
-        answer = input(f"{question}? [{'Y/n' if default else 'y/N'}]: ").strip().lower()
+        return affirms(question, default=default)
     except (EOFError, KeyboardInterrupt):
         return False
+
+
+def affirms(question: str, *, default: bool) -> bool:
+    """Ask for yes or no; an empty answer is the default."""
+    answer = input(f"{question}? [{'Y/n' if default else 'y/N'}]: ").strip().lower()
     return answer in {"y", "yes"} or (default and not answer)
 
 
-def _ask(question: str, kept: object, resolve: Callable[[str], list[str]]) -> str | None:
+def _ask(
+    question: str,
+    kept: object,
+    resolve: Callable[[str], list[str]],
+    suggestion: str | None,
+) -> str | None:
     """Ask until an answer can be taken; an empty one keeps a value, or takes the suggestion."""
-    suggestion = doubted = None
+    doubted = None
     while True:
         answer = input(f"{question} [{suggestion or kept}]: ").strip() or suggestion
         if answer is None:

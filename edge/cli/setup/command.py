@@ -11,7 +11,6 @@ from edge.cli.doctor.finding import Level
 from edge.cli.layout import shown
 from edge.cli.output import print_table
 from edge.cli.sample import try_film
-from edge.cli.setup.access import Access, ask_for_access
 from edge.cli.setup.accounts import HERE, Accounts
 from edge.cli.setup.answer import check as check_answer
 from edge.cli.setup.answers_file import completed
@@ -24,12 +23,11 @@ from edge.cli.setup.apply import (
     start,
     write,
 )
-from edge.cli.setup.ask import ASKED, agrees, ask_for, asks, read_password, stoppable
-from edge.cli.setup.config_file import tables_of
+from edge.cli.setup.ask import ASKED, agrees, asks, read_password
 from edge.cli.setup.dropin import addresses
 from edge.cli.setup.facts import facts
-from edge.cli.setup.instance import config_of
 from edge.cli.setup.plan import Answers, plan
+from edge.cli.setup.questions import ask_person
 from edge.config.paths import credential_of
 from edge.config.settings import Settings
 from edge.errors import ConfigError
@@ -110,6 +108,7 @@ def try_broker(settings: Settings, config: Path) -> int:
     """
     if not settings.uses_broker:
         return 0
+    print("trying the broker ...", flush=True)
     found = list(broker.connection(settings, credential_of(config)))
     print_table(("", "what", "detail"), [(one.level, one.what, one.detail) for one in found])
     if all(one.level is not Level.FAILED for one in found):
@@ -119,30 +118,20 @@ def try_broker(settings: Settings, config: Path) -> int:
 
 
 def _answers(arguments: Namespace) -> Answers:
-    asked: dict[str, str | None] = {name: getattr(arguments, name) for name in ASKED}
-    for name, value in asked.items():
+    said: dict[str, str | None] = {name: getattr(arguments, name) for name in ASKED}
+    for name, value in said.items():
         check_answer(name, value)
-    if a_person := _is_person(arguments):
-        asked = ask_for(asked, arguments.root, arguments.instance, addresses)
-    access = Access(
-        arguments.username,
-        read_password(arguments.password_file),
-        *(getattr(arguments, name) for name in ("ca", "cert", "key")),
-    )
-    if a_person:
-        known = tables_of(config_of(arguments.root, arguments.instance)).get("broker", {})
-        with stoppable():
-            access = ask_for_access(access, asked["broker"], known)
-    return Answers(
-        broker=asked["broker"],
-        site=asked["site"],
-        device=asked["device"],
-        inbox=Path(asked["inbox"]) if asked["inbox"] else None,
-        username=access.username,
-        password=access.password,
-        ca=access.ca,
-        cert=access.cert,
-        key=access.key,
+    given = Answers(
+        broker=said["broker"],
+        site=said["site"],
+        device=said["device"],
+        inbox=Path(said["inbox"]) if said["inbox"] else None,
+        username=arguments.username,
+        password=read_password(arguments.password_file),
+        ca=arguments.ca,
+        cert=arguments.cert,
+        key=arguments.key,
         coral=arguments.coral,
         instance=arguments.instance,
     )
+    return ask_person(given, arguments.root, addresses) if _is_person(arguments) else given

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.demo.brokers import Mosquitto
 from edge.config.load import load
 from tests.support.rig import PROGRAM
 from tests.support.terminal import Terminal
@@ -45,6 +46,7 @@ def test_tls_user_and_password_are_asked_for_until_they_can_be_taken(
             ("belong together", files / "key.pem"),
             ("username [none]: ", "ward"),
             ("password, which is not shown: ", "geheim"),
+            ("go on all the same", "y"),
         )
         assert terminal.ended() == 0
     settings = load(tmp_path / "root/etc/mammo-edge/edge.toml", {})
@@ -73,15 +75,16 @@ def test_what_is_known_stays_with_empty_answers(tmp_path: Path, files: Path) -> 
             ("[/etc/mammo-edge/ca.crt]: ", ""),
             ("[/etc/mammo-edge/device.crt]: ", ""),
             ("username [ward]: ", ""),
+            ("go on all the same", "y"),
         )
         assert terminal.ended() == 0
     assert config.read_text() == before
     assert "password" not in terminal.said.replace("mqtt.password", "")
 
 
-def test_a_broker_on_this_machine_needs_neither(tmp_path: Path) -> None:
+def test_a_broker_on_this_machine_needs_neither(tmp_path: Path, mosquitto: Mosquitto) -> None:
     words = ("--site", "north", "--device", "edge-1", "--inbox", "/srv/inbox")
     with Terminal(PROGRAM, "setup", "--root", tmp_path, *words) as terminal:
-        converse(terminal, ("broker [localhost]: ", ""))
+        converse(terminal, ("broker [localhost]: ", f"127.0.0.1:{mosquitto.port}"))
         assert terminal.ended() == 0
     assert "TLS" not in terminal.said

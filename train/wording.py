@@ -60,6 +60,9 @@ SCREENING: Final = (
     "different, the same sensitivity and specificity would give:"
 )
 ELSEWHERE: Final = "Mammograms from elsewhere, which only report: nothing was chosen by them."
+CHANCE: Final = (
+    "Where this model is not better than chance, or not shown to be: the AUC's interval reaches .5."
+)
 _NOTHING_KNOWN: Final = (
     "The pictures in known/ are training images of this model. Their "
     "owner gave no licence; do not pass them on.\n"

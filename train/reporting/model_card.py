@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import Final
 
 from train import wording
+from train.evaluation import verdict
 from train.reporting import tables
 from train.reporting.tables import Numbers
 
@@ -60,7 +61,7 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         band_low=point["band_low"],
         band_high=point["band_high"],
         decision=tables.decision(measured).markdown(),
-        verdict="".join(f"> **{text}.**\n\n" for text in measured.get("verdict", ())),
+        verdict=_verdict(measured),
         screening=textwrap.fill(wording.SCREENING, 130),
         in_screening=tables.in_screening(measured).markdown(),
         promise=_section("", tables.promise(measured), wording.PROMISE),
@@ -93,6 +94,13 @@ def card(notes: Numbers, history: Numbers, measured: Numbers, exported: Numbers)
         classes=textwrap.fill(f"- {classes(notes, measured)}", 130, subsequent_indent="  "),
         prevalence=sides["train"]["malignant"] / sides["train"]["images"],
     )
+
+
+def _verdict(measured: Numbers) -> str:
+    """Write the red box of what is not better than chance, as GitHub and the site have it."""
+    found = verdict.sentences(measured)
+    head = f"> [!CAUTION]\n> **{wording.CHANCE}**\n>\n"
+    return head + "".join(f"> - {text}.\n" for text in found) + "\n" if found else ""
 
 
 def sources(notes: Numbers) -> list[str]:

@@ -38,8 +38,9 @@ In place of the caption of training.png, if a map of lesions was trained.
 `train.fitting.dense_loss` computes the parts.
 """
 SUBGROUPS: Final = {
-    "subgroups.png": "AUC of each group with its interval over patients. The grey band is that of "
-    "all test films; hollow: fewer than ten films of a class, which says little."
+    "subgroups.png": "Groups: the AUC of each with its interval over patients. The grey band is "
+    "that of all test films; red: the interval reaches .5, so the model is not shown to be better "
+    "than chance there; hollow: fewer than ten films of a class, which says little."
 }
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from train import wording
 from train.errors import TrainError
+from train.evaluation import verdict
 from train.progress import say
 from train.reporting import model_card, tables
 from train.reporting.pictures import SUBGROUPS, beside, curves_of
@@ -93,7 +94,7 @@ def page(
         f"<title>mammo-edge: {escape(recipe['name'])}</title><style>{STYLE}</style>",
         f"<h1>{escape(recipe['name'])}</h1><p>{escape(recipe['summary'])}</p>",
         f"<p class=notice>{escape(wording.INTENDED_USE)}</p>",
-        *(f"<p class=verdict>{escape(text)}.</p>" for text in measured.get("verdict", ())),
+        _verdict(measured),
         _text(_head(notes, measured)),
         f"<pre>{escape(notes['command'])}</pre>",
         *_results(measured),
@@ -105,6 +106,12 @@ def page(
         "</html>\n",
     )
     return "\n".join(parts)
+
+
+def _verdict(measured: Numbers) -> str:
+    """Write the red box of what is not better than chance; nothing if all is."""
+    found = "".join(f"<li>{escape(text)}.</li>" for text in verdict.sentences(measured))
+    return f"<div class=verdict><b>{wording.CHANCE}</b><ul>{found}</ul></div>" if found else ""
 
 
 def _head(notes: Numbers, measured: Numbers) -> str:

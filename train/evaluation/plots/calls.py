@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from train.evaluation import verdict
 from train.evaluation.plots.style import (
     BENIGN,
     DPI,
@@ -18,8 +19,8 @@ from train.evaluation.plots.style import (
 )
 from train.scoring.judge import Judged
 
-SMALL: Final = 10
-"""Films of a class below which a group is drawn hollow: its interval means little."""
+ABOVE: Final = BENIGN
+"""The colour of a group whose interval lies above chance; red reaches it."""
 
 
 def confusion_matrices(path: Path, numbers: Numbers) -> None:
@@ -80,15 +81,12 @@ def subgroups(path: Path, numbers: Numbers) -> None:
     axes.axvspan(low, high, color="grey", alpha=0.15, linewidth=0)
     axes.axvline(numbers["test"]["auc"], color="grey", label="all test films, with interval")
     axes.axvline(0.5, color="black", linestyle=":", label="chance, 0.5")
-    axes.plot([], [], "o-", color=MALIGNANT, label="a group, 95 % over patients")
-    axes.plot(
-        [],
-        [],
-        "o:",
-        color=MALIGNANT,
-        markerfacecolor="white",
-        label=f"fewer than {SMALL} films of a class",
-    )
+    for colour, style, fill, said in (
+        (ABOVE, "o-", ABOVE, "a group, 95 % over patients"),
+        (MALIGNANT, "o-", MALIGNANT, "a group whose interval reaches chance"),
+        ("grey", "o:", "white", f"fewer than {verdict.FEWEST} films of a class"),
+    ):
+        axes.plot([], [], style, color=colour, markerfacecolor=fill, label=said)
     axes.set_yticks(ticks, labels)
     for label, text in zip(axes.get_yticklabels(), labels, strict=True):
         label.set_fontweight("bold" if text in numbers["subgroups"] else "normal")
@@ -103,15 +101,13 @@ def _bar(axes: Axes, place: float, row: Numbers) -> None:
     if row["auc"] is None:
         axes.text(0.5, place, " one class only", va="center", fontsize="small", color="grey")
         return
-    interval, small = (
-        row["intervals_95"]["auc"],
-        min(row["malignant"], row["images"] - row["malignant"]) < SMALL,
-    )
+    interval, small = row["intervals_95"]["auc"], verdict.few(row)
+    colour = MALIGNANT if verdict.mark(row) else ABOVE
     if interval:
         axes.plot(
             interval,
             [place, place],
-            color=MALIGNANT,
+            color=colour,
             linewidth=1.5,
             linestyle=":" if small else "-",
         )
@@ -119,9 +115,9 @@ def _bar(axes: Axes, place: float, row: Numbers) -> None:
         row["auc"],
         place,
         "o",
-        color=MALIGNANT,
+        color=colour,
         markersize=5,
-        markerfacecolor="white" if small else MALIGNANT,
+        markerfacecolor="white" if small else colour,
     )
 
 

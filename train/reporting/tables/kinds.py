@@ -3,7 +3,7 @@
 from typing import Final
 
 from train.reporting.tables.scores import SCORES
-from train.reporting.tables.table import Numbers, Table, interval, number, percent
+from train.reporting.tables.table import Numbers, Table, interval, number, percent, ranked
 from train.wording import with_interval
 
 FITTED: Final = ("sensitivity", "specificity", "ece")
@@ -31,7 +31,9 @@ def domains(measured: Numbers) -> Table:
 
 
 def _score(found: Numbers, name: str) -> str:
-    return with_interval(found, name) if name in found else "-"
+    if name not in found:
+        return "-"
+    return ranked(found) if name == "auc" else with_interval(found, name)
 
 
 def normal(measured: Numbers) -> Table:
@@ -49,10 +51,10 @@ def _normal_rows(found: Numbers) -> list[tuple[str, str]]:
         ("normal called malignant", percent(found["called_malignant"], ends["called_malignant"])),
         ("normal undecided or refused", percent(found["undecided"], ends["undecided"])),
         ("mean score of normal", with_interval(found, "mean_score")),
-        ("AUC, malignant against normal", with_interval(found["against_normal"], "auc")),
+        ("AUC, malignant against normal", ranked(found["against_normal"])),
         (
             "AUC, malignant against benign findings alone",
-            with_interval(found["against_benign"], "auc"),
+            ranked(found["against_benign"]),
         ),
     ]
 
@@ -66,7 +68,7 @@ def digital(measured: Numbers) -> Table:
     rows = [("malignant", str(found["malignant"])), ("refused", str(found["refused"]))]
     if "auc" in found:
         rows += [
-            ("AUC, malignant against the rest", with_interval(found, "auc")),
+            ("AUC, malignant against the rest", ranked(found)),
             *_normal_rows(found["normal"]),
             *((SCORES[name], with_interval(found, name)) for name in FITTED),
         ]

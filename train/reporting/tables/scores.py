@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from train.reporting.tables.table import Numbers, Table, interval, number
+from train.reporting.tables.table import Numbers, Table, interval, number, ranked
 from train.wording import with_interval
 
 SCORES: Final = {
@@ -23,7 +23,7 @@ SCORES: Final = {
 
 def scores(test: Numbers) -> Table:
     """List every score with its interval over patients."""
-    rows = [(text, with_interval(test, name)) for name, text in SCORES.items()]
+    rows = [(text, _score(test, name)) for name, text in SCORES.items()]
     if test["auc_delong_95"]:
         rows.insert(
             1,
@@ -33,6 +33,10 @@ def scores(test: Numbers) -> Table:
             ),
         )
     return Table(("score", "value"), rows)
+
+
+def _score(found: Numbers, name: str) -> str:
+    return ranked(found) if name == "auc" else with_interval(found, name)
 
 
 def operating_points(measured: Numbers) -> Table:
@@ -142,7 +146,7 @@ def breasts(measured: Numbers) -> Table:
         (
             name,
             str(found["images"]),
-            with_interval(found, "auc"),
+            ranked(found),
             with_interval(found, "average_precision"),
             with_interval(found, "accuracy"),
         )
@@ -158,7 +162,7 @@ def exams(measured: Numbers) -> Table:
         (
             name,
             f"{found['images']} ({found['malignant']}) of {found['patients']}",
-            *(with_interval(found, score) for score in names),
+            *(_score(found, score) for score in names),
         )
         for name, found in measured.get("exams", {}).items()
     ]

@@ -3,10 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+from train.evaluation import verdict
+from train.wording import with_interval
 
 Numbers: TypeAlias = Mapping[str, Any]
 """The numbers of a run, as its JSON files have them."""
+MARKS: Final = (verdict.NOT_SHOWN, verdict.WORSE)
+"""Ends of a cell whose row stands out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +24,18 @@ class Table:
     def markdown(self) -> str:
         """Write the table as GitHub's Markdown."""
         lines = [self.head, tuple("---" for _ in self.head), *self.rows]
-        return "\n".join(
-            f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines
-        )
+        return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
     def html(self) -> str:
         """Write the table as HTML, with the first column as heads of the rows."""
         top = "".join(f"<th>{escape(name)}</th>" for name in self.head)
         return f"<table><tr>{top}</tr>{''.join(map(_line, self.rows))}</table>"
+
+
+def ranked(row: Numbers) -> str:
+    """Write an AUC with its interval, and say so if that reaches chance."""
+    said = verdict.mark(row)
+    return with_interval(row, "auc") + (f", {said}" if said else "")
 
 
 def megabytes(size: int) -> str:
@@ -50,10 +59,19 @@ def percent(value: float, ends: Sequence[float] | None = None) -> str:
     return f"{value:.1%}" + (f" ({ends[0]:.1%} to {ends[1]:.1%})" if ends else "")
 
 
+def _cell(text: str) -> str:
+    """Write a cell as Markdown; a bar would end it."""
+    text = text.replace("|", "/")
+    return f"**{text}**" if text.endswith(MARKS) else text
+
+
 def _line(row: tuple[str, ...]) -> str:
+    marked = " class=chance" if any(cell.endswith(MARKS) for cell in row) else ""
     name = (
         f"<b>{escape(row[0].replace('*', ''))}</b>" if row[0].startswith("**") else escape(row[0])
     )
     return (
-        f"<tr><th>{name}</th>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:]) + "</tr>"
+        f"<tr{marked}><th>{name}</th>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
     )

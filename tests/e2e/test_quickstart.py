@@ -6,17 +6,21 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from deploy.demo.daemon import TOPICS
+from deploy.demo.subscriber import Subscriber
 from tests.support.rig import PATIENCE_S, until
 from tests.support.tools import DATA, ROOT
 
 COMMANDS: Final = re.findall(r"^    (.+)$", (ROOT / "docs/quickstart.md").read_text(), re.MULTILINE)
 BIN: Final = Path(sys.executable).parent
+SCORE: Final = r"0\.\d{4}"
 
 
 @pytest.fixture(scope="module")
@@ -95,27 +99,68 @@ def entered(port: int, token: str) -> bool:
         here.close()
 
 
-def test_make_run_prints_page_and_row_of_a_dropped_film_until_ctrl_c(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        demo = subprocess.Popen(
-            [sys.executable, "-u", "-m", "deploy.demo", "--stay"], cwd=ROOT, stdout=output
-        )
+class Running:
+    """
+    `make run`, and what it has printed.
+
+    Args:
+        folder: for the log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "log"
+        with self._log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "deploy.demo", "--stay"], cwd=ROOT, stdout=output
+            )
+
+    def reads(self, line: str) -> tuple[str, ...]:
+        """Wait for a line that begins with a pattern; returns the pattern's groups."""
+        until(lambda: self._found(line), line, self._log.read_text)
+        found = self._found(line)
+        assert found
+        return found.groups()
+
+    def _found(self, line: str) -> re.Match[str] | None:
+        return re.search(f"^{line}", self._log.read_text(), re.MULTILINE)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """A demo that takes films."""
+    made = Running(tmp_path)
     try:
-        until(lambda: "result id" in log.read_text(), "the head of the table", log.read_text)
-        inbox = re.search(r"^drop mammograms into +(\S+)$", log.read_text(), re.MULTILINE)
-        assert inbox
-        (copy,) = (line for line in COMMANDS if line.startswith("cp "))
-        subprocess.run(["bash", "-c", copy.replace("INBOX", inbox[1])], cwd=ROOT, check=True)
-        until(lambda: re.search(r" folder - .* 0\.\d{4} ", log.read_text()), "a row", log.read_text)
-        page = re.search(
-            r"^the page +http://127.0.0.1:(\d+)/enter#(\S+)$", log.read_text(), re.MULTILINE
-        )
-        assert page
-        until(lambda: entered(int(page[1]), page[2]), "the page", log.read_text)
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(PATIENCE_S) == 0
-        assert "stopped: exit code 0" in log.read_text()
+        made.reads("mammogram .* result id")
+        yield made
     finally:
-        demo.terminate()
-        demo.wait()
+        made.process.terminate()
+        made.process.wait()
+
+
+def test_make_run_prints_page_and_row_of_a_dropped_film_until_ctrl_c(running: Running) -> None:
+    (inbox,) = running.reads(r"drop mammograms into +(\S+)$")
+    (copy,) = (line for line in COMMANDS if line.startswith("cp "))
+    subprocess.run(["bash", "-c", copy.replace("INBOX", inbox)], cwd=ROOT, check=True)
+    running.reads(rf"cbis-ddsm-benign-cc\.jpg +folder benign +\S+ +{SCORE} ")
+    port, token = running.reads(r"the page +http://127\.0\.0\.1:(\d+)/enter#(\S+)$")
+    until(lambda: entered(int(port), token), "the page")
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(PATIENCE_S) == 0
+    running.reads("stopped: exit code 0")
+
+
+def test_a_film_without_a_name_or_truth_is_told_by_what_is_known_of_it(running: Running) -> None:
+    (port,) = running.reads(r"broker: \S+ on 127\.0\.0\.1:(\d+)$")
+    (inbox,) = running.reads(r"drop mammograms into +(\S+)$")
+    unknown = (DATA / "cbis-ddsm-benign-mlo.jpg").read_bytes() + b"a comment"
+    with Subscriber(int(port)) as sender:
+        sender.publish(
+            f"{TOPICS}/request/image", (DATA / "cbis-ddsm-malignant-cc.jpg").read_bytes()
+        )
+        sender.publish(f"{TOPICS}/request/image", unknown)
+    part = Path(inbox) / ".part"
+    part.write_bytes(unknown + b"again")
+    part.rename(part.with_name("a name of more characters than there is room for.jpg"))
+    running.reads(rf"cbis-ddsm-malignant-cc\.jpg mqtt   malignant +\S+ +{SCORE} ")
+    running.reads(rf"[0-9a-f]{{26}} mqtt   - +\S+ +{SCORE} ")
+    running.reads(rf"…han there is room for\.jpg folder - +\S+ +{SCORE} ")

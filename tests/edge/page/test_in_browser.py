@@ -291,3 +291,33 @@ def test_a_session_that_ends_takes_what_is_shown_with_it(
     access.make_token(writer.folder / "state")
     desk.reads("Token of this machine")
     assert "film.dcm" not in desk.browser.text()
+
+
+BEYOND = """[...document.querySelectorAll('main, main *, .top *')].filter(one =>
+  one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX == 'auto'
+).map(one => one.tagName)"""
+"""Elements of which a person sees a part alone, and the rest by scrolling sideways."""
+LINKS = "[...document.querySelectorAll('.top nav a')]"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 360])
+def test_on_a_phone_nothing_lies_beyond_the_edge_without_a_sign(
+    desk: Desk, writer: Writer, width: int, *, dark: bool
+) -> None:
+    said = writer.publish(scored(heatmap=HEATMAP))
+    draw(writer.ledger, said, noise())
+    desk.browser.show(width, 800, dark=dark)
+    for path, words in (("/", "film.dcm"), ("/model", "Thresholds"), ("/exams", "Exams")):
+        desk.open(path, words)
+        assert desk.browser.find(f"{LINKS}.map(one => one.innerText)")[-1] == "Model"
+        assert desk.browser.find(
+            f"{LINKS}.every(one => one.getBoundingClientRect().right <= {width})"
+        )
+        assert desk.browser.find(BEYOND) == []
+        assert desk.browser.find("document.documentElement.scrollWidth") == width
+    desk.open(f"/results/{said['result_id']}", "Scrolls sideways")
+    assert desk.browser.find(BEYOND) == ["A"]
+    desk.browser.show(1280, 800)
+    desk.has("!document.body.innerText.includes('Scrolls sideways')")
+    assert desk.browser.find(BEYOND) == []

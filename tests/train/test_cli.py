@@ -170,12 +170,15 @@ def test_report_says_in_its_head_what_was_measured_when_and_if_it_is_better_than
     on = f"on {measured['test']['images']} mammograms of {measured['test']['patients']} patients"
     assert f"Measured on {measured['measured_on']}: AUC {measured['test']['auc']:.3f}" in head
     assert on in head
-    run, doubted = tiny.run, {**measured, "verdict": ["No better than chance"]}
+    run = tiny.run
+    at_chance = {**measured["test"]["intervals_95"], "auc": [0.4, 0.6]}
+    doubted = {**measured, "test": {**measured["test"], "intervals_95": at_chance}}
     notes, history, exported = (
         json.loads(path.read_text()) for path in (run.notes, run.history, run.exported)
     )
     page = report.page(notes, history, doubted, exported, run.evaluation)
-    assert "<p class=verdict>No better than chance.</p>" in page.partition("<pre>")[0]
+    box = page.partition("<pre>")[0].partition("<div class=verdict>")[2]
+    assert "On the test patients this model is not shown to be better than chance" in box
 
 
 def test_evaluation_of_another_runs_bundle_is_refused(

@@ -110,7 +110,7 @@ torture: $(BIN)/.dev ## kills, full disks, dead brokers: docs/quality/reliabilit
 soak: $(BIN)/.dev ## an hour of load with faults: docs/quality/soak.md; MINUTES=60
 	$(BIN)/python -m tests.torture.soak --minutes $(MINUTES) --write docs/quality/soak.png
 
-SCRIPTS := $(addprefix deploy/,scripts/install.sh scripts/uninstall.sh scripts/build-deb scripts/arm-test \
+SCRIPTS := $(addprefix deploy/,scripts/install.sh scripts/uninstall.sh scripts/build-deb scripts/pack-deb scripts/arm-test \
   broker/tls/make-certificates debian/postinst debian/prerm debian/postrm \
   debian/dicom/postinst debian/dicom/prerm debian/dicom/postrm \
   debian/page/postinst debian/page/prerm debian/page/postrm)

@@ -26,7 +26,8 @@ def ask_person(given: Answers, root: Path, resolve: Callable[[str], list[str]]) 
         resolve: returns a host's addresses as text; an empty list if it has none.
 
     Raises:
-        ConfigError: the person wants no more questions, or the configuration cannot be read.
+        ConfigError: the person wants no more questions, or the configuration cannot be read or
+            used.
     """
     answers = _ask_for_broker(given, root, resolve)
     inbox = str(given.inbox) if given.inbox else None

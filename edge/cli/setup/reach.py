@@ -30,9 +30,12 @@ def fault(answers: Answers, root: Path) -> Fault | None:
     Connect to the broker of the answers, over TLS if they say so; None if that works.
 
     User and password are not tried yet: at the end of `setup` the daemon's own client does that.
+
+    Raises:
+        ConfigError: the answers make no configuration, whatever the broker does.
     """
+    broker = _broker(answers, root)
     try:
-        broker = _broker(answers, root)
         context = tls_context(broker) if broker.tls.enabled else None
     except ConfigError as error:
         return Fault(str(error), of_access=True)

@@ -62,6 +62,19 @@ def test_who_wants_no_more_after_the_broker_is_told_leaves_nothing(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_configuration_that_no_broker_makes_good_is_no_fault_of_the_broker(
+    tmp_path: Path,
+) -> None:
+    config(tmp_path).parent.mkdir(parents=True)
+    config(tmp_path).write_text("[worker]\ntimeout_s = -1.0\n")
+    with Terminal(PROGRAM, "setup", "--root", tmp_path, *REST) as terminal:
+        terminal.until("broker [localhost]: ")
+        terminal.press(f"localhost:{free_port()}\n".encode())
+        assert terminal.ended() == 78
+    assert "mammo-edge: worker.timeout_s: " in terminal.said
+    assert AGAIN not in terminal.said
+
+
 @pytest.fixture
 def over_tls(tmp_path: Path) -> Mosquitto:
     """A broker that speaks TLS alone, and beside it an authority that does not know it."""

@@ -272,7 +272,8 @@ def test_evaluation_before_export_names_the_command(
 def test_model_card_has_the_numbers_of_the_run(tiny: Tiny) -> None:
     text = (tiny.run.root / "card.md").read_text()
     test = json.loads(tiny.run.metrics.read_text())["test"]
-    assert f"| AUC | {test['auc']:.3f} (" in text
+    # In bold if it reaches chance, as that of a network of two epochs may.
+    assert f"| AUC | {test['auc']:.3f} (" in text.replace("**", "")
     assert "Drawn from the fixtures." in text
     sentences = " ".join(text.split())
     assert (

@@ -21,6 +21,7 @@ from tests.support.chromium import Chromium, chromium, find_chromium
 from tests.support.contract_page import examples
 from tests.support.exam_ledger import Site, add_all
 from tests.support.page_process import running
+from tests.support.pairs import fill, women
 from tests.support.results import Writer, rejected, scored
 from tests.support.rig import until
 
@@ -297,6 +298,9 @@ BEYOND = """[...document.querySelectorAll('main, main *, .top *')].filter(one =>
   one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX == 'auto'
 ).map(one => one.tagName)"""
 """Elements of which a person sees a part alone, and the rest by scrolling sideways."""
+LABELS = """[...document.querySelectorAll('tbody tr:first-child td')].map(
+  one => getComputedStyle(one, '::before').content.slice(1, -1))"""
+COLUMNS = "document.querySelectorAll('thead th').length"
 LINKS = "[...document.querySelectorAll('.top nav a')]"
 
 
@@ -321,3 +325,30 @@ def test_on_a_phone_nothing_lies_beyond_the_edge_without_a_sign(
     desk.browser.show(1280, 800)
     desk.has("!document.body.innerText.includes('Scrolls sideways')")
     assert desk.browser.find(BEYOND) == []
+
+
+def test_on_a_phone_each_figure_of_a_table_has_the_label_that_its_column_had(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    fill(tmp_path / "state", women(200, 4))
+    config = tmp_path / "edge.toml"
+    config.write_text(
+        f'[state]\npath = "{tmp_path}/state"\n[control]\nsocket = "{tmp_path}/control.sock"\n'
+    )
+    browser.show(360, 800)
+    with come_in(browser, config) as desk:
+        for path in ("/performance", "/model"):
+            desk.open(path, "mammo-edge")
+            heads = desk.browser.find(
+                "[...document.querySelectorAll('th')].map(th => th.textContent)"
+            )
+            assert (
+                desk.browser.find("getComputedStyle(document.querySelector('thead')).display")
+                == "none"
+            )
+            assert set(desk.browser.find(LABELS)) == set(heads[1 : desk.browser.find(COLUMNS)]), (
+                path
+            )
+        desk.open("/performance", "mammo-edge")
+        title = "getComputedStyle(document.querySelector('tbody th'), '::before').content"
+        assert "Images" in desk.browser.find(title)

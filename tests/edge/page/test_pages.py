@@ -383,7 +383,7 @@ def test_the_threshold_is_the_one_that_the_last_score_was_decided_with(
     fill(tmp_path / "judged", [replace(one, threshold=point.threshold) for one in pairs])
     browser = enter(settings.model_copy(update={"state": State(path=tmp_path / "judged")}))
     shown = browser.get("/model").text
-    rows = re.findall(r'row">([\w.-]+) <strong>in use</strong></th><td>(\w+)</td>', shown)
+    rows = re.findall(r'row">([\w.-]+) <strong>in use</strong></th><td[^>]*>(\w+)</td>', shown)
     assert rows == [("specificity-0.889", "digital")]
     assert f"<dd>{name}, int8</dd>" in shown
     assert f'x1="{320 * point.threshold:.1f}"' in browser.get("/").text

@@ -2,14 +2,16 @@
 Images that cannot be given to a worker for now, and let the others go first.
 
 An archive that is away is away for all its images, of which an operator may have had thousands
-wait again: they are passed over together, and one of them is tried again after a while.
+wait again: they are passed over together, and one of them is tried again after a while. One file of
+the archive that fails alone, or for which the spool has no room, puts off no other.
 """
 
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Collection
-from errno import EACCES, EPERM, EROFS
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from typing import Final
 
 from edge.errors import Unavailable
@@ -30,6 +32,8 @@ INTERRUPTIONS: Final = 3
 """Interruptions of an image in a row after which it may be that file alone."""
 OF_SPOOL: Final = OF_ALL | {EACCES, EPERM, EROFS}
 """Errors that all files of the spool meet: those of one file a worker meets, too."""
+OF_ARCHIVE: Final = OF_ALL - {ENOSPC, EDQUOT}
+"""Errors that all files of the archive meet; a disk that is full is the spool's."""
 
 
 class PutOff:
@@ -58,15 +62,16 @@ class PutOff:
             archived: true if its file lies in the archive, which may be away for itself.
 
         Returns:
-            True if that is the archive's failure, so that the others can go on at once.
+            True if the archive is away for all of its images, so that others can go on at once.
         """
         foreseen = isinstance(error, Unavailable)
         if foreseen and not _is_of_one_file(error, frozenset() if archived else OF_SPOOL):
             return False
         self._add(image, str(error) if foreseen else type(error).__name__)
-        if foreseen and archived:
+        away = foreseen and archived and _is_archive_away(image, error)
+        if away:
             self._archive_away_until = time.monotonic() + PUT_OFF_S
-        return foreseen and archived
+        return away
 
     def interrupted(self, image: Image, why: str) -> None:
         """Note that a worker gave an image back; let others go first after some times in a row."""
@@ -109,3 +114,10 @@ class PutOff:
 def _is_of_one_file(error: Exception, of_all: Collection[int | None]) -> bool:
     cause = error.__cause__
     return isinstance(cause, OSError) and cause.errno not in of_all
+
+
+def _is_archive_away(image: Image, error: Exception) -> bool:
+    """Tell if no file of the archive can be had: one that changed, or is damaged, fails alone."""
+    cause = error.__cause__
+    of_all = isinstance(cause, OSError) and cause.errno in OF_ARCHIVE
+    return of_all or not os.access(image.path.parent, os.X_OK)

@@ -7,7 +7,18 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import EACCES, EIO, EMFILE, ENOMEM, ESTALE, ETIMEDOUT
+from errno import (
+    EACCES,
+    EDQUOT,
+    EIO,
+    EMFILE,
+    ENOMEM,
+    ENOSPC,
+    EROFS,
+    ESTALE,
+    ETIMEDOUT,
+    errorcode,
+)
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +37,7 @@ from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Submission
 from edge.storage.ledger.states import State
 from edge.storage.names import archive_name, result_path
+from edge.storage.sizes import FileChangedError
 from edge.storage.spool import Spool
 from edge.system import files
 from tests.support.folders import deep
@@ -187,22 +199,29 @@ def test_an_image_of_an_archive_that_is_away_keeps_none_of_the_spool_s_from_a_wo
     assert bench.causes == set()
 
 
+def retried(bench: Bench, images: list[bytes]) -> list[Path]:
+    """Archive images in `failed`, and have them wait before all others, as `retry` does."""
+    parts = bench.line.parts
+    for data in images:
+        path = parts.spool.claimed / f"m-{data.decode()}"
+        path.write_bytes(data)
+        submission = Submission(image_id(data), path, b"film.dcm", "folder", -1.0, settled=False)
+        parts.ledger.submissions.accept(submission, parts.model.serving.bundle.bundle_id)
+        bench.line.recorder.reject(image_id(data), Reason.POISON, "for a test")
+    parts.ledger.submissions.retry([image_id(data) for data in images])
+    with parts.ledger._database.transaction() as db:
+        of_each = [(number - 9, image_id(data)) for number, data in enumerate(images)]
+        db.executemany("UPDATE images SET received_at = ? WHERE image_id = ?", of_each)
+    return [parts.spool.failed / archive_name(b"film.dcm", image_id(data)) for data in images]
+
+
 def test_however_many_images_wait_in_an_archive_that_is_away_the_spool_s_are_given_out_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `mammo-edge retry --all` has them wait: three, and no more than two can be put off."""
     parts, old = bench.line.parts, [b"old", b"older", b"oldest"]
     monkeypatch.setattr(put_off, "MOST", 2)
-    for data in old:
-        path = parts.spool.claimed / f"m-{data.decode()}"
-        path.write_bytes(data)
-        submission = Submission(image_id(data), path, b"film.dcm", "folder", -1.0, settled=False)
-        parts.ledger.submissions.accept(submission, parts.model.serving.bundle.bundle_id)
-        bench.line.recorder.reject(image_id(data), Reason.POISON, "for a test")
-    parts.ledger.submissions.retry([image_id(data) for data in old])
-    with parts.ledger._database.transaction() as db:
-        of_each = [(image_id(data),) for data in old]
-        db.executemany("UPDATE images SET received_at = -1 WHERE image_id = ?", of_each)
+    retried(bench, old)
     clock, lstat = [time.monotonic()], Path.lstat
 
     def away(path: Path) -> os.stat_result:
@@ -230,6 +249,43 @@ def test_however_many_images_wait_in_an_archive_that_is_away_the_spool_s_are_giv
     bench.turn()
     assert [bench.state(data) for data in old] == [State.EXAMINING] * 3
     assert bench.causes == set()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FileChangedError(), *(OSError(one, os.strerror(one)) for one in (EIO, ENOSPC, EDQUOT, EROFS))],
+    ids=lambda error: errorcode[error.errno],
+)
+def test_files_of_the_archive_that_fail_alone_put_off_no_other_one_there(
+    bench: Bench, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has changed in the archive, out of which it cannot be taken back."""
+    old = [b"one", b"two", b"three", b"four", b"five", b"sound"]
+    for path in retried(bench, old)[:5]:
+        path.write_bytes(b"other bytes: " + path.read_bytes())
+
+    def fail(*_: Any) -> None:  # noqa: ANN401
+        raise error
+
+    monkeypatch.setattr(files, "move", fail)
+    for _ in old:
+        bench.turn()
+    assert bench.state(b"sound") is State.EXAMINING
+    assert bench.line.parts.health.counters["put_off"] == 5
+
+
+def test_an_archive_into_which_nobody_can_look_puts_off_all_its_images_whatever_the_error(
+    bench: Bench,
+) -> None:
+    """A link to itself stands for a folder that is shut, which it is to no test that is root's."""
+    retried(bench, [b"one", b"two"])
+    failed = bench.line.parts.spool.failed
+    failed.rename(failed.with_name("elsewhere"))
+    failed.symlink_to(failed)
+    bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+    assert bench.line.parts.health.counters["put_off"] == 1
+    assert bench.causes == {Cause.LOOP_FAILED}
 
 
 def test_an_image_that_was_put_off_and_needs_no_worker_in_the_end_is_put_off_no_more(

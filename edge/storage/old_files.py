@@ -1,6 +1,7 @@
 """Removes files of the archive, the oldest first; one that cannot be removed keeps no other."""
 
 import logging
+from collections.abc import Callable
 from errno import ENOENT
 from functools import partial
 from pathlib import Path
@@ -27,14 +28,18 @@ class OldFiles:
         settings: say where they lie, and how much room must be free.
         pruning: of the ledger.
         pruned: counts what goes.
+        beat: called for each page that is listed, as many may be.
     """
 
-    def __init__(self, settings: Settings, pruning: Pruning, pruned: Pruned) -> None:
+    def __init__(
+        self, settings: Settings, pruning: Pruning, pruned: Pruned, beat: Callable[[], None]
+    ) -> None:
         folders = (settings.spool.done, settings.spool.failed)
         self._done = settings.spool.done
         self._min_free_mb = settings.retention.min_free_mb
         self._pruning = pruning
         self._pruned = pruned
+        self._beat = beat
         self._remove = partial(_remove_unless_away, ArchiveFolders(settings.state.path, folders))
         self.stuck: dict[str, str] = {}
         """Files that could not be removed, with the reason: none is tried again while here."""
@@ -60,7 +65,7 @@ class OldFiles:
         """
         removed, stuck = 0, len(self.stuck)
         for place in self._next(scored=scored, before=before, limit=limit):
-            if self._removed(place[1]):
+            if self._removed(place.image_id):
                 self._pruned.count("pruned_done" if scored else "pruned_failed")
                 removed += 1
             if removed and before == ANY_AGE and not is_short(self._done, self._min_free_mb):
@@ -78,9 +83,10 @@ class OldFiles:
         """
         place = self._stuck_until[scored]
         while found := self._pruning.files(scored=scored, before=before, limit=limit, after=place):
-            if fresh := [one for one in found if one[1] not in self.stuck]:
+            if fresh := [one for one in found if one.image_id not in self.stuck]:
                 return fresh
             self._stuck_until[scored] = place = found[-1]
+            self._beat()
         self._stuck_until[scored] = FIRST
         return []
 

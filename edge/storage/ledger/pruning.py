@@ -4,7 +4,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 from edge.storage.ledger import records
 from edge.storage.ledger.database import Database
@@ -14,10 +14,20 @@ from edge.storage.ledger.may_go import MayGo
 from edge.storage.ledger.states import State
 from edge.storage.pictures import Pictures
 
-Place: TypeAlias = tuple[float, str]
-"""The place of an image in the order of their age: the time at which it was archived, its id."""
-FIRST: Final[Place] = (-math.inf, "")
+
+class Place(NamedTuple):
+    """The place of an image in the order of their age."""
+
+    archived_at: float
+    row: int
+    """Tells those apart that were archived at the same time."""
+    image_id: str
+
+
+FIRST: Final = Place(-math.inf, 0, "")
 """The place before all images."""
+BY_AGE: Final = "SELECT archived_at, rowid, image_id FROM images INDEXED BY images_by_archive WHERE"
+"""Begins a query that reads the oldest first; left to itself, SQLite sorts all for each page."""
 SCORED: Final = "(SELECT scored FROM outcomes WHERE outcomes.result_id = images.result_id)"
 
 
@@ -50,12 +60,12 @@ class Pruning:
             after: only those behind this one.
         """
         query = (
-            f"SELECT archived_at, image_id FROM images WHERE {self._settled} AND kept = 1 AND "
-            f"{SCORED} = ? AND archived_at < ? AND (archived_at, image_id) > (?, ?) "
-            "ORDER BY archived_at, image_id LIMIT ?"
+            f"{BY_AGE} {self._settled} AND kept = 1 AND {SCORED} = ? AND archived_at < ? "
+            "AND (archived_at, rowid) > (?, ?) ORDER BY archived_at, rowid LIMIT ?"
         )
         with self._database.reading() as db:
-            return db.execute(query, (scored, before, *after, limit)).fetchall()
+            which = (scored, before, after.archived_at, after.row, limit)
+            return [Place(*row) for row in db.execute(query, which)]
 
     def kept(self) -> set[str]:
         """Return the ids of the images whose files are in the archive."""
@@ -116,17 +126,18 @@ class Pruning:
         Returns:
             The number of results that went.
         """
-        may_go = f"SELECT archived_at, image_id FROM images WHERE {self._old} AND {self._of_exams}"
-        oldest = f"{may_go} AND (archived_at, image_id) > (?2, ?3) ORDER BY 1, 2 LIMIT ?4"
+        may_go = f"{self._old} AND {self._of_exams}"
+        oldest = f"{BY_AGE} {may_go} AND (archived_at, rowid) > (?2, ?3) ORDER BY 1, 2 LIMIT ?4"
+        one = f"SELECT 1 FROM images WHERE {may_go} AND image_id = ?2"
         gone, images, place = 0, 0, FIRST
         with self._database.transaction() as db:
             while images < limit:
-                found = db.execute(oldest, (before, *place, limit)).fetchall()
+                which = (before, place.archived_at, place.row, limit)
+                found = [Place(*row) for row in db.execute(oldest, which)]
                 if not found:
                     break
                 for place in found:
-                    group = _together(db, place[1])
-                    one = f"{may_go} AND image_id = ?2"
+                    group = _together(db, place.image_id)
                     if all(db.execute(one, (before, each)).fetchone() for each in group):
                         gone, images = gone + _forget(db, group), images + len(group)
                     if images >= limit:

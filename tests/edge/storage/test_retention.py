@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from edge.config.settings import Settings
-from edge.health import Health
+from edge.health import STAMP_S, Health
 from edge.storage import erased_files, old_files, retention
 from edge.storage.ledger import Ledger, clock
 from edge.storage.ledger.clock import Clock
@@ -518,6 +518,29 @@ def test_files_that_cannot_be_removed_are_not_listed_anew_for_each_batch(
     assert archive.left() == sorted(stuck)
     archive.after(0)  # a pass, in which all are tried again
     assert archive.left() == []
+
+
+def test_retention_is_not_called_stuck_while_it_lists_many_files_that_cannot_be_removed(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow disk, on which each page of the ledger takes longer than half of `STAMP_S`."""
+
+    def slow(**which: Any) -> Any:  # noqa: ANN401
+        archive.health._stamps[retention.LOOP] -= 0.6 * STAMP_S
+        silent.extend(archive.health.stuck())
+        return files(**which)
+
+    files, silent = archive.ledger.pruning.files, list[str]()
+    for number in range(8):
+        archive.retention._stuck[name(number)] = os.strerror(EROFS)
+        archive.add(number)
+    monkeypatch.setattr(archive.ledger.pruning, "files", slow)
+    monkeypatch.setattr(retention, "BATCH", 2)
+    archive.free_mb = 0
+    archive.health.stamp(retention.LOOP)
+    archive.retention._make_room()
+    assert silent == []
+    assert len(archive.left()) == 8
 
 
 def test_what_is_delivered_late_goes_although_younger_files_cannot_be_removed(

@@ -259,8 +259,8 @@ def test_a_ledger_of_an_earlier_release_is_taken_over_whole(earlier: Path) -> No
     }
     assert [origin.path for origin in ledger.origins.all()] == [Path("/mnt/inbox/film-5.dcm")]
     assert [
-        image_id[0]
-        for _, image_id in ledger.pruning.files(scored=True, before=time.time() * 2, limit=9)
+        place.image_id[0]
+        for place in ledger.pruning.files(scored=True, before=time.time() * 2, limit=9)
     ] == ["1"]
     ledger.images.recover()
     conclude(ledger, "4" * 64)

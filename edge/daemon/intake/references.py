@@ -3,11 +3,15 @@ References that wait: requests that name a file of the inbox, each looked at unt
 
 They are in the ledger, so that they hold up neither each other nor any other request. How long one
 has waited counts from when this daemon first looked at it, not by the clock, which may jump.
+
+Each look reads a file, so a round of looks ends where ledger or disk refuse to take one. The next
+round begins behind that reference, which may be refused for ever.
 """
 
 import logging
 import threading
 import time
+from errno import EACCES, EPERM, EROFS
 from typing import Final
 
 from edge.daemon.intake import Receiver
@@ -15,7 +19,7 @@ from edge.daemon.intake.suspects import ENDED_THE_DAEMON, Suspects, key_of
 from edge.errors import StateDamagedError, Unavailable
 from edge.health import Health
 from edge.storage.ledger.records import Reference
-from edge.system.files import NotReadyError
+from edge.system.files import PASSING, NotReadyError
 from edge.system.threads import Loop, note_failure
 
 log = logging.getLogger(__name__)
@@ -24,6 +28,8 @@ LOOP: Final = "intake-reference"
 TICK_S: Final = 0.5
 WAIT_S: Final = 10.0
 """Seconds for which a reference waits for its file."""
+OF_DISK: Final = PASSING | {EACCES, EPERM, EROFS}
+"""Errors that the files of all references may meet; any other is of one file."""
 
 
 class ReferenceIntake(Loop):
@@ -43,6 +49,8 @@ class ReferenceIntake(Loop):
         self._bell = threading.Event()
         self._bell.set()  # some may be left of the last daemon
         self._since: dict[int, float] = {}
+        self._ended_at = 0
+        """The number of the reference at which ledger or disk ended a round last."""
 
     def wake(self) -> None:
         """Look at once; from any thread."""
@@ -54,25 +62,42 @@ class ReferenceIntake(Loop):
         self._bell.clear()
         if not rung and not self._since:
             return
+        failed: Unavailable | OSError | None = None
         try:
-            waiting = self._receiver.references()
-            self._since = {
-                one.number: self._since.get(one.number, time.monotonic()) for one in waiting
-            }
-            for reference in waiting:
+            for reference in self._waiting():
                 if self._stop.is_set() or not self._receiver.has_room():
-                    return
+                    break
                 self._health.beat()
-                self._try(reference)
+                failed = self._try(reference) or failed
         except (Unavailable, OSError) as error:
-            _tell(error)
+            failed = error
+        if failed is not None:
+            why = getattr(failed, "strerror", None) or failed
+            log.warning('event=references_wait why="%s"', why)
 
-    def _try(self, reference: Reference) -> None:
-        """Settle a reference, or leave it for the next turn; what it waits for is its own."""
+    def _waiting(self) -> list[Reference]:
+        """List the references, those behind the one at which the last round ended first."""
+        waiting = self._receiver.references()
+        now = time.monotonic()
+        self._since = {one.number: self._since.get(one.number, now) for one in waiting}
+        return sorted(waiting, key=lambda one: one.number <= self._ended_at)
+
+    def _try(self, reference: Reference) -> Unavailable | None:
+        """
+        Settle a reference; return the error for which its file, and no other, waits.
+
+        Raises:
+            Unavailable: ledger or disk take no file now.
+        """
         try:
             self._settle(reference)
         except Unavailable as error:
-            _tell(error)
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno not in OF_DISK:
+                return error
+            self._ended_at = reference.number
+            raise
+        return None
 
     def _settle(self, reference: Reference) -> None:
         patient = time.monotonic() - self._since[reference.number] < WAIT_S
@@ -100,7 +125,3 @@ class ReferenceIntake(Loop):
         except Exception as error:  # noqa: BLE001 - see above
             note_failure("reference_not_refused", error)
         self._receiver.drop_reference(reference)
-
-
-def _tell(error: Unavailable | OSError) -> None:
-    log.warning('event=references_wait why="%s"', getattr(error, "strerror", None) or error)

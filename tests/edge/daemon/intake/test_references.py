@@ -14,9 +14,13 @@ import pytest
 
 from edge.daemon.intake.references import LOOP, ReferenceIntake
 from edge.daemon.intake.suspects import Suspects, key_of
+from edge.daemon.pipeline.admission import Sender
 from edge.daemon.pipeline.reception import Reception
 from edge.daemon.workers.serving import Serving
+from edge.errors import Unavailable
 from edge.health import Health
+from edge.storage.claim import Claim
+from edge.storage.claims import unavailable
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion, Request
 from edge.storage.ledger.states import Move
@@ -26,6 +30,14 @@ from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
 
 FILM = b"a precious film"
 IMAGE_ID = hashlib.sha256(FILM).hexdigest()
+
+
+def unavailable_by(number: int) -> Unavailable:
+    """Make the error that a file or disk has for an error of the system."""
+    cause = OSError(number, os.strerror(number))
+    error = unavailable(cause)
+    error.__cause__ = cause
+    return error
 
 
 @dataclass
@@ -147,6 +159,96 @@ def test_a_reference_whose_file_cannot_be_taken_keeps_no_later_one_waiting(
     assert [refused.split("missing: ")[1] for refused in desk.refused] == ([answer] * bool(answer))
     assert desk.ledger.references.count() == (answer is None)
     assert held.exists()
+
+
+def refuse(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, names: set[bytes], error: Exception
+) -> None:
+    """Have the ledger, or the disk, refuse to record files of these names."""
+    record = desk.line.admission.record
+
+    def fail(claim: Claim, sender: Sender) -> None:
+        if claim.name in names:
+            raise error from error.__cause__
+        record(claim, sender)
+
+    monkeypatch.setattr(desk.line.admission, "record", fail)
+
+
+def hashed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note the names of the files that are hashed in the inbox."""
+    names: list[str] = []
+    hash_in_place = desk.line.parts.spool.hash_in_place
+
+    def note(path: Path) -> str | None:
+        names.append(path.name)
+        return hash_in_place(path)
+
+    monkeypatch.setattr(desk.line.parts.spool, "hash_in_place", note)
+    return names
+
+
+def ask_for(desk: Desk, names: list[str]) -> None:
+    for name in names:
+        (desk.folder / "inbox" / name).write_bytes(name.encode())
+        desk.ask(name, hashlib.sha256(name.encode()).hexdigest())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("ledger: database or disk is full"),
+        unavailable_by(errno.ENOSPC),
+        unavailable_by(errno.EIO),
+        unavailable_by(errno.EROFS),
+    ],
+    ids=["ledger", "full", "failing", "read-only"],
+)
+def test_references_read_one_file_a_look_while_nothing_can_be_recorded(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    """Whatever is known of the others, each look begins behind the one at which the last ended."""
+    names = [f"{number}.dcm" for number in range(6)]
+    ask_for(desk, names)
+    intake, read = desk.intake(), hashed(desk, monkeypatch)
+    with monkeypatch.context() as patched:
+        refuse(desk, patched, {name.encode() for name in names}, error)
+        for _ in range(8):
+            desk.look(intake)
+    assert read == [*names, *names[:2]]
+    assert len([one for one in caplog.records if "references_wait" in one.message]) == 8
+    assert sorted(path.name for path in (desk.folder / "inbox").iterdir()) == names
+    desk.look(intake)
+    assert desk.ledger.references.count() == 0
+    assert desk.refused == []
+
+
+def test_a_reference_that_can_never_be_recorded_holds_up_no_other_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_for(desk, ["bad.dcm", "1.dcm", "2.dcm"])
+    refuse(desk, monkeypatch, {b"bad.dcm"}, Unavailable("ledger: string or blob too big"))
+    intake = desk.intake()
+    for _ in range(2):
+        desk.look(intake)
+    assert desk.ledger.references.count() == 1
+    desk.ask("film.dcm")
+    (desk.folder / "inbox" / "film.dcm").write_bytes(FILM)
+    desk.look(intake)
+    assert desk.ledger.images.find(IMAGE_ID) is not None
+
+
+def test_a_look_at_many_files_that_cannot_be_taken_warns_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask_for(desk, ["1.dcm", "2.dcm", "3.dcm"])
+    refuse(desk, monkeypatch, {b"1.dcm", b"2.dcm"}, unavailable_by(errno.EBUSY))
+    desk.look(desk.intake())
+    assert desk.ledger.references.count() == 2
+    assert len([one for one in caplog.records if "references_wait" in one.message]) == 1
 
 
 def test_a_reference_to_a_file_that_grows_without_end_is_refused_and_the_next_one_is_settled(

@@ -5,6 +5,7 @@ A picture lives no longer than its image's file. One lock keeps a picture from b
 its image is erased or pruned; whoever takes it takes it before the ledger's.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Container, Iterable
@@ -20,6 +21,10 @@ SMALL: Final = ".small.jpg"
 """The ending of a small picture, for lists and exams."""
 NUMBER: Final = 2
 """Files of an image."""
+
+
+class AllRefusedError(OSError):
+    """Each picture that there is was to be removed, and none could be."""
 
 
 class Pictures:
@@ -90,13 +95,14 @@ class Pictures:
         Make room: remove the pictures of the images that were drawn first; returns their number.
 
         Raises:
-            OSError: they cannot be listed, or none of them can be removed.
+            AllRefusedError: each was tried, and none of them can be removed.
+            OSError: they cannot be listed, so that nobody knows if some could be.
         """
         with self.lock:
-            dated = sorted((folder.stat().st_mtime, folder.name) for folder in self._all())
-            removed, failed = self._remove_some((image_id for _, image_id in dated), limit)
+            oldest_first = sorted(self._all(), key=_date)
+            removed, failed = self._remove_some((one.name for one in oldest_first), limit)
         if failed and not removed:
-            raise failed
+            raise AllRefusedError(*failed.args) from failed
         return removed
 
     def sweep(self, kept: Container[str]) -> None:
@@ -133,9 +139,27 @@ class Pictures:
 
     def _all(self) -> list[Path]:
         """List the folders of images; what else lies there is not ours."""
-        if not self._folder.is_dir():
+        try:
+            found = list(self._folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return [path for path in self._folder.iterdir() if path.is_dir()]
+        return [path for path in found if _may_be_folder(path)]
+
+
+def _may_be_folder(path: Path) -> bool:
+    """Tell if this is a folder; also one that cannot be looked at, which is to keep no others."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return True
+
+
+def _date(folder: Path) -> float:
+    """Return when a folder was changed; one that cannot be looked at comes after all others."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 def _is_whole(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from edge.storage.ledger import Ledger
 from edge.storage.ledger.clock import Jump
 from edge.storage.ledger.integrity import FOLDER
 from edge.storage.old_files import ANY_AGE, OldFiles, is_short
+from edge.storage.pictures import AllRefusedError
 from edge.storage.pruned import Pruned
 from edge.system.threads import STOP_S, Loop
 from edge.system.uptime import uptime_s
@@ -123,13 +124,14 @@ class Retention(Loop):
 
     def _make_room_for_state(self) -> None:
         if is_short(self._state, self._keep.min_free_mb):
-            pictures = 0
             try:
                 pictures = self._ledger.pictures.remove_oldest(BATCH)
-                self._pruned.count("pruned_pictures", pictures)
-            finally:  # pictures that cannot go keep no results, and are told of all the same
-                if not pictures:  # which only the page shows, so they go before results
-                    self._forget(ANY_AGE)
+            except AllRefusedError:  # they keep no results, and are told of all the same
+                self._forget(ANY_AGE)
+                raise
+            self._pruned.count("pruned_pictures", pictures)
+            if not pictures:  # which only the page shows, so they go before results
+                self._forget(ANY_AGE)
 
     def _remove_old(self) -> bool:
         """Remove some of what is too old; True if there may be more."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.storage import pictures
-from edge.storage.pictures import FOLDER, PICTURE, SMALL, Pictures, changed, find
+from edge.storage.pictures import FOLDER, PICTURE, SMALL, AllRefusedError, Pictures, changed, find
 from edge.system import files
 
 MADE = {SMALL: b"small", PICTURE: b"large"}
@@ -26,7 +26,7 @@ def name(number: int) -> str:
 
 def left(state: Path) -> list[str]:
     """Name the files below the folder of pictures."""
-    return sorted(path.name for path in (state / FOLDER).rglob("*") if path.is_file())
+    return sorted(name for _, _, names in os.walk(state / FOLDER) for name in names)
 
 
 @pytest.fixture
@@ -139,6 +139,21 @@ def test_a_picture_that_cannot_be_removed_keeps_none_of_the_others_where_room_is
     assert left(tmp_path) == [f"r{number}{end}" for number in (0, 2) for end in (PICTURE, SMALL)]
     assert kept.remove_oldest(2) == 1
     with pytest.raises(OSError, match="not permitted"):
+        kept.remove_oldest(2)
+
+
+def test_what_cannot_be_looked_at_among_pictures_keeps_none_of_them_and_is_told(
+    kept: Pictures, tmp_path: Path
+) -> None:
+    """As on a disk with one bad inode."""
+    (tmp_path / FOLDER / "bad").symlink_to("x" * 300)  # its target is no name: ENAMETOOLONG
+    assert kept.remove_oldest(1) == 1
+    assert left(tmp_path)[1:] == [f"r{one}{end}" for one in (1, 2) for end in (PICTURE, SMALL)]
+    with pytest.raises(OSError, match="name too long"):
+        kept.sweep({name(1)})
+    assert left(tmp_path) == ["bad", f"r1{PICTURE}", f"r1{SMALL}"]
+    assert kept.remove_oldest(2) == 1
+    with pytest.raises(AllRefusedError, match="name too long"):
         kept.remove_oldest(2)
 
 

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import EROFS
+from errno import ENAMETOOLONG, EROFS
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -191,6 +191,40 @@ def test_pictures_that_cannot_be_removed_keep_no_results_where_the_state_folder_
     archive.retention.turn()
     assert archive.health.counters["pruned_results"] == 1
     assert archive.health.reasons == ["retention: Cannot call rmtree on a symbolic link"]
+
+
+def test_no_result_goes_for_room_while_pictures_could_go_beside_what_cannot_be_looked_at(
+    archive: Archive,
+) -> None:
+    archive.add(1)
+    archive.after(31)
+    archive.add(2, delivered=False)
+    draw(archive, 2)
+    (archive.folder / "state/pictures" / name(3)).symlink_to("x" * 300)  # which is no name
+    archive.free_mb = 0
+    archive.retention.turn()
+    assert drawn(archive, 2) is None
+    assert archive.health.counters["pruned_pictures"] == 1
+    assert archive.health.counters["pruned_results"] == 0
+
+
+def test_no_result_goes_for_room_while_the_pictures_cannot_be_listed(archive: Archive) -> None:
+    archive.add(1)
+    archive.after(31)
+    archive.add(2, delivered=False)
+    draw(archive, 2)
+    pictures, away = archive.folder / "state/pictures", archive.folder / "away"
+    pictures.rename(away)
+    pictures.symlink_to("x" * 300)  # which is no name
+    archive.free_mb = 0
+    archive.retention.turn()
+    assert archive.health.counters["pruned_results"] == 0
+    assert archive.health.reasons == [f"retention: {os.strerror(ENAMETOOLONG)}"]
+    pictures.unlink()
+    away.rename(pictures)
+    archive.retention.turn()
+    assert drawn(archive, 2) is None
+    assert archive.health.counters["pruned_results"] == 0
 
 
 def test_results_go_after_their_files_and_numbers_are_not_given_again(archive: Archive) -> None:

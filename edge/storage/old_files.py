@@ -63,16 +63,18 @@ class OldFiles:
         Returns:
             The number of those that were tried; if there are any, there may be more.
         """
-        removed, stuck = 0, len(self.stuck)
+        tried = removed = 0
         for place in self._next(scored=scored, before=before, limit=limit):
-            if self._removed(place.image_id):
+            gone = self._removed(place.image_id)
+            tried += gone or place.image_id in self.stuck
+            if gone:
                 self._pruned.count("pruned_done" if scored else "pruned_failed")
                 removed += 1
             if removed and before == ANY_AGE and not is_short(self._done, self._min_free_mb):
                 break
         if removed:
             log.info("event=files_pruned scored=%s count=%d", scored, removed)
-        return removed + len(self.stuck) - stuck
+        return tried
 
     def _next(self, *, scored: bool, before: float, limit: int) -> list[Place]:
         """
@@ -94,8 +96,8 @@ class OldFiles:
         try:
             return self._pruning.remove_file(image_id, self._remove)
         except OSError as error:
-            self.stuck[image_id] = str(error.strerror)
-            return False
+            self.stuck[image_id] = error.strerror or str(error)
+            return not self._pruning.has_file(image_id)  # it is only a picture that stays, then
 
 
 def _remove_unless_away(archives: ArchiveFolders, path: Path) -> None:

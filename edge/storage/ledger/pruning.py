@@ -100,20 +100,23 @@ class Pruning:
         Args:
             image_id: from `files`.
             remove: removes a file, or finds it gone.
+
+        Raises:
+            OSError: from `remove`, and nothing was changed; or the file is gone, as `has_file`
+                tells, and a picture cannot be removed, which the next start tries again.
         """
-        with self._pictures.lock, self._database.transaction() as db:
-            known = records.find(db, image_id)
-            if (
-                known is None
-                or not db.execute(
-                    f"SELECT 1 FROM images WHERE image_id = ? AND {self._settled}", (image_id,)
-                ).fetchone()
-            ):
-                return False
-            remove(known.path)  # first: if it stays, its pictures do
-            self._pictures.remove(image_id)
-            db.execute("UPDATE images SET kept = 0 WHERE image_id = ?", (image_id,))
-            return True
+        may_go = f"SELECT 1 FROM images WHERE image_id = ? AND {self._settled}"
+        with self._pictures.lock:
+            with self._database.transaction() as db:
+                known = records.find(db, image_id)
+                if known is None or not db.execute(may_go, (image_id,)).fetchone():
+                    return False
+                remove(known.path)
+                db.execute("UPDATE images SET kept = 0 WHERE image_id = ?", (image_id,))
+            self._pictures.remove(
+                image_id
+            )  # last: they stay if the file does, and not it with them
+        return True
 
     def forget(self, *, before: float, limit: int) -> int:
         """

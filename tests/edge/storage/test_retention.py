@@ -503,6 +503,30 @@ def test_an_image_whose_file_cannot_be_removed_keeps_its_picture(
     assert (archive.left(), drawn(archive, 1)) == ([], None)
 
 
+def test_a_picture_that_cannot_be_removed_keeps_neither_its_image_s_file_nor_the_result(
+    archive: Archive,
+) -> None:
+    """It is told, and the next start tries again."""
+    archive.add(1)
+    stuck = archive.folder / "state/pictures" / name(1)
+    stuck.parent.mkdir(exist_ok=True)
+    stuck.symlink_to(archive.folder)  # which is not followed, and not removed either
+    archive.clock["days"] = 31
+    archive.retention._next_pass = 0.0
+    archive.retention.turn()
+    assert archive.left() == []
+    assert not archive.ledger.pruning.has_file(name(1))
+    assert archive.health.counters["pruned_done"] == 1
+    assert archive.health.reasons == [
+        "retention: 1 files cannot be removed: Cannot call rmtree on a symbolic link"
+    ]
+    archive.after(400)
+    assert archive.health.counters["pruned_done"] == 1
+    assert archive.ledger.queries.results() == []
+    with pytest.raises(OSError, match="symbolic link"):
+        archive.ledger.pictures.sweep(archive.ledger.pruning.kept())
+
+
 def test_however_many_old_files_cannot_be_removed_the_younger_ones_go(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

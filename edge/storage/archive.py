@@ -9,7 +9,7 @@ from edge.storage import names
 from edge.storage.claims import NO_SUCH, Claims, could_be, is_there, unavailable
 from edge.storage.known_looks import Since
 from edge.storage.sizes import MOST_MB, FileChangedError, unchanged
-from edge.system import files
+from edge.system import files, moving
 from edge.system.files import Beat
 from edge.system.own_copy import own_copy
 
@@ -89,7 +89,7 @@ class Archive(Claims):
     def _move(self, path: Path, target: Path) -> None:
         before = files.looks(path)
         try:
-            files.move(path, target, unchanged(path, self._beat))  # syncs the folder of both
+            moving.move(path, target, unchanged(path, self._beat))  # syncs the folder of both
         except FileChangedError:  # by and by it is taken back
             names.result_path(target).unlink(missing_ok=True)
             raise
@@ -100,7 +100,7 @@ class Archive(Claims):
             self.take_back(path, name)
             names.result_path(target).unlink(missing_ok=True)
         elif path != target:
-            path.unlink()
+            moving.remove_copied(path, target)
         files.sync_folder(target.parent)
 
     def locate(self, path: Path, image_id: str, name: bytes) -> Path | None:

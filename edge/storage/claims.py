@@ -23,7 +23,7 @@ from edge.storage.claim import Claim
 from edge.storage.inbox_place import inode_at
 from edge.storage.known_looks import KnownLooks, Since
 from edge.storage.sizes import MOST_MB, FileChangedError, demand_room, hash_if_small, unchanged
-from edge.system import files
+from edge.system import files, moving
 from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
 from edge.system.held_folder import held
 
@@ -199,7 +199,7 @@ class Claims:
         known = names.exam_before_claim(path) if path.parent == self.claimed else None
         target = self.claimed / (names.RENAMED + self._claim_name(name, known))
         try:
-            files.move(path, target, unchanged(path, self._beat))
+            moving.move(path, target, unchanged(path, self._beat))
         except OSError as error:
             raise unavailable(error) from error
         return target

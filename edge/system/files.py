@@ -23,7 +23,6 @@ from errno import (
     ENOTCONN,
     ESTALE,
     ETIMEDOUT,
-    EXDEV,
 )
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
@@ -148,18 +147,6 @@ def begin_syncing() -> None:
     # So that none does the work of two; a thread that never begins keeps the others for a moment.
     all_there = threading.Barrier(_SYNCING, timeout=10.0)
     wait([_DISK.submit(all_there.wait) for _ in range(_SYNCING)])
-
-
-def move(path: Path, target: Path, beat: Beat) -> None:
-    """Rename a file, or copy and remove it if that crosses a mount."""
-    try:
-        path.rename(target)
-    except OSError as error:
-        if error.errno != EXDEV:
-            raise
-        copy(path, target, beat)
-        path.unlink()
-    sync_folder(target.parent)
 
 
 def copy(

@@ -175,6 +175,49 @@ def test_an_image_in_a_spool_that_is_shut_waits_for_the_archive_until_it_is_open
     assert (place / "edge" / "done" / name).read_bytes() == FILM
 
 
+@pytest.fixture
+def shut_archive(place: Path) -> Iterator[Path]:
+    """A folder on another mount that lets nobody remove its file, as one that is read-only."""
+    folder = Path(tempfile.mkdtemp(prefix="mammo-two-users-", dir="/dev/shm"))
+    if folder.stat().st_dev == place.stat().st_dev:
+        pytest.skip("needs /dev/shm on another file system than /tmp")
+    (folder / "film.dcm").write_bytes(FILM)
+    (folder / "film.dcm").chmod(0o644)
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_file_that_cannot_leave_its_archive_leaves_no_copy_in_the_spool(
+    place: Path, shut_archive: Path
+) -> None:
+    def taken_back() -> None:
+        edge = place / "edge"
+        spool = Spool(edge / "spool", edge / "done", edge / "failed")
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="Permission denied"):
+                spool.take_back(shut_archive / "film.dcm", b"film.dcm")
+        assert list(spool.claimed.iterdir()) == []
+        assert not spool.stranded
+
+    run_as(DAEMON, taken_back)
+    assert (shut_archive / "film.dcm").read_bytes() == FILM
+
+
+def test_a_film_of_another_user_that_cannot_leave_one_place_is_at_no_second_one(
+    place: Path, shut_archive: Path
+) -> None:
+    def archived() -> None:
+        edge = place / "edge"
+        spool = Spool(edge / "spool", edge / "done", edge / "failed")
+        image_id = hashlib.sha256(FILM).hexdigest()
+        with pytest.raises(Unavailable, match="Permission denied"):
+            spool.archive(shut_archive / "film.dcm", image_id, b"film.dcm", b"{}", scored=True)
+        assert [path.suffix for path in spool.done.iterdir()] == [".json"]
+
+    run_as(DAEMON, archived)
+
+
 @pytest.mark.parametrize(("mode", "tried"), [(0o1777, False), (0o777, True)])
 def test_a_listing_has_files_tried_again_only_where_they_may_be_removed_by_now(
     place: Path, mode: int, *, tried: bool

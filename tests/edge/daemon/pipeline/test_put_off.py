@@ -39,7 +39,7 @@ from edge.storage.ledger.states import State
 from edge.storage.names import archive_name, result_path
 from edge.storage.sizes import FileChangedError
 from edge.storage.spool import Spool
-from edge.system import files
+from edge.system import files, moving
 from tests.support.folders import deep
 from tests.support.pipeline import Line, line_of, parts_of
 from tests.support.pools import Pool
@@ -267,7 +267,7 @@ def test_files_of_the_archive_that_fail_alone_put_off_no_other_one_there(
     def fail(*_: Any) -> None:  # noqa: ANN401
         raise error
 
-    monkeypatch.setattr(files, "move", fail)
+    monkeypatch.setattr(moving, "move", fail)
     for _ in old:
         bench.turn()
     assert bench.state(b"sound") is State.EXAMINING

@@ -113,9 +113,8 @@ class Pruning:
                     return False
                 remove(known.path)
                 db.execute("UPDATE images SET kept = 0 WHERE image_id = ?", (image_id,))
-            self._pictures.remove(
-                image_id
-            )  # last: they stay if the file does, and not it with them
+            # Last, and once that is committed: they stay if the file does, not its row with them.
+            self._pictures.remove(image_id)
         return True
 
     def forget(self, *, before: float, limit: int) -> int:

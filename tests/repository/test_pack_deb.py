@@ -55,7 +55,7 @@ def test_who_stops_it_midway_leaves_the_old_package_and_no_half_one(
     package.write_text("the old one")
     os.truncate(tree / "file", LONG)
     with subprocess.Popen(
-        [PACK, tree, package],
+        ["env", "--default-signal", PACK, tree, package],  # INT is ignored in the background
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

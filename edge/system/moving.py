@@ -2,10 +2,14 @@
 
 import os
 from contextlib import suppress
-from errno import EDQUOT, ENOSPC, EXDEV
+from errno import EACCES, EPERM, EROFS, EXDEV
 from pathlib import Path
+from typing import Final
 
 from edge.system import files
+
+REFUSED: Final = {EACCES, EPERM, EROFS}
+"""A file stays whose removal ends so."""
 
 
 def move(path: Path, target: Path, beat: files.Beat) -> None:
@@ -30,9 +34,9 @@ def remove_copied(path: Path, target: Path) -> None:
     try:
         path.unlink()
     except OSError as error:
-        # If it is gone, or its server may yet remove it unheard, the copy is all that is left.
-        refused = error.errno not in files.PASSING - {ENOSPC, EDQUOT}
-        if refused and os.path.lexists(path):
+        # After any other error, as of a connection, its server may yet remove it unheard: then the
+        # copy is all that is left.
+        if error.errno in REFUSED and os.path.lexists(path):
             with suppress(OSError):
                 target.unlink(missing_ok=True)
         raise

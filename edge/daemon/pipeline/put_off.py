@@ -68,7 +68,8 @@ class PutOff:
         if foreseen and not _is_of_one_file(error, frozenset() if archived else OF_SPOOL):
             return False
         self._add(image, str(error) if foreseen else type(error).__name__)
-        away = foreseen and archived and _is_archive_away(image, error)
+        many = len(self._until) >= MOST  # each rests the loop, before any image of the spool
+        away = foreseen and archived and (many or _is_archive_away(image, error))
         if away:
             self._archive_away_until = time.monotonic() + PUT_OFF_S
         return away

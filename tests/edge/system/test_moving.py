@@ -9,7 +9,7 @@ import pytest
 from edge.system.moving import move
 
 
-@pytest.mark.parametrize("error", [errno.ETIMEDOUT, errno.EIO, errno.ENOENT])
+@pytest.mark.parametrize("error", [errno.ETIMEDOUT, errno.EIO, errno.ECONNRESET, errno.ENOENT])
 @pytest.mark.usefixtures("another_mount")
 def test_a_copy_stays_if_the_file_may_have_gone_although_its_removal_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int

@@ -274,6 +274,23 @@ def test_files_of_the_archive_that_fail_alone_put_off_no_other_one_there(
     assert bench.line.parts.health.counters["put_off"] == 5
 
 
+def test_however_many_archived_files_fail_alone_the_spool_s_are_given_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = [b"one", b"two", b"three", b"four"]
+    for path in retried(bench, old):
+        path.write_bytes(b"other bytes: " + path.read_bytes())
+
+    def fail(*_: Any) -> None:  # noqa: ANN401
+        raise OSError(EROFS, os.strerror(EROFS))
+
+    monkeypatch.setattr(moving, "move", fail)
+    monkeypatch.setattr(put_off, "MOST", 2)
+    for _ in range(8):
+        bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+
+
 def test_an_archive_into_which_nobody_can_look_puts_off_all_its_images_whatever_the_error(
     bench: Bench,
 ) -> None:

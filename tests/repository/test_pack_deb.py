@@ -41,7 +41,7 @@ def package(tmp_path: Path) -> Path:
 def test_a_package_is_what_dpkg_deb_makes_of_the_tree(tree: Path, package: Path) -> None:
     variables = {**os.environ, "SOURCE_DATE_EPOCH": "1"}
     direct = package.with_name("direct.deb")
-    build = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(direct)]
+    build = ["dpkg-deb", "--root-owner-group", "-Zxz", "-z3", "--build", str(tree), str(direct)]
     for command in ([str(PACK), str(tree), str(package)], build):
         subprocess.run(command, check=True, capture_output=True, env=variables, timeout=120)
     assert package.read_bytes() == direct.read_bytes()

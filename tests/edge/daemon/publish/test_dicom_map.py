@@ -140,20 +140,26 @@ def test_a_pruned_or_forgotten_image_has_no_map(studio: Studio) -> None:
     assert nothing(studio, delivery) == "maps_original_gone"
 
 
+def held_in_the_end(studio: Studio, delivery: Delivery, why: str) -> None:
+    """Send a map, for the same reason in vain, until it is held."""
+    sink = studio.sink
+    for _ in range(FAILURES - 1):
+        with pytest.raises(Unavailable, match=why):
+            sink.send(delivery)
+    with pytest.raises(RefusedError, match=why):
+        sink.send(delivery)
+
+
 @pytest.mark.usefixtures("no_pause")
 def test_a_file_that_is_away_though_it_is_kept_waits_and_is_held_in_the_end(
     studio: Studio,
 ) -> None:
-    delivery, sink = studio.delivery(), studio.sink
+    delivery = studio.delivery()
     path = studio.site.ledger.images.path_of(json.loads(delivery.payload)["image_id"])
     assert path is not None
     path.unlink()
     studio.drawn = UnreadableError("cannot be read")
-    for _ in range(FAILURES - 1):
-        with pytest.raises(Unavailable, match="is its mount away"):
-            sink.send(delivery)
-    with pytest.raises(RefusedError, match="is its mount away"):
-        sink.send(delivery)
+    held_in_the_end(studio, delivery, "is its mount away")
 
 
 @pytest.mark.usefixtures("no_pause")
@@ -164,36 +170,24 @@ def test_a_file_that_may_not_be_read_holds_its_map_alone(
         raise PermissionError(EACCES, os.strerror(EACCES))
 
     monkeypatch.setattr(files, "open_regular", refuse)
-    delivery, sink = studio.delivery(), studio.sink
+    delivery = studio.delivery()
     studio.drawn = UnreadableError("the image file cannot be read")
-    for _ in range(FAILURES - 1):
-        with pytest.raises(Unavailable, match="cannot be read"):
-            sink.send(delivery)
-    with pytest.raises(RefusedError, match="cannot be read"):
-        sink.send(delivery)
+    held_in_the_end(studio, delivery, "cannot be read")
 
 
 @pytest.mark.usefixtures("no_pause")
 def test_a_worker_that_dies_again_and_again_holds_its_map_alone(studio: Studio) -> None:
     studio.drawn = InferenceError("worker ended by SIGKILL")
-    delivery, sink = studio.delivery(), studio.sink
-    for _ in range(FAILURES - 1):
-        with pytest.raises(Unavailable, match="could not be drawn: worker ended by SIGKILL"):
-            sink.send(delivery)
-    with pytest.raises(RefusedError, match="could not be drawn"):
-        sink.send(delivery)
+    delivery = studio.delivery()
+    held_in_the_end(studio, delivery, "could not be drawn: worker ended by SIGKILL")
 
 
 @pytest.mark.usefixtures("no_pause")
 def test_a_map_that_the_worker_gives_back_again_and_again_is_held_alone(studio: Studio) -> None:
     """As where the disk reads the beginning of its file alone."""
     studio.drawn = UnreadableError("the image file cannot be read")
-    delivery, sink = studio.delivery(), studio.sink
-    for _ in range(FAILURES - 1):
-        with pytest.raises(Unavailable, match="cannot be read"):
-            sink.send(delivery)
-    with pytest.raises(RefusedError, match="cannot be read"):
-        sink.send(delivery)
+    delivery = studio.delivery()
+    held_in_the_end(studio, delivery, "cannot be read")
 
 
 @pytest.mark.usefixtures("no_pause")

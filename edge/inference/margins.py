@@ -125,16 +125,21 @@ def flats_of(small: Small) -> list[Flat]:
     return found
 
 
-def glaring(small: Small, flats: Sequence[Flat]) -> list[Flat]:
+def glaring(small: Small, flats: Sequence[Flat], on_air: Sequence[Flat]) -> list[Flat]:
     """
     Keep the flat areas that are bright and end abruptly, so that they cannot be air.
 
     Dark flat areas are kept out: the air of a digital mammogram is one of them.
+
+    Args:
+        small: shape (rows, columns).
+        flats: areas of it.
+        on_air: those of them that are `marks`.
     """
     if not flats:
         return []
     low, high = quantiles(small[::2, ::2], 1, 99)
-    on_air, found = marks(small, flats), []
+    found = []
     for flat in flats:
         smaller = [mark.mask for mark in on_air if mark.mask.sum() < flat.mask.sum()]
         around = _surroundings(small, flat.mask, smaller)  # dark marks make no air glare

@@ -57,7 +57,8 @@ def segment(image: Mammogram) -> Segmentation:
     small = without_lines(small_copy(pixels, image.background), pixels)
     flats = flats_of(small)
     stated = image.facts.format == "dicom"
-    turned = is_inverted(small, glaring(small, flats), marks(small, flats), stated=stated)
+    on_air = marks(small, flats)
+    turned = is_inverted(small, glaring(small, flats, on_air), on_air, stated=stated)
     white = _white(image, small)
     if turned:
         small = np.maximum(np.float32(white) - small, 0)

@@ -3,7 +3,8 @@ Images that cannot be given to a worker for now, and let the others go first.
 
 An archive that is away is away for all its images, of which an operator may have had thousands
 wait again: they are passed over together, and one of them is tried again after a while. One file of
-the archive that fails alone, or for which the spool has no room, puts off no other.
+the archive that fails alone, or for which the spool has no room, puts off no other, until there are
+more of those than are remembered.
 """
 
 import logging

@@ -100,8 +100,8 @@ bench: $(BIN)/.bench ## measure docs/quality/benchmarks.md anew, twenty minutes;
 	-@$(MAKE) --no-print-directory RUNTIME=tflite-runtime venv
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-fuzz: $(BIN)/.dev ## mutated messages and mutated files, an hour each; FUZZ_S=60, DECODER=gdcm
-	$(BIN)/python -m tests.fuzz.messages $(FUZZ_S) fuzz-findings
+fuzz: $(BIN)/.dev ## mutated messages and files, at a daemon and at workers; FUZZ_S=60
+	$(BIN)/python -m tests.fuzz.daemon $(FUZZ_S) fuzz-findings
 	$(BIN)/python -m tests.fuzz.files $(FUZZ_S) fuzz-findings $(DECODER)
 
 torture: $(BIN)/.dev ## kills, full disks, dead brokers: docs/quality/reliability.md; SCALE=0.1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge.errors import Unavailable
 from edge.storage import names
+from edge.storage.archive_folders import ArchiveFolders
 from edge.storage.claims import NO_SUCH, Claims, could_be, is_there, unavailable
 from edge.storage.known_looks import Since
 from edge.storage.sizes import MOST_MB, FileChangedError, unchanged
@@ -29,14 +30,23 @@ class Archive(Claims):
         failed: the folder of rejected ones.
         beat: called while something takes long.
         most_mb: the largest file that is hashed, in MiB.
+        state: the state folder, where it is noted which folders those are; None not to note it.
     """
 
-    def __init__(
-        self, claimed: Path, done: Path, failed: Path, beat: Beat, most_mb: int = MOST_MB
+    def __init__(  # noqa: PLR0913 - its folders, and what it needs
+        self,
+        claimed: Path,
+        done: Path,
+        failed: Path,
+        beat: Beat,
+        *,
+        most_mb: int = MOST_MB,
+        state: Path | None = None,
     ) -> None:
         super().__init__(claimed, beat, most_mb)
         self.done = done
         self.failed = failed
+        self._folders = ArchiveFolders(state, (done, failed))
 
     def archive(  # noqa: PLR0913 - all of one image
         self,
@@ -63,6 +73,8 @@ class Archive(Claims):
         """
         places = _places(self.done if scored else self.failed, name, image_id)
         ours = settled and _is_foreign(path)
+        if path.parent != self.claimed and not is_there(path):
+            self.demand_folder(path.parent)  # the image lies there, and no receipt beside it here
         # A copy that becomes ours is hashed anyhow; one known to have changed is not even copied.
         doubted = not ours or self.since_hashed(path) is Since.CHANGED
         if doubted and is_there(path) and not self.is_image(path, image_id):
@@ -108,14 +120,30 @@ class Archive(Claims):
         Find an image's file: at `path`, or in the archive, if a kill came before the ledger knew.
 
         Raises:
-            Unavailable: the spool itself is away.
+            Unavailable: the spool is away, or the folder of the archive in which it would lie.
         """
         if not self.present():
             msg = "spool: it is away"
             raise Unavailable(msg)
         archived = (_places(folder, name, image_id) for folder in (self.done, self.failed))
         places = (path, *(place for both in archived for place in both))
-        return next((place for place in places if is_there(place)), None)
+        found = next((place for place in places if is_there(place)), None)
+        if found is None and path.parent != self.claimed:
+            self.demand_folder(path.parent)
+        return found
+
+    def demand_folder(self, folder: Path) -> None:
+        """
+        Refuse to take a file of the archive for gone that is away with its folder.
+
+        Raises:
+            Unavailable: the folder, or its mount, is away; the text says what to do.
+        """
+        try:
+            self._folders.demand(folder)
+        except OSError as error:
+            msg = f"archive: {error.strerror}"
+            raise Unavailable(msg) from error
 
 
 def _places(folder: Path, name: bytes, image_id: str) -> tuple[Path, Path]:

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from errno import ENOENT
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Settings
-from edge.storage.archive_folders import NAME, ArchiveFolders
+from edge.storage.archive_folders import ArchiveFolders
 from edge.storage.erased_files import remove_file
 from edge.storage.ledger.pruning import FIRST, Place, Pruning
 from edge.storage.names import result_path
@@ -104,8 +103,7 @@ def _remove_unless_away(archives: ArchiveFolders, path: Path) -> None:
     """Remove a file, or find it gone from the folder that had it, not with its mount."""
     there = path.exists() or result_path(path).exists()
     if not there and archives.is_away(path.parent):
-        why = f"{path.parent} is not the folder that it was: mount it, or remove {NAME}"
-        raise OSError(ENOENT, why)
+        archives.demand(path.parent)
     remove_file(path)
 
 

@@ -34,6 +34,7 @@ class Spool(Archive):
         beat: called while something takes long.
         inbox: knows if the inbox is there; None to believe any folder of its device.
         most_mb: the largest file that is hashed, in MiB.
+        state: the state folder, where the folders are noted; None not to note them.
 
     Raises:
         StartupError: one of them cannot be made or written.
@@ -49,16 +50,18 @@ class Spool(Archive):
         inbox: InboxPlace | None = None,
         *,
         most_mb: int = MOST_MB,
+        state: Path | None = None,
     ) -> None:
-        super().__init__(root / names.CLAIMED, done, failed, beat, most_mb)
-        self._inbox = inbox
+        claimed = root / names.CLAIMED
         for key, folder in (
-            ("spool.path", self.claimed),
+            ("spool.path", claimed),
             ("spool.done", done),
             ("spool.failed", failed),
         ):
             _make_writable(key, folder)
             files.remove_parts(folder)
+        super().__init__(claimed, done, failed, beat, most_mb=most_mb, state=state)
+        self._inbox = inbox
 
     def hash_in_place(self, path: Path) -> str | None:
         """

@@ -42,6 +42,7 @@ class Commands:
     ) -> None:
         self._settings = settings
         self._ledger = parts.ledger
+        self._spool = parts.spool
         self._tasks = parts.tasks
         self._wake_couriers = wake_couriers
 
@@ -88,14 +89,18 @@ class Commands:
 
         Raises:
             ConfigError: a field is wrong, an image is not known, or its file is gone.
+            Unavailable: the folder of an image's file is away.
         """
         if any(key in request for key in ("all", "reason", "since")):
-            image_ids = [one for one in self._rejected(request) if self._file_of(one)]
+            wanted = self._rejected(request)
+            image_ids = [one for one in wanted if self._file_of(one)]
+            self._demand_folders([] if image_ids else wanted)  # none is, since it is away?
         else:
             names = [str(name) for name in request.get("images", [])]
             image_ids = resolve_images(names, self._ledger.queries.image_ids)
         gone = [image_id for image_id in image_ids if not self._file_of(image_id)]
         if gone:
+            self._demand_folders(gone)
             msg = f"{', '.join(gone)}: the file is no longer in done or failed"
             raise ConfigError(msg)
         self._tasks.call(lambda: self._ledger.submissions.retry(image_ids)).result()
@@ -112,6 +117,12 @@ class Commands:
     def _file_of(self, image_id: str) -> bool:
         image = self._ledger.images.find(image_id)
         return image is not None and image.path.exists()
+
+    def _demand_folders(self, image_ids: list[str]) -> None:
+        """Refuse to call files gone whose folders are away."""
+        found = map(self._ledger.images.find, image_ids)
+        for folder in {image.path.parent for image in found if image is not None}:
+            self._spool.demand_folder(folder)
 
 
 def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[str]:

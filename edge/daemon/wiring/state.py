@@ -39,7 +39,15 @@ def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Le
     where = settings.spool
     inbox = InboxPlace(settings.state.path, settings.inbox.path)
     most_mb = TIMES * settings.worker.max_file_mb
-    spool = Spool(where.path, where.done, where.failed, health.beat, inbox, most_mb=most_mb)
+    spool = Spool(
+        where.path,
+        where.done,
+        where.failed,
+        health.beat,
+        inbox,
+        most_mb=most_mb,
+        state=settings.state.path,
+    )
     prove(ledger, spool)
     rebuild(ledger, spool, health)
     ledger.restore.watch(where.path / WITNESS)

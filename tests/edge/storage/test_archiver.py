@@ -13,6 +13,7 @@ from edge.errors import Reason
 from edge.health import Cause
 from edge.models.active import shipped_bundle
 from edge.storage import archiver
+from edge.storage.archive_folders import ArchiveFolders
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Submission
 from edge.storage.ledger.states import State
@@ -112,3 +113,28 @@ def test_a_file_whose_archiving_fails_as_nobody_foresaw_keeps_no_other_waiting(
     shelf.look()
     assert shelf.look() == [0, 1, 2, 3, 4]
     assert shelf.causes == set()
+
+
+def test_a_retried_image_whose_archive_goes_away_is_filed_once_it_is_back(shelf: Shelf) -> None:
+    """Its file lies there still: a receipt in the empty folder that is left would be of nothing."""
+    parts, recorder = shelf.line.parts, shelf.line.recorder
+    shelf.failed.unlink()
+    shelf.failed.mkdir()
+    spool = parts.spool
+    spool._folders = ArchiveFolders(None, (spool.done, spool.failed))
+    for _ in range(2):
+        shelf.look()
+    parts.ledger.submissions.retry(IDS[:1])
+    away = shelf.failed.rename(shelf.failed.with_name("away"))
+    shelf.failed.mkdir()
+    recorder.reject(IDS[0], Reason.POISON, "for a test")
+    assert shelf.look() == [1, 2, 3, 4]
+    assert shelf.causes == {Cause.ARCHIVE_UNAVAILABLE}
+    assert "mount it" in str(parts.health.reasons)
+    assert list(shelf.failed.iterdir()) == []
+    shelf.failed.rmdir()
+    away.rename(shelf.failed)
+    shelf.look()
+    assert shelf.look() == [0, 1, 2, 3, 4]
+    assert shelf.causes == set()
+    assert shelf.place(0).read_bytes() == FILMS[0]

@@ -452,3 +452,39 @@ def test_a_request_for_which_there_is_no_room_is_not_begun_to_be_written(
     monkeypatch.setattr(files, "write", lambda *_: pytest.fail("it was written"))
     with pytest.raises(Unavailable, match="no room"), spool.receiving(DATA):
         pytest.fail("it was taken")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_file_of_the_archive_is_not_gone_while_another_folder_lies_at_its_place(
+    tmp_path: Path, *, restarted: bool
+) -> None:
+    """As one does under a mount that is away, which a start may have made."""
+    state = tmp_path / "state"
+    state.mkdir()
+    folders = (tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+    spool = Spool(*folders, state=state)
+    path = spool.failed / "film.dcm"
+    path.write_bytes(DATA)
+    away = spool.failed.rename(tmp_path / "away")
+    if restarted:
+        spool = Spool(*folders, state=state)
+    else:
+        spool.failed.mkdir()
+    with pytest.raises(Unavailable, match="is not the folder that it was: mount it"):
+        spool.locate(path, IMAGE_ID, b"film.dcm")
+    assert spool.locate(spool.claimed / "f-1", IMAGE_ID, b"film.dcm") is None
+    spool.failed.rmdir()
+    away.rename(spool.failed)
+    assert spool.locate(path, IMAGE_ID, b"film.dcm") == path
+    path.unlink()
+    assert spool.locate(path, IMAGE_ID, b"film.dcm") is None
+
+
+def test_a_file_of_an_archive_of_an_earlier_configuration_is_not_gone_with_its_folder(
+    tmp_path: Path, spool: Spool
+) -> None:
+    path = tmp_path / "earlier" / "film.dcm"
+    with pytest.raises(Unavailable, match="is not there: mount it, or make it"):
+        spool.locate(path, IMAGE_ID, b"film.dcm")
+    path.parent.mkdir()
+    assert spool.locate(path, IMAGE_ID, b"film.dcm") is None

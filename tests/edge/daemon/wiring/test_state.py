@@ -1,5 +1,6 @@
 """The key of subjects and the spool, as the configuration has them."""
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -42,3 +43,13 @@ def test_a_spool_hashes_files_of_sixteen_times_the_size_that_a_worker_takes(tmp_
     with ExitStack() as stack:
         _, spool = open_state(settings.model_copy(update={"worker": worker}), Health(), stack)
         assert spool.most_mb == 4800
+
+
+def test_the_folders_of_the_archive_are_noted_before_anything_is_looked_for_there(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "inbox").mkdir()
+    with ExitStack() as stack:
+        _, spool = open_state(folders_of(tmp_path), Health(), stack)
+    noted = json.loads((tmp_path / "state" / "archives.json").read_bytes())
+    assert noted == {str(one): one.stat().st_ino for one in (spool.done, spool.failed)}

@@ -13,7 +13,8 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "`mammo-edge doctor` tries them"
     ),
     Cause.LOOP_FAILED: (
-        "a defect: please report it with `journalctl -u mammo-edge -p err`; all else goes on"
+        "it names a folder or an error of the disk: is it mounted, `dmesg`? else a defect: please "
+        "report it with `journalctl -u mammo-edge -p err`; all else goes on"
     ),
     Cause.LOOP_HANGS: (
         "a disk or server that does not answer (`dmesg`), or a defect: under systemd the watchdog "
@@ -117,7 +118,8 @@ DEGRADED: Final[Mapping[Cause, str]] = {
         "`mammo-edge check`"
     ),
     Cause.ARCHIVE_UNAVAILABLE: (
-        "the image was scored and its result is safe; free disk space, or look at the disk: `dmesg`"
+        "the image was scored and its result is safe; free disk space, or look at the disk: is it "
+        "mounted, `dmesg`?"
     ),
     Cause.RETENTION_FAILED: (
         "old files cannot be removed: rights of `done`, `failed` and the state folder; "

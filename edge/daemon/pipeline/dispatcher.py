@@ -61,7 +61,7 @@ class Dispatcher:
         self._head_start = head_start
         self._hooks = hooks
         self._changed = ChangedFiles(parts, recorder.reject, head_start)
-        self._put_off = PutOff(parts.health)
+        self._put_off = PutOff(parts.health, parts.ledger.turns)
         self._given_back = GivenBack(parts, recorder, self._put_off, self._rest, hooks.observers)
         self._stopping = False
         self._pause_until = 0.0
@@ -140,10 +140,12 @@ class Dispatcher:
                 return
             try:
                 self._give(image)
-            except Exception as error:  # the loop rests, and then the next image has its turn
+            except StateDamagedError:
+                raise
+            except Exception as error:
                 archived = image.path.parent != self._spool.claimed
                 if not self._put_off.add(image, error, archived=archived):
-                    raise
+                    raise  # the loop rests, and then the next image has its turn
 
     def _give(self, image: Image) -> None:
         """Give an image to a worker, unless it is settled without one."""
@@ -153,6 +155,7 @@ class Dispatcher:
         self._ledger.images.move(image.image_id, Move.DISPATCH)
         self._alone = image.alone
         self._submit(image)
+        self._put_off.given(image)
 
     def _next(self) -> Image | None:
         """Choose the image that a worker may have now, or has begun with already."""
@@ -160,17 +163,10 @@ class Dispatcher:
         idle = workers.in_work < workers.job.count
         if not idle and not self._head_start.begun:
             return None
-        image = self._next_waiting()
+        image = self._put_off.next()
         if image is None or (image.alone and workers.in_work > 0):
             return None
         return image if idle or self._head_start.has(image.path, workers) else None
-
-    def _next_waiting(self) -> Image | None:
-        """Find the image whose turn it is: one that was put off if no other waits."""
-        images, now, ever = self._ledger.images, self._put_off.now(), self._put_off.ever()
-        within = self._spool.claimed if self._put_off.archive_is_away() else None
-        first = images.next_waiting(but=ever, within=within)
-        return first or (images.next_waiting(but=now, within=within) if ever else None)
 
     def _begin_ahead(self) -> None:
         workers = self._model.serving.workers

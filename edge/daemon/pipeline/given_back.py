@@ -91,13 +91,20 @@ class GivenBack:
             _blame(self._ledger, self._health, examination.image, error)
             return
         if isinstance(examination.verdict, Interrupted):
-            self._rest(Cause.WORKERS_UNAVAILABLE, f"worker: {examination.verdict.why}")
-            if self._spool.is_shut_alone(examination.image.path):
-                self._put_off.interrupted(examination.image, examination.verdict.why)
+            self._interrupted(examination.image, examination.verdict.why)
         else:
             self._put_off.had_its_turn(examination.image)
         for observe in self._observers if settled else ():
             show(observe, examination, self._health)
+
+    def _interrupted(self, image: Image, why: str) -> None:
+        """Have workers rest that gave an image back, unless it is a file of the archive alone."""
+        archived = image.path.parent != self._spool.claimed
+        shut = self._spool.is_shut_alone(image.path)
+        if shut:
+            self._put_off.interrupted(image, why, archived=archived)
+        if not (shut and archived):
+            self._rest(Cause.WORKERS_UNAVAILABLE, f"worker: {why}")
 
 
 def _blame(ledger: Ledger, health: Health, image: Image, error: Exception) -> None:

@@ -1,10 +1,12 @@
 """
-Images that cannot be given to a worker for now, and let the others go first.
+Images that cannot be given to a worker for now, and let all others go first.
 
-An archive that is away is away for all its images, of which an operator may have had thousands
-wait again: they are passed over together, and one of them is tried again after a while. One file of
-the archive that fails alone, or for which the spool has no room, puts off no other, until there are
-more of those than are remembered.
+One that was put off is tried again after a while, once no other waits, the one that failed longest
+ago first. None is forgotten while it waits: what is remembered are as many ids as images wait.
+
+What lies in the archive keeps nothing of the spool waiting. After a file of it that fails alone,
+its folder rests for a moment; one that is away is away for all its images, of which an operator
+may have had thousands wait again, and rests until one of them is tried again.
 """
 
 import logging
@@ -12,23 +14,27 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection
-from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
+from dataclasses import dataclass
+from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
+from itertools import takewhile
+from pathlib import Path
 from typing import Final
 
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.ledger.records import Image
+from edge.storage.ledger.turns import Turns
 from edge.system.files import OF_ALL
-from edge.system.threads import note_failing, note_good_turn
+from edge.system.threads import note_failing, note_failure, note_good_turn
 
 log = logging.getLogger(__name__)
 
 PART: Final = "dispatch of an image"
 """The name of this part of the daemon in the reason `loop_failed`."""
 PUT_OFF_S: Final = 60.0
-"""Seconds until such an image is tried again."""
-MOST: Final = 1000
-"""Images that are put off at a time; of more, the first is tried again."""
+"""Seconds until such an image, or an archive that is away, is tried again."""
+REST_S: Final = 1.0
+"""Seconds for which a folder of the archive rests after a file that failed alone."""
 INTERRUPTIONS: Final = 3
 """Interruptions of an image in a row after which it may be that file alone."""
 OF_SPOOL: Final = OF_ALL | {EACCES, EPERM, EROFS}
@@ -37,21 +43,41 @@ OF_ARCHIVE: Final = OF_ALL - {ENOSPC, EDQUOT}
 """Errors that all files of the archive meet; a disk that is full is the spool's."""
 
 
+@dataclass(slots=True)
+class _Failed:
+    """An image that was put off."""
+
+    folder: Path
+    until: float
+    """Monotonic time, in seconds."""
+    away: bool
+    """True if it failed as its whole folder was away."""
+    why: str
+    """The reason that is told; none once it, or its folder, was not in the way any more."""
+
+
 class PutOff:
     """
     Remembers which images were put off, until when, and tells of it.
 
     Args:
         health: is told.
+        turns: of the ledger.
     """
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: Health, turns: Turns) -> None:
         self._health = health
-        self._until: dict[str, float] = {}
-        """Monotonic times, in seconds, by image, the soonest first; also those that are past."""
-        self._archive_away_until = 0.0
-        """The monotonic time, in seconds, until which no image of the archive is tried."""
+        self._turns = turns
+        self._failed: dict[str, _Failed] = {}
+        """By image, the one that failed longest ago first."""
+        self._resting: dict[Path, float] = {}
+        """Monotonic times, in seconds, until which no image of a folder is tried."""
         self._interrupted: Counter[str] = Counter()
+        self._look_at = 0.0
+        """The monotonic time, in seconds, of the next look for images that wait no more."""
+
+    def __len__(self) -> int:
+        return len(self._failed)
 
     def add(self, image: Image, error: Exception, *, archived: bool = False) -> bool:
         """
@@ -63,54 +89,86 @@ class PutOff:
             archived: true if its file lies in the archive, which may be away for itself.
 
         Returns:
-            True if the archive is away for all of its images, so that others can go on at once.
+            True if the others can go on at once, as only a folder of the archive rests.
         """
         foreseen = isinstance(error, Unavailable)
-        if foreseen and not _is_of_one_file(error, frozenset() if archived else OF_SPOOL):
+        # What is gone from the spool is looked for in the archive: that is none of the others'.
+        of_all = frozenset() if archived or _is_gone(image.path) else OF_SPOOL
+        if foreseen and not _is_of_one_file(error, of_all):
             return False
-        self._add(image, str(error) if foreseen else type(error).__name__)
-        many = len(self._until) >= MOST  # each rests the loop, before any image of the spool
-        away = foreseen and archived and (many or _is_archive_away(image, error))
-        if away:
-            self._archive_away_until = time.monotonic() + PUT_OFF_S
-        return away
+        why = str(error) if foreseen else note_failure("image_failed", error)
+        away = archived and foreseen and _is_archive_away(image, error)
+        self._add(image, why, away=away)
+        if archived:
+            self._rest(image.path.parent, PUT_OFF_S if away else REST_S)
+        return archived
 
-    def interrupted(self, image: Image, why: str) -> None:
+    def interrupted(self, image: Image, why: str, *, archived: bool = False) -> None:
         """Note that a worker gave an image back; let others go first after some times in a row."""
         self._interrupted[image.image_id] += 1
         if self._interrupted[image.image_id] >= INTERRUPTIONS:
             del self._interrupted[image.image_id]
             self._add(image, why)
+        if archived:
+            self._rest(image.path.parent, REST_S)
+
+    def given(self, image: Image) -> None:
+        """Note that a worker has an image: nothing is wrong with its folder, nor maybe with it."""
+        for image_id, failed in self._failed.items():
+            back = failed.away and failed.folder == image.path.parent
+            if back or image_id == image.image_id:
+                failed.why = ""
+        self._tell()
 
     def had_its_turn(self, image: Image) -> None:
         """Note that a worker was done with an image, or that it needed none."""
         self._interrupted.pop(image.image_id, None)
-        self._until.pop(image.image_id, None)
+        if self._failed.pop(image.image_id, None):
+            self._tell()
 
-    def _add(self, image: Image, why: str) -> None:
+    def next(self) -> Image | None:
+        """
+        Find the image whose turn it is: one that was put off if no other waits.
+
+        Raises:
+            Unavailable: the ledger cannot be read.
+        """
+        now = time.monotonic()
+        self._forget_finished(now)
+        resting = [folder for folder, until in self._resting.items() if until > now]
+        if image := self._turns.next_waiting(but=self._failed, outside=resting):
+            return image
+        due = takewhile(lambda failed: failed[1].until <= now, self._failed.items())
+        ids = [image_id for image_id, _ in due]
+        return self._turns.first_waiting(ids, outside=resting) if ids else None
+
+    def _forget_finished(self, now: float) -> None:
+        """Forget now and then what has its outcome by another way, or was erased."""
+        if not self._failed or now < self._look_at:
+            return
+        self._look_at = now + PUT_OFF_S
+        waiting = self._turns.unfinished(self._failed)
+        for image_id in self._failed.keys() - waiting:
+            del self._failed[image_id]
+        self._tell()
+
+    def _add(self, image: Image, why: str, *, away: bool = False) -> None:
         log.warning('event=image_put_off image=%s why="%s"', image.image_id[:16], why)
         self._health.count("put_off")
-        self._until.pop(image.image_id, None)
-        self._until[image.image_id] = time.monotonic() + PUT_OFF_S
-        if len(self._until) > MOST:
-            del self._until[next(iter(self._until))]
-        note_failing(self._health, PART, why)
+        self._failed.pop(image.image_id, None)  # the last to be tried again, from now on
+        until = time.monotonic() + PUT_OFF_S
+        self._failed[image.image_id] = _Failed(image.path.parent, until, away, why)
+        self._tell()
 
-    def now(self) -> list[str]:
-        """List the images that are not to be tried for now."""
-        now = time.monotonic()
-        waiting = [image_id for image_id, until in self._until.items() if until > now]
-        if not waiting:
+    def _rest(self, folder: Path, rest_s: float) -> None:
+        self._resting[folder] = time.monotonic() + rest_s
+
+    def _tell(self) -> None:
+        told = [failed.why for failed in self._failed.values() if failed.why]
+        if told:
+            note_failing(self._health, PART, told[-1])
+        else:
             note_good_turn(self._health, PART)
-        return waiting
-
-    def archive_is_away(self) -> bool:
-        """Tell if no image of the archive is to be tried for now."""
-        return time.monotonic() < self._archive_away_until
-
-    def ever(self) -> list[str]:
-        """List all that were put off and not examined since: others go first, however many."""
-        return list(self._until)
 
 
 def _is_of_one_file(error: Exception, of_all: Collection[int | None]) -> bool:
@@ -123,3 +181,11 @@ def _is_archive_away(image: Image, error: Exception) -> bool:
     cause = error.__cause__
     of_all = isinstance(cause, OSError) and cause.errno in OF_ARCHIVE
     return of_all or not os.access(image.path.parent, os.X_OK)
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno == ENOENT
+    return False

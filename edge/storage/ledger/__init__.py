@@ -28,6 +28,7 @@ from edge.storage.ledger.references import References
 from edge.storage.ledger.restore import Restore
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.submissions import Submissions
+from edge.storage.ledger.turns import Turns
 from edge.storage.ledger.verdicts import Verdicts
 from edge.storage.pictures import Pictures
 
@@ -61,6 +62,7 @@ class Ledger:
         self.origins = Origins(self._database)
         self.references = References(self._database)
         self.images = Images(self._database, results, joined)
+        self.turns = Turns(self._database)
         self.outbox = Outbox(self._database)
         self.queries = Queries(self._database.reading)
         self.clock = Clock(self._database)

@@ -1,11 +1,8 @@
 """Images on their way: waiting, in work, concluded, archived."""
 
-import os
 import sqlite3
 import time
-from collections.abc import Collection
 from pathlib import Path
-from typing import Final
 
 from edge.domain import Numbering
 from edge.storage.ledger import records
@@ -16,9 +13,6 @@ from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
 from edge.system.threads import note_failure
 
-FAR_OFF_S: Final = 600
-"""Seconds that no image waits on purpose: the clock was set back."""
-
 
 class Images:
     """The images of a ledger and what becomes of them."""
@@ -27,26 +21,6 @@ class Images:
         self._database = database
         self._results = results
         self._exams = exams
-
-    def next_waiting(self, but: Collection[str] = (), within: Path | None = None) -> Image | None:
-        """
-        Find the image to examine next: those that were interrupted go behind the others.
-
-        Args:
-            but: images that are passed over.
-            within: a folder in which its file must lie; None for any.
-        """
-        due = f"NOT not_before BETWEEN ?1 AND ?1 + {FAR_OFF_S}"
-        place = b"" if within is None else os.fsencode(within) + b"/"
-        marks = ", ".join("?" * len(but))
-        query = (
-            f"SELECT {COLUMNS} FROM images WHERE state = 'received' AND {due} "
-            f"AND substr(path, 1, length(?2)) = ?2 AND image_id NOT IN ({marks}) "
-            "ORDER BY interrupted, received_at LIMIT 1"
-        )
-        with self._database.reading() as db:
-            row = db.execute(query, (time.time(), place, *but)).fetchone()
-        return records.image(row) if row else None
 
     def in_state(self, state: State, limit: int = -1) -> list[Image]:
         """List the images in one state, oldest first, at most `limit`; -1 for all."""

@@ -5,7 +5,7 @@ import io
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from errno import (
     EACCES,
@@ -27,7 +27,7 @@ import pytest
 from edge.daemon.pipeline import put_off, second_look
 from edge.daemon.workers.serving import Serving
 from edge.daemon.workers.verdict import Interrupted
-from edge.errors import Reason, Unavailable
+from edge.errors import Reason, StateDamagedError, Unavailable
 from edge.health import Cause
 from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
@@ -45,6 +45,8 @@ from tests.support.pipeline import Line, line_of, parts_of
 from tests.support.pools import Pool
 
 BAD, GOOD = b"bad", b"good"
+MANY = 1002
+"""Images that fail, more than were remembered once."""
 
 
 def image_id(data: bytes) -> str:
@@ -63,6 +65,13 @@ class Bench:
     def turn(self) -> None:
         self.line.dispatcher._pause_until = 0.0
         self.line.dispatcher._turn()
+
+    def all_due(self) -> None:
+        """Have the time pass after which what was put off is tried again."""
+        put = self.line.dispatcher._put_off
+        put._resting.clear()
+        for failed in put._failed.values():
+            failed.until = 0.0
 
     def state(self, data: bytes) -> State:
         image = self.line.parts.ledger.images.find(image_id(data))
@@ -122,7 +131,7 @@ def test_an_image_that_fails_before_a_worker_has_it_lets_the_others_go_first(
         assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
         assert Cause.LOOP_FAILED in bench.causes
         assert put_off.PART in str(bench.line.parts.health.reasons)
-    bench.line.dispatcher._put_off._until[image_id(BAD)] = 0.0
+    bench.all_due()
     bench.pool.job.count = 2
     bench.turn()
     assert bench.state(BAD) is State.EXAMINING
@@ -140,7 +149,7 @@ def test_an_image_that_no_worker_can_read_lets_the_others_go_first(bench: Bench)
     bench.turn()
     assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
     assert "cannot be read" in str(bench.line.parts.health.reasons)
-    bench.line.dispatcher._put_off._until[image_id(BAD)] = 0.0
+    bench.all_due()
     bench.pool.job.count = 2
     bench.turn()
     assert bench.state(BAD) is State.EXAMINING
@@ -192,11 +201,36 @@ def test_an_image_of_an_archive_that_is_away_keeps_none_of_the_spool_s_from_a_wo
             bench.turn()
         assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
     bench.pool.job.count = 2
-    bench.line.dispatcher._put_off._until[image_id(BAD)] = 0.0
-    bench.line.dispatcher._put_off._archive_away_until = 0.0
+    bench.all_due()
     bench.turn()
     assert bench.state(BAD) is State.EXAMINING
     assert bench.causes == set()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds by which images are put off, which a test moves on."""
+    now = [time.monotonic()]
+    monkeypatch.setattr("edge.daemon.pipeline.put_off.time.monotonic", lambda: now[0])
+    return now
+
+
+def waiting(bench: Bench, folder: Path, number: int, first: int = 0) -> list[Path]:
+    """Have images wait before all others whose files would lie in a folder."""
+    found = range(first, first + number)
+    rows = [(f"{one:064x}", os.fsencode(folder / f"{one}"), one - 10_000) for one in found]
+    with bench.line.parts.ledger._database.transaction() as db:
+        db.executemany(
+            "INSERT INTO images (image_id, state, path, name, received_at) "
+            "VALUES (?, 'received', ?, x'78', ?)",
+            rows,
+        )
+        db.executemany(
+            "INSERT INTO submissions (image_id, source, received_at, settled) "
+            "VALUES (?, 'folder', 0, 1)",
+            [row[:1] for row in rows],
+        )
+    return [folder / f"{one}" for one in found]
 
 
 def retried(bench: Bench, images: list[bytes]) -> list[Path]:
@@ -218,9 +252,8 @@ def retried(bench: Bench, images: list[bytes]) -> list[Path]:
 def test_however_many_images_wait_in_an_archive_that_is_away_the_spool_s_are_given_out_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `mammo-edge retry --all` has them wait: three, and no more than two can be put off."""
+    """As `mammo-edge retry --all` has them wait."""
     parts, old = bench.line.parts, [b"old", b"older", b"oldest"]
-    monkeypatch.setattr(put_off, "MOST", 2)
     retried(bench, old)
     clock, lstat = [time.monotonic()], Path.lstat
 
@@ -257,7 +290,7 @@ def test_however_many_images_wait_in_an_archive_that_is_away_the_spool_s_are_giv
     ids=lambda error: errorcode[error.errno],
 )
 def test_files_of_the_archive_that_fail_alone_put_off_no_other_one_there(
-    bench: Bench, error: OSError, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, error: OSError, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each has changed in the archive, out of which it cannot be taken back."""
     old = [b"one", b"two", b"three", b"four", b"five", b"sound"]
@@ -268,27 +301,12 @@ def test_files_of_the_archive_that_fail_alone_put_off_no_other_one_there(
         raise error
 
     monkeypatch.setattr(moving, "move", fail)
+    bench.pool.job.count = 3
     for _ in old:
         bench.turn()
+        clock[0] += put_off.REST_S
     assert bench.state(b"sound") is State.EXAMINING
     assert bench.line.parts.health.counters["put_off"] == 5
-
-
-def test_however_many_archived_files_fail_alone_the_spool_s_are_given_out(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = [b"one", b"two", b"three", b"four"]
-    for path in retried(bench, old):
-        path.write_bytes(b"other bytes: " + path.read_bytes())
-
-    def fail(*_: Any) -> None:  # noqa: ANN401
-        raise OSError(EROFS, os.strerror(EROFS))
-
-    monkeypatch.setattr(moving, "move", fail)
-    monkeypatch.setattr(put_off, "MOST", 2)
-    for _ in range(8):
-        bench.turn()
-    assert bench.state(BAD) is State.EXAMINING
 
 
 def test_an_archive_into_which_nobody_can_look_puts_off_all_its_images_whatever_the_error(
@@ -315,12 +333,12 @@ def test_an_image_that_was_put_off_and_needs_no_worker_in_the_end_is_put_off_no_
         patched.setattr(bench.line.parts.spool, "locate", fail)
         bench.turn()
     put = bench.line.dispatcher._put_off
-    assert put.ever() == [image_id(BAD)]
+    assert list(put._failed) == [image_id(BAD)]
     bench.bad.unlink()
     bench.pool.job.count = 2
-    put._until[image_id(BAD)] = 0.0
+    bench.all_due()
     bench.turn()
-    assert (bench.state(BAD), put.ever()) == (State.ARCHIVED, [])
+    assert (bench.state(BAD), len(put)) == (State.ARCHIVED, 0)
     assert bench.causes == set()
 
 
@@ -387,7 +405,7 @@ def test_an_image_that_is_interrupted_now_and_then_keeps_its_place(bench: Bench)
             put.interrupted(image, "pool stopped")
         put.had_its_turn(image)
         put.interrupted(image, "pool stopped")
-    assert put.now() == []
+    assert len(put) == 0
 
 
 def test_what_is_away_for_all_puts_off_no_image(
@@ -527,4 +545,254 @@ def test_an_archived_file_that_cannot_be_copied_keeps_no_other_from_becoming_our
     bench.line.recovery._second_look._again_at = 0.0
     bench.turn()
     assert [place.lstat().st_uid for place in places] == [0, 0]
+    assert bench.causes == set()
+
+
+def fail_at(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception, bad: Collection[Path]
+) -> None:
+    """Have each try to give one of these files to a worker fail."""
+    locate = bench.line.parts.spool.locate
+
+    def fail(path: Path, *args: Any) -> Path | None:  # noqa: ANN401
+        if path in bad:
+            raise error from error.__cause__
+        return locate(path, *args)
+
+    monkeypatch.setattr(bench.line.parts.spool, "locate", fail)
+
+
+def unreadable() -> Unavailable:
+    error = unavailable(OSError(EIO, os.strerror(EIO)))
+    error.__cause__ = OSError(EIO, os.strerror(EIO))
+    return error
+
+
+@pytest.mark.parametrize("error", [ValueError(), unreadable()], ids=["unforeseen", "EIO"])
+def test_archived_images_that_fail_alone_never_rest_the_loop_for_those_of_the_spool(
+    bench: Bench, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(bench, monkeypatch, error, retried(bench, [b"one", b"two", b"three", b"four"]))
+    bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+    assert bench.line.dispatcher._pause_until == 0.0
+    assert bench.causes == {Cause.LOOP_FAILED}
+
+
+def test_archived_images_that_fail_alone_are_tried_one_a_second(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the archive no more is asked meanwhile, be the loop woken as often as it likes."""
+    old = [b"one", b"two", b"sound"]
+    fail_at(bench, monkeypatch, unreadable(), retried(bench, old)[:2])
+    bench.pool.job.count = 9
+    tried = []
+    for _ in range(4):
+        for _ in range(3):
+            bench.turn()
+        tried.append(bench.line.parts.health.counters["put_off"])
+        clock[0] += put_off.REST_S
+    assert tried == [1, 2, 2, 2]
+    assert bench.state(b"sound") is State.EXAMINING
+
+
+def test_however_many_archived_images_fail_alone_a_sound_one_behind_them_has_its_turn(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = bench.line.parts.spool.failed
+    bad = waiting(bench, failed, MANY)
+    (failed / "sound").write_bytes(b"sound")
+    waiting(bench, failed, 1, first=MANY)
+    fail_at(bench, monkeypatch, unreadable(), bad)
+    bench.pool.job.count = 3
+    for _ in range(MANY + 1):
+        bench.turn()
+        clock[0] += put_off.REST_S
+    image = bench.line.parts.ledger.images.find(f"{MANY:064x}")
+    assert image is None or image.state is not State.RECEIVED
+
+
+def test_however_many_films_of_the_spool_fail_alone_a_new_one_is_given_out(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = waiting(bench, bench.line.parts.spool.claimed, MANY)
+    fail_at(bench, monkeypatch, unreadable(), bad)
+    for _ in range(MANY + 1):
+        bench.turn()
+        clock[0] += put_off.REST_S
+    assert bench.state(BAD) is State.EXAMINING
+
+
+def test_what_was_put_off_is_tried_in_the_order_in_which_it_failed(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, tried = bench.line.parts.spool.claimed, []
+    bad = waiting(bench, claimed, 3)
+    fail_at(bench, monkeypatch, unreadable(), bad)
+    put, add = bench.line.dispatcher._put_off, bench.line.dispatcher._put_off.add
+
+    def note(image: Any, *args: Any, **named: Any) -> bool:  # noqa: ANN401
+        tried.append(image.path)
+        return add(image, *args, **named)
+
+    monkeypatch.setattr(put, "add", note)
+    bench.pool.job.count = 3
+    for _ in range(8):
+        bench.turn()
+        clock[0] += put_off.PUT_OFF_S
+    assert tried[:3] == bad
+    assert tried[3:6] == bad
+
+
+def test_it_is_told_that_an_image_fails_until_it_is_tried_again(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which may be long after its minute: others have their turns first."""
+    with monkeypatch.context() as patched:
+        fail_at(bench, patched, unreadable(), [bench.bad])
+        bench.turn()
+    clock[0] += put_off.PUT_OFF_S
+    bench.turn()
+    assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+    assert bench.causes == {Cause.LOOP_FAILED}
+    bench.pool.job.count = 2
+    bench.turn()
+    assert bench.state(BAD) is State.EXAMINING
+    assert bench.causes == set()
+
+
+def test_an_image_that_was_put_off_and_is_settled_otherwise_is_neither_told_nor_remembered(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(bench, monkeypatch, unreadable(), [bench.bad])
+    for _ in range(2):
+        bench.turn()
+    assert bench.causes == {Cause.LOOP_FAILED}
+    bench.line.recorder.reject(image_id(BAD), Reason.POISON, "for a test")
+    clock[0] += put_off.PUT_OFF_S
+    bench.pool.job.count = 2  # while the good one is in work
+    bench.turn()
+    assert bench.causes == set()
+    assert len(bench.line.dispatcher._put_off) == 0
+
+
+def test_a_ledger_that_is_damaged_ends_the_daemon_and_blames_no_image(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(bench, monkeypatch, StateDamagedError("ledger: damaged"), retried(bench, [b"one"]))
+    with pytest.raises(StateDamagedError):
+        bench.turn()
+    assert bench.line.parts.health.counters["put_off"] == 0
+
+
+@pytest.mark.parametrize("left", ["an empty folder", "nothing", "a file"])
+def test_images_of_an_archive_that_is_not_mounted_wait_and_are_not_missing(
+    bench: Bench, clock: list[float], left: str
+) -> None:
+    old = [b"one", b"two"]
+    retried(bench, old)
+    failed = bench.line.parts.spool.failed
+    away = failed.rename(failed.with_name("elsewhere"))
+    if left == "an empty folder":
+        failed.mkdir()
+    elif left == "a file":
+        failed.touch()
+    bench.turn()
+    assert [bench.state(data) for data in (*old, BAD)] == [
+        State.RECEIVED,
+        State.RECEIVED,
+        State.EXAMINING,
+    ]
+    assert bench.line.parts.health.counters["put_off"] == 1
+    (why,) = bench.line.parts.health.reasons
+    assert "mount it" in why
+    assert not failed.is_dir() or list(failed.iterdir()) == []
+    if failed.exists():
+        (failed.rmdir if failed.is_dir() else failed.unlink)()
+    away.rename(failed)
+    clock[0] += put_off.PUT_OFF_S
+    bench.pool.job.count = 4
+    bench.turn()
+    assert [bench.state(data) for data in old] == [State.EXAMINING] * 2
+    assert bench.causes == set()
+
+
+def test_an_archived_image_whose_file_alone_is_gone_is_missing(bench: Bench) -> None:
+    (path,) = retried(bench, [b"one"])
+    path.unlink()
+    bench.turn()
+    assert bench.state(b"one") is State.ARCHIVED
+    _, payload = bench.line.parts.ledger.images.conclusion_of(image_id(b"one"))
+    assert b"missing: its file was removed" in payload
+
+
+def test_images_in_done_have_their_turn_while_failed_is_away(
+    bench: Bench,
+) -> None:
+    parts = bench.line.parts
+    retried(bench, [b"one", b"two", b"scored"])
+    place = parts.spool.done / "scored.dcm"
+    place.write_bytes(b"scored")
+    parts.ledger.images.relocate(image_id(b"scored"), place)
+    parts.spool.failed.rename(parts.spool.failed.with_name("elsewhere"))
+    bench.turn()
+    assert bench.state(b"scored") is State.EXAMINING
+
+
+def test_a_film_that_comes_again_while_its_archive_is_away_is_examined(
+    bench: Bench, clock: list[float]
+) -> None:
+    """Its bytes are in the spool then."""
+    parts = bench.line.parts
+    retried(bench, [b"one"])
+    parts.spool.failed.rename(parts.spool.failed.with_name("elsewhere"))
+    bench.turn()
+    path = parts.spool.claimed / "m-again"
+    path.write_bytes(b"one")
+    submission = Submission(image_id(b"one"), path, b"film.dcm", "folder", 9.0, settled=False)
+    parts.ledger.submissions.accept(submission, parts.model.serving.bundle.bundle_id)
+    bench.pool.job.count = 3
+    clock[0] += put_off.PUT_OFF_S
+    for _ in range(2):
+        bench.turn()
+    assert bench.state(b"one") is State.EXAMINING
+
+
+def test_archived_images_that_no_worker_can_read_never_rest_the_loop_for_those_of_the_spool(
+    bench: Bench,
+) -> None:
+    for path in retried(bench, [b"one", b"two"]):
+        path.unlink()
+        path.mkdir()
+    bench.turn()
+    assert bench.state(b"one") is State.EXAMINING
+    bench.pool.answer(Interrupted("the image file cannot be read: Permission denied"))
+    bench.line.dispatcher._record_finished()
+    bench.line.dispatcher._turn()
+    assert bench.state(BAD) is State.EXAMINING
+
+
+@pytest.mark.parametrize("error", [ESTALE, EACCES, EIO])
+def test_a_film_that_is_gone_from_the_spool_holds_up_no_other_while_the_archive_is_away(
+    bench: Bench, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can tell if a kill has left it in the archive, where it is looked for, too."""
+    lstat = Path.lstat
+
+    def away(path: Path) -> os.stat_result:
+        if bench.line.parts.spool.failed in path.parents:
+            raise OSError(error, os.strerror(error))
+        return lstat(path)
+
+    bench.bad.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "lstat", away)
+        for _ in range(2):
+            bench.turn()
+        assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+        assert Cause.LOOP_FAILED in bench.causes
+    bench.all_due()
+    bench.pool.job.count = 2
+    bench.turn()
+    assert bench.state(BAD) is State.ARCHIVED
     assert bench.causes == set()

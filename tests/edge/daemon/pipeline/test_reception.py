@@ -260,7 +260,7 @@ def test_a_file_the_ledger_looks_for_elsewhere_is_never_removed_as_a_spare(desk:
 def test_a_spool_that_is_away_rejects_nothing(desk: Desk) -> None:
     desk.reception.take_file(desk.drop(), quiet=CLOSED)
     (desk.folder / "spool").rename(desk.folder / "away")
-    image = desk.ledger.images.next_waiting()
+    image = desk.ledger.turns.next_waiting()
     assert image is not None
     with pytest.raises(Unavailable, match="spool: it is away"):
         desk.dispatcher._settle_unexamined(image)
@@ -270,7 +270,7 @@ def test_a_spool_that_is_away_rejects_nothing(desk: Desk) -> None:
 
 def test_a_file_that_a_kill_left_in_the_archive_is_found_there(desk: Desk) -> None:
     desk.reception.take_file(desk.drop(), quiet=CLOSED)
-    image = desk.ledger.images.next_waiting()
+    image = desk.ledger.turns.next_waiting()
     assert image is not None
     path = desk.spool.archive(
         image.path, IMAGE_ID, image.name, b"{}", scored=True
@@ -362,7 +362,7 @@ def test_a_postponed_image_is_not_lost_to_a_clock_that_is_set_back(
     assert desk.ledger.images.postpone(IMAGE_ID, 1_000_000.0)
     clock: Callable[[], float] = lambda: 1_000_000.0 - 86_400.0  # noqa: E731
     monkeypatch.setattr("edge.storage.ledger.images.time.time", clock)
-    assert desk.ledger.images.next_waiting() is not None
+    assert desk.ledger.turns.next_waiting() is not None
 
 
 def twice_blamed(desk: Desk) -> None:
@@ -372,7 +372,7 @@ def twice_blamed(desk: Desk) -> None:
 
 
 def settle(desk: Desk) -> None:
-    image = desk.ledger.images.next_waiting()
+    image = desk.ledger.turns.next_waiting()
     assert image is not None
     assert desk.dispatcher._settle_unexamined(image)
 
@@ -382,7 +382,7 @@ def test_what_changed_under_the_workers_that_died_of_it_is_no_poison_but_another
 ) -> None:
     desk.reception.take_file(desk.drop(), quiet=CLOSED)
     twice_blamed(desk)
-    claimed = desk.ledger.images.next_waiting()
+    claimed = desk.ledger.turns.next_waiting()
     assert claimed is not None
     claimed.path.write_bytes(FILM[:5])  # its writer had it open still, and cut it
     settle(desk)
@@ -414,7 +414,7 @@ def changed_while_it_was_postponed(desk: Desk) -> str:
     desk.ledger.images.move(IMAGE_ID, Move.DISPATCH)
     assert desk.ledger.images.postpone(IMAGE_ID, 1.0)
     desk.reception.take_bytes(Request(FILM, "mammo/v1/replies/1"))
-    waiting = desk.ledger.images.next_waiting()
+    waiting = desk.ledger.turns.next_waiting()
     assert waiting is not None
     waiting.path.write_bytes(FILM + b" in full")
     return hashlib.sha256(FILM + b" in full").hexdigest()
@@ -455,7 +455,7 @@ def test_a_changed_file_is_recorded_however_often_the_ledger_fails_and_as_one_th
 ) -> None:
     desk.reception.take_file(desk.drop(), quiet=CLOSED)
     twice_blamed(desk)
-    claimed = desk.ledger.images.next_waiting()
+    claimed = desk.ledger.turns.next_waiting()
     assert claimed is not None
     claimed.path.write_bytes(FILM[:5])
     with monkeypatch.context() as patch:
@@ -476,7 +476,7 @@ def test_what_was_answered_before_and_then_changed_and_killed_workers_is_poison(
     conclude(desk)
     desk.ledger.submissions.retry([IMAGE_ID])
     twice_blamed(desk)
-    claimed = desk.ledger.images.next_waiting()
+    claimed = desk.ledger.turns.next_waiting()
     assert claimed is not None
     claimed.path.write_bytes(FILM[:5])
     settle(desk)

@@ -132,7 +132,7 @@ def test_bytes_that_come_again_after_a_new_bundle_were_received_when_they_came_a
     ledger.submissions.accept(replace(submission("i", tmp_path, 1), received_at=1.0), "b1")
     conclude(ledger, "i")
     ledger.submissions.accept(replace(submission("i", tmp_path, 2), received_at=2.0), "b2")
-    image = ledger.images.next_waiting()
+    image = ledger.turns.next_waiting()
     assert image is not None
     assert image.received_at == 2.0
 
@@ -183,7 +183,7 @@ def test_two_dead_workers_make_poison(ledger: Ledger, tmp_path: Path) -> None:
     for _ in range(2):
         ledger.images.move("i", Move.DISPATCH)
         ledger.images.move("i", Move.BLAME)
-    image = ledger.images.next_waiting()
+    image = ledger.turns.next_waiting()
     assert image is not None
     assert image.poison
 
@@ -200,7 +200,7 @@ def test_an_image_interrupted_by_kills_goes_behind_the_others_then_alone_and_onl
         image = ledger.images.find("old")
         assert image is not None
         seen.append((image.alone, image.poison))
-    waiting = ledger.images.next_waiting()
+    waiting = ledger.turns.next_waiting()
     assert waiting is not None
     assert waiting.image_id == "new"
     assert [alone for alone, _ in seen].index(True) == ALONE_AFTER - 1
@@ -213,7 +213,7 @@ def test_a_drained_image_is_not_counted_as_interrupted(ledger: Ledger, tmp_path:
     ledger.images.recover()
     ledger.images.move("i", Move.DISPATCH)
     ledger.images.move("i", Move.RELEASE)
-    image = ledger.images.next_waiting()
+    image = ledger.turns.next_waiting()
     assert image is not None
     assert image.interrupted == 0
 
@@ -339,7 +339,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def dispatch(self) -> None:
-        image = self.ledger.images.next_waiting()
+        image = self.ledger.turns.next_waiting()
         if image is not None:
             self.ledger.images.move(image.image_id, Move.DISPATCH)
 

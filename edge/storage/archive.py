@@ -145,6 +145,14 @@ class Archive(Claims):
             msg = f"archive: {error.strerror}"
             raise Unavailable(msg) from error
 
+    def is_away(self, folder: Path) -> bool:
+        """Tell if a folder of the archive, or its mount, is away, or nobody can tell."""
+        try:
+            self.demand_folder(folder)
+        except Unavailable:
+            return True
+        return False
+
 
 def _places(folder: Path, name: bytes, image_id: str) -> tuple[Path, Path]:
     """Return the place that a file gets in a folder, and the one it gets if that cannot be."""

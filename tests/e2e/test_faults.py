@@ -13,6 +13,7 @@ import pytest
 
 from deploy.demo.brokers import Mosquitto
 from deploy.demo.subscriber import Subscriber
+from edge.storage.ledger import open_ledger
 from tests.support.rig import FILMS, PATIENCE_S, Rig, film, sha256, until
 
 COUNT: Final = 16
@@ -177,3 +178,32 @@ def test_an_inbox_that_goes_away_and_comes_back_is_watched_again(daemon: Rig) ->
     image_id = daemon.drop("film.png", film(1))
     daemon.result_of(image_id)
     until(lambda: daemon.status()["state"] == "ready", "ready again")
+
+
+def test_images_that_wait_in_an_archive_that_is_not_mounted_are_examined_once_it_is(
+    rig: Rig,
+) -> None:
+    """A folder that is renamed stands for one that is not mounted; the start makes another."""
+    rig.ready().await_introduction()
+    waiting = {rig.drop(f"{number}.png", b"no picture %d" % number) for number in range(2)}
+    rig.results(2)
+    until(rig.settled, "archived", rig.words)
+    assert rig.stop() == 0
+    with open_ledger(rig.folder / "state", ["mqtt"], lambda payload, _: payload) as ledger:
+        ledger.submissions.retry(waiting)
+    away = rig.failed.rename(rig.folder / "away")
+    rig.ready()
+    new = rig.drop("film.png", film(1))
+    assert rig.result_of(new)["score"] is not None
+    (why,) = rig.status()["reasons"]
+    assert "failed is not the folder that it was: mount it" in why
+    assert rig.status()["queue"]["waiting"] == 2
+    rig.kill()
+    assert list(rig.failed.iterdir()) == []
+    rig.failed.rmdir()
+    away.rename(rig.failed)
+    rig.ready()
+    again = [message for message in rig.results(5) if message["supersedes"]]
+    assert {message["image_id"] for message in again} == waiting
+    assert not any("missing" in str(message["gate"]) for message in again)
+    until(lambda: rig.status()["state"] == "ready", "ready", rig.words)

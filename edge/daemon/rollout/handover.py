@@ -37,7 +37,7 @@ def hand_over(
     """
     _conclude_poison(trial, parts.ledger, reject)
     swap()
-    _examine_again(trial, parts.ledger)
+    _examine_again(trial, parts)
     trial.against.clear()
     parts.tasks.wake()
 
@@ -51,11 +51,15 @@ def _conclude_poison(trial: Trial, ledger: Ledger, reject: Reject) -> None:
                 reject(image_id, Reason.POISON, "it got no score, twice")
 
 
-def _examine_again(trial: Trial, ledger: Ledger) -> None:
+def _examine_again(trial: Trial, parts: Parts) -> None:
+    ledger = parts.ledger
     for image_id in trial.against:
         with _as_far_as_the_disk_lets_us():
             image = ledger.images.find(image_id)
-            if image is not None and image.state in CONCLUDED and is_seen(image.path):
+            if image is None or image.state not in CONCLUDED:
+                continue
+            # One whose archive is not mounted waits until it is.
+            if is_seen(image.path) or parts.spool.is_away(image.path.parent):
                 ledger.submissions.retry([image_id])
 
 

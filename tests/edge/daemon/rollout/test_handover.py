@@ -36,3 +36,24 @@ def test_an_image_whose_archive_cannot_be_looked_at_keeps_no_other_from_another_
         states = [image.state for image in images if image is not None]
         assert states == [State.ARCHIVED, State.RECEIVED]
         assert trial.against == {}
+
+
+def test_an_image_whose_archive_is_not_mounted_waits_for_it_and_one_that_was_removed_does_not(
+    tmp_path: Path,
+) -> None:
+    with open_ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload) as ledger:
+        spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+        line = line_of(parts_of(ledger, spool, serving_from(shipped_bundle())))
+        for number, image_id in enumerate(IDS):
+            path = spool.claimed / f"m-{number}"
+            path.write_bytes(b"%d" % number)
+            ledger.submissions.accept(Submission(image_id, path, b"f", "folder", 1.0), "b")
+            line.recorder.reject(image_id, Reason.NO_PIXELS, "for a test")
+        ledger.images.relocate(IDS[1], spool.done / "removed")
+        spool.failed.rename(tmp_path / "away")
+        spool.failed.mkdir()
+        trial: Any = SimpleNamespace(against=dict.fromkeys(IDS))
+        hand_over(trial, line.parts, line.recorder.reject)
+        images = [ledger.images.find(image_id) for image_id in IDS]
+        states = [image.state for image in images if image is not None]
+        assert states == [State.RECEIVED, State.ARCHIVED]

@@ -7,8 +7,9 @@ from pathlib import Path
 from edge.errors import Unavailable
 from edge.storage import names
 from edge.storage.archive_folders import ArchiveFolders
-from edge.storage.claims import NO_SUCH, Claims, could_be, is_there, unavailable
+from edge.storage.claims import Claims
 from edge.storage.known_looks import Since
+from edge.storage.presence import NO_SUCH, could_be, is_there, unavailable
 from edge.storage.sizes import MOST_MB, FileChangedError, unchanged
 from edge.system import files, moving
 from edge.system.files import Beat
@@ -108,11 +109,12 @@ class Archive(Claims):
         self._looks.moved(path, target, before)
 
     def _make_ours(self, path: Path, target: Path, image_id: str, name: bytes) -> None:
+        made = not os.path.lexists(target)
         if not own_copy(path, target, image_id, self._beat):
             self.take_back(path, name)
             names.result_path(target).unlink(missing_ok=True)
         elif path != target:
-            moving.remove_copied(path, target)
+            moving.remove_copied(path, target, made=made)
         files.sync_folder(target.parent)
 
     def locate(self, path: Path, image_id: str, name: bytes) -> Path | None:

@@ -59,7 +59,13 @@ class Archiver:
         before = self._ledger.images.archived(image.image_id, path)
         # The same bytes may have come while ours were at neither place: one copy is enough.
         if before not in {image.path, path}:
-            self._spool.archive(before, image.image_id, image.name, payload, scored=scored)
+            try:
+                self._spool.archive(before, image.image_id, image.name, payload, scored=scored)
+            except Exception:
+                # The image is archived, so nobody would try again: recovery removes spare copies.
+                if before.parent == self._spool.claimed:
+                    self._spool.stranded.append((before, image.name))
+                raise
 
     def _note_failed(self, image: Image, error: Exception) -> None:
         foreseen = isinstance(error, Unavailable)

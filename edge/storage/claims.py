@@ -13,24 +13,20 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from errno import EILSEQ, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
+from errno import EXDEV
 from pathlib import Path
-from typing import Final
 
 from edge.errors import FileTooLargeError, LockedError, Unavailable
 from edge.storage import names
 from edge.storage.claim import Claim
 from edge.storage.inbox_place import inode_at
 from edge.storage.known_looks import KnownLooks, Since
+from edge.storage.presence import could_be, is_there, unavailable
 from edge.storage.sizes import MOST_MB, FileChangedError, demand_room, hash_if_small, unchanged
-from edge.system import files, moving
+from edge.storage.taking_back import TakingBack
+from edge.system import files
 from edge.system.files import Beat, Fingerprint, NotReadyError, fingerprint
 from edge.system.held_folder import held
-
-NO_NAME: Final = frozenset({ENAMETOOLONG, EINVAL, EILSEQ})
-"""Errors that say that no file there could have that name."""
-NO_SUCH: Final = NO_NAME | {ENOENT, ENOTDIR}
-"""Errors that say that there is no such file, or that no file there could have that name."""
 
 
 class Claims:
@@ -48,6 +44,7 @@ class Claims:
         self.claimed = folder
         self.most_mb = most_mb
         self._looks = KnownLooks()
+        self._back = TakingBack(beat)
         self.stranded: deque[tuple[Path, bytes]] = deque()
         """
         Files in spool/claimed that nothing records, with their senders' names; from any thread.
@@ -126,12 +123,12 @@ class Claims:
             raise unavailable(error) from error
         return claim
 
-    def _claim_name(self, name: bytes, exam: str | None) -> str:
+    def _claim_name(self, name: bytes, exam: str | None, unique: uuid.UUID | None = None) -> str:
         """Name a file in spool/claimed, by less of its sender's name if the whole is too long."""
-        made = names.claim_name(name, exam)
+        made = names.claim_name(name, exam, unique=unique)
         if could_be(self.claimed / (names.RENAMED + made)):
             return made
-        return names.claim_name(name, exam, names.SHORT_NAME_BYTES)
+        return names.claim_name(name, exam, names.SHORT_NAME_BYTES, unique)
 
     def _renamed(self, source: Path, target: Path) -> bool:
         """Rename a file; False if it must be copied, as bind mounts of one file system refuse."""
@@ -186,6 +183,8 @@ class Claims:
             files.write(target, data)
             self._looks.note(target, files.looks(target), alone=True)
         except OSError as error:
+            with suppress(OSError):  # whole, but not on the disk for sure: each try would leave one
+                target.unlink(missing_ok=True)
             raise unavailable(error) from error
         return Claim(target, names.REQUEST, hashlib.sha256(data).hexdigest())
 
@@ -197,20 +196,24 @@ class Claims:
             Unavailable: the disk does not let us.
         """
         known = names.exam_before_claim(path) if path.parent == self.claimed else None
-        target = self.claimed / (names.RENAMED + self._claim_name(name, known))
+
+        def target(unique: uuid.UUID) -> Path:
+            return self.claimed / (names.RENAMED + self._claim_name(name, known, unique))
+
         try:
-            moving.move(path, target, unchanged(path, self._beat))
+            return self._back.take(path, name, target)
         except OSError as error:
             raise unavailable(error) from error
-        return target
 
-    def rehash(self, path: Path, name: bytes | None = None) -> Claim:
+    def rehash(self, path: Path, name: bytes | None = None, image_id: str | None = None) -> Claim:
         """
         Hash a file in spool/claimed that the ledger does not know, or knows as other bytes.
 
         Args:
             path: the file.
             name: the sender's name of it; None to read it from the file's name.
+            image_id: of the image whose bytes it should have; until it has them, it counts as
+                changed. None if it is taken for whatever it is.
 
         Raises:
             Unavailable: it cannot be read.
@@ -218,30 +221,40 @@ class Claims:
         """
         try:
             before = files.looks(path)
-            image_id = hash_if_small(path, self._beat, self.most_mb)
-            if files.looks(path) == before:
+            found = hash_if_small(path, self._beat, self.most_mb)
+            if image_id not in {None, found}:
+                self._looks.note_other(path)
+            elif files.looks(path) == before:
                 self._looks.note(path, before)
+                self._back.drop(path)
         except OSError as error:
             raise unavailable(error) from error
         name = names.name_before_claim(path) if name is None else name
-        return Claim(path, name, image_id, exam=names.exam_before_claim(path))
+        return Claim(path, name, found, exam=names.exam_before_claim(path))
 
     def since_hashed(self, path: Path) -> Since:
-        """Tell if a file looks as it did when it was hashed; unknown if it is gone."""
+        """Tell if a file looks as it did when it had its image's bytes; unknown if it is gone."""
         try:
             return self._looks.since(path)
         except OSError:
             return Since.UNKNOWN
 
     def is_image(self, path: Path, image_id: str) -> bool:
-        """Tell if a file has the bytes of an image still; one that cannot be read is believed."""
+        """
+        Tell if a file has the bytes of an image still; one that alone cannot be read is believed.
+
+        Raises:
+            Unavailable: no file can be read now, as too many are open say.
+        """
         if self.since_hashed(path) is Since.SAME:
             return True
         try:
-            return self.rehash(path, b"").image_id == image_id
+            return self.rehash(path, b"", image_id).image_id == image_id
         except FileTooLargeError:
             return False
-        except Unavailable:
+        except Unavailable as error:
+            if getattr(error.__cause__, "errno", None) in files.OF_ALL:
+                raise
             return True
 
     def take_back(self, path: Path, name: bytes) -> None:
@@ -249,9 +262,17 @@ class Claims:
         Move a file whose bytes are no longer its image's into spool/claimed; see `stranded`.
 
         Raises:
-            Unavailable: the disk does not let us.
+            Unavailable: the disk does not let us, or does not say so: see `strand_arrived`.
         """
-        self.stranded.append((self.claim_anew(path, name), name))
+        try:
+            self.stranded.append((self.claim_anew(path, name), name))
+        except Unavailable:
+            self.stranded.extend(self._back.arrived([path]))
+            raise
+
+    def strand_arrived(self) -> None:
+        """Strand what `take_back` moved although it failed, as a server may do late and unheard."""
+        self.stranded.extend(self._back.arrived(self._back.tried()))
 
     def present(self) -> bool:
         """
@@ -261,33 +282,3 @@ class Claims:
             Unavailable: the disk is failing.
         """
         return is_there(self.claimed)
-
-
-def unavailable(error: OSError) -> Unavailable:
-    """Say why the disk does not let us, never with the file's name."""
-    return Unavailable(f"spool: {error.strerror}")
-
-
-def is_there(path: Path) -> bool:
-    """
-    Tell if there is anything of that name.
-
-    Raises:
-        Unavailable: the disk is failing.
-    """
-    try:
-        path.lstat()
-    except OSError as error:
-        if error.errno in NO_SUCH:
-            return False
-        raise unavailable(error) from error
-    return True
-
-
-def could_be(path: Path) -> bool:
-    """Tell if there could be a file of that name: `exists` fails at a name that is too long."""
-    try:
-        path.lstat()
-    except OSError as error:
-        return error.errno not in NO_NAME
-    return True

@@ -53,10 +53,12 @@ class KnownLooks:
         sure = alone or max(looks[2:]) + TICK_NS < time.time_ns()
         key = _digest(path)
         with self._lock:
-            self._known.pop(key, None)
-            self._known[key] = (_digest(looks), sure)
-            if len(self._known) > REMEMBERED:
-                del self._known[next(iter(self._known))]
+            self._keep(key, _digest(looks), sure=sure)
+
+    def note_other(self, path: Path) -> None:
+        """Remember that a file has other bytes than it should, until it is noted anew."""
+        with self._lock:
+            self._keep(_digest(path), b"", sure=False)
 
     def moved(self, path: Path, target: Path, before: Looks) -> None:
         """Remember a hashed file under its new name, unless it was written since `before`."""
@@ -66,6 +68,12 @@ class KnownLooks:
         if known is not None and known[0] == _digest(before) and before[:3] == after[:3]:
             with self._lock:
                 self._known[_digest(target)] = (_digest(after), known[1])
+
+    def _keep(self, key: bytes, looks: bytes, *, sure: bool) -> None:
+        self._known.pop(key, None)
+        self._known[key] = (looks, sure)
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
 
     def since(self, path: Path) -> Since:
         """

@@ -35,7 +35,12 @@ PLAIN_SUFFIX: Final = re.compile(rb"\.[A-Za-z0-9]{1,8}\Z")
 """A suffix that every file system takes."""
 
 
-def claim_name(name: bytes, exam: str | None = None, longest: int = NAME_BYTES) -> str:
+def claim_name(
+    name: bytes,
+    exam: str | None = None,
+    longest: int = NAME_BYTES,
+    unique: uuid.UUID | None = None,
+) -> str:
     """
     Make a name in spool/claimed, without its prefix, that the two functions below can read.
 
@@ -43,9 +48,10 @@ def claim_name(name: bytes, exam: str | None = None, longest: int = NAME_BYTES) 
         name: of the sender.
         exam: keyed hash of its folder, of which half has to do.
         longest: bytes of the sender's name, quoted, that are kept.
+        unique: what makes the name unique; None for a number of its own.
     """
     of_exam = f"{EXAM}{exam[:EXAM_DIGITS]}" if exam else ""
-    return f"{uuid.uuid4()}-{quote_from_bytes(name, safe='')[:longest]}{of_exam}"
+    return f"{unique or uuid.uuid4()}-{quote_from_bytes(name, safe='')[:longest]}{of_exam}"
 
 
 def name_before_claim(claimed: Path) -> bytes:

@@ -11,8 +11,8 @@ from typing import Final
 from edge.errors import StartupError
 from edge.storage import names
 from edge.storage.archive import Archive
-from edge.storage.claims import unavailable
 from edge.storage.inbox_place import InboxPlace
+from edge.storage.presence import unavailable
 from edge.storage.sizes import MOST_MB, FileChangedError, hash_if_small, unchanged
 from edge.system import files
 from edge.system.files import PART, Beat, Fingerprint, NotReadyError, device_at, fingerprint

@@ -155,6 +155,8 @@ def copy(
     """
     Copy a regular file; `target` is there whole or not at all.
 
+    If it fails, there is no copy that was not there before: each further try would leave one.
+
     Args:
         source: the file.
         target: in a folder that exists.
@@ -162,8 +164,15 @@ def copy(
         writing: entered to write the target, with other rights, say.
     """
     with open_regular(source) as reader, writing or nullcontext():
+        there = os.path.lexists(target)
         put(target, _chunks(reader, beat))
-        sync_folder(target.parent)
+        try:
+            sync_folder(target.parent)
+        except OSError:
+            if not there:
+                with suppress(OSError):
+                    target.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """A file that moves, also from one mount to another: it is copied whole before it goes."""
 
 import os
+import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from errno import EACCES, EPERM, EROFS, EXDEV
 from pathlib import Path
@@ -12,21 +14,65 @@ REFUSED: Final = {EACCES, EPERM, EROFS}
 """A file stays whose removal ends so."""
 
 
-def move(path: Path, target: Path, beat: files.Beat) -> None:
-    """Rename a file, or copy and remove it if that crosses a mount."""
+def move(
+    path: Path, target: Path, beat: files.Beat, named: Callable[[Path], Path] | None = None
+) -> Path:
+    """
+    Rename a file, or copy and remove it if that crosses a mount.
+
+    Args:
+        path: the file.
+        target: the place of the file from now on.
+        beat: called while it is copied.
+        named: makes the place of a copy, in the same folder, from the copy; None for `target`.
+
+    Returns:
+        The place of the file.
+
+    Raises:
+        OSError: it failed, or the system does not say that it did not.
+    """
     try:
         path.rename(target)
     except OSError as error:
         if error.errno != EXDEV:
             raise
-        files.copy(path, target, beat)
-        remove_copied(path, target)
+        if named is not None:
+            target, made = _copy_and_name(path, target.parent, beat, named)
+        else:
+            made = not os.path.lexists(target)
+            files.copy(path, target, beat)
+        remove_copied(path, target, made=made)
     files.sync_folder(target.parent)
+    return target
 
 
-def remove_copied(path: Path, target: Path) -> None:
+def _copy_and_name(
+    path: Path, folder: Path, beat: files.Beat, named: Callable[[Path], Path]
+) -> tuple[Path, bool]:
+    """Copy a file; returns the copy's place, and false if an earlier copy lay there."""
+    copy = folder / f".{uuid.uuid4()}{files.PART}"
+    try:
+        files.copy(path, copy, beat)
+        target = named(copy)
+        made = not os.path.lexists(target)
+        copy.rename(target)
+    except BaseException:
+        with suppress(OSError):
+            copy.unlink(missing_ok=True)
+        raise
+    files.sync_folder(folder)  # the copy is on the disk before the file goes
+    return target, made
+
+
+def remove_copied(path: Path, target: Path, *, made: bool) -> None:
     """
     Remove a file that was copied; if it stays, its copy goes: each further try would leave one.
+
+    Args:
+        path: the file.
+        target: the copy.
+        made: false if the same bytes lay there before, on which somebody may count.
 
     Raises:
         OSError: the file could not be removed.
@@ -36,7 +82,7 @@ def remove_copied(path: Path, target: Path) -> None:
     except OSError as error:
         # After any other error, as of a connection, its server may yet remove it unheard: then the
         # copy is all that is left.
-        if error.errno in REFUSED and os.path.lexists(path):
+        if made and error.errno in REFUSED and os.path.lexists(path):
             with suppress(OSError):
                 target.unlink(missing_ok=True)
         raise

@@ -68,7 +68,7 @@ class ChangedFiles:
 
     def _has_changed(self, image: Image) -> bool:
         try:
-            claim = self._spool.rehash(image.path, image.name)
+            claim = self._spool.rehash(image.path, image.name, image.image_id)
         except FileTooLargeError:
             return True
         except Unavailable:

@@ -9,7 +9,7 @@ from edge.daemon.pipeline.examination import Examination, Parts
 from edge.daemon.pipeline.scores import score_of
 from edge.daemon.workers.verdict import Died, Interrupted
 from edge.domain import Outcome, Rejection, Result
-from edge.errors import NOT_WHOLE, Reason
+from edge.errors import NOT_WHOLE, Reason, Unavailable
 from edge.storage.archiver import Archiver
 from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Conclusion, Image
@@ -84,7 +84,10 @@ class Recorder:
             case Since.CHANGED:
                 return True
             case Since.UNKNOWN:
-                return not self._spool.is_image(image.path, image.image_id)
+                try:
+                    return not self._spool.is_image(image.path, image.image_id)
+                except Unavailable:  # nobody can tell: it is hashed again before it is given out
+                    return True
 
     def reject(self, image_id: str, reason: Reason, detail: str) -> None:
         """Conclude an image that waits and that no worker need see."""

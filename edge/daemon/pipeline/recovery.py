@@ -25,8 +25,8 @@ from edge.daemon.pipeline.examination import Parts
 from edge.daemon.pipeline.second_look import SecondLook
 from edge.errors import FileTooLargeError, StateDamagedError, Unavailable
 from edge.health import Cause
-from edge.storage.claims import is_there
 from edge.storage.names import RENAMED
+from edge.storage.presence import is_there
 from edge.system.threads import note_failure
 
 log = logging.getLogger(__name__)
@@ -85,9 +85,12 @@ class Recovery:
 
     def _try_again(self) -> None:
         begun = time.monotonic()
-        if not self._left or begun < self._again_at:
+        if begun < self._again_at:
             return
         self._again_at = begun + AGAIN_S  # should the ledger fail
+        self._spool.strand_arrived()
+        if not self._left:
+            return
         for path, take_up in list(self._left.items()):
             self._attempt(path, take_up)
         took_s = time.monotonic() - begun

@@ -20,10 +20,10 @@ from edge.daemon.workers.serving import Serving
 from edge.errors import Unavailable
 from edge.health import Health
 from edge.storage.claim import Claim
-from edge.storage.claims import unavailable
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion, Request
 from edge.storage.ledger.states import Move
+from edge.storage.presence import unavailable
 from edge.storage.spool import Spool
 from edge.system import files
 from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of

@@ -32,11 +32,11 @@ from edge.health import Cause
 from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.storage import known_looks
-from edge.storage.claims import unavailable
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Submission
 from edge.storage.ledger.states import State
 from edge.storage.names import archive_name, result_path
+from edge.storage.presence import unavailable
 from edge.storage.sizes import FileChangedError
 from edge.storage.spool import Spool
 from edge.system import files, moving

@@ -36,9 +36,15 @@ class Submissions:
         """
         news: Sequence[str] = ()
         with self._database.transaction() as db:
-            claim = submission.path.name
-            if db.execute("SELECT 1 FROM submissions WHERE claim = ?", (claim,)).fetchone():
-                return _path(db, submission.image_id)  # recorded before a kill
+            claim: str | None = submission.path.name
+            of_claim = "SELECT image_id FROM submissions WHERE claim = ?"
+            recorded = db.execute(of_claim, (claim,)).fetchone()
+            if recorded == (submission.image_id,):  # before a kill
+                if is_seen(submission.path):
+                    _adopt(db, submission.path)  # the bytes may have gone elsewhere since
+                return _path(db, submission.image_id)
+            if recorded:  # the name is another image's
+                claim = None
             known = records.find(db, submission.image_id)
             if known is None:
                 db.execute(
@@ -128,17 +134,8 @@ class Submissions:
         Returns:
             False if they are.
         """
-        query = "SELECT image_id FROM submissions WHERE claim = ?"
         with self._database.transaction() as db:
-            row = db.execute(query, (path.name,)).fetchone()
-            known = records.find(db, row[0]) if row else None
-            if known is None or is_seen(known.path):
-                return False
-            records.set_path(db, known.image_id, path)
-            if known.state in DONE_WITH:
-                move(db, known.image_id, Move.RENEW)
-                _submit_ourselves(db, known.image_id)
-            return True
+            return _adopt(db, path)
 
     def forget(self, image_id: str) -> bool:
         """
@@ -201,6 +198,18 @@ class Submissions:
             (number, known.image_id),
         )
         return ()
+
+
+def _adopt(db: sqlite3.Connection, path: Path) -> bool:
+    row = db.execute("SELECT image_id FROM submissions WHERE claim = ?", (path.name,)).fetchone()
+    known = records.find(db, row[0]) if row else None
+    if known is None or is_seen(known.path):
+        return False
+    records.set_path(db, known.image_id, path)
+    if known.state in DONE_WITH:
+        move(db, known.image_id, Move.RENEW)
+        _submit_ourselves(db, known.image_id)
+    return True
 
 
 def _submit_ourselves(db: sqlite3.Connection, image_id: str) -> None:

@@ -178,6 +178,17 @@ def test_a_claim_that_was_recorded_before_a_kill_is_not_recorded_again(
     assert len(published(ledger)) == 1
 
 
+def test_a_claim_whose_name_another_image_had_is_recorded_all_the_same(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    first = submission("i", tmp_path, 1)
+    ledger.submissions.accept(first, "b1")
+    assert ledger.submissions.accept(replace(first, image_id="j"), "b1") == first.path
+    conclude(ledger, "i")
+    conclude(ledger, "j")
+    assert len(published(ledger)) == 2
+
+
 def test_two_dead_workers_make_poison(ledger: Ledger, tmp_path: Path) -> None:
     ledger.submissions.accept(submission("i", tmp_path, 1), "b1")
     for _ in range(2):

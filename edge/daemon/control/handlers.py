@@ -119,8 +119,9 @@ class Commands:
         return image is not None and image.path.exists()
 
     def _demand_folders(self, image_ids: list[str]) -> None:
-        """Refuse to call files gone whose folders are away."""
-        found = map(self._ledger.images.find, image_ids)
+        """Refuse to call files gone whose folders are away, unless retention removed them."""
+        kept = filter(self._ledger.pruning.has_file, image_ids)
+        found = map(self._ledger.images.find, kept)
         for folder in {image.path.parent for image in found if image is not None}:
             self._spool.demand_folder(folder)
 

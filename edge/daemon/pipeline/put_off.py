@@ -144,12 +144,13 @@ class PutOff:
 
     def _forget_finished(self, now: float) -> None:
         """Forget now and then what has its outcome by another way, or was erased."""
-        if not self._failed or now < self._look_at:
+        known = self._failed.keys() | self._interrupted.keys()
+        if not known or now < self._look_at:
             return
         self._look_at = now + PUT_OFF_S
-        waiting = self._turns.unfinished(self._failed)
-        for image_id in self._failed.keys() - waiting:
-            del self._failed[image_id]
+        for image_id in known - self._turns.unfinished(known):
+            self._failed.pop(image_id, None)
+            self._interrupted.pop(image_id, None)
         self._tell()
 
     def _add(self, image: Image, why: str, *, away: bool = False) -> None:

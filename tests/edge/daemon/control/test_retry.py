@@ -40,7 +40,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    ledger = Ledger(tmp_path / "state", ["mqtt"], lambda payload, _: payload)
+    ledger = Ledger(tmp_path / "state", [], lambda payload, _: payload)
     spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
     line = line_of(parts_of(ledger, spool, serving_from(shipped_bundle()), tasks=AtOnce()))
     for number, film in enumerate(FILMS):
@@ -73,3 +73,10 @@ def test_an_image_whose_file_was_removed_is_said_to_be_gone_and_keeps_no_other(d
     with pytest.raises(ConfigError, match="the file is no longer in done or failed"):
         desk.commands.retry({"images": IDS[:1]})
     assert desk.commands.retry({"all": True}) == {"images": IDS[1:]}
+
+
+def test_an_image_that_retention_removed_is_gone_wherever_its_folder_is(desk: Desk) -> None:
+    assert desk.ledger.pruning.remove_file(IDS[0], Path.unlink)
+    desk.failed.rename(desk.failed.with_name("away"))
+    with pytest.raises(ConfigError, match="the file is no longer in done or failed"):
+        desk.commands.retry({"images": IDS[:1]})

@@ -668,12 +668,15 @@ def test_an_image_that_was_put_off_and_is_settled_otherwise_is_neither_told_nor_
     for _ in range(2):
         bench.turn()
     assert bench.causes == {Cause.LOOP_FAILED}
+    put, image = bench.line.dispatcher._put_off, bench.line.parts.ledger.images.find(image_id(BAD))
+    assert image is not None
+    put.interrupted(image, "pool stopped")
     bench.line.recorder.reject(image_id(BAD), Reason.POISON, "for a test")
     clock[0] += put_off.PUT_OFF_S
     bench.pool.job.count = 2  # while the good one is in work
     bench.turn()
     assert bench.causes == set()
-    assert len(bench.line.dispatcher._put_off) == 0
+    assert (len(put), len(put._interrupted)) == (0, 0)
 
 
 def test_a_ledger_that_is_damaged_ends_the_daemon_and_blames_no_image(

@@ -9,7 +9,6 @@ The breast is then opened by a disc of its own size, so that labels fall off, it
 the skin are put back, and its holes are filled, for dark fat and marks on a breast are breast.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 from typing import Final, NamedTuple, TypeAlias
@@ -18,34 +17,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.levels import Levels, quantiles, shares, spread
-from edge.inference.morphology import closed, drawn, filled, opened, outlines_of, widened
+from edge.inference.air_levels import Cut, cuts_of
+from edge.inference.film_edges import without_edges
+from edge.inference.levels import Levels, quantiles, spread
+from edge.inference.morphology import Bits, closed, drawn, filled, opened, outlines_of, widened
 from edge.inference.small_copy import Small
 
 Mask: TypeAlias = NDArray[np.bool_]
-Bits: TypeAlias = NDArray[np.uint8]
-"""A mask as OpenCV takes it: 0 or 1."""
 
 GRAIN: Final = 5
 """Side of the median filter, in pixels: grain goes, and edges stay where they are."""
-BLUR: Final = 0.005
-"""Standard deviation of the blur before levels are counted, as a share of the longest side."""
-BORDER: Final = 0.02
-"""Share of each side on which levels are not counted: film edges and scanner frames."""
-COMMON: Final = 0.012
-"""A level that is a mode of the picture has at least this share of it, with its neighbours."""
-NEAR: Final = 6
-"""Neighbours of a mode on either side, in levels of 256."""
-FOOT: Final = 0.15
-"""A mode ends where a level has less than this share of its height."""
-FLAT: Final = 0.75
-"""Air without noise: so much of the mode lies within one level."""
-FLAT_SHARE: Final = 0.05
-"""Air covers at least this share of a digital mammogram; tape on a film less."""
-ABOVE_AIR: Final = 8
-"""Levels of 256 above the air's own that still are air: a film glows at its edges."""
-ABOVE_FLAT: Final = 4
-"""Levels of 256 above the air's own that still are air at the skin line, if air has no noise."""
 GAP: Final = 0.025
 """Radius of the disc that closes dark fat in digital mammograms, as a share of the longest side."""
 OPENING: Final = 0.15
@@ -62,14 +43,12 @@ FULL: Final = 0.95
 """A breast covers less than this share of the picture."""
 EMPTY: Final = 0.02
 """A breast covers more than this share of the picture."""
-EDGE: Final = 0.05
-"""Share of a side within which a film's bright edge may lie."""
-EDGE_STEP: Final = 38
-"""Levels of 256 by which a film's bright edge is brighter than the air beside it."""
-EDGE_SHARE: Final = 0.3
-"""The share of its length over which a film's edge is brighter than the air beside it."""
-SEEN: Final = 0.15
-"""Share of a side along which air must be seen to find the film's edge there."""
+CLEAN: Final = 0.25
+"""Air that has one level only, the lowest, covers at least this share of the picture."""
+TYPICAL: Final = 60.0
+"""The percentile of what is brighter than clean air that is a typical level of the breast."""
+TYPICAL_SHARE: Final = 0.35
+"""A typical level of the breast is at least this share of all levels: muscle takes the others."""
 DIM: Final = 0.6
 """A breast that is darker than this share of all levels is looked for again, in its own levels."""
 
@@ -103,16 +82,6 @@ class Breast:
         return bool(seen[:, -half:].sum() > seen[:, :half].sum()) if half else False
 
 
-class _Cut(NamedTuple):
-    """A level that may part breast from air."""
-
-    air: int
-    level: int
-    skin: int
-    """The same at the skin line."""
-    flat: bool
-
-
 class _Found(NamedTuple):
     mask: Mask
     tissue: Mask
@@ -131,7 +100,9 @@ def find_breast(small: Small) -> Breast:
     Args:
         small: shape (rows, columns), without uniform margins.
     """
-    low, high = quantiles(small[::2, ::2], 0.5, 99.5)
+    seen = small[::2, ::2]
+    low, high = quantiles(seen, 0.5, 99.5)
+    high = min(high, _brightest(seen, low, high))
     found = _best(spread(small, low, high))
     if found is not None:
         top = quantiles(small[found.mask], 99.5)[0]
@@ -143,11 +114,19 @@ def find_breast(small: Small) -> Breast:
     return Breast(found.mask, found.tissue, found.free, found.second)
 
 
+def _brightest(seen: Small, low: float, high: float) -> float:
+    """The level from which on all is bright, so that a dim breast keeps levels beside clean air."""
+    over = seen[seen >= low + (high - low) / 510]  # what `spread` gives more than level 0
+    if not 0 < over.size <= (1 - CLEAN) * seen.size:
+        return high
+    return low + (quantiles(over, TYPICAL)[0] - low) / TYPICAL_SHARE
+
+
 def _best(levels: Levels) -> _Found | None:
     """Find the shape of a breast above the lowest level; else the shape with the freest side."""
     smooth = np.asarray(cv2.medianBlur(levels, GRAIN), np.uint8)
     best: _Found | None = None
-    for cut in _cuts(levels, smooth):
+    for cut in cuts_of(levels, smooth):
         found = _above(smooth, cut)
         if found is None:
             continue
@@ -158,58 +137,12 @@ def _best(levels: Levels) -> _Found | None:
     return best
 
 
-def _cuts(levels: Levels, smooth: Levels) -> Iterator[_Cut]:
-    """Levels that may part breast from air, the likeliest first."""
-    rows, columns = levels.shape
-    top, left = round(rows * BORDER), round(columns * BORDER)
-    blurred = cv2.GaussianBlur(levels, (0, 0), BLUR * max(rows, columns))
-    inner = np.ascontiguousarray(blurred[top : rows - top, left : columns - left], np.uint8)
-    otsu, _ = cv2.threshold(inner, 0, 255, cv2.THRESH_OTSU)
-    sharp, counts = shares(smooth), shares(inner)
-    for air, foot in _modes(sharp, round(otsu))[:1]:
-        near = sharp[max(0, air - 1) : air + 2].sum()
-        if near >= max(FLAT_SHARE, FLAT * sharp[max(0, air - NEAR) : air + NEAR + 1].sum()):
-            yield _Cut(air, max(foot, air + ABOVE_AIR), max(foot, air + ABOVE_FLAT), flat=True)
-    modes = _modes(counts, round(otsu))
-    levels_of = [(air, _knee(counts, air)) for air, _ in modes] + modes
-    first = modes[0][0] if modes else 0
-    levels_of += [(first, (first + round(otsu)) // 2), (first, round(otsu))]
-    for air, level in levels_of:
-        yield _Cut(air, max(level, air + ABOVE_AIR), max(level, air + ABOVE_AIR), flat=False)
-
-
-def _modes(counts: NDArray[np.float64], top: int) -> list[tuple[int, int]]:
-    """List the levels up to `top` that more pixels have than those about them, and their feet."""
-    around = np.convolve(np.pad(counts, NEAR // 2, mode="edge"), np.ones(NEAR + 1), "valid")
-    near = np.convolve(around, np.ones(2 * NEAR + 1), "same")
-    highest = cv2.dilate(around[np.newaxis], np.ones((1, 2 * NEAR + 1), np.uint8))[0]
-    least, level = 1.5 * float(np.median(counts[counts > 0])), 0
-    modes = []
-    for peak in np.flatnonzero((around >= highest) & (near >= COMMON * (NEAR + 1))):
-        if not level <= peak <= top:
-            continue
-        first = max(0, int(peak) - NEAR // 2)
-        mode = first + int(counts[first : peak + NEAR // 2 + 1].argmax())
-        ends = np.flatnonzero(counts[mode + 1 :] <= max(FOOT * counts[mode], least))
-        foot = mode + 1 + int(ends[0]) if len(ends) else 255
-        modes.append((mode, foot))
-        level = max(foot, int(peak) + 1)
-    return modes
-
-
-def _knee(counts: NDArray[np.float64], mode: int) -> int:
-    """The level that lies farthest below the line from a mode to the brightest level."""
-    last = int(np.flatnonzero(counts)[-1])
-    line = np.linspace(counts[mode], counts[last], last - mode + 1)
-    return mode + int((line - counts[mode : last + 1]).argmax())
-
-
-def _above(smooth: Levels, cut: _Cut) -> _Found | None:
+def _above(smooth: Levels, cut: Cut) -> _Found | None:
     """The breast, if what lies above this level is it."""
     bright = (smooth > cut.level).astype(np.uint8)
-    inner = _without_edges(smooth, bright)
+    inner = without_edges(smooth, bright)
     tissue = np.ascontiguousarray(bright[inner])
-    whole = closed(tissue, GAP * max(tissue.shape)) if cut.flat else tissue
+    whole = _with_dark_fat(tissue) if cut.flat else tissue
     weights = np.maximum(smooth[inner].astype(np.float32) - cut.air, 0)
     breast, second = _tidy(whole, whole | (smooth[inner] > cut.skin), weights)
     if breast is None:
@@ -221,25 +154,11 @@ def _above(smooth: Levels, cut: _Cut) -> _Found | None:
     return _Found(mask, mask & (smooth > cut.skin), second, free, reach)
 
 
-def _without_edges(levels: Levels, bright: Bits) -> tuple[slice, slice]:
-    """All but the bright edges of a film, which lie between the picture's side and air."""
-    rows, columns = levels.shape
-    top, bottom = _edge(levels, bright), _edge(levels[::-1], bright[::-1])
-    left, right = _edge(levels.T, bright.T), _edge(levels.T[::-1], bright.T[::-1])
-    return slice(top, rows - bottom), slice(left, columns - right)
-
-
-def _edge(levels: Levels, bright: Bits) -> int:
-    """Rows of the first that are a film's edge: brighter than the air a little further inside."""
-    depth = max(1, round(EDGE * len(levels)))
-    if depth >= len(levels):
-        return 0
-    air = bright[depth] == 0
-    if air.mean() < SEEN:
-        return 0
-    steps = levels[:depth, air].astype(np.int16) - levels[depth, air]
-    edges = np.flatnonzero((steps > EDGE_STEP).mean(axis=1) >= EDGE_SHARE)
-    return int(edges[-1]) + 1 if len(edges) else 0
+def _with_dark_fat(tissue: Bits) -> Bits:
+    """Add gaps in tissue, and fat as dark as air between it and the chest wall."""
+    gap = GAP * max(tissue.shape)
+    whole = closed(tissue, gap)
+    return whole | opened(_to_the_chest_wall(whole) & (1 - whole), gap)
 
 
 def _tidy(bright: Bits, skin: Bits, weights: NDArray[np.float32]) -> tuple[Bits | None, float]:

@@ -134,15 +134,15 @@ class Claims:
         """Rename a file; False if it must be copied, as bind mounts of one file system refuse."""
         try:
             source.rename(target)
-        except PermissionError:
-            if not os.access(self.claimed, os.W_OK | os.X_OK):
-                raise
-            msg = "inbox: a folder does not let its files be removed"
-            raise LockedError(msg) from None
         except OSError as error:
-            if error.errno != EXDEV:
-                raise
-            return False
+            if os.path.lexists(target):  # a server moved it and did not say so
+                return True
+            if error.errno == EXDEV:
+                return False
+            if isinstance(error, PermissionError) and os.access(self.claimed, os.W_OK | os.X_OK):
+                msg = "inbox: a folder does not let its files be removed"
+                raise LockedError(msg) from None
+            raise
         return True
 
     def _hashed(self, claim: Claim, source: Path, before: Fingerprint) -> Claim:

@@ -1,5 +1,6 @@
 """Admission of a claimed file: recorded in the ledger, and only then removed elsewhere."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from edge.daemon.pipeline.examination import Parts
@@ -59,7 +60,9 @@ class Admission:
         bundle_id = self._model.serving.bundle.bundle_id
         kept = self._ledger.submissions.accept(sender.submission(claim), bundle_id)
         if kept != claim.path:
-            claim.path.unlink(missing_ok=True)
+            # It is recorded: one that went back to the inbox for this would be recorded again.
+            with suppress(OSError):  # the next start removes it
+                claim.path.unlink(missing_ok=True)
         if claim.origin is not None:
             self._spool.note_inbox(claim.inbox)
             if sender.settled:

@@ -135,6 +135,8 @@ class Recovery:
             raise _LeftError(str(error)) from error
         if claim is not None:
             self._admission.record(claim, Sender("folder", settled=False))
+            if is_there(path) and not self._ledger.submissions.owns(path):
+                _remove(path)  # a spare copy that could not be removed: that is tried again
             log.info("event=leftover_taken_up")
 
     def _leave(self, path: Path, take_up: Callable[[], None], why: str) -> None:

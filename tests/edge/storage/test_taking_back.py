@@ -311,6 +311,30 @@ def test_only_a_file_that_alone_cannot_be_read_is_believed(
             near.is_image(path, sha(A))
 
 
+@pytest.mark.parametrize("error", [*ERRORS, ENOENT], ids=lambda error: errorcode[error])
+def test_a_film_that_a_server_moves_out_of_the_inbox_and_does_not_say_so_is_taken(
+    near: Spool, tmp_path: Path, error: int
+) -> None:
+    path = tmp_path / "inbox" / "film.dcm"
+    path.parent.mkdir()
+    path.write_bytes(A)
+    given: list[Path] = []
+    rename = Path.rename
+
+    def unheard(self: Path, target: Path) -> Path:
+        moved = rename(self, target)
+        if target.parent == near.claimed:
+            given.append(target)
+            raise OSError(error, os.strerror(error))
+        return moved
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "rename", unheard)
+        with near.claiming(path, may_copy=True) as claim:
+            assert ([claim.path], claim.image_id) == (given, sha(A))
+    assert in_claimed(near) == [A]
+
+
 @pytest.mark.usefixtures("another_mount")
 def test_requests_and_copies_that_are_not_synced_leave_nothing(
     near: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from edge.daemon.intake import CLOSED
 from edge.daemon.workers.serving import Serving
 from edge.domain import Rejection
 from edge.errors import Reason
@@ -26,7 +27,7 @@ from edge.storage.ledger.states import State
 from edge.storage.names import RENAMED
 from edge.storage.spool import Spool
 from edge.system import files
-from tests.support.pipeline import line_of, parts_of
+from tests.support.pipeline import folders_of, line_of, parts_of
 from tests.support.pools import Pool
 
 A, B, C = b"a film", b"another film", b"a third film"
@@ -241,6 +242,32 @@ def test_a_verdict_is_not_recorded_while_no_file_can_be_read_to_tell_of_which_by
         desk.line.dispatcher._record_finished()
     assert desk.image(A).state is State.RECEIVED
     assert desk.causes == set()
+
+
+@each_error
+def test_a_film_that_comes_twice_and_whose_second_file_cannot_be_removed_is_recorded_twice_at_most(
+    desk: Desk, tmp_path: Path, error: int
+) -> None:
+    desk.take(A)
+    path, unlink = tmp_path / "inbox" / "film.dcm", Path.unlink
+    path.parent.mkdir()
+    path.write_bytes(A)
+    reception = desk.line.reception(folders_of(tmp_path))
+
+    def fail(self: Path, *, missing_ok: bool = False) -> None:
+        if self.name.startswith(RENAMED):
+            raise OSError(error, os.strerror(error))
+        unlink(self, missing_ok=missing_ok)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "unlink", fail)
+        reception.take_file(path, quiet=CLOSED)
+        assert not path.exists()
+        desk.start()
+        assert desk.causes == {Cause.ORPHANS_LEFT}
+    assert desk.submissions(A) == 2
+    desk.go_on()
+    assert (desk.claimed(), desk.causes) == ([], set())
 
 
 @each_error

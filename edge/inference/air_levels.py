@@ -70,7 +70,10 @@ def cuts_of(levels: Levels, smooth: Levels) -> Iterator[Cut]:
         modes = modes[1:]
     levels_of = [(air, _knee(counts, air)) for air, _ in modes] + modes
     first = modes[0][0] if modes else 0
-    levels_of += [(first, (first + round(otsu)) // 2), (first, round(otsu))]
+    between = [(first, (first + round(otsu)) * part // 4) for part in (1, 2)]
+    if modes and counts[: modes[0][1]].sum() >= MARK:  # it is air, which glows, and no mark
+        levels_of[1:1] = between
+    levels_of += [*between[1:], (first, round(otsu))]
     for air, level in levels_of:
         yield Cut(air, max(level, air + ABOVE_AIR), max(level, air + ABOVE_AIR), flat=False)
 

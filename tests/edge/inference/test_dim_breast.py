@@ -1,4 +1,4 @@
-"""Breasts of few levels beside clean air, marks darker than the air, and fat as dark as it."""
+"""Dim breasts beside clean air, air that glows, marks darker than it, and fat as dark as it."""
 
 from pathlib import Path
 
@@ -23,6 +23,8 @@ FILMS = {
     "P_00912_LEFT_MLO": 0.54,
     "P_00293_LEFT_MLO": 0.55,
     "P_01362_RIGHT_CC": 0.55,
+    "P_01286_LEFT_MLO": 0.65,
+    "P_00241_RIGHT_MLO": 0.73,
 }
 """Films of full-299 and the share of them that the breast covers, looked at by eye."""
 

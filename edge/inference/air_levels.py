@@ -27,12 +27,12 @@ NEAR: Final = 6
 """Neighbours of a mode on either side, in levels of 256."""
 FOOT: Final = 0.15
 """A mode ends where a level has less than this share of its height."""
-MARK: Final = 0.12
-"""A film's marks that are darker than its air, masked labels say, take less than this share."""
-OUTLINE: Final = 0.18
-"""The air beside such marks has at least this share of the picture's outline."""
-LESS: Final = 0.5
-"""Such marks have less than this share of what the air beside them has of the outline."""
+MARKS: Final = 0.12
+"""Marks that are darker than the air, masked labels say, have less than this share of a film."""
+AIR_OUTLINE: Final = 0.14
+"""Air beside dark marks has at least this share of the picture's outline."""
+MARKS_OUTLINE: Final = 1.0
+"""Dark marks have less than this share of what air beside them has of the outline."""
 FLAT: Final = 0.75
 """Air without noise: so much of the mode lies within one level."""
 FLAT_SHARE: Final = 0.05
@@ -47,31 +47,41 @@ class Cut(NamedTuple):
     """A level that may part breast from air."""
 
     air: int
+    """The level of the air, of 256."""
     level: int
+    """All that is brighter is tissue."""
     skin: int
-    """The same at the skin line."""
+    """All beside tissue that is brighter is skin."""
     flat: bool
+    """The air has no noise."""
 
 
 def cuts_of(levels: Levels, smooth: Levels) -> Iterator[Cut]:
-    """Levels that may part breast from air, the likeliest first."""
+    """
+    List levels that may part breast from air, the likeliest first.
+
+    Args:
+        levels: shape (rows, columns).
+        smooth: the same without grain.
+    """
     rows, columns = levels.shape
     top, left = round(rows * BORDER), round(columns * BORDER)
     blurred = cv2.GaussianBlur(levels, (0, 0), BLUR * max(rows, columns))
     inner = np.ascontiguousarray(blurred[top : rows - top, left : columns - left], np.uint8)
     otsu, _ = cv2.threshold(inner, 0, 255, cv2.THRESH_OTSU)
     sharp, counts = shares(smooth), shares(inner)
-    for air, foot in _modes(sharp, round(otsu))[:1]:
-        near = sharp[max(0, air - 1) : air + 2].sum()
-        if near >= max(FLAT_SHARE, FLAT * sharp[max(0, air - NEAR) : air + NEAR + 1].sum()):
-            yield Cut(air, max(foot, air + ABOVE_AIR), max(foot, air + ABOVE_FLAT), flat=True)
     modes = _modes(counts, round(otsu))
-    if len(modes) > 1 and _are_marks(modes[0], modes[1], counts, inner):
+    if _begin_with_marks(modes, counts, inner):
         modes = modes[1:]
+    else:
+        for air, foot in _modes(sharp, round(otsu))[:1]:
+            near = sharp[max(0, air - 1) : air + 2].sum()
+            if near >= max(FLAT_SHARE, FLAT * sharp[max(0, air - NEAR) : air + NEAR + 1].sum()):
+                yield Cut(air, max(foot, air + ABOVE_AIR), max(foot, air + ABOVE_FLAT), flat=True)
     levels_of = [(air, _knee(counts, air)) for air, _ in modes] + modes
     first = modes[0][0] if modes else 0
     between = [(first, (first + round(otsu)) * part // 4) for part in (1, 2)]
-    if modes and counts[: modes[0][1]].sum() >= MARK:  # it is air, which glows, and no mark
+    if modes and counts[: modes[0][1]].sum() >= MARKS:  # it is air, which glows, and no mark
         levels_of[1:1] = between
     levels_of += [*between[1:], (first, round(otsu))]
     for air, level in levels_of:
@@ -97,18 +107,18 @@ def _modes(counts: NDArray[np.float64], top: int) -> list[Mode]:
     return modes
 
 
-def _are_marks(lowest: Mode, above: Mode, counts: NDArray[np.float64], inner: Levels) -> bool:
-    """Tell if a picture's lowest mode is darker than air, which is the mode above it."""
-    if counts[: lowest[1]].sum() >= MARK:
+def _begin_with_marks(modes: list[Mode], counts: NDArray[np.float64], inner: Levels) -> bool:
+    """Tell if the lowest mode is marks, and the next one the air about them."""
+    if len(modes) <= 1 or counts[: modes[0][1]].sum() >= MARKS:
         return False
+    end, air = modes[0][1], modes[1][0]
     outline = shares(np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]]))
-    mode, foot = above
-    air = outline[max(lowest[1], 2 * mode - foot) : foot].sum()
-    return bool(air >= OUTLINE and outline[: lowest[1]].sum() < LESS * air)
+    of_air = outline[max(end, air - 2 * NEAR) : air + 2 * NEAR + 1].sum()  # narrow: no tissue
+    return bool(of_air >= AIR_OUTLINE and outline[:end].sum() < MARKS_OUTLINE * of_air)
 
 
 def _knee(counts: NDArray[np.float64], mode: int) -> int:
-    """The level that lies farthest below the line from a mode to the brightest level."""
+    """Find the level that lies farthest below the line from a mode to the brightest level."""
     last = int(np.flatnonzero(counts)[-1])
     line = np.linspace(counts[mode], counts[last], last - mode + 1)
     return mode + int((line - counts[mode : last + 1]).argmax())

@@ -1,7 +1,6 @@
 """
 Find the breast on a small copy with dark air: the largest thing that is brighter than air.
 
-Air is the darkest level that much of the picture has.
 A level above it parts breast from air. Several are tried, from the lowest on, until what
 lies above one of them has the shape of a breast: it leaves the side opposite to the chest wall
 mostly free.
@@ -48,7 +47,7 @@ CLEAN: Final = 0.25
 TYPICAL: Final = 60.0
 """The percentile of what is brighter than clean air that is a typical level of the breast."""
 TYPICAL_SHARE: Final = 0.35
-"""A typical level of the breast is at least this share of all levels: muscle takes the others."""
+"""A typical level of the breast is at least this share of all levels: muscle saturates."""
 DIM: Final = 0.6
 """A breast that is darker than this share of all levels is looked for again, in its own levels."""
 
@@ -115,8 +114,8 @@ def find_breast(small: Small) -> Breast:
 
 
 def _brightest(seen: Small, low: float, high: float) -> float:
-    """The level from which on all is bright, so that a dim breast keeps levels beside clean air."""
-    over = seen[seen >= low + (high - low) / 510]  # what `spread` gives more than level 0
+    """Find a top of the range that leaves a dim breast levels of its own beside clean air."""
+    over = seen[seen >= low + (high - low) / 510]  # half of a level of 255
     if not 0 < over.size <= (1 - CLEAN) * seen.size:
         return high
     return low + (quantiles(over, TYPICAL)[0] - low) / TYPICAL_SHARE

@@ -18,7 +18,7 @@ SEEN: Final = 0.15
 
 
 def without_edges(levels: Levels, bright: Bits) -> tuple[slice, slice]:
-    """All but the bright edges of a film, which lie between the picture's side and air."""
+    """Give the rows and columns without bright edges, which lie between a side and air."""
     rows, columns = levels.shape
     top, bottom = _edge(levels, bright), _edge(levels[::-1], bright[::-1])
     left, right = _edge(levels.T, bright.T), _edge(levels.T[::-1], bright.T[::-1])
@@ -26,7 +26,7 @@ def without_edges(levels: Levels, bright: Bits) -> tuple[slice, slice]:
 
 
 def _edge(levels: Levels, bright: Bits) -> int:
-    """Rows of the first that are a film's edge: brighter than the air a little further inside."""
+    """Count the first rows that are a film's edge: brighter than air a little further inside."""
     depth = max(1, round(EDGE * len(levels)))
     if depth >= len(levels):
         return 0

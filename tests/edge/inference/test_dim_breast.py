@@ -22,6 +22,10 @@ FILMS = {
     "P_01054_RIGHT_MLO": 0.52,
     "P_00912_LEFT_MLO": 0.54,
     "P_00293_LEFT_MLO": 0.55,
+    "P_00474_LEFT_MLO": 0.55,
+    "P_00452_RIGHT_CC": 0.42,
+    "P_01497_LEFT_CC": 0.38,
+    "P_02559_RIGHT_CC": 0.53,
     "P_01362_RIGHT_CC": 0.55,
     "P_01286_LEFT_MLO": 0.65,
     "P_00241_RIGHT_MLO": 0.73,
@@ -59,9 +63,9 @@ def test_a_dim_breast_below_bright_muscle_is_found_whole(
     assert kept(mask[:, ::-1] if mirrored else mask) > 0.96
 
 
-@pytest.mark.parametrize("air", [12, 20, 70])
+@pytest.mark.parametrize("air", [7, 12, 20, 70])
 @pytest.mark.parametrize("noise", [2, 4])
-@pytest.mark.parametrize("marks", [[(0, 60)], [(20, 110), (240, 345)]])
+@pytest.mark.parametrize("marks", [[(0, 60)], [(20, 110), (240, 345)], [(18, 342)]])
 def test_masked_labels_darker_than_air_leave_the_air_outside(
     air: float, noise: float, marks: list[tuple[int, int]]
 ) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +13,8 @@ from edge.storage.ledger.records import COLUMNS, Image
 
 FAR_OFF_S: Final = 600
 """Seconds that no image waits on purpose: the clock was set back."""
-WAITS: Final = (
-    f"state = 'received' AND NOT not_before BETWEEN ?1 AND ?1 + {FAR_OFF_S} AND NOT EXISTS "
-    "(SELECT 1 FROM json_each(?2) AS folder "
-    "WHERE substr(hex(images.path), 1, length(folder.value)) = folder.value)"
-)
-"""Of `images`: waits at this Unix time, and its file lies in none of these folders."""
+WAITS: Final = f"state = 'received' AND NOT not_before BETWEEN ?1 AND ?1 + {FAR_OFF_S}"
+"""Of `images`: waits at this Unix time."""
 
 
 class Turns:
@@ -40,11 +36,13 @@ class Turns:
             but: images that are passed over, however many.
             outside: folders in which its file must not lie.
         """
+        places = _begins(outside)
         query = (
             f"SELECT {COLUMNS} FROM images WHERE {WAITS} AND image_id NOT IN "
-            "(SELECT value FROM json_each(?3)) ORDER BY interrupted, received_at LIMIT 1"
+            f"(SELECT value FROM json_each(?2)){_outside(places)} "
+            "ORDER BY interrupted, received_at LIMIT 1"
         )
-        return self._first(query, but, outside)
+        return self._first(query, but, places)
 
     def first_waiting(self, among: Iterable[str], outside: Iterable[Path] = ()) -> Image | None:
         """
@@ -54,16 +52,17 @@ class Turns:
             among: the images, in the order of their turns.
             outside: folders in which its file must not lie.
         """
+        places = _begins(outside)
         query = (
-            f"SELECT {COLUMNS} FROM (SELECT key AS turn, value AS wanted FROM json_each(?3)) "
-            f"CROSS JOIN images ON image_id = wanted WHERE {WAITS} ORDER BY turn LIMIT 1"
+            f"SELECT {COLUMNS} FROM (SELECT key AS turn, value AS wanted FROM json_each(?2)) "
+            f"CROSS JOIN images ON image_id = wanted WHERE {WAITS}{_outside(places)} "
+            "ORDER BY turn LIMIT 1"
         )
-        return self._first(query, among, outside)
+        return self._first(query, among, places)
 
-    def _first(self, query: str, image_ids: Iterable[str], outside: Iterable[Path]) -> Image | None:
-        # As JSON, since SQLite takes so many parameters and no more; in hex, as a path is bytes.
-        folders = [(os.fsencode(folder) + b"/").hex().upper() for folder in outside]
-        given = (time.time(), json.dumps(folders), json.dumps(list(image_ids)))
+    def _first(self, query: str, image_ids: Iterable[str], places: Sequence[bytes]) -> Image | None:
+        # As JSON, since SQLite takes so many parameters and no more; folders are few.
+        given = (time.time(), json.dumps(list(image_ids)), *places)
         with self._database.reading() as db:
             row = db.execute(query, given).fetchone()
         return records.image(row) if row else None
@@ -77,3 +76,17 @@ class Turns:
         with self._database.reading() as db:
             found = db.execute(query, (json.dumps(list(image_ids)),))
             return {image_id for (image_id,) in found}
+
+
+def _begins(folders: Iterable[Path]) -> list[bytes]:
+    """Return how the paths of files in some folders begin."""
+    return [os.fsencode(folder) + b"/" for folder in folders]
+
+
+def _outside(places: Sequence[bytes]) -> str:
+    """Return the condition that a file lies in none of these folders; below one, it may."""
+    return "".join(
+        f" AND NOT (substr(path, 1, length(?{number})) = ?{number} "
+        f"AND instr(substr(path, length(?{number}) + 1), x'2F') = 0)"
+        for number, _ in enumerate(places, 3)
+    )

@@ -48,6 +48,7 @@ class Spool(Section):
     max_waiting: Count = 1000
     """
     Intake stops, and MQTT requests stay with the broker, while this many images wait for a worker.
+    Those in done and failed that are to be examined again do not count.
     """
     min_free_mb: Annotated[int, Field(ge=0)] = 256
     """Intake stops while the spool's file system has less free space than this, in MiB."""

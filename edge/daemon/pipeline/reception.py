@@ -88,7 +88,9 @@ class Reception:
             self._health.degrade(Cause.SPACE_SHORT, f"spool: {free} MiB free, intake needs {least}")
             return False
         self._health.recover(Cause.SPACE_SHORT)
-        return self._ledger.queries.waiting() < self._settings.spool.max_waiting
+        queries, most = self._ledger.queries, self._settings.spool.max_waiting
+        # The first question is quick, and nearly always enough; an archive may be away for long.
+        return queries.waiting() < most or queries.waiting_in(self._spool.claimed, most) < most
 
     def finish_taking(self) -> None:
         """See `Receiver`."""

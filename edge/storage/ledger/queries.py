@@ -1,6 +1,7 @@
 """Questions a person or a program asks; they work beside a running daemon too."""
 
 import json
+import os
 import sqlite3
 import time
 from collections import Counter
@@ -93,6 +94,16 @@ class Queries:
             return int(
                 db.execute("SELECT count(*) FROM images WHERE state = 'received'").fetchone()[0]
             )
+
+    def waiting_in(self, folder: Path, most: int) -> int:
+        """Count the images that wait for a worker and lie in a folder, `most` at most."""
+        place = os.fsencode(folder) + b"/"
+        query = (
+            "SELECT count(*) FROM (SELECT 1 FROM images WHERE state = 'received' "
+            "AND substr(path, 1, length(?1)) = ?1 LIMIT ?2)"
+        )
+        with self._reading() as db:
+            return int(db.execute(query, (place, most)).fetchone()[0])
 
     def results(
         self, after: int = 0, since: float = 0.0, limit: int = -1, *, exams: bool = False

@@ -246,6 +246,19 @@ def test_nothing_is_taken_before_the_leftovers_of_a_kill_are_sorted(desk: Desk) 
     assert desk.reception.has_room()
 
 
+def test_images_that_wait_in_the_archive_keep_no_new_film_out(desk: Desk) -> None:
+    """Its mount may be away, and they wait until it is back."""
+    desk.restart()
+    spool = desk.reception._settings.spool.model_copy(update={"max_waiting": 1})
+    desk.reception._settings = desk.reception._settings.model_copy(update={"spool": spool})
+    desk.reception.take_file(desk.drop(), quiet=CLOSED)
+    assert not desk.reception.has_room()
+    desk.ledger.images.relocate(IMAGE_ID, desk.spool.failed / "film.dcm")
+    assert desk.reception.has_room()
+    desk.reception.take_file(desk.drop("new.dcm", b"a new film"), quiet=CLOSED)
+    assert not desk.reception.has_room()
+
+
 def test_a_file_the_ledger_looks_for_elsewhere_is_never_removed_as_a_spare(desk: Desk) -> None:
     desk.reception.take_file(desk.drop(), quiet=CLOSED)
     conclude(desk)

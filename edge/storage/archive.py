@@ -74,7 +74,7 @@ class Archive(Claims):
         """
         places = _places(self.done if scored else self.failed, name, image_id)
         ours = settled and _is_foreign(path)
-        if path.parent != self.claimed and not is_there(path):
+        if path.parent != self.claimed and not any(map(is_there, (path, *places))):
             self.demand_folder(path.parent)  # the image lies there, and no receipt beside it here
         # A copy that becomes ours is hashed anyhow; one known to have changed is not even copied.
         doubted = not ours or self.since_hashed(path) is Since.CHANGED

@@ -52,7 +52,7 @@ class ArchiveFolders:
             OSError: it is away, or nobody can tell; the text says what to do.
         """
         if self.is_away(folder):
-            why = f"{folder} is not the folder that it was: mount it, or remove {NAME}"
+            why = f"{folder} is not the folder that it was: mount it, or remove {NAME} and restart"
             raise OSError(ESTALE, why)
         if not folder.is_dir():  # of an earlier configuration
             why = f"{folder} is not there: mount it, or make it"

@@ -9,6 +9,8 @@ from edge.daemon.pipeline.examination import Parts
 from edge.errors import ConfigError
 from edge.storage.ledger.exam_sinks import EXAM
 from edge.storage.ledger.queries import parse_since
+from edge.storage.presence import is_there
+from edge.system.files import is_seen
 
 RELOADED: Final[Mapping[str, tuple[str, ...]]] = {
     "model": (
@@ -89,7 +91,7 @@ class Commands:
 
         Raises:
             ConfigError: a field is wrong, an image is not known, or its file is gone.
-            Unavailable: the folder of an image's file is away.
+            Unavailable: the folder of an image's file is away, or does not let us look.
         """
         if any(key in request for key in ("all", "reason", "since")):
             wanted = self._rejected(request)
@@ -116,14 +118,16 @@ class Commands:
 
     def _file_of(self, image_id: str) -> bool:
         image = self._ledger.images.find(image_id)
-        return image is not None and image.path.exists()
+        return image is not None and is_seen(image.path)
 
     def _demand_folders(self, image_ids: list[str]) -> None:
-        """Refuse to call files gone whose folders are away, unless retention removed them."""
+        """Refuse to call files gone that nobody can look for, unless retention removed them."""
         kept = filter(self._ledger.pruning.has_file, image_ids)
-        found = map(self._ledger.images.find, kept)
-        for folder in {image.path.parent for image in found if image is not None}:
+        paths = [image.path for image in map(self._ledger.images.find, kept) if image is not None]
+        for folder in {path.parent for path in paths}:
             self._spool.demand_folder(folder)
+        for path in paths:
+            is_there(path)  # fails if its folder, or the disk, does not let us look
 
 
 def resolve_images(names: list[str], find: Callable[[str], list[str]]) -> list[str]:

@@ -58,8 +58,9 @@ def _examine_again(trial: Trial, parts: Parts) -> None:
             image = ledger.images.find(image_id)
             if image is None or image.state not in CONCLUDED:
                 continue
-            # One whose archive is not mounted waits until it is.
-            if is_seen(image.path) or parts.spool.is_away(image.path.parent):
+            # One whose archive is not mounted waits until it is, unless retention removed it.
+            away = ledger.pruning.has_file(image_id) and parts.spool.is_away(image.path.parent)
+            if away or is_seen(image.path):
                 ledger.submissions.retry([image_id])
 
 

@@ -665,7 +665,7 @@ def test_files_on_a_mount_that_is_away_are_not_taken_for_removed(
     (why,) = archive.health.reasons
     assert why == (
         f"retention: 2 files cannot be removed: {path.parent} is not the folder that it was: "
-        "mount it, or remove archives.json"
+        "mount it, or remove archives.json and restart"
     )
     archive.spool.done.rmdir()
     away.rename(archive.spool.done)

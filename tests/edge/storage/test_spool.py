@@ -480,6 +480,16 @@ def test_a_file_of_the_archive_is_not_gone_while_another_folder_lies_at_its_plac
     assert spool.locate(path, IMAGE_ID, b"film.dcm") is None
 
 
+def test_a_file_that_moved_to_the_other_folder_before_a_kill_is_there_wherever_the_first_one_is(
+    tmp_path: Path, spool: Spool
+) -> None:
+    claim = claimed(spool, inbox_file(tmp_path))
+    before = spool.archive(claim.path, IMAGE_ID, claim.name, b"{}", scored=False)
+    done = spool.archive(before, IMAGE_ID, claim.name, b"{}", scored=True)
+    spool.failed.rename(tmp_path / "away")
+    assert spool.archive(before, IMAGE_ID, claim.name, b"{}", scored=True) == done
+
+
 def test_a_file_of_an_archive_of_an_earlier_configuration_is_not_gone_with_its_folder(
     tmp_path: Path, spool: Spool
 ) -> None:

@@ -1,8 +1,10 @@
 """`mammo-edge retry` calls no file gone that is away with its folder."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from errno import EACCES, EIO, ENOTCONN
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,37 @@ def test_images_whose_archive_is_not_mounted_are_not_said_to_be_gone(
     away.rename(desk.failed)
     desk.commands.retry(request_)
     assert IDS[0] in desk.waiting()
+
+
+@pytest.mark.parametrize("error", [EACCES, EIO, ENOTCONN])
+@pytest.mark.parametrize("request_", [{"images": IDS[:1]}, {"all": True}])
+def test_images_at_which_the_disk_does_not_let_anybody_look_are_not_said_to_be_gone(
+    desk: Desk, request_: dict[str, object], error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, **how: bool) -> os.stat_result:
+        if path.parent == desk.failed:
+            raise OSError(error, os.strerror(error))
+        return os.stat(path, **how)  # noqa: PTH116 - what stands here is `Path.stat`
+
+    monkeypatch.setattr(Path, "stat", fail)
+    monkeypatch.setattr(Path, "lstat", lambda path: fail(path, follow_symlinks=False))
+    with pytest.raises(Unavailable, match=os.strerror(error)):
+        desk.commands.retry(request_)
+    assert desk.waiting() == []
+
+
+def test_one_image_at_which_nobody_can_look_keeps_no_other_from_being_examined_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = desk.path(0)
+
+    def fail(path: Path, **how: bool) -> os.stat_result:
+        if path == bad:
+            raise OSError(EIO, os.strerror(EIO))
+        return os.stat(path, **how)  # noqa: PTH116 - what stands here is `Path.stat`
+
+    monkeypatch.setattr(Path, "stat", fail)
+    assert desk.commands.retry({"all": True}) == {"images": IDS[1:]}
 
 
 def test_an_image_whose_file_was_removed_is_said_to_be_gone_and_keeps_no_other(desk: Desk) -> None:

@@ -57,3 +57,21 @@ def test_an_image_whose_archive_is_not_mounted_waits_for_it_and_one_that_was_rem
         images = [ledger.images.find(image_id) for image_id in IDS]
         states = [image.state for image in images if image is not None]
         assert states == [State.RECEIVED, State.ARCHIVED]
+
+
+def test_an_image_that_retention_removed_waits_for_no_archive(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "state", [], lambda payload, _: payload) as ledger:
+        spool = Spool(tmp_path / "spool", tmp_path / "done", tmp_path / "failed")
+        line = line_of(parts_of(ledger, spool, serving_from(shipped_bundle())))
+        path = spool.claimed / "m-0"
+        path.write_bytes(b"0")
+        submission = Submission(IDS[0], path, b"f", "folder", 1.0, settled=True)
+        ledger.submissions.accept(submission, "b")
+        line.recorder.reject(IDS[0], Reason.NO_PIXELS, "for a test")
+        assert ledger.pruning.remove_file(IDS[0], Path.unlink)
+        spool.failed.rename(tmp_path / "away")
+        trial: Any = SimpleNamespace(against=dict.fromkeys(IDS[:1]))
+        hand_over(trial, line.parts, line.recorder.reject)
+        image = ledger.images.find(IDS[0])
+        assert image is not None
+        assert image.state is State.ARCHIVED

@@ -83,6 +83,8 @@ class Archive(Claims):
             return places[0] if could_be(places[0]) else places[1]
         try:
             target = _put_result(places, payload)
+            if path != target:
+                self.stranded.extend(self._back.replaced(target))
             if not path.exists():
                 files.sync_folder(target.parent)
             elif ours:
@@ -109,7 +111,7 @@ class Archive(Claims):
         self._looks.moved(path, target, before)
 
     def _make_ours(self, path: Path, target: Path, image_id: str, name: bytes) -> None:
-        made = not os.path.lexists(target)
+        made = moving.is_gone(target)
         if not own_copy(path, target, image_id, self._beat):
             self.take_back(path, name)
             names.result_path(target).unlink(missing_ok=True)

@@ -135,7 +135,7 @@ class Claims:
         try:
             source.rename(target)
         except OSError as error:
-            if os.path.lexists(target):  # a server moved it and did not say so
+            if _has_moved(source, target):  # a server moved it and did not say so
                 return True
             if error.errno == EXDEV:
                 return False
@@ -282,3 +282,15 @@ class Claims:
             Unavailable: the disk is failing.
         """
         return is_there(self.claimed)
+
+
+def _has_moved(source: Path, target: Path) -> bool:
+    """Tell if a file lies at its new place, and not only a copy of one that was not removed."""
+    try:
+        there = target.lstat()
+    except OSError:
+        return False
+    try:
+        return source.lstat().st_ino == there.st_ino  # a cache may still show it at the old one
+    except OSError:
+        return True

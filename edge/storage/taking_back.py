@@ -8,11 +8,11 @@ ledger knows it when a later try brings it once more. The name of a copy is made
 none is ever overwritten by other ones. What arrived although it failed is told by `arrived`.
 """
 
+import itertools
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from errno import ENOENT, ENOTDIR
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 from edge.storage.sizes import unchanged
 from edge.system import files, moving
 from edge.system.files import Beat, Looks
+from edge.system.moving import is_gone
 
 MOST_TARGETS: Final = 16
 """Targets of one file that are remembered, should it change between any two tries."""
@@ -55,13 +56,15 @@ class TakingBack:
 
         def named(copy: Path) -> Path:
             target = target_of(_unique(path, looks, files.sha256_and_sync(copy, self._beat)))
-            if not os.path.lexists(target):
+            if is_gone(target):
                 self._copies.add(target)
             self._remember(targets, target, name)
             self._remove_copies(targets, but=target)
             return target
 
-        target = target_of(_unique(path, looks, ""))
+        places = (target_of(_unique(path, looks, str(number))) for number in itertools.count())
+        # Another film of those looks may lie there, where times are told by the second.
+        target = next(place for place in places if not os.path.lexists(place))
         self._remember(targets, target, name)
         now = moving.move(path, target, unchanged(path, self._beat), named)
         self._copies.discard(now)
@@ -74,13 +77,24 @@ class TakingBack:
 
     def arrived(self, paths: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
         """List those that arrived although it failed, once, and their senders' names."""
-        for path in filter(_is_gone, paths):
-            for target, name in reversed(self._tried.get(path, {}).items()):
-                if os.path.lexists(target):
-                    self._copies.discard(target)
-                    yield target, name
-                    break
+        for path in paths:
+            targets = self._tried.get(path)
+            if targets is None or not is_gone(path):
+                continue
+            target = next((place for place in reversed(targets) if not is_gone(place)), None)
+            if target is not None:
+                if not os.path.lexists(target):
+                    continue  # a disk fails or is away: it may be all that is left
+                self._copies.discard(target)
+                yield target, targets[target]
             self.drop(path)
+
+    def replaced(self, path: Path) -> Iterator[tuple[Path, bytes]]:
+        """List as `arrived` does what tries left of a file whose place another one takes."""
+        for target, name in self._tried.pop(path, {}).items():
+            self._copies.discard(target)
+            if not is_gone(target):
+                yield target, name
 
     def drop(self, path: Path) -> None:
         """Forget a file that is to be moved no more, and remove the copy that a try left."""
@@ -104,12 +118,3 @@ class TakingBack:
 def _unique(path: Path, looks: Looks, digest: str) -> uuid.UUID:
     of = os.fsencode(path) + b"\0" + repr(looks).encode() + digest.encode()
     return uuid.UUID(bytes=blake2b(of, digest_size=16).digest())
-
-
-def _is_gone(path: Path) -> bool:
-    """Tell if there is no such file; of a mount that does not answer nobody can tell."""
-    try:
-        path.lstat()
-    except OSError as error:
-        return error.errno in (ENOENT, ENOTDIR)
-    return False

@@ -4,7 +4,7 @@ import os
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EACCES, EPERM, EROFS, EXDEV
+from errno import EACCES, ENOENT, EPERM, EROFS, EXDEV
 from pathlib import Path
 from typing import Final
 
@@ -40,11 +40,20 @@ def move(
         if named is not None:
             target, made = _copy_and_name(path, target.parent, beat, named)
         else:
-            made = not os.path.lexists(target)
+            made = is_gone(target)
             files.copy(path, target, beat)
         remove_copied(path, target, made=made)
     files.sync_folder(target.parent)
     return target
+
+
+def is_gone(path: Path) -> bool:
+    """Tell if there is no such file; while a disk fails or is away, nobody can tell."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno == ENOENT and os.path.lexists(path.parent)
+    return False
 
 
 def _copy_and_name(
@@ -55,7 +64,7 @@ def _copy_and_name(
     try:
         files.copy(path, copy, beat)
         target = named(copy)
-        made = not os.path.lexists(target)
+        made = is_gone(target)
         copy.rename(target)
     except BaseException:
         with suppress(OSError):

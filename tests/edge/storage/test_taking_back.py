@@ -31,7 +31,7 @@ from typing import Any
 import pytest
 
 from edge.errors import Unavailable
-from edge.storage import known_looks
+from edge.storage import known_looks, names
 from edge.storage.known_looks import Since
 from edge.storage.spool import Spool
 from edge.system import files, moving
@@ -399,3 +399,96 @@ def test_a_kill_at_any_line_leaves_the_film_whole_and_at_one_place_that_counts_a
             assert line > 20
             return
     pytest.fail("it never ended")
+
+
+@pytest.mark.parametrize("error", [EIO, ESTALE, ETIMEDOUT], ids=lambda error: errorcode[error])
+def test_a_copy_that_cannot_be_looked_for_when_its_film_has_gone_stays_and_is_stranded_later(
+    spool: Spool, error: int
+) -> None:
+    path = archived(spool)
+    with failing(path, "unlink", ETIMEDOUT), pytest.raises(Unavailable):
+        spool.take_back(path, NAME)
+    path.unlink()
+    (copy,) = spool.claimed.iterdir()
+    lstat = os.lstat
+
+    def fail(of: Any, *args: Any, **how: Any) -> os.stat_result:  # noqa: ANN401
+        if Path(of) == copy:
+            raise OSError(error, os.strerror(error))
+        return lstat(of, *args, **how)
+
+    with pytest.MonkeyPatch.context() as patched, failing(copy, "lstat", error):
+        patched.setattr(os, "lstat", fail)
+        spool.strand_arrived()
+    assert (in_claimed(spool), stranded(spool)) == ([B], [])
+    spool.strand_arrived()
+    assert (in_claimed(spool), stranded(spool)) == ([B], [B])
+
+
+def test_what_arrived_late_is_not_forgotten_while_the_spool_is_away(
+    near: Spool, tmp_path: Path
+) -> None:
+    path = archived(near)
+    with failing(path, "rename", ETIMEDOUT) as given, pytest.raises(Unavailable):
+        near.take_back(path, NAME)
+    path.rename(given[0])
+    (tmp_path / "spool").rename(tmp_path / "away")
+    near.strand_arrived()
+    (tmp_path / "away").rename(tmp_path / "spool")
+    near.strand_arrived()
+    assert (in_claimed(near), stranded(near)) == ([B], [B])
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_copy_is_kept_if_its_film_went_late_and_the_image_is_archived_there_again(
+    spool: Spool, *, goes_on: bool
+) -> None:
+    path = archived(spool, names.archive_name(NAME, sha(A)))
+    with failing(path, "unlink", ETIMEDOUT), pytest.raises(Unavailable):
+        spool.take_back(path, NAME)
+    path.unlink()
+    again = spool.claimed / "m-1"
+    again.write_bytes(A)
+    assert spool.archive(again, sha(A), NAME, b"{}", scored=False) == path
+    assert spool.is_image(path, sha(A))
+    if goes_on:
+        path.write_bytes(C)
+        spool.take_back(path, NAME)
+    assert stranded(spool) == ([B, C] if goes_on else [B])
+    assert in_claimed(spool) == sorted(stranded(spool))
+
+
+def test_a_film_taken_back_under_the_same_looks_overwrites_no_other_that_is_still_there(
+    near: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On file systems that tell times by the second and number files as they are met."""
+    monkeypatch.setattr(files, "looks_of", lambda found: (1, found.st_size, 1, 1))
+    for data in (b"one film", b"two film"):
+        path = archived(near)
+        path.write_bytes(data)
+        near.take_back(path, NAME)
+    assert in_claimed(near) == [b"one film", b"two film"]
+    assert stranded(near) == [b"one film", b"two film"]
+
+
+@pytest.mark.parametrize("error", [EACCES, EPERM, EIO], ids=lambda error: errorcode[error])
+def test_a_film_of_which_the_system_made_a_copy_and_kept_the_original_was_not_taken(
+    near: Spool, tmp_path: Path, error: int
+) -> None:
+    """As storages do that know no renaming, and whose rights forbid to remove."""
+    path = tmp_path / "inbox" / "film.dcm"
+    path.parent.mkdir()
+    path.write_bytes(A)
+    rename = Path.rename
+
+    def copied(self: Path, target: Path) -> Path:
+        if target.parent != near.claimed:
+            return rename(self, target)
+        target.write_bytes(self.read_bytes())
+        raise OSError(error, os.strerror(error))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "rename", copied)
+        with pytest.raises(Unavailable), near.claiming(path, may_copy=True):
+            pytest.fail("it was taken, and would be at each look")
+    assert path.read_bytes() == A

@@ -122,7 +122,7 @@ class Recovery:
             return
         if submissions.adopt(path):
             log.info("event=lost_file_found")
-        elif self._is_spare(path, lost=lost):
+        elif self._is_spare_copy(path, lost=lost):
             _remove(path)
         else:
             self._take_up(path)
@@ -158,11 +158,12 @@ class Recovery:
         else:
             self._health.recover(Cause.ORPHANS_LEFT)
 
-    def _is_spare(self, path: Path, *, lost: bool) -> bool:
-        """Tell if the ledger, the inbox or the broker has the same bytes."""
-        if self._ledger.submissions.knows_claim(path.name):
-            return True
-        return not lost and not path.name.startswith(RENAMED)
+    def _is_spare_copy(self, path: Path, *, lost: bool) -> bool:
+        """Tell if the inbox or the broker had the same bytes, and the ledger or they have them."""
+        # The sender of one that was renamed may have gone on: its bytes are compared first.
+        if path.name.startswith(RENAMED):
+            return False
+        return not lost or self._ledger.submissions.knows_claim(path.name)
 
 
 class _LeftError(Exception):

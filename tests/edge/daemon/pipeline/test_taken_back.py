@@ -294,3 +294,20 @@ def test_a_second_copy_of_an_archived_film_that_cannot_leave_the_spool_goes_late
     desk.go_on()
     assert desk.image(A).path.read_bytes() == A
     assert (desk.claimed(), desk.causes) == ([], set())
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_second_file_of_a_film_that_lies_in_the_spool_at_a_start_goes_if_it_is_no_other_by_then(
+    desk: Desk, *, goes_on: bool
+) -> None:
+    desk.take(A)
+    spare = desk.take(A, f"{RENAMED}1")
+    if goes_on:
+        spare.write_bytes(B)
+    desk.start()
+    desk.go_on()
+    assert desk.submissions(A) == 2
+    assert desk.submissions(B) == goes_on
+    assert (desk.claimed(), desk.misfiled(), desk.causes) == ([], [], set())
+    if goes_on:
+        assert desk.image(B).path.read_bytes() == B

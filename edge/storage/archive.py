@@ -83,13 +83,13 @@ class Archive(Claims):
             return places[0] if could_be(places[0]) else places[1]
         try:
             target = _put_result(places, payload)
-            if path != target:
-                self.stranded.extend(self._back.replaced(target))
             if not path.exists():
                 files.sync_folder(target.parent)
             elif ours:
+                self._clear(path, target, image_id, name)
                 self._make_ours(path, target, image_id, name)
             elif path != target:
+                self._clear(path, target, image_id, name)
                 self._move(path, target)
             else:
                 files.sync_folder(target.parent)
@@ -100,6 +100,14 @@ class Archive(Claims):
         if target != places[0]:
             log.warning("event=archived_by_id image=%s", image_id[:16])
         return target
+
+    def _clear(self, path: Path, target: Path, image_id: str, name: bytes) -> None:
+        """Take back what lies at a file's place with other bytes, or came from there late."""
+        if path == target:
+            return
+        if is_there(target) and not self.is_image(target, image_id):
+            self.take_back(target, name)
+        self.stranded.extend(self._back.replaced(target))
 
     def _move(self, path: Path, target: Path) -> None:
         before = files.looks(path)

@@ -492,3 +492,20 @@ def test_a_film_of_which_the_system_made_a_copy_and_kept_the_original_was_not_ta
         with pytest.raises(Unavailable), near.claiming(path, may_copy=True):
             pytest.fail("it was taken, and would be at each look")
     assert path.read_bytes() == A
+
+
+@pytest.mark.parametrize("mount", ["another", "same"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_film_in_the_place_where_another_image_is_archived_is_taken_back_not_overwritten(
+    spool: Spool, near: Spool, mount: str, *, known: bool
+) -> None:
+    """As its archive was away for a moment when the image came again."""
+    here = spool if mount == "another" else near
+    path = archived(here, names.archive_name(NAME, sha(A)))
+    if not known:
+        here._looks = known_looks.KnownLooks()
+    again = here.claimed / "m-1"
+    again.write_bytes(A)
+    assert here.archive(again, sha(A), NAME, b"{}", scored=False) == path
+    assert path.read_bytes() == A
+    assert (in_claimed(here), stranded(here)) == ([B], [B])

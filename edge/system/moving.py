@@ -64,6 +64,7 @@ def _copy_and_name(
     try:
         files.copy(path, copy, beat)
         target = named(copy)
+        beat()  # to name it takes a while, too: what was written meanwhile is not in the copy
         made = is_gone(target)
         copy.rename(target)
     except BaseException:

@@ -165,6 +165,26 @@ def test_the_copy_of_a_file_that_cannot_leave_and_changes_is_replaced(spool: Spo
     assert (in_claimed(spool), stranded(spool)) == ([C], [C])
 
 
+def test_a_film_that_is_written_on_while_its_copy_is_hashed_stays_and_is_taken_whole_then(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, hashed = archived(spool), files.sha256_and_sync
+
+    def written_on(copy: Path, beat: files.Beat) -> str:
+        digest = hashed(copy, beat)
+        with path.open("ab") as writer:
+            writer.write(C)
+        return digest
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sha256_and_sync", written_on)
+        with pytest.raises(Unavailable):
+            spool.take_back(path, NAME)
+    assert path.read_bytes() == B + C
+    spool.take_back(path, NAME)
+    assert in_claimed(spool) == [B + C]
+
+
 def test_the_copy_of_a_file_that_has_its_image_s_bytes_again_goes(spool: Spool) -> None:
     path = archived(spool)
     with failing(path, "unlink", EBUSY), pytest.raises(Unavailable):

@@ -36,8 +36,8 @@ NOT_MADE: Final = """
 
 - A real power cut.
   Instead the order of writes, syncs, renames, commits and acknowledgements is checked with strace: `tests/torture/test_order.py`.
-- The kernel's own OOM killer.
-  Workers get the same SIGKILL from outside, and one that hoards memory runs into its own limit.
+- A machine of which all memory is used.
+  The kernel's OOM killer comes in a memory cgroup, where nothing else is short of memory.
 - A file system that freezes (`fsfreeze`): nothing can be told from a very slow disk.
 - Remounting the ledger's file system read-only while the daemon runs: the kernel refuses, because files on it are open for writing.
 """

@@ -27,12 +27,14 @@ from edge.errors import Reason
 
 HANG: Final = b"hang"
 """
-The beginning of a file that hangs its worker; the words below make other faults.
-
-A number after the word says how often; then the file is scored.
+The beginning of a file that hangs its worker, each time; the words below make other faults.
 """
 CRASH: Final = b"crash"
 LEAK: Final = b"leak"
+"""The beginning of a film for which there is never memory enough."""
+GREEDY: Final = b"greedy"
+"""The beginning of a film that needs GREEDY_MB for a moment, and is scored if it gets that."""
+GREEDY_MB: Final = 256
 SLOW: Final = b"slow"
 BAD: Final = b"bad"
 TORN: Final = b"torn"
@@ -61,7 +63,7 @@ def run(path: str) -> Outcome:
         return Rejection(Reason.UNREADABLE, "as the file asked", runtime=_runtime)
     if data.startswith(TORN) and not data.endswith(b"end"):
         return Rejection(Reason.TRUNCATED, "as the file said", runtime=_runtime)
-    if data.startswith((HANG, CRASH, LEAK, SLOW)):
+    if data.startswith((HANG, CRASH, LEAK, GREEDY, SLOW)):
         _misbehave(data)
     raw = hashlib.sha256(data).digest()[0] / 256
     said = json.loads(data[len(VIEW) :].splitlines()[0]) if data.startswith(VIEW) else {}
@@ -79,6 +81,6 @@ def _misbehave(data: bytes) -> None:
     elif data.startswith(CRASH):
         os.kill(os.getpid(), signal.SIGSEGV)
     else:
-        hoard = []
-        while True:
+        hoard: list[bytes] = []
+        while not data.startswith(GREEDY) or len(hoard) < GREEDY_MB // 16:
             hoard.append(b"x" * 2**24)

@@ -49,13 +49,11 @@ def poison(bench: Bench, scale: float) -> Row:
 
 def killed(bench: Bench, scale: float) -> Row:
     """
-    Kill workers by SIGKILL, as the kernel does when memory is short.
+    Kill workers by SIGKILL from outside; by the kernel itself: memory.py.
 
     Each kill costs an attempt, so no image gets two of them.
     """
-    row = Row(
-        "workers killed from outside (as when memory runs out), again and again", scaled(5, scale)
-    )
+    row = Row("workers killed by SIGKILL from outside, again and again", scaled(5, scale))
     for _ in range(row.repetitions):
         with bench.site() as site:
             site.ready()

@@ -3,20 +3,21 @@
 import ctypes
 import dataclasses
 import os
-import time
 from pathlib import Path
 from typing import Any, Final
 
 from edge.config.settings import Settings
+from edge.daemon.wiring import info
 from edge.daemon.workers import servable
 from edge.daemon.workers.job import Job
 from edge.errors import Unavailable
 from edge.models.bundle import Bundle
-from edge.storage import claim, retention
+from edge.storage import audit, claim, retention
 from edge.storage.ledger import database
 from edge.storage.ledger.submissions import Submissions
 from edge.storage.retention import Retention
-from tests.torture import bugs, crashes
+from edge.system import time_sync, uptime
+from tests.torture import bugs, crashes, wall_clock
 
 CLONE_NEWUSER: Final = 0x10000000
 PR_CAPBSET_DROP: Final = 24
@@ -30,7 +31,7 @@ def apply(request: dict[str, Any]) -> None:
     if request.get("mortal"):
         obey_permissions()
     if "clock" in request:
-        step_clock(Path(request["clock"]))
+        step_clock(Path(request["clock"]), Path(request["boot"]))
     if request.get("prune_soon"):
         prune_soon()
     if "inotify_limit" in request:
@@ -60,10 +61,12 @@ def obey_permissions() -> None:
         raise OSError(ctypes.get_errno(), msg)
 
 
-def step_clock(offset: Path) -> None:
-    """Shift the wall clock of this process by the seconds in a file."""
-    real = time.time
-    time.time = lambda: real() + float(offset.read_text() or 0)
+def step_clock(clock: Path, boot: Path) -> None:
+    """Follow the clock in a file, on a machine whose boot has the name in another."""
+    wall_clock.follow(clock)
+    uptime.BOOT_ID = boot  # type: ignore[misc]
+    for module in (audit, info, time_sync):
+        vars(module)["datetime"] = wall_clock.SteppedDatetime
 
 
 def prune_soon() -> None:

@@ -13,12 +13,14 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from tests.torture import wall_clock
+
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Serve until standard input ends."""
-
+    wall_clock.install()
     for line in sys.stdin:
         request = json.loads(line)
         answer = _poll(request["poll"]) if "poll" in request else _start(request)

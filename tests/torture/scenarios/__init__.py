@@ -5,6 +5,7 @@ from typing import Final
 from tests.torture.bench import Scenario
 from tests.torture.scenarios import (
     brokers,
+    clocks,
     disks,
     exams,
     inboxes,
@@ -26,5 +27,6 @@ ALL: Final[tuple[Scenario, ...]] = (
     *twins.SCENARIOS,
     *disks.SCENARIOS,
     *inboxes.SCENARIOS,
+    *clocks.SCENARIOS,
     *brokers.SCENARIOS,
 )

@@ -1,7 +1,4 @@
-"""
-Torture by inboxes that overflow, vanish or are written badly, by odd names, and by clocks that
-jump.
-"""
+"""Torture by inboxes that overflow, vanish or are written badly, and by odd names."""
 
 import contextlib
 import itertools
@@ -25,7 +22,6 @@ from tests.torture.stub import TORN
 
 OVER_MQTT: Final = frozenset({"request written, not recorded", "PUBACK to be sent", "PUBACK sent"})
 """The points that no file of the inbox passes."""
-TWO_YEARS_S: Final = 2 * 365 * 86400
 
 
 def many(bench: Bench, scale: float) -> Row:
@@ -272,29 +268,6 @@ def names(bench: Bench, scale: float) -> Row:
     return row
 
 
-def clock(bench: Bench, scale: float) -> Row:
-    """Let the clock jump two years ahead and back while files come; nothing is pruned by it."""
-    row = Row("clock stepped by +2 years and back, three times, with kills", scaled(4, scale))
-    for _ in range(row.repetitions):
-        with bench.site() as site:
-            stamp = site.folder / "offset"
-            stamp.write_text("0")
-            site.introduced(clock=str(stamp))
-            for step in (TWO_YEARS_S, 0, TWO_YEARS_S, 0, TWO_YEARS_S, 0):
-                site.give_some(3, ("folder", "mqtt", "reply"))
-                stamp.write_text(str(step))
-                site.give_some(3, ("folder", "mqtt", "reply"))
-                site.recovered()
-                site.kill()
-                site.ready(clock=str(stamp))
-            finish(row, site)
-    row.note = (
-        "the daemon's `time.time` is stepped: under libfaketime, "
-        "stepped while it runs, Python's own `sleep` fails"
-    )
-    return row
-
-
 def backpressure(bench: Bench, scale: float) -> Row:
     """Send more than the queue may hold: files stay in the inbox, requests with the broker."""
     files, limit = scaled(400, scale, 40), 5
@@ -333,5 +306,4 @@ SCENARIOS = (
     pulled,
     written_badly,
     names,
-    clock,
 )

@@ -28,14 +28,9 @@ LINUX_CAPABILITY_VERSION_3: Final = 0x20080522
 
 def apply(request: dict[str, Any]) -> None:
     """Change this process as a request asks."""
-    if request.get("mortal"):
-        obey_permissions()
-    if "clock" in request:
-        step_clock(Path(request["clock"]), Path(request["boot"]))
+    _change_surroundings(request)
     if request.get("prune_soon"):
         prune_soon()
-    if "inotify_limit" in request:
-        limit_inotify(request["inotify_limit"])
     if request.get("stub", True):
         _use_stub()
     if request.get("crash"):
@@ -48,6 +43,16 @@ def apply(request: dict[str, Any]) -> None:
         bugs.BUGS[request["bug"]]()
     if request.get("unsafe"):
         without_durability()
+
+
+def _change_surroundings(request: dict[str, Any]) -> None:
+    os.environ.update(request.get("environ", {}))
+    if request.get("mortal"):
+        obey_permissions()
+    if "clock" in request:
+        step_clock(Path(request["clock"]), Path(request["boot"]))
+    if "inotify_limit" in request:
+        limit_inotify(request["inotify_limit"])
 
 
 def obey_permissions() -> None:

@@ -8,11 +8,13 @@ from tests.torture.scenarios import (
     clocks,
     disks,
     exams,
+    hung,
     inboxes,
     kills,
     ledgers,
     memory,
     modalities,
+    mounts,
     twins,
     workers,
 )
@@ -28,5 +30,7 @@ ALL: Final[tuple[Scenario, ...]] = (
     *disks.SCENARIOS,
     *inboxes.SCENARIOS,
     *clocks.SCENARIOS,
+    *mounts.SCENARIOS,
+    *hung.SCENARIOS,
     *brokers.SCENARIOS,
 )

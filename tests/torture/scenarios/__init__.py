@@ -12,6 +12,7 @@ from tests.torture.scenarios import (
     inboxes,
     kills,
     ledgers,
+    listeners,
     memory,
     modalities,
     mounts,
@@ -33,4 +34,5 @@ ALL: Final[tuple[Scenario, ...]] = (
     *mounts.SCENARIOS,
     *hung.SCENARIOS,
     *brokers.SCENARIOS,
+    *listeners.SCENARIOS,
 )

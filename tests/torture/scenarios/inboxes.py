@@ -1,4 +1,4 @@
-"""Torture by inboxes that overflow, vanish or are written badly, and by odd names."""
+"""Torture by inboxes that overflow or are written badly, and by odd names."""
 
 import contextlib
 import itertools

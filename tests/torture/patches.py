@@ -17,7 +17,7 @@ from edge.storage.ledger import database
 from edge.storage.ledger.submissions import Submissions
 from edge.storage.retention import Retention
 from edge.system import time_sync, uptime
-from tests.torture import bugs, crashes, wall_clock
+from tests.torture import bugs, crashes, toxic, wall_clock
 
 CLONE_NEWUSER: Final = 0x10000000
 PR_CAPBSET_DROP: Final = 24
@@ -39,6 +39,8 @@ def apply(request: dict[str, Any]) -> None:
         )
     if request.get("no_way_back"):
         no_way_back()
+    if "deaths" in request:
+        toxic.arm(Path(request["deaths"]))
     if request.get("bug"):  # around the crash points
         bugs.BUGS[request["bug"]]()
     if request.get("unsafe"):

@@ -14,6 +14,7 @@ from tests.torture.scenarios import (
     ledgers,
     listeners,
     memory,
+    messages,
     modalities,
     mounts,
     twins,
@@ -34,5 +35,6 @@ ALL: Final[tuple[Scenario, ...]] = (
     *mounts.SCENARIOS,
     *hung.SCENARIOS,
     *brokers.SCENARIOS,
+    *messages.SCENARIOS,
     *listeners.SCENARIOS,
 )

@@ -15,12 +15,14 @@ OTHER_MOUNT = frozenset({"copied out of the inbox", "original removed, not noted
 """The points that a file passes that must be copied, because inbox and spool are two mounts."""
 
 
-def kill_at(site: Site, point: str, nth: int, files: int, *, workers_too: bool) -> bool:
+def kill_at(
+    site: Site, point: str, nth: int, files: int, *, workers_too: bool, **changes: str
+) -> bool:
     """
     Start a daemon that dies at a point, and give it something by which it comes there; returns True
     if it did.
     """
-    site.start(crash=point, nth=nth, workers_too=workers_too)
+    site.start(crash=point, nth=nth, workers_too=workers_too, **changes)
     site.give_some(files, WAYS)
     if site.died():
         return True

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +59,8 @@ class Evidence:
     """Messages on topics `result`, in the order of their arrival."""
     replayed: int = 0
     """The number of these that came before `replay` had all sent once more, also what was lost."""
+    refused: Collection[int] = ()
+    """Numbers that the broker may have refused: they may come late, in their own order."""
 
 
 @dataclass(slots=True)
@@ -139,20 +141,29 @@ def judge(
         }
     verdict.misdirected |= {reply.asked[:16] for reply in evidence.replies if not reply.right}
     before, after = evidence.results[: evidence.replayed], evidence.results[evidence.replayed :]
-    verdict.disordered |= _disordered(before) | _disordered(after)
+    for part in (before, after):
+        verdict.disordered |= _disordered(part, evidence.refused)
     _look_around(accepted, evidence, verdict)
     return verdict
 
 
-def _disordered(messages: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Name the numbers that were first heard after a later one; repetitions say nothing."""
+def _disordered(messages: Iterable[Mapping[str, Any]], refused: Collection[int]) -> set[str]:
+    """
+    Name the numbers that were first heard after a later one; repetitions say nothing.
+
+    A number that was refused is behind only if it comes after a later one that came late, too.
+    """
     heard: dict[str, set[int]] = {}
+    late: dict[str, set[int]] = {}
     found = set()
     for message in messages:
-        numbers = heard.setdefault(message["ledger_id"], set())
-        seq = message["seq"]
+        ledger, seq = message["ledger_id"], message["seq"]
+        numbers = heard.setdefault(ledger, set())
         if seq not in numbers and seq < max(numbers, default=seq):
-            found.add(f"seq {seq}")
+            others = late.setdefault(ledger, set())
+            if seq not in refused or seq < max(others, default=seq):
+                found.add(f"seq {seq}")
+            others.add(seq)
         numbers.add(seq)
     return found
 

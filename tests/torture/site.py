@@ -117,6 +117,8 @@ class Site(Rig):
         self.faulted_at = time.monotonic()
         self.last = Verdict(0)
         self.stubbed = True
+        self.refused: set[int] = set()
+        """Numbers of results that the broker may have refused."""
         self.replayed = 0
         """The number of results that were heard before `replay` had all sent once more."""
 
@@ -300,6 +302,7 @@ class Site(Rig):
             list(self.replies()),
             self.results_heard(),
             self.replayed,
+            self.refused,
         )
         return judge(self.accepted, evidence, self.possible)
 

@@ -38,22 +38,31 @@ find.
 
 
 @pytest.mark.parametrize(
-    ("seqs", "replayed", "found"),
+    ("seqs", "replayed", "refused", "found"),
     [
-        ((1, 3, 1, 2, 3), 0, {"seq 2"}),
-        ((1, 3, 1, 2, 3), 2, set()),
-        ((3, 1, 1, 2, 3), 2, {"seq 1"}),
-        ((1, 3, 2, 1), 2, {"seq 1"}),
+        ((1, 3, 1, 2, 3), 0, (), {"seq 2"}),
+        ((1, 3, 1, 2, 3), 2, (), set()),
+        ((3, 1, 1, 2, 3), 2, (), {"seq 1"}),
+        ((1, 3, 2, 1), 2, (), {"seq 1"}),
+        ((1, 4, 5, 2, 3), 0, (2, 3), set()),
+        ((1, 4, 5, 2, 3), 0, (3,), {"seq 2"}),
+        ((1, 4, 5, 3, 2), 0, (2, 3), {"seq 2"}),
     ],
 )
-def test_what_the_broker_lost_may_come_late_by_replay_and_nothing_else(
-    tmp_path: Path, seqs: tuple[int, ...], replayed: int, found: set[str]
+def test_what_the_broker_lost_may_come_late_by_replay_or_after_a_refusal_and_nothing_else(
+    tmp_path: Path,
+    seqs: tuple[int, ...],
+    replayed: int,
+    refused: tuple[int, ...],
+    found: set[str],
 ) -> None:
     for folder in ("spool/claimed", "done", "failed", "inbox"):
         (tmp_path / folder).mkdir(parents=True)
     results = [{"ledger_id": "a", "seq": seq} for seq in seqs]
     inbox, spool, done, failed = (tmp_path / name for name in ("inbox", "spool", "done", "failed"))
-    evidence = Evidence(inbox, spool, done, failed, [], [], results=results, replayed=replayed)
+    evidence = Evidence(
+        inbox, spool, done, failed, [], [], results=results, replayed=replayed, refused=refused
+    )
     assert oracle.judge({}, evidence).disordered == found
 
 

@@ -166,7 +166,7 @@ def strict(bench: Bench, scale: float) -> Row:
         for config in ("max_packet_size 1000\n", "acl_file {folder}/acl\n"):
             with bench.site() as site:
                 site.ready()
-                site.give_some(1)
+                site.give_some(1)  # seq 1
                 site.recovered()
                 acl = site.broker.folder / "acl"
                 acl.write_text(
@@ -179,6 +179,7 @@ def strict(bench: Bench, scale: float) -> Row:
                 site.broker.config = config.format(folder=site.broker.folder)
                 site.broker.restart()
                 outage(row, site, "refused")
+                site.refused = set(range(2, 2 + FILES))
                 site.broker.config = ""
                 site.broker.restart()
                 finish(row, site)

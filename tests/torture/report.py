@@ -34,8 +34,9 @@ Recovery is the longest time from the end of the fault until nothing waited any 
 NOT_MADE: Final = """
 ## What was not made here
 
-- A real power cut.
-  Instead the order of writes, syncs, renames, commits and acknowledgements is checked with strace: `tests/torture/test_order.py`.
+- The loss of a disk's own volatile cache.
+  A power cut is made from a clone of the disk: what the kernel had not given to the disk is gone, what it had given counts as kept.
+  The order of writes, syncs, renames, commits and acknowledgements is checked with strace, too: `tests/torture/test_order.py`.
 - A machine of which all memory is used.
   The kernel's OOM killer comes in a memory cgroup, where nothing else is short of memory.
 - A file system that freezes (`fsfreeze`): nothing can be told from a very slow disk.

@@ -17,6 +17,7 @@ from tests.torture.scenarios import (
     messages,
     modalities,
     mounts,
+    power,
     twins,
     workers,
 )
@@ -30,6 +31,7 @@ ALL: Final[tuple[Scenario, ...]] = (
     *memory.SCENARIOS,
     *twins.SCENARIOS,
     *disks.SCENARIOS,
+    *power.SCENARIOS,
     *inboxes.SCENARIOS,
     *clocks.SCENARIOS,
     *mounts.SCENARIOS,

@@ -149,9 +149,7 @@ class CommandIntake(Loop):
         # Proving a model takes longer than a loop may be silent. A daemon thread, since it may wait
         # for a dispatcher that has ended.
         threading.Thread(
-            target=lambda: future.set_result(self._answer(name, incoming.payload)),
-            name="command",
-            daemon=True,
+            target=self._work, args=(name, incoming.payload, future), name="command", daemon=True
         ).start()
         while not wait([future], timeout=1.0).done:
             self._health.beat()
@@ -166,15 +164,18 @@ class CommandIntake(Loop):
             return self._refuse(name, said.why)
         return said.answer
 
+    def _work(self, name: str, payload: bytes, future: Future[_Said]) -> None:
+        """Obey, and hand over an answer whatever happens: the loop waits until then."""
+        said = _Said(None, "it ended without an answer")
+        try:
+            said = self._answer(name, payload)
+        finally:
+            future.set_result(said)
+
     def _answer(self, name: str, payload: bytes) -> _Said:
         """Obey, and return the answer, or the reason for none."""
         try:
-            request = json.loads(payload)
-        except (ValueError, RecursionError):
-            return _Said(None, "the command is not JSON")
-        if not isinstance(request, dict):
-            return _Said(None, "the command is no JSON object")
-        try:
+            request = _parse(payload)
             return _Said(_answer(name, self._handlers[name](request)))
         except MammoEdgeError as error:
             return _Said(None, str(error), final=not isinstance(error, Unavailable))
@@ -224,6 +225,19 @@ class CommandIntake(Loop):
         self._health.recover(Cause.COMMAND_ANSWER_HUNG_UP, Cause.COMMAND_ANSWER_REFUSED)
         log.warning('event=command_not_answered why="%s"', why)
         self._health.degrade(cause, f"command: it was obeyed, and its answer cannot be told: {why}")
+
+
+def _parse(payload: bytes) -> dict[str, Any]:
+    """Read a command; MammoEdgeError if it is no JSON object."""
+    try:
+        request = json.loads(payload)
+    except (ValueError, RecursionError):
+        msg = "the command is not JSON"
+        raise MammoEdgeError(msg) from None
+    if not isinstance(request, dict):
+        msg = "the command is no JSON object"
+        raise MammoEdgeError(msg)
+    return request
 
 
 def _answer(name: str, fields: Mapping[str, Any]) -> bytes:

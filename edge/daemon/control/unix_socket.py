@@ -141,20 +141,22 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
-            request = json.loads(line)
-            handler = self.server.handlers[request["command"]]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return {
-                "ok": False,
-                "error": f'expected {{"command": one of {", ".join(self.server.handlers)}}}',
-            }
-        try:
+            request, handler = self._understand(line)
             return {"ok": True, **handler(request, self._caller())}
         except MammoEdgeError as error:
             return {"ok": False, "error": str(error)}
         except Exception as error:
             log.exception("event=control_failed")
             return {"ok": False, "error": type(error).__name__}
+
+    def _understand(self, line: bytes) -> tuple[dict[str, Any], AuditedHandler]:
+        """Read a request; MammoEdgeError if it is none."""
+        try:
+            request = json.loads(line)
+            return request, self.server.handlers[request["command"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            msg = f'expected {{"command": one of {", ".join(self.server.handlers)}}}'
+            raise MammoEdgeError(msg) from None
 
     def _caller(self) -> Caller:
         size = CREDENTIALS.size

@@ -117,6 +117,44 @@ def test_every_command_is_answered_and_then_acknowledged(
     assert line.told == [{"schema": "mammo.ack/1", "command": "try", **answer}]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), OverflowError()], ids=["memory", "overflow"])
+def test_a_command_whose_parsing_raises_anything_is_refused_and_the_next_one_is_obeyed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    line, parse = Line(), json.loads
+
+    def fail(text: bytes) -> object:
+        if text == b'{"fails": true}':
+            raise error
+        return parse(text)
+
+    with obeying(line, line.obey):
+        monkeypatch.setattr("edge.daemon.control.mqtt.json.loads", fail)
+        line.send(b'{"fails": true}')
+        line.send(b"{}")
+        until(lambda: len(line.told) == 2, "both answered")
+    assert [(one["ok"], one.get("error")) for one in line.told] == [
+        (False, type(error).__name__),
+        (True, None),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_command_that_ends_its_thread_is_refused_and_the_next_one_is_obeyed() -> None:
+    line = Line()
+
+    def leave(request: Mapping[str, Any]) -> dict[str, Any]:
+        if request:
+            raise SystemExit
+        return line.obey(request)
+
+    with obeying(line, leave):
+        line.send(b'{"leaves": true}')
+        line.send(b"{}")
+        until(lambda: len(line.told) == 2, "both answered")
+    assert [one["ok"] for one in line.told] == [False, True]
+
+
 def test_a_command_that_comes_before_we_know_that_we_are_connected_is_answered_all_the_same() -> (
     None
 ):

@@ -40,6 +40,18 @@ def test_a_line_that_is_no_request_is_answered_by_what_was_expected(
         assert json.loads(answer.readline())["error"] == 'expected {"command": one of ping}'
 
 
+def test_a_line_whose_parsing_fails_as_nobody_foresaw_is_answered(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: bytes) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr("edge.daemon.control.unix_socket.json.loads", fail)
+    with connected(path) as client, client.makefile("rb") as answer:
+        client.sendall(b'{"command": "ping"}\n')
+        assert answer.readline() == b'{"ok": false, "error": "MemoryError"}\n'
+
+
 def test_clients_that_say_nothing_keep_nobody_from_being_answered(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

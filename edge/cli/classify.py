@@ -124,14 +124,14 @@ def _with_pictures(job: Job, folder: Path) -> Job:
 def _message(
     path: Path, bundle: Bundle, workers: Workers, pictures: Path | None
 ) -> tuple[dict[str, Any], bool]:
-    received_at = time.time()
+    received_at, came = time.time(), time.monotonic()
     try:
         image_id = sha256_of(path)
     except OSError as error:
         outcome: Outcome = Rejection(Reason.MISSING, error.strerror or "cannot be read")
-        occasion = Occasion(None, 0, received_at, received_at, received_at)
+        occasion = Occasion(None, 0, received_at, received_at, wait_s=0.0, total_s=0.0)
         return _with_path(render(outcome, occasion, bundle, Sender()), path), True
-    started_at = time.time()
+    started = time.monotonic()
     verdict = _examine(path, workers)
     if pictures and isinstance(verdict, Died | Interrupted):
         _draw_poison(verdict, image_id, bundle, pictures)
@@ -140,7 +140,8 @@ def _message(
         if isinstance(verdict, Died | Interrupted)
         else verdict
     )
-    occasion = Occasion(image_id, 0, received_at, started_at, time.time())
+    waited_s, total_s = started - came, time.monotonic() - came
+    occasion = Occasion(image_id, 0, received_at, time.time(), waited_s, total_s)
     return _with_path(render(outcome, occasion, bundle, Sender()), path), False
 
 

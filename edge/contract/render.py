@@ -50,10 +50,12 @@ class Occasion:
     """None if there are no bytes."""
     generation: int
     received_at: float
-    """Unix time in seconds, as are the others."""
-    started_at: float
-    """The time when a worker took the image."""
     completed_at: float
+    """Unix times, in seconds: they do not tell how long it took, as a clock may be set between."""
+    wait_s: float
+    """Seconds from its arrival until a worker took it."""
+    total_s: float
+    """Seconds from its arrival to the outcome."""
 
 
 def result_id(image_id: str, bundle: Bundle, generation: int) -> str:
@@ -245,15 +247,8 @@ def _subject(outcome: Outcome, key: bytes | None) -> SubjectPart | None:
 
 def _timing(outcome: Outcome, occasion: Occasion) -> TimingPart:
     steps = {name: round(value, 3) for name, value in asdict(outcome.timing).items()}
-    wait = _elapsed_ms(occasion.received_at, occasion.started_at)
-    return TimingPart(
-        wait=wait, total=_elapsed_ms(occasion.received_at, occasion.completed_at), **steps
-    )
-
-
-def _elapsed_ms(start: float, end: float) -> float:
-    # a clock that is set back makes no negative time
-    return round(max(0.0, end - start) * 1000, 3)
+    wait, total = (round(seconds * 1000, 3) for seconds in (occasion.wait_s, occasion.total_s))
+    return TimingPart(wait=wait, total=total, **steps)
 
 
 def _time(seconds: float) -> datetime:

@@ -125,7 +125,11 @@ class RuntimePart(_Part):
 
 
 class TimingPart(_Part):
-    """Milliseconds; `wait` from arrival to the worker, `total` from arrival to the outcome."""
+    """
+    Milliseconds; `wait` from arrival to the worker, `total` from arrival to the outcome.
+
+    They are time that has passed, whatever becomes of the clock: no differences of dates.
+    """
 
     wait: Milliseconds
     decode: Milliseconds

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.system.files import Fingerprint, Looks
+from edge.system.uptime import uptime_s
 
 LONGEST: Final = 255
 """Bytes of a file name."""
@@ -31,6 +32,8 @@ class Claim:
     """The inode number of the inbox before the file was copied out of it."""
     received_at: float = field(default_factory=time.time)
     """Unix time, in seconds."""
+    came: float = field(default_factory=uptime_s)
+    """Seconds that the machine had run then."""
     exam: str | None = None
     """Keyed hash of the exam that its folder of the inbox stands for."""
 

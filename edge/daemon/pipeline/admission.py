@@ -35,6 +35,7 @@ class Sender:
             response_topic=self.response_topic,
             correlation=self.correlation,
             exam=self.exam or claim.exam,
+            came=claim.came,
         )
 
 

@@ -196,8 +196,9 @@ class Dispatcher:
         pending = begun or PendingVerdict()
 
         def done(verdict: Verdict) -> None:
-            times = (pending.started_at, pending.completed_at)
-            self._given_back.add(Examination(image, serving, *times, verdict))
+            times = (pending.started, pending.ended)
+            ended_at = pending.completed_at
+            self._given_back.add(Examination(image, serving, *times, verdict, ended_at))
 
         pending.give_to(done)  # first: if no worker can be begun, the image comes back by it
         if begun is None:

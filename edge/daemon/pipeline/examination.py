@@ -1,7 +1,8 @@
 """Things that the parts of the pipeline share: an examination, and the objects that all use."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from edge.contract.render import Sender
@@ -24,10 +25,17 @@ class Examination:
     image: Image
     serving: Serving
     """The model and its workers."""
-    started_at: float
-    completed_at: float
-    """Unix times, in seconds."""
+    started: float
+    ended: float
+    """Seconds that the machine had run when a worker took it, and when that was done."""
     verdict: Verdict
+    completed_at: float = field(default_factory=time.time)
+    """Unix time of the end, in seconds."""
+
+    @property
+    def took_s(self) -> float:
+        """Seconds for which a worker had it, whatever became of the date meanwhile."""
+        return self.ended - self.started
 
 
 @dataclass(frozen=True, slots=True)

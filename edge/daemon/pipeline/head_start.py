@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edge.daemon.workers.pool import Workers
 from edge.daemon.workers.verdict import Died, Verdict
+from edge.system.uptime import uptime_s
 
 
 class PendingVerdict:
@@ -25,8 +26,10 @@ class PendingVerdict:
     """
 
     def __init__(self, unasked: Callable[[], None] = lambda: None) -> None:
-        self.started_at = self.completed_at = time.time()
-        """Unix times, in seconds; the latter is right once there is a verdict."""
+        self.started = self.ended = uptime_s()
+        """Seconds that the machine had run; the latter is right once there is a verdict."""
+        self.completed_at = time.time()
+        """Unix time, in seconds; right once there is a verdict."""
         self._lock = threading.Lock()
         self._verdict: Verdict | None = None
         self._done: Callable[[Verdict], None] = lambda _: unasked()
@@ -44,7 +47,7 @@ class PendingVerdict:
     def __call__(self, verdict: Verdict) -> None:
         """Take the worker's verdict."""
         with self._lock:
-            self.completed_at = time.time()
+            self.ended, self.completed_at = uptime_s(), time.time()
             self._verdict, done = verdict, self._done
         done(verdict)
 

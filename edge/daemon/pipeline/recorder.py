@@ -14,6 +14,7 @@ from edge.storage.archiver import Archiver
 from edge.storage.known_looks import Since
 from edge.storage.ledger.records import Conclusion, Image
 from edge.storage.ledger.states import Move, State
+from edge.system.uptime import uptime_s
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Recorder:
         """Conclude an image that waits and that no worker need see."""
         image = self._ledger.images.find(image_id)
         if image is not None and image.state is State.RECEIVED:
-            now, outcome = time.time(), Rejection(reason, detail)
+            now, outcome = uptime_s(), Rejection(reason, detail)
             self._conclude(Examination(image, self._model.serving, now, now, outcome), outcome)
 
     def archive_left_over(self) -> bool:
@@ -107,18 +108,21 @@ class Recorder:
         self._wake_couriers()
         label = outcome.prediction.label if isinstance(outcome, Result) else "rejected"
         self._health.count(label)
-        took_ms = (examination.completed_at - examination.started_at) * 1e3
+        took_ms = examination.took_s * 1e3
         log.info("event=examined image=%s outcome=%s ms=%.0f", image.image_id[:16], label, took_ms)
         self._archiver.archive(image, payload, scored=conclusion.scored)
 
     def _conclusion(self, examination: Examination, outcome: Outcome) -> Conclusion:
         image, bundle = examination.image, examination.serving.bundle
+        came = self._ledger.arrivals.of(image.image_id)
+        came = examination.started if came is None else min(came, examination.started)
         occasion = Occasion(
             image.image_id,
             image.generation,
             image.received_at,
-            examination.started_at,
             examination.completed_at,
+            wait_s=examination.started - came,
+            total_s=examination.ended - came,
         )
         named = result_id(image.image_id, bundle, image.generation)
         key = self._sender.ledger_key

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.storage.audit import Audit
-from edge.storage.ledger.clock import Clock
+from edge.storage.ledger.arrivals import Arrivals, recall
+from edge.storage.ledger.clock import KEY, Clock
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.erasure import Erasure
 from edge.storage.ledger.exam_queue import ExamQueue
@@ -51,6 +52,8 @@ class Ledger:
         sinks = tuple(sinks)
         self._database = Database(folder)
         self.audit = Audit(folder)
+        with self._database.reading() as db:
+            self.arrivals = Arrivals(recall(db, KEY))
         results = Results(sinks, readdress)
         joined = Exams(exams)
         self.exams = ExamQueue(self._database, joined)
@@ -58,10 +61,10 @@ class Ledger:
             self.exams.give_up()
         self.exam_outbox = ExamOutbox(self._database)
         self.exam_reports = ExamOutbox(self._database, DICOM)
-        self.submissions = Submissions(self._database, results, joined)
+        self.submissions = Submissions(self._database, results, joined, self.arrivals)
         self.origins = Origins(self._database)
         self.references = References(self._database)
-        self.images = Images(self._database, results, joined)
+        self.images = Images(self._database, results, joined, self.arrivals)
         self.turns = Turns(self._database)
         self.outbox = Outbox(self._database)
         self.queries = Queries(self._database.reading)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge.domain import Numbering
 from edge.storage.ledger import records
+from edge.storage.ledger.arrivals import Arrivals
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.records import COLUMNS, Conclusion, Image, ledger_id, next_seq
@@ -17,10 +18,13 @@ from edge.system.threads import note_failure
 class Images:
     """The images of a ledger and what becomes of them."""
 
-    def __init__(self, database: Database, results: Results, exams: Exams) -> None:
+    def __init__(
+        self, database: Database, results: Results, exams: Exams, arrivals: Arrivals
+    ) -> None:
         self._database = database
         self._results = results
         self._exams = exams
+        self._arrivals = arrivals
 
     def in_state(self, state: State, limit: int = -1) -> list[Image]:
         """List the images in one state, oldest first, at most `limit`; -1 for all."""
@@ -74,6 +78,7 @@ class Images:
             The outcome's first payload.
         """
         image_id = conclusion.image_id
+        came = self._arrivals.of(image_id)
         with self._database.transaction() as db:
             move(db, image_id, Move.CONCLUDE)
             settled = "attempts = 0, interrupted = 0, not_before = 0, result_id = ?"
@@ -114,6 +119,7 @@ class Images:
             for submission, *_ in submissions:
                 _repeat(self._results, db, conclusion.result_id, submission)
             news = self._exams.enter(db, image_id, conclusion.bundle_id, conclusion.exam)
+        self._arrivals.drop(image_id, came)  # not before it is recorded, as that may fail
         self._exams.tell(news)
         return payload
 

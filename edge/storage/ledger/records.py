@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -12,6 +12,7 @@ from edge.domain import Numbering, Source
 from edge.errors import Reason
 from edge.storage.ledger.states import State
 from edge.system.files import Fingerprint
+from edge.system.uptime import uptime_s
 
 ALONE_AFTER: Final = 3
 """Starts in a row that found an image examining, after which it is tried alone."""
@@ -42,6 +43,8 @@ class Submission:
     correlation: bytes | None = None
     exam: str | None = None
     """Keyed hash of the exam that its sender, or its folder, says it belongs to."""
+    came: float = field(default_factory=uptime_s)
+    """Seconds that the machine had run at `received_at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,18 +214,15 @@ def note_score(db: sqlite3.Connection, score: Score) -> None:
 
 def last_result(db: sqlite3.Connection, image_id: str) -> str | None:
     """Find the newest result id of an image."""
-    row = db.execute(
-        "SELECT result_id FROM outcomes WHERE image_id = ? ORDER BY seq DESC LIMIT 1", (image_id,)
-    ).fetchone()
+    query = "SELECT result_id FROM outcomes WHERE image_id = ? ORDER BY seq DESC LIMIT 1"
+    row = db.execute(query, (image_id,)).fetchone()
     return row[0] if row else None
 
 
 def payload_of(db: sqlite3.Connection, result_id: str) -> bytes | None:
     """Find the first payload of an outcome."""
-    row = db.execute(
-        "SELECT payload FROM outcomes JOIN results USING (seq) WHERE outcomes.result_id = ?",
-        (result_id,),
-    ).fetchone()
+    query = "SELECT payload FROM outcomes JOIN results USING (seq) WHERE outcomes.result_id = ?"
+    row = db.execute(query, (result_id,)).fetchone()
     return row[0] if row else None
 
 

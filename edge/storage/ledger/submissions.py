@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from edge.storage.ledger import records
+from edge.storage.ledger.arrivals import Arrivals
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.records import Image, Submission
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.states import Move, State, move
 from edge.system.files import is_seen
+from edge.system.uptime import uptime_s
 
 DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 
@@ -21,10 +23,13 @@ DONE_WITH: Final = frozenset({State.CONCLUDED, State.ARCHIVED})
 class Submissions:
     """The submissions of a ledger, and the files they came as."""
 
-    def __init__(self, database: Database, results: Results, exams: Exams) -> None:
+    def __init__(
+        self, database: Database, results: Results, exams: Exams, arrivals: Arrivals
+    ) -> None:
         self._database = database
         self._results = results
         self._exams = exams
+        self._arrivals = arrivals
 
     def accept(self, submission: Submission, bundle_id: str) -> Path:
         """
@@ -41,7 +46,7 @@ class Submissions:
             recorded = db.execute(of_claim, (claim,)).fetchone()
             if recorded == (submission.image_id,):  # before a kill
                 if is_seen(submission.path):
-                    _adopt(db, submission.path)  # the bytes may have gone elsewhere since
+                    self._adopt(db, submission.path)  # the bytes may have gone elsewhere since
                 return _path(db, submission.image_id)
             if recorded:  # the name is another image's
                 claim = None
@@ -58,6 +63,7 @@ class Submissions:
                         submission.received_at,
                     ),
                 )
+                self._arrivals.note(submission.image_id, submission.came)
             elif not is_seen(known.path):
                 records.set_path(db, submission.image_id, submission.path)
             number = records.submit(db, submission, claim)
@@ -65,7 +71,7 @@ class Submissions:
                 # Removed out of done or failed: it goes there again.
                 removed = known.state is State.ARCHIVED and not is_seen(known.path)
                 standing = None if removed else records.standing_result(db, known, bundle_id)
-                news = self._answer_or_renew(db, known, number, standing)
+                news = self._answer_or_renew(db, known, number, standing, submission.came)
             kept = _path(db, submission.image_id)
         self._exams.tell(news)
         return kept
@@ -82,7 +88,7 @@ class Submissions:
                 return False  # they would have to be examined, and the operator has removed them
             number = records.submit(db, submission, None)
             if known.state in DONE_WITH:
-                news = self._answer_or_renew(db, known, number, result_id)
+                news = self._answer_or_renew(db, known, number, result_id, submission.came)
         self._exams.tell(news)
         return True
 
@@ -120,12 +126,9 @@ class Submissions:
         """
         with self._database.transaction() as db:
             for image_id in image_ids:
-                move(db, image_id, Move.RENEW)
-                again = (
-                    "generation = generation + 1, attempts = 0, interrupted = 0, received_at = ?"
-                )
-                db.execute(f"UPDATE images SET {again} WHERE image_id = ?", (time.time(), image_id))
-                _submit_ourselves(db, image_id)
+                again = "generation = generation + 1, attempts = 0, interrupted = 0"
+                db.execute(f"UPDATE images SET {again} WHERE image_id = ?", (image_id,))
+                self._submit_ourselves(db, image_id)
 
     def adopt(self, path: Path) -> bool:
         """
@@ -135,7 +138,7 @@ class Submissions:
             False if they are.
         """
         with self._database.transaction() as db:
-            return _adopt(db, path)
+            return self._adopt(db, path)
 
     def forget(self, image_id: str) -> bool:
         """
@@ -144,6 +147,7 @@ class Submissions:
         Returns:
             False if the bytes came twice, or somebody asked or was answered.
         """
+        came = self._arrivals.of(image_id)
         with self._database.transaction() as db:
             bound = (
                 "SELECT count(*) > 1 OR sum(seq IS NOT NULL OR source = "
@@ -153,7 +157,8 @@ class Submissions:
                 return False
             db.execute("DELETE FROM submissions WHERE image_id = ? AND seq IS NULL", (image_id,))
             db.execute("DELETE FROM images WHERE image_id = ? AND state = 'received'", (image_id,))
-            return True
+        self._arrivals.drop(image_id, came)
+        return True
 
     def knows_claim(self, claim: str) -> bool:
         """Tell if a file in spool/claimed was recorded."""
@@ -182,7 +187,7 @@ class Submissions:
             )
 
     def _answer_or_renew(
-        self, db: sqlite3.Connection, known: Image, number: int, result_id: str | None
+        self, db: sqlite3.Connection, known: Image, number: int, result_id: str | None, came: float
     ) -> Sequence[str]:
         """Answer a submission, or have its image examined; returns what is to be told of exams."""
         if result_id is not None:
@@ -197,27 +202,31 @@ class Submissions:
             f"UPDATE images SET received_at = ({arrived}) WHERE image_id = ?",
             (number, known.image_id),
         )
+        self._arrivals.note(known.image_id, came)
         return ()
 
+    def _adopt(self, db: sqlite3.Connection, path: Path) -> bool:
+        query = "SELECT image_id FROM submissions WHERE claim = ?"
+        row = db.execute(query, (path.name,)).fetchone()
+        known = records.find(db, row[0]) if row else None
+        if known is None or is_seen(known.path):
+            return False
+        records.set_path(db, known.image_id, path)
+        if known.state in DONE_WITH:
+            self._submit_ourselves(db, known.image_id)
+        return True
 
-def _adopt(db: sqlite3.Connection, path: Path) -> bool:
-    row = db.execute("SELECT image_id FROM submissions WHERE claim = ?", (path.name,)).fetchone()
-    known = records.find(db, row[0]) if row else None
-    if known is None or is_seen(known.path):
-        return False
-    records.set_path(db, known.image_id, path)
-    if known.state in DONE_WITH:
-        move(db, known.image_id, Move.RENEW)
-        _submit_ourselves(db, known.image_id)
-    return True
-
-
-def _submit_ourselves(db: sqlite3.Connection, image_id: str) -> None:
-    db.execute(
-        "INSERT INTO submissions (image_id, source, received_at, "
-        "settled) VALUES (?, 'retry', ?, 1)",
-        (image_id, time.time()),
-    )
+    def _submit_ourselves(self, db: sqlite3.Connection, image_id: str) -> None:
+        """Have a concluded image examined again, as one that comes now."""
+        move(db, image_id, Move.RENEW)
+        now = time.time()
+        db.execute("UPDATE images SET received_at = ? WHERE image_id = ?", (now, image_id))
+        db.execute(
+            "INSERT INTO submissions (image_id, source, received_at, "
+            "settled) VALUES (?, 'retry', ?, 1)",
+            (image_id, now),
+        )
+        self._arrivals.note(image_id, uptime_s())
 
 
 def _path(db: sqlite3.Connection, image_id: str) -> Path:

@@ -46,7 +46,7 @@ IMAGE: Final = hashlib.sha256(b"image").hexdigest()
 LEDGER: Final = "5d0f7c0e-0000-4000-8000-000000000001"
 KEY: Final = b"sixteen bytes or more"
 UIDS: Final = Identity("1.2.840.1.42", "1.2.840.2.43")
-OCCASION: Final = Occasion(IMAGE, 0, received_at=1000.0, started_at=1000.25, completed_at=1001.5)
+OCCASION: Final = Occasion(IMAGE, 0, 1000.0, completed_at=1001.5, wait_s=0.25, total_s=1.5)
 RUNTIME: Final = Runtime("litert", "model.tflite", 1)
 FACTS: Final = ImageFacts(320, 240, 16, "MONOCHROME2", "dicom", "L", "MLO", "RLE Lossless")
 MAP: Final = HeatMap(((0.12345, -1.0), (2.0, 0.5)), Box(1, 2, 3, 4))
@@ -163,7 +163,7 @@ def test_every_reason_is_published_as_it_is_called(bundle: Bundle, reason: Reaso
 
 def test_the_result_id_is_the_same_on_every_device_at_any_time(bundle: Bundle) -> None:
     here = render(SCORED, OCCASION, bundle, SENDER, NUMBERING)
-    later = replace(OCCASION, received_at=2000.0, started_at=2001.0, completed_at=2002.0)
+    later = replace(OCCASION, received_at=2000.0, completed_at=2002.0, wait_s=1.0, total_s=2.0)
     there = render(
         SCORED,
         later,
@@ -278,10 +278,13 @@ def test_a_sender_that_wants_no_heat_map_sends_none(bundle: Bundle) -> None:
     )
 
 
-def test_a_clock_that_is_set_back_gives_no_negative_times(bundle: Bundle) -> None:
-    back = Occasion(IMAGE, 0, received_at=5000.0, started_at=1000.0, completed_at=1001.0)
-    timing = checked(render(SCORED, back, bundle, SENDER, NUMBERING))["timing_ms"]
-    assert (timing["wait"], timing["total"]) == (0, 0)
+@pytest.mark.parametrize("completed_at", [1.0, 1.79e9], ids=["back", "ahead"])
+def test_a_clock_that_is_set_while_an_image_waits_makes_no_duration(
+    bundle: Bundle, completed_at: float
+) -> None:
+    jumped = replace(OCCASION, completed_at=completed_at)
+    timing = checked(render(SCORED, jumped, bundle, SENDER, NUMBERING))["timing_ms"]
+    assert (timing["wait"], timing["total"]) == (250, 1500)
 
 
 def test_outside_a_daemon_nothing_is_numbered_and_a_path_that_cannot_be_read_has_no_ids(

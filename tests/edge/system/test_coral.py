@@ -187,7 +187,7 @@ def test_it_scores_as_the_processor_does_and_says_by_which_file(
     assert all(isinstance(outcome, Result) for outcome in outcomes)
     first, second = (outcome.prediction.raw for outcome in outcomes if isinstance(outcome, Result))
     assert first == pytest.approx(second, abs=1e-5)
-    message = render(outcomes[0], Occasion("0" * 64, 0, 0.0, 0.0, 0.0), bundle, Sender())
+    message = render(outcomes[0], Occasion("0" * 64, 0, 0.0, 0.0, 0.0, 0.0), bundle, Sender())
     assert (message["model"]["file"], message["model"]["quantization"]) == (COMPILED, "int8")
     assert message["model"]["sha256"] == bundle.manifest.files[COMPILED]
     assert message["runtime"] == {"backend": "edgetpu", "fallback": False, "threads": 1}

@@ -16,13 +16,11 @@ from typing import Any, Final, cast
 
 import pytest
 
-from edge.daemon.pipeline.examination import Examination
 from edge.daemon.telemetry.drift import FEWEST, Drift, counts_of, index_of, stability_index
 from edge.daemon.telemetry.http_server import AT_ONCE, MetricsServer
 from edge.daemon.telemetry.metrics import HealthMetrics
 from edge.daemon.telemetry.performance import ServingPerformance
 from edge.daemon.workers.serving import Serving
-from edge.daemon.workers.verdict import Interrupted
 from edge.errors import ConfigError, Unavailable
 from edge.health import Health
 from edge.models.active import shipped_bundle
@@ -244,13 +242,6 @@ def test_whoever_opens_many_connections_takes_no_more_than_a_few_threads(
         assert threading.active_count() - before <= AT_ONCE
     until(lambda: threading.active_count() <= before, "the others have gone")
     assert get(server, "/readyz")[0] == 200
-
-
-def test_a_clock_that_was_set_back_takes_nothing_from_a_sum(numbers: HealthMetrics) -> None:
-    numbers.observe(
-        Examination(cast("Any", None), cast("Any", None), 1000.0, 400.0, Interrupted("x"))
-    )
-    assert "mammo_edge_examine_seconds_sum 0.0" in numbers.text().decode().splitlines()
 
 
 def test_an_address_that_is_taken_is_named(server: MetricsServer, numbers: HealthMetrics) -> None:

@@ -64,14 +64,20 @@ def recall(db: sqlite3.Connection, key: str) -> dict[str, float]:
         db: the ledger, before its dates are moved along with the clock.
         key: of the last look of an earlier process at the clock.
     """
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    try:
-        last = _Look(**json.loads(row[0])) if row else None
-    except (ValueError, TypeError):
-        last = None
+    last = _last_look(db, key)
     found = _Look(time.time(), uptime_s(), boot_id(), 0.0)
     waiting = "SELECT image_id, received_at FROM images WHERE state IN ('received', 'examining')"
     return {image_id: _came(date, last, found) for image_id, date in db.execute(waiting)}
+
+
+def _last_look(db: sqlite3.Connection, key: str) -> _Look | None:
+    """Read a look, whatever else another release noted beside it; None if there was none."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    try:
+        said = json.loads(row[0]) if row else {}
+        return _Look(*(said[name] for name in _Look._fields))
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _came(date: float, last: _Look | None, found: _Look) -> float:

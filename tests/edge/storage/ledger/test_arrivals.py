@@ -41,6 +41,14 @@ def took(folder: Path, hands: Hands, *, noted: bool = True) -> None:
     ledger.close()
 
 
+def note(folder: Path, look: str) -> None:
+    """Have another look at the clock be the last."""
+    ledger = ledger_of(folder)
+    with ledger._database.transaction() as db:
+        db.execute("UPDATE meta SET value = ? WHERE key = ?", (look, KEY))
+    ledger.close()
+
+
 def waited_s(folder: Path, hands: Hands) -> float:
     """How long the next process says that the image has waited when that process begins."""
     ledger = ledger_of(folder)
@@ -85,11 +93,28 @@ def test_over_a_power_cut_a_clock_that_was_set_tells_nothing(
 
 def test_a_date_of_an_earlier_run_of_the_clock_tells_nothing(tmp_path: Path, hands: Hands) -> None:
     took(tmp_path, hands)
-    ledger = ledger_of(tmp_path)
     later = Moment(hands.date, hands.run_s, "boot 1", since=hands.date + 1)
-    with ledger._database.transaction() as db:
-        db.execute("UPDATE meta SET value = ? WHERE key = ?", (json.dumps(asdict(later)), KEY))
-    ledger.close()
+    note(tmp_path, json.dumps(asdict(later)))
+    hands.live(30)
+    assert waited_s(tmp_path, hands) == 0
+
+
+def test_a_look_at_the_clock_that_another_release_noted_with_more_tells_as_much(
+    tmp_path: Path, hands: Hands
+) -> None:
+    took(tmp_path, hands)
+    look = Moment(hands.date, hands.run_s, "boot 1", since=0.0)
+    note(tmp_path, json.dumps(asdict(look) | {"more": 1.0}))
+    hands.live(30)
+    assert waited_s(tmp_path, hands) == 30
+
+
+@pytest.mark.parametrize("value", ["", "7", "{}", "[]", '{"date": 1.0}'])
+def test_a_look_at_the_clock_that_is_none_tells_nothing(
+    tmp_path: Path, hands: Hands, value: str
+) -> None:
+    took(tmp_path, hands)
+    note(tmp_path, value)
     hands.live(30)
     assert waited_s(tmp_path, hands) == 0
 

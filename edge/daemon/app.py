@@ -242,6 +242,7 @@ class Daemon:
         return server
 
     def _start(self) -> None:
+        self._retention.look_at_clock()
         self._announcer.start()
         self._control.start()
         if self._metrics:

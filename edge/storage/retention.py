@@ -12,8 +12,8 @@ from edge.errors import Unavailable
 from edge.health import Cause, Health
 from edge.storage.erased_files import remove_all_of
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.clock import Jump
 from edge.storage.ledger.integrity import FOLDER
+from edge.storage.ledger.redating import Jump
 from edge.storage.old_files import ANY_AGE, OldFiles, is_short
 from edge.storage.pictures import AllRefusedError
 from edge.storage.pruned import Pruned
@@ -70,6 +70,10 @@ class Retention(Loop):
 
     def _rest_s(self) -> float:
         return TURN_S
+
+    def look_at_clock(self) -> None:
+        """Look for the first time, before anything is dated; turns try again if that fails."""
+        _failure_of(self._follow_clock)
 
     def turn(self) -> None:
         """Make room if it is short; now and then look for what is old."""

@@ -3,37 +3,34 @@ The clock by which rows are dated, and the re-dating of rows that a wrong one da
 
 A device without a battery starts in 1970, or where it was switched off, until its clock is set. Age
 is the time that has passed, not a difference of dates: so it is kept how long the machine has run
-beside the date. If the date moves further than that, all rows of this run of the clock are moved
-along. Of the time between two boots nobody knows; of it, AWAY_S at most makes anything older.
+beside the date. If the date moves further than that, all rows are moved along.
+
+Of the time between two boots nobody knows: AWAY_S at most make anything older, and more is no time
+at all. A boot that begins in the past dates rows of its own, beside older ones that stay as they
+are; once its clock jumps, both are of one clock again. Where dates could be of either, the later
+one holds: nothing goes early.
 """
 
 import json
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from edge.storage.ledger.database import Database
+from edge.storage.ledger.redating import Jump, Span, date_anew, redate
 from edge.system.uptime import boot_id, uptime_s
 
 KEY: Final = "clock"
 STEP_S: Final = 60.0
 """Seconds by which a date must move on its own to count as a jump."""
 AWAY_S: Final = 7 * 86400.0
-BEFORE_S: Final = 600.0
-"""Seconds before the first look at a clock for which rows may have been dated by it."""
+AROUND_S: Final = 600.0
+"""Seconds before the first look at a clock, and after the last, in which it may date rows."""
 NOTED_S: Final = 60.0
-DATED: Final = (
-    ("images", "archived_at"),
-    ("images", "received_at"),
-    ("submissions", "received_at"),
-    ("results", "completed_at"),
-    ("scores", "completed_at"),
-    ("verdicts", "completed_at"),
-    ("verdicts", "given_at"),
-    ("exam_results", "completed_at"),
-)
+EVER: Final = float("-inf")
+"""The Unix time before which there was nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +43,22 @@ class Moment:
     """Seconds that the machine has run."""
     boot: str
     """The name of this boot."""
-    since: float
-    """Unix time at which this run of the clock began, as dated now."""
+    since: float = EVER
+    """Unix time from which on this run of the clock dated rows; EVER if it dated all."""
+    before: float | None = None
+    """Unix time at which the last earlier run ended, if this one began before that."""
+    behind: float = 0.0
+    """Seconds from there on with the rows of runs in between, which began in the past, too."""
 
-
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """Dates from `begin` to `end`, Unix times in seconds, that were moved by `seconds`."""
-
-    begin: float
-    end: float
-    seconds: float
-
-    def moved(self, date: float) -> float:
-        """Return a date as it is now."""
-        return date + self.seconds if self.begin <= date <= self.end else date
+    @property
+    def begun(self) -> float:
+        """The Unix time at which this run of the clock began."""
+        return self.since + AROUND_S
 
 
 class Clock:
     """
-    Keeps the dates of a ledger's rows right; used by one thread.
+    Keeps the dates of a ledger's rows right; used by one thread at a time.
 
     Args:
         database: of the ledger.
@@ -82,18 +75,23 @@ class Clock:
         """
         Look at the clock, and re-date what a wrong one has dated.
 
+        The first look must come before anything is dated: of what came before nobody knows.
+
         Raises:
             Unavailable: the ledger cannot be read or written.
         """
-        last = self._last or self._read()
-        found = Moment(now(), uptime(), boot_id(), 0.0)
-        jump, since = _compare(last, found)
-        found = Moment(found.date, found.uptime, found.boot, since)
-        if jump is not None:
-            with self._database.transaction() as db:
-                _redate(db, jump)
+        last, first = self._last or self._read(), self._last is None
+        jump, found = _compare(last, Moment(now(), uptime(), boot_id()))
+        if first or jump is not None:
+            if jump is None:
+                self._last = found  # though the disk may be full, the next jump is seen
+            with self._database.transaction(synced=jump is not None) as db:
+                if jump is not None:
+                    redate(db, jump)
+                date_anew(db, found.date)
                 _write(db, found)
-        elif found.uptime - self._noted >= NOTED_S or last is None:
+            self._noted = found.uptime
+        elif found.uptime - self._noted >= NOTED_S:
             with self._database.transaction(synced=False) as db:
                 _write(db, found)
             self._noted = found.uptime
@@ -109,29 +107,46 @@ class Clock:
             return None
 
 
-def _compare(last: Moment | None, found: Moment) -> tuple[Jump | None, float]:
-    """Return the jump between two moments, if any, and the beginning of this run of the clock."""
+def _compare(last: Moment | None, found: Moment) -> tuple[Jump | None, Moment]:
+    """Return the jump between two looks, if any, and the second with what runs of the clock are."""
     if last is None:
-        return None, found.date - BEFORE_S
+        return None, found
     passed = found.date - last.date
-    if last.boot == found.boot:
+    same_boot = last.boot == found.boot and found.uptime >= last.uptime
+    if same_boot:
         lived = found.uptime - last.uptime
-    elif passed < -STEP_S:  # it began anew, in the past: what was dated before stays
-        return None, found.date - BEFORE_S
+        end = last.date + lived
+    elif passed < -STEP_S:
+        return _begin_anew(last, found)
     else:
-        lived = min(passed, AWAY_S)
+        lived = passed if passed <= AWAY_S else 0.0
+        end = last.date + AWAY_S  # more than notes come late, and nothing is dated since
     jumped = passed - lived
     if abs(jumped) <= STEP_S:
-        return None, last.since
-    return Jump(last.since, last.date + lived, jumped), last.since + jumped
+        return None, replace(found, since=last.since, before=last.before, behind=last.behind)
+    spans = [Span(last.since, end, jumped)]
+    if same_boot:  # what was dated since a jump back is right; what else has its dates, goes late
+        spans.append(Span(found.date - lived, found.date + AROUND_S, 0.0))
+    if last.before is not None:
+        behind = last.before + last.behind
+        away = last.begun + jumped - behind
+        known = -STEP_S <= away <= AWAY_S
+        spans.append(Span(EVER, last.before + AWAY_S, 0.0 if known else away))
+        if last.behind:  # all the time off may have been before them
+            spans.append(Span(last.before, behind + AROUND_S, away))
+    spans.sort(key=lambda span: -span.seconds)
+    return Jump(jumped, tuple(spans)), found
 
 
-def _redate(db: sqlite3.Connection, jump: Jump) -> None:
-    for table, column in DATED:
-        db.execute(
-            f"UPDATE {table} SET {column} = {column} + ? WHERE {column} BETWEEN ? AND ?",
-            (jump.seconds, jump.begin, jump.end),
-        )
+def _begin_anew(last: Moment, found: Moment) -> tuple[Jump | None, Moment]:
+    """Begin a run of the clock in the past; if the last one did so too, it goes behind."""
+    found = replace(found, since=found.date - AROUND_S, before=last.date)
+    if last.before is None:
+        return None, found
+    moved = last.before + last.behind - last.begun
+    jump = Jump(moved, (Span(last.since, last.date + AROUND_S, moved),))
+    behind = last.date + moved - last.before
+    return jump, replace(found, before=last.before, behind=behind)
 
 
 def _write(db: sqlite3.Connection, moment: Moment) -> None:

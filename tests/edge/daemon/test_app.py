@@ -10,6 +10,7 @@ import pytest
 
 from edge.config.settings import Inbox, Log, Model, Settings, Worker
 from edge.daemon import process
+from edge.daemon.app import Daemon
 from edge.daemon.configuration import Configuration
 from edge.daemon.control import handlers
 from edge.daemon.pipeline.current_model import CurrentModel
@@ -96,3 +97,22 @@ def test_a_name_that_fits_no_image_or_several_is_told() -> None:
         handlers.resolve_images(["abc"], lambda name: known.get(name, []))
     with pytest.raises(ConfigError, match="xyz: no image of that id"):
         handlers.resolve_images(["xyz"], lambda name: known.get(name, []))
+
+
+def test_the_clock_is_looked_at_before_anything_begins_that_dates_rows() -> None:
+    """Else a clock that is set within the first seconds would make films 56 years old."""
+    daemon, begun = Daemon.__new__(Daemon), []
+
+    class Part:
+        def __init__(self, name: str) -> None:
+            self.start = lambda: begun.append(name)
+            self.wait_watching = lambda _: None
+            self.look_at_clock = lambda: begun.append("look at clock")
+
+    for name in ("announcer", "control", "metrics", "shadow", "delivery", "client", "folder"):
+        setattr(daemon, f"_{name}", Part(name))
+    for name in ("commands", "exams", "retention", "accelerator", "receiver"):
+        setattr(daemon, f"_{name}", Part(name))
+    vars(daemon).update(_requests=(Part("requests"),), _drawing=SimpleNamespace(drawer=None))
+    daemon._start()
+    assert (begun[0], len(begun)) == ("look at clock", 14)

@@ -1,7 +1,6 @@
 """Torture by clocks: those of devices without a battery, which start in the past, and jumps."""
 
 import contextlib
-import json
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -9,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge.storage.ledger.clock import KEY
 from edge.storage.ledger.database import FILE
 from tests.support.rig import sha256, until
 from tests.torture.bench import Bench, Row, scaled
@@ -26,7 +24,6 @@ KEEP = "[retention]\nfailed_days = 0.02\ndone_days = 0.04\nresults_days = 0.06\n
 """Days that all a run does is younger than, and that any jump of the clock is longer than."""
 NEAR_S = 3600.0
 """Seconds by which a date may be off and still be meant."""
-CLOCK = "SELECT value FROM meta WHERE key = ?"
 CASES = ((SINCE_1970, False), (MONTHS, True), (SINCE_1970, True), (MONTHS, False))
 """The beginning of a clock that is set later; true if it is set while the daemon is down."""
 
@@ -38,13 +35,11 @@ def stepped(bench: Bench, scale: float) -> Row:
         with bench.site() as site:
             clock = StepClock(site.folder)
             site.introduced(**of(clock))
-            wait_until_noted(site, clock)
             for step in (TWO_YEARS_S, 0, TWO_YEARS_S, 0, TWO_YEARS_S, 0):
                 site.give_some(3, WAYS)
                 clock.step(step)
                 site.give_some(3, WAYS)
                 site.recovered()
-                wait_until_noted(site, clock)
                 site.kill()
                 site.ready(**of(clock))
             finish(row, site)
@@ -77,7 +72,6 @@ def without_battery(bench: Bench, scale: float) -> Row:
             site.introduced(**of(clock))
             site.give(again := f"film of {site.folder}".encode())
             work(site)
-            wait_until_noted(site, clock)
             site.give_some(3, WAYS)
             site.kill()
             site.ready(**of(clock))
@@ -93,7 +87,6 @@ def without_battery(bench: Bench, scale: float) -> Row:
             begin(clock, begins)
             site.ready(**of(clock))
             work(site)
-            wait_until_noted(site, clock)
             set_clock(site, clock, down=not down)
             work(site)
             site.give(again)
@@ -122,17 +115,6 @@ def set_clock(site: Site, clock: StepClock, *, down: bool) -> None:
     clock.step(0)
     if down:
         site.ready(**of(clock))
-
-
-def wait_until_noted(site: Site, clock: StepClock) -> None:
-    """Wait until retention has seen the clock as it is: no jump is seen but from there."""
-
-    def noted() -> bool:
-        said = [json.loads(value) for value in read(site, CLOCK, KEY)]
-        boots = [one["boot"] for one in said if abs(one["date"] - clock.date()) < NEAR_S]
-        return boots == [clock.boot.read_text()]
-
-    until(noted, "the clock is noted", site.words)
 
 
 def work(site: Site) -> None:
@@ -208,11 +190,11 @@ def recorded(site: Site) -> set[str]:
     return set(read(site, "SELECT image_id FROM outcomes"))
 
 
-def read(site: Site, query: str, *values: str) -> Iterable[str]:
+def read(site: Site, query: str) -> Iterable[str]:
     (state,) = site.states
     db = sqlite3.connect(f"{(state / FILE).as_uri()}?mode=ro", uri=True)
     try:
-        return [value for (value,) in db.execute(query, values)]
+        return [value for (value,) in db.execute(query)]
     finally:
         db.close()
 

@@ -187,7 +187,7 @@ class Daemon:
             admission=self._admission,
             recovery=self._recovery,
             head_start=self._head_start,
-            reject=self._recorder.reject,
+            refuse=self._recorder.refuse,
         )
         watched = settings.intake.folder
         folder = FolderIntake(settings.inbox, reception, health) if watched else None

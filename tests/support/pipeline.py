@@ -18,8 +18,10 @@ from edge.daemon.pipeline.recorder import Recorder
 from edge.daemon.pipeline.recovery import Recovery
 from edge.daemon.pipeline.tasks import Tasks
 from edge.daemon.workers.serving import Serving
+from edge.errors import Reason
 from edge.health import Health
 from edge.storage.ledger import Ledger
+from edge.storage.ledger.records import Submission
 from edge.storage.spool import Spool
 
 
@@ -71,7 +73,7 @@ class Line:
             admission=self.admission,
             recovery=self.recovery,
             head_start=self.head_start,
-            reject=self.recorder.reject,
+            refuse=self.recorder.refuse,
         )
 
 
@@ -86,6 +88,13 @@ def line_of(
         recorder.reject = lambda image_id, reason, detail: refused.append(  # type: ignore[method-assign]
             f"{image_id}: {reason}: {detail}"
         )
+
+        def note(submission: Submission, why: str, waiting: int | None) -> Path:
+            del waiting
+            refused.append(f"{submission.image_id}: {Reason.MISSING}: {why}")
+            return submission.path
+
+        recorder.refuse = note  # type: ignore[method-assign]
     admission = Admission(parts)
     recovery = Recovery(parts, admission)
     hooks = Hooks(recovery.run, tuple(observers))

@@ -11,7 +11,6 @@ from edge.daemon.intake.references import WAIT_S
 from edge.daemon.intake.suspects import ENDED_THE_DAEMON
 from tests.support.rig import TOPICS, sha256, until
 from tests.torture.site import Site
-from tests.torture.stub import NO_FILM
 
 
 @dataclass(slots=True)
@@ -100,12 +99,8 @@ def _correlation(one: Asked, number: int) -> bytes:
 
 
 def _rightly_refused(one: Asked, answer: dict[str, Any]) -> bool:
-    """
-    Tell if a request was refused because of a kill, or as its film did not come in time.
-
-    One that is refused again after a kill amid the refusal has been looked at as if it were a film.
-    """
+    """Tell if a request was refused because of a kill, or as its film did not come in time."""
     said = " ".join(answer["gate"]["reasons"])
     late = one.came_at - one.sent_at > WAIT_S and NO_SUCH_FILE in said
-    killed = ENDED_THE_DAEMON in said or NO_FILM in said
+    killed = ENDED_THE_DAEMON in said
     return answer["image_id"] == sha256(one.request) and (late or killed)

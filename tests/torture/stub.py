@@ -39,9 +39,6 @@ SLOW: Final = b"slow"
 BAD: Final = b"bad"
 TORN: Final = b"torn"
 """The beginning of a film that is truncated until it ends with the word `end`."""
-TEXT: Final = (b"{", b"[[")
-"""The beginnings of requests, whose text is no film if a kill lets a worker have it."""
-NO_FILM: Final = "a request, no film"
 VIEW: Final = b"view "
 """The beginning of a file that is one view of a study; JSON follows, up to the end of the line."""
 
@@ -64,8 +61,6 @@ def run(path: str) -> Outcome:
     assert _runtime is not None
     if data.startswith(BAD):
         return Rejection(Reason.UNREADABLE, "as the file asked", runtime=_runtime)
-    if data.startswith(TEXT):
-        return Rejection(Reason.UNREADABLE, NO_FILM, runtime=_runtime)
     if data.startswith(TORN) and not data.endswith(b"end"):
         return Rejection(Reason.TRUNCATED, "as the file said", runtime=_runtime)
     if data.startswith((HANG, CRASH, LEAK, GREEDY, SLOW)):

@@ -119,7 +119,7 @@ class ReferenceIntake(Loop):
     def _refuse(self, reference: Reference, why: str) -> None:
         self._health.count("requests_given_up")
         try:
-            self._receiver.refuse_reference(reference.request, why)
+            self._receiver.refuse_reference(reference.request, why, reference.number)
         except (Unavailable, StateDamagedError):
             raise
         except Exception as error:  # noqa: BLE001 - see above

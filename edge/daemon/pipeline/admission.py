@@ -1,7 +1,10 @@
 """Admission of a claimed file: recorded in the ledger, and only then removed elsewhere."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
 from edge.daemon.pipeline.examination import Parts
 from edge.daemon.pipeline.originals import Originals
@@ -39,6 +42,10 @@ class Sender:
         )
 
 
+Accept: TypeAlias = Callable[[Submission], Path]
+"""A function that records a submission, and returns the place of its image's bytes."""
+
+
 class Admission:
     """Makes submissions durable; from any thread."""
 
@@ -51,15 +58,19 @@ class Admission:
         self.originals = Originals(parts.ledger, parts.spool, parts.health)
         """The files of the inbox that were copied and are still to go."""
 
-    def record(self, claim: Claim, sender: Sender) -> None:
+    def record(self, claim: Claim, sender: Sender, accept: Accept | None = None) -> None:
         """
         Make a submission durable; only then remove what else there is of its file.
+
+        Args:
+            claim: the file.
+            sender: of it.
+            accept: records it; None to have it examined.
 
         Raises:
             Unavailable: the ledger cannot be written; nothing was recorded.
         """
-        bundle_id = self._model.serving.bundle.bundle_id
-        kept = self._ledger.submissions.accept(sender.submission(claim), bundle_id)
+        kept = (accept or self._accept)(sender.submission(claim))
         if kept != claim.path:
             # It is recorded: one that went back to the inbox for this would be recorded again.
             with suppress(OSError):  # the next start removes it
@@ -70,3 +81,7 @@ class Admission:
                 self.originals.remove(claim.path.name, *claim.origin)
         self._health.count(f"received_{sender.source}")
         self._tasks.wake()
+
+    def _accept(self, submission: Submission) -> Path:
+        bundle_id = self._model.serving.bundle.bundle_id
+        return self._ledger.submissions.accept(submission, bundle_id)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 from edge.contract.render import Sender
@@ -14,7 +15,7 @@ from edge.daemon.workers.verdict import Verdict
 from edge.errors import Reason
 from edge.health import Health
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Image
+from edge.storage.ledger.records import Image, Submission
 from edge.storage.spool import Spool
 
 
@@ -56,6 +57,9 @@ class Parts:
 
 Reject: TypeAlias = Callable[[str, Reason, str], None]
 """A function that concludes an image, of that id, that no worker need see; `Recorder.reject`."""
+
+Refuse: TypeAlias = Callable[[Submission, str, int | None], Path]
+"""A function that records a request and why it is refused; `Recorder.refuse`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from edge.daemon.intake import CLOSED
 from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.exam_names import ExamNames
-from edge.daemon.pipeline.examination import Parts, Reject
+from edge.daemon.pipeline.examination import Parts, Refuse
 from edge.daemon.pipeline.head_start import HeadStart
-from edge.errors import FileTooLargeError, LockedError, NoRoomError, Reason, Unavailable
+from edge.errors import FileTooLargeError, LockedError, NoRoomError, Unavailable
 from edge.health import Cause, Health
 from edge.storage.claim import Claim
 from edge.storage.ledger.records import Reference, Request, Submission
@@ -43,7 +43,7 @@ class Reception:
         admission: records claimed files.
         recovery: nothing is taken before it is done.
         head_start: is offered files while they are hashed.
-        reject: concludes an image that no worker need see.
+        refuse: records a request and that it is refused.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators
@@ -54,7 +54,7 @@ class Reception:
         admission: Admission,
         recovery: Recovering,
         head_start: HeadStart,
-        reject: Reject,
+        refuse: Refuse,
     ) -> None:
         self._ledger = parts.ledger
         self._spool = parts.spool
@@ -66,7 +66,7 @@ class Reception:
         self._admission = admission
         self._recovery = recovery
         self._head_start = head_start
-        self._reject = reject
+        self._refuse = refuse
 
     def has_room(self) -> bool:
         """
@@ -119,15 +119,18 @@ class Reception:
 
     def take_bytes(self, request: Request) -> None:
         """See `Receiver`."""
-        if request.again and self._was_answered(
-            hashlib.sha256(request.payload).hexdigest(), request
-        ):
+        if request.again and self._was_answered(_hash(request), request):
             return
         with self._spool.receiving(request.payload) as claim:
             self._admission.record(claim, _sender(self._exams, request, request.exam))
 
     def take_reference(self, request: Request) -> None:
         """See `Receiver`."""
+        if request.again and (
+            self._ledger.references.waits(request)
+            or self._was_answered(_hash(request), request)  # it was refused
+        ):
+            return
         sha256 = _named_hash(request.payload) if request.again else None
         if sha256 is None or not self._was_answered(sha256, request):
             self._ledger.references.wait(request)
@@ -153,7 +156,7 @@ class Reception:
             if not self._is_known(sha256, sender):
                 self._take_named(name, sha256, sender, patient=patient)
         except ValueError as error:
-            self.refuse_reference(request, str(error))
+            self.refuse_reference(request, str(error), reference.number)
         self.drop_reference(reference)
 
     def drop_reference(self, reference: Reference) -> None:
@@ -198,17 +201,19 @@ class Reception:
             self._tasks.wake()
         return known
 
-    def refuse_reference(self, request: Request, why: str) -> None:
+    def refuse_reference(self, request: Request, why: str, waiting: int | None = None) -> None:
         """
         See `Receiver`.
 
         The request's own bytes stand in for the image, so the answer is as durable as any.
         """
+        if request.again and self._was_answered(_hash(request), request):
+            return
 
-        def refuse() -> None:  # between two images, so that no worker takes it first
+        def refuse() -> None:  # in the dispatcher's thread, which alone concludes and archives
             with self._spool.receiving(request.payload) as claim:
-                self._admission.record(claim, _sender(self._exams, request))
-            self._reject(claim.image_id, Reason.MISSING, why)
+                sender = _sender(self._exams, request)
+                self._admission.record(claim, sender, lambda it: self._refuse(it, why, waiting))
 
         answer = self._tasks.call(refuse)
         try:
@@ -254,6 +259,10 @@ def _exam_of(request: Request, health: Health) -> str | None:
 def _submission(image_id: str, sender: Sender) -> Submission:
     """Make a submission of bytes that need not come again."""
     return sender.submission(Claim(Path(), b"", image_id))
+
+
+def _hash(request: Request) -> str:
+    return hashlib.sha256(request.payload).hexdigest()
 
 
 def _named_hash(request: bytes) -> str | None:

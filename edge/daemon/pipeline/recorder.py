@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from edge.contract.render import Occasion, encode, render, result_id
 from edge.daemon.pipeline.examination import Examination, Parts
@@ -12,7 +13,7 @@ from edge.domain import Outcome, Rejection, Result
 from edge.errors import NOT_WHOLE, Reason, Unavailable
 from edge.storage.archiver import Archiver
 from edge.storage.known_looks import Since
-from edge.storage.ledger.records import Conclusion, Image
+from edge.storage.ledger.records import Conclusion, Image, Submission
 from edge.storage.ledger.states import Move, State
 from edge.system.uptime import uptime_s
 
@@ -97,20 +98,54 @@ class Recorder:
             now, outcome = uptime_s(), Rejection(reason, detail)
             self._conclude(Examination(image, self._model.serving, now, now, outcome), outcome)
 
+    def refuse(self, submission: Submission, why: str, waiting: int | None) -> Path:
+        """
+        Record a request and that it is refused, as one, so that no worker ever has its text.
+
+        Args:
+            submission: the request's own bytes, which stand in for the image.
+            why: the reason.
+            waiting: number of the reference that waits no longer; None if it never waited.
+
+        Returns:
+            The place of the bytes, as `Submissions.accept` returns it.
+
+        Raises:
+            Unavailable: the ledger cannot be written; nothing was recorded.
+        """
+        now, outcome = uptime_s(), Rejection(Reason.MISSING, why)
+        serving = self._model.serving
+
+        def examined(image: Image) -> Examination:
+            return Examination(image, serving, now, now, outcome)
+
+        refused = self._ledger.refusals.record(
+            submission,
+            serving.bundle.bundle_id,
+            lambda image: self._conclusion(examined(image), outcome),
+            waiting,
+        )
+        if refused.image is not None:
+            self._file(examined(refused.image), outcome, refused.payload)
+        return refused.path
+
     def archive_left_over(self) -> bool:
         """Archive some of what a kill or a full disk left; see `Archiver.archive_left_over`."""
         return self._archiver.archive_left_over()
 
     def _conclude(self, examination: Examination, outcome: Outcome) -> None:
+        payload = self._ledger.images.conclude(self._conclusion(examination, outcome))
+        self._file(examination, outcome, payload)
+
+    def _file(self, examination: Examination, outcome: Outcome, payload: bytes) -> None:
+        """Tell of an outcome that is recorded, and archive the image."""
         image = examination.image
-        conclusion = self._conclusion(examination, outcome)
-        payload = self._ledger.images.conclude(conclusion)
         self._wake_couriers()
         label = outcome.prediction.label if isinstance(outcome, Result) else "rejected"
         self._health.count(label)
         took_ms = examination.took_s * 1e3
         log.info("event=examined image=%s outcome=%s ms=%.0f", image.image_id[:16], label, took_ms)
-        self._archiver.archive(image, payload, scored=conclusion.scored)
+        self._archiver.archive(image, payload, scored=isinstance(outcome, Result))
 
     def _conclusion(self, examination: Examination, outcome: Outcome) -> Conclusion:
         image, bundle = examination.image, examination.serving.bundle

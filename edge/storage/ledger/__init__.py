@@ -26,6 +26,7 @@ from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
 from edge.storage.ledger.records import Readdress
 from edge.storage.ledger.references import References
+from edge.storage.ledger.refusals import Refusals
 from edge.storage.ledger.restore import Restore
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.submissions import Submissions
@@ -65,6 +66,13 @@ class Ledger:
         self.origins = Origins(self._database)
         self.references = References(self._database)
         self.images = Images(self._database, results, joined, self.arrivals)
+        self.refusals = Refusals(
+            self._database,
+            self.submissions.accept_within,
+            self.images.conclude_within,
+            joined,
+            self.arrivals,
+        )
         self.turns = Turns(self._database)
         self.outbox = Outbox(self._database)
         self.queries = Queries(self._database.reading)

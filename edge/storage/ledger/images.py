@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge.domain import Numbering
@@ -77,51 +78,57 @@ class Images:
         Returns:
             The outcome's first payload.
         """
-        image_id = conclusion.image_id
-        came = self._arrivals.of(image_id)
+        came = self._arrivals.of(conclusion.image_id)
         with self._database.transaction() as db:
-            move(db, image_id, Move.CONCLUDE)
-            settled = "attempts = 0, interrupted = 0, not_before = 0, result_id = ?"
-            db.execute(
-                f"UPDATE images SET {settled} WHERE image_id = ?", (conclusion.result_id, image_id)
-            )
-            waiting = db.execute(
-                "SELECT id, source, received_at FROM submissions WHERE "
-                "image_id = ? AND seq IS NULL ORDER BY id",
-                (image_id,),
-            )
-            submissions = waiting.fetchall()
-            payload = records.payload_of(db, conclusion.result_id)
-            if payload is None:  # else an earlier bundle was activated again: its answer stands
-                first, *submissions = submissions
-                numbering = Numbering(
-                    next_seq(db),
-                    ledger_id(db),
-                    first[1],
-                    first[2],
-                    supersedes=records.last_result(db, image_id),
-                )
-                payload = conclusion.render(numbering)
-                db.execute(
-                    "INSERT INTO outcomes SELECT ?, image_id, ?, generation, "
-                    "?, ? FROM images WHERE image_id = ?",
-                    (
-                        conclusion.result_id,
-                        conclusion.bundle_id,
-                        conclusion.scored,
-                        numbering.seq,
-                        image_id,
-                    ),
-                )
-                self._results.record(db, numbering.seq, conclusion.result_id, first[0], payload)
-            if conclusion.score is not None:
-                records.note_score(db, conclusion.score)
-            for submission, *_ in submissions:
-                _repeat(self._results, db, conclusion.result_id, submission)
-            news = self._exams.enter(db, image_id, conclusion.bundle_id, conclusion.exam)
-        self._arrivals.drop(image_id, came)  # not before it is recorded, as that may fail
+            payload, news = self.conclude_within(db, conclusion)
+        self._arrivals.drop(conclusion.image_id, came)  # not before, as recording may fail
         self._exams.tell(news)
         return payload
+
+    def conclude_within(
+        self, db: sqlite3.Connection, conclusion: Conclusion
+    ) -> tuple[bytes, Sequence[str]]:
+        """See `conclude`; inside the caller's transaction, after which the exams are told."""
+        image_id = conclusion.image_id
+        move(db, image_id, Move.CONCLUDE)
+        settled = "attempts = 0, interrupted = 0, not_before = 0, result_id = ?"
+        db.execute(
+            f"UPDATE images SET {settled} WHERE image_id = ?", (conclusion.result_id, image_id)
+        )
+        waiting = db.execute(
+            "SELECT id, source, received_at FROM submissions WHERE "
+            "image_id = ? AND seq IS NULL ORDER BY id",
+            (image_id,),
+        )
+        submissions = waiting.fetchall()
+        payload = records.payload_of(db, conclusion.result_id)
+        if payload is None:  # else an earlier bundle was activated again: its answer stands
+            first, *submissions = submissions
+            numbering = Numbering(
+                next_seq(db),
+                ledger_id(db),
+                first[1],
+                first[2],
+                supersedes=records.last_result(db, image_id),
+            )
+            payload = conclusion.render(numbering)
+            db.execute(
+                "INSERT INTO outcomes SELECT ?, image_id, ?, generation, "
+                "?, ? FROM images WHERE image_id = ?",
+                (
+                    conclusion.result_id,
+                    conclusion.bundle_id,
+                    conclusion.scored,
+                    numbering.seq,
+                    image_id,
+                ),
+            )
+            self._results.record(db, numbering.seq, conclusion.result_id, first[0], payload)
+        if conclusion.score is not None:
+            records.note_score(db, conclusion.score)
+        for submission, *_ in submissions:
+            _repeat(self._results, db, conclusion.result_id, submission)
+        return payload, self._exams.enter(db, image_id, conclusion.bundle_id, conclusion.exam)
 
     def postpone(self, image_id: str, until: float) -> bool:
         """

@@ -1,5 +1,7 @@
 """Requests that name a file of the inbox: recorded as they came, until they are answered."""
 
+import sqlite3
+
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.records import Reference, Request
 
@@ -12,19 +14,18 @@ class References:
 
     def wait(self, request: Request) -> None:
         """Record a request that is to be answered; one that is delivered again waits once."""
-        columns = (request.payload, request.response_topic, request.correlation)
-        same = "request = ?1 AND response_topic IS ?2 AND correlation IS ?3"
         with self._database.transaction() as db:
-            if (
-                request.again
-                and db.execute(f"SELECT 1 FROM waiting_references WHERE {same}", columns).fetchone()
-            ):
-                return
-            db.execute(
-                "INSERT INTO waiting_references (request, response_topic, correlation) "
-                "VALUES (?, ?, ?)",
-                columns,
-            )
+            if not (request.again and _waits(db, request)):
+                db.execute(
+                    "INSERT INTO waiting_references (request, response_topic, correlation) "
+                    "VALUES (?, ?, ?)",
+                    _columns(request),
+                )
+
+    def waits(self, request: Request) -> bool:
+        """Tell if such a request waits already."""
+        with self._database.reading() as db:
+            return _waits(db, request)
 
     def waiting(self) -> list[Reference]:
         """List the requests that wait, in the order in which they came."""
@@ -46,3 +47,13 @@ class References:
         """Forget a request that has its answer, or needs none; after a power cut it may be back."""
         with self._database.transaction(synced=False) as db:
             db.execute("DELETE FROM waiting_references WHERE id = ?", (reference.number,))
+
+
+def _columns(request: Request) -> tuple[bytes, str | None, bytes | None]:
+    return request.payload, request.response_topic, request.correlation
+
+
+def _waits(db: sqlite3.Connection, request: Request) -> bool:
+    same = "request = ? AND response_topic IS ? AND correlation IS ?"
+    query = f"SELECT 1 FROM waiting_references WHERE {same}"
+    return db.execute(query, _columns(request)).fetchone() is not None

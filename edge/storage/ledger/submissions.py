@@ -39,42 +39,48 @@ class Submissions:
             The place of the image's bytes: `submission.path`, or an earlier one, and then
             `submission.path` is a spare copy.
         """
-        news: Sequence[str] = ()
         with self._database.transaction() as db:
-            claim: str | None = submission.path.name
-            of_claim = "SELECT image_id FROM submissions WHERE claim = ?"
-            recorded = db.execute(of_claim, (claim,)).fetchone()
-            if recorded == (submission.image_id,):  # before a kill
-                if is_seen(submission.path):
-                    self._adopt(db, submission.path)  # the bytes may have gone elsewhere since
-                return _path(db, submission.image_id)
-            if recorded:  # the name is another image's
-                claim = None
-            known = records.find(db, submission.image_id)
-            if known is None:
-                db.execute(
-                    "INSERT INTO images (image_id, state, path, name, "
-                    "received_at) VALUES (?, ?, ?, ?, ?)",
-                    (
-                        submission.image_id,
-                        State.RECEIVED,
-                        os.fsencode(submission.path),
-                        submission.name,
-                        submission.received_at,
-                    ),
-                )
-                self._arrivals.note(submission.image_id, submission.came)
-            elif not is_seen(known.path):
-                records.set_path(db, submission.image_id, submission.path)
-            number = records.submit(db, submission, claim)
-            if known is not None and known.state in DONE_WITH:
-                # Removed out of done or failed: it goes there again.
-                removed = known.state is State.ARCHIVED and not is_seen(known.path)
-                standing = None if removed else records.standing_result(db, known, bundle_id)
-                news = self._answer_or_renew(db, known, number, standing, submission.came)
-            kept = _path(db, submission.image_id)
+            kept, news = self.accept_within(db, submission, bundle_id)
         self._exams.tell(news)
         return kept
+
+    def accept_within(
+        self, db: sqlite3.Connection, submission: Submission, bundle_id: str
+    ) -> tuple[Path, Sequence[str]]:
+        """See `accept`; inside the caller's transaction, after which the exams are told."""
+        news: Sequence[str] = ()
+        claim: str | None = submission.path.name
+        of_claim = "SELECT image_id FROM submissions WHERE claim = ?"
+        recorded = db.execute(of_claim, (claim,)).fetchone()
+        if recorded == (submission.image_id,):  # before a kill
+            if is_seen(submission.path):
+                self._adopt(db, submission.path)  # the bytes may have gone elsewhere since
+            return _path(db, submission.image_id), ()
+        if recorded:  # the name is another image's
+            claim = None
+        known = records.find(db, submission.image_id)
+        if known is None:
+            db.execute(
+                "INSERT INTO images (image_id, state, path, name, "
+                "received_at) VALUES (?, ?, ?, ?, ?)",
+                (
+                    submission.image_id,
+                    State.RECEIVED,
+                    os.fsencode(submission.path),
+                    submission.name,
+                    submission.received_at,
+                ),
+            )
+            self._arrivals.note(submission.image_id, submission.came)
+        elif not is_seen(known.path):
+            records.set_path(db, submission.image_id, submission.path)
+        number = records.submit(db, submission, claim)
+        if known is not None and known.state in DONE_WITH:
+            # Removed out of done or failed: it goes there again.
+            removed = known.state is State.ARCHIVED and not is_seen(known.path)
+            standing = None if removed else records.standing_result(db, known, bundle_id)
+            news = self._answer_or_renew(db, known, number, standing, submission.came)
+        return _path(db, submission.image_id), news
 
     def request_again(self, image_id: str, submission: Submission, bundle_id: str) -> bool:
         """Record a submission of bytes that are here already; False if they are not."""

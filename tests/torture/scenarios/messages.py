@@ -68,7 +68,6 @@ def unworkable(bench: Bench, scale: float) -> Row:
     """Let bad messages of each kind stand before honest ones, and die at each step meanwhile."""
     row = Row("messages that cannot be worked on, between honest ones; SIGKILL at every step", 0)
     points = [point for point in POINTS if point not in OTHER_MOUNT.union(OF_EXAMS)]
-    twice = 0
     for turn in range(scaled(2, scale)):
         with bench.site(CONFIG) as site, Lax(site.broker.port) as lax:
             speak_through(lax, site)
@@ -101,16 +100,8 @@ def unworkable(bench: Bench, scale: float) -> Row:
             recovery = site.recovered()
             found = site.status()["counters"].get("ill_formed_packets", 0)
             row.expect(found >= queue.dropped, f"{queue.dropped} are counted: {found}")
-            verdict = site.judged()
-            texts = {image_id[:16] for image_id, scored in site.accepted.items() if not scored}
-            twice += len(verdict.two_ids & texts)
-            verdict.two_ids -= texts
-            row.add(verdict, recovery)
+            row.add(site.judged(), recovery)
             row.faults += referrer.faults
-    row.note = (
-        "a reference that is refused while it is killed is refused again under another result id; "
-        f"so were {twice}, which are not counted as two ids"
-    )
     return row
 
 

@@ -1,0 +1,88 @@
+"""
+Requests that are refused: recorded, answered and forgotten as one.
+
+The text of a request stands in for the image that it does not have. Were it recorded first and
+answered later, a kill in between would leave it for a worker, and the request for a second answer.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from edge.storage.ledger import records
+from edge.storage.ledger.arrivals import Arrivals
+from edge.storage.ledger.database import Database
+from edge.storage.ledger.exams import Exams
+from edge.storage.ledger.records import Conclusion, Image, Submission
+from edge.storage.ledger.states import State
+
+Accept: TypeAlias = Callable[[sqlite3.Connection, Submission, str], tuple[Path, Sequence[str]]]
+"""`Submissions.accept_within`."""
+Conclude: TypeAlias = Callable[[sqlite3.Connection, Conclusion], tuple[bytes, Sequence[str]]]
+"""`Images.conclude_within`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that was refused."""
+
+    path: Path
+    """The place of its bytes, as `Submissions.accept` returns it."""
+    image: Image | None
+    """It as an image before its outcome; None if it has, or gets, one of another origin."""
+    payload: bytes = b""
+    """Its result."""
+
+
+class Refusals:
+    """The way into a ledger for requests that are refused."""
+
+    def __init__(
+        self,
+        database: Database,
+        accept: Accept,
+        conclude: Conclude,
+        exams: Exams,
+        arrivals: Arrivals,
+    ) -> None:
+        self._database = database
+        self._accept = accept
+        self._conclude = conclude
+        self._exams = exams
+        self._arrivals = arrivals
+
+    def record(
+        self,
+        submission: Submission,
+        bundle_id: str,
+        conclude: Callable[[Image], Conclusion],
+        waiting: int | None = None,
+    ) -> Refused:
+        """
+        Record a request and the outcome that it is refused.
+
+        Args:
+            submission: the request's own bytes.
+            bundle_id: the model that serves.
+            conclude: makes the outcome.
+            waiting: number of the reference that waits no longer; None if it never waited.
+
+        Raises:
+            Unavailable: the ledger cannot be written; nothing was recorded.
+        """
+        with self._database.transaction() as db:
+            path, news = self._accept(db, submission, bundle_id)
+            refused = Refused(path, None)
+            image = records.find(db, submission.image_id)
+            if image is not None and image.state is State.RECEIVED:
+                payload, more = self._conclude(db, conclude(image))
+                refused, news = Refused(path, image, payload), [*news, *more]
+            if waiting is not None:
+                db.execute("DELETE FROM waiting_references WHERE id = ?", (waiting,))
+            came = self._arrivals.of(submission.image_id)
+        if refused.image is not None:
+            self._arrivals.drop(submission.image_id, came)
+        self._exams.tell(news)
+        return refused

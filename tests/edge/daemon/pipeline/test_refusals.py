@@ -1,0 +1,163 @@
+"""A request that is refused has one answer, and no worker sees its text, whenever a kill comes."""
+
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import pytest
+
+from edge.daemon.intake.references import ReferenceIntake
+from edge.daemon.intake.suspects import Suspects
+from edge.daemon.pipeline.reception import Reception
+from edge.daemon.workers.serving import Serving
+from edge.errors import Unavailable
+from edge.health import Health
+from edge.models.active import shipped_bundle
+from edge.models.bundle import verify
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.images import Images
+from edge.storage.ledger.records import Request
+from edge.storage.spool import Spool
+from edge.system import files
+from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
+from tests.support.pools import Pool
+
+TEXT = b'{"name": "../state/lock", "sha256": "%s"}' % (b"0" * 64)
+IMAGE_ID = hashlib.sha256(TEXT).hexdigest()
+BUNDLE = verify(shipped_bundle())
+
+
+@dataclass
+class Desk:
+    """A daemon whose loops the test turns."""
+
+    ledger: Ledger
+    line: Line
+    pool: Pool
+    reception: Reception
+    intake: ReferenceIntake
+
+    def ask(self, *, again: bool = False) -> None:
+        self.reception.take_reference(Request(TEXT, "mammo/r", b"order", again))
+
+    def look(self) -> None:
+        self.intake.wake()
+        self.intake.turn()
+
+    def turn(self) -> None:
+        for _ in range(3):
+            self.line.dispatcher._pause_until = 0.0
+            self.line.dispatcher._turn()
+
+    def result_ids(self) -> list[str]:
+        """List the result ids that were given out, one for each answer."""
+        with self.ledger._database.reading() as db:
+            return [row[0] for row in db.execute("SELECT result_id FROM results ORDER BY seq")]
+
+
+@contextmanager
+def daemon(folder: Path) -> Iterator[Desk]:
+    (folder / "inbox").mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(folder / "state", ["mqtt"], lambda payload, _: payload)
+    ledger.restore.finish()
+    spool = Spool(folder / "spool", folder / "done", folder / "failed")
+    pool = Pool()
+    serving = Serving(BUNDLE, cast("Any", pool))
+    line = line_of(parts_of(ledger, spool, serving, tasks=AtOnce()))
+    line.recovery.run()
+    reception = line.reception(folders_of(folder))
+    intake = ReferenceIntake(reception, Health(), Suspects(folder / "state"))
+    yield Desk(ledger, line, pool, reception, intake)
+    ledger.close()
+
+
+def refused_until_line(folder: Path, number: int) -> bool:
+    """Look at a reference in a process that is killed at a line; False if it ends before."""
+    left = [number]
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401
+        if not frame.f_code.co_filename.endswith(("/recorder.py", "/reception.py", "/refusals.py")):
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    pid = os.fork()
+    if pid == 0:
+        files._DISK = ThreadPoolExecutor(2)  # type: ignore[misc]
+        with daemon(folder) as desk:
+            sys.settrace(trace)
+            desk.look()
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_refusal_that_is_killed_at_any_line_is_told_once_and_no_worker_has_its_text(
+    tmp_path: Path,
+) -> None:
+    for number in range(1, 1000):
+        folder = tmp_path / str(number)
+        with daemon(folder) as desk:
+            desk.ask()
+        killed = refused_until_line(folder, number)
+        with daemon(folder) as desk:
+            desk.turn()
+            desk.look()
+            desk.turn()
+            assert (desk.pool.asked, len(desk.result_ids())) == ([], 1), number
+            assert desk.ledger.references.count() == 0
+        if not killed:
+            break
+    assert 20 < number < 999
+
+
+def test_a_refusal_whose_outcome_the_ledger_does_not_take_leaves_nothing_for_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        msg = "ledger: database or disk is full"
+        raise Unavailable(msg)
+
+    with daemon(tmp_path) as desk:
+        desk.ask()
+        with monkeypatch.context() as patched:
+            for name in ("conclude", "conclude_within"):
+                patched.setattr(Images, name, fail, raising=False)
+            desk.look()
+            desk.turn()
+        assert (desk.pool.asked, desk.result_ids()) == ([], [])
+        assert desk.ledger.images.find(IMAGE_ID) is None
+        desk.look()
+        desk.turn()
+        assert (desk.pool.asked, len(desk.result_ids())) == ([], 1)
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["its answer is on its way", "it was told"])
+@pytest.mark.parametrize("way", ["looked at", "refused on arrival"])
+def test_a_refused_request_that_is_delivered_again_gets_no_other_answer(
+    tmp_path: Path, way: str, *, told: bool
+) -> None:
+    with daemon(tmp_path) as desk:
+        for again in (False, True, True):
+            if way == "looked at":
+                desk.ask(again=again)
+                desk.look()
+            else:
+                desk.reception.refuse_reference(Request(TEXT, "mammo/r", b"order", again), "bad")
+            desk.turn()
+            if told:
+                for delivery in desk.ledger.outbox.pending(["reply"]):
+                    desk.ledger.outbox.delivered(delivery)
+        ids = desk.result_ids()
+        assert (len(ids), len(set(ids)), desk.pool.asked) == (3 if told else 1, 1, [])

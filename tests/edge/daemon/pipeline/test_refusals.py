@@ -23,8 +23,8 @@ from edge.health import Health
 from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.images import Images
 from edge.storage.ledger.records import Request
+from edge.storage.ledger.results import Results
 from edge.storage.spool import Spool
 from edge.system import files
 from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
@@ -132,8 +132,7 @@ def test_a_refusal_whose_outcome_the_ledger_does_not_take_leaves_nothing_for_a_w
     with daemon(tmp_path) as desk:
         desk.ask()
         with monkeypatch.context() as patched:
-            for name in ("conclude", "conclude_within"):
-                patched.setattr(Images, name, fail, raising=False)
+            patched.setattr(Results, "record", fail)
             desk.look()
             desk.turn()
         assert (desk.pool.asked, desk.result_ids()) == ([], [])

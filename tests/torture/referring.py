@@ -1,4 +1,4 @@
-"""Send references to films as a clinic would, and again if the daemon ended with one in hand."""
+"""Send references to films as a clinic would, and again if a film comes too late."""
 
 import json
 import math
@@ -8,7 +8,6 @@ from typing import Any
 
 from edge.contract.reference import NO_SUCH_FILE
 from edge.daemon.intake.references import WAIT_S
-from edge.daemon.intake.suspects import ENDED_THE_DAEMON
 from tests.support.rig import TOPICS, sha256, until
 from tests.torture.site import Site
 
@@ -61,11 +60,11 @@ class Referrer:
                 one.came_at = time.monotonic()
 
     def await_answers(self) -> None:
-        """Wait until each film is answered, and ask again for those that were refused by a kill."""
+        """Wait until each film is answered, and ask again for those that came too late."""
         until(self.all_answered, "references are answered", self._site.state_of_things)
 
     def all_answered(self) -> bool:
-        """Tell if each film is answered; one that was in hand at a kill is asked for again."""
+        """Tell if each film is answered; one that came too late is asked for again."""
         assert self._site.subscriber is not None
         for message in list(self._site.subscriber.messages)[self._looked_at :]:
             self._looked_at += 1
@@ -99,8 +98,7 @@ def _correlation(one: Asked, number: int) -> bytes:
 
 
 def _rightly_refused(one: Asked, answer: dict[str, Any]) -> bool:
-    """Tell if a request was refused because of a kill, or as its film did not come in time."""
+    """Tell if a request was refused as its film did not come in time; no kill is a reason."""
     said = " ".join(answer["gate"]["reasons"])
     late = one.came_at - one.sent_at > WAIT_S and NO_SUCH_FILE in said
-    killed = ENDED_THE_DAEMON in said
-    return answer["image_id"] == sha256(one.request) and (late or killed)
+    return answer["image_id"] == sha256(one.request) and late

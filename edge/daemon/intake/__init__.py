@@ -5,6 +5,7 @@ A source hands what comes to a Receiver, and tells its sender only when that has
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -12,6 +13,8 @@ from edge.storage.ledger.records import Reference, Request
 
 CLOSED: Final = math.inf
 """The quiet times of a file whose writer was seen to close it or to move it in."""
+UNWATCHED: Final = nullcontext()
+"""In place of a note that the text of a message is in hand."""
 
 
 class Receiver(Protocol):
@@ -71,9 +74,15 @@ class Receiver(Protocol):
         """
         ...
 
-    def take_reference(self, request: Request) -> None:
+    def take_reference(
+        self, request: Request, *, reading: AbstractContextManager[None] = UNWATCHED
+    ) -> None:
         """
         Record a request that names a file of the inbox; `settle_reference` answers it.
+
+        Args:
+            request: as it came.
+            reading: entered while the text is parsed, if it is.
 
         Raises:
             Unavailable: the ledger does not take it now.
@@ -103,13 +112,20 @@ class Receiver(Protocol):
         """
         ...
 
-    def settle_reference(self, reference: Reference, *, patient: bool) -> None:
+    def settle_reference(
+        self,
+        reference: Reference,
+        *,
+        patient: bool,
+        reading: AbstractContextManager[None] = UNWATCHED,
+    ) -> None:
         """
         Take the image that a request names by its name and hash, or answer why that cannot be.
 
         Args:
             reference: from `references`.
             patient: true if a file that is not there yet is waited for.
+            reading: entered while the text is parsed, and left before any file is looked at.
 
         Raises:
             NotReadyError: the file may still come.

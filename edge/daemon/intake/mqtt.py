@@ -12,6 +12,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -179,24 +180,24 @@ class MqttIntake(Loop):
             elif ends >= IMAGE_TRIES:
                 self._give_up(ENDED_THE_DAEMON)
             else:
-                with self._suspects.in_hand(LOOP, key):
-                    self._hand_on(arrival)
+                self._hand_on(arrival, self._suspects.in_hand(LOOP, key))
         except (Unavailable, OSError, MemoryError, StateDamagedError):
             raise
         except Exception as error:  # noqa: BLE001 - one request must not hold up the others
             self._give_up(note_failure("request_failed", error))
 
-    def _hand_on(self, arrival: _Arrival) -> None:
+    def _hand_on(self, arrival: _Arrival, in_hand: AbstractContextManager[None]) -> None:
         request = self._request(arrival.incoming)
         if not arrival.by_reference:
-            self._take_image(request, arrival.incoming)
+            with in_hand:
+                self._take_image(request, arrival.incoming)
         elif len(request.payload) > REFERENCE_BYTES:
             why = (
                 f"the request has {len(request.payload)} bytes, expected {REFERENCE_BYTES} at most"
             )
             self._receiver.refuse_reference(request, why)
         else:
-            self._receiver.take_reference(request)
+            self._receiver.take_reference(request, reading=in_hand)
             self._wake_references()
 
     def _take_image(self, request: Request, incoming: Incoming) -> None:

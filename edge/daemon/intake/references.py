@@ -107,8 +107,8 @@ class ReferenceIntake(Loop):
             if self._suspects.ends(key):
                 self._refuse(reference, ENDED_THE_DAEMON)
                 return
-            with self._suspects.in_hand(LOOP, key):
-                self._receiver.settle_reference(reference, patient=patient)
+            reading = self._suspects.in_hand(LOOP, key)
+            self._receiver.settle_reference(reference, patient=patient, reading=reading)
         except NotReadyError:
             log.debug("event=reference_waits_for_its_file")
         except (Unavailable, StateDamagedError):

@@ -4,8 +4,9 @@ Messages that were in hand when a daemon ended without a word.
 The hash of a message is written into a file while a loop works on the message, and cleared after
 that. Nothing is synced: what a kill or a crash leaves there, the next start finds, and a power cut
 is no message's fault. A message that was found there is a suspect. Text that was parsed when the
-daemon ended is refused the next time. An image is only stored and hashed, and it is others that
-kill the daemon at that moment, so it has more tries.
+daemon ended is refused the next time; a reference that waits for its file, on a mount that hangs
+say, is in nobody's hand. An image is only stored and hashed, and it is others that kill the daemon
+at that moment, so it has more tries.
 """
 
 import contextlib

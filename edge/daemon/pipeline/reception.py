@@ -2,13 +2,14 @@
 
 import hashlib
 import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
 from edge.config.settings import Settings
 from edge.contract.exam_reference import exam_of_reference
 from edge.contract.reference import NO_SUCH_FILE, parse_reference
-from edge.daemon.intake import CLOSED
+from edge.daemon.intake import CLOSED, UNWATCHED
 from edge.daemon.intake.candidates import SETTLED_AFTER
 from edge.daemon.pipeline.admission import Admission, Sender
 from edge.daemon.pipeline.exam_names import ExamNames
@@ -124,14 +125,17 @@ class Reception:
         with self._spool.receiving(request.payload) as claim:
             self._admission.record(claim, _sender(self._exams, request, request.exam))
 
-    def take_reference(self, request: Request) -> None:
+    def take_reference(
+        self, request: Request, *, reading: AbstractContextManager[None] = UNWATCHED
+    ) -> None:
         """See `Receiver`."""
         if request.again and (
             self._ledger.references.waits(request)
             or self._was_answered(_hash(request), request)  # it was refused
         ):
             return
-        sha256 = _named_hash(request.payload) if request.again else None
+        with reading:
+            sha256 = _named_hash(request.payload) if request.again else None
         if sha256 is None or not self._was_answered(sha256, request):
             self._ledger.references.wait(request)
 
@@ -147,12 +151,20 @@ class Reception:
         """See `Receiver`."""
         return self._ledger.references.waiting()
 
-    def settle_reference(self, reference: Reference, *, patient: bool) -> None:
+    def settle_reference(
+        self,
+        reference: Reference,
+        *,
+        patient: bool,
+        reading: AbstractContextManager[None] = UNWATCHED,
+    ) -> None:
         """See `Receiver`."""
         request = reference.request
         try:
-            name, sha256 = parse_reference(request.payload)
-            sender = _sender(self._exams, request, _exam_of(request, self._health))
+            with reading:
+                name, sha256 = parse_reference(request.payload)
+                exam = _exam_of(request, self._health)
+            sender = _sender(self._exams, request, exam)
             if not self._is_known(sha256, sender):
                 self._take_named(name, sha256, sender, patient=patient)
         except ValueError as error:

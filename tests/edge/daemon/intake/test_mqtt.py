@@ -45,7 +45,7 @@ class Line:
     def has_room(self) -> bool:
         return self.room
 
-    def take_bytes(self, request: Request) -> None:
+    def take_bytes(self, request: Request, **_: object) -> None:
         if self.failures:
             raise self.failures.pop(0)
         self.taken.append(request)

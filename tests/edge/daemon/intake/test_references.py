@@ -278,7 +278,7 @@ def test_a_reference_whose_look_raises_anything_is_refused_and_the_next_one_is_s
     (desk.folder / "inbox" / "film.dcm").write_bytes(FILM)
     settle = desk.reception.settle_reference
 
-    def explode(reference: object, *, patient: bool) -> None:
+    def explode(reference: object, *, patient: bool, **_: object) -> None:
         monkeypatch.setattr(desk.reception, "settle_reference", settle)
         assert patient
         raise OverflowError(str(reference))

@@ -1,10 +1,11 @@
-"""A request that is refused has one answer, and no worker sees its text, whenever a kill comes."""
+"""A request that is refused has one answer and no worker, and a kill alone refuses none."""
 
 import hashlib
+import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 
 from edge.daemon.intake.references import ReferenceIntake
 from edge.daemon.intake.suspects import Suspects
+from edge.daemon.pipeline import reception
 from edge.daemon.pipeline.reception import Reception
 from edge.daemon.workers.serving import Serving
 from edge.errors import Unavailable
@@ -30,6 +32,8 @@ from edge.system import files
 from tests.support.pipeline import AtOnce, Line, folders_of, line_of, parts_of
 from tests.support.pools import Pool
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of os.fork
+FILM = b"a precious film"
 TEXT = b'{"name": "../state/lock", "sha256": "%s"}' % (b"0" * 64)
 IMAGE_ID = hashlib.sha256(TEXT).hexdigest()
 BUNDLE = verify(shipped_bundle())
@@ -45,8 +49,8 @@ class Desk:
     reception: Reception
     intake: ReferenceIntake
 
-    def ask(self, *, again: bool = False) -> None:
-        self.reception.take_reference(Request(TEXT, "mammo/r", b"order", again))
+    def ask(self, text: bytes = TEXT, *, again: bool = False) -> None:
+        self.reception.take_reference(Request(text, "mammo/r", b"order", again))
 
     def look(self) -> None:
         self.intake.wake()
@@ -79,6 +83,21 @@ def daemon(folder: Path) -> Iterator[Desk]:
     ledger.close()
 
 
+def in_process(folder: Path, do: Callable[[Desk], None]) -> bool:
+    """Do something in a process with a daemon; True if it is killed by that."""
+    pid = os.fork()
+    if pid == 0:
+        files._DISK = ThreadPoolExecutor(2)  # type: ignore[misc]
+        with daemon(folder) as desk:
+            do(desk)
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def kill(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def refused_until_line(folder: Path, number: int) -> bool:
     """Look at a reference in a process that is killed at a line; False if it ends before."""
     left = [number]
@@ -92,17 +111,13 @@ def refused_until_line(folder: Path, number: int) -> bool:
                 os.kill(os.getpid(), signal.SIGKILL)
         return trace
 
-    pid = os.fork()
-    if pid == 0:
-        files._DISK = ThreadPoolExecutor(2)  # type: ignore[misc]
-        with daemon(folder) as desk:
-            sys.settrace(trace)
-            desk.look()
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    def look(desk: Desk) -> None:
+        sys.settrace(trace)
+        desk.look()
+
+    return in_process(folder, look)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_refusal_that_is_killed_at_any_line_is_told_once_and_no_worker_has_its_text(
     tmp_path: Path,
 ) -> None:
@@ -160,3 +175,40 @@ def test_a_refused_request_that_is_delivered_again_gets_no_other_answer(
                     desk.ledger.outbox.delivered(delivery)
         ids = desk.result_ids()
         assert (len(ids), len(set(ids)), desk.pool.asked) == (3 if told else 1, 1, [])
+
+
+@pytest.mark.parametrize("step", ["hash_in_place", "claiming"])
+def test_a_reference_that_waits_for_its_file_when_the_daemon_is_killed_is_taken_by_the_next_one(
+    tmp_path: Path, step: str
+) -> None:
+    """As its mount hangs."""
+    image_id = hashlib.sha256(FILM).hexdigest()
+    with daemon(tmp_path) as desk:
+        desk.ask(json.dumps({"name": "film.dcm", "sha256": image_id}).encode())
+    (tmp_path / "inbox" / "film.dcm").write_bytes(FILM)
+
+    def look(desk: Desk) -> None:
+        setattr(desk.line.parts.spool, step, kill)
+        desk.look()
+
+    for _ in range(3):
+        assert in_process(tmp_path, look)
+    with daemon(tmp_path) as desk:
+        desk.look()
+        assert desk.result_ids() == []
+        assert desk.ledger.images.find(image_id) is not None
+        assert desk.ledger.references.count() == 0
+
+
+def test_a_reference_whose_text_ends_a_daemon_ends_no_other_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with daemon(tmp_path) as desk:
+        desk.ask()
+    monkeypatch.setattr(reception, "parse_reference", kill)
+    assert in_process(tmp_path, Desk.look)
+    assert not in_process(tmp_path, lambda desk: desk.ask(again=True))
+    assert not in_process(tmp_path, Desk.look)
+    with daemon(tmp_path) as desk:
+        assert len(desk.result_ids()) == 1
+        assert desk.ledger.references.count() == 0

@@ -81,7 +81,7 @@ def cuts_of(levels: Levels, smooth: Levels) -> Iterator[Cut]:
     levels_of = [(air, _knee(counts, air)) for air, _ in modes] + modes
     first = modes[0][0] if modes else 0
     between = [(first, (first + round(otsu)) * part // 4) for part in (1, 2)]
-    if modes and counts[: modes[0][1]].sum() >= MARKS:  # it is air, which glows, and no mark
+    if counts[: between[0][1]].sum() >= MARKS:  # the darkest is air, which glows, and no mark
         levels_of[1:1] = between
     levels_of += [*between[1:], (first, round(otsu))]
     for air, level in levels_of:

@@ -34,6 +34,7 @@ def move(
     """
     try:
         path.rename(target)
+        _remove_other_name(path, target)
     except OSError as error:
         if error.errno != EXDEV:
             raise
@@ -45,6 +46,19 @@ def move(
         remove_copied(path, target, made=made)
     files.sync_folder(target.parent)
     return target
+
+
+def _remove_other_name(path: Path, target: Path) -> None:
+    """
+    Remove the old name of a file that has the new one already, for a rename leaves both then.
+
+    A disk that lost its power between two syncs may have both (btrfs).
+    """
+    with suppress(FileNotFoundError):
+        old, new = path.lstat(), target.lstat()
+        # One name that is spelt in two ways, by case say, is one link.
+        if os.path.samestat(old, new) and old.st_nlink > 1 and path != target:
+            path.unlink()
 
 
 def is_gone(path: Path) -> bool:

@@ -1,9 +1,13 @@
 """Requests that name a file of the inbox: recorded as they came, until they are answered."""
 
 import sqlite3
+from typing import Final
 
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.records import Reference, Request
+
+SAME: Final = "request = ? AND response_topic IS ? AND correlation IS ?"
+"""Tells a request by `_columns`."""
 
 
 class References:
@@ -45,8 +49,10 @@ class References:
 
     def settled(self, reference: Reference) -> None:
         """Forget a request that has its answer, or needs none; after a power cut it may be back."""
+        # A number that is free again may be another request's by now.
+        query = f"DELETE FROM waiting_references WHERE id = ? AND {SAME}"
         with self._database.transaction(synced=False) as db:
-            db.execute("DELETE FROM waiting_references WHERE id = ?", (reference.number,))
+            db.execute(query, (reference.number, *_columns(reference.request)))
 
 
 def _columns(request: Request) -> tuple[bytes, str | None, bytes | None]:
@@ -54,6 +60,5 @@ def _columns(request: Request) -> tuple[bytes, str | None, bytes | None]:
 
 
 def _waits(db: sqlite3.Connection, request: Request) -> bool:
-    same = "request = ? AND response_topic IS ? AND correlation IS ?"
-    query = f"SELECT 1 FROM waiting_references WHERE {same}"
+    query = f"SELECT 1 FROM waiting_references WHERE {SAME}"
     return db.execute(query, _columns(request)).fetchone() is not None

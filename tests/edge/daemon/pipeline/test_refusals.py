@@ -25,7 +25,7 @@ from edge.health import Health
 from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Request
+from edge.storage.ledger.records import Reference, Request
 from edge.storage.ledger.results import Results
 from edge.storage.spool import Spool
 from edge.system import files
@@ -212,3 +212,19 @@ def test_a_reference_whose_text_ends_a_daemon_ends_no_other_one(
     with daemon(tmp_path) as desk:
         assert len(desk.result_ids()) == 1
         assert desk.ledger.references.count() == 0
+
+
+def test_a_request_that_comes_while_another_is_refused_is_not_forgotten_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with daemon(tmp_path) as desk:
+        drop = desk.reception.drop_reference
+
+        def late(reference: Reference) -> None:
+            desk.ask(b"{")  # it has the number that is free now
+            drop(reference)
+
+        monkeypatch.setattr(desk.reception, "drop_reference", late)
+        desk.ask()
+        desk.look()
+        assert [waiting.request.payload for waiting in desk.reception.references()] == [b"{"]

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from edge.health import Health
 from edge.storage.ledger.records import Image
 from edge.storage.ledger.turns import Turns
 from edge.system.files import OF_ALL
+from edge.system.moving import is_gone
 from edge.system.threads import note_failing, note_failure, note_good_turn
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class PutOff:
         """
         foreseen = isinstance(error, Unavailable)
         # What is gone from the spool is looked for in the archive: that is none of the others'.
-        of_all = frozenset() if archived or _is_gone(image.path) else OF_SPOOL
+        of_all = frozenset() if archived or is_gone(image.path) else OF_SPOOL
         if foreseen and not _is_of_one_file(error, of_all):
             return False
         why = str(error) if foreseen else note_failure("image_failed", error)
@@ -182,11 +183,3 @@ def _is_archive_away(image: Image, error: Exception) -> bool:
     cause = error.__cause__
     of_all = isinstance(cause, OSError) and cause.errno in OF_ARCHIVE
     return of_all or not os.access(image.path.parent, os.X_OK)
-
-
-def _is_gone(path: Path) -> bool:
-    try:
-        path.lstat()
-    except OSError as error:
-        return error.errno == ENOENT
-    return False

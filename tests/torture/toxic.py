@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from deploy.demo.daemon import TOPICS
 from edge.contract.reference import parse_reference
 from edge.daemon.control.mqtt import CommandIntake
 from edge.daemon.pipeline import reception
-from tests.support.rig import TOPICS
 from tests.support.scripted import string
 from tests.torture import crashes
 

@@ -21,6 +21,10 @@ PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Serve until standard input ends."""
     wall_clock.install()
+    # After the clock is in place, and not in workers, which import this module.
+    import edge.cli.run  # noqa: F401, PLC0415
+    import tests.torture.patches  # noqa: F401, PLC0415
+
     for line in sys.stdin:
         request = json.loads(line)
         answer = _poll(request["poll"]) if "poll" in request else _start(request)

@@ -27,7 +27,7 @@ Then one oracle (`tests/torture/oracle.py`) looks at the ledger, the folders and
 
 That the oracle catches planted bugs (acknowledged before it is recorded, forgotten before it is sent, ...) is tested in `tests/torture/test_oracle.py`.
 The worker runs a stand-in for the model, so that a thousand kills take minutes; everything else is what a clinic runs.
-Recovery is the longest time from the end of the fault until nothing waited any more; it includes the start of the daemon where it had been killed.
+Recovery is the longest time from the end of the fault until nothing waited any more; it includes the start of the daemon where it had been killed, but not that Python reads its modules, about a second: they are read once for all.
 
 """
 

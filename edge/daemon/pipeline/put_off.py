@@ -2,7 +2,8 @@
 Images that cannot be given to a worker for now, and let all others go first.
 
 One that was put off is tried again after a while, once no other waits, the one that failed longest
-ago first. None is forgotten while it waits: what is remembered are as many ids as images wait.
+ago first; where others wait without end, one of them a minute goes first. None is forgotten while
+it waits: what is remembered are as many ids as images wait.
 
 What lies in the archive keeps nothing of the spool waiting. After a file of it that fails alone,
 its folder rests for a moment; one that is away is away for all its images, of which an operator
@@ -34,6 +35,8 @@ PART: Final = "dispatch of an image"
 """The name of this part of the daemon in the reason `loop_failed`."""
 PUT_OFF_S: Final = 60.0
 """Seconds until such an image, or an archive that is away, is tried again."""
+PATIENCE_S: Final = 60.0
+"""Seconds for which those that are due, after the last of them was tried, let others go first."""
 REST_S: Final = 1.0
 """Seconds for which a folder of the archive rests after a file that failed alone."""
 INTERRUPTIONS: Final = 3
@@ -74,6 +77,8 @@ class PutOff:
         self._resting: dict[Path, float] = {}
         """Monotonic times, in seconds, until which no image of a folder is tried."""
         self._interrupted: Counter[str] = Counter()
+        self._patient_until = 0.0
+        """The monotonic time, in seconds, until which those that are due let others go first."""
         self._look_at = 0.0
         """The monotonic time, in seconds, of the next look for images that wait no more."""
 
@@ -115,6 +120,7 @@ class PutOff:
 
     def given(self, image: Image) -> None:
         """Note that a worker has an image: nothing is wrong with its folder, nor maybe with it."""
+        self._note_try(image)
         for image_id, failed in self._failed.items():
             back = failed.away and failed.folder == image.path.parent
             if back or image_id == image.image_id:
@@ -123,13 +129,14 @@ class PutOff:
 
     def had_its_turn(self, image: Image) -> None:
         """Note that a worker was done with an image, or that it needed none."""
+        self._note_try(image)
         self._interrupted.pop(image.image_id, None)
         if self._failed.pop(image.image_id, None):
             self._tell()
 
     def next(self) -> Image | None:
         """
-        Find the image whose turn it is: one that was put off if no other waits.
+        Find the image whose turn it is: one that was put off if no other waits, or now and then.
 
         Raises:
             Unavailable: the ledger cannot be read.
@@ -137,11 +144,18 @@ class PutOff:
         now = time.monotonic()
         self._forget_finished(now)
         resting = [folder for folder, until in self._resting.items() if until > now]
+        due = self._due(now - PATIENCE_S) if now >= self._patient_until else []
+        if due and (image := self._turns.first_waiting(due, outside=resting)):
+            return image
         if image := self._turns.next_waiting(but=self._failed, outside=resting):
             return image
-        due = takewhile(lambda failed: failed[1].until <= now, self._failed.items())
-        ids = [image_id for image_id, _ in due]
-        return self._turns.first_waiting(ids, outside=resting) if ids else None
+        due = self._due(now)
+        return self._turns.first_waiting(due, outside=resting) if due else None
+
+    def _due(self, at: float) -> list[str]:
+        """Return the images that may be tried again at a monotonic time, in seconds."""
+        due = takewhile(lambda failed: failed[1].until <= at, self._failed.items())
+        return [image_id for image_id, _ in due]
 
     def _forget_finished(self, now: float) -> None:
         """Forget now and then what has its outcome by another way, or was erased."""
@@ -157,10 +171,15 @@ class PutOff:
     def _add(self, image: Image, why: str, *, away: bool = False) -> None:
         log.warning('event=image_put_off image=%s why="%s"', image.image_id[:16], why)
         self._health.count("put_off")
+        self._note_try(image)
         self._failed.pop(image.image_id, None)  # the last to be tried again, from now on
         until = time.monotonic() + PUT_OFF_S
         self._failed[image.image_id] = _Failed(image.path.parent, until, away, why)
         self._tell()
+
+    def _note_try(self, image: Image) -> None:
+        if image.image_id in self._failed:
+            self._patient_until = time.monotonic() + PATIENCE_S
 
     def _rest(self, folder: Path, rest_s: float) -> None:
         self._resting[folder] = time.monotonic() + rest_s

@@ -47,6 +47,8 @@ from tests.support.pools import Pool
 BAD, GOOD = b"bad", b"good"
 MANY = 1002
 """Images that fail, more than were remembered once."""
+MANY_AGAIN = MANY // 50
+"""Those that are tried again meanwhile, one a minute, where a turn takes a second."""
 
 
 def image_id(data: bytes) -> str:
@@ -605,7 +607,7 @@ def test_however_many_archived_images_fail_alone_a_sound_one_behind_them_has_its
     waiting(bench, failed, 1, first=MANY)
     fail_at(bench, monkeypatch, unreadable(), bad)
     bench.pool.job.count = 3
-    for _ in range(MANY + 1):
+    for _ in range(MANY + MANY_AGAIN):
         bench.turn()
         clock[0] += put_off.REST_S
     image = bench.line.parts.ledger.images.find(f"{MANY:064x}")
@@ -617,7 +619,7 @@ def test_however_many_films_of_the_spool_fail_alone_a_new_one_is_given_out(
 ) -> None:
     bad = waiting(bench, bench.line.parts.spool.claimed, MANY)
     fail_at(bench, monkeypatch, unreadable(), bad)
-    for _ in range(MANY + 1):
+    for _ in range(MANY + MANY_AGAIN):
         bench.turn()
         clock[0] += put_off.REST_S
     assert bench.state(BAD) is State.EXAMINING
@@ -639,9 +641,31 @@ def test_what_was_put_off_is_tried_in_the_order_in_which_it_failed(
     bench.pool.job.count = 3
     for _ in range(8):
         bench.turn()
-        clock[0] += put_off.PUT_OFF_S
+        clock[0] += put_off.PUT_OFF_S / len(bad)
     assert tried[:3] == bad
     assert tried[3:6] == bad
+
+
+def test_what_was_put_off_has_its_turn_on_a_device_where_others_always_wait(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them a minute, so that however many fail, they keep the others up but little."""
+    claimed, put = bench.line.parts.spool.claimed, bench.line.dispatcher._put_off
+    bad = waiting(bench, claimed, 2)
+    with monkeypatch.context() as patched:
+        fail_at(bench, patched, unreadable(), bad)
+        for _ in bad:
+            bench.turn()
+    waiting(bench, claimed, 20, first=2)
+    first = []
+    for seconds in (0.0, put_off.PUT_OFF_S, put_off.PATIENCE_S, 1.0, put_off.PATIENCE_S, 1.0):
+        clock[0] += seconds
+        image = put.next()
+        assert image is not None
+        first.append(image.path in bad)
+        bench.line.recorder.reject(image.image_id, Reason.POISON, "for a test")
+        put.had_its_turn(image)
+    assert first == [False, False, True, False, True, False]
 
 
 def test_it_is_told_that_an_image_fails_until_it_is_tried_again(

@@ -82,6 +82,7 @@ class Archive(Claims):
             self.take_back(path, name)
             return places[0] if could_be(places[0]) else places[1]
         try:
+            self._folders.demand_disk(places[0].parent)
             target = _put_result(places, payload)
             if not path.exists():
                 files.sync_folder(target.parent)

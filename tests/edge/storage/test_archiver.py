@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,3 +139,51 @@ def test_a_retried_image_whose_archive_goes_away_is_filed_once_it_is_back(shelf:
     assert shelf.look() == [0, 1, 2, 3, 4]
     assert shelf.causes == set()
     assert shelf.place(0).read_bytes() == FILMS[0]
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="mammo-archiver-", dir="/dev/shm"))
+    if folder.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs /dev/shm on another file system than /tmp")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_no_film_is_put_where_it_is_hidden_once_the_archive_is_mounted(
+    shelf: Shelf, tmp_path: Path, other_disk: Path, *, restarted: bool
+) -> None:
+    spool, state = shelf.line.parts.spool, tmp_path / "state"
+    shelf.failed.unlink()
+    shelf.failed.symlink_to(other_disk)
+    folders = ArchiveFolders(state, (spool.done, spool.failed))
+    shelf.failed.unlink()
+    shelf.failed.mkdir()
+    if restarted:
+        folders = ArchiveFolders(state, (spool.done, spool.failed))
+    spool._folders = folders
+    assert shelf.look() == []
+    assert shelf.causes == {Cause.ARCHIVE_UNAVAILABLE}
+    assert "is not on its own disk: mount it" in str(shelf.line.parts.health.reasons)
+    assert list(shelf.failed.iterdir()) == []
+    shelf.failed.rmdir()
+    shelf.failed.symlink_to(other_disk)
+    for _ in range(2):
+        shelf.look()
+    assert shelf.look() == [0, 1, 2, 3, 4]
+    assert shelf.causes == set()
+
+
+def test_an_archive_whose_folder_was_made_anew_on_its_disk_is_used(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    """As a person does who empties it; some servers give other inodes at each mount, too."""
+    spool = shelf.line.parts.spool
+    shelf.failed.unlink()
+    shelf.failed.mkdir()
+    spool._folders = ArchiveFolders(tmp_path / "state", (spool.done, spool.failed))
+    shelf.failed.rename(tmp_path / "old")
+    shelf.failed.mkdir()
+    shelf.look()
+    assert shelf.look() == [0, 1, 2, 3, 4]

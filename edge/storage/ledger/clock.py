@@ -7,11 +7,12 @@ beside the date. If the date moves further than that, all rows are moved along.
 
 Of the time between two boots nobody knows: AWAY_S at most make anything older, and more is no time
 at all. A boot that begins in the past dates rows of its own, beside older ones that stay as they
-are; once its clock jumps, both are of one clock again. Where dates could be of either, the later
-one holds: nothing goes early.
+are; once its clock jumps, or a boot begins after them, both are of one clock again. Where dates
+could be of either, the later one holds: nothing goes early.
 """
 
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Callable
@@ -29,7 +30,7 @@ AWAY_S: Final = 7 * 86400.0
 AROUND_S: Final = 600.0
 """Seconds before the first look at a clock, and after the last, in which it may date rows."""
 NOTED_S: Final = 60.0
-EVER: Final = float("-inf")
+EVER: Final = -math.inf
 """The Unix time before which there was nothing."""
 
 
@@ -67,7 +68,7 @@ class Clock:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._last: Moment | None = None
-        self._noted = float("-inf")
+        self._noted = -math.inf
 
     def tick(
         self, now: Callable[[], float] = time.time, uptime: Callable[[], float] = uptime_s
@@ -117,6 +118,8 @@ def _compare(last: Moment | None, found: Moment) -> tuple[Jump | None, Moment]:
         lived = found.uptime - last.uptime
         end = last.date + lived
     elif passed < -STEP_S:
+        if last.before is not None and found.date >= last.before:
+            return None, found  # no longer in the past: all rows are of one clock that goes slow
         return _begin_anew(last, found)
     else:
         lived = passed if passed <= AWAY_S else 0.0
@@ -124,6 +127,11 @@ def _compare(last: Moment | None, found: Moment) -> tuple[Jump | None, Moment]:
     jumped = passed - lived
     if abs(jumped) <= STEP_S:
         return None, replace(found, since=last.since, before=last.before, behind=last.behind)
+    # Some rows have dates to come: the last note is a minute old, or a doubt made them later.
+    if last.before is not None:
+        end += AROUND_S
+    else:  # there are no others
+        end = max(end, found.date - lived - AROUND_S) if jumped > 0 else math.inf
     spans = [Span(last.since, end, jumped)]
     if same_boot:  # what was dated since a jump back is right; what else has its dates, goes late
         spans.append(Span(found.date - lived, found.date + AROUND_S, 0.0))

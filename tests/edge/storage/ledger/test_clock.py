@@ -158,6 +158,49 @@ def test_the_nights_of_a_device_without_a_battery_count(machine: Machine) -> Non
     assert machine.ages() == pytest.approx([10 * DAY + 600], abs=60)
 
 
+def test_films_get_older_though_each_boot_begins_before_the_last_one_ended(
+    machine: Machine,
+) -> None:
+    """As on a network without time: the saved clock is half an hour old, and nothing sets it."""
+    for _ in range(60):
+        machine.live(5 * HOUR)
+        machine.film()
+        machine.live(5 * HOUR)
+        machine.boot(machine.date - HOUR / 2, off=14 * HOUR)
+    assert machine.early() < 1.0
+    assert machine.ages()[::20] == pytest.approx([at * DAY for at in (23.5, 16, 8)], abs=DAY)
+
+
+@PAST
+@pytest.mark.parametrize("wrong", [0.0, 2 * 365 * DAY], ids=["right", "two years ahead"])
+def test_films_of_the_last_seconds_before_a_power_cut_get_no_older_if_the_clock_is_set_at_once(
+    machine: Machine, past: float, wrong: float
+) -> None:
+    """The last note of the clock is from before they came, and the next boot begins there."""
+    machine.boot(past)
+    machine.date, machine.right, machine.uptime = past + 50, machine.right + 50, 50.0
+    machine.film()
+    machine.boot(past)
+    machine.set(machine.right + wrong)
+    assert machine.early() < 1.0
+
+
+def test_films_whose_dates_are_to_come_get_no_older_by_a_clock_that_is_set(
+    machine: Machine,
+) -> None:
+    machine.boot(IN_1970)
+    machine.live(HOUR)
+    machine.date, machine.right = machine.date + 50, machine.right + 50
+    machine.film()
+    machine.boot(STALE, off=HOUR)
+    assert machine.ages() == pytest.approx([-50])
+    machine.set()
+    assert machine.early() < 1.0
+    machine.set(machine.right + 2 * 365 * DAY)
+    machine.set(machine.right - 2 * 365 * DAY)
+    assert machine.ages() == pytest.approx([-50])
+
+
 def test_a_first_boot_in_1970_that_ends_before_the_clock_is_set_makes_nothing_older(
     machine: Machine,
 ) -> None:

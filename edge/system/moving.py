@@ -56,8 +56,9 @@ def _remove_other_name(path: Path, target: Path) -> None:
     """
     with suppress(FileNotFoundError):
         old, new = path.lstat(), target.lstat()
-        # One name that is spelt in two ways, by case say, is one link.
-        if os.path.samestat(old, new) and old.st_nlink > 1 and path != target:
+        linked = os.path.samestat(old, new) and old.st_nlink > 1
+        # In one folder it may be one name that is spelt in two ways, by a link or by case.
+        if linked and not path.parent.samefile(target.parent):
             path.unlink()
 
 
@@ -102,7 +103,9 @@ def remove_copied(path: Path, target: Path, *, made: bool) -> None:
         OSError: the file could not be removed.
     """
     try:
-        path.unlink()
+        # The copy is one file with it if both are one name, seen through a link or a mount.
+        if not os.path.samestat(path.lstat(), target.lstat()):
+            path.unlink()
     except OSError as error:
         # After any other error, as of a connection, its server may yet remove it unheard: then the
         # copy is all that is left.

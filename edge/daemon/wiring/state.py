@@ -48,6 +48,7 @@ def open_state(settings: Settings, health: Health, stack: ExitStack) -> tuple[Le
         most_mb=most_mb,
         state=settings.state.path,
     )
+    ledger.places.follow((spool.claimed, spool.done, spool.failed))
     prove(ledger, spool)
     rebuild(ledger, spool, health)
     ledger.restore.watch(where.path / WITNESS)

@@ -22,6 +22,7 @@ from edge.storage.ledger.images import Images
 from edge.storage.ledger.may_go import OPTIONAL, MayGo
 from edge.storage.ledger.origins import Origins
 from edge.storage.ledger.outbox import ExamOutbox, Outbox
+from edge.storage.ledger.places import Places
 from edge.storage.ledger.pruning import Pruning
 from edge.storage.ledger.queries import Queries
 from edge.storage.ledger.records import Readdress
@@ -74,6 +75,7 @@ class Ledger:
             self.arrivals,
         )
         self.turns = Turns(self._database)
+        self.places = Places(self._database)
         self.outbox = Outbox(self._database)
         self.queries = Queries(self._database.reading)
         self.clock = Clock(self._database)

@@ -32,10 +32,11 @@ def test_a_copy_stays_if_the_file_may_have_gone_although_its_removal_failed(
 
 
 def test_a_file_that_has_both_names_after_a_power_cut_has_the_new_one_alone(tmp_path: Path) -> None:
-    path, target, other = (tmp_path / name for name in ("old", "new", "of its sender"))
+    path, target, other = (tmp_path / name for name in ("spool/1", "film", "of its sender"))
+    path.parent.mkdir()
     path.write_bytes(b"film")
     other.hardlink_to(path)
     target.hardlink_to(path)
     assert move(path, target, lambda: None) == target
-    assert sorted(tmp_path.iterdir()) == [target, other]
+    assert sorted(tmp_path.rglob("*")) == [target, other, path.parent]
     assert move(target, target, lambda: None).read_bytes() == b"film"

@@ -21,7 +21,7 @@ from edge.daemon.workers.serving import Serving
 from edge.errors import Reason
 from edge.health import Health
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Submission
+from edge.storage.ledger.records import Reference, Submission
 from edge.storage.spool import Spool
 
 
@@ -89,8 +89,9 @@ def line_of(
             f"{image_id}: {reason}: {detail}"
         )
 
-        def note(submission: Submission, why: str, waiting: int | None) -> Path:
-            del waiting
+        def note(submission: Submission, why: str, waiting: Reference | None) -> Path:
+            if waiting is not None:
+                parts.ledger.references.settled(waiting)
             refused.append(f"{submission.image_id}: {Reason.MISSING}: {why}")
             return submission.path
 

@@ -89,14 +89,16 @@ class Receiver(Protocol):
         """
         ...
 
-    def refuse_reference(self, request: Request, why: str, waiting: int | None = None) -> None:
+    def refuse_reference(
+        self, request: Request, why: str, waiting: Reference | None = None
+    ) -> None:
         """
         Answer a request that names no image.
 
         Args:
             request: that cannot be worked on.
             why: the reason.
-            waiting: number of the reference that waits no longer; None if it never waited.
+            waiting: the reference that waits no longer; None if it never waited.
 
         Raises:
             Unavailable: disk or ledger do not take it now.

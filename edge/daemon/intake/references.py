@@ -48,7 +48,7 @@ class ReferenceIntake(Loop):
         self._suspects = suspects
         self._bell = threading.Event()
         self._bell.set()  # some may be left of the last daemon
-        self._since: dict[int, float] = {}
+        self._since: dict[Reference, float] = {}
         self._ended_at = 0
         """The number of the reference at which ledger or disk ended a round last."""
 
@@ -79,7 +79,7 @@ class ReferenceIntake(Loop):
         """List the references, those behind the one at which the last round ended first."""
         waiting = self._receiver.references()
         now = time.monotonic()
-        self._since = {one.number: self._since.get(one.number, now) for one in waiting}
+        self._since = {one: self._since.get(one, now) for one in waiting}
         return sorted(waiting, key=lambda one: one.number <= self._ended_at)
 
     def _try(self, reference: Reference) -> Unavailable | None:
@@ -100,7 +100,7 @@ class ReferenceIntake(Loop):
         return None
 
     def _settle(self, reference: Reference) -> None:
-        patient = time.monotonic() - self._since[reference.number] < WAIT_S
+        patient = time.monotonic() - self._since[reference] < WAIT_S
         request = reference.request
         key = key_of(LOOP, request.payload, request.correlation)
         try:
@@ -109,6 +109,7 @@ class ReferenceIntake(Loop):
                 return
             reading = self._suspects.in_hand(LOOP, key)
             self._receiver.settle_reference(reference, patient=patient, reading=reading)
+            self._since.pop(reference, None)  # the next one like it waits from its own first look
         except NotReadyError:
             log.debug("event=reference_waits_for_its_file")
         except (Unavailable, StateDamagedError):
@@ -119,9 +120,10 @@ class ReferenceIntake(Loop):
     def _refuse(self, reference: Reference, why: str) -> None:
         self._health.count("requests_given_up")
         try:
-            self._receiver.refuse_reference(reference.request, why, reference.number)
+            self._receiver.refuse_reference(reference.request, why, reference)
         except (Unavailable, StateDamagedError):
             raise
         except Exception as error:  # noqa: BLE001 - see above
             note_failure("reference_not_refused", error)
-        self._receiver.drop_reference(reference)
+            self._receiver.drop_reference(reference)
+        self._since.pop(reference, None)

@@ -42,8 +42,11 @@ class Sender:
         )
 
 
-Accept: TypeAlias = Callable[[Submission], Path]
-"""A function that records a submission, and returns the place of its image's bytes."""
+Accept: TypeAlias = Callable[[Submission], Path | None]
+"""
+A function that records a submission, and returns the place of its image's bytes; None if it does
+not record it after all.
+"""
 
 
 class Admission:

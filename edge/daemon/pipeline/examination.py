@@ -15,7 +15,7 @@ from edge.daemon.workers.verdict import Verdict
 from edge.errors import Reason
 from edge.health import Health
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Image, Submission
+from edge.storage.ledger.records import Image, Reference, Submission
 from edge.storage.spool import Spool
 
 
@@ -58,7 +58,7 @@ class Parts:
 Reject: TypeAlias = Callable[[str, Reason, str], None]
 """A function that concludes an image, of that id, that no worker need see; `Recorder.reject`."""
 
-Refuse: TypeAlias = Callable[[Submission, str, int | None], Path]
+Refuse: TypeAlias = Callable[[Submission, str, Reference | None], Path | None]
 """A function that records a request and why it is refused; `Recorder.refuse`."""
 
 

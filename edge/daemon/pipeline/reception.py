@@ -168,8 +168,9 @@ class Reception:
             if not self._is_known(sha256, sender):
                 self._take_named(name, sha256, sender, patient=patient)
         except ValueError as error:
-            self.refuse_reference(request, str(error), reference.number)
-        self.drop_reference(reference)
+            self.refuse_reference(request, str(error), reference)
+        else:
+            self.drop_reference(reference)
 
     def drop_reference(self, reference: Reference) -> None:
         """See `Receiver`."""
@@ -213,7 +214,9 @@ class Reception:
             self._tasks.wake()
         return known
 
-    def refuse_reference(self, request: Request, why: str, waiting: int | None = None) -> None:
+    def refuse_reference(
+        self, request: Request, why: str, waiting: Reference | None = None
+    ) -> None:
         """
         See `Receiver`.
 

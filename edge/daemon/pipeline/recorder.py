@@ -13,7 +13,7 @@ from edge.domain import Outcome, Rejection, Result
 from edge.errors import NOT_WHOLE, Reason, Unavailable
 from edge.storage.archiver import Archiver
 from edge.storage.known_looks import Since
-from edge.storage.ledger.records import Conclusion, Image, Submission
+from edge.storage.ledger.records import Conclusion, Image, Reference, Submission
 from edge.storage.ledger.states import Move, State
 from edge.system.uptime import uptime_s
 
@@ -98,17 +98,18 @@ class Recorder:
             now, outcome = uptime_s(), Rejection(reason, detail)
             self._conclude(Examination(image, self._model.serving, now, now, outcome), outcome)
 
-    def refuse(self, submission: Submission, why: str, waiting: int | None) -> Path:
+    def refuse(self, submission: Submission, why: str, waiting: Reference | None) -> Path | None:
         """
         Record a request and that it is refused, as one, so that no worker ever has its text.
 
         Args:
             submission: the request's own bytes, which stand in for the image.
             why: the reason.
-            waiting: number of the reference that waits no longer; None if it never waited.
+            waiting: the reference that waits no longer; None if it never waited.
 
         Returns:
-            The place of the bytes, as `Submissions.accept` returns it.
+            The place of the bytes, as `Submissions.accept` returns it; None if nothing was
+            recorded, as the reference was erased.
 
         Raises:
             Unavailable: the ledger cannot be written; nothing was recorded.
@@ -125,6 +126,8 @@ class Recorder:
             lambda image: self._conclusion(examined(image), outcome),
             waiting,
         )
+        if refused is None:
+            return None
         if refused.image is not None:
             self._file(examined(refused.image), outcome, refused.payload)
         return refused.path

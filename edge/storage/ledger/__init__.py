@@ -69,10 +69,11 @@ class Ledger:
         self.images = Images(self._database, results, joined, self.arrivals)
         self.refusals = Refusals(
             self._database,
-            self.submissions.accept_within,
-            self.images.conclude_within,
-            joined,
-            self.arrivals,
+            accept=self.submissions.accept_within,
+            conclude=self.images.conclude_within,
+            settle=self.references.settle_within,
+            exams=joined,
+            arrivals=self.arrivals,
         )
         self.turns = Turns(self._database)
         self.places = Places(self._database)

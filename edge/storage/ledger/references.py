@@ -49,10 +49,14 @@ class References:
 
     def settled(self, reference: Reference) -> None:
         """Forget a request that has its answer, or needs none; after a power cut it may be back."""
+        with self._database.transaction(synced=False) as db:
+            self.settle_within(db, reference)
+
+    def settle_within(self, db: sqlite3.Connection, reference: Reference) -> bool:
+        """Forget a request, inside the caller's transaction; False if it waits no longer."""
         # A number that is free again may be another request's by now.
         query = f"DELETE FROM waiting_references WHERE id = ? AND {SAME}"
-        with self._database.transaction(synced=False) as db:
-            db.execute(query, (reference.number, *_columns(reference.request)))
+        return db.execute(query, (reference.number, *_columns(reference.request))).rowcount > 0
 
 
 def _columns(request: Request) -> tuple[bytes, str | None, bytes | None]:

@@ -15,13 +15,15 @@ from edge.storage.ledger import records
 from edge.storage.ledger.arrivals import Arrivals
 from edge.storage.ledger.database import Database
 from edge.storage.ledger.exams import Exams
-from edge.storage.ledger.records import Conclusion, Image, Submission
+from edge.storage.ledger.records import Conclusion, Image, Reference, Submission
 from edge.storage.ledger.states import State
 
 Accept: TypeAlias = Callable[[sqlite3.Connection, Submission, str], tuple[Path, Sequence[str]]]
 """`Submissions.accept_within`."""
 Conclude: TypeAlias = Callable[[sqlite3.Connection, Conclusion], tuple[bytes, Sequence[str]]]
 """`Images.conclude_within`."""
+Settle: TypeAlias = Callable[[sqlite3.Connection, Reference], bool]
+"""`References.settle_within`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,20 @@ class Refused:
 class Refusals:
     """The way into a ledger for requests that are refused."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators
         self,
         database: Database,
+        *,
         accept: Accept,
         conclude: Conclude,
+        settle: Settle,
         exams: Exams,
         arrivals: Arrivals,
     ) -> None:
         self._database = database
         self._accept = accept
         self._conclude = conclude
+        self._settle = settle
         self._exams = exams
         self._arrivals = arrivals
 
@@ -58,8 +63,8 @@ class Refusals:
         submission: Submission,
         bundle_id: str,
         conclude: Callable[[Image], Conclusion],
-        waiting: int | None = None,
-    ) -> Refused:
+        waiting: Reference | None = None,
+    ) -> Refused | None:
         """
         Record a request and the outcome that it is refused.
 
@@ -67,20 +72,23 @@ class Refusals:
             submission: the request's own bytes.
             bundle_id: the model that serves.
             conclude: makes the outcome.
-            waiting: number of the reference that waits no longer; None if it never waited.
+            waiting: the reference that waits no longer; None if it never waited.
+
+        Returns:
+            None if it waits no longer already, since it was erased; nothing was recorded.
 
         Raises:
             Unavailable: the ledger cannot be written; nothing was recorded.
         """
         with self._database.transaction() as db:
+            if waiting is not None and not self._settle(db, waiting):
+                return None
             path, news = self._accept(db, submission, bundle_id)
             refused = Refused(path, None)
             image = records.find(db, submission.image_id)
             if image is not None and image.state is State.RECEIVED:
                 payload, more = self._conclude(db, conclude(image))
                 refused, news = Refused(path, image, payload), [*news, *more]
-            if waiting is not None:
-                db.execute("DELETE FROM waiting_references WHERE id = ?", (waiting,))
             came = self._arrivals.of(submission.image_id)
         if refused.image is not None:
             self._arrivals.drop(submission.image_id, came)

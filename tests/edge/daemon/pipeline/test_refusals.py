@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from edge.daemon.intake.references import ReferenceIntake
+from edge.daemon.intake.references import WAIT_S, ReferenceIntake
 from edge.daemon.intake.suspects import Suspects
 from edge.daemon.pipeline import reception
 from edge.daemon.pipeline.reception import Reception
@@ -25,7 +25,7 @@ from edge.health import Health
 from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Reference, Request
+from edge.storage.ledger.records import Reference, Request, Submission
 from edge.storage.ledger.results import Results
 from edge.storage.spool import Spool
 from edge.system import files
@@ -36,6 +36,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of os.f
 FILM = b"a precious film"
 TEXT = b'{"name": "../state/lock", "sha256": "%s"}' % (b"0" * 64)
 IMAGE_ID = hashlib.sha256(TEXT).hexdigest()
+FILM_ID = hashlib.sha256(FILM).hexdigest()
+VALID = json.dumps({"name": "film.dcm", "sha256": FILM_ID}).encode()
+"""A request that is right, though its film may not be there."""
 BUNDLE = verify(shipped_bundle())
 
 
@@ -217,14 +220,63 @@ def test_a_reference_whose_text_ends_a_daemon_ends_no_other_one(
 def test_a_request_that_comes_while_another_is_refused_is_not_forgotten_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Not even the same one, which its sender sends once more when it hears of the refusal."""
     with daemon(tmp_path) as desk:
-        drop = desk.reception.drop_reference
+        refuse = desk.line.recorder.refuse
+        asked = [TEXT, b"{"]
 
-        def late(reference: Reference) -> None:
-            desk.ask(b"{")  # it has the number that is free now
-            drop(reference)
+        def late(submission: Submission, why: str, waiting: Reference | None) -> Path | None:
+            path = refuse(submission, why, waiting)
+            if asked:
+                desk.ask(asked.pop(0))  # it has the number that is free now
+            return path
 
-        monkeypatch.setattr(desk.reception, "drop_reference", late)
+        monkeypatch.setattr(desk.reception, "_refuse", late)
+        desk.ask()
+        for waiting in (TEXT, b"{"):
+            desk.look()
+            assert [one.request.payload for one in desk.reception.references()] == [waiting]
+
+
+def test_a_request_waits_for_its_file_from_when_it_came_though_its_number_was_another_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("edge.daemon.intake.references.time.monotonic", lambda: now[0])
+    with daemon(tmp_path) as desk:
+        for _ in range(2):
+            desk.ask(VALID)
+            desk.look()
+            assert desk.ledger.references.count() == 1
+            now[0] += WAIT_S
+            desk.look()
+            assert desk.ledger.references.count() == 0
+        assert len(desk.result_ids()) == 2
+
+
+def test_a_request_that_was_erased_while_it_was_looked_at_is_not_refused_in_anothers_place(
+    tmp_path: Path,
+) -> None:
+    with daemon(tmp_path) as desk:
+        desk.ask(VALID)
+        (reference,) = desk.reception.references()
+        desk.ledger.erasure.erase([FILM_ID], lambda _: None)
+        desk.ask(b"{")
+        desk.reception.refuse_reference(reference.request, "late", reference)
+        assert [one.request.payload for one in desk.reception.references()] == [b"{"]
+        assert desk.result_ids() == []
+        assert list((tmp_path / "spool" / "claimed").iterdir()) == []
+
+
+def test_a_refusal_after_which_memory_ends_is_no_second_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    with daemon(tmp_path) as desk:
+        monkeypatch.setattr(desk.line.recorder, "_file", no_memory)
         desk.ask()
         desk.look()
-        assert [waiting.request.payload for waiting in desk.reception.references()] == [b"{"]
+        assert len(desk.result_ids()) == 1
+        assert desk.ledger.references.count() == 0

@@ -3,6 +3,9 @@ Requests that are refused: recorded, answered and forgotten as one.
 
 The text of a request stands in for the image that it does not have. Were it recorded first and
 answered later, a kill in between would leave it for a worker, and the request for a second answer.
+
+A film may be sent as such a text by mistake. If its bytes came as a film, too, it is examined, and
+the request gets that outcome: a refusal would answer the film's own sender.
 """
 
 import sqlite3
@@ -33,7 +36,7 @@ class Refused:
     path: Path
     """The place of its bytes, as `Submissions.accept` returns it."""
     image: Image | None
-    """It as an image before its outcome; None if it has, or gets, one of another origin."""
+    """It as an image before its outcome; None if it has, or gets, one as a film."""
     payload: bytes = b""
     """Its result."""
 
@@ -83,10 +86,11 @@ class Refusals:
         with self._database.transaction() as db:
             if waiting is not None and not self._settle(db, waiting):
                 return None
+            is_film = _is_film(db, submission.image_id)
             path, news = self._accept(db, submission, bundle_id)
             refused = Refused(path, None)
             image = records.find(db, submission.image_id)
-            if image is not None and image.state is State.RECEIVED:
+            if image is not None and image.state is State.RECEIVED and not is_film:
                 payload, more = self._conclude(db, conclude(image))
                 refused, news = Refused(path, image, payload), [*news, *more]
             came = self._arrivals.of(submission.image_id)
@@ -94,3 +98,12 @@ class Refusals:
             self._arrivals.drop(submission.image_id, came)
         self._exams.tell(news)
         return refused
+
+
+def _is_film(db: sqlite3.Connection, image_id: str) -> bool:
+    """Tell if such bytes wait for a worker already, or have a score."""
+    known = records.find(db, image_id)
+    if known is None:
+        return False
+    scored = "SELECT 1 FROM outcomes WHERE image_id = ? AND scored = 1"
+    return known.state is State.RECEIVED or bool(db.execute(scored, (image_id,)).fetchone())

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 
+from edge.daemon.intake import CLOSED
 from edge.daemon.intake.references import WAIT_S, ReferenceIntake
 from edge.daemon.intake.suspects import Suspects
 from edge.daemon.pipeline import reception
@@ -25,7 +26,7 @@ from edge.health import Health
 from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Reference, Request, Submission
+from edge.storage.ledger.records import Conclusion, Reference, Request, Submission
 from edge.storage.ledger.results import Results
 from edge.storage.spool import Spool
 from edge.system import files
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of os.f
 FILM = b"a precious film"
 TEXT = b'{"name": "../state/lock", "sha256": "%s"}' % (b"0" * 64)
 IMAGE_ID = hashlib.sha256(TEXT).hexdigest()
+R1 = "00000000-0000-5000-8000-000000000000"
 FILM_ID = hashlib.sha256(FILM).hexdigest()
 VALID = json.dumps({"name": "film.dcm", "sha256": FILM_ID}).encode()
 """A request that is right, though its film may not be there."""
@@ -280,3 +282,20 @@ def test_a_refusal_after_which_memory_ends_is_no_second_one(
         desk.look()
         assert len(desk.result_ids()) == 1
         assert desk.ledger.references.count() == 0
+
+
+@pytest.mark.parametrize("scored", [False, True], ids=["it waits", "another model scored it"])
+def test_a_film_that_is_sent_to_the_topic_of_references_too_is_examined_as_ever(
+    tmp_path: Path, *, scored: bool
+) -> None:
+    with daemon(tmp_path) as desk:
+        film = tmp_path / "inbox" / "film.dcm"
+        film.write_bytes(FILM)
+        desk.reception.take_file(film, quiet=CLOSED)
+        if scored:
+            of_another = Conclusion(FILM_ID, R1, "another", scored=True, render=lambda _: b"{}")
+            desk.ledger.images.conclude(of_another)
+        desk.reception.refuse_reference(Request(FILM, "mammo/r", b"order"), "it is too large")
+        assert desk.result_ids() == ([R1] if scored else [])
+        desk.turn()
+        assert len(desk.pool.asked) == 1

@@ -148,9 +148,13 @@ class CommandIntake(Loop):
         future: Future[_Said] = Future()
         # Proving a model takes longer than a loop may be silent. A daemon thread, since it may wait
         # for a dispatcher that has ended.
-        threading.Thread(
+        work = threading.Thread(
             target=self._work, args=(name, incoming.payload, future), name="command", daemon=True
-        ).start()
+        )
+        try:
+            work.start()
+        except RuntimeError as error:  # threads or memory are short
+            return self._refuse(name, f"it was not begun: {error}; send it again in a while")
         while not wait([future], timeout=1.0).done:
             self._health.beat()
             if self._stop.is_set():

@@ -155,6 +155,26 @@ def test_a_command_that_ends_its_thread_is_refused_and_the_next_one_is_obeyed() 
     assert [one["ok"] for one in line.told] == [False, True]
 
 
+def test_a_command_for_which_no_thread_begins_is_refused_and_the_next_one_is_obeyed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line, start = Line(), threading.Thread.start
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name == "command" and not line.told:
+            msg = "can't start new thread"
+            raise RuntimeError(msg)
+        start(thread)
+
+    with obeying(line, line.obey):
+        monkeypatch.setattr(threading.Thread, "start", fail)
+        line.send(b"{}")
+        line.send(b"{}")
+        until(lambda: line.obeyed and len(line.told) == 2, "both answered")
+    why = "it was not begun: can't start new thread; send it again in a while"
+    assert [(one["ok"], one.get("error")) for one in line.told] == [(False, why), (True, None)]
+
+
 def test_a_command_that_comes_before_we_know_that_we_are_connected_is_answered_all_the_same() -> (
     None
 ):

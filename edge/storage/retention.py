@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Settings
@@ -13,7 +14,7 @@ from edge.health import Cause, Health
 from edge.storage.erased_files import remove_all_of
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.integrity import FOLDER
-from edge.storage.ledger.redating import Jump
+from edge.storage.ledger.redating import BUILT, Jump
 from edge.storage.old_files import ANY_AGE, OldFiles, is_short
 from edge.storage.pictures import AllRefusedError
 from edge.storage.pruned import Pruned
@@ -151,6 +152,7 @@ class Retention(Loop):
             gone = self._ledger.pruning.forget_scores(before=before, limit=BATCH)
             self._pruned.count("pruned_scores", gone)
             removed += gone
+        _date_anew(_dated(self._state, self._ledger), self._now())
         if keep.audit_days:
             try:
                 self._ledger.audit.prune(self._now() - keep.audit_days * DAY_S)
@@ -171,7 +173,7 @@ class Retention(Loop):
         self._pruned.tell()
 
     def _redate(self, jump: Jump) -> None:
-        for path in [*(self._state / FOLDER).glob("*"), *self._ledger.audit.closed()]:
+        for path in _dated(self._state, self._ledger):
             with suppress(OSError):  # it keeps a wrong date, and all others get theirs
                 dated = path.lstat().st_mtime
                 os.utime(path, (jump.moved(dated), jump.moved(dated)), follow_symlinks=False)
@@ -184,6 +186,19 @@ class Retention(Loop):
                     self._pruned.count("pruned_damaged")
             except OSError:
                 self._stuck[folder.name] = "a ledger that was set aside"
+
+
+def _dated(state: Path, ledger: Ledger) -> list[Path]:
+    """List the files and folders that go by their own dates."""
+    return [*(state / FOLDER).glob("*"), *ledger.audit.closed()]
+
+
+def _date_anew(paths: list[Path], now: float) -> None:
+    """Date what no right clock has dated, and no jump has moved, as if it had come now."""
+    for path in paths:
+        with suppress(OSError):
+            if path.lstat().st_mtime < BUILT <= now:
+                os.utime(path, (now, now), follow_symlinks=False)
 
 
 def _failure_of(step: Callable[[], None]) -> str | None:

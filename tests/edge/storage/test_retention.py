@@ -354,6 +354,26 @@ def test_closed_files_of_the_audit_log_go_after_their_days_whatever_the_clock_wa
     assert archive.ledger.audit.problems() == []
 
 
+def test_files_that_were_dated_in_1970_before_any_look_at_the_clock_go_after_their_days(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if a start set a damaged ledger aside and failed, and the clock was set meanwhile."""
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.storage.audit.MAX_BYTES", 1)
+        archive.ledger.audit.add("retry")
+    (closed,) = archive.ledger.audit.closed()
+    damaged = archive.folder / "state" / FOLDER / "19700101T000010"
+    damaged.mkdir(parents=True)
+    for path in (closed, damaged):
+        os.utime(path, (10, 10))
+    archive.after(0.1)
+    assert closed.exists()
+    assert damaged.exists()
+    archive.after(91.2)
+    assert not closed.exists()
+    assert not damaged.exists()
+
+
 def test_a_file_of_the_audit_log_that_cannot_be_removed_is_told_and_keeps_nothing_else(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

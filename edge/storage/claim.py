@@ -30,12 +30,15 @@ class Claim:
     """The looks of the file in the inbox before it was copied."""
     inbox: int | None = None
     """The inode number of the inbox before the file was copied out of it."""
-    received_at: float = field(default_factory=time.time)
-    """Unix time, in seconds."""
     came: float = field(default_factory=uptime_s)
-    """Seconds that the machine had run then."""
+    """Seconds that the machine had run when it became ours."""
     exam: str | None = None
     """Keyed hash of the exam that its folder of the inbox stands for."""
+
+    @property
+    def received_at(self) -> float:
+        """The Unix time at which it became ours, by the clock as it is now: that may be set."""
+        return time.time() - (uptime_s() - self.came)
 
     def give_back(self, source: Path) -> bool:
         """

@@ -13,12 +13,14 @@ from prometheus_client import generate_latest
 
 from edge.contract.render import readdress
 from edge.daemon.intake import CLOSED
+from edge.daemon.pipeline.admission import Sender
 from edge.daemon.telemetry.metrics import HealthMetrics
 from edge.daemon.workers.serving import Serving
 from edge.domain import Rejection
 from edge.errors import Reason
 from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
+from edge.storage.claim import Claim
 from edge.storage.ledger import Ledger
 from edge.storage.spool import Spool
 from tests.support.hands import Hands
@@ -149,6 +151,26 @@ def test_a_film_that_an_earlier_process_of_this_boot_took_has_waited_since_it_ca
     device.answer()
     device.turn()
     assert device.durations() == (10_000, 12_000)
+
+
+@STEPS
+def test_a_clock_that_is_set_while_a_film_is_hashed_dates_it_right(
+    device: Device, step_s: float
+) -> None:
+    """It is recorded after all rows were moved along, and by the date before."""
+    path = device.folder / "spool" / "claimed" / "m-film"
+    path.write_bytes(FILM)
+    claim = Claim(path, b"film", IMAGE_ID)
+    device.hands.live(3)
+    device.hands.date = max(0.0, device.hands.date + step_s)
+    device.ledger.clock.tick(time.time)
+    device.line.admission.record(claim, Sender("folder"))
+    assert device.ledger.queries.summary()["oldest_waiting_s"] == 3
+    device.hands.live(2)
+    device.restart()
+    device.answer()
+    device.turn()
+    assert device.durations() == (5000, 5000)
 
 
 def test_an_image_that_is_examined_again_waits_since_it_was_asked_for(device: Device) -> None:

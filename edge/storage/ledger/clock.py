@@ -114,16 +114,17 @@ def _compare(last: Moment | None, found: Moment) -> tuple[Jump | None, Moment]:
         return None, found
     passed = found.date - last.date
     same_boot = last.boot == found.boot and found.uptime >= last.uptime
+    # `end`: of what the clock dated as it was; `anew`: from there on it may have, as it is now.
     if same_boot:
         lived = found.uptime - last.uptime
-        end = last.date + lived
+        end, anew = last.date + lived, found.date - lived
     elif passed < -STEP_S:
         if last.before is not None and found.date >= last.before:
             return None, found  # no longer in the past: all rows are of one clock that goes slow
         return _begin_anew(last, found)
     else:
         lived = passed if passed <= AWAY_S else 0.0
-        end = last.date + AWAY_S  # more than notes come late, and nothing is dated since
+        end, anew = last.date + AWAY_S, found.date - found.uptime  # more than notes come late
     jumped = passed - lived
     if abs(jumped) <= STEP_S:
         return None, replace(found, since=last.since, before=last.before, behind=last.behind)
@@ -131,10 +132,10 @@ def _compare(last: Moment | None, found: Moment) -> tuple[Jump | None, Moment]:
     if last.before is not None:
         end += AROUND_S
     else:  # there are no others
-        end = max(end, found.date - lived - AROUND_S) if jumped > 0 else math.inf
+        end = max(end, anew - AROUND_S) if jumped > 0 else math.inf
     spans = [Span(last.since, end, jumped)]
     if same_boot:  # what was dated since a jump back is right; what else has its dates, goes late
-        spans.append(Span(found.date - lived, found.date + AROUND_S, 0.0))
+        spans.append(Span(anew, found.date + AROUND_S, 0.0))
     if last.before is not None:
         behind = last.before + last.behind
         away = last.begun + jumped - behind

@@ -271,6 +271,27 @@ def test_a_jump_is_seen_though_the_disk_took_no_note_of_the_first_look(
     assert machine.ages() == pytest.approx([1.0])
 
 
+def test_films_that_come_while_the_disk_has_no_room_to_move_all_rows_keep_their_dates(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        msg = "ledger: database or disk is full"
+        raise Unavailable(msg)
+
+    machine.boot(STALE)
+    machine.film()
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "redate", full)
+        with suppress(Unavailable):
+            machine.boot()
+        machine.film()
+        with suppress(Unavailable):
+            machine.live(HOUR)
+    machine.live(2)
+    assert machine.early() < 1.0
+    assert machine.ages()[1] == pytest.approx(HOUR + 2)
+
+
 def test_every_date_by_which_a_row_may_go_is_moved_along(machine: Machine) -> None:
     with machine.ledger.images._database.reading() as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE rootpage")]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from edge.config.settings import Settings
+from edge.errors import Unavailable
 from edge.health import STAMP_S, Health
 from edge.storage import erased_files, old_files, retention
 from edge.storage.ledger import Ledger, clock
@@ -337,6 +338,26 @@ def test_what_a_wrong_clock_dated_is_as_old_as_it_is_once_the_clock_is_set(
     archive.after(91)
     assert archive.left() == []
     assert not damaged.exists()
+
+
+def test_nothing_goes_by_its_age_while_the_disk_takes_no_dates_of_a_clock_that_was_set(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        msg = "ledger: database or disk is full"
+        raise Unavailable(msg)
+
+    path = archive.add(1)
+    archive.after(0.001)
+    archive.clock["jumped"] = 120
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "redate", full)
+        archive.after(1)
+        assert archive.left() == [path]
+    archive.after(29)
+    assert archive.left() == [path]
+    archive.after(31)
+    assert archive.left() == []
 
 
 def test_closed_files_of_the_audit_log_go_after_their_days_whatever_the_clock_was(

@@ -96,6 +96,10 @@ class Archive(Claims):
                 files.sync_folder(target.parent)
             if path != target and path.parent in (self.done, self.failed):
                 names.result_path(path).unlink(missing_ok=True)
+            # Its sender may have gone on meanwhile, or after a kill before the ledger knew.
+            if not ours and is_there(target) and not self.is_image(target, image_id):
+                self.take_back(target, name)
+                names.result_path(target).unlink(missing_ok=True)
         except OSError as error:
             raise unavailable(error) from error
         if target != places[0]:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from edge.storage.ledger.records import Conclusion, Image, Request
 from edge.storage.ledger.states import State
 from edge.storage.names import RENAMED, claim_name
 from edge.storage.spool import Spool
+from edge.system import files
 from tests.support.pipeline import Line, folders_of, line_of, parts_of
 from tests.support.pools import Pool, serving
 from tests.support.verdicts import DECIDED
@@ -201,6 +202,52 @@ def test_a_film_rewritten_before_it_is_archived_is_filed_under_its_own_hash(
     desk.line.dispatcher._record_finished()
     assert not any(sha(A)[:16] in name for name in desk.archived())
     assert desk.image(A).state is State.ARCHIVED
+
+
+def filed_under_its_own_hash(desk: Desk, data: bytes) -> bool:
+    return [data] == [
+        found for name, found in desk.archived().items() if sha(found)[:16] in name
+    ] and len(desk.archived()) == 1
+
+
+def test_a_film_rewritten_while_its_result_is_written_is_filed_under_its_own_hash(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, put = linked(desk), files.put
+    desk.take(desk.folder / "inbox" / "film.dcm")
+    desk.turn()
+
+    def late(target: Path, chunks: Iterable[bytes]) -> None:
+        put(target, chunks)
+        other.write_bytes(B)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "put", late)
+        desk.answer()
+    desk.all_examined()
+    assert filed_under_its_own_hash(desk, B)
+
+
+def test_a_film_rewritten_after_it_was_moved_unrecorded_is_filed_under_its_own_hash(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a kill between the two."""
+    other = linked(desk)
+    desk.take(desk.folder / "inbox" / "film.dcm")
+    desk.turn()
+
+    def full(*_: Any) -> Path:  # noqa: ANN401
+        msg = "ledger: database or disk is full"
+        raise Unavailable(msg)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.ledger.images, "archived", full)
+        desk.answer()
+    assert desk.image(A).state is State.CONCLUDED
+    other.write_bytes(B)
+    desk.line.recorder._archiver._again_at = 0.0
+    desk.all_examined()
+    assert filed_under_its_own_hash(desk, B)
 
 
 @pytest.mark.parametrize("settled", [True, False])

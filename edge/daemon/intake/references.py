@@ -123,6 +123,9 @@ class ReferenceIntake(Loop):
             self._receiver.refuse_reference(reference.request, why, reference)
         except (Unavailable, StateDamagedError):
             raise
+        except MemoryError:  # forgotten, it would have no answer
+            msg = "too little memory to refuse a request"
+            raise Unavailable(msg) from None
         except Exception as error:  # noqa: BLE001 - see above
             note_failure("reference_not_refused", error)
             self._receiver.drop_reference(reference)

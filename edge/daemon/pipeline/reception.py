@@ -129,20 +129,24 @@ class Reception:
         self, request: Request, *, reading: AbstractContextManager[None] = UNWATCHED
     ) -> None:
         """See `Receiver`."""
-        if request.again and (
-            self._ledger.references.waits(request)
-            or self._was_answered(_hash(request), request)  # it was refused
-        ):
-            return
-        with reading:
-            sha256 = _named_hash(request.payload) if request.again else None
-        if sha256 is None or not self._was_answered(sha256, request):
-            self._ledger.references.wait(request)
+        if request.again:
+            if self._ledger.references.waits(request):
+                return
+            submission = _submission(_hash(request), _sender(self._exams, request))
+            refusal_to_come = self._ledger.requests.answer_to_come(submission)
+            if refusal_to_come:
+                return
+            if refusal_to_come is None:  # once one was told, the file may have come since
+                with reading:
+                    sha256 = _named_hash(request.payload)
+                if sha256 is not None and self._was_answered(sha256, request):
+                    return
+        self._ledger.references.wait(request)
 
     def _was_answered(self, image_id: str, request: Request) -> bool:
         """Answer a request that is delivered once more as it was answered before, if it was."""
         sender = _sender(self._exams, request)
-        known = self._ledger.submissions.answered_before(_submission(image_id, sender))
+        known = self._ledger.requests.answered_before(_submission(image_id, sender))
         if known:
             self._tasks.wake()
         return known

@@ -125,6 +125,7 @@ class Recorder:
             serving.bundle.bundle_id,
             lambda image: self._conclusion(examined(image), outcome),
             waiting,
+            outcome.text,
         )
         if refused is None:
             return None

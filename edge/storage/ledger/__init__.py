@@ -28,6 +28,7 @@ from edge.storage.ledger.queries import Queries
 from edge.storage.ledger.records import Readdress
 from edge.storage.ledger.references import References
 from edge.storage.ledger.refusals import Refusals
+from edge.storage.ledger.requests import Requests
 from edge.storage.ledger.restore import Restore
 from edge.storage.ledger.results import Results
 from edge.storage.ledger.submissions import Submissions
@@ -66,12 +67,14 @@ class Ledger:
         self.submissions = Submissions(self._database, results, joined, self.arrivals)
         self.origins = Origins(self._database)
         self.references = References(self._database)
+        self.requests = Requests(self._database, results)
         self.images = Images(self._database, results, joined, self.arrivals)
         self.refusals = Refusals(
             self._database,
             accept=self.submissions.accept_within,
             conclude=self.images.conclude_within,
             settle=self.references.settle_within,
+            repeat=self.requests.refused_before_within,
             exams=joined,
             arrivals=self.arrivals,
         )

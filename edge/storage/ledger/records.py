@@ -1,6 +1,5 @@
 """Rows of the ledger as the rest of the daemon sees them, and how they are read and written."""
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from edge.domain import Numbering, Source
-from edge.errors import Reason
 from edge.storage.ledger.states import State
 from edge.system.files import Fingerprint
 from edge.system.uptime import uptime_s
@@ -252,38 +250,6 @@ def submit(db: sqlite3.Connection, submission: Submission, claim: str | None) ->
             (claim, os.fsencode(path), *fingerprint),
         )
     return int(number or 0)
-
-
-def standing_result(db: sqlite3.Connection, known: Image, bundle_id: str) -> str | None:
-    """
-    Find the result id that answers a new submission of concluded bytes.
-
-    Returns:
-        None if this bundle must examine them first, or could not for a reason that has passed.
-    """
-    row = db.execute(
-        "SELECT result_id FROM outcomes WHERE image_id = ? AND bundle_id = ? AND generation = ?",
-        (known.image_id, bundle_id, known.generation),
-    ).fetchone()
-    return row[0] if row and not _was_passing(db, row[0]) else None
-
-
-def had_passing_answer(db: sqlite3.Connection, known: Image) -> bool:
-    """Tell if an outcome of an image's generation says nothing of its bytes."""
-    rows = db.execute(
-        "SELECT result_id FROM outcomes WHERE image_id = ? AND generation = ? AND scored = 0",
-        (known.image_id, known.generation),
-    )
-    return any(_was_passing(db, result_id) for (result_id,) in rows.fetchall())
-
-
-def _was_passing(db: sqlite3.Connection, result_id: str) -> bool:
-    """Tell if an outcome is that the bytes were missing, which those that come again are not."""
-    try:
-        reasons = json.loads(payload_of(db, result_id) or b"{}").get("gate", {}).get("reasons", [])
-        return any(str(reason).startswith(f"{Reason.MISSING}:") for reason in reasons)
-    except (ValueError, AttributeError, TypeError):
-        return False
 
 
 def next_seq(db: sqlite3.Connection) -> int:

@@ -27,6 +27,8 @@ Conclude: TypeAlias = Callable[[sqlite3.Connection, Conclusion], tuple[bytes, Se
 """`Images.conclude_within`."""
 Settle: TypeAlias = Callable[[sqlite3.Connection, Reference], bool]
 """`References.settle_within`."""
+Repeat: TypeAlias = Callable[[sqlite3.Connection, Submission, str], bool]
+"""`Requests.refused_before_within`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Refusals:
         accept: Accept,
         conclude: Conclude,
         settle: Settle,
+        repeat: Repeat,
         exams: Exams,
         arrivals: Arrivals,
     ) -> None:
@@ -58,6 +61,7 @@ class Refusals:
         self._accept = accept
         self._conclude = conclude
         self._settle = settle
+        self._repeat = repeat
         self._exams = exams
         self._arrivals = arrivals
 
@@ -66,16 +70,21 @@ class Refusals:
         submission: Submission,
         bundle_id: str,
         conclude: Callable[[Image], Conclusion],
-        waiting: Reference | None = None,
+        waiting: Reference | None,
+        reason: str,
     ) -> Refused | None:
         """
         Record a request and the outcome that it is refused.
+
+        If its last answer was the same refusal, that is its outcome once more: it may be the same
+        request, delivered again.
 
         Args:
             submission: the request's own bytes.
             bundle_id: the model that serves.
             conclude: makes the outcome.
             waiting: the reference that waits no longer; None if it never waited.
+            reason: of the outcome.
 
         Returns:
             None if it waits no longer already, since it was erased; nothing was recorded.
@@ -86,6 +95,9 @@ class Refusals:
         with self._database.transaction() as db:
             if waiting is not None and not self._settle(db, waiting):
                 return None
+            known = records.find(db, submission.image_id)
+            if known is not None and self._repeat(db, submission, reason):
+                return Refused(known.path, None)
             is_film = _is_film(db, submission.image_id)
             path, news = self._accept(db, submission, bundle_id)
             refused = Refused(path, None)

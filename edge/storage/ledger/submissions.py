@@ -13,6 +13,7 @@ from edge.storage.ledger.database import Database
 from edge.storage.ledger.exams import Exams
 from edge.storage.ledger.records import Image, Submission
 from edge.storage.ledger.results import Results
+from edge.storage.ledger.standing import had_passing_answer, standing_result
 from edge.storage.ledger.states import Move, State, move
 from edge.system.files import is_seen
 from edge.system.uptime import uptime_s
@@ -78,7 +79,7 @@ class Submissions:
         if known is not None and known.state in DONE_WITH:
             # Removed out of done or failed: it goes there again.
             removed = known.state is State.ARCHIVED and not is_seen(known.path)
-            standing = None if removed else records.standing_result(db, known, bundle_id)
+            standing = None if removed else standing_result(db, known, bundle_id)
             news = self._answer_or_renew(db, known, number, standing, submission.came)
         return _path(db, submission.image_id), news
 
@@ -89,7 +90,7 @@ class Submissions:
             known = records.find(db, image_id)
             if known is None:
                 return False
-            result_id = records.standing_result(db, known, bundle_id)
+            result_id = standing_result(db, known, bundle_id)
             if result_id is None and not is_seen(known.path):
                 return False  # they would have to be examined, and the operator has removed them
             number = records.submit(db, submission, None)
@@ -97,34 +98,6 @@ class Submissions:
                 news = self._answer_or_renew(db, known, number, result_id, submission.came)
         self._exams.tell(news)
         return True
-
-    def answered_before(self, submission: Submission) -> bool:
-        """
-        Answer a request that is delivered once more by what answered it before.
-
-        Nothing is recorded if its answer is still to come, or on its way.
-
-        Returns:
-            False if the ledger does not know such a request, or has forgotten its result.
-        """
-        who = (submission.image_id, submission.response_topic, submission.correlation)
-        query = (
-            "SELECT submissions.seq, result_id, EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = "
-            "submissions.seq) FROM submissions LEFT JOIN results ON results.submission = "
-            "submissions.id WHERE image_id = ? AND source = 'mqtt' AND response_topic IS ? AND "
-            "correlation IS ? ORDER BY submissions.id DESC LIMIT 1"
-        )
-        with self._database.transaction() as db:
-            row = db.execute(query, who).fetchone()
-            if row is None:
-                return False
-            seq, result_id, underway = row
-            if seq is None or underway:
-                return True
-            if result_id is None:
-                return False
-            self._results.repeat(db, result_id, records.submit(db, submission, None))
-            return True
 
     def retry(self, image_ids: Iterable[str]) -> None:
         """
@@ -200,7 +173,7 @@ class Submissions:
             self._results.repeat(db, result_id, number)
             return self._exams.join(db, known.image_id)
         move(db, known.image_id, Move.RENEW)
-        if records.had_passing_answer(db, known):  # another result id: that one is taken
+        if had_passing_answer(db, known):  # another result id: that one is taken
             again = "UPDATE images SET generation = generation + 1 WHERE image_id = ?"
             db.execute(again, (known.image_id,))
         arrived = "SELECT received_at FROM submissions WHERE id = ?"

@@ -69,6 +69,10 @@ class Desk:
             self.line.dispatcher._pause_until = 0.0
             self.line.dispatcher._turn()
 
+    def tell(self) -> None:
+        for delivery in self.ledger.outbox.pending(["reply"]):
+            self.ledger.outbox.delivered(delivery)
+
     def result_ids(self) -> list[str]:
         """List the result ids that were given out, one for each answer."""
         with self.ledger._database.reading() as db:
@@ -203,8 +207,7 @@ def test_a_refused_request_that_is_delivered_again_gets_no_other_answer(
                 desk.reception.refuse_reference(Request(TEXT, "mammo/r", b"order", again), "bad")
             desk.turn()
             if told:
-                for delivery in desk.ledger.outbox.pending(["reply"]):
-                    desk.ledger.outbox.delivered(delivery)
+                desk.tell()
         ids = desk.result_ids()
         assert (len(ids), len(set(ids)), desk.pool.asked) == (3 if told else 1, 1, [])
 
@@ -241,8 +244,11 @@ def test_a_reference_whose_text_ends_a_daemon_ends_no_other_one(
     assert in_process(tmp_path, Desk.look)
     assert not in_process(tmp_path, lambda desk: desk.ask(again=True))
     assert not in_process(tmp_path, Desk.look)
+    assert not in_process(tmp_path, Desk.tell)
+    assert not in_process(tmp_path, lambda desk: desk.ask(again=True))
+    assert not in_process(tmp_path, Desk.look)
     with daemon(tmp_path) as desk:
-        assert len(desk.result_ids()) == 1
+        assert (len(desk.result_ids()), len(set(desk.result_ids()))) == (2, 1)
         assert desk.ledger.references.count() == 0
 
 
@@ -326,3 +332,34 @@ def test_a_film_that_is_sent_to_the_topic_of_references_too_is_examined_as_ever(
         assert desk.result_ids() == ([R1] if scored else [])
         desk.turn()
         assert len(desk.pool.asked) == 1
+
+
+def test_a_request_whose_film_has_come_since_it_was_refused_is_taken_though_it_is_delivered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the daemon was killed before it had the second request, which is the same text."""
+    monkeypatch.setattr("edge.daemon.intake.references.WAIT_S", 0.0)
+    with daemon(tmp_path) as desk:
+        desk.ask(VALID)
+        desk.look()
+        desk.tell()
+        (tmp_path / "inbox" / "film.dcm").write_bytes(FILM)
+        desk.ask(VALID, again=True)
+        desk.look()
+        assert desk.ledger.images.find(FILM_ID) is not None
+
+
+def test_a_request_that_cannot_be_refused_for_want_of_memory_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    with daemon(tmp_path) as desk:
+        desk.ask()
+        with monkeypatch.context() as patched:
+            patched.setattr(Results, "record", no_memory)
+            desk.look()
+        assert (desk.result_ids(), desk.ledger.references.count()) == ([], 1)
+        desk.look()
+        assert (len(desk.result_ids()), desk.ledger.references.count()) == (1, 0)

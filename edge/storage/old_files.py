@@ -9,7 +9,8 @@ from typing import Final
 from edge.config.settings import Settings
 from edge.storage.archive_folders import ArchiveFolders
 from edge.storage.erased_files import remove_file
-from edge.storage.ledger.pruning import FIRST, Place, Pruning
+from edge.storage.ledger import Ledger
+from edge.storage.ledger.pruning import FIRST, Place
 from edge.storage.names import result_path
 from edge.storage.pruned import Pruned
 from edge.system import files
@@ -25,18 +26,19 @@ class OldFiles:
 
     Args:
         settings: say where they lie, and how much room must be free.
-        pruning: of the ledger.
+        ledger: knows them.
         pruned: counts what goes.
         beat: called for each page that is listed, as many may be.
     """
 
     def __init__(
-        self, settings: Settings, pruning: Pruning, pruned: Pruned, beat: Callable[[], None]
+        self, settings: Settings, ledger: Ledger, pruned: Pruned, beat: Callable[[], None]
     ) -> None:
         folders = (settings.spool.done, settings.spool.failed)
         self._done = settings.spool.done
         self._min_free_mb = settings.retention.min_free_mb
-        self._pruning = pruning
+        self._ledger = ledger
+        self._pruning = ledger.pruning
         self._pruned = pruned
         self._beat = beat
         self._remove = partial(_remove_unless_away, ArchiveFolders(settings.state.path, folders))
@@ -80,16 +82,18 @@ class OldFiles:
         List the oldest files, but for those that could not be removed.
 
         Those are not listed anew for each batch. Once there is nothing behind them, the next look
-        begins with the oldest again, for what may go since.
+        begins with the oldest again, for what may go since. What only looks old goes last.
         """
-        place = self._stuck_until[scored]
+        place, newer = self._stuck_until[scored], list[Place]()
         while found := self._pruning.files(scored=scored, before=before, limit=limit, after=place):
-            if fresh := [one for one in found if one.image_id not in self.stuck]:
-                return fresh
+            fresh = [one for one in found if one.image_id not in self.stuck]
+            if older := [one for one in fresh if not self._ledger.clock.looks_old(one.archived_at)]:
+                return older
+            newer = newer or fresh
             self._stuck_until[scored] = place = found[-1]
             self._beat()
         self._stuck_until[scored] = FIRST
-        return []
+        return newer
 
     def _removed(self, image_id: str) -> bool:
         try:

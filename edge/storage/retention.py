@@ -67,7 +67,7 @@ class Retention(Loop):
         self._pruned = Pruned(health, ledger.audit)
         self._in_pass = False
         """True if the last look left something for the next turn."""
-        self._files = OldFiles(settings, ledger.pruning, self._pruned, health.beat)
+        self._files = OldFiles(settings, ledger, self._pruned, health.beat)
         self._stuck = self._files.stuck
         """Files, and all else, that could not be removed in this pass, with the reason."""
 

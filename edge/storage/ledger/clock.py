@@ -99,6 +99,15 @@ class Clock:
         self._last = found
         return jump
 
+    def looks_old(self, date: float) -> bool:
+        """Tell if a row of this date may be newer than it looks, as the clock began in the past."""
+        last = self._last
+        return (
+            last is not None
+            and last.before is not None
+            and last.since <= date <= last.date + AROUND_S
+        )
+
     def _read(self) -> Moment | None:
         with self._database.reading() as db:
             row = db.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()

@@ -360,6 +360,32 @@ def test_nothing_goes_by_its_age_while_the_disk_takes_no_dates_of_a_clock_that_w
     assert archive.left() == []
 
 
+@pytest.mark.parametrize("behind", [20_780, 120], ids=["1970", "120 days behind"])
+def test_films_of_a_boot_in_the_past_go_last_where_room_is_made(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, behind: float
+) -> None:
+    older = [archive.add(number) for number in (1, 2)]
+    archive.after(0.0)
+    boot = archive.folder / "boot_id"
+    boot.write_text("another")
+    monkeypatch.setattr(uptime, "BOOT_ID", boot)
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() - behind * DAY_S)
+    archive.after(0.0)
+    newer = [archive.add(number) for number in (3, 4)]
+    least = 2
+    short = lambda *_: len(archive.left()) > least  # noqa: E731
+    monkeypatch.setattr(old_files, "is_short", short)
+    monkeypatch.setattr(retention, "is_short", short)
+    archive.retention._make_room()
+    assert archive.left() == sorted(newer)
+    least = 1
+    archive.retention._make_room()
+    archive.retention._make_room()
+    assert archive.left() == newer[1:]
+    assert not any(path.exists() for path in older)
+
+
 def test_closed_files_of_the_audit_log_go_after_their_days_whatever_the_clock_was(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

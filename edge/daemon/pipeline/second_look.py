@@ -30,6 +30,8 @@ FOR_S: Final = 86400.0
 """Seconds for which a sender may go on."""
 OURS_AFTER_S: Final = 3600.0
 """Seconds after which a file of another user becomes ours."""
+BEHIND_S: Final = 1.0
+"""Seconds by which the kernel may date a write before the ledger dates the archiving before it."""
 
 
 class SecondLook:
@@ -101,7 +103,8 @@ def _written_after(path: Path, moment: float) -> bool:
         found = path.lstat()
     except OSError:
         return False
-    return max(found.st_mtime, found.st_ctime) > moment
+    # The ctime is of our own renaming, too, which comes just before that.
+    return found.st_mtime + BEHIND_S > moment or found.st_ctime > moment
 
 
 def _is_foreign(path: Path) -> bool:

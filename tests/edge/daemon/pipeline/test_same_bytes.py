@@ -19,6 +19,7 @@ from edge.daemon.workers.verdict import Verdict
 from edge.domain import Outcome, Rejection, Result
 from edge.errors import NOT_WHOLE, Reason, Unavailable
 from edge.health import Cause
+from edge.storage.known_looks import KnownLooks
 from edge.storage.ledger import Ledger
 from edge.storage.ledger.records import Conclusion, Image, Request
 from edge.storage.ledger.states import State
@@ -303,6 +304,22 @@ def test_a_film_whose_sender_goes_on_after_it_was_archived_is_taken_up_anew(
     desk.all_examined()
     assert desk.published[sha(A)] == A
     assert list(desk.archived().values()) == [A]
+
+
+def test_a_write_that_the_kernel_dates_a_tick_before_the_archiving_is_found_after_a_start(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = linked(desk)
+    desk.take(desk.folder / "inbox" / "film.dcm", settled=False)
+    desk.all_examined()
+    other.write_bytes(B)
+    with desk.ledger.images._database.transaction() as db:
+        dated = (other.stat().st_mtime + 0.004,)
+        db.execute("UPDATE images SET archived_at = ? WHERE archived_at > 0", dated)
+    monkeypatch.setattr(desk.spool, "_looks", KnownLooks())
+    desk.line.recovery._second_look._again_at = 0.0
+    desk.all_examined()
+    assert filed_under_its_own_hash(desk, B)
 
 
 def test_a_retry_of_a_file_in_failed_that_has_become_another_answers_for_the_other(

@@ -101,6 +101,7 @@ class PutOff:
         # What is gone from the spool is looked for in the archive: that is none of the others'.
         of_all = frozenset() if archived or is_gone(image.path) else OF_SPOOL
         if foreseen and not _is_of_one_file(error, of_all):
+            self._note_try(image)  # if it was this file after all, it does not go first again
             return False
         why = str(error) if foreseen else note_failure("image_failed", error)
         away = archived and foreseen and _is_archive_away(image, error)

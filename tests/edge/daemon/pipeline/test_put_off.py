@@ -668,6 +668,23 @@ def test_what_was_put_off_has_its_turn_on_a_device_where_others_always_wait(
     assert first == [False, False, True, False, True, False]
 
 
+@pytest.mark.parametrize("cause", [OSError(EROFS, "a disk"), None], ids=["disk", "ledger"])
+def test_one_that_was_put_off_and_then_fails_as_all_might_does_not_go_first_again(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch, cause: OSError | None
+) -> None:
+    """As its file has changed and cannot go back into an inbox that is read-only."""
+    with monkeypatch.context() as patched:
+        fail_at(bench, patched, unreadable(), [bench.bad])
+        bench.turn()
+    error = Unavailable("not now")
+    error.__cause__ = cause
+    fail_at(bench, monkeypatch, error, [bench.bad])
+    clock[0] += put_off.PUT_OFF_S + put_off.PATIENCE_S
+    for _ in range(2):
+        bench.turn()
+    assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+
+
 def test_it_is_told_that_an_image_fails_until_it_is_tried_again(
     bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,8 +62,6 @@ class Retention(Loop):
         self._offset = now() - time.monotonic()
         self._calm_since = time.monotonic()
         self._next_pass = 0.0
-        self._dates_hold = False
-        """True if the ledger has all rows dated by the clock as it is: else nothing goes by age."""
         self._pruned = Pruned(health, ledger.audit)
         self._in_pass = False
         """True if the last look left something for the next turn."""
@@ -102,16 +100,14 @@ class Retention(Loop):
         return list(dict.fromkeys(failed))
 
     def _follow_clock(self) -> None:
-        self._dates_hold = False
         jump = self._ledger.clock.tick(self._now, self._uptime)
-        self._dates_hold = True
         if jump is not None:
             log.warning("event=clock_jumped seconds=%.0f", jump.seconds)
             self._redate(jump)
 
     def _look_for_old(self) -> None:
         calm = self._clock_is_calm()
-        if not (calm and self._dates_hold) or time.monotonic() < self._next_pass:
+        if not (calm and self._ledger.clock.dates_hold) or time.monotonic() < self._next_pass:
             return
         if not self._in_pass:
             self._files.try_again()

@@ -69,6 +69,8 @@ class Clock:
         self._database = database
         self._last: Moment | None = None
         self._noted = -math.inf
+        self.dates_hold = False
+        """True if all rows are dated by the clock as it is: else nothing may go by its age."""
 
     def tick(
         self, now: Callable[[], float] = time.time, uptime: Callable[[], float] = uptime_s
@@ -83,6 +85,7 @@ class Clock:
         """
         last, first = self._last or self._read(), self._last is None
         jump, found = _compare(last, Moment(now(), uptime(), boot_id()))
+        self.dates_hold = jump is None  # even if the disk takes no note of it
         if first or jump is not None:
             if jump is None:
                 self._last = found  # though the disk may be full, the next jump is seen
@@ -96,7 +99,7 @@ class Clock:
             with self._database.transaction(synced=False) as db:
                 _write(db, found)
             self._noted = found.uptime
-        self._last = found
+        self._last, self.dates_hold = found, True
         return jump
 
     def looks_old(self, date: float) -> bool:

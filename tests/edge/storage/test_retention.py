@@ -386,6 +386,24 @@ def test_films_of_a_boot_in_the_past_go_last_where_room_is_made(
     assert not any(path.exists() for path in older)
 
 
+def test_what_is_old_goes_where_the_disk_is_too_full_for_a_note_of_the_clock(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `min_free_mb` nothing else makes room on it."""
+
+    def full(*_: object) -> None:
+        msg = "ledger: database or disk is full"
+        raise Unavailable(msg)
+
+    path = archive.add(1)
+    archive.after(0.001)
+    monkeypatch.setattr(clock, "_write", full)
+    archive.after(29)
+    assert archive.left() == [path]
+    archive.after(31)
+    assert archive.left() == []
+
+
 def test_closed_files_of_the_audit_log_go_after_their_days_whatever_the_clock_was(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,8 +103,9 @@ def _written_after(path: Path, moment: float) -> bool:
         found = path.lstat()
     except OSError:
         return False
-    # The ctime is of our own renaming, too, which comes just before that.
-    return found.st_mtime + BEHIND_S > moment or found.st_ctime > moment
+    # Our own copying and renaming come just before that, and after them the two times differ.
+    behind = BEHIND_S if found.st_mtime_ns == found.st_ctime_ns else 0.0
+    return max(found.st_mtime, found.st_ctime) + behind > moment
 
 
 def _is_foreign(path: Path) -> bool:

@@ -322,6 +322,31 @@ def test_a_write_that_the_kernel_dates_a_tick_before_the_archiving_is_found_afte
     assert filed_under_its_own_hash(desk, B)
 
 
+def test_a_start_does_not_read_the_copies_again_that_we_made_just_before_the_archiving(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.take(desk.drop(A), settled=False)
+    desk.all_examined()
+    (filed,) = (path for path in desk.spool.done.iterdir() if path.suffix != ".json")
+    found = filed.stat()
+    os.utime(filed, ns=(found.st_atime_ns, found.st_ctime_ns - 40_000_000))  # copied, then renamed
+    with desk.ledger.images._database.transaction() as db:
+        dated = (filed.stat().st_ctime + 0.001,)
+        db.execute("UPDATE images SET archived_at = ? WHERE archived_at > 0", dated)
+    monkeypatch.setattr(desk.spool, "_looks", KnownLooks())
+    read: list[Path] = []
+
+    def is_image(path: Path, _: str) -> bool:
+        read.append(path)
+        return True
+
+    monkeypatch.setattr(desk.spool, "is_image", is_image)
+    desk.line.recovery._second_look._again_at = 0.0
+    desk.turn()
+    assert desk.line.recovery._second_look._again_at > 0.0
+    assert read == []
+
+
 def test_a_retry_of_a_file_in_failed_that_has_become_another_answers_for_the_other(
     desk: Desk,
 ) -> None:

@@ -67,6 +67,8 @@ class Dispatcher:
         self._pause_until = 0.0
         self._alone = False
         """True while an image is at a worker beside which nothing else may be in work."""
+        self._to_be_alone = False
+        """True while such an image has its turn, and waits until nothing is in work."""
 
     def stop(self) -> None:
         """Let `run` drain and return; from any thread or signal handler."""
@@ -164,13 +166,16 @@ class Dispatcher:
         if not idle and not self._head_start.begun:
             return None
         image = self._put_off.next()
-        if image is None or (image.alone and workers.in_work > 0):
+        self._to_be_alone = image is not None and image.alone and workers.in_work > 0
+        if image is None or self._to_be_alone:
             return None
         return image if idle or self._head_start.has(image.path, workers) else None
 
     def _begin_ahead(self) -> None:
         workers = self._model.serving.workers
-        if workers.in_work < workers.job.count and not self._alone and not self._stopping:
+        if self._alone or self._to_be_alone or self._stopping:
+            return  # one head start after the other might have a worker at work for ever
+        if workers.in_work < workers.job.count:
             self._head_start.begin(workers)
 
     def _settle_unexamined(self, image: Image) -> bool:

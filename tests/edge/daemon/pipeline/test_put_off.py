@@ -33,7 +33,7 @@ from edge.models.active import shipped_bundle
 from edge.models.bundle import verify
 from edge.storage import known_looks
 from edge.storage.ledger import Ledger
-from edge.storage.ledger.records import Submission
+from edge.storage.ledger.records import ALONE_AFTER, Image, Submission
 from edge.storage.ledger.states import State
 from edge.storage.names import archive_name, result_path
 from edge.storage.presence import unavailable
@@ -683,6 +683,42 @@ def test_one_that_was_put_off_and_then_fails_as_all_might_does_not_go_first_agai
     for _ in range(2):
         bench.turn()
     assert (bench.state(BAD), bench.state(GOOD)) == (State.RECEIVED, State.EXAMINING)
+
+
+def test_one_that_was_put_off_and_must_be_alone_stops_nothing_where_new_files_come_without_end(
+    bench: Bench, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two workers, of which one always had a head start: its turn, and no other, came."""
+    parts, put, asked = bench.line.parts, bench.line.dispatcher._put_off, bench.pool.asked
+    with monkeypatch.context() as patched:
+        fail_at(bench, patched, unreadable(), [bench.bad])
+        for _ in range(2):
+            bench.turn()
+    with parts.ledger._database.transaction() as db:
+        alone = "UPDATE images SET interrupted = ? WHERE image_id = ?"
+        db.execute(alone, (ALONE_AFTER, image_id(BAD)))
+    bench.pool.job.count = 2
+    clock[0] += put_off.PUT_OFF_S + put_off.PATIENCE_S
+    given, note = [], put.given
+
+    def noted(image: Image) -> None:
+        given.append(image.path.name)
+        note(image)
+
+    monkeypatch.setattr(put, "given", noted)
+    for number in range(6):
+        data = f"new {number}".encode()
+        path = parts.spool.claimed / f"m-{number}"
+        path.write_bytes(data)
+        bench.line.head_start.offer(path)
+        bench.turn()
+        new = Submission(image_id(data), path, b"x", "folder", 9.0 + number, settled=True)
+        parts.ledger.submissions.accept(new, parts.model.serving.bundle.bundle_id)
+        asked.pop(0)(Interrupted("a worker that has finished"))
+        bench.turn()
+        clock[0] += 1.0
+    assert given[:1] == [bench.bad.name]
+    assert "m-0" in given
 
 
 def test_it_is_told_that_an_image_fails_until_it_is_tried_again(

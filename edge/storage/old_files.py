@@ -85,14 +85,19 @@ class OldFiles:
         begins with the oldest again, for what may go since. What only looks old goes last.
         """
         place, newer = self._stuck_until[scored], list[Place]()
+        begin, end = self._ledger.clock.looking_old()
         while found := self._pruning.files(scored=scored, before=before, limit=limit, after=place):
             fresh = [one for one in found if one.image_id not in self.stuck]
-            if older := [one for one in fresh if not self._ledger.clock.looks_old(one.archived_at)]:
+            if older := [one for one in fresh if not begin <= one.archived_at <= end]:
                 return older
-            newer = newer or fresh
-            self._stuck_until[scored] = place = found[-1]
+            place, newer = found[-1], newer or fresh
+            if newer:  # all others of those dates, too, go after what is older
+                place = max(place, Place(end, 0, ""))
+            else:
+                self._stuck_until[scored] = place
             self._beat()
-        self._stuck_until[scored] = FIRST
+        if not newer:
+            self._stuck_until[scored] = FIRST
         return newer
 
     def _removed(self, image_id: str) -> bool:

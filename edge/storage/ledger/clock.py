@@ -102,14 +102,12 @@ class Clock:
         self._last, self.dates_hold = found, True
         return jump
 
-    def looks_old(self, date: float) -> bool:
-        """Tell if a row of this date may be newer than it looks, as the clock began in the past."""
+    def looking_old(self) -> tuple[float, float]:
+        """Return the first and last date of rows that may be newer: the clock began in the past."""
         last = self._last
-        return (
-            last is not None
-            and last.before is not None
-            and last.since <= date <= last.date + AROUND_S
-        )
+        if last is None or last.before is None:
+            return math.inf, -math.inf
+        return last.since, last.date + AROUND_S
 
     def _read(self) -> Moment | None:
         with self._database.reading() as db:

@@ -340,6 +340,49 @@ def test_what_a_wrong_clock_dated_is_as_old_as_it_is_once_the_clock_is_set(
     assert not damaged.exists()
 
 
+def test_films_of_a_boot_in_the_past_still_go_before_failed_ones_and_in_their_order(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    archive.add(1)
+    failed = archive.add(2, scored=False)
+    archive.after(0.0)
+    boot = archive.folder / "boot_id"
+    boot.write_text("another")
+    monkeypatch.setattr(uptime, "BOOT_ID", boot)
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() - 120 * DAY_S)
+    archive.after(0.0)
+    newer = [archive.add(number) for number in (3, 4, 5, 6)]
+    for least in (5, 4, 3, 2):
+        short = lambda *_, least=least: len(archive.left()) > least  # noqa: E731
+        monkeypatch.setattr(old_files, "is_short", short)
+        monkeypatch.setattr(retention, "is_short", short)
+        archive.retention._make_room()
+        assert archive.left() == sorted([failed, *newer[5 - least :]])
+
+
+def test_films_of_a_boot_in_the_past_are_not_all_listed_for_each_batch_that_makes_room(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that begins a little late and never sets its clock has no others."""
+    archive.after(0.0)
+    boot = archive.folder / "boot_id"
+    boot.write_text("another")
+    monkeypatch.setattr(uptime, "BOOT_ID", boot)
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() - 120 * DAY_S)
+    archive.after(0.0)
+    for number in range(9):
+        archive.add(number)
+    pages, files = iter(range(1, 100)), archive.ledger.pruning.files
+    monkeypatch.setattr(
+        archive.ledger.pruning, "files", lambda **how: files(**how) if next(pages) else []
+    )
+    archive.retention._files.remove(scored=True, before=old_files.ANY_AGE, limit=1)
+    assert next(pages) == 3
+
+
 def test_nothing_goes_by_its_age_while_the_disk_takes_no_dates_of_a_clock_that_was_set(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -52,13 +53,25 @@ def test_the_page_names_targets_that_make_knows() -> None:
         subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
 
 
-def test_make_demo_answers_nine_mammograms_and_says_what_they_are() -> None:
+def rows_of(text: str) -> dict[str, tuple[list[str], float]]:
+    """Film, way, truth and outcome of each row of the demo's table, and its score, by result id."""
+    rows = re.findall(rf"^ *(\S+ .+) ({SCORE}) +{SCORE} +\d+ +(\S+)$", text, re.MULTILINE)
+    return {result_id: (words.split(), float(score)) for words, score, result_id in rows}
+
+
+def test_make_demo_answers_nine_mammograms_as_the_readme_shows() -> None:
     command = [sys.executable, "-m", "deploy.demo"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout
-    rows = re.findall(r"^\S+ +(?:folder|mqtt) +(benign|malignant) ", ended.stdout, re.MULTILINE)
-    assert sorted(rows) == ["benign"] * 4 + ["malignant"] * 5
     assert ended.stdout.endswith("next: make run\n")
+    found, shown = rows_of(ended.stdout), rows_of((ROOT / "README.md").read_text())
+    assert sorted(words[2] for words, _ in found.values()) == ["benign"] * 4 + ["malignant"] * 5
+    assert {one: words for one, (words, _) in found.items()} == {
+        one: words for one, (words, _) in shown.items()
+    }
+    near = 0.02 if find_spec("ai_edge_litert") else 0.3  # tflite-runtime rounds int8 in its own way
+    for result_id, (words, score) in shown.items():
+        assert found[result_id][1] == pytest.approx(score, abs=near), words
 
 
 def test_every_sample_film_is_classified(said: dict[str, str]) -> None:

@@ -62,6 +62,7 @@ def main() -> int:
         problems = soak.problems()
     lines = [
         *soak.summary(arguments.minutes),
+        *([] if problems else ["", "No file missing, none with two result ids."]),
         *(f"- **NOT FLAT OR NOT WHOLE**: {problem}" for problem in problems),
     ]
     print("\n".join(lines))  # noqa: T201

@@ -340,19 +340,45 @@ def test_what_a_wrong_clock_dated_is_as_old_as_it_is_once_the_clock_is_set(
     assert not damaged.exists()
 
 
+def boot_anew(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot = archive.folder / "boot_id"
+    boot.write_text("another")
+    monkeypatch.setattr(uptime, "BOOT_ID", boot)
+
+
+def begin_in_the_past(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, behind_days: float
+) -> None:
+    """Look at the clock, and once more in another boot whose clock is behind."""
+    archive.after(0.0)
+    boot_anew(archive, monkeypatch)
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() - behind_days * DAY_S)
+    archive.after(0.0)
+
+
+def closed_audit(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the one file of the audit log that is closed."""
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.storage.audit.MAX_BYTES", 1)
+        archive.ledger.audit.add("retry")
+    (closed,) = archive.ledger.audit.closed()
+    return closed
+
+
+def full(*_: object) -> None:
+    """Refuse to write, as the ledger does on a full disk."""
+    msg = "ledger: database or disk is full"
+    raise Unavailable(msg)
+
+
 def test_films_of_a_boot_in_the_past_still_go_before_failed_ones_and_in_their_order(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
     archive.add(1)
     failed = archive.add(2, scored=False)
-    archive.after(0.0)
-    boot = archive.folder / "boot_id"
-    boot.write_text("another")
-    monkeypatch.setattr(uptime, "BOOT_ID", boot)
-    right = time.time
-    monkeypatch.setattr(time, "time", lambda: right() - 120 * DAY_S)
-    archive.after(0.0)
+    begin_in_the_past(archive, monkeypatch, 120)
     newer = [archive.add(number) for number in (3, 4, 5, 6)]
     for least in (5, 4, 3, 2):
         short = lambda *_, least=least: len(archive.left()) > least  # noqa: E731
@@ -366,13 +392,7 @@ def test_films_of_a_boot_in_the_past_are_not_all_listed_for_each_batch_that_make
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device that begins a little late and never sets its clock has no others."""
-    archive.after(0.0)
-    boot = archive.folder / "boot_id"
-    boot.write_text("another")
-    monkeypatch.setattr(uptime, "BOOT_ID", boot)
-    right = time.time
-    monkeypatch.setattr(time, "time", lambda: right() - 120 * DAY_S)
-    archive.after(0.0)
+    begin_in_the_past(archive, monkeypatch, 120)
     for number in range(9):
         archive.add(number)
     pages, files = iter(range(1, 100)), archive.ledger.pruning.files
@@ -386,10 +406,6 @@ def test_films_of_a_boot_in_the_past_are_not_all_listed_for_each_batch_that_make
 def test_nothing_goes_by_its_age_while_the_disk_takes_no_dates_of_a_clock_that_was_set(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        msg = "ledger: database or disk is full"
-        raise Unavailable(msg)
-
     path = archive.add(1)
     archive.after(0.001)
     archive.clock["jumped"] = 120
@@ -408,13 +424,7 @@ def test_films_of_a_boot_in_the_past_go_last_where_room_is_made(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, behind: float
 ) -> None:
     older = [archive.add(number) for number in (1, 2)]
-    archive.after(0.0)
-    boot = archive.folder / "boot_id"
-    boot.write_text("another")
-    monkeypatch.setattr(uptime, "BOOT_ID", boot)
-    right = time.time
-    monkeypatch.setattr(time, "time", lambda: right() - behind * DAY_S)
-    archive.after(0.0)
+    begin_in_the_past(archive, monkeypatch, behind)
     newer = [archive.add(number) for number in (3, 4)]
     least = 2
     short = lambda *_: len(archive.left()) > least  # noqa: E731
@@ -433,11 +443,6 @@ def test_what_is_old_goes_where_the_disk_is_too_full_for_a_note_of_the_clock(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without `min_free_mb` nothing else makes room on it."""
-
-    def full(*_: object) -> None:
-        msg = "ledger: database or disk is full"
-        raise Unavailable(msg)
-
     path = archive.add(1)
     archive.after(0.001)
     monkeypatch.setattr(clock, "_write", full)
@@ -450,10 +455,7 @@ def test_what_is_old_goes_where_the_disk_is_too_full_for_a_note_of_the_clock(
 def test_closed_files_of_the_audit_log_go_after_their_days_whatever_the_clock_was(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("edge.storage.audit.MAX_BYTES", 1)
-        archive.ledger.audit.add("retry")
-    (closed,) = archive.ledger.audit.closed()
+    closed = closed_audit(archive, monkeypatch)
     archive.clock["jumped"] = 20_780
     archive.after(49)
     assert closed.exists()
@@ -466,10 +468,7 @@ def test_files_that_were_dated_in_1970_before_any_look_at_the_clock_go_after_the
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if a start set a damaged ledger aside and failed, and the clock was set meanwhile."""
-    with monkeypatch.context() as patch:
-        patch.setattr("edge.storage.audit.MAX_BYTES", 1)
-        archive.ledger.audit.add("retry")
-    (closed,) = archive.ledger.audit.closed()
+    closed = closed_audit(archive, monkeypatch)
     damaged = archive.folder / "state" / FOLDER / "19700101T000010"
     damaged.mkdir(parents=True)
     for path in (closed, damaged):
@@ -485,10 +484,7 @@ def test_files_that_were_dated_in_1970_before_any_look_at_the_clock_go_after_the
 def test_a_file_of_the_audit_log_that_cannot_be_removed_is_told_and_keeps_nothing_else(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("edge.storage.audit.MAX_BYTES", 1)
-        archive.ledger.audit.add("retry")
-    (closed,) = archive.ledger.audit.closed()
+    closed = closed_audit(archive, monkeypatch)
     closed.write_bytes(b"damage\n")
     damaged = archive.folder / "state" / FOLDER / "20260101T000000"
     damaged.mkdir(parents=True)
@@ -515,9 +511,7 @@ def test_the_time_between_two_boots_makes_nothing_much_older(
 ) -> None:
     archive.add(1)
     archive.after(20)
-    boot = archive.folder / "boot_id"
-    boot.write_text("another")
-    monkeypatch.setattr(uptime, "BOOT_ID", boot)
+    boot_anew(archive, monkeypatch)
     archive.ledger.clock = clock.Clock(archive.ledger.images._database)
     archive.clock["jumped"] = away_days
     archive.after(20)

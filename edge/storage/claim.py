@@ -31,13 +31,13 @@ class Claim:
     inbox: int | None = None
     """The inode number of the inbox before the file was copied out of it."""
     came: float = field(default_factory=uptime_s)
-    """Seconds that the machine had run when it became ours."""
+    """Seconds that the machine had run when the file became ours."""
     exam: str | None = None
     """Keyed hash of the exam that its folder of the inbox stands for."""
 
     @property
     def received_at(self) -> float:
-        """The Unix time at which it became ours, by the clock as it is now: that may be set."""
+        """The Unix time at which the file became ours, by the clock as it is now."""
         return time.time() - (uptime_s() - self.came)
 
     def give_back(self, source: Path) -> bool:

@@ -26,7 +26,7 @@ class OldFiles:
 
     Args:
         settings: say where they lie, and how much room must be free.
-        ledger: knows them.
+        ledger: lists the files, and knows which only look old.
         pruned: counts what goes.
         beat: called for each page that is listed, as many may be.
     """

@@ -68,7 +68,7 @@ class Dispatcher:
         self._alone = False
         """True while an image is at a worker beside which nothing else may be in work."""
         self._to_be_alone = False
-        """True while such an image has its turn, and waits until nothing is in work."""
+        """True while an image that must be alone has its turn and waits for the workers."""
 
     def stop(self) -> None:
         """Let `run` drain and return; from any thread or signal handler."""

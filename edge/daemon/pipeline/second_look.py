@@ -31,7 +31,7 @@ FOR_S: Final = 86400.0
 OURS_AFTER_S: Final = 3600.0
 """Seconds after which a file of another user becomes ours."""
 BEHIND_S: Final = 1.0
-"""Seconds by which the kernel may date a write before the ledger dates the archiving before it."""
+"""Seconds by which the kernel may date a write too early."""
 
 
 class SecondLook:
@@ -103,7 +103,7 @@ def _written_after(path: Path, moment: float) -> bool:
         found = path.lstat()
     except OSError:
         return False
-    # Our own copying and renaming come just before that, and after them the two times differ.
+    # A write sets both times alike; our own copy is renamed after it is written, so they differ.
     behind = BEHIND_S if found.st_mtime_ns == found.st_ctime_ns else 0.0
     return max(found.st_mtime, found.st_ctime) + behind > moment
 

@@ -103,7 +103,7 @@ class Clock:
         return jump
 
     def looking_old(self) -> tuple[float, float]:
-        """Return the first and last date of rows that may be newer: the clock began in the past."""
+        """Return the first and last date of rows that may only look old; first > last: none."""
         last = self._last
         if last is None or last.before is None:
             return math.inf, -math.inf
